@@ -1,0 +1,1 @@
+"""Decides: configuration, plan, searchers, schedulers, the Tune loop, the record and MLflow."""

@@ -1,0 +1,1 @@
+"""Configuration: schema, composition from files and the command line, and its errors."""

@@ -1,0 +1,142 @@
+"""Schema of the whole configuration: frozen, and nothing unknown allowed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from search.config.space import Parameter
+from search.record.events import Params, Scalar
+from trainables.settings import CapabilityConfig, ModelConfig, Positive, Section, TaskConfig
+
+
+class ObjectiveConfig(Section):
+    """A metric to optimise.
+
+    Attributes:
+        floor: For a maximised metric, the least value that is acceptable (a constraint).
+        ceiling: For a minimised one, the largest.
+    """
+
+    metric: str
+    direction: Literal["min", "max"]
+    floor: float | None = None
+    ceiling: float | None = None
+
+    @model_validator(mode="after")
+    def _sense(self) -> ObjectiveConfig:
+        if self.direction == "min" and self.floor is not None:
+            raise ValueError("floor is for a maximised metric; use ceiling")
+        if self.direction == "max" and self.ceiling is not None:
+            raise ValueError("ceiling is for a minimised metric; use floor")
+        return self
+
+
+class BudgetConfig(Section):
+    """Optimizer steps of a full trial, and the rungs at which it is measured.
+
+    Attributes:
+        steps: Steps of a trial trained to the end.
+        rungs: Number of rungs, the last at `steps`, geometric with factor `eta`.
+        eta: Reduction factor of the scheduler and ratio of neighbouring rungs.
+    """
+
+    steps: Positive
+    rungs: Annotated[int, Field(ge=1, le=10)] = 3
+    eta: Annotated[int, Field(ge=2, le=16)] = 3
+
+    @model_validator(mode="after")
+    def _room(self) -> BudgetConfig:
+        if self.steps < self.eta ** (self.rungs - 1):
+            raise ValueError(
+                f"{self.steps} steps have no room for {self.rungs} rungs with eta {self.eta}; "
+                f"give at least {self.eta ** (self.rungs - 1)} steps or fewer rungs"
+            )
+        return self
+
+    @property
+    def rung_steps(self) -> tuple[int, ...]:
+        """Step of each rung, ascending; the last is `steps`."""
+        return tuple(max(1, round(self.steps / self.eta**power)) for power in reversed(range(self.rungs)))
+
+
+class SearcherConfig(Section):
+    """Who proposes trials. `startup` is the number of random trials before the model is used."""
+
+    name: str = "tpe"
+    startup: Positive = 8
+
+
+class SchedulerConfig(Section):
+    """Who decides at rungs."""
+
+    name: str = "asha"
+
+
+class WorkersConfig(Section):
+    """Worker groups; each is one Ray Train run that holds the base model.
+
+    Attributes:
+        groups: Number of groups; "auto" fills the cluster.
+        workers: Workers per group (data parallel, and the shards of ZeRO stage 3).
+        cpus: CPUs per worker.
+        gpus: GPUs per worker; "auto" is 1 where the cluster has GPUs, else 0.
+        slots: Trials that a group holds at once.
+        zero_stage: DeepSpeed ZeRO stage of the base model.
+        micro_batch: Examples per forward and backward pass on one worker; None is the whole batch.
+        address: Address of a running Ray cluster; None starts one on this machine.
+    """
+
+    groups: Positive | Literal["auto"] = "auto"
+    workers: Positive = 1
+    cpus: Annotated[float, Field(gt=0)] = 1
+    gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+    slots: Annotated[int, Field(ge=1, le=1)] = 1
+    zero_stage: Literal[0, 1, 2, 3] = 0
+    micro_batch: Positive | None = None
+    max_failures: Annotated[int, Field(ge=0)] = 3
+    address: str | None = None
+
+
+class TrackingConfig(Section):
+    """MLflow. `uri` None is a SQLite file beside the searches."""
+
+    enabled: bool = True
+    uri: str | None = None
+    experiment: str = "tightrope"
+
+
+class SearchConfig(Section):
+    """A whole search.
+
+    Attributes:
+        space: Name or file of the space this came from.
+        name: Name of the search; its folder is `out/name`.
+        points: Listed points (values of `parameters`), tried before the searcher proposes.
+        fixed: Parameters of the trainable that are not searched.
+        baselines: References measured before any trial.
+    """
+
+    space: str
+    name: str
+    out: str = "runs"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    trials: Positive = 16
+    trainable: str = "lora"
+    model: ModelConfig
+    task: TaskConfig
+    capability: CapabilityConfig
+    parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
+    fixed: dict[str, Scalar] = {}
+    points: tuple[Params, ...] = ()
+    baselines: tuple[Literal["base"], ...] = ("base",)
+    objectives: Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1)] = (
+        ObjectiveConfig(metric="train_loss", direction="min"),
+        ObjectiveConfig(metric="retention", direction="max", floor=0.95),
+    )
+    budget: BudgetConfig
+    searcher: SearcherConfig = SearcherConfig()
+    scheduler: SchedulerConfig = SchedulerConfig()
+    workers: WorkersConfig = WorkersConfig()
+    tracking: TrackingConfig = TrackingConfig()

@@ -1,0 +1,80 @@
+"""Schema of a search space's parameters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from search.record.events import Scalar
+
+
+class _Parameter(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    when: str | None = Field(
+        default=None,
+        description="Condition over parameters declared before, for example `rank >= 16`; "
+        "where it is false the trainable's default is used.",
+    )
+
+
+class FloatParameter(_Parameter):
+    """A real number in [low, high]; uniform, or uniform in the logarithm for `log-float`.
+
+    `points` is the number of values that the `grid` searcher takes from it.
+    """
+
+    type: Literal["float", "log-float"]
+    low: float
+    high: float
+    points: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _bounds(self) -> FloatParameter:
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low:g}) is above high ({self.high:g}); swap them")
+        if self.type == "log-float" and self.low <= 0:
+            raise ValueError(f"low ({self.low:g}) must be above 0 for log-float")
+        return self
+
+
+class IntParameter(_Parameter):
+    """A whole number in [low, high], in steps of `step`."""
+
+    type: Literal["int"]
+    low: int
+    high: int
+    step: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _bounds(self) -> IntParameter:
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low}) is above high ({self.high}); swap them")
+        return self
+
+
+class CategoricalParameter(_Parameter):
+    """One of the listed values; no order is assumed."""
+
+    type: Literal["categorical"]
+    choices: Annotated[tuple[Scalar, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> CategoricalParameter:
+        if len({repr(choice) for choice in self.choices}) != len(self.choices):
+            raise ValueError("choices holds the same value twice")
+        return self
+
+
+class ExpressionParameter(_Parameter):
+    """A value computed from other parameters, for example `2 * rank`."""
+
+    type: Literal["expression"]
+    value: str
+
+
+Parameter: TypeAlias = Annotated[
+    FloatParameter | IntParameter | CategoricalParameter | ExpressionParameter,
+    Field(discriminator="type"),
+]

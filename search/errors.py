@@ -1,0 +1,63 @@
+"""Errors that a user sees: what was wrong, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class TightropeError(Exception):
+    """Base class of every error raised on purpose.
+
+    Args:
+        message: What was wrong, in one sentence, naming the key or file.
+        hint: What to do about it, or None where the message already says so.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with the input.
+
+    Attributes:
+        key: Dotted configuration key, for example `parameters.lr.low`.
+        message: What was wrong with it.
+        where: Where the value came from: `file.yaml:12`, or `command line`.
+        hint: What would be right.
+    """
+
+    key: str
+    message: str
+    where: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.key}: {self.message} ({self.where})"
+        return f"{text}\n    hint: {self.hint}" if self.hint else text
+
+
+class ConfigError(TightropeError):
+    """The configuration is not valid; carries every problem found, not just the first."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        lines = [f"{count} problem{'' if count == 1 else 's'} in the configuration:"]
+        lines += [f"  - {problem}" for problem in self.problems]
+        super().__init__("\n".join(lines))
+
+
+class RecordError(TightropeError):
+    """A search's record cannot be read, or another process is writing it."""
+
+
+class SpaceChangedError(TightropeError):
+    """A search is to be resumed with a configuration that differs from the recorded one."""

@@ -1,0 +1,38 @@
+"""The record: a search's append-only `events.jsonl`, and the state rebuilt from it."""
+
+from search.record.events import (
+    BaselineMeasured,
+    Decided,
+    Event,
+    Failed,
+    Interval,
+    RungReached,
+    SearchEnded,
+    SearchStarted,
+    SessionStarted,
+    TrialFinished,
+    TrialProposed,
+    parse_event,
+)
+from search.record.files import RecordReader, RecordWriter, read_events
+from search.record.state import SearchState, TrialState
+
+__all__ = [
+    "BaselineMeasured",
+    "Decided",
+    "Event",
+    "Failed",
+    "Interval",
+    "RecordReader",
+    "RecordWriter",
+    "RungReached",
+    "SearchEnded",
+    "SearchStarted",
+    "SearchState",
+    "SessionStarted",
+    "TrialFinished",
+    "TrialProposed",
+    "TrialState",
+    "parse_event",
+    "read_events",
+]

@@ -1,0 +1,153 @@
+"""Reading and writing `events.jsonl`: one writer, any number of readers, safe against kills."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+from pydantic import ValidationError
+
+from search.errors import RecordError
+from search.record.events import Event, parse_event
+
+EVENTS = "events.jsonl"
+_STORAGE_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+
+
+class RecordReader:
+    """Reads a record from its beginning, and what is appended later.
+
+    A line without its newline is still being written, or was cut off by a kill: it is left alone.
+
+    Args:
+        folder: The search's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / EVENTS
+        self._offset = 0
+        self._line = 0
+
+    def read_new(self) -> Iterator[Event]:
+        """Yields the whole events that were appended since the last call.
+
+        Raises:
+            RecordError: A whole line is not an event.
+        """
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                self._line += 1
+                try:
+                    event = parse_event(line)
+                except ValidationError as error:
+                    raise RecordError(
+                        f"{self.path}:{self._line} is not an event of this version: {error.errors()[0]['msg']}",
+                        hint="The record is append-only and must not be edited; restore it from a copy.",
+                    ) from error
+                self._offset += len(line)
+                yield event
+
+
+def read_events(folder: Path) -> list[Event]:
+    """All whole events of the search in `folder`, in order; empty where there is no record."""
+    return list(RecordReader(folder).read_new())
+
+
+class RecordWriter:
+    """The only writer of a search's record, held by a lock on the file.
+
+    Every event is on disk (fsync) when `append` returns, so that no decision rests on something
+    that a kill could undo. Where the storage refuses, `append` waits and says so: nothing is lost.
+
+    Args:
+        folder: The search's folder; made where absent.
+        on_wait: Called with a message when storage refuses, once per event.
+        retry_seconds: Time between tries while storage refuses.
+
+    Raises:
+        RecordError: Another process is writing this record.
+    """
+
+    def __init__(
+        self, folder: Path, on_wait: Callable[[str], None] | None = None, retry_seconds: float = 5.0
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / EVENTS
+        self._on_wait = on_wait
+        self._retry_seconds = retry_seconds
+        self._lock = threading.Lock()
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._fd)
+            raise RecordError(
+                f"Another process is running the search in {folder}.",
+                hint="Wait for it, end it, or start a new search with name=<other name>.",
+            ) from error
+        self._end = self._cut_torn_line()
+
+    def _cut_torn_line(self) -> int:
+        """Drops what a kill left of a last line; returns the file's length."""
+        data = self._path.read_bytes()
+        end = data.rfind(b"\n") + 1
+        if end < len(data):
+            os.ftruncate(self._fd, end)
+        return end
+
+    def append(self, event: Event) -> None:
+        """Writes one event and waits until it is on disk."""
+        line = event.model_dump_json().encode() + b"\n"
+        with self._lock:
+            # An interrupt between write and fsync would leave the caller unsure what was recorded.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                self._write(line)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _write(self, line: bytes) -> None:
+        told = False
+        while True:
+            try:
+                written = os.pwrite(self._fd, line, self._end)
+                if written < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(self._fd)
+            except OSError as error:
+                if error.errno not in _STORAGE_REFUSED:
+                    raise
+                os.ftruncate(self._fd, self._end)
+                if self._on_wait is not None and not told:
+                    self._on_wait(f"{self._path} cannot be written ({error.strerror}); waiting for storage.")
+                    told = True
+                time.sleep(self._retry_seconds)
+            else:
+                self._end += len(line)
+                return
+
+    def close(self) -> None:
+        """Releases the lock. Idempotent."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> RecordWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,109 @@
+"""The state of a search, rebuilt from its events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from search.record.events import (
+    BaselineMeasured,
+    Decided,
+    Event,
+    Failed,
+    Params,
+    RungReached,
+    SearchEnded,
+    SearchStarted,
+    SessionStarted,
+    TrialFinished,
+    TrialProposed,
+)
+
+
+@dataclass
+class TrialState:
+    """All that is recorded of one trial.
+
+    Attributes:
+        rungs: The rungs reached, in order.
+        decisions: Decision per rung index.
+        finished: The last event, or None while the trial is unfinished.
+    """
+
+    number: int
+    proposed: TrialProposed
+    rungs: list[RungReached] = field(default_factory=list)
+    decisions: dict[int, Decided] = field(default_factory=dict)
+    failures: list[Failed] = field(default_factory=list)
+    finished: TrialFinished | None = None
+
+    @property
+    def params(self) -> Params:
+        """Every parameter of the trainable."""
+        return self.proposed.params
+
+    @property
+    def status(self) -> str:
+        """ "running" until finished, then the status of the last event."""
+        return self.finished.status if self.finished else "running"
+
+    @property
+    def last(self) -> RungReached | None:
+        """The last rung reached."""
+        return self.rungs[-1] if self.rungs else None
+
+
+@dataclass
+class SearchState:
+    """All that is recorded of one search; `apply` is the only way to change it."""
+
+    started: SearchStarted | None = None
+    sessions: list[SessionStarted] = field(default_factory=list)
+    baselines: dict[str, BaselineMeasured] = field(default_factory=dict)
+    trials: dict[int, TrialState] = field(default_factory=dict)
+    failures: list[Failed] = field(default_factory=list)
+    ended: SearchEnded | None = None
+    last_time: float = 0.0
+
+    @classmethod
+    def from_events(cls, events: Iterable[Event]) -> SearchState:
+        """Replays events, in their recorded order."""
+        state = cls()
+        for event in events:
+            state.apply(event)
+        return state
+
+    def apply(self, event: Event) -> None:
+        """Takes one event into account.
+
+        Raises:
+            KeyError: The event speaks of a trial that was never proposed.
+        """
+        self.last_time = event.time
+        match event:
+            case SearchStarted():
+                self.started = event
+            case SessionStarted():
+                self.sessions.append(event)
+                self.ended = None
+            case BaselineMeasured():
+                self.baselines[event.name] = event
+            case TrialProposed():
+                self.trials[event.trial] = TrialState(event.trial, event)
+            case RungReached():
+                self.trials[event.trial].rungs.append(event)
+            case Decided():
+                self.trials[event.trial].decisions[event.rung] = event
+            case Failed():
+                self.failures.append(event)
+                if event.trial is not None:
+                    self.trials[event.trial].failures.append(event)
+            case TrialFinished():
+                self.trials[event.trial].finished = event
+            case SearchEnded():
+                self.ended = event
+
+    @property
+    def unfinished(self) -> list[TrialState]:
+        """Trials that were proposed and have not finished, by number."""
+        return [trial for trial in self.trials.values() if trial.finished is None]

@@ -1,0 +1,1 @@
+"""Trains: what runs inside a Ray Train worker. Imports nothing of `search` or `analysis`."""

@@ -1,0 +1,40 @@
+"""Errors of the training side, each of a class that the search knows how to answer."""
+
+from __future__ import annotations
+
+
+class TrainableError(Exception):
+    """Base class; `hint` says what to do.
+
+    Args:
+        message: What was wrong, in one sentence.
+        hint: What to do about it.
+    """
+
+    failure_class = "error"
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+class UserError(TrainableError):
+    """The request itself is wrong: a missing file, an unknown module name. Never retried."""
+
+    failure_class = "user"
+
+
+class DivergedError(TrainableError):
+    """Training produced NaN or Inf. What was measured before is kept."""
+
+    failure_class = "diverged"
+
+
+class OutOfMemoryError(TrainableError):
+    """The device had no memory left for the smallest micro-batch."""
+
+    failure_class = "out_of_memory"
