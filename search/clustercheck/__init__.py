@@ -1,0 +1,1 @@
+"""Checks a cluster file before `ray up` does: Ray's own validation, then what it lets pass."""
