@@ -53,7 +53,7 @@ class SearchStarted(_Event):
     Attributes:
         search_id: Random identifier, unique to this search.
         config: Resolved configuration, as plain data.
-        fingerprints: SHA-256 digests or hub revisions: `space`, `model`, `data`.
+        fingerprints: SHA-256 digest of `space`: what trials depend on.
         versions: Package name to installed version.
         git_commit: Commit of the working directory, or None outside a checkout.
     """
@@ -84,12 +84,17 @@ class SessionStarted(_Event):
 
 
 class BaselineMeasured(_Event):
-    """A reference that is not a trial, such as the untouched base model (`name="base"`)."""
+    """A reference that is not a trial, such as the untouched base model (`name="base"`).
+
+    Attributes:
+        fingerprints: Digests or revisions of `model` and `data`, as the workers found them.
+    """
 
     event: Literal["baseline_measured"] = "baseline_measured"
     name: str
     metrics: dict[str, Number]
     intervals: dict[str, Interval] = {}
+    fingerprints: dict[str, str] = {}
     seconds: float
 
 

@@ -1,0 +1,67 @@
+"""The actor between trials and worker groups."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import ray
+
+from search.groups.slots import SlotTable
+from trainables.messages import Delivery, GroupFacts, Reply, Request
+
+
+class Dispatcher:
+    """`SlotTable` as an async Ray actor; every call is cheap or waits without blocking the others."""
+
+    def __init__(self) -> None:
+        self._table = SlotTable()
+        self._facts: asyncio.Queue[GroupFacts | Reply] = asyncio.Queue()
+
+    async def add_group(self, name: str, slots: int) -> None:
+        """See `SlotTable.add_group`."""
+        self._table.add_group(name, slots)
+
+    async def join(self, name: str, facts: GroupFacts) -> int:
+        """See `SlotTable.join`; `facts` go to the driver."""
+        await self._facts.put(facts)
+        return self._table.join(name)
+
+    async def refuse(self, name: str, reply: Reply) -> None:
+        """A group's workers found that they can never serve: the request itself is wrong."""
+        self._table.end_group(name, reply.message)
+        await self._facts.put(reply)
+
+    async def first_facts(self) -> GroupFacts | Reply:
+        """Waits until the first group is up, or has refused."""
+        return await self._facts.get()
+
+    async def submit(self, request: Request) -> Reply:
+        """See `SlotTable.submit`."""
+        return await self._table.submit(request)
+
+    async def release(self, trial: int) -> None:
+        """See `SlotTable.release`."""
+        self._table.release(trial)
+
+    async def next_round(self, name: str, incarnation: int, index: int) -> tuple[Delivery, ...] | None:
+        """See `SlotTable.next_round`."""
+        return await self._table.next_round(name, incarnation, index)
+
+    async def answer(self, name: str, incarnation: int, sequence: int, reply: Reply) -> None:
+        """See `SlotTable.answer`."""
+        self._table.answer(name, incarnation, sequence, reply)
+
+    async def end_group(self, name: str, error: str) -> None:
+        """See `SlotTable.end_group`."""
+        self._table.end_group(name, error)
+        await self._facts.put(Reply("worker_lost", error))
+
+    async def stop(self) -> None:
+        """See `SlotTable.stop`."""
+        self._table.stop()
+
+
+def start_dispatcher() -> Any:
+    """Starts the actor on the driver's node, where it takes no CPU from trials."""
+    return ray.remote(num_cpus=0, max_concurrency=10_000)(Dispatcher).remote()

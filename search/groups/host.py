@@ -1,0 +1,93 @@
+"""Starts worker groups: one Ray Train run each, in a thread of the driver."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from search.cluster import Capacity
+from search.config.schema import WorkersConfig
+from search.groups.dispatcher import start_dispatcher
+from trainables.messages import BaselineRequest, GroupFacts, GroupSettings, Reply
+
+
+class WorkerGroups:
+    """The groups of one search.
+
+    Args:
+        settings: What every group serves.
+        workers: Size of a group, its slots, and how often it may restart.
+        capacity: Number of groups and resources per worker.
+        scratch: Folder for Ray Train's own files, which nobody needs afterwards.
+    """
+
+    def __init__(
+        self, settings: GroupSettings, workers: WorkersConfig, capacity: Capacity, scratch: Path
+    ) -> None:
+        self._settings = settings
+        self._names = [f"group-{index}" for index in range(capacity.groups)]
+        self._workers = workers
+        self._capacity = capacity
+        self._scratch = scratch
+        self.dispatcher: Any = start_dispatcher()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Starts every group; returns at once."""
+        ray.get([self.dispatcher.add_group.remote(name, self._workers.slots) for name in self._names])
+        for name in self._names:
+            thread = threading.Thread(target=self._run, args=(name,), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def wait_for_first(self) -> GroupFacts | Reply:
+        """Blocks until one group is up (its facts) or cannot come up (its refusal)."""
+        facts: GroupFacts | Reply = ray.get(self.dispatcher.first_facts.remote())
+        return facts
+
+    def measure_base(self) -> Reply:
+        """Measures the untouched base model on the first group that is up."""
+        reply: Reply = ray.get(self.dispatcher.submit.remote(BaselineRequest()))
+        return reply
+
+    def stop(self, timeout: float = 20.0) -> None:
+        """Ends the groups in order, waiting at most `timeout` seconds."""
+        ray.get(self.dispatcher.stop.remote())
+        for thread in self._threads:
+            thread.join(timeout / max(1, len(self._threads)))
+
+    def _run(self, name: str) -> None:
+        from ray.exceptions import RayError
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train.torch import TorchConfig, TorchTrainer
+        from ray.train.v2.api.exceptions import TrainingFailedError
+
+        from trainables.worker import serve
+
+        cpus, gpus = self._capacity.cpus, self._capacity.gpus
+        trainer = TorchTrainer(
+            serve,
+            train_loop_config={"name": name, "settings": self._settings, "dispatcher": self.dispatcher},
+            torch_config=TorchConfig(backend="nccl" if gpus else "gloo"),
+            scaling_config=ScalingConfig(
+                num_workers=self._workers.workers,
+                use_gpu=gpus > 0,
+                resources_per_worker={"CPU": cpus} | ({"GPU": gpus} if gpus else {}),
+            ),
+            run_config=RunConfig(
+                name=f"{name}-{os.getpid()}",
+                storage_path=str(self._scratch),
+                failure_config=FailureConfig(max_failures=self._workers.max_failures),
+            ),
+        )
+        try:
+            trainer.fit()
+            error = "the worker group ended"
+        except (TrainingFailedError, RayError) as failure:
+            error = f"the worker group failed: {failure}"
+        if ray.is_initialized():
+            self.dispatcher.end_group.remote(name, error)

@@ -1,0 +1,49 @@
+"""From the configuration to what a worker group must know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from search.config.schema import SearchConfig
+from trainables.messages import GroupSettings
+from trainables.settings import CapabilityConfig, ModelConfig, TaskConfig
+
+
+def group_settings(config: SearchConfig, folder: Path, cpus: float) -> GroupSettings:
+    """Settings with local paths made absolute: workers may run in another folder.
+
+    Args:
+        config: The search.
+        folder: The search's folder.
+        cpus: CPUs per worker.
+    """
+    return GroupSettings(
+        trainable=config.trainable,
+        model=_model(config.model),
+        task=_task(config.task),
+        capability=_capability(config.capability),
+        seed=config.seed,
+        total_steps=config.budget.steps,
+        zero_stage=config.workers.zero_stage,
+        micro_batch=config.workers.micro_batch,
+        folder=str(folder.resolve()),
+        threads=max(1, int(cpus)),
+    )
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).resolve()) if Path(path).exists() else path
+
+
+def _model(model: ModelConfig) -> ModelConfig:
+    return model.model_copy(update={"source": _absolute(model.source)})
+
+
+def _task(task: TaskConfig) -> TaskConfig:
+    heldout = None if task.heldout is None else _absolute(task.heldout)
+    return task.model_copy(update={"train": _absolute(task.train), "heldout": heldout})
+
+
+def _capability(capability: CapabilityConfig) -> CapabilityConfig:
+    skills = tuple(skill.model_copy(update={"path": _absolute(skill.path)}) for skill in capability.skills)
+    return capability.model_copy(update={"skills": skills})

@@ -1,0 +1,140 @@
+"""The command line: `python -m search.run space=NAME_OR_FILE [key=value ...]`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from search.config.listing import choices, listing_text
+from search.config.load import Resolved, load_config
+from search.config.nearest import did_you_mean
+from search.config.overrides import FLAGS, place
+from search.config.show import config_data, config_yaml
+from search.errors import ConfigError, Problem, TightropeError
+from search.usage import HELP
+
+WRONG = 2
+FAILED = 1
+_MODES = ("--plan", "--config", "--list")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line.
+
+    Args:
+        arguments: Words after the program's name; None takes those of this process.
+
+    Returns:
+        Exit code: 0 done, 1 failed, 2 wrong configuration or command line, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words:
+        print(HELP, end="", file=sys.stderr)
+        return WRONG
+    if "--help" in words or "-h" in words:
+        print(HELP, end="")
+        return 0
+    flags = [word for word in words if word.startswith("-")]
+    settings = [word for word in words if not word.startswith("-")]
+    as_json = "--json" in flags
+    try:
+        _refuse_flags(flags, settings)
+        return _MODE[next((flag for flag in flags if flag in _MODES), "")](settings, as_json)
+    except TightropeError as error:
+        print(error if isinstance(error, ConfigError) else f"error: {error}", file=sys.stderr)
+        if as_json:
+            _print_json(_error_data(error))
+        return WRONG if isinstance(error, ConfigError) else FAILED
+
+
+def _refuse_flags(flags: Sequence[str], settings: Sequence[str]) -> None:
+    """Unknown flags, and flags that exclude each other; what is wrong beside them is said as well.
+
+    Raises:
+        ConfigError: There are such flags.
+    """
+    problems = [Problem(flag, "is not an option", place(flag), _flag_hint(flag)) for flag in flags if flag not in FLAGS]
+    modes = sorted(set(flags) & set(_MODES))
+    if len(modes) > 1:
+        problems.append(Problem(modes[1], f"cannot be given with {modes[0]}", "command line", "keep one of them"))
+    if not problems:
+        return
+    if settings:
+        try:
+            load_config(settings)
+        except ConfigError as error:
+            problems += error.problems
+    raise ConfigError(problems)
+
+
+def _flag_hint(flag: str) -> str:
+    name, equals, _ = flag.lstrip("-").partition("=")
+    if equals:
+        return f"keys have no dashes: write {flag.lstrip('-')}"
+    return did_you_mean(f"--{name}", FLAGS)
+
+
+def _plan(words: Sequence[str], as_json: bool) -> int:
+    from search.plan import make_plan
+
+    plan = make_plan(load_config(words).config)
+    if as_json:
+        _print_json(asdict(plan))
+    else:
+        from search.plan_view import print_plan
+
+        print_plan(plan)
+    return 0
+
+
+def _config(words: Sequence[str], as_json: bool) -> int:
+    resolved = load_config(words)
+    if as_json:
+        _print_json(config_data(resolved))
+    else:
+        print(config_yaml(resolved), end="")
+    return 0
+
+
+def _list(words: Sequence[str], as_json: bool) -> int:
+    if as_json:
+        _print_json(choices())
+    else:
+        print(listing_text())
+    return 0
+
+
+def _search(words: Sequence[str], as_json: bool) -> int:
+    resolved: Resolved = load_config(words)
+    # Ray, MLflow and the rest are imported only now that the configuration is known to be right.
+    from search.session import run_search
+
+    command = shlex.join(["python", "-m", "search.run", *words])
+    return run_search(resolved.config, command, as_json)
+
+
+_MODE: dict[str, Callable[[Sequence[str], bool], int]] = {
+    "--plan": _plan,
+    "--config": _config,
+    "--list": _list,
+    "": _search,
+}
+
+
+def _error_data(error: TightropeError) -> dict[str, Any]:
+    data: dict[str, Any] = {"error": error.message, "hint": error.hint}
+    if isinstance(error, ConfigError):
+        data = {"error": "configuration", "problems": [asdict(problem) for problem in error.problems]}
+    return data
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,16 @@
+"""Schedulers: which trials go on at a rung. Importing this imports neither Ray nor torch."""
+
+from search.config.schema import SearchConfig
+from search.schedulers import asha, none  # noqa: F401  (registers)
+from search.schedulers.base import SCHEDULERS, Scheduler, SchedulerFactory, Verdict
+
+__all__ = ["SCHEDULERS", "Scheduler", "SchedulerFactory", "Verdict", "make_scheduler"]
+
+
+def make_scheduler(config: SearchConfig) -> Scheduler:
+    """The configured scheduler, with nothing reported yet.
+
+    Raises:
+        KeyError: No scheduler has that name.
+    """
+    return SCHEDULERS[config.scheduler.name](config)

@@ -1,0 +1,48 @@
+"""What every scheduler offers, and the registry of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from search.config.schema import SearchConfig
+from search.record.events import Interval
+from trainables.registry import Registry
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A decision about a trial at a rung, and why, in a sentence for people."""
+
+    decision: Literal["continue", "stop"]
+    reason: str
+
+
+class Scheduler(Protocol):
+    """Decides at rungs which trials go on.
+
+    A verdict is a function of the configuration and of the reports so far, in their order. A
+    scheduler is rebuilt by making the recorded reports again in their recorded order.
+    """
+
+    def report(
+        self, trial: int, rung: int, metrics: Mapping[str, float], intervals: Mapping[str, Interval]
+    ) -> Verdict:
+        """Takes what a trial measured at a rung, and decides about it.
+
+        Args:
+            trial: Number of the trial. A second report for the same rung replaces the first.
+            rung: Index of the rung, from 0.
+            metrics: Measured values; missing and NaN ones are taken as the worst.
+            intervals: 95% intervals of those metrics that have one.
+        """
+        ...
+
+    def describe(self) -> list[str]:
+        """What it will do in this search, in sentences for `--plan`."""
+        ...
+
+
+SchedulerFactory: TypeAlias = Callable[[SearchConfig], Scheduler]
+SCHEDULERS: Registry[SchedulerFactory] = Registry("scheduler")

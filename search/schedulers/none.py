@@ -1,0 +1,27 @@
+"""No early stopping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from search.config.schema import SearchConfig
+from search.record.events import Interval
+from search.schedulers.base import SCHEDULERS, Verdict
+
+
+@SCHEDULERS.register("none", "no early stopping: every trial gets the full budget")
+class NoStopping:
+    """Lets every trial go on to the full budget."""
+
+    def __init__(self, config: SearchConfig) -> None:
+        self._steps = config.budget.steps
+
+    def report(
+        self, trial: int, rung: int, metrics: Mapping[str, float], intervals: Mapping[str, Interval]
+    ) -> Verdict:
+        """Always `continue`."""
+        return Verdict("continue", "no early stopping")
+
+    def describe(self) -> list[str]:
+        """One sentence."""
+        return [f"none: every trial is trained to the full budget of {self._steps} steps."]

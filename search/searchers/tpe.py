@@ -1,0 +1,16 @@
+"""Multi-objective TPE."""
+
+from __future__ import annotations
+
+from search.config.schema import SearchConfig
+from search.searchers.base import SEARCHERS, Searcher
+from search.space import SearchSpace
+
+
+@SEARCHERS.register("tpe", "multi-objective multivariate TPE with constraints (Optuna); the default")
+def make_tpe(config: SearchConfig, space: SearchSpace) -> Searcher:
+    """Tree-structured Parzen estimator (Ozaki et al., 2022, doi:10.1613/jair.1.13188)."""
+    # Optuna is imported when a search starts, not to list what can be chosen.
+    from search.searchers.optuna_study import OptunaSearcher, tpe_sampler
+
+    return OptunaSearcher(config, space, tpe_sampler)

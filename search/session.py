@@ -1,0 +1,248 @@
+"""One session of a search: from a valid configuration to the summary, or to an orderly stop."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from analysis.recommend import recommend
+from analysis.summary import render_summary, write_summary
+from search.cluster import start_ray, stop_ray
+from search.conductor import Conductor
+from search.config.schema import SearchConfig
+from search.errors import RecordError, TightropeError
+from search.groups.host import WorkerGroups
+from search.groups.settings import group_settings
+from search.provenance import git_commit, versions
+from search.record import (
+    BaselineMeasured,
+    Event,
+    Interval,
+    RecordWriter,
+    SearchEnded,
+    SearchStarted,
+    SearchState,
+    SessionStarted,
+    read_events,
+)
+from search.resume import fingerprint, refuse_changes
+from search.schedulers import make_scheduler
+from search.searchers import make_searcher
+from search.space import SearchSpace
+from search.tracking.process import Tracker, ui_command
+from search.view import View, make_view
+from trainables.messages import GroupFacts, Reply
+
+INTERRUPTED = 130
+
+
+class TrainingError(TightropeError):
+    """The worker groups could not come up, or were lost for good."""
+
+
+@dataclass
+class _Session:
+    """What the steps of a session share."""
+
+    config: SearchConfig
+    folder: Path
+    command: str
+    record: RecordWriter
+    view: View
+    conductor: Conductor
+
+    def append(self, event: Event) -> None:
+        """Records an event that is not the conductor's own, and takes it into account."""
+        self.record.append(event)
+        self.conductor.state.apply(event)
+        self.view(event)
+
+
+def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
+    """Begins, resumes or extends a search, and runs it to its end.
+
+    Args:
+        config: Validated configuration.
+        command: Command line that resumes the search, for messages and the record.
+        as_json: Print the summary as one line of JSON on standard output, everything else on standard error.
+
+    Returns:
+        Exit code: 0, or 130 where it was interrupted.
+
+    Raises:
+        SpaceChangedError: The folder holds a search of another space.
+        RecordError: Another process is running this search, or its record is damaged.
+        TightropeError: It cannot run: cluster, model, data or tracking.
+    """
+    folder = Path(config.out).resolve() / config.name
+    console = Console(stderr=as_json)
+    events = read_events(folder)
+    state = SearchState.from_events(events)
+    if state.started is not None:
+        refuse_changes(state.started.config, config)
+    with RecordWriter(folder, on_wait=lambda text: console.print(text, style="yellow")) as record:
+        if len(read_events(folder)) != len(events):
+            raise RecordError(f"The search in {folder} was written just now by another process.")
+        view = make_view(console, config, config.trials, live=console.is_terminal)
+        view.restore(state)
+
+        def append(event: Event) -> None:
+            record.append(event)
+            view(event)
+
+        space = SearchSpace(config.parameters, config.fixed)
+        conductor = Conductor(
+            config, space, make_searcher(config, space), make_scheduler(config), append, events
+        )
+        session = _Session(config, folder, command, record, view, conductor)
+        code = _run(session)
+    summary = write_summary(conductor.state, folder)
+    render_summary(console, summary, ui=ui_command(folder, config.tracking), command=command)
+    if as_json:
+        Console(soft_wrap=True, highlight=False).print_json(data=summary, indent=None)
+    return code
+
+
+def _run(session: _Session) -> int:
+    """Trains what is left; returns the exit code."""
+    if session.conductor.finished and session.conductor.state.ended is not None:
+        return 0
+    tracker = Tracker(session.folder, session.config.tracking) if session.config.tracking.enabled else None
+    ended = SearchEnded(reason="failed")
+    session.view.start()
+    try:
+        with _sigterm_interrupts():
+            _begin(session)
+            if tracker is not None:
+                tracker.start()
+            _train(session)
+        ended = SearchEnded(reason="finished", recommended=recommend(session.conductor.state).trial)
+    except KeyboardInterrupt:
+        ended = SearchEnded(reason="interrupted")
+    except TightropeError as error:
+        ended = SearchEnded(reason="failed", message=error.message)
+        raise
+    finally:
+        if session.conductor.state.started is not None:
+            session.append(ended)
+            write_summary(session.conductor.state, session.folder)
+        _stop_quietly(session)
+        session.view.close()
+        late = tracker.finish(timeout=30.0) if tracker is not None else None
+    if late is not None:
+        session.view.note(late)
+    return 0 if ended.reason == "finished" else INTERRUPTED
+
+
+def _begin(session: _Session) -> None:
+    """Writes the first lines of the record, or those of one more session."""
+    config, state = session.config, session.conductor.state
+    if state.started is None:
+        session.append(
+            SearchStarted(
+                search_id=uuid.uuid4().hex,
+                config=config.model_dump(mode="json"),
+                fingerprints={"space": fingerprint(config)},
+                versions=versions(),
+                git_commit=git_commit(),
+            )
+        )
+    session.append(
+        SessionStarted(
+            session=len(state.sessions),
+            trials=config.trials,
+            command=session.command,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+        )
+    )
+
+
+def _train(session: _Session) -> None:
+    """Brings the groups up, measures the base model and runs the Tune loop."""
+    config, view, conductor = session.config, session.view, session.conductor
+    scratch = session.folder / ".ray"
+    view.note("starting Ray")
+    capacity = start_ray(config.workers)
+    groups = WorkerGroups(group_settings(config, session.folder, capacity.cpus), config.workers, capacity, scratch)
+    view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {config.model.name}")
+    groups.start()
+    facts = groups.wait_for_first()
+    if isinstance(facts, Reply):
+        raise TrainingError(facts.message)
+    _check_facts(session, facts)
+    if "base" not in conductor.state.baselines:
+        _measure_base(session, groups, facts)
+    from search.tune.loop import run_tune
+
+    slots = capacity.groups * config.workers.slots
+    run_tune(conductor, groups, slots, config.budget.rung_steps, scratch)
+    if conductor.aborted is not None:
+        raise TrainingError(
+            f"No worker group is left: {conductor.aborted}", hint=f"Resume with: {session.command}"
+        )
+    groups.stop()
+
+
+def _check_facts(session: _Session, facts: GroupFacts) -> None:
+    """The model and the data must be those that the record's trials were trained with."""
+    base = session.conductor.state.baselines.get("base")
+    recorded = {} if base is None else base.fingerprints
+    for key, found in (("model", facts.model_fingerprint), ("data", facts.data_fingerprint)):
+        if recorded.get(key, found) != found:
+            raise TightropeError(
+                f"The {key} is not the one this search began with: {recorded[key][:12]} then, {found[:12]} now.",
+                hint="Bring the recorded files back, or begin a new search with name=<other name>.",
+            )
+    session.view.note(f"model and data ready on {facts.device} after {facts.load_seconds:.1f} s")
+
+
+def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) -> None:
+    reply = groups.measure_base()
+    if reply.outcome != "ok":
+        raise TrainingError(f"The base model could not be measured: {reply.message}")
+    if not reply.metrics.get("capability", 0.0) > 0.0:
+        raise TightropeError(
+            "The base model answers no question right, so there is no capability to retain.",
+            hint="Choose questions that the base model can answer: see capability.skills.",
+        )
+    session.append(
+        BaselineMeasured(
+            name="base",
+            metrics=reply.metrics | {"retention": 1.0},
+            intervals={key: Interval(low=low, high=high, n=n) for key, (low, high, n) in reply.intervals.items()},
+            fingerprints={"model": facts.model_fingerprint, "data": facts.data_fingerprint},
+            seconds=reply.eval_seconds,
+        )
+    )
+
+
+def _stop_quietly(session: _Session) -> None:
+    """Ends Ray and removes what only it needed."""
+    stop_ray()
+    shutil.rmtree(session.folder / ".ray", ignore_errors=True)
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM stops a search as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

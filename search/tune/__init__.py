@@ -1,0 +1,1 @@
+"""Ray Tune's side: thin adapters from its interfaces to the conductor."""

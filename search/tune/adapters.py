@@ -1,0 +1,82 @@
+"""Tune's searcher and scheduler interfaces, handing everything to the conductor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from search.conductor import Conductor
+from search.tune.trainable import LOST, REPLY
+
+
+class _NotPickled:
+    """Tune pickles its searcher and scheduler into its own files; ours are rebuilt from the record."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class ConductedSearch(_NotPickled, Searcher):  # type: ignore[misc]  # Ray has no types here
+    """Gives Tune the trials that the conductor names, at most `slots` at once.
+
+    Args:
+        conductor: Decides.
+        slots: Number of trials that can train at the same time.
+        release: Frees a trial's slot.
+    """
+
+    def __init__(self, conductor: Conductor, slots: int, release: Callable[[int], None]) -> None:
+        super().__init__()
+        self._conductor = conductor
+        self._slots = slots
+        self._release = release
+        self._numbers: dict[str, int] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial's first request; None while every slot is taken."""
+        if self._conductor.finished:
+            return str(Searcher.FINISHED)
+        if len(self._numbers) >= self._slots:
+            return None
+        number = self._conductor.next_trial()
+        if number is None:
+            return str(Searcher.FINISHED) if self._conductor.finished else None
+        self._numbers[trial_id] = number
+        return {"number": number, "request": self._conductor.request(number)}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Frees the slot. What the trial measured was reported before."""
+        number = self._numbers.pop(trial_id, None)
+        if number is not None:
+            self._release(number)
+            if error:
+                self._conductor.lose(number, "the trial's actor died")
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the record is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the record is the state."""
+
+
+class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]  # Ray has no types here
+    """Asks the conductor at every report whether the trial goes on."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        super().__init__()
+        self._conductor = conductor
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """CONTINUE to the next rung, or STOP where the trial has finished."""
+        number: int = trial.config["number"]
+        if LOST in result:
+            self._conductor.abort(result[LOST])
+            return str(TrialScheduler.STOP)
+        goes_on = self._conductor.report(number, result[REPLY])
+        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)

@@ -1,0 +1,52 @@
+"""Runs Ray Tune until the conductor has no more trials."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from search.conductor import Conductor
+from search.groups.host import WorkerGroups
+
+
+def run_tune(
+    conductor: Conductor, groups: WorkerGroups, slots: int, rungs: tuple[int, ...], scratch: Path
+) -> None:
+    """Drives the trials to their end; returns when the conductor has finished.
+
+    Args:
+        conductor: Decides and records.
+        groups: Serve the trials.
+        slots: Trials at the same time.
+        rungs: Step of each rung.
+        scratch: Folder for Tune's own files, which nobody needs afterwards.
+    """
+    from ray import tune
+
+    from search.tune.adapters import ConductedScheduler, ConductedSearch
+    from search.tune.trainable import SlotTrainable
+
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    trainable = tune.with_resources(
+        tune.with_parameters(SlotTrainable, dispatcher=groups.dispatcher, rungs=rungs), {"CPU": 0.01}
+    )
+
+    def release(number: int) -> None:
+        groups.dispatcher.release.remote(number)
+
+    tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=ConductedSearch(conductor, slots, release),
+            scheduler=ConductedScheduler(conductor),
+            num_samples=-1,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: str(trial.trial_id),
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(scratch),
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        ),
+    ).fit()

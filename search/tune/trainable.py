@@ -1,0 +1,56 @@
+"""The light Tune trainable: asks a worker group to train its trial to the next rung."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ray
+from ray import tune
+from ray.exceptions import RayTaskError
+
+from search.groups.slots import NoGroupsError
+from trainables.messages import Reply, TrainRequest
+
+REPLY = "reply"
+LOST = "lost"
+
+
+class SlotTrainable(tune.Trainable):  # type: ignore[misc]  # Ray has no types here
+    """Holds no model. The actor is reused: a new trial costs one call of `reset_config`.
+
+    `config` holds the `TrainRequest` of the trial's next rung and the `folder` where it saves; the requests
+    of later rungs follow from the reply.
+    """
+
+    def setup(self, config: dict[str, Any], dispatcher: Any, rungs: tuple[int, ...]) -> None:
+        """Called once per actor by Tune."""
+        self._dispatcher = dispatcher
+        self._rungs = rungs
+        self._request: TrainRequest = config["request"]
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Takes up another trial in the same actor."""
+        self._request = new_config["request"]
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Has the trial trained to its next rung and measured there."""
+        request = self._request
+        try:
+            reply: Reply = ray.get(self._dispatcher.submit.remote(request))
+        except RayTaskError as error:
+            if isinstance(error.cause, NoGroupsError):
+                return {LOST: str(error.cause)}
+            raise
+        if reply.outcome == "ok":
+            rung = self._rungs.index(request.to_step)
+            if rung + 1 < len(self._rungs):
+                self._request = TrainRequest(
+                    trial=request.trial,
+                    params=request.params,
+                    from_step=reply.step,
+                    to_step=self._rungs[rung + 1],
+                    load_from=reply.checkpoint,
+                    save_to=f"trials/{request.trial:04d}/rung-{rung + 1}",
+                )
+        return {REPLY: reply}

@@ -1,0 +1,1 @@
+"""Training text: reading, tokenising, ordering and batching it."""

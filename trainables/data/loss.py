@@ -1,0 +1,36 @@
+"""Next-token cross-entropy."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from trainables.data.batches import IGNORED
+
+
+def token_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of every next token in nats, in fp32; 0 where the label is `IGNORED`.
+
+    Args:
+        logits: Shape (batch, length, vocabulary).
+        labels: Token ids or `IGNORED`, shape (batch, length), not shifted.
+
+    Returns:
+        Shape (batch, length - 1).
+    """
+    targets = labels[:, 1:]
+    losses = functional.cross_entropy(
+        logits[:, :-1].flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="none"
+    )
+    return losses.view(targets.shape)
+
+
+def token_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of `token_losses` (fp32 scalar) and the number of target tokens (int64 scalar)."""
+    return token_losses(logits, labels).sum(), target_count(labels)
+
+
+def target_count(labels: Tensor) -> Tensor:
+    """Number of target tokens after the shift, an int64 scalar."""
+    return torch.count_nonzero(labels[:, 1:] != IGNORED)

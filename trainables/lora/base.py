@@ -1,0 +1,85 @@
+"""The frozen base model, held by DeepSpeed for as long as the worker lives."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+def start_deepspeed() -> Any:
+    """Imports DeepSpeed and attaches it to the process group, which must have been made.
+
+    Returns:
+        The module `deepspeed`, with its logging down to warnings.
+    """
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+    import deepspeed
+
+    deepspeed.utils.logger.setLevel(logging.WARNING)
+    # Only its inference kernels use this operator; leaving it out spares a 35 s compilation and the compiler.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.init_distributed(dist_backend=dist.get_backend(), verbose=False)
+    return deepspeed
+
+
+class HeldBase:
+    """A frozen causal language model under DeepSpeed ZeRO.
+
+    Stages 0, 1 and 2 keep the whole model on every worker: what stages 1 and 2 shard beyond stage 0 are
+    the optimizer state and gradients of trained weights, and a frozen base has neither. Stage 3
+    shards the weights over the workers and gathers each layer when a pass reaches it
+    (Rajbhandari et al., 2020, arXiv:1910.02054). Adapters are never under ZeRO.
+
+    Args:
+        model: The model, frozen, on its device.
+        zero_stage: 0 to 3.
+        persist: Under stage 3, weights of at most this many elements stay gathered on every worker.
+    """
+
+    def __init__(self, model: nn.Module, zero_stage: int, persist: int = 100_000) -> None:
+        deepspeed = start_deepspeed()
+        self.sharded = zero_stage == 3
+        dtype = next(model.parameters()).dtype
+        sharding = {"stage": 3, "stage3_param_persistence_threshold": persist}
+        config = {
+            "train_micro_batch_size_per_gpu": 1,
+            "zero_optimization": sharding if self.sharded else {"stage": 0},
+            "bf16": {"enabled": dtype == torch.bfloat16 and self.sharded},
+        }
+        engine, *_ = deepspeed.initialize(model=model, config=config, dist_init_required=False)
+        self._engine = engine
+        self.model: nn.Module = engine.module
+        self.world = dist.get_world_size()
+        self.rank = dist.get_rank()
+        self._device = next(model.parameters()).device
+
+    def after_backward(self) -> None:
+        """Lets go of layers that a backward pass left gathered (stage 3)."""
+        if self.sharded:
+            self._engine.optimizer.release_backward_leftovers()
+
+    def reduce(self, tensor: Tensor) -> Tensor:
+        """Sums a tensor over the workers, in place."""
+        if self.world > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def any_working(self, working: bool) -> bool:
+        """Whether any worker still has work; a collective call."""
+        flag = torch.tensor([float(working)], device=self._device)
+        return bool(self.reduce(flag) > 0)
+
+    def gather(self, data: bytes) -> list[bytes]:
+        """Every worker's bytes, in order of rank; a collective call."""
+        if self.world == 1:
+            return [data]
+        gathered = [b""] * self.world
+        dist.all_gather_object(gathered, data)
+        return gathered

@@ -1,0 +1,122 @@
+"""What the search and a worker group say to each other. Light: no torch, no Ray."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from trainables.settings import CapabilityConfig, ModelConfig, TaskConfig
+
+Outcome: TypeAlias = Literal["ok", "diverged", "out_of_memory", "user", "worker_lost"]
+
+
+@dataclass(frozen=True)
+class GroupSettings:
+    """All that the workers of a group need to serve trials.
+
+    Attributes:
+        trainable: Registered name of the trainable.
+        seed: The search's seed: of data splits and of the choice of questions.
+        total_steps: Steps of a trial's full budget.
+        folder: The search's folder, absolute; checkpoints lie below it.
+        threads: CPU threads per worker.
+    """
+
+    trainable: str
+    model: ModelConfig
+    task: TaskConfig
+    capability: CapabilityConfig
+    seed: int
+    total_steps: int
+    zero_stage: int
+    micro_batch: int | None
+    folder: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """Train a trial to a rung, measure it there and save its adapter.
+
+    Says all that is needed to do so anywhere: a group that still holds the trial at `from_step` goes
+    on at once, any other loads `load_from` first.
+
+    Attributes:
+        trial: Number of the trial.
+        params: Every parameter of the trainable.
+        from_step: Optimizer steps done before.
+        to_step: Optimizer steps to reach.
+        load_from: Folder of the last rung's checkpoint, relative to the search's; None at step 0.
+        save_to: Folder for this rung's checkpoint, likewise.
+    """
+
+    trial: int
+    params: dict[str, bool | int | float | str | None]
+    from_step: int
+    to_step: int
+    load_from: str | None
+    save_to: str
+
+
+@dataclass(frozen=True)
+class BaselineRequest:
+    """Measure the base model as it is."""
+
+    name: str = "base"
+
+
+Request: TypeAlias = TrainRequest | BaselineRequest
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answer to a request.
+
+    Attributes:
+        outcome: "ok", or why the rung was not reached.
+        message: In words, where not "ok".
+        step: Optimizer steps done.
+        metrics: What was measured; after a failure, what was measured before it.
+        intervals: Metric to (low, high, n) of its 95% interval.
+        curve: (step, mean training loss) pairs of this slice.
+        checkpoint: Folder relative to the search's, where one was saved.
+    """
+
+    outcome: Outcome
+    message: str = ""
+    step: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float, int]] = field(default_factory=dict)
+    curve: list[tuple[int, float]] = field(default_factory=list)
+    checkpoint: str | None = None
+    train_seconds: float = 0.0
+    eval_seconds: float = 0.0
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A request on its way to a slot of a group."""
+
+    sequence: int
+    slot: int
+    request: Request
+
+
+@dataclass(frozen=True)
+class GroupFacts:
+    """What a group found out when it came up.
+
+    Attributes:
+        device: In words, for example "cpu" or the GPU's name.
+        model_fingerprint: Digest or revision of the base model.
+        data_fingerprint: Digest of the training and held-out data.
+        parameters: Number of parameters of the base model.
+        load_seconds: Time until the group could serve.
+    """
+
+    device: str
+    model_fingerprint: str
+    data_fingerprint: str
+    parameters: int
+    load_seconds: float

@@ -1,0 +1,54 @@
+"""Preparers make a model's folder from a source that is not one, once per machine."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from trainables.errors import UserError
+from trainables.models.cache import cache_dir
+from trainables.registry import Registry
+
+Preparer = Callable[[Path], None]
+"""Fills the empty folder that it is given with a model in Hugging Face format (safetensors)."""
+
+PREPARERS: Registry[Preparer] = Registry("preparer")
+
+
+def prepared_folder(name: str) -> Path:
+    """The prepared model's folder in the cache, made by the preparer `name` where it is not there yet.
+
+    The folder appears whole or not at all: it is filled under another name and then renamed, under a
+    file lock, so that of several processes one does the work and the others wait for it.
+
+    Raises:
+        UserError: There is no such preparer, it failed, or the cache cannot be written.
+    """
+    try:
+        preparer = PREPARERS[name]
+    except KeyError as error:
+        raise UserError(f"model.prepare: {error.args[0]}") from None
+    models = cache_dir() / "models"
+    folder = models / name
+    if folder.is_dir():
+        return folder
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        with (
+            FileLock(models / f".{name}.lock"),
+            tempfile.TemporaryDirectory(dir=models, prefix=f".{name}-") as scratch,
+        ):
+            if not folder.is_dir():
+                fresh = Path(scratch) / name
+                fresh.mkdir()
+                preparer(fresh)
+                fresh.rename(folder)
+    except OSError as error:
+        raise UserError(
+            f"The model {name!r} could not be kept in {models}: {error.strerror or error}.",
+            hint="Set TIGHTROPE_CACHE to a folder that can be written and has space.",
+        ) from error
+    return folder

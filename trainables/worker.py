@@ -1,0 +1,57 @@
+"""The loop of a worker: joins its group, then serves rounds of requests until told to stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from typing import Any
+
+from trainables.errors import TrainableError
+from trainables.messages import Delivery, GroupSettings, Reply
+
+
+def serve(config: dict[str, Any]) -> None:
+    """Train loop of one Ray Train worker.
+
+    Args:
+        config: `name` of the group, its `settings`, and the `dispatcher` actor's handle.
+    """
+    began = time.perf_counter()
+    name: str = config["name"]
+    settings: GroupSettings = config["settings"]
+    dispatcher = config["dispatcher"]
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+    import ray
+    import torch
+    import torch.distributed as dist
+
+    from trainables.lora.server import LoraServer
+
+    torch.set_num_threads(settings.threads)
+    rank = dist.get_rank()
+    try:
+        server = LoraServer(settings)
+    except TrainableError as error:
+        if rank == 0:
+            reply = Reply("user", str(error))
+            ray.get(dispatcher.refuse.remote(name, reply))
+        return
+    incarnation = torch.zeros(1, dtype=torch.int64)
+    if rank == 0:
+        incarnation += ray.get(dispatcher.join.remote(name, server.facts(time.perf_counter() - began)))
+    incarnation = server.from_first(incarnation)
+    index = 0
+    while True:
+        round_: tuple[Delivery, ...] | None = ray.get(
+            dispatcher.next_round.remote(name, int(incarnation), index)
+        )
+        if round_ is None:
+            break
+        for delivery in round_:
+            reply = dataclasses.replace(server.serve(delivery.slot, delivery.request), group=name)
+            if rank == 0:
+                ray.get(dispatcher.answer.remote(name, int(incarnation), delivery.sequence, reply))
+        index += 1
+    server.close()
