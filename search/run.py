@@ -57,10 +57,16 @@ def _refuse_flags(flags: Sequence[str], settings: Sequence[str]) -> None:
     Raises:
         ConfigError: There are such flags.
     """
-    problems = [Problem(flag, "is not an option", place(flag), _flag_hint(flag)) for flag in flags if flag not in FLAGS]
+    problems = [
+        Problem(flag, "is not an option", place(flag), _flag_hint(flag))
+        for flag in flags
+        if flag not in FLAGS
+    ]
     modes = sorted(set(flags) & set(_MODES))
     if len(modes) > 1:
-        problems.append(Problem(modes[1], f"cannot be given with {modes[0]}", "command line", "keep one of them"))
+        problems.append(
+            Problem(modes[1], f"cannot be given with {modes[0]}", "command line", "keep one of them")
+        )
     if not problems:
         return
     if settings:
@@ -85,7 +91,7 @@ def _plan(words: Sequence[str], as_json: bool) -> int:
     if as_json:
         _print_json(asdict(plan))
     else:
-        from search.plan_view import print_plan
+        from search.plan.view import print_plan
 
         print_plan(plan)
     return 0

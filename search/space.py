@@ -151,7 +151,6 @@ class SearchSpace:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
                 return f"{name} is not a searched parameter" + (f"; did you mean {near[0]}?" if near else "")
-        problems: list[str] = []
 
         def pick(name: str, parameter: SampledParameter) -> Scalar:
             if name not in sampled:
@@ -164,10 +163,9 @@ class SearchSpace:
             active = self.walk(pick)
         except (_NotContained, ExpressionError) as error:
             return error.message
-        problems = [name for name in sampled if name not in active]
-        if problems:
-            name = problems[0]
-            return f"{name} is given, but its condition `{self.parameters[name].when}` does not hold"
+        for name in sampled:
+            if name not in active:
+                return f"{name} is given, but its condition `{self.parameters[name].when}` does not hold"
         return None
 
     def fingerprint(self) -> str:

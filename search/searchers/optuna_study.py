@@ -99,7 +99,7 @@ class OptunaSearcher:
         study = optuna.create_study(
             directions=self._directions, sampler=self._make_sampler(int.from_bytes(digest[:4], "big"))
         )
-        for _, known in sorted(self._known.items()):
+        for known in self._known.values():
             study.add_trial(self._told(known))
         trial = study.ask()
         return self._space.walk(lambda name, _: self._codecs[name].suggest(trial, name))

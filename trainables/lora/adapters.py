@@ -14,7 +14,6 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import BLOCK, select_modules
 

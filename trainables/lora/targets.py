@@ -9,7 +9,9 @@ from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
 
 ATTENTION = frozenset({"q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "query_key_value", "out_proj"})
-MLP = frozenset({"gate_proj", "up_proj", "down_proj", "gate_up_proj", "fc1", "fc2", "dense_h_to_4h", "dense_4h_to_h"})
+MLP = frozenset(
+    {"gate_proj", "up_proj", "down_proj", "gate_up_proj", "fc1", "fc2", "dense_h_to_4h", "dense_4h_to_h"}
+)
 BLOCK = re.compile(r"\.(\d+)\.")
 """The number of the block in a module's full name."""
 

@@ -1,0 +1,27 @@
+# Two commands: `make demo` and `make test`. Both set up first, which costs nothing once it is done.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Two workers must not fight over two cores.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: setup demo test lint
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,gguf]"
+	touch $@
+
+demo: setup
+	$(BIN)/python -m search.run space=demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy

@@ -1,0 +1,105 @@
+"""The record survives torn lines and refuses a second writer."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.errors import RecordError
+from search.record import Failed, Interval, RecordReader, RecordWriter, RungReached, parse_event, read_events
+from search.record.files import EVENTS
+
+values = st.floats(allow_nan=True, allow_infinity=True)
+
+
+def same(a: float, b: float) -> bool:
+    return a == b or (math.isnan(a) and math.isnan(b))
+
+
+@given(st.dictionaries(st.text(min_size=1), values), values, values)
+def test_an_event_comes_back_as_it_was_written(
+    metrics: dict[str, float], low: float, high: float
+) -> None:
+    event = RungReached(
+        trial=3, rung=1, step=7, metrics=metrics, intervals={"a": Interval(low=low, high=high, n=2)},
+        curve=[(1, low)], train_seconds=0.5, eval_seconds=0.1,
+    )  # fmt: skip
+    back = parse_event(event.model_dump_json())
+    assert isinstance(back, RungReached)
+    assert back.metrics.keys() == metrics.keys()
+    assert all(same(back.metrics[key], value) for key, value in metrics.items())
+    assert same(back.intervals["a"].low, low)
+    assert same(back.curve[0][1], low)
+
+
+def failure(number: int) -> Failed:
+    return Failed(trial=None, failure_class="test", message=f"event {number} \u2028 with odd characters\n")
+
+
+@given(st.integers(0, 400))
+def test_any_torn_end_is_cut_and_the_rest_kept(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+    folder = tmp_path_factory.mktemp("record")
+    events = [failure(number) for number in range(3)]
+    with RecordWriter(folder) as writer:
+        for event in events:
+            writer.append(event)
+    path = folder / EVENTS
+    data = path.read_bytes()
+    path.write_bytes(data[: max(0, len(data) - cut)])
+    whole = path.read_bytes().count(b"\n")
+    assert read_events(folder) == events[:whole]
+    with RecordWriter(folder) as writer:
+        writer.append(failure(9))
+    assert [event.message for event in read_events(folder)] == [  # type: ignore[union-attr]
+        failure(number).message for number in [*range(whole), 9]
+    ]
+
+
+def test_a_second_writer_is_refused(tmp_path: Path) -> None:
+    with RecordWriter(tmp_path), pytest.raises(RecordError, match="Another process"):
+        RecordWriter(tmp_path)
+    RecordWriter(tmp_path).close()
+
+
+def test_a_reader_sees_what_is_appended_later(tmp_path: Path) -> None:
+    reader = RecordReader(tmp_path)
+    assert list(reader.read_new()) == []
+    with RecordWriter(tmp_path) as writer:
+        for number in range(3):
+            writer.append(failure(number))
+            assert [event.message for event in reader.read_new()] == [failure(number).message]  # type: ignore[union-attr]
+    assert list(reader.read_new()) == []
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / EVENTS).write_text('{"event":"failed","trial":null}\n')
+    with pytest.raises(RecordError, match=r"events\.jsonl:1 "):
+        read_events(tmp_path)
+
+
+def test_a_full_disk_is_waited_for_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    real = os.pwrite
+    refusals = iter([True, True])
+
+    def refusing(fd: int, data: bytes, offset: int) -> int:
+        if next(refusals, False):
+            real(fd, data[:5], offset)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(fd, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", refusing)
+    with RecordWriter(tmp_path, on_wait=told.append, retry_seconds=0.01) as writer:
+        writer.append(failure(0))
+        writer.append(failure(1))
+    assert len(told) == 1
+    assert "No space left" in told[0]
+    assert len(read_events(tmp_path)) == 2

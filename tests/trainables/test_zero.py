@@ -1,0 +1,58 @@
+"""One and two workers under ZeRO stages 0, 2 and 3 train the same trials to the same numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def train(stage: int, workers: int, out: Path) -> dict[str, Any]:
+    command = [
+        sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={workers}", "--master-addr=127.0.0.1",
+        f"--master-port={free_port()}", str(ROOT / "tests" / "trainables" / "zero_run.py"), str(stage), str(out),
+    ]  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    report: dict[str, Any] = json.loads(out.read_text())
+    return report
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return train(0, 1, tmp_path_factory.mktemp("zero") / "alone.json")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("stage", "workers"), [(2, 1), (3, 1), (0, 2), (2, 2), (3, 2)])
+def test_losses_do_not_depend_on_stage_or_workers(
+    alone: dict[str, Any], stage: int, workers: int, tmp_path: Path
+) -> None:
+    report = train(stage, workers, tmp_path / "report.json")
+    for one, other in zip(alone["trials"], report["trials"], strict=True):
+        np.testing.assert_allclose(other["losses"], one["losses"], rtol=1e-4)
+        np.testing.assert_allclose(other["logits"], one["logits"], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(report["base"], alone["base"], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.integration
+def test_trials_change_the_adapter_and_leave_the_base_as_it_was(alone: dict[str, Any]) -> None:
+    assert alone["base_after"] == alone["base"]
+    for trial in alone["trials"]:
+        assert not np.allclose(trial["logits"], alone["base"], atol=1e-2)
