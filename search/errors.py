@@ -12,7 +12,11 @@ class TightropeError(Exception):
     Args:
         message: What was wrong, in one sentence, naming the key or file.
         hint: What to do about it, or None where the message already says so.
+
+    `exit_code` is the process's: 2 where the input was wrong, 1 where something failed.
     """
+
+    exit_code = 1
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -47,6 +51,8 @@ class Problem:
 class ConfigError(TightropeError):
     """The configuration is not valid; carries every problem found, not just the first."""
 
+    exit_code = 2
+
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
@@ -61,3 +67,5 @@ class RecordError(TightropeError):
 
 class SpaceChangedError(TightropeError):
     """A search is to be resumed with a configuration that differs from the recorded one."""
+
+    exit_code = 2

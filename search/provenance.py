@@ -31,4 +31,6 @@ def git_commit() -> str | None:
 
 
 def _git(*words: str) -> str:
-    return subprocess.run(("git", *words), capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    return subprocess.run(
+        ("git", *words), capture_output=True, text=True, check=True, timeout=10
+    ).stdout.strip()

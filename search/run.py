@@ -18,7 +18,6 @@ from search.errors import ConfigError, Problem, TightropeError
 from search.usage import HELP
 
 WRONG = 2
-FAILED = 1
 _MODES = ("--plan", "--config", "--list")
 
 
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error if isinstance(error, ConfigError) else f"error: {error}", file=sys.stderr)
         if as_json:
             _print_json(_error_data(error))
-        return WRONG if isinstance(error, ConfigError) else FAILED
+        return error.exit_code
 
 
 def _refuse_flags(flags: Sequence[str], settings: Sequence[str]) -> None:

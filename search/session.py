@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
 from rich.console import Console
 
@@ -39,7 +39,9 @@ from search.resume import fingerprint, refuse_changes
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
-from search.tracking.process import Tracker, ui_command
+from search.tracking.process import Tracker
+from search.tracking.redact import redact
+from search.tracking.store import ui_command
 from search.view import View, make_view
 from trainables.messages import GroupFacts, Reply
 
@@ -121,7 +123,7 @@ def _run(session: _Session) -> int:
     ended = SearchEnded(reason="failed")
     session.view.start()
     try:
-        with _sigterm_interrupts():
+        with _stop_signals():
             _begin(session)
             if tracker is not None:
                 tracker.start()
@@ -134,8 +136,7 @@ def _run(session: _Session) -> int:
         raise
     finally:
         if session.conductor.state.started is not None:
-            session.append(ended)
-            write_summary(session.conductor.state, session.folder)
+            _end(session, ended)
         _stop_quietly(session)
         session.view.close()
         late = tracker.finish(timeout=30.0) if tracker is not None else None
@@ -151,7 +152,7 @@ def _begin(session: _Session) -> None:
         session.append(
             SearchStarted(
                 search_id=uuid.uuid4().hex,
-                config=config.model_dump(mode="json"),
+                config=_without_credentials(config),
                 fingerprints={"space": fingerprint(config)},
                 versions=versions(),
                 git_commit=git_commit(),
@@ -161,11 +162,26 @@ def _begin(session: _Session) -> None:
         SessionStarted(
             session=len(state.sessions),
             trials=config.trials,
-            command=session.command,
+            command=redact(session.command),
             host=socket.gethostname(),
             pid=os.getpid(),
         )
     )
+
+
+def _without_credentials(config: SearchConfig) -> dict[str, Any]:
+    data = config.model_dump(mode="json")
+    if data["tracking"]["uri"] is not None:
+        data["tracking"]["uri"] = redact(data["tracking"]["uri"])
+    return data
+
+
+def _end(session: _Session, ended: SearchEnded) -> None:
+    """Writes the summary, then the session's last event: MLflow takes both when it sees the event."""
+    session.conductor.state.apply(ended)
+    write_summary(session.conductor.state, session.folder)
+    session.record.append(ended)
+    session.view(ended)
 
 
 def _train(session: _Session) -> None:
@@ -174,7 +190,10 @@ def _train(session: _Session) -> None:
     scratch = session.folder / ".ray"
     view.note("starting Ray")
     capacity = start_ray(config.workers)
-    groups = WorkerGroups(group_settings(config, session.folder, capacity.cpus), config.workers, capacity, scratch)
+    _interrupt_on_stop_signals()  # Ray has put its own handler in place of ours
+    groups = WorkerGroups(
+        group_settings(config, session.folder, capacity.cpus), config.workers, capacity, scratch
+    )
     view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {config.model.name}")
     groups.start()
     facts = groups.wait_for_first()
@@ -220,7 +239,9 @@ def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) ->
         BaselineMeasured(
             name="base",
             metrics=reply.metrics | {"retention": 1.0},
-            intervals={key: Interval(low=low, high=high, n=n) for key, (low, high, n) in reply.intervals.items()},
+            intervals={
+                key: Interval(low=low, high=high, n=n) for key, (low, high, n) in reply.intervals.items()
+            },
             fingerprints={"model": facts.model_fingerprint, "data": facts.data_fingerprint},
             seconds=reply.eval_seconds,
         )
@@ -233,16 +254,22 @@ def _stop_quietly(session: _Session) -> None:
     shutil.rmtree(session.folder / ".ray", ignore_errors=True)
 
 
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
 @contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
+def _stop_signals() -> Iterator[None]:
     """SIGTERM stops a search as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
+    _interrupt_on_stop_signals()
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _interrupt_on_stop_signals() -> None:
+    """Makes both signals raise KeyboardInterrupt in the main thread."""
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.default_int_handler)

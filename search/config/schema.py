@@ -128,7 +128,7 @@ class SearchConfig(Section):
     task: TaskConfig
     capability: CapabilityConfig
     parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
-    fixed: dict[str, Scalar] = {}
+    fixed: dict[str, Scalar] = Field(default_factory=dict)
     points: tuple[Params, ...] = ()
     baselines: tuple[Literal["base"], ...] = ("base",)
     objectives: Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1)] = (

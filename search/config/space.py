@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from search.record.events import Scalar
 
@@ -26,8 +26,8 @@ class FloatParameter(_Parameter):
     """
 
     type: Literal["float", "log-float"]
-    low: float
-    high: float
+    low: FiniteFloat
+    high: FiniteFloat
     points: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import ray
-
 from search.groups.slots import SlotTable
 from trainables.messages import Delivery, GroupFacts, Reply, Request
 
@@ -64,4 +62,6 @@ class Dispatcher:
 
 def start_dispatcher() -> Any:
     """Starts the actor on the driver's node, where it takes no CPU from trials."""
+    import ray
+
     return ray.remote(num_cpus=0, max_concurrency=10_000)(Dispatcher).remote()

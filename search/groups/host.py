@@ -1,4 +1,8 @@
-"""Starts worker groups: one Ray Train run each, in a thread of the driver."""
+"""Starts worker groups: one Ray Train run each, in a thread of the driver.
+
+Ray is imported inside the functions: it reads its environment when it is imported, and
+`search.cluster.start_ray` sets that first.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,6 @@ import os
 import threading
 from pathlib import Path
 from typing import Any
-
-import ray
 
 from search.cluster import Capacity
 from search.config.schema import WorkersConfig
@@ -38,6 +40,8 @@ class WorkerGroups:
 
     def start(self) -> None:
         """Starts every group; returns at once."""
+        import ray
+
         ray.get([self.dispatcher.add_group.remote(name, self._workers.slots) for name in self._names])
         for name in self._names:
             thread = threading.Thread(target=self._run, args=(name,), name=name, daemon=True)
@@ -46,21 +50,28 @@ class WorkerGroups:
 
     def wait_for_first(self) -> GroupFacts | Reply:
         """Blocks until one group is up (its facts) or cannot come up (its refusal)."""
+        import ray
+
         facts: GroupFacts | Reply = ray.get(self.dispatcher.first_facts.remote())
         return facts
 
     def measure_base(self) -> Reply:
         """Measures the untouched base model on the first group that is up."""
+        import ray
+
         reply: Reply = ray.get(self.dispatcher.submit.remote(BaselineRequest()))
         return reply
 
     def stop(self, timeout: float = 20.0) -> None:
         """Ends the groups in order, waiting at most `timeout` seconds."""
+        import ray
+
         ray.get(self.dispatcher.stop.remote())
         for thread in self._threads:
             thread.join(timeout / max(1, len(self._threads)))
 
     def _run(self, name: str) -> None:
+        import ray
         from ray.exceptions import RayError
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchConfig, TorchTrainer

@@ -140,7 +140,9 @@ def test_a_lost_trial_goes_on_from_its_last_rung_and_is_given_up_after_three_los
     config, record = configure(trials=1), [BASE]
     events: list[Event] = list(record)
     space = SearchSpace(config.parameters, {})
-    conductor = Conductor(config, space, make_searcher(config, space), make_scheduler(config), events.append, record)
+    conductor = Conductor(
+        config, space, make_searcher(config, space), make_scheduler(config), events.append, record
+    )
     number = conductor.next_trial()
     assert number == 0
     assert conductor.report(0, train(conductor.request(0)))
@@ -157,7 +159,9 @@ def test_an_aborted_session_leaves_trials_for_the_next() -> None:
     config, record = configure(trials=3), [BASE]
     events: list[Event] = list(record)
     space = SearchSpace(config.parameters, {})
-    conductor = Conductor(config, space, make_searcher(config, space), make_scheduler(config), events.append, record)
+    conductor = Conductor(
+        config, space, make_searcher(config, space), make_scheduler(config), events.append, record
+    )
     conductor.next_trial()
     conductor.abort("no group is left")
     assert conductor.finished

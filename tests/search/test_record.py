@@ -23,9 +23,7 @@ def same(a: float, b: float) -> bool:
 
 
 @given(st.dictionaries(st.text(min_size=1), values), values, values)
-def test_an_event_comes_back_as_it_was_written(
-    metrics: dict[str, float], low: float, high: float
-) -> None:
+def test_an_event_comes_back_as_it_was_written(metrics: dict[str, float], low: float, high: float) -> None:
     event = RungReached(
         trial=3, rung=1, step=7, metrics=metrics, intervals={"a": Interval(low=low, high=high, n=2)},
         curve=[(1, low)], train_seconds=0.5, eval_seconds=0.1,

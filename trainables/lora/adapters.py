@@ -49,7 +49,7 @@ class Adapters:
         """
         config = LoraConfig(
             r=params.rank,
-            lora_alpha=params.effective_alpha,  # type: ignore[arg-type]  # PEFT divides it, any number does
+            lora_alpha=params.effective_alpha,
             lora_dropout=params.dropout,
             target_modules=select_modules(self._linear, params),
             use_rslora=params.rslora,
@@ -59,7 +59,7 @@ class Adapters:
         with torch.random.fork_rng():
             torch.manual_seed(params.seed)
             if self._peft is None:
-                self._peft = get_peft_model(self.base, config, adapter_name=name)  # type: ignore[arg-type]
+                self._peft = get_peft_model(self.base, config, adapter_name=name)
             else:
                 self._peft.add_adapter(name, config)
         self.activate(name)
@@ -96,10 +96,14 @@ class Adapters:
         """Writes the adapter into `folder` in PEFT format, as `PeftModel.from_pretrained` reads it."""
         assert self._peft is not None
         weights = get_peft_model_state_dict(self._peft, adapter_name=name, save_embedding_layers=False)
-        save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, folder / WEIGHTS)
+        save_file(
+            {key: value.detach().cpu().contiguous() for key, value in weights.items()}, folder / WEIGHTS
+        )
         config: dict[str, Any] = self._peft.peft_config[name].to_dict()
         config |= {"inference_mode": True, "base_model_name_or_path": self._source}
-        (folder / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True, default=_plain))
+        (folder / "adapter_config.json").write_text(
+            json.dumps(config, indent=2, sort_keys=True, default=_plain)
+        )
 
     def load(self, name: str, folder: Path) -> None:
         """Reads weights saved by `save` into the adapter `name`, which must have the same shape."""

@@ -48,7 +48,9 @@ class AdapterOptimizer:
             DivergedError: The loss or the gradient is NaN or Inf; the weights are not touched.
         """
         tensors = list(self._parameters.values())
-        flat = torch.cat([_gradient(tensor).reshape(-1) for tensor in tensors] + [loss.detach().float().reshape(1)])
+        flat = torch.cat(
+            [_gradient(tensor).reshape(-1) for tensor in tensors] + [loss.detach().float().reshape(1)]
+        )
         reduce(flat)
         grads, total_loss = flat[:-1], float(flat[-1])
         norm = float(torch.linalg.vector_norm(grads))

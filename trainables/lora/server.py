@@ -40,7 +40,11 @@ class LoraServer:
     def __init__(self, settings: GroupSettings) -> None:
         self._settings = settings
         self._folder = Path(settings.folder)
-        self._device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+        self._device = (
+            torch.device("cuda", torch.cuda.current_device())
+            if torch.cuda.is_available()
+            else torch.device("cpu")
+        )
         resolved = resolve(settings.model)
         model, self._tokenizer = load_base(resolved, settings.model, self._device)
         self._parameters = sum(tensor.numel() for tensor in model.parameters())
@@ -61,7 +65,9 @@ class LoraServer:
     def facts(self, seconds: float) -> GroupFacts:
         """What the driver is told when the group is up; `seconds` is the time that took."""
         name = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "cpu"
-        return GroupFacts(name, self._model_fingerprint, self._data.train.fingerprint, self._parameters, seconds)
+        return GroupFacts(
+            name, self._model_fingerprint, self._data.train.fingerprint, self._parameters, seconds
+        )
 
     def from_first(self, value: Tensor) -> Tensor:
         """The first worker's value of a tensor, on every worker."""
@@ -99,7 +105,7 @@ class LoraServer:
             "ok",
             step=trial.step,
             metrics={"train_loss": trial.slice.mean_loss} | measured.metrics,
-            intervals=measured.intervals,
+            intervals=dict(measured.intervals),
             curve=trial.slice.curve(request.from_step),
             checkpoint=checkpoint,
             train_seconds=trial.slice.seconds,
@@ -157,7 +163,7 @@ class LoraServer:
         return Reply(
             "ok",
             metrics={"train_loss": train_loss} | measured.metrics,
-            intervals=measured.intervals,
+            intervals=dict(measured.intervals),
             eval_seconds=seconds,
         )
 

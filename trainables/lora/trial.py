@@ -39,7 +39,11 @@ class Slice:
     def mean_loss(self) -> float:
         """Mean over target tokens; NaN where no step was done."""
         total = sum(self.tokens)
-        return sum(a * b for a, b in zip(self.losses, self.tokens, strict=True)) / total if total else float("nan")
+        return (
+            sum(a * b for a, b in zip(self.losses, self.tokens, strict=True)) / total
+            if total
+            else float("nan")
+        )
 
     def curve(self, first_step: int, points: int = 50) -> list[tuple[int, float]]:
         """At most `points` pairs of (step, mean loss of the steps since the last pair)."""
@@ -136,7 +140,7 @@ class LoraTrial:
                 torch.manual_seed(hash((self.params.seed, self.step, start, rank)) & (2**63 - 1))
                 logits = self._base.model(**tensors, use_cache=False).logits
                 part = token_loss(logits, labels)[0] / tokens
-                part.backward()
+                torch.autograd.backward(part)
             self._base.after_backward()
             loss += part.detach()
         return loss

@@ -1,0 +1,16 @@
+"""Checks of what the schema alone cannot know: names, values, expressions, metrics and files."""
+
+from search.config.checks.files import check_files
+from search.config.checks.names import check_names
+from search.config.checks.objectives import check_objectives
+from search.config.checks.parameters import check_parameters
+from search.config.compose import Composed
+
+
+def check(composed: Composed) -> None:
+    """Adds every problem that is found; parts that the schema refuses are passed over."""
+    for one in (check_names, check_parameters, check_objectives, check_files):
+        one(composed)
+
+
+__all__ = ["check"]

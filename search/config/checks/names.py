@@ -1,0 +1,50 @@
+"""Names that must be registered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from search.config.checks import parts
+from search.config.compose import Composed
+from search.config.nearest import did_you_mean
+from search.schedulers import SCHEDULERS
+from search.searchers import SEARCHERS
+from trainables.models import smollm2  # noqa: F401  (registers its preparer)
+from trainables.models.preparers import PREPARERS
+from trainables.specs import TRAINABLES
+
+_FOLDER = re.compile(r"\w[\w.-]*")
+
+
+def check_names(composed: Composed) -> None:
+    """Trainable, searcher, scheduler, preparer, and the search's own name."""
+    _registered(composed, ("trainable",), "trainable", TRAINABLES)
+    _registered(composed, ("searcher", "name"), "searcher", SEARCHERS)
+    _registered(composed, ("scheduler", "name"), "scheduler", SCHEDULERS)
+    _registered(composed, ("model", "prepare"), "preparer of models", PREPARERS)
+    name = parts.text(composed, "name")
+    if name and not _FOLDER.fullmatch(name) and not composed.is_broken(("name",)):
+        composed.complain(
+            ("name",),
+            f"{name!r} cannot be a folder's name",
+            "use letters, digits, `_`, `-` and `.`, without `/`",
+        )
+    _source_with_preparer(composed)
+
+
+def _registered(composed: Composed, key: tuple[str, ...], kind: str, names: Iterable[str]) -> None:
+    name = parts.text(composed, *key)
+    if name and name not in (known := list(names)) and not composed.is_broken(key):
+        composed.complain(key, f"there is no {kind} {name!r}", did_you_mean(name, known))
+
+
+def _source_with_preparer(composed: Composed) -> None:
+    """A source from the command line would be passed over for the one that the preset prepares."""
+    source, prepare = composed.origins.of(("model", "source")), composed.origins.of(("model", "prepare"))
+    own = source.startswith("command line: model.source=")
+    if own and parts.text(composed, "model", "prepare") and not prepare.startswith("command line"):
+        given = parts.text(composed, "model", "source")
+        preparer = parts.text(composed, "model", "prepare")
+        message = f"is not used: model.prepare={preparer} ({prepare}) makes the model"
+        composed.complain(("model", "source"), message, f"choose the model as a whole: model={given}")

@@ -1,0 +1,213 @@
+"""Composition: the space's file, then chosen sections, then single values from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel
+
+from search.config.library import find_space, shown, space_files
+from search.config.nearest import did_you_mean
+from search.config.origins import DEFAULT, Key, Origins, dotted, everywhere
+from search.config.overrides import GROUPS, Override, parse_words
+from search.config.schema import SearchConfig
+from search.config.sections import choose
+from search.config.yaml_source import read_file
+from search.errors import Problem
+
+_REMOVABLE = ("parameters", "fixed")
+MISSING = "???"
+"""A value that a space leaves to the user."""
+
+
+@dataclass
+class Composed:
+    """What was given, before the schema's defaults.
+
+    Attributes:
+        data: Nested plain data.
+        origins: Where it came from.
+        problems: What was found wrong on the way.
+        broken: Keys that have a problem already, so that nothing more is said of what they lack.
+        incomplete: The space's file could not be read: nothing is said of what is missing.
+    """
+
+    data: dict[str, Any] = field(default_factory=dict)
+    origins: Origins = field(default_factory=Origins)
+    problems: list[Problem] = field(default_factory=list)
+    broken: set[Key] = field(default_factory=set)
+    incomplete: bool = False
+
+    def complain(self, key: Key, message: str, hint: str | None = None, where: str | None = None) -> None:
+        """Adds a problem with the value at `key`, and marks it as broken."""
+        self.problems.append(Problem(dotted(key), message, where or self.origins.of(key), hint))
+        self.broken.add(key)
+
+    def is_broken(self, key: Key) -> bool:
+        """A problem with `key`, or with the section it lies in, is known."""
+        return any(key[:length] in self.broken for length in range(len(key) + 1))
+
+
+def compose(words: Sequence[str]) -> Composed:
+    """Composes the configuration that the words of a command line ask for."""
+    overrides, problems = parse_words(words)
+    composed = Composed(problems=problems)
+    space = next((override for override in overrides if override.key == ("space",)), None)
+    _take_space(composed, space)
+    chosen = {override.key[0]: override for override in overrides if override.chooses}
+    for group in GROUPS:
+        _take_section(composed, group, chosen.get(group))
+    config = OmegaConf.create(_without_interpolation(composed, composed.data, (), None))
+    for override in overrides:
+        if override is not space and not override.chooses:
+            _apply(composed, config, override)
+    composed.data = OmegaConf.to_container(config)
+    _refuse_missing(composed, composed.data, ())
+    return composed
+
+
+def _take_space(composed: Composed, space: Override | None) -> None:
+    """Reads the space's file; without one, nothing is said of what the configuration lacks."""
+    if space is None or not isinstance(space.value, str):
+        hint = f"add space=NAME or space=FILE.yaml; {did_you_mean('', space_files())}"
+        message, where = ("is no name", space.where) if space else ("is missing", "command line")
+        composed.complain(("space",), message, hint, where)
+        composed.incomplete = True
+        return
+    found = find_space(space.value)
+    if not isinstance(found, Path):
+        composed.complain(("space",), found[0], found[1], space.where)
+        composed.incomplete = True
+        return
+    source = read_file(found, shown(found), "space")
+    composed.problems += source.problems
+    if not isinstance(source.data, dict):
+        composed.incomplete = True
+        return
+    composed.origins.replace((), source.places)
+    if "space" in source.data:
+        hint = "a space has its file's name; leave the key out"
+        composed.complain(("space",), "is not for a space's file", hint)
+    composed.data = {"name": found.stem, **source.data, "space": space.value}
+    for key in ("space", *(("name",) if "name" not in source.data else ())):
+        composed.origins.replace((key,), {(): space.where})
+
+
+def _take_section(composed: Composed, group: str, override: Override | None) -> None:
+    value: Any
+    places: dict[Key, str]
+    if override is not None:
+        value, places = override.value, everywhere(override.value, override.where)
+    elif group in composed.data:
+        value, places = composed.data[group], composed.origins.below((group,))
+    else:
+        return
+    section = choose(group, value, places)
+    composed.problems += section.problems
+    composed.origins.replace((group,), {(): places[()], **section.places})
+    if section.data is None and section.problems:
+        composed.broken.add((group,))
+        composed.data.pop(group, None)
+    else:
+        composed.data[group] = section.data
+
+
+def _apply(composed: Composed, config: DictConfig, override: Override) -> None:
+    """Sets, merges or removes the value at a dotted key."""
+    _fill_list(composed, config, override.key)
+    key = _indexed(composed, config, override)
+    if key is None:
+        return
+    if override.value is None and len(key) == 2 and key[0] in _REMOVABLE:
+        _remove(composed, config, key, override.where)
+        return
+    value = _without_interpolation(composed, override.value, key, override.where)
+    # A parameter with a type of its own is another parameter: nothing of the old one stays.
+    replaces = key[0] == "parameters" and len(key) == 2 and isinstance(value, dict) and "type" in value
+    merges = isinstance(value, dict) and isinstance(OmegaConf.select(config, dotted(key)), DictConfig)
+    merges = merges and not replaces
+    OmegaConf.update(config, dotted(key), value, merge=merges)
+    places = everywhere(value, override.where)
+    if merges:
+        # The section keeps its place in the file, for what is said of the section as a whole.
+        composed.origins.update(key, {below: place for below, place in places.items() if below})
+    else:
+        composed.origins.replace(key, places)
+
+
+def _fill_list(composed: Composed, config: DictConfig, key: Key) -> None:
+    """Writes a list's default out, so that one of its entries can be changed."""
+    name = str(key[0])
+    field = SearchConfig.model_fields.get(name)
+    if len(key) > 1 and name not in config and field is not None and isinstance(field.default, tuple):
+        entries = [
+            entry.model_dump(exclude_none=True) for entry in field.default if isinstance(entry, BaseModel)
+        ]
+        if entries:
+            config[name] = entries
+            composed.origins.replace((name,), everywhere(entries, DEFAULT))
+
+
+def _indexed(composed: Composed, config: DictConfig, override: Override) -> Key | None:
+    """The key with indices of lists as numbers, or None where it leads nowhere."""
+    node: Any = OmegaConf.to_container(config)
+    key: list[str | int] = []
+    made: list[Key] = []
+    for part in override.key:
+        if isinstance(node, list):
+            if not (str(part).isdecimal() and int(part) < len(node)):
+                whole = f"give the whole list: {dotted(tuple(key))}=[...]"
+                hint = f"its entries are 0 to {len(node) - 1}; or {whole}" if node else whole
+                composed.complain((*key, part), "is no entry of this list", hint, override.where)
+                return None
+            part = int(part)
+        elif node is not None and not isinstance(node, dict):
+            hint = f"{dotted(tuple(key))} is a single value"
+            composed.complain((*key, part), "is not a known key", hint, override.where)
+            return None
+        key.append(part)
+        node = node[part] if isinstance(part, int) else (node or {}).get(part)
+        if node is None:
+            made.append(tuple(key))
+    for section in made:
+        # Sections that only this word brings about have it for their place.
+        composed.origins.replace(section, {(): override.where})
+    return tuple(key)
+
+
+def _remove(composed: Composed, config: DictConfig, key: Key, where: str) -> None:
+    section = config.get(str(key[0])) or {}
+    if key[1] not in section:
+        composed.complain(key, "is not there to remove", did_you_mean(str(key[1]), map(str, section)), where)
+        return
+    del section[key[1]]
+    composed.origins.forget(key)
+
+
+def _without_interpolation(composed: Composed, value: Any, key: Key, where: str | None) -> Any:
+    """A copy in which text that OmegaConf would fill in is refused: it could read the environment."""
+    if isinstance(value, dict):
+        return {
+            name: _without_interpolation(composed, inner, (*key, name), where)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_without_interpolation(composed, inner, (*key, i), where) for i, inner in enumerate(value)]
+    if isinstance(value, str) and "${" in value:
+        hint = "write the value itself, or a parameter of type expression"
+        composed.complain(key, "holds ${...}, which is not filled in here", hint, where)
+        return MISSING
+    return value
+
+
+def _refuse_missing(composed: Composed, value: Any, key: Key) -> None:
+    """Values that the space leaves to the user."""
+    if isinstance(value, dict | list):
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            _refuse_missing(composed, inner, (*key, name))
+    elif value == MISSING and not composed.is_broken(key):
+        composed.complain(key, "has no value: this space leaves it to you", f"add {dotted(key)}=VALUE")

@@ -1,0 +1,101 @@
+"""The `key=value` words of the command line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search.config.nearest import nearest
+from search.config.origins import Key, dotted
+from search.config.yaml_source import read_text
+from search.errors import Problem
+
+GROUPS = ("model", "task", "capability", "searcher", "scheduler")
+"""Sections that a single word chooses as a whole, by name."""
+
+_PART = re.compile(r"[\w-]+")
+
+FLAGS = ("--plan", "--config", "--list", "--json", "--help")
+
+
+@dataclass(frozen=True)
+class Override:
+    """One word.
+
+    Attributes:
+        key: Path to what it sets.
+        value: Plain data.
+        where: The word as the place that the value came from.
+    """
+
+    key: Key
+    value: Any
+    where: str
+
+    @property
+    def chooses(self) -> bool:
+        """It chooses a whole section by name (`model=smollm2`)."""
+        return len(self.key) == 1 and self.key[0] in GROUPS
+
+
+def place(word: str) -> str:
+    """How messages name a word of the command line."""
+    line = " ".join(word.split())
+    return f"command line: {line if len(line) <= 60 else line[:57] + '...'}"
+
+
+def parse_words(words: Sequence[str]) -> tuple[list[Override], list[Problem]]:
+    """Parses all words, and returns what is wrong with those that cannot be.
+
+    Values are YAML: `30`, `1e-3`, `[1, 2]`, `{type: int, low: 1, high: 8}`, `null`. What a shell
+    leaves of a list without spaces (`[1,2]`) is one too.
+    """
+    overrides: dict[Key, Override] = {}
+    problems: list[Problem] = []
+    for word in words:
+        parsed = _parse(word)
+        if isinstance(parsed, Problem):
+            problems.append(parsed)
+        elif parsed.key in overrides:
+            first = overrides[parsed.key].where.removeprefix("command line: ")
+            problems.append(
+                Problem(
+                    dotted(parsed.key),
+                    "is given twice",
+                    parsed.where,
+                    f"the other is `{first}`; keep one of them",
+                )
+            )
+        else:
+            overrides[parsed.key] = parsed
+    return list(overrides.values()), problems
+
+
+def _parse(word: str) -> Override | Problem:
+    where = place(word)
+    name, equals, text = word.partition("=")
+    if not equals:
+        return Problem(word, "is not a key=value word", where, _bare_hint(word))
+    parts = re.sub(r"\[(\d+)\]", r".\1", name).split(".")
+    if not all(_PART.fullmatch(part) for part in parts):
+        return Problem(name or word, "is not a key", where, "write key=value, with dots between nested keys")
+    if not text.strip():
+        return Problem(
+            name, "has no value", where, f"write {name}=null for none, or leave no space after the `=`"
+        )
+    key: Key = tuple(parts)
+    source = read_text(text, name, lambda mark: where, key)
+    if source.problems:
+        problem = source.problems[0]
+        hint = problem.hint or f"quote special characters: '{name}=\"...\"'"
+        return Problem(problem.key, f"its value {problem.message}", where, hint)
+    return Override(key, source.data, where)
+
+
+def _bare_hint(word: str) -> str:
+    near = nearest(f"--{word.lstrip('-')}", FLAGS)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"write key=value; to search a space: space={word}"

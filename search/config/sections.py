@@ -1,0 +1,122 @@
+"""Sections chosen by name: `model=smollm2`, `task=my.jsonl`, `searcher=random`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from search.config.library import PRESET_GROUPS, is_path, preset_files, shown
+from search.config.nearest import did_you_mean
+from search.config.origins import Key, everywhere
+from search.config.peek import first_record
+from search.config.yaml_source import read_file
+from search.errors import Problem
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+@dataclass
+class Section:
+    """A section's data.
+
+    Attributes:
+        data: As in the schema, or None where the choice is wrong.
+        places: Place of each key, relative to the section.
+        problems: Why the choice is wrong.
+    """
+
+    data: Any = None
+    places: dict[Key, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def choose(group: str, value: Any, places: dict[Key, str]) -> Section:
+    """Makes a section of what a space file or the command line gives for it.
+
+    A name is a preset's, a registered searcher's or scheduler's, a hub id, or a path. A mapping is the
+    section itself; its key `preset` names a preset that its other keys override.
+
+    Args:
+        group: "model", "task", "capability", "searcher" or "scheduler".
+        value: What is given.
+        places: Place of `value` under the key `()`, and of what lies in it.
+    """
+    where = places[()]
+    if isinstance(value, dict) and group in PRESET_GROUPS and "preset" in value:
+        name = value["preset"]
+        own = {key: inner for key, inner in value.items() if key != "preset"}
+        if not isinstance(name, str):
+            return _wrong(f"{group}.preset", "is not a name", places.get(("preset",), where), _presets(group))
+        base = _by_name(group, name, places.get(("preset",), where), f"{group}.preset", may_be_path=False)
+        if base.data is None:
+            return base
+        kept = {key: place for key, place in places.items() if key and key[0] != "preset"}
+        return Section({**base.data, **own}, {**base.places, **kept}, base.problems)
+    if not isinstance(value, str):
+        return Section(value, dict(places))
+    if group not in PRESET_GROUPS:
+        return Section({"name": value}, everywhere({"name": value}, where))
+    return _by_name(group, value, where, group, may_be_path=True)
+
+
+def _by_name(group: str, name: str, where: str, key: str, *, may_be_path: bool) -> Section:
+    presets = preset_files(group)
+    if name in presets:
+        source = read_file(presets[name], shown(presets[name]), key, (group,))
+        return Section(source.data, source.places, source.problems)
+    section = _FROM_PATH[group](name) if may_be_path else None
+    if section is None:
+        forms = _FORMS[group] if may_be_path else ""
+        return _wrong(key, f"{name!r} is no preset{forms}", where, _presets(group, name))
+    return Section(section, everywhere(section, where))
+
+
+def _model(name: str) -> dict[str, Any] | None:
+    path = Path(name).expanduser()
+    if path.is_dir() or _HUB_ID.fullmatch(name) or is_path(name):
+        return {"name": path.name, "source": name}
+    return None
+
+
+def _task(name: str) -> dict[str, Any] | None:
+    path = Path(name).expanduser()
+    if not (path.suffix in _DATA or path.is_file() or _HUB_ID.fullmatch(name) or is_path(name)):
+        return None
+    section = {"name": path.stem, "train": name}
+    record = first_record(name)
+    if record is not None and "text" not in record and {"prompt", "completion"} <= record.keys():
+        section["format"] = "completion"
+    return section
+
+
+def _capability(name: str) -> dict[str, Any] | None:
+    path = Path(name).expanduser()
+    if path.suffix not in _DATA and not path.is_file():
+        return None
+    choice = "options" in (first_record(name) or {})
+    scoring = ["generation", "likelihood"] if choice else ["generation"]
+    return {"skills": [{"name": path.stem, "path": name, "scoring": scoring}]}
+
+
+_DATA = (".jsonl", ".json", ".parquet", ".txt", ".md")
+_FORMS = {
+    "model": ", no hub id (org/name) and no folder",
+    "task": ", no file and no hub data set (org/name)",
+    "capability": " and no file",
+}
+_FROM_PATH: dict[str, Callable[[str], dict[str, Any] | None]] = {
+    "model": _model,
+    "task": _task,
+    "capability": _capability,
+}
+
+
+def _presets(group: str, name: str = "") -> str:
+    return did_you_mean(name, preset_files(group))
+
+
+def _wrong(key: str, message: str, where: str, hint: str) -> Section:
+    return Section(problems=[Problem(key, message, where, hint)])

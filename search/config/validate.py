@@ -1,0 +1,125 @@
+"""The composed data against the schema: every problem, not just the first."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from search.config.compose import Composed
+from search.config.known import unknown_key_hint
+from search.config.origins import Key, dotted
+from search.config.schema import SearchConfig
+from search.config.wording import QUOTES, describe
+
+_ROUNDS = 4
+# What a configuration without its space's file has anyhow.
+_FOLLOWS = ("missing", "too_short", "union_tag_not_found", "tuple_type", "list_type")
+
+
+def validate(composed: Composed, trainable_parameters: Sequence[str]) -> SearchConfig | None:
+    """Validates strictly (no text for a number, no number for text), and adds what is wrong.
+
+    Unknown keys are taken out and the rest is validated again, because a section with one is
+    not looked at as a whole: bounds the wrong way round would only show up after it was corrected.
+
+    Args:
+        composed: The data; problems are added to it, and unknown keys are taken out.
+        trainable_parameters: Names of the trainable's parameters, for hints.
+
+    Returns:
+        The configuration, or None where the schema refuses it.
+    """
+    data = copy.deepcopy(composed.data)
+    found: dict[Key, list[ErrorDetails]] = {}
+    for _ in range(_ROUNDS):
+        try:
+            config = SearchConfig.model_validate_json(json.dumps(data), strict=True)
+        except ValidationError as error:
+            unknown = _collect(error, data, found)
+            for key in unknown:
+                message = "is not a known key"
+                composed.complain(key, message, unknown_key_hint(key, data, trainable_parameters))
+                _delete(data, key)
+            if not unknown:
+                break
+        else:
+            if not found and not composed.problems:
+                return config
+            break
+    composed.data = data
+    for key, errors in found.items():
+        _complain(composed, key, errors)
+    return None
+
+
+def _collect(error: ValidationError, data: Any, found: dict[Key, list[ErrorDetails]]) -> list[Key]:
+    """Sorts new errors into `found` by key; returns the unknown keys."""
+    unknown: list[Key] = []
+    fresh: dict[Key, list[ErrorDetails]] = {}
+    for details in error.errors(include_url=False):
+        key = _key(details, data)
+        if details["type"] == "extra_forbidden":
+            unknown.append(key)
+        elif not _is_echo(details):
+            fresh.setdefault(key, []).append(details)
+    for key, errors in fresh.items():
+        found.setdefault(key, errors)
+    return unknown
+
+
+def _complain(composed: Composed, key: Key, errors: list[ErrorDetails]) -> None:
+    kind = errors[0]["type"]
+    if composed.is_broken(key) or (composed.incomplete and kind in _FOLLOWS):
+        return
+    message, hint = describe(errors)
+    if kind == "missing":
+        hint = f"add it to that section, or {dotted(key)}=VALUE on the command line"
+    if kind.startswith("union_tag"):
+        key = (*key, "type")
+    elif kind == "value_error" and isinstance(errors[0]["input"], dict):
+        key = (*key, *_named_first(message, errors[0]["input"]))
+    if hint == QUOTES and composed.origins.of(key).startswith("command line"):
+        hint = f"the shell takes quotes away: {dotted(key)}='\"{errors[0]['input']}\"'"
+    composed.complain(key, message, hint)
+
+
+def _key(details: ErrorDetails, data: Any) -> Key:
+    """The path in the data, without the names of union members that pydantic puts between."""
+    key: list[str | int] = []
+    node = data
+    last = len(details["loc"]) - 1
+    for index, part in enumerate(details["loc"]):
+        if _holds(node, part):
+            node = node[part]
+        elif not (index == last and details["type"] == "missing"):
+            continue
+        key.append(part)
+    return tuple(key)
+
+
+def _holds(node: Any, part: str | int) -> bool:
+    if isinstance(node, dict):
+        return part in node
+    return isinstance(node, list) and isinstance(part, int) and part < len(node)
+
+
+def _is_echo(details: ErrorDetails) -> bool:
+    """A list that pydantic calls too short because each of its items was refused."""
+    return details["type"] == "too_short" and bool(details["input"])
+
+
+def _named_first(message: str, section: dict[str, Any]) -> tuple[str, ...]:
+    """The key of a section that a message about the section names first."""
+    return next(((word,) for word in re.findall(r"\w+", message) if word in section), ())
+
+
+def _delete(data: Any, key: Key) -> None:
+    for part in key[:-1]:
+        data = data[part]
+    del data[key[-1]]

@@ -1,0 +1,169 @@
+"""Reading YAML with the place of every value, and all that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from search.config.origins import Key, dotted
+from search.errors import Problem
+
+_MAX_DEPTH = 30
+_START = yaml.Mark("", 0, 0, 0, "", 0)
+_TAG = "tag:yaml.org,2002:"
+_SCALARS = ("str", "bool", "null", "int", "float")
+
+
+class _Loader(yaml.SafeLoader):
+    """Scalars as YAML 1.2 reads them: `1e-3` is a number; `no`, `on` and dates are text."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", r"[-+]?(0|[1-9][0-9_]*)|0x[0-9a-fA-F]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9][0-9_]*\.[0-9]*)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    ("merge", r"<<", "<"),
+):
+    _Loader.add_implicit_resolver(_TAG + _tag, re.compile(rf"(?:{_pattern})\Z"), list(_first))
+
+
+@dataclass
+class YamlSource:
+    """What was read.
+
+    Attributes:
+        data: Plain data, or None where it cannot be read at all.
+        places: Place of every key.
+        problems: What is wrong with the text as YAML.
+    """
+
+    data: Any = None
+    places: dict[Key, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read_file(path: Path, shown: str, key: str, section: Key = ()) -> YamlSource:
+    """Reads a file that must hold a mapping.
+
+    Args:
+        path: The file.
+        shown: How messages name it.
+        key: Configuration key that named it, for messages.
+        section: Key of the section that the file holds, for messages.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        return _refused(key, f"cannot be read: {error.strerror}", shown, None)
+    except UnicodeDecodeError:
+        return _refused(key, "is not YAML: it is not text in UTF-8", shown, None)
+    source = read_text(text, key, lambda mark: f"{shown}:{mark.line + 1}", section)
+    if source.problems and source.data is None:
+        return source
+    if source.data is None:
+        return _refused(key, "is empty", f"{shown}:1", "A file of configuration has `key: value` lines.")
+    if not isinstance(source.data, dict):
+        kind = "a list" if isinstance(source.data, list) else "a single value"
+        return _refused(key, f"holds {kind}, not keys with values", f"{shown}:1", None)
+    return source
+
+
+def read_text(text: str, key: str, place: Callable[[yaml.Mark], str], section: Key = ()) -> YamlSource:
+    """Reads YAML text; the arguments are those of `read_file`.
+
+    Args:
+        text: The text; one document.
+        key: Configuration key that the text is for.
+        place: Turns a mark (0-based line and column) into a place.
+        section: Key of the value that the text holds.
+    """
+    source = YamlSource()
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is not None:
+            source.data = _Walk(loader, source, place, section).value(node, ())
+    except yaml.MarkedYAMLError as error:
+        where = place(error.problem_mark or error.context_mark or _START)
+        hint = _syntax_hint(error.problem)
+        source = YamlSource(problems=[Problem(key, f"is not YAML: {error.problem}", where, hint)])
+    except (yaml.YAMLError, RecursionError, ValueError):
+        # Control characters, depth without end, and numbers of thousands of digits.
+        source = YamlSource(problems=[Problem(key, "is not YAML", place(_START))])
+    return source
+
+
+class _Walk:
+    """Turns nodes into plain data and notes their places."""
+
+    def __init__(
+        self, loader: _Loader, source: YamlSource, place: Callable[[yaml.Mark], str], section: Key
+    ) -> None:
+        self._loader = loader
+        self._source = source
+        self._place = place
+        self._section = section
+
+    def value(self, node: yaml.Node, key: Key) -> Any:
+        """Plain data of a node, with its problems and places noted."""
+        if len(key) > _MAX_DEPTH:
+            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=node.start_mark)
+        self._source.places.setdefault(key, self._place(node.start_mark))
+        if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
+            return self._mapping(node, key)
+        if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
+            return [self.value(item, (*key, index)) for index, item in enumerate(node.value)]
+        if not isinstance(node, yaml.ScalarNode) or node.tag.removeprefix(_TAG) not in _SCALARS:
+            raise yaml.MarkedYAMLError(problem=f"tag {node.tag} is not allowed", problem_mark=node.start_mark)
+        return self._loader.construct_object(node)
+
+    def _mapping(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:
+        self._refuse_repeats(node, key)
+        self._loader.flatten_mapping(node)
+        data: dict[str, Any] = {}
+        for name_node, value_node in node.value:
+            name = str(name_node.value)
+            self._source.places[(*key, name)] = self._place(name_node.start_mark)
+            data[name] = self.value(value_node, (*key, name))
+        return data
+
+    def _refuse_repeats(self, node: yaml.MappingNode, key: Key) -> None:
+        first: dict[Hashable, yaml.Mark] = {}
+        for name_node, _ in node.value:
+            if not isinstance(name_node, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key is not text", problem_mark=name_node.start_mark)
+            name = name_node.value
+            if name in first:
+                self._source.problems.append(
+                    Problem(
+                        dotted((*self._section, *key, name)),
+                        "is given twice",
+                        self._place(name_node.start_mark),
+                        f"it is also at {self._place(first[name])}; keep one of them",
+                    )
+                )
+            first.setdefault(name, name_node.start_mark)
+
+
+def _refused(key: str, message: str, where: str, hint: str | None) -> YamlSource:
+    return YamlSource(problems=[Problem(key, message, where, hint)])
+
+
+def _syntax_hint(problem: str | None) -> str | None:
+    if problem and "mapping values are not allowed" in problem:
+        return "a line above may lack its indentation, or text with `: ` its quotes"
+    if problem and "cannot start any token" in problem:
+        return "indent with spaces, and quote text that begins with a special character"
+    return None

@@ -1,0 +1,150 @@
+"""Builds the plan of a search."""
+
+from __future__ import annotations
+
+import math
+import os
+from itertools import product
+from pathlib import Path
+
+from search.cluster import local_groups
+from search.config.schema import SearchConfig
+from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
+from search.plan.estimate import estimate
+from search.plan.history import read_history
+from search.plan.model import Plan, PlannedTrial, RankSize, Slots
+from search.plan.shapes import ModelShapes, model_shapes
+from search.record import SearchState, read_events
+from search.record.events import Scalar
+from search.schedulers import make_scheduler
+from search.searchers import make_searcher
+from search.space import SearchSpace
+from trainables.lora.parameters import LoraParameters
+from trainables.specs import TRAINABLES
+
+SHOWN = 8
+_EXHAUSTIBLE = ("grid", "listed")
+
+
+def make_plan(config: SearchConfig) -> Plan:
+    """Plans a search without starting anything.
+
+    Raises:
+        TightropeError: The searcher cannot search this space.
+        RecordError: The search's folder holds a damaged record.
+    """
+    space = SearchSpace(config.parameters, config.fixed)
+    shapes = model_shapes(config.model)
+    slots = _slots(config)
+    first, params, number = _first(config, space, shapes)
+    folder = Path(config.out) / config.name
+    state = SearchState.from_events(read_events(folder))
+    history = read_history(config, LoraParameters().batch_size)
+    return Plan(
+        name=config.name,
+        space=config.space,
+        model=config.model.name,
+        folder=str(folder),
+        recorded=(len(state.trials), len(state.trials) - len(state.unfinished)) if state.started else None,
+        searcher=config.searcher.name,
+        trials=number,
+        first=tuple(first),
+        rungs=config.budget.rung_steps,
+        scheduler=tuple(make_scheduler(config).describe()),
+        slots=slots,
+        base_parameters=shapes.parameters if shapes else None,
+        sizes=tuple(_sizes(space, shapes)) if shapes else (),
+        estimate=estimate(config, shapes, params, number, slots, history) if shapes and params else None,
+        notes=tuple(_notes(config, shapes, slots, number)),
+    )
+
+
+def _first(
+    config: SearchConfig, space: SearchSpace, shapes: ModelShapes | None
+) -> tuple[list[PlannedTrial], list[LoraParameters], int]:
+    """The first trials, their parameters, and the number of trials there will be.
+
+    Proposals beyond the start-up of a model-based searcher depend on results, and are not shown.
+    """
+    searcher = make_searcher(config, space)
+    finite = config.searcher.name in _EXHAUSTIBLE
+    certain = (
+        config.trials if finite else min(config.trials, max(config.searcher.startup, len(config.points)))
+    )
+    model = TRAINABLES[config.trainable].parameters
+    planned: list[PlannedTrial] = []
+    params: list[LoraParameters] = []
+    for number in range(certain if finite else min(certain, SHOWN)):
+        proposal = searcher.propose(number)
+        if proposal is None:
+            return planned[:SHOWN], params, number
+        resolved = model.model_validate(space.resolve(proposal.sampled, number, config.seed))
+        size = None
+        if isinstance(resolved, LoraParameters):
+            params.append(resolved)
+            size = shapes.trainable(resolved) if shapes else None
+        planned.append(PlannedTrial(number, proposal.origin, proposal.sampled, size))
+    return planned[:SHOWN], params, config.trials
+
+
+def _sizes(space: SearchSpace, shapes: ModelShapes) -> list[RankSize]:
+    """Adapter sizes for every rank and kind of target that may be sampled (the ends, for a range)."""
+    sizes = []
+    names = ("rank", "target_modules", "layers")
+    for rank, target, layers in product(*(_possible(space, name) for name in names)):
+        params = LoraParameters.model_validate({"rank": rank, "target_modules": target, "layers": layers})
+        trainable = shapes.trainable(params)
+        if trainable is not None:
+            where = params.target_modules + (f", first {layers} layers" if layers is not None else "")
+            sizes.append(RankSize(params.rank, where, trainable, trainable / shapes.parameters))
+    return sizes
+
+
+def _possible(space: SearchSpace, name: str) -> list[Scalar]:
+    parameter: Parameter | None = space.parameters.get(name)
+    if isinstance(parameter, CategoricalParameter):
+        return list(parameter.choices)
+    if parameter is None or isinstance(parameter, ExpressionParameter):
+        return [space.fixed.get(name, LoraParameters.model_fields[name].default)]
+    return list(dict.fromkeys((parameter.low, parameter.high)))
+
+
+def _slots(config: SearchConfig) -> Slots:
+    """Slots on this machine; of another cluster only what the configuration fixes."""
+    workers = config.workers
+    address = workers.address or os.environ.get("RAY_ADDRESS")
+    here = 0 if address else _gpus_here()
+    gpus = float(min(1, here)) if workers.gpus == "auto" else workers.gpus
+    groups: int | None
+    if workers.groups != "auto":
+        groups, source = workers.groups, "workers.groups"
+    elif address:
+        groups, source = None, f"as many as fit the cluster at {address}"
+    elif gpus:
+        groups, source = max(1, math.floor(here / (gpus * workers.workers))), f"{here} GPUs of this machine"
+    else:
+        groups, source = local_groups(workers), "cores of this machine"
+    return Slots(groups, workers.slots, workers.workers, workers.cpus, gpus, source)
+
+
+def _gpus_here() -> int:
+    """NVIDIA GPUs of this machine that are visible, counted as its driver lists them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    devices = Path("/proc/driver/nvidia/gpus")
+    found = len(list(devices.iterdir())) if devices.is_dir() else 0
+    return found if visible is None else min(found, len([one for one in visible.split(",") if one.strip()]))
+
+
+def _notes(config: SearchConfig, shapes: ModelShapes | None, slots: Slots, number: int) -> list[str]:
+    notes = []
+    if shapes is None:
+        notes.append(
+            f"The shapes of {config.model.source} are not known on this machine before it is first fetched: "
+            "no number of parameters, time or memory can be given."
+        )
+    if number < config.trials:
+        asked = f"{config.trials} trials asked for"
+        notes.append(f"{config.searcher.name} has only {number} configurations for the {asked}.")
+    if slots.groups is None:
+        notes.append("Times are for a single worker group.")
+    return notes

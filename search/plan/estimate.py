@@ -1,0 +1,138 @@
+"""Estimated time and memory. Rough by nature: each says what it was computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from search.config.schema import SearchConfig
+from search.plan.history import History
+from search.plan.model import Estimate, Slots
+from search.plan.shapes import ModelShapes
+from trainables.data.sources import local_path
+from trainables.errors import UserError
+from trainables.lora.parameters import LoraParameters
+
+CORE_FLOPS = 4e10
+"""Assumed of one CPU core in float32: half of what a current core reaches in large matrix products."""
+
+GPU_FLOPS = 5e13
+"""Assumed of one GPU in bfloat16."""
+
+PASS_SECONDS = 0.01
+"""Assumed cost of a pass through the model, whatever its size."""
+
+STARTUP_SECONDS = 15.0
+"""Ray, the workers' imports and the process group."""
+
+PROCESS_BYTES = 0.9e9
+"""A worker process with torch, without model and data."""
+
+
+def estimate(
+    config: SearchConfig,
+    shapes: ModelShapes,
+    trials: Sequence[LoraParameters],
+    number: int,
+    slots: Slots,
+    history: History | None,
+) -> Estimate:
+    """Estimates a search.
+
+    Args:
+        config: The search.
+        shapes: Sizes of the base model.
+        trials: Parameters of typical trials; their mean batch size and largest adapter are used.
+        number: Number of trials.
+        slots: What they run on.
+        history: Times of earlier searches, preferred to the formula.
+    """
+    speed = GPU_FLOPS * slots.gpus if slots.gpus else CORE_FLOPS * slots.cpus
+    speed *= slots.workers_per_group
+    batch = sum(params.batch_size for params in trials) / len(trials)
+    tokens = batch * config.task.max_length
+    if history is not None:
+        step = history.token_seconds * tokens
+    else:
+        step = 2 * PASS_SECONDS + 4 * shapes.parameters * tokens / speed
+    evaluation = history.evaluation_seconds if history is not None else None
+    if evaluation is None:
+        evaluation = _evaluation(config, shapes, speed)
+    rungs = config.budget.rung_steps
+    rung_seconds = [(at - before) * step + evaluation for before, at in zip((0, *rungs), rungs, strict=False)]
+    trial = sum(rung_seconds)
+    likely = sum(seconds / config.budget.eta**rung for rung, seconds in enumerate(rung_seconds))
+    if config.scheduler.name == "none":
+        likely = trial
+    fixed = STARTUP_SECONDS + evaluation
+    # However many slots there are, a trial takes its own time.
+    fewest = fixed + max(number * rung_seconds[0] / slots.total, rung_seconds[0])
+    expected, most = (fixed + max(number * work / slots.total, trial) for work in (likely, trial))
+    gpus = slots.gpus * slots.workers_per_group * (slots.groups or 1)
+    return Estimate(
+        step_seconds=step,
+        evaluation_seconds=evaluation,
+        trial_seconds=trial,
+        fewest_seconds=fewest,
+        likely_seconds=expected,
+        most_seconds=most,
+        gpu_hours=expected * gpus / 3600,
+        time_basis=_time_basis(history, tokens, speed),
+        worker_bytes=_worker_bytes(config, shapes, trials, slots),
+        memory_basis="process 0.9 GB + weights + slots x (16 bytes per trainable parameter + activations "
+        "of a micro-batch: tokens x (layers x (12 hidden + 4 intermediate) + 3 vocabulary) values)",
+    )
+
+
+def _time_basis(history: History | None, tokens: float, speed: float) -> str:
+    if history is not None:
+        return (
+            f"measured: {history.rungs} rungs of earlier searches of this model, "
+            f"{1e3 * history.token_seconds * tokens:.0f} ms a step"
+        )
+    return (
+        f"a formula: 4 x parameters x {tokens:.0f} tokens a step at an assumed {speed / 1e9:.0f} GFLOP/s "
+        "and 10 ms a pass; a first search here gives measured times"
+    )
+
+
+def _evaluation(config: SearchConfig, shapes: ModelShapes, speed: float) -> float:
+    """Seconds of one evaluation by 2 * parameters * tokens, and a pass per batch and new token."""
+    capability = config.capability
+    tokens = passes = 0.0
+    if config.task.heldout or config.task.heldout_fraction:
+        tokens += config.task.heldout_examples * config.task.max_length
+        passes += config.task.heldout_examples / capability.batch_size
+    for skill in capability.skills:
+        items = min(_items(skill.path), skill.limit or 10**9)
+        for scoring in skill.scoring:
+            new = capability.max_new_tokens if scoring == "generation" else 1
+            # Length of a question is not known without its tokenizer: taken to be that of an example.
+            tokens += items * (config.task.max_length + new)
+            passes += -(-items // capability.batch_size) * new
+    return passes * PASS_SECONDS + 2 * shapes.parameters * tokens / speed
+
+
+def _items(source: str) -> int:
+    """Number of questions in a file: its lines."""
+    try:
+        path: Path = local_path(source, "path")
+    except UserError:
+        return 0
+    with path.open("rb") as stream:
+        return sum(1 for line in stream if line.strip())
+
+
+def _worker_bytes(
+    config: SearchConfig, shapes: ModelShapes, trials: Sequence[LoraParameters], slots: Slots
+) -> float:
+    half = config.model.dtype == "bfloat16" or (config.model.dtype == "auto" and slots.gpus > 0)
+    size = 2 if half else 4
+    shards = slots.workers_per_group if config.workers.zero_stage == 3 else 1
+    adapter = max(shapes.trainable(params) or 0 for params in trials)
+    batch = max(params.batch_size for params in trials) / slots.workers_per_group
+    tokens = min(batch, config.workers.micro_batch or batch) * config.task.max_length
+    per_token = shapes.layers * (12 * shapes.hidden + 4 * shapes.intermediate) + 3 * shapes.vocabulary
+    # fp32 adapter, its gradient and the two moments of AdamW.
+    trial = 16 * adapter + tokens * per_token * size
+    return PROCESS_BYTES + shapes.parameters * size / shards + slots.slots_per_group * trial

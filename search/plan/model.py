@@ -1,0 +1,125 @@
+"""What a plan says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from search.record.events import Params
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial that will run.
+
+    Attributes:
+        trial: Its number.
+        origin: "listed" or "searcher".
+        sampled: Values of the searched parameters.
+        trainable: Number of trainable parameters; None where the model's shapes are not known.
+    """
+
+    trial: int
+    origin: str
+    sampled: Params
+    trainable: int | None
+
+
+@dataclass(frozen=True)
+class RankSize:
+    """Size of an adapter.
+
+    Attributes:
+        trainable: Number of trainable parameters.
+        share: The same as a share of the base model's parameters.
+    """
+
+    rank: int
+    target_modules: str
+    trainable: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What trials run on.
+
+    Attributes:
+        groups: Worker groups; None where only the cluster knows.
+        gpus: GPUs per worker.
+        source: Where the number of groups comes from.
+    """
+
+    groups: int | None
+    slots_per_group: int
+    workers_per_group: int
+    cpus: float
+    gpus: float
+    source: str
+
+    @property
+    def total(self) -> int:
+        """Trials at once; those of one group where the number of groups is not known."""
+        return (self.groups or 1) * self.slots_per_group
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A rough estimate; None where the model is not known well enough.
+
+    Attributes:
+        step_seconds: One optimizer step of one trial.
+        evaluation_seconds: One evaluation, at a rung.
+        trial_seconds: A trial trained to the end, with its evaluations.
+        fewest_seconds: The search where every trial ends at its first rung.
+        likely_seconds: The search where one trial in eta goes on at each rung.
+        most_seconds: The search where every trial is trained to the end.
+        gpu_hours: Of `likely_seconds`; 0 without GPUs.
+        time_basis: How the time was estimated.
+        worker_bytes: Memory of one worker.
+        memory_basis: How the memory was estimated.
+    """
+
+    step_seconds: float
+    evaluation_seconds: float
+    trial_seconds: float
+    fewest_seconds: float
+    likely_seconds: float
+    most_seconds: float
+    gpu_hours: float
+    time_basis: str
+    worker_bytes: float
+    memory_basis: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan of a search.
+
+    Attributes:
+        folder: The search's folder.
+        recorded: Trials in the folder's record, and how many of them are finished.
+        trials: Number of trials; fewer than configured where the searcher has no more.
+        first: The first of them, exactly as they will run.
+        rungs: Optimizer steps at which a trial is measured.
+        scheduler: What the scheduler does, in sentences.
+        base_parameters: Number of parameters of the base model, where its shapes are known.
+        sizes: Adapter sizes over the ranks and target modules that may be sampled.
+        estimate: None where the model is not on this machine.
+        notes: What else is worth knowing before the start.
+    """
+
+    name: str
+    space: str
+    model: str
+    folder: str
+    recorded: tuple[int, int] | None
+    searcher: str
+    trials: int
+    first: tuple[PlannedTrial, ...]
+    rungs: tuple[int, ...]
+    scheduler: tuple[str, ...]
+    slots: Slots
+    base_parameters: int | None
+    sizes: tuple[RankSize, ...]
+    estimate: Estimate | None
+    notes: tuple[str, ...]

@@ -1,0 +1,108 @@
+"""A plan on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+
+from search.plan.model import Estimate, Plan
+from search.record.events import Scalar
+
+
+def print_plan(plan: Plan, console: Console | None = None) -> None:
+    """Prints a plan as tables."""
+    out = console or Console(highlight=False)
+    what = f"{plan.trials} trials of {plan.model} by {plan.searcher}"
+    out.print(f"[bold]Plan of {plan.name}[/]: {what}; nothing is started.")
+    if plan.recorded is not None:
+        known, finished = plan.recorded
+        done = f"{known} trials are recorded there and {finished} finished; the search goes on from them."
+        out.print(f"{plan.folder}: {done}", markup=False)
+    out.print(_first(plan))
+    out.print("[bold]Rungs[/]")
+    out.print(f"  measured at steps {', '.join(map(str, plan.rungs))}")
+    for sentence in plan.scheduler:
+        out.print(f"  {sentence}", markup=False)
+    out.print("[bold]Slots[/]")
+    out.print(f"  {_slots(plan)}", markup=False)
+    if plan.sizes:
+        out.print(_sizes(plan))
+    if plan.estimate is not None:
+        out.print("[bold]Estimate[/] (rough)")
+        for line in _estimate(plan.estimate, plan):
+            out.print(f"  {line}", markup=False)
+    for note in plan.notes:
+        out.print(f"note: {note}", markup=False)
+
+
+def _first(plan: Plan) -> Table:
+    names = list(dict.fromkeys(name for trial in plan.first for name in trial.sampled))
+    table = Table(title=f"First {len(plan.first)} configurations", title_justify="left", title_style="bold")
+    table.add_column("trial", justify="right")
+    for name in names:
+        table.add_column(name, justify="right")
+    table.add_column("trainable", justify="right")
+    listed = any(trial.origin == "listed" for trial in plan.first)
+    if listed:
+        table.add_column("origin")
+    for trial in plan.first:
+        cells = [_value(trial.sampled[name]) if name in trial.sampled else "-" for name in names]
+        size = "unknown" if trial.trainable is None else f"{trial.trainable:,}"
+        table.add_row(str(trial.trial), *cells, size, *([trial.origin] if listed else []))
+    return table
+
+
+def _value(value: Scalar) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else "none" if value is None else str(value)
+
+
+def _slots(plan: Plan) -> str:
+    slots = plan.slots
+    each = f"{slots.workers_per_group} worker(s) with {slots.cpus:g} CPU"
+    if slots.gpus:
+        each += f" and {slots.gpus:g} GPU"
+    if slots.groups is None:
+        return f"groups: {slots.source}; each of {each} and {slots.slots_per_group} slot(s)"
+    return (
+        f"{slots.groups} group(s) x {slots.slots_per_group} slot(s) = {slots.total} trial(s) at once; "
+        f"each group has {each} ({slots.source})"
+    )
+
+
+def _sizes(plan: Plan) -> Table:
+    title = f"Trainable parameters (base model: {plan.base_parameters:,})"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for name in ("rank", "target_modules", "trainable", "share of base"):
+        table.add_column(name, justify="left" if name == "target_modules" else "right")
+    for size in plan.sizes:
+        table.add_row(str(size.rank), size.target_modules, f"{size.trainable:,}", f"{size.share:.2%}")
+    return table
+
+
+def _estimate(estimate: Estimate, plan: Plan) -> Iterable[str]:
+    yield (
+        f"time: about {_duration(estimate.likely_seconds)} "
+        f"({_duration(estimate.fewest_seconds)} if every trial ends at its first rung, "
+        f"{_duration(estimate.most_seconds)} if none ends early)"
+    )
+    yield (
+        f"a trial to the end: {_duration(estimate.trial_seconds)}, "
+        f"with {len(plan.rungs)} evaluations of {_duration(estimate.evaluation_seconds)}"
+    )
+    yield f"times from {estimate.time_basis}"
+    if estimate.gpu_hours:
+        yield f"GPU-hours: {estimate.gpu_hours:.2g}"
+    workers = (plan.slots.groups or 1) * plan.slots.workers_per_group
+    size = estimate.worker_bytes / 1e9
+    yield f"memory: {size:.1f} GB a worker, {workers * size:.1f} GB for {workers} worker(s)"
+    yield f"memory from a formula: {estimate.memory_basis}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

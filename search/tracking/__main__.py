@@ -1,0 +1,96 @@
+"""`python -m search.tracking <search folder>`: brings MLflow up to date with the record."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from search.errors import TightropeError
+from search.record.files import EVENTS
+from search.tracking.environment import tracking_environment
+from search.tracking.lock import file_lock
+from search.tracking.redact import redact
+
+log = logging.getLogger("search.tracking")
+
+LOCK = "tracking.lock"
+NICENESS = 5
+
+
+class _RedactingFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Returns:
+        Exit code: 0 everything recorded is in MLflow, 1 it is not, and one line says why.
+    """
+    options = _parser().parse_args(arguments)
+    environment = tracking_environment(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    try:
+        return _follow(options.folder, options.parent) if options.follow else _project(options.folder)
+    except TightropeError as error:
+        print(redact(str(error)), file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m search.tracking", description=__doc__)
+    parser.add_argument("folder", type=Path, help="the search's folder, with its events.jsonl")
+    parser.add_argument("--follow", action="store_true", help="go on until the search ends")
+    parser.add_argument("--parent", type=int, metavar="PID", help="with --follow: end when this process does")
+    return parser
+
+
+def _project(folder: Path) -> int:
+    # MLflow and its libraries warn and log where a user would only expect an answer.
+    logging.disable()
+    if not (folder / EVENTS).is_file():
+        raise TightropeError(f"{folder} holds no search.", hint="Give the folder that has its events.jsonl.")
+    # Imported here because they import MLflow, which reads its environment and takes seconds.
+    from search.tracking.follower import UNREACHABLE, project
+
+    try:
+        with file_lock(folder / LOCK, wait=False) as held:
+            if not held:
+                raise TightropeError(
+                    f"Another process is writing {folder} to MLflow.", hint="Try again later."
+                )
+            shipper = project(folder)
+    except UNREACHABLE as error:
+        reason = " ".join(str(error).split())
+        print(redact(f"MLflow could not be brought up to date with {folder}: {reason}"), file=sys.stderr)
+        return 1
+    print(f"{len(shipper.projection.runs)} runs of {folder} are in MLflow at {shipper.store}")
+    return 0
+
+
+def _follow(folder: Path, parent: int | None) -> int:
+    os.nice(NICENESS)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    sys.excepthook = _log_crash
+    from search.tracking.follower import Parent, follow
+
+    with file_lock(folder / LOCK, wait=True):
+        return 0 if follow(folder, Parent(parent)) else 1
+
+
+def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Python's own report of a crash would show credentials."""
+    log.critical("crashed", exc_info=(kind, error, trace))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""Files that go with the runs once a session has ended: summary, record, Pareto-optimal adapters."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from search.record.files import EVENTS
+from search.tracking.projection import Projection
+from search.tracking.redact import redact
+from search.tracking.runs import SEARCH, trial_key
+from search.tracking.writer import Writer
+
+log = logging.getLogger(__name__)
+
+SUMMARY = "summary.json"
+ADAPTER = "tightrope.adapter"
+"""Tag with the checkpoint whose files the artifact `adapter` holds."""
+
+
+def ship_artifacts(folder: Path, projection: Projection, writer: Writer) -> None:
+    """Copies to MLflow what it does not hold yet in its present form.
+
+    Args:
+        folder: The search's folder.
+        projection: Already shipped.
+        writer: The writer that shipped it.
+    """
+    for name in (SUMMARY, "summary.md", EVENTS):
+        if (folder / name).is_file():
+            _ship_text(folder / name, writer)
+    for number in _pareto(folder):
+        checkpoint = projection.checkpoints.get(number)
+        if checkpoint is not None:
+            _ship_adapter(folder, checkpoint, trial_key(number), writer)
+
+
+def _ship_text(path: Path, writer: Writer) -> None:
+    content = redact(path.read_text(encoding="utf-8"))
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    name = f"tightrope.sha256.{path.name}"
+    if writer.tag(SEARCH, name) == digest:
+        return
+    with TemporaryDirectory() as copies:
+        copy = Path(copies, path.name)
+        copy.write_text(content, encoding="utf-8")
+        writer.client.log_artifact(writer.run_id(SEARCH), str(copy))
+    writer.set_tag(SEARCH, name, digest)
+
+
+def _ship_adapter(folder: Path, checkpoint: str, run_key: str, writer: Writer) -> None:
+    # A checkpoint is never changed once it is recorded, so its path says what it holds.
+    if writer.tag(run_key, ADAPTER) == checkpoint:
+        return
+    if not (folder / checkpoint).is_dir():
+        log.warning("%s is gone, so %s has no adapter in MLflow", folder / checkpoint, run_key)
+        return
+    writer.client.log_artifacts(writer.run_id(run_key), str(folder / checkpoint), "adapter")
+    writer.set_tag(run_key, ADAPTER, checkpoint)
+
+
+def _pareto(folder: Path) -> list[int]:
+    """Numbers of the Pareto-optimal trials, from the search's summary; empty without one."""
+    path = folder / SUMMARY
+    if not path.is_file():
+        return []
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    return [int(number) for number in summary.get("pareto", ())]

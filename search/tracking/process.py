@@ -1,0 +1,93 @@
+"""The driver's side of tracking: one child process, and never a wait."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from search.config.schema import TrackingConfig
+from search.tracking.environment import tracking_environment
+from search.tracking.store import find_store
+
+LOG = "tracking.log"
+_STOP_SECONDS = 2.0
+
+
+class Tracker:
+    """Writes a search to MLflow from a process of its own, which reads the record.
+
+    The search hands nothing over and waits for nothing: whether MLflow is slow, away or broken, only
+    MLflow is late. If this process dies, the child writes what is recorded and ends.
+
+    Args:
+        folder: The search's folder.
+        config: Where to; with `enabled` false nothing is started.
+    """
+
+    def __init__(self, folder: Path, config: TrackingConfig) -> None:
+        self._folder = folder
+        self._config = config
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts the child and returns at once; its output goes to `tracking.log` in the folder."""
+        if not self._config.enabled or self._process is not None:
+            return
+        command = [sys.executable, "-m", "search.tracking", str(self._folder)]
+        command += ["--follow", "--parent", str(os.getpid())]
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with (self._folder / LOG).open("ab") as log:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=tracking_environment(os.environ, self._config),
+                    # Out of the terminal's reach: Ctrl-C is for the search, whose end is still to be written.
+                    start_new_session=True,
+                )
+        except OSError:
+            # A full disk or process table is no reason to lose the search; `finish` says what to do.
+            self._process = None
+
+    def finish(self, timeout: float) -> str | None:
+        """Waits until MLflow has everything. To be called after `SearchEnded` and the summary are written.
+
+        Args:
+            timeout: Longest wait, in seconds. The child goes on after it, until it is done, MLflow is
+                away once this process has ended, or `stop` is called.
+
+        Returns:
+            None where MLflow has everything, else one sentence with the command that brings it there.
+        """
+        if not self._config.enabled:
+            return None
+        try:
+            done = self._process is not None and self._process.wait(timeout) == 0
+        except subprocess.TimeoutExpired:
+            done = False
+        return None if done else self._later()
+
+    def stop(self) -> None:
+        """Ends the child. Idempotent; what it has not written can be written later."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _later(self) -> str:
+        store = find_store(self._folder, self._config)
+        command = shlex.join(["python", "-m", "search.tracking", str(self._folder)])
+        login = " with MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD set" if store.environment else ""
+        return (
+            f"MLflow at {store} does not hold the whole search yet (see {self._folder / LOG}); "
+            f"bring it up to date with `{command}`{login}."
+        )

@@ -1,0 +1,206 @@
+"""The record folded into the runs that MLflow should hold."""
+
+from __future__ import annotations
+
+from search.config.schema import ObjectiveConfig
+from search.errors import RecordError
+from search.record import (
+    BaselineMeasured,
+    Decided,
+    Event,
+    Failed,
+    RungReached,
+    SearchEnded,
+    SearchStarted,
+    SessionStarted,
+    TrialFinished,
+    TrialProposed,
+)
+from search.record.events import TrialStatus
+from search.tracking.fields import config_params, key, param
+from search.tracking.runs import (
+    BASELINE,
+    SEARCH,
+    TRIAL,
+    RunStatus,
+    RunView,
+    baseline_key,
+    milliseconds,
+    trial_key,
+)
+from search.tracking.summary import BestFeasible, TrialCounts
+
+STATUS_OF_TRIAL: dict[TrialStatus, RunStatus] = {
+    "completed": "FINISHED",
+    "stopped": "KILLED",
+    "diverged": "FAILED",
+    "infeasible": "FAILED",
+    "failed": "FAILED",
+}
+_STATUS_OF_SEARCH: dict[str, RunStatus] = {
+    "finished": "FINISHED",
+    "interrupted": "KILLED",
+    "failed": "FAILED",
+}
+UNFINISHED = "unfinished"
+
+
+class Projection:
+    """Folds events, one at a time; the same events always give the same runs.
+
+    Attributes:
+        runs: Every run by its key, the parent first.
+        changed: Keys of runs that changed since they were last taken out of this set.
+        started: The record's first event, or None before it.
+        session: The last session, or None before the first.
+        ended: How the last session ended, or None while it goes on or where it was killed.
+        checkpoints: Folder of each trial's last checkpoint, relative to the search's folder.
+    """
+
+    def __init__(self) -> None:
+        self.runs: dict[str, RunView] = {}
+        self.changed: set[str] = set()
+        self.started: SearchStarted | None = None
+        self.session: SessionStarted | None = None
+        self.ended: SearchEnded | None = None
+        self.checkpoints: dict[int, str] = {}
+        self._open: set[int] = set()
+        self._last_step: dict[int, int] = {}
+        self._last_time = 0.0
+        self._rungs = 0
+        self._counts = TrialCounts()
+        self._best = BestFeasible(())
+        self._common: dict[str, object] = {}
+
+    def apply(self, event: Event) -> None:
+        """Takes one event into account.
+
+        Raises:
+            RecordError: The event speaks of a search or trial that the record does not hold.
+        """
+        match event:
+            case SearchStarted():
+                self._start(event)
+            case SessionStarted():
+                self._begin_session(event)
+            case BaselineMeasured():
+                self._add_baseline(event)
+            case TrialProposed():
+                self._add_trial(event)
+            case RungReached():
+                self._add_rung(event)
+            case Decided():
+                self._run(trial_key(event.trial)).set_tags(
+                    {"decision": event.decision, "decision_reason": event.reason}
+                )
+            case Failed():
+                run = self._run(SEARCH if event.trial is None else trial_key(event.trial))
+                run.set_tags({"failure_class": event.failure_class})
+            case TrialFinished():
+                self._finish_trial(event)
+            case SearchEnded():
+                self._end(event)
+        self._last_time = event.time
+
+    def abandon(self) -> None:
+        """Closes what a killed search left open, at the time of its last event. Idempotent."""
+        parent = self.runs.get(SEARCH)
+        if parent is not None and parent.status == "RUNNING":
+            self._close_trials(self._last_time)
+            self._run(SEARCH).close("KILLED", UNFINISHED, self._last_time)
+
+    def _run(self, run_key: str) -> RunView:
+        """The run, marked as changed."""
+        if run_key not in self.runs:
+            raise RecordError(f"The record speaks of {run_key} before it says that it exists.")
+        self.changed.add(run_key)
+        return self.runs[run_key]
+
+    def _add(self, run_key: str, name: str, start: float) -> RunView:
+        run = RunView(run_key, name, milliseconds(start))
+        self.runs[run_key] = run
+        run.set_tags(self._common)
+        run.open()
+        return self._run(run_key)
+
+    def _start(self, event: SearchStarted) -> None:
+        self.started = event
+        self._best = BestFeasible(
+            [ObjectiveConfig.model_validate(o) for o in event.config.get("objectives", ())]
+        )
+        prints = {f"fingerprint.{name}": value for name, value in event.fingerprints.items()}
+        self._common = {
+            "search_id": event.search_id,
+            "seed": event.config.get("seed"),
+            "git_commit": event.git_commit,
+            **prints,
+        }
+        run = self._add(SEARCH, str(event.config.get("name", event.search_id)), event.time)
+        run.params = config_params(event.config)
+        run.set_tags({f"version.{name}": version for name, version in event.versions.items()})
+
+    def _begin_session(self, event: SessionStarted) -> None:
+        if self.session is not None:
+            self.abandon()
+            self._run(SEARCH).open()
+            for number in self._open:
+                self._run(trial_key(number)).open()
+            self._count(dict.fromkeys(self._open, "running"), event.time)
+        self.session = event
+        self.ended = None
+
+    def _add_baseline(self, event: BaselineMeasured) -> None:
+        run_key = baseline_key(event.name)
+        if run_key not in self.runs:
+            run = self._add(run_key, event.name, event.time - event.seconds)
+            run.tags[BASELINE] = event.name
+        run = self._run(run_key)
+        run.add_metrics({"seconds": event.seconds} | event.metrics, event.intervals, event.time, step=0)
+        run.close("FINISHED", "completed", event.time)
+
+    def _add_trial(self, event: TrialProposed) -> None:
+        run = self._add(trial_key(event.trial), f"trial-{event.trial:04d}", event.time)
+        run.tags[TRIAL] = str(event.trial)
+        run.params = {key(name): param(value) for name, value in event.params.items()}
+        run.set_tags({"origin": event.origin})
+        self._open.add(event.trial)
+        self._count({event.trial: "running"}, event.time)
+
+    def _add_rung(self, event: RungReached) -> None:
+        run = self._run(trial_key(event.trial))
+        for step, loss in event.curve:
+            run.add_points({"train_loss_curve": loss}, event.time, step)
+        own = {"rung": event.rung, "train_seconds": event.train_seconds, "eval_seconds": event.eval_seconds}
+        run.add_metrics(own | event.metrics, event.intervals, event.time, event.step)
+        run.set_tags({"checkpoint": event.checkpoint, "group": event.group})
+        self._last_step[event.trial] = event.step
+        if event.checkpoint is not None:
+            self.checkpoints[event.trial] = event.checkpoint
+        self._rungs += 1
+        if best := self._best.improved(event.metrics):
+            self._run(SEARCH).add_points(best, event.time, self._rungs)
+
+    def _finish_trial(self, event: TrialFinished) -> None:
+        run = self._run(trial_key(event.trial))
+        # The step reached after the last rung is not recorded; the later time keeps the order.
+        run.add_metrics(event.metrics, {}, event.time, self._last_step.get(event.trial, 0))
+        run.set_tags({"reason": event.reason, "failure_class": event.failure_class})
+        run.close(STATUS_OF_TRIAL[event.status], event.status, event.time)
+        self._open.discard(event.trial)
+        self._count({event.trial: event.status}, event.time)
+
+    def _end(self, event: SearchEnded) -> None:
+        self.ended = event
+        self._close_trials(event.time)
+        run = self._run(SEARCH)
+        run.set_tags({"recommended": event.recommended, "message": event.message})
+        run.close(_STATUS_OF_SEARCH[event.reason], event.reason, event.time)
+
+    def _close_trials(self, time: float) -> None:
+        for number in self._open:
+            self._run(trial_key(number)).close("KILLED", UNFINISHED, time)
+        self._count(dict.fromkeys(self._open, UNFINISHED), time)
+
+    def _count(self, statuses: dict[int, str], time: float) -> None:
+        if changed := self._counts.change(statuses):
+            self._run(SEARCH).add_points(changed, time, self._counts.step)

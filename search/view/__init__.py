@@ -1,0 +1,6 @@
+"""What the user sees during a search: a live view on a terminal, plain lines elsewhere."""
+
+from search.view.base import View
+from search.view.choose import make_view
+
+__all__ = ["View", "make_view"]

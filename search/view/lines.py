@@ -1,0 +1,141 @@
+"""Events in words, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from analysis import wording
+from analysis.objectives import bound_of
+from search.record import (
+    BaselineMeasured,
+    Decided,
+    Event,
+    Failed,
+    Interval,
+    RungReached,
+    SearchEnded,
+    SearchStarted,
+    SessionStarted,
+    TrialFinished,
+    TrialProposed,
+)
+from search.view.progress import Progress
+
+
+class EventLines:
+    """Turns events into lines; a rung and what was decided about it become one.
+
+    Args:
+        progress: Follows the search; an event is given to it before it is taken here.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._config = progress.config
+        self._rungs: dict[int, RungReached] = {}
+        self._stopped: dict[int, str] = {}
+
+    def take(self, event: Event) -> list[str]:
+        """The lines to show now; a rung waits for its decision."""
+        match event:
+            case RungReached():
+                waiting = self._rungs.pop(event.trial, None)
+                self._rungs[event.trial] = event
+                return [self._rung(waiting)] if waiting else []
+            case Decided():
+                return self._decided(event)
+            case TrialFinished():
+                return self._finished(event)
+            case SearchEnded():
+                return [*self.flush(), self._ended(event)]
+            case _:
+                return [self._other(event)]
+
+    def flush(self) -> list[str]:
+        """The rungs about which nothing was decided."""
+        waiting = [self._rung(rung) for rung in self._rungs.values()]
+        self._rungs.clear()
+        return waiting
+
+    def _other(
+        self, event: SearchStarted | SessionStarted | BaselineMeasured | TrialProposed | Failed
+    ) -> str:
+        match event:
+            case SearchStarted():
+                config = self._config
+                return (
+                    f"search {config.name} begins: space {config.space}, trainable {config.trainable}, "
+                    f"model {config.model.name}, seed {config.seed}"
+                )
+            case SessionStarted():
+                return f"session {event.session} begins: {wording.plural(event.trials, 'trial')} asked for"
+            case BaselineMeasured():
+                values = self._values(event.metrics, event.intervals, ("heldout_loss", "capability"))
+                return f"baseline {event.name}: {values} (measured in {wording.duration(event.seconds)})"
+            case TrialProposed():
+                listed = " (listed)" if event.origin == "listed" else ""
+                return f"trial {event.trial} begins{listed}: {wording.params(event.sampled)}"
+            case Failed():
+                subject = "search" if event.trial is None else f"trial {event.trial}"
+                return f"{subject} {event.failure_class}: {_one_line(event.message)}"
+
+    def _decided(self, event: Decided) -> list[str]:
+        rung = self._rungs.pop(event.trial, None)
+        if event.decision == "stop":
+            self._stopped[event.trial] = event.reason
+        verdict = f"-> {event.decision} ({_one_line(event.reason)})"
+        if rung is not None and rung.rung == event.rung:
+            return [f"{self._rung(rung)} {verdict}"]
+        late = [] if rung is None else [self._rung(rung)]
+        return [*late, f"trial {event.trial} {self._place(event.rung)} {verdict}"]
+
+    def _finished(self, event: TrialFinished) -> list[str]:
+        rung = self._rungs.pop(event.trial, None)
+        told = self._stopped.pop(event.trial, None)
+        if event.status == "stopped" and told == event.reason:
+            return []
+        if event.status == "completed" and rung is not None:
+            return [f"{self._rung(rung)} -> completed ({_one_line(event.reason)})"]
+        values = self._values(event.metrics, {})
+        line = f"trial {event.trial} {event.status}: {_one_line(event.reason)}" + (values and f" ({values})")
+        return [line] if rung is None else [self._rung(rung), line]
+
+    def _ended(self, event: SearchEnded) -> str:
+        message = f" ({_one_line(event.message)})" if event.message else ""
+        best = "" if event.recommended is None else f"; recommended trial {event.recommended}"
+        counts = wording.counted(self._progress.counts | {"running": 0}) or "no trial finished"
+        unfinished = f", {running} unfinished" if (running := self._progress.counts["running"]) else ""
+        return f"search {event.reason}{message}: {counts}{unfinished}{best}"
+
+    def _rung(self, event: RungReached) -> str:
+        values = self._values(event.metrics, event.intervals)
+        return f"trial {event.trial} {self._place(event.rung)} step {event.step}: {values}"
+
+    def _place(self, rung: int) -> str:
+        return f"rung {rung + 1}/{self._config.budget.rungs}"
+
+    def _values(
+        self, metrics: Mapping[str, float], intervals: Mapping[str, Interval], more: Sequence[str] = ()
+    ) -> str:
+        """The objectives that were measured, in their order, and then some more metrics."""
+        bounds = {objective.metric: bound_of(objective) for objective in self._config.objectives}
+        return " ".join(
+            f"{name} {wording.measured(metrics[name], intervals.get(name), bounds.get(name))}"
+            for name in dict.fromkeys([*bounds, *more])
+            if name in metrics
+        )
+
+
+def restored(progress: Progress) -> str:
+    """What a search that is resumed has already, in one line."""
+    counts = progress.counts
+    done = wording.counted(counts | {"running": 0})
+    return (
+        f"recorded so far: {progress.finished} of {wording.plural(progress.trials, 'trial')} finished"
+        f"{done and f' ({done})'}, {counts['running']} unfinished, "
+        f"{wording.plural(progress.steps, 'optimizer step')} trained"
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

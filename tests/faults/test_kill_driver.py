@@ -1,0 +1,86 @@
+"""The driver is killed again and again; the same command goes on and finishes every trial once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from search.record import BaselineMeasured, RungReached, SearchEnded, SearchState, TrialFinished, read_events
+from tests.searches import assert_every_trial_finished_once, count, finish, kill_when, start
+
+pytestmark = [pytest.mark.integration, pytest.mark.faults]
+
+TRIALS = 6
+
+
+def words(out: Path) -> list[str]:
+    return ["space=demo", f"trials={TRIALS}", "budget.steps=27", f"out={out}"]
+
+
+def test_killed_at_several_moments_and_resumed(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    moments = [
+        lambda events: any(isinstance(event, BaselineMeasured) for event in events),
+        lambda events: count(events, RungReached) >= 2,
+        lambda events: count(events, TrialFinished) >= 3,
+    ]
+    for session, enough in enumerate(moments):
+        before = kill_when(start(*words(tmp_path)), folder, enough)
+        state = SearchState.from_events(before)
+        assert len(state.sessions) == session + 1
+        assert not any(isinstance(event, SearchEnded) for event in before)
+    code, output = finish(start(*words(tmp_path)))
+    assert code == 0, output
+    events = read_events(folder)
+    assert events[: len(before)] == before, "what was recorded stays"
+    assert_every_trial_finished_once(events, TRIALS)
+    assert sum(isinstance(event, BaselineMeasured) for event in events) == 1, "the base is measured once"
+    for trial in state.unfinished:
+        resumed = [
+            event.rung
+            for event in events[len(before) :]
+            if isinstance(event, RungReached) and event.trial == trial.number
+        ]
+        assert resumed[:1] == [len(trial.rungs)], "a trial goes on from its last rung"
+    assert_mlflow_holds(tmp_path / "mlflow.db", SearchState.from_events(events))
+
+
+def assert_mlflow_holds(database: Path, state: SearchState) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{database}")
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()], max_results=1000)
+    by_trial = {run.data.tags["tightrope.trial"]: run for run in runs if "tightrope.trial" in run.data.tags}
+    assert len(runs) == len(state.trials) + 2, "one run per trial, one for the base, one for the search"
+    assert sorted(map(int, by_trial)) == sorted(state.trials)
+    expected = {"completed": "FINISHED", "stopped": "KILLED"}
+    for number, run in by_trial.items():
+        trial = state.trials[int(number)]
+        assert run.info.status == expected.get(trial.status, "FAILED")
+        if trial.last is not None:
+            assert run.data.metrics["train_loss"] == pytest.approx(trial.last.metrics["train_loss"])
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    process = start(*words(tmp_path))
+    deadline = time.monotonic() + 240
+    while count(read_events(folder), RungReached) < 1 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    # As a terminal does: to every process of the foreground group.
+    os.killpg(process.pid, signal.SIGINT)
+    code, output = finish(process, timeout=90)
+    assert code == 130, output
+    assert "Traceback" not in output, output
+    assert f"python -m search.run {' '.join(words(tmp_path))}" in output
+    last = read_events(folder)[-1]
+    assert isinstance(last, SearchEnded)
+    assert last.reason == "interrupted"
+    assert (folder / "summary.json").exists()
+    code, output = finish(start(*words(tmp_path)))
+    assert code == 0, output
+    assert_every_trial_finished_once(read_events(folder), TRIALS)

@@ -1,0 +1,189 @@
+"""The plan: what it shows is what would run."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from search.conductor import Conductor
+from search.config.load import load_config
+from search.plan import Plan, make_plan
+from search.plan.shapes import model_shapes
+from search.plan.view import print_plan
+from search.record import RecordWriter, RungReached, SearchStarted, TrialProposed
+from search.run import main
+from search.schedulers import make_scheduler
+from search.searchers import make_searcher
+from search.space import SearchSpace
+from tests.search.config_files import write_space
+from trainables.lora.parameters import LoraParameters
+from trainables.settings import ModelConfig
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    write_space(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    return tmp_path
+
+
+def plan(*words: str) -> Plan:
+    return make_plan(load_config(["space=space.yaml", *words]).config)
+
+
+@pytest.mark.parametrize("searcher", ["tpe", "random", "grid"])
+def test_the_first_configurations_are_those_that_a_search_runs_first(searcher: str) -> None:
+    config = load_config(["space=space.yaml", f"searcher={searcher}", "points=[{lr: 3e-4, rank: 4}]"]).config
+    space = SearchSpace(config.parameters, config.fixed)
+    conductor = Conductor(
+        config, space, make_searcher(config, space), make_scheduler(config), lambda event: None
+    )
+    shown = make_plan(config).first
+    for trial in shown:
+        assert conductor.next_trial() == trial.trial
+        proposed = conductor.state.trials[trial.trial].proposed
+        assert (proposed.sampled, proposed.origin) == (trial.sampled, trial.origin)
+    assert len(shown) >= 5
+    assert shown[0].origin == "listed"
+
+
+def test_only_what_is_certain_is_shown_of_a_searcher_that_learns() -> None:
+    assert len(plan("trials=20", "searcher.startup=3").first) == 3
+
+
+def test_a_grid_that_ends_early_is_said_to() -> None:
+    grid = plan("searcher=grid", "trials=50")
+    assert grid.trials == 4
+    assert any("only 4" in note for note in grid.notes)
+
+
+def test_rungs_and_scheduler_are_those_of_the_search() -> None:
+    shown = plan("budget.steps=90", "budget.eta=3")
+    assert shown.rungs == (10, 30, 90)
+    assert any("10, 30, 90" in sentence for sentence in shown.scheduler)
+
+
+def test_slots_are_groups_times_slots_and_follow_the_cores() -> None:
+    cores = len(os.sched_getaffinity(0))
+    assert plan("workers.gpus=0").slots.total == cores
+    assert plan("workers.gpus=0", "workers.groups=5").slots.total == 5
+    assert plan("workers.gpus=0", f"workers.cpus={cores}").slots.total == 1
+    assert plan("workers.address=somewhere:6379").slots.groups is None
+
+
+def write_llama(folder: Path, **changes: object) -> ModelConfig:
+    config = {
+        "model_type": "llama",
+        "hidden_size": 32,
+        "intermediate_size": 80,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": 100,
+        "tie_word_embeddings": True,
+        **changes,
+    }
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    return ModelConfig(name="m", source=str(folder))
+
+
+@pytest.mark.parametrize(("target", "layers"), [("all", None), ("attention", 2), ("mlp", 1)])
+def test_trainable_parameters_are_those_that_peft_makes(
+    tmp_path: Path, target: str, layers: int | None
+) -> None:
+    peft = pytest.importorskip("peft")
+    transformers = pytest.importorskip("transformers")
+    model = write_llama(tmp_path / "llama")
+    from trainables.lora.targets import select_modules
+
+    params = LoraParameters.model_validate({"rank": 3, "target_modules": target, "layers": layers})
+    shapes = model_shapes(model)
+    assert shapes is not None
+    config = transformers.AutoConfig.from_pretrained(tmp_path / "llama")
+    real = transformers.AutoModelForCausalLM.from_config(config)
+    assert shapes.parameters == real.num_parameters()
+    lora = peft.LoraConfig(r=3, target_modules=select_modules(shapes.linear, params), task_type="CAUSAL_LM")
+    assert shapes.trainable(params) == peft.get_peft_model(real, lora).get_nb_trainable_parameters()[0]
+    # The same from the headers of saved weights.
+    real = transformers.AutoModelForCausalLM.from_config(config)
+    real.save_pretrained(tmp_path / "llama")
+    assert model_shapes(model) == shapes
+
+
+def test_a_model_of_another_kind_or_elsewhere_is_unknown_and_the_plan_says_so(tmp_path: Path) -> None:
+    assert model_shapes(write_llama(tmp_path / "other", model_type="mamba")) is None
+    shown = plan("model=org/not-downloaded")
+    assert shown.estimate is None
+    assert any("not known" in note for note in shown.notes)
+    assert main(["space=space.yaml", "model=org/not-downloaded", "--plan"]) == 0
+
+
+def test_sizes_cover_every_rank_and_target_that_may_be_sampled() -> None:
+    shown = plan("parameters.target_modules={type: categorical, choices: [attention, mlp]}")
+    assert {(size.rank, size.target_modules) for size in shown.sizes} == {
+        (2, "attention"),
+        (2, "mlp"),
+        (4, "attention"),
+        (4, "mlp"),
+    }
+    by_key = {(size.rank, size.target_modules): size.trainable for size in shown.sizes}
+    assert by_key[4, "mlp"] == 2 * by_key[2, "mlp"]
+
+
+def test_estimates_grow_with_the_work_and_shrink_with_slots() -> None:
+    small, large = plan("workers.groups=1").estimate, plan("workers.groups=1", "budget.steps=900").estimate
+    many = plan("workers.groups=6", "budget.steps=900").estimate
+    assert small is not None
+    assert large is not None
+    assert many is not None
+    assert small.fewest_seconds <= small.likely_seconds <= small.most_seconds
+    assert large.most_seconds > small.most_seconds
+    assert many.most_seconds < large.most_seconds
+    assert "formula" in small.time_basis
+    none = plan("scheduler=none").estimate
+    assert none is not None
+    assert none.likely_seconds == none.most_seconds
+    wide = plan("task.max_length=512").estimate
+    assert wide is not None
+    assert wide.worker_bytes > small.worker_bytes
+
+
+def test_measured_times_of_an_earlier_search_are_preferred(folder: Path) -> None:
+    config = load_config(["space=space.yaml", "name=before"]).config
+    with RecordWriter(folder / "runs" / "before") as record:
+        record.append(
+            SearchStarted(search_id="x", config=config.model_dump(mode="json"), fingerprints={}, versions={})
+        )
+        record.append(TrialProposed(trial=0, sampled={}, params={"batch_size": 4}))
+        record.append(RungReached(trial=0, rung=0, step=10, metrics={}, train_seconds=20.0, eval_seconds=3.0))
+    estimate = plan().estimate
+    assert estimate is not None
+    assert estimate.step_seconds == pytest.approx(2.0)
+    assert estimate.evaluation_seconds == pytest.approx(3.0)
+    assert "measured" in estimate.time_basis
+    twice = plan("fixed.batch_size=8").estimate
+    assert twice is not None
+    assert twice.step_seconds == pytest.approx(4.0)
+    other = plan("model=org/other").estimate
+    assert other is None
+    assert plan("name=before").recorded == (1, 0)
+
+
+def test_the_view_shows_the_configurations_and_the_json_holds_the_same(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown = plan()
+    console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    print_plan(shown, console)
+    text = console.export_text()
+    assert all(f"{trial.sampled['lr']:.3g}" in text for trial in shown.first)
+    assert f"{shown.base_parameters:,}" in text
+    assert main(["space=space.yaml", "--plan", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert [trial["sampled"] for trial in data["first"]] == [trial.sampled for trial in shown.first]

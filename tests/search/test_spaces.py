@@ -1,0 +1,53 @@
+"""Every shipped YAML is loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import spaces
+from search.config.library import PRESET_GROUPS, first_comment, preset_files, space_files
+from search.config.load import load_config
+
+FOLDER = Path(spaces.__file__).parent
+# What a space leaves to the user.
+ASKED = {"alignment-smollm2": ["task.train=text.txt", "capability.skills.0.path=items.jsonl"]}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "text.txt").write_text("some\n\ntext\n")
+    (tmp_path / "items.jsonl").write_text(json.dumps({"question": "?", "options": ["a", "b"], "answer": 1}))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_file_is_a_space_or_a_preset() -> None:
+    known = {
+        *space_files().values(),
+        *(path for group in PRESET_GROUPS for path in preset_files(group).values()),
+    }
+    assert known == {path.resolve() for path in FOLDER.rglob("*.y*ml")}
+    assert len(space_files()) == 2
+    assert {group: len(preset_files(group)) for group in PRESET_GROUPS} == {
+        "model": 2,
+        "task": 1,
+        "capability": 1,
+    }
+
+
+@pytest.mark.parametrize("name", space_files())
+def test_every_space_is_valid_and_described(name: str) -> None:
+    config = load_config([f"space={name}", *ASKED.get(name, [])]).config
+    assert config.name == name
+    assert len(first_comment(space_files()[name])) > 20
+
+
+@pytest.mark.parametrize(
+    ("group", "name"), [(group, name) for group in PRESET_GROUPS for name in preset_files(group)]
+)
+def test_every_preset_can_be_chosen_in_the_demo(group: str, name: str) -> None:
+    config = load_config(["space=demo", f"{group}={name}"]).config
+    assert getattr(config, group) is not None
+    assert len(first_comment(preset_files(group)[name])) > 20

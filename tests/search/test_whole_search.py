@@ -1,0 +1,99 @@
+"""Whole searches on the embedded model, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from search.record import RungReached, SearchState, read_events
+from tests.searches import assert_every_trial_finished_once, finish, start
+from trainables import embedded
+
+pytestmark = pytest.mark.integration
+
+SPAM = re.compile(r"warn|error|traceback|deprecat|\(raylet\)|INFO|\*\*\*", re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    out = tmp_path_factory.mktemp("runs")
+    code, output = finish(start("space=demo", "trials=4", "budget.steps=27", f"out={out}"))
+    assert code == 0, output
+    return out, output
+
+
+def test_it_finishes_every_trial_and_says_nothing_needless(finished: tuple[Path, str]) -> None:
+    out, output = finished
+    assert_every_trial_finished_once(read_events(out / "demo"), 4)
+    assert not SPAM.search(output), output
+    assert "mlflow ui" in output or "mlflow server" in output
+    assert "base" in output
+
+
+def test_nothing_is_left_but_the_record_the_summary_and_adapters(finished: tuple[Path, str]) -> None:
+    out, _ = finished
+    assert {path.name for path in (out / "demo").iterdir()} <= {
+        "events.jsonl", "summary.json", "summary.md", "trials", "tracking.log", "tracking.lock",
+    }  # fmt: skip
+
+
+def test_a_saved_adapter_loads_with_plain_peft_and_scores_the_recorded_heldout_loss(
+    finished: tuple[Path, str],
+) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from trainables.data.batches import collate
+    from trainables.data.loss import token_loss
+    from trainables.data.task import load_task
+    from trainables.settings import TaskConfig
+
+    out, _ = finished
+    state = SearchState.from_events(read_events(out / "demo"))
+    last = next(trial.last for trial in state.trials.values() if trial.status == "completed")
+    assert isinstance(last, RungReached)
+    assert last.checkpoint is not None
+    base = AutoModelForCausalLM.from_pretrained(embedded.model_dir(), dtype=torch.float32)
+    model = PeftModel.from_pretrained(base, str(out / "demo" / last.checkpoint)).eval()
+    tokenizer = AutoTokenizer.from_pretrained(embedded.model_dir())
+    assert state.started is not None
+    task = TaskConfig.model_validate(state.started.config["task"])
+    batch = collate(load_task(task, tokenizer, seed=0).heldout.examples, pad_id=0)
+    labels = batch.pop("labels")
+    with torch.no_grad():
+        total, tokens = token_loss(model(**batch).logits, labels)
+    assert float(total) / int(tokens) == pytest.approx(last.metrics["heldout_loss"], rel=1e-4)
+
+
+def test_the_same_command_again_trains_nothing_and_more_trials_extend(finished: tuple[Path, str]) -> None:
+    out, _ = finished
+    before = read_events(out / "demo")
+    code, output = finish(start("space=demo", "trials=4", "budget.steps=27", f"out={out}"), timeout=60)
+    assert code == 0, output
+    assert read_events(out / "demo") == before
+    code, output = finish(start("space=demo", "trials=5", "budget.steps=27", f"out={out}", "--json"))
+    assert code == 0, output
+    events = read_events(out / "demo")
+    assert events[: len(before)] == before
+    assert_every_trial_finished_once(events, 5)
+    assert sum(json.loads(output.splitlines()[-1])["counts"].values()) == 5
+
+
+def test_a_changed_space_is_refused_with_the_difference(finished: tuple[Path, str]) -> None:
+    out, _ = finished
+    words = ["space=demo", "budget.steps=27", f"out={out}", "parameters.lr.high=5e-3"]
+    code, output = finish(start(*words), timeout=60)
+    assert code == 2, output
+    assert "parameters.lr.high: recorded 0.01, now 0.005" in output
+
+
+def test_a_group_of_two_workers_under_stage_3(tmp_path: Path) -> None:
+    words = ["space=demo", "trials=2", "budget.steps=9", f"out={tmp_path}", "tracking.enabled=false"]
+    words += ["workers.workers=2", "workers.groups=1", "workers.zero_stage=3"]
+    code, output = finish(start(*words))
+    assert code == 0, output
+    assert_every_trial_finished_once(read_events(tmp_path / "demo"), 2)
