@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
-import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -163,7 +163,7 @@ def _begin(session: _Session) -> None:
             session=len(state.sessions),
             trials=config.trials,
             command=redact(session.command),
-            host=socket.gethostname(),
+            host=platform.node(),
             pid=os.getpid(),
         )
     )

@@ -1,0 +1,224 @@
+"""Reading, tokenising and splitting training text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
+from trainables import embedded
+from trainables.data.examples import Example, TokenisedData
+from trainables.data.sources import HubDataset, LocalFile, locate
+from trainables.data.split import sample, split_groups
+from trainables.data.task import load_task
+from trainables.errors import UserError
+from trainables.settings import TaskConfig
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return AutoTokenizer.from_pretrained(embedded.model_dir())
+
+
+def task(train: Path | str, **settings: object) -> TaskConfig:
+    return TaskConfig.model_validate({"name": "task", "train": str(train), **settings})
+
+
+def write_jsonl(path: Path, records: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+def documents(count: int) -> list[dict[str, Any]]:
+    return [{"text": f"Document {number} says {number * 7}."} for number in range(count)]
+
+
+def decoded(tokenizer: Any, data: TokenisedData) -> list[str]:
+    return [tokenizer.decode(example.input_ids) for example in data.examples]
+
+
+def test_jsonl_and_parquet_give_the_same_examples(tmp_path: Path, tokenizer: Any) -> None:
+    records = documents(20)
+    jsonl = write_jsonl(tmp_path / "data.jsonl", records)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(records), tmp_path / "data.parquet")
+    first = load_task(task(jsonl), tokenizer, seed=0)
+    second = load_task(task(tmp_path / "data.parquet"), tokenizer, seed=0)
+    assert first.train.fingerprint == second.train.fingerprint
+    assert (len(first.train.examples), len(first.heldout.examples)) == (18, 2)
+    found = sorted(decoded(tokenizer, first.train) + decoded(tokenizer, first.heldout))
+    assert found == sorted(record["text"] + tokenizer.eos_token for record in records)
+
+
+def test_every_token_but_the_first_is_a_target(tmp_path: Path, tokenizer: Any) -> None:
+    data = load_task(task(write_jsonl(tmp_path / "data.jsonl", documents(5))), tokenizer, seed=0)
+    for example in data.train.examples:
+        assert example.input_ids.dtype == np.int32
+        assert example.loss_mask.tolist() == [False] + [True] * (len(example.input_ids) - 1)
+        assert example.targets == len(example.input_ids) - 1
+
+
+def test_long_documents_are_cut_and_stay_on_one_side(tmp_path: Path, tokenizer: Any) -> None:
+    records = [{"text": " ".join(f"{name}{number}" for number in range(30))} for name in "abcdefgh"]
+    data = load_task(
+        task(write_jsonl(tmp_path / "data.jsonl", records), max_length=16, heldout_fraction=0.3), tokenizer, 1
+    )
+    assert max(len(example.input_ids) for example in data.train.examples) == 16
+    train, heldout = "".join(decoded(tokenizer, data.train)), "".join(decoded(tokenizer, data.heldout))
+    for name in "abcdefgh":
+        assert (f"{name}1 " in train) != (f"{name}1 " in heldout)
+
+
+def test_plain_text_is_packed_without_losing_any(tmp_path: Path, tokenizer: Any) -> None:
+    paragraphs = [f"Paragraph {number}\nin two lines." for number in range(40)]
+    (tmp_path / "text.txt").write_text("\n\n".join(paragraphs) + "\n")
+    (tmp_path / "other.txt").write_text("Something else altogether, held out.\n")
+    data = load_task(task(tmp_path / "text.txt", heldout=str(tmp_path / "other.txt")), tokenizer, seed=0)
+    lengths = [len(example.input_ids) for example in data.train.examples]
+    assert set(lengths[:-1]) == {64}
+    assert "".join(decoded(tokenizer, data.train)) == "\n\n".join(paragraphs) + "\n\n"
+
+
+def test_completion_targets_only_the_reply_and_its_end(tmp_path: Path, tokenizer: Any) -> None:
+    records = [{"prompt": f"Say {word}.", "completion": f"{word}!"} for word in ("yes", "no", "maybe")]
+    path = write_jsonl(tmp_path / "data.jsonl", records)
+    data = load_task(task(path, format="completion"), tokenizer, seed=0)
+    for example in data.train.examples + data.heldout.examples:
+        text = tokenizer.decode(example.input_ids)
+        target = tokenizer.decode(example.input_ids[example.loss_mask])
+        word = text.split("Say ")[1].split(".")[0]
+        assert target == f"{word}!{tokenizer.eos_token}"
+        conversation = [
+            {"role": "user", "content": f"Say {word}."},
+            {"role": "assistant", "content": f"{word}!"},
+        ]
+        assert text == tokenizer.apply_chat_template(conversation, tokenize=False)
+
+
+def test_completion_without_a_template_is_concatenation(tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(embedded.model_dir())
+    tokenizer.chat_template = None
+    records = [{"q": f"{number}+1=", "a": str(number + 1)} for number in range(4)]
+    path = write_jsonl(tmp_path / "data.jsonl", records)
+    settings = task(path, format="completion", prompt_field="q", completion_field="a")
+    data = load_task(settings, tokenizer, seed=0)
+    found = sorted(decoded(tokenizer, data.train) + decoded(tokenizer, data.heldout))
+    assert found == [f"{number}+1={number + 1}{tokenizer.eos_token}" for number in range(4)]
+
+
+def test_a_long_completion_is_truncated(tmp_path: Path, tokenizer: Any) -> None:
+    records = [{"prompt": "Count.", "completion": f"{start} " * 90} for start in range(3)]
+    path = write_jsonl(tmp_path / "data.jsonl", records)
+    data = load_task(task(path, format="completion", max_length=24), tokenizer, seed=0)
+    assert {len(example.input_ids) for example in data.train.examples} == {24}
+
+
+def test_the_split_is_fixed_by_the_seed(tmp_path: Path, tokenizer: Any) -> None:
+    settings = task(write_jsonl(tmp_path / "data.jsonl", documents(200)), heldout_examples=15)
+    parts = [load_task(settings, tokenizer, seed) for seed in (3, 3, 4)]
+    assert parts[0].heldout.fingerprint == parts[1].heldout.fingerprint
+    assert parts[0].heldout.fingerprint != parts[2].heldout.fingerprint
+    assert (len(parts[0].train.examples), len(parts[0].heldout.examples)) == (185, 15)
+
+
+def example(content: int) -> Example:
+    return Example(np.array([content, content + 1], dtype=np.int32), np.array([False, True]))
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 6), min_size=1, max_size=3), min_size=1, max_size=12),
+    st.integers(1, 10),
+    st.integers(0, 2**63 - 1),
+)
+def test_split_keeps_every_example_and_never_shares_a_document(
+    contents: list[list[int]], wanted: int, seed: int
+) -> None:
+    groups = [[example(content) for content in group] for group in contents]
+    train, held = split_groups(groups, wanted, seed)
+    assert len(train) + len(held) == sum(len(group) for group in groups)
+    assert len(held) >= min(wanted, len(train) + len(held))
+    held_ids = {id(item) for item in held}
+    sides: dict[tuple[int, ...], set[bool]] = {}
+    for content, group in zip(contents, groups, strict=True):
+        sides.setdefault(tuple(content), set()).update(id(item) in held_ids for item in group)
+    assert all(len(side) == 1 for side in sides.values())
+
+
+@given(st.integers(0, 30), st.integers(1, 30), st.integers(0, 2**63 - 1))
+def test_sample_keeps_order_and_repeats_nothing(count: int, limit: int, seed: int) -> None:
+    drawn = [
+        int(item.input_ids[0]) for item in sample([example(number) for number in range(count)], limit, seed)
+    ]
+    assert len(drawn) == min(count, limit)
+    assert drawn == sorted(set(drawn))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "settings", "message"),
+    [
+        ("data.jsonl", '{"body": "x"}\n', {}, r"task\.text_field: record 1 lacks the field 'text'"),
+        ("data.jsonl", '{"text": 3}\n', {}, r"task\.text_field: record 1 has no text"),
+        ("data.jsonl", "", {}, r"task\.train: .*data\.jsonl is empty"),
+        ("data.jsonl", "{not json\n", {}, r"task\.train: .*cannot be read"),
+        ("data.txt", "\n\n", {}, r"task\.train: "),
+        ("data.txt", "One short text.", {}, r"task\.train: no examples are left"),
+        ("data.csv", "text\nx\n", {}, r"task\.train: .*no known kind"),
+        ("data.parquet", "not parquet", {}, r"task\.train: .*cannot be read"),
+        ("data.jsonl", '{"prompt": "x"}\n', {"format": "completion"}, r"task\.completion_field: record 1"),
+        (
+            "data.jsonl",
+            '{"prompt": "' + "long " * 90 + '", "completion": "x"}\n',
+            {"format": "completion"},
+            r"task\.max_length: the prompt of record 1 has \d+ tokens",
+        ),
+    ],
+)
+def test_errors_name_the_setting(
+    tmp_path: Path, tokenizer: Any, name: str, content: str, settings: dict[str, object], message: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=message):
+        load_task(task(tmp_path / name, **settings), tokenizer, seed=0)
+
+
+def test_missing_heldout_file_and_equal_heldout_are_refused(tmp_path: Path, tokenizer: Any) -> None:
+    path = write_jsonl(tmp_path / "data.jsonl", documents(5))
+    with pytest.raises(UserError, match=r"task\.heldout: there is no file"):
+        load_task(task(path, heldout=str(tmp_path / "missing.jsonl")), tokenizer, seed=0)
+    with pytest.raises(UserError, match=r"task\.heldout is the same"):
+        load_task(task(path, heldout=str(path)), tokenizer, seed=0)
+
+
+def test_a_hub_data_set_that_cannot_be_reached_is_a_user_error(
+    tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match=r"task\.train: nobody/no-such-data cannot be read"):
+        load_task(task("nobody/no-such-data"), tokenizer, seed=0)
+
+
+def test_sources() -> None:
+    assert locate("org/name", "key", "train") == HubDataset("org/name", None, "train")
+    assert locate("org/name:main#test[:10%]", "key", "train") == HubDataset("org/name", "main", "test[:10%]")
+    tokenizer_file = locate(str(embedded.model_dir() / "tokenizer.json"), "key", "train")
+    assert tokenizer_file == LocalFile(embedded.model_dir() / "tokenizer.json", "json")
+    with pytest.raises(UserError, match="key: there is no file 'embedded:missing"):
+        locate("embedded:missing.jsonl", "key", "train")
+
+
+def test_shared_cache_of_datasets_stays_empty(
+    tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shared = tmp_path / "cache"
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(shared))
+    load_task(task(write_jsonl(tmp_path / "data.jsonl", documents(10))), tokenizer, seed=0)
+    assert not shared.exists()
+    assert capfd.readouterr() == ("", "")
