@@ -134,7 +134,8 @@ class _Simulation:
 
     def events(self) -> Iterator[Event]:
         yield from opening_events(self._config)
-        waiting, active = list(range(self._trials)), []
+        waiting = list(range(self._trials))
+        active: list[Iterator[list[Event]]] = []
         while waiting or active:
             while waiting and len(active) < 2:
                 active.append(self._trial(waiting.pop(0)))

@@ -28,10 +28,11 @@ def make_view(
         console: Where to show it.
         config: The search.
         trials: Number of trials asked for.
-        live: Whether the live view is wanted. It needs a terminal that can move the cursor, and is not
-            used where the environment variable `CI` is set.
+        live: Whether the live view is wanted. It needs a terminal with Unicode that can move the cursor,
+            and is not used where the environment variable `CI` is set.
         clock: Seconds since the epoch.
     """
     progress = Progress(config, trials, clock)
-    able = console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI")
-    return LiveView(console, progress) if live and able else PlainView(console, progress)
+    terminal = console.is_terminal and not console.is_dumb_terminal and console.encoding.startswith("utf")
+    wanted = live and terminal and not os.environ.get("CI")
+    return LiveView(console, progress) if wanted else PlainView(console, progress)

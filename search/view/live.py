@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -45,7 +46,8 @@ class LiveView:
             transient=True,
         )
         self._live = live
-        live.start()
+        with suppress(OSError):
+            live.start()
 
     def restore(self, state: SearchState) -> None:
         """Shows what is recorded as part of the whole."""
@@ -73,7 +75,9 @@ class LiveView:
         """Stops drawing."""
         live, self._live = self._live, None
         if live is not None:
-            live.stop()
+            # A terminal that has gone away is no reason for a search to fail.
+            with suppress(OSError):
+                live.stop()
 
     def render(self) -> RenderableType:
         """What to draw now."""

@@ -73,13 +73,11 @@ def _counts(progress: Progress) -> Text:
     counts = {status: count for status, count in progress.counts.items() if count}
     for index, (status, count) in enumerate(counts.items()):
         text.append(", " if index else "").append(f"{count} {status}", style=_STYLES.get(status, ""))
-    spent = progress.train_seconds + progress.eval_seconds
-    if spent > 0:
-        share = progress.eval_seconds / spent
-        text.append(
-            f"   {wording.duration(spent)} of training and evaluation ({share:.0%} evaluation)", "dim"
-        )
-    return text
+    train, evaluation = (
+        wording.duration(progress.train_seconds, 0),
+        wording.duration(progress.eval_seconds, 0),
+    )
+    return text.append(f"   train {train}, eval {evaluation}", "dim")
 
 
 def _front(progress: Progress, room: int, width: int) -> list[RenderableType]:

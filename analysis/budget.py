@@ -1,0 +1,95 @@
+"""What a search has cost, and what stopping early has saved."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from search.record import SearchState
+
+ENDED_EARLY = ("stopped", "diverged")
+
+
+@dataclass(frozen=True)
+class BudgetUsed:
+    """Cost of a search so far.
+
+    Attributes:
+        trials: Trials proposed.
+        steps_trained: Optimizer steps up to the last rung of each trial.
+        steps_full: Optimizer steps of all proposed trials at the full budget.
+        ended_early: Trials that were stopped or diverged before the full budget.
+        steps_saved: Optimizer steps that those were spared.
+        share_saved: `steps_saved` as a share of `steps_full`.
+        train_seconds: Time spent in training, added up over trials.
+        eval_seconds: Time spent in evaluating trials, likewise.
+        eval_share: `eval_seconds` as a share of both.
+        baseline_seconds: Time spent in measuring baselines.
+        wall_seconds: Time that the sessions took, from the first line of each to its last.
+        sessions: Number of sessions.
+    """
+
+    trials: int
+    steps_trained: int
+    steps_full: int
+    ended_early: int
+    steps_saved: int
+    share_saved: float
+    train_seconds: float
+    eval_seconds: float
+    eval_share: float
+    baseline_seconds: float
+    wall_seconds: float
+    sessions: int
+
+
+def budget_used(state: SearchState) -> BudgetUsed:
+    """Adds up the costs recorded in a search that has begun."""
+    assert state.started is not None
+    steps: int = state.started.config["budget"]["steps"]
+    trials = state.trials.values()
+    reached = {trial.number: trial.last.step if trial.last else 0 for trial in trials}
+    early = [trial.number for trial in trials if trial.status in ENDED_EARLY]
+    train = sum(rung.train_seconds for trial in trials for rung in trial.rungs)
+    evaluation = sum(rung.eval_seconds for trial in trials for rung in trial.rungs)
+    saved, full = sum(steps - reached[number] for number in early), steps * len(reached)
+    return BudgetUsed(
+        trials=len(reached),
+        steps_trained=sum(reached.values()),
+        steps_full=full,
+        ended_early=len(early),
+        steps_saved=saved,
+        share_saved=saved / full if full else 0.0,
+        train_seconds=train,
+        eval_seconds=evaluation,
+        eval_share=evaluation / (train + evaluation) if train + evaluation > 0 else 0.0,
+        baseline_seconds=sum(baseline.seconds for baseline in state.baselines.values()),
+        wall_seconds=_wall_seconds(state),
+        sessions=len(state.sessions),
+    )
+
+
+def _wall_seconds(state: SearchState) -> float:
+    """Sum over sessions of the time from their start to the last event before the next one's start."""
+    times = sorted(_times(state))
+    begins = sorted(session.time for session in state.sessions)
+    total = 0.0
+    for begin, following in zip(begins, [*begins[1:], float("inf")], strict=True):
+        last = times[bisect_left(times, following) - 1]
+        total += max(last - begin, 0.0)
+    return total
+
+
+def _times(state: SearchState) -> Iterator[float]:
+    """When the recorded events happened, in no order."""
+    yield from (session.time for session in state.sessions)
+    yield from (baseline.time for baseline in state.baselines.values())
+    yield from (failure.time for failure in state.failures)
+    for trial in state.trials.values():
+        yield trial.proposed.time
+        yield from (rung.time for rung in trial.rungs)
+        yield from (decided.time for decided in trial.decisions.values())
+        if trial.finished is not None:
+            yield trial.finished.time
+    yield state.last_time

@@ -1,0 +1,62 @@
+"""A summary as a Markdown page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analysis.render import cost_line, headline, summary_rows
+from analysis.table import legend, make_columns
+from search.config.schema import ObjectiveConfig
+
+
+def to_markdown(summary: Mapping[str, Any]) -> str:
+    """The page: the whole table, what to use and why, and the cost."""
+    return "\n".join(_lines(summary)) + "\n"
+
+
+def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    search, best = summary["search"], summary["recommended"]
+    yield f"# {_escape(headline(summary))}"
+    yield ""
+    yield _escape(
+        f"Space {search['space']}, trainable {search['trainable']}, model {search['model']}, "
+        f"task {search['task']}, seed {search['seed']}."
+    )
+    yield ""
+    yield from _table(summary)
+    yield f"## Recommended: {'none' if best is None else 'trial ' + str(best['trial'])}"
+    yield ""
+    yield _escape(summary["reason"])
+    yield ""
+    yield from (f"- {_escape(caveat)}" for caveat in summary["caveats"])
+    if best is not None and best["adapter"]:
+        yield f"- Adapter (PEFT format): `{best['adapter']}` in this folder."
+    yield f"- Cost: {cost_line(summary)}"
+
+
+def _table(summary: Mapping[str, Any]) -> Iterator[str]:
+    rows = summary_rows(summary)
+    if not rows:
+        return
+    objectives = [ObjectiveConfig.model_validate(item) for item in summary["objectives"]]
+    columns = make_columns(rows, objectives, summary["metrics"])
+    yield _cells(" ".join(column.header) if column.rank == 0 else column.name for column in columns)
+    yield _cells("---" if column.justify == "left" else "---:" for column in columns)
+    for cells in zip(*(column.cells for column in columns), strict=True):
+        yield _cells(cells)
+    yield ""
+    if text := legend(rows):
+        yield _escape(text)
+        yield ""
+
+
+def _cells(cells: Any) -> str:
+    return f"| {' | '.join(_escape(' '.join(cell.split())) for cell in cells)} |"
+
+
+def _escape(text: str) -> str:
+    """Keeps what a model, a file or a user called something from being read as Markdown."""
+    for letter in "\\|*<`[":
+        text = text.replace(letter, "\\" + letter)
+    return text.replace("\n", " ")

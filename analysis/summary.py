@@ -1,0 +1,192 @@
+"""The summary of a search: as data, as files in its folder, and on the terminal.
+
+`python -m analysis.summary FOLDER [--json]` makes it again from the record.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from analysis.budget import budget_used
+from analysis.markdown import to_markdown
+from analysis.objectives import keeps_constraints, metrics_of, objectives_of
+from analysis.pareto import pareto_front
+from analysis.recommend import recommend
+from analysis.render import render_summary
+from search.errors import RecordError, TightropeError
+from search.record import SearchState, TrialState, read_events
+from search.record.files import EVENTS
+
+__all__ = ["main", "render_summary", "summarise", "write_summary"]
+
+_FURTHEST = 5
+
+
+def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
+    """The summary as data that JSON can hold; NaN and Inf are strings, as in the record.
+
+    Args:
+        state: A search that has begun.
+        folder: Its folder. Paths in the summary are relative to the working directory where that is
+            shorter, and the paths of adapters to this folder.
+
+    Raises:
+        RecordError: The search has not begun.
+    """
+    if state.started is None:
+        raise RecordError(f"{folder} holds no search that has begun.")
+    config = state.started.config
+    found = recommend(state)
+    front = pareto_front(state)
+    counts = Counter(trial.status for trial in state.trials.values())
+    last = state.sessions[-1] if state.sessions else None
+    return {
+        "search": {
+            "name": config["name"],
+            "id": state.started.search_id,
+            "folder": min(os.path.relpath(folder), str(folder.resolve()), key=len),
+            "space": config["space"],
+            "trainable": config["trainable"],
+            "model": config["model"]["name"],
+            "task": config["task"]["name"],
+            "seed": config["seed"],
+            "git_commit": state.started.git_commit,
+            "ended": state.ended.reason if state.ended else None,
+            "message": state.ended.message if state.ended else "",
+            "trials": last.trials if last else config["trials"],
+            "command": last.command if last else None,
+        },
+        "objectives": [objective.model_dump() for objective in objectives_of(state)],
+        "metrics": _further_metrics(config),
+        "counts": dict(sorted(counts.items())),
+        "baselines": {name: _measurement(base) for name, base in state.baselines.items()},
+        "pareto": [trial.number for trial in front],
+        "trials": [_trial(state, trial) for trial in _shown(state, [one.number for one in front])],
+        "recommended": None if found.trial is None else _trial(state, state.trials[found.trial]),
+        "nearest": found.nearest,
+        "reason": found.reason,
+        "caveats": list(found.caveats),
+        "budget": asdict(budget_used(state)),
+    }
+
+
+def write_summary(state: SearchState, folder: Path) -> dict[str, Any]:
+    """Writes `summary.json` and `summary.md` into the search's folder, each whole or not at all.
+
+    Returns:
+        The summary, as `summarise` gives it.
+
+    Raises:
+        RecordError: The search has not begun, or the folder cannot be written.
+    """
+    summary = summarise(state, folder)
+    try:
+        _replace(folder / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
+        _replace(folder / "summary.md", to_markdown(summary))
+    except OSError as error:
+        raise RecordError(
+            f"The summary in {folder} cannot be written ({error.strerror}).",
+            hint=f"Nothing is lost: python -m analysis.summary {folder} makes it again from the record.",
+        ) from error
+    return summary
+
+
+def _replace(path: Path, text: str) -> None:
+    """Writes beside the file and renames, so that a reader never sees half of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        # Temporary files are private to the user; the summary is as readable as the record beside it.
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _shown(state: SearchState, front: Sequence[int]) -> list[TrialState]:
+    """Trials to show in full: the front, or where it is empty those that got furthest."""
+    if front:
+        return [state.trials[number] for number in front]
+    reached = [trial for trial in state.trials.values() if trial.last is not None]
+    reached.sort(key=lambda trial: (-trial.last.step if trial.last else 0, trial.number))
+    return reached[:_FURTHEST]
+
+
+def _trial(state: SearchState, trial: TrialState) -> dict[str, Any]:
+    last = trial.last
+    return {
+        "trial": trial.number,
+        "status": trial.status,
+        "reason": trial.finished.reason if trial.finished else "",
+        "sampled": dict(trial.proposed.sampled),
+        "params": dict(trial.params),
+        "rung": last.rung if last else None,
+        "step": last.step if last else 0,
+        **(_measurement(last) if last else {"metrics": {}, "intervals": {}}),
+        "feasible": keeps_constraints(objectives_of(state), metrics_of(trial)),
+        "adapter": last.checkpoint if last else None,
+    }
+
+
+def _measurement(event: Any) -> dict[str, Any]:
+    """Metrics and intervals of a baseline or a rung, spelled as in the record."""
+    data: dict[str, Any] = event.model_dump(mode="json", include={"metrics", "intervals"})
+    return data
+
+
+def _further_metrics(config: dict[str, Any]) -> list[str]:
+    """Metrics worth showing beside the objectives, by decreasing importance."""
+    skills = [f"{skill['name']}_{skill['scoring'][0]}" for skill in config["capability"]["skills"]]
+    return ["heldout_loss", "capability", *skills]
+
+
+def _load(folder: Path) -> SearchState:
+    """The state of the search recorded in a folder.
+
+    Raises:
+        RecordError: There is no record there, or it is damaged.
+    """
+    if not (folder / EVENTS).is_file():
+        raise RecordError(
+            f"{folder} is not a search's folder: it holds no {EVENTS}.",
+            hint="Give the folder of a search, for example runs/demo.",
+        )
+    try:
+        return SearchState.from_events(read_events(folder))
+    except KeyError as error:
+        raise RecordError(f"{folder / EVENTS} speaks of trial {error}, which was never proposed.") from error
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the summary of a recorded search; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.summary", description="Summary of a search.")
+    parser.add_argument("folder", type=Path, help="folder of the search, for example runs/demo")
+    parser.add_argument("--json", action="store_true", help="print the summary as one line of JSON")
+    options = parser.parse_args(arguments)
+    try:
+        summary = summarise(_load(options.folder), options.folder)
+    except TightropeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps(summary, allow_nan=False))
+    else:
+        render_summary(Console(), summary)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

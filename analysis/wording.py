@@ -1,0 +1,86 @@
+"""How numbers, intervals, parameters and durations are written for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from search.config.schema import ObjectiveConfig
+from search.record.events import Interval, Scalar
+
+_MOST_DECIMALS = 6
+
+
+def number(value: float, decimals: int = 3) -> str:
+    """A metric's value: fixed decimals where they say something, else three significant digits."""
+    if value == 0 or 10**-decimals <= abs(value) < 1000:
+        return f"{value:.{decimals}f}"
+    return f"{value:.3g}"
+
+
+def measured(value: float, interval: Interval | None = None, bound: float | None = None) -> str:
+    """A value with its 95% interval, for example `0.97 [0.93, 1.00]`.
+
+    Args:
+        value: Measured value.
+        interval: Its interval, where it is an estimate from a sample.
+        bound: Floor or ceiling; decimals are added until rounding no longer hides on which side of it
+            the value lies.
+    """
+    text = beside(value, bound, 3 if interval is None or interval.high - interval.low < 0.02 else 2)
+    return text if interval is None else f"{text} {bracket(interval)}"
+
+
+def bracket(interval: Interval) -> str:
+    """An interval, for example `[0.93, 1.00]`."""
+    decimals = 3 if interval.high - interval.low < 0.02 else 2
+    return f"[{number(interval.low, decimals)}, {number(interval.high, decimals)}]"
+
+
+def beside(value: float, bound: float | None, decimals: int) -> str:
+    """A value with as many decimals as show on which side of a bound it lies."""
+    text = number(value, decimals)
+    while bound is not None and value != bound and decimals < _MOST_DECIMALS and float(text) == bound:
+        decimals += 1
+        text = number(value, decimals)
+    return text
+
+
+def scalar(value: Scalar) -> str:
+    """A parameter's value; small real numbers in scientific notation."""
+    if isinstance(value, float) and not isinstance(value, bool):
+        if value != 0 and math.isfinite(value) and abs(value) < 0.01:
+            return f"{value:.1e}"
+        return f"{value:.3g}"
+    return "-" if value is None else str(value)
+
+
+def params(values: Mapping[str, Scalar]) -> str:
+    """Parameters in a line, for example `lr 3.1e-04, rank 8`."""
+    return ", ".join(f"{name} {scalar(value)}" for name, value in values.items())
+
+
+def constraint(objective: ObjectiveConfig) -> str:
+    """The constraint in symbols, for example `>= 0.95`, or nothing."""
+    if objective.floor is not None:
+        return f">= {objective.floor:g}"
+    return "" if objective.ceiling is None else f"<= {objective.ceiling:g}"
+
+
+def plural(count: int, noun: str) -> str:
+    """For example `1 trial`, `1,200 trials`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """The counts that are not zero, for example `5 completed, 2 diverged`."""
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+
+
+def duration(seconds: float, decimals: int = 1) -> str:
+    """For example `4.2 s`, `3:07`, `2:03:07`; the decimals are those of less than a minute."""
+    if round(seconds, decimals) < 60:
+        return f"{seconds:.{decimals}f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from analysis.recommend import recommend
+from analysis.render import render_summary
+from analysis.summary import main, summarise, write_summary
+from search.errors import RecordError
+from search.record import Event, SearchEnded, SearchState, SessionStarted, read_events
+from tests.records import BEGIN, make_config, make_events, opening_events, trial_events, write_record
+
+UI = "mlflow ui --backend-store-uri sqlite:///runs/mlflow.db --host 127.0.0.1"
+COMMAND = "python -m search.run space=demo trials=24"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recorded")
+    write_record(path, make_events(24, seed=4))
+    return path
+
+
+@pytest.fixture
+def folder(recorded: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(recorded, tmp_path / "demo"))
+
+
+def shown(summary: dict[str, Any], width: int, **commands: str) -> str:
+    console = Console(file=io.StringIO(), width=width, record=True)
+    render_summary(console, summary, **commands)
+    return console.export_text()
+
+
+def test_round_trip_from_the_record_on_disk(folder: Path) -> None:
+    state = SearchState.from_events(read_events(folder))
+    summary = write_summary(state, folder)
+    assert json.loads((folder / "summary.json").read_text()) == summary
+    assert sorted(path.name for path in folder.iterdir()) == ["events.jsonl", "summary.json", "summary.md"]
+    best = summary["recommended"]
+    assert best["trial"] == recommend(state).trial
+    assert best["params"] == state.trials[best["trial"]].params
+    assert best["adapter"] == f"trials/{best['trial']:04d}/rung-2"
+    assert summary["pareto"][0] == best["trial"]
+    assert sum(summary["counts"].values()) == 24
+    assert summary["baselines"]["base"]["metrics"]["retention"] == 1.0
+
+
+def test_the_markdown_page_has_the_table_and_the_reason(folder: Path) -> None:
+    summary = write_summary(SearchState.from_events(read_events(folder)), folder)
+    page = (folder / "summary.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + 1 + len(summary["trials"])
+    assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
+    assert rows[2].startswith("| base |")
+    assert f"## Recommended: trial {summary['recommended']['trial']}" in page
+
+
+def test_names_cannot_break_the_markdown_table(tmp_path: Path) -> None:
+    sampled = {"target": "a|b\n<script>"}
+    events = [*opening_events(), *trial_events(0, {"train_loss": 1.0, "retention": 1.0}, sampled=sampled)]
+    write_summary(SearchState.from_events(events), tmp_path)
+    page = (tmp_path / "summary.md").read_text()
+    assert "| a\\|b \\<script> |" in page
+
+
+def test_costs_add_up(tmp_path: Path) -> None:
+    config = make_config(2)
+    state = SearchState.from_events(
+        [*opening_events(config), *trial_events(0, {"train_loss": 1.0, "retention": 1.0})]
+    )
+    used = summarise(state, tmp_path)["budget"]
+    assert (used["steps_trained"], used["steps_full"], used["share_saved"]) == (90, 90, 0.0)
+    assert (used["train_seconds"], used["eval_seconds"], used["eval_share"]) == (3.0, 1.0, 0.25)
+
+    whole = SearchState.from_events(make_events(24, seed=4))
+    used = summarise(whole, tmp_path)["budget"]
+    assert used["steps_trained"] + used["steps_saved"] == used["steps_full"] == 24 * 90
+    assert used["share_saved"] == pytest.approx(1 - used["steps_trained"] / used["steps_full"])
+
+
+def test_time_between_sessions_is_not_counted(tmp_path: Path) -> None:
+    events: list[Event] = [
+        *opening_events(),
+        *trial_events(0, {"train_loss": 1.0, "retention": 1.0}, time=BEGIN + 10),
+        SessionStarted(session=1, trials=16, command="x", host="h", pid=1, time=BEGIN + 5000),
+        *trial_events(1, {"train_loss": 1.0, "retention": 1.0}, time=BEGIN + 5010),
+        SearchEnded(reason="finished", time=BEGIN + 5020),
+    ]
+    used = summarise(SearchState.from_events(events), tmp_path)["budget"]
+    assert used["wall_seconds"] == 14 + 20
+    assert used["sessions"] == 2
+
+
+def test_not_a_number_is_spelled_as_in_the_record(tmp_path: Path) -> None:
+    metrics = {"train_loss": 1.0, "retention": 1.0, "heldout_loss": float("nan")}
+    state = SearchState.from_events([*opening_events(), *trial_events(0, metrics)])
+    summary = write_summary(state, tmp_path)
+    assert summary["recommended"]["metrics"]["heldout_loss"] == "nan"
+    assert "nan" in shown(summary, 120)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+def test_the_table_fits_the_width(folder: Path, width: int) -> None:
+    summary = summarise(SearchState.from_events(read_events(folder)), folder)
+    text = shown(summary, width, ui=UI, command=COMMAND)
+    lines = text.splitlines()
+    begin = next(index for index, line in enumerate(lines) if line.startswith("base"))
+    table = lines[begin : lines.index("", begin + 2)]
+    trials = [line for line in table if re.match(r"\d+", line)]
+    assert len(trials) == len(summary["trials"])
+    assert all(len(line.rstrip()) <= width for line in table)
+    # Every objective is whole in every row, with its interval, whatever else had to be left out.
+    assert all(re.search(r"\d\.\d{3}  \d\.\d{2} \[\d\.\d{2}, \d\.\d{2}\]", line) for line in trials)
+    assert "…" not in text
+    assert ("format_generation" in text) == (width < 120 or "not shown" in text)
+
+
+def test_the_summary_says_what_to_do_next(folder: Path) -> None:
+    summary = summarise(SearchState.from_events(read_events(folder)), folder)
+    lines = shown(summary, 80, ui=UI, command=COMMAND).splitlines()
+    best = summary["recommended"]
+    adapter = next(line for line in lines if line.startswith("Adapter"))
+    assert adapter.split(maxsplit=1)[1] == f"{summary['search']['folder']}/{best['adapter']}"
+    assert f"MLflow   {UI}" in lines
+    # Twice the trials, and words that a shell takes as they are.
+    extend = next(line for line in lines if line.startswith("Extend"))
+    assert shlex.split(extend)[1:] == shlex.split("python -m search.run space=demo trials=48")
+    assert not any(line.startswith("Resume") for line in lines)
+
+
+def test_an_interrupted_search_shows_how_to_resume_and_what_got_furthest(tmp_path: Path) -> None:
+    events = make_events(24, seed=4)[:9]
+    state = SearchState.from_events([*events, SearchEnded(reason="interrupted", time=events[-1].time)])
+    summary = summarise(state, tmp_path)
+    text = shown(summary, 100, command=COMMAND)
+    assert summary["recommended"] is None
+    assert "interrupted" in text
+    assert "Recommended: none" in text
+    assert f"Resume   {COMMAND}" in text
+    assert [trial["status"] for trial in summary["trials"]] == ["running"] * len(summary["trials"])
+    assert "those that got furthest" in text
+
+
+def test_a_long_front_is_cut(tmp_path: Path) -> None:
+    events = opening_events(make_config(30))
+    for number in range(30):
+        events += trial_events(number, {"train_loss": 1.0 + number, "retention": 0.5 + 0.01 * number})
+    summary = summarise(SearchState.from_events(events), tmp_path)
+    assert len(summary["trials"]) == 30
+    text = shown(summary, 80)
+    assert "11 more trials in summary.json" in text
+
+
+def test_a_summary_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
+    state = SearchState.from_events(make_events(3))
+    with pytest.raises(RecordError, match="cannot be written"):
+        write_summary(state, tmp_path / "absent")
+
+
+def test_the_command_prints_the_table_from_the_record(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(folder)]) == 0
+    assert "Recommended: trial" in capsys.readouterr().out
+    assert main([str(folder), "--json"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    assert json.loads(lines[0]) == summarise(SearchState.from_events(read_events(folder)), folder)
+
+
+@pytest.mark.parametrize("content", [None, "", "not JSON\n", '{"event": "trial_finished"}\n'])
+def test_a_bad_folder_is_one_clear_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None
+) -> None:
+    if content is not None:
+        (tmp_path / "events.jsonl").write_text(content)
+    assert main([str(tmp_path)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert str(tmp_path) in printed.err
+
+
+def test_a_record_that_contradicts_itself_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = {"train_loss": 1.0, "retention": 1.0}
+    write_record(tmp_path, [*opening_events(), *trial_events(7, metrics)[1:]])
+    assert main([str(tmp_path)]) == 2
+    assert "trial 7" in capsys.readouterr().err
+
+
+def test_the_command_imports_neither_ray_nor_torch_nor_mlflow(folder: Path) -> None:
+    code = (
+        "import sys; from analysis.summary import main; code = main(sys.argv[1:]);"
+        "print(code, sorted({'ray', 'torch', 'mlflow'} & set(sys.modules)))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, env=environment, check=True
+    )
+    assert found.stdout.splitlines()[-1] == "0 []"
+    assert found.stderr == ""

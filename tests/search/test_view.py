@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import io
+import re
+import threading
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from search.record import Decided, Event, Failed, RungReached, SearchEnded, SearchState, TrialFinished
+from search.view import make_view
+from search.view.live import LiveView
+from search.view.plain import PlainView
+from search.view.progress import Progress
+from tests.records import BEGIN, make_config, make_events, opening_events, trial_events
+
+EVENTS = make_events(24, seed=4)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = BEGIN
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def plain(events: list[Event], trials: int = 24) -> list[str]:
+    file = io.StringIO()
+    view = make_view(Console(file=file), make_config(trials), trials, live=True, clock=Clock())
+    view.start()
+    for event in events:
+        view(event)
+    view.close()
+    return file.getvalue().splitlines()
+
+
+def terminal(width: int = 100, height: int = 40) -> Console:
+    return Console(file=io.StringIO(), force_terminal=True, width=width, height=height, record=True)
+
+
+def live(monkeypatch: pytest.MonkeyPatch, console: Console, clock: Clock, trials: int = 24) -> LiveView:
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    view = make_view(console, make_config(trials), trials, live=True, clock=clock)
+    assert isinstance(view, LiveView)
+    return view
+
+
+def feed(view: LiveView, events: list[Event], clock: Clock) -> None:
+    for event in events:
+        clock.now = event.time
+        view(event)
+
+
+def test_plain_lines_where_there_is_no_terminal_or_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = Console(file=io.StringIO())
+    assert isinstance(make_view(pipe, make_config(), 16, live=True), PlainView)
+    monkeypatch.setenv("CI", "true")
+    assert isinstance(make_view(terminal(), make_config(), 16, live=True), PlainView)
+    monkeypatch.delenv("CI")
+    assert isinstance(make_view(terminal(), make_config(), 16, live=False), PlainView)
+
+
+def test_a_rung_and_its_decision_are_one_line() -> None:
+    reached = trial_events(4, {"train_loss": 2.113, "retention": 0.98})[1].model_copy(
+        update={"rung": 0, "step": 30, "time": BEGIN + 12.3}
+    )
+    proposed = trial_events(4, {})[0]
+    decided = Decided(
+        trial=4, rung=0, decision="continue", reason="rank 2 of 5, top 2 go on", time=BEGIN + 12.34
+    )
+    assert plain([*opening_events(), proposed, reached, decided])[-1] == (
+        "[  12.3 s] trial 4 rung 1/3 step 30: train_loss 2.113 retention 0.980 "
+        "-> continue (rank 2 of 5, top 2 go on)"
+    )
+
+
+def test_every_trial_has_a_line_that_begins_it_and_one_that_ends_it() -> None:
+    lines = plain(EVENTS)
+    ends = {
+        "completed": r"-> completed \(full budget\)$",
+        "stopped": r"-> stop \(rank .*\)$",
+        "diverged": r"diverged: the loss became NaN at step \d+",
+    }
+    for number, trial in SearchState.from_events(EVENTS).trials.items():
+        own = [line for line in lines if re.search(rf"\] trial {number} ", line)]
+        assert "begins: lr" in own[0]
+        assert len(own) == 1 + len(trial.rungs) + (trial.status == "diverged")
+        assert re.search(ends[trial.status], own[-1])
+    assert all(re.match(r"\[ *\d+\.\d s\] \S", line) for line in lines)
+    assert "baseline base: retention 1.000 heldout_loss 4.100 capability 0.95 [" in lines[2]
+    assert lines[-1].endswith("search finished: 8 completed, 13 stopped, 3 diverged")
+
+
+def test_a_rung_without_a_decision_is_not_lost() -> None:
+    proposed, reached, _ = trial_events(0, {"train_loss": 2.0, "retention": 1.0})
+    opening = [*opening_events(), proposed, reached]
+    assert "rung 3/3 step 90" in plain(opening)[-1]
+    *_, before, last = plain([*opening, SearchEnded(reason="interrupted", time=BEGIN + 9)])
+    assert "rung 3/3 step 90" in before
+    assert last == "[   9.0 s] search interrupted: no trial finished, 1 unfinished"
+    failed = TrialFinished(trial=0, status="failed", reason="two\nlines", time=BEGIN + 9)
+    assert plain([*opening, failed])[-1] == "[   9.0 s] trial 0 failed: two lines"
+
+
+def test_failures_and_notes_are_lines() -> None:
+    file = io.StringIO()
+    view = make_view(Console(file=file), make_config(), 16, live=False, clock=Clock())
+    view.note("starting Ray on 2 cores")
+    view(Failed(trial=None, failure_class="worker_lost", message="the node is gone", time=BEGIN + 1))
+    assert file.getvalue().splitlines() == [
+        "[   0.0 s] starting Ray on 2 cores",
+        "[   1.0 s] search worker_lost: the node is gone",
+    ]
+
+
+def test_a_resumed_search_is_one_line_and_goes_on() -> None:
+    cut = next(i for i, event in enumerate(EVENTS) if i > 60 and isinstance(event, RungReached))
+    file = io.StringIO()
+    view = make_view(Console(file=file), make_config(24), 24, live=False, clock=Clock())
+    before = SearchState.from_events(EVENTS[:cut])
+    rungs = sum(len(trial.rungs) for trial in before.trials.values())
+    view.restore(before)
+    (line,) = file.getvalue().splitlines()
+    assert re.search(r"recorded so far: \d+ of 24 trials finished \(.*\), \d unfinished, \d+ optimizer", line)
+    for event in EVENTS[cut:]:
+        view(event)
+    assert file.getvalue().splitlines()[-1].endswith("8 completed, 13 stopped, 3 diverged")
+    # The state was another's: the view must not have changed it.
+    assert sum(len(trial.rungs) for trial in before.trials.values()) == rungs
+
+
+def test_a_search_that_begins_has_nothing_to_restore() -> None:
+    file = io.StringIO()
+    make_view(Console(file=file), make_config(), 16, live=False).restore(SearchState())
+    assert file.getvalue() == ""
+
+
+def test_restoring_is_the_same_as_having_seen_every_event() -> None:
+    clock = Clock()
+    seen, restored = (Progress(make_config(24), 24, clock) for _ in range(2))
+    for event in EVENTS[:80]:
+        seen.apply(event)
+    restored.restore(SearchState.from_events(EVENTS[:80]))
+    for event in EVENTS[80:-10]:
+        seen.apply(event)
+        restored.apply(event)
+    for name in ("counts", "finished", "steps", "front", "state"):
+        assert getattr(seen, name) == getattr(restored, name), name
+    assert restored.train_seconds == pytest.approx(seen.train_seconds)
+    assert restored.eval_seconds == pytest.approx(seen.eval_seconds)
+    assert [trial.number for trial in seen.running] == [trial.number for trial in restored.running]
+
+
+def test_time_left_follows_the_pace() -> None:
+    clock = Clock()
+    progress = Progress(make_config(4), 4, clock)
+    assert progress.seconds_left() is None
+    for event in opening_events() + trial_events(0, {"train_loss": 1.0, "retention": 1.0}, time=BEGIN + 6):
+        progress.apply(event)
+    clock.now = BEGIN + 10
+    assert progress.seconds_left() == pytest.approx(3 * 4.0)
+
+
+def test_writing_to_what_is_gone_does_not_reach_the_search(tmp_path: Path) -> None:
+    file = (tmp_path / "log").open("w", encoding="ascii")
+    view = make_view(Console(file=file), make_config(), 16, live=False, clock=Clock())
+    view.note("naïve")
+    file.close()
+    view.note("lost")
+    view(EVENTS[0])
+    view.close()
+    assert (tmp_path / "log").read_text() == "[   0.0 s] na\\xefve\n"
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (100, 40), (160, 50)])
+def test_the_live_view_fits_the_terminal_at_any_time(
+    monkeypatch: pytest.MonkeyPatch, width: int, height: int
+) -> None:
+    clock = Clock()
+    view = live(monkeypatch, terminal(width, height), clock)
+    view.note("before")
+    for count in range(0, len(EVENTS), 7):
+        feed(view, EVENTS[count : count + 7], clock)
+        console = terminal(width, height)
+        console.print(view.render())
+        lines = console.export_text().splitlines()
+        assert len(lines) <= height
+        assert max(map(len, lines)) <= width
+    assert any(re.match(r"Trials +\S+ +24/24 finished", line) for line in lines)
+
+
+def test_the_live_view_shows_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    console = terminal()
+    view = live(monkeypatch, console, clock)
+    feed(view, EVENTS[:80], clock)
+    console.print(view.render())
+    text = console.export_text(clear=False)
+    state = SearchState.from_events(EVENTS[:80])
+    assert re.search(r"Tightrope demo +\d+ s elapsed +~\d+ s left", text)
+    done = sum(trial.finished is not None for trial in state.trials.values())
+    assert f"{done}/24 finished" in text
+    assert "of at most 2,160" in text
+    assert re.search(r"Pareto-optimal so far .*\* recommended", text)
+    assert re.search(r"^base .* 1\.00", text, re.MULTILINE)
+    assert "Running" in text
+    for trial in state.unfinished:
+        assert re.search(rf"^{trial.number} +rung {len(trial.rungs)}/3 ", text, re.MULTILINE)
+    assert "<svg" in console.export_svg(title="search")
+
+
+def test_the_live_view_runs_beside_a_search_and_leaves_the_terminal_clean(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    console, clock = terminal(), Clock()
+    view = live(monkeypatch, console, clock)
+    view.restore(SearchState.from_events(EVENTS[:40]))
+    view.start()
+
+    def take_notes() -> None:
+        for number in range(50):
+            view.note(f"note {number}")
+
+    threads = [
+        threading.Thread(target=take_notes),
+        threading.Thread(target=feed, args=(view, EVENTS[40:], clock)),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    view.close()
+    view.close()
+    view.note("MLflow is not up to date yet")
+    output = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Tightrope" in output
+    assert output.endswith("MLflow is not up to date yet\n")
+    # The cursor was hidden while drawing, and is shown again.
+    assert output.rindex("\x1b[?25h") > output.rindex("\x1b[?25l")
