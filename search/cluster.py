@@ -104,8 +104,8 @@ def _capacity(workers: WorkersConfig, resources: dict[str, float], address: str 
     groups = fits if workers.groups == "auto" else workers.groups
     if groups < 1 or (workers.groups != "auto" and address is None and fits < groups):
         raise ClusterError(
-            f"{max(1, groups)} worker group(s) of {workers.workers} x ({workers.cpus:g} CPU, {gpus:g} GPU) do not fit: "
-            f"there are {cpus_free:g} CPU and {resources.get('GPU', 0):g} GPU.",
+            f"{max(1, groups)} worker group(s) of {workers.workers} x ({workers.cpus:g} CPU, {gpus:g} GPU) "
+            f"do not fit: there are {cpus_free:g} CPU and {resources.get('GPU', 0):g} GPU.",
             hint="Lower workers.groups, workers.workers, workers.cpus or workers.gpus.",
         )
     return Capacity(groups, workers.cpus, gpus, address or "this machine")

@@ -175,7 +175,7 @@ class Conductor:
         return self._conclude(event, self._report_to_scheduler(event), None)
 
     def lose(self, number: int, message: str) -> None:
-        """Takes that a trial's request was lost with no reply: it goes on from its last rung, up to 3 times."""
+        """Takes that a trial's request was lost: it goes on from its last rung, up to 3 times."""
         trial = self.state.trials[number]
         if trial.finished is not None:
             return

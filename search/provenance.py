@@ -6,7 +6,8 @@ import subprocess
 from importlib import metadata
 
 _PACKAGES = (
-    "tightrope", "ray", "torch", "transformers", "peft", "deepspeed", "optuna", "mlflow", "moocore", "datasets",
+    "tightrope", "ray", "torch", "transformers", "peft", "deepspeed", "optuna", "mlflow", "moocore",
+    "datasets",
 )  # fmt: skip
 
 

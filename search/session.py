@@ -7,11 +7,12 @@ import platform
 import shutil
 import signal
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, TypeAlias
 
 from rich.console import Console
 
@@ -46,6 +47,8 @@ from search.view import View, make_view
 from trainables.messages import GroupFacts, Reply
 
 INTERRUPTED = 130
+SCRATCH = ".ray"
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class TrainingError(TightropeError):
@@ -119,30 +122,41 @@ def _run(session: _Session) -> int:
     """Trains what is left; returns the exit code."""
     if session.conductor.finished and session.conductor.state.ended is not None:
         return 0
-    tracker = Tracker(session.folder, session.config.tracking) if session.config.tracking.enabled else None
-    ended = SearchEnded(reason="failed")
+    tracker = Tracker(session.folder, session.config.tracking)
     session.view.start()
     try:
-        with _stop_signals():
+        ended, failure = _attempt(session, tracker)
+    finally:
+        with _stop_signals(signal.SIG_IGN):
+            stop_ray()
+            # What Ray Tune and Ray Train wrote for themselves; the record has all that matters.
+            shutil.rmtree(session.folder / SCRATCH, ignore_errors=True)
+            session.view.close()
+    with suppress(KeyboardInterrupt):
+        if (late := tracker.finish(timeout=30.0)) is not None:
+            session.view.note(late)
+    if failure is not None:
+        raise failure
+    return 0 if ended.reason == "finished" else INTERRUPTED
+
+
+def _attempt(session: _Session, tracker: Tracker) -> tuple[SearchEnded, TightropeError | None]:
+    """Trains, and records how the session ended and, where it failed, returns why."""
+    failure = None
+    try:
+        with _stop_signals(signal.default_int_handler):
             _begin(session)
-            if tracker is not None:
-                tracker.start()
+            tracker.start()
             _train(session)
         ended = SearchEnded(reason="finished", recommended=recommend(session.conductor.state).trial)
     except KeyboardInterrupt:
         ended = SearchEnded(reason="interrupted")
     except TightropeError as error:
-        ended = SearchEnded(reason="failed", message=error.message)
-        raise
-    finally:
-        if session.conductor.state.started is not None:
+        ended, failure = SearchEnded(reason="failed", message=error.message), error
+    if session.conductor.state.started is not None:
+        with _stop_signals(signal.SIG_IGN):
             _end(session, ended)
-        _stop_quietly(session)
-        session.view.close()
-        late = tracker.finish(timeout=30.0) if tracker is not None else None
-    if late is not None:
-        session.view.note(late)
-    return 0 if ended.reason == "finished" else INTERRUPTED
+    return ended, failure
 
 
 def _begin(session: _Session) -> None:
@@ -187,30 +201,41 @@ def _end(session: _Session, ended: SearchEnded) -> None:
 def _train(session: _Session) -> None:
     """Brings the groups up, measures the base model and runs the Tune loop."""
     config, view, conductor = session.config, session.view, session.conductor
-    scratch = session.folder / ".ray"
+    if conductor.finished:  # a kill came between the last measurement and the session's end
+        return
     view.note("starting Ray")
     capacity = start_ray(config.workers)
-    _interrupt_on_stop_signals()  # Ray has put its own handler in place of ours
-    groups = WorkerGroups(
-        group_settings(config, session.folder, capacity.cpus), config.workers, capacity, scratch
-    )
-    view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {config.model.name}")
-    groups.start()
+    _take_stop_signals(signal.default_int_handler)  # Ray has put a handler of its own in place of ours
+    from ray.exceptions import RayError
+
+    scratch = session.folder / SCRATCH
+    settings = group_settings(config, session.folder, capacity.cpus)
+    try:
+        groups = WorkerGroups(settings, config.workers, capacity, scratch)
+        view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {config.model.name}")
+        groups.start()
+        _serve(session, groups, capacity.groups * config.workers.slots, scratch)
+        groups.stop()
+    except RayError as error:
+        raise TrainingError(f"Ray failed: {error}", hint=f"Resume with: {session.command}") from error
+
+
+def _serve(session: _Session, groups: WorkerGroups, slots: int, scratch: Path) -> None:
+    """Runs what is left on groups that are coming up."""
+    from search.tune.loop import run_tune
+
+    config, conductor = session.config, session.conductor
     facts = groups.wait_for_first()
     if isinstance(facts, Reply):
         raise TrainingError(facts.message)
     _check_facts(session, facts)
     if "base" not in conductor.state.baselines:
         _measure_base(session, groups, facts)
-    from search.tune.loop import run_tune
-
-    slots = capacity.groups * config.workers.slots
     run_tune(conductor, groups, slots, config.budget.rung_steps, scratch)
     if conductor.aborted is not None:
         raise TrainingError(
             f"No worker group is left: {conductor.aborted}", hint=f"Resume with: {session.command}"
         )
-    groups.stop()
 
 
 def _check_facts(session: _Session, facts: GroupFacts) -> None:
@@ -220,7 +245,7 @@ def _check_facts(session: _Session, facts: GroupFacts) -> None:
     for key, found in (("model", facts.model_fingerprint), ("data", facts.data_fingerprint)):
         if recorded.get(key, found) != found:
             raise TightropeError(
-                f"The {key} is not the one this search began with: {recorded[key][:12]} then, {found[:12]} now.",
+                f"The {key} is not that of this search: {recorded[key][:12]} then, {found[:12]} now.",
                 hint="Bring the recorded files back, or begin a new search with name=<other name>.",
             )
     session.view.note(f"model and data ready on {facts.device} after {facts.load_seconds:.1f} s")
@@ -248,28 +273,24 @@ def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) ->
     )
 
 
-def _stop_quietly(session: _Session) -> None:
-    """Ends Ray and removes what only it needed."""
-    stop_ray()
-    shutil.rmtree(session.folder / ".ray", ignore_errors=True)
-
-
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+_Handler: TypeAlias = Callable[[int, FrameType | None], Any] | signal.Handlers
+
+
 @contextmanager
-def _stop_signals() -> Iterator[None]:
-    """SIGTERM stops a search as Ctrl-C does."""
+def _stop_signals(handler: _Handler) -> Iterator[None]:
+    """Handles SIGINT and SIGTERM alike for a while: to stop a search in order, or to finish stopping."""
     before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
-    _interrupt_on_stop_signals()
+    _take_stop_signals(handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
-def _interrupt_on_stop_signals() -> None:
-    """Makes both signals raise KeyboardInterrupt in the main thread."""
+def _take_stop_signals(handler: _Handler) -> None:
     for number in _STOP_SIGNALS:
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, handler)

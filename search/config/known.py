@@ -42,6 +42,9 @@ def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Se
         trainable_parameters: Names of the trainable's parameters.
     """
     word = str(key[-1])
+    name, colon, value = word.partition(":")
+    if colon and name in keys_at(key[:-1]):
+        return f"write `{name}: {value}`: YAML wants a space after the colon"
     if word == "preset":
         return f"to choose a preset write {dotted(key[:-1])}=NAME"
     if key[0] == "parameters" and len(key) == 3:

@@ -68,7 +68,8 @@ class SlotTable:
         group.outstanding.clear()
         for _, (slot, work) in reversed(lost):
             if work.deliveries >= MAX_DELIVERIES:
-                self._answer(work, Reply("worker_lost", f"its workers died {work.deliveries} times on this rung"))
+                message = f"its workers died {work.deliveries} times on this rung"
+                self._answer(work, Reply("worker_lost", message))
             else:
                 group.queue.appendleft((slot, work))
         self._place()

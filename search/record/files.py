@@ -52,8 +52,9 @@ class RecordReader:
                 try:
                     event = parse_event(line)
                 except ValidationError as error:
+                    why = error.errors()[0]["msg"]
                     raise RecordError(
-                        f"{self.path}:{self._line} is not an event of this version: {error.errors()[0]['msg']}",
+                        f"{self.path}:{self._line} is not an event of this version: {why}",
                         hint="The record is append-only and must not be edited; restore it from a copy.",
                     ) from error
                 self._offset += len(line)
@@ -110,33 +111,32 @@ class RecordWriter:
     def append(self, event: Event) -> None:
         """Writes one event and waits until it is on disk."""
         line = event.model_dump_json().encode() + b"\n"
-        with self._lock:
-            # An interrupt between write and fsync would leave the caller unsure what was recorded.
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                self._write(line)
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    def _write(self, line: bytes) -> None:
         told = False
-        while True:
-            try:
-                written = os.pwrite(self._fd, line, self._end)
-                if written < len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fsync(self._fd)
-            except OSError as error:
-                if error.errno not in _STORAGE_REFUSED:
-                    raise
-                os.ftruncate(self._fd, self._end)
+        with self._lock:
+            while (refusal := self._try_to_write(line)) is not None:
                 if self._on_wait is not None and not told:
-                    self._on_wait(f"{self._path} cannot be written ({error.strerror}); waiting for storage.")
+                    self._on_wait(f"{self._path} cannot be written ({refusal}); waiting for storage.")
                     told = True
                 time.sleep(self._retry_seconds)
-            else:
-                self._end += len(line)
-                return
+
+    def _try_to_write(self, line: bytes) -> str | None:
+        """Writes a line whole or not at all; returns why storage refuses, or None."""
+        # An interrupt between write and fsync would leave the caller unsure what was recorded.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            written = os.pwrite(self._fd, line, self._end)
+            if written < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._fd)
+        except OSError as error:
+            if error.errno not in _STORAGE_REFUSED:
+                raise
+            os.ftruncate(self._fd, self._end)
+            return error.strerror or str(error)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._end += len(line)
+        return None
 
     def close(self) -> None:
         """Releases the lock. Idempotent."""

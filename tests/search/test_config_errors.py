@@ -136,6 +136,11 @@ def test_a_key_in_the_wrong_section_is_led_to_the_right_one() -> None:
     assert "parameters.lr.low" in (problems("lr=1e-3")["lr"].hint or "")
 
 
+def test_a_colon_without_a_space_is_explained() -> None:
+    found = problems("capability.skills=[{name:facts,path:questions.jsonl}]")
+    assert "`name: facts`" in (found["capability.skills.0.name:facts"].hint or "")
+
+
 def test_a_word_given_twice_is_refused() -> None:
     assert "twice" in problems("trials=3", "trials=4")["trials"].message
     assert "twice" in problems("space=demo")["space"].message
