@@ -31,7 +31,7 @@ from search.record import BaselineMeasured, Event, RungReached, TrialFinished
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
-from trainables.messages import GroupFacts, Reply, TrainRequest
+from trainables.messages import GroupFacts, TrainRequest
 
 
 def configure(trials: int, steps: int, out: Path) -> SearchConfig:

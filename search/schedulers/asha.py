@@ -43,7 +43,8 @@ class Asha:
         recorded = self._recorded[rung]
         recorded[trial] = own = self._rank(metrics, intervals)
         better = sum(rank < own for rank in recorded.values())
-        place = f"rank {better + 1} of {len(recorded)} at rung {rung + 1}/{len(self._steps)} (step {self._steps[rung]})"
+        where = f"rung {rung + 1}/{len(self._steps)} (step {self._steps[rung]})"
+        place = f"rank {better + 1} of {len(recorded)} at {where}"
         findings = "; ".join([self._measured(metrics), *self._violated(metrics, intervals)])
         kept = len(recorded) // self._eta
         if rung == len(self._steps) - 1:

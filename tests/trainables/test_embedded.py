@@ -14,7 +14,7 @@ from trainables.embedded import data_dir, model_dir
 from trainables.embedded.corpus import Skills, stream
 from trainables.embedded.generate import generate
 from trainables.embedded.scoring import SKILLS, generation_accuracy, likelihood_accuracy, read_items
-from trainables.evaluation.prompts import LETTERS, choice_prompt
+from trainables.evaluation.prompts import choice_prompt
 
 SEED = 0
 SAMPLE = 24
@@ -127,7 +127,7 @@ def test_prompts_fit_and_answers_are_short(tokenizer: PreTrainedTokenizerBase) -
             options = item.get("options")
             prompt = choice_prompt(item["question"], options) if options else item["question"]
             assert len(tokenizer(prompt)["input_ids"]) <= 60
-            answer = LETTERS[item["answer"]] if options else item["answer"]
+            answer = options[item["answer"]] if options else item["answer"]
             assert len(tokenizer(answer)["input_ids"]) <= 8
 
 

@@ -24,8 +24,9 @@ def free_port() -> int:
 
 def train(stage: int, workers: int, out: Path) -> dict[str, Any]:
     command = [
-        sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={workers}", "--master-addr=127.0.0.1",
-        f"--master-port={free_port()}", str(ROOT / "tests" / "trainables" / "zero_run.py"), str(stage), str(out),
+        sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={workers}",
+        "--master-addr=127.0.0.1", f"--master-port={free_port()}",
+        str(ROOT / "tests" / "trainables" / "zero_run.py"), str(stage), str(out),
     ]  # fmt: skip
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)

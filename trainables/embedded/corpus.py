@@ -1,0 +1,50 @@
+"""The pretraining text: an endless seeded stream of every kind of text."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from random import Random
+
+from trainables.embedded.arithmetic import Arithmetic
+from trainables.embedded.examples import Exchange
+from trainables.embedded.facts import FactQuestions
+from trainables.embedded.instructions import Instructions
+from trainables.embedded.prose import note
+from trainables.embedded.world import make_world
+
+
+@dataclass(frozen=True)
+class Skills:
+    """The three skills of one seed, each divided into what is taught and what is held out."""
+
+    facts: FactQuestions
+    arithmetic: Arithmetic
+    instructions: Instructions
+
+    @classmethod
+    def from_seed(cls, seed: int) -> "Skills":
+        """Make the skills of a seed."""
+        facts = FactQuestions.split(make_world(seed), seed)
+        return cls(facts, Arithmetic.split(seed), Instructions.split(seed))
+
+    def writers(self) -> dict[str, Callable[[Random], Exchange]]:
+        """Return what writes each kind of pretraining text, by name."""
+        return {
+            "choice": self.facts.choice,
+            "open": self.facts.open,
+            "statement": self.facts.statement,
+            "arithmetic": self.arithmetic.exchange,
+            "format": self.instructions.exchange,
+            "note": note,
+        }
+
+
+def stream(kind: str, skills: Skills, seed: int) -> Iterator[Exchange]:
+    """Yield pretraining text of one kind without end; the same seed gives the same text.
+
+    Raises:
+        KeyError: if there is no such kind.
+    """
+    write = skills.writers()[kind]
+    random = Random(f"corpus {kind} {seed}")
+    while True:
+        yield write(random)

@@ -1,0 +1,68 @@
+"""Write the data of the embedded model: held-out items of every skill and the narrow domain.
+
+``python -m trainables.embedded.generate --out DIR --seed 0`` writes the same bytes for the same seed on every
+machine.
+"""
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+
+from trainables.embedded import data_dir
+from trainables.embedded.corpus import Skills
+from trainables.embedded.domain import entry
+from trainables.embedded.examples import ChoiceItem, OpenItem
+
+ITEMS_PER_SKILL = 80
+DOMAIN_TRAIN = 1000
+DOMAIN_HELDOUT = 100
+
+
+def _write(path: Path, records: Iterable[Mapping[str, object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    path.write_bytes(text.encode())
+
+
+def _entries(seed: int) -> list[str]:
+    """Return different entries of the log, as many as both parts need together."""
+    random = Random(f"domain {seed}")
+    entries: dict[str, None] = {}
+    while len(entries) < DOMAIN_TRAIN + DOMAIN_HELDOUT:
+        entries[entry(random)] = None
+    return list(entries)
+
+
+def generate(out: Path, seed: int) -> None:
+    """Write ``skills/{facts,arithmetic,format}.jsonl`` and ``domain_{train,heldout}.jsonl`` below ``out``."""
+    skills = Skills.from_seed(seed)
+    random = Random(f"items {seed}")
+    items: dict[str, Sequence[ChoiceItem] | Sequence[OpenItem]] = {
+        "facts": skills.facts.items(ITEMS_PER_SKILL, random),
+        "arithmetic": skills.arithmetic.items(ITEMS_PER_SKILL, random),
+        "format": skills.instructions.items(ITEMS_PER_SKILL, random),
+    }
+    for name, skill in items.items():
+        _write(out / "skills" / f"{name}.jsonl", (item.record() for item in skill))
+    entries = _entries(seed)
+    _write(out / "domain_train.jsonl", ({"text": text} for text in entries[:DOMAIN_TRAIN]))
+    _write(out / "domain_heldout.jsonl", ({"text": text} for text in entries[DOMAIN_TRAIN:]))
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--out", type=Path, default=data_dir(), help="folder to write to (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    generate(arguments.out, arguments.seed)
+
+
+if __name__ == "__main__":
+    main()
