@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from search.record import Event, RungReached, TrialFinished, read_events
+import pytest
+
+from search.record import Event, RungReached, SearchState, TrialFinished, read_events
 
 ROOT = Path(__file__).parents[1]
 
@@ -74,3 +76,20 @@ def assert_every_trial_finished_once(events: Sequence[Event], trials: int) -> No
         if isinstance(event, RungReached):
             rungs.setdefault(event.trial, []).append(event.rung)
     assert all(seen == list(range(len(seen))) for seen in rungs.values()), rungs
+
+
+def assert_mlflow_holds(uri: str, state: SearchState) -> None:
+    """One run per trial, one for the base and one for the search, each as the record has it, none running."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()], max_results=1000)
+    by_trial = {run.data.tags["tightrope.trial"]: run for run in runs if "tightrope.trial" in run.data.tags}
+    assert len(runs) == len(state.trials) + 2, "one run per trial, one for the base, one for the search"
+    assert sorted(map(int, by_trial)) == sorted(state.trials)
+    expected = {"completed": "FINISHED", "stopped": "KILLED"}
+    for number, run in by_trial.items():
+        trial = state.trials[int(number)]
+        assert run.info.status == expected.get(trial.status, "FAILED")
+        if trial.last is not None:
+            assert run.data.metrics["train_loss"] == pytest.approx(trial.last.metrics["train_loss"])

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from search.record import BaselineMeasured, RungReached, SearchEnded, SearchState, TrialFinished, read_events
-from tests.searches import assert_every_trial_finished_once, count, finish, kill_when, start
+from tests.searches import (
+    assert_every_trial_finished_once,
+    assert_mlflow_holds,
+    count,
+    finish,
+    kill_when,
+    start,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
@@ -46,23 +53,7 @@ def test_killed_at_several_moments_and_resumed(tmp_path: Path) -> None:
             if isinstance(event, RungReached) and event.trial == trial.number
         ]
         assert resumed[:1] == [len(trial.rungs)], "a trial goes on from its last rung"
-    assert_mlflow_holds(tmp_path / "mlflow.db", SearchState.from_events(events))
-
-
-def assert_mlflow_holds(database: Path, state: SearchState) -> None:
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{database}")
-    runs = client.search_runs([e.experiment_id for e in client.search_experiments()], max_results=1000)
-    by_trial = {run.data.tags["tightrope.trial"]: run for run in runs if "tightrope.trial" in run.data.tags}
-    assert len(runs) == len(state.trials) + 2, "one run per trial, one for the base, one for the search"
-    assert sorted(map(int, by_trial)) == sorted(state.trials)
-    expected = {"completed": "FINISHED", "stopped": "KILLED"}
-    for number, run in by_trial.items():
-        trial = state.trials[int(number)]
-        assert run.info.status == expected.get(trial.status, "FAILED")
-        if trial.last is not None:
-            assert run.data.metrics["train_loss"] == pytest.approx(trial.last.metrics["train_loss"])
+    assert_mlflow_holds(f"sqlite:///{tmp_path / 'mlflow.db'}", SearchState.from_events(events))
 
 
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
