@@ -36,6 +36,8 @@ from search.tracking.follower import Shipper, project
 from search.tracking.writer import POINTS
 from tests.mlflow_runs import Held, RecordBuilder, client_of, full_search, held, runs_of
 
+pytestmark = pytest.mark.integration
+
 STATUSES: dict[TrialStatus, str] = {
     "completed": "FINISHED",
     "stopped": "KILLED",
