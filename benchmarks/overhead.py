@@ -48,10 +48,11 @@ def stock_worker(config: dict[str, Any]) -> None:
     import ray.train
     import torch
 
-    from trainables.lora.server import LoraServer
+    from trainables.lora.server import LoraServer, load
 
     torch.set_num_threads(1)
-    server = LoraServer(config["settings"])
+    settings = config["settings"]
+    server = LoraServer(settings, load(settings, torch.device("cpu")))
     began = time.perf_counter()
     reply = server.serve(0, config["request"])
     ray.train.report({"work_s": time.perf_counter() - began, "outcome": reply.outcome})
@@ -114,7 +115,7 @@ def run_ours(config: SearchConfig, scratch: Path) -> dict[str, float]:
     )
     groups.start()
     for _ in range(capacity.groups):
-        facts = groups.wait_for_first()
+        facts = groups.wait_for_first(print)
         if not isinstance(facts, GroupFacts):
             raise RuntimeError(facts.message)
     base = groups.measure_base()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +79,8 @@ def start_ray(workers: WorkersConfig) -> Capacity:
             f"Ray cluster {address or 'on this machine'} could not be joined: {error}",
             hint="Check workers.address; leave it out to use this machine alone.",
         ) from error
-    return _capacity(workers, ray.cluster_resources(), address)
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return _capacity(workers, nodes, address)
 
 
 def stop_ray() -> None:
@@ -95,20 +97,33 @@ def local_groups(workers: WorkersConfig) -> int:
     return max(1, math.floor(_cores() / (workers.cpus * workers.workers)))
 
 
-def _capacity(workers: WorkersConfig, resources: dict[str, float], address: str | None) -> Capacity:
-    gpus = workers.gpus if workers.gpus != "auto" else float(min(1.0, resources.get("GPU", 0.0)))
-    cpus_free = resources.get("CPU", 0.0) - 1
-    fits = math.floor(cpus_free / (workers.cpus * workers.workers))
-    if gpus:
-        fits = min(fits, math.floor(resources.get("GPU", 0.0) / (gpus * workers.workers)))
+def _capacity(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], address: str | None) -> Capacity:
+    """How many groups fit.
+
+    Args:
+        workers: As configured.
+        nodes: Resources of each node that is up.
+        address: Of the cluster; None where it was started here.
+    """
+    has_gpus = any(node.get("GPU", 0.0) > 0 for node in nodes)
+    gpus = (1.0 if has_gpus else 0.0) if workers.gpus == "auto" else workers.gpus
+    fits = sum(_workers_on(node, workers.cpus, gpus) for node in nodes) // workers.workers
     groups = fits if workers.groups == "auto" else workers.groups
-    if groups < 1 or (workers.groups != "auto" and address is None and fits < groups):
+    # A cluster that scales brings more nodes when more groups ask for them; this machine does not.
+    if groups < 1 or (address is None and fits < groups):
+        there = "; ".join(f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes)
         raise ClusterError(
             f"{max(1, groups)} worker group(s) of {workers.workers} x ({workers.cpus:g} CPU, {gpus:g} GPU) "
-            f"do not fit: there are {cpus_free:g} CPU and {resources.get('GPU', 0):g} GPU.",
+            f"do not fit: the node(s) have {there}, less 1 CPU for the search itself.",
             hint="Lower workers.groups, workers.workers, workers.cpus or workers.gpus.",
         )
     return Capacity(groups, workers.cpus, gpus, address or "this machine")
+
+
+def _workers_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
+    """Workers that one node holds beside the light actors of the trials."""
+    fits = math.floor((node.get("CPU", 0.0) - 1) / cpus)
+    return max(0, min(fits, math.floor(node.get("GPU", 0.0) / gpus)) if gpus else fits)
 
 
 def _cores() -> int:

@@ -28,7 +28,7 @@ from search.record.events import TrialStatus
 from search.schedulers import Scheduler, Verdict
 from search.searchers import Searcher
 from search.space import SearchSpace
-from trainables.messages import Reply, TrainRequest
+from trainables.messages import Reply, TrainRequest, checkpoint_folder
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,13 @@ class Conductor:
         )
         return number
 
+    def has_work(self) -> bool:
+        """Whether there is a trial to run; one that this takes proposing is kept for `next_trial`."""
+        number = self.next_trial()
+        if number is not None:
+            self._waiting.appendleft(number)
+        return number is not None
+
     @property
     def finished(self) -> bool:
         """No trial is unfinished and none is left to start, or the search was aborted."""
@@ -146,7 +153,7 @@ class Conductor:
             from_step=0 if last is None else last.step,
             to_step=self._rungs[rung],
             load_from=None if last is None else last.checkpoint,
-            save_to=f"trials/{number:04d}/rung-{rung}",
+            save_to=checkpoint_folder(number, rung),
         )
 
     def report(self, number: int, reply: Reply) -> bool:

@@ -120,7 +120,8 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
 
 def _run(session: _Session) -> int:
     """Trains what is left; returns the exit code."""
-    if session.conductor.finished and session.conductor.state.ended is not None:
+    ended_before = session.conductor.state.ended
+    if session.conductor.finished and ended_before is not None and ended_before.reason == "finished":
         return 0
     tracker = Tracker(session.folder, session.config.tracking)
     session.view.start()
@@ -201,22 +202,23 @@ def _end(session: _Session, ended: SearchEnded) -> None:
 def _train(session: _Session) -> None:
     """Brings the groups up, measures the base model and runs the Tune loop."""
     config, view, conductor = session.config, session.view, session.conductor
-    if conductor.finished:  # a kill came between the last measurement and the session's end
+    if not conductor.has_work():  # the searcher has no more, or a kill came just before the end
         return
     view.note("starting Ray")
     capacity = start_ray(config.workers)
     _take_stop_signals(signal.default_int_handler)  # Ray has put a handler of its own in place of ours
     from ray.exceptions import RayError
+    from ray.tune.error import TuneError
 
     scratch = session.folder / SCRATCH
-    settings = group_settings(config, session.folder, capacity.cpus)
+    settings = group_settings(config, session.folder, capacity.cpus, use_gpu=capacity.gpus > 0)
     try:
         groups = WorkerGroups(settings, config.workers, capacity, scratch)
         view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {config.model.name}")
         groups.start()
         _serve(session, groups, capacity.groups * config.workers.slots, scratch)
         groups.stop()
-    except RayError as error:
+    except (RayError, TuneError) as error:
         raise TrainingError(f"Ray failed: {error}", hint=f"Resume with: {session.command}") from error
 
 
@@ -225,7 +227,7 @@ def _serve(session: _Session, groups: WorkerGroups, slots: int, scratch: Path) -
     from search.tune.loop import run_tune
 
     config, conductor = session.config, session.conductor
-    facts = groups.wait_for_first()
+    facts = groups.wait_for_first(session.view.note)
     if isinstance(facts, Reply):
         raise TrainingError(facts.message)
     _check_facts(session, facts)
@@ -271,9 +273,6 @@ def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) ->
             seconds=reply.eval_seconds,
         )
     )
-
-
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 _Handler: TypeAlias = Callable[[int, FrameType | None], Any] | signal.Handlers

@@ -50,7 +50,7 @@ class RecordBuilder:
             SearchStarted,
             search_id=f"id-of-{self.name}",
             config={"name": self.name, "seed": 7, "objectives": objectives, "tracking": {}} | config,
-            fingerprints={"model": "m" * 64, "data": "d" * 64},
+            fingerprints={"space": "s" * 64},
             versions={"torch": "2.13.0"},
             git_commit="c0ffee",
         )
@@ -146,7 +146,10 @@ def full_search() -> RecordBuilder:
     record = RecordBuilder()
     record.start()
     record.session()
-    record.add(BaselineMeasured, name="base", metrics={"retention": 1.0}, seconds=2.0)
+    prints = {"model": "m" * 64, "data": "d" * 64}
+    record.add(
+        BaselineMeasured, name="base", metrics={"retention": 1.0}, fingerprints=prints, seconds=2.0
+    )
     for trial in range(3):
         record.propose(trial, {"lr": 1e-3 * (trial + 1), "rank": 8, "target": "attention", "rslora": True})
     interval = {"retention": Interval(low=0.8, high=1.0, n=40)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from trainables.settings import CapabilityConfig, ModelConfig, TaskConfig
@@ -18,8 +18,9 @@ class GroupSettings:
         trainable: Registered name of the trainable.
         seed: The search's seed: of data splits and of the choice of questions.
         total_steps: Steps of a trial's full budget.
-        folder: The search's folder, absolute; checkpoints lie below it.
+        folder: The search's folder, absolute and shared by all nodes; checkpoints lie below it.
         threads: CPU threads per worker.
+        use_gpu: Whether workers have been given a GPU; others leave it alone.
     """
 
     trainable: str
@@ -32,6 +33,7 @@ class GroupSettings:
     micro_batch: int | None
     folder: str
     threads: int
+    use_gpu: bool
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,22 @@ class TrainRequest:
     to_step: int
     load_from: str | None
     save_to: str
+
+    def following(self, reply: Reply, to_step: int) -> TrainRequest:
+        """The request of the next rung, once `reply` has answered this one."""
+        folder, rung = self.save_to.rsplit("-", 1)
+        return replace(
+            self,
+            from_step=reply.step,
+            to_step=to_step,
+            load_from=reply.checkpoint,
+            save_to=f"{folder}-{int(rung) + 1}",
+        )
+
+
+def checkpoint_folder(trial: int, rung: int) -> str:
+    """Where a rung's adapter lies, relative to the search's folder."""
+    return f"trials/{trial:04d}/rung-{rung}"
 
 
 @dataclass(frozen=True)
@@ -110,7 +128,7 @@ class GroupFacts:
     Attributes:
         device: In words, for example "cpu" or the GPU's name.
         model_fingerprint: Digest or revision of the base model.
-        data_fingerprint: Digest of the training and held-out data.
+        data_fingerprint: Digest of the training data, the held-out data and the questions.
         parameters: Number of parameters of the base model.
         load_seconds: Time until the group could serve.
     """

@@ -27,16 +27,28 @@ def serve(config: dict[str, Any]) -> None:
     import torch
     import torch.distributed as dist
 
-    from trainables.lora.server import LoraServer
+    from trainables.lora.server import LoraServer, load
 
     torch.set_num_threads(settings.threads)
-    rank = dist.get_rank()
+    device = torch.device("cuda", torch.cuda.current_device()) if settings.use_gpu else torch.device("cpu")
+    loaded, server = None, None
     try:
-        server = LoraServer(settings)
+        loaded = load(settings, device)
     except TrainableError as error:
+        refusal = _agree(str(error))
+    else:
+        refusal = _agree("")
+    if loaded is not None and not refusal:
+        try:
+            server = LoraServer(settings, loaded)
+        except TrainableError as error:
+            refusal = _agree(str(error))
+        else:
+            refusal = _agree("")
+    rank = dist.get_rank()
+    if server is None or refusal:
         if rank == 0:
-            reply = Reply("user", str(error))
-            ray.get(dispatcher.refuse.remote(name, reply))
+            ray.get(dispatcher.refuse.remote(name, Reply("user", refusal)))
         return
     incarnation = torch.zeros(1, dtype=torch.int64)
     if rank == 0:
@@ -55,3 +67,15 @@ def serve(config: dict[str, Any]) -> None:
                 ray.get(dispatcher.answer.remote(name, int(incarnation), delivery.sequence, reply))
         index += 1
     server.close()
+
+
+def _agree(problem: str) -> str:
+    """The first problem that any worker has, on every worker: a file may be missing on one node only.
+
+    A collective call: all workers go on together, or none does.
+    """
+    import torch.distributed as dist
+
+    problems = [""] * dist.get_world_size()
+    dist.all_gather_object(problems, problem)
+    return next((text for text in problems if text), "")

@@ -50,6 +50,10 @@ class Dispatcher:
         """See `SlotTable.answer`."""
         self._table.answer(name, incarnation, sequence, reply)
 
+    async def down(self, name: str) -> None:
+        """See `SlotTable.down`."""
+        self._table.down(name)
+
     async def end_group(self, name: str, error: str) -> None:
         """See `SlotTable.end_group`."""
         self._table.end_group(name, error)
@@ -61,7 +65,10 @@ class Dispatcher:
 
 
 def start_dispatcher() -> Any:
-    """Starts the actor on the driver's node, where it takes no CPU from trials."""
+    """Starts the actor on the driver's node: a node that comes and goes must not take it along."""
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    return ray.remote(num_cpus=0, max_concurrency=10_000)(Dispatcher).remote()
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor = ray.remote(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here)(Dispatcher)
+    return actor.remote()

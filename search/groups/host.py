@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,25 @@ class WorkerGroups:
             thread.start()
             self._threads.append(thread)
 
-    def wait_for_first(self) -> GroupFacts | Reply:
-        """Blocks until one group is up (its facts) or cannot come up (its refusal)."""
+    def wait_for_first(self, on_wait: Callable[[str], None], patience: float = 60.0) -> GroupFacts | Reply:
+        """Blocks until one group is up (its facts) or cannot come up (its refusal).
+
+        Args:
+            on_wait: Called with a message whenever `patience` seconds have passed with no group up.
+            patience: In seconds.
+        """
         import ray
 
-        facts: GroupFacts | Reply = ray.get(self.dispatcher.first_facts.remote())
+        first = self.dispatcher.first_facts.remote()
+        while not ray.wait([first], timeout=patience)[0]:
+            on_wait(f"no worker group is up yet; each needs {self._needs()}")
+        facts: GroupFacts | Reply = ray.get(first)
         return facts
+
+    def _needs(self) -> str:
+        cpus, gpus = self._capacity.cpus, self._capacity.gpus
+        each = f"{cpus:g} CPU" + (f" and {gpus:g} GPU" if gpus else "")
+        return f"{self._workers.workers} x ({each})"
 
     def measure_base(self) -> Reply:
         """Measures the untouched base model on the first group that is up."""
@@ -71,16 +85,30 @@ class WorkerGroups:
             thread.join(timeout / max(1, len(self._threads)))
 
     def _run(self, name: str) -> None:
+        """Runs one group until it is told to stop, or has failed too often."""
         import ray
         from ray.exceptions import RayError
-        from ray.train import FailureConfig, RunConfig, ScalingConfig
-        from ray.train.torch import TorchConfig, TorchTrainer
         from ray.train.v2.api.exceptions import TrainingFailedError
 
+        error = "the worker group could not be started"
+        try:
+            self._trainer(name).fit()
+            error = "the worker group ended"
+        except (TrainingFailedError, RayError) as failure:
+            error = f"the worker group failed: {failure}"
+        finally:
+            if ray.is_initialized():
+                self.dispatcher.end_group.remote(name, error)
+
+    def _trainer(self, name: str) -> Any:
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train.torch import TorchConfig, TorchTrainer
+
+        from search.groups.callback import TellDispatcher
         from trainables.worker import serve
 
         cpus, gpus = self._capacity.cpus, self._capacity.gpus
-        trainer = TorchTrainer(
+        return TorchTrainer(
             serve,
             train_loop_config={"name": name, "settings": self._settings, "dispatcher": self.dispatcher},
             torch_config=TorchConfig(backend="nccl" if gpus else "gloo"),
@@ -93,12 +121,6 @@ class WorkerGroups:
                 name=f"{name}-{os.getpid()}",
                 storage_path=str(self._scratch),
                 failure_config=FailureConfig(max_failures=self._workers.max_failures),
+                callbacks=[TellDispatcher(self.dispatcher, name)],
             ),
         )
-        try:
-            trainer.fit()
-            error = "the worker group ended"
-        except (TrainingFailedError, RayError) as failure:
-            error = f"the worker group failed: {failure}"
-        if ray.is_initialized():
-            self.dispatcher.end_group.remote(name, error)

@@ -9,13 +9,14 @@ from trainables.messages import GroupSettings
 from trainables.settings import CapabilityConfig, ModelConfig, TaskConfig
 
 
-def group_settings(config: SearchConfig, folder: Path, cpus: float) -> GroupSettings:
+def group_settings(config: SearchConfig, folder: Path, cpus: float, use_gpu: bool = False) -> GroupSettings:
     """Settings with local paths made absolute: workers may run in another folder.
 
     Args:
         config: The search.
         folder: The search's folder.
         cpus: CPUs per worker.
+        use_gpu: Whether workers are given a GPU.
     """
     return GroupSettings(
         trainable=config.trainable,
@@ -28,6 +29,7 @@ def group_settings(config: SearchConfig, folder: Path, cpus: float) -> GroupSett
         micro_batch=config.workers.micro_batch,
         folder=str(folder.resolve()),
         threads=max(1, int(cpus)),
+        use_gpu=use_gpu,
     )
 
 

@@ -25,14 +25,11 @@ class _Group:
     name: str
     slots: list[int | None]
     incarnation: int = -1
+    up: bool = False
     rounds: list[tuple[Delivery, ...]] = field(default_factory=list)
     queue: deque[tuple[int, _Work]] = field(default_factory=deque)
     outstanding: dict[int, tuple[int, _Work]] = field(default_factory=dict)
     ended: bool = False
-
-    @property
-    def up(self) -> bool:
-        return self.incarnation >= 0 and not self.ended
 
 
 class NoGroupsError(Exception):
@@ -43,8 +40,8 @@ class SlotTable:
     """Leases slots to trials, hands requests to groups in rounds, and survives restarts of groups.
 
     A round is what a group's workers do together; each worker asks for round 0, 1, 2 ... and all get
-    the same. A group that starts anew (its workers died) gets what it had not answered once more,
-    as requests say all that is needed to serve them from the last rung's checkpoint.
+    the same. What a group had not answered when its workers died goes to any group with room, as
+    requests say all that is needed to serve them from the last rung's checkpoint.
     """
 
     def __init__(self) -> None:
@@ -62,18 +59,19 @@ class SlotTable:
     def join(self, name: str) -> int:
         """Called by a group's first worker whenever the group (re)starts; returns the incarnation."""
         group = self._groups[name]
+        self._take_back(group)
         group.incarnation += 1
+        group.up = True
         group.rounds.clear()
-        lost = sorted(group.outstanding.items())
-        group.outstanding.clear()
-        for _, (slot, work) in reversed(lost):
-            if work.deliveries >= MAX_DELIVERIES:
-                message = f"its workers died {work.deliveries} times on this rung"
-                self._answer(work, Reply("worker_lost", message))
-            else:
-                group.queue.appendleft((slot, work))
         self._place()
         return group.incarnation
+
+    def down(self, name: str) -> None:
+        """The group's workers died; until it joins again its trials go on elsewhere where there is room."""
+        group = self._groups[name]
+        group.up = False
+        self._take_back(group)
+        self._place()
 
     async def submit(self, request: Request) -> Reply:
         """Has a request served by the trial's slot, or by the first that is free.
@@ -125,24 +123,29 @@ class SlotTable:
     def end_group(self, name: str, error: str) -> None:
         """The group is gone for good: its trials go on elsewhere, or fail where no group is left."""
         group = self._groups[name]
-        group.ended = True
+        group.ended, group.up = True, False
         self._last_error = error
-        self._homeless.extend(work for _, work in group.queue)
-        self._homeless.extend(work for _, (_, work) in sorted(group.outstanding.items()))
-        group.queue.clear()
-        group.outstanding.clear()
-        group.slots = [None] * len(group.slots)
-        if all(other.ended for other in self._groups.values()):
-            for work in self._homeless:
-                if not work.reply.done():
-                    work.reply.set_exception(NoGroupsError(error))
-            self._homeless.clear()
+        self._take_back(group)
         self._place()
 
     def stop(self) -> None:
         """Lets every worker leave its loop."""
         self._stopping = True
         self._wake()
+
+    def _take_back(self, group: _Group) -> None:
+        """Everything that a group has not answered waits for a slot again, or is given up."""
+        lost = [work for _, (_, work) in sorted(group.outstanding.items())]
+        waiting = [work for _, work in group.queue]
+        group.outstanding.clear()
+        group.queue.clear()
+        group.slots = [None] * len(group.slots)
+        for work in reversed(lost + waiting):
+            if work.deliveries >= MAX_DELIVERIES:
+                message = f"its workers died {work.deliveries} times on this rung"
+                self._answer(work, Reply("worker_lost", message))
+            else:
+                self._homeless.appendleft(work)
 
     def _slot_of(self, request: Request) -> tuple[_Group, int] | None:
         if isinstance(request, TrainRequest):

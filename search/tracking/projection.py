@@ -154,6 +154,11 @@ class Projection:
         if run_key not in self.runs:
             run = self._add(run_key, event.name, event.time - event.seconds)
             run.tags[BASELINE] = event.name
+        # The workers find out what the model and the data are, after the search has begun.
+        prints = {f"fingerprint.{name}": value for name, value in event.fingerprints.items()}
+        self._common |= prints
+        for known in self.runs.values():
+            known.set_tags(prints)
         run = self._run(run_key)
         run.add_metrics({"seconds": event.seconds} | event.metrics, event.intervals, event.time, step=0)
         run.close("FINISHED", "completed", event.time)

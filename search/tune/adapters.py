@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ray.tune.experiment import Trial
@@ -11,6 +12,7 @@ from ray.tune.search import Searcher
 
 from search.conductor import Conductor
 from search.tune.trainable import LOST, REPLY
+from trainables.messages import Reply
 
 
 class _NotPickled:
@@ -66,11 +68,17 @@ class ConductedSearch(_NotPickled, Searcher):  # type: ignore[misc]  # Ray has n
 
 
 class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]  # Ray has no types here
-    """Asks the conductor at every report whether the trial goes on."""
+    """Asks the conductor at every report whether the trial goes on.
 
-    def __init__(self, conductor: Conductor) -> None:
+    Args:
+        conductor: Decides.
+        folder: The search's folder, as the driver sees it.
+    """
+
+    def __init__(self, conductor: Conductor, folder: Path) -> None:
         super().__init__()
         self._conductor = conductor
+        self._folder = folder
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """CONTINUE to the next rung, or STOP where the trial has finished."""
@@ -78,5 +86,12 @@ class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]  # R
         if LOST in result:
             self._conductor.abort(result[LOST])
             return str(TrialScheduler.STOP)
-        goes_on = self._conductor.report(number, result[REPLY])
+        reply: Reply = result[REPLY]
+        if reply.checkpoint is not None and not (self._folder / reply.checkpoint).is_dir():
+            self._conductor.abort(
+                f"{reply.group} saved {reply.checkpoint}, and it is not in {self._folder} here: "
+                "out must be a folder that every node shares"
+            )
+            return str(TrialScheduler.STOP)
+        goes_on = self._conductor.report(number, reply)
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)

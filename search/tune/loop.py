@@ -19,7 +19,7 @@ def run_tune(
         groups: Serve the trials.
         slots: Trials at the same time.
         rungs: Step of each rung.
-        scratch: Folder for Tune's own files, which nobody needs afterwards.
+        scratch: Folder in the search's folder for Tune's own files, which nobody needs afterwards.
     """
     from ray import tune
 
@@ -38,7 +38,7 @@ def run_tune(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=ConductedSearch(conductor, slots, release),
-            scheduler=ConductedScheduler(conductor),
+            scheduler=ConductedScheduler(conductor, scratch.parent),
             num_samples=-1,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.trial_id),

@@ -6,7 +6,7 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayActorError, RayTaskError
 
 from search.groups.slots import NoGroupsError
 from trainables.messages import Reply, TrainRequest
@@ -18,8 +18,7 @@ LOST = "lost"
 class SlotTrainable(tune.Trainable):  # type: ignore[misc]  # Ray has no types here
     """Holds no model. The actor is reused: a new trial costs one call of `reset_config`.
 
-    `config` holds the `TrainRequest` of the trial's next rung and the `folder` where it saves; the requests
-    of later rungs follow from the reply.
+    `config` holds the `TrainRequest` of the trial's next rung; those of later rungs follow from the replies.
     """
 
     def setup(self, config: dict[str, Any], dispatcher: Any, rungs: tuple[int, ...]) -> None:
@@ -38,19 +37,13 @@ class SlotTrainable(tune.Trainable):  # type: ignore[misc]  # Ray has no types h
         request = self._request
         try:
             reply: Reply = ray.get(self._dispatcher.submit.remote(request))
+        except RayActorError as error:
+            return {LOST: f"the dispatcher died: {error}"}
         except RayTaskError as error:
             if isinstance(error.cause, NoGroupsError):
                 return {LOST: str(error.cause)}
             raise
-        if reply.outcome == "ok":
-            rung = self._rungs.index(request.to_step)
-            if rung + 1 < len(self._rungs):
-                self._request = TrainRequest(
-                    trial=request.trial,
-                    params=request.params,
-                    from_step=reply.step,
-                    to_step=self._rungs[rung + 1],
-                    load_from=reply.checkpoint,
-                    save_to=f"trials/{request.trial:04d}/rung-{rung + 1}",
-                )
+        rung = self._rungs.index(request.to_step)
+        if reply.outcome == "ok" and rung + 1 < len(self._rungs):
+            self._request = request.following(reply, self._rungs[rung + 1])
         return {REPLY: reply}

@@ -191,3 +191,38 @@ def test_every_request_is_answered_once_whatever_restarts(
         assert len(served) == len(set(served)), "an answered request is never served again"
 
     run(scene())
+
+
+def test_a_group_that_is_down_gives_its_trials_to_one_that_is_up() -> None:
+    async def scene() -> None:
+        table = SlotTable()
+        table.add_group("a", 1)
+        table.add_group("b", 1)
+        on_a = table.join("a")
+        task = asyncio.create_task(table.submit(request(0)))
+        await settle()
+        await round_of(table, "a", on_a, 0)
+        on_b = table.join("b")
+        table.down("a")
+        (delivery,) = await round_of(table, "b", on_b, 0)
+        assert delivery.request == request(0)
+        table.answer("b", on_b, delivery.sequence, Reply("ok"))
+        assert (await task).outcome == "ok"
+
+    run(scene())
+
+
+def test_a_request_that_ends_one_group_after_another_is_given_up_before_the_last() -> None:
+    async def scene() -> None:
+        table = SlotTable()
+        names = [f"g{index}" for index in range(MAX_DELIVERIES + 1)]
+        for name in names:
+            table.add_group(name, 1)
+        task = asyncio.create_task(table.submit(request(0)))
+        await settle()
+        for name in names[:MAX_DELIVERIES]:
+            await round_of(table, name, table.join(name), 0)
+            table.end_group(name, "its workers died")
+        assert (await task).outcome == "worker_lost"
+
+    run(scene())

@@ -102,12 +102,14 @@ def test_a_search_is_shown_as_one_parent_with_a_run_per_trial_and_baseline(out: 
         "tightrope.origin": "searcher",
         "tightrope.seed": "7",
         "tightrope.git_commit": "c0ffee",
+        "tightrope.fingerprint.space": "s" * 64,
         "tightrope.fingerprint.model": "m" * 64,
         "tightrope.fingerprint.data": "d" * 64,
     }
     assert expected.items() <= trial.tags.items()
     assert runs["trial-0002"].tags["tightrope.status"] == "unfinished"
     parent = runs["one"]
+    assert parent.tags["tightrope.fingerprint.data"] == "d" * 64, "found out after the search began"
     # The trial with the lower loss is below the floor of retention.
     assert [value for _, _, value in parent.history["best_feasible_train_loss"]] == ["2.0", "1.5"]
     assert [value for _, _, value in parent.history["trials_running"]] == [

@@ -88,7 +88,7 @@ class Evaluator:
         started = time.perf_counter()
         outcomes = Outcomes()
         with self._forward.evaluating():
-            self._timed(outcomes, "heldout", partial(self._losses, outcomes, shard))
+            self._timed(outcomes, "heldout", partial(self._losses, outcomes, shard, self._heldout))
             for skill in self._skills:
                 for scoring in skill.config.scoring:
                     primary = scoring == skill.config.scoring[0]
@@ -108,18 +108,25 @@ class Evaluator:
         run()
         outcomes.seconds[part] = time.perf_counter() - started
 
-    def _losses(self, outcomes: Outcomes, shard: tuple[int, int]) -> None:
-        indices = range(shard[0], len(self._heldout), shard[1])
-        lengths = [len(self._heldout[index].input_ids) for index in indices]
+    def mean_loss(self, examples: Sequence[Example]) -> float:
+        """Mean loss per target token of other examples, in nats; every worker computes all of it."""
+        found = Outcomes()
+        with self._forward.evaluating():
+            self._losses(found, (0, 1), examples)
+        return sum(found.losses) / sum(found.tokens)
+
+    def _losses(self, outcomes: Outcomes, shard: tuple[int, int], examples: Sequence[Example]) -> None:
+        indices = range(shard[0], len(examples), shard[1])
+        lengths = [len(examples[index].input_ids) for index in indices]
         most = LOGITS // int(self._forward.config.vocab_size)
         for batch in batches_by_length(lengths, self._capability.batch_size, most):
             chosen = [indices[row] for row in batch]
-            tensors = collate([self._heldout[index] for index in chosen], self._pad)
+            tensors = collate([examples[index] for index in chosen], self._pad)
             tensors = {name: tensor.to(self._forward.device) for name, tensor in tensors.items()}
             logits = self._forward.logits(tensors["input_ids"])
             outcomes.examples += chosen
             outcomes.losses += token_losses(logits, tensors["labels"]).sum(-1).tolist()
-            outcomes.tokens += [self._heldout[index].targets for index in chosen]
+            outcomes.tokens += [examples[index].targets for index in chosen]
 
     def _generation(self, skill: _Skill, score: Score, indices: list[int]) -> None:
         replies = greedy(

@@ -11,13 +11,16 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 
-def start_deepspeed() -> Any:
+def start_deepspeed(device: torch.device) -> Any:
     """Imports DeepSpeed and attaches it to the process group, which must have been made.
+
+    Args:
+        device: Where the model is.
 
     Returns:
         The module `deepspeed`, with its logging down to warnings.
     """
-    if not torch.cuda.is_available():
+    if device.type == "cpu":
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
     import deepspeed
@@ -44,7 +47,8 @@ class HeldBase:
     """
 
     def __init__(self, model: nn.Module, zero_stage: int, persist: int = 100_000) -> None:
-        deepspeed = start_deepspeed()
+        device = next(model.parameters()).device
+        deepspeed = start_deepspeed(device)
         self.sharded = zero_stage == 3
         dtype = next(model.parameters()).dtype
         sharding = {"stage": 3, "stage3_param_persistence_threshold": persist}
@@ -58,7 +62,7 @@ class HeldBase:
         self.model: nn.Module = engine.module
         self.world = dist.get_world_size()
         self.rank = dist.get_rank()
-        self._device = next(model.parameters()).device
+        self._device = device
 
     def after_backward(self) -> None:
         """Lets go of layers that a backward pass left gathered (stage 3)."""

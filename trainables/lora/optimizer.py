@@ -33,26 +33,32 @@ class AdapterOptimizer:
             list(self._parameters.values()), lr=params.lr, weight_decay=params.weight_decay, foreach=True
         )
 
-    def step(self, step: int, loss: Tensor, reduce: Callable[[Tensor], Tensor]) -> float:
-        """Applies the accumulated gradients and clears them.
+    def step(self, step: int, loss: Tensor | None, reduce: Callable[[Tensor], Tensor]) -> float | None:
+        """Applies the accumulated gradients and clears them; a collective call.
 
         Args:
             step: 0-based optimizer step.
-            loss: This worker's share of the batch's mean loss, a scalar.
+            loss: This worker's share of the batch's mean loss, a scalar; None where it ran out of memory.
             reduce: Sums a tensor over the workers.
 
         Returns:
-            Mean loss of the whole batch.
+            Mean loss of the whole batch; None, on every worker, where any ran out of memory.
 
         Raises:
             DivergedError: The loss or the gradient is NaN or Inf; the weights are not touched.
         """
         tensors = list(self._parameters.values())
-        flat = torch.cat(
-            [_gradient(tensor).reshape(-1) for tensor in tensors] + [loss.detach().float().reshape(1)]
-        )
-        reduce(flat)
-        grads, total_loss = flat[:-1], float(flat[-1])
+        ends = torch.zeros(2, device=tensors[0].device)
+        if loss is None:
+            self.clear()
+            ends[1] = 1.0
+        else:
+            ends[0] = loss.detach()
+        flat = reduce(torch.cat([*(_gradient(tensor).reshape(-1) for tensor in tensors), ends]))
+        grads, (total_loss, short) = flat[:-2], flat[-2:].tolist()
+        if short:
+            self.clear()
+            return None
         norm = float(torch.linalg.vector_norm(grads))
         if not (_finite(total_loss) and _finite(norm)):
             self.clear()
@@ -66,7 +72,7 @@ class AdapterOptimizer:
         self._adamw.param_groups[0]["lr"] = learning_rate(self._params, step, self._total)
         self._adamw.step()
         self.clear()
-        return total_loss
+        return float(total_loss)
 
     def clear(self) -> None:
         """Drops accumulated gradients."""

@@ -83,6 +83,7 @@ class LoraTrial:
         self.params = params
         self.step = 0
         self.slice = Slice()
+        self._total = total
         self._base = base
         self._adapters = adapters
         self._examples = examples
@@ -114,16 +115,21 @@ class LoraTrial:
     def _train_step(self) -> None:
         batch = [self._examples[i] for i in self._order.batch(self.step)]
         tokens = sum(example.targets for example in batch)
-        while True:
-            try:
-                loss = self._accumulate(batch, tokens)
-                break
-            except torch.OutOfMemoryError as error:
-                self._halve(error)
-        mean = self._optimizer.step(self.step, loss, self._base.reduce)
+        # All workers halve together or none does: their next collective must be the same one.
+        while (mean := self._optimizer.step(self.step, self._try(batch, tokens), self._base.reduce)) is None:
+            self._halve()
         self.step += 1
         self.slice.losses.append(mean)
         self.slice.tokens.append(tokens)
+
+    def _try(self, batch: list[Example], tokens: int) -> torch.Tensor | None:
+        """`_accumulate`, or None where this worker runs out of memory."""
+        try:
+            return self._accumulate(batch, tokens)
+        except torch.OutOfMemoryError:
+            if self._base.sharded and self._base.world > 1:
+                raise  # in the middle of a collective pass: the group has to start anew
+            return None
 
     def _accumulate(self, batch: list[Example], tokens: int) -> torch.Tensor:
         """Backward passes over this worker's share; returns its part of the batch's mean loss."""
@@ -145,19 +151,18 @@ class LoraTrial:
             loss += part.detach()
         return loss
 
-    def _halve(self, error: torch.OutOfMemoryError) -> None:
-        self._optimizer.clear()
-        torch.cuda.empty_cache()
-        if self._micro == 1 or self._base.world > 1:
-            raise OutOfMemoryError(
-                f"out of memory with {self._micro} examples in a pass", hint="Lower task.max_length."
-            ) from error
-        self._micro //= 2
+    def _halve(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        if self._micro == 1:
+            raise OutOfMemoryError("out of memory with one example in a pass", hint="Lower task.max_length.")
+        self._micro = (self._micro + 1) // 2
 
     def save(self, folder: Path) -> None:
-        """Writes the adapter (PEFT format) and the optimizer's moments into `folder`."""
+        """Writes the adapter (PEFT format) and, while there are steps left, the moments into `folder`."""
         self._adapters.save(self.name, folder)
-        self._optimizer.save(folder)
+        if self.step < self._total:
+            self._optimizer.save(folder)
 
     def load(self, folder: Path, step: int) -> None:
         """Takes up training after `step` steps from what `save` wrote."""

@@ -1,0 +1,33 @@
+"""How many worker groups a cluster holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from search.cluster import ClusterError, _capacity
+from search.config.schema import WorkersConfig
+
+
+def test_groups_fill_the_cores_and_leave_one_cpu_for_the_trials() -> None:
+    assert _capacity(WorkersConfig(), [{"CPU": 3.0}], None).groups == 2
+
+
+def test_workers_are_counted_by_node_not_over_the_cluster() -> None:
+    nodes = [{"CPU": 4.0}, {"CPU": 4.0}]
+    with pytest.raises(ClusterError, match="do not fit"):
+        _capacity(WorkersConfig(cpus=6), nodes, "somewhere")
+    assert _capacity(WorkersConfig(cpus=3), nodes, "somewhere").groups == 2
+    assert _capacity(WorkersConfig(cpus=3, workers=2), nodes, "somewhere").groups == 1
+
+
+def test_gpus_are_used_where_there_are_any_and_only_on_their_nodes() -> None:
+    nodes = [{"CPU": 64.0}, {"CPU": 9.0, "GPU": 4.0}, {"CPU": 9.0, "GPU": 2.0}]
+    capacity = _capacity(WorkersConfig(), nodes, "somewhere")
+    assert (capacity.groups, capacity.gpus) == (6, 1.0)
+    assert _capacity(WorkersConfig(gpus=0), nodes, "somewhere").gpus == 0
+
+
+def test_a_cluster_that_scales_may_be_asked_for_more_than_it_has() -> None:
+    assert _capacity(WorkersConfig(groups=9), [{"CPU": 3.0}], "somewhere").groups == 9
+    with pytest.raises(ClusterError, match="do not fit"):
+        _capacity(WorkersConfig(groups=9), [{"CPU": 3.0}], None)

@@ -1,0 +1,58 @@
+"""Checkpoints on storage that nodes share: whole or not there, and no larger than they need to be."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from trainables.lora.optimizer import STATE
+
+_STORAGE_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+_RETRY_SECONDS = 5.0
+
+
+def write_whole(final: Path, write: Callable[[Path], None], retry_seconds: float = _RETRY_SECONDS) -> None:
+    """Has `write` fill a folder beside `final`, and moves it there once it is on disk.
+
+    Where the storage refuses (full, quota, read-only), this waits and tries again: a trial is not
+    lost for want of space.
+    """
+    making = final.with_name(f".{final.name}.{os.getpid()}")
+    while True:
+        try:
+            shutil.rmtree(making, ignore_errors=True)
+            making.mkdir(parents=True)
+            write(making)
+            _sync(making)
+            shutil.rmtree(final, ignore_errors=True)
+            making.rename(final)
+        except OSError as error:
+            if error.errno not in _STORAGE_REFUSED:
+                raise
+            time.sleep(retry_seconds)
+        else:
+            return
+
+
+def drop_old_moments(current: Path) -> None:
+    """Deletes the optimizer's moments of the rungs before `current`, which nothing goes on from any more.
+
+    To be called once `current` is recorded as the trial's last rung: until then the one before may
+    still be needed.
+    """
+    for folder in current.parent.glob("rung-*"):
+        if int(folder.name.rpartition("-")[2]) < int(current.name.rpartition("-")[2]):
+            (folder / STATE).unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    for path in [*folder.iterdir(), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
