@@ -1,10 +1,12 @@
-"""The actor between trials and worker groups."""
+"""The actor between trials and worker groups, under which the groups run."""
 
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from search.groups.group import GroupSpec, run_group
 from search.groups.slots import SlotTable
 from trainables.messages import Delivery, GroupFacts, Reply, Request
 
@@ -54,10 +56,23 @@ class Dispatcher:
         """See `SlotTable.down`."""
         self._table.down(name)
 
-    async def end_group(self, name: str, error: str) -> None:
-        """See `SlotTable.end_group`."""
-        self._table.end_group(name, error)
-        await self._facts.put(Reply("worker_lost", error))
+    async def run_group(self, spec: GroupSpec, handle: Any) -> None:
+        """Runs a group to its end.
+
+        Here and not in the driver, whose threads would be cut off in the middle of a call when it leaves
+        the cluster.
+
+        Args:
+            spec: The group.
+            handle: This actor's own handle, for the group's workers.
+        """
+        error = "the worker group could not be started"
+        try:
+            with ThreadPoolExecutor(max_workers=1) as own:  # the default pool has few threads, for all groups
+                error = await asyncio.get_running_loop().run_in_executor(own, run_group, spec, handle)
+        finally:
+            self._table.end_group(spec.name, error)
+            await self._facts.put(Reply("worker_lost", error))
 
     async def stop(self) -> None:
         """See `SlotTable.stop`."""

@@ -1,0 +1,74 @@
+"""One worker group: a Ray Train run, and what is needed to start it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from trainables.messages import GroupSettings
+
+
+@dataclass(frozen=True)
+class GroupSpec:
+    """How to run one group.
+
+    Attributes:
+        name: Name of the group.
+        run_name: Name of its Ray Train run, unique to this session.
+        settings: What it serves.
+        workers: Number of workers.
+        cpus: CPUs per worker.
+        gpus: GPUs per worker.
+        slots: Trials that it holds at once.
+        max_failures: Restarts before it is given up.
+        scratch: Folder for Ray Train's own files.
+    """
+
+    name: str
+    run_name: str
+    settings: GroupSettings
+    workers: int
+    cpus: float
+    gpus: float
+    slots: int
+    max_failures: int
+    scratch: str
+
+    @property
+    def needs(self) -> str:
+        """Its resources in words."""
+        each = f"{self.cpus:g} CPU" + (f" and {self.gpus:g} GPU" if self.gpus else "")
+        return f"{self.workers} x ({each})"
+
+
+def run_group(spec: GroupSpec, dispatcher: Any) -> str:
+    """Runs a group until it is told to stop, or has failed too often; returns why it ended."""
+    from ray.exceptions import RayError
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.v2.api.exceptions import TrainingFailedError
+
+    from search.groups.callback import TellDispatcher
+    from trainables.worker import serve
+
+    trainer = TorchTrainer(
+        serve,
+        train_loop_config={"name": spec.name, "settings": spec.settings, "dispatcher": dispatcher},
+        torch_config=TorchConfig(backend="nccl" if spec.gpus else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=spec.workers,
+            use_gpu=spec.gpus > 0,
+            resources_per_worker={"CPU": spec.cpus} | ({"GPU": spec.gpus} if spec.gpus else {}),
+        ),
+        run_config=RunConfig(
+            name=spec.run_name,
+            storage_path=spec.scratch,
+            failure_config=FailureConfig(max_failures=spec.max_failures),
+            callbacks=[TellDispatcher(dispatcher, spec.name)],
+        ),
+    )
+    try:
+        trainer.fit()
+    except (TrainingFailedError, RayError) as failure:
+        return f"the worker group failed: {failure}"
+    return "the worker group ended"
