@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from search.record import SearchState
 
@@ -75,7 +76,7 @@ def _wall_seconds(state: SearchState) -> float:
     times = sorted(_times(state))
     begins = sorted(session.time for session in state.sessions)
     total = 0.0
-    for begin, following in zip(begins, [*begins[1:], float("inf")], strict=True):
+    for begin, following in pairwise([*begins, float("inf")]):
         last = times[bisect_left(times, following) - 1]
         total += max(last - begin, 0.0)
     return total

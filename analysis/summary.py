@@ -159,15 +159,12 @@ def _load(folder: Path) -> SearchState:
     Raises:
         RecordError: There is no record there, or it is damaged.
     """
-    if not (folder / EVENTS).is_file():
+    if not (folder / EVENTS).exists():
         raise RecordError(
             f"{folder} is not a search's folder: it holds no {EVENTS}.",
             hint="Give the folder of a search, for example runs/demo.",
         )
-    try:
-        return SearchState.from_events(read_events(folder))
-    except KeyError as error:
-        raise RecordError(f"{folder / EVENTS} speaks of trial {error}, which was never proposed.") from error
+    return SearchState.from_events(read_events(folder))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

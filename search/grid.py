@@ -6,6 +6,15 @@ from search.config.space import CategoricalParameter, FloatParameter, IntParamet
 from search.record.events import Scalar
 
 
+def grid_count(parameter: FloatParameter | IntParameter | CategoricalParameter) -> int | None:
+    """How many values `grid_values` gives, before repetitions are left out; None where it gives none."""
+    if isinstance(parameter, CategoricalParameter):
+        return len(parameter.choices)
+    if isinstance(parameter, IntParameter):
+        return (parameter.high - parameter.low) // parameter.step + 1
+    return 1 if parameter.low == parameter.high else parameter.points
+
+
 def grid_values(parameter: FloatParameter | IntParameter | CategoricalParameter) -> list[Scalar] | None:
     """All values of a categorical or whole-number parameter, or `points` evenly spaced real ones.
 

@@ -13,6 +13,7 @@ from search.config.listing import choices, listing_text
 from search.config.load import Resolved, load_config
 from search.config.nearest import did_you_mean
 from search.config.overrides import FLAGS, place
+from search.config.report import config_error
 from search.config.show import config_data, config_yaml
 from search.errors import ConfigError, Problem, TightropeError
 from search.usage import HELP
@@ -73,7 +74,7 @@ def _refuse_flags(flags: Sequence[str], settings: Sequence[str]) -> None:
             load_config(settings)
         except ConfigError as error:
             problems += error.problems
-    raise ConfigError(problems)
+    raise config_error(problems)
 
 
 def _flag_hint(flag: str) -> str:

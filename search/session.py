@@ -95,7 +95,9 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
     state = SearchState.from_events(events)
     if state.started is not None:
         refuse_changes(state.started.config, config)
-    with RecordWriter(folder, on_wait=lambda text: console.print(text, style="yellow")) as record:
+    with RecordWriter(
+        folder, on_wait=lambda text: console.print(text, style="yellow", markup=False)
+    ) as record:
         if len(read_events(folder)) != len(events):
             raise RecordError(f"The search in {folder} was written just now by another process.")
         view = make_view(console, config, config.trials, live=console.is_terminal)

@@ -18,7 +18,7 @@ from search.config.space import (
 )
 from search.errors import TightropeError
 from search.expressions import ExpressionError, MissingNameError, compile_expression
-from search.grid import grid_values
+from search.grid import grid_count, grid_values
 from search.record.events import Params, Scalar
 
 SampledParameter: TypeAlias = FloatParameter | IntParameter | CategoricalParameter
@@ -29,6 +29,8 @@ _MAX_GRID = 100_000
 
 class SpaceError(TightropeError):
     """The space's declaration is wrong, or does not allow what is asked of it."""
+
+    exit_code = 2
 
 
 class SearchSpace:
@@ -107,22 +109,34 @@ class SearchSpace:
         Raises:
             SpaceError: A float has no `points`, or there are more than 100,000 combinations.
         """
-        values = {name: grid_values(parameter) for name, parameter in self.sampled.items()}
-        for name, points in values.items():
-            if points is None:
+        self._refuse_large_grid()
+        values = {name: grid_values(parameter) or [] for name, parameter in self.sampled.items()}
+        grid: list[Params] = []
+        for point in self._combinations(values):
+            grid.append(point)
+            if len(grid) > _MAX_GRID:
+                raise _too_large({name: len(points) for name, points in values.items()})
+        return grid
+
+    def _refuse_large_grid(self) -> None:
+        """Refuses by the counts alone, before any value is made.
+
+        Raises:
+            SpaceError: A float has no `points`; or one parameter, or the combinations of those without
+                a condition, are more than 100,000.
+        """
+        counts: dict[str, int] = {}
+        for name, parameter in self.sampled.items():
+            count = grid_count(parameter)
+            if count is None:
                 raise SpaceError(
                     f"parameters.{name} is a range of real numbers and has no points for a grid",
                     hint=f"Give parameters.{name}.points, or use another searcher.",
                 )
-        grid: list[Params] = []
-        for point in self._combinations({name: points or [] for name, points in values.items()}):
-            grid.append(point)
-            if len(grid) > _MAX_GRID:
-                raise SpaceError(
-                    f"the grid has more than {_MAX_GRID:,} points",
-                    hint="Give fewer points, or use another searcher.",
-                )
-        return grid
+            counts[name] = count
+        always = math.prod(count for name, count in counts.items() if name not in self._conditions)
+        if max([always, *counts.values()]) > _MAX_GRID:
+            raise _too_large(counts)
 
     def _combinations(self, values: Mapping[str, list[Scalar]]) -> Iterator[Params]:
         """Counts through the choices, where each earlier choice decides which later ones there are."""
@@ -199,6 +213,19 @@ class SearchSpace:
         return sampled, values
 
 
+def _too_large(counts: Mapping[str, int]) -> SpaceError:
+    several = sorted(
+        ((name, count) for name, count in counts.items() if count > 1), key=lambda pair: -pair[1]
+    )
+    named = ", ".join(
+        f"parameters.{name} has {f'{count:,}' if count < 10**15 else 'over 10^15'}" for name, count in several
+    )
+    return SpaceError(
+        f"the grid has more than {_MAX_GRID:,} points: {named} values",
+        hint="Give fewer points or choices, a larger step, or use another searcher.",
+    )
+
+
 class _NotContained(TightropeError):
     """Ends a walk through a point that is not in the space."""
 
@@ -246,8 +273,10 @@ def _outside(parameter: SampledParameter, value: Scalar) -> str | None:
     whole = isinstance(parameter, IntParameter)
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         return f"{value!r} is not a {'whole number' if whole else 'number'}"
-    if not (math.isfinite(value) and parameter.low <= value <= parameter.high):
-        return f"{value!r} is outside {parameter.low:g} to {parameter.high:g}"
+    # NaN is in no range. Whole numbers may be too large for a float, which `:g` would make of them.
+    if not parameter.low <= value <= parameter.high:
+        low, high = (f"{end:g}" if isinstance(end, float) else end for end in (parameter.low, parameter.high))
+        return f"{value!r} is outside {low} to {high}"
     if isinstance(parameter, IntParameter) and (value - parameter.low) % parameter.step:
         return f"{value!r} is not {parameter.low} plus a multiple of {parameter.step}"
     return None

@@ -49,7 +49,20 @@ class RecordBuilder:
         self.add(
             SearchStarted,
             search_id=f"id-of-{self.name}",
-            config={"name": self.name, "seed": 7, "objectives": objectives, "tracking": {}} | config,
+            config={
+                "name": self.name,
+                "space": "letters",
+                "trainable": "lora",
+                "seed": 7,
+                "trials": 2,
+                "model": {"name": "small"},
+                "task": {"name": "letters", "max_length": 64},
+                "budget": {"steps": 9},
+                "capability": {"skills": []},
+                "objectives": objectives,
+                "tracking": {},
+            }
+            | config,
             fingerprints={"space": "s" * 64},
             versions={"torch": "2.13.0"},
             git_commit="c0ffee",
@@ -147,9 +160,7 @@ def full_search() -> RecordBuilder:
     record.start()
     record.session()
     prints = {"model": "m" * 64, "data": "d" * 64}
-    record.add(
-        BaselineMeasured, name="base", metrics={"retention": 1.0}, fingerprints=prints, seconds=2.0
-    )
+    record.add(BaselineMeasured, name="base", metrics={"retention": 1.0}, fingerprints=prints, seconds=2.0)
     for trial in range(3):
         record.propose(trial, {"lr": 1e-3 * (trial + 1), "rank": 8, "target": "attention", "rslora": True})
     interval = {"retention": Interval(low=0.8, high=1.0, n=40)}

@@ -45,8 +45,10 @@ def load(file: Path) -> Document:
     """
     try:
         return parse(file.read_text(encoding="utf-8"), file.name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([Problem("(file)", f"cannot be read: {error}", str(file))]) from error
+    except OSError as error:
+        raise ConfigError([Problem("(file)", f"cannot be read: {error.strerror}", str(file))]) from error
+    except ValueError as error:
+        raise ConfigError([Problem("(file)", "cannot be read: it is not UTF-8 text", str(file))]) from error
 
 
 def problems(document: Document) -> list[Problem]:
@@ -54,7 +56,7 @@ def problems(document: Document) -> list[Problem]:
     kind = document.get("provider", "type")
     if kind is None:
         return [*document.duplicates, *misspellings(document)]
-    if kind not in PROVIDERS:
+    if not isinstance(kind, str) or kind not in PROVIDERS:
         message = f"{kind!r} is not a provider that is checked here"
         hint = did_you_mean(str(kind), PROVIDERS)
         return [*document.duplicates, document.problem(("provider", "type"), message, hint)]
@@ -68,7 +70,7 @@ def problems(document: Document) -> list[Problem]:
 def misspellings(document: Document) -> list[Problem]:
     """Unknown keys and wrong types in `provider` and in every `node_config`, which Ray lets pass."""
     kind = document.get("provider", "type")
-    model = PROVIDERS.get(kind, AwsProvider)
+    model = PROVIDERS.get(kind, AwsProvider) if isinstance(kind, str) else AwsProvider
     found = violations(model, document.get("provider"), ("provider",), document)
     if kind == "aws":
         for name, config in aws.node_configs(document).items():

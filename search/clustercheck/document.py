@@ -13,6 +13,7 @@ from search.errors import ConfigError, Problem
 KeyPath = tuple[str | int, ...]
 
 PLACEHOLDER = "CHANGE-ME"
+_MOST_NODES = 10_000
 
 
 def spell(path: KeyPath) -> str:
@@ -76,20 +77,33 @@ def parse(text: str, name: str) -> Document:
     Raises:
         ConfigError: It is not YAML, or not a mapping, or refers to itself.
     """
-    loader = yaml.SafeLoader(text)
+    loader: yaml.SafeLoader | None = None
     try:
+        loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):
             raise ConfigError([Problem("(file)", "is not a mapping of keys to values", f"{name}:1")])
-        _refuse_cycles(root, name, frozenset())
+        _refuse_cycles(root, name, frozenset(), set())
+        _refuse_bombs(root, name)
         duplicates = tuple(_duplicates(root, name, ()))
         data = loader.construct_document(root)
+        lines = dict(_lines(root, ()))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError([Problem("(file)", f"is not YAML: {error.problem}", f"{name}:{line}")]) from error
+    except yaml.YAMLError as error:
+        message = "is not YAML: it holds a character that YAML does not allow"
+        raise ConfigError([Problem("(file)", message, name)]) from error
+    except RecursionError as error:
+        raise ConfigError([Problem("(file)", "is nested too deeply", name)]) from error
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        # PyYAML's own errors for a value that is not what its tag says, such as `!!int x`.
+        message = "holds a value that is not of the type its tag says, or a number that is too long"
+        raise ConfigError([Problem("(file)", message, name)]) from error
     finally:
-        loader.dispose()
-    return Document(name, data, dict(_lines(root, ())), duplicates)
+        if loader is not None:
+            loader.dispose()
+    return Document(name, data, lines, duplicates)
 
 
 def _children(node: yaml.Node) -> Iterator[tuple[str | int, int, yaml.Node]]:
@@ -117,8 +131,22 @@ def _duplicates(node: yaml.Node, name: str, path: KeyPath) -> Iterator[Problem]:
         yield from _duplicates(child, name, (*path, part))
 
 
-def _refuse_cycles(node: yaml.Node, name: str, above: frozenset[int]) -> None:
+def _refuse_bombs(root: yaml.Node, name: str) -> None:
+    """Refuses a file whose aliases stand for more values than can be looked at."""
+    waiting, seen = [root], 0
+    while waiting:
+        node = waiting.pop()
+        seen += 1
+        if seen > _MOST_NODES:
+            message = f"stands for more than {_MOST_NODES:,} values, its aliases written out"
+            raise ConfigError([Problem("(file)", message, name)])
+        waiting += [child for _, _, child in _children(node)]
+
+
+def _refuse_cycles(node: yaml.Node, name: str, above: frozenset[int], done: set[int]) -> None:
     for part, line, child in _children(node):
         if id(child) in above | {id(node)}:
             raise ConfigError([Problem(str(part), "refers to a value that contains it", f"{name}:{line}")])
-        _refuse_cycles(child, name, above | {id(node)})
+        if id(child) not in done:
+            _refuse_cycles(child, name, above | {id(node)}, done)
+    done.add(id(node))

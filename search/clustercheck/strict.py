@@ -46,6 +46,8 @@ def _problem(model: type[Strict], details: ErrorDetails, path: KeyPath, document
             return document.problem(full, "is missing")
         case "value_error":
             return document.problem(full, details["msg"].removeprefix("Value error, "))
+        case "model_type":
+            return document.problem(full, f"is {details['input']!r}", "give a mapping of keys to values")
         case _:
             return document.problem(full, f"is {details['input']!r}", details["msg"])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import spaces
 from search.config.nearest import did_you_mean
+from trainables.data.sources import user_path
 
 PRESET_GROUPS = ("model", "task", "capability")
 YAML_ENDINGS = (".yaml", ".yml")
@@ -50,15 +51,15 @@ def find_space(name: str) -> Path | tuple[str, str]:
         shipped = space_files()
         if name in shipped:
             return shipped[name]
-        own = [f"{name}{ending}" for ending in YAML_ENDINGS if Path(f"{name}{ending}").is_file()]
+        own = [f"{name}{ending}" for ending in YAML_ENDINGS if os.path.isfile(f"{name}{ending}")]
         hint = f"for your own file write space={own[0]}" if own else did_you_mean(name, shipped)
         return f"there is no space {name!r}", hint
-    path = Path(name).expanduser()
-    if path.is_file():
+    path = user_path(name)
+    if os.path.isfile(path):
         return path
-    if path.is_dir():
+    if os.path.isdir(path):
         return f"{name} is a folder, not a file", did_you_mean(path.name, _files(path))
-    siblings = [str(path.with_name(other.name)) for other in _files(path.parent).values()]
+    siblings = [str(other) for other in _files(path.parent).values()]
     hint = (
         did_you_mean(name, siblings)
         if siblings
@@ -75,6 +76,6 @@ def first_comment(path: Path) -> str:
 
 
 def _files(where: Path) -> dict[str, Path]:
-    if not where.is_dir():
+    if not os.path.isdir(where):
         return {}
     return {path.stem: path for path in sorted(where.iterdir()) if path.suffix in YAML_ENDINGS}

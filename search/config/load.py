@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from search.config.checks import check, parts
 from search.config.compose import compose
 from search.config.origins import Origins
+from search.config.report import config_error
 from search.config.schema import SearchConfig
 from search.config.validate import validate
-from search.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -35,5 +35,5 @@ def load_config(words: Sequence[str]) -> Resolved:
     config = validate(composed, list(spec.parameters.model_fields) if spec else [])
     check(composed)
     if config is None or composed.problems:
-        raise ConfigError(composed.problems)
+        raise config_error(composed.problems)
     return Resolved(config, composed.origins)

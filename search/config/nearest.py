@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+_LONGEST = 60
+"""Longer words are no slips of the pen, and the distance takes time with the square of the length."""
+
 
 def distance(left: str, right: str) -> int:
     """Edits between two words: insertions, deletions, substitutions and swaps of neighbours.
@@ -28,7 +31,10 @@ def nearest(word: str, names: Iterable[str]) -> list[str]:
 
     One edit is always near, more only in longer words. Failing that, a name that `word`
     abbreviates or extends counts as near.
+    Nothing is near to a word of more than 60 characters.
     """
+    if len(word) > _LONGEST:
+        return []
     ranked = sorted((distance(word.lower(), name.lower()), name) for name in set(names))
     if ranked and ranked[0][0] <= max(1, len(word) // 3):
         return [name for edits, name in ranked if edits == ranked[0][0]]

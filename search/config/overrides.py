@@ -9,7 +9,8 @@ from typing import Any
 
 from search.config.nearest import nearest
 from search.config.origins import Key, dotted
-from search.config.yaml_source import read_text
+from search.config.report import cut
+from search.config.yaml_source import MAX_DEPTH, read_text
 from search.errors import Problem
 
 GROUPS = ("model", "task", "capability", "searcher", "scheduler")
@@ -42,8 +43,7 @@ class Override:
 
 def place(word: str) -> str:
     """How messages name a word of the command line."""
-    line = " ".join(word.split())
-    return f"command line: {line if len(line) <= 60 else line[:57] + '...'}"
+    return f"command line: {cut(' '.join(word.split()), 60)}"
 
 
 def parse_words(words: Sequence[str]) -> tuple[list[Override], list[Problem]]:
@@ -79,7 +79,7 @@ def _parse(word: str) -> Override | Problem:
     if not equals:
         return Problem(word, "is not a key=value word", where, _bare_hint(word))
     parts = re.sub(r"\[(\d+)\]", r".\1", name).split(".")
-    if not all(_PART.fullmatch(part) for part in parts):
+    if len(parts) > MAX_DEPTH or not all(_PART.fullmatch(part) for part in parts):
         return Problem(name or word, "is not a key", where, "write key=value, with dots between nested keys")
     if not text.strip():
         return Problem(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from trainables.data.lines import numbered_lines, parse_json
 from trainables.data.sources import local_path
 from trainables.errors import UserError
 
@@ -19,9 +19,8 @@ def first_record(source: str) -> dict[str, Any] | None:
         None where it is no such file, or its first line is no JSON object.
     """
     try:
-        with local_path(source, "").open(encoding="utf-8") as stream:
-            line = next((line for line in stream if line.strip()), "")
-        record = json.loads(line)
-    except (UserError, OSError, ValueError):
+        _, line = next(numbered_lines(local_path(source, ""), source), (0, ""))
+        record = parse_json(line, source)
+    except (UserError, OSError):
         return None
     return record if isinstance(record, dict) else None

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from search.config.space import Parameter
-from search.record.events import Params, Scalar
-from trainables.settings import CapabilityConfig, ModelConfig, Positive, Section, TaskConfig
+from search.config.values import Folder, TrackingUri, Value
+from trainables.settings import LARGEST, CapabilityConfig, ModelConfig, Positive, Section, TaskConfig
+from trainables.text import Text
 
 
 class ObjectiveConfig(Section):
@@ -64,14 +65,14 @@ class BudgetConfig(Section):
 class SearcherConfig(Section):
     """Who proposes trials. `startup` is the number of random trials before the model is used."""
 
-    name: str = "tpe"
+    name: Text = "tpe"
     startup: Positive = 8
 
 
 class SchedulerConfig(Section):
     """Who decides at rungs."""
 
-    name: str = "asha"
+    name: Text = "asha"
 
 
 class WorkersConfig(Section):
@@ -95,16 +96,16 @@ class WorkersConfig(Section):
     slots: Annotated[int, Field(ge=1, le=1)] = 1
     zero_stage: Literal[0, 1, 2, 3] = 0
     micro_batch: Positive | None = None
-    max_failures: Annotated[int, Field(ge=0)] = 3
-    address: str | None = None
+    max_failures: Annotated[int, Field(ge=0, le=LARGEST)] = 10
+    address: Text | None = None
 
 
 class TrackingConfig(Section):
     """MLflow. `uri` None is a SQLite file beside the searches."""
 
     enabled: bool = True
-    uri: str | None = None
-    experiment: str = "tightrope"
+    uri: TrackingUri | None = None
+    experiment: Text = "tightrope"
 
 
 class SearchConfig(Section):
@@ -113,23 +114,24 @@ class SearchConfig(Section):
     Attributes:
         space: Name or file of the space this came from.
         name: Name of the search; its folder is `out/name`.
+        out: Folder of searches; `~` is filled in.
         points: Listed points (values of `parameters`), tried before the searcher proposes.
         fixed: Parameters of the trainable that are not searched.
         baselines: References measured before any trial.
     """
 
-    space: str
-    name: str
-    out: str = "runs"
+    space: Text
+    name: Text
+    out: Folder = "runs"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     trials: Positive = 16
-    trainable: str = "lora"
+    trainable: Text = "lora"
     model: ModelConfig
     task: TaskConfig
     capability: CapabilityConfig
     parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
-    fixed: dict[str, Scalar] = Field(default_factory=dict)
-    points: tuple[Params, ...] = ()
+    fixed: dict[str, Value] = Field(default_factory=dict)
+    points: tuple[dict[str, Value], ...] = ()
     baselines: tuple[Literal["base"], ...] = ("base",)
     objectives: Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1)] = (
         ObjectiveConfig(metric="train_loss", direction="min"),

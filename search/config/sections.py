@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from search.config.library import PRESET_GROUPS, is_path, preset_files, shown
@@ -14,6 +14,7 @@ from search.config.origins import Key, everywhere
 from search.config.peek import first_record
 from search.config.yaml_source import read_file
 from search.errors import Problem
+from trainables.data.sources import user_path
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
@@ -75,17 +76,21 @@ def _by_name(group: str, name: str, where: str, key: str, *, may_be_path: bool) 
 
 
 def _model(name: str) -> dict[str, Any] | None:
-    path = Path(name).expanduser()
-    if path.is_dir() or _HUB_ID.fullmatch(name) or is_path(name):
-        return {"name": path.name, "source": name}
+    path = user_path(name)
+    if "://" in name:
+        return None
+    if os.path.isdir(path) or _HUB_ID.fullmatch(name) or is_path(name):
+        return {"name": path.name or name, "source": name}
     return None
 
 
 def _task(name: str) -> dict[str, Any] | None:
-    path = Path(name).expanduser()
-    if not (path.suffix in _DATA or path.is_file() or _HUB_ID.fullmatch(name) or is_path(name)):
+    path = user_path(name)
+    if "://" in name or not (
+        path.suffix in _DATA or os.path.isfile(path) or _HUB_ID.fullmatch(name) or is_path(name)
+    ):
         return None
-    section = {"name": path.stem, "train": name}
+    section = {"name": path.stem or name, "train": name}
     record = first_record(name)
     if record is not None and "text" not in record and {"prompt", "completion"} <= record.keys():
         section["format"] = "completion"
@@ -93,12 +98,15 @@ def _task(name: str) -> dict[str, Any] | None:
 
 
 def _capability(name: str) -> dict[str, Any] | None:
-    path = Path(name).expanduser()
-    if path.suffix not in _DATA and not path.is_file():
+    path = user_path(name)
+    if path.suffix not in _DATA and not os.path.isfile(path):
         return None
+    # Metrics have the skill's name in theirs.
+    skill = re.sub(r"[^A-Za-z0-9_]", "_", path.stem)[:60]
+    skill = skill if skill[:1].isalpha() else f"skill_{skill}"
     choice = "options" in (first_record(name) or {})
     scoring = ["generation", "likelihood"] if choice else ["generation"]
-    return {"skills": [{"name": path.stem, "path": name, "scoring": scoring}]}
+    return {"skills": [{"name": skill, "path": name, "scoring": scoring}]}
 
 
 _DATA = (".jsonl", ".json", ".parquet", ".txt", ".md")

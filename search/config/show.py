@@ -9,13 +9,17 @@ from typing import Any
 from search.config.load import Resolved
 from search.config.origins import Key, dotted
 from search.config.yaml_source import read_text
+from search.tracking.redact import redact
 
 _COLUMN = 44
 
 
 def config_yaml(resolved: Resolved) -> str:
-    """YAML that is itself a space's file: saved and given as `space=FILE`, it asks for the same search."""
-    data = _plain(resolved)
+    """YAML that is itself a space's file: saved and given as `space=FILE`, it asks for the same search.
+
+    Passwords are left out of it, as `***`.
+    """
+    data = _redacted(_plain(resolved))
     space = data.pop("space")
     lines = [(f"# space={space}, resolved: every value, and where it came from", "")]
     for name, value in data.items():
@@ -26,11 +30,19 @@ def config_yaml(resolved: Resolved) -> str:
 
 def config_data(resolved: Resolved) -> dict[str, Any]:
     """The same for programs: `config`, and `origins` by dotted key."""
-    data = _plain(resolved)
+    data = _redacted(_plain(resolved))
     return {
         "config": data,
         "origins": {dotted(key): resolved.origins.of_value(key) for key in _leaves(data, ())},
     }
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _redacted(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_redacted(inner) for inner in value]
+    return redact(value) if isinstance(value, str) else value
 
 
 def _plain(resolved: Resolved) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from search.record.events import Scalar
+from search.config.values import Value, Whole
+from trainables.settings import Positive
 
 
 class _Parameter(BaseModel):
@@ -28,7 +29,7 @@ class FloatParameter(_Parameter):
     type: Literal["float", "log-float"]
     low: FiniteFloat
     high: FiniteFloat
-    points: Annotated[int, Field(ge=1)] | None = None
+    points: Positive | None = None
 
     @model_validator(mode="after")
     def _bounds(self) -> FloatParameter:
@@ -43,9 +44,9 @@ class IntParameter(_Parameter):
     """A whole number in [low, high], in steps of `step`."""
 
     type: Literal["int"]
-    low: int
-    high: int
-    step: Annotated[int, Field(ge=1)] = 1
+    low: Whole
+    high: Whole
+    step: Positive = 1
 
     @model_validator(mode="after")
     def _bounds(self) -> IntParameter:
@@ -58,7 +59,7 @@ class CategoricalParameter(_Parameter):
     """One of the listed values; no order is assumed."""
 
     type: Literal["categorical"]
-    choices: Annotated[tuple[Scalar, ...], Field(min_length=1)]
+    choices: Annotated[tuple[Value, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _distinct(self) -> CategoricalParameter:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from search.config.nearest import did_you_mean, nearest
+from search.tracking.redact import redact
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -36,7 +37,9 @@ _BOUNDS = {
 
 def show(value: Any) -> str:
     """A value as it would be written in YAML, cut to a readable length."""
-    text = value if isinstance(value, str) and value and value.isprintable() else json.dumps(value)
+    if isinstance(value, str):
+        value = redact(value)
+    text = value if isinstance(value, str) and value and value.isprintable() else redact(json.dumps(value))
     quoted = f"'{text}'" if isinstance(value, str) and value else text
     return quoted if len(quoted) <= 60 else f"{quoted[:56]}...{quoted[-1]}"
 
@@ -47,7 +50,8 @@ def describe(errors: Sequence[ErrorDetails]) -> tuple[str, str | None]:
         if error["type"] in _BOUNDS:
             name, words = _BOUNDS[error["type"]]
             limit = error["ctx"][name]
-            return f"{show(error['input'])} is out of range: it {words} {limit:g}", None
+            shown = limit if isinstance(limit, int) else f"{limit:g}"
+            return f"{show(error['input'])} is out of range: it {words} {shown}", None
     error = errors[0]
     kind, value = error["type"], error["input"]
     if kind == "missing":
@@ -59,8 +63,10 @@ def describe(errors: Sequence[ErrorDetails]) -> tuple[str, str | None]:
         return _kind_of_parameter(error)
     if kind in _SECTIONS:
         return f"is {show(value)}, where keys with values belong", "write the keys below it, indented"
+    if kind in _LISTS and value is None:
+        return "is null, where a list belongs", "leave the key out for what is usual, or write [...]"
     if kind in _LISTS:
-        return f"is {show(value)}, where a list belongs", f"write [{'' if value is None else show(value)}]"
+        return f"is {show(value)}, where a list belongs", f"write [{show(value)}]"
     if kind == "too_short":
         return "is empty", f"give at least {error['ctx']['min_length']}"
     return _unexpected(errors)

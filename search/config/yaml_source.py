@@ -13,14 +13,24 @@ import yaml
 from search.config.origins import Key, dotted
 from search.errors import Problem
 
-_MAX_DEPTH = 30
+MAX_DEPTH = 30
+"""Nested sections and lists, at most."""
+
+_MAX_NODES = 10_000
 _START = yaml.Mark("", 0, 0, 0, "", 0)
 _TAG = "tag:yaml.org,2002:"
+_TOO_MUCH = f"it has more than {_MAX_NODES:,} values, with what its aliases repeat"
 _SCALARS = ("str", "bool", "null", "int", "float")
 
 
 class _Loader(yaml.SafeLoader):
     """Scalars as YAML 1.2 reads them: `1e-3` is a number; `no`, `on` and dates are text."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merges `<<` into a mapping; aliases merged into one another may double at every step."""
+        super().flatten_mapping(node)
+        if len(node.value) > _MAX_NODES:
+            raise yaml.MarkedYAMLError(problem=_TOO_MUCH, problem_mark=node.start_mark)
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -115,11 +125,15 @@ class _Walk:
         self._source = source
         self._place = place
         self._section = section
+        self._nodes = 0
 
     def value(self, node: yaml.Node, key: Key) -> Any:
         """Plain data of a node, with its problems and places noted."""
-        if len(key) > _MAX_DEPTH:
+        if len(key) > MAX_DEPTH:
             raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=node.start_mark)
+        self._nodes += 1
+        if self._nodes > _MAX_NODES:
+            raise yaml.MarkedYAMLError(problem=_TOO_MUCH, problem_mark=node.start_mark)
         self._source.places.setdefault(key, self._place(node.start_mark))
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
             return self._mapping(node, key)
@@ -127,7 +141,12 @@ class _Walk:
             return [self.value(item, (*key, index)) for index, item in enumerate(node.value)]
         if not isinstance(node, yaml.ScalarNode) or node.tag.removeprefix(_TAG) not in _SCALARS:
             raise yaml.MarkedYAMLError(problem=f"tag {node.tag} is not allowed", problem_mark=node.start_mark)
-        return self._loader.construct_object(node)
+        try:
+            return self._loader.construct_object(node)
+        except (KeyError, IndexError, ValueError) as error:
+            # A tag written out, as in `!!bool x`; or a number of thousands of digits.
+            problem = f"this is no {node.tag.removeprefix(_TAG)}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
 
     def _mapping(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:
         self._refuse_repeats(node, key)

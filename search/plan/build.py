@@ -31,6 +31,7 @@ def make_plan(config: SearchConfig) -> Plan:
 
     Raises:
         TightropeError: The searcher cannot search this space.
+        ConfigError: The model's files are damaged.
         RecordError: The search's folder holds a damaged record.
     """
     space = SearchSpace(config.parameters, config.fixed)
@@ -40,6 +41,13 @@ def make_plan(config: SearchConfig) -> Plan:
     folder = Path(config.out) / config.name
     state = SearchState.from_events(read_events(folder))
     history = read_history(config, LoraParameters().batch_size)
+    notes = _notes(config, shapes, slots, number)
+    estimated = None
+    if shapes and params:
+        try:
+            estimated = estimate(config, shapes, params, number, slots, history)
+        except OverflowError:
+            notes.append("The numbers are too large for an estimate of time and memory.")
     return Plan(
         name=config.name,
         space=config.space,
@@ -54,8 +62,8 @@ def make_plan(config: SearchConfig) -> Plan:
         slots=slots,
         base_parameters=shapes.parameters if shapes else None,
         sizes=tuple(_sizes(space, shapes)) if shapes else (),
-        estimate=estimate(config, shapes, params, number, slots, history) if shapes and params else None,
-        notes=tuple(_notes(config, shapes, slots, number)),
+        estimate=estimated,
+        notes=tuple(notes),
     )
 
 

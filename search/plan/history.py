@@ -70,7 +70,7 @@ def _read(folder: Path) -> SearchState | None:
     """A record's state, or None for one that is of another version: the plan can do without."""
     try:
         return SearchState.from_events(read_events(folder))
-    except (RecordError, KeyError):
+    except RecordError:
         return None
 
 

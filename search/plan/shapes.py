@@ -10,12 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from search.errors import ConfigError, Problem
 from trainables import embedded
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import BLOCK, select_modules
 from trainables.models.cache import cache_dir
 from trainables.settings import ModelConfig
+
+# The format's own limit of a header, in bytes; and sizes far above those of any model.
+_LONGEST_HEADER = 100_000_000
+_LARGEST_SIZE = 2**40
+_MOST_LAYERS = 10_000
 
 # Architectures whose blocks are q, k, v, o, gate, up and down projections.
 _LLAMA_LIKE = (
@@ -70,18 +76,48 @@ def model_shapes(model: ModelConfig) -> ModelShapes | None:
 
     Returns:
         None where the model is not on this machine yet, or is of another kind.
+
+    Raises:
+        ConfigError: The model's files are damaged.
     """
     folder = _folder(model)
     if folder is None or not (folder / "config.json").is_file():
         return None
+    config = _read_config(folder / "config.json")
+    headers = _headers(folder)
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        tensors = _headers(folder) or _from_config(config)
-        if tensors is None:
+        tensors = headers or _from_config(config)
+        return None if tensors is None else _shapes(config, tensors)
+    except KeyError:
+        return None  # Another architecture has other names for its sizes.
+    except (ValueError, TypeError, ArithmeticError) as error:
+        if config.get("model_type") not in _LLAMA_LIKE:
             return None
-        return _shapes(config, tensors)
-    except (OSError, ValueError, KeyError, TypeError, struct.error):
-        return None
+        raise _damaged(folder / "config.json", "its sizes are not those of a model") from error
+
+
+def _damaged(path: Path, what: str) -> ConfigError:
+    problem = Problem(
+        "model.source", f"{path}: {what}", "model files", "Fetch the model again, or give another one."
+    )
+    return ConfigError([problem])
+
+
+def _read_config(path: Path) -> Mapping[str, Any]:
+    """A model's config.json.
+
+    Raises:
+        ConfigError: It is not a JSON object.
+    """
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _damaged(path, f"it cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, "it is not JSON") from error
+    if not isinstance(config, dict):
+        raise _damaged(path, "it is not a JSON object")
+    return config
 
 
 def _folder(model: ModelConfig) -> Path | None:
@@ -90,7 +126,10 @@ def _folder(model: ModelConfig) -> Path | None:
     if model.source == "embedded":
         return embedded.model_dir()
     folder = Path(model.source).expanduser()
-    return folder if folder.is_dir() else _hub_cache(model)
+    try:
+        return folder if folder.is_dir() else _hub_cache(model)
+    except OSError:
+        return None  # A name that no file of this machine can have.
 
 
 def _hub_cache(model: ModelConfig) -> Path | None:
@@ -106,27 +145,56 @@ def _hub_cache(model: ModelConfig) -> Path | None:
 
 
 def _headers(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes by name from the headers of all safetensors files: 8 bytes of length, then JSON."""
+    """Shapes by name from the headers of all safetensors files.
+
+    Raises:
+        ConfigError: A header is damaged.
+    """
     shapes: dict[str, tuple[int, ...]] = {}
     for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            header = json.loads(stream.read(length))
-        shapes |= {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+        try:
+            shapes |= _header(path)
+        except OSError as error:
+            raise _damaged(path, f"it cannot be read ({error.strerror})") from error
+        except (ValueError, RecursionError, AttributeError, KeyError, TypeError, struct.error) as error:
+            raise _damaged(path, "it does not begin with a header of safetensors") from error
     return shapes
+
+
+def _header(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes from one file: 8 bytes with the length of the header, then the header as JSON."""
+    with path.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        if length > min(_LONGEST_HEADER, path.stat().st_size):
+            raise ValueError("the header is longer than the file")
+        header = json.loads(stream.read(length))
+    entries = {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+    return {name: tuple(_size(size) for size in shape) for name, shape in entries.items()}
+
+
+def _size(value: Any) -> int:
+    """One size of a tensor or a layer.
+
+    Raises:
+        ValueError: It is not one.
+    """
+    if type(value) is not int or not 0 <= value <= _LARGEST_SIZE:
+        raise ValueError(f"{value!r} is not a size")
+    return value
 
 
 def _from_config(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]] | None:
     """The same from a config.json, for architectures like Llama."""
     if config.get("model_type") not in _LLAMA_LIKE:
         return None
-    hidden, inner = config["hidden_size"], config["intermediate_size"]
-    heads = config["num_attention_heads"]
-    size = config.get("head_dim") or hidden // heads
-    queries, keys = heads * size, (config.get("num_key_value_heads") or heads) * size
-    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (config["vocab_size"], hidden)}
+    hidden, inner = _size(config["hidden_size"]), _size(config["intermediate_size"])
+    vocabulary, layers = _size(config["vocab_size"]), _layers(config)
+    heads = _size(config["num_attention_heads"])
+    size = _size(config.get("head_dim") or hidden // heads)
+    queries, keys = heads * size, _size(config.get("num_key_value_heads") or heads) * size
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (vocabulary, hidden)}
     if not config.get("tie_word_embeddings", False):
-        shapes["lm_head.weight"] = (config["vocab_size"], hidden)
+        shapes["lm_head.weight"] = (vocabulary, hidden)
     block = {
         "self_attn.q_proj": (queries, hidden),
         "self_attn.k_proj": (keys, hidden),
@@ -138,10 +206,17 @@ def _from_config(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]] | None
         "input_layernorm": (hidden,),
         "post_attention_layernorm": (hidden,),
     }
-    for layer in range(config["num_hidden_layers"]):
+    for layer in range(layers):
         shapes |= {f"model.layers.{layer}.{name}.weight": shape for name, shape in block.items()}
     shapes["model.norm.weight"] = (hidden,)
     return shapes
+
+
+def _layers(config: Mapping[str, Any]) -> int:
+    layers = _size(config["num_hidden_layers"])
+    if layers > _MOST_LAYERS:
+        raise ValueError(f"{layers} is not a number of layers")
+    return layers
 
 
 def _shapes(config: Mapping[str, Any], tensors: Mapping[str, tuple[int, ...]]) -> ModelShapes:
@@ -150,12 +225,15 @@ def _shapes(config: Mapping[str, Any], tensors: Mapping[str, tuple[int, ...]]) -
         for name, shape in tensors.items()
         if name.endswith(".weight") and len(shape) == 2 and BLOCK.search(name)
     }
-    hidden = int(config["hidden_size"])
+    hidden = _size(config["hidden_size"])
+    parameters = sum(math.prod(shape) for shape in tensors.values())
+    if not parameters:
+        raise ValueError("a model without parameters")
     return ModelShapes(
-        parameters=sum(math.prod(shape) for shape in tensors.values()),
+        parameters=parameters,
         linear=linear,
         hidden=hidden,
-        intermediate=int(config.get("intermediate_size") or 4 * hidden),
-        layers=int(config["num_hidden_layers"]),
-        vocabulary=int(config["vocab_size"]),
+        intermediate=_size(config.get("intermediate_size") or 4 * hidden),
+        layers=_layers(config),
+        vocabulary=_size(config["vocab_size"]),
     )

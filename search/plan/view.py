@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from search.plan.model import Estimate, Plan
 from search.record.events import Scalar
@@ -14,8 +15,9 @@ from search.record.events import Scalar
 def print_plan(plan: Plan, console: Console | None = None) -> None:
     """Prints a plan as tables."""
     out = console or Console(highlight=False)
-    what = f"{plan.trials} trials of {plan.model} by {plan.searcher}"
-    out.print(f"[bold]Plan of {plan.name}[/]: {what}; nothing is started.")
+    what = f": {plan.trials} trials of {plan.model} by {plan.searcher}; nothing is started."
+    # Names are the user's: as Text, rich does not read their brackets as markup.
+    out.print(Text.assemble((f"Plan of {plan.name}", "bold"), what))
     if plan.recorded is not None:
         known, finished = plan.recorded
         done = f"{known} trials are recorded there and {finished} finished; the search goes on from them."
@@ -42,7 +44,7 @@ def _first(plan: Plan) -> Table:
     table = Table(title=f"First {len(plan.first)} configurations", title_justify="left", title_style="bold")
     table.add_column("trial", justify="right")
     for name in names:
-        table.add_column(name, justify="right")
+        table.add_column(Text(name), justify="right")
     table.add_column("trainable", justify="right")
     listed = any(trial.origin == "listed" for trial in plan.first)
     if listed:
@@ -50,7 +52,7 @@ def _first(plan: Plan) -> Table:
     for trial in plan.first:
         cells = [_value(trial.sampled[name]) if name in trial.sampled else "-" for name in names]
         size = "unknown" if trial.trainable is None else f"{trial.trainable:,}"
-        table.add_row(str(trial.trial), *cells, size, *([trial.origin] if listed else []))
+        table.add_row(str(trial.trial), *map(Text, cells), size, *([trial.origin] if listed else []))
     return table
 
 

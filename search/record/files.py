@@ -15,7 +15,8 @@ from types import TracebackType
 from pydantic import ValidationError
 
 from search.errors import RecordError
-from search.record.events import Event, parse_event
+from search.record.events import Event, SearchStarted, TrialProposed, parse_event
+from search.record.shape import config_problem, first_problem
 
 EVENTS = "events.jsonl"
 _STORAGE_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -34,31 +35,58 @@ class RecordReader:
         self.path = folder / EVENTS
         self._offset = 0
         self._line = 0
+        self._proposed: set[int] = set()
 
     def read_new(self) -> Iterator[Event]:
         """Yields the whole events that were appended since the last call.
 
         Raises:
-            RecordError: A whole line is not an event.
+            RecordError: A whole line is not an event, or speaks of a trial that no line before it
+                proposed, or the file cannot be read.
         """
-        if not self.path.exists():
-            return
-        with self.path.open("rb") as file:
+        try:
+            if not self.path.exists():
+                return
+            file = self.path.open("rb")
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        with file:
             file.seek(self._offset)
             for line in file:
                 if not line.endswith(b"\n"):
                     return
                 self._line += 1
-                try:
-                    event = parse_event(line)
-                except ValidationError as error:
-                    why = error.errors()[0]["msg"]
-                    raise RecordError(
-                        f"{self.path}:{self._line} is not an event of this version: {why}",
-                        hint="The record is append-only and must not be edited; restore it from a copy.",
-                    ) from error
+                event = self._event(line)
                 self._offset += len(line)
                 yield event
+
+    def _event(self, line: bytes) -> Event:
+        """The event of a line, once it is known to fit those before it."""
+        try:
+            event = parse_event(line)
+        except ValidationError as error:
+            raise self._damaged(f"is not an event of this version: {first_problem(error)}") from error
+        if isinstance(event, SearchStarted) and (problem := config_problem(event.config)):
+            raise self._damaged(f"is not an event of this version: {problem}")
+        trial: int | None = getattr(event, "trial", None)
+        if isinstance(event, TrialProposed):
+            self._proposed.add(event.trial)
+        elif trial is not None and trial not in self._proposed:
+            raise self._damaged(f"speaks of trial {trial}, which was never proposed")
+        return event
+
+    def _damaged(self, what: str) -> RecordError:
+        return RecordError(
+            f"{self.path}:{self._line} {what}.",
+            hint="The record is append-only and must not be edited; restore it from a copy.",
+        )
+
+
+def _unreadable(path: Path, error: OSError) -> RecordError:
+    return RecordError(
+        f"{path} cannot be used as a record ({error.strerror}).",
+        hint="It must be a file that this user can read and write; choose another place with out= or name=.",
+    )
 
 
 def read_events(folder: Path) -> list[Event]:
@@ -78,18 +106,21 @@ class RecordWriter:
         retry_seconds: Time between tries while storage refuses.
 
     Raises:
-        RecordError: Another process is writing this record.
+        RecordError: Another process is writing this record, or the file cannot be made or opened.
     """
 
     def __init__(
         self, folder: Path, on_wait: Callable[[str], None] | None = None, retry_seconds: float = 5.0
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / EVENTS
         self._on_wait = on_wait
         self._retry_seconds = retry_seconds
         self._lock = threading.Lock()
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise _unreadable(self._path, error) from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

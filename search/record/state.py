@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from search.errors import RecordError
 from search.record.events import (
     BaselineMeasured,
     Decided,
@@ -77,7 +78,7 @@ class SearchState:
         """Takes one event into account.
 
         Raises:
-            KeyError: The event speaks of a trial that was never proposed.
+            RecordError: The event speaks of a trial that was never proposed.
         """
         self.last_time = event.time
         match event:
@@ -91,17 +92,22 @@ class SearchState:
             case TrialProposed():
                 self.trials[event.trial] = TrialState(event.trial, event)
             case RungReached():
-                self.trials[event.trial].rungs.append(event)
+                self._trial(event.trial).rungs.append(event)
             case Decided():
-                self.trials[event.trial].decisions[event.rung] = event
+                self._trial(event.trial).decisions[event.rung] = event
             case Failed():
                 self.failures.append(event)
                 if event.trial is not None:
-                    self.trials[event.trial].failures.append(event)
+                    self._trial(event.trial).failures.append(event)
             case TrialFinished():
-                self.trials[event.trial].finished = event
+                self._trial(event.trial).finished = event
             case SearchEnded():
                 self.ended = event
+
+    def _trial(self, number: int) -> TrialState:
+        if number not in self.trials:
+            raise RecordError(f"An event speaks of trial {number}, which was never proposed.")
+        return self.trials[number]
 
     @property
     def unfinished(self) -> list[TrialState]:

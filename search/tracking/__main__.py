@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from search.errors import TightropeError
+from search.errors import RecordError, TightropeError
+from search.record import SearchState, read_events
 from search.record.files import EVENTS
 from search.tracking.environment import tracking_environment
 from search.tracking.lock import file_lock
@@ -20,6 +21,7 @@ log = logging.getLogger("search.tracking")
 
 LOCK = "tracking.lock"
 NICENESS = 5
+WRONG = 2
 
 
 class _RedactingFormatter(logging.Formatter):
@@ -31,12 +33,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Returns:
-        Exit code: 0 everything recorded is in MLflow, 1 it is not, and one line says why.
+        Exit code: 0 everything recorded is in MLflow, 1 it is not, 2 the folder holds no search or a
+        damaged one; one line says why.
     """
     options = _parser().parse_args(arguments)
     environment = tracking_environment(os.environ)
     os.environ.clear()
     os.environ.update(environment)
+    try:
+        # Before MLflow is imported, which takes seconds, and before anything is made in the folder.
+        _refuse_what_is_no_search(options.folder)
+    except RecordError as error:
+        print(redact(str(error)), file=sys.stderr)
+        return WRONG
     try:
         return _follow(options.folder, options.parent) if options.follow else _project(options.folder)
     except TightropeError as error:
@@ -52,11 +61,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _refuse_what_is_no_search(folder: Path) -> None:
+    """Refuses a folder without a record, or with a damaged one.
+
+    Raises:
+        RecordError: It is one of these.
+    """
+    if not (folder / EVENTS).exists():
+        raise RecordError(f"{folder} holds no search.", hint="Give the folder that has its events.jsonl.")
+    SearchState.from_events(read_events(folder))
+
+
 def _project(folder: Path) -> int:
     # MLflow and its libraries warn and log where a user would only expect an answer.
     logging.disable()
-    if not (folder / EVENTS).is_file():
-        raise TightropeError(f"{folder} holds no search.", hint="Give the folder that has its events.jsonl.")
     # Imported here because they import MLflow, which reads its environment and takes seconds.
     from search.tracking.follower import UNREACHABLE, project
 

@@ -7,9 +7,10 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 _HIDDEN = "***"
 _TEXT = r"[^\s\"<>\\]"
-# The second form is a password with an unquoted `/`, `?` or `#`: not a valid URL, but a secret all the same.
+# One slash is left of two where a URL was taken for a path. The second form is a password with an
+# unquoted `/`, `?` or `#`: not a valid URL, but a secret all the same.
 _USERINFO = re.compile(
-    rf"([a-z][a-z0-9+.-]*://)(?:(?:(?![/?#]){_TEXT})*@|(?:(?![/?#:]){_TEXT})*:(?!\d*(?:[/?#\s\"]|$)){_TEXT}*@)",
+    rf"([a-z][a-z0-9+.-]{{1,30}}:/{{1,2}})(?:(?:(?![/?#]){_TEXT})*@|(?:(?![/?#:]){_TEXT})*:(?!\d*(?:[/?#\s\"]|$)){_TEXT}*@)",
     re.IGNORECASE,
 )
 _QUERY_SECRET = re.compile(

@@ -103,6 +103,17 @@ def test_time_between_sessions_is_not_counted(tmp_path: Path) -> None:
     assert used["sessions"] == 2
 
 
+def test_a_search_that_was_killed_at_once_has_a_summary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_record(tmp_path, opening_events()[:1])
+    assert main([str(tmp_path)]) == 0
+    assert "none begun" in capsys.readouterr().out
+    assert main([str(tmp_path), "--json"]) == 0
+    budget = json.loads(capsys.readouterr().out)["budget"]
+    assert (budget["wall_seconds"], budget["sessions"], budget["trials"]) == (0, 0, 0)
+
+
 def test_not_a_number_is_spelled_as_in_the_record(tmp_path: Path) -> None:
     metrics = {"train_loss": 1.0, "retention": 1.0, "heldout_loss": float("nan")}
     state = SearchState.from_events([*opening_events(), *trial_events(0, metrics)])

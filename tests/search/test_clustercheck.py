@@ -290,3 +290,40 @@ def test_ready_wants_values_set_and_a_private_token(tmp_path: Path, monkeypatch:
     assert wrong() == set()
     unset = {problem.key for problem in unready(load(SHIPPED))}
     assert {"metadata.host_image", "docker.run_options[0]"} <= unset
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" for level in range(1, 9)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("provider: {type: [aws]}", "is not a provider"),
+        ("a: !!bool x", "its tag"),
+        ("a: !!int x", "its tag"),
+        ("a: " + "1" * 5000, "too long"),
+        ("a: !!timestamp x", "its tag"),
+        ("a: \0", "character"),
+        ("a: " + "[" * 3000 + "]" * 3000, "nested too deeply"),
+        (BOMB, "10,000 values"),
+        ("provider: 3", "give a mapping of keys to values"),
+    ],
+)
+def test_hostile_files_are_refused_in_plain_words(
+    tmp_path: Path, text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "cluster.yaml"
+    file.write_text(text)
+    assert main([str(file)]) == 2
+    told = capsys.readouterr().err
+    assert "instance of" not in told
+    assert said in told
+
+
+def test_a_file_that_is_absent_is_said_in_plain_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path / "none.yaml")]) == 2
+    assert "Errno" not in capsys.readouterr().err

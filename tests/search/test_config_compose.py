@@ -88,7 +88,8 @@ def test_sections_are_chosen_by_preset_path_or_hub_id(folder: Path) -> None:
 
 
 def test_a_task_file_of_prompts_and_completions_is_trained_as_such(folder: Path) -> None:
-    (folder / "pairs.jsonl").write_text(json.dumps({"prompt": "a", "completion": "b"}) + "\n")
+    pairs = [{"prompt": "a", "completion": letter} for letter in "bc"]
+    (folder / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
     assert load_config(["space=space.yaml", "task=pairs.jsonl"]).config.task.format == "completion"
 
 

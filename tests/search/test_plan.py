@@ -11,6 +11,7 @@ from rich.console import Console
 
 from search.conductor import Conductor
 from search.config.load import load_config
+from search.errors import ConfigError
 from search.plan import Plan, make_plan
 from search.plan.shapes import model_shapes
 from search.plan.view import print_plan
@@ -122,6 +123,52 @@ def test_a_model_of_another_kind_or_elsewhere_is_unknown_and_the_plan_says_so(tm
     assert shown.estimate is None
     assert any("not known" in note for note in shown.notes)
     assert main(["space=space.yaml", "model=org/not-downloaded", "--plan"]) == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["3", "[1]", "{", "[" * 100_000, '{"model_type": "llama", "hidden_size": "x"}']
+)
+def test_a_damaged_config_of_a_model_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"model\.source: .*config\.json: it"):
+        model_shapes(ModelConfig(name="m", source=str(tmp_path / "model")))
+
+
+@pytest.mark.parametrize("heads", [0, -1, 2**80, 1.5])
+def test_impossible_sizes_of_a_model_are_refused(tmp_path: Path, heads: object) -> None:
+    with pytest.raises(ConfigError, match=r"model\.source: .*its sizes"):
+        model_shapes(write_llama(tmp_path / "llama", num_attention_heads=heads))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        (2**63).to_bytes(8, "little") + b"{}",
+        (4).to_bytes(8, "little") + b"[1]\n",
+        (18).to_bytes(8, "little") + b'{"a":{"shape":"x"}}',
+    ],
+)
+def test_a_damaged_header_of_weights_is_named(tmp_path: Path, data: bytes) -> None:
+    model = write_llama(tmp_path / "llama")
+    (tmp_path / "llama" / "model.safetensors").write_bytes(data)
+    with pytest.raises(ConfigError, match=r"model\.source: .*model\.safetensors: it does not begin"):
+        model_shapes(model)
+
+
+def test_names_are_not_read_as_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["model.name='[/red]'", "parameters.rank.choices=[2]", "searcher=grid", "trials=2"]
+    assert main(["space=space.yaml", *words, "--plan"]) == 0
+    assert "trials of [/red] by grid" in capsys.readouterr().out
+
+
+def test_numbers_beyond_every_float_leave_the_plan_without_an_estimate() -> None:
+    config = load_config(["space=space.yaml"]).config
+    vast = config.model_copy(update={"task": config.task.model_copy(update={"max_length": 10**400})})
+    shown = make_plan(vast)
+    assert shown.estimate is None
+    assert any("too large" in note for note in shown.notes)
 
 
 def test_sizes_cover_every_rank_and_target_that_may_be_sampled() -> None:

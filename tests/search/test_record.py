@@ -12,8 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.errors import RecordError
-from search.record import Failed, Interval, RecordReader, RecordWriter, RungReached, parse_event, read_events
+from search.record import (
+    Failed,
+    Interval,
+    RecordReader,
+    RecordWriter,
+    RungReached,
+    SearchState,
+    TrialFinished,
+    parse_event,
+    read_events,
+)
 from search.record.files import EVENTS
+from tests.records import opening_events
 
 values = st.floats(allow_nan=True, allow_infinity=True)
 
@@ -101,3 +112,47 @@ def test_a_full_disk_is_waited_for_and_nothing_is_lost(
     assert len(told) == 1
     assert "No space left" in told[0]
     assert len(read_events(tmp_path)) == 2
+
+
+def damaged(folder: Path, *lines: str) -> Path:
+    (folder / EVENTS).write_text("".join(line + "\n" for line in lines))
+    return folder
+
+
+OPENING = [event.model_dump_json() for event in opening_events()]
+FINISHED = TrialFinished(trial=7, status="completed", reason="").model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("lines", "named"),
+    [
+        ((*OPENING, FINISHED), "events.jsonl:4 speaks of trial 7"),
+        ((OPENING[0], FINISHED, *OPENING[1:]), "events.jsonl:2 speaks of trial 7"),
+        (('{"event": "search_started", "search_id": "x", "config": {}, "fingerprints": {}, "versions": {}}',),
+         "events.jsonl:1 is not an event of this version: config.name"),
+        ((OPENING[0].replace('"direction":"max"', '"direction":"up"'),), "config.objectives.1.direction"),
+        ((OPENING[0], "{"), "events.jsonl:2 is not an event of this version: it is not JSON"),
+    ],
+)  # fmt: skip
+def test_a_record_that_does_not_hold_together_is_named(
+    tmp_path: Path, lines: tuple[str, ...], named: str
+) -> None:
+    with pytest.raises(RecordError) as caught:
+        read_events(damaged(tmp_path, *lines))
+    assert named in str(caught.value)
+
+
+def test_a_state_refuses_an_event_of_an_unknown_trial() -> None:
+    with pytest.raises(RecordError, match="trial 7"):
+        SearchState().apply(TrialFinished(trial=7, status="completed", reason=""))
+
+
+def test_a_folder_in_the_place_of_the_record_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / EVENTS).mkdir()
+    with pytest.raises(RecordError, match="Is a directory"):
+        read_events(tmp_path)
+    with pytest.raises(RecordError, match="Is a directory"):
+        RecordWriter(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordError, match="Not a directory"):
+        RecordWriter(tmp_path / "file" / "demo")

@@ -136,6 +136,29 @@ def test_grid_refuses_ranges_without_points_and_explosions() -> None:
         make_space(a=wide, b=wide).grid()
 
 
+@pytest.mark.parametrize("when", [None, "rank >= 16"])
+@pytest.mark.parametrize(
+    "vast",
+    [
+        {"type": "float", "low": 0, "high": 1, "points": 10**9},
+        {"type": "int", "low": 0, "high": 10**12},
+    ],
+)
+def test_a_vast_grid_is_refused_by_its_counts(vast: dict[str, Any], when: str | None) -> None:
+    with pytest.raises(
+        SpaceError, match=r"parameters\.vast has 1,000,000,00.*, parameters\.rank has 2 "
+    ) as caught:
+        make_space(rank=RANK, vast=vast | {"when": when}).grid()
+    assert caught.value.exit_code == 2
+
+
+def test_whole_numbers_beyond_every_float_are_compared() -> None:
+    space = make_space(a={"type": "int", "low": 1, "high": 9}, b={"type": "float", "low": 0, "high": 1})
+    assert "is outside 1 to 9" in str(space.contains({"a": 10**400, "b": 0.5}))
+    assert "is outside 0 to 1" in str(space.contains({"a": 1, "b": 10**400}))
+    assert "is outside 0 to 1" in str(space.contains({"a": 1, "b": float("nan")}))
+
+
 @settings(max_examples=40)
 @given(spaces())
 def test_grid_points_are_distinct_and_in_the_space(space: SearchSpace) -> None:

@@ -170,6 +170,29 @@ def test_disabled_tracking_starts_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "one").exists()
 
 
+@pytest.mark.parametrize("follow", [[], ["--follow"]])
+@pytest.mark.parametrize("kind", ["absent", "empty", "damaged"])
+def test_a_folder_without_a_sound_record_is_refused_at_once_and_left_alone(
+    tmp_path: Path, kind: str, follow: list[str]
+) -> None:
+    folder = tmp_path / "demo"
+    if kind != "absent":
+        folder.mkdir()
+    if kind == "damaged":
+        (folder / "events.jsonl").write_text("{}\n")
+    before = sorted(tmp_path.rglob("*"))
+    code = (
+        "import sys; from search.tracking.__main__ import main; code = main(sys.argv[1:]); "
+        "sys.exit(9 if 'mlflow' in sys.modules else code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder), *follow], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 2
+    assert ("events.jsonl:1 is not" if kind == "damaged" else "holds no search") in done.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_the_driver_does_not_import_mlflow() -> None:
     code = "import search.tracking, sys; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,14 @@ class HubDataset:
     split: str
 
 
+def user_path(text: str) -> Path:
+    """A path with `~` and `~user` for home folders, and as it is where there is no such user.
+
+    `os.path` answers where `pathlib` raises: for names that no file can have as well.
+    """
+    return Path(os.path.expanduser(text))
+
+
 def local_path(source: str, key: str) -> Path:
     """The existing local file that `source` names; `embedded:<file>` is a file of the embedded data.
 
@@ -49,10 +58,15 @@ def local_path(source: str, key: str) -> Path:
         UserError: There is no such file.
     """
     if source.startswith(EMBEDDED):
-        path = embedded.data_dir() / source.removeprefix(EMBEDDED)
+        folder = embedded.data_dir()
+        path = folder / source.removeprefix(EMBEDDED)
+        if ".." in path.parts or not path.is_relative_to(folder):
+            raise UserError(
+                f"{key}: {source!r} leaves the folder of the embedded data.", hint="Give the path itself."
+            )
     else:
-        path = Path(source).expanduser()
-    if not path.is_file():
+        path = user_path(source)
+    if not os.path.isfile(path):
         raise UserError(
             f"{key}: there is no file {source!r}.", hint=f"Looked for {path.absolute()}; check the path."
         )
@@ -72,8 +86,10 @@ def locate(source: str, key: str, split: str) -> LocalFile | HubDataset:
     Raises:
         UserError: There is no such file, it is of an unknown kind, or this is no hub name.
     """
-    path = Path(source).expanduser()
-    looks_local = source.startswith((EMBEDDED, ".", "/", "~")) or path.suffix in _FORMATS or path.exists()
+    path = user_path(source)
+    looks_local = (
+        source.startswith((EMBEDDED, ".", "/", "~")) or path.suffix in _FORMATS or os.path.exists(path)
+    )
     if looks_local:
         path = local_path(source, key)
         if path.suffix not in _FORMATS:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from trainables.data.lines import numbered_lines, parse_json
 from trainables.data.sources import local_path
 from trainables.errors import UserError
 from trainables.evaluation.prompts import LETTERS
@@ -35,27 +36,22 @@ class OpenItem:
 
 Item = ChoiceItem | OpenItem
 
+_FORMS = (
+    f'Items are {{"question", "options": 2 to {len(LETTERS)} different texts, "answer": index of the right '
+    'one} or {"question", "answer": text}.'
+)
+
 
 def load_items(skill: SkillConfig, seed: int) -> list[Item]:
     """Reads a skill's items; with `limit`, a sample of them drawn by the seed, in the file's order.
 
     Raises:
-        UserError: The file is missing or empty, a line is no item, items of both kinds are mixed, or
-            open items are to be scored by likelihood, for which they have no options.
+        UserError: As `read_items`, or open items are to be scored by likelihood, for which they have no
+            options.
     """
     key = f"capability.skills.{skill.name}"
-    path = local_path(skill.path, f"{key}.path")
-    with path.open(encoding="utf-8") as stream:
-        items = [
-            _item(line, f"{skill.path}:{number}", key)
-            for number, line in enumerate(stream, 1)
-            if line.strip()
-        ]
-    kinds = {type(item) for item in items}
-    if len(kinds) != 1:
-        problem = "mixes items with and without options" if kinds else "is empty"
-        raise UserError(f"{key}.path: {skill.path} {problem}.", hint="Give a skill's items one form.")
-    if kinds == {OpenItem} and "likelihood" in skill.scoring:
+    items = read_items(skill.path, f"{key}.path")
+    if isinstance(items[0], OpenItem) and "likelihood" in skill.scoring:
         raise UserError(
             f"{key}.scoring: likelihood compares options, and the items of {skill.path} have none.",
             hint=f"Set {key}.scoring to [generation].",
@@ -66,6 +62,35 @@ def load_items(skill: SkillConfig, seed: int) -> list[Item]:
     return [items[index] for index in np.sort(chosen)]
 
 
+def read_items(source: str, key: str) -> list[Item]:
+    """All items of a JSONL file, of which there is at least one.
+
+    Args:
+        source: A path, or `embedded:<file>`.
+        key: Configuration key, for messages.
+
+    Raises:
+        UserError: The file is missing, empty or not UTF-8, a line is no item, or items with and without
+            options are mixed.
+    """
+    path = local_path(source, key)
+    items: list[Item] = []
+    try:
+        for number, line in numbered_lines(path, source):
+            item = _item(line, f"{source}:{number}")
+            if items and type(item) is not type(items[0]):
+                raise UserError(
+                    f"{source}:{number} mixes items with and without options",
+                    hint="Give a skill's items one form.",
+                )
+            items.append(item)
+        if not items:
+            raise UserError(f"{source} is empty", hint=_FORMS)
+    except UserError as error:
+        raise UserError(f"{key}: {error.message}.", hint=error.hint) from error
+    return items
+
+
 def items_fingerprint(items: Iterable[Sequence[Item]]) -> str:
     """SHA-256 over the items of all skills, 64 hexadecimal digits."""
     digest = hashlib.sha256()
@@ -74,28 +99,32 @@ def items_fingerprint(items: Iterable[Sequence[Item]]) -> str:
     return digest.hexdigest()
 
 
-def _item(line: str, place: str, key: str) -> Item:
-    try:
-        record = json.loads(line)
-        item = _parse(record)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{key}.path: {place} is not JSON: {error.msg}.") from error
-    if item is None:
-        raise UserError(
-            f"{key}.path: {place} is no item.",
-            hint='Items are {"question", "options": 2 to 26 different texts, "answer": index of the right '
-            'one} or {"question", "answer": text}.',
-        )
-    return item
+def _item(line: str, place: str) -> Item:
+    record = parse_json(line, place)
+    found = _parse(record) if isinstance(record, dict) else "it is no object"
+    if isinstance(found, str):
+        raise UserError(f"{place} is no item: {found}", hint=_FORMS)
+    return found
 
 
-def _parse(record: Any) -> Item | None:
-    match record:
-        case {"question": str(question), "options": [*options], "answer": int(answer)}:
-            texts = tuple(options)
-            right = all(isinstance(text, str) and text.strip() for text in texts)
-            if right and 2 <= len(set(texts)) == len(texts) <= len(LETTERS) and 0 <= answer < len(texts):
-                return ChoiceItem(question, texts, answer)
-        case {"question": str(question), "answer": str(answer)} if "options" not in record:
-            return OpenItem(question, answer)
-    return None
+def _parse(record: dict[str, Any]) -> Item | str:
+    """The item, or why it is none."""
+    question, answer = record.get("question"), record.get("answer")
+    if not (isinstance(question, str) and question.strip()):
+        return "its question is no text" if "question" in record else "it has no question"
+    if "answer" not in record:
+        return "it has no answer"
+    if "options" not in record:
+        known = isinstance(answer, str) and answer.strip()
+        return OpenItem(question, str(answer)) if known else "without options, its answer must be text"
+    options = record["options"]
+    if not isinstance(options, list) or not all(isinstance(text, str) and text.strip() for text in options):
+        return "its options are no list of texts"
+    if not 2 <= len(options) <= len(LETTERS):
+        return f"it has {len(options)} options, not 2 to {len(LETTERS)}"
+    if len(set(options)) != len(options):
+        return "two of its options are the same"
+    # `true` is a whole number in Python, and not in JSON.
+    if type(answer) is not int or not 0 <= answer < len(options):
+        return f"its answer must be the index of an option, 0 to {len(options) - 1}"
+    return ChoiceItem(question, tuple(options), answer)

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from trainables.settings import Positive
+
 Schedule = Literal["wsd", "constant", "linear", "cosine"]
 
 
@@ -37,7 +39,7 @@ class LoraParameters(BaseModel):
         seed: Of the adapter's initialisation, the data order and the dropout.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     lr: Annotated[float, Field(gt=0, le=10)] = 2e-4
     rank: Annotated[int, Field(ge=1, le=4096)] = 16
@@ -45,13 +47,13 @@ class LoraParameters(BaseModel):
     alpha_per_rank: Annotated[float, Field(gt=0)] | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     target_modules: Literal["attention", "mlp", "all"] = "all"
-    layers: Annotated[int, Field(ge=1)] | None = None
+    layers: Positive | None = None
     rslora: bool = False
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     warmup: Annotated[float, Field(ge=0)] = 0.1
     schedule: Schedule = "wsd"
     decay: Annotated[float, Field(ge=0, le=1)] = 0.2
-    batch_size: Annotated[int, Field(ge=1)] = 8
+    batch_size: Positive = 8
     clip: Annotated[float, Field(ge=0)] = 1.0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 

@@ -1,6 +1,7 @@
 """Checks of what the schema alone cannot know: names, values, expressions, metrics and files."""
 
 from search.config.checks.files import check_files
+from search.config.checks.folders import check_folders
 from search.config.checks.names import check_names
 from search.config.checks.objectives import check_objectives
 from search.config.checks.parameters import check_parameters
@@ -9,7 +10,7 @@ from search.config.compose import Composed
 
 def check(composed: Composed) -> None:
     """Adds every problem that is found; parts that the schema refuses are passed over."""
-    for one in (check_names, check_parameters, check_objectives, check_files):
+    for one in (check_names, check_folders, check_parameters, check_objectives, check_files):
         one(composed)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any
 
 from search.config.checks import parts
+from search.config.checks.task_files import check_form
 from search.config.compose import Composed
 from search.config.origins import Key, dotted
 from search.config.peek import first_record
-from trainables.data.sources import local_path, locate
+from trainables.data.sources import HubDataset, local_path, locate, user_path
 from trainables.errors import UserError
+from trainables.evaluation.items import OpenItem, read_items
+from trainables.settings import TaskConfig
 
 _FIELDS = {"text": ("text_field",), "completion": ("prompt_field", "completion_field")}
 
@@ -20,8 +23,14 @@ def check_files(composed: Composed) -> None:
     task = composed.data.get("task")
     if isinstance(task, dict):
         for name in ("train", "heldout"):
-            if _exists(composed, ("task", name), task.get(name)):
-                _check_fields(composed, task, name)
+            if _exists(composed, ("task", name), task.get(name)) and _check_fields(composed, task, name):
+                _check_task_file(composed, task, name)
+        if task.get("train") is not None and task.get("train") == task.get("heldout"):
+            composed.complain(
+                ("task", "heldout"),
+                "is the same as task.train, so nothing is held out",
+                "leave task.heldout out to split a part off, or give other data",
+            )
     capability = composed.data.get("capability")
     skills = capability.get("skills") if isinstance(capability, dict) else None
     for index, skill in parts.mappings_in(skills).items():
@@ -45,33 +54,68 @@ def _exists(composed: Composed, key: Key, source: object, *, local: bool = False
     return True
 
 
-def _check_fields(composed: Composed, task: dict[str, Any], name: str) -> None:
-    """The first record of a JSONL file has the fields that training reads."""
+def _check_task_file(composed: Composed, task: dict[str, Any], name: str) -> None:
+    """A local file has the form that training reads."""
+    key = ("task", name)
+    place = locate(task[name], dotted(key), "train")
+    if isinstance(place, HubDataset):
+        return
+    length = task.get("max_length", TaskConfig.model_fields["max_length"].default)
+    fields = [wanted for _, wanted in _fields(composed)]
+    split = name == "train" and task.get("heldout") is None
+    try:
+        if place.format == "text" and len(fields) > 1:
+            raise UserError(f"{task[name]} is plain text, without the fields {' and '.join(fields)}")
+        check_form(place, task[name], fields, split=split, max_length=length if type(length) is int else 0)
+    except (UserError, OSError) as error:
+        message, hint = _said(error)
+        composed.complain(key, message, hint)
+
+
+def _said(error: UserError | OSError) -> tuple[str, str | None]:
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror}", None
+    return error.message, error.hint
+
+
+def _fields(composed: Composed) -> list[tuple[str, str]]:
+    """The settings of fields that training reads, and the fields they name."""
+    shape = parts.text(composed, "task", "format") or "text"
+    return [
+        (field, parts.text(composed, "task", field) or field.removesuffix("_field"))
+        for field in _FIELDS.get(shape, ())
+    ]
+
+
+def _check_fields(composed: Composed, task: dict[str, Any], name: str) -> bool:
+    """Whether the first record of a JSONL file has the fields that training reads."""
     record = first_record(task[name])
     shape = parts.text(composed, "task", "format") or "text"
-    for field in _FIELDS.get(shape, ()):
-        wanted = parts.text(composed, "task", field) or field.removesuffix("_field")
-        if record is not None and wanted not in record and not composed.is_broken(("task", field)):
+    complete = True
+    for field, wanted in _fields(composed):
+        if record is None or wanted in record:
+            continue
+        complete = False
+        if not composed.is_broken(("task", field)):
             hint = f"its first record has {', '.join(record)}; give task.{field}=NAME"
             if shape == "text":
                 hint += ", or task.format=completion with task.prompt_field and task.completion_field"
             composed.complain(("task", field), f"{task[name]} has no field {wanted!r}", hint)
+    return complete
 
 
 def _check_items(composed: Composed, index: int, skill: dict[str, Any]) -> None:
-    """The first item is a question, and has options where they are to be scored."""
+    """Every item is a question, and has options where they are to be scored."""
     key: Key = ("capability", "skills", index)
-    record = first_record(skill["path"])
-    if record is None:
-        hint = 'its lines should be such as {"question": "...", "answer": "..."}'
-        composed.complain((*key, "path"), f"{skill['path']} is no JSONL file of questions", hint)
+    path = (*key, "path")
+    try:
+        items = read_items(skill["path"], dotted(path))
+    except (UserError, OSError) as error:
+        message, hint = _said(error)
+        composed.complain(path, message.removeprefix(f"{dotted(path)}: ").rstrip("."), hint)
         return
-    lacking = [name for name in ("question", "answer") if name not in record]
-    if lacking:
-        hint = f"its first item has {', '.join(record)}"
-        composed.complain((*key, "path"), f"its items have no {' and no '.join(lacking)}", hint)
     scoring = skill.get("scoring")
-    if isinstance(scoring, list) and "likelihood" in scoring and "options" not in record:
+    if isinstance(scoring, list) and "likelihood" in scoring and isinstance(items[0], OpenItem):
         composed.complain(
             (*key, "scoring"),
             f"items of {skill['path']} have no options, whose likelihood could be scored",
@@ -86,9 +130,11 @@ def _check_model(composed: Composed) -> None:
         return
     if composed.is_broken(("model",)) or composed.is_broken(("model", "source")):
         return
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
+    folder = user_path(source)
+    if "://" in source:
+        composed.complain(("model", "source"), "is a URL", "give a folder, or a hub id: org/name")
+    elif os.path.isdir(folder):
+        if not os.path.isfile(folder / "config.json"):
             composed.complain(
                 ("model", "source"),
                 f"{source} is no model's folder: it has no config.json",

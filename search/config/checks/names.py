@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from search.config.checks import parts
@@ -14,22 +13,13 @@ from trainables.models import smollm2  # noqa: F401  (registers its preparer)
 from trainables.models.preparers import PREPARERS
 from trainables.specs import TRAINABLES
 
-_FOLDER = re.compile(r"\w[\w.-]*")
-
 
 def check_names(composed: Composed) -> None:
-    """Trainable, searcher, scheduler, preparer, and the search's own name."""
+    """Trainable, searcher, scheduler and preparer."""
     _registered(composed, ("trainable",), "trainable", TRAINABLES)
     _registered(composed, ("searcher", "name"), "searcher", SEARCHERS)
     _registered(composed, ("scheduler", "name"), "scheduler", SCHEDULERS)
     _registered(composed, ("model", "prepare"), "preparer of models", PREPARERS)
-    name = parts.text(composed, "name")
-    if name and not _FOLDER.fullmatch(name) and not composed.is_broken(("name",)):
-        composed.complain(
-            ("name",),
-            f"{name!r} cannot be a folder's name",
-            "use letters, digits, `_`, `-` and `.`, without `/`",
-        )
     _source_with_preparer(composed)
 
 

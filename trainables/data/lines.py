@@ -1,0 +1,49 @@
+"""The lines of a text file, with their numbers."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from trainables.errors import UserError
+
+
+def numbered_lines(path: Path, shown: str) -> Iterator[tuple[int, str]]:
+    """Yields the lines of a file that are not blank, each with its number from 1.
+
+    Args:
+        path: The file, in UTF-8 with or without a byte order mark.
+        shown: How messages name it.
+
+    Raises:
+        UserError: A line is not UTF-8.
+    """
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            raw = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            try:
+                text = raw.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise UserError(f"{shown}:{number} is not text in UTF-8", hint="Save it as UTF-8.") from error
+            if text.strip():
+                yield number, text
+
+
+def parse_json(line: str, place: str) -> Any:
+    """The JSON value of a line.
+
+    Args:
+        line: The line.
+        place: File and line, for messages.
+
+    Raises:
+        UserError: It is not JSON.
+    """
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else "it is nested too deeply"
+        raise UserError(f"{place} is not JSON: {reason}", hint="Each line is one JSON object.") from error
