@@ -18,7 +18,7 @@ ASKED = {"alignment-smollm2": ["task.train=text.txt", "capability.skills.0.path=
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "text.txt").write_text("some\n\ntext\n")
+    (tmp_path / "text.txt").write_text("some words\n\nof a text\n" * 200)
     (tmp_path / "items.jsonl").write_text(json.dumps({"question": "?", "options": ["a", "b"], "answer": 1}))
     monkeypatch.chdir(tmp_path)
 
