@@ -188,8 +188,9 @@ def _begin(session: _Session) -> None:
 
 def _without_credentials(config: SearchConfig) -> dict[str, Any]:
     data = config.model_dump(mode="json")
-    if data["tracking"]["uri"] is not None:
-        data["tracking"]["uri"] = redact(data["tracking"]["uri"])
+    for section, key in (("tracking", "uri"), ("workers", "address")):
+        if data[section][key] is not None:
+            data[section][key] = redact(data[section][key])
     return data
 
 

@@ -86,6 +86,7 @@ class WorkersConfig(Section):
         slots: Trials that a group holds at once.
         zero_stage: DeepSpeed ZeRO stage of the base model.
         micro_batch: Examples per forward and backward pass on one worker; None is the whole batch.
+        max_failures: Restarts of a group before it is given up.
         address: Address of a running Ray cluster; None starts one on this machine.
     """
 
