@@ -21,6 +21,8 @@ from search.clustercheck.ready import unready
 from search.clustercheck.shell import simple_commands
 from search.errors import Problem
 
+pytestmark = pytest.mark.integration
+
 SHIPPED = Path(__file__).parents[2] / "cluster.yaml"
 TEXT = SHIPPED.read_text()
 DATA: dict[str, Any] = yaml.safe_load(TEXT)

@@ -12,6 +12,8 @@ import pytest
 from search.run import main
 from tests.search.config_files import write_space
 
+pytestmark = pytest.mark.integration
+
 HEAVY = ("ray", "torch", "mlflow", "transformers", "optuna", "datasets", "deepspeed")
 
 

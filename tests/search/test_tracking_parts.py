@@ -21,6 +21,8 @@ from search.tracking.redact import split_credentials
 from search.tracking.store import find_store
 from tests.mlflow_runs import full_search
 
+pytestmark = pytest.mark.integration
+
 SECRET_URL = "http://user:pa%40ss@mlflow.example:5000/base"
 
 

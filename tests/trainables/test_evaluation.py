@@ -30,6 +30,8 @@ from trainables.models.load import load_base
 from trainables.models.resolve import resolve
 from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig
 
+pytestmark = pytest.mark.integration
+
 CONFIG = ModelConfig(name="embedded", source="embedded")
 WORDS = ["red", "a green field", "blue", "12", "north of the old harbour", "x", "seventeen ships", "yes"]
 TEXTS = [

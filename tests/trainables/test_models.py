@@ -23,6 +23,8 @@ from trainables.models.preparers import PREPARERS, prepared_folder
 from trainables.models.resolve import resolve
 from trainables.settings import ModelConfig
 
+pytestmark = pytest.mark.integration
+
 
 def config(source: str, **settings: object) -> ModelConfig:
     return ModelConfig.model_validate({"name": "model", "source": source, **settings})
