@@ -18,7 +18,9 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a resolved configuration that trials depend on."""
     kept = {key: value for key, value in config.items() if key not in _FREE}
     workers = config.get("workers", {})
-    return kept | {"workers": {"workers": workers.get("workers", 1)}}
+    # Values are drawn, and conditions applied, in the declared order.
+    order = list(config.get("parameters", {}))
+    return kept | {"order of parameters": order, "workers": {"workers": workers.get("workers", 1)}}
 
 
 def fingerprint(config: SearchConfig) -> str:

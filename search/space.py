@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
@@ -181,20 +180,6 @@ class SearchSpace:
             if name not in active:
                 return f"{name} is given, but its condition `{self.parameters[name].when}` does not hold"
         return None
-
-    def fingerprint(self) -> str:
-        """SHA-256, in hexadecimal, of the space in canonical JSON.
-
-        The order of parameters counts, since conditions and grids depend on it.
-        """
-        parameters = [
-            [name, parameter.model_dump(mode="json", exclude_defaults=True)]
-            for name, parameter in self.parameters.items()
-        ]
-        text = json.dumps(
-            {"parameters": parameters, "fixed": self.fixed}, sort_keys=True, separators=(",", ":")
-        )
-        return hashlib.sha256(text.encode()).hexdigest()
 
     def _evaluate(self, pick: Pick) -> tuple[Params, Params]:
         """Returns the sampled values, and these with computed and fixed ones."""

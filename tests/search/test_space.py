@@ -225,16 +225,3 @@ def test_a_condition_that_cannot_be_computed_says_so() -> None:
     with pytest.raises(ExpressionError, match="divides by zero"):
         space.walk(lambda name, parameter: 0)
     assert "divides by zero" in str(space.contains({"a": 0}))
-
-
-def test_fingerprint_is_stable_and_sees_every_change() -> None:
-    space = make_space({"batch_size": 8}, lr=LR, rank=RANK)
-    # Recorded searches carry it: a change of this value would refuse to resume them.
-    assert space.fingerprint() == "01b406092d9e121125d27ae91f2ee68e8c5ebe6487cd5ffd032ff24946add21a"
-    others = [
-        make_space({"batch_size": 4}, lr=LR, rank=RANK),
-        make_space({"batch_size": 8}, rank=RANK, lr=LR),
-        make_space({"batch_size": 8}, lr=LR | {"high": 2e-2}, rank=RANK),
-        make_space({"batch_size": 8}, lr=LR, rank=RANK | {"choices": [4, True]}),
-    ]
-    assert len({space.fingerprint(), *(other.fingerprint() for other in others)}) == 5
