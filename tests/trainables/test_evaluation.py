@@ -96,8 +96,9 @@ def test_batched_generation_equals_one_by_one(base: tuple[Any, Any], forward: Fo
     prompts += [prompt_ids(tokenizer, f"Here is what to do, and nothing else: {text}") for text in TEXTS * 2]
     prompts += [plain_ids(tokenizer, "Dawn watch.")]
     options: dict[str, Any] = {"ends": {tokenizer.eos_token_id}, "pad_id": 0, "max_new_tokens": 10}
-    batched = greedy(forward, prompts, rows=6, **options)
-    assert batched == [greedy(forward, [prompt], rows=1, **options)[0] for prompt in prompts]
+    batched = greedy(forward, prompts, copies=1, batch_size=6, **options)[0]
+    alone = [greedy(forward, [prompt], copies=1, batch_size=1, **options)[0][0] for prompt in prompts]
+    assert batched == alone
     for prompt, reply in zip(prompts, batched, strict=True):
         generated = model.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=10)
         expected = generated[0, len(prompt) :].tolist()
@@ -112,7 +113,7 @@ def test_likelihood_equals_scoring_each_option_alone(
     model, tokenizer = base
     prompts = [prompt_ids(tokenizer, preface + text) for text in [*TEXTS, TEXTS[0]]]
     options = [[plain_ids(tokenizer, word) for word in WORDS[: 2 + row]] for row in range(len(prompts))]
-    found = log_likelihoods(forward, prompts, options, pad_id=0, rows=8)
+    found = log_likelihoods(forward, prompts, options, copies=1, pad_id=0, batch_size=8)[0]
     for prompt, texts, values in zip(prompts, options, found, strict=True):
         assert len(values) == len(texts)
         for text, value in zip(texts, values, strict=True):
@@ -175,7 +176,7 @@ def test_shares_of_the_items_combine_to_the_whole(
 ) -> None:
     evaluator = Evaluator(*base, capability, random_examples(5), seed=0)
     whole = evaluator.measure()
-    shares = [Outcomes.from_bytes(evaluator.outcomes((rank, 9)).to_bytes()) for rank in range(9)]
+    shares = [Outcomes.from_bytes(evaluator.outcomes((rank, 9))[0].to_bytes()) for rank in range(9)]
     together = combine(shares[::-1])
     assert together.outcomes.scores == whole.outcomes.scores
     assert together.metrics == pytest.approx(whole.metrics, rel=1e-5)
@@ -232,7 +233,7 @@ def test_workers_with_less_to_do_take_part_in_every_pass(
             return anyone
 
         evaluator = Evaluator(*base, capability, random_examples(9), seed=0, any_working=any_working)
-        outcomes = evaluator.outcomes((rank, 2))
+        outcomes = evaluator.outcomes((rank, 2))[0]
         with lock:
             results[rank] = outcomes
 

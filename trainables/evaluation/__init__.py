@@ -1,1 +1,1 @@
-"""Held-out loss and held-out capability of a model with whatever adapter is active."""
+"""Held-out loss and held-out capability of a model with whatever adapters are active."""

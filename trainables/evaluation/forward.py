@@ -11,22 +11,38 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
+from trainables.evaluation.batching import CPU_TOKENS
+from trainables.evaluation.cached import CachedRows
+
 AnyWorking = Callable[[bool], bool]
 """Tells whether any worker of the group still has work, given whether this one has: an all-reduce."""
+
+Rows = Callable[[Sequence[int]], None]
+"""Is told before every pass how many rows of its batch are each adapter's; they stand in that order."""
+
+HEAD_TOKENS = 128
+"""Tokens that a pass over what prompts have in common must spare, so that it costs less than they do."""
 
 
 class Forward:
     """Runs a causal language model, bare or inside wrappers such as PEFT's or DeepSpeed's.
 
+    The rows of a batch are ordered by adapter. Only `rows` tells the model so; without it they are all
+    run with whatever is active.
+
     Args:
         model: Called as the `transformers` model inside it is.
         any_working: Needed where a forward pass is collective (ZeRO stage 3): every worker must then
             take part in every pass of every other, and workers run out of work at different times.
+        rows: See `Rows`.
     """
 
-    def __init__(self, model: nn.Module, any_working: AnyWorking | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, any_working: AnyWorking | None = None, rows: Rows | None = None
+    ) -> None:
         self.model = model
         self._any_working = any_working
+        self._rows = rows
         inner = next((module for module in model.modules() if isinstance(module, PreTrainedModel)), None)
         if inner is None:
             raise TypeError(f"{type(model).__name__} holds no transformers model")
@@ -39,77 +55,107 @@ class Forward:
         """Where the model computes."""
         return next(self.model.parameters()).device
 
-    def cache(self) -> Any:
-        """An empty key-value cache."""
-        return DynamicCache(config=self.config)
+    @property
+    def tokens(self) -> int | None:
+        """Padded tokens that a pass should have, at most."""
+        return CPU_TOKENS if self.device.type == "cpu" else None
 
-    def logits(self, input_ids: Tensor) -> Tensor:
-        """Logits of shape (batch, length, vocabulary) for sequences padded on the right, if at all.
+    def empty(self, rows: int) -> CachedRows:
+        """Rows without a token."""
+        mask = torch.ones((rows, 0), dtype=torch.int64, device=self.device)
+        return CachedRows(DynamicCache(config=self.config), mask)
+
+    def logits(self, input_ids: Tensor, counts: Sequence[int], last: int) -> Tensor:
+        """Logits of shape (batch, last, vocabulary) for sequences padded on the right, if at all.
 
         No mask is needed: attention is causal, so what stands before the padding does not see it.
 
         Args:
             input_ids: Shape (batch, length), on the model's device.
+            counts: Rows of each adapter.
+            last: At how many of the last positions logits are wanted, at least 1.
         """
-        self._announce()
-        logits: Tensor = self.model(input_ids=input_ids, use_cache=False).logits
-        return logits
+        self._announce(counts)
+        logits: Tensor = self.model(input_ids=input_ids, use_cache=False, **self._keep(last)).logits
+        return logits[:, -last:]
 
-    def cached(self, input_ids: Tensor, attention_mask: Tensor, cache: Any, *, last_only: bool) -> Tensor:
-        """Logits of shape (batch, length or 1, vocabulary) for tokens that follow a cached prefix.
+    def extend(
+        self,
+        rows: CachedRows,
+        input_ids: Tensor,
+        counts: Sequence[int],
+        *,
+        real: Tensor | None = None,
+        last_only: bool = True,
+    ) -> Tensor:
+        """Adds tokens to rows; logits of shape (batch, length or 1, vocabulary).
 
         Args:
+            rows: What went before; afterwards with the tokens.
             input_ids: Shape (batch, length), on the model's device, padded on any side.
-            attention_mask: Shape (batch, prefix + length); positions are counted over its ones.
-            cache: From `cache()`, filled by earlier passes; this one adds to it.
+            counts: Rows of each adapter.
+            real: 0 where `input_ids` are padding, else 1; without it none are.
             last_only: Return the last position's logits only.
         """
-        self._announce()
-        positions = (attention_mask.cumsum(-1) - 1).clamp(min=0)[:, -input_ids.shape[1] :]
-        options: dict[str, Any] = {"logits_to_keep": 1} if last_only and self._keeps_logits else {}
+        self._announce(counts)
+        rows.mask = torch.cat([rows.mask, torch.ones_like(input_ids) if real is None else real], dim=1)
+        positions = (rows.mask.cumsum(-1) - 1).clamp(min=0)[:, -input_ids.shape[1] :]
         logits: Tensor = self.model(
             input_ids=input_ids,
-            attention_mask=attention_mask,
+            attention_mask=rows.mask,
             position_ids=positions,
-            past_key_values=cache,
+            past_key_values=rows.cache,
             use_cache=True,
-            **options,
+            **(self._keep(1) if last_only else {}),
         ).logits
         return logits[:, -1:] if last_only else logits
 
-    def prefill(self, prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor, Any]:
-        """Runs prompts as one batch, what they all begin with only once.
+    def prefill(
+        self, prompts: Sequence[Sequence[int]], copies: int, pad_id: int
+    ) -> tuple[Tensor, CachedRows]:
+        """Runs prompts as one batch, all of them for each adapter.
 
-        Chat templates often put the same system message before every prompt.
+        Chat templates often put the same system message before every prompt. What all prompts begin
+        with is run only once for each adapter, where it is long enough.
 
         Args:
             prompts: Token ids; they are padded on the left, after what they have in common.
+            copies: Number of adapters.
             pad_id: Any token id; it is masked.
 
         Returns:
-            Logits of the next token, shape (batch, vocabulary); the attention mask, shape (batch,
-            length); and the cache.
+            Logits of the next token, shape (copies x prompts, vocabulary), and the rows.
         """
-        cache = self.cache()
-        shared = _shared_prefix(prompts) if len(prompts) > 1 else 0
+        rows = self.empty(copies)
+        shared = _shared_prefix(prompts)
+        if shared * (len(prompts) - 1) * copies < HEAD_TOKENS:
+            shared = 0
         if shared:
             head = torch.tensor([prompts[0][:shared]], device=self.device)
-            self.cached(head, torch.ones_like(head), cache, last_only=True)
-            cache.batch_repeat_interleave(len(prompts))
-        ids, mask = left_padded([prompt[shared:] for prompt in prompts], pad_id, self.device)
-        mask = torch.cat([mask.new_ones(len(prompts), shared), mask], dim=1)
-        return self.cached(ids, mask, cache, last_only=True)[:, -1], mask, cache
+            self.extend(rows, head.repeat(copies, 1), [1] * copies)
+        rows.repeat(len(prompts))
+        ids, real = left_padded([prompt[shared:] for prompt in prompts], pad_id, self.device)
+        counts = [len(prompts)] * copies
+        logits = self.extend(rows, ids.repeat(copies, 1), counts, real=real.repeat(copies, 1))
+        return logits[:, -1], rows
 
-    def _announce(self) -> None:
+    def _keep(self, last: int) -> dict[str, Any]:
+        return {"logits_to_keep": last} if self._keeps_logits else {}
+
+    def _announce(self, counts: Sequence[int]) -> None:
         if self._any_working is not None:
             self._any_working(True)
+        if self._rows is not None:
+            self._rows(counts)
 
-    def wait(self) -> None:
+    def wait(self, copies: int) -> None:
         """Takes part in the other workers' passes until all have finished."""
         if self._any_working is None:
             return
         token = torch.zeros((1, 1), dtype=torch.int64, device=self.device)
         while self._any_working(False):
+            if self._rows is not None:
+                self._rows([1] + [0] * (copies - 1))
             self.model(input_ids=token, use_cache=False)
 
     @contextmanager

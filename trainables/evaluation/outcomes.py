@@ -53,7 +53,8 @@ class Outcomes:
         losses: Its summed loss in nats.
         tokens: Its number of target tokens.
         scores: One entry per skill and scoring, in the configuration's order, also where it is empty.
-        seconds: Time by part: "heldout", "<skill>_<scoring>", and "total".
+        seconds: Time by part: "heldout", "generation", "likelihood", and "total". Of adapters that were
+            evaluated together, each has its equal share of the time.
     """
 
     examples: list[int] = field(default_factory=list)

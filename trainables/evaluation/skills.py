@@ -1,0 +1,63 @@
+"""Skills with their items as tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from trainables.data.chat import plain_ids, prompt_ids
+from trainables.errors import UserError
+from trainables.evaluation.items import ChoiceItem, Item
+from trainables.evaluation.prompts import choice_prompt
+from trainables.settings import SkillConfig
+
+
+@dataclass(frozen=True)
+class Skill:
+    """A skill's items with their tokens, made once.
+
+    Attributes:
+        asked: For each item the prompt for generation, with the lettered options if it has any.
+        bare: For each item with options the question alone.
+        options: For each item with options its options as whole replies, their end included.
+    """
+
+    config: SkillConfig
+    items: list[Item]
+    asked: list[list[int]]
+    bare: list[list[int]]
+    options: list[list[list[int]]]
+
+
+def tokenise_skill(
+    tokenizer: Any, config: SkillConfig, items: list[Item], max_new_tokens: int, context: int | None
+) -> Skill:
+    """Makes the tokens of a skill's items.
+
+    Args:
+        tokenizer: The model's.
+        config: The skill.
+        items: At least one.
+        max_new_tokens: Length of a reply, at most.
+        context: Tokens that the model can take; None where it does not say.
+
+    Raises:
+        UserError: A question with its reply would be longer than the model's context.
+    """
+    skill = Skill(config, items, [], [], [])
+    for item in items:
+        if isinstance(item, ChoiceItem):
+            skill.asked.append(prompt_ids(tokenizer, choice_prompt(item.question, item.options)))
+            skill.bare.append(prompt_ids(tokenizer, item.question))
+            end = tokenizer.eos_token_id
+            skill.options.append([[*plain_ids(tokenizer, option), end] for option in item.options])
+        else:
+            skill.asked.append(prompt_ids(tokenizer, item.question))
+    longest = max(len(ids) for ids in skill.asked) + max_new_tokens
+    if context is not None and longest > context:
+        raise UserError(
+            f"capability.skills.{config.name}: the longest question with its reply takes {longest} "
+            f"tokens, and the model's context is {context}.",
+            hint="Leave out long questions, or lower capability.max_new_tokens.",
+        )
+    return skill
