@@ -85,6 +85,8 @@ def _wall_seconds(state: SearchState) -> float:
 def _times(state: SearchState) -> Iterator[float]:
     """When the recorded events happened, in no order."""
     yield from (session.time for session in state.sessions)
+    if state.slots is not None:
+        yield state.slots.time
     yield from (baseline.time for baseline in state.baselines.values())
     yield from (failure.time for failure in state.failures)
     for trial in state.trials.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from analysis.render import cost_line, headline, summary_rows
+from analysis.render import headline, summary_rows, used_lines
 from analysis.table import legend, make_columns
 from search.config.schema import ObjectiveConfig
 
@@ -32,7 +32,7 @@ def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"- {_escape(caveat)}" for caveat in summary["caveats"])
     if best is not None and best["adapter"]:
         yield f"- Adapter (PEFT format): `{best['adapter']}` in this folder."
-    yield f"- Cost: {cost_line(summary)}"
+    yield from (f"- {label}: {_escape(line)}" for label, line in used_lines(summary))
 
 
 def _table(summary: Mapping[str, Any]) -> Iterator[str]:

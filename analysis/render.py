@@ -41,7 +41,8 @@ def render_summary(
     if rows:
         _print_table(console, rows, objectives, summary["metrics"], title)
     _print_choice(console, summary)
-    console.print(Text(f"Cost: {cost_line(summary)}"))
+    for label, line in used_lines(summary):
+        console.print(Text(f"{label}: {line}"))
     for label, line in _next_steps(summary, ui, command or summary["search"]["command"]):
         console.print(Text.assemble((f"{label:<9}", "bold"), line), soft_wrap=True)
 
@@ -101,6 +102,31 @@ def headline(summary: Mapping[str, Any]) -> str:
     message = f" ({search['message']})" if search["message"] else ""
     trials = wording.plural(sum(counts.values()), "trial")
     return f"Search {search['name']}: {ended}{message}; {trials}: {wording.counted(counts) or 'none begun'}"
+
+
+def used_lines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the search has cost and how it was packed, as labels and lines."""
+    lines = [("Cost", cost_line(summary))]
+    if (chosen := summary["slots"]) is not None:
+        lines.append(("Slots", slots_line(chosen)))
+    if summary["packing"]["tokens"]:
+        lines.append(("Packing", packing_line(summary)))
+    return lines
+
+
+def slots_line(chosen: Mapping[str, Any]) -> str:
+    """Groups, slots, and why that many."""
+    groups = wording.plural(chosen["groups"], "worker group")
+    return f"{groups}, {wording.slots(chosen['slots'], chosen['reason'])}"
+
+
+def packing_line(summary: Mapping[str, Any]) -> str:
+    """Tokens trained, padding, and trials per pass."""
+    used = summary["packing"]
+    return (
+        f"{used['tokens']:,} tokens trained, {used['padding']:.1%} padding, "
+        f"{used['trials_per_pass']:.1f} trials per pass."
+    )
 
 
 def cost_line(summary: Mapping[str, Any]) -> str:

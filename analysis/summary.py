@@ -21,6 +21,7 @@ from rich.console import Console
 from analysis.budget import budget_used
 from analysis.markdown import to_markdown
 from analysis.objectives import keeps_constraints, metrics_of, objectives_of
+from analysis.packing import packing_used
 from analysis.pareto import pareto_front
 from analysis.recommend import recommend
 from analysis.render import render_summary
@@ -78,6 +79,10 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         "reason": found.reason,
         "caveats": list(found.caveats),
         "budget": asdict(budget_used(state)),
+        "slots": None
+        if state.slots is None
+        else state.slots.model_dump(include={"groups", "slots", "reason"}),
+        "packing": asdict(packing_used(state)),
     }
 
 

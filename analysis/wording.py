@@ -72,6 +72,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def slots(count: int, reason: str) -> str:
+    """For example `4 slots per group: <reason>`."""
+    return f"{plural(count, 'slot')} per group: {' '.join(reason.split())}"
+
+
 def counted(counts: Mapping[str, int]) -> str:
     """The counts that are not zero, for example `5 completed, 2 diverged`."""
     return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)

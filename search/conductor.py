@@ -177,6 +177,9 @@ class Conductor:
             train_seconds=reply.train_seconds,
             eval_seconds=reply.eval_seconds,
             group=reply.group,
+            tokens=reply.tokens,
+            padding=reply.padding,
+            pack=reply.pack,
         )
         self._record(event)
         return self._conclude(event, self._report_to_scheduler(event), None)

@@ -34,6 +34,7 @@ from search.record import (
     SearchStarted,
     SearchState,
     SessionStarted,
+    SlotsChosen,
     read_events,
 )
 from search.resume import fingerprint, refuse_changes
@@ -45,6 +46,7 @@ from search.tracking.redact import redact
 from search.tracking.store import ui_command
 from search.view import View, make_view
 from trainables.messages import GroupFacts, Reply
+from trainables.specs import TRAINABLES
 
 INTERRUPTED = 130
 SCRATCH = ".ray"
@@ -214,18 +216,20 @@ def _train(session: _Session) -> None:
     from ray.tune.error import TuneError
 
     scratch = session.folder / SCRATCH
-    settings = group_settings(config, session.folder, capacity.cpus, use_gpu=capacity.gpus > 0)
+    settings = group_settings(
+        config, session.folder, capacity.cpus, capacity.groups, use_gpu=capacity.gpus > 0
+    )
     try:
         groups = WorkerGroups(settings, config.workers, capacity, scratch)
         view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {config.model.name}")
         groups.start()
-        _serve(session, groups, capacity.groups * config.workers.slots, scratch)
+        _serve(session, groups, capacity.groups, scratch)
         groups.stop()
     except (RayError, TuneError) as error:
         raise TrainingError(f"Ray failed: {error}", hint=f"Resume with: {session.command}") from error
 
 
-def _serve(session: _Session, groups: WorkerGroups, slots: int, scratch: Path) -> None:
+def _serve(session: _Session, groups: WorkerGroups, count: int, scratch: Path) -> None:
     """Runs what is left on groups that are coming up."""
     from search.tune.loop import run_tune
 
@@ -234,9 +238,11 @@ def _serve(session: _Session, groups: WorkerGroups, slots: int, scratch: Path) -
     if isinstance(facts, Reply):
         raise TrainingError(facts.message)
     _check_facts(session, facts)
+    reason = TRAINABLES[config.trainable].unpacked or facts.packing
+    session.append(SlotsChosen(groups=count, slots=facts.slots, reason=reason))
     if "base" not in conductor.state.baselines:
         _measure_base(session, groups, facts)
-    run_tune(conductor, groups, slots, config.budget.rung_steps, scratch)
+    run_tune(conductor, groups, count * facts.slots, config.budget.rung_steps, scratch)
     if conductor.aborted is not None:
         raise TrainingError(
             f"No worker group is left: {conductor.aborted}", hint=f"Resume with: {session.command}"

@@ -19,6 +19,7 @@ from search.record import (
     SearchEnded,
     SearchStarted,
     SessionStarted,
+    SlotsChosen,
     TrialFinished,
     TrialProposed,
 )
@@ -159,6 +160,7 @@ def full_search() -> RecordBuilder:
     record = RecordBuilder()
     record.start()
     record.session()
+    record.add(SlotsChosen, groups=1, slots=2, reason="2 train fastest")
     prints = {"model": "m" * 64, "data": "d" * 64}
     record.add(BaselineMeasured, name="base", metrics={"retention": 1.0}, fingerprints=prints, seconds=2.0)
     for trial in range(3):

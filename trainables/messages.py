@@ -7,6 +7,9 @@ from typing import Literal, TypeAlias
 
 from trainables.settings import CapabilityConfig, ModelConfig, TaskConfig
 
+Params: TypeAlias = dict[str, bool | int | float | str | None]
+"""Every parameter of a trial, by name."""
+
 Outcome: TypeAlias = Literal["ok", "diverged", "out_of_memory", "user", "worker_lost"]
 
 
@@ -21,6 +24,9 @@ class GroupSettings:
         folder: The search's folder, absolute and shared by all nodes; checkpoints lie below it.
         threads: CPU threads per worker.
         use_gpu: Whether workers have been given a GPU; others leave it alone.
+        slots: Trials that the group holds at once; None: it measures, and chooses.
+        most_slots: It never holds more.
+        probes: Parameters of trials like those that the search will train, to measure with; at least one.
     """
 
     trainable: str
@@ -34,6 +40,9 @@ class GroupSettings:
     folder: str
     threads: int
     use_gpu: bool
+    slots: int | None
+    most_slots: int
+    probes: tuple[Params, ...]
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class TrainRequest:
     """
 
     trial: int
-    params: dict[str, bool | int | float | str | None]
+    params: Params
     from_step: int
     to_step: int
     load_from: str | None
@@ -98,6 +107,11 @@ class Reply:
         intervals: Metric to (low, high, n) of its 95% interval.
         curve: (step, mean training loss) pairs of this slice.
         checkpoint: Folder relative to the search's, where one was saved.
+        train_seconds: Time in training; a pass through the model counts in full for each trial in it.
+        eval_seconds: Time in evaluation, likewise.
+        tokens: Tokens of this trial that went through the model in this slice, without padding.
+        padding: Share of padding among the tokens of the passes that the trial took part in.
+        pack: Mean number of trials in those passes.
     """
 
     outcome: Outcome
@@ -110,6 +124,9 @@ class Reply:
     train_seconds: float = 0.0
     eval_seconds: float = 0.0
     group: str = ""
+    tokens: int = 0
+    padding: float = 0.0
+    pack: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -131,6 +148,8 @@ class GroupFacts:
         data_fingerprint: Digest of the training data, the held-out data and the questions.
         parameters: Number of parameters of the base model.
         load_seconds: Time until the group could serve.
+        slots: Trials that it holds at once.
+        packing: In one line, why that many.
     """
 
     device: str
@@ -138,3 +157,5 @@ class GroupFacts:
     data_fingerprint: str
     parameters: int
     load_seconds: float
+    slots: int
+    packing: str

@@ -16,9 +16,12 @@ class TrainableSpec:
 
     Attributes:
         parameters: Validates a trial's parameters; field names are the parameter names.
+        unpacked: Why its trials run one at a time in a worker group, in words; None where several are
+            trained in one pass.
     """
 
     parameters: type[BaseModel]
+    unpacked: str | None = None
 
 
 TRAINABLES: Registry[TrainableSpec] = Registry("trainable")

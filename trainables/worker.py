@@ -54,19 +54,63 @@ def serve(config: dict[str, Any]) -> None:
     if rank == 0:
         incarnation += ray.get(dispatcher.join.remote(name, server.facts(time.perf_counter() - began)))
     incarnation = server.from_first(incarnation)
-    index = 0
+    mailbox = Mailbox(dispatcher, name, int(incarnation), rank == 0)
     while True:
-        round_: tuple[Delivery, ...] | None = ray.get(
-            dispatcher.next_round.remote(name, int(incarnation), index)
-        )
-        if round_ is None:
-            break
-        for delivery in round_:
-            reply = dataclasses.replace(server.serve(delivery.slot, delivery.request), group=name)
+        if not server.training or server.step(mailbox.full()):
+            round_ = mailbox.take()
+            if round_ is None:
+                break
+            for delivery in round_:
+                server.accept(delivery)
+        for sequence, reply in server.answers():
             if rank == 0:
-                ray.get(dispatcher.answer.remote(name, int(incarnation), delivery.sequence, reply))
-        index += 1
+                mailbox.answer(sequence, dataclasses.replace(reply, group=name))
     server.close()
+
+
+class Mailbox:
+    """A worker's end of its line to the dispatcher.
+
+    Args:
+        dispatcher: The actor's handle.
+        name: Name of the group.
+        incarnation: Which of its starts this is.
+        first: Whether this is the group's first worker, the one that looks and answers for all.
+    """
+
+    def __init__(self, dispatcher: Any, name: str, incarnation: int, first: bool) -> None:
+        self._dispatcher = dispatcher
+        self._name = name
+        self._incarnation = incarnation
+        self._first = first
+        self._index = 0
+        self._asked: Any = None
+
+    def full(self) -> bool:
+        """Whether a round is there that has not been taken; only the first worker looks."""
+        import ray
+
+        return self._first and bool(ray.wait([self._ask()], timeout=0)[0])
+
+    def take(self) -> tuple[Delivery, ...] | None:
+        """The next round, which is waited for; None: stop serving. Every worker gets the same."""
+        import ray
+
+        round_: tuple[Delivery, ...] | None = ray.get(self._ask())
+        self._asked = None
+        self._index += 1
+        return round_
+
+    def answer(self, sequence: int, reply: Reply) -> None:
+        """Sends a reply, and waits until it is there: what was answered is not done again."""
+        import ray
+
+        ray.get(self._dispatcher.answer.remote(self._name, self._incarnation, sequence, reply))
+
+    def _ask(self) -> Any:
+        if self._asked is None:
+            self._asked = self._dispatcher.next_round.remote(self._name, self._incarnation, self._index)
+        return self._asked
 
 
 def _agree(problem: str) -> str:

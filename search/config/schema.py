@@ -83,7 +83,8 @@ class WorkersConfig(Section):
         workers: Workers per group (data parallel, and the shards of ZeRO stage 3).
         cpus: CPUs per worker.
         gpus: GPUs per worker; "auto" is 1 where the cluster has GPUs, else 0.
-        slots: Trials that a group holds at once.
+        slots: Trials that a group holds at once and trains in one pass; "auto" is measured when the group
+            comes up.
         zero_stage: DeepSpeed ZeRO stage of the base model.
         micro_batch: Examples per forward and backward pass on one worker; None is the whole batch.
         max_failures: Restarts of a group before it is given up.
@@ -94,7 +95,7 @@ class WorkersConfig(Section):
     workers: Positive = 1
     cpus: Annotated[float, Field(gt=0)] = 1
     gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
-    slots: Annotated[int, Field(ge=1, le=1)] = 1
+    slots: Positive | Literal["auto"] = "auto"
     zero_stage: Literal[0, 1, 2, 3] = 0
     micro_batch: Positive | None = None
     max_failures: Annotated[int, Field(ge=0, le=LARGEST)] = 10

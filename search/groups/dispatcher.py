@@ -18,14 +18,14 @@ class Dispatcher:
         self._table = SlotTable()
         self._facts: asyncio.Queue[GroupFacts | Reply] = asyncio.Queue()
 
-    async def add_group(self, name: str, slots: int) -> None:
+    async def add_group(self, name: str) -> None:
         """See `SlotTable.add_group`."""
-        self._table.add_group(name, slots)
+        self._table.add_group(name)
 
     async def join(self, name: str, facts: GroupFacts) -> int:
         """See `SlotTable.join`; `facts` go to the driver."""
         await self._facts.put(facts)
-        return self._table.join(name)
+        return self._table.join(name, facts.slots)
 
     async def refuse(self, name: str, reply: Reply) -> None:
         """A group's workers found that they can never serve: the request itself is wrong."""

@@ -19,7 +19,6 @@ class GroupSpec:
         workers: Number of workers.
         cpus: CPUs per worker.
         gpus: GPUs per worker.
-        slots: Trials that it holds at once.
         max_failures: Restarts before it is given up.
         scratch: Folder for Ray Train's own files.
     """
@@ -30,7 +29,6 @@ class GroupSpec:
     workers: int
     cpus: float
     gpus: float
-    slots: int
     max_failures: int
     scratch: str
 

@@ -23,7 +23,7 @@ class WorkerGroups:
 
     Args:
         settings: What every group serves.
-        workers: Size of a group, its slots, and how often it may restart.
+        workers: Size of a group, and how often it may restart.
         capacity: Number of groups and resources per worker.
         scratch: Folder for Ray Train's own files, which nobody needs afterwards.
     """
@@ -39,7 +39,6 @@ class WorkerGroups:
                 workers=workers.workers,
                 cpus=capacity.cpus,
                 gpus=capacity.gpus,
-                slots=workers.slots,
                 max_failures=workers.max_failures,
                 scratch=str(scratch),
             )
@@ -52,7 +51,7 @@ class WorkerGroups:
         """Starts every group; returns at once."""
         import ray
 
-        ray.get([self.dispatcher.add_group.remote(spec.name, spec.slots) for spec in self._specs])
+        ray.get([self.dispatcher.add_group.remote(spec.name) for spec in self._specs])
         self._running = [self.dispatcher.run_group.remote(spec, self.dispatcher) for spec in self._specs]
 
     def wait_for_first(self, on_wait: Callable[[str], None], patience: float = 60.0) -> GroupFacts | Reply:

@@ -5,19 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 from search.config.schema import SearchConfig
+from search.groups.limit import configured_limit
+from search.groups.probes import probes
+from search.space import SearchSpace
 from trainables.messages import GroupSettings
 from trainables.settings import CapabilityConfig, ModelConfig, TaskConfig
 
 
-def group_settings(config: SearchConfig, folder: Path, cpus: float, use_gpu: bool = False) -> GroupSettings:
+def group_settings(
+    config: SearchConfig, folder: Path, cpus: float, groups: int = 1, use_gpu: bool = False
+) -> GroupSettings:
     """Settings with local paths made absolute: workers may run in another folder.
 
     Args:
         config: The search.
         folder: The search's folder.
         cpus: CPUs per worker.
+        groups: Number of groups.
         use_gpu: Whether workers are given a GPU.
+
+    Raises:
+        ExpressionError: An expression of the space cannot be computed for a trial to measure with.
     """
+    limit = configured_limit(config, groups)
     return GroupSettings(
         trainable=config.trainable,
         model=_model(config.model),
@@ -30,6 +40,9 @@ def group_settings(config: SearchConfig, folder: Path, cpus: float, use_gpu: boo
         folder=str(folder.resolve()),
         threads=max(1, int(cpus)),
         use_gpu=use_gpu,
+        slots=limit.slots,
+        most_slots=limit.most,
+        probes=probes(config, SearchSpace(config.parameters, config.fixed)),
     )
 
 

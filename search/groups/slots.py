@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from trainables.messages import Delivery, Reply, Request, TrainRequest
+from trainables.messages import BaselineRequest, Delivery, Reply, Request, TrainRequest
 
 MAX_DELIVERIES = 3
+
+_BASELINE = -1
+"""Holder of a slot that measures the base model."""
+
+LINGER_SECONDS = 0.1
+"""Trials are answered, and so ask again, one after another: an idle group that took up the first
+request alone would begin one by one what it can do in one round."""
 
 
 @dataclass
@@ -29,7 +37,39 @@ class _Group:
     rounds: list[tuple[Delivery, ...]] = field(default_factory=list)
     queue: deque[tuple[int, _Work]] = field(default_factory=deque)
     outstanding: dict[int, tuple[int, _Work]] = field(default_factory=dict)
+    asked_at: float = 0.0
     ended: bool = False
+
+    @property
+    def busy(self) -> set[int]:
+        """Slots with a delivery that is not answered."""
+        return {slot for slot, _ in self.outstanding.values()}
+
+    @property
+    def free(self) -> list[int]:
+        """Slots that a waiting request may have; one whose trial has left may still be busy with it."""
+        busy = self.busy
+        return [slot for slot, held in enumerate(self.slots) if held is None and slot not in busy]
+
+    def enqueue(self, slot: int, work: _Work) -> None:
+        """Has a request wait for the next round."""
+        if not self.queue:
+            self.asked_at = asyncio.get_running_loop().time()
+        self.queue.append((slot, work))
+
+    def ready_at(self, linger: float) -> float | None:
+        """When the next round may be formed, by the loop's clock; None while there is nothing for one.
+
+        At once where every slot has a request, where the base model is to be measured, and where trials
+        are in training, which more can join at any time; else once others have had time to ask.
+        """
+        busy = self.busy
+        requests = {slot: work.request for slot, work in self.queue if slot not in busy}
+        if not requests:
+            return None
+        complete = len(requests) == len(self.slots)
+        baseline = any(isinstance(request, BaselineRequest) for request in requests.values())
+        return self.asked_at + (0.0 if busy or complete or baseline else linger)
 
 
 class NoGroupsError(Exception):
@@ -39,12 +79,18 @@ class NoGroupsError(Exception):
 class SlotTable:
     """Leases slots to trials, hands requests to groups in rounds, and survives restarts of groups.
 
-    A round is what a group's workers do together; each worker asks for round 0, 1, 2 ... and all get
-    the same. What a group had not answered when its workers died goes to any group with room, as
-    requests say all that is needed to serve them from the last rung's checkpoint.
+    A round is what a group's workers take up together; each worker asks for round 0, 1, 2 ... and all
+    get the same. They may ask for the next one while deliveries of earlier ones are not answered: it
+    brings trials that join those in training. What a group had not answered when its workers died goes
+    to any group with room, as requests say all that is needed to serve them from the last rung's
+    checkpoint.
+
+    Args:
+        linger: Seconds that an idle group with room for more waits for requests after the first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, linger: float = LINGER_SECONDS) -> None:
+        self._linger = linger
         self._groups: dict[str, _Group] = {}
         self._homeless: deque[_Work] = deque()
         self._sequence = 0
@@ -52,14 +98,20 @@ class SlotTable:
         self._stopping = False
         self._last_error = "no worker group was started"
 
-    def add_group(self, name: str, slots: int) -> None:
-        """Announces a group that is being started."""
-        self._groups[name] = _Group(name, [None] * slots)
+    def add_group(self, name: str) -> None:
+        """Announces a group that is being started; it has no slots before it joins."""
+        self._groups[name] = _Group(name, [])
 
-    def join(self, name: str) -> int:
-        """Called by a group's first worker whenever the group (re)starts; returns the incarnation."""
+    def join(self, name: str, slots: int) -> int:
+        """Called by a group's first worker whenever the group (re)starts; returns the incarnation.
+
+        Args:
+            name: The group.
+            slots: Trials that it holds at once from now on.
+        """
         group = self._groups[name]
         self._take_back(group)
+        group.slots = [None] * slots
         group.incarnation += 1
         group.up = True
         group.rounds.clear()
@@ -83,7 +135,7 @@ class SlotTable:
         held = self._slot_of(request)
         if held is not None:
             group, slot = held
-            group.queue.append((slot, work))
+            group.enqueue(slot, work)
             self._wake()
         else:
             self._homeless.append(work)
@@ -97,28 +149,38 @@ class SlotTable:
         self._place()
 
     async def next_round(self, name: str, incarnation: int, index: int) -> tuple[Delivery, ...] | None:
-        """The group's `index`-th round in this incarnation; waits for work. None: stop serving."""
+        """The group's `index`-th round in this incarnation; waits for work. None: stop serving.
+
+        A round is never empty, and holds at most one request per slot, none of a slot with a delivery
+        that is not answered. It is formed at once where trials are in training; an idle group with room
+        for more lingers.
+        """
         group = self._groups[name]
+        now = asyncio.get_running_loop().time
         while True:
             if self._stopping or group.incarnation != incarnation:
                 return None
             if index < len(group.rounds):
                 return group.rounds[index]
-            if group.queue:
+            ready_at = group.ready_at(self._linger)
+            if ready_at is not None and ready_at <= now():
                 group.rounds.append(self._form_round(group))
                 continue
             self._changed.clear()
-            await self._changed.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(ready_at):
+                    await self._changed.wait()
 
     def answer(self, name: str, incarnation: int, sequence: int, reply: Reply) -> None:
         """Takes a group's reply; one from before a restart is ignored."""
         group = self._groups[name]
         if group.incarnation != incarnation or sequence not in group.outstanding:
             return
-        _, work = group.outstanding.pop(sequence)
-        if not isinstance(work.request, TrainRequest):
-            self._free_baseline(group)
+        slot, work = group.outstanding.pop(sequence)
+        if isinstance(work.request, BaselineRequest):
+            group.slots[slot] = None
         self._answer(work, reply)
+        self._place()
 
     def end_group(self, name: str, error: str) -> None:
         """The group is gone for good: its trials go on elsewhere, or fail where no group is left."""
@@ -160,20 +222,24 @@ class SlotTable:
             while self._homeless:
                 self._homeless.popleft().reply.set_exception(NoGroupsError(self._last_error))
             return
-        for group in self._groups.values():
-            for slot, held in enumerate(group.slots):
-                if held is None and group.up and self._homeless:
-                    work = self._homeless.popleft()
-                    group.slots[slot] = work.request.trial if isinstance(work.request, TrainRequest) else -1
-                    group.queue.append((slot, work))
+        while self._homeless and (group := self._emptiest()) is not None:
+            work, slot = self._homeless.popleft(), group.free[0]
+            group.slots[slot] = work.request.trial if isinstance(work.request, TrainRequest) else _BASELINE
+            group.enqueue(slot, work)
         self._wake()
 
+    def _emptiest(self) -> _Group | None:
+        """The group that is up and has a free slot with the fewest taken: none idles beside a full one."""
+        room = [group for group in self._groups.values() if group.up and group.free]
+        return min(room, key=lambda group: len(group.slots) - len(group.free), default=None)
+
     def _form_round(self, group: _Group) -> tuple[Delivery, ...]:
-        """At most one request per slot: what a group can do in one pass."""
+        """At most one request per slot, and only of slots that are not busy."""
+        busy = group.busy
         chosen: dict[int, _Work] = {}
         later: deque[tuple[int, _Work]] = deque()
         for slot, work in group.queue:
-            if slot in chosen:
+            if slot in chosen or slot in busy:
                 later.append((slot, work))
             else:
                 chosen[slot] = work
@@ -185,10 +251,6 @@ class SlotTable:
             deliveries.append(Delivery(self._sequence, slot, work.request))
             self._sequence += 1
         return tuple(deliveries)
-
-    def _free_baseline(self, group: _Group) -> None:
-        group.slots = [None if held == -1 else held for held in group.slots]
-        self._place()
 
     def _answer(self, work: _Work, reply: Reply) -> None:
         if not work.reply.done():

@@ -10,8 +10,9 @@ from pathlib import Path
 from search.cluster import local_groups
 from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
+from search.groups.limit import configured_limit
 from search.plan.estimate import estimate
-from search.plan.history import read_history
+from search.plan.history import History, read_history
 from search.plan.model import Plan, PlannedTrial, RankSize, Slots
 from search.plan.shapes import ModelShapes, model_shapes
 from search.record import SearchState, read_events
@@ -41,7 +42,7 @@ def make_plan(config: SearchConfig) -> Plan:
     folder = Path(config.out) / config.name
     state = SearchState.from_events(read_events(folder))
     history = read_history(config, LoraParameters().batch_size)
-    notes = _notes(config, shapes, slots, number)
+    notes = _notes(config, shapes, slots, number, history)
     estimated = None
     if shapes and params:
         try:
@@ -132,7 +133,8 @@ def _slots(config: SearchConfig) -> Slots:
         groups, source = max(1, math.floor(here / (gpus * workers.workers))), f"{here} GPUs of this machine"
     else:
         groups, source = local_groups(workers), "cores of this machine"
-    return Slots(groups, workers.slots, workers.workers, workers.cpus, gpus, source)
+    limit = configured_limit(config, groups or 1)
+    return Slots(groups, limit.slots, limit.most, limit.reason, workers.workers, workers.cpus, gpus, source)
 
 
 def _gpus_here() -> int:
@@ -143,7 +145,9 @@ def _gpus_here() -> int:
     return found if visible is None else min(found, len([one for one in visible.split(",") if one.strip()]))
 
 
-def _notes(config: SearchConfig, shapes: ModelShapes | None, slots: Slots, number: int) -> list[str]:
+def _notes(
+    config: SearchConfig, shapes: ModelShapes | None, slots: Slots, number: int, history: History | None
+) -> list[str]:
     notes = []
     if shapes is None:
         notes.append(
@@ -153,6 +157,10 @@ def _notes(config: SearchConfig, shapes: ModelShapes | None, slots: Slots, numbe
     if number < config.trials:
         asked = f"{config.trials} trials asked for"
         notes.append(f"{config.searcher.name} has only {number} configurations for the {asked}.")
+    if (reason := TRAINABLES[config.trainable].unpacked) is not None:
+        notes.append(f"Trials of {config.trainable} are not packed, but run one at a time: {reason}.")
     if slots.groups is None:
         notes.append("Times are for a single worker group.")
+    if history is None and slots.slots_per_group is None and slots.most_per_group > 1:
+        notes.append("Times are for groups with one slot; what more slots gain is measured at the start.")
     return notes

@@ -52,23 +52,28 @@ def estimate(
     batch = sum(params.batch_size for params in trials) / len(trials)
     tokens = batch * config.task.max_length
     if history is not None:
-        step = history.token_seconds * tokens
+        step = shared = history.token_seconds * tokens
     else:
-        step = 2 * PASS_SECONDS + 4 * shapes.parameters * tokens / speed
+        arithmetic = 4 * shapes.parameters * tokens / speed
+        step = 2 * PASS_SECONDS + arithmetic
+        shared = 2 * PASS_SECONDS / slots.least_per_group + arithmetic
     evaluation = history.evaluation_seconds if history is not None else None
     if evaluation is None:
         evaluation = _evaluation(config, shapes, speed)
     rungs = config.budget.rung_steps
-    rung_seconds = [(at - before) * step + evaluation for before, at in zip((0, *rungs), rungs, strict=False)]
-    trial = sum(rung_seconds)
-    likely = sum(seconds / config.budget.eta**rung for rung, seconds in enumerate(rung_seconds))
+    steps = [at - before for before, at in zip((0, *rungs), rungs, strict=False)]
+    own = [count * step + evaluation for count in steps]
+    work = [count * shared + evaluation for count in steps]
+    trial, whole = sum(own), sum(work)
+    likely = sum(seconds / config.budget.eta**rung for rung, seconds in enumerate(work))
     if config.scheduler.name == "none":
-        likely = trial
+        likely = whole
     fixed = STARTUP_SECONDS + evaluation
-    # However many slots there are, a trial takes its own time.
-    fewest = fixed + max(number * rung_seconds[0] / slots.total, rung_seconds[0])
-    expected, most = (fixed + max(number * work / slots.total, trial) for work in (likely, trial))
-    gpus = slots.gpus * slots.workers_per_group * (slots.groups or 1)
+    groups = slots.groups or 1
+    # However many groups there are, a trial takes its own time.
+    fewest = fixed + max(number * work[0] / groups, own[0])
+    expected, most = (fixed + max(number * seconds / groups, trial) for seconds in (likely, whole))
+    gpus = slots.gpus * slots.workers_per_group * groups
     return Estimate(
         step_seconds=step,
         evaluation_seconds=evaluation,
@@ -78,7 +83,8 @@ def estimate(
         most_seconds=most,
         gpu_hours=expected * gpus / 3600,
         time_basis=_time_basis(history, tokens, speed),
-        worker_bytes=_worker_bytes(config, shapes, trials, slots),
+        worker_bytes=_worker_bytes(config, shapes, trials, slots, slots.least_per_group),
+        most_worker_bytes=_worker_bytes(config, shapes, trials, slots, slots.most_per_group),
         memory_basis="process 0.9 GB + weights + slots x (16 bytes per trainable parameter + activations "
         "of a micro-batch: tokens x (layers x (12 hidden + 4 intermediate) + 3 vocabulary) values)",
     )
@@ -124,8 +130,9 @@ def _items(source: str) -> int:
 
 
 def _worker_bytes(
-    config: SearchConfig, shapes: ModelShapes, trials: Sequence[LoraParameters], slots: Slots
+    config: SearchConfig, shapes: ModelShapes, trials: Sequence[LoraParameters], slots: Slots, held: int
 ) -> float:
+    """Memory of a worker whose group holds `held` trials at once."""
     half = config.model.dtype == "bfloat16" or (config.model.dtype == "auto" and slots.gpus > 0)
     size = 2 if half else 4
     shards = slots.workers_per_group if config.workers.zero_stage == 3 else 1
@@ -135,4 +142,4 @@ def _worker_bytes(
     per_token = shapes.layers * (12 * shapes.hidden + 4 * shapes.intermediate) + 3 * shapes.vocabulary
     # fp32 adapter, its gradient and the two moments of AdamW.
     trial = 16 * adapter + tokens * per_token * size
-    return PROCESS_BYTES + shapes.parameters * size / shards + slots.slots_per_group * trial
+    return PROCESS_BYTES + shapes.parameters * size / shards + held * trial

@@ -20,7 +20,7 @@ class History:
 
     Attributes:
         rungs: Number of rungs that it rests on.
-        token_seconds: Training time per token (batch size times length).
+        token_seconds: A group's training time per token (batch size times length), packed as it was.
         evaluation_seconds: Time of an evaluation; None where none asked the same questions.
     """
 
@@ -51,7 +51,8 @@ def read_history(config: SearchConfig, default_batch: int) -> History | None:
             before = 0
             for rung in trial.rungs:
                 tokens += (rung.step - before) * size * recorded["task"]["max_length"]
-                seconds += rung.train_seconds
+                # A pass of several trials counts in full for each of them.
+                seconds += rung.train_seconds / rung.pack
                 before = rung.step
                 rungs += 1
                 evaluations += [rung.eval_seconds] if asked else []

@@ -45,21 +45,31 @@ class Slots:
 
     Attributes:
         groups: Worker groups; None where only the cluster knows.
+        slots_per_group: Trials that a group trains at once; None where it measures and chooses.
+        most_per_group: It never trains more at once.
+        reason: Why not more, in words.
         gpus: GPUs per worker.
         source: Where the number of groups comes from.
     """
 
     groups: int | None
-    slots_per_group: int
+    slots_per_group: int | None
+    most_per_group: int
+    reason: str
     workers_per_group: int
     cpus: float
     gpus: float
     source: str
 
     @property
-    def total(self) -> int:
-        """Trials at once; those of one group where the number of groups is not known."""
-        return (self.groups or 1) * self.slots_per_group
+    def least_per_group(self) -> int:
+        """Trials that a group trains at once whatever it measures."""
+        return self.slots_per_group or 1
+
+    @property
+    def most(self) -> int:
+        """The most trials at once; those of one group where the number of groups is not known."""
+        return (self.groups or 1) * self.most_per_group
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,7 @@ class Estimate:
     """A rough estimate; None where the model is not known well enough.
 
     Attributes:
-        step_seconds: One optimizer step of one trial.
+        step_seconds: One optimizer step of one trial by itself.
         evaluation_seconds: One evaluation, at a rung.
         trial_seconds: A trial trained to the end, with its evaluations.
         fewest_seconds: The search where every trial ends at its first rung.
@@ -75,7 +85,8 @@ class Estimate:
         most_seconds: The search where every trial is trained to the end.
         gpu_hours: Of `likely_seconds`; 0 without GPUs.
         time_basis: How the time was estimated.
-        worker_bytes: Memory of one worker.
+        worker_bytes: Memory of one worker with the fewest slots that it may open.
+        most_worker_bytes: The same with the most.
         memory_basis: How the memory was estimated.
     """
 
@@ -88,6 +99,7 @@ class Estimate:
     gpu_hours: float
     time_basis: str
     worker_bytes: float
+    most_worker_bytes: float
     memory_basis: str
 
 

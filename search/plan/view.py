@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search.plan.model import Estimate, Plan
+from search.plan.model import Estimate, Plan, Slots
 from search.record.events import Scalar
 
 
@@ -28,7 +28,8 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
     for sentence in plan.scheduler:
         out.print(f"  {sentence}", markup=False)
     out.print("[bold]Slots[/]")
-    out.print(f"  {_slots(plan)}", markup=False)
+    for line in _slots(plan.slots):
+        out.print(f"  {line}", markup=False)
     if plan.sizes:
         out.print(_sizes(plan))
     if plan.estimate is not None:
@@ -60,17 +61,22 @@ def _value(value: Scalar) -> str:
     return f"{value:.3g}" if isinstance(value, float) else "none" if value is None else str(value)
 
 
-def _slots(plan: Plan) -> str:
-    slots = plan.slots
+def _slots(slots: Slots) -> Iterable[str]:
     each = f"{slots.workers_per_group} worker(s) with {slots.cpus:g} CPU"
     if slots.gpus:
         each += f" and {slots.gpus:g} GPU"
+    if slots.slots_per_group is None:
+        own = f"auto (measured at start, at most {slots.most_per_group} per group: {slots.reason})"
+        at_once = f"up to {slots.most} trial(s) at once"
+    else:
+        own = f"{slots.slots_per_group} per group ({slots.reason})"
+        at_once = f"{slots.most} trial(s) at once"
     if slots.groups is None:
-        return f"groups: {slots.source}; each of {each} and {slots.slots_per_group} slot(s)"
-    return (
-        f"{slots.groups} group(s) x {slots.slots_per_group} slot(s) = {slots.total} trial(s) at once; "
-        f"each group has {each} ({slots.source})"
-    )
+        yield f"groups: {slots.source}; each of {each}"
+        yield f"slots: {own}"
+    else:
+        yield f"groups: {slots.groups} ({slots.source}), each of {each}"
+        yield f"slots: {own}; {at_once}"
 
 
 def _sizes(plan: Plan) -> Table:
@@ -97,9 +103,16 @@ def _estimate(estimate: Estimate, plan: Plan) -> Iterable[str]:
     if estimate.gpu_hours:
         yield f"GPU-hours: {estimate.gpu_hours:.2g}"
     workers = (plan.slots.groups or 1) * plan.slots.workers_per_group
-    size = estimate.worker_bytes / 1e9
-    yield f"memory: {size:.1f} GB a worker, {workers * size:.1f} GB for {workers} worker(s)"
+    yield f"memory: {_memory(estimate.worker_bytes, plan.slots.least_per_group, workers)}"
+    if plan.slots.slots_per_group is None and plan.slots.most_per_group > 1:
+        most = _memory(estimate.most_worker_bytes, plan.slots.most_per_group, workers)
+        yield f"memory at most: {most}; a group opens no more slots than fit"
     yield f"memory from a formula: {estimate.memory_basis}"
+
+
+def _memory(size: float, slots: int, workers: int) -> str:
+    each = f"{size / 1e9:.1f} GB a worker with {slots} slot(s)"
+    return f"{each}, {workers * size / 1e9:.1f} GB for {workers} worker(s)"
 
 
 def _duration(seconds: float) -> str:

@@ -83,6 +83,21 @@ class SessionStarted(_Event):
     pid: int
 
 
+class SlotsChosen(_Event):
+    """The session's first worker group is up, and with it the number of trials at once.
+
+    Attributes:
+        groups: Number of worker groups.
+        slots: Trials that the first group holds at once; the others need not choose the same.
+        reason: In words.
+    """
+
+    event: Literal["slots_chosen"] = "slots_chosen"
+    groups: int
+    slots: int
+    reason: str
+
+
 class BaselineMeasured(_Event):
     """A reference that is not a trial, such as the untouched base model (`name="base"`).
 
@@ -125,9 +140,14 @@ class RungReached(_Event):
         intervals: 95% intervals of those metrics that are estimates from a sample.
         curve: (step, mean training loss) pairs since the last rung, at most 50.
         checkpoint: Folder with the adapter in PEFT format, relative to the search's folder.
-        train_seconds: Time spent in training since the last rung.
-        eval_seconds: Time spent in evaluation at this rung.
+        train_seconds: Time spent in training since the last rung; a pass through the model counts in full
+            for each trial in it.
+        eval_seconds: Time spent in evaluation at this rung, likewise.
         group: Name of the worker group that trained it.
+        tokens: Tokens of this trial that went through the model since the last rung, without padding; 0
+            where that was not counted.
+        padding: Share of padding among the tokens of the passes that the trial took part in.
+        pack: Mean number of trials in those passes.
     """
 
     event: Literal["rung_reached"] = "rung_reached"
@@ -141,6 +161,9 @@ class RungReached(_Event):
     train_seconds: float
     eval_seconds: float
     group: str = ""
+    tokens: Annotated[int, Field(ge=0)] = 0
+    padding: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    pack: Annotated[float, Field(ge=1)] = 1.0
 
 
 class Decided(_Event):
@@ -197,6 +220,7 @@ class SearchEnded(_Event):
 Event: TypeAlias = (
     SearchStarted
     | SessionStarted
+    | SlotsChosen
     | BaselineMeasured
     | TrialProposed
     | RungReached

@@ -16,6 +16,7 @@ from search.record.events import (
     SearchEnded,
     SearchStarted,
     SessionStarted,
+    SlotsChosen,
     TrialFinished,
     TrialProposed,
 )
@@ -56,10 +57,16 @@ class TrialState:
 
 @dataclass
 class SearchState:
-    """All that is recorded of one search; `apply` is the only way to change it."""
+    """All that is recorded of one search; `apply` is the only way to change it.
+
+    Attributes:
+        slots: Of the last session in which a worker group came up.
+        last_time: Time of the last event.
+    """
 
     started: SearchStarted | None = None
     sessions: list[SessionStarted] = field(default_factory=list)
+    slots: SlotsChosen | None = None
     baselines: dict[str, BaselineMeasured] = field(default_factory=dict)
     trials: dict[int, TrialState] = field(default_factory=dict)
     failures: list[Failed] = field(default_factory=list)
@@ -87,6 +94,8 @@ class SearchState:
             case SessionStarted():
                 self.sessions.append(event)
                 self.ended = None
+            case SlotsChosen():
+                self.slots = event
             case BaselineMeasured():
                 self.baselines[event.name] = event
             case TrialProposed():

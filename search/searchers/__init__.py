@@ -2,11 +2,11 @@
 
 from search.config.schema import SearchConfig
 from search.searchers import grid, listed, random, tpe  # noqa: F401  (registers)
-from search.searchers.base import SEARCHERS, Proposal, Searcher, SearcherFactory
+from search.searchers.base import SEARCHERS, Proposal, Searcher, SearcherFactory, SearcherSpec
 from search.searchers.listed import ListedFirst
 from search.space import SearchSpace, SpaceError
 
-__all__ = ["SEARCHERS", "Proposal", "Searcher", "SearcherFactory", "make_searcher"]
+__all__ = ["SEARCHERS", "Proposal", "Searcher", "SearcherFactory", "SearcherSpec", "make_searcher"]
 
 
 def make_searcher(config: SearchConfig, space: SearchSpace) -> Searcher:
@@ -19,4 +19,4 @@ def make_searcher(config: SearchConfig, space: SearchSpace) -> Searcher:
     for index, point in enumerate(config.points):
         if problem := space.contains(point):
             raise SpaceError(f"points[{index}]: {problem}")
-    return ListedFirst(config.points, SEARCHERS[config.searcher.name](config, space))
+    return ListedFirst(config.points, SEARCHERS[config.searcher.name].make(config, space))

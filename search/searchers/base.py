@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from search.config.schema import SearchConfig
 from search.measurement import Outcome
@@ -59,4 +59,31 @@ class Searcher(Protocol):
 
 
 SearcherFactory: TypeAlias = Callable[[SearchConfig, SearchSpace], Searcher]
-SEARCHERS: Registry[SearcherFactory] = Registry("searcher")
+F = TypeVar("F", bound=SearcherFactory)
+
+
+@dataclass(frozen=True)
+class SearcherSpec:
+    """A registered searcher.
+
+    Attributes:
+        make: Builds it.
+        learns: Whether what it proposes depends on results. Proposals made at the same time cannot then
+            learn from one another.
+    """
+
+    make: SearcherFactory
+    learns: bool
+
+
+SEARCHERS: Registry[SearcherSpec] = Registry("searcher")
+
+
+def register(name: str, line: str, *, learns: bool) -> Callable[[F], F]:
+    """Registers the decorated searcher, or function that builds one; see `Registry.register`."""
+
+    def decorate(make: F) -> F:
+        SEARCHERS.register(name, line)(SearcherSpec(make, learns))
+        return make
+
+    return decorate

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from search.config.schema import SearchConfig
 from search.measurement import Outcome
 from search.record.events import Scalar
-from search.searchers.base import SEARCHERS, Proposal
+from search.searchers.base import Proposal, register
 from search.space import SearchSpace
 
 
-@SEARCHERS.register("grid", "every combination of values, in order; real parameters need `points`")
+@register("grid", "every combination of values, in order; real parameters need `points`", learns=False)
 class GridSearcher:
     """Goes through `SearchSpace.grid`, leaving out what has been proposed already.
 

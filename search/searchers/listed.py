@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from search.config.schema import SearchConfig
 from search.measurement import Outcome
 from search.record.events import Params, Scalar
-from search.searchers.base import SEARCHERS, Proposal, Searcher
+from search.searchers.base import Proposal, Searcher, register
 from search.space import SearchSpace, SpaceError
 
 
-@SEARCHERS.register("listed", "only the points that the space lists")
+@register("listed", "only the points that the space lists", learns=False)
 class ListedSearcher:
     """Proposes nothing of its own, so that the search ends after the listed points.
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from search.config.schema import SearchConfig
 from search.measurement import Outcome
 from search.record.events import Scalar
-from search.searchers.base import SEARCHERS, Proposal
+from search.searchers.base import Proposal, register
 from search.searchers.draw import draw
 from search.space import SearchSpace
 
 
-@SEARCHERS.register("random", "independent random points (Bergstra and Bengio, 2012)")
+@register("random", "independent random points (Bergstra and Bengio, 2012)", learns=False)
 class RandomSearcher:
     """Draws every trial independently; outcomes change nothing."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from search.config.schema import SearchConfig
-from search.searchers.base import SEARCHERS, Searcher
+from search.searchers.base import Searcher, register
 from search.space import SearchSpace
 
 
-@SEARCHERS.register("tpe", "multi-objective multivariate TPE with constraints (Optuna); the default")
+@register("tpe", "multi-objective multivariate TPE with constraints (Optuna); the default", learns=True)
 def make_tpe(config: SearchConfig, space: SearchSpace) -> Searcher:
     """Tree-structured Parzen estimator (Ozaki et al., 2022, doi:10.1613/jair.1.13188)."""
     # Optuna is imported when a search starts, not to list what can be chosen.

@@ -13,6 +13,7 @@ from search.record import (
     SearchEnded,
     SearchStarted,
     SessionStarted,
+    SlotsChosen,
     TrialFinished,
     TrialProposed,
 )
@@ -83,6 +84,11 @@ class Projection:
                 self._start(event)
             case SessionStarted():
                 self._begin_session(event)
+            case SlotsChosen():
+                # Tags, because a later session may choose otherwise.
+                self._run(SEARCH).set_tags(
+                    {"groups": event.groups, "slots": event.slots, "slots_reason": event.reason}
+                )
             case BaselineMeasured():
                 self._add_baseline(event)
             case TrialProposed():
@@ -176,6 +182,8 @@ class Projection:
         for step, loss in event.curve:
             run.add_points({"train_loss_curve": loss}, event.time, step)
         own = {"rung": event.rung, "train_seconds": event.train_seconds, "eval_seconds": event.eval_seconds}
+        if event.tokens:
+            own |= {"tokens": event.tokens, "padding": event.padding, "pack": event.pack}
         run.add_metrics(own | event.metrics, event.intervals, event.time, event.step)
         run.set_tags({"checkpoint": event.checkpoint, "group": event.group})
         self._last_step[event.trial] = event.step

@@ -16,6 +16,7 @@ from search.record import (
     SearchEnded,
     SearchStarted,
     SessionStarted,
+    SlotsChosen,
     TrialFinished,
     TrialProposed,
 )
@@ -58,7 +59,7 @@ class EventLines:
         return waiting
 
     def _other(
-        self, event: SearchStarted | SessionStarted | BaselineMeasured | TrialProposed | Failed
+        self, event: SearchStarted | SessionStarted | SlotsChosen | BaselineMeasured | TrialProposed | Failed
     ) -> str:
         match event:
             case SearchStarted():
@@ -69,6 +70,8 @@ class EventLines:
                 )
             case SessionStarted():
                 return f"session {event.session} begins: {wording.plural(event.trials, 'trial')} asked for"
+            case SlotsChosen():
+                return wording.slots(event.slots, event.reason)
             case BaselineMeasured():
                 values = self._values(event.metrics, event.intervals, ("heldout_loss", "capability"))
                 return f"baseline {event.name}: {values} (measured in {wording.duration(event.seconds)})"

@@ -18,7 +18,7 @@ from analysis.recommend import recommend
 from analysis.render import render_summary
 from analysis.summary import main, summarise, write_summary
 from search.errors import RecordError
-from search.record import Event, SearchEnded, SearchState, SessionStarted, read_events
+from search.record import Event, SearchEnded, SearchState, SessionStarted, SlotsChosen, read_events
 from tests.records import BEGIN, make_config, make_events, opening_events, trial_events, write_record
 
 UI = "mlflow ui --backend-store-uri sqlite:///runs/mlflow.db --host 127.0.0.1"
@@ -88,6 +88,61 @@ def test_costs_add_up(tmp_path: Path) -> None:
     used = summarise(whole, tmp_path)["budget"]
     assert used["steps_trained"] + used["steps_saved"] == used["steps_full"] == 24 * 90
     assert used["share_saved"] == pytest.approx(1 - used["steps_trained"] / used["steps_full"])
+
+
+def packed(trial: int, *rungs: tuple[int, float, float], steps: int = 10) -> list[Event]:
+    """A trial with rungs of (tokens, padding, pack), each `steps` after the last."""
+    proposed, reached, _ = trial_events(trial, {"train_loss": 1.0})
+    return [
+        proposed,
+        *(
+            reached.model_copy(
+                update={
+                    "rung": rung,
+                    "step": (rung + 1) * steps,
+                    "tokens": tokens,
+                    "padding": padding,
+                    "pack": pack,
+                }
+            )
+            for rung, (tokens, padding, pack) in enumerate(rungs)
+        ),
+    ]
+
+
+def test_packing_is_that_of_the_passes(tmp_path: Path) -> None:
+    # 10 passes of trials 0 and 1 together with 1,000 tokens, 200 of them padding; then 10 of trial 0 alone.
+    together = (500, 0.2, 2.0), (300, 0.2, 2.0)
+    events = [*packed(0, together[0], (500, 0.0, 1.0)), *packed(1, together[1])]
+    state = SearchState.from_events([*opening_events(), *events])
+    used = summarise(state, tmp_path)["packing"]
+    assert used["tokens"] == 1300
+    assert used["padding"] == pytest.approx(200 / 1500)
+    assert used["trials_per_pass"] == pytest.approx(1.5)
+
+
+def test_rungs_that_count_no_tokens_leave_packing_as_it_is(tmp_path: Path) -> None:
+    counted = packed(0, (0, 0.0, 1.0), (600, 0.25, 3.0))
+    state = SearchState.from_events([*opening_events(), *counted, *trial_events(1, {"train_loss": 1.0})])
+    used = summarise(state, tmp_path)["packing"]
+    assert (used["tokens"], used["padding"], used["trials_per_pass"]) == (600, pytest.approx(0.25), 3.0)
+
+
+def test_slots_and_packing_are_a_line_each_where_they_are_known(tmp_path: Path) -> None:
+    chosen = SlotsChosen(groups=2, slots=4, reason="4 at once train 2.1x the tokens", time=BEGIN + 1)
+    state = SearchState.from_events([*opening_events(), chosen, *packed(0, (1200, 0.25, 3.0))])
+    summary = write_summary(state, tmp_path)
+    assert summary["slots"] == {"groups": 2, "slots": 4, "reason": "4 at once train 2.1x the tokens"}
+    slots = "Slots: 2 worker groups, 4 slots per group: 4 at once train 2.1x the tokens"
+    packing = "Packing: 1,200 tokens trained, 25.0% padding, 3.0 trials per pass."
+    page = (tmp_path / "summary.md").read_text().splitlines()
+    lines = shown(summary, 120).splitlines()
+    for line in (slots, packing):
+        assert line in lines
+        assert f"- {line}" in page
+    before = shown(summarise(SearchState.from_events(opening_events()), tmp_path), 120)
+    assert "Slots:" not in before
+    assert "Packing:" not in before
 
 
 def test_time_between_sessions_is_not_counted(tmp_path: Path) -> None:

@@ -1,7 +1,12 @@
 """A small space of its own, with data, for tests of configuration."""
 
+import dataclasses
 import json
 from pathlib import Path
+
+import pytest
+
+from trainables.specs import TRAINABLES
 
 SPACE = """\
 # A space for tests
@@ -47,3 +52,9 @@ def line_of(text: str, part: str) -> int:
     """Number, from 1, of the only line that holds `part`."""
     (number,) = (number for number, line in enumerate(text.splitlines(), 1) if part in line)
     return number
+
+
+def alone(monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
+    """Has trials of `lora` run one at a time, as those of another trainable may have to."""
+    spec = dataclasses.replace(TRAINABLES["lora"], unpacked=reason)
+    monkeypatch.setitem(TRAINABLES._entries, "lora", spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -55,6 +56,9 @@ def train(request: TrainRequest) -> Reply:
         checkpoint=request.save_to,
         train_seconds=1.0,
         eval_seconds=0.1,
+        tokens=64 * (request.to_step - request.from_step),
+        padding=0.125,
+        pack=2.5,
     )
 
 
@@ -124,6 +128,14 @@ def test_retention_is_capability_over_the_base_and_carries_its_interval(
             assert event.metrics["retention"] == pytest.approx(event.metrics["capability"] / 0.8)
             assert event.intervals["retention"].low == pytest.approx(event.intervals["capability"].low / 0.8)
             assert event.intervals["retention"].n == 200
+
+
+def test_a_rung_records_how_it_was_packed(whole: tuple[SearchConfig, list[Event]]) -> None:
+    state = SearchState.from_events(whole[1])
+    for trial in state.trials.values():
+        steps = [0, *(rung.step for rung in trial.rungs)]
+        assert [rung.tokens for rung in trial.rungs] == [64 * (b - a) for a, b in pairwise(steps)]
+        assert {(rung.padding, rung.pack) for rung in trial.rungs} <= {(0.125, 2.5)}
 
 
 def test_more_trials_extend_a_finished_search() -> None:

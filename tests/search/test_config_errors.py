@@ -8,7 +8,7 @@ import pytest
 
 from search.config.load import load_config
 from search.errors import ConfigError, Problem
-from tests.search.config_files import SPACE, line_of, write_space
+from tests.search.config_files import SPACE, alone, line_of, write_space
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +85,9 @@ searcher: tp
         ("name=../up", "name", "folder"),
         ("tracking.enabled=yes", "tracking.enabled", "not true or false"),
         ("workers.groups=some", "workers.groups", "a whole number or auto"),
+        ("workers.slots=some", "workers.slots", "a whole number or auto"),
+        ("workers.slots=0", "workers.slots", "at least 1"),
+        ("workers.slots=true", "workers.slots", "a whole number or auto"),
         ("model.dtype=float16", "model.dtype", "float32"),
         ("budget=3", "budget", "keys with values"),
         ("objectives=3", "objectives", "list"),
@@ -225,6 +228,20 @@ def test_the_grid_needs_points_of_every_range() -> None:
     assert load_config(["space=space.yaml", "searcher=grid"]).config.searcher.name == "grid"
     found = problems("searcher=grid", "parameters.lr.points=null", "trials=no")
     assert found.keys() == {"parameters.lr.points", "trials"}
+
+
+def test_several_slots_are_refused_where_trials_run_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(monkeypatch, "they change the base's weights")
+    found = problems("workers.slots=4", "trials=no")
+    assert found.keys() == {"workers.slots", "trials"}
+    assert found["workers.slots"].message == (
+        "is 4, and trials of lora run one at a time: they change the base's weights"
+    )
+    assert found["workers.slots"].hint == "write 1, or auto"
+    assert found["workers.slots"].where == "command line: workers.slots=4"
+    for slots in ("1", "auto"):
+        assert load_config(["space=space.yaml", f"workers.slots={slots}"])
+    assert problems("workers.slots=true")["workers.slots"].message == "true is not a whole number or auto"
 
 
 def test_another_source_for_a_prepared_model_is_not_passed_over() -> None:

@@ -20,7 +20,7 @@ from search.run import main
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
-from tests.search.config_files import write_space
+from tests.search.config_files import alone, write_space
 from trainables.lora.parameters import LoraParameters
 from trainables.settings import ModelConfig
 
@@ -71,10 +71,48 @@ def test_rungs_and_scheduler_are_those_of_the_search() -> None:
 
 def test_slots_are_groups_times_slots_and_follow_the_cores() -> None:
     cores = len(os.sched_getaffinity(0))
-    assert plan("workers.gpus=0").slots.total == cores
-    assert plan("workers.gpus=0", "workers.groups=5").slots.total == 5
-    assert plan("workers.gpus=0", f"workers.cpus={cores}").slots.total == 1
+    one = ("workers.gpus=0", "workers.slots=1", "trials=100")
+    assert plan(*one).slots.most == cores
+    assert plan(*one, "workers.groups=5").slots.most == 5
+    assert plan(*one, f"workers.cpus={cores}").slots.most == 1
+    assert plan("workers.gpus=0", "workers.groups=5", "workers.slots=3", "trials=100").slots.most == 15
     assert plan("workers.address=somewhere:6379").slots.groups is None
+
+
+def text_of(shown: Plan) -> str:
+    console = Console(width=200, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    print_plan(shown, console)
+    return console.export_text()
+
+
+def test_slots_that_are_measured_at_the_start_are_given_as_a_range() -> None:
+    auto = plan("workers.groups=2", "trials=40")
+    assert (auto.slots.slots_per_group, auto.slots.most_per_group) == (None, 10)
+    assert auto.estimate is not None
+    assert auto.estimate.worker_bytes < auto.estimate.most_worker_bytes
+    text = text_of(auto)
+    assert "slots: auto (measured at start, at most 10 per group: " in text
+    assert "up to 20 trial(s) at once" in text
+    assert "with 1 slot(s)" in text
+    assert "with 10 slot(s)" in text
+
+
+def test_slots_that_are_given_are_estimated_for() -> None:
+    one, four = (plan("workers.groups=1", f"workers.slots={slots}", "trials=40") for slots in (1, 4))
+    assert one.estimate is not None
+    assert four.estimate is not None
+    assert four.estimate.worker_bytes == four.estimate.most_worker_bytes > one.estimate.worker_bytes
+    assert four.estimate.most_seconds < one.estimate.most_seconds, "a pass is shared"
+    text = text_of(four)
+    assert "slots: 4 per group (workers.slots); 4 trial(s) at once" in text
+    assert "memory at most" not in text
+
+
+def test_what_cannot_be_packed_is_said_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(monkeypatch, "they change the base's weights")
+    shown = plan("workers.groups=2")
+    assert (shown.slots.slots_per_group, shown.slots.most) == (1, 2)
+    assert text_of(shown).count("they change the base's weights") == 2
 
 
 def write_llama(folder: Path, **changes: object) -> ModelConfig:
@@ -209,6 +247,9 @@ def test_measured_times_of_an_earlier_search_are_preferred(folder: Path) -> None
         )
         record.append(TrialProposed(trial=0, sampled={}, params={"batch_size": 4}))
         record.append(RungReached(trial=0, rung=0, step=10, metrics={}, train_seconds=20.0, eval_seconds=3.0))
+        record.append(
+            RungReached(trial=0, rung=1, step=30, metrics={}, train_seconds=120.0, eval_seconds=3.0, pack=3.0)
+        )
     estimate = plan().estimate
     assert estimate is not None
     assert estimate.step_seconds == pytest.approx(2.0)

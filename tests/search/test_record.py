@@ -19,6 +19,7 @@ from search.record import (
     RecordWriter,
     RungReached,
     SearchState,
+    SlotsChosen,
     TrialFinished,
     parse_event,
     read_events,
@@ -45,6 +46,20 @@ def test_an_event_comes_back_as_it_was_written(metrics: dict[str, float], low: f
     assert all(same(back.metrics[key], value) for key, value in metrics.items())
     assert same(back.intervals["a"].low, low)
     assert same(back.curve[0][1], low)
+
+
+def test_a_rung_of_an_older_record_reads_as_trained_alone() -> None:
+    line = '{"event": "rung_reached", "trial": 0, "rung": 0, "step": 9, "metrics": {}, '
+    event = parse_event(line + '"train_seconds": 1.5, "eval_seconds": 0.5}')
+    assert isinstance(event, RungReached)
+    assert (event.tokens, event.padding, event.pack) == (0, 0.0, 1.0)
+
+
+def test_the_slots_of_the_last_session_are_kept() -> None:
+    chosen = [SlotsChosen(groups=2, slots=slots, reason=f"{slots} train fastest") for slots in (4, 8)]
+    state = SearchState.from_events([*opening_events(), *chosen])
+    assert state.slots == chosen[-1]
+    assert parse_event(chosen[0].model_dump_json()) == chosen[0]
 
 
 def failure(number: int) -> Failed:

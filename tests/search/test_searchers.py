@@ -118,6 +118,19 @@ def test_all_are_registered() -> None:
     assert all(SEARCHERS.lines().values())
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_proposed_depends_on_results_only_where_a_searcher_says_that_it_learns(name: str) -> None:
+    proposed = []
+    for better in (1.0, -1.0):
+        searcher, _ = build(make_config(name))
+        for number in range(10):
+            proposal = searcher.propose(number)
+            proposed.append(proposal)
+            if proposal is not None:
+                searcher.observe(completed(number, better * number, 1.0))
+    assert (proposed[:10] != proposed[10:]) == SEARCHERS[name].learns
+
+
 def test_listing_them_imports_nothing_heavy() -> None:
     script = (
         "import sys, search.searchers, search.schedulers;"

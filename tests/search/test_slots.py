@@ -3,44 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+import random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search.groups.dispatcher import Dispatcher
 from search.groups.slots import MAX_DELIVERIES, NoGroupsError, SlotTable
-from trainables.messages import BaselineRequest, Delivery, Reply, TrainRequest
-
-
-def request(trial: int, rung: int = 0) -> TrainRequest:
-    return TrainRequest(trial, {}, rung, rung + 1, None, f"trials/{trial}/{rung}")
-
-
-def run(coroutine: Coroutine[Any, Any, Any]) -> None:
-    asyncio.run(asyncio.wait_for(coroutine, 10))
-
-
-async def settle() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-async def round_of(table: SlotTable, group: str, incarnation: int, index: int) -> tuple[Delivery, ...]:
-    round_ = await table.next_round(group, incarnation, index)
-    assert round_ is not None
-    return round_
+from tests.search.slot_scenes import request, round_of, run, settle, up
+from trainables.messages import BaselineRequest, Delivery, GroupFacts, Reply, TrainRequest
 
 
 def test_trials_wait_for_a_slot_and_keep_it_until_released() -> None:
     async def scene() -> None:
         table = SlotTable()
-        table.add_group("g", 1)
+        table.add_group("g")
         first = asyncio.create_task(table.submit(request(0)))
         second = asyncio.create_task(table.submit(request(1)))
         await settle()
-        incarnation = table.join("g")
+        incarnation = table.join("g", 1)
         (delivery,) = await round_of(table, "g", incarnation, 0)
         assert delivery.request == request(0)
         table.answer("g", incarnation, delivery.sequence, Reply("ok"))
@@ -64,8 +46,8 @@ def test_trials_wait_for_a_slot_and_keep_it_until_released() -> None:
 def test_every_worker_of_a_group_gets_the_same_rounds() -> None:
     async def scene() -> None:
         table = SlotTable()
-        table.add_group("g", 3)
-        incarnation = table.join("g")
+        table.add_group("g")
+        incarnation = table.join("g", 3)
         tasks = [asyncio.create_task(table.submit(request(trial))) for trial in range(3)]
         await settle()
         a = await round_of(table, "g", incarnation, 0)
@@ -82,12 +64,12 @@ def test_every_worker_of_a_group_gets_the_same_rounds() -> None:
 def test_a_restarted_group_gets_its_unanswered_work_again_and_old_answers_are_ignored() -> None:
     async def scene() -> None:
         table = SlotTable()
-        table.add_group("g", 1)
+        table.add_group("g")
         task = asyncio.create_task(table.submit(request(0)))
         await settle()
-        old = table.join("g")
+        old = table.join("g", 1)
         (lost,) = await round_of(table, "g", old, 0)
-        new = table.join("g")
+        new = table.join("g", 1)
         assert await table.next_round("g", old, 1) is None, "workers of before leave their loop"
         table.answer("g", old, lost.sequence, Reply("ok", message="stale"))
         (again,) = await round_of(table, "g", new, 0)
@@ -101,12 +83,12 @@ def test_a_restarted_group_gets_its_unanswered_work_again_and_old_answers_are_ig
 def test_work_that_kills_its_workers_every_time_is_given_up() -> None:
     async def scene() -> None:
         table = SlotTable()
-        table.add_group("g", 1)
+        table.add_group("g")
         task = asyncio.create_task(table.submit(request(0)))
         await settle()
         for _ in range(MAX_DELIVERIES):
-            await round_of(table, "g", table.join("g"), 0)
-        table.join("g")
+            await round_of(table, "g", table.join("g", 1), 0)
+        table.join("g", 1)
         assert (await task).outcome == "worker_lost"
 
     run(scene())
@@ -115,13 +97,13 @@ def test_work_that_kills_its_workers_every_time_is_given_up() -> None:
 def test_an_ended_groups_trials_go_elsewhere_and_fail_where_no_group_is_left() -> None:
     async def scene() -> None:
         table = SlotTable()
-        table.add_group("a", 1)
-        table.add_group("b", 1)
-        on_a = table.join("a")
+        table.add_group("a")
+        table.add_group("b")
+        on_a = table.join("a", 1)
         task = asyncio.create_task(table.submit(request(0)))
         await settle()
         await round_of(table, "a", on_a, 0)
-        on_b = table.join("b")
+        on_b = table.join("b", 1)
         table.end_group("a", "node gone")
         (delivery,) = await round_of(table, "b", on_b, 0)
         assert delivery.request == request(0)
@@ -137,8 +119,8 @@ def test_an_ended_groups_trials_go_elsewhere_and_fail_where_no_group_is_left() -
 def test_a_baseline_frees_its_slot_when_answered() -> None:
     async def scene() -> None:
         table = SlotTable()
-        table.add_group("g", 1)
-        incarnation = table.join("g")
+        table.add_group("g")
+        incarnation = table.join("g", 1)
         base = asyncio.create_task(table.submit(BaselineRequest()))
         await settle()
         trial = asyncio.create_task(table.submit(request(0)))
@@ -153,42 +135,140 @@ def test_a_baseline_frees_its_slot_when_answered() -> None:
     run(scene())
 
 
+class Worker:
+    """A group's worker that asks for the next round while trials of earlier ones are in training."""
+
+    def __init__(self, table: SlotTable, name: str, slots: int, chance: random.Random) -> None:
+        self._table, self._name, self._slots, self._chance = table, name, slots, chance
+        self.answered: list[tuple[int, int]] = []
+
+    async def run(self, restarts: int) -> None:
+        while await self._incarnation(restarts > 0):
+            restarts -= 1
+
+    async def _incarnation(self, may_die: bool) -> bool:
+        """Serves until it is told to stop, or dies with what it has not answered; whether it died."""
+        incarnation, index = self._table.join(self._name, self._chance.randint(1, self._slots)), 0
+        training: dict[int, Delivery] = {}
+        asked = self._ask(incarnation, index)
+        while True:
+            if not training:
+                await asyncio.wait([asked])
+            await asyncio.sleep(0)
+            if asked.done():
+                if (round_ := asked.result()) is None:
+                    return False
+                self._check(round_, training)
+                training |= {delivery.slot: delivery for delivery in round_}
+                index += 1
+                asked = self._ask(incarnation, index)
+            if may_die and self._chance.random() < 0.1:
+                asked.cancel()
+                return True
+            if training and self._chance.random() < 0.5:
+                delivery = training.pop(self._chance.choice(list(training)))
+                assert isinstance(delivery.request, TrainRequest)
+                self.answered.append((delivery.request.trial, delivery.request.from_step))
+                self._table.answer(self._name, incarnation, delivery.sequence, Reply("ok"))
+
+    def _ask(self, incarnation: int, index: int) -> asyncio.Task[tuple[Delivery, ...] | None]:
+        return asyncio.create_task(self._table.next_round(self._name, incarnation, index))
+
+    def _check(self, round_: tuple[Delivery, ...], training: dict[int, Delivery]) -> None:
+        slots = [delivery.slot for delivery in round_]
+        assert slots, "a round is never empty"
+        assert len(slots) == len(set(slots)), "one request per slot"
+        assert not set(slots) & set(training), "a slot gets nothing before its last answer"
+
+
 @settings(max_examples=50, deadline=None)
-@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 12), st.sets(st.integers(0, 30), max_size=4))
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 12), st.integers(0, 3), st.integers(0, 2**32))
 def test_every_request_is_answered_once_whatever_restarts(
-    groups: int, slots: int, trials: int, restarts: set[int]
+    groups: int, slots: int, trials: int, restarts: int, seed: int
 ) -> None:
     async def scene() -> None:
-        table = SlotTable()
-        served: list[int] = []
-        clock = iter(range(10_000))
-
-        async def worker(name: str) -> None:
-            incarnation, index = table.join(name), 0
-            while (round_ := await table.next_round(name, incarnation, index)) is not None:
-                await asyncio.sleep(0)
-                if next(clock) in restarts:
-                    incarnation, index = table.join(name), 0
-                    continue
-                for delivery in round_:
-                    assert isinstance(delivery.request, TrainRequest)
-                    served.append(delivery.request.trial)
-                    table.answer(name, incarnation, delivery.sequence, Reply("ok"))
-                index += 1
+        table = SlotTable(linger=0.001)
 
         async def trial(number: int) -> None:
-            reply = await table.submit(request(number))
-            assert reply.outcome in ("ok", "worker_lost")
+            for rung in range(3):
+                reply = await table.submit(request(number, rung))
+                if reply.outcome == "worker_lost":
+                    break
             table.release(number)
 
         names = [f"g{index}" for index in range(groups)]
         for name in names:
-            table.add_group(name, slots)
-        workers = [asyncio.create_task(worker(name)) for name in names]
+            table.add_group(name)
+        workers = [Worker(table, name, slots, random.Random(f"{seed} {name}")) for name in names]
+        running = [asyncio.create_task(worker.run(restarts)) for worker in workers]
         await asyncio.gather(*(trial(number) for number in range(trials)))
         table.stop()
-        await asyncio.gather(*workers)
-        assert len(served) == len(set(served)), "an answered request is never served again"
+        await asyncio.gather(*running)
+        answered = [each for worker in workers for each in worker.answered]
+        assert len(answered) == len(set(answered)), "an answered request is never served again"
+        assert {number for number, _ in answered} <= set(range(trials))
+        if not restarts:
+            assert len(answered) == 3 * trials
+
+    run(scene())
+
+
+def test_trials_are_spread_over_the_groups() -> None:
+    async def scene() -> None:
+        table = SlotTable(linger=0.0)
+        for name in ("a", "b"):
+            table.add_group(name)
+            table.join(name, 4)
+        tasks = [asyncio.create_task(table.submit(request(trial))) for trial in range(4)]
+        await settle()
+        for name in ("a", "b"):
+            round_ = await round_of(table, name, 0, 0)
+            assert len(round_) == 2
+            for delivery in round_:
+                table.answer(name, 0, delivery.sequence, Reply("ok"))
+        await asyncio.gather(*tasks)
+
+    run(scene())
+
+
+def test_a_group_may_come_back_with_fewer_slots() -> None:
+    async def scene() -> None:
+        table, incarnation = up(0.0, 3)
+        tasks = [asyncio.create_task(table.submit(request(trial))) for trial in range(3)]
+        await settle()
+        assert len(await round_of(table, "g", incarnation, 0)) == 3
+        incarnation = table.join("g", 2)
+        round_ = await round_of(table, "g", incarnation, 0)
+        assert [delivery.request for delivery in round_] == [request(0), request(1)]
+        table.answer("g", incarnation, round_[0].sequence, Reply("ok"))
+        table.release(0)
+        (last,) = await round_of(table, "g", incarnation, 1)
+        assert last.request == request(2)
+        for delivery in (round_[1], last):
+            table.answer("g", incarnation, delivery.sequence, Reply("ok"))
+        await asyncio.gather(*tasks)
+
+    run(scene())
+
+
+def test_the_dispatcher_opens_the_slots_that_a_group_has_chosen() -> None:
+    async def scene() -> None:
+        dispatcher = Dispatcher()
+        facts = GroupFacts("cpu", "model", "data", 1000, 1.5, slots=3, packing="3 slots train fastest")
+        await dispatcher.add_group("g")
+        tasks = [asyncio.create_task(dispatcher.submit(request(trial))) for trial in range(4)]
+        await settle()
+        incarnation = await dispatcher.join("g", facts)
+        assert await dispatcher.first_facts() == facts
+        round_ = await dispatcher.next_round("g", incarnation, 0)
+        assert round_ is not None
+        assert len(round_) == 3
+        for delivery in round_:
+            await dispatcher.answer("g", incarnation, delivery.sequence, Reply("ok"))
+        await dispatcher.release(0)
+        (last,) = await dispatcher.next_round("g", incarnation, 1) or ()
+        await dispatcher.answer("g", incarnation, last.sequence, Reply("ok"))
+        await asyncio.gather(*tasks)
 
     run(scene())
 
@@ -196,13 +276,13 @@ def test_every_request_is_answered_once_whatever_restarts(
 def test_a_group_that_is_down_gives_its_trials_to_one_that_is_up() -> None:
     async def scene() -> None:
         table = SlotTable()
-        table.add_group("a", 1)
-        table.add_group("b", 1)
-        on_a = table.join("a")
+        table.add_group("a")
+        table.add_group("b")
+        on_a = table.join("a", 1)
         task = asyncio.create_task(table.submit(request(0)))
         await settle()
         await round_of(table, "a", on_a, 0)
-        on_b = table.join("b")
+        on_b = table.join("b", 1)
         table.down("a")
         (delivery,) = await round_of(table, "b", on_b, 0)
         assert delivery.request == request(0)
@@ -217,11 +297,11 @@ def test_a_request_that_ends_one_group_after_another_is_given_up_before_the_last
         table = SlotTable()
         names = [f"g{index}" for index in range(MAX_DELIVERIES + 1)]
         for name in names:
-            table.add_group(name, 1)
+            table.add_group(name)
         task = asyncio.create_task(table.submit(request(0)))
         await settle()
         for name in names[:MAX_DELIVERIES]:
-            await round_of(table, name, table.join(name), 0)
+            await round_of(table, name, table.join(name, 1), 0)
             table.end_group(name, "its workers died")
         assert (await task).outcome == "worker_lost"
 

@@ -88,12 +88,12 @@ def test_a_search_is_shown_as_one_parent_with_a_run_per_trial_and_baseline(out: 
     assert {run.tags.get("mlflow.parentRunId") for run in runs.values()} == {None, "one"}
     trial = runs["trial-0000"]
     assert trial.params == {"lr": "0.001", "rank": "8", "target": "attention", "rslora": "True"}
-    rung_times = [1_700_000_000_060, 1_700_000_000_110]
+    rung_times = [1_700_000_000_070, 1_700_000_000_120]
     assert trial.history["train_loss"] == [(10, rung_times[0], "2.0"), (30, rung_times[1], "1.5")]
     assert trial.history["retention_low"] == [(10, rung_times[0], "0.8")]
     assert trial.history["retention_high"] == [(10, rung_times[0], "1.0")]
     assert trial.history["train_loss_curve"] == [(1, rung_times[0], "3.0"), (5, rung_times[0], "2.5")]
-    assert (trial.start, trial.end) == (1_700_000_000_030, 1_700_000_000_120)
+    assert (trial.start, trial.end) == (1_700_000_000_040, 1_700_000_000_130)
     expected = {
         "tightrope.status": "completed",
         "tightrope.decision": "continue",
@@ -110,6 +110,7 @@ def test_a_search_is_shown_as_one_parent_with_a_run_per_trial_and_baseline(out: 
     assert runs["trial-0002"].tags["tightrope.status"] == "unfinished"
     parent = runs["one"]
     assert parent.tags["tightrope.fingerprint.data"] == "d" * 64, "found out after the search began"
+    assert (parent.tags["tightrope.groups"], parent.tags["tightrope.slots"]) == ("1", "2")
     # The trial with the lower loss is below the floor of retention.
     assert [value for _, _, value in parent.history["best_feasible_train_loss"]] == ["2.0", "1.5"]
     assert [value for _, _, value in parent.history["trials_running"]] == [
@@ -166,7 +167,7 @@ def test_a_run_made_twice_by_a_timed_out_request_becomes_one(out: Path) -> None:
     before = held(client)
     for run in runs_of(client):
         tags = {k: v for k, v in run.data.tags.items() if k != POINTS}
-        client.create_run(run.info.experiment_id, 1, tags, run.info.run_name)
+        client.create_run(run.info.experiment_id, run.info.start_time, tags, run.info.run_name)
     project(folder)
     assert len(runs_of(client)) == len(before)
     assert held(client) == before

@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from search.record import Decided, Event, Failed, RungReached, SearchEnded, SearchState, TrialFinished
+from search.record import (
+    Decided,
+    Event,
+    Failed,
+    RungReached,
+    SearchEnded,
+    SearchState,
+    SlotsChosen,
+    TrialFinished,
+)
 from search.view import make_view
 from search.view.live import LiveView
 from search.view.plain import PlainView
@@ -114,6 +123,17 @@ def test_failures_and_notes_are_lines() -> None:
         "[   0.0 s] starting Ray on 2 cores",
         "[   1.0 s] search worker_lost: the node is gone",
     ]
+
+
+def test_the_number_of_slots_is_a_line_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = SlotsChosen(groups=2, slots=4, reason="4 trials at once train\n2.1x the tokens", time=BEGIN + 3)
+    line = "4 slots per group: 4 trials at once train 2.1x the tokens"
+    assert plain([*opening_events(), chosen])[-1] == f"[   3.0 s] {line}"
+    console, clock = terminal(), Clock()
+    view = live(monkeypatch, console, clock)
+    feed(view, [*opening_events(), chosen], clock)
+    console.print(view.render())
+    assert line in console.export_text()
 
 
 def test_a_resumed_search_is_one_line_and_goes_on() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from trainables.lora.adapters import MOMENTS
 from trainables.lora.checkpoints import drop_old_moments, write_whole
-from trainables.lora.optimizer import STATE
 
 
 def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
@@ -41,9 +41,9 @@ def test_moments_of_earlier_rungs_go_and_adapters_stay(tmp_path: Path) -> None:
     for rung in range(11):
         folder = tmp_path / f"rung-{rung}"
         folder.mkdir()
-        (folder / STATE).write_text("moments")
+        (folder / MOMENTS).write_text("moments")
         (folder / "adapter").write_text("weights")
     drop_old_moments(tmp_path / "rung-9")
-    left = [rung for rung in range(11) if (tmp_path / f"rung-{rung}" / STATE).exists()]
+    left = [rung for rung in range(11) if (tmp_path / f"rung-{rung}" / MOMENTS).exists()]
     assert left == [9, 10]
     assert all((tmp_path / f"rung-{rung}" / "adapter").exists() for rung in range(11))

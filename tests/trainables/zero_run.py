@@ -1,10 +1,11 @@
-"""Run by torchrun: trains three trials in turn under a ZeRO stage; the first worker writes what came out."""
+"""Run by torchrun: trains a pack of trials under a ZeRO stage; the first worker writes what came out."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -12,42 +13,47 @@ import torch.distributed as dist
 from tests.trainables.small import random_examples, tiny_llama
 from trainables.lora.adapters import Adapters
 from trainables.lora.base import HeldBase
+from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.trial import LoraTrial
 
 
-def logits(base: HeldBase) -> list[float]:
-    """A probe of the model as it is now."""
-    with torch.no_grad():
-        values = base.model(input_ids=torch.arange(12)[None], use_cache=False).logits
-    return [float(value) for value in values[0, -1]]
+def logits(base: HeldBase, adapters: Adapters, rows: int) -> list[list[float]]:
+    """A probe of the first adapters, or of the base model where `rows` is 0."""
+    tokens = torch.arange(12).repeat(max(1, rows), 1)
+    with torch.no_grad(), adapters.active(rows):
+        adapters.lay_out_active([1] * rows)
+        values = base.model(input_ids=tokens, use_cache=False).logits
+    return [[float(value) for value in row] for row in values[:, -1]]
 
 
 def main(stage: int, out: Path) -> None:
-    """Trains ranks 4, 8 and 2 with a whole batch, accumulation, and a batch that workers share unevenly."""
+    """Trains ranks 4, 8 and 2 in one pack, with accumulation and batches that workers share unevenly."""
     dist.init_process_group("gloo")
     torch.set_num_threads(1)
     # No weight stays gathered, so that stage 3 really shards even this small a model.
     base = HeldBase(tiny_llama(), stage, persist=0)
     adapters = Adapters(base.model, "tiny")
-    report = {"base": logits_without(base, adapters), "trials": []}
-    for rank, micro_batch, batch_size in ((4, None, 4), (8, 2, 6), (2, 3, 5)):
-        params = LoraParameters(lr=1e-2, rank=rank, batch_size=batch_size, seed=rank, clip=0.5)
-        trial = LoraTrial("slot0", params, base, adapters, random_examples(), 12, micro_batch)
-        trial.train(8)
-        report["trials"].append({"losses": trial.slice.losses, "logits": logits(base)})
-        trial.close()
-    report["base_after"] = logits_without(base, adapters)
+    report: dict[str, Any] = {"base": logits(base, adapters, 0)}
+    pack = Pack(base, adapters, random_examples(), 12, PassLimits(tokens=60, examples=3, cost=10))
+    trials = []
+    for rank, batch_size in ((4, 4), (8, 6), (2, 5)):
+        params = LoraParameters(lr=1e-2, rank=rank, batch_size=batch_size, seed=rank, clip=0.5, dropout=0.1)
+        trials.append(pack.add(f"rank{rank}", params))
+        pack.start(trials[-1], 8)
+    words = 0
+    while pack.active:
+        words += pack.step(word=dist.get_rank() == 0 and trials[0].step == 3).word
+    adapters.arrange([trial.name for trial in trials])
+    report["losses"] = [trial.slice.losses for trial in trials]
+    report["logits"] = logits(base, adapters, 3)
+    report["base_after"] = logits(base, adapters, 0)
+    every: list[int] = [0] * dist.get_world_size()
+    dist.all_gather_object(every, words)
+    report["words"] = every
     if dist.get_rank() == 0:
         out.write_text(json.dumps(report))
     dist.barrier()
     dist.destroy_process_group()
-
-
-def logits_without(base: HeldBase, adapters: Adapters) -> list[float]:
-    """The probe with every adapter switched off."""
-    with adapters.disabled():
-        return logits(base)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from trainables.data.batches import IGNORED
 
 
 def token_losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of every next token in nats, in fp32; 0 where the label is `IGNORED`.
+    """Cross-entropy of every next token in nats, in fp32 or better; 0 where the label is `IGNORED`.
 
     Args:
         logits: Shape (batch, length, vocabulary).
@@ -20,8 +20,9 @@ def token_losses(logits: Tensor, labels: Tensor) -> Tensor:
         Shape (batch, length - 1).
     """
     targets = labels[:, 1:]
+    precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
     losses = functional.cross_entropy(
-        logits[:, :-1].flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="none"
+        precise[:, :-1].flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
     )
     return losses.view(targets.shape)
 

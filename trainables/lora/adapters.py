@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
@@ -14,10 +15,13 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from trainables.lora.arena import Arena
+from trainables.lora.packed import Dropout, Layout, PackedPass
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import BLOCK, select_modules
 
 WEIGHTS = "adapter_model.safetensors"
+MOMENTS = "optimizer.safetensors"
 
 
 def linear_modules(base: nn.Module) -> list[str]:
@@ -28,7 +32,10 @@ def linear_modules(base: nn.Module) -> list[str]:
 
 
 class Adapters:
-    """Adds, activates, saves and drops adapters on a base model that is shared and never changed.
+    """Adds, saves and drops adapters on a base model that is shared and never changed.
+
+    PEFT names, initialises, saves and loads them. Their weights lie in the rows of an arena, of which PEFT's
+    parameters are views, and the layers' forward pass is `PackedPass`, which runs several at once.
 
     Args:
         base: Causal language model, frozen; its linear layers are wrapped in place by PEFT.
@@ -40,19 +47,29 @@ class Adapters:
         self._source = source
         self._linear = linear_modules(base)
         self._peft: PeftModel | None = None
+        self.names: list[str] = []
+        weight = next(base.parameters())
+        self._low = weight.dtype if weight.dtype in (torch.float16, torch.bfloat16) else None
+        modules = {name: cast(nn.Linear, base.get_submodule(name)) for name in self._linear}
+        features = {name: (each.in_features, each.out_features) for name, each in modules.items()}
+        self.arena = Arena(features, weight.device, torch.float32 if self._low else weight.dtype)
+        self._shared = PackedPass(self.arena, weight.new_zeros(0, 1, 1, dtype=self.arena.weights.dtype))
+        self._scales: dict[str, float] = {}
+        self._active = 0
 
     def add(self, name: str, params: LoraParameters) -> None:
-        """Adds a fresh adapter, initialised from the trial's seed, in fp32.
+        """Adds a fresh adapter, initialised from the trial's seed, as the last row.
 
         Raises:
             UserError: No layer of the model fits `target_modules`.
         """
+        chosen = select_modules(self._linear, params)
         config = LoraConfig(
             r=params.rank,
             lora_alpha=params.effective_alpha,
-            lora_dropout=params.dropout,
-            target_modules=select_modules(self._linear, params),
+            target_modules=chosen,
             use_rslora=params.rslora,
+            lora_dropout=params.dropout,
             bias="none",
             task_type="CAUSAL_LM",
         )
@@ -62,43 +79,91 @@ class Adapters:
                 self._peft = get_peft_model(self.base, config, adapter_name=name)
             else:
                 self._peft.add_adapter(name, config)
-        self.activate(name)
+        self.arena.add(dict.fromkeys(chosen, params.rank))
+        self.names.append(name)
+        self._scales[name] = params.scale
+        for site, (a, b) in self.arena.views(len(self.names) - 1, self.arena.weights).items():
+            layer = self._layer(site)
+            a.copy_(layer.lora_A[name].weight.data)
+            b.copy_(layer.lora_B[name].weight.data)
+            if "forward" not in vars(layer):
+                layer.forward = partial(self._forward, site, layer)
+        self._point()
+
+    def _forward(self, site: str, layer: LoraLayer, x: Tensor) -> Tensor:
+        return self._shared.add(site, x, layer.base_layer(x))
 
     def remove(self, name: str) -> None:
         """Drops an adapter; the base is as it was."""
-        if self._peft is not None and name in self._peft.peft_config:
+        if self._peft is not None and name in self.names:
             self._peft.delete_adapter(name)
+            self.arena.remove(self.names.index(name))
+            self.names.remove(name)
+            self._point()
 
-    def activate(self, name: str) -> None:
-        """Makes `name` the adapter that the next passes use and train."""
-        assert self._peft is not None
-        self._peft.set_adapter(name)
+    def arrange(self, names: Sequence[str]) -> None:
+        """Puts these adapters first, in this order."""
+        order = [*names, *(name for name in self.names if name not in names)]
+        if order != self.names:
+            self.arena.reorder([self.names.index(name) for name in order])
+            self.names = order
+            self._point()
+
+    def _layer(self, site: str) -> LoraLayer:
+        layer = self.base.get_submodule(site)
+        assert isinstance(layer, LoraLayer)
+        return layer
+
+    def _point(self) -> None:
+        """Lets PEFT's parameters be views of the arena, wherever its rows are now."""
+        scales = [self._scales[name] for name in self.names]
+        self._shared.scales = self.arena.weights.new_tensor(scales).view(-1, 1, 1)
+        for row, name in enumerate(self.names):
+            for site, (a, b) in self.arena.views(row, self.arena.weights).items():
+                layer = self._layer(site)
+                layer.lora_A[name].weight.data = a
+                layer.lora_B[name].weight.data = b
 
     @contextmanager
-    def disabled(self) -> Iterator[None]:
-        """The base model as it is, without any adapter."""
-        layers = [module for module in self.base.modules() if isinstance(module, LoraLayer)]
-        before = [layer.disable_adapters for layer in layers]
-        for layer in layers:
-            layer._disable_adapters = True
+    def active(self, rows: int) -> Iterator[None]:
+        """Has the passes to come use the first rows, with their weights as they are now."""
+        self._active = rows
+        if self._low is not None:
+            self._shared.weights = self.arena.weights[:rows].to(self._low)
         try:
             yield
         finally:
-            for layer, was in zip(layers, before, strict=True):
-                layer._disable_adapters = was
+            self._active, self._shared.weights, self._shared.layout = 0, None, None
+
+    def lay_out(self, first: int, counts: Sequence[int], dropout: Dropout | None = None) -> None:
+        """Says whose the rows of the next pass are; see `Layout`. Before that the base runs as it is."""
+        self._shared.layout = Layout(first, counts, self.arena.weights.device, dropout)
+
+    def lay_out_active(self, counts: Sequence[int]) -> None:
+        """`lay_out` from the first adapter on, within `active`; without any, the base runs as it is."""
+        if self._active:
+            self.lay_out(0, counts)
 
     def parameters(self, name: str) -> dict[str, nn.Parameter]:
-        """The adapter's trainable tensors by name, in a fixed order."""
+        """The adapter's tensors by name, in a fixed order."""
         part = f".{name}."
         return {key: value for key, value in self.base.named_parameters() if part in key and "lora_" in key}
+
+    def moments(self, name: str) -> dict[str, Tensor]:
+        """Both moments of the adapter's AdamW by name, sharing the arena's storage."""
+        row = self.names.index(name)
+        return {
+            f"{kind}.{site}.{letter}": tensor
+            for kind, moments in (("exp_avg", self.arena.first), ("exp_avg_sq", self.arena.second))
+            for site, pair in self.arena.views(row, moments).items()
+            for letter, tensor in zip("AB", pair, strict=True)
+        }
 
     def save(self, name: str, folder: Path) -> None:
         """Writes the adapter into `folder` in PEFT format, as `PeftModel.from_pretrained` reads it."""
         assert self._peft is not None
         weights = get_peft_model_state_dict(self._peft, adapter_name=name, save_embedding_layers=False)
-        save_file(
-            {key: value.detach().cpu().contiguous() for key, value in weights.items()}, folder / WEIGHTS
-        )
+        save_file({key: _own(value) for key, value in weights.items()}, folder / WEIGHTS)
         config: dict[str, Any] = self._peft.peft_config[name].to_dict()
         config |= {"inference_mode": True, "base_model_name_or_path": self._source}
         (folder / "adapter_config.json").write_text(
@@ -110,6 +175,21 @@ class Adapters:
         assert self._peft is not None
         weights: dict[str, Tensor] = load_file(folder / WEIGHTS)
         set_peft_model_state_dict(self._peft, weights, adapter_name=name)
+
+    def save_moments(self, name: str, folder: Path) -> None:
+        """Writes both moments into `folder`, so that training goes on as if it had not stopped."""
+        save_file({key: _own(value) for key, value in self.moments(name).items()}, folder / MOMENTS)
+
+    def load_moments(self, name: str, folder: Path) -> None:
+        """Reads what `save_moments` wrote."""
+        saved = load_file(folder / MOMENTS)
+        for key, value in self.moments(name).items():
+            value.copy_(saved[key])
+
+
+def _own(value: Tensor) -> Tensor:
+    """A copy in memory of its own: rows of an arena share theirs, which safetensors refuses."""
+    return value.detach().cpu().contiguous().clone()
 
 
 def _plain(value: object) -> object:

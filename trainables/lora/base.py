@@ -62,7 +62,7 @@ class HeldBase:
         self.model: nn.Module = engine.module
         self.world = dist.get_world_size()
         self.rank = dist.get_rank()
-        self._device = device
+        self.device = device
 
     def after_backward(self) -> None:
         """Lets go of layers that a backward pass left gathered (stage 3)."""
@@ -77,7 +77,7 @@ class HeldBase:
 
     def any_working(self, working: bool) -> bool:
         """Whether any worker still has work; a collective call."""
-        flag = torch.tensor([float(working)], device=self._device)
+        flag = torch.tensor([float(working)], device=self.device)
         return bool(self.reduce(flag) > 0)
 
     def gather(self, data: bytes) -> list[bytes]:

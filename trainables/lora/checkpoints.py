@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from trainables.lora.optimizer import STATE
+from trainables.lora.adapters import MOMENTS
 
 _STORAGE_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _RETRY_SECONDS = 5.0
@@ -46,7 +46,7 @@ def drop_old_moments(current: Path) -> None:
     """
     for folder in current.parent.glob("rung-*"):
         if int(folder.name.rpartition("-")[2]) < int(current.name.rpartition("-")[2]):
-            (folder / STATE).unlink(missing_ok=True)
+            (folder / MOMENTS).unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:

@@ -1,108 +1,53 @@
-"""One trial's optimizer: AdamW on its own adapter, with its own gradient norm and step count."""
+"""AdamW over the adapters of a pack: one update of all rows, every trial by its own numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Sequence
 
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from trainables.errors import DivergedError
-from trainables.lora.parameters import LoraParameters
-from trainables.lora.schedule import learning_rate
+from trainables.lora.arena import Arena
 
-STATE = "optimizer.safetensors"
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
 
 
-class AdapterOptimizer:
-    """AdamW (arXiv:1711.05101) with clipping by this adapter's own global norm.
+def clip_and_update(
+    arena: Arena,
+    steps: Sequence[int],
+    rates: Sequence[float],
+    decays: Sequence[float],
+    clips: Sequence[float],
+    norms: Tensor,
+) -> None:
+    """One step of AdamW (arXiv:1711.05101) on the first rows of the arena, as `torch.optim.AdamW` does it.
+
+    Rows do not touch one another: each is clipped by the norm of its own gradient, and corrected for
+    the bias of its own number of steps. Rows after the given ones neither move nor decay.
 
     Args:
-        parameters: The adapter's tensors by name.
-        params: The trial's parameters.
-        total: Steps of the full budget, for the schedule.
+        arena: Holds weights, gradients and moments.
+        steps: 0-based step of each row.
+        rates: Learning rate of each row.
+        decays: Decoupled weight decay of each row.
+        clips: Largest gradient norm of each row; 0 is off.
+        norms: Gradient norm of each row, shape (rows,).
     """
+    rows = len(steps)
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], params: LoraParameters, total: int) -> None:
-        self._parameters = dict(parameters)
-        self._params = params
-        self._total = total
-        self._adamw = torch.optim.AdamW(
-            list(self._parameters.values()), lr=params.lr, weight_decay=params.weight_decay, foreach=True
-        )
+    def column(values: Sequence[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64).to(norms.device, norms.dtype)[:, None]
 
-    def step(self, step: int, loss: Tensor | None, reduce: Callable[[Tensor], Tensor]) -> float | None:
-        """Applies the accumulated gradients and clears them; a collective call.
-
-        Args:
-            step: 0-based optimizer step.
-            loss: This worker's share of the batch's mean loss, a scalar; None where it ran out of memory.
-            reduce: Sums a tensor over the workers.
-
-        Returns:
-            Mean loss of the whole batch; None, on every worker, where any ran out of memory.
-
-        Raises:
-            DivergedError: The loss or the gradient is NaN or Inf; the weights are not touched.
-        """
-        tensors = list(self._parameters.values())
-        ends = torch.zeros(2, device=tensors[0].device)
-        if loss is None:
-            self.clear()
-            ends[1] = 1.0
-        else:
-            ends[0] = loss.detach()
-        flat = reduce(torch.cat([*(_gradient(tensor).reshape(-1) for tensor in tensors), ends]))
-        grads, (total_loss, short) = flat[:-2], flat[-2:].tolist()
-        if short:
-            self.clear()
-            return None
-        norm = float(torch.linalg.vector_norm(grads))
-        if not (_finite(total_loss) and _finite(norm)):
-            self.clear()
-            raise DivergedError(f"loss {total_loss:g}, gradient norm {norm:g} at step {step + 1}")
-        if self._params.clip and norm > self._params.clip:
-            grads *= self._params.clip / (norm + 1e-6)
-        offset = 0
-        for tensor in tensors:
-            tensor.grad = grads[offset : offset + tensor.numel()].view_as(tensor)
-            offset += tensor.numel()
-        self._adamw.param_groups[0]["lr"] = learning_rate(self._params, step, self._total)
-        self._adamw.step()
-        self.clear()
-        return float(total_loss)
-
-    def clear(self) -> None:
-        """Drops accumulated gradients."""
-        for tensor in self._parameters.values():
-            tensor.grad = None
-
-    def save(self, folder: Path) -> None:
-        """Writes both moments, so that training goes on from `folder` as if it had not stopped."""
-        moments = {}
-        for name, tensor in self._parameters.items():
-            state = self._adamw.state[tensor]
-            if state:
-                moments[f"exp_avg.{name}"] = state["exp_avg"].cpu()
-                moments[f"exp_avg_sq.{name}"] = state["exp_avg_sq"].cpu()
-        save_file(moments, folder / STATE)
-
-    def load(self, folder: Path, step: int) -> None:
-        """Reads the moments after `step` steps."""
-        moments = load_file(folder / STATE)
-        for name, tensor in self._parameters.items():
-            self._adamw.state[tensor] = {
-                "step": torch.tensor(float(step)),
-                "exp_avg": moments[f"exp_avg.{name}"].to(tensor.device),
-                "exp_avg_sq": moments[f"exp_avg_sq.{name}"].to(tensor.device),
-            }
-
-
-def _gradient(tensor: nn.Parameter) -> Tensor:
-    return torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
-
-
-def _finite(value: float) -> bool:
-    return value - value == 0.0
+    weights, first, second = arena.weights[:rows], arena.first[:rows], arena.second[:rows]
+    grads = arena.grads[:rows, : arena.columns]
+    if any(clips):
+        limits = column([clip or float("inf") for clip in clips])
+        grads.mul_((limits / (norms[:, None] + 1e-6)).clamp(max=1.0))
+    if any(decays):
+        weights.mul_(column([1 - rate * decay for rate, decay in zip(rates, decays, strict=True)]))
+    first.lerp_(grads, 1 - BETAS[0])
+    second.mul_(BETAS[1]).addcmul_(grads, grads, value=1 - BETAS[1])
+    root = column([(1 - BETAS[1] ** (step + 1)) ** 0.5 for step in steps])
+    sizes = column([rate / (1 - BETAS[0] ** (step + 1)) for rate, step in zip(rates, steps, strict=True)])
+    weights.sub_(sizes * first / (second.sqrt().div_(root).add_(EPSILON)))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +14,23 @@ import torch
 from torch import Tensor
 
 from trainables.data.task import TaskData, load_task
-from trainables.errors import DivergedError, OutOfMemoryError, UserError
+from trainables.errors import DivergedError, OutOfMemoryError, TrainableError, UserError
 from trainables.evaluation.evaluator import Evaluator
 from trainables.evaluation.outcomes import Measurement, Outcomes, combine
 from trainables.lora.adapters import Adapters
 from trainables.lora.base import HeldBase
 from trainables.lora.checkpoints import drop_old_moments, write_whole
+from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
+from trainables.lora.slots import choose_slots
 from trainables.lora.trial import LoraTrial
 from trainables.messages import (
     BaselineRequest,
+    Delivery,
     GroupFacts,
     GroupSettings,
     Outcome,
     Reply,
-    Request,
     TrainRequest,
 )
 from trainables.models.load import load_base
@@ -56,9 +60,9 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
 
 
 class LoraServer:
-    """Holds the base model and at most one trial per slot.
+    """Holds the base model and at most one trial per slot, and trains them in packs.
 
-    Every worker of a group runs one, and all of them serve the same requests in the same order.
+    Every worker of a group runs one, and all of them accept the same requests between the same steps.
 
     Args:
         settings: What the group serves.
@@ -83,16 +87,38 @@ class LoraServer:
             self._data.heldout.examples,
             settings.seed,
             self._base.any_working if self._base.sharded else None,
+            self._adapters.lay_out_active,
         )
         self._model_fingerprint = loaded.resolved.fingerprint
-        self._trials: dict[int, tuple[int, LoraTrial]] = {}
+        self._pack = Pack(
+            self._base,
+            self._adapters,
+            self._data.train.examples,
+            settings.total_steps,
+            PassLimits(examples=settings.micro_batch),
+        )
+        probes = [LoraParameters.model_validate(params) for params in settings.probes]
+        self._choice = choose_slots(self._pack, self._base, settings.slots, settings.most_slots, probes)
+        self._pack.limits = self._choice.limits
+        self._held: dict[int, tuple[int, LoraTrial]] = {}
+        self._serving: dict[int, Delivery] = {}
+        self._waiting: list[Delivery] = []
+        self._answers: list[tuple[int, Reply]] = []
 
     def facts(self, seconds: float) -> GroupFacts:
         """What the driver is told when the group is up; `seconds` is the time that took."""
         name = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "cpu"
         parts = (self._data.train.fingerprint, self._data.heldout.fingerprint, self._evaluator.fingerprint)
         data = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-        return GroupFacts(name, self._model_fingerprint, data, self._parameters, seconds)
+        return GroupFacts(
+            name,
+            self._model_fingerprint,
+            data,
+            self._parameters,
+            seconds,
+            slots=self._choice.slots,
+            packing=self._choice.reason,
+        )
 
     def from_first(self, value: Tensor) -> Tensor:
         """The first worker's value of a tensor, on every worker."""
@@ -101,113 +127,208 @@ class LoraServer:
             torch.distributed.broadcast(value, src=0)
         return value.cpu()
 
-    def serve(self, slot: int, request: Request) -> Reply:
-        """Does what a request asks for, and says how it went."""
+    @property
+    def training(self) -> bool:
+        """Whether there is a step to take."""
+        return bool(self._pack.active)
+
+    def answers(self) -> list[tuple[int, Reply]]:
+        """Replies by sequence number of the delivery, since the last call."""
+        answers, self._answers = self._answers, []
+        return answers
+
+    def accept(self, delivery: Delivery) -> None:
+        """Begins to serve a request; a collective call."""
+        request = delivery.request
         if isinstance(request, BaselineRequest):
-            return self._measure_base()
+            self._answers.append((delivery.sequence, self._measure_base()))
+            return
+        self._serving[delivery.slot] = delivery
         try:
-            trial = self._take(slot, request)
+            trial = self._take(delivery.slot, request)
         except UserError as error:
-            self._drop(slot)
-            return Reply("user", str(error))
-        try:
-            trial.train(request.to_step)
-            return self._reach(trial, request)
-        except DivergedError as error:
-            return self._fail(slot, request, "diverged", str(error))
+            self._fail(delivery.slot, error)
         except OutOfMemoryError as error:
-            return self._fail(slot, request, "out_of_memory", str(error))
-        except torch.OutOfMemoryError as error:
-            if self._base.world > 1:
-                raise  # the other workers are elsewhere: the group has to start anew
-            return self._fail(slot, request, "out_of_memory", str(error).splitlines()[0])
+            self._fail(delivery.slot, error)
+        else:
+            if trial is None:
+                self._waiting.append(self._serving.pop(delivery.slot))
+            else:
+                self._pack.start(trial, request.to_step)
 
-    def _reach(self, trial: LoraTrial, request: TrainRequest) -> Reply:
-        """Saves and measures a trial that has been trained to its rung."""
-        if self._base.rank == 0:
-            write_whole(self._folder / request.save_to, trial.save)
-        measured = self._measure()
-        return Reply(
-            "ok",
-            step=trial.step,
-            metrics={"train_loss": trial.slice.mean_loss} | measured.metrics,
-            intervals=dict(measured.intervals),
-            curve=trial.slice.curve(request.from_step),
-            checkpoint=request.save_to,
-            train_seconds=trial.slice.seconds,
-            eval_seconds=measured.seconds["total"],
-        )
+    def step(self, word: bool) -> bool:
+        """One optimizer step of all trials that are under way, and what follows from it; a collective call.
 
-    def _fail(self, slot: int, request: TrainRequest, outcome: Outcome, message: str) -> Reply:
-        """Drops the trial; what it measured before it failed is kept."""
-        trial = self._trials[slot][1]
-        self._drop(slot)
-        return Reply(
-            outcome,
-            message,
-            trial.step,
-            {"train_loss": trial.slice.mean_loss} if trial.slice.losses else {},
-            curve=trial.slice.curve(request.from_step),
-            train_seconds=trial.slice.seconds,
-        )
+        Args:
+            word: On the first worker, a message to all of them.
 
-    def _take(self, slot: int, request: TrainRequest) -> LoraTrial:
-        """The trial as it is held at `from_step`, or made anew from its last checkpoint."""
+        Returns:
+            That message, on every worker.
+        """
+        stepped = self._pack.step(word)
+        slots = {id(trial): slot for slot, (_, trial) in self._held.items()}
+        for trial, error in stepped.failed:
+            self._fail(slots[id(trial)], error)
+        if stepped.reached:
+            self._reach([slots[id(trial)] for trial in stepped.reached])
+        if stepped.failed or stepped.reached:
+            waiting, self._waiting = self._waiting, []
+            for delivery in waiting:
+                self.accept(delivery)
+        return stepped.word
+
+    def _take(self, slot: int, request: TrainRequest) -> LoraTrial | None:
+        """The trial as it is held at `from_step`, or made anew from its last checkpoint.
+
+        Returns:
+            None where it has to wait for memory that other trials hold.
+
+        Raises:
+            OutOfMemoryError: There is no room for it even alone.
+            UserError: It cannot be made, or its checkpoint is not there.
+        """
         if request.load_from is not None and self._base.rank == 0:
             drop_old_moments(self._folder / request.load_from)
-        held = self._trials.get(slot)
+        held = self._held.get(slot)
         if held is not None and held[0] == request.trial and held[1].step == request.from_step:
             return held[1]
         self._drop(slot)
-        trial = LoraTrial(
-            f"slot{slot}",
-            LoraParameters.model_validate(request.params),
-            self._base,
-            self._adapters,
-            self._data.train.examples,
-            self._settings.total_steps,
-            self._settings.micro_batch,
-        )
-        self._trials[slot] = (request.trial, trial)
+        params = LoraParameters.model_validate(request.params)
+        trial = self._add(slot, params)
+        if trial is None:
+            for idle in set(self._held) - set(self._serving):
+                self._drop(idle)  # it is on disk, and comes back from there
+            trial = self._add(slot, params)
+        if trial is None:
+            if self._held:
+                return None
+            raise OutOfMemoryError("no memory for the adapter", hint="Lower the largest rank.")
+        self._held[slot] = (request.trial, trial)
         if request.load_from is not None:
             self._load(trial, request)
         return trial
 
+    def _add(self, slot: int, params: LoraParameters) -> LoraTrial | None:
+        """A new trial; None, on every worker, where any of them has no memory for it."""
+        try:
+            trial = self._pack.add(f"slot{slot}", params)
+        except torch.OutOfMemoryError:
+            trial = None
+        if not self._base.any_working(trial is None):
+            return trial
+        if trial is not None:
+            self._pack.remove(trial)
+        return None
+
     def _load(self, trial: LoraTrial, request: TrainRequest) -> None:
         folder = self._folder / str(request.load_from)
         try:
-            trial.load(folder, request.from_step)
+            self._pack.load(trial, folder, request.from_step)
         except FileNotFoundError as error:
             raise UserError(
                 f"the checkpoint {folder} is not there",
                 hint="The search's folder (out) must be one that every node shares.",
             ) from error
 
-    def _drop(self, slot: int) -> None:
-        held = self._trials.pop(slot, None)
-        if held is not None:
-            held[1].close()
+    def _reach(self, slots: Sequence[int]) -> None:
+        """Saves and measures the trials that have been trained to their rungs."""
+        trials = [self._held[slot][1] for slot in slots]
+        requests = [self._request(slot) for slot in slots]
+        if self._base.rank == 0:
+            for trial, request in zip(trials, requests, strict=True):
+                write_whole(self._folder / request.save_to, partial(self._pack.save, trial))
+        try:
+            measured = self._measure(trials)
+        except torch.OutOfMemoryError as error:
+            if self._base.world > 1:
+                raise  # the other workers are elsewhere: the group has to start anew
+            if len(slots) == 1:
+                self._fail(slots[0], OutOfMemoryError(str(error).splitlines()[0]))
+                return
+            for part in (slots[: len(slots) // 2], slots[len(slots) // 2 :]):
+                self._reach(part)
+            return
+        for slot, trial, request, found in zip(slots, trials, requests, measured, strict=True):
+            reply = Reply(
+                "ok",
+                step=trial.step,
+                metrics={"train_loss": trial.slice.mean_loss} | found.metrics,
+                intervals=dict(found.intervals),
+                checkpoint=request.save_to,
+                eval_seconds=found.seconds["total"],
+            )
+            self._answer(slot, _with_slice(reply, trial, request))
 
-    def _measure(self) -> Measurement:
-        """Held-out loss and capability with whatever adapter is active, over all workers."""
-        mine = self._evaluator.outcomes(shard=(self._base.rank, self._base.world))
-        return combine([Outcomes.from_bytes(part) for part in self._base.gather(mine.to_bytes())])
+    def _fail(self, slot: int, error: TrainableError) -> None:
+        """Drops the trial; what it measured before it failed is kept."""
+        reply = Reply(_OUTCOMES[type(error)], str(error))
+        held = self._held.get(slot)
+        if held is not None and not isinstance(error, UserError):
+            trial = held[1]
+            metrics = {"train_loss": trial.slice.mean_loss} if trial.slice.losses else {}
+            reply = _with_slice(replace(reply, step=trial.step, metrics=metrics), trial, self._request(slot))
+        self._drop(slot)
+        self._answer(slot, reply)
+
+    def _request(self, slot: int) -> TrainRequest:
+        request = self._serving[slot].request
+        assert isinstance(request, TrainRequest)
+        return request
+
+    def _answer(self, slot: int, reply: Reply) -> None:
+        self._answers.append((self._serving.pop(slot).sequence, reply))
+
+    def _drop(self, slot: int) -> None:
+        held = self._held.pop(slot, None)
+        if held is not None:
+            self._pack.remove(held[1])
+
+    def _measure(self, trials: Sequence[LoraTrial]) -> list[Measurement]:
+        """Held-out loss and capability of each trial, over all workers."""
+        self._adapters.arrange([trial.name for trial in trials])
+        with self._adapters.active(len(trials)):
+            return self._evaluate(len(trials))
+
+    def _evaluate(self, copies: int) -> list[Measurement]:
+        shard = (self._base.rank, self._base.world)
+        return [
+            combine([Outcomes.from_bytes(part) for part in self._base.gather(mine.to_bytes())])
+            for mine in self._evaluator.outcomes(shard, copies)
+        ]
 
     def _measure_base(self) -> Reply:
         began = time.perf_counter()
         examples = self._data.train.examples[: len(self._data.heldout.examples)]
-        with self._adapters.disabled():
-            measured = self._measure()
-            train_loss = self._evaluator.mean_loss(examples)
-        seconds = time.perf_counter() - began
+        measured = self._evaluate(1)[0]
+        train_loss = self._evaluator.mean_loss(examples)
         return Reply(
             "ok",
             metrics={"train_loss": train_loss} | measured.metrics,
             intervals=dict(measured.intervals),
-            eval_seconds=seconds,
+            eval_seconds=time.perf_counter() - began,
         )
 
     def close(self) -> None:
         """Drops every trial."""
-        for slot in list(self._trials):
+        for slot in list(self._held):
             self._drop(slot)
+
+
+_OUTCOMES: dict[type[TrainableError], Outcome] = {
+    DivergedError: "diverged",
+    OutOfMemoryError: "out_of_memory",
+    UserError: "user",
+}
+
+
+def _with_slice(reply: Reply, trial: LoraTrial, request: TrainRequest) -> Reply:
+    """The reply with what training measured on the way."""
+    part = trial.slice
+    return replace(
+        reply,
+        curve=part.curve(request.from_step),
+        train_seconds=part.seconds,
+        tokens=part.tokens,
+        padding=part.padding / max(1, part.passed),
+        pack=part.partners / max(1, part.passes),
+    )

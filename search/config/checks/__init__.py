@@ -5,12 +5,20 @@ from search.config.checks.folders import check_folders
 from search.config.checks.names import check_names
 from search.config.checks.objectives import check_objectives
 from search.config.checks.parameters import check_parameters
+from search.config.checks.workers import check_workers
 from search.config.compose import Composed
 
 
 def check(composed: Composed) -> None:
     """Adds every problem that is found; parts that the schema refuses are passed over."""
-    for one in (check_names, check_folders, check_parameters, check_objectives, check_files):
+    for one in (
+        check_names,
+        check_folders,
+        check_parameters,
+        check_objectives,
+        check_files,
+        check_workers,
+    ):
         one(composed)
 
 

@@ -1,0 +1,39 @@
+"""A base model on this process alone, for tests of packs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from tests.trainables.small import random_examples, tiny_llama
+from trainables.lora.adapters import Adapters
+from trainables.lora.base import HeldBase
+from trainables.lora.pack import Pack, PassLimits
+
+TOTAL = 12
+EXAMPLES = random_examples()
+
+
+def join_alone(folder: Path) -> None:
+    """Makes this process a group of one."""
+    torch.set_num_threads(1)
+    os.environ.setdefault("LOCAL_RANK", "0")  # torchrun and Ray Train set it, DeepSpeed asks for it
+    dist.init_process_group("gloo", rank=0, world_size=1, store=dist.FileStore(str(folder / "store"), 1))
+
+
+class Bench:
+    """A base model with nothing on it."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        self.base = HeldBase(tiny_llama().to(dtype), zero_stage=0)
+        self.adapters = Adapters(self.base.model, "tiny")
+
+    def pack(self, limits: PassLimits | None = None) -> Pack:
+        """An empty pack; whatever an earlier one still holds is dropped."""
+        for name in list(self.adapters.names):
+            self.adapters.remove(name)
+        return Pack(self.base, self.adapters, EXAMPLES, TOTAL, limits)

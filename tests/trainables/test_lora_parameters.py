@@ -1,0 +1,48 @@
+"""What a trial's parameters say: where adapters go, and the learning rate of each step."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.trainables.small import tiny_llama
+from trainables.errors import UserError
+from trainables.lora.adapters import linear_modules
+from trainables.lora.parameters import LoraParameters
+from trainables.lora.schedule import learning_rate, warmup_steps
+from trainables.lora.targets import ATTENTION, select_modules
+
+
+def test_target_modules_and_first_layers_are_selected() -> None:
+    linear = linear_modules(tiny_llama())
+    assert not any("lm_head" in name for name in linear)
+    attention = select_modules(linear, LoraParameters(target_modules="attention", layers=2))
+    assert {name.rsplit(".", 1)[-1] for name in attention} <= ATTENTION
+    assert {name.split(".")[2] for name in attention} == {"0", "1"}
+    with pytest.raises(UserError, match="no linear layer"):
+        select_modules([], LoraParameters())
+
+
+@given(
+    st.builds(
+        LoraParameters,
+        warmup=st.floats(0, 50),
+        schedule=st.sampled_from(["wsd", "constant", "linear", "cosine"]),
+        decay=st.floats(0, 1),
+    ),
+    st.integers(1, 200),
+)
+def test_schedules_stay_within_bounds_and_warm_up_first(params: LoraParameters, total: int) -> None:
+    rates = [learning_rate(params, step, total) for step in range(total)]
+    assert all(0 < rate <= params.lr * (1 + 1e-9) for rate in rates)
+    warm = warmup_steps(params, total)
+    assert rates[:warm] == sorted(rates[:warm])
+    assert rates[warm:] == sorted(rates[warm:], reverse=True)
+
+
+def test_wsd_rates_before_the_decay_do_not_depend_on_the_budget() -> None:
+    short = LoraParameters(warmup=5, decay=0.2)
+    assert [learning_rate(short, step, 50) for step in range(40)] == [
+        learning_rate(short, step, 100) for step in range(40)
+    ]

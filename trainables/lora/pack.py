@@ -1,0 +1,251 @@
+"""Trains the trials that a worker holds, all of them in the same passes over the base model."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from trainables.data.examples import Example
+from trainables.errors import DivergedError, OutOfMemoryError, TrainableError
+from trainables.lora.adapters import Adapters
+from trainables.lora.arena import EXTRA
+from trainables.lora.base import HeldBase
+from trainables.lora.batch import Batch, Share
+from trainables.lora.optimizer import clip_and_update
+from trainables.lora.parameters import LoraParameters
+from trainables.lora.passes import Lengths, Pass, plan_passes
+from trainables.lora.trial import LoraTrial, Slice
+
+
+@dataclass
+class PassLimits:
+    """What a pass may hold.
+
+    Attributes:
+        tokens: Tokens with padding, at most; None is no limit. Halved where memory runs out.
+        examples: Examples of one trial, at most.
+        cost: What a pass costs beside its tokens, in tokens: what padding is weighed against.
+    """
+
+    tokens: int | None = None
+    examples: int | None = None
+    cost: int = 256
+
+
+@dataclass
+class Stepped:
+    """What an optimizer step led to.
+
+    Attributes:
+        reached: Trials that are at the step they were to be trained to.
+        failed: Trials that cannot go on, and why.
+        word: Whether the first worker passed `word`.
+    """
+
+    reached: list[LoraTrial] = field(default_factory=list)
+    failed: list[tuple[LoraTrial, TrainableError]] = field(default_factory=list)
+    word: bool = False
+
+
+class Pack:
+    """Holds trials; those that have been started take one optimizer step together at each `step`.
+
+    Every trial's numbers are those it has alone: its rows of a batch meet no other trial's, and clipping,
+    moments, schedule, data order and dropout are its own. Trials start and leave between steps. A trial
+    that is held and not started neither trains nor decays.
+
+    Args:
+        base: The shared base model.
+        adapters: Its adapters.
+        examples: Training examples, the same on every worker.
+        total: Steps of the full budget.
+        limits: Of a pass.
+    """
+
+    def __init__(
+        self,
+        base: HeldBase,
+        adapters: Adapters,
+        examples: Sequence[Example],
+        total: int,
+        limits: PassLimits | None = None,
+    ) -> None:
+        self.limits = limits or PassLimits()
+        self.active: list[LoraTrial] = []
+        self._base = base
+        self._adapters = adapters
+        self._examples = examples
+        self._total = total
+
+    def add(self, name: str, params: LoraParameters) -> LoraTrial:
+        """Holds a new trial.
+
+        Raises:
+            UserError: No layer of the model fits `target_modules`.
+            torch.OutOfMemoryError: There is no room for its adapter; it is not held.
+        """
+        trial = LoraTrial(name, params, self._examples, self._total)
+        try:
+            self._adapters.add(name, params)
+        except torch.OutOfMemoryError:
+            self._adapters.remove(name)
+            raise
+        return trial
+
+    def remove(self, trial: LoraTrial) -> None:
+        """Lets go of a trial; the base and the other trials are as they were."""
+        self._stop([trial])
+        self._adapters.remove(trial.name)
+
+    def start(self, trial: LoraTrial, until: int) -> None:
+        """Has a trial take part in the steps to come, up to step `until`, with an empty `slice`."""
+        trial.until, trial.slice = until, Slice()
+        if trial.step < until:
+            self.active.append(trial)
+            # Trials with larger batches first: the last examples of a step are then those of the first rows.
+            self.active.sort(key=lambda each: -each.params.batch_size)
+
+    def save(self, trial: LoraTrial, folder: Path) -> None:
+        """Writes the adapter (PEFT format) and, while there are steps left, the moments into `folder`."""
+        self._adapters.save(trial.name, folder)
+        if trial.step < trial.total:
+            self._adapters.save_moments(trial.name, folder)
+
+    def load(self, trial: LoraTrial, folder: Path, step: int) -> None:
+        """Takes up a trial after `step` steps from what `save` wrote."""
+        self._adapters.load(trial.name, folder)
+        self._adapters.load_moments(trial.name, folder)
+        trial.step = step
+
+    def step(self, word: bool = False) -> Stepped:
+        """One optimizer step of every trial that has been started; a collective call.
+
+        Args:
+            word: On the first worker, a message to all workers, which travels with the gradients.
+
+        Raises:
+            torch.OutOfMemoryError: In the middle of a pass that several workers make together.
+        """
+        began, trials = time.perf_counter(), list(self.active)
+        stepped = Stepped()
+        while self.active and not self._try_step(word, stepped):
+            pass
+        for trial in trials:
+            trial.slice.seconds += (time.perf_counter() - began) / len(trials)
+        stepped.reached = [trial for trial in self.active if trial.step >= trial.until]
+        self._stop(stepped.reached)
+        return stepped
+
+    def _try_step(self, word: bool, stepped: Stepped) -> bool:
+        """One step; False where it has to be tried again, with less in a pass or without some trial."""
+        self._adapters.arrange([trial.name for trial in self.active])
+        shares = [Share.of(trial, self._base.rank, self._base.world) for trial in self.active]
+        lengths = [share.lengths for share in shares]
+        passes = plan_passes(lengths, self.limits.tokens, self.limits.examples, self.limits.cost)
+        arena, rows = self._adapters.arena, len(shares)
+        grads = arena.grads[:rows]
+        grads.zero_()
+        losses, short, words = grads[:, -EXTRA:].unbind(1)
+        with self._adapters.active(rows):
+            lacking = self._run(passes, shares, losses)
+        if lacking is not None:
+            grads.zero_()
+            short[lacking.first : lacking.first + len(lacking.spans)] = 1
+        words[0] = float(word)
+        self._base.reduce(grads)
+        norms = torch.linalg.vector_norm(grads[:, : arena.columns], dim=1)
+        facts = torch.cat([norms[:, None], grads[:, -EXTRA:]], dim=1).tolist()
+        stepped.word = stepped.word or facts[0][3] > 0
+        if any(fact[2] for fact in facts):
+            self._shrink(passes, lengths, [fact[2] > 0 for fact in facts], stepped)
+            return False
+        self._update(shares, norms, facts, stepped)
+        return True
+
+    def _run(self, passes: Sequence[Pass], shares: Sequence[Share], losses: Tensor) -> Pass | None:
+        """Adds up gradients and losses; returns the pass that this worker had no memory for, if any."""
+        for one in passes:
+            try:
+                batch = Batch.of(one, shares, losses.device)
+                self._adapters.lay_out(one.first, one.counts, batch.dropout)
+                logits = self._base.model(input_ids=batch.input_ids, use_cache=False).logits
+                rows = batch.losses(logits)
+                torch.autograd.backward(rows.sum())
+                losses.index_add_(0, batch.owners, rows.detach().to(losses.dtype))
+            except torch.OutOfMemoryError:
+                if self._base.sharded and self._base.world > 1:
+                    raise  # in the middle of a collective pass: the group has to start anew
+                return one
+            self._base.after_backward()
+            _account(one, shares, batch)
+        return None
+
+    def _shrink(
+        self, passes: Sequence[Pass], lengths: Lengths, short: Sequence[bool], stepped: Stepped
+    ) -> None:
+        """Halves what a pass may hold; gives up a trial where a single example is too much."""
+        if self._base.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if any(sum(one.counts) > 1 for one in passes):
+            self.limits.tokens = max(sum(one.counts) * one.width(lengths) for one in passes) // 2
+            return
+        for trial in [trial for trial, lacks in zip(self.active, short, strict=True) if lacks]:
+            error = OutOfMemoryError(
+                "out of memory with one example in a pass", hint="Lower task.max_length."
+            )
+            stepped.failed.append((trial, error))
+            self._stop([trial])
+
+    def _update(
+        self, shares: Sequence[Share], norms: Tensor, facts: list[list[float]], stepped: Stepped
+    ) -> None:
+        """Moves the weights of the trials whose loss and gradient are finite."""
+        trials = [share.trial for share in shares]
+        for trial, (norm, loss, *_) in zip(trials, facts, strict=True):
+            if not (math.isfinite(norm) and math.isfinite(loss)):
+                what = f"loss {loss:g}, gradient norm {norm:g} at step {trial.step + 1}"
+                stepped.failed.append((trial, DivergedError(what)))
+                self._stop([trial])
+        if not self.active:
+            return
+        if len(self.active) < len(trials):
+            self._adapters.arrange([trial.name for trial in self.active])
+            norms = norms[[trials.index(trial) for trial in self.active]]
+        params = [trial.params for trial in self.active]
+        clip_and_update(
+            self._adapters.arena,
+            [trial.step for trial in self.active],
+            [trial.rate for trial in self.active],
+            [each.weight_decay for each in params],
+            [each.clip for each in params],
+            norms,
+        )
+        for trial in self.active:
+            index = trials.index(trial)
+            trial.slice.losses.append(facts[index][1])
+            trial.slice.targets.append(shares[index].targets)
+            trial.step += 1
+
+    def _stop(self, trials: Sequence[LoraTrial]) -> None:
+        self.active = [trial for trial in self.active if trial not in trials]
+
+
+def _account(one: Pass, shares: Sequence[Share], batch: Batch) -> None:
+    """Notes in every trial of a pass what it held."""
+    own = [0] * len(shares)
+    for index, tokens in zip(batch.owners.tolist(), batch.tokens, strict=True):
+        own[index] += tokens
+    passed = batch.input_ids.numel()
+    for index in range(one.first, one.first + len(one.spans)):
+        part = shares[index].trial.slice
+        part.tokens += own[index]
+        part.passed += passed
+        part.padding += passed - sum(batch.tokens)
+        part.passes += 1
+        part.partners += len(one.spans)

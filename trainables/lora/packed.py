@@ -1,0 +1,179 @@
+"""The forward pass of a linear layer with the adapters of several trials, and its backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from trainables.lora.arena import Arena
+from trainables.lora.dropout import keep_scale, stream_key
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Dropout of the rows of one pass.
+
+    Attributes:
+        keys: Key of every row's stream, int64, shape (rows,).
+        rates: Share that is dropped in every row, fp32, shape (rows,).
+    """
+
+    keys: Tensor
+    rates: Tensor
+
+    def scale(self, site: str, x: Tensor) -> Tensor:
+        """`keep_scale` in the shape and type of a layer's input; every layer has a stream of its own."""
+        rows = len(self.keys)
+        length = x.numel() // (rows * x.shape[-1])
+        scale = keep_scale(self.keys ^ stream_key(site), self.rates, length, x.shape[-1])
+        return scale.view(x.shape).to(x.dtype)
+
+
+class Layout:
+    """Which rows of a batch belong to which adapter.
+
+    Args:
+        first: Row in the arena of the first adapter of the pass.
+        counts: Rows of the batch of each adapter from there on; a batch lists them in this order.
+        device: Where the indices are needed.
+        dropout: None where no row has dropout.
+    """
+
+    def __init__(
+        self, first: int, counts: Sequence[int], device: torch.device, dropout: Dropout | None = None
+    ) -> None:
+        self.first, self.adapters = first, len(counts)
+        self.rows = sum(counts)
+        self.dropout = dropout
+        self._take: Tensor | None = None
+        most = max(counts)
+        if any(count != most for count in counts):
+            # A batched product needs as many rows from everyone: short shares are filled with zeros.
+            starts = [sum(counts[:index]) for index in range(len(counts))]
+            take = [
+                start + row if row < count else -1
+                for start, count in zip(starts, counts, strict=True)
+                for row in range(most)
+            ]
+            self._take = torch.tensor(take, device=device).clamp(min=0)
+            self._empty = torch.tensor([place for place, row in enumerate(take) if row < 0], device=device)
+            self._put = torch.tensor([place for place, row in enumerate(take) if row >= 0], device=device)
+
+    @property
+    def even(self) -> bool:
+        """Whether every adapter has as many rows as the others."""
+        return self._take is None
+
+    def spread(self, x: Tensor) -> Tensor:
+        """(rows, ..., features) by adapter: (adapters, tokens, features)."""
+        if self._take is None:
+            return x.reshape(self.adapters, -1, x.shape[-1])
+        taken = x.reshape(self.rows, -1, x.shape[-1])[self._take]
+        taken[self._empty] = 0
+        return taken.view(self.adapters, -1, x.shape[-1])
+
+    def gather(self, y: Tensor, like: Tensor) -> Tensor:
+        """The inverse of `spread`, in the shape of `like` but for the features."""
+        if self._take is not None:
+            y = y.reshape(len(self._take), -1, y.shape[-1])[self._put]
+        return y.reshape(*like.shape[:-1], y.shape[-1])
+
+
+@dataclass
+class PackedPass:
+    """What the packed layers of a model share: the arena, and the layout of the pass under way.
+
+    Attributes:
+        scales: Factor on B @ A of every row of the arena, shape (rows, 1, 1).
+        layout: None runs the base model as it is.
+        weights: The arena's weights in the type that the base model computes in.
+        anchor: Makes the outputs require a gradient, which goes into the arena by itself.
+    """
+
+    arena: Arena
+    scales: Tensor
+    layout: Layout | None = None
+    weights: Tensor | None = None
+    anchor: Tensor = field(default_factory=lambda: torch.zeros((), requires_grad=True))
+
+    def adapters(self, site: str, layout: Layout) -> tuple[Tensor, Tensor, Tensor]:
+        """A, B and the scale of the pass's adapters at a layer."""
+        weights = self.arena.weights if self.weights is None else self.weights
+        rows = slice(layout.first, layout.first + layout.adapters)
+        return *self.arena.sites[site].views(weights[rows]), self.scales[rows]
+
+    def gradients(self, site: str, layout: Layout) -> tuple[Tensor, Tensor]:
+        """Where the gradients of A and B of the pass's adapters are summed."""
+        rows = slice(layout.first, layout.first + layout.adapters)
+        return self.arena.sites[site].views(self.arena.grads[rows])
+
+    def add(self, site: str, x: Tensor, out: Tensor) -> Tensor:
+        """The layer's output with every row's own adapter.
+
+        Args:
+            site: Name of the layer.
+            x: Its input, shape (rows, ..., in).
+            out: The base layer's output, shape (rows, ..., out).
+
+        Raises:
+            ValueError: The layer does not see whole rows in order (a layer of an expert, for example),
+                and the pass has more than one adapter.
+        """
+        layout = self.layout
+        if layout is None or site not in self.arena.sites:
+            return out
+        if x.shape[0] != layout.rows and layout.adapters > 1 and x[..., 0].numel() % layout.rows:
+            raise ValueError(f"{site} does not see whole rows, so several adapters cannot share a pass")
+        return cast(Tensor, _Packed.apply(x, out, self.anchor, self, site, layout))  # type: ignore[no-untyped-call]
+
+
+class _Packed(torch.autograd.Function):
+    """out + scale * (dropout(x) @ A.T) @ B.T for every adapter at once, in batched products.
+
+    The gradients of A and B are added to the arena's, where an optimizer step finds those of all
+    trials in one piece.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, out: Tensor, anchor: Tensor, shared: PackedPass, site: str, layout: Layout
+    ) -> Tensor:
+        a, b, scale = shared.adapters(site, layout)
+        seen = x if layout.dropout is None else x * layout.dropout.scale(site, x)
+        inner = torch.bmm(layout.spread(seen), a.transpose(1, 2)).mul_(scale)
+        ctx.save_for_backward(x, inner)
+        ctx.shared, ctx.site, ctx.layout = shared, site, layout
+        if layout.even:
+            return layout.gather(torch.baddbmm(layout.spread(out), inner, b.transpose(1, 2)), out)
+        return out + layout.gather(torch.bmm(inner, b.transpose(1, 2)), out)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, inner = ctx.saved_tensors
+        shared, site, layout = ctx.shared, ctx.site, ctx.layout
+        a, b, scale = shared.adapters(site, layout)
+        keep = None if layout.dropout is None else layout.dropout.scale(site, x)
+        seen, wide = layout.spread(x if keep is None else x * keep), layout.spread(grad)
+        inner_grad = torch.bmm(wide, b).mul_(scale)
+        a_grad, b_grad = shared.gradients(site, layout)
+        _add_product(b_grad, wide.transpose(1, 2), inner)
+        _add_product(a_grad, inner_grad.transpose(1, 2), seen)
+        x_grad = None
+        if ctx.needs_input_grad[0]:
+            x_grad = layout.gather(torch.bmm(inner_grad, a), x)
+            x_grad = x_grad if keep is None else x_grad * keep
+        return x_grad, grad, None, None, None, None
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """total += left @ right, batched; the sum is in the type of `total`."""
+    if total.dtype == left.dtype:
+        total.baddbmm_(left, right)
+    else:
+        total += torch.bmm(left, right)

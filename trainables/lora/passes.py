@@ -1,0 +1,112 @@
+"""Divides the examples of an optimizer step into passes: as few tokens of padding as passes are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Lengths = Sequence[Sequence[int]]
+"""Of every trial the lengths of its examples, longest first; trials with more examples come first."""
+
+_BOUNDARIES = 16
+"""Places at which a batch may be divided, at most: the search is quadratic in them."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Some examples of some trials, run together.
+
+    Attributes:
+        first: The first trial.
+        spans: Of each trial from there on, the half-open range of its examples (longest first).
+    """
+
+    first: int
+    spans: tuple[tuple[int, int], ...]
+
+    @property
+    def counts(self) -> list[int]:
+        """Rows of each trial."""
+        return [stop - start for start, stop in self.spans]
+
+    def width(self, lengths: Lengths) -> int:
+        """Length that its rows are padded to."""
+        return max(lengths[self.first + index][start] for index, (start, _) in enumerate(self.spans))
+
+
+def plan_passes(
+    lengths: Lengths, most_tokens: int | None, most_examples: int | None, pass_cost: int
+) -> list[Pass]:
+    """The division with the least cost, which is `pass_cost` for each pass and 1 for each token of it.
+
+    Every trial's examples are cut at the same places, so that examples of like length run together, and
+    a pass that is too large is divided among its trials.
+
+    Args:
+        lengths: See `Lengths`; no trial is without examples.
+        most_tokens: Tokens of a pass, at most, padding included; a single example may exceed it.
+        most_examples: Examples of one trial in a pass, at most.
+        pass_cost: What a pass costs beside its tokens, in tokens.
+    """
+    most = max(len(each) for each in lengths)
+    whole = _cut(lengths, 0, most, most_tokens)
+    fits = len(whole) == 1 and (most_tokens is None or not _oversized(whole, lengths, most_tokens))
+    fits = fits and (most_examples is None or most <= most_examples)
+    if fits and _padding(whole[0], lengths) <= pass_cost:
+        return whole  # a second pass costs more than all the padding
+    places = _places(lengths, most_tokens, most_examples)
+    # best[i]: least cost of all examples before places[i], and the passes that have it.
+    best: list[tuple[int, list[Pass]]] = [(0, [])]
+    for end in range(1, len(places)):
+        options = []
+        for begin in reversed(range(end)):
+            start, stop = places[begin], places[end]
+            passes = _cut(lengths, start, stop, most_tokens)
+            if begin < end - 1 and (
+                (most_examples is not None and stop - start > most_examples)
+                or (most_tokens is not None and _oversized(passes, lengths, most_tokens))
+            ):
+                break  # a longer piece would be larger still
+            cost = sum(pass_cost + sum(each.counts) * each.width(lengths) for each in passes)
+            options.append((best[begin][0] + cost, begin, passes))
+        cost, begin, passes = min(options, key=lambda option: option[0])
+        best.append((cost, best[begin][1] + passes))
+    return best[-1][1]
+
+
+def _places(lengths: Lengths, most_tokens: int | None, most_examples: int | None) -> list[int]:
+    """Where batches may be cut; the examples between two places always fit a pass, or are one example."""
+    most = max(len(each) for each in lengths)
+    step = -(-most // _BOUNDARIES)
+    if most_examples is not None:
+        step = min(step, most_examples)
+    if most_tokens is not None:
+        step = min(step, max(1, most_tokens // max(each[0] for each in lengths)))
+    return [*range(0, most, step), most]
+
+
+def _cut(lengths: Lengths, start: int, stop: int, most_tokens: int | None) -> list[Pass]:
+    """Examples `start` to `stop` of every trial that has any, in as few passes as fit."""
+    passes: list[Pass] = []
+    spans: list[tuple[int, int]] = []
+    first, width = 0, 0
+    for trial, each in enumerate(lengths):
+        if len(each) <= start:
+            break  # those after it have no more examples than this one
+        span = (start, min(stop, len(each)))
+        rows = sum(end - begin for begin, end in spans) + span[1] - span[0]
+        if spans and most_tokens is not None and rows * max(width, each[start]) > most_tokens:
+            passes.append(Pass(first, tuple(spans)))
+            spans, first, width = [], trial, 0
+        spans.append(span)
+        width = max(width, each[start])
+    return [*passes, Pass(first, tuple(spans))]
+
+
+def _oversized(passes: Sequence[Pass], lengths: Lengths, most_tokens: int) -> bool:
+    return any(sum(each.counts) * each.width(lengths) > most_tokens for each in passes)
+
+
+def _padding(one: Pass, lengths: Lengths) -> int:
+    real = sum(sum(lengths[one.first + index][start:stop]) for index, (start, stop) in enumerate(one.spans))
+    return sum(one.counts) * one.width(lengths) - real

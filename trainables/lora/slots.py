@@ -1,0 +1,225 @@
+"""How many trials a group trains at once: measured on its device when it comes up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import psutil
+import torch
+
+from trainables.lora.base import HeldBase
+from trainables.lora.pack import Pack, PassLimits
+from trainables.lora.parameters import LoraParameters
+
+_GAIN = 1.05
+"""Doubling the pack must gain this much for a further doubling to be tried."""
+
+_NEAR_BEST = 0.97
+"""The smallest pack with this share of the best throughput is taken: fewer trials at once search better."""
+
+_SECONDS = 0.4
+_STEPS = 3
+"""Steps of a measurement, at most; no more are taken once it has lasted `_SECONDS`."""
+
+_MEMORY = 0.85
+"""Share of the memory that a pack may be expected to fill."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A pack of the first trials of a list.
+
+    Attributes:
+        slots: Number of trials.
+        seconds: Time of an optimizer step of all of them.
+        tokens: Their tokens in it, without padding.
+        passed: Tokens with padding.
+        alone: Time of the same steps one trial at a time.
+        memory: Bytes in use at the most.
+    """
+
+    slots: int
+    seconds: float
+    tokens: float
+    passed: float
+    alone: float
+    memory: float
+
+    @property
+    def gain(self) -> float:
+        """Throughput, as a multiple of that of the same trials one at a time."""
+        return self.alone / self.seconds
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Slots of a group, the limits of its passes, and why."""
+
+    slots: int
+    limits: PassLimits
+    reason: str
+
+
+def choose_slots(
+    pack: Pack, base: HeldBase, asked: int | None, most: int, probes: Sequence[LoraParameters]
+) -> Choice:
+    """The number of slots that was asked for, or the one with the most tokens per second.
+
+    Packs of 1, 2, 4 ... trials are measured until doubling gains less than 5% or memory does not allow
+    it; passes are then kept to sizes that were measured, so that trials with larger batches than these
+    are divided rather than run in passes of which nothing is known. A collective call.
+
+    Args:
+        pack: Holds no trial.
+        base: The base model.
+        asked: Number of slots; None measures.
+        most: Largest number to choose.
+        probes: Parameters of trials like those to come.
+    """
+    limits = pack.limits
+    reason = _unpackable(base)
+    if reason is not None:
+        return Choice(1, limits, f"1 slot: {reason}")
+    if asked is not None:
+        return Choice(min(asked, most), limits, f"{_slots(min(asked, most))}, as configured")
+    measured: list[Measured] = []
+    pack.limits = replace(limits, cost=2**31)  # one pass a step, whatever its padding
+    alone: list[float] = []
+    size, end = 1, ""
+    while size <= min(most, len(probes)):
+        short = _short_of_memory(measured, base, size)
+        found = None if short else _measure(pack, base, probes[:size], alone)
+        if found is None:
+            end = f"; {size} would need more memory than there is"
+            break
+        measured.append(found)
+        if size > 1 and found.gain < _GAIN * measured[-2].gain:
+            break
+        size *= 2
+    pack.limits = limits
+    return _choose(measured, limits, end)
+
+
+def _choose(measured: Sequence[Measured], limits: PassLimits, end: str) -> Choice:
+    best = max(each.gain for each in measured)
+    chosen = next(each for each in measured if each.gain >= _NEAR_BEST * best)
+    limits = replace(limits, tokens=round(1.25 * chosen.passed), cost=_pass_cost(measured))
+    rates = ", ".join(f"{each.slots}: {each.tokens / each.seconds:,.0f}" for each in measured)
+    gain = f"{chosen.gain:.1f}x the throughput of one at a time"
+    reason = f"{_slots(chosen.slots)}: {gain} (tokens/s by slots: {rates}{end})"
+    return Choice(chosen.slots, limits, reason)
+
+
+def _slots(number: int) -> str:
+    return f"{number} slot" if number == 1 else f"{number} slots"
+
+
+def _pass_cost(measured: Sequence[Measured]) -> int:
+    """What a pass costs beside its tokens, in tokens: by the line through the smallest and the largest."""
+    small, large = measured[0], measured[-1]
+    if large.passed <= small.passed:
+        return PassLimits.cost
+    per_token = max(1e-9, (large.seconds - small.seconds) / (large.passed - small.passed))
+    fixed = max(0.0, large.seconds - per_token * large.passed)
+    return round(fixed / per_token)
+
+
+def _measure(
+    pack: Pack, base: HeldBase, probes: Sequence[LoraParameters], alone: list[float]
+) -> Measured | None:
+    """Measures these trials together, and those of them that are not in `alone` yet one at a time.
+
+    Returns:
+        None where memory ran out.
+    """
+    for index in range(len(alone), len(probes)):
+        single = _run(pack, base, probes[index : index + 1])
+        if single is None:
+            return None
+        alone.append(single.seconds)
+    together = _run(pack, base, probes) if len(probes) > 1 else single
+    return None if together is None else replace(together, alone=sum(alone[: len(probes)]))
+
+
+_FOREVER = 10**9
+
+
+def _run(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters]) -> Measured | None:
+    tokens = pack.limits.tokens
+    trials = []
+    try:
+        for index, params in enumerate(probes):
+            trials.append(pack.add(f"probe{index}", params))
+    except torch.OutOfMemoryError:
+        pass
+    room = not base.any_working(len(trials) < len(probes))
+    steps: list[tuple[float, float, float]] = []
+    if room:
+        for trial in trials:
+            pack.start(trial, _FOREVER)
+        _reset_memory(base.device)
+        room = not pack.step().failed and pack.limits.tokens == tokens  # the first is slower: it warms up
+    while room and (not steps or (len(steps) < _STEPS and sum(each[0] for each in steps) < _SECONDS)):
+        steps.append(_step(pack, base))
+        room = len(pack.active) == len(trials) and pack.limits.tokens == tokens
+    memory = _in_use(base.device)
+    for trial in trials:
+        pack.remove(trial)
+    pack.limits.tokens = tokens
+    if not room:
+        return None
+    seconds, real, passed = sorted(steps, key=lambda each: each[0] / each[1])[len(steps) // 2]
+    return Measured(len(probes), seconds, real, passed, seconds, memory)
+
+
+def _step(pack: Pack, base: HeldBase) -> tuple[float, float, float]:
+    """(seconds, tokens, tokens with padding) of one step, the same on every worker: all decide by them."""
+    before = [(trial.slice.tokens, trial.slice.passed) for trial in pack.active]
+    trials = list(pack.active)
+    began = time.perf_counter()
+    pack.step()
+    seconds = time.perf_counter() - began
+    real = sum(trial.slice.tokens - tokens for trial, (tokens, _) in zip(trials, before, strict=True))
+    passed = trials[0].slice.passed - before[0][1]  # they all were in the same pass
+    facts = torch.tensor([seconds, real, passed], device=base.device, dtype=torch.float64)
+    found: list[float] = (base.reduce(facts) / base.world).tolist()
+    return found[0], found[1], found[2]
+
+
+def _short_of_memory(measured: Sequence[Measured], base: HeldBase, size: int) -> bool:
+    """Whether a straight line through the last two packs says that memory does not hold `size` trials."""
+    if len(measured) < 2:
+        return False
+    before, last = measured[-2:]
+    per_slot = max(0.0, (last.memory - before.memory) / (last.slots - before.slots))
+    expected = last.memory + per_slot * (size - last.slots)
+    return base.any_working(expected > _MEMORY * _memory(base.device))
+
+
+def _memory(device: torch.device) -> float:
+    """Bytes that this process could use."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return float(free + torch.cuda.memory_reserved(device))
+    return float(psutil.virtual_memory().available + psutil.Process().memory_info().rss)
+
+
+def _reset_memory(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def _in_use(device: torch.device) -> float:
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device))
+    return float(psutil.Process().memory_info().rss)
+
+
+def _unpackable(base: HeldBase) -> str | None:
+    """Why rows of this model's batches cannot belong to different adapters, if so."""
+    experts = next((name for name, _ in base.model.named_modules() if name.endswith(".experts")), None)
+    if experts is not None:
+        return f"{experts} routes tokens to experts, away from the rows that say whose they are"
+    return None
