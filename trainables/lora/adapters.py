@@ -85,7 +85,7 @@ class Adapters:
         for site, (a, b) in self.arena.views(len(self.names) - 1, self.arena.weights).items():
             layer = self._layer(site)
             a.copy_(layer.lora_A[name].weight.data)
-            b.copy_(layer.lora_B[name].weight.data)
+            b.copy_(layer.lora_B[name].weight.data.t())
             if "forward" not in vars(layer):
                 layer.forward = partial(self._forward, site, layer)
         self._point()
@@ -122,7 +122,7 @@ class Adapters:
             for site, (a, b) in self.arena.views(row, self.arena.weights).items():
                 layer = self._layer(site)
                 layer.lora_A[name].weight.data = a
-                layer.lora_B[name].weight.data = b
+                layer.lora_B[name].weight.data = b.t()
 
     @contextmanager
     def active(self, rows: int) -> Iterator[None]:

@@ -21,7 +21,8 @@ class Site:
         features: (in, out) of the layer.
         rank: Largest rank of any trial here; the others are padded with zeros, which is exact: padded
             rows of A and columns of B get a zero gradient and stay zero.
-        start: First column of A, of shape (rank, in); B, of shape (out, rank), follows it.
+        start: First column of A, of shape (rank, in). B follows it as its transpose, of shape (rank, out):
+            products that leave the rank outside are twice as fast on a CPU.
     """
 
     features: tuple[int, int]
@@ -34,11 +35,11 @@ class Site:
         return self.start + self.rank * sum(self.features)
 
     def views(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """A of shape (rows, rank, in) and B of shape (rows, out, rank) in `rows`, sharing its storage."""
+        """A of shape (rows, rank, in) and B.T of shape (rows, rank, out) in `rows`, sharing its storage."""
         inner, outer = self.features
         middle = self.start + self.rank * inner
         a = rows[:, self.start : middle].view(-1, self.rank, inner)
-        return a, rows[:, middle : self.end].view(-1, outer, self.rank)
+        return a, rows[:, middle : self.end].view(-1, self.rank, outer)
 
 
 Ranks: TypeAlias = Mapping[str, int]
@@ -89,11 +90,11 @@ class Arena:
             self._ranks = [self._ranks[row] for row in order]
 
     def views(self, row: int, tensor: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-        """A and B of one row of `tensor` by layer, in the trial's own rank and sharing the storage."""
+        """A (rank, in) and B.T (rank, out) of one row of `tensor` by layer, sharing the storage."""
         found = {}
         for name, rank in self._ranks[row].items():
             a, b = self.sites[name].views(tensor[row : row + 1])
-            found[name] = (a[0, :rank], b[0, :, :rank])
+            found[name] = (a[0, :rank], b[0, :rank])
         return found
 
     def _lay_out(self, rows: Sequence[int | None], held: list[Ranks]) -> None:
@@ -119,7 +120,7 @@ class Arena:
                 sites[name].views(new[None]),
             )
             to_a[:, :rank].copy_(a[:, :rank])
-            to_b[:, :, :rank].copy_(b[:, :, :rank])
+            to_b[:, :rank].copy_(b[:, :rank])
 
     def _sites(self, held: Iterable[Ranks]) -> tuple[dict[str, Site], int]:
         most: dict[str, int] = {}

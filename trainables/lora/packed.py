@@ -102,13 +102,13 @@ class PackedPass:
     anchor: Tensor = field(default_factory=lambda: torch.zeros((), requires_grad=True))
 
     def adapters(self, site: str, layout: Layout) -> tuple[Tensor, Tensor, Tensor]:
-        """A, B and the scale of the pass's adapters at a layer."""
+        """A, B.T and the scale of the pass's adapters at a layer."""
         weights = self.arena.weights if self.weights is None else self.weights
         rows = slice(layout.first, layout.first + layout.adapters)
         return *self.arena.sites[site].views(weights[rows]), self.scales[rows]
 
     def gradients(self, site: str, layout: Layout) -> tuple[Tensor, Tensor]:
-        """Where the gradients of A and B of the pass's adapters are summed."""
+        """Where the gradients of A and B.T of the pass's adapters are summed."""
         rows = slice(layout.first, layout.first + layout.adapters)
         return self.arena.sites[site].views(self.arena.grads[rows])
 
@@ -135,7 +135,7 @@ class PackedPass:
 class _Packed(torch.autograd.Function):
     """out + scale * (dropout(x) @ A.T) @ B.T for every adapter at once, in batched products.
 
-    The gradients of A and B are added to the arena's, where an optimizer step finds those of all
+    The inner activations are kept with the rank outside, (adapters, rank, tokens). The gradients of A and B are added to the arena's, where an optimizer step finds those of all
     trials in one piece.
     """
 
@@ -145,12 +145,12 @@ class _Packed(torch.autograd.Function):
     ) -> Tensor:
         a, b, scale = shared.adapters(site, layout)
         seen = x if layout.dropout is None else x * layout.dropout.scale(site, x)
-        inner = torch.bmm(layout.spread(seen), a.transpose(1, 2)).mul_(scale)
+        inner = torch.bmm(a, layout.spread(seen).transpose(1, 2)).mul_(scale)
         ctx.save_for_backward(x, inner)
         ctx.shared, ctx.site, ctx.layout = shared, site, layout
         if layout.even:
-            return layout.gather(torch.baddbmm(layout.spread(out), inner, b.transpose(1, 2)), out)
-        return out + layout.gather(torch.bmm(inner, b.transpose(1, 2)), out)
+            return layout.gather(torch.baddbmm(layout.spread(out), inner.transpose(1, 2), b), out)
+        return out + layout.gather(torch.bmm(inner.transpose(1, 2), b), out)
 
     @staticmethod
     @once_differentiable
@@ -160,13 +160,13 @@ class _Packed(torch.autograd.Function):
         a, b, scale = shared.adapters(site, layout)
         keep = None if layout.dropout is None else layout.dropout.scale(site, x)
         seen, wide = layout.spread(x if keep is None else x * keep), layout.spread(grad)
-        inner_grad = torch.bmm(wide, b).mul_(scale)
+        inner_grad = torch.bmm(b, wide.transpose(1, 2)).mul_(scale)
         a_grad, b_grad = shared.gradients(site, layout)
-        _add_product(b_grad, wide.transpose(1, 2), inner)
-        _add_product(a_grad, inner_grad.transpose(1, 2), seen)
+        _add_product(b_grad, inner, wide)
+        _add_product(a_grad, inner_grad, seen)
         x_grad = None
         if ctx.needs_input_grad[0]:
-            x_grad = layout.gather(torch.bmm(inner_grad, a), x)
+            x_grad = layout.gather(torch.bmm(inner_grad.transpose(1, 2), a), x)
             x_grad = x_grad if keep is None else x_grad * keep
         return x_grad, grad, None, None, None, None
 
