@@ -25,7 +25,8 @@ _ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
     "TUNE_WARN_SLOW_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "1000000000",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_MAX_PENDING_TRIALS_PG": "1",
+    # Actors of trials start side by side; the searcher holds back what would be more than the slots.
+    "TUNE_MAX_PENDING_TRIALS_PG": "64",
 }
 
 

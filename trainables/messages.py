@@ -107,7 +107,7 @@ class Reply:
         intervals: Metric to (low, high, n) of its 95% interval.
         curve: (step, mean training loss) pairs of this slice.
         checkpoint: Folder relative to the search's, where one was saved.
-        train_seconds: Time in training; a pass through the model counts in full for each trial in it.
+        train_seconds: Time in training, divided among the trials that trained together: shares add up.
         eval_seconds: Time in evaluation, likewise.
         tokens: Tokens of this trial that went through the model in this slice, without padding.
         padding: Share of padding among the tokens of the passes that the trial took part in.

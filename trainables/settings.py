@@ -114,7 +114,12 @@ class SkillConfig(Section):
 
 
 class CapabilityConfig(Section):
-    """Held-out capability: the mean accuracy over the skills."""
+    """Held-out capability: the mean accuracy over the skills.
+
+    Attributes:
+        max_new_tokens: Length of a generated reply, at most.
+        batch_size: Rows of a pass, at most; on a GPU, of each adapter in it.
+    """
 
     skills: Annotated[tuple[SkillConfig, ...], Field(min_length=1)]
     max_new_tokens: Positive = 12

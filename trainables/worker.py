@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainables.errors import TrainableError
 from trainables.messages import Delivery, GroupSettings, Reply
+
+if TYPE_CHECKING:
+    from trainables.lora.server import LoraServer
 
 
 def serve(config: dict[str, Any]) -> None:
@@ -40,7 +43,7 @@ def serve(config: dict[str, Any]) -> None:
         refusal = _agree("")
     if loaded is not None and not refusal:
         try:
-            server = LoraServer(settings, loaded)
+            server = LoraServer(settings, loaded, ray.get(dispatcher.shrinks.remote(name)))
         except TrainableError as error:
             refusal = _agree(str(error))
         else:
@@ -54,18 +57,24 @@ def serve(config: dict[str, Any]) -> None:
     if rank == 0:
         incarnation += ray.get(dispatcher.join.remote(name, server.facts(time.perf_counter() - began)))
     incarnation = server.from_first(incarnation)
-    mailbox = Mailbox(dispatcher, name, int(incarnation), rank == 0)
+    try:
+        _serve_rounds(server, Mailbox(dispatcher, name, int(incarnation), rank == 0))
+    except torch.OutOfMemoryError:  # in the middle of what all workers do together
+        ray.get(dispatcher.short_of_memory.remote(name, int(incarnation)))
+        raise
+    server.close()
+
+
+def _serve_rounds(server: LoraServer, mailbox: Mailbox) -> None:
     while True:
         if not server.training or server.step(mailbox.full()):
             round_ = mailbox.take()
             if round_ is None:
-                break
+                return
             for delivery in round_:
                 server.accept(delivery)
         for sequence, reply in server.answers():
-            if rank == 0:
-                mailbox.answer(sequence, dataclasses.replace(reply, group=name))
-    server.close()
+            mailbox.answer(sequence, reply)
 
 
 class Mailbox:
@@ -105,7 +114,9 @@ class Mailbox:
         """Sends a reply, and waits until it is there: what was answered is not done again."""
         import ray
 
-        ray.get(self._dispatcher.answer.remote(self._name, self._incarnation, sequence, reply))
+        if self._first:
+            reply = dataclasses.replace(reply, group=self._name)
+            ray.get(self._dispatcher.answer.remote(self._name, self._incarnation, sequence, reply))
 
     def _ask(self) -> Any:
         if self._asked is None:

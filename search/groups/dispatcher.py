@@ -52,6 +52,14 @@ class Dispatcher:
         """See `SlotTable.answer`."""
         self._table.answer(name, incarnation, sequence, reply)
 
+    async def short_of_memory(self, name: str, incarnation: int) -> None:
+        """See `SlotTable.short_of_memory`."""
+        self._table.short_of_memory(name, incarnation)
+
+    async def shrinks(self, name: str) -> int:
+        """See `SlotTable.shrinks`."""
+        return self._table.shrinks(name)
+
     async def down(self, name: str) -> None:
         """See `SlotTable.down`."""
         self._table.down(name)

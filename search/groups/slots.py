@@ -39,6 +39,8 @@ class _Group:
     outstanding: dict[int, tuple[int, _Work]] = field(default_factory=dict)
     asked_at: float = 0.0
     ended: bool = False
+    shrinks: int = 0
+    short_in: int | None = None
 
     @property
     def busy(self) -> set[int]:
@@ -117,6 +119,22 @@ class SlotTable:
         group.rounds.clear()
         self._place()
         return group.incarnation
+
+    def short_of_memory(self, name: str, incarnation: int) -> None:
+        """The group's workers end for want of memory: they are to begin smaller, and no trial is to blame.
+
+        Every worker that ran out may say so; it counts once.
+        """
+        group = self._groups[name]
+        if group.short_in != incarnation:
+            group.short_in = incarnation
+            group.shrinks += 1
+            for _, work in group.outstanding.values():
+                work.deliveries -= 1
+
+    def shrinks(self, name: str) -> int:
+        """How often the group has run out of memory in a way that ended its workers."""
+        return self._groups[name].shrinks
 
     def down(self, name: str) -> None:
         """The group's workers died; until it joins again its trials go on elsewhere where there is room."""

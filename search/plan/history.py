@@ -52,7 +52,7 @@ def read_history(config: SearchConfig, default_batch: int) -> History | None:
             for rung in trial.rungs:
                 tokens += (rung.step - before) * size * recorded["task"]["max_length"]
                 # A pass of several trials counts in full for each of them.
-                seconds += rung.train_seconds / rung.pack
+                seconds += rung.train_seconds
                 before = rung.step
                 rungs += 1
                 evaluations += [rung.eval_seconds] if asked else []

@@ -140,9 +140,9 @@ class RungReached(_Event):
         intervals: 95% intervals of those metrics that are estimates from a sample.
         curve: (step, mean training loss) pairs since the last rung, at most 50.
         checkpoint: Folder with the adapter in PEFT format, relative to the search's folder.
-        train_seconds: Time spent in training since the last rung; a pass through the model counts in full
-            for each trial in it.
-        eval_seconds: Time spent in evaluation at this rung, likewise.
+        train_seconds: Time in training since the last rung, divided among the trials that trained
+            together: shares add up.
+        eval_seconds: Time in evaluation at this rung, likewise.
         group: Name of the worker group that trained it.
         tokens: Tokens of this trial that went through the model since the last rung, without padding; 0
             where that was not counted.

@@ -248,7 +248,7 @@ def test_measured_times_of_an_earlier_search_are_preferred(folder: Path) -> None
         record.append(TrialProposed(trial=0, sampled={}, params={"batch_size": 4}))
         record.append(RungReached(trial=0, rung=0, step=10, metrics={}, train_seconds=20.0, eval_seconds=3.0))
         record.append(
-            RungReached(trial=0, rung=1, step=30, metrics={}, train_seconds=120.0, eval_seconds=3.0, pack=3.0)
+            RungReached(trial=0, rung=1, step=30, metrics={}, train_seconds=40.0, eval_seconds=3.0, pack=3.0)
         )
     estimate = plan().estimate
     assert estimate is not None

@@ -306,3 +306,24 @@ def test_a_request_that_ends_one_group_after_another_is_given_up_before_the_last
         assert (await task).outcome == "worker_lost"
 
     run(scene())
+
+
+def test_workers_that_run_out_of_memory_begin_smaller_and_no_trial_is_given_up() -> None:
+    async def scene() -> None:
+        table = SlotTable()
+        table.add_group("g")
+        task = asyncio.create_task(table.submit(request(0)))
+        await settle()
+        for time in range(2 * MAX_DELIVERIES):
+            assert table.shrinks("g") == time
+            incarnation = table.join("g", 1)
+            await round_of(table, "g", incarnation, 0)
+            table.short_of_memory("g", incarnation)
+            table.short_of_memory("g", incarnation)  # another of its workers
+            table.down("g")
+        incarnation = table.join("g", 1)
+        (delivery,) = await round_of(table, "g", incarnation, 0)
+        table.answer("g", incarnation, delivery.sequence, Reply("ok"))
+        assert (await task).outcome == "ok"
+
+    run(scene())

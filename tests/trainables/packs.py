@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import torch
-import torch.distributed as dist
 
 from tests.trainables.small import random_examples, tiny_llama
 from trainables.lora.adapters import Adapters
@@ -15,13 +11,6 @@ from trainables.lora.pack import Pack, PassLimits
 
 TOTAL = 12
 EXAMPLES = random_examples()
-
-
-def join_alone(folder: Path) -> None:
-    """Makes this process a group of one."""
-    torch.set_num_threads(1)
-    os.environ.setdefault("LOCAL_RANK", "0")  # torchrun and Ray Train set it, DeepSpeed asks for it
-    dist.init_process_group("gloo", rank=0, world_size=1, store=dist.FileStore(str(folder / "store"), 1))
 
 
 class Bench:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from peft import PeftModel
 from safetensors.torch import load_file
 
-from tests.trainables.packs import EXAMPLES, TOTAL, Bench, join_alone
+from tests.trainables.packs import EXAMPLES, TOTAL, Bench
 from tests.trainables.small import tiny_llama
 from trainables.data.order import DataOrder
 from trainables.errors import OutOfMemoryError
@@ -23,10 +21,8 @@ from trainables.lora.trial import LoraTrial
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    join_alone(tmp_path_factory.mktemp("group"))
-    yield Bench(torch.float32)
-    dist.destroy_process_group()
+def bench(group_of_one: None) -> Bench:
+    return Bench(torch.float32)
 
 
 def train(pack: Pack, trial: LoraTrial, until: int) -> list[float]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 import torch
-import torch.distributed as dist
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.trainables.packs import EXAMPLES, TOTAL, Bench, join_alone
+from tests.trainables.packs import EXAMPLES, TOTAL, Bench
 from tests.trainables.plain_peft import plain_peft
 from trainables.errors import DivergedError
 from trainables.lora.pack import PassLimits
@@ -22,10 +20,8 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def benches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[torch.dtype, Bench]]:
-    join_alone(tmp_path_factory.mktemp("group"))
-    yield {dtype: Bench(dtype) for dtype in (torch.float32, torch.float64, torch.bfloat16)}
-    dist.destroy_process_group()
+def benches(group_of_one: None) -> dict[torch.dtype, Bench]:
+    return {dtype: Bench(dtype) for dtype in (torch.float32, torch.float64, torch.bfloat16)}
 
 
 @dataclass(frozen=True)

@@ -117,13 +117,18 @@ class Evaluator:
             self._losses([found], examples, range(len(examples)))
         return sum(found.losses) / sum(found.tokens)
 
+    def _rows(self, copies: int) -> int:
+        """Rows of a pass, at most: a GPU is far from full with one adapter's, a CPU is not."""
+        shared = self._forward.device.type == "cuda" and not self._forward.collective
+        return self._capability.batch_size * (copies if shared else 1)
+
     def _losses(self, outcomes: list[Outcomes], examples: Sequence[Example], indices: range) -> None:
         order, losses = example_losses(
             self._forward,
             [examples[index] for index in indices],
             copies=len(outcomes),
             pad_id=self._pad,
-            batch_size=self._capability.batch_size,
+            batch_size=self._rows(len(outcomes)),
         )
         chosen = [indices[place] for place in order]
         for one, values in zip(outcomes, losses, strict=True):
@@ -153,7 +158,7 @@ class Evaluator:
             ends=self._ends,
             pad_id=self._pad,
             max_new_tokens=self._capability.max_new_tokens,
-            batch_size=self._capability.batch_size,
+            batch_size=self._rows(copies),
         )
 
         @cache  # adapters often give the same replies
@@ -175,7 +180,7 @@ class Evaluator:
             [part.skill.options[index] for part in questions for index in part.indices],
             copies=copies,
             pad_id=self._pad,
-            batch_size=self._capability.batch_size,
+            batch_size=self._rows(copies),
         )
         for adapter, own in enumerate(values):
             remaining = iter(own)

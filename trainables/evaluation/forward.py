@@ -51,6 +51,11 @@ class Forward:
         self._keeps_logits = "logits_to_keep" in inspect.signature(type(inner).forward).parameters
 
     @property
+    def collective(self) -> bool:
+        """Whether every worker has to take part in every pass."""
+        return self._any_working is not None
+
+    @property
     def device(self) -> torch.device:
         """Where the model computes."""
         return next(self.model.parameters()).device

@@ -49,11 +49,11 @@ class Adapters:
         self._peft: PeftModel | None = None
         self.names: list[str] = []
         weight = next(base.parameters())
-        self._low = weight.dtype if weight.dtype in (torch.float16, torch.bfloat16) else None
+        low = weight.dtype if weight.dtype in (torch.float16, torch.bfloat16) else None
         modules = {name: cast(nn.Linear, base.get_submodule(name)) for name in self._linear}
         features = {name: (each.in_features, each.out_features) for name, each in modules.items()}
-        self.arena = Arena(features, weight.device, torch.float32 if self._low else weight.dtype)
-        self._shared = PackedPass(self.arena, weight.new_zeros(0, 1, 1, dtype=self.arena.weights.dtype))
+        self.arena = Arena(features, weight.device, torch.float32 if low else weight.dtype)
+        self._shared = PackedPass(self.arena, low)
         self._scales: dict[str, float] = {}
         self._active = 0
 
@@ -116,8 +116,7 @@ class Adapters:
 
     def _point(self) -> None:
         """Lets PEFT's parameters be views of the arena, wherever its rows are now."""
-        scales = [self._scales[name] for name in self.names]
-        self._shared.scales = self.arena.weights.new_tensor(scales).view(-1, 1, 1)
+        self._shared.rows_moved([self._scales[name] for name in self.names])
         for row, name in enumerate(self.names):
             for site, (a, b) in self.arena.views(row, self.arena.weights).items():
                 layer = self._layer(site)
@@ -128,12 +127,11 @@ class Adapters:
     def active(self, rows: int) -> Iterator[None]:
         """Has the passes to come use the first rows, with their weights as they are now."""
         self._active = rows
-        if self._low is not None:
-            self._shared.weights = self.arena.weights[:rows].to(self._low)
+        self._shared.take_weights(rows)
         try:
             yield
         finally:
-            self._active, self._shared.weights, self._shared.layout = 0, None, None
+            self._active, self._shared.layout = 0, None
 
     def lay_out(self, first: int, counts: Sequence[int], dropout: Dropout | None = None) -> None:
         """Says whose the rows of the next pass are; see `Layout`. Before that the base runs as it is."""

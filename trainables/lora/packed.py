@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -84,33 +84,69 @@ class Layout:
         return y.reshape(*like.shape[:-1], y.shape[-1])
 
 
-@dataclass
+@dataclass(frozen=True)
+class Views:
+    """The adapters of a pass at one layer.
+
+    Attributes:
+        a: A, shape (adapters, rank, in), in the type that the base model computes in.
+        b: B.T, shape (adapters, rank, out), likewise.
+        scale: Factor on B @ A, shape (adapters, 1, 1).
+        a_grad: Where gradients of A are summed.
+        b_grad: Where those of B.T are.
+    """
+
+    a: Tensor
+    b: Tensor
+    scale: Tensor
+    a_grad: Tensor
+    b_grad: Tensor
+
+
 class PackedPass:
     """What the packed layers of a model share: the arena, and the layout of the pass under way.
 
+    Args:
+        arena: The adapters.
+        low: Type that the base model computes in, where it is not the arena's.
+
     Attributes:
-        scales: Factor on B @ A of every row of the arena, shape (rows, 1, 1).
         layout: None runs the base model as it is.
-        weights: The arena's weights in the type that the base model computes in.
         anchor: Makes the outputs require a gradient, which goes into the arena by itself.
     """
 
-    arena: Arena
-    scales: Tensor
-    layout: Layout | None = None
-    weights: Tensor | None = None
-    anchor: Tensor = field(default_factory=lambda: torch.zeros((), requires_grad=True))
+    def __init__(self, arena: Arena, low: torch.dtype | None) -> None:
+        self.arena = arena
+        self.layout: Layout | None = None
+        self.anchor = torch.zeros((), requires_grad=True)
+        self._low = low
+        self._copy: Tensor | None = None
+        self._scales = arena.weights.new_zeros(0, 1, 1)
+        self._views: dict[tuple[str, int, int], Views] = {}
 
-    def adapters(self, site: str, layout: Layout) -> tuple[Tensor, Tensor, Tensor]:
-        """A, B.T and the scale of the pass's adapters at a layer."""
-        weights = self.arena.weights if self.weights is None else self.weights
-        rows = slice(layout.first, layout.first + layout.adapters)
-        return *self.arena.sites[site].views(weights[rows]), self.scales[rows]
+    def rows_moved(self, scales: Sequence[float]) -> None:
+        """To be called when the arena has been laid out anew; `scales` are those of its rows."""
+        self._scales = self.arena.weights.new_tensor(scales).view(-1, 1, 1)
+        self._copy = None if self._low is None else self.arena.weights.to(self._low)
+        self._views.clear()
 
-    def gradients(self, site: str, layout: Layout) -> tuple[Tensor, Tensor]:
-        """Where the gradients of A and B.T of the pass's adapters are summed."""
-        rows = slice(layout.first, layout.first + layout.adapters)
-        return self.arena.sites[site].views(self.arena.grads[rows])
+    def take_weights(self, rows: int) -> None:
+        """Has the passes to come compute with the weights of the first rows as they are now."""
+        if self._copy is not None:
+            self._copy[:rows].copy_(self.arena.weights[:rows])
+
+    def views(self, site: str, layout: Layout) -> Views:
+        """The adapters of a pass at a layer; made once, for thousands of passes ask."""
+        key = (site, layout.first, layout.adapters)
+        found = self._views.get(key)
+        if found is None:
+            place, rows = self.arena.sites[site], slice(layout.first, layout.first + layout.adapters)
+            weights = self.arena.weights if self._copy is None else self._copy
+            found = Views(
+                *place.views(weights[rows]), self._scales[rows], *place.views(self.arena.grads[rows])
+            )
+            self._views[key] = found
+        return found
 
     def add(self, site: str, x: Tensor, out: Tensor) -> Tensor:
         """The layer's output with every row's own adapter.
@@ -135,38 +171,36 @@ class PackedPass:
 class _Packed(torch.autograd.Function):
     """out + scale * (dropout(x) @ A.T) @ B.T for every adapter at once, in batched products.
 
-    The inner activations are kept with the rank outside, (adapters, rank, tokens). The gradients of A and B are added to the arena's, where an optimizer step finds those of all
-    trials in one piece.
+    The inner activations are kept with the rank outside, (adapters, rank, tokens). The gradients of A
+    and B are added to the arena's, where an optimizer step finds those of all trials in one piece.
     """
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, out: Tensor, anchor: Tensor, shared: PackedPass, site: str, layout: Layout
     ) -> Tensor:
-        a, b, scale = shared.adapters(site, layout)
+        views = shared.views(site, layout)
         seen = x if layout.dropout is None else x * layout.dropout.scale(site, x)
-        inner = torch.bmm(a, layout.spread(seen).transpose(1, 2)).mul_(scale)
+        inner = torch.bmm(views.a, layout.spread(seen).transpose(1, 2)).mul_(views.scale)
         ctx.save_for_backward(x, inner)
-        ctx.shared, ctx.site, ctx.layout = shared, site, layout
+        ctx.views, ctx.site, ctx.layout = views, site, layout
         if layout.even:
-            return layout.gather(torch.baddbmm(layout.spread(out), inner.transpose(1, 2), b), out)
-        return out + layout.gather(torch.bmm(inner.transpose(1, 2), b), out)
+            return layout.gather(torch.baddbmm(layout.spread(out), inner.transpose(1, 2), views.b), out)
+        return out + layout.gather(torch.bmm(inner.transpose(1, 2), views.b), out)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, inner = ctx.saved_tensors
-        shared, site, layout = ctx.shared, ctx.site, ctx.layout
-        a, b, scale = shared.adapters(site, layout)
+        views, site, layout = ctx.views, ctx.site, ctx.layout
         keep = None if layout.dropout is None else layout.dropout.scale(site, x)
         seen, wide = layout.spread(x if keep is None else x * keep), layout.spread(grad)
-        inner_grad = torch.bmm(b, wide.transpose(1, 2)).mul_(scale)
-        a_grad, b_grad = shared.gradients(site, layout)
-        _add_product(b_grad, inner, wide)
-        _add_product(a_grad, inner_grad, seen)
+        inner_grad = torch.bmm(views.b, wide.transpose(1, 2)).mul_(views.scale)
+        _add_product(views.b_grad, inner, wide)
+        _add_product(views.a_grad, inner_grad, seen)
         x_grad = None
         if ctx.needs_input_grad[0]:
-            x_grad = layout.gather(torch.bmm(inner_grad.transpose(1, 2), a), x)
+            x_grad = layout.gather(torch.bmm(inner_grad.transpose(1, 2), views.a), x)
             x_grad = x_grad if keep is None else x_grad * keep
         return x_grad, grad, None, None, None, None
 

@@ -67,12 +67,13 @@ class LoraServer:
     Args:
         settings: What the group serves.
         loaded: What this worker has read.
+        shrinks: How often the group's workers have died for want of memory.
 
     Raises:
         UserError: The questions cannot be asked as configured; on every worker alike.
     """
 
-    def __init__(self, settings: GroupSettings, loaded: Loaded) -> None:
+    def __init__(self, settings: GroupSettings, loaded: Loaded, shrinks: int = 0) -> None:
         self._settings = settings
         self._folder = Path(settings.folder)
         self._device = loaded.device
@@ -99,6 +100,7 @@ class LoraServer:
         )
         probes = [LoraParameters.model_validate(params) for params in settings.probes]
         self._choice = choose_slots(self._pack, self._base, settings.slots, settings.most_slots, probes)
+        self._choice = self._choice.smaller(shrinks, max(params.batch_size for params in probes))
         self._pack.limits = self._choice.limits
         self._held: dict[int, tuple[int, LoraTrial]] = {}
         self._serving: dict[int, Delivery] = {}

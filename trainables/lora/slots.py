@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import psutil
 import torch
 
+from trainables.lora.adapters import linear_modules
 from trainables.lora.base import HeldBase
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
@@ -60,6 +61,23 @@ class Choice:
     slots: int
     limits: PassLimits
     reason: str
+
+    def smaller(self, halvings: int, batch_size: int) -> Choice:
+        """For a group whose workers have died for want of memory: fewer trials, and less of each in a pass.
+
+        Args:
+            halvings: How often that was.
+            batch_size: Largest of any trial.
+        """
+        if not halvings:
+            return self
+        slots = max(1, self.slots >> halvings)
+        examples = max(1, min(self.limits.examples or batch_size, batch_size) >> halvings)
+        return Choice(
+            slots,
+            replace(self.limits, examples=examples),
+            f"{_slots(slots)}, {examples} of a trial's examples in a pass: memory ran out {halvings} time(s)",
+        )
 
 
 def choose_slots(
@@ -219,7 +237,7 @@ def _in_use(device: torch.device) -> float:
 
 def _unpackable(base: HeldBase) -> str | None:
     """Why rows of this model's batches cannot belong to different adapters, if so."""
-    experts = next((name for name, _ in base.model.named_modules() if name.endswith(".experts")), None)
-    if experts is not None:
-        return f"{experts} routes tokens to experts, away from the rows that say whose they are"
+    expert = next((name for name in linear_modules(base.model) if ".experts." in name), None)
+    if expert is not None:
+        return f"{expert} sees the tokens that were routed to it, not whole rows"
     return None

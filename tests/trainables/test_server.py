@@ -1,0 +1,166 @@
+"""A worker that serves trials in slots gives each the reply that it gives alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from trainables.lora.server import Loaded, LoraServer, load
+from trainables.messages import BaselineRequest, Delivery, GroupSettings, Reply, TrainRequest
+from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
+
+pytestmark = pytest.mark.integration
+
+PARAMS: list[dict[str, Any]] = [
+    {"lr": 3e-3, "rank": 4, "batch_size": 2, "seed": 1},
+    {"lr": 1e-2, "rank": 16, "batch_size": 3, "seed": 2, "target_modules": "mlp", "dropout": 0.1},
+    {"lr": 1e-4, "rank": 2, "batch_size": 1, "seed": 3, "rslora": True, "layers": 2},
+]
+
+
+def settings(folder: Path, **changes: Any) -> GroupSettings:
+    skills = [
+        SkillConfig(name=name, path=f"embedded:skills/{name}.jsonl", scoring=scoring, limit=12)
+        for name, scoring in (("facts", ("generation", "likelihood")), ("arithmetic", ("generation",)))
+    ]
+    values: dict[str, Any] = {
+        "trainable": "lora",
+        "model": ModelConfig(name="embedded", source="embedded"),
+        "task": TaskConfig(
+            name="lighthouse",
+            train="embedded:domain_train.jsonl",
+            heldout="embedded:domain_heldout.jsonl",
+            max_length=64,
+        ),
+        "capability": CapabilityConfig(skills=tuple(skills)),
+        "seed": 0,
+        "total_steps": 8,
+        "zero_stage": 0,
+        "micro_batch": None,
+        "folder": str(folder),
+        "threads": 1,
+        "use_gpu": False,
+        "slots": 4,
+        "most_slots": 4,
+        "probes": tuple(PARAMS),
+    }
+    return GroupSettings(**(values | changes))
+
+
+@pytest.fixture(scope="module")
+def loaded(group_of_one: None) -> Loaded:
+    return load(settings(Path()), torch.device("cpu"))
+
+
+def fresh(loaded: Loaded, given: GroupSettings) -> LoraServer:
+    model = load(given, torch.device("cpu")).model  # PEFT wraps its layers in place
+    return LoraServer(given, Loaded(loaded.resolved, model, loaded.tokenizer, loaded.data, loaded.device))
+
+
+def request(trial: int, to_step: int, after: Reply | None = None) -> TrainRequest:
+    first = TrainRequest(trial, PARAMS[trial], 0, to_step, None, f"trials/{trial}/rung-0")
+    return first if after is None else first.following(after, to_step)
+
+
+def finish(server: LoraServer, deliveries: list[Delivery]) -> dict[int, Reply]:
+    """Serves deliveries that all come at once."""
+    for delivery in deliveries:
+        server.accept(delivery)
+    replies = dict(server.answers())
+    while server.training:
+        server.step(word=False)
+        replies |= dict(server.answers())
+    return replies
+
+
+def assert_same(one: Reply, other: Reply) -> None:
+    assert (one.outcome, one.step) == (other.outcome, other.step)
+    assert one.metrics == pytest.approx(other.metrics, rel=1e-4)
+    assert [loss for _, loss in one.curve] == pytest.approx([loss for _, loss in other.curve], rel=1e-4)
+
+
+def test_trials_that_join_one_another_and_leave_reply_as_alone(loaded: Loaded, tmp_path: Path) -> None:
+    alone = []
+    server = fresh(loaded, settings(tmp_path / "alone"))
+    for trial in range(3):
+        first = finish(server, [Delivery(0, 0, request(trial, 4))])[0]
+        alone.append((first, finish(server, [Delivery(1, 0, request(trial, 8, first))])[1]))
+
+    server = fresh(loaded, settings(tmp_path / "packed"))
+    server.accept(Delivery(0, 0, request(0, 4)))
+    server.step(word=False)
+    server.accept(Delivery(1, 1, request(1, 4)))  # joins after a step
+    server.accept(Delivery(2, 2, request(2, 4)))
+    assert server.step(word=True)
+    replies: dict[int, Reply] = {}
+    sent: dict[int, int] = {}
+    while server.training:
+        server.step(word=False)
+        for sequence, reply in server.answers():
+            replies[sequence] = reply
+            if sequence < 3 and sequence != 1:  # trial 1 waits for its decision until the others are done
+                server.accept(Delivery(10 + sequence, sequence, request(sequence, 8, reply)))
+                sent[10 + sequence] = sequence
+    replies |= finish(server, [Delivery(11, 1, request(1, 8, replies[1]))])
+    for trial, (first, second) in enumerate(alone):
+        assert_same(replies[trial], first)
+        assert_same(replies[10 + trial], second)
+        assert replies[trial].pack > 1
+        assert 0 <= replies[trial].padding < 1
+    assert replies[0].tokens == alone[0][0].tokens
+
+
+def test_a_diverged_trial_and_a_wrong_one_leave_the_others_alone(loaded: Loaded, tmp_path: Path) -> None:
+    alone = finish(fresh(loaded, settings(tmp_path / "alone")), [Delivery(0, 0, request(0, 6))])[0]
+    wild = PARAMS[1] | {"lr": 10.0, "clip": 0.0, "alpha": 1e30}
+    lost = TrainRequest(2, PARAMS[2], 4, 8, "trials/2/rung-0", "trials/2/rung-1")
+    replies = finish(
+        fresh(loaded, settings(tmp_path / "packed")),
+        [
+            Delivery(0, 0, request(0, 6)),
+            Delivery(1, 1, TrainRequest(1, wild, 0, 6, None, "trials/1/rung-0")),
+            Delivery(2, 2, lost),
+        ],
+    )
+    assert replies[1].outcome == "diverged"
+    assert replies[2].outcome == "user"
+    assert "checkpoint" in replies[2].message
+    assert_same(replies[0], alone)
+
+
+def test_without_memory_for_its_adapter_a_trial_waits_for_the_others(
+    loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = fresh(loaded, settings(tmp_path))
+    pack = server._pack
+    add = pack.add
+
+    def limited(name: str, params: Any) -> Any:
+        if len(server._held) >= 2:
+            raise torch.OutOfMemoryError("no memory")
+        return add(name, params)
+
+    monkeypatch.setattr(pack, "add", limited)
+    replies = finish(server, [Delivery(slot, slot, request(slot, 4)) for slot in range(3)])
+    assert {sequence: reply.outcome for sequence, reply in replies.items()} == dict.fromkeys(range(3), "ok")
+    assert replies[2].pack == 1
+
+
+def test_slots_are_chosen_by_measuring_and_the_base_is_as_before(loaded: Loaded, tmp_path: Path) -> None:
+    base = finish(fresh(loaded, settings(tmp_path)), [Delivery(0, 0, BaselineRequest())])[0]
+    server = fresh(loaded, settings(tmp_path, slots=None, most_slots=3))
+    facts = server.facts(1.0)
+    assert 1 <= facts.slots <= 2  # packs of 1, 2, 4 ... are measured
+    assert "tokens/s" in facts.packing
+    assert finish(server, [Delivery(0, 0, BaselineRequest())])[0].metrics == pytest.approx(base.metrics)
+
+
+def test_a_group_that_ran_out_of_memory_begins_smaller(loaded: Loaded, tmp_path: Path) -> None:
+    given = settings(tmp_path)
+    server = LoraServer(given, load(given, torch.device("cpu")), shrinks=1)
+    assert server.facts(1.0).slots == 2
+    assert server._pack.limits.examples == 1
+    assert "memory" in server.facts(1.0).packing
