@@ -129,15 +129,15 @@ class RecordWriter:
                 f"Another process is running the search in {folder}.",
                 hint="Wait for it, end it, or start a new search with name=<other name>.",
             ) from error
-        self._end = self._cut_torn_line()
+        self._cut_torn_line()
 
     def _cut_torn_line(self) -> int:
-        """Drops what a kill left of a last line; returns the file's length."""
-        data = self._path.read_bytes()
-        end = data.rfind(b"\n") + 1
-        if end < len(data):
-            os.ftruncate(self._fd, end)
-        return end
+        """Drops what a kill or an interrupt left of a last line; returns the file's length."""
+        size = os.fstat(self._fd).st_size
+        if size and os.pread(self._fd, 1, size - 1) != b"\n":
+            size = self._path.read_bytes().rfind(b"\n") + 1
+            os.ftruncate(self._fd, size)
+        return size
 
     def append(self, event: Event) -> None:
         """Writes one event and waits until it is on disk."""
@@ -152,21 +152,22 @@ class RecordWriter:
 
     def _try_to_write(self, line: bytes) -> str | None:
         """Writes a line whole or not at all; returns why storage refuses, or None."""
-        # An interrupt between write and fsync would leave the caller unsure what was recorded.
+        # An interrupt between write and fsync would leave the caller unsure what was recorded. It can still
+        # come, through another thread or when it is let in again, so that only the file knows its end.
+        end = self._cut_torn_line()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
-            written = os.pwrite(self._fd, line, self._end)
+            written = os.pwrite(self._fd, line, end)
             if written < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._fd)
         except OSError as error:
             if error.errno not in _STORAGE_REFUSED:
                 raise
-            os.ftruncate(self._fd, self._end)
+            os.ftruncate(self._fd, end)
             return error.strerror or str(error)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self._end += len(line)
         return None
 
     def close(self) -> None:

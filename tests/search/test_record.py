@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from search.record import (
     RecordReader,
     RecordWriter,
     RungReached,
+    SearchEnded,
+    SearchStarted,
     SearchState,
     SlotsChosen,
     TrialFinished,
@@ -171,3 +174,29 @@ def test_a_folder_in_the_place_of_the_record_is_an_error_of_ours(tmp_path: Path)
     (tmp_path / "file").touch()
     with pytest.raises(RecordError, match="Not a directory"):
         RecordWriter(tmp_path / "file" / "demo")
+
+
+@pytest.mark.parametrize("torn", [False, True], ids=["whole", "torn"])
+def test_an_interrupt_while_an_event_is_written_damages_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: bool
+) -> None:
+    started = opening_events()[0].model_copy(update={"versions": {"a": "b" * 200}})
+    ended = SearchEnded(reason="interrupted")
+    write = os.pwrite
+
+    def interrupted(fd: int, line: bytes, offset: int) -> int:
+        write(fd, line[: len(line) // 2] if torn else line, offset)
+        if torn:
+            raise KeyboardInterrupt  # as a handler does that another thread's signal has set off
+        os.kill(os.getpid(), signal.SIGINT)
+        return len(line)
+
+    with RecordWriter(tmp_path) as record:
+        monkeypatch.setattr(os, "pwrite", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            record.append(started)
+        monkeypatch.undo()
+        if torn:
+            record.append(started)
+        record.append(ended)
+    assert [type(event) for event in read_events(tmp_path)] == [SearchStarted, SearchEnded]
