@@ -21,6 +21,7 @@ from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
 from trainables.lora.parameters import LoraParameters
+from trainables.lora.targets import routed_layer
 from trainables.specs import TRAINABLES
 
 SHOWN = 8
@@ -159,6 +160,11 @@ def _notes(
         notes.append(f"{config.searcher.name} has only {number} configurations for the {asked}.")
     if (reason := TRAINABLES[config.trainable].unpacked) is not None:
         notes.append(f"Trials of {config.trainable} are not packed, but run one at a time: {reason}.")
+    if shapes is not None and (layer := routed_layer(shapes.linear)) is not None:
+        notes.append(
+            f"Trials of this model are not packed, but run one at a time: {layer} sees the tokens that are "
+            "routed to it, not whole rows."
+        )
     if slots.groups is None:
         notes.append("Times are for a single worker group.")
     if history is None and slots.slots_per_group is None and slots.most_per_group > 1:

@@ -89,6 +89,10 @@ class Arena:
                 tensor[moved] = tensor[source]
             self._ranks = [self._ranks[row] for row in order]
 
+    def rank(self, row: int, site: str) -> int:
+        """A row's own rank at a layer; 0 where it has no adapter there."""
+        return self._ranks[row].get(site, 0)
+
     def views(self, row: int, tensor: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """A (rank, in) and B.T (rank, out) of one row of `tensor` by layer, sharing the storage."""
         found = {}

@@ -108,8 +108,9 @@ class Pack:
         trial.until, trial.slice = until, Slice()
         if trial.step < until:
             self.active.append(trial)
-            # Trials with larger batches first: the last examples of a step are then those of the first rows.
-            self.active.sort(key=lambda each: -each.params.batch_size)
+            # Trials with larger batches first: the last examples of a step are then those of the first
+            # rows. Like ranks side by side: they share products without padding.
+            self.active.sort(key=lambda each: (-each.params.batch_size, each.params.rank))
 
     def save(self, trial: LoraTrial, folder: Path) -> None:
         """Writes the adapter (PEFT format) and, while there are steps left, the moments into `folder`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, cast
 
 import torch
@@ -12,6 +13,9 @@ from torch.autograd.function import once_differentiable
 
 from trainables.lora.arena import Arena
 from trainables.lora.dropout import keep_scale, stream_key
+
+_TOGETHER = 64
+"""On a GPU, ranks up to the same multiple of this share a product: one more would cost more than zeros."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +89,11 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Views:
-    """The adapters of a pass at one layer.
+class Segment:
+    """Adapters of a pass that share a batched product at one layer.
 
     Attributes:
+        rows: Which of the pass's adapters these are.
         a: A, shape (adapters, rank, in), in the type that the base model computes in.
         b: B.T, shape (adapters, rank, out), likewise.
         scale: Factor on B @ A, shape (adapters, 1, 1).
@@ -96,6 +101,7 @@ class Views:
         b_grad: Where those of B.T are.
     """
 
+    rows: slice
     a: Tensor
     b: Tensor
     scale: Tensor
@@ -122,31 +128,37 @@ class PackedPass:
         self._low = low
         self._copy: Tensor | None = None
         self._scales = arena.weights.new_zeros(0, 1, 1)
-        self._views: dict[tuple[str, int, int], Views] = {}
+        self._segments: dict[tuple[str, int, int], list[Segment]] = {}
+        self._together = 1 if arena.weights.device.type == "cpu" else _TOGETHER
 
     def rows_moved(self, scales: Sequence[float]) -> None:
         """To be called when the arena has been laid out anew; `scales` are those of its rows."""
         self._scales = self.arena.weights.new_tensor(scales).view(-1, 1, 1)
         self._copy = None if self._low is None else self.arena.weights.to(self._low)
-        self._views.clear()
+        self._segments.clear()
 
     def take_weights(self, rows: int) -> None:
         """Has the passes to come compute with the weights of the first rows as they are now."""
         if self._copy is not None:
             self._copy[:rows].copy_(self.arena.weights[:rows])
 
-    def views(self, site: str, layout: Layout) -> Views:
+    def segments(self, site: str, layout: Layout) -> list[Segment]:
         """The adapters of a pass at a layer; made once, for thousands of passes ask."""
         key = (site, layout.first, layout.adapters)
-        found = self._views.get(key)
-        if found is None:
-            place, rows = self.arena.sites[site], slice(layout.first, layout.first + layout.adapters)
-            weights = self.arena.weights if self._copy is None else self._copy
-            found = Views(
-                *place.views(weights[rows]), self._scales[rows], *place.views(self.arena.grads[rows])
-            )
-            self._views[key] = found
-        return found
+        if key not in self._segments:
+            ranks = [self.arena.rank(layout.first + index, site) for index in range(layout.adapters)]
+            self._segments[key] = [
+                self._segment(site, layout.first, rows, max(ranks[rows]))
+                for rows in alike(ranks, self._together)
+            ]
+        return self._segments[key]
+
+    def _segment(self, site: str, first: int, rows: slice, rank: int) -> Segment:
+        place, own = self.arena.sites[site], slice(first + rows.start, first + rows.stop)
+        weights = self.arena.weights if self._copy is None else self._copy
+        parts = (*place.views(weights[own]), *place.views(self.arena.grads[own]))
+        a, b, a_grad, b_grad = (part[:, :rank] for part in parts)
+        return Segment(rows, a, b, self._scales[own], a_grad, b_grad)
 
     def add(self, site: str, x: Tensor, out: Tensor) -> Tensor:
         """The layer's output with every row's own adapter.
@@ -168,6 +180,17 @@ class PackedPass:
         return cast(Tensor, _Packed.apply(x, out, self.anchor, self, site, layout))  # type: ignore[no-untyped-call]
 
 
+def alike(ranks: Sequence[int], together: int) -> list[slice]:
+    """Runs of neighbours whose ranks need the same multiple of `together`; those of rank 0 are in none."""
+    runs, start = [], 0
+    for multiple, run in groupby(-(-rank // together) for rank in ranks):
+        stop = start + len(list(run))
+        if multiple:
+            runs.append(slice(start, stop))
+        start = stop
+    return runs
+
+
 class _Packed(torch.autograd.Function):
     """out + scale * (dropout(x) @ A.T) @ B.T for every adapter at once, in batched products.
 
@@ -179,28 +202,40 @@ class _Packed(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, out: Tensor, anchor: Tensor, shared: PackedPass, site: str, layout: Layout
     ) -> Tensor:
-        views = shared.views(site, layout)
-        seen = x if layout.dropout is None else x * layout.dropout.scale(site, x)
-        inner = torch.bmm(views.a, layout.spread(seen).transpose(1, 2)).mul_(views.scale)
-        ctx.save_for_backward(x, inner)
-        ctx.views, ctx.site, ctx.layout = views, site, layout
-        if layout.even:
-            return layout.gather(torch.baddbmm(layout.spread(out), inner.transpose(1, 2), views.b), out)
-        return out + layout.gather(torch.bmm(inner.transpose(1, 2), views.b), out)
+        segments = shared.segments(site, layout)
+        seen = layout.spread(x if layout.dropout is None else x * layout.dropout.scale(site, x))
+        direct = layout.even and out.is_contiguous()
+        if direct:
+            # In place: the base layer's weights are frozen, so its backward pass does not need its output.
+            ctx.mark_dirty(out)
+            wide = layout.spread(out)
+        else:
+            wide = seen.new_zeros(*seen.shape[:2], out.shape[-1])
+        inners = []
+        for part in segments:
+            inners.append(torch.bmm(part.a, seen[part.rows].transpose(1, 2)).mul_(part.scale))
+            wide[part.rows].baddbmm_(inners[-1].transpose(1, 2), part.b)
+        ctx.save_for_backward(x, *inners)
+        ctx.segments, ctx.site, ctx.layout = segments, site, layout
+        return out if direct else out + layout.gather(wide, out)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, inner = ctx.saved_tensors
-        views, site, layout = ctx.views, ctx.site, ctx.layout
-        keep = None if layout.dropout is None else layout.dropout.scale(site, x)
+        x, *inners = ctx.saved_tensors
+        layout = ctx.layout
+        keep = None if layout.dropout is None else layout.dropout.scale(ctx.site, x)
         seen, wide = layout.spread(x if keep is None else x * keep), layout.spread(grad)
-        inner_grad = torch.bmm(views.b, wide.transpose(1, 2)).mul_(views.scale)
-        _add_product(views.b_grad, inner, wide)
-        _add_product(views.a_grad, inner_grad, seen)
+        seen_grad = torch.zeros_like(seen) if ctx.needs_input_grad[0] else None
+        for part, inner in zip(ctx.segments, inners, strict=True):
+            inner_grad = torch.bmm(part.b, wide[part.rows].transpose(1, 2)).mul_(part.scale)
+            _add_product(part.b_grad, inner, wide[part.rows])
+            _add_product(part.a_grad, inner_grad, seen[part.rows])
+            if seen_grad is not None:
+                torch.bmm(inner_grad.transpose(1, 2), part.a, out=seen_grad[part.rows])
         x_grad = None
-        if ctx.needs_input_grad[0]:
-            x_grad = layout.gather(torch.bmm(inner_grad.transpose(1, 2), views.a), x)
+        if seen_grad is not None:
+            x_grad = layout.gather(seen_grad, x)
             x_grad = x_grad if keep is None else x_grad * keep
         return x_grad, grad, None, None, None, None
 

@@ -13,6 +13,7 @@ from trainables.lora.adapters import linear_modules
 from trainables.lora.base import HeldBase
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
+from trainables.lora.targets import routed_layer
 
 _GAIN = 1.05
 """Doubling the pack must gain this much for a further doubling to be tried."""
@@ -97,9 +98,8 @@ def choose_slots(
         probes: Parameters of trials like those to come.
     """
     limits = pack.limits
-    reason = _unpackable(base)
-    if reason is not None:
-        return Choice(1, limits, f"1 slot: {reason}")
+    if (layer := routed_layer(linear_modules(base.model))) is not None:
+        return Choice(1, limits, f"1 slot: {layer} sees the tokens that are routed to it, not whole rows")
     if asked is not None:
         return Choice(min(asked, most), limits, f"{_slots(min(asked, most))}, as configured")
     measured: list[Measured] = []
@@ -233,11 +233,3 @@ def _in_use(device: torch.device) -> float:
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device))
     return float(psutil.Process().memory_info().rss)
-
-
-def _unpackable(base: HeldBase) -> str | None:
-    """Why rows of this model's batches cannot belong to different adapters, if so."""
-    expert = next((name for name in linear_modules(base.model) if ".experts." in name), None)
-    if expert is not None:
-        return f"{expert} sees the tokens that were routed to it, not whole rows"
-    return None

@@ -16,6 +16,14 @@ BLOCK = re.compile(r"\.(\d+)\.")
 """The number of the block in a module's full name."""
 
 
+def routed_layer(linear: Iterable[str]) -> str | None:
+    """A linear layer that sees the tokens routed to an expert, if there is one.
+
+    Rows of a batch that belong to different adapters cannot be told apart there.
+    """
+    return next((name for name in linear if ".experts." in name), None)
+
+
 def select_modules(linear: Iterable[str], params: LoraParameters) -> list[str]:
     """Names of the linear layers that a trial adapts.
 
