@@ -34,35 +34,41 @@ def serve(config: dict[str, Any]) -> None:
 
     torch.set_num_threads(settings.threads)
     device = torch.device("cuda", torch.cuda.current_device()) if settings.use_gpu else torch.device("cpu")
-    loaded, server = None, None
+    loaded = None
     try:
         loaded = load(settings, device)
     except TrainableError as error:
         refusal = _agree(str(error))
     else:
         refusal = _agree("")
-    if loaded is not None and not refusal:
-        try:
-            server = LoraServer(settings, loaded, ray.get(dispatcher.shrinks.remote(name)))
-        except TrainableError as error:
-            refusal = _agree(str(error))
-        else:
-            refusal = _agree("")
-    rank = dist.get_rank()
-    if server is None or refusal:
-        if rank == 0:
-            ray.get(dispatcher.refuse.remote(name, Reply("user", refusal)))
+    if loaded is None or refusal:
+        _refuse(dispatcher, name, refusal)
         return
-    incarnation = torch.zeros(1, dtype=torch.int64)
-    if rank == 0:
-        incarnation += ray.get(dispatcher.join.remote(name, server.facts(time.perf_counter() - began)))
-    incarnation = server.from_first(incarnation)
+    shrinks: int = ray.get(dispatcher.shrinks.remote(name))
     try:
-        _serve_rounds(server, Mailbox(dispatcher, name, int(incarnation), rank == 0))
+        try:
+            server = LoraServer(settings, loaded, shrinks)
+        except TrainableError as error:  # on every worker alike
+            _refuse(dispatcher, name, str(error))
+            return
+        incarnation = torch.zeros(1, dtype=torch.int64)
+        if dist.get_rank() == 0:
+            incarnation += ray.get(dispatcher.join.remote(name, server.facts(time.perf_counter() - began)))
+        incarnation = server.from_first(incarnation)
+        _serve_rounds(server, Mailbox(dispatcher, name, int(incarnation), dist.get_rank() == 0))
     except torch.OutOfMemoryError:  # in the middle of what all workers do together
-        ray.get(dispatcher.short_of_memory.remote(name, int(incarnation)))
+        ray.get(dispatcher.short_of_memory.remote(name, shrinks))
         raise
     server.close()
+
+
+def _refuse(dispatcher: Any, name: str, problem: str) -> None:
+    """Has the first worker say that the group cannot serve."""
+    import ray
+    import torch.distributed as dist
+
+    if dist.get_rank() == 0:
+        ray.get(dispatcher.refuse.remote(name, Reply("user", problem)))
 
 
 def _serve_rounds(server: LoraServer, mailbox: Mailbox) -> None:

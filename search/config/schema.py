@@ -86,7 +86,7 @@ class WorkersConfig(Section):
         slots: Trials that a group holds at once and trains in one pass; "auto" is measured when the group
             comes up.
         zero_stage: DeepSpeed ZeRO stage of the base model.
-        micro_batch: Examples per forward and backward pass on one worker; None is the whole batch.
+        micro_batch: Examples of one trial in a forward and backward pass on one worker; None is no limit.
         max_failures: Restarts of a group before it is given up.
         address: Address of a running Ray cluster; None starts one on this machine.
     """

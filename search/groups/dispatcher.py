@@ -52,9 +52,9 @@ class Dispatcher:
         """See `SlotTable.answer`."""
         self._table.answer(name, incarnation, sequence, reply)
 
-    async def short_of_memory(self, name: str, incarnation: int) -> None:
+    async def short_of_memory(self, name: str, shrinks: int) -> None:
         """See `SlotTable.short_of_memory`."""
-        self._table.short_of_memory(name, incarnation)
+        self._table.short_of_memory(name, shrinks)
 
     async def shrinks(self, name: str) -> int:
         """See `SlotTable.shrinks`."""

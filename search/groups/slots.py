@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 from trainables.messages import BaselineRequest, Delivery, Reply, Request, TrainRequest
 
 MAX_DELIVERIES = 3
+"""A request whose workers have died as often is given up. The last time it is delivered alone, so that
+no other trial is given up with the one that kills them."""
+
+MOST_SHRINKS = 4
+"""A request that is alone in a group which has begun smaller this often, and runs out again, does not fit."""
 
 _BASELINE = -1
 """Holder of a slot that measures the base model."""
@@ -27,6 +32,11 @@ class _Work:
     reply: asyncio.Future[Reply]
     deliveries: int = 0
 
+    @property
+    def suspect(self) -> bool:
+        """Whether its workers have died so often that it is to be delivered alone."""
+        return self.deliveries >= MAX_DELIVERIES - 1
+
 
 @dataclass
 class _Group:
@@ -40,12 +50,17 @@ class _Group:
     asked_at: float = 0.0
     ended: bool = False
     shrinks: int = 0
-    short_in: int | None = None
+    alone: bool = False
 
     @property
     def busy(self) -> set[int]:
         """Slots with a delivery that is not answered."""
         return {slot for slot, _ in self.outstanding.values()}
+
+    @property
+    def suspect(self) -> tuple[int, _Work] | None:
+        """The first waiting request that is to be delivered alone, with its slot."""
+        return next(((slot, work) for slot, work in self.queue if work.suspect), None)
 
     @property
     def free(self) -> list[int]:
@@ -67,7 +82,7 @@ class _Group:
         """
         busy = self.busy
         requests = {slot: work.request for slot, work in self.queue if slot not in busy}
-        if not requests:
+        if not requests or (busy and (self.alone or self.suspect is not None)):
             return None
         complete = len(requests) == len(self.slots)
         baseline = any(isinstance(request, BaselineRequest) for request in requests.values())
@@ -120,17 +135,25 @@ class SlotTable:
         self._place()
         return group.incarnation
 
-    def short_of_memory(self, name: str, incarnation: int) -> None:
+    def short_of_memory(self, name: str, shrinks: int) -> None:
         """The group's workers end for want of memory: they are to begin smaller, and no trial is to blame.
 
-        Every worker that ran out may say so; it counts once.
+        Only where a request is alone and beginning smaller has not helped, it does not fit.
+
+        Args:
+            name: The group.
+            shrinks: What the workers began with. Each that ran out may say so; it counts once.
         """
         group = self._groups[name]
-        if group.short_in != incarnation:
-            group.short_in = incarnation
-            group.shrinks += 1
-            for _, work in group.outstanding.values():
-                work.deliveries -= 1
+        if shrinks != group.shrinks:
+            return
+        group.shrinks += 1
+        if group.shrinks > MOST_SHRINKS and len(group.outstanding) == 1:
+            ((sequence, _),) = group.outstanding.items()
+            message = "memory ran out, however little of it was in a pass"
+            self.answer(name, group.incarnation, sequence, Reply("out_of_memory", message))
+        for _, work in group.outstanding.values():
+            work.deliveries -= 1
 
     def shrinks(self, name: str) -> int:
         """How often the group has run out of memory in a way that ended its workers."""
@@ -252,12 +275,13 @@ class SlotTable:
         return min(room, key=lambda group: len(group.slots) - len(group.free), default=None)
 
     def _form_round(self, group: _Group) -> tuple[Delivery, ...]:
-        """At most one request per slot, and only of slots that are not busy."""
-        busy = group.busy
+        """At most one request per slot, and only of slots that are not busy; a suspect alone."""
+        busy, suspect = group.busy, group.suspect
+        group.alone = suspect is not None
         chosen: dict[int, _Work] = {}
         later: deque[tuple[int, _Work]] = deque()
         for slot, work in group.queue:
-            if slot in chosen or slot in busy:
+            if slot in chosen or slot in busy or suspect not in (None, (slot, work)):
                 later.append((slot, work))
             else:
                 chosen[slot] = work

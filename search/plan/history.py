@@ -51,7 +51,6 @@ def read_history(config: SearchConfig, default_batch: int) -> History | None:
             before = 0
             for rung in trial.rungs:
                 tokens += (rung.step - before) * size * recorded["task"]["max_length"]
-                # A pass of several trials counts in full for each of them.
                 seconds += rung.train_seconds
                 before = rung.step
                 rungs += 1

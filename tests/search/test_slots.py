@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.groups.dispatcher import Dispatcher
-from search.groups.slots import MAX_DELIVERIES, NoGroupsError, SlotTable
+from search.groups.slots import MAX_DELIVERIES, MOST_SHRINKS, NoGroupsError, SlotTable
 from tests.search.slot_scenes import request, round_of, run, settle, up
 from trainables.messages import BaselineRequest, Delivery, GroupFacts, Reply, TrainRequest
 
@@ -310,20 +310,59 @@ def test_a_request_that_ends_one_group_after_another_is_given_up_before_the_last
 
 def test_workers_that_run_out_of_memory_begin_smaller_and_no_trial_is_given_up() -> None:
     async def scene() -> None:
-        table = SlotTable()
+        table = SlotTable(linger=0)
         table.add_group("g")
-        task = asyncio.create_task(table.submit(request(0)))
+        tasks = [asyncio.create_task(table.submit(request(trial))) for trial in range(2)]
         await settle()
         for time in range(2 * MAX_DELIVERIES):
             assert table.shrinks("g") == time
-            incarnation = table.join("g", 1)
-            await round_of(table, "g", incarnation, 0)
-            table.short_of_memory("g", incarnation)
-            table.short_of_memory("g", incarnation)  # another of its workers
+            assert len(await round_of(table, "g", table.join("g", 2), 0)) == 2
+            table.short_of_memory("g", time)
+            table.short_of_memory("g", time)  # another of its workers
             table.down("g")
-        incarnation = table.join("g", 1)
-        (delivery,) = await round_of(table, "g", incarnation, 0)
-        table.answer("g", incarnation, delivery.sequence, Reply("ok"))
-        assert (await task).outcome == "ok"
+        incarnation = table.join("g", 2)
+        for delivery in await round_of(table, "g", incarnation, 0):
+            table.answer("g", incarnation, delivery.sequence, Reply("ok"))
+        assert [reply.outcome for reply in await asyncio.gather(*tasks)] == ["ok", "ok"]
+
+    run(scene())
+
+
+def test_a_trial_that_does_not_fit_alone_is_infeasible() -> None:
+    async def scene() -> None:
+        table = SlotTable(linger=0)
+        table.add_group("g")
+        task = asyncio.create_task(table.submit(request(0)))
+        await settle()
+        for time in range(MOST_SHRINKS + 1):
+            await round_of(table, "g", table.join("g", 1), 0)
+            table.short_of_memory("g", time)
+            table.down("g")
+        assert (await task).outcome == "out_of_memory"
+
+    run(scene())
+
+
+def test_a_trial_that_kills_its_workers_is_given_up_and_its_pack_is_not() -> None:
+    async def scene() -> None:
+        table = SlotTable(linger=0)
+        table.add_group("g")
+        tasks = [asyncio.create_task(table.submit(request(trial))) for trial in range(4)]
+        await settle()
+        while not all(task.done() for task in tasks):
+            incarnation, index = table.join("g", 4), 0
+            while not all(task.done() for task in tasks):
+                round_ = await round_of(table, "g", incarnation, index)
+                index += 1
+                if any(delivery.request.trial == 2 for delivery in round_):
+                    table.down("g")
+                    break
+                for delivery in round_:
+                    table.answer("g", incarnation, delivery.sequence, Reply("ok"))
+                    table.release(delivery.request.trial)
+                await settle()
+            await settle()
+        outcomes = [(await task).outcome for task in tasks]
+        assert outcomes == ["ok", "ok", "worker_lost", "ok"]
 
     run(scene())

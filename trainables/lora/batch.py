@@ -26,13 +26,15 @@ class Share:
         examples: (place in the batch, example), longest first.
         lengths: Length of the i-th longest example of any worker's share. All workers plan their passes
             by it, for under ZeRO stage 3 each pass is one that all make together.
-        targets: Target tokens of the whole batch.
+        targets: Target tokens of the whole batch, over all workers.
+        tokens: All its tokens.
     """
 
     trial: LoraTrial
     examples: list[tuple[int, Example]]
     lengths: list[int]
     targets: int
+    tokens: int
 
     @classmethod
     def of(cls, trial: LoraTrial, rank: int, world: int) -> Share:
@@ -52,7 +54,8 @@ class Share:
         mine = shares[rank]
         # A worker with an example less takes part in the pass all the same, with nothing to learn.
         mine += [(0, _without_targets(batch[0]))] * (len(lengths) - len(mine))
-        return cls(trial, mine, lengths, sum(example.targets for example in batch))
+        tokens = sum(len(example.input_ids) for example in batch)
+        return cls(trial, mine, lengths, sum(example.targets for example in batch), tokens)
 
 
 def _without_targets(example: Example) -> Example:
@@ -70,7 +73,7 @@ class Batch:
         labels: As `collate` makes them, shape (rows, longest).
         targets: Target tokens of the whole batch that each row is of, shape (rows,).
         owners: Trial of each row, counted from the first of the step, shape (rows,).
-        tokens: Tokens of each row without padding.
+        tokens: Tokens of all rows without padding.
         dropout: None where no row has any.
     """
 
@@ -78,7 +81,7 @@ class Batch:
     labels: Tensor
     targets: Tensor
     owners: Tensor
-    tokens: list[int]
+    tokens: int
     dropout: Dropout | None
 
     @classmethod
@@ -95,7 +98,7 @@ class Batch:
             tensors["labels"].to(device),
             torch.tensor([share.targets for _, share, *_ in rows], device=device),
             torch.tensor([index for index, *_ in rows], device=device),
-            [len(example.input_ids) for *_, example in rows],
+            sum(len(example.input_ids) for *_, example in rows),
             _dropout([(share.trial, place) for _, share, place, _ in rows], device),
         )
 

@@ -154,8 +154,9 @@ class Pack:
         grads.zero_()
         losses, short, words = grads[:, -EXTRA:].unbind(1)
         with self._adapters.active(rows):
-            lacking = self._run(passes, shares, losses)
-        if lacking is not None:
+            ran = self._run(passes, shares, losses)
+        if len(ran) < len(passes):
+            lacking = passes[len(ran)]
             grads.zero_()
             short[lacking.first : lacking.first + len(lacking.spans)] = 1
         words[0] = float(word)
@@ -166,11 +167,18 @@ class Pack:
         if any(fact[2] for fact in facts):
             self._shrink(passes, lengths, [fact[2] > 0 for fact in facts], stepped)
             return False
+        for one, (passed, tokens) in zip(passes, ran, strict=True):
+            _account(one, shares, passed, passed - tokens)
         self._update(shares, norms, facts, stepped)
         return True
 
-    def _run(self, passes: Sequence[Pass], shares: Sequence[Share], losses: Tensor) -> Pass | None:
-        """Adds up gradients and losses; returns the pass that this worker had no memory for, if any."""
+    def _run(self, passes: Sequence[Pass], shares: Sequence[Share], losses: Tensor) -> list[tuple[int, int]]:
+        """Adds up gradients and losses, up to the pass that this worker has no memory for, if any.
+
+        Returns:
+            Of each pass that ran its tokens, with and without padding.
+        """
+        ran: list[tuple[int, int]] = []
         for one in passes:
             try:
                 batch = Batch.of(one, shares, losses.device)
@@ -182,10 +190,10 @@ class Pack:
             except torch.OutOfMemoryError:
                 if self._base.sharded and self._base.world > 1:
                     raise  # in the middle of a collective pass: the group has to start anew
-                return one
+                return ran
             self._base.after_backward()
-            _account(one, shares, batch)
-        return None
+            ran.append((batch.input_ids.numel(), batch.tokens))
+        return ran
 
     def _shrink(
         self, passes: Sequence[Pass], lengths: Lengths, short: Sequence[bool], stepped: Stepped
@@ -231,22 +239,18 @@ class Pack:
             index = trials.index(trial)
             trial.slice.losses.append(facts[index][1])
             trial.slice.targets.append(shares[index].targets)
+            trial.slice.tokens += shares[index].tokens
             trial.step += 1
 
     def _stop(self, trials: Sequence[LoraTrial]) -> None:
         self.active = [trial for trial in self.active if trial not in trials]
 
 
-def _account(one: Pass, shares: Sequence[Share], batch: Batch) -> None:
+def _account(one: Pass, shares: Sequence[Share], passed: int, padding: int) -> None:
     """Notes in every trial of a pass what it held."""
-    own = [0] * len(shares)
-    for index, tokens in zip(batch.owners.tolist(), batch.tokens, strict=True):
-        own[index] += tokens
-    passed = batch.input_ids.numel()
     for index in range(one.first, one.first + len(one.spans)):
         part = shares[index].trial.slice
-        part.tokens += own[index]
         part.passed += passed
-        part.padding += passed - sum(batch.tokens)
+        part.padding += padding
         part.passes += 1
         part.partners += len(one.spans)

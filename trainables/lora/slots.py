@@ -16,14 +16,15 @@ from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import routed_layer
 
 _GAIN = 1.05
-"""Doubling the pack must gain this much for a further doubling to be tried."""
+_LOSS = 0.85
+"""Doubling ends once it has twice gained less than the first, or fallen below the second, times the best."""
 
 _NEAR_BEST = 0.97
 """The smallest pack with this share of the best throughput is taken: fewer trials at once search better."""
 
 _SECONDS = 0.4
-_STEPS = 3
-"""Steps of a measurement, at most; no more are taken once it has lasted `_SECONDS`."""
+_STEPS = 8
+"""Steps of a measurement, at most; no more are taken once it has lasted `_SECONDS`. The fastest counts."""
 
 _MEMORY = 0.85
 """Share of the memory that a pack may be expected to fill."""
@@ -77,7 +78,7 @@ class Choice:
         return Choice(
             slots,
             replace(self.limits, examples=examples),
-            f"{_slots(slots)}, {examples} of a trial's examples in a pass: memory ran out {halvings} time(s)",
+            f"at most {examples} of a trial's examples in a pass: memory ran out {halvings} time(s)",
         )
 
 
@@ -86,9 +87,9 @@ def choose_slots(
 ) -> Choice:
     """The number of slots that was asked for, or the one with the most tokens per second.
 
-    Packs of 1, 2, 4 ... trials are measured until doubling gains less than 5% or memory does not allow
-    it; passes are then kept to sizes that were measured, so that trials with larger batches than these
-    are divided rather than run in passes of which nothing is known. A collective call.
+    Packs of 1, 2, 4 ... trials are measured until doubling gains nothing or memory does not allow it;
+    passes are then kept to sizes that were measured, so that trials with larger batches than these are
+    divided rather than run in passes of which nothing is known. A collective call.
 
     Args:
         pack: Holds no trial.
@@ -99,10 +100,11 @@ def choose_slots(
     """
     limits = pack.limits
     if (layer := routed_layer(linear_modules(base.model))) is not None:
-        return Choice(1, limits, f"1 slot: {layer} sees the tokens that are routed to it, not whole rows")
+        return Choice(1, limits, f"{layer} sees the tokens that are routed to it, not whole rows")
     if asked is not None:
-        return Choice(min(asked, most), limits, f"{_slots(min(asked, most))}, as configured")
+        return Choice(min(asked, most), limits, "as configured")
     measured: list[Measured] = []
+    flat = 0
     pack.limits = replace(limits, cost=2**31)  # one pass a step, whatever its padding
     alone: list[float] = []
     size, end = 1, ""
@@ -112,8 +114,10 @@ def choose_slots(
         if found is None:
             end = f"; {size} would need more memory than there is"
             break
+        best = max((each.gain for each in measured), default=0.0)
         measured.append(found)
-        if size > 1 and found.gain < _GAIN * measured[-2].gain:
+        flat += found.gain < _GAIN * best
+        if flat == 2 or found.gain < _LOSS * best:
             break
         size *= 2
     pack.limits = limits
@@ -121,17 +125,17 @@ def choose_slots(
 
 
 def _choose(measured: Sequence[Measured], limits: PassLimits, end: str) -> Choice:
+    if not measured:
+        return Choice(1, limits, "the batch of a single trial does not fit the memory in one pass")
     best = max(each.gain for each in measured)
     chosen = next(each for each in measured if each.gain >= _NEAR_BEST * best)
     limits = replace(limits, tokens=round(1.25 * chosen.passed), cost=_pass_cost(measured))
     rates = ", ".join(f"{each.slots}: {each.tokens / each.seconds:,.0f}" for each in measured)
     gain = f"{chosen.gain:.1f}x the throughput of one at a time"
-    reason = f"{_slots(chosen.slots)}: {gain} (tokens/s by slots: {rates}{end})"
+    if chosen.slots == 1:
+        gain = "more at once gain nothing"
+    reason = f"{gain} (tokens/s by slots: {rates}{end})"
     return Choice(chosen.slots, limits, reason)
-
-
-def _slots(number: int) -> str:
-    return f"{number} slot" if number == 1 else f"{number} slots"
 
 
 def _pass_cost(measured: Sequence[Measured]) -> int:
@@ -139,9 +143,10 @@ def _pass_cost(measured: Sequence[Measured]) -> int:
     small, large = measured[0], measured[-1]
     if large.passed <= small.passed:
         return PassLimits.cost
+    # No less than a quarter of the usual: a line through noise may say that passes cost nothing.
     per_token = max(1e-9, (large.seconds - small.seconds) / (large.passed - small.passed))
     fixed = max(0.0, large.seconds - per_token * large.passed)
-    return round(fixed / per_token)
+    return max(PassLimits.cost // 4, round(fixed / per_token))
 
 
 def _measure(
@@ -188,7 +193,7 @@ def _run(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters]) -> Measur
     pack.limits.tokens = tokens
     if not room:
         return None
-    seconds, real, passed = sorted(steps, key=lambda each: each[0] / each[1])[len(steps) // 2]
+    seconds, real, passed = min(steps, key=lambda each: each[0] / each[2])
     return Measured(len(probes), seconds, real, passed, seconds, memory)
 
 

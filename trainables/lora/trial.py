@@ -19,8 +19,8 @@ class Slice:
         losses: Mean loss of each optimizer step.
         targets: Target tokens of each.
         seconds: This trial's share of the time spent: that of a pack is divided among its trials.
-        tokens: Tokens of its own that went through the model on one worker, without padding.
-        passed: Tokens of all passes that it took part in, with padding.
+        tokens: Tokens of its batches, over all workers and without padding.
+        passed: Tokens of this worker's passes that it took part in, with padding.
         padding: Those of them that were padding.
         passes: Number of those passes.
         partners: Trials in them, summed over the passes.

@@ -1,0 +1,117 @@
+"""Base models and examples to measure with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM, LlamaConfig
+
+from trainables.data.examples import Example
+from trainables.data.task import load_task
+from trainables.models.load import load_base
+from trainables.models.resolve import resolve
+from trainables.settings import ModelConfig, TaskConfig
+
+EXAMPLES = 256
+"""Random examples of a length; what is in them does not matter for the speed."""
+
+TEXT = "data/licences.txt"
+"""Plain text that smollm2 is trained on, unless another is given."""
+
+_TRAINED = {
+    "embedded": (
+        ModelConfig(name="embedded", source="embedded"),
+        TaskConfig(name="lighthouse", train="embedded:domain_train.jsonl", max_length=64),
+    ),
+    "smollm2": (
+        ModelConfig(name="smollm2", source="HuggingFaceTB/SmolLM2-135M-Instruct", prepare="smollm2"),
+        TaskConfig(name="legal", train=TEXT, max_length=64),
+    ),
+}
+_SHAPES = {
+    # The shape of Qwen2.5-1.5B: its weights' biases are left out.
+    "1.5b": LlamaConfig(
+        vocab_size=151_936,
+        hidden_size=1536,
+        intermediate_size=8960,
+        num_hidden_layers=28,
+        num_attention_heads=12,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+    ),
+    # That of Llama 3 8B.
+    "8b": LlamaConfig(
+        vocab_size=128_256,
+        hidden_size=4096,
+        intermediate_size=14_336,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        tie_word_embeddings=False,
+    ),
+}
+Data: TypeAlias = dict[str, Sequence[Example]]
+"""Training examples by the name of their length."""
+
+MODELS = (*_TRAINED, *_SHAPES)
+
+
+def load(name: str, device: torch.device, text: Path, lengths: Sequence[str]) -> tuple[nn.Module, Data]:
+    """A frozen base model on its device, and what it is trained on.
+
+    Args:
+        name: One of `MODELS`.
+        device: Where the model goes.
+        text: Plain text that smollm2 is trained on.
+        lengths: Of the random examples of a randomly initialised model: "256", or "64-256" for
+            lengths drawn uniformly from that range.
+
+    Returns:
+        The model, and examples by the lengths' name ("<=64" where the data are real).
+
+    Raises:
+        UserError: smollm2 or the text is not there.
+    """
+    if name in _SHAPES:
+        return random_base(_SHAPES[name], device), {
+            each: random_examples(each, _SHAPES[name].vocab_size) for each in lengths
+        }
+    model_config, task = _TRAINED[name]
+    if task.train == TEXT:
+        task = task.model_copy(update={"train": str(text)})
+    model, tokenizer = load_base(resolve(model_config), model_config, device)
+    return model, {f"<={task.max_length}": load_task(task, tokenizer, seed=0).train.examples}
+
+
+def random_base(config: LlamaConfig, device: torch.device) -> nn.Module:
+    """A model of this shape in bfloat16, made on its device."""
+    torch.manual_seed(0)
+    with device:
+        model: Any = AutoModelForCausalLM.from_config(
+            config, dtype=torch.bfloat16, attn_implementation="sdpa"
+        )
+    frozen: nn.Module = model.requires_grad_(False).eval()
+    return frozen
+
+
+def random_examples(lengths: str, vocabulary: int) -> list[Example]:
+    """Examples whose tokens are all targets but the first; see `load` for `lengths`.
+
+    Raises:
+        ValueError: `lengths` is neither a number nor a range.
+    """
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", lengths)
+    if match is None:
+        raise ValueError(f"--lengths: {lengths!r} is neither a number nor a range such as 64-256")
+    low, high = int(match[1]), int(match[2] or match[1])
+    draw = np.random.default_rng(0)
+    return [
+        Example(draw.integers(0, vocabulary, size=int(n)).astype(np.int32), np.arange(n) > 0)
+        for n in draw.integers(low, high + 1, size=EXAMPLES)
+    ]

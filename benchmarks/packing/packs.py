@@ -1,0 +1,85 @@
+"""The same training in packs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import nn
+
+from benchmarks.packing.meter import Meter, Timing, release
+from benchmarks.packing.work import Work
+from trainables.lora.adapters import Adapters
+from trainables.lora.base import HeldBase
+from trainables.lora.pack import Pack, PassLimits
+from trainables.lora.slots import Choice, choose_slots
+
+ONE_PASS = PassLimits(cost=2**31)
+"""All trials in one pass, whatever its padding."""
+
+_TOTAL = 10**6
+"""Steps of the full budget; the learning rate is constant."""
+
+
+class LocalBase(HeldBase):
+    """The base model on this process alone, which has nothing to shard or to reduce: no DeepSpeed."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.device = next(model.parameters()).device
+        self.sharded = False
+        self.world, self.rank = 1, 0
+
+
+def packed(work: Work, limits: PassLimits, slots: int | None = None) -> Timing:
+    """Trains the trials in packs of `slots` (None: all of them), one pack after another.
+
+    Where memory does not suffice for a pass, passes are made smaller and all is begun anew.
+
+    Raises:
+        RuntimeError: A trial could not be trained to its end.
+    """
+    while True:
+        meter, left = Meter(work.device), replace(limits)
+        losses = _train(work, left, slots or len(work.trials), meter)
+        if left.tokens == limits.tokens:
+            return meter.timing(losses, limit=limits.tokens)
+        limits = left
+
+
+def _train(work: Work, limits: PassLimits, slots: int, meter: Meter) -> list[list[float]]:
+    pack, base = _pack(work, limits)
+    meter.watch(base.model)
+    losses = []
+    for first in range(0, len(work.trials), slots):
+        params = work.trials[first : first + slots]
+        trials = [pack.add(f"trial{index}", each) for index, each in enumerate(params)]
+        for trial in trials:
+            pack.start(trial, work.warm)
+        _run(pack)
+        for trial in trials:
+            pack.start(trial, work.warm + work.steps)
+        with meter:
+            _run(pack)
+        losses += [trial.slice.losses for trial in trials]
+        for trial in trials:
+            pack.remove(trial)
+    return losses
+
+
+def _run(pack: Pack) -> None:
+    while pack.active:
+        failed = pack.step().failed
+        if failed:
+            raise RuntimeError(f"a trial failed: {failed[0][1]}")
+
+
+def choose(work: Work) -> Choice:
+    """What `slots=auto` chooses for these trials."""
+    release(work.device)
+    pack, base = _pack(work, PassLimits())
+    return choose_slots(pack, base, None, len(work.trials), work.trials)
+
+
+def _pack(work: Work, limits: PassLimits) -> tuple[Pack, HeldBase]:
+    base = LocalBase(work.twin())
+    return Pack(base, Adapters(base.model, "base"), work.examples, _TOTAL, limits), base
