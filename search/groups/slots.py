@@ -199,10 +199,10 @@ class SlotTable:
         group = self._groups[name]
         now = asyncio.get_running_loop().time
         while True:
+            if group.incarnation == incarnation and index < len(group.rounds):
+                return group.rounds[index]  # also while stopping: another worker may have taken it up
             if self._stopping or group.incarnation != incarnation:
                 return None
-            if index < len(group.rounds):
-                return group.rounds[index]
             ready_at = group.ready_at(self._linger)
             if ready_at is not None and ready_at <= now():
                 group.rounds.append(self._form_round(group))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from peft import PeftModel
@@ -12,11 +13,13 @@ from safetensors.torch import load_file
 
 from tests.trainables.packs import EXAMPLES, TOTAL, Bench
 from tests.trainables.small import tiny_llama
+from trainables.data.examples import Example
 from trainables.data.order import DataOrder
 from trainables.errors import OutOfMemoryError
 from trainables.lora.adapters import WEIGHTS
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
+from trainables.lora.slots import choose_slots
 from trainables.lora.trial import LoraTrial
 
 
@@ -156,3 +159,94 @@ def test_only_a_trial_whose_single_example_is_too_large_is_given_up(
     assert [any(trial is lost for lost, _ in failed) for trial in trials] == meets
     assert all(trial.step == 4 for trial, too_long in zip(trials, meets, strict=True) if not too_long)
     assert all(isinstance(error, OutOfMemoryError) for _, error in failed)
+
+
+def test_an_adapter_without_room_leaves_the_others_as_they_were(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = bench.pack()
+    expected = train(alone, alone.add("one", LoraParameters(lr=1e-2, rank=3, seed=5)), 6)
+    pack = bench.pack()
+    trial = pack.add("one", LoraParameters(lr=1e-2, rank=3, seed=5))
+    pack.start(trial, 6)
+    pack.step()
+    zeros, room = torch.Tensor.new_zeros, [3]
+
+    def limited(self: torch.Tensor, *shape: Any, **options: Any) -> torch.Tensor:
+        room[0] -= 1
+        if room[0] < 0:
+            raise torch.OutOfMemoryError("no memory")
+        return zeros(self, *shape, **options)
+
+    for rank in (3, 9):
+        room[0] = 3  # of the four matrices
+        monkeypatch.setattr(torch.Tensor, "new_zeros", limited)
+        with pytest.raises(torch.OutOfMemoryError):
+            pack.add("two", LoraParameters(rank=rank))
+        monkeypatch.undo()
+        pack.step()
+    pack.start(pack.add("two", LoraParameters(rank=9)), 4)
+    while trial in pack.active:
+        pack.step()
+    assert trial.slice.losses == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_trial_leaves_without_needing_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack = bench.pack()
+    trials = [pack.add(f"t{rank}", LoraParameters(rank=rank, lr=1e-2)) for rank in (9, 4, 2)]
+    before = {name: value.detach().clone() for name, value in bench.adapters.parameters("t2").items()}
+
+    def full(*_: Any, **__: Any) -> torch.Tensor:
+        raise torch.OutOfMemoryError("no memory")
+
+    for name in ("new_zeros", "new_empty", "clone"):
+        monkeypatch.setattr(torch.Tensor, name, full)
+    pack.remove(trials[0])
+    monkeypatch.undo()
+    assert bench.adapters.names == ["t2", "t4"]
+    for name, value in bench.adapters.parameters("t2").items():
+        assert torch.equal(value, before[name])
+
+
+@pytest.mark.parametrize("tokens", [120, 40], ids=["a whole batch", "some of a batch"])
+def test_slots_are_chosen_within_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
+    forward = bench.base.model.forward
+
+    def limited(input_ids: torch.Tensor, **options: Any) -> Any:
+        if input_ids.numel() > tokens:
+            raise torch.OutOfMemoryError("no memory")
+        return forward(input_ids=input_ids, **options)
+
+    monkeypatch.setattr(bench.base.model, "forward", limited)
+    pack = bench.pack()
+    probes = [LoraParameters(batch_size=7, rank=4, seed=seed) for seed in range(8)]
+    choice = choose_slots(pack, bench.base, None, 8, probes)
+    assert choice.slots == 1
+    assert bench.adapters.names == []
+    pack.limits = choice.limits
+    losses = train(pack, pack.add("one", probes[0]), TOTAL)
+    assert len(losses) == TOTAL
+    monkeypatch.undo()
+    pack = bench.pack()
+    assert losses == pytest.approx(train(pack, pack.add("one", probes[0]), TOTAL), rel=1e-5)
+
+
+def test_a_long_example_without_room_is_given_up_beside_short_ones_that_run_together(
+    monkeypatch: pytest.MonkeyPatch, bench: Bench
+) -> None:
+    tokens = np.arange(100, dtype=np.int32) % 97
+    lengths = (100, 10, 10)
+    examples = [Example(tokens[:length], np.arange(length) > 0) for length in lengths]
+    forward = bench.base.model.forward
+
+    def limited(input_ids: torch.Tensor, **options: Any) -> Any:
+        if input_ids.shape[1] > 50:
+            raise torch.OutOfMemoryError("no memory")
+        return forward(input_ids=input_ids, **options)
+
+    monkeypatch.setattr(bench.base.model, "forward", limited)
+    bench.pack()
+    pack = Pack(bench.base, bench.adapters, examples, TOTAL, PassLimits(tokens=50))
+    pack.start(pack.add("one", LoraParameters(batch_size=3)), 2)
+    stepped = pack.step()
+    assert [type(error) for _, error in stepped.failed] == [OutOfMemoryError]

@@ -149,6 +149,29 @@ def test_without_memory_for_its_adapter_a_trial_waits_for_the_others(
     assert replies[2].pack == 1
 
 
+def test_a_trial_that_others_leave_no_memory_goes_on_alone(
+    loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = finish(fresh(loaded, settings(tmp_path / "alone")), [Delivery(0, 0, request(0, 4))])[0]
+    server = fresh(loaded, settings(tmp_path / "packed"))
+    model = server._base.model
+    forward = model.forward
+
+    def limited(input_ids: torch.Tensor, **options: Any) -> Any:
+        first = server._held.get(0)
+        training = torch.is_grad_enabled() and first is not None and first[1] in server._pack.active
+        if training and len(server._held) > 1 and first is not None and first[1].step == 2:
+            raise torch.OutOfMemoryError("no memory")
+        return forward(input_ids=input_ids, **options)
+
+    monkeypatch.setattr(model, "forward", limited)
+    server._pack.limits.tokens = 1  # every example by itself
+    replies = finish(server, [Delivery(slot, slot, request(slot, 4)) for slot in range(3)])
+    assert {sequence: reply.outcome for sequence, reply in replies.items()} == dict.fromkeys(range(3), "ok")
+    assert_same(replies[0], alone)
+    assert replies[0].pack == 1
+
+
 def test_slots_are_chosen_by_measuring_and_the_base_is_as_before(loaded: Loaded, tmp_path: Path) -> None:
     base = finish(fresh(loaded, settings(tmp_path)), [Delivery(0, 0, BaselineRequest())])[0]
     server = fresh(loaded, settings(tmp_path, slots=None, most_slots=3))

@@ -15,10 +15,11 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from trainables.errors import UserError
 from trainables.lora.arena import Arena
 from trainables.lora.packed import Dropout, Layout, PackedPass
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.targets import BLOCK, select_modules
+from trainables.lora.targets import BLOCK, routed_layer, select_modules
 
 WEIGHTS = "adapter_model.safetensors"
 MOMENTS = "optimizer.safetensors"
@@ -45,12 +46,12 @@ class Adapters:
     def __init__(self, base: nn.Module, source: str) -> None:
         self.base = base
         self._source = source
-        self._linear = linear_modules(base)
+        self.linear = linear_modules(base)
         self._peft: PeftModel | None = None
         self.names: list[str] = []
         weight = next(base.parameters())
         low = weight.dtype if weight.dtype in (torch.float16, torch.bfloat16) else None
-        modules = {name: cast(nn.Linear, base.get_submodule(name)) for name in self._linear}
+        modules = {name: cast(nn.Linear, base.get_submodule(name)) for name in self.linear}
         features = {name: (each.in_features, each.out_features) for name, each in modules.items()}
         self.arena = Arena(features, weight.device, torch.float32 if low else weight.dtype)
         self._shared = PackedPass(self.arena, low)
@@ -61,9 +62,16 @@ class Adapters:
         """Adds a fresh adapter, initialised from the trial's seed, as the last row.
 
         Raises:
-            UserError: No layer of the model fits `target_modules`.
+            UserError: No layer of the model fits `target_modules`, or dropout is asked for where a layer
+                sees routed tokens, which have no place in their example.
+            torch.OutOfMemoryError: There is no room; nothing has changed.
         """
-        chosen = select_modules(self._linear, params)
+        chosen = select_modules(self.linear, params)
+        if params.dropout and (layer := routed_layer(chosen)) is not None:
+            raise UserError(
+                f"dropout cannot be drawn for {layer}, which sees the tokens that are routed to it.",
+                hint="Say dropout=0, or target_modules=attention.",
+            )
         config = LoraConfig(
             r=params.rank,
             lora_alpha=params.effective_alpha,
@@ -73,15 +81,23 @@ class Adapters:
             bias="none",
             task_type="CAUSAL_LM",
         )
-        with torch.random.fork_rng():
-            torch.manual_seed(params.seed)
-            if self._peft is None:
-                self._peft = get_peft_model(self.base, config, adapter_name=name)
-            else:
-                self._peft.add_adapter(name, config)
-        self.arena.add(dict.fromkeys(chosen, params.rank))
-        self.names.append(name)
-        self._scales[name] = params.scale
+        try:
+            with torch.random.fork_rng():
+                torch.manual_seed(params.seed)
+                if self._peft is None:
+                    self._peft = get_peft_model(self.base, config, adapter_name=name)
+                else:
+                    self._peft.add_adapter(name, config)
+            self.arena.add(dict.fromkeys(chosen, params.rank))
+            self.names.append(name)
+            self._scales[name] = params.scale
+            self._take_over(name)
+        except torch.OutOfMemoryError:
+            self.remove(name)
+            raise
+
+    def _take_over(self, name: str) -> None:
+        """Moves the weights that PEFT has made for the last row into the arena."""
         for site, (a, b) in self.arena.views(len(self.names) - 1, self.arena.weights).items():
             layer = self._layer(site)
             a.copy_(layer.lora_A[name].weight.data)
@@ -94,11 +110,14 @@ class Adapters:
         return self._shared.add(site, x, layer.base_layer(x))
 
     def remove(self, name: str) -> None:
-        """Drops an adapter; the base is as it was."""
-        if self._peft is not None and name in self.names:
+        """Drops an adapter, whole or half made; the base is as it was. Needs no memory."""
+        if self._peft is not None and name in self._peft.peft_config:
             self._peft.delete_adapter(name)
-            self.arena.remove(self.names.index(name))
-            self.names.remove(name)
+        if name in self.names:
+            row = self.names.index(name)
+            self.arena.remove(row)
+            self.names[row] = self.names[-1]
+            self.names.pop()
             self._point()
 
     def arrange(self, names: Sequence[str]) -> None:

@@ -9,8 +9,10 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-EXTRA = 3
+EXTRA = 4
 """Columns of the gradients that hold no gradient: what else the workers sum in the same call."""
+
+_EXTRAS = (0, EXTRA, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -64,21 +66,40 @@ class Arena:
         self._ranks: list[Ranks] = []
         self.sites: dict[str, Site] = {}
         self.columns = 0
-        self.weights, self.grads, self.first, self.second = (
-            torch.zeros(0, extra, device=device, dtype=dtype) for extra in (0, EXTRA, 0, 0)
-        )
+        self._storage = tuple(torch.zeros(0, extra, device=device, dtype=dtype) for extra in _EXTRAS)
+        self.weights, self.grads, self.first, self.second = self._storage
+
+    @property
+    def room(self) -> tuple[int, int]:
+        """Rows and columns that there is storage for."""
+        rows, columns = self._storage[0].shape
+        return rows, columns
 
     def __len__(self) -> int:
         return len(self._ranks)
 
     def add(self, ranks: Ranks) -> None:
-        """Appends a row of zeros, and makes room for its ranks and for no more than any row needs."""
-        self._lay_out([*range(len(self)), None], [*self._ranks, ranks])
+        """Appends a row of zeros, and makes room for its ranks and for no more than any row needs.
+
+        Raises:
+            torch.OutOfMemoryError: There is no room; nothing has changed.
+        """
+        held = [*self._ranks, ranks]
+        sites, columns = self._sites(held)
+        if sites != self.sites or len(held) > len(self._storage[0]):
+            self._storage = self._laid_out(sites, columns, len(held))
+            self.sites, self.columns = sites, columns
+        self._hold(held)
+        for tensor in (self.weights, self.grads, self.first, self.second):
+            tensor[-1].zero_()
 
     def remove(self, row: int) -> None:
-        """Drops a row; those after it move up."""
-        rest = [index for index in range(len(self)) if index != row]
-        self._lay_out(rest, [self._ranks[index] for index in rest])
+        """Drops a row, and puts the last one in its place. Needs no memory, and keeps what there is."""
+        for tensor in (self.weights, self.grads, self.first, self.second):
+            tensor[row].copy_(tensor[-1])
+        held = [*self._ranks]
+        held[row] = held[-1]
+        self._hold(held[:-1])
 
     def reorder(self, order: Sequence[int]) -> None:
         """Puts row `order[i]` in place i."""
@@ -101,17 +122,17 @@ class Arena:
             found[name] = (a[0, :rank], b[0, :rank])
         return found
 
-    def _lay_out(self, rows: Sequence[int | None], held: list[Ranks]) -> None:
-        """Brings the kept rows (None: a new one) into the layout that fits `held`."""
-        sites, columns = self._sites(held)
-        for name, extra in (("weights", 0), ("grads", EXTRA), ("first", 0), ("second", 0)):
-            old: Tensor = getattr(self, name)
-            new = old.new_zeros(len(rows), columns + extra)
-            for place, row in enumerate(rows):
-                if row is not None and name != "grads":  # no step is under way, so gradients hold nothing
-                    self._copy(old[row], new[place], sites)
-            setattr(self, name, new)
-        self.sites, self.columns, self._ranks = sites, columns, held
+    def _hold(self, held: list[Ranks]) -> None:
+        self._ranks = held
+        self.weights, self.grads, self.first, self.second = (part[: len(held)] for part in self._storage)
+
+    def _laid_out(self, sites: Mapping[str, Site], columns: int, rows: int) -> tuple[Tensor, ...]:
+        """Storage of another layout with the rows that are held; those of gradients hold nothing yet."""
+        made = tuple(self._storage[0].new_zeros(rows, columns + extra) for extra in _EXTRAS)
+        for old, new, extra in zip(self._storage, made, _EXTRAS, strict=True):
+            for row in range(0 if extra else len(self)):
+                self._copy(old[row], new[row], sites)
+        return made
 
     def _copy(self, old: Tensor, new: Tensor, sites: Mapping[str, Site]) -> None:
         if sites == self.sites:

@@ -75,9 +75,9 @@ class HeldBase:
             dist.all_reduce(tensor)
         return tensor
 
-    def any_working(self, working: bool) -> bool:
-        """Whether any worker still has work; a collective call."""
-        flag = torch.tensor([float(working)], device=self.device)
+    def any_worker(self, says: bool) -> bool:
+        """Whether any worker says so; a collective call."""
+        flag = torch.tensor([float(says)], device=self.device)
         return bool(self.reduce(flag) > 0)
 
     def gather(self, data: bytes) -> list[bytes]:

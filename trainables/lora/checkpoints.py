@@ -6,12 +6,15 @@ import errno
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 from trainables.lora.adapters import MOMENTS
 
 _STORAGE_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+"""Another worker, of a group that was given up, has put its own there in between."""
 _RETRY_SECONDS = 5.0
 
 
@@ -21,7 +24,7 @@ def write_whole(final: Path, write: Callable[[Path], None], retry_seconds: float
     Where the storage refuses (full, quota, read-only), this waits and tries again: a trial is not
     lost for want of space.
     """
-    making = final.with_name(f".{final.name}.{os.getpid()}")
+    making = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
     while True:
         try:
             shutil.rmtree(making, ignore_errors=True)
@@ -31,9 +34,10 @@ def write_whole(final: Path, write: Callable[[Path], None], retry_seconds: float
             shutil.rmtree(final, ignore_errors=True)
             making.rename(final)
         except OSError as error:
-            if error.errno not in _STORAGE_REFUSED:
+            if error.errno in _STORAGE_REFUSED:
+                time.sleep(retry_seconds)
+            elif error.errno not in _TAKEN:
                 raise
-            time.sleep(retry_seconds)
         else:
             return
 

@@ -83,6 +83,16 @@ class Pack:
         self._examples = examples
         self._total = total
 
+    @property
+    def linear(self) -> list[str]:
+        """Full names of the layers that can be adapted."""
+        return self._adapters.linear
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest example."""
+        return max(len(example.input_ids) for example in self._examples)
+
     def add(self, name: str, params: LoraParameters) -> LoraTrial:
         """Holds a new trial.
 
@@ -90,13 +100,8 @@ class Pack:
             UserError: No layer of the model fits `target_modules`.
             torch.OutOfMemoryError: There is no room for its adapter; it is not held.
         """
-        trial = LoraTrial(name, params, self._examples, self._total)
-        try:
-            self._adapters.add(name, params)
-        except torch.OutOfMemoryError:
-            self._adapters.remove(name)
-            raise
-        return trial
+        self._adapters.add(name, params)
+        return LoraTrial(name, params, self._examples, self._total)
 
     def remove(self, trial: LoraTrial) -> None:
         """Lets go of a trial; the base and the other trials are as they were."""
@@ -152,20 +157,22 @@ class Pack:
         arena, rows = self._adapters.arena, len(shares)
         grads = arena.grads[:rows]
         grads.zero_()
-        losses, short, words = grads[:, -EXTRA:].unbind(1)
+        losses, short, stuck, words = grads[:, -EXTRA:].unbind(1)
         with self._adapters.active(rows):
             ran = self._run(passes, shares, losses)
         if len(ran) < len(passes):
             lacking = passes[len(ran)]
             grads.zero_()
-            short[lacking.first : lacking.first + len(lacking.spans)] = 1
+            short[0] = 1
+            if sum(lacking.counts) == 1:
+                stuck[lacking.first] = 1
         words[0] = float(word)
         self._base.reduce(grads)
         norms = torch.linalg.vector_norm(grads[:, : arena.columns], dim=1)
         facts = torch.cat([norms[:, None], grads[:, -EXTRA:]], dim=1).tolist()
-        stepped.word = stepped.word or facts[0][3] > 0
-        if any(fact[2] for fact in facts):
-            self._shrink(passes, lengths, [fact[2] > 0 for fact in facts], stepped)
+        stepped.word = stepped.word or facts[0][4] > 0
+        if facts[0][2] > 0:
+            self._shrink(passes, lengths, [fact[3] > 0 for fact in facts], stepped)
             return False
         for one, (passed, tokens) in zip(passes, ran, strict=True):
             _account(one, shares, passed, passed - tokens)
@@ -196,15 +203,15 @@ class Pack:
         return ran
 
     def _shrink(
-        self, passes: Sequence[Pass], lengths: Lengths, short: Sequence[bool], stepped: Stepped
+        self, passes: Sequence[Pass], lengths: Lengths, stuck: Sequence[bool], stepped: Stepped
     ) -> None:
-        """Halves what a pass may hold; gives up a trial where a single example is too much."""
+        """Halves what a pass may hold; gives up a trial that has no room for a single example."""
         if self._base.device.type == "cuda":
             torch.cuda.empty_cache()
-        if any(sum(one.counts) > 1 for one in passes):
-            self.limits.tokens = max(sum(one.counts) * one.width(lengths) for one in passes) // 2
-            return
-        for trial in [trial for trial, lacks in zip(self.active, short, strict=True) if lacks]:
+        if not any(stuck):
+            divisible = [one for one in passes if sum(one.counts) > 1]
+            self.limits.tokens = max(sum(one.counts) * one.width(lengths) for one in divisible) // 2
+        for trial in [trial for trial, lacks in zip(self.active, stuck, strict=True) if lacks]:
             error = OutOfMemoryError(
                 "out of memory with one example in a pass", hint="Lower task.max_length."
             )

@@ -134,7 +134,10 @@ class PackedPass:
     def rows_moved(self, scales: Sequence[float]) -> None:
         """To be called when the arena has been laid out anew; `scales` are those of its rows."""
         self._scales = self.arena.weights.new_tensor(scales).view(-1, 1, 1)
-        self._copy = None if self._low is None else self.arena.weights.to(self._low)
+        room = self.arena.room
+        if self._low is not None and (self._copy is None or self._copy.shape != room):
+            self._copy = None
+            self._copy = self.arena.weights.new_empty(room, dtype=self._low)
         self._segments.clear()
 
     def take_weights(self, rows: int) -> None:

@@ -9,7 +9,10 @@ Lengths = Sequence[Sequence[int]]
 """Of every trial the lengths of its examples, longest first; trials with more examples come first."""
 
 _BOUNDARIES = 16
-"""Places at which a batch may be divided, at most: the search is quadratic in them."""
+"""Pieces that a batch is divided into, if nothing asks for more: the search is quadratic in them."""
+
+_WINDOW = 4096
+"""With so many pairs of places at most, every place is looked at."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,11 @@ class Pass:
 def plan_passes(
     lengths: Lengths, most_tokens: int | None, most_examples: int | None, pass_cost: int
 ) -> list[Pass]:
-    """The division with the least cost, which is `pass_cost` for each pass and 1 for each token of it.
+    """A division that costs little, at `pass_cost` for each pass and 1 for each token of it.
 
     Every trial's examples are cut at the same places, so that examples of like length run together, and
-    a pass that is too large is divided among its trials.
+    a pass that is too large is divided among its trials, as many as fit in a row. Of all such divisions
+    this is the cheapest, or for large batches the cheapest with pieces of equal size.
 
     Args:
         lengths: See `Lengths`; no trial is without examples.
@@ -79,7 +83,7 @@ def _places(lengths: Lengths, most_tokens: int | None, most_examples: int | None
     most = max(len(each) for each in lengths)
     step = -(-most // _BOUNDARIES)
     if most_examples is not None:
-        step = min(step, most_examples)
+        step = 1 if most * most_examples <= _WINDOW else min(step, most_examples)
     if most_tokens is not None:
         step = min(step, max(1, most_tokens // max(each[0] for each in lengths)))
     return [*range(0, most, step), most]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from trainables.data.task import TaskData, load_task
@@ -87,7 +88,7 @@ class LoraServer:
             settings.capability,
             self._data.heldout.examples,
             settings.seed,
-            self._base.any_working if self._base.sharded else None,
+            self._base.any_worker if self._base.sharded else None,
             self._adapters.lay_out_active,
         )
         self._model_fingerprint = loaded.resolved.fingerprint
@@ -99,12 +100,15 @@ class LoraServer:
             PassLimits(examples=settings.micro_batch),
         )
         probes = [LoraParameters.model_validate(params) for params in settings.probes]
-        self._choice = choose_slots(self._pack, self._base, settings.slots, settings.most_slots, probes)
+        most = max(1, settings.most_slots >> shrinks)
+        self._choice = choose_slots(self._pack, self._base, settings.slots, most, probes)
         self._choice = self._choice.smaller(shrinks, max(params.batch_size for params in probes))
         self._pack.limits = self._choice.limits
         self._held: dict[int, tuple[int, LoraTrial]] = {}
         self._serving: dict[int, Delivery] = {}
         self._waiting: list[Delivery] = []
+        self._alone: list[Delivery] = []
+        self._by_itself = False
         self._answers: list[tuple[int, Reply]] = []
 
     def facts(self, seconds: float) -> GroupFacts:
@@ -140,23 +144,26 @@ class LoraServer:
         return answers
 
     def accept(self, delivery: Delivery) -> None:
-        """Begins to serve a request; a collective call."""
+        """Begins to serve a request, or has it wait for memory; a collective call."""
         request = delivery.request
         if isinstance(request, BaselineRequest):
             self._answers.append((delivery.sequence, self._measure_base()))
-            return
+        elif self._alone or self._by_itself:
+            self._waiting.append(delivery)
+        else:
+            self._start(delivery, request)
+
+    def _start(self, delivery: Delivery, request: TrainRequest) -> None:
         self._serving[delivery.slot] = delivery
         try:
             trial = self._take(delivery.slot, request)
-        except UserError as error:
+        except (UserError, OutOfMemoryError) as error:
             self._fail(delivery.slot, error)
-        except OutOfMemoryError as error:
-            self._fail(delivery.slot, error)
+            return
+        if trial is None:
+            self._waiting.append(self._serving.pop(delivery.slot))
         else:
-            if trial is None:
-                self._waiting.append(self._serving.pop(delivery.slot))
-            else:
-                self._pack.start(trial, request.to_step)
+            self._pack.start(trial, request.to_step)
 
     def step(self, word: bool) -> bool:
         """One optimizer step of all trials that are under way, and what follows from it; a collective call.
@@ -170,14 +177,37 @@ class LoraServer:
         stepped = self._pack.step(word)
         slots = {id(trial): slot for slot, (_, trial) in self._held.items()}
         for trial, error in stepped.failed:
-            self._fail(slots[id(trial)], error)
+            self._lose(slots[id(trial)], error)
         if stepped.reached:
             self._reach([slots[id(trial)] for trial in stepped.reached])
         if stepped.failed or stepped.reached:
+            self._go_on()
+        return stepped.word
+
+    def _lose(self, slot: int, error: TrainableError) -> None:
+        """A trial cannot go on. One that others leave no memory goes back to its rung, to be alone later."""
+        if isinstance(error, OutOfMemoryError) and len(self._held) > 1:
+            self._drop(slot)
+            self._alone.append(self._serving.pop(slot))
+        else:
+            self._fail(slot, error)
+
+    def _go_on(self) -> None:
+        """Starts what waits: what is to be alone once all else has ended, and then the rest."""
+        if self._pack.active and (self._alone or self._by_itself):
+            return
+        self._by_itself = False
+        while self._alone and not self._pack.active:
+            self.close()  # idle trials are on disk, and come back from there
+            self._by_itself = True
+            delivery = self._alone.pop(0)
+            assert isinstance(delivery.request, TrainRequest)
+            self._start(delivery, delivery.request)
+        if not self._by_itself or not self._pack.active:
+            self._by_itself = False
             waiting, self._waiting = self._waiting, []
             for delivery in waiting:
                 self.accept(delivery)
-        return stepped.word
 
     def _take(self, slot: int, request: TrainRequest) -> LoraTrial | None:
         """The trial as it is held at `from_step`, or made anew from its last checkpoint.
@@ -195,7 +225,10 @@ class LoraServer:
         if held is not None and held[0] == request.trial and held[1].step == request.from_step:
             return held[1]
         self._drop(slot)
-        params = LoraParameters.model_validate(request.params)
+        try:
+            params = LoraParameters.model_validate(request.params)
+        except ValidationError as error:
+            raise UserError(str(error)) from error
         trial = self._add(slot, params)
         if trial is None:
             for idle in set(self._held) - set(self._serving):
@@ -207,7 +240,7 @@ class LoraServer:
             raise OutOfMemoryError("no memory for the adapter", hint="Lower the largest rank.")
         self._held[slot] = (request.trial, trial)
         if request.load_from is not None:
-            self._load(trial, request)
+            self._load(trial, self._folder / request.load_from, request.from_step)
         return trial
 
     def _add(self, slot: int, params: LoraParameters) -> LoraTrial | None:
@@ -216,40 +249,53 @@ class LoraServer:
             trial = self._pack.add(f"slot{slot}", params)
         except torch.OutOfMemoryError:
             trial = None
-        if not self._base.any_working(trial is None):
+        if not self._base.any_worker(trial is None):
             return trial
         if trial is not None:
             self._pack.remove(trial)
         return None
 
-    def _load(self, trial: LoraTrial, request: TrainRequest) -> None:
-        folder = self._folder / str(request.load_from)
+    def _load(self, trial: LoraTrial, folder: Path, step: int) -> None:
+        """Loads a checkpoint on every worker, or on none: its folder may be missing on one node only."""
         try:
-            self._pack.load(trial, folder, request.from_step)
-        except FileNotFoundError as error:
+            self._pack.load(trial, folder, step)
+        except FileNotFoundError:
+            missing = True
+        else:
+            missing = False
+        if self._base.any_worker(missing):
             raise UserError(
                 f"the checkpoint {folder} is not there",
                 hint="The search's folder (out) must be one that every node shares.",
-            ) from error
+            )
 
     def _reach(self, slots: Sequence[int]) -> None:
         """Saves and measures the trials that have been trained to their rungs."""
-        trials = [self._held[slot][1] for slot in slots]
-        requests = [self._request(slot) for slot in slots]
         if self._base.rank == 0:
-            for trial, request in zip(trials, requests, strict=True):
-                write_whole(self._folder / request.save_to, partial(self._pack.save, trial))
+            for slot in slots:
+                save = partial(self._pack.save, self._held[slot][1])
+                write_whole(self._folder / self._request(slot).save_to, save)
+        self._measure_slots(slots)
+
+    def _measure_slots(self, slots: Sequence[int]) -> None:
+        """Measures trials together, or in halves where memory runs out."""
+        trials = [self._held[slot][1] for slot in slots]
+        measured = None
         try:
             measured = self._measure(trials)
-        except torch.OutOfMemoryError as error:
+        except torch.OutOfMemoryError:
             if self._base.world > 1:
                 raise  # the other workers are elsewhere: the group has to start anew
+        if measured is None:  # and not in the handler, which holds on to what the attempt had in memory
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()
             if len(slots) == 1:
-                self._fail(slots[0], OutOfMemoryError(str(error).splitlines()[0]))
+                self._lose(slots[0], OutOfMemoryError("out of memory in the evaluation"))
                 return
             for part in (slots[: len(slots) // 2], slots[len(slots) // 2 :]):
-                self._reach(part)
+                self._measure_slots(part)
             return
+        requests = [self._request(slot) for slot in slots]
         for slot, trial, request, found in zip(slots, trials, requests, measured, strict=True):
             reply = Reply(
                 "ok",

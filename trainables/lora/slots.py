@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import psutil
 import torch
 
-from trainables.lora.adapters import linear_modules
+from trainables.errors import UserError
 from trainables.lora.base import HeldBase
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.targets import routed_layer
+from trainables.lora.targets import routed_layer, select_modules
 
 _GAIN = 1.05
 _LOSS = 0.85
@@ -40,7 +40,8 @@ class Measured:
         tokens: Their tokens in it, without padding.
         passed: Tokens with padding.
         alone: Time of the same steps one trial at a time.
-        memory: Bytes in use at the most.
+        memory: Bytes in use: at the most on a GPU, afterwards on a CPU.
+        limit: Tokens of a pass that memory allowed, where a trial alone did not fit in one.
     """
 
     slots: int
@@ -49,6 +50,7 @@ class Measured:
     passed: float
     alone: float
     memory: float
+    limit: int | None = None
 
     @property
     def gain(self) -> float:
@@ -65,7 +67,7 @@ class Choice:
     reason: str
 
     def smaller(self, halvings: int, batch_size: int) -> Choice:
-        """For a group whose workers have died for want of memory: fewer trials, and less of each in a pass.
+        """For a group whose workers have died for want of memory: less of each trial in a pass.
 
         Args:
             halvings: How often that was.
@@ -73,13 +75,9 @@ class Choice:
         """
         if not halvings:
             return self
-        slots = max(1, self.slots >> halvings)
         examples = max(1, min(self.limits.examples or batch_size, batch_size) >> halvings)
-        return Choice(
-            slots,
-            replace(self.limits, examples=examples),
-            f"at most {examples} of a trial's examples in a pass: memory ran out {halvings} time(s)",
-        )
+        reason = f"at most {examples} of a trial's examples in a pass: memory ran out {halvings} time(s)"
+        return replace(self, limits=replace(self.limits, examples=examples), reason=reason)
 
 
 def choose_slots(
@@ -99,8 +97,11 @@ def choose_slots(
         probes: Parameters of trials like those to come.
     """
     limits = pack.limits
-    if (layer := routed_layer(linear_modules(base.model))) is not None:
+    if (layer := routed_layer(pack.linear)) is not None:
         return Choice(1, limits, f"{layer} sees the tokens that are routed to it, not whole rows")
+    probes = [params for params in probes if _fits(pack, params)]
+    if not probes:
+        return Choice(1, limits, "no layer is adapted by the configurations that were tried")
     if asked is not None:
         return Choice(min(asked, most), limits, "as configured")
     measured: list[Measured] = []
@@ -117,25 +118,36 @@ def choose_slots(
         best = max((each.gain for each in measured), default=0.0)
         measured.append(found)
         flat += found.gain < _GAIN * best
-        if flat == 2 or found.gain < _LOSS * best:
+        if flat == 2 or found.gain < _LOSS * best or found.limit is not None:
             break
         size *= 2
     pack.limits = limits
-    return _choose(measured, limits, end)
+    whole_batch = max(params.batch_size for params in probes) * pack.longest
+    return _choose(measured, limits, whole_batch, end)
 
 
-def _choose(measured: Sequence[Measured], limits: PassLimits, end: str) -> Choice:
+def _choose(measured: Sequence[Measured], limits: PassLimits, whole_batch: int, end: str) -> Choice:
     if not measured:
-        return Choice(1, limits, "the batch of a single trial does not fit the memory in one pass")
+        return Choice(1, limits, "a single trial does not fit the memory, or does not train")
     best = max(each.gain for each in measured)
     chosen = next(each for each in measured if each.gain >= _NEAR_BEST * best)
-    limits = replace(limits, tokens=round(1.25 * chosen.passed), cost=_pass_cost(measured))
+    # A pass may always hold what a trial alone would run in one.
+    tokens = chosen.limit or max(round(1.25 * chosen.passed), whole_batch)
+    limits = replace(limits, tokens=tokens, cost=_pass_cost(measured))
     rates = ", ".join(f"{each.slots}: {each.tokens / each.seconds:,.0f}" for each in measured)
     gain = f"{chosen.gain:.1f}x the throughput of one at a time"
     if chosen.slots == 1:
         gain = "more at once gain nothing"
     reason = f"{gain} (tokens/s by slots: {rates}{end})"
     return Choice(chosen.slots, limits, reason)
+
+
+def _fits(pack: Pack, params: LoraParameters) -> bool:
+    """Whether any layer of the model is adapted; a trial without one fails by itself, when it comes."""
+    try:
+        return bool(select_modules(pack.linear, params))
+    except UserError:
+        return False
 
 
 def _pass_cost(measured: Sequence[Measured]) -> int:
@@ -170,31 +182,34 @@ _FOREVER = 10**9
 
 
 def _run(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters]) -> Measured | None:
-    tokens = pack.limits.tokens
+    tokens, alone = pack.limits.tokens, len(probes) == 1
     trials = []
     try:
         for index, params in enumerate(probes):
-            trials.append(pack.add(f"probe{index}", params))
+            # A rate that moves nothing: probes must not diverge.
+            still = params.model_copy(update={"lr": 1e-30})
+            trials.append(pack.add(f"probe{index}", still))
     except torch.OutOfMemoryError:
         pass
-    room = not base.any_working(len(trials) < len(probes))
+    room = not base.any_worker(len(trials) < len(probes))
     steps: list[tuple[float, float, float]] = []
     if room:
         for trial in trials:
             pack.start(trial, _FOREVER)
         _reset_memory(base.device)
-        room = not pack.step().failed and pack.limits.tokens == tokens  # the first is slower: it warms up
+        # The first step warms up. A trial alone may be divided; a pack that has to be is too large.
+        room = not pack.step().failed and (alone or pack.limits.tokens == tokens)
     while room and (not steps or (len(steps) < _STEPS and sum(each[0] for each in steps) < _SECONDS)):
         steps.append(_step(pack, base))
-        room = len(pack.active) == len(trials) and pack.limits.tokens == tokens
+        room = len(pack.active) == len(trials) and (alone or pack.limits.tokens == tokens)
     memory = _in_use(base.device)
     for trial in trials:
         pack.remove(trial)
-    pack.limits.tokens = tokens
+    found, pack.limits.tokens = pack.limits.tokens, tokens
     if not room:
         return None
     seconds, real, passed = min(steps, key=lambda each: each[0] / each[2])
-    return Measured(len(probes), seconds, real, passed, seconds, memory)
+    return Measured(len(probes), seconds, real, passed, seconds, memory, None if found == tokens else found)
 
 
 def _step(pack: Pack, base: HeldBase) -> tuple[float, float, float]:
@@ -218,7 +233,7 @@ def _short_of_memory(measured: Sequence[Measured], base: HeldBase, size: int) ->
     before, last = measured[-2:]
     per_slot = max(0.0, (last.memory - before.memory) / (last.slots - before.slots))
     expected = last.memory + per_slot * (size - last.slots)
-    return base.any_working(expected > _MEMORY * _memory(base.device))
+    return base.any_worker(expected > _MEMORY * _memory(base.device))
 
 
 def _memory(device: torch.device) -> float:
