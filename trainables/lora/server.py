@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from trainables.messages import (
     GroupFacts,
     GroupSettings,
     Outcome,
+    Params,
     Reply,
     TrainRequest,
 )
@@ -99,10 +101,11 @@ class LoraServer:
             settings.total_steps,
             PassLimits(examples=settings.micro_batch),
         )
-        probes = [LoraParameters.model_validate(params) for params in settings.probes]
+        probes = _valid(settings.probes)
         most = max(1, settings.most_slots >> shrinks)
-        self._choice = choose_slots(self._pack, self._base, settings.slots, most, probes)
-        self._choice = self._choice.smaller(shrinks, max(params.batch_size for params in probes))
+        self._choice = choose_slots(self._pack, self._base, settings.slots, most, probes).smaller(
+            shrinks, max((params.batch_size for params in probes), default=1)
+        )
         self._pack.limits = self._choice.limits
         self._held: dict[int, tuple[int, LoraTrial]] = {}
         self._serving: dict[int, Delivery] = {}
@@ -360,6 +363,15 @@ class LoraServer:
         """Drops every trial."""
         for slot in list(self._held):
             self._drop(slot)
+
+
+def _valid(probes: Sequence[Params]) -> list[LoraParameters]:
+    """Those of the probes that can be trained; a trial that cannot fails by itself, when it comes."""
+    found = []
+    for params in probes:
+        with suppress(ValidationError):
+            found.append(LoraParameters.model_validate(params))
+    return found
 
 
 _OUTCOMES: dict[type[TrainableError], Outcome] = {
