@@ -49,7 +49,8 @@ def stock_worker(config: dict[str, Any]) -> None:
     import ray.train
     import torch
 
-    from trainables.lora.server import LoraServer, load
+    from trainables.lora.loading import load
+    from trainables.lora.server import LoraServer
 
     torch.set_num_threads(1)
     settings = config["settings"]

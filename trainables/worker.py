@@ -30,7 +30,8 @@ def serve(config: dict[str, Any]) -> None:
     import torch
     import torch.distributed as dist
 
-    from trainables.lora.server import LoraServer, load
+    from trainables.lora.loading import load
+    from trainables.lora.server import LoraServer
 
     torch.set_num_threads(settings.threads)
     device = torch.device("cuda", torch.cuda.current_device()) if settings.use_gpu else torch.device("cpu")

@@ -23,7 +23,7 @@ def table(result: dict[str, Any]) -> str:
     ranks = "/".join(str(rank) for rank in result["ranks"])
     found = (
         f"{result['model']}, {result.get('dtype', '')}, rank {ranks}; {result['device']}, "
-        f"{result['threads']} of {result['cores']} threads, load average {result['load_average']:.1f} before; "
+        f"{result['threads']} of {result['cores']} threads, load {result['load_average']:.1f} before; "
         f"torch {result['torch']}, transformers {result['transformers']}, peft {result['peft']}; "
         f"{result['repeats']} repeats."
     )

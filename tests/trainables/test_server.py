@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from trainables.lora.server import Loaded, LoraServer, load
+from trainables.lora.loading import Loaded, load
+from trainables.lora.server import LoraServer
 from trainables.messages import BaselineRequest, Delivery, GroupSettings, Reply, TrainRequest
 from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
 

@@ -5,25 +5,24 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from trainables.data.task import TaskData, load_task
-from trainables.errors import DivergedError, OutOfMemoryError, TrainableError, UserError
+from trainables.errors import OutOfMemoryError, TrainableError, UserError
 from trainables.evaluation.evaluator import Evaluator
 from trainables.evaluation.outcomes import Measurement, Outcomes, combine
 from trainables.lora.adapters import Adapters
 from trainables.lora.base import HeldBase
 from trainables.lora.checkpoints import drop_old_moments, write_whole
+from trainables.lora.loading import Loaded
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
+from trainables.lora.replies import OUTCOMES, valid_parameters, with_slice
 from trainables.lora.slots import choose_slots
 from trainables.lora.trial import LoraTrial
 from trainables.messages import (
@@ -31,35 +30,9 @@ from trainables.messages import (
     Delivery,
     GroupFacts,
     GroupSettings,
-    Outcome,
-    Params,
     Reply,
     TrainRequest,
 )
-from trainables.models.load import load_base
-from trainables.models.resolve import ResolvedModel, resolve
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What one worker has read, before anything that all workers do together."""
-
-    resolved: ResolvedModel
-    model: Any
-    tokenizer: Any
-    data: TaskData
-    device: torch.device
-
-
-def load(settings: GroupSettings, device: torch.device) -> Loaded:
-    """Reads the model and the task; no collective call.
-
-    Raises:
-        UserError: The model or the task cannot be loaded as configured.
-    """
-    resolved = resolve(settings.model)
-    model, tokenizer = load_base(resolved, settings.model, device)
-    return Loaded(resolved, model, tokenizer, load_task(settings.task, tokenizer, settings.seed), device)
 
 
 class LoraServer:
@@ -101,7 +74,7 @@ class LoraServer:
             settings.total_steps,
             PassLimits(examples=settings.micro_batch),
         )
-        probes = _valid(settings.probes)
+        probes = valid_parameters(settings.probes)
         most = max(1, settings.most_slots >> shrinks)
         self._choice = choose_slots(self._pack, self._base, settings.slots, most, probes).smaller(
             shrinks, max((params.batch_size for params in probes), default=1)
@@ -308,16 +281,16 @@ class LoraServer:
                 checkpoint=request.save_to,
                 eval_seconds=found.seconds["total"],
             )
-            self._answer(slot, _with_slice(reply, trial, request))
+            self._answer(slot, with_slice(reply, trial, request))
 
     def _fail(self, slot: int, error: TrainableError) -> None:
         """Drops the trial; what it measured before it failed is kept."""
-        reply = Reply(_OUTCOMES[type(error)], str(error))
+        reply = Reply(OUTCOMES[type(error)], str(error))
         held = self._held.get(slot)
         if held is not None and not isinstance(error, UserError):
             trial = held[1]
             metrics = {"train_loss": trial.slice.mean_loss} if trial.slice.losses else {}
-            reply = _with_slice(replace(reply, step=trial.step, metrics=metrics), trial, self._request(slot))
+            reply = with_slice(replace(reply, step=trial.step, metrics=metrics), trial, self._request(slot))
         self._drop(slot)
         self._answer(slot, reply)
 
@@ -363,32 +336,3 @@ class LoraServer:
         """Drops every trial."""
         for slot in list(self._held):
             self._drop(slot)
-
-
-def _valid(probes: Sequence[Params]) -> list[LoraParameters]:
-    """Those of the probes that can be trained; a trial that cannot fails by itself, when it comes."""
-    found = []
-    for params in probes:
-        with suppress(ValidationError):
-            found.append(LoraParameters.model_validate(params))
-    return found
-
-
-_OUTCOMES: dict[type[TrainableError], Outcome] = {
-    DivergedError: "diverged",
-    OutOfMemoryError: "out_of_memory",
-    UserError: "user",
-}
-
-
-def _with_slice(reply: Reply, trial: LoraTrial, request: TrainRequest) -> Reply:
-    """The reply with what training measured on the way."""
-    part = trial.slice
-    return replace(
-        reply,
-        curve=part.curve(request.from_step),
-        train_seconds=part.seconds,
-        tokens=part.tokens,
-        padding=part.padding / max(1, part.passed),
-        pack=part.partners / max(1, part.passes),
-    )
