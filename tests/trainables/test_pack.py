@@ -208,6 +208,18 @@ def test_a_trial_leaves_without_needing_memory(bench: Bench, monkeypatch: pytest
         assert torch.equal(value, before[name])
 
 
+def test_nothing_is_measured_where_there_is_no_choice(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unwanted(**_: Any) -> Any:
+        raise AssertionError("a pass was made")
+
+    monkeypatch.setattr(bench.base.model, "forward", unwanted)
+    probes = [LoraParameters(seed=seed) for seed in range(4)]
+    for asked, most, chosen in ((None, 1, 1), (3, 4, 3), (8, 4, 4)):
+        choice = choose_slots(bench.pack(), bench.base, asked, most, probes)
+        assert choice.slots == chosen
+        assert choice.reason
+
+
 @pytest.mark.parametrize("tokens", [120, 40], ids=["a whole batch", "some of a batch"])
 def test_slots_are_chosen_within_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
     forward = bench.base.model.forward

@@ -104,6 +104,8 @@ def choose_slots(
         return Choice(1, limits, "no layer is adapted by the configurations that were tried")
     if asked is not None:
         return Choice(min(asked, most), limits, "as configured")
+    if most == 1:
+        return Choice(1, limits, "no more may be opened")
     measured: list[Measured] = []
     flat = 0
     pack.limits = replace(limits, cost=2**31)  # one pass a step, whatever its padding
