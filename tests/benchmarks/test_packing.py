@@ -21,6 +21,8 @@ from benchmarks.packing.work import Work, make_trials
 from tests.trainables.small import VOCABULARY, tiny_llama
 from trainables.lora.pack import PassLimits
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def work() -> Work:

@@ -28,6 +28,8 @@ from trainables.evaluation.generate import greedy
 from trainables.evaluation.outcomes import UNPARSEABLE, Outcomes, combine
 from trainables.settings import CapabilityConfig, SkillConfig
 
+pytestmark = pytest.mark.integration
+
 RANKS = {"one": 2, "two": 8, "three": 4, "four": 1}
 ENDS = [1, *range(3, VOCABULARY, 6)]  # so many that a random model's replies do end
 

@@ -23,6 +23,9 @@ from trainables.lora.slots import choose_slots
 from trainables.lora.trial import LoraTrial
 
 
+pytestmark = pytest.mark.integration
+
+
 @pytest.fixture(scope="module")
 def bench(group_of_one: None) -> Bench:
     return Bench(torch.float32)
