@@ -22,7 +22,6 @@ from trainables.lora.parameters import LoraParameters
 from trainables.lora.slots import choose_slots
 from trainables.lora.trial import LoraTrial
 
-
 pytestmark = pytest.mark.integration
 
 
