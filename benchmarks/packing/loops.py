@@ -73,11 +73,7 @@ def _train(work: Work, params: LoraParameters, meter: Meter, rows: int | None) -
         optimizer.zero_grad(set_to_none=True)
         return loss
 
-    for number in range(work.warm):
-        step(number)
-    with meter:
-        losses = [step(number) for number in range(work.warm, work.warm + work.steps)]
-    found: list[float] = torch.stack(losses).tolist()
+    found: list[float] = _timed(step, work, meter).tolist()
     return found
 
 
@@ -119,11 +115,16 @@ def mixed(work: Work, rows: int | None) -> Timing:
         optimizer.zero_grad(set_to_none=True)
         return losses
 
+    return meter.timing(_timed(step, work, meter).T.tolist(), rows=rows)
+
+
+def _timed(step: Callable[[int], Tensor], work: Work, meter: Meter) -> Tensor:
+    """Losses of the steps on the clock, one below the other; those before them warm up."""
     for number in range(work.warm):
         step(number)
     with meter:
         losses = [step(number) for number in range(work.warm, work.warm + work.steps)]
-    return meter.timing(torch.stack(losses, 1).tolist(), rows=rows)
+    return torch.stack(losses)
 
 
 def _with_adapters(base: nn.Module, names: Sequence[str], trials: Sequence[LoraParameters]) -> PeftModel:

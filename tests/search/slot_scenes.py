@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from search.groups.slots import SlotTable
-from trainables.messages import Delivery, TrainRequest
+from trainables.messages import Delivery, Reply, TrainRequest
 
 
 def request(trial: int, rung: int = 0) -> TrainRequest:
@@ -27,6 +27,18 @@ async def round_of(table: SlotTable, group: str, incarnation: int, index: int) -
     round_ = await table.next_round(group, incarnation, index)
     assert round_ is not None
     return round_
+
+
+async def first_of_two() -> tuple[SlotTable, asyncio.Task[Reply], int]:
+    """Two groups, "a" serving trial 0 and "b" with a free slot; the incarnation is that of "b"."""
+    table = SlotTable()
+    table.add_group("a")
+    table.add_group("b")
+    on_a = table.join("a", 1)
+    task = asyncio.create_task(table.submit(request(0)))
+    await settle()
+    await round_of(table, "a", on_a, 0)
+    return table, task, table.join("b", 1)
 
 
 def up(linger: float, slots: int) -> tuple[SlotTable, int]:

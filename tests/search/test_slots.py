@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from search.groups.dispatcher import Dispatcher
 from search.groups.slots import MAX_DELIVERIES, MOST_SHRINKS, NoGroupsError, SlotTable
-from tests.search.slot_scenes import request, round_of, run, settle, up
+from tests.search.slot_scenes import first_of_two, request, round_of, run, settle, up
 from trainables.messages import BaselineRequest, Delivery, GroupFacts, Reply, TrainRequest
 
 
@@ -96,14 +96,7 @@ def test_work_that_kills_its_workers_every_time_is_given_up() -> None:
 
 def test_an_ended_groups_trials_go_elsewhere_and_fail_where_no_group_is_left() -> None:
     async def scene() -> None:
-        table = SlotTable()
-        table.add_group("a")
-        table.add_group("b")
-        on_a = table.join("a", 1)
-        task = asyncio.create_task(table.submit(request(0)))
-        await settle()
-        await round_of(table, "a", on_a, 0)
-        on_b = table.join("b", 1)
+        table, task, on_b = await first_of_two()
         table.end_group("a", "node gone")
         (delivery,) = await round_of(table, "b", on_b, 0)
         assert delivery.request == request(0)
@@ -275,14 +268,7 @@ def test_the_dispatcher_opens_the_slots_that_a_group_has_chosen() -> None:
 
 def test_a_group_that_is_down_gives_its_trials_to_one_that_is_up() -> None:
     async def scene() -> None:
-        table = SlotTable()
-        table.add_group("a")
-        table.add_group("b")
-        on_a = table.join("a", 1)
-        task = asyncio.create_task(table.submit(request(0)))
-        await settle()
-        await round_of(table, "a", on_a, 0)
-        on_b = table.join("b", 1)
+        table, task, on_b = await first_of_two()
         table.down("a")
         (delivery,) = await round_of(table, "b", on_b, 0)
         assert delivery.request == request(0)

@@ -48,7 +48,7 @@ def test_a_saved_adapter_loads_with_plain_peft_and_scores_the_recorded_heldout_l
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from trainables.data.batches import collate
-    from trainables.data.loss import token_loss
+    from trainables.data.loss import token_losses
     from trainables.data.task import load_task
     from trainables.settings import TaskConfig
 
@@ -62,11 +62,13 @@ def test_a_saved_adapter_loads_with_plain_peft_and_scores_the_recorded_heldout_l
     tokenizer = AutoTokenizer.from_pretrained(embedded.model_dir())
     assert state.started is not None
     task = TaskConfig.model_validate(state.started.config["task"])
-    batch = collate(load_task(task, tokenizer, seed=0).heldout.examples, pad_id=0)
+    examples = load_task(task, tokenizer, seed=0).heldout.examples
+    batch = collate(examples, pad_id=0)
     labels = batch.pop("labels")
     with torch.no_grad():
-        total, tokens = token_loss(model(**batch).logits, labels)
-    assert float(total) / int(tokens) == pytest.approx(last.metrics["heldout_loss"], rel=1e-4)
+        total = float(token_losses(model(**batch).logits, labels).sum())
+    tokens = sum(example.targets for example in examples)
+    assert total / tokens == pytest.approx(last.metrics["heldout_loss"], rel=1e-4)
 
 
 def test_the_same_command_again_trains_nothing_and_more_trials_extend(finished: tuple[Path, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from tests.trainables.small import random_examples, tiny_llama
 from trainables.lora.adapters import Adapters
@@ -20,6 +21,12 @@ class Bench:
         self.dtype = dtype
         self.base = HeldBase(tiny_llama().to(dtype), zero_stage=0)
         self.adapters = Adapters(self.base.model, "tiny")
+
+    def parameters(self, name: str) -> dict[str, nn.Parameter]:
+        """An adapter's tensors by PEFT's names for them, in a fixed order."""
+        part = f".{name}."
+        named = self.base.model.named_parameters()
+        return {key: value for key, value in named if part in key and "lora_" in key}
 
     def pack(self, limits: PassLimits | None = None) -> Pack:
         """An empty pack; whatever an earlier one still holds is dropped."""

@@ -17,7 +17,7 @@ from torch import nn
 from trainables.data.batches import collate
 from trainables.data.chat import plain_ids, prompt_ids
 from trainables.data.examples import Example
-from trainables.data.loss import token_loss
+from trainables.data.loss import token_losses
 from trainables.errors import UserError
 from trainables.evaluation.evaluator import Evaluator
 from trainables.evaluation.forward import Forward
@@ -135,8 +135,8 @@ def test_heldout_loss_is_the_mean_over_all_tokens(
     with torch.no_grad():
         for example in examples:
             batch = collate([example], pad_id=0)
-            total, count = token_loss(model(input_ids=batch["input_ids"]).logits, batch["labels"])
-            parts.append((float(total), int(count)))
+            losses = token_losses(model(input_ids=batch["input_ids"]).logits, batch["labels"])
+            parts.append((float(losses.sum()), example.targets))
     expected = sum(total for total, _ in parts) / sum(count for _, count in parts)
     assert measurement.metrics["heldout_loss"] == pytest.approx(expected, rel=1e-5)
     low, high, n = measurement.intervals["heldout_loss"]

@@ -68,10 +68,10 @@ def test_a_trial_that_waits_for_a_decision_neither_trains_nor_decays(bench: Benc
     pack = bench.pack()
     waiting = pack.add("waiting", LoraParameters(lr=1e-2, rank=3, weight_decay=0.5, batch_size=7))
     train(pack, waiting, 3)
-    held = bench.adapters.parameters("waiting") | bench.adapters.moments("waiting")
+    held = bench.parameters("waiting") | bench.adapters.moments("waiting")
     before = {name: value.detach().clone() for name, value in held.items()}
     train(pack, pack.add("other", LoraParameters(lr=1e-2, rank=8, weight_decay=0.5)), 5)
-    held = bench.adapters.parameters("waiting") | bench.adapters.moments("waiting")
+    held = bench.parameters("waiting") | bench.adapters.moments("waiting")
     for name, value in held.items():
         assert torch.equal(value, before[name]), name
 
@@ -196,7 +196,7 @@ def test_an_adapter_without_room_leaves_the_others_as_they_were(
 def test_a_trial_leaves_without_needing_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     pack = bench.pack()
     trials = [pack.add(f"t{rank}", LoraParameters(rank=rank, lr=1e-2)) for rank in (9, 4, 2)]
-    before = {name: value.detach().clone() for name, value in bench.adapters.parameters("t2").items()}
+    before = {name: value.detach().clone() for name, value in bench.parameters("t2").items()}
 
     def full(*_: Any, **__: Any) -> torch.Tensor:
         raise torch.OutOfMemoryError("no memory")
@@ -206,7 +206,7 @@ def test_a_trial_leaves_without_needing_memory(bench: Bench, monkeypatch: pytest
     pack.remove(trials[0])
     monkeypatch.undo()
     assert bench.adapters.names == ["t2", "t4"]
-    for name, value in bench.adapters.parameters("t2").items():
+    for name, value in bench.parameters("t2").items():
         assert torch.equal(value, before[name])
 
 

@@ -85,7 +85,7 @@ def train(
             elif resumes.get(index) == now:
                 pack.start(trials[index], part.steps)
         if bad is not None and now == diverging:
-            for tensor in bench.adapters.parameters("bad").values():
+            for tensor in bench.parameters("bad").values():
                 tensor.data *= 1e30
         stepped = pack.step()
         for trial, error in stepped.failed:
@@ -131,7 +131,7 @@ def test_equal_to_plain_peft_alone(
         assert losses == pytest.approx(expected, rel=loss_tolerance)
         ours = {
             key.replace(f".{trial.name}.", "."): value.detach()
-            for key, value in bench.adapters.parameters(trial.name).items()
+            for key, value in bench.parameters(trial.name).items()
         }
         assert ours.keys() == weights.keys()
         difference = torch.cat([(ours[key] - weights[key]).flatten() for key in weights])

@@ -26,13 +26,3 @@ def token_losses(logits: Tensor, labels: Tensor) -> Tensor:
         precise.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
     )
     return losses.view(targets.shape)[:, :-1]
-
-
-def token_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum of `token_losses` (fp32 scalar) and the number of target tokens (int64 scalar)."""
-    return token_losses(logits, labels).sum(), target_count(labels)
-
-
-def target_count(labels: Tensor) -> Tensor:
-    """Number of target tokens after the shift, an int64 scalar."""
-    return torch.count_nonzero(labels[:, 1:] != IGNORED)

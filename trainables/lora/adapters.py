@@ -161,11 +161,6 @@ class Adapters:
         if self._active:
             self.lay_out(0, counts)
 
-    def parameters(self, name: str) -> dict[str, nn.Parameter]:
-        """The adapter's tensors by name, in a fixed order."""
-        part = f".{name}."
-        return {key: value for key, value in self.base.named_parameters() if part in key and "lora_" in key}
-
     def moments(self, name: str) -> dict[str, Tensor]:
         """Both moments of the adapter's AdamW by name, sharing the arena's storage."""
         row = self.names.index(name)

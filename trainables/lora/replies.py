@@ -8,10 +8,9 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
-from trainables.errors import DivergedError, OutOfMemoryError, TrainableError, UserError
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.trial import LoraTrial
-from trainables.messages import Outcome, Params, Reply, TrainRequest
+from trainables.messages import Params, Reply, TrainRequest
 
 
 def valid_parameters(probes: Sequence[Params]) -> list[LoraParameters]:
@@ -21,13 +20,6 @@ def valid_parameters(probes: Sequence[Params]) -> list[LoraParameters]:
         with suppress(ValidationError):
             found.append(LoraParameters.model_validate(params))
     return found
-
-
-OUTCOMES: dict[type[TrainableError], Outcome] = {
-    DivergedError: "diverged",
-    OutOfMemoryError: "out_of_memory",
-    UserError: "user",
-}
 
 
 def with_slice(reply: Reply, trial: LoraTrial, request: TrainRequest) -> Reply:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import torch
 from pydantic import ValidationError
@@ -22,7 +23,7 @@ from trainables.lora.checkpoints import drop_old_moments, write_whole
 from trainables.lora.loading import Loaded
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.replies import OUTCOMES, valid_parameters, with_slice
+from trainables.lora.replies import valid_parameters, with_slice
 from trainables.lora.slots import choose_slots
 from trainables.lora.trial import LoraTrial
 from trainables.messages import (
@@ -30,6 +31,7 @@ from trainables.messages import (
     Delivery,
     GroupFacts,
     GroupSettings,
+    Outcome,
     Reply,
     TrainRequest,
 )
@@ -285,7 +287,7 @@ class LoraServer:
 
     def _fail(self, slot: int, error: TrainableError) -> None:
         """Drops the trial; what it measured before it failed is kept."""
-        reply = Reply(OUTCOMES[type(error)], str(error))
+        reply = Reply(cast(Outcome, error.failure_class), str(error))
         held = self._held.get(slot)
         if held is not None and not isinstance(error, UserError):
             trial = held[1]

@@ -109,7 +109,7 @@ def choose_slots(
     measured: list[Measured] = []
     flat = 0
     pack.limits = replace(limits, cost=2**31)  # one pass a step, whatever its padding
-    alone: list[float] = []
+    alone: list[Measured] = []
     size, end = 1, ""
     while size <= min(most, len(probes)):
         short = _short_of_memory(measured, base, size)
@@ -164,9 +164,9 @@ def _pass_cost(measured: Sequence[Measured]) -> int:
 
 
 def _measure(
-    pack: Pack, base: HeldBase, probes: Sequence[LoraParameters], alone: list[float]
+    pack: Pack, base: HeldBase, probes: Sequence[LoraParameters], alone: list[Measured]
 ) -> Measured | None:
-    """Measures these trials together, and those of them that are not in `alone` yet one at a time.
+    """Measures these trials together, and adds those of them that are not in `alone` yet to it.
 
     Returns:
         None where memory ran out.
@@ -175,9 +175,11 @@ def _measure(
         single = _run(pack, base, probes[index : index + 1])
         if single is None:
             return None
-        alone.append(single.seconds)
-    together = _run(pack, base, probes) if len(probes) > 1 else single
-    return None if together is None else replace(together, alone=sum(alone[: len(probes)]))
+        alone.append(single)
+    together = _run(pack, base, probes) if len(probes) > 1 else alone[0]
+    if together is None:
+        return None
+    return replace(together, alone=sum(each.seconds for each in alone[: len(probes)]))
 
 
 _FOREVER = 10**9
