@@ -30,6 +30,7 @@ def serve(config: dict[str, Any]) -> None:
     import torch
     import torch.distributed as dist
 
+    from trainables.lora.base import start_deepspeed
     from trainables.lora.loading import load
     from trainables.lora.server import LoraServer
 
@@ -46,6 +47,10 @@ def serve(config: dict[str, Any]) -> None:
         _refuse(dispatcher, name, refusal)
         return
     shrinks: int = ray.get(dispatcher.shrinks.remote(name))
+    start_deepspeed(device)  # a long import, which would disturb the other groups' measuring as well
+    if measures(settings, shrinks) and dist.get_rank() == 0:
+        # The group's other workers come to a call that all make together, and wait in it.
+        ray.get(dispatcher.wait_to_measure.remote(name))
     try:
         try:
             server = LoraServer(settings, loaded, shrinks)
@@ -61,6 +66,11 @@ def serve(config: dict[str, Any]) -> None:
         ray.get(dispatcher.short_of_memory.remote(name, shrinks))
         raise
     server.close()
+
+
+def measures(settings: GroupSettings, shrinks: int) -> bool:
+    """Whether a group that has run out of memory `shrinks` times has a choice of slots to measure for."""
+    return settings.slots is None and settings.most_slots >> shrinks > 1
 
 
 def _refuse(dispatcher: Any, name: str, problem: str) -> None:

@@ -22,6 +22,10 @@ class Dispatcher:
         """See `SlotTable.add_group`."""
         self._table.add_group(name)
 
+    async def wait_to_measure(self, name: str) -> None:
+        """See `SlotTable.wait_to_measure`."""
+        await self._table.wait_to_measure(name)
+
     async def join(self, name: str, facts: GroupFacts) -> int:
         """See `SlotTable.join`; `facts` go to the driver."""
         await self._facts.put(facts)
@@ -51,6 +55,10 @@ class Dispatcher:
     async def answer(self, name: str, incarnation: int, sequence: int, reply: Reply) -> None:
         """See `SlotTable.answer`."""
         self._table.answer(name, incarnation, sequence, reply)
+
+    async def capacity(self) -> int:
+        """See `SlotTable.capacity`."""
+        return self._table.capacity()
 
     async def short_of_memory(self, name: str, shrinks: int) -> None:
         """See `SlotTable.short_of_memory`."""

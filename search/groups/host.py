@@ -76,6 +76,13 @@ class WorkerGroups:
         reply: Reply = ray.get(self.dispatcher.submit.remote(BaselineRequest()))
         return reply
 
+    def capacity(self) -> int:
+        """Trials that can train at once just now; see `SlotTable.capacity`."""
+        import ray
+
+        slots: int = ray.get(self.dispatcher.capacity.remote())
+        return slots
+
     def stop(self, timeout: float = 20.0) -> None:
         """Ends the groups in order, waiting at most `timeout` seconds."""
         import ray

@@ -7,6 +7,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from search.groups.gathering import PATIENCE_SECONDS, Gathering
 from trainables.messages import BaselineRequest, Delivery, Reply, Request, TrainRequest
 
 MAX_DELIVERIES = 3
@@ -104,10 +105,13 @@ class SlotTable:
 
     Args:
         linger: Seconds that an idle group with room for more waits for requests after the first.
+        patience: Seconds that a group waits at most for the others before it measures.
     """
 
-    def __init__(self, linger: float = LINGER_SECONDS) -> None:
+    def __init__(self, linger: float = LINGER_SECONDS, patience: float = PATIENCE_SECONDS) -> None:
         self._linger = linger
+        self._gathering = Gathering(patience)
+        self._first_slots = 0
         self._groups: dict[str, _Group] = {}
         self._homeless: deque[_Work] = deque()
         self._sequence = 0
@@ -118,6 +122,14 @@ class SlotTable:
     def add_group(self, name: str) -> None:
         """Announces a group that is being started; it has no slots before it joins."""
         self._groups[name] = _Group(name, [])
+        self._gathering.expect(name)
+
+    async def wait_to_measure(self, name: str) -> None:
+        """Called by a group's first worker when the group has loaded; returns when it may measure.
+
+        That is when every group that was announced has loaded once or ended, or when patience is at an end.
+        """
+        await self._gathering.arrive(name)
 
     def join(self, name: str, slots: int) -> int:
         """Called by a group's first worker whenever the group (re)starts; returns the incarnation.
@@ -127,6 +139,8 @@ class SlotTable:
             slots: Trials that it holds at once from now on.
         """
         group = self._groups[name]
+        self._gathering.dismiss(name)
+        self._first_slots = self._first_slots or slots
         self._take_back(group)
         group.slots = [None] * slots
         group.incarnation += 1
@@ -134,6 +148,16 @@ class SlotTable:
         group.rounds.clear()
         self._place()
         return group.incarnation
+
+    def capacity(self) -> int:
+        """Trials that can train at once: the slots of the groups that are up, and of those yet to come.
+
+        A group that has not joined so far counts as the first one that joined; one that restarts does not
+        count, and may come back with another number. 0 where no group is up and none is to come.
+        """
+        groups = self._groups.values()
+        coming = sum(group.incarnation < 0 and not group.ended for group in groups)
+        return sum(len(group.slots) for group in groups if group.up) + coming * self._first_slots
 
     def short_of_memory(self, name: str, shrinks: int) -> None:
         """The group's workers end for want of memory: they are to begin smaller, and no trial is to blame.
@@ -227,6 +251,7 @@ class SlotTable:
         """The group is gone for good: its trials go on elsewhere, or fail where no group is left."""
         group = self._groups[name]
         group.ended, group.up = True, False
+        self._gathering.dismiss(name)
         self._last_error = error
         self._take_back(group)
         self._place()

@@ -23,15 +23,18 @@ class _NotPickled:
 
 
 class ConductedSearch(_NotPickled, Searcher):  # type: ignore[misc]  # Ray has no types here
-    """Gives Tune the trials that the conductor names, at most `slots` at once.
+    """Gives Tune the trials that the conductor names, at most as many at once as there are slots.
 
     Args:
         conductor: Decides.
-        slots: Number of trials that can train at the same time.
+        slots: Says how many trials can train at the same time, just now, without waiting; where none can,
+            one is given all the same, to find out why.
         release: Frees a trial's slot.
     """
 
-    def __init__(self, conductor: Conductor, slots: int, release: Callable[[int], None]) -> None:
+    def __init__(
+        self, conductor: Conductor, slots: Callable[[], int], release: Callable[[int], None]
+    ) -> None:
         super().__init__()
         self._conductor = conductor
         self._slots = slots
@@ -42,7 +45,7 @@ class ConductedSearch(_NotPickled, Searcher):  # type: ignore[misc]  # Ray has n
         """The next trial's first request; None while every slot is taken."""
         if self._conductor.finished:
             return str(Searcher.FINISHED)
-        if len(self._numbers) >= self._slots:
+        if len(self._numbers) >= max(1, self._slots()):
             return None
         number = self._conductor.next_trial()
         if number is None:

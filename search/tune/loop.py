@@ -17,13 +17,14 @@ def run_tune(
     Args:
         conductor: Decides and records.
         groups: Serve the trials.
-        slots: Trials at the same time.
+        slots: Trials at the same time to begin with; then as many as `groups` can train.
         rungs: Step of each rung.
         scratch: Folder in the search's folder for Tune's own files, which nobody needs afterwards.
     """
     from ray import tune
 
     from search.tune.adapters import ConductedScheduler, ConductedSearch
+    from search.tune.polled import Polled
     from search.tune.trainable import SlotTrainable
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
@@ -31,13 +32,15 @@ def run_tune(
         tune.with_parameters(SlotTrainable, dispatcher=groups.dispatcher, rungs=rungs), {"CPU": 0.01}
     )
 
+    at_once = Polled(lambda: groups.dispatcher.capacity.remote().future(), slots)
+
     def release(number: int) -> None:
         groups.dispatcher.release.remote(number)
 
     tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=ConductedSearch(conductor, slots, release),
+            search_alg=ConductedSearch(conductor, at_once, release),
             scheduler=ConductedScheduler(conductor, scratch.parent),
             num_samples=-1,
             reuse_actors=True,

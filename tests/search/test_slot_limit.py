@@ -104,6 +104,7 @@ def test_groups_are_told_their_limit_and_probes(tmp_path: Path, monkeypatch: pyt
     assert told() == (None, 7), "the default searcher learns"
     assert told(searcher={"name": "random"}) == (None, 15)
     assert told(workers={"slots": 4}) == (4, 4)
+    assert told(workers={"slots": 20}) == (20, 15), "it says itself that it was asked for more"
     alone(monkeypatch, "they change the base's weights")
     assert told() == (1, 1)
 

@@ -216,10 +216,13 @@ def test_nothing_is_measured_where_there_is_no_choice(bench: Bench, monkeypatch:
 
     monkeypatch.setattr(bench.base.model, "forward", unwanted)
     probes = [LoraParameters(seed=seed) for seed in range(4)]
-    for asked, most, chosen in ((None, 1, 1), (3, 4, 3), (8, 4, 4)):
+    for asked, most, chosen, reason in (
+        (None, 1, 1, "no more may be opened"),
+        (3, 4, 3, "as configured"),
+        (8, 4, 4, "8 asked for, and no group gets more trials"),
+    ):
         choice = choose_slots(bench.pack(), bench.base, asked, most, probes)
-        assert choice.slots == chosen
-        assert choice.reason
+        assert (choice.slots, choice.reason) == (chosen, reason)
 
 
 @pytest.mark.parametrize("tokens", [120, 40], ids=["a whole batch", "some of a batch"])

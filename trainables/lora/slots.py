@@ -19,8 +19,9 @@ _GAIN = 1.05
 _LOSS = 0.85
 """Doubling ends once it has twice gained less than the first, or fallen below the second, times the best."""
 
-_NEAR_BEST = 0.97
-"""The smallest pack with this share of the best throughput is taken: fewer trials at once search better."""
+_NEAR_BEST = 0.9
+"""The smallest pack with this share of the best throughput is taken. A small gain does not pay:
+one more trial at once takes one more process of Ray Tune, 2 s of CPU, and is proposed on fewer results."""
 
 _SECONDS = 0.4
 _STEPS = 8
@@ -93,7 +94,8 @@ def choose_slots(
         pack: Holds no trial.
         base: The base model.
         asked: Number of slots; None measures.
-        most: Largest number to choose.
+        most: Largest number to choose: no group gets more trials. It is also less where the group's
+            workers have died for want of memory, which `Choice.smaller` then says.
         probes: Parameters of trials like those to come.
     """
     limits = pack.limits
@@ -103,7 +105,9 @@ def choose_slots(
     if not probes:
         return Choice(1, limits, "no layer is adapted by the configurations that were tried")
     if asked is not None:
-        return Choice(min(asked, most), limits, "as configured")
+        if asked > most:
+            return Choice(most, limits, f"{asked} asked for, and no group gets more trials")
+        return Choice(asked, limits, "as configured")
     if most == 1:
         return Choice(1, limits, "no more may be opened")
     measured: list[Measured] = []
@@ -125,10 +129,18 @@ def choose_slots(
         size *= 2
     pack.limits = limits
     whole_batch = max(params.batch_size for params in probes) * pack.longest
-    return _choose(measured, limits, whole_batch, end)
+    return choose_from(measured, limits, whole_batch, end)
 
 
-def _choose(measured: Sequence[Measured], limits: PassLimits, whole_batch: int, end: str) -> Choice:
+def choose_from(measured: Sequence[Measured], limits: PassLimits, whole_batch: int, end: str = "") -> Choice:
+    """The smallest of these packs with nearly the best throughput.
+
+    Args:
+        measured: Packs, smallest first.
+        limits: Of passes, so far.
+        whole_batch: Tokens of the largest batch of a single trial.
+        end: Why no larger pack was measured, to add to the rates in the reason.
+    """
     if not measured:
         return Choice(1, limits, "a single trial does not fit the memory, or does not train")
     best = max(each.gain for each in measured)
