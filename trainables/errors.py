@@ -34,6 +34,12 @@ class DivergedError(TrainableError):
     failure_class = "diverged"
 
 
+class SpikeError(TrainableError):
+    """The training loss rose far above what it had been. What was measured before is kept."""
+
+    failure_class = "spike"
+
+
 class OutOfMemoryError(TrainableError):
     """The device had no memory left for the smallest micro-batch."""
 

@@ -10,7 +10,10 @@ from trainables.settings import CapabilityConfig, ModelConfig, TaskConfig
 Params: TypeAlias = dict[str, bool | int | float | str | None]
 """Every parameter of a trial, by name."""
 
-Outcome: TypeAlias = Literal["ok", "diverged", "out_of_memory", "user", "worker_lost"]
+Outcome: TypeAlias = Literal["ok", "diverged", "spike", "out_of_memory", "user", "worker_lost"]
+
+DEGENERATE = "degenerate"
+"""The metric, and the key of its items; no skill may be named so."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class GroupSettings:
         slots: Trials that the group holds at once; None: it measures, and chooses.
         most_slots: It never holds more.
         probes: Parameters of trials like those that the search will train, to measure with; at least one.
+        spike: A trial ends where its smoothed training loss rises to this multiple of its lowest value;
+            None lets it.
     """
 
     trainable: str
@@ -43,6 +48,7 @@ class GroupSettings:
     slots: int | None
     most_slots: int
     probes: tuple[Params, ...]
+    spike: float | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,8 @@ class Reply:
         step: Optimizer steps done.
         metrics: What was measured; after a failure, what was measured before it.
         intervals: Metric to (low, high, n) of its 95% interval.
+        items: "1" or "0" for each item, in the items' order: of each skill whether it was answered rightly,
+            scored as for capability, and of `degenerate` every reply of all skills, in order of skill.
         curve: (step, mean training loss) pairs of this slice.
         checkpoint: Folder relative to the search's, where one was saved.
         train_seconds: Time in training, divided among the trials that trained together: shares add up.
@@ -119,6 +127,7 @@ class Reply:
     step: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float, int]] = field(default_factory=dict)
+    items: dict[str, str] = field(default_factory=dict)
     curve: list[tuple[int, float]] = field(default_factory=list)
     checkpoint: str | None = None
     train_seconds: float = 0.0

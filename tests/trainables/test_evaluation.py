@@ -153,6 +153,7 @@ def test_metrics_are_what_the_outcomes_say(base: tuple[Any, Any], capability: Ca
         "choice_unparseable",
         "choice_likelihood",
         "open_generation",
+        "degenerate",
         "capability",
     }
     assert set(measurement.intervals) == set(metrics)
@@ -165,6 +166,11 @@ def test_metrics_are_what_the_outcomes_say(base: tuple[Any, Any], capability: Ca
     )
     assert measurement.intervals["open_generation"] == wilson(sum(opened.correct), 7)
     assert len(generation.replies) == 13
+    assert measurement.items["choice"] == "".join("01"[correct] for correct in generation.correct)
+    assert measurement.items["degenerate"] == "".join(
+        "01"[degenerate] for degenerate in generation.degenerate + opened.degenerate
+    )
+    assert metrics["degenerate"] == measurement.items["degenerate"].count("1") / 20
     for item, correct, prediction in zip(
         likelihood.items, likelihood.correct, likelihood.predictions, strict=True
     ):
@@ -214,7 +220,7 @@ def test_a_diverged_model_is_measured_without_crashing(capability: CapabilityCon
     metrics = Evaluator(model, tokenizer, capability, random_examples(3), seed=0).measure().metrics
     assert np.isnan(metrics["heldout_loss"])
     assert metrics["choice_likelihood"] == metrics["capability"] == 0.0
-    assert metrics["choice_unparseable"] == 1.0
+    assert metrics["choice_unparseable"] == metrics["degenerate"] == 1.0
 
 
 def test_workers_with_less_to_do_take_part_in_every_pass(

@@ -13,6 +13,7 @@ from typing import Any
 from torch import nn
 
 from trainables.data.examples import Example
+from trainables.evaluation.degenerate import is_degenerate
 from trainables.evaluation.forward import AnyWorking, Forward, Rows
 from trainables.evaluation.generate import greedy
 from trainables.evaluation.heldout import example_losses
@@ -162,16 +163,15 @@ class Evaluator:
         )
 
         @cache  # adapters often give the same replies
-        def text(ids: tuple[int, ...]) -> str:
-            return str(
-                self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-            )
+        def read(ids: tuple[int, ...]) -> tuple[str, bool]:
+            text = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            return str(text), is_degenerate(ids, self._capability.max_new_tokens)
 
         for adapter, own in enumerate(replies):
             remaining = iter(own)
             for part in questions:
                 for index in part.indices:
-                    _score_reply(part.scores[adapter], part.skill, index, text(tuple(next(remaining))))
+                    _score_reply(part.scores[adapter], part.skill, index, *read(tuple(next(remaining))))
 
     def _likelihood(self, questions: list[_Questions], copies: int) -> None:
         values = log_likelihoods(
@@ -189,14 +189,15 @@ class Evaluator:
                     _score_options(part.scores[adapter], part.skill, index, next(remaining))
 
 
-def _score_reply(score: Score, skill: Skill, index: int, reply: str) -> None:
+def _score_reply(score: Score, skill: Skill, index: int, reply: str, degenerate: bool) -> None:
     item = skill.items[index]
     if isinstance(item, ChoiceItem):
         choice = parse_choice(reply, item.options)
         prediction = UNPARSEABLE if choice is None else choice
-        score.add(index, correct=choice == item.answer, prediction=prediction, reply=reply)
+        correct = choice == item.answer
     else:
-        score.add(index, correct=reply.strip() == item.answer.strip(), reply=reply)
+        prediction, correct = UNPARSEABLE, reply.strip() == item.answer.strip()
+    score.add(index, correct=correct, prediction=prediction, reply=reply, degenerate=degenerate)
 
 
 def _score_options(score: Score, skill: Skill, index: int, values: list[float]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from trainables.evaluation.intervals import Interval, mean_of_shares, token_mean, wilson
+from trainables.messages import DEGENERATE
 
 UNPARSEABLE = -1
 """Prediction of an item whose reply named no option."""
@@ -25,6 +26,7 @@ class Score:
         correct: Whether it was answered rightly.
         predictions: Index of the option chosen, or `UNPARSEABLE`; for open items always the latter.
         replies: Generated texts; empty strings where nothing is generated.
+        degenerate: Whether the reply is degenerate; see `is_degenerate`.
     """
 
     skill: str
@@ -35,13 +37,23 @@ class Score:
     correct: list[bool] = field(default_factory=list)
     predictions: list[int] = field(default_factory=list)
     replies: list[str] = field(default_factory=list)
+    degenerate: list[bool] = field(default_factory=list)
 
-    def add(self, item: int, *, correct: bool, prediction: int = UNPARSEABLE, reply: str = "") -> None:
+    def add(
+        self,
+        item: int,
+        *,
+        correct: bool,
+        prediction: int = UNPARSEABLE,
+        reply: str = "",
+        degenerate: bool = False,
+    ) -> None:
         """Appends one item's outcome."""
         self.items.append(item)
         self.correct.append(correct)
         self.predictions.append(prediction)
         self.replies.append(reply)
+        self.degenerate.append(degenerate)
 
 
 @dataclass
@@ -80,15 +92,18 @@ class Measurement:
 
     Attributes:
         metrics: `heldout_loss` (nats per token), `<skill>_<scoring>` (accuracy), `<skill>_unparseable`
-            (share of generated replies to multiple choice that name no option) and `capability`.
+            (share of generated replies to multiple choice that name no option), `degenerate` (share of all
+            generated replies) and `capability`.
         intervals: 95% confidence intervals of the metrics (`intervals` gives the formulas).
         seconds: Time by part; of several workers the longest.
+        items: Outcomes item by item, as in `trainables.messages.Reply`.
         outcomes: What it was made of.
     """
 
     metrics: dict[str, float]
     intervals: dict[str, Interval]
     seconds: dict[str, float]
+    items: dict[str, str]
     outcomes: Outcomes
 
 
@@ -117,7 +132,21 @@ def combine(parts: Sequence[Outcomes]) -> Measurement:
             metrics[name], intervals[name] = lost / n, wilson(lost, n)
     metrics["capability"] = sum(right / n for right, n in counts) / len(counts)
     intervals["capability"] = mean_of_shares(counts)
-    return Measurement(metrics, intervals, outcomes.seconds, outcomes)
+    items = _items(outcomes.scores)
+    if degenerate := items.get(DEGENERATE):
+        found, n = degenerate.count("1"), len(degenerate)
+        metrics[DEGENERATE], intervals[DEGENERATE] = found / n, wilson(found, n)
+    return Measurement(metrics, intervals, outcomes.seconds, items, outcomes)
+
+
+def _items(scores: Sequence[Score]) -> dict[str, str]:
+    items = {score.skill: _bits(score.correct) for score in scores if score.primary}
+    degenerate = "".join(_bits(score.degenerate) for score in scores if score.scoring == "generation")
+    return items | ({DEGENERATE: degenerate} if degenerate else {})
+
+
+def _bits(values: Sequence[bool]) -> str:
+    return "".join("01"[value] for value in values)
 
 
 def _merge(parts: Sequence[Outcomes]) -> Outcomes:
@@ -134,9 +163,11 @@ def _merge(parts: Sequence[Outcomes]) -> Outcomes:
         score = Score(head.skill, head.scoring, head.primary, head.choice)
         shares = [part.scores[position] for part in parts]
         rows = sorted(
-            row for s in shares for row in zip(s.items, s.correct, s.predictions, s.replies, strict=True)
+            row
+            for s in shares
+            for row in zip(s.items, s.correct, s.predictions, s.replies, s.degenerate, strict=True)
         )
-        for item, correct, prediction, reply in rows:
-            score.add(item, correct=correct, prediction=prediction, reply=reply)
+        for item, correct, prediction, reply, degenerate in rows:
+            score.add(item, correct=correct, prediction=prediction, reply=reply, degenerate=degenerate)
         merged.scores.append(score)
     return merged

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trainables.data.examples import Example
-from trainables.errors import DivergedError, OutOfMemoryError, TrainableError
+from trainables.errors import DivergedError, OutOfMemoryError, SpikeError, TrainableError
 from trainables.lora.adapters import Adapters
 from trainables.lora.arena import EXTRA
 from trainables.lora.base import HeldBase
@@ -66,6 +66,7 @@ class Pack:
         examples: Training examples, the same on every worker.
         total: Steps of the full budget.
         limits: Of a pass.
+        spike: A trial fails where its smoothed loss rises to this multiple of its lowest; None lets it.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Pack:
         examples: Sequence[Example],
         total: int,
         limits: PassLimits | None = None,
+        spike: float | None = None,
     ) -> None:
         self.limits = limits or PassLimits()
         self.active: list[LoraTrial] = []
@@ -82,6 +84,7 @@ class Pack:
         self._adapters = adapters
         self._examples = examples
         self._total = total
+        self._spike = spike
 
     @property
     def linear(self) -> list[str]:
@@ -221,12 +224,11 @@ class Pack:
     def _update(
         self, shares: Sequence[Share], norms: Tensor, facts: list[list[float]], stepped: Stepped
     ) -> None:
-        """Moves the weights of the trials whose loss and gradient are finite."""
+        """Moves the weights of the trials whose loss and gradient are sound."""
         trials = [share.trial for share in shares]
         for trial, (norm, loss, *_) in zip(trials, facts, strict=True):
-            if not (math.isfinite(norm) and math.isfinite(loss)):
-                what = f"loss {loss:g}, gradient norm {norm:g} at step {trial.step + 1}"
-                stepped.failed.append((trial, DivergedError(what)))
+            if (error := self._unsound(trial, norm, loss)) is not None:
+                stepped.failed.append((trial, error))
                 self._stop([trial])
         if not self.active:
             return
@@ -248,6 +250,16 @@ class Pack:
             trial.slice.targets.append(shares[index].targets)
             trial.slice.tokens += shares[index].tokens
             trial.step += 1
+
+    def _unsound(self, trial: LoraTrial, norm: float, loss: float) -> TrainableError | None:
+        """Why a trial must not go on, from what every worker knows of its step."""
+        if not (math.isfinite(norm) and math.isfinite(loss)):
+            return DivergedError(f"loss {loss:g}, gradient norm {norm:g} at step {trial.step + 1}")
+        smoothed = trial.slice.smoothed
+        smoothed.add(loss)
+        if self._spike is None or not smoothed.spikes(self._spike):
+            return None
+        return SpikeError(f"{smoothed.rise(self._spike)} at step {trial.step + 1}")
 
     def _stop(self, trials: Sequence[LoraTrial]) -> None:
         self.active = [trial for trial in self.active if trial not in trials]

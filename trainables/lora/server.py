@@ -75,6 +75,7 @@ class LoraServer:
             self._data.train.examples,
             settings.total_steps,
             PassLimits(examples=settings.micro_batch),
+            settings.spike,
         )
         probes = valid_parameters(settings.probes)
         most = max(1, settings.most_slots >> shrinks)
@@ -280,6 +281,7 @@ class LoraServer:
                 step=trial.step,
                 metrics={"train_loss": trial.slice.mean_loss} | found.metrics,
                 intervals=dict(found.intervals),
+                items=found.items,
                 checkpoint=request.save_to,
                 eval_seconds=found.seconds["total"],
             )
@@ -331,6 +333,7 @@ class LoraServer:
             "ok",
             metrics={"train_loss": train_loss} | measured.metrics,
             intervals=dict(measured.intervals),
+            items=measured.items,
             eval_seconds=time.perf_counter() - began,
         )
 

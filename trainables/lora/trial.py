@@ -9,6 +9,7 @@ from trainables.data.examples import Example
 from trainables.data.order import DataOrder
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.schedule import learning_rate
+from trainables.lora.spike import SmoothedLoss
 
 
 @dataclass
@@ -24,6 +25,8 @@ class Slice:
         padding: Those of them that were padding.
         passes: Number of those passes.
         partners: Trials in them, summed over the passes.
+        smoothed: The training loss since the slice began, to tell a spike by. It begins anew with every
+            slice, so that a trial does the same whether its worker still holds it or reads its adapter.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -34,6 +37,7 @@ class Slice:
     padding: int = 0
     passes: int = 0
     partners: int = 0
+    smoothed: SmoothedLoss = field(default_factory=SmoothedLoss)
 
     @property
     def mean_loss(self) -> float:

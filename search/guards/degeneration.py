@@ -1,0 +1,35 @@
+"""Ends trials whose replies repeat themselves or do not end, where the base model's did."""
+
+from __future__ import annotations
+
+from search.config.schema import SearchConfig
+from search.guards.base import GUARDS, Guard
+from search.paired import difference
+from search.record import RungReached, SearchState
+from trainables.messages import DEGENERATE
+
+
+@GUARDS.register("degeneration", "surely more degenerate replies than the base model's, by more than allowed")
+def degeneration_guard(config: SearchConfig) -> Guard | None:
+    """The guard at `guards.degeneration`, in shares of the replies."""
+    allowed = config.guards.degeneration
+    if allowed is None:
+        return None
+    most: float = allowed
+
+    def risen(rung: RungReached, state: SearchState) -> str | None:
+        base = state.baselines.get("base")
+        before, now = base.items.get(DEGENERATE, "") if base else "", rung.items.get(DEGENERATE, "")
+        if not now or len(before) != len(now):
+            return None  # nothing was generated, or nothing to pair with
+        interval = difference(before, now)
+        if not interval.low > most:
+            return None
+        share, of_base = (bits.count("1") / len(bits) for bits in (now, before))
+        return (
+            f"{share:.0%} of {interval.n} replies repeat themselves or do not end, {of_base:.0%} of the base "
+            f"model's: a rise by {share - of_base:.2f} [{interval.low:.2f}, {interval.high:.2f}], more than "
+            f"{most:g} with its whole 95% interval"
+        )
+
+    return risen
