@@ -16,21 +16,30 @@ class Outcome:
 
     Attributes:
         trial: Number of the trial.
-        status: How it ended.
-        values: Objective values at the full budget, in the configured order and in the metrics' own
-            units; None where the trial did not get there.
-        partial: The same at the last rung it reached; None where it reached none.
-        rung: Index of the rung that `partial` was measured at.
-        violations: One per constraint, in the order of the objectives, from the metrics that `partial`
-            comes from; at most 0 where the constraint is kept, inf where it was not measured.
+        status: How it ended; "completed" is the only one that reached the full budget.
+        rungs: Objective values at each rung that it reached, the first rung first; in the configured order
+            and in the metrics' own units, NaN where one was not measured.
     """
 
     trial: int
     status: TrialStatus
-    values: tuple[float, ...] | None = None
-    partial: tuple[float, ...] | None = None
-    rung: int | None = None
-    violations: tuple[float, ...] = ()
+    rungs: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def values(self) -> tuple[float, ...] | None:
+        """Objective values at the full budget; None where the trial did not get there."""
+        return self.rungs[-1] if self.status == "completed" and self.rungs else None
+
+
+def violation_of(objectives: Sequence[ObjectiveConfig], values: Sequence[float]) -> float:
+    """`total_violation` of objective values; inf where a constrained one is NaN.
+
+    Args:
+        objectives: As configured.
+        values: Objective values in the same order.
+    """
+    metrics = {objective.metric: value for objective, value in zip(objectives, values, strict=True)}
+    return total_violation(objectives, constraint_violations(objectives, metrics))
 
 
 def constraint_violations(

@@ -66,8 +66,18 @@ def compose(words: Sequence[str]) -> Composed:
         if override is not space and not override.chooses:
             _apply(composed, config, override)
     composed.data = OmegaConf.to_container(config)
+    _name_defaults(composed)
     _refuse_missing(composed, composed.data, ())
     return composed
+
+
+def _name_defaults(composed: Composed) -> None:
+    """Options of the default searcher or scheduler may be given without its name."""
+    for group in ("searcher", "scheduler"):
+        section = composed.data.get(group)
+        if isinstance(section, dict) and "name" not in section:
+            composed.data[group] = {"name": SearchConfig.model_fields[group].default.name, **section}
+            composed.origins.replace((group, "name"), {(): DEFAULT})
 
 
 def _take_space(composed: Composed, space: Override | None) -> None:

@@ -10,10 +10,13 @@ from pydantic import BaseModel
 
 from search.config.nearest import distance, nearest
 from search.config.origins import Key, dotted
+from search.config.schedulers import SchedulerConfig
 from search.config.schema import SearchConfig
+from search.config.searchers import SearcherConfig
 from search.config.space import Parameter
 
 _NAMED_BY_USER = ("parameters", "fixed")
+_UNIONS: dict[str, Any] = {"searcher": SearcherConfig, "scheduler": SchedulerConfig}
 
 
 def keys_at(key: Key) -> list[str]:
@@ -48,7 +51,10 @@ def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Se
     if word == "preset":
         return f"to choose a preset write {dotted(key[:-1])}=NAME"
     if key[0] == "parameters" and len(key) == 3:
-        return _parameter_key_hint(word, data["parameters"][key[1]]["type"])
+        return _member_hint(Parameter, "type", data["parameters"][key[1]]["type"], word)
+    if key[0] in _UNIONS and len(key) == 2:
+        section = str(key[0])
+        return _member_hint(_UNIONS[section], "name", data[section]["name"], word, above=f"{section}.")
     siblings = [name for name in keys_at(key[:-1]) if name != "space"]
     slips = [name for name in nearest(word, siblings) if distance(word.lower(), name.lower()) <= 1]
     if slips:
@@ -75,19 +81,23 @@ def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Se
     return f"the keys here are {', '.join(siblings)}" if siblings else "leave it out"
 
 
-def _parameter_key_hint(word: str, kind: str) -> str:
-    models = [
-        model for model in _models(Parameter) if kind in get_args(model.model_fields["type"].annotation)
-    ]
-    names = [name for model in models for name in model.model_fields]
-    near = nearest(word, names)
-    return f"did you mean {' or '.join(near)}?" if near else f"type {kind} has the keys {', '.join(names)}"
+def _member_hint(union: Any, tag: str, kind: str, word: str, above: str = "") -> str:
+    """What a key of a section that comes in several kinds was probably meant to be."""
+    members = [(get_args(model.model_fields[tag].annotation), model) for model in _models(union)]
+    names = [name for kinds, model in members if kind in kinds for name in model.model_fields]
+    here = f"{tag} {kind} has the keys {', '.join(names)}"
+    if near := nearest(word, names):
+        return f"did you mean {' or '.join(above + name for name in near)}?"
+    for name in nearest(word, {name for _, model in members for name in model.model_fields}):
+        others = [other for kinds, model in members if name in model.model_fields for other in kinds]
+        return f"{above}{name} is for {tag} {' and '.join(others)}; {here}"
+    return here
 
 
 @cache
 def all_keys() -> tuple[Key, ...]:
     """Every key of the schema that has one name only, sections and values."""
-    return tuple(_walk(SearchConfig, ()))
+    return tuple(dict.fromkeys(_walk(SearchConfig, ())))
 
 
 def _walk(model: type[BaseModel], above: Key) -> Iterator[Key]:
@@ -96,8 +106,9 @@ def _walk(model: type[BaseModel], above: Key) -> Iterator[Key]:
             continue
         yield (*above, name)
         # What lies in a list or under a name of the user's has no key that could be suggested.
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        if name == "parameters" or get_origin(field.annotation) is tuple:
+            continue
+        for inner in _models(field.annotation):
             yield from _walk(inner, (*above, name))
 
 

@@ -13,7 +13,7 @@ from search.config.report import cut
 from search.config.yaml_source import MAX_DEPTH, read_text
 from search.errors import Problem
 
-GROUPS = ("model", "task", "capability", "searcher", "scheduler")
+GROUPS = ("model", "task", "capability", "searcher", "scheduler", "warm_start")
 """Sections that a single word chooses as a whole, by name."""
 
 _PART = re.compile(r"[\w-]+")

@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from search.config.safety import ConfirmConfig, GuardsConfig, LimitsConfig, WarmStartConfig
+from search.config.schedulers import MoashaConfig, SchedulerConfig
+from search.config.searchers import SearcherConfig, TpeConfig
 from search.config.space import Parameter
 from search.config.values import Folder, TrackingUri, Value
 from trainables.settings import LARGEST, CapabilityConfig, ModelConfig, Positive, Section, TaskConfig
@@ -60,19 +63,6 @@ class BudgetConfig(Section):
     def rung_steps(self) -> tuple[int, ...]:
         """Step of each rung, ascending; the last is `steps`."""
         return tuple(max(1, round(self.steps / self.eta**power)) for power in reversed(range(self.rungs)))
-
-
-class SearcherConfig(Section):
-    """Who proposes trials. `startup` is the number of random trials before the model is used."""
-
-    name: Text = "tpe"
-    startup: Positive = 8
-
-
-class SchedulerConfig(Section):
-    """Who decides at rungs."""
-
-    name: Text = "asha"
 
 
 class WorkersConfig(Section):
@@ -140,7 +130,11 @@ class SearchConfig(Section):
         ObjectiveConfig(metric="retention", direction="max", floor=0.95),
     )
     budget: BudgetConfig
-    searcher: SearcherConfig = SearcherConfig()
-    scheduler: SchedulerConfig = SchedulerConfig()
+    searcher: SearcherConfig = TpeConfig()
+    scheduler: SchedulerConfig = MoashaConfig()
+    guards: GuardsConfig = GuardsConfig()
+    confirm: ConfirmConfig = ConfirmConfig()
+    limits: LimitsConfig = LimitsConfig()
+    warm_start: WarmStartConfig | None = None
     workers: WorkersConfig = WorkersConfig()
     tracking: TrackingConfig = TrackingConfig()

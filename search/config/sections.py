@@ -41,7 +41,7 @@ def choose(group: str, value: Any, places: dict[Key, str]) -> Section:
     section itself; its key `preset` names a preset that its other keys override.
 
     Args:
-        group: "model", "task", "capability", "searcher" or "scheduler".
+        group: "model", "task", "capability", "searcher", "scheduler" or "warm_start".
         value: What is given.
         places: Place of `value` under the key `()`, and of what lies in it.
     """
@@ -59,7 +59,8 @@ def choose(group: str, value: Any, places: dict[Key, str]) -> Section:
     if not isinstance(value, str):
         return Section(value, dict(places))
     if group not in PRESET_GROUPS:
-        return Section({"name": value}, everywhere({"name": value}, where))
+        data = {"search" if group == "warm_start" else "name": value}
+        return Section(data, everywhere(data, where))
     return _by_name(group, value, where, group, may_be_path=True)
 
 

@@ -13,11 +13,13 @@ from pydantic_core import ErrorDetails
 
 from search.config.compose import Composed
 from search.config.known import unknown_key_hint
+from search.config.nearest import distance
 from search.config.origins import Key, dotted
 from search.config.schema import SearchConfig
 from search.config.wording import QUOTES, describe
 
 _ROUNDS = 4
+_NAMED = (("searcher",), ("scheduler",))
 # What a configuration without its space's file has anyhow.
 _FOLLOWS = ("missing", "too_short", "union_tag_not_found", "tuple_type", "list_type")
 
@@ -77,16 +79,30 @@ def _complain(composed: Composed, key: Key, errors: list[ErrorDetails]) -> None:
     kind = errors[0]["type"]
     if composed.is_broken(key) or (composed.incomplete and kind in _FOLLOWS):
         return
+    if kind == "union_tag_invalid" and key in _NAMED and _is_name(errors[0]["input"]["name"]):
+        return  # said, with the names there are, by the check of names
+    if kind == "missing" and _is_misspelt(composed, key):
+        return
     message, hint = describe(errors)
     if kind == "missing":
         hint = f"add it to that section, or {dotted(key)}=VALUE on the command line"
     if kind.startswith("union_tag"):
-        key = (*key, "type")
+        key = (*key, "name" if key in _NAMED else "type")
     elif kind == "value_error" and isinstance(errors[0]["input"], dict):
         key = (*key, *_named_first(message, errors[0]["input"]))
     if hint == QUOTES and composed.origins.of(key).startswith("command line"):
         hint = f"the shell takes quotes away: {dotted(key)}='\"{errors[0]['input']}\"'"
     composed.complain(key, message, hint)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_misspelt(composed: Composed, key: Key) -> bool:
+    """Whether a key that is missing is there under a name that is nearly its own, which was refused."""
+    siblings = [other for other in composed.broken if len(other) == len(key) and other[:-1] == key[:-1]]
+    return any(distance(str(other[-1]).lower(), str(key[-1]).lower()) <= 1 for other in siblings)
 
 
 def _key(details: ErrorDetails, data: Any) -> Key:

@@ -59,6 +59,8 @@ def describe(errors: Sequence[ErrorDetails]) -> tuple[str, str | None]:
     if kind == "value_error":
         message, _, hint = str(error["ctx"]["error"]).partition("; ")
         return message, hint or None
+    if kind in ("union_tag_invalid", "union_tag_not_found") and error["ctx"]["discriminator"] == "'name'":
+        return "is not the name of one", "python -m search.run --list shows the names"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _kind_of_parameter(error)
     if kind in _SECTIONS:

@@ -1,12 +1,12 @@
 """Searchers: who proposes trials. Importing this imports neither Optuna nor Ray nor torch."""
 
 from search.config.schema import SearchConfig
-from search.searchers import grid, listed, random, tpe  # noqa: F401  (registers)
-from search.searchers.base import SEARCHERS, Proposal, Searcher, SearcherFactory, SearcherSpec
+from search.searchers import gp, grid, listed, nsga2, nsga3, qmc, random, tpe  # noqa: F401  (registers)
+from search.searchers.base import SEARCHERS, Proposal, Searcher, SearcherFactory, SearcherSpec, startup
 from search.searchers.listed import ListedFirst
 from search.space import SearchSpace, SpaceError
 
-__all__ = ["SEARCHERS", "Proposal", "Searcher", "SearcherFactory", "SearcherSpec", "make_searcher"]
+__all__ = ["SEARCHERS", "Proposal", "Searcher", "SearcherFactory", "SearcherSpec", "make_searcher", "startup"]
 
 
 def make_searcher(config: SearchConfig, space: SearchSpace) -> Searcher:

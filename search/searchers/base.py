@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from search.config.schema import SearchConfig
+from search.config.searchers import GpConfig, Nsga2Config, Nsga3Config, SearcherConfig, TpeConfig
 from search.measurement import Outcome
-from search.record.events import Params, Scalar
+from search.record.events import Params, Scalar, WarmStarted
 from search.space import SearchSpace
 from trainables.registry import Registry
 
@@ -19,11 +20,17 @@ class Proposal:
 
     Attributes:
         sampled: Values of the space's active sampled parameters.
-        origin: "listed" for a point that the space lists, else "searcher".
+        origin: "listed" for a point that the space lists, "warm_start" for one that an earlier search
+            found, else "searcher".
     """
 
     sampled: Params
-    origin: Literal["searcher", "listed"] = "searcher"
+    origin: Literal["searcher", "listed", "warm_start"] = "searcher"
+
+
+def point_key(sampled: Mapping[str, Scalar]) -> tuple[tuple[str, str], ...]:
+    """The same for the same point, whatever the order of its parameters; 1, 1.0 and True differ."""
+    return tuple(sorted((name, repr(value)) for name, value in sampled.items()))
 
 
 class Searcher(Protocol):
@@ -31,14 +38,18 @@ class Searcher(Protocol):
 
     A proposal is a function of the configuration, the trial's number, and the proposals and outcomes
     known so far; no generator's state is carried from one to the next. So a searcher that is rebuilt
-    from a record, by `replay` and `observe`, goes on as the one that wrote it would have.
+    from a record, by `begin`, `replay` and `observe`, goes on as the one that wrote it would have.
     """
+
+    def begin(self, event: WarmStarted) -> None:
+        """Takes over what an earlier search has found; before the first proposal."""
+        ...
 
     def propose(self, number: int) -> Proposal | None:
         """The trial with this number, or None where there is nothing left to propose.
 
         Args:
-            number: Numbers count from 0, each once.
+            number: Ascending, each once; some are left out, which are given to repetitions.
 
         Raises:
             ExpressionError: A condition of the space cannot be computed for the values drawn.
@@ -50,10 +61,10 @@ class Searcher(Protocol):
         ...
 
     def observe(self, outcome: Outcome) -> None:
-        """Learns how a trial ended. A second outcome of the same trial replaces the first.
+        """Learns how a trial ended, once.
 
         Raises:
-            KeyError: The trial was never proposed.
+            KeyError: No such trial runs, and the searcher learns.
         """
         ...
 
@@ -77,6 +88,16 @@ class SearcherSpec:
 
 
 SEARCHERS: Registry[SearcherSpec] = Registry("searcher")
+
+
+def startup(config: SearcherConfig) -> int:
+    """Number of trials that must have finished before proposals depend on results; 0 where they never do."""
+    match config:
+        case Nsga2Config() | Nsga3Config():
+            return max(config.startup, config.population)
+        case TpeConfig() | GpConfig():
+            return config.startup
+    return 0
 
 
 def register(name: str, line: str, *, learns: bool) -> Callable[[F], F]:

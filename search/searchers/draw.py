@@ -1,6 +1,8 @@
-"""Independent random points of a space."""
+"""Points of a space from numbers in the unit interval, and independent random points."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -15,6 +17,24 @@ def draw(space: SearchSpace, seed: int, number: int) -> Params:
     return space.walk(lambda _, parameter: _draw_value(parameter, rng))
 
 
+def quantile(parameter: SampledParameter, share: float) -> Scalar:
+    """The value below which a share of the parameter's distribution lies.
+
+    Args:
+        parameter: Categories, in their declared order, and whole numbers have equal shares.
+        share: In [0, 1).
+    """
+    if isinstance(parameter, CategoricalParameter):
+        return parameter.choices[int(share * len(parameter.choices))]
+    if isinstance(parameter, IntParameter):
+        steps = (parameter.high - parameter.low) // parameter.step
+        return parameter.low + parameter.step * int(share * (steps + 1))
+    if parameter.type == "log-float":
+        low, high = math.log(parameter.low), math.log(parameter.high)
+        return _within(parameter.low, math.exp(low + share * (high - low)), parameter.high)
+    return _within(parameter.low, parameter.low + share * (parameter.high - parameter.low), parameter.high)
+
+
 def _draw_value(parameter: SampledParameter, rng: np.random.Generator) -> Scalar:
     if isinstance(parameter, CategoricalParameter):
         return parameter.choices[int(rng.integers(len(parameter.choices)))]
@@ -25,5 +45,9 @@ def _draw_value(parameter: SampledParameter, rng: np.random.Generator) -> Scalar
         value = float(np.exp(rng.uniform(np.log(parameter.low), np.log(parameter.high))))
     else:
         value = float(rng.uniform(parameter.low, parameter.high))
+    return _within(parameter.low, value, parameter.high)
+
+
+def _within(low: float, value: float, high: float) -> float:
     # The exponential of a logarithm may leave the bounds by a rounding error.
-    return min(max(value, parameter.low), parameter.high)
+    return min(max(value, low), high)

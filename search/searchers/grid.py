@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from search.config.schema import SearchConfig
 from search.measurement import Outcome
-from search.record.events import Scalar
-from search.searchers.base import Proposal, register
+from search.record.events import Scalar, WarmStarted
+from search.searchers.base import Proposal, point_key, register
 from search.space import SearchSpace
 
 
@@ -20,7 +20,10 @@ class GridSearcher:
     """
 
     def __init__(self, config: SearchConfig, space: SearchSpace) -> None:
-        self._remaining = {_key(point): point for point in space.grid()}
+        self._remaining = {point_key(point): point for point in space.grid()}
+
+    def begin(self, event: WarmStarted) -> None:
+        """Nothing to learn."""
 
     def propose(self, number: int) -> Proposal | None:
         """The next point, or None after the last."""
@@ -30,12 +33,7 @@ class GridSearcher:
 
     def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
         """Leaves the point out from now on."""
-        self._remaining.pop(_key(sampled), None)
+        self._remaining.pop(point_key(sampled), None)
 
     def observe(self, outcome: Outcome) -> None:
         """Nothing to learn."""
-
-
-def _key(point: Mapping[str, Scalar]) -> tuple[tuple[str, str], ...]:
-    # repr, because 1, 1.0 and True are different choices.
-    return tuple(sorted((name, repr(value)) for name, value in point.items()))

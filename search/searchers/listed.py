@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from search.config.schema import SearchConfig
 from search.measurement import Outcome
-from search.record.events import Params, Scalar
-from search.searchers.base import Proposal, Searcher, register
+from search.record.events import Params, Scalar, WarmStarted
+from search.searchers.base import Proposal, Searcher, point_key, register
 from search.space import SearchSpace, SpaceError
 
 
@@ -16,15 +16,19 @@ class ListedSearcher:
     """Proposes nothing of its own, so that the search ends after the listed points.
 
     Raises:
-        SpaceError: There are no listed points.
+        SpaceError: There are no listed points, and none are taken over from an earlier search.
     """
 
     def __init__(self, config: SearchConfig, space: SearchSpace) -> None:
-        if not config.points:
+        taken_over = config.warm_start is not None and config.warm_start.use == "points"
+        if not (config.points or taken_over):
             raise SpaceError(
                 "the searcher `listed` has nothing to propose",
                 hint="List points, or choose another searcher.",
             )
+
+    def begin(self, event: WarmStarted) -> None:
+        """Nothing to learn."""
 
     def propose(self, number: int) -> None:
         """None: all listed points were proposed."""
@@ -37,27 +41,43 @@ class ListedSearcher:
 
 
 class ListedFirst:
-    """Gives the first numbers to listed points and the rest to a searcher, which learns from all.
+    """Begins with listed points, then those taken over from an earlier search; then a searcher proposes.
+
+    The searcher learns from all of them. Points are counted by proposals, not by trial numbers, which
+    repetitions of trials take as well.
 
     Args:
-        points: Listed points; the one at index i is trial i.
+        points: Listed points, in order.
         searcher: Proposes from then on.
     """
 
     def __init__(self, points: Sequence[Params], searcher: Searcher) -> None:
-        self._points = tuple(points)
+        self._first = [Proposal(dict(point), "listed") for point in points]
         self._searcher = searcher
+        self._proposed = 0
+
+    def begin(self, event: WarmStarted) -> None:
+        """Puts the other search's points after the listed ones, where they are to be tried first."""
+        if event.use == "points":
+            listed = {point_key(proposal.sampled) for proposal in self._first}
+            self._first += [
+                Proposal(dict(trial.sampled), "warm_start")
+                for trial in event.trials
+                if point_key(trial.sampled) not in listed
+            ]
+        self._searcher.begin(event)
 
     def propose(self, number: int) -> Proposal | None:
-        """The listed point with this index, then what the searcher proposes."""
-        if number >= len(self._points):
+        """The next of the first points, then what the searcher proposes."""
+        if self._proposed >= len(self._first):
             return self._searcher.propose(number)
-        point = dict(self._points[number])
-        self._searcher.replay(number, point)
-        return Proposal(point, "listed")
+        proposal = self._first[self._proposed]
+        self.replay(number, proposal.sampled)
+        return Proposal(dict(proposal.sampled), proposal.origin)
 
     def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
-        """Passes it on."""
+        """Counts it, and passes it on."""
+        self._proposed += 1
         self._searcher.replay(number, sampled)
 
     def observe(self, outcome: Outcome) -> None:

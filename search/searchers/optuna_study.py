@@ -3,175 +3,186 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, TPESampler
-from optuna.study import StudyDirection
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.config.schema import SearchConfig
-from search.config.space import CategoricalParameter, IntParameter
-from search.measurement import Outcome, total_violation
-from search.record.events import Params, Scalar
+from search.config.searchers import GpConfig, Nsga2Config, Nsga3Config, TpeConfig
+from search.measurement import Outcome
+from search.record.events import Params, PriorTrial, Scalar, WarmStarted
 from search.searchers.base import Proposal
+from search.searchers.codec import Codec
 from search.searchers.draw import draw
-from search.space import SampledParameter, SearchSpace
+from search.searchers.known import CAPACITY, KnownTrials
+from search.searchers.lessons import BROKEN, Lesson, at_rung, valued, with_values, worse
+from search.searchers.projection import projected
+from search.searchers.study import make_study
+from search.space import SearchSpace
 
-_HUGE = 1e50
+# Numbers of known trials in the study, priors first; 0 is the one that is asked for.
+_PRIOR = 1
+_OWN = 2**40
 
 
-@dataclass
-class _Known:
-    sampled: Params
-    outcome: Outcome | None = None
+def key_of(number: int) -> int:
+    """Number of a trial of this search in the study."""
+    return _OWN + number
+
+
+def is_prior(key: int) -> bool:
+    """Whether a number in the study is that of an earlier search's trial."""
+    return key < _OWN
 
 
 class OptunaSearcher:
     """Draws at random until `startup` trials have finished, and then asks an Optuna sampler.
 
-    For every proposal a study is filled with all trials known so far and asked once by a sampler
-    seeded from (search seed, trial number). A study that lived on would carry the sampler's generator and
-    the parameters it drew for inactive conditions, which a record does not hold.
+    For every proposal a study is made of all trials known so far and asked once by a sampler seeded
+    from (search seed, trial number). A study that lived on would carry the sampler's generator and the
+    parameters it drew for inactive conditions, which a record does not hold.
 
-    What a trial teaches, from best to worst; the sampler's model of good points takes its share from
-    the top of this order, and all others teach it what to avoid:
+    Finished trials are told as COMPLETE with their values, or as PRUNED and infeasible where they have
+    none; see `search.searchers.lessons` for what each teaches. (PRUNED alone would not do: Optuna ranks such
+    trials above infeasible ones. FAIL would make the sampler forget the region instead of avoiding it.)
+    Trials that still run are RUNNING, which some samplers take as points to keep away from.
 
-    1. Full budget, constraints kept: COMPLETE, compared by the objectives.
-    2. Full budget, a constraint violated: COMPLETE and infeasible, by the total violation.
-    3. Stopped early: PRUNED and infeasible, above every violation of 2, those stopped at an earlier
-       rung more so. Values of a lower fidelity are never told. (PRUNED alone would not do: Optuna
-       ranks such trials above 2, and among themselves by their number.)
-    4. Diverged, infeasible, failed, or with a value that is not finite: PRUNED and infeasible, above 3.
-       FAIL would make the sampler forget the region instead of avoiding it.
-
-    Trials that still run are RUNNING, which the sampler takes as points to keep away from.
+    Trials of an earlier search (`warm_start.use=prior`) stand in for random ones of the start-up, and
+    are left out once `startup` trials of this search have finished: their values belong to another model or
+    other data, on another scale, and would go on to be compared with this search's own.
 
     Args:
-        config: Objectives, seed and `searcher.startup` are used.
+        config: Objectives, seed and the searcher's options are used.
         space: The space to search.
         make_sampler: Builds the sampler from its seed.
+        needs_values: Whether the sampler leaves out trials without values, so that they are given some.
+        capacity: Finished trials that are remembered; see `KnownTrials`.
     """
 
     def __init__(
-        self, config: SearchConfig, space: SearchSpace, make_sampler: Callable[[int], BaseSampler]
+        self,
+        config: SearchConfig,
+        space: SearchSpace,
+        make_sampler: Callable[[int], BaseSampler],
+        *,
+        needs_values: bool = False,
+        capacity: int = CAPACITY,
     ) -> None:
+        assert isinstance(config.searcher, TpeConfig | GpConfig | Nsga2Config | Nsga3Config)
         self._objectives = config.objectives
-        self._directions = [
-            StudyDirection.MINIMIZE if objective.direction == "min" else StudyDirection.MAXIMIZE
-            for objective in config.objectives
-        ]
+        self._options = config.searcher
         self._seed = config.seed
-        self._startup = config.searcher.startup
         self._space = space
-        self._codecs = {name: _Codec(parameter) for name, parameter in space.sampled.items()}
+        self._codecs = {name: Codec(parameter) for name, parameter in space.sampled.items()}
         self._make_sampler = make_sampler
-        self._known: dict[int, _Known] = {}
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._needs_values = needs_values
+        self._known = KnownTrials(config.objectives, capacity)
+        self._prior: tuple[PriorTrial, ...] = ()
+        self._lessons: dict[int, Lesson] | None = None
+        self._cache: dict[int, tuple[Lesson, FrozenTrial]] = {}
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+    def begin(self, event: WarmStarted) -> None:
+        """Begins with an earlier search's trials in place of random ones, where they are priors."""
+        if event.use == "prior":
+            self._prior = tuple(event.trials)
 
     def propose(self, number: int) -> Proposal:
         """A random point during the start-up, then the sampler's."""
-        finished = sum(known.outcome is not None for known in self._known.values())
-        sampled = draw(self._space, self._seed, number) if finished < self._startup else self._ask(number)
+        sampled = self._ask(number) if self._ready() else draw(self._space, self._seed, number)
         self.replay(number, sampled)
         return Proposal(dict(sampled))
 
     def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
         """Remembers the trial as running."""
-        self._known[number] = _Known(dict(sampled))
+        self._known.begin(number, sampled)
 
     def observe(self, outcome: Outcome) -> None:
         """Remembers how the trial ended."""
-        self._known[outcome.trial].outcome = outcome
+        for forgotten in self._known.end(outcome):
+            self._cache.pop(key_of(forgotten), None)
+        self._lessons = None
+
+    def _ready(self) -> bool:
+        return self._known.ended + len(self._prior) >= self._options.startup
 
     def _ask(self, number: int) -> Params:
-        digest = hashlib.sha256(f"{self._seed}/{number}".encode()).digest()
-        study = optuna.create_study(
-            directions=self._directions, sampler=self._make_sampler(int.from_bytes(digest[:4], "big"))
-        )
-        for known in self._known.values():
-            study.add_trial(self._told(known))
-        trial = study.ask()
-        return self._space.walk(lambda name, _: self._codecs[name].suggest(trial, name))
+        running = [self._running(key_of(trial), point) for trial, point in self._known.running.items()]
+        told = sorted([*self._told(), *running], key=lambda trial: trial.number)
+        return self._suggest(self._make_sampler(self._seed_of(str(number))), told)
 
-    def _told(self, known: _Known) -> FrozenTrial:
-        """The trial as the study sees it."""
-        params = {name: self._codecs[name].encode(value) for name, value in known.sampled.items()}
-        distributions = {name: self._codecs[name].distribution for name in known.sampled}
-        if known.outcome is None:
-            return create_trial(state=TrialState.RUNNING, params=params, distributions=distributions)
-        values, missed = self._judge(known.outcome)
-        return create_trial(
-            state=TrialState.PRUNED if values is None else TrialState.COMPLETE,
-            values=values,
-            params=params,
-            distributions=distributions,
-            constraints={"missed": missed},
-        )
+    def _suggest(self, sampler: BaseSampler, told: list[FrozenTrial]) -> Params:
+        trial = make_study(self._objectives, sampler, told).ask()
+        # Where a Gaussian process has nothing left to improve, Optuna divides 0 by 0 and means it.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._space.walk(lambda name, _: self._codecs[name].suggest(trial, name))
 
-    def _judge(self, outcome: Outcome) -> tuple[list[float] | None, float]:
-        """Values at the full budget or None, and how bad the trial is beside them.
+    def _seed_of(self, what: str) -> int:
+        digest = hashlib.sha256(f"{self._seed}/{what}".encode()).digest()
+        return int.from_bytes(digest[:4], "big")
 
-        Only the order of the second matters to the sampler: 0 where all constraints are kept, up to 1 where
-        some are violated at the full budget, 1 to 2 where the trial was stopped, 3 where it broke.
-        """
-        if outcome.status == "stopped" and outcome.values is None:
-            return None, 1.0 + 1.0 / (1.0 if outcome.rung is None else 2.0 + outcome.rung)
-        if outcome.status in ("completed", "stopped") and outcome.values is not None:
-            violation = total_violation(self._objectives, outcome.violations)
-            if math.isfinite(violation) and all(map(math.isfinite, outcome.values)):
-                # Products of larger numbers overflow where the sampler computes hypervolumes.
-                values = [min(max(float(value), -_HUGE), _HUGE) for value in outcome.values]
-                return values, violation / (1.0 + violation)
-        return None, 3.0
-
-
-class _Codec:
-    """A parameter's Optuna distribution, and its values there and back."""
-
-    def __init__(self, parameter: SampledParameter) -> None:
-        self._choices: tuple[Scalar, ...] | None = None
-        self.distribution: BaseDistribution
-        if isinstance(parameter, CategoricalParameter):
-            # Optuna compares choices with ==, under which 1, 1.0 and True are the same; so it gets indices.
-            self._choices = parameter.choices
-            self.distribution = CategoricalDistribution(tuple(range(len(parameter.choices))))
-        elif isinstance(parameter, IntParameter):
-            high = parameter.high - (parameter.high - parameter.low) % parameter.step
-            self.distribution = IntDistribution(parameter.low, high, step=parameter.step)
-        else:
-            self.distribution = FloatDistribution(
-                parameter.low, parameter.high, log=parameter.type == "log-float"
+    def _told(self) -> list[FrozenTrial]:
+        """The finished trials as the study sees them: priors while they count, then this search's own."""
+        prior = self._prior if self._known.ended < self._options.startup else ()
+        points: dict[int, Mapping[str, Scalar]] = {}
+        lessons: dict[int, Lesson] = {}
+        for index, trial in enumerate(prior):
+            points[_PRIOR + index] = trial.sampled
+            lessons[_PRIOR + index] = (
+                Lesson(None, BROKEN) if trial.values is None else valued(self._objectives, trial.values)
             )
+        for number, lesson in self._learned().items():
+            points[key_of(number)] = self._known.sampled(number)
+            lessons[key_of(number)] = lesson
+        if self._needs_values:
+            lessons = dict(zip(lessons, with_values(list(lessons.values()), self._objectives), strict=True))
+        return [self._finished(number, points[number], lesson) for number, lesson in lessons.items()]
 
-    def encode(self, value: Scalar) -> Scalar:
-        if self._choices is None:
-            return value
-        return [repr(choice) for choice in self._choices].index(repr(value))
+    def _learned(self) -> dict[int, Lesson]:
+        """What each finished trial that is remembered teaches by now."""
+        if self._lessons is None:
+            outcomes = list(self._known.finished.values())
+            match self._options.stopped:
+                case "projected":
+                    lessons = projected(self._objectives, outcomes)
+                case "rung":
+                    lessons = at_rung(self._objectives, outcomes, self._options.startup)
+                case "worse":
+                    lessons = [worse(self._objectives, outcome) for outcome in outcomes]
+            self._lessons = dict(zip(self._known.finished, lessons, strict=True))
+        return self._lessons
 
-    def suggest(self, trial: optuna.Trial, name: str) -> Scalar:
-        match self.distribution:
-            case FloatDistribution(low=low, high=high, log=log):
-                return trial.suggest_float(name, low, high, log=log)
-            case IntDistribution(low=low, high=high, step=step):
-                return trial.suggest_int(name, low, high, step=step)
-        choices = self._choices or ()
-        return choices[trial.suggest_categorical(name, range(len(choices)))]
+    def _finished(self, key: int, sampled: Mapping[str, Scalar], lesson: Lesson) -> FrozenTrial:
+        cached = self._cache.get(key)
+        if cached is not None and cached[0] == lesson:
+            return cached[1]
+        trial = create_trial(
+            state=TrialState.PRUNED if lesson.values is None else TrialState.COMPLETE,
+            values=lesson.values,
+            params=self._encode(sampled),
+            distributions=self._distributions(sampled),
+            constraints={"missed": lesson.missed},
+        )
+        trial.number = key
+        self._cache[key] = lesson, trial
+        return trial
 
+    def _running(self, key: int, sampled: Mapping[str, Scalar]) -> FrozenTrial:
+        trial = create_trial(
+            state=TrialState.RUNNING,
+            params=self._encode(sampled),
+            distributions=self._distributions(sampled),
+        )
+        trial.number = key
+        return trial
 
-def tpe_sampler(seed: int) -> TPESampler:
-    """TPE that models the parameters jointly, per group of conditions, and keeps off running trials."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Argument ``group``", category=ExperimentalWarning)
-        # The random start-up is the searcher's own.
-        return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=0)
+    def _encode(self, sampled: Mapping[str, Scalar]) -> dict[str, Any]:
+        return {name: self._codecs[name].encode(value) for name, value in sampled.items()}
+
+    def _distributions(self, sampled: Mapping[str, Scalar]) -> dict[str, BaseDistribution]:
+        return {name: self._codecs[name].distribution for name in sampled}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from search.config.schema import SearchConfig
 from search.measurement import Outcome
-from search.record.events import Scalar
+from search.record.events import Scalar, WarmStarted
 from search.searchers.base import Proposal, register
 from search.searchers.draw import draw
 from search.space import SearchSpace
@@ -19,6 +19,9 @@ class RandomSearcher:
     def __init__(self, config: SearchConfig, space: SearchSpace) -> None:
         self._seed = config.seed
         self._space = space
+
+    def begin(self, event: WarmStarted) -> None:
+        """Nothing to learn."""
 
     def propose(self, number: int) -> Proposal:
         """A point that depends on the search's seed and the number alone."""

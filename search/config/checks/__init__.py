@@ -5,6 +5,7 @@ from search.config.checks.folders import check_folders
 from search.config.checks.names import check_names
 from search.config.checks.objectives import check_objectives
 from search.config.checks.parameters import check_parameters
+from search.config.checks.warm_start import check_warm_start
 from search.config.checks.workers import check_workers
 from search.config.compose import Composed
 
@@ -18,6 +19,7 @@ def check(composed: Composed) -> None:
         check_objectives,
         check_files,
         check_workers,
+        check_warm_start,
     ):
         one(composed)
 

@@ -6,6 +6,7 @@ from search.config.checks import parts
 from search.config.compose import Composed
 from search.config.nearest import did_you_mean
 from search.config.peek import first_record
+from trainables.messages import DEGENERATE
 from trainables.settings import SkillConfig
 
 METRICS = ("train_loss", "heldout_loss", "capability", "retention")
@@ -22,9 +23,11 @@ def skill_metrics(skill: SkillConfig) -> list[str]:
 
 def check_objectives(composed: Composed) -> None:
     """Every objective names a metric that is measured, and no two the same."""
-    known = [*METRICS]
-    for skill in parts.skills(composed).values():
+    known, skills = [*METRICS], parts.skills(composed).values()
+    for skill in skills:
         known += skill_metrics(skill)
+    if any("generation" in skill.scoring for skill in skills):
+        known.append(DEGENERATE)
     # With a skill that could not be read, its metrics cannot be told from slips.
     complete = not (composed.incomplete or composed.is_broken(("capability",))) and len(
         parts.skills(composed)
@@ -45,6 +48,12 @@ def check_objectives(composed: Composed) -> None:
                 ("capability", "skills", index, "name"),
                 f"two skills are named {skill.name!r}",
                 "rename one of them",
+            )
+        elif skill.name == DEGENERATE:
+            composed.complain(
+                ("capability", "skills", index, "name"),
+                f"{DEGENERATE!r} is the name of a metric of all skills",
+                "give the skill another name",
             )
         names.add(skill.name)
 

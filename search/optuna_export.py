@@ -1,0 +1,240 @@
+"""`python -m search.optuna_export search=FOLDER out=FILE.db`: a search as a study for optuna-dashboard."""
+
+from __future__ import annotations
+
+import math
+import os
+import sqlite3
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from search.config.schema import ObjectiveConfig
+from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
+from search.errors import RecordError, TightropeError
+from search.measurement import constraint_violations
+from search.record import SearchState, TrialState, read_events
+from search.record.events import Scalar
+from search.schedulers.findings import bound_text
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+_USAGE = "usage: python -m search.optuna_export search=FOLDER out=FILE.db"
+_MARK = "tightrope search"
+_PARAMETERS: TypeAdapter[dict[str, Parameter]] = TypeAdapter(dict[str, Parameter])
+
+
+class ExportError(TightropeError):
+    """The study cannot be written there."""
+
+    exit_code = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Returns:
+        Exit code: 0 where the study was written; 1 or 2 where it was not, and a line says why.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if any(word in ("-h", "--help") for word in words):
+        print(f"{__doc__}\n\n{_USAGE}")
+        return 0
+    try:
+        options = _options(words)
+        count = export(Path(options["search"]).expanduser(), Path(options["out"]).expanduser())
+    except TightropeError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    print(f"{count} trials are in {options['out']}; open it with:")
+    print(f"  optuna-dashboard {_url(Path(options['out']).expanduser())}")
+    print("(optuna-dashboard is a package of its own: pip install optuna-dashboard)")
+    return 0
+
+
+def _options(words: Sequence[str]) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key not in ("search", "out") or not (equals and value):
+            raise ExportError(f"{word!r} is not understood", hint=_USAGE)
+        options[key] = value
+    for key in ("search", "out"):
+        if key not in options:
+            raise ExportError(f"{key}= is missing", hint=_USAGE)
+    return options
+
+
+def export(folder: Path, out: Path) -> int:
+    """Writes a search as an Optuna study into a SQLite file; an earlier export of it there is replaced.
+
+    The study bears the search's identifier as its name. Every trial is one of the study's, confirmations
+    included: completed ones COMPLETE with their values and constraints, stopped ones PRUNED, the other
+    finished ones FAIL. What was measured at each rung, the status and its reason are user attributes.
+    The base model is an attribute of the study.
+
+    Args:
+        folder: The search's folder.
+        out: The file.
+
+    Returns:
+        Number of trials.
+
+    Raises:
+        RecordError: There is no record, or a damaged one.
+        ExportError: `out` holds something else, or cannot be written.
+    """
+    state = SearchState.from_events(read_events(folder))
+    if state.started is None:
+        raise RecordError(f"{folder} holds no search.", hint="Give the folder that has its events.jsonl.")
+    if os.path.lexists(out) and not _is_export(out):
+        raise ExportError(
+            f"{out} exists and is no export of a search", hint="Give another file, or remove this one."
+        )
+    part = out.with_name(f"{out.name}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)
+        part.touch()
+        _write(state, part)
+        os.replace(part, out)
+    except OSError as error:
+        raise ExportError(f"{out} cannot be written ({error.strerror})", hint="Give another file.") from error
+    return len(state.trials)
+
+
+def _is_export(path: Path) -> bool:
+    """Whether a file is a database with studies of searches alone."""
+    query = "select count(*), count(a.study_id) from studies s left join study_user_attributes a "
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            studies, marked = connection.execute(
+                f"{query} on a.study_id = s.study_id and a.key = ?", (_MARK,)
+            ).fetchone()
+    except sqlite3.Error:
+        return False
+    return bool(studies == marked == 1)
+
+
+def _write(state: SearchState, path: Path) -> None:
+    # Optuna and SQLAlchemy take seconds to import, which a wrong argument need not wait for.
+    import optuna
+    from optuna.storages import RDBStorage
+
+    from search.searchers.study import directions, experimental
+
+    assert state.started is not None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    objectives = [ObjectiveConfig.model_validate(data) for data in state.started.config["objectives"]]
+    parameters = _PARAMETERS.validate_python(state.started.config["parameters"])
+    encoders = {
+        name: _Encoder(parameter)
+        for name, parameter in parameters.items()
+        if not isinstance(parameter, ExpressionParameter)
+    }
+    storage = RDBStorage(_url(path))
+    try:
+        study = optuna.create_study(
+            storage=storage, study_name=state.started.search_id, directions=directions(objectives)
+        )
+        with experimental():
+            study.set_metric_names([objective.metric for objective in objectives])
+        study.set_user_attr(_MARK, state.started.config["name"])
+        if "base" in state.baselines:
+            study.set_user_attr("base model", _plain(state.baselines["base"].metrics))
+        study.add_trials([_frozen(trial, objectives, encoders) for trial in state.trials.values()])
+    finally:
+        storage.engine.dispose()
+
+
+def _url(path: Path) -> str:
+    return f"sqlite:///{path.absolute()}"
+
+
+def _frozen(
+    trial: TrialState, objectives: Sequence[ObjectiveConfig], encoders: dict[str, _Encoder]
+) -> FrozenTrial:
+    from optuna.trial import TrialState as State
+    from optuna.trial import create_trial
+
+    last = trial.last.metrics if trial.last else {}
+    values = [last.get(objective.metric, math.nan) for objective in objectives]
+    state = {"running": State.RUNNING, "completed": State.COMPLETE, "stopped": State.PRUNED}.get(
+        trial.status, State.FAIL
+    )
+    if state == State.COMPLETE and not all(map(math.isfinite, values)):
+        state = State.FAIL
+    sampled = trial.proposed.sampled
+    frozen = create_trial(
+        state=state,
+        values=values if state == State.COMPLETE else None,
+        params={name: encoders[name].encode(value) for name, value in sampled.items()},
+        distributions={name: encoders[name].distribution for name in sampled},
+        user_attrs=_attributes(trial, objectives),
+        constraints=_constraints(objectives, last) if state == State.COMPLETE else None,
+    )
+    frozen.datetime_start = datetime.fromtimestamp(trial.proposed.time)
+    frozen.datetime_complete = datetime.fromtimestamp(trial.finished.time) if trial.finished else None
+    return frozen
+
+
+def _constraints(objectives: Sequence[ObjectiveConfig], metrics: dict[str, float]) -> dict[str, float]:
+    """By how much each constraint is violated; at most 0 where it is kept."""
+    return {
+        bound_text(objective): violation
+        for objective in objectives
+        for violation in constraint_violations([objective], metrics)
+    }
+
+
+def _attributes(trial: TrialState, objectives: Sequence[ObjectiveConfig]) -> dict[str, Any]:
+    """What was measured at each rung, and how the trial ended."""
+    found: dict[str, Any] = {"status": trial.status, "origin": trial.proposed.origin}
+    if trial.confirms is not None:
+        found["repeats trial"] = trial.confirms
+    if trial.finished is not None:
+        found["reason"] = trial.finished.reason
+    for rung in trial.rungs:
+        for objective in objectives:
+            if objective.metric in rung.metrics:
+                found[f"{objective.metric} at step {rung.step}"] = rung.metrics[objective.metric]
+    return _plain(found)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Values that any reader of JSON takes: NaN and Inf as text."""
+    return {
+        key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in values.items()
+    }
+
+
+class _Encoder:
+    """A parameter's Optuna distribution with its choices as they are, and values of it."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        from optuna.distributions import CategoricalDistribution
+
+        from search.searchers.codec import Codec
+
+        assert not isinstance(parameter, ExpressionParameter)
+        self.distribution: BaseDistribution = Codec(parameter).distribution
+        # Optuna cannot tell choices apart that are equal in Python, as 1 and true are.
+        self._as_text = False
+        if isinstance(parameter, CategoricalParameter):
+            self._as_text = len(set(parameter.choices)) < len(parameter.choices)
+            self.distribution = CategoricalDistribution([self.encode(choice) for choice in parameter.choices])
+
+    def encode(self, value: Scalar) -> Scalar:
+        return repr(value) if self._as_text else value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""Quasi-random search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from search.config.schema import SearchConfig
+from search.config.searchers import QmcConfig
+from search.measurement import Outcome
+from search.record.events import Scalar, WarmStarted
+from search.searchers.base import Proposal, register
+from search.searchers.draw import quantile
+from search.space import SearchSpace
+
+
+@register(
+    "qmc", "points of a low-discrepancy sequence, more even than random ones (Sobol, Halton)", learns=False
+)
+class QmcSearcher:
+    """Trial n is the n-th point of a scrambled sequence (Owen, 1998, doi:10.1006/jcom.1998.0487).
+
+    Every sampled parameter has a coordinate of its own, whether it is active or not, so that the others
+    are as evenly spread as without it. Outcomes change nothing.
+    """
+
+    def __init__(self, config: SearchConfig, space: SearchSpace) -> None:
+        assert isinstance(config.searcher, QmcConfig)
+        self._sequence = config.searcher.sequence
+        self._seed = config.seed
+        self._space = space
+        self._names = list(space.sampled)
+
+    def begin(self, event: WarmStarted) -> None:
+        """Nothing to learn."""
+
+    def propose(self, number: int) -> Proposal:
+        """A point that depends on the search's seed and the number alone."""
+        point = dict(zip(self._names, self._point(number), strict=True))
+        return Proposal(self._space.walk(lambda name, parameter: quantile(parameter, point[name])))
+
+    def _point(self, number: int) -> list[float]:
+        # SciPy is imported when a search starts, not to list what can be chosen.
+        from scipy.stats import qmc  # type: ignore[import-untyped]
+
+        kind = qmc.Sobol if self._sequence == "sobol" else qmc.Halton
+        engine = kind(len(self._names), scramble=True, rng=self._seed)
+        if number:
+            engine.fast_forward(number)
+        return [float(share) for share in engine.random(1)[0]]
+
+    def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
+        """Nothing to remember."""
+
+    def observe(self, outcome: Outcome) -> None:
+        """Nothing to learn."""
