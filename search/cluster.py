@@ -43,12 +43,16 @@ class Capacity:
         cpus: CPUs per worker.
         gpus: GPUs per worker.
         address: Where the cluster is; "this machine" where it was started here.
+        devices: GPUs of all groups, or their CPU workers where they have none.
+        nodes: Nodes of the cluster.
     """
 
     groups: int
     cpus: float
     gpus: float
     address: str
+    devices: int = 1
+    nodes: int = 1
 
 
 def prepare_environment() -> None:
@@ -118,7 +122,8 @@ def _capacity(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], addr
             f"do not fit: the node(s) have {there}, less 1 CPU for the search itself.",
             hint="Lower workers.groups, workers.workers, workers.cpus or workers.gpus.",
         )
-    return Capacity(groups, workers.cpus, gpus, address or "this machine")
+    devices = math.ceil(groups * workers.workers * (gpus or 1))
+    return Capacity(groups, workers.cpus, gpus, address or "this machine", devices, max(1, len(nodes)))
 
 
 def _workers_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:

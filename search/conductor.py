@@ -7,12 +7,16 @@ killed goes on as if nothing had happened.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from search.config.schema import SearchConfig
-from search.measurement import Outcome, constraint_violations
+from search.confirm import Repeat, next_repeat
+from search.guards import make_guards
+from search.limits import reached, spent
+from search.measurement import Outcome
 from search.record import (
     Decided,
     Event,
@@ -23,8 +27,10 @@ from search.record import (
     TrialFinished,
     TrialProposed,
     TrialState,
+    WarmStarted,
 )
-from search.record.events import TrialStatus
+from search.record.events import Origin, Params, TrialStatus
+from search.retention import retained, retained_interval
 from search.schedulers import Scheduler, Verdict
 from search.searchers import Searcher
 from search.space import SearchSpace
@@ -40,6 +46,7 @@ class _Ending:
 _MAX_LOSSES = 3
 _ENDINGS = {
     "diverged": _Ending("diverged", "diverged"),
+    "spike": _Ending("diverged", "spike"),
     "out_of_memory": _Ending("infeasible", "out_of_memory"),
     "user": _Ending("failed", "user"),
     "worker_lost": _Ending("failed", "worker_lost"),
@@ -56,6 +63,7 @@ class Conductor:
         scheduler: Decides at rungs; fresh.
         append: Records an event and returns when it is on disk.
         events: The record so far.
+        clock: Seconds since the epoch; events bear its time.
     """
 
     def __init__(
@@ -66,12 +74,15 @@ class Conductor:
         scheduler: Scheduler,
         append: Callable[[Event], None],
         events: Iterable[Event] = (),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
         self._space = space
         self._searcher = searcher
         self._scheduler = scheduler
         self._append = append
+        self._clock = clock
+        self._guards = make_guards(config)
         self._rungs = config.budget.rung_steps
         self._exhausted = False
         self.aborted: str | None = None
@@ -80,52 +91,116 @@ class Conductor:
         for event in events:
             self._replay(event, verdicts)
         self._finish_interrupted(verdicts)
-        self._waiting = deque(trial.number for trial in self.state.unfinished)
+        self._waiting = deque(number for number in self.state.unfinished if number not in self.state.paused)
 
     def _replay(self, event: Event, verdicts: dict[int, Verdict]) -> None:
         self.state.apply(event)
         match event:
-            case TrialProposed():
+            case WarmStarted():
+                self._searcher.begin(event)
+            case TrialProposed() if event.repeats is None:
                 self._searcher.replay(event.trial, event.sampled)
-            case RungReached():
-                verdicts[event.trial] = self._report_to_scheduler(event)
+            case RungReached() if self.state.trials[event.trial].confirms is None:
+                verdicts[event.trial] = self._ask_scheduler(event)
+            case Decided() if event.decision != "pause":
+                self._scheduler.promoted(event.trial, event.rung)
             case TrialFinished():
                 self._observe(event)
 
     def _finish_interrupted(self, verdicts: dict[int, Verdict]) -> None:
         """Records decisions that a kill cut off between a rung and what follows from it."""
-        for trial in self.state.unfinished:
+        for trial in list(self.state.unfinished.values()):
             last = trial.last
-            if last is not None:
-                decided = trial.decisions.get(last.rung)
-                self._conclude(last, verdicts[trial.number] if decided is None else None, decided)
+            if last is not None and last.rung not in trial.decisions:
+                self._conclude(last, *self._judge(last, verdicts.get(trial.number)))
+            elif last is not None and trial.decisions[last.rung].decision == "stop":
+                self._stop(trial.decisions[last.rung])
+
+    def warm_start(self, event: WarmStarted) -> None:
+        """Takes over what an earlier search has found; before the first trial."""
+        self._record(event)
+        self._searcher.begin(event)
 
     def next_trial(self) -> int | None:
-        """Number of the trial to run now: one that was interrupted, or a new one.
+        """Number of the trial to run now: one that was interrupted or paused, a new one, or a repetition.
 
         Returns:
-            None where there is nothing to start: all trials asked for exist, or the searcher has no more.
+            None where there is nothing to start now. There may be later, when a trial has finished,
+            unless `finished`.
         """
         if self.aborted is not None:
             return None
         if self._waiting:
             return self._waiting.popleft()
-        number = len(self.state.trials)
-        if self._exhausted or number >= self._config.trials:
-            return None
-        proposal = self._searcher.propose(number)
-        if proposal is None:
+        if (number := self._promote()) is not None:
+            return number
+        if self._searching:
+            number = len(self.state.trials)
+            proposal = self._searcher.propose(number)
+            if proposal is not None:
+                return self._propose(number, proposal.sampled, proposal.origin)
             self._exhausted = True
+        repeating = any(trial.confirms is not None for trial in self.state.unfinished.values())
+        if len(self.state.unfinished) > len(self.state.paused) and not repeating:
+            return None  # what they find may promote a paused trial, and decides what is repeated
+        for number in sorted(self.state.paused):
+            self._finish(number, "stopped", self._spent() or "not promoted by the end of the search")
+        return self._repeat()
+
+    def _promote(self) -> int | None:
+        """The paused trial that the scheduler lets go on now."""
+        promotion = None if self._spent() else self._scheduler.promote()
+        if promotion is None:
             return None
         self._record(
-            TrialProposed(
-                trial=number,
-                sampled=proposal.sampled,
-                params=self._space.resolve(proposal.sampled, number, self._config.seed),
-                origin=proposal.origin,
-            )
+            Decided(trial=promotion.trial, rung=promotion.rung, decision="continue", reason=promotion.reason)
+        )
+        self._scheduler.promoted(promotion.trial, promotion.rung)
+        return promotion.trial
+
+    def _propose(
+        self, number: int, sampled: Params, origin: Origin, repeats: int | None = None, **more: int
+    ) -> int:
+        params = self._space.resolve(sampled, number, self._config.seed) | more
+        self._record(
+            TrialProposed(trial=number, sampled=sampled, params=params, origin=origin, repeats=repeats)
         )
         return number
+
+    def _repeat(self) -> int | None:
+        """Begins the next repetition of a candidate, once the search phase is over."""
+        repeat = self._next_repeat()
+        if repeat is None:
+            return None
+        sampled = self.state.trials[repeat.trial].proposed.sampled
+        number = len(self.state.trials)
+        return self._propose(number, dict(sampled), "confirmation", repeat.trial, seed=repeat.seed)
+
+    def _next_repeat(self) -> Repeat | None:
+        return None if self._spent(reserve=False) else next_repeat(self._config, self.state)
+
+    @property
+    def _searching(self) -> bool:
+        """Whether the searcher may propose more."""
+        return not (self._exhausted or self.state.searched >= self._config.trials or self._spent())
+
+    def _spent(self, reserve: bool = True) -> str | None:
+        """The limit that is reached, in words.
+
+        Args:
+            reserve: Whether to keep back what confirmation is expected to take.
+        """
+        limits, now = self._config.limits, self._clock()
+        if limits.hours is limits.device_hours is limits.cost is None:
+            return None
+        later = now + (self._confirmation_seconds() if reserve else 0.0)
+        return reached(limits, spent(self.state, now), spent(self.state, later))
+
+    def _confirmation_seconds(self) -> float:
+        """Wall-clock time that confirmation is expected to take, from the pace so far."""
+        steps = self._config.confirm.candidates * self._config.confirm.seeds * self._rungs[-1]
+        groups = self.state.slots.groups if self.state.slots else 1
+        return self.state.work_seconds / max(1, self.state.steps) * steps / groups
 
     def has_work(self) -> bool:
         """Whether there is a trial to run; one that this takes proposing is kept for `next_trial`."""
@@ -139,8 +214,7 @@ class Conductor:
         """No trial is unfinished and none is left to start, or the search was aborted."""
         if self.aborted is not None:
             return True
-        started = self._exhausted or len(self.state.trials) >= self._config.trials
-        return started and not self.state.unfinished
+        return not (self.state.unfinished or self._searching or self._next_repeat())
 
     def request(self, number: int) -> TrainRequest:
         """What to train next for an unfinished trial: from its last rung to the one after."""
@@ -172,6 +246,7 @@ class Conductor:
             step=reply.step,
             metrics=self.with_retention(reply.metrics),
             intervals=self._intervals(reply),
+            items=reply.items,
             curve=reply.curve,
             checkpoint=reply.checkpoint,
             train_seconds=reply.train_seconds,
@@ -182,7 +257,7 @@ class Conductor:
             pack=reply.pack,
         )
         self._record(event)
-        return self._conclude(event, self._report_to_scheduler(event), None)
+        return self._conclude(event, *self._judge(event))
 
     def lose(self, number: int, message: str) -> None:
         """Takes that a trial's request was lost: it goes on from its last rung, up to 3 times."""
@@ -195,6 +270,20 @@ class Conductor:
         else:
             self._waiting.append(number)
 
+    def cut(self, number: int, reason: str, by: str) -> None:
+        """Ends an unfinished trial at its last rung for a reason from outside; it counts as stopped.
+
+        Args:
+            number: The trial.
+            reason: In words.
+            by: Who ends it, in one word.
+        """
+        last = self.state.trials[number].last
+        if last is not None:
+            self._record(Decided(trial=number, rung=last.rung, decision="stop", by=by, reason=reason))
+            self._scheduler.promoted(number, last.rung)
+        self._finish(number, "stopped", reason, by)
+
     def abort(self, message: str) -> None:
         """Ends the session: nothing is left that could train. Unfinished trials stay so, for the next one."""
         self._record(Failed(trial=None, failure_class="worker_lost", message=message))
@@ -202,38 +291,52 @@ class Conductor:
 
     def with_retention(self, metrics: dict[str, float]) -> dict[str, float]:
         """Adds retention: capability as a share of the base model's."""
-        base = self.state.baselines.get("base")
-        if base is None or "capability" not in metrics:
-            return dict(metrics)
-        return metrics | {"retention": metrics["capability"] / base.metrics["capability"]}
+        return retained(metrics, self.state.baselines.get("base"))
 
     def _intervals(self, reply: Reply) -> dict[str, Interval]:
         found = {key: Interval(low=low, high=high, n=n) for key, (low, high, n) in reply.intervals.items()}
-        base = self.state.baselines.get("base")
-        if base is not None and "capability" in found:
-            # The base answered the very same questions: its score is a fixed reference here.
-            interval, scale = found["capability"], base.metrics["capability"]
-            found["retention"] = Interval(low=interval.low / scale, high=interval.high / scale, n=interval.n)
-        return found
+        return retained_interval(found, reply.items, self.state.baselines.get("base"))
 
-    def _report_to_scheduler(self, event: RungReached) -> Verdict:
+    def _ask_scheduler(self, event: RungReached) -> Verdict:
         return self._scheduler.report(event.trial, event.rung, event.metrics, event.intervals)
 
-    def _conclude(self, event: RungReached, verdict: Verdict | None, decided: Decided | None) -> bool:
+    def _judge(self, event: RungReached, verdict: Verdict | None = None) -> tuple[Verdict, str]:
+        """The verdict about a trial at a rung, and whose it is.
+
+        Args:
+            event: The rung.
+            verdict: What the scheduler has said of this very report, which must not be made twice.
+        """
+        repeats = self.state.trials[event.trial].confirms
+        if repeats is None:
+            verdict = verdict or self._ask_scheduler(event)
+            for name, guard in self._guards.items():
+                if (reason := guard(event, self.state)) is not None:
+                    return Verdict("stop", reason), name
+        if (limit := self._spent(reserve=repeats is None)) is not None:
+            return Verdict("stop", limit), "limits"
+        if verdict is None:
+            return Verdict("continue", f"repeats trial {repeats}"), "confirmation"
+        return verdict, "scheduler"
+
+    def _conclude(self, event: RungReached, verdict: Verdict, by: str) -> bool:
         """Records the decision at a rung and, where it ends the trial, the end."""
         if event.rung + 1 == len(self._rungs):
             self._finish(event.trial, "completed", "full budget")
             return False
-        if decided is None:
-            assert verdict is not None
-            decided = Decided(
-                trial=event.trial, rung=event.rung, decision=verdict.decision, reason=verdict.reason
-            )
-            self._record(decided)
+        decided = Decided(
+            trial=event.trial, rung=event.rung, decision=verdict.decision, by=by, reason=verdict.reason
+        )
+        self._record(decided)
+        if decided.decision != "pause":
+            self._scheduler.promoted(event.trial, event.rung)
         if decided.decision == "stop":
-            self._finish(event.trial, "stopped", decided.reason)
-            return False
-        return True
+            self._stop(decided)
+        return decided.decision == "continue"
+
+    def _stop(self, decided: Decided) -> None:
+        guard = decided.by if decided.by in self._guards else None
+        self._finish(decided.trial, "stopped", decided.reason, guard)
 
     def _end_early(self, trial: TrialState, reply: Reply) -> None:
         ending = _ENDINGS[reply.outcome]
@@ -254,22 +357,18 @@ class Conductor:
         self._observe(event)
 
     def _observe(self, event: TrialFinished) -> None:
-        """Tells the searcher what came of a trial; only full-fidelity values are told as such."""
-        last = self.state.trials[event.trial].last
+        """Tells the searcher what came of a trial; repetitions teach it nothing."""
+        trial = self.state.trials[event.trial]
+        if trial.confirms is not None:
+            return
         objectives = self._config.objectives
-        values = None if last is None else tuple(last.metrics.get(o.metric, float("nan")) for o in objectives)
-        completed = event.status == "completed"
-        self._searcher.observe(
-            Outcome(
-                trial=event.trial,
-                status=event.status,
-                values=values if completed else None,
-                partial=None if completed else values,
-                rung=None if last is None else last.rung,
-                violations=() if last is None else constraint_violations(objectives, last.metrics),
-            )
+        rungs = tuple(
+            tuple(rung.metrics.get(objective.metric, float("nan")) for objective in objectives)
+            for rung in trial.rungs
         )
+        self._searcher.observe(Outcome(event.trial, event.status, rungs))
 
     def _record(self, event: Event) -> None:
+        event = event.model_copy(update={"time": self._clock()})
         self._append(event)
         self.state.apply(event)

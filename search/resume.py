@@ -20,7 +20,13 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     workers = config.get("workers", {})
     # Values are drawn, and conditions applied, in the declared order.
     order = list(config.get("parameters", {}))
-    return kept | {"order of parameters": order, "workers": {"workers": workers.get("workers", 1)}}
+    # What was taken over is in the record, wherever the earlier search lies by now.
+    warm_start = {key: value for key, value in (config.get("warm_start") or {}).items() if key != "search"}
+    return kept | {
+        "order of parameters": order,
+        "workers": {"workers": workers.get("workers", 1)},
+        "warm_start": warm_start or None,
+    }
 
 
 def fingerprint(config: SearchConfig) -> str:

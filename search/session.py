@@ -18,7 +18,7 @@ from rich.console import Console
 
 from analysis.recommend import recommend
 from analysis.summary import render_summary, write_summary
-from search.cluster import start_ray, stop_ray
+from search.cluster import Capacity, start_ray, stop_ray
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
 from search.errors import RecordError, TightropeError
@@ -45,6 +45,7 @@ from search.tracking.process import Tracker
 from search.tracking.redact import redact
 from search.tracking.store import ui_command
 from search.view import View, make_view
+from search.warm_start import warm_started
 from trainables.messages import GroupFacts, Reply
 from trainables.specs import TRAINABLES
 
@@ -167,6 +168,9 @@ def _attempt(session: _Session, tracker: Tracker) -> tuple[SearchEnded, Tightrop
 def _begin(session: _Session) -> None:
     """Writes the first lines of the record, or those of one more session."""
     config, state = session.config, session.conductor.state
+    warm_start = None
+    if config.warm_start is not None and state.warm_start is None:
+        warm_start = warm_started(config, SearchSpace(config.parameters, config.fixed))
     if state.started is None:
         session.append(
             SearchStarted(
@@ -177,6 +181,8 @@ def _begin(session: _Session) -> None:
                 git_commit=git_commit(),
             )
         )
+    if warm_start is not None:
+        session.conductor.warm_start(warm_start)
     session.append(
         SessionStarted(
             session=len(state.sessions),
@@ -223,13 +229,13 @@ def _train(session: _Session) -> None:
         groups = WorkerGroups(settings, config.workers, capacity, scratch)
         view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {config.model.name}")
         groups.start()
-        _serve(session, groups, capacity.groups, scratch)
+        _serve(session, groups, capacity, scratch)
         groups.stop()
     except (RayError, TuneError) as error:
         raise TrainingError(f"Ray failed: {error}", hint=f"Resume with: {session.command}") from error
 
 
-def _serve(session: _Session, groups: WorkerGroups, count: int, scratch: Path) -> None:
+def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity, scratch: Path) -> None:
     """Runs what is left on groups that are coming up."""
     from search.tune.loop import run_tune
 
@@ -239,10 +245,18 @@ def _serve(session: _Session, groups: WorkerGroups, count: int, scratch: Path) -
         raise TrainingError(facts.message)
     _check_facts(session, facts)
     reason = TRAINABLES[config.trainable].unpacked or facts.packing
-    session.append(SlotsChosen(groups=count, slots=facts.slots, reason=reason))
+    session.append(
+        SlotsChosen(
+            groups=capacity.groups,
+            slots=facts.slots,
+            reason=reason,
+            devices=capacity.devices,
+            nodes=capacity.nodes,
+        )
+    )
     if "base" not in conductor.state.baselines:
         _measure_base(session, groups, facts)
-    run_tune(conductor, groups, count * facts.slots, config.budget.rung_steps, scratch)
+    run_tune(conductor, groups, groups.capacity(), config.budget.rung_steps, scratch)
     if conductor.aborted is not None:
         raise TrainingError(
             f"No worker group is left: {conductor.aborted}", hint=f"Resume with: {session.command}"
@@ -278,6 +292,7 @@ def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) ->
             intervals={
                 key: Interval(low=low, high=high, n=n) for key, (low, high, n) in reply.intervals.items()
             },
+            items=reply.items,
             fingerprints={"model": facts.model_fingerprint, "data": facts.data_fingerprint},
             seconds=reply.eval_seconds,
         )

@@ -13,6 +13,7 @@ from search.record.events import (
     SlotsChosen,
     TrialFinished,
     TrialProposed,
+    WarmStarted,
     parse_event,
 )
 from search.record.files import RecordReader, RecordWriter, read_events
@@ -35,6 +36,7 @@ __all__ = [
     "TrialFinished",
     "TrialProposed",
     "TrialState",
+    "WarmStarted",
     "parse_event",
     "read_events",
 ]

@@ -10,6 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 Scalar: TypeAlias = bool | int | float | str | None
 Params: TypeAlias = dict[str, Scalar]
+Origin: TypeAlias = Literal["searcher", "listed", "warm_start", "confirmation"]
+Decision: TypeAlias = Literal["continue", "pause", "stop"]
 TrialStatus: TypeAlias = Literal["completed", "stopped", "diverged", "infeasible", "failed"]
 
 
@@ -90,18 +92,57 @@ class SlotsChosen(_Event):
         groups: Number of worker groups.
         slots: Trials that the first group holds at once; the others need not choose the same.
         reason: In words.
+        devices: GPUs of all groups, or their CPU workers where they have none; 0 where not known.
+        nodes: Nodes of the cluster.
     """
 
     event: Literal["slots_chosen"] = "slots_chosen"
     groups: int
     slots: int
     reason: str
+    devices: Annotated[int, Field(ge=0)] = 0
+    nodes: Annotated[int, Field(ge=1)] = 1
+
+
+class PriorTrial(BaseModel):
+    """A finished trial of another search.
+
+    Attributes:
+        trial: Its number there.
+        sampled: Its values of this search's sampled parameters.
+        values: Objective values at its full budget, in this search's order; None where it did not get
+            there.
+        violations: By how much each constraint was violated; see `search.measurement`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trial: int
+    sampled: Params
+    values: list[Number] | None = None
+    violations: list[Number] = []
+
+
+class WarmStarted(_Event):
+    """The search begins with what another has found; recorded before the first trial.
+
+    Attributes:
+        search_id: The other search.
+        use: "points": the trials' configurations are tried first, in this order; "prior": the trials
+            teach the searcher.
+    """
+
+    event: Literal["warm_started"] = "warm_started"
+    search_id: str
+    use: Literal["points", "prior"]
+    trials: list[PriorTrial]
 
 
 class BaselineMeasured(_Event):
     """A reference that is not a trial, such as the untouched base model (`name="base"`).
 
     Attributes:
+        items: Outcomes item by item, as in `RungReached`.
         fingerprints: Digests or revisions of `model` and `data`, as the workers found them.
     """
 
@@ -109,6 +150,7 @@ class BaselineMeasured(_Event):
     name: str
     metrics: dict[str, Number]
     intervals: dict[str, Interval] = {}
+    items: dict[str, str] = {}
     fingerprints: dict[str, str] = {}
     seconds: float
 
@@ -120,14 +162,16 @@ class TrialProposed(_Event):
         trial: Number of the trial, from 0.
         sampled: The values of the space's own parameters, as the searcher proposed them.
         params: Every parameter of the trainable, with expressions and fixed values resolved.
-        origin: "searcher", or "listed" for a point that the space lists.
+        origin: Who wanted it: the searcher, the list of the space, an earlier search, or confirmation.
+        repeats: Number of the trial that this one repeats with another seed, for confirmation.
     """
 
     event: Literal["trial_proposed"] = "trial_proposed"
     trial: int
     sampled: Params
     params: Params
-    origin: Literal["searcher", "listed"] = "searcher"
+    origin: Origin = "searcher"
+    repeats: int | None = None
 
 
 class RungReached(_Event):
@@ -138,6 +182,8 @@ class RungReached(_Event):
         step: Optimizer steps done.
         metrics: Every metric measured at this rung.
         intervals: 95% intervals of those metrics that are estimates from a sample.
+        items: "1" or "0" for each item, in the items' order: of each skill whether it was answered rightly,
+            scored as for capability, and of `degenerate` every generated reply of all skills.
         curve: (step, mean training loss) pairs since the last rung, at most 50.
         checkpoint: Folder with the adapter in PEFT format, relative to the search's folder.
         train_seconds: Time in training since the last rung, divided among the trials that trained
@@ -156,6 +202,7 @@ class RungReached(_Event):
     step: int
     metrics: dict[str, Number]
     intervals: dict[str, Interval] = {}
+    items: dict[str, str] = {}
     curve: list[tuple[int, Number]] = []
     checkpoint: str | None = None
     train_seconds: float
@@ -167,12 +214,18 @@ class RungReached(_Event):
 
 
 class Decided(_Event):
-    """What the scheduler or a guard decided about a trial at a rung, and why."""
+    """What was decided about a trial at a rung, and why. A later decision replaces an earlier one.
+
+    Attributes:
+        decision: A paused trial goes on once it is decided that it continues.
+        by: "scheduler", "confirmation", "limits", or the name of a guard.
+    """
 
     event: Literal["decided"] = "decided"
     trial: int
     rung: int
-    decision: Literal["continue", "stop"]
+    decision: Decision
+    by: str = "scheduler"
     reason: str
 
 
@@ -190,7 +243,7 @@ class TrialFinished(_Event):
 
     Attributes:
         status: "completed" reached the full budget; "stopped" by the scheduler or a guard;
-            "diverged" NaN or Inf; "infeasible" does not fit; "failed" anything else.
+            "diverged" NaN, Inf or a loss spike; "infeasible" does not fit; "failed" anything else.
         reason: In words.
         metrics: What was measured after the last rung, for trials that did not reach the next.
     """
@@ -221,6 +274,7 @@ Event: TypeAlias = (
     SearchStarted
     | SessionStarted
     | SlotsChosen
+    | WarmStarted
     | BaselineMeasured
     | TrialProposed
     | RungReached

@@ -19,6 +19,7 @@ from search.record.events import (
     SlotsChosen,
     TrialFinished,
     TrialProposed,
+    WarmStarted,
 )
 
 
@@ -50,9 +51,31 @@ class TrialState:
         return self.finished.status if self.finished else "running"
 
     @property
+    def confirms(self) -> int | None:
+        """Number of the trial that it repeats, where it is a confirmation."""
+        return self.proposed.repeats
+
+    @property
     def last(self) -> RungReached | None:
         """The last rung reached."""
         return self.rungs[-1] if self.rungs else None
+
+
+@dataclass
+class Span:
+    """The time in which one session worked on the search.
+
+    Attributes:
+        began: Time of its first event, in seconds since the epoch.
+        ended: Time of its last event so far.
+        devices: GPUs, or CPU workers; 0 until it is known.
+        nodes: Nodes of the cluster.
+    """
+
+    began: float
+    ended: float
+    devices: int = 0
+    nodes: int = 1
 
 
 @dataclass
@@ -60,15 +83,28 @@ class SearchState:
     """All that is recorded of one search; `apply` is the only way to change it.
 
     Attributes:
+        spans: The time of each session.
         slots: Of the last session in which a worker group came up.
+        unfinished: Trials that were proposed and have not finished, by number.
+        paused: Numbers of unfinished trials that wait at a rung for a decision to go on.
+        searched: Number of trials that are not confirmations.
+        steps: Optimizer steps of all trials, up to the last rung of each.
+        work_seconds: Time in training and evaluation of trials; shares of groups add up.
         last_time: Time of the last event.
     """
 
     started: SearchStarted | None = None
     sessions: list[SessionStarted] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
     slots: SlotsChosen | None = None
+    warm_start: WarmStarted | None = None
     baselines: dict[str, BaselineMeasured] = field(default_factory=dict)
     trials: dict[int, TrialState] = field(default_factory=dict)
+    unfinished: dict[int, TrialState] = field(default_factory=dict)
+    paused: set[int] = field(default_factory=set)
+    searched: int = 0
+    steps: int = 0
+    work_seconds: float = 0.0
     failures: list[Failed] = field(default_factory=list)
     ended: SearchEnded | None = None
     last_time: float = 0.0
@@ -88,28 +124,43 @@ class SearchState:
             RecordError: The event speaks of a trial that was never proposed.
         """
         self.last_time = event.time
+        if self.spans:
+            self.spans[-1].ended = event.time
         match event:
             case SearchStarted():
                 self.started = event
             case SessionStarted():
                 self.sessions.append(event)
+                self.spans.append(Span(event.time, event.time))
                 self.ended = None
             case SlotsChosen():
                 self.slots = event
+                if self.spans:
+                    self.spans[-1].devices, self.spans[-1].nodes = event.devices, event.nodes
+            case WarmStarted():
+                self.warm_start = event
             case BaselineMeasured():
                 self.baselines[event.name] = event
             case TrialProposed():
-                self.trials[event.trial] = TrialState(event.trial, event)
+                trial = TrialState(event.trial, event)
+                self.trials[event.trial] = self.unfinished[event.trial] = trial
+                self.searched += event.repeats is None
             case RungReached():
-                self._trial(event.trial).rungs.append(event)
+                trial = self._trial(event.trial)
+                self.steps += event.step - (trial.last.step if trial.last else 0)
+                self.work_seconds += event.train_seconds + event.eval_seconds
+                trial.rungs.append(event)
             case Decided():
                 self._trial(event.trial).decisions[event.rung] = event
+                (self.paused.add if event.decision == "pause" else self.paused.discard)(event.trial)
             case Failed():
                 self.failures.append(event)
                 if event.trial is not None:
                     self._trial(event.trial).failures.append(event)
             case TrialFinished():
                 self._trial(event.trial).finished = event
+                self.unfinished.pop(event.trial, None)
+                self.paused.discard(event.trial)
             case SearchEnded():
                 self.ended = event
 
@@ -117,8 +168,3 @@ class SearchState:
         if number not in self.trials:
             raise RecordError(f"An event speaks of trial {number}, which was never proposed.")
         return self.trials[number]
-
-    @property
-    def unfinished(self) -> list[TrialState]:
-        """Trials that were proposed and have not finished, by number."""
-        return [trial for trial in self.trials.values() if trial.finished is None]

@@ -1,10 +1,10 @@
 """Schedulers: which trials go on at a rung. Importing this imports neither Ray nor torch."""
 
 from search.config.schema import SearchConfig
-from search.schedulers import asha, none  # noqa: F401  (registers)
-from search.schedulers.base import SCHEDULERS, Scheduler, SchedulerFactory, Verdict
+from search.schedulers import asha, moasha, none  # noqa: F401  (registers)
+from search.schedulers.base import SCHEDULERS, Promotion, Scheduler, SchedulerFactory, Verdict
 
-__all__ = ["SCHEDULERS", "Scheduler", "SchedulerFactory", "Verdict", "make_scheduler"]
+__all__ = ["SCHEDULERS", "Promotion", "Scheduler", "SchedulerFactory", "Verdict", "make_scheduler"]
 
 
 def make_scheduler(config: SearchConfig) -> Scheduler:

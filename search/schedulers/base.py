@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from search.config.schema import SearchConfig
-from search.record.events import Interval
+from search.record.events import Decision, Interval
 from trainables.registry import Registry
 
 
@@ -15,15 +15,24 @@ from trainables.registry import Registry
 class Verdict:
     """A decision about a trial at a rung, and why, in a sentence for people."""
 
-    decision: Literal["continue", "stop"]
+    decision: Decision
+    reason: str
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A paused trial that is to go on from its rung, and why."""
+
+    trial: int
+    rung: int
     reason: str
 
 
 class Scheduler(Protocol):
     """Decides at rungs which trials go on.
 
-    A verdict is a function of the configuration and of the reports so far, in their order. A
-    scheduler is rebuilt by making the recorded reports again in their recorded order.
+    What it says is a function of the configuration and of the reports and promotions so far, in their
+    order. A scheduler is rebuilt by making the recorded ones again in their recorded order.
     """
 
     def report(
@@ -39,9 +48,27 @@ class Scheduler(Protocol):
         """
         ...
 
+    def promote(self) -> Promotion | None:
+        """The paused trial that should go on now, or None; changes nothing."""
+        ...
+
+    def promoted(self, trial: int, rung: int) -> None:
+        """Takes that a trial was paused at a rung and goes on, or is not to be promoted any more."""
+        ...
+
     def describe(self) -> list[str]:
         """What it will do in this search, in sentences for `--plan`."""
         ...
+
+
+class NeverPauses:
+    """What schedulers have in common that pause no trial."""
+
+    def promote(self) -> None:
+        """None: no trial is paused."""
+
+    def promoted(self, trial: int, rung: int) -> None:
+        """Nothing to remember."""
 
 
 SchedulerFactory: TypeAlias = Callable[[SearchConfig], Scheduler]

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from search.config.schema import SearchConfig
 from search.record.events import Interval
-from search.schedulers.base import SCHEDULERS, Verdict
+from search.schedulers.base import SCHEDULERS, NeverPauses, Verdict
 
 
 @SCHEDULERS.register("none", "no early stopping: every trial gets the full budget")
-class NoStopping:
+class NoStopping(NeverPauses):
     """Lets every trial go on to the full budget."""
 
     def __init__(self, config: SearchConfig) -> None:

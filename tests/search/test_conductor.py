@@ -3,42 +3,60 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.conductor import Conductor
-from search.config.schema import BudgetConfig, SchedulerConfig, SearchConfig, SearcherConfig
-from search.config.space import CategoricalParameter, FloatParameter
-from search.record import BaselineMeasured, Event, RungReached, SearchState, TrialFinished, TrialProposed
+from search.config.schema import SearchConfig
+from search.confirm import candidates
+from search.limits import spent
+from search.record import (
+    BaselineMeasured,
+    Decided,
+    Event,
+    RungReached,
+    SearchState,
+    SessionStarted,
+    SlotsChosen,
+    TrialFinished,
+    TrialProposed,
+)
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
 from trainables.messages import Reply, TrainRequest
-from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
 
 BASE = BaselineMeasured(name="base", metrics={"capability": 0.8, "train_loss": 4.0}, seconds=0.1)
 
 
-def configure(searcher: str = "tpe", trials: int = 9) -> SearchConfig:
-    return SearchConfig(
-        space="test",
-        name="test",
-        trials=trials,
-        model=ModelConfig(name="m", source="embedded"),
-        task=TaskConfig(name="t", train="t.jsonl"),
-        capability=CapabilityConfig(skills=(SkillConfig(name="s", path="s.jsonl"),)),
-        parameters={
-            "lr": FloatParameter(type="log-float", low=1e-5, high=1e-2, points=4),
-            "rank": CategoricalParameter(type="categorical", choices=(4, 8)),
+def configure(searcher: str = "tpe", trials: int = 9, **changes: Any) -> SearchConfig:
+    """One bracket of successive halving, without confirmation unless it is asked for."""
+    values = {
+        "space": "test",
+        "name": "test",
+        "trials": trials,
+        "model": {"name": "m", "source": "embedded"},
+        "task": {"name": "t", "train": "t.jsonl"},
+        "capability": {"skills": [{"name": "s", "path": "s.jsonl"}]},
+        "parameters": {
+            "lr": {"type": "log-float", "low": 1e-5, "high": 1e-2, "points": 4},
+            "rank": {"type": "categorical", "choices": (4, 8)},
         },
-        budget=BudgetConfig(steps=27),
-        searcher=SearcherConfig(name=searcher, startup=4),
-        scheduler=SchedulerConfig(name="asha"),
-    )
+        "budget": {"steps": 27},
+        "searcher": {"name": searcher} | ({"startup": 4} if searcher == "tpe" else {}),
+        "scheduler": {"name": "asha"},
+        "guards": {"retention": None, "degeneration": None},
+        "confirm": {"candidates": 0},
+    }
+    return SearchConfig.model_validate(values | changes)
 
 
 def train(request: TrainRequest) -> Reply:
@@ -62,12 +80,15 @@ def train(request: TrainRequest) -> Reply:
     )
 
 
+def make(config: SearchConfig, record: list[Event], clock: Callable[[], float] = time.time) -> Conductor:
+    space = SearchSpace(config.parameters, config.fixed)
+    searcher, scheduler = make_searcher(config, space), make_scheduler(config)
+    return Conductor(config, space, searcher, scheduler, record.append, list(record), clock)
+
+
 def conduct(config: SearchConfig, record: list[Event], events_at_most: int | None = None) -> Conductor:
     """Runs one trial at a time until the search is finished or the record is long enough to be cut."""
-    space = SearchSpace(config.parameters, config.fixed)
-    conductor = Conductor(
-        config, space, make_searcher(config, space), make_scheduler(config), record.append, list(record)
-    )
+    conductor = make(config, record)
     if not conductor.state.baselines:
         record.append(BASE)
         conductor.state.apply(BASE)
@@ -80,13 +101,35 @@ def conduct(config: SearchConfig, record: list[Event], events_at_most: int | Non
     return conductor
 
 
+def _begun() -> list[Event]:
+    return [BASE]
+
+
 def timeless(record: list[Event]) -> list[dict[str, object]]:
     return [event.model_dump(mode="json", exclude={"time"}) for event in record]
 
 
-@pytest.fixture(scope="module", params=["tpe", "random", "grid"])
+LENIENT = [
+    {"metric": "train_loss", "direction": "min"},
+    {"metric": "retention", "direction": "max", "floor": 0.2},
+]
+SEARCHES: dict[str, dict[str, Any]] = {
+    "tpe": {"searcher": "tpe"},
+    "random": {"searcher": "random"},
+    "grid": {"searcher": "grid", "trials": 8},
+    "moasha": {"searcher": "tpe", "scheduler": {"name": "moasha"}, "confirm": {"candidates": 2}},
+    "promotion": {
+        "searcher": "random",
+        "trials": 14,
+        "scheduler": {"name": "moasha", "variant": "promotion", "brackets": 2},
+        "confirm": {"candidates": 1, "seeds": 3},
+    },
+}
+
+
+@pytest.fixture(scope="module", params=SEARCHES)
 def whole(request: pytest.FixtureRequest) -> tuple[SearchConfig, list[Event]]:
-    config = configure(request.param, trials=9 if request.param != "grid" else 8)
+    config = configure(**SEARCHES[request.param])
     record: list[Event] = []
     conduct(config, record)
     return config, record
@@ -111,8 +154,12 @@ def test_every_trial_finishes_once_and_rungs_come_in_order(
     whole: tuple[SearchConfig, list[Event]],
 ) -> None:
     config, record = whole
+    state = SearchState.from_events(record)
     finished = Counter(event.trial for event in record if isinstance(event, TrialFinished))
-    assert finished == Counter(range(config.trials))
+    assert finished == Counter(state.trials.keys())
+    assert state.searched == config.trials
+    assert not state.unfinished
+    assert not state.paused
     rungs: dict[int, list[int]] = {}
     for event in record:
         if isinstance(event, RungReached):
@@ -149,12 +196,8 @@ def test_more_trials_extend_a_finished_search() -> None:
 
 
 def test_a_lost_trial_goes_on_from_its_last_rung_and_is_given_up_after_three_losses() -> None:
-    config, record = configure(trials=1), [BASE]
-    events: list[Event] = list(record)
-    space = SearchSpace(config.parameters, {})
-    conductor = Conductor(
-        config, space, make_searcher(config, space), make_scheduler(config), events.append, record
-    )
+    config, record = configure(trials=1), _begun()
+    conductor = make(config, record)
     number = conductor.next_trial()
     assert number == 0
     assert conductor.report(0, train(conductor.request(0)))
@@ -168,17 +211,13 @@ def test_a_lost_trial_goes_on_from_its_last_rung_and_is_given_up_after_three_los
 
 
 def test_an_aborted_session_leaves_trials_for_the_next() -> None:
-    config, record = configure(trials=3), [BASE]
-    events: list[Event] = list(record)
-    space = SearchSpace(config.parameters, {})
-    conductor = Conductor(
-        config, space, make_searcher(config, space), make_scheduler(config), events.append, record
-    )
+    config, record = configure(trials=3), _begun()
+    conductor = make(config, record)
     conductor.next_trial()
     conductor.abort("no group is left")
     assert conductor.finished
     assert conductor.next_trial() is None
-    resumed = conduct(config, events)
+    resumed = conduct(config, record)
     assert [trial.status for trial in resumed.state.trials.values()].count("running") == 0
 
 
@@ -190,3 +229,119 @@ def test_a_diverged_trial_keeps_its_reason_and_is_never_running() -> None:
     assert diverged
     assert all(trial.finished and trial.finished.failure_class == "diverged" for trial in diverged)
     assert all(isinstance(trial.proposed, TrialProposed) for trial in diverged)
+
+
+def test_the_best_are_repeated_with_new_seeds_and_teach_nothing() -> None:
+    record: list[Event] = []
+    config = configure(trials=9, objectives=LENIENT, confirm={"candidates": 2, "seeds": 3})
+    state = conduct(config, record).state
+    repeats = [trial for trial in state.trials.values() if trial.confirms is not None]
+    assert Counter(trial.confirms for trial in repeats).most_common() == [
+        (trial.number, 3) for trial in candidates(config, state)
+    ]
+    assert {trial.status for trial in repeats} == {"completed"}
+    for repeat in repeats:
+        original = state.trials[repeat.confirms or 0]
+        assert repeat.params.keys() == original.params.keys()
+        changed = {name for name, value in repeat.params.items() if value != original.params[name]}
+        assert changed == {"seed"}
+    assert len({trial.params["seed"] for trial in state.trials.values()}) == len(state.trials)
+    without: list[Event] = []
+    conduct(configure(trials=9, objectives=LENIENT), without)
+    searched = [event for event in record if not (isinstance(event, _TRIAL) and event.trial >= 9)]
+    assert timeless(searched) == timeless(without)
+
+
+_TRIAL = TrialProposed | RungReached | Decided | TrialFinished
+
+
+def test_an_extended_search_repeats_its_new_best_and_keeps_its_trials_apart() -> None:
+    record: list[Event] = []
+    more: dict[str, Any] = {"objectives": LENIENT, "confirm": {"candidates": 1, "seeds": 2}}
+    first = conduct(configure(trials=5, **more), record).state
+    assert len(first.trials) == 7
+    state = conduct(configure(trials=40, **more), record).state
+    assert state.searched == 40
+    best = candidates(configure(trials=40, **more), state)[0].number
+    assert best > 6, "the longer search was to find a better one"
+    assert Counter(trial.confirms for trial in state.trials.values())[best] == 2
+
+
+def test_a_search_without_a_sound_trial_repeats_nothing() -> None:
+    record: list[Event] = []
+    floor = {"metric": "retention", "direction": "max", "floor": 2.0}
+    loss = {"metric": "train_loss", "direction": "min"}
+    state = conduct(configure(objectives=[loss, floor], confirm={"candidates": 2}), record).state
+    assert all(trial.confirms is None for trial in state.trials.values())
+
+
+def test_a_paused_trial_is_resumed_from_its_rung_or_ends_with_the_search() -> None:
+    record: list[Event] = []
+    config = configure("random", 30, scheduler={"name": "moasha", "variant": "promotion"})
+    state = conduct(config, record).state
+    resumed = [
+        event
+        for event in record
+        if isinstance(event, Decided) and event.decision == "continue" and "promoted" in event.reason
+    ]
+    assert resumed
+    for event in resumed:
+        assert len(state.trials[event.trial].rungs) > event.rung + 1 or state.trials[event.trial].finished
+    ended = [trial for trial in state.trials.values() if trial.status == "stopped"]
+    assert {trial.finished.reason for trial in ended if trial.finished} == {
+        "not promoted by the end of the search"
+    }
+
+
+def timed(config: SearchConfig, seconds: float) -> tuple[SearchState, Conductor]:
+    """A search whose every slice takes so long, on one device of one node."""
+    now = [0.0]
+    record: list[Event] = [
+        SessionStarted(session=0, trials=config.trials, command="", host="h", pid=1, time=0.0),
+        SlotsChosen(groups=1, slots=1, reason="", devices=4, nodes=2, time=0.0),
+        BASE.model_copy(update={"time": 0.0}),
+    ]
+    conductor = make(config, record, lambda: now[0])
+    while (number := conductor.next_trial()) is not None:
+        goes_on = True
+        while goes_on:
+            now[0] += seconds
+            reply = replace(train(conductor.request(number)), train_seconds=seconds, eval_seconds=0.0)
+            goes_on = conductor.report(number, reply)
+    return conductor.state, conductor
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"hours": 1.0}, {"device_hours": 4.0}, {"cost": 6.0, "price": 3.0}],
+    ids=["hours", "device-hours", "money"],
+)
+def test_whichever_limit_is_reached_first_ends_the_search_at_the_next_rung(limits: dict[str, float]) -> None:
+    state, conductor = timed(configure("random", 1000, limits=limits), seconds=360)
+    assert conductor.finished
+    used = spent(state)
+    assert 1.0 <= used.hours <= 1.1
+    assert (used.device_hours, used.node_hours) == pytest.approx((4 * used.hours, 2 * used.hours))
+    (name, *_) = limits
+    last = list(state.trials.values())[-1]
+    assert last.status in ("stopped", "completed")
+    assert any(
+        trial.finished and trial.finished.reason.startswith(f"limits.{name}: ")
+        for trial in state.trials.values()
+    )
+
+
+def test_what_confirmation_takes_is_kept_back() -> None:
+    confirm = {"candidates": 2, "seeds": 2}
+    config = configure("random", 1000, limits={"hours": 12.0}, confirm=confirm)
+    state, conductor = timed(config, seconds=360)
+    assert conductor.finished
+    repeats = [trial for trial in state.trials.values() if trial.confirms is not None]
+    assert [trial.status for trial in repeats] == ["completed"] * 4
+    assert 6.0 < spent(state).hours < 12.2
+
+
+def test_no_limit_is_no_limit() -> None:
+    state, conductor = timed(configure("random", 12), seconds=1e6)
+    assert conductor.finished
+    assert state.searched == 12

@@ -1,0 +1,237 @@
+"""Successive halving by constraints first, then by all objectives."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from search.config.schedulers import MoashaConfig
+from search.config.schema import SearchConfig
+from search.measurement import constraint_violations, total_violation
+from search.record.events import Interval
+from search.schedulers.base import SCHEDULERS, Promotion, Verdict
+from search.schedulers.dominance import SPREADS, place, places
+from search.schedulers.findings import bounds_text, measured_text, violations_text
+from search.schedulers.foresight import AUDITED, Foresight, is_audited
+
+_WINDOW = 1000
+"""Trials of a rung that are compared, the newest: as many say where the best n / eta begin to within a few
+percent, and the time of a decision does not grow with the search."""
+
+
+class _Rung:
+    """What was measured at one rung of one bracket, in the order of the reports."""
+
+    def __init__(self) -> None:
+        self.recorded: dict[int, tuple[float, tuple[float, ...]]] = {}
+        self.paused: set[int] = set()
+        self.weights: dict[int, float] = {}
+        self.foresight = Foresight()
+        # The newest trials, each in a row of the arrays; `_rows` is in the order of the reports.
+        self._rows: dict[int, int] = {}
+        self._violations = np.empty(_WINDOW)
+        self._costs = np.empty((_WINDOW, 1))
+        self._above: dict[int, int] | None = None
+
+    def __len__(self) -> int:
+        """Number of trials that are compared."""
+        return len(self._rows)
+
+    def record(self, trial: int, violation: float, costs: tuple[float, ...]) -> None:
+        if not self._rows:
+            self._costs = np.empty((_WINDOW, len(costs)))
+        row = self._rows.pop(trial, None)
+        if row is None:
+            full = len(self._rows) == _WINDOW
+            row = self._rows.pop(next(iter(self._rows))) if full else len(self._rows)
+        self._rows[trial] = row
+        self._violations[row], self._costs[row] = violation, costs
+        self.recorded[trial] = (violation, costs)
+        self._above = None
+
+    def place(self, trial: int, spread: str) -> int:
+        """Of the newest trials, how many rank strictly above this one, which is among them."""
+        n = len(self._rows)
+        return place(self._rows[trial], self._violations[:n], self._costs[:n], SPREADS[spread])
+
+    def above(self, spread: str) -> dict[int, int]:
+        """Of the newest trials, how many of them rank strictly above each."""
+        if self._above is None:
+            n = len(self._rows)
+            found = places(self._violations[:n], self._costs[:n], SPREADS[spread])
+            self._above = {trial: int(found[row]) for trial, row in self._rows.items()}
+        return self._above
+
+
+@SCHEDULERS.register(
+    "moasha", "successive halving by all objectives: constraints, then fronts, then spread; the default"
+)
+class Moasha:
+    """Asynchronous successive halving for several objectives (Schmucker et al., 2021, arXiv:2106.12639).
+
+    At a rung, the n trials recorded there, the reporting one included, are ordered by how much they
+    violate the constraints (`total_violation`; held to be violated only where the whole 95% interval
+    violates them), then by non-dominated sorting of the objectives, then within a front by spread. The
+    best floor(n / eta) go on. It follows that a trial that dominates all others is never stopped, that one
+    that all others dominate is stopped as soon as n >= eta, and that equal trials share their fate. With one
+    objective it is ASHA (Li et al., 2020, arXiv:1810.05934). Trials without a finite value of an
+    objective or a constraint rank last. Nothing is stopped at the last rung.
+
+    With `variant: promotion`, trials are paused and not stopped, and go on once they are among the best
+    floor(n / eta) of their rung.
+
+    With several brackets, a trial is assigned to one by the search's seed and its number, bracket b with
+    a probability in proportion to eta^-b; trials of bracket b pass rungs below b unranked.
+    """
+
+    def __init__(self, config: SearchConfig) -> None:
+        assert isinstance(config.scheduler, MoashaConfig)
+        self._objectives = config.objectives
+        self._options = config.scheduler
+        self._eta = config.budget.eta
+        self._seed = config.seed
+        self._steps = config.budget.rung_steps
+        self._brackets = min(config.scheduler.brackets, len(self._steps))
+        self._rungs = [[_Rung() for _ in self._steps] for _ in range(self._brackets)]
+
+    def report(
+        self, trial: int, rung: int, metrics: Mapping[str, float], intervals: Mapping[str, Interval]
+    ) -> Verdict:
+        """Records the trial at the rung and ranks it there."""
+        bracket = self._bracket(trial)
+        found = "; ".join(
+            [
+                *measured_text(self._objectives, metrics),
+                *violations_text(self._objectives, metrics, intervals),
+            ]
+        )
+        where = f"rung {rung + 1}/{len(self._steps)} (step {self._steps[rung]})"
+        if self._brackets > 1:
+            where += f" of bracket {bracket + 1}"
+        if rung < bracket:
+            return Verdict("continue", f"{where}: not ranked before rung {bracket + 1}; {found}")
+        table = self._rungs[bracket][rung]
+        table.record(trial, *self._measure(metrics, intervals))
+        above, n = table.place(trial, self._options.spread), len(table)
+        rank = f"rank {above + 1} of {n} at {where}"
+        if rung == len(self._steps) - 1:
+            self._learn(trial, bracket)
+            return Verdict("continue", f"{rank}, the full budget; {found}")
+        kept = self._kept(table, n)
+        top = "the best goes on" if kept == 1 else f"top {kept} go on"
+        if above < kept:
+            return Verdict("continue", f"{rank}, {top}; {found}")
+        if self._options.variant == "promotion":
+            table.paused.add(trial)
+            return Verdict("pause", f"{rank}, {top if kept else 'none goes on yet'}; {found}")
+        if n < self._eta:
+            return Verdict("continue", f"{rank}, the first {self._eta - 1} go on in any case; {found}")
+        if self._is_audited(trial) and above < n - 1:
+            table.weights[trial] = 1 / AUDITED
+            return Verdict("continue", f"{rank}, {top}, and one in {1 / AUDITED:.0f} of the others; {found}")
+        return Verdict("stop", f"{rank}, {top}; {found}")
+
+    def _kept(self, table: _Rung, n: int) -> int:
+        return n // self._eta if self._options.share == "fixed" else table.foresight.kept(n, self._eta)
+
+    def _is_audited(self, trial: int) -> bool:
+        return self._options.share == "learned" and is_audited(self._seed, trial)
+
+    def _learn(self, trial: int, bracket: int) -> None:
+        """Compares what the trial measured at the rungs before with what it measures at the last."""
+        tables = self._rungs[bracket]
+        violation, end = tables[-1].recorded[trial]
+        weight = 1.0
+        for table in tables[:-1]:
+            if trial in table.recorded and math.isfinite(violation):
+                weight = max(weight, table.weights.get(trial, 1.0))
+                before, at_rung = table.recorded[trial]
+                if math.isfinite(before):
+                    table.foresight.add(trial, at_rung, end, weight)
+
+    def promote(self) -> Promotion | None:
+        """The best paused trial that has come among the best of its rung; of the highest such rung."""
+        for rung in reversed(range(len(self._steps) - 1)):
+            for bracket in self._rungs:
+                table = bracket[rung]
+                if not table.paused:
+                    continue
+                above = table.above(self._options.spread)
+                kept = self._kept(table, len(above))
+                known = table.paused & above.keys()
+                waiting = [(above[trial], trial) for trial in known if above[trial] < kept]
+                if waiting:
+                    first, trial = min(waiting)
+                    where = f"rung {rung + 1}/{len(self._steps)} (step {self._steps[rung]})"
+                    return Promotion(
+                        trial,
+                        rung,
+                        f"promoted: now rank {first + 1} of {len(above)} at {where}, top {kept} go on",
+                    )
+        return None
+
+    def promoted(self, trial: int, rung: int) -> None:
+        """The trial does not wait at the rung any more."""
+        self._rungs[self._bracket(trial)][rung].paused.discard(trial)
+
+    def describe(self) -> list[str]:
+        """Rungs, order and rule."""
+        bounds = bounds_text(self._objectives)
+        names = " and ".join(
+            f"{objective.metric} ({'lowest' if objective.direction == 'min' else 'highest'} first)"
+            for objective in self._objectives
+        )
+        order = f"by {names}"
+        if len(self._objectives) > 1:
+            spread = self._options.spread
+            order = f"by non-dominated fronts of {names}, within a front by {spread}, most spread first"
+        if bounds:
+            order = (
+                f"those that may keep {bounds} (by the favourable bound of the 95% interval) "
+                f"first, the others by how far they miss it; among equals {order}"
+            )
+        end = (
+            "the others are paused, and go on from their adapters once they are"
+            if self._options.variant == "promotion"
+            else f"the first {self._eta - 1} go on in any case, and so does every trial at the last rung"
+        )
+        lines = [
+            f"moasha, {self._options.variant} variant, eta {self._eta}: "
+            f"rungs at steps {', '.join(map(str, self._steps))}.",
+            f"At a rung, trials are ordered: {order}.",
+            f"A trial goes on if it is among the best n // {self._eta} "
+            f"of the n trials recorded at its rung; {end}.",
+        ]
+        if self._brackets > 1:
+            lines.append(
+                f"{self._brackets} brackets: trials of bracket b are first ranked at rung b, among their own."
+            )
+        return lines
+
+    def _bracket(self, trial: int) -> int:
+        if self._brackets == 1:
+            return 0
+        digest = hashlib.sha256(f"{self._seed}/bracket/{trial}".encode()).digest()
+        weights = [self._eta**-bracket for bracket in range(self._brackets)]
+        left = int.from_bytes(digest[:8], "big") / 2**64 * sum(weights)
+        for bracket, weight in enumerate(weights):
+            left -= weight
+            if left < 0:
+                return bracket
+        return self._brackets - 1
+
+    def _measure(
+        self, metrics: Mapping[str, float], intervals: Mapping[str, Interval]
+    ) -> tuple[float, tuple[float, ...]]:
+        violations = constraint_violations(self._objectives, metrics, intervals)
+        violation = total_violation(self._objectives, violations)
+        costs = tuple(
+            metrics.get(objective.metric, math.nan) * (1 if objective.direction == "min" else -1)
+            for objective in self._objectives
+        )
+        if not (math.isfinite(violation) and all(map(math.isfinite, costs))):
+            return math.inf, tuple(math.inf for _ in costs)
+        return violation, costs
