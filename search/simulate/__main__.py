@@ -1,0 +1,86 @@
+"""The command line: `python -m search.simulate search=FOLDER [key=value ...] [--json]`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.console import Console
+
+from search.config.nearest import did_you_mean
+from search.config.overrides import place
+from search.errors import ConfigError, Problem, TightropeError
+from search.simulate.compare import compare
+from search.simulate.options import read_options
+from search.simulate.view import print_comparison
+
+HELP = """\
+usage: python -m search.simulate search=FOLDER [key=value ...] [--json]
+
+What a recorded search would have cost, and found, with another scheduler or searcher. Nothing is trained:
+trials follow their recorded learning curves, with their recorded times.
+
+  search=FOLDER                the recorded search, for example search=runs/demo
+  scheduler=NAME               who stops trials early; its options: scheduler.KEY=VALUE
+  searcher=NAME                who proposes: each proposal becomes the nearest recorded configuration that is
+                               not used yet; without it, configurations come as they were recorded
+  workers=N                    simulated workers, each like a worker group; by default as many
+  seeds=N                      simulate N times, with other seeds of the searcher, or other orders of the
+                               recorded configurations
+  budget.rungs=N budget.eta=N  other rungs, at steps that were recorded
+  guards.KEY=VALUE objectives.N.KEY=VALUE limits.KEY=VALUE trials=N seed=N
+                               as for python -m search.run
+
+  --json                       the answer as one line of JSON
+  --help                       this text
+
+Examples:
+  python -m search.simulate search=runs/demo scheduler=asha
+  python -m search.simulate search=runs/demo scheduler=moasha scheduler.variant=promotion seeds=10
+  python -m search.simulate search=runs/demo searcher=random trials=8 workers=4
+
+Exit codes: 0 done, 1 failed, 2 wrong command line.
+"""
+WRONG = 2
+_FLAGS = ("--json", "--help")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Simulates one command line's search, and prints the answer.
+
+    Args:
+        arguments: Words after the program's name; None takes those of this process.
+
+    Returns:
+        Exit code: 0 done, 1 failed, 2 wrong command line.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or "--help" in words or "-h" in words:
+        print(HELP, end="", file=sys.stdout if words else sys.stderr)
+        return 0 if words else WRONG
+    flags = [word for word in words if word.startswith("-")]
+    try:
+        options = read_options([word for word in words if word not in flags], _unknown(flags))
+        answer = compare(options)
+    except TightropeError as error:
+        print(error if isinstance(error, ConfigError) else f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    if "--json" in flags:
+        print(json.dumps(asdict(answer)))
+    else:
+        print_comparison(Console(), options, answer)
+    return 0
+
+
+def _unknown(flags: Sequence[str]) -> list[Problem]:
+    return [
+        Problem(flag, "is not an option", place(flag), did_you_mean(flag, _FLAGS))
+        for flag in flags
+        if flag not in _FLAGS
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

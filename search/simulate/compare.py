@@ -1,0 +1,201 @@
+"""What another search would have cost over the same curves, and what it would have found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from analysis.budget import budget_used
+from analysis.objectives import completed_trials
+from analysis.pareto import pareto_front
+from analysis.recommend import recommend
+from search.config.schema import SearchConfig
+from search.record import SearchState
+from search.searchers import Searcher, make_searcher
+from search.simulate.curves import RecordedCurves
+from search.simulate.engine import Simulated, simulate
+from search.simulate.options import Options
+from search.simulate.proposals import AsRecorded, NearestRecorded
+from search.simulate.score import Hypervolume
+from search.space import SearchSpace
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a search takes.
+
+    Attributes:
+        steps: Optimizer steps.
+        train_seconds: Time in training, added up over trials.
+        eval_seconds: Time in evaluation, likewise.
+        wall_seconds: Time from the first trial's beginning to the last one's end, on the simulated workers.
+        completed: Trials trained to the full budget.
+        at_least: More than that is not known: trials would have been trained further than was recorded.
+    """
+
+    steps: int
+    train_seconds: float
+    eval_seconds: float
+    wall_seconds: float
+    completed: int
+    at_least: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """One simulated search.
+
+    Attributes:
+        cost: What it took.
+        hypervolume: Of the front of its full trials, as a share of that of the recorded search's; None where
+            the recorded search has none.
+        censored: Trials that would have been trained further than was recorded.
+        fates: What became of the recorded search's best trials, by their recorded numbers, in words.
+    """
+
+    cost: Cost
+    hypervolume: float | None
+    censored: int
+    fates: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The answer.
+
+    Attributes:
+        recorded: The recorded search, on the simulated workers.
+        without_stopping: The same with every trial trained as far as it can be; its steps are known exactly
+            in any case.
+        found: One per simulated search.
+        best: Number of the recommended trial of the recorded search, or None.
+        front: Numbers of its Pareto-optimal trials.
+        cut_short: Trials of which the recorded search knows no end: stopped, lost or not finished.
+        wall_seconds: Time that the recorded search took, start-up included, on its own workers.
+    """
+
+    recorded: Cost
+    without_stopping: Cost
+    found: tuple[Found, ...]
+    best: int | None
+    front: tuple[int, ...]
+    cut_short: int
+    wall_seconds: float
+
+
+def compare(options: Options) -> Comparison:
+    """Simulates what is asked for, and the recorded search beside it.
+
+    Raises:
+        SpaceError: The searcher cannot search the space.
+    """
+    state = _under(options.recorded, options.config)
+    curves = RecordedCurves(state)
+    best, front = recommend(state).trial, tuple(trial.number for trial in pareto_front(state))
+    watched = front if best is None or best in front else (best, *front)
+    score = Hypervolume(options.config.objectives, state)
+    as_recorded = _simulate(options, curves, _plain(options.base), _proposer(options, 0, own=False))
+    recorded = _cost(as_recorded.state, at_least=False)
+    found = []
+    for index in range(options.seeds):
+        config = options.config.model_copy(update={"seed": options.config.seed + index})
+        run = _simulate(options, curves, config, _proposer(options, index, options.own_searcher))
+        found.append(
+            Found(
+                cost=_cost(run.state, at_least=bool(run.censored)),
+                hypervolume=score.share(run.state),
+                censored=len(run.censored),
+                fates=_fates(run, curves, watched),
+            )
+        )
+    return Comparison(
+        recorded=recorded,
+        without_stopping=_without_stopping(as_recorded, recorded, options.base.budget.steps),
+        found=tuple(found),
+        best=best,
+        front=front,
+        cut_short=len(as_recorded.censored),
+        wall_seconds=budget_used(state).wall_seconds,
+    )
+
+
+def _under(recorded: SearchState, config: SearchConfig) -> SearchState:
+    """The recorded search's own phase, judged by the objectives asked for; repetitions are left out."""
+    assert recorded.started is not None
+    started = recorded.started.model_copy(
+        update={"config": recorded.started.config | config.model_dump(mode="json", include={"objectives"})}
+    )
+    trials = {number: trial for number, trial in recorded.trials.items() if trial.confirms is None}
+    return SearchState(**(vars(recorded) | {"started": started, "trials": trials}))
+
+
+def _plain(config: SearchConfig) -> SearchConfig:
+    """Nothing is ended before its time."""
+    data = config.model_dump(mode="json") | {"scheduler": {"name": "none"}}
+    data["guards"] = dict.fromkeys(data["guards"])
+    data["limits"] = dict.fromkeys(data["limits"])
+    return SearchConfig.model_validate(data)
+
+
+def _proposer(options: Options, index: int, own: bool) -> Searcher:
+    trials = options.recorded.trials.values()
+    points = [dict(trial.proposed.sampled) for trial in trials if trial.confirms is None]
+    if not own:
+        return AsRecorded(points, shuffle=index or None)
+    config = options.config.model_copy(update={"seed": options.config.seed + index})
+    space = SearchSpace(config.parameters, config.fixed)
+    return NearestRecorded(make_searcher(config, space), space, points)
+
+
+def _simulate(
+    options: Options, curves: RecordedCurves, config: SearchConfig, searcher: Searcher
+) -> Simulated:
+    slots = options.recorded.slots
+    devices = round(slots.devices / slots.groups * options.workers) if slots else 0
+    nodes = slots.nodes if slots else 1
+    return simulate(config, curves, options.workers, searcher=searcher, devices=devices, nodes=nodes)
+
+
+def _cost(state: SearchState, at_least: bool) -> Cost:
+    used = budget_used(state)
+    return Cost(
+        steps=used.steps_trained,
+        train_seconds=used.train_seconds,
+        eval_seconds=used.eval_seconds,
+        wall_seconds=used.wall_seconds - used.baseline_seconds,
+        completed=len(completed_trials(state)),
+        at_least=at_least,
+    )
+
+
+def _without_stopping(run: Simulated, recorded: Cost, full: int) -> Cost:
+    """Steps that were not recorded are known; the time that they take is not."""
+    missing = sum(
+        full - (last.step if (last := run.state.trials[number].last) else 0) for number in run.censored
+    )
+    return Cost(
+        steps=recorded.steps + missing,
+        train_seconds=recorded.train_seconds,
+        eval_seconds=recorded.eval_seconds,
+        wall_seconds=recorded.wall_seconds,
+        completed=recorded.completed + len(run.censored),
+        at_least=bool(run.censored),
+    )
+
+
+def _fates(run: Simulated, curves: RecordedCurves, watched: Iterable[int]) -> dict[int, str]:
+    fates = dict.fromkeys(watched, "not tried")
+    for trial in run.state.trials.values():
+        recorded = curves.trial_of(trial.number, trial.params)
+        if recorded is not None and recorded.number in fates:
+            step = f" at step {trial.last.step}" if trial.last else ""
+            fates[recorded.number] = (
+                "trained to the end" if trial.status == "completed" else f"{trial.status}{step}"
+            )
+    return fates
+
+
+def tally(found: Iterable[Found], trial: int) -> Counter[str]:
+    """How often each fate befell a recorded trial."""
+    return Counter(one.fates[trial] for one in found)
