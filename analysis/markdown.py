@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from analysis.render import headline, summary_rows, used_lines
+from analysis.costs import used_lines
+from analysis.render import headline, summary_rows
 from analysis.table import legend, make_columns
 from search.config.schema import ObjectiveConfig
 

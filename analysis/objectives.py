@@ -17,12 +17,25 @@ def objectives_of(state: SearchState) -> tuple[ObjectiveConfig, ...]:
     return tuple(ObjectiveConfig.model_validate(item) for item in state.started.config["objectives"])
 
 
-def completed_trials(state: SearchState) -> list[TrialState]:
-    """Trials that reached the full budget, by number."""
-    done = (
-        trial for trial in state.trials.values() if trial.status == "completed" and trial.last is not None
+def search_trials(state: SearchState) -> list[TrialState]:
+    """Trials that are not repetitions of others, by number."""
+    return sorted(
+        (trial for trial in state.trials.values() if trial.confirms is None), key=lambda trial: trial.number
     )
-    return sorted(done, key=lambda trial: trial.number)
+
+
+def repetitions(state: SearchState) -> dict[int, list[TrialState]]:
+    """What confirmation has begun: the repetitions of each candidate by its number, both ascending."""
+    found: dict[int, list[TrialState]] = {}
+    for trial in sorted(state.trials.values(), key=lambda trial: trial.number):
+        if trial.confirms is not None:
+            found.setdefault(trial.confirms, []).append(trial)
+    return dict(sorted(found.items()))
+
+
+def completed_trials(state: SearchState) -> list[TrialState]:
+    """Trials of the search phase that reached the full budget, by number; no repetitions."""
+    return [trial for trial in search_trials(state) if trial.status == "completed" and trial.last is not None]
 
 
 def metrics_of(trial: TrialState) -> Mapping[str, float]:

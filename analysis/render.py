@@ -11,7 +11,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 from analysis import wording
-from analysis.table import Row, choose_columns, legend, make_columns, make_table
+from analysis.costs import used_lines
+from analysis.table import Kind, Row, choose_columns, legend, make_columns, make_table
 from search.config.schema import ObjectiveConfig
 from search.record.events import Interval
 
@@ -32,7 +33,7 @@ def render_summary(
     rows = summary_rows(summary)
     objectives = [ObjectiveConfig.model_validate(item) for item in summary["objectives"]]
     title = (
-        "Pareto-optimal trials beside the base model"
+        f"Pareto-optimal trials{_with_candidates(summary)} beside the base model"
         if summary["pareto"]
         else "No trial has completed with every objective measured; those that got furthest"
     )
@@ -45,6 +46,11 @@ def render_summary(
         console.print(Text(f"{label}: {line}"))
     for label, line in _next_steps(summary, ui, command or summary["search"]["command"]):
         console.print(Text.assemble((f"{label:<9}", "bold"), line), soft_wrap=True)
+
+
+def _with_candidates(summary: Mapping[str, Any]) -> str:
+    """Said where candidates that are not on the front are shown too."""
+    return " and candidates" if {t["trial"] for t in summary["trials"]} - set(summary["pareto"]) else ""
 
 
 def _print_table(
@@ -79,20 +85,40 @@ def _print_choice(console: Console, summary: Mapping[str, Any]) -> None:
 
 
 def summary_rows(summary: Mapping[str, Any]) -> list[Row]:
-    """The baselines, the base model first, then the trials."""
+    """The baselines, the base model first, then the trials, below a candidate the mean of its repetitions."""
     best = summary["recommended"]
     rows = [
         Row(name, "baseline", {}, *_measurement(item), kind="base")
         for name, item in sorted(summary["baselines"].items(), key=lambda pair: pair[0] != "base")
     ]
+    confirmed = summary["confirmation"] or {"candidates": ()}
+    candidates = {one["trial"]: one for one in confirmed["candidates"]}
     for trial in summary["trials"]:
-        row = Row(str(trial["trial"]), trial["status"], trial["sampled"], *_measurement(trial))
+        kind: Kind = "plain" if trial["feasible"] else "broken"
         if best is not None and trial["trial"] == best["trial"]:
-            row = Row(row.label, row.progress, row.params, row.metrics, row.intervals, "recommended")
-        elif not trial["feasible"]:
-            row = Row(row.label, row.progress, row.params, row.metrics, row.intervals, "broken")
-        rows.append(row)
+            kind = "recommended"
+        rows.append(
+            Row(str(trial["trial"]), status(trial), trial["sampled"], *_measurement(trial), kind=kind)
+        )
+        candidate = candidates.get(trial["trial"])
+        if candidate is not None and candidate["n"]:
+            rows.append(_mean_row(candidate))
     return rows
+
+
+def status(trial: Mapping[str, Any]) -> str:
+    """How a trial ended; of one that a guard or a limit stopped, what it was."""
+    own: str = trial["status"]
+    cause: str | None = trial["cause"]
+    return own if cause is None or cause == "scheduler" else cause
+
+
+def _mean_row(candidate: Mapping[str, Any]) -> Row:
+    means = candidate["means"]
+    halves = {name: (own["high"] - own["low"]) / 2 for name, own in means.items() if own["low"] is not None}
+    metrics = {name: own["mean"] for name, own in means.items()}
+    progress = "confirmed" if candidate["keeps"] else "ruled out"
+    return Row(f"  mean, n={candidate['n']}", progress, {}, metrics, {}, "mean", halves)
 
 
 def headline(summary: Mapping[str, Any]) -> str:
@@ -101,48 +127,9 @@ def headline(summary: Mapping[str, Any]) -> str:
     ended = search["ended"] or "not ended in order"
     message = f" ({search['message']})" if search["message"] else ""
     trials = wording.plural(sum(counts.values()), "trial")
-    return f"Search {search['name']}: {ended}{message}; {trials}: {wording.counted(counts) or 'none begun'}"
-
-
-def used_lines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the search has cost and how it was packed, as labels and lines."""
-    lines = [("Cost", cost_line(summary))]
-    if (chosen := summary["slots"]) is not None:
-        lines.append(("Slots", slots_line(chosen)))
-    if summary["packing"]["tokens"]:
-        lines.append(("Packing", packing_line(summary)))
-    return lines
-
-
-def slots_line(chosen: Mapping[str, Any]) -> str:
-    """Groups, slots, and why that many."""
-    groups = wording.plural(chosen["groups"], "worker group")
-    return f"{groups}, {wording.slots(chosen['slots'], chosen['reason'])}"
-
-
-def packing_line(summary: Mapping[str, Any]) -> str:
-    """Tokens trained, padding, and trials per pass."""
-    used = summary["packing"]
-    return (
-        f"{used['tokens']:,} tokens trained, {used['padding']:.1%} padding, "
-        f"{used['trials_per_pass']:.1f} trials per pass."
-    )
-
-
-def cost_line(summary: Mapping[str, Any]) -> str:
-    """Steps, seconds and what stopping early saved."""
-    used = summary["budget"]
-    saved = (
-        f" ({used['share_saved']:.0%} saved by ending {wording.plural(used['ended_early'], 'trial')} early)"
-        if used["ended_early"]
-        else ""
-    )
-    return (
-        f"{used['steps_trained']:,} of {used['steps_full']:,} optimizer steps{saved}; "
-        f"training {wording.duration(used['train_seconds'])}, "
-        f"evaluation {wording.duration(used['eval_seconds'])} ({used['eval_share']:.0%} of both); "
-        f"{wording.duration(used['wall_seconds'])} in {wording.plural(used['sessions'], 'session')}."
-    )
+    line = f"Search {search['name']}: {ended}{message}; {trials}: {wording.counted(counts) or 'none begun'}"
+    repeated = summary["budget"]["phases"]["confirmation"]["trials"]
+    return f"{line}; {wording.plural(repeated, 'repetition')} of candidates" if repeated else line
 
 
 def adapter_path(summary: Mapping[str, Any]) -> str | None:

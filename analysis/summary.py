@@ -18,9 +18,12 @@ from typing import Any
 
 from rich.console import Console
 
+from analysis.blocks import confirmation_block, limits_block, warm_start_block
 from analysis.budget import budget_used
+from analysis.causes import cause_of, causes, guards
+from analysis.confirmation import Confirmation, confirmation
 from analysis.markdown import to_markdown
-from analysis.objectives import keeps_constraints, metrics_of, objectives_of
+from analysis.objectives import keeps_constraints, metrics_of, objectives_of, search_trials
 from analysis.packing import packing_used
 from analysis.pareto import pareto_front
 from analysis.recommend import recommend
@@ -50,7 +53,8 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
     config = state.started.config
     found = recommend(state)
     front = pareto_front(state)
-    counts = Counter(trial.status for trial in state.trials.values())
+    confirmed = confirmation(state)
+    counts = Counter(trial.status for trial in search_trials(state))
     last = state.sessions[-1] if state.sessions else None
     return {
         "search": {
@@ -73,11 +77,16 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         "counts": dict(sorted(counts.items())),
         "baselines": {name: _measurement(base) for name, base in state.baselines.items()},
         "pareto": [trial.number for trial in front],
-        "trials": [_trial(state, trial) for trial in _shown(state, [one.number for one in front])],
+        "trials": [_trial(state, trial) for trial in _shown(state, [one.number for one in front], confirmed)],
         "recommended": None if found.trial is None else _trial(state, state.trials[found.trial]),
         "nearest": found.nearest,
         "reason": found.reason,
         "caveats": list(found.caveats),
+        "confirmation": None if confirmed is None else confirmation_block(confirmed),
+        "causes": causes(state),
+        "guards": guards(state),
+        "limits": limits_block(state),
+        "warm_start": warm_start_block(state),
         "budget": asdict(budget_used(state)),
         "slots": None
         if state.slots is None
@@ -121,11 +130,12 @@ def _replace(path: Path, text: str) -> None:
         raise
 
 
-def _shown(state: SearchState, front: Sequence[int]) -> list[TrialState]:
-    """Trials to show in full: the front, or where it is empty those that got furthest."""
+def _shown(state: SearchState, front: Sequence[int], confirmed: Confirmation | None) -> list[TrialState]:
+    """Trials to show in full: the front and the candidates, or without a front those that got furthest."""
     if front:
-        return [state.trials[number] for number in front]
-    reached = [trial for trial in state.trials.values() if trial.last is not None]
+        candidates = [one.trial for one in confirmed.candidates] if confirmed else []
+        return [state.trials[number] for number in dict.fromkeys([*front, *candidates])]
+    reached = [trial for trial in search_trials(state) if trial.last is not None]
     reached.sort(key=lambda trial: (-trial.last.step if trial.last else 0, trial.number))
     return reached[:_FURTHEST]
 
@@ -135,6 +145,7 @@ def _trial(state: SearchState, trial: TrialState) -> dict[str, Any]:
     return {
         "trial": trial.number,
         "status": trial.status,
+        "cause": cause_of(trial),
         "reason": trial.finished.reason if trial.finished else "",
         "sampled": dict(trial.proposed.sampled),
         "params": dict(trial.params),
@@ -155,7 +166,7 @@ def _measurement(event: Any) -> dict[str, Any]:
 def _further_metrics(config: dict[str, Any]) -> list[str]:
     """Metrics worth showing beside the objectives, by decreasing importance."""
     skills = [f"{skill['name']}_{skill['scoring'][0]}" for skill in config["capability"]["skills"]]
-    return ["heldout_loss", "capability", *skills]
+    return ["heldout_loss", "capability", *skills, "degenerate"]
 
 
 def _load(folder: Path) -> SearchState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from rich import box
@@ -15,11 +15,11 @@ from analysis.objectives import bound_of
 from search.config.schema import ObjectiveConfig
 from search.record.events import Interval, Params
 
-Kind: TypeAlias = Literal["base", "recommended", "broken", "plain"]
+Kind: TypeAlias = Literal["base", "recommended", "broken", "plain", "mean"]
 
 LEGEND = {"recommended": "* recommended", "broken": "! breaks a floor or ceiling"}
 _MARKS = {"recommended": " *", "broken": " !"}
-_STYLES = {"base": "dim", "recommended": "bold green", "broken": "yellow", "plain": ""}
+_STYLES = {"base": "dim", "recommended": "bold green", "broken": "yellow", "plain": "", "mean": "cyan"}
 _LONGEST = 22
 
 
@@ -31,6 +31,7 @@ class Row:
         label: "base", or the number of a trial.
         progress: Status, or how far the trial is.
         params: Parameters to show, as sampled.
+        halves: For means: half the width of the interval of each metric, shown in place of its bounds.
     """
 
     label: str
@@ -39,6 +40,7 @@ class Row:
     metrics: Mapping[str, float]
     intervals: Mapping[str, Interval]
     kind: Kind = "plain"
+    halves: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -151,13 +153,16 @@ def _objective_column(objective: ObjectiveConfig, rows: Sequence[Row]) -> Column
     brackets = [wording.bracket(interval) if interval else "" for interval in intervals]
     widest = max(map(len, brackets))
     cells = tuple(
-        f"{wording.beside(row.metrics[metric], bound, decimals)} {text.rjust(widest)}".rstrip()
-        if metric in row.metrics
-        else "-"
+        "-"
+        if metric not in row.metrics
+        else wording.mean(row.metrics[metric], row.halves[metric], bound)
+        if metric in row.halves
+        else f"{wording.beside(row.metrics[metric], bound, decimals)} {text.rjust(widest)}".rstrip()
         for row, text in zip(rows, brackets, strict=True)
     )
+    left = widest or any(metric in row.halves for row in rows)
     second = wording.constraint(objective) or objective.direction
-    return Column(metric, (metric, second), cells, 0, "left" if widest else "right")
+    return Column(metric, (metric, second), cells, 0, "left" if left else "right")
 
 
 def _metric_column(name: str, rows: Sequence[Row], rank: int) -> Column:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from search.config.schema import ObjectiveConfig
 from search.record.events import Interval, Scalar
@@ -35,6 +35,18 @@ def bracket(interval: Interval) -> str:
     """An interval, for example `[0.93, 1.00]`."""
     decimals = 3 if interval.high - interval.low < 0.02 else 2
     return f"[{number(interval.low, decimals)}, {number(interval.high, decimals)}]"
+
+
+def mean(value: float, half: float | None, bound: float | None = None) -> str:
+    """A mean with half the width of its interval, for example `1.812 +/- 0.020`."""
+    text = beside(value, bound, 3)
+    return text if half is None else f"{text} +/- {number(half)}"
+
+
+def names(trials: Sequence[int]) -> str:
+    """For example `trial 3`, `trials 3, 5 and 7`."""
+    *others, last = map(str, trials)
+    return f"trials {', '.join(others)} and {last}" if others else f"trial {last}"
 
 
 def beside(value: float, bound: float | None, decimals: int) -> str:

@@ -83,6 +83,9 @@ class RecordBuilder:
     def propose(self, trial: int, params: Params) -> None:
         self.add(TrialProposed, trial=trial, sampled=params, params=params)
 
+    def repeat(self, trial: int, repeats: int) -> None:
+        self.add(TrialProposed, trial=trial, sampled={}, params={}, origin="confirmation", repeats=repeats)
+
     def rung(self, trial: int, rung: int, metrics: dict[str, float], **fields: Any) -> None:
         times = {"train_seconds": 1.5, "eval_seconds": 0.5}
         self.add(RungReached, trial=trial, rung=rung, step=10 * 3**rung, metrics=metrics, **(times | fields))

@@ -22,6 +22,7 @@ from search.record import (
     TrialFinished,
     TrialProposed,
 )
+from search.record.events import Origin
 from trainables.evaluation.intervals import wilson
 
 BEGIN = 1_700_000_000.0
@@ -67,11 +68,16 @@ def trial_events(
     intervals: dict[str, Interval] | None = None,
     sampled: dict[str, Any] | None = None,
     time: float = BEGIN,
+    repeats: int | None = None,
+    train_seconds: float = 3.0,
 ) -> list[Event]:
     """A trial that was measured once, at the full budget of 90 steps, and completed."""
     sampled = {"lr": 1e-3, "rank": 8} if sampled is None else sampled
+    origin: Origin = "searcher" if repeats is None else "confirmation"
     return [
-        TrialProposed(trial=trial, sampled=sampled, params=sampled, time=time),
+        TrialProposed(
+            trial=trial, sampled=sampled, params=sampled, origin=origin, repeats=repeats, time=time
+        ),
         RungReached(
             trial=trial,
             rung=2,
@@ -79,11 +85,23 @@ def trial_events(
             metrics=metrics,
             intervals=intervals or {},
             checkpoint=f"trials/{trial:04d}/rung-2",
-            train_seconds=3.0,
+            train_seconds=train_seconds,
             eval_seconds=1.0,
             time=time + 4,
         ),
         TrialFinished(trial=trial, status="completed", reason="full budget", time=time + 4),
+    ]
+
+
+def guarded_events(trial: int, guard: str, reason: str, time: float = BEGIN) -> list[Event]:
+    """A trial that a guard ended at its first rung, step 10."""
+    proposed, reached, _ = trial_events(trial, {"train_loss": 2.0, "retention": 0.5}, time=time)
+    assert isinstance(reached, RungReached)
+    return [
+        proposed,
+        reached.model_copy(update={"rung": 0, "step": 10}),
+        Decided(trial=trial, rung=0, decision="stop", by=guard, reason=reason, time=time + 4),
+        TrialFinished(trial=trial, status="stopped", reason=reason, failure_class=guard, time=time + 4),
     ]
 
 

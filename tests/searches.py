@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from search.record import Event, RungReached, SearchState, TrialFinished, read_events
+from search.record import Event, RungReached, SearchState, TrialFinished, TrialProposed, read_events
 
 ROOT = Path(__file__).parents[1]
 
@@ -68,9 +68,11 @@ def count(events: Sequence[Event], kind: type[RungReached] | type[TrialFinished]
 
 
 def assert_every_trial_finished_once(events: Sequence[Event], trials: int) -> None:
-    """Each of the trials has one end, and its rungs are 0, 1, 2 ... each once."""
+    """Each trial, so many in the search phase, has one end, and its rungs are 0, 1, 2 ... each once."""
     ends = Counter(event.trial for event in events if isinstance(event, TrialFinished))
-    assert ends == Counter(range(trials))
+    proposed = [event for event in events if isinstance(event, TrialProposed)]
+    assert ends == Counter(event.trial for event in proposed)
+    assert sum(event.repeats is None for event in proposed) == trials
     rungs: dict[int, list[int]] = {}
     for event in events:
         if isinstance(event, RungReached):

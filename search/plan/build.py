@@ -11,15 +11,17 @@ from search.cluster import local_groups
 from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
 from search.groups.limit import configured_limit
-from search.plan.estimate import estimate
+from search.plan.estimate import estimate, repetitions
 from search.plan.history import History, read_history
 from search.plan.model import Plan, PlannedTrial, RankSize, Slots
+from search.plan.outlook import confirmation, ends_first, guards, limits, teaches, warm_start
 from search.plan.shapes import ModelShapes, model_shapes
-from search.record import SearchState, read_events
+from search.record import SearchState, WarmStarted, read_events
 from search.record.events import Scalar
 from search.schedulers import make_scheduler
-from search.searchers import make_searcher
+from search.searchers import SEARCHERS, make_searcher, startup
 from search.space import SearchSpace
+from search.warm_start import warm_started
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import routed_layer
 from trainables.specs import TRAINABLES
@@ -50,23 +52,39 @@ def make_plan(config: SearchConfig) -> Plan:
             estimated = estimate(config, shapes, params, number, slots, history)
         except OverflowError:
             notes.append("The numbers are too large for an estimate of time and memory.")
+    limited = limits(config, slots, estimated)
     return Plan(
         name=config.name,
         space=config.space,
         model=config.model.name,
         folder=str(folder),
-        recorded=(len(state.trials), len(state.trials) - len(state.unfinished)) if state.started else None,
+        recorded=_recorded(state),
         searcher=config.searcher.name,
         trials=number,
         first=tuple(first),
         rungs=config.budget.rung_steps,
         scheduler=tuple(make_scheduler(config).describe()),
+        teaches=teaches(config),
+        guards=tuple(guards(config)),
+        confirmation=tuple(confirmation(config, number, estimated)),
+        repetitions=repetitions(config, number),
+        limits=limited,
+        ends_first=ends_first(limited, number, estimated),
+        warm_start=warm_start(config, _taken_over(config, space)),
         slots=slots,
         base_parameters=shapes.parameters if shapes else None,
         sizes=tuple(_sizes(space, shapes)) if shapes else (),
         estimate=estimated,
         notes=tuple(notes),
     )
+
+
+def _recorded(state: SearchState) -> tuple[int, int] | None:
+    """Trials that are recorded, and those of them that are finished."""
+    if state.started is None:
+        return None
+    unfinished = sum(trial.confirms is None for trial in state.unfinished.values())
+    return state.searched, state.searched - unfinished
 
 
 def _first(
@@ -78,9 +96,15 @@ def _first(
     """
     searcher = make_searcher(config, space)
     finite = config.searcher.name in _EXHAUSTIBLE
-    certain = (
-        config.trials if finite else min(config.trials, max(config.searcher.startup, len(config.points)))
-    )
+    random, listed = startup(config.searcher), len(config.points)
+    if (taken_over := _taken_over(config, space)) is not None:
+        searcher.begin(taken_over)
+        if taken_over.use == "points":
+            listed += len(taken_over.trials)
+        else:
+            random = max(0, random - len(taken_over.trials))
+    learns = SEARCHERS[config.searcher.name].learns
+    certain = min(config.trials, max(random, listed)) if learns else config.trials
     model = TRAINABLES[config.trainable].parameters
     planned: list[PlannedTrial] = []
     params: list[LoraParameters] = []
@@ -95,6 +119,14 @@ def _first(
             size = shapes.trainable(resolved) if shapes else None
         planned.append(PlannedTrial(number, proposal.origin, proposal.sampled, size))
     return planned[:SHOWN], params, config.trials
+
+
+def _taken_over(config: SearchConfig, space: SearchSpace) -> WarmStarted | None:
+    """What an earlier search gives this one: as recorded, where it has begun."""
+    if config.warm_start is None:
+        return None
+    state = SearchState.from_events(read_events(Path(config.out) / config.name))
+    return state.warm_start or warm_started(config, space)
 
 
 def _sizes(space: SearchSpace, shapes: ModelShapes) -> list[RankSize]:

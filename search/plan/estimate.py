@@ -70,9 +70,13 @@ def estimate(
         likely = whole
     fixed = STARTUP_SECONDS + evaluation
     groups = slots.groups or 1
+    repeated = repetitions(config, number)
+    confirmation = max(repeated * whole / groups, trial) if repeated else 0.0
     # However many groups there are, a trial takes its own time.
     fewest = fixed + max(number * work[0] / groups, own[0])
-    expected, most = (fixed + max(number * seconds / groups, trial) for seconds in (likely, whole))
+    expected, most = (
+        fixed + max(number * seconds / groups, trial) + confirmation for seconds in (likely, whole)
+    )
     gpus = slots.gpus * slots.workers_per_group * groups
     return Estimate(
         step_seconds=step,
@@ -81,6 +85,7 @@ def estimate(
         fewest_seconds=fewest,
         likely_seconds=expected,
         most_seconds=most,
+        confirmation_seconds=confirmation,
         gpu_hours=expected * gpus / 3600,
         time_basis=_time_basis(history, tokens, speed),
         worker_bytes=_worker_bytes(config, shapes, trials, slots, slots.least_per_group),
@@ -88,6 +93,11 @@ def estimate(
         memory_basis="process 0.9 GB + weights + slots x (16 bytes per trainable parameter + activations "
         "of a micro-batch: tokens x (layers x (12 hidden + 4 intermediate) + 3 vocabulary) values)",
     )
+
+
+def repetitions(config: SearchConfig, number: int) -> int:
+    """Most repetitions of candidates where there are `number` trials."""
+    return min(config.confirm.candidates, number) * config.confirm.seeds
 
 
 def _time_basis(history: History | None, tokens: float, speed: float) -> str:

@@ -13,7 +13,7 @@ class PlannedTrial:
 
     Attributes:
         trial: Its number.
-        origin: "listed" or "searcher".
+        origin: "listed", "warm_start" or "searcher".
         sampled: Values of the searched parameters.
         trainable: Number of trainable parameters; None where the model's shapes are not known.
     """
@@ -80,9 +80,10 @@ class Estimate:
         step_seconds: One optimizer step of one trial by itself.
         evaluation_seconds: One evaluation, at a rung.
         trial_seconds: A trial trained to the end, with its evaluations.
-        fewest_seconds: The search where every trial ends at its first rung.
-        likely_seconds: The search where one trial in eta goes on at each rung.
-        most_seconds: The search where every trial is trained to the end.
+        fewest_seconds: The search where every trial ends at its first rung, so that none is confirmed.
+        likely_seconds: The search where one trial in eta goes on at each rung, with confirmation.
+        most_seconds: The search where every trial is trained to the end, with confirmation.
+        confirmation_seconds: Of both: the repetitions of candidates.
         gpu_hours: Of `likely_seconds`; 0 without GPUs.
         time_basis: How the time was estimated.
         worker_bytes: Memory of one worker with the fewest slots that it may open.
@@ -96,6 +97,7 @@ class Estimate:
     fewest_seconds: float
     likely_seconds: float
     most_seconds: float
+    confirmation_seconds: float
     gpu_hours: float
     time_basis: str
     worker_bytes: float
@@ -104,16 +106,38 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class PlannedLimit:
+    """A limit of the search.
+
+    Attributes:
+        name: "hours", "device_hours" or "cost".
+        limit: As configured.
+        expected: What the search is likely to take without it; None where that cannot be estimated.
+    """
+
+    name: str
+    limit: float
+    expected: float | None
+
+
+@dataclass(frozen=True)
 class Plan:
     """The plan of a search.
 
     Attributes:
         folder: The search's folder.
-        recorded: Trials in the folder's record, and how many of them are finished.
+        recorded: Trials in the folder's record, and how many of them are finished; no repetitions.
         trials: Number of trials; fewer than configured where the searcher has no more.
         first: The first of them, exactly as they will run.
         rungs: Optimizer steps at which a trial is measured.
         scheduler: What the scheduler does, in sentences.
+        teaches: What trials that were stopped early teach the searcher; None where it learns nothing.
+        guards: The guards that are on, in sentences.
+        confirmation: What is trained again, in sentences.
+        repetitions: Most repetitions at full budget.
+        limits: Those that are set.
+        ends_first: What will probably end the search, in a sentence.
+        warm_start: What is taken over from an earlier search; None where nothing is.
         base_parameters: Number of parameters of the base model, where its shapes are known.
         sizes: Adapter sizes over the ranks and target modules that may be sampled.
         estimate: None where the model is not on this machine.
@@ -130,6 +154,13 @@ class Plan:
     first: tuple[PlannedTrial, ...]
     rungs: tuple[int, ...]
     scheduler: tuple[str, ...]
+    teaches: str | None
+    guards: tuple[str, ...]
+    confirmation: tuple[str, ...]
+    repetitions: int
+    limits: tuple[PlannedLimit, ...]
+    ends_first: str
+    warm_start: str | None
     slots: Slots
     base_parameters: int | None
     sizes: tuple[RankSize, ...]

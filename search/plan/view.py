@@ -27,6 +27,10 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
     out.print(f"  measured at steps {', '.join(map(str, plan.rungs))}")
     for sentence in plan.scheduler:
         out.print(f"  {sentence}", markup=False)
+    for title, sentences in _chapters(plan):
+        out.print(f"[bold]{title}[/]")
+        for sentence in sentences:
+            out.print(f"  {sentence}", markup=False)
     out.print("[bold]Slots[/]")
     for line in _slots(plan.slots):
         out.print(f"  {line}", markup=False)
@@ -40,6 +44,17 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
         out.print(f"note: {note}", markup=False)
 
 
+def _chapters(plan: Plan) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """What the plan says in sentences, by title."""
+    if plan.warm_start is not None:
+        yield "Warm start", (plan.warm_start,)
+    if plan.teaches is not None:
+        yield "Searcher", (plan.teaches,)
+    yield "Guards", plan.guards or ("none is on",)
+    yield "Confirmation", plan.confirmation
+    yield "Limits", (*(f"{one.name}: {one.limit:g}" for one in plan.limits), plan.ends_first)
+
+
 def _first(plan: Plan) -> Table:
     names = list(dict.fromkeys(name for trial in plan.first for name in trial.sampled))
     table = Table(title=f"First {len(plan.first)} configurations", title_justify="left", title_style="bold")
@@ -47,7 +62,7 @@ def _first(plan: Plan) -> Table:
     for name in names:
         table.add_column(Text(name), justify="right")
     table.add_column("trainable", justify="right")
-    listed = any(trial.origin == "listed" for trial in plan.first)
+    listed = any(trial.origin != "searcher" for trial in plan.first)
     if listed:
         table.add_column("origin")
     for trial in plan.first:
@@ -94,6 +109,11 @@ def _estimate(estimate: Estimate, plan: Plan) -> Iterable[str]:
         f"time: about {_duration(estimate.likely_seconds)} "
         f"({_duration(estimate.fewest_seconds)} if every trial ends at its first rung, "
         f"{_duration(estimate.most_seconds)} if none ends early)"
+        + (
+            f", confirmation {_duration(estimate.confirmation_seconds)} of it"
+            if estimate.confirmation_seconds
+            else ""
+        )
     )
     yield (
         f"a trial to the end: {_duration(estimate.trial_seconds)}, "

@@ -16,6 +16,7 @@ from search.record import (
     SlotsChosen,
     TrialFinished,
     TrialProposed,
+    WarmStarted,
 )
 from search.record.events import TrialStatus
 from search.tracking.fields import config_params, key, param
@@ -28,8 +29,9 @@ from search.tracking.runs import (
     baseline_key,
     milliseconds,
     trial_key,
+    trial_name,
 )
-from search.tracking.summary import BestFeasible, TrialCounts
+from search.tracking.summary import BestFeasible, Confirmed, TrialCounts
 
 STATUS_OF_TRIAL: dict[TrialStatus, RunStatus] = {
     "completed": "FINISHED",
@@ -69,8 +71,13 @@ class Projection:
         self._last_step: dict[int, int] = {}
         self._last_time = 0.0
         self._rungs = 0
-        self._counts = TrialCounts()
+        self._counts = TrialCounts("trials")
+        self._repetition_counts = TrialCounts("repetitions")
         self._best = BestFeasible(())
+        self._confirmed = Confirmed(())
+        self._paused: set[int] = set()
+        self._repeats: dict[int, int] = {}
+        self._last_metrics: dict[int, dict[str, float]] = {}
         self._common: dict[str, object] = {}
 
     def apply(self, event: Event) -> None:
@@ -89,6 +96,9 @@ class Projection:
                 self._run(SEARCH).set_tags(
                     {"groups": event.groups, "slots": event.slots, "slots_reason": event.reason}
                 )
+            case WarmStarted():
+                tags = {"from": event.search_id, "use": event.use, "trials": len(event.trials)}
+                self._run(SEARCH).set_tags({f"warm_start.{name}": value for name, value in tags.items()})
             case BaselineMeasured():
                 self._add_baseline(event)
             case TrialProposed():
@@ -96,9 +106,7 @@ class Projection:
             case RungReached():
                 self._add_rung(event)
             case Decided():
-                self._run(trial_key(event.trial)).set_tags(
-                    {"decision": event.decision, "decision_reason": event.reason}
-                )
+                self._decide(event)
             case Failed():
                 run = self._run(SEARCH if event.trial is None else trial_key(event.trial))
                 run.set_tags({"failure_class": event.failure_class})
@@ -131,9 +139,8 @@ class Projection:
 
     def _start(self, event: SearchStarted) -> None:
         self.started = event
-        self._best = BestFeasible(
-            [ObjectiveConfig.model_validate(o) for o in event.config.get("objectives", ())]
-        )
+        objectives = [ObjectiveConfig.model_validate(o) for o in event.config.get("objectives", ())]
+        self._best, self._confirmed = BestFeasible(objectives), Confirmed(objectives)
         prints = {f"fingerprint.{name}": value for name, value in event.fingerprints.items()}
         self._common = {
             "search_id": event.search_id,
@@ -149,9 +156,10 @@ class Projection:
         if self.session is not None:
             self.abandon()
             self._run(SEARCH).open()
-            for number in self._open:
-                self._run(trial_key(number)).open()
-            self._count(dict.fromkeys(self._open, "running"), event.time)
+            words = {number: "paused" if number in self._paused else "running" for number in self._open}
+            for number, word in words.items():
+                self._run(trial_key(number)).open(word)
+            self._count(words, event.time)
         self.session = event
         self.ended = None
 
@@ -170,10 +178,13 @@ class Projection:
         run.close("FINISHED", "completed", event.time)
 
     def _add_trial(self, event: TrialProposed) -> None:
-        run = self._add(trial_key(event.trial), f"trial-{event.trial:04d}", event.time)
+        run = self._add(trial_key(event.trial), trial_name(event.trial), event.time)
         run.tags[TRIAL] = str(event.trial)
         run.params = {key(name): param(value) for name, value in event.params.items()}
         run.set_tags({"origin": event.origin})
+        if event.repeats is not None:
+            run.set_tags({"repeats": event.repeats, "repeats_run": trial_name(event.repeats)})
+            self._repeats[event.trial] = event.repeats
         self._open.add(event.trial)
         self._count({event.trial: "running"}, event.time)
 
@@ -189,23 +200,46 @@ class Projection:
         self._last_step[event.trial] = event.step
         if event.checkpoint is not None:
             self.checkpoints[event.trial] = event.checkpoint
+        if event.trial in self._repeats:
+            # The best is that of the search: a repetition is another run of a trial that was there before.
+            self._last_metrics[event.trial] = event.metrics
+            return
         self._rungs += 1
         if best := self._best.improved(event.metrics):
             self._run(SEARCH).add_points(best, event.time, self._rungs)
+
+    def _decide(self, event: Decided) -> None:
+        run = self._run(trial_key(event.trial))
+        run.set_tags({"decision": event.decision, "decision_reason": event.reason, "decided_by": event.by})
+        if event.decision == "pause":
+            self._paused.add(event.trial)
+            run.open("paused")
+            self._count({event.trial: "paused"}, event.time)
+        elif event.decision == "continue" and event.trial in self._paused:
+            self._paused.discard(event.trial)
+            run.open()
+            self._count({event.trial: "running"}, event.time)
 
     def _finish_trial(self, event: TrialFinished) -> None:
         run = self._run(trial_key(event.trial))
         # The step reached after the last rung is not recorded; the later time keeps the order.
         run.add_metrics(event.metrics, {}, event.time, self._last_step.get(event.trial, 0))
         run.set_tags({"reason": event.reason, "failure_class": event.failure_class})
+        if event.status in ("stopped", "diverged") and event.failure_class != "diverged":
+            run.set_tags({"guard": event.failure_class})
+        if event.status == "completed" and event.trial in self._repeats:
+            self._confirmed.add(self._repeats[event.trial], self._last_metrics.pop(event.trial, {}))
         run.close(STATUS_OF_TRIAL[event.status], event.status, event.time)
         self._open.discard(event.trial)
+        self._paused.discard(event.trial)
         self._count({event.trial: event.status}, event.time)
 
     def _end(self, event: SearchEnded) -> None:
         self.ended = event
         self._close_trials(event.time)
         run = self._run(SEARCH)
+        if event.reason == "finished":
+            self._tell_confirmed(event)
         run.set_tags({"recommended": event.recommended, "message": event.message})
         run.close(_STATUS_OF_SEARCH[event.reason], event.reason, event.time)
 
@@ -214,6 +248,14 @@ class Projection:
             self._run(trial_key(number)).close("KILLED", UNFINISHED, time)
         self._count(dict.fromkeys(self._open, UNFINISHED), time)
 
+    def _tell_confirmed(self, event: SearchEnded) -> None:
+        """Writes the means of candidates to their own runs, and those of the recommended to the parent."""
+        for trial, points in self._confirmed.news().items():
+            for run_key in [trial_key(trial), *([SEARCH] if trial == event.recommended else [])]:
+                self._run(run_key).add_points(points, event.time, self._confirmed.count)
+
     def _count(self, statuses: dict[int, str], time: float) -> None:
-        if changed := self._counts.change(statuses):
-            self._run(SEARCH).add_points(changed, time, self._counts.step)
+        for counts, repeated in ((self._counts, False), (self._repetition_counts, True)):
+            own = {trial: word for trial, word in statuses.items() if (trial in self._repeats) is repeated}
+            if changed := counts.change(own):
+                self._run(SEARCH).add_points(changed, time, counts.step)

@@ -26,6 +26,11 @@ def trial_key(number: int) -> str:
     return f"trial:{number}"
 
 
+def trial_name(number: int) -> str:
+    """Name of a trial's run."""
+    return f"trial-{number:04d}"
+
+
 def baseline_key(name: str) -> str:
     """Key of a baseline's run."""
     return f"baseline:{name}"
@@ -88,7 +93,7 @@ class RunView:
         self.end = milliseconds(time)
         self.tags[STATUS] = word
 
-    def open(self) -> None:
-        """Makes the run go on."""
+    def open(self, word: str = "running") -> None:
+        """Makes the run go on, or wait; `word` is our own, finer status."""
         self.status = "RUNNING"
-        self.tags[STATUS] = "running"
+        self.tags[STATUS] = word

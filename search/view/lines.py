@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from analysis import wording
 from analysis.objectives import bound_of
+from analysis.spending import spending
 from search.record import (
     BaselineMeasured,
     Decided,
@@ -15,12 +16,16 @@ from search.record import (
     RungReached,
     SearchEnded,
     SearchStarted,
+    SearchState,
     SessionStarted,
     SlotsChosen,
     TrialFinished,
     TrialProposed,
+    WarmStarted,
 )
 from search.view.progress import Progress
+
+_NOT_FINISHED = {"running": 0, "paused": 0}
 
 
 class EventLines:
@@ -35,6 +40,11 @@ class EventLines:
         self._config = progress.config
         self._rungs: dict[int, RungReached] = {}
         self._stopped: dict[int, str] = {}
+        self._paused: set[int] = set()
+
+    def restore(self, state: SearchState) -> None:
+        """Takes over which trials are paused."""
+        self._paused = set(state.paused)
 
     def take(self, event: Event) -> list[str]:
         """The lines to show now; a rung waits for its decision."""
@@ -59,7 +69,14 @@ class EventLines:
         return waiting
 
     def _other(
-        self, event: SearchStarted | SessionStarted | SlotsChosen | BaselineMeasured | TrialProposed | Failed
+        self,
+        event: SearchStarted
+        | SessionStarted
+        | SlotsChosen
+        | WarmStarted
+        | BaselineMeasured
+        | TrialProposed
+        | Failed,
     ) -> str:
         match event:
             case SearchStarted():
@@ -72,21 +89,40 @@ class EventLines:
                 return f"session {event.session} begins: {wording.plural(event.trials, 'trial')} asked for"
             case SlotsChosen():
                 return wording.slots(event.slots, event.reason)
+            case WarmStarted():
+                use = "are tried first" if event.use == "points" else "teach the searcher"
+                count = wording.plural(len(event.trials), "trial")
+                return f"warm start from {self._warm_start(event)}: {count} {use}"
             case BaselineMeasured():
                 values = self._values(event.metrics, event.intervals, ("heldout_loss", "capability"))
                 return f"baseline {event.name}: {values} (measured in {wording.duration(event.seconds)})"
             case TrialProposed():
-                listed = " (listed)" if event.origin == "listed" else ""
-                return f"trial {event.trial} begins{listed}: {wording.params(event.sampled)}"
+                return f"trial {event.trial} {self._beginning(event)}: {wording.params(event.sampled)}"
             case Failed():
                 subject = "search" if event.trial is None else f"trial {event.trial}"
                 return f"{subject} {event.failure_class}: {_one_line(event.message)}"
+
+    def _warm_start(self, event: WarmStarted) -> str:
+        configured = self._config.warm_start
+        return f"search {event.search_id[:8]}" if configured is None else str(configured.search)
+
+    def _beginning(self, event: TrialProposed) -> str:
+        if event.repeats is not None:
+            seeds, number = self._config.confirm.seeds, self._progress.repeated[event.repeats]
+            return f"begins, confirming trial {event.repeats} (seed {number} of {max(seeds, number)})"
+        origins = {"listed": " (listed)", "warm_start": " (from the earlier search)"}
+        return f"begins{origins.get(event.origin, '')}"
 
     def _decided(self, event: Decided) -> list[str]:
         rung = self._rungs.pop(event.trial, None)
         if event.decision == "stop":
             self._stopped[event.trial] = event.reason
-        verdict = f"-> {event.decision} ({_one_line(event.reason)})"
+        if event.trial in self._paused and event.decision == "continue":
+            self._paused.discard(event.trial)
+            return [f"trial {event.trial} goes on from {self._place(event.rung)} ({_one_line(event.reason)})"]
+        if event.decision == "pause":
+            self._paused.add(event.trial)
+        verdict = f"-> {event.decision}{_decider(event)} ({_one_line(event.reason)})"
         if rung is not None and rung.rung == event.rung:
             return [f"{self._rung(rung)} {verdict}"]
         late = [] if rung is None else [self._rung(rung)]
@@ -95,6 +131,7 @@ class EventLines:
     def _finished(self, event: TrialFinished) -> list[str]:
         rung = self._rungs.pop(event.trial, None)
         told = self._stopped.pop(event.trial, None)
+        self._paused.discard(event.trial)
         if event.status == "stopped" and told == event.reason:
             return []
         if event.status == "completed" and rung is not None:
@@ -106,9 +143,14 @@ class EventLines:
     def _ended(self, event: SearchEnded) -> str:
         message = f" ({_one_line(event.message)})" if event.message else ""
         best = "" if event.recommended is None else f"; recommended trial {event.recommended}"
-        counts = wording.counted(self._progress.counts | {"running": 0}) or "no trial finished"
-        unfinished = f", {running} unfinished" if (running := self._progress.counts["running"]) else ""
-        return f"search {event.reason}{message}: {counts}{unfinished}{best}"
+        counts = wording.counted(self._progress.counts | _NOT_FINISHED) or "no trial finished"
+        left = len(self._progress.state.unfinished)
+        unfinished = f", {left} unfinished" if left else ""
+        repeated = self._progress.repetitions_finished
+        confirmed = f"; {wording.plural(repeated, 'repetition')} of candidates" if repeated else ""
+        limit = spending(self._progress.state).ended_by if self._progress.state.started else None
+        ended_by = f"; ended by {limit}" if limit else ""
+        return f"search {event.reason}{message}: {counts}{unfinished}{confirmed}{ended_by}{best}"
 
     def _rung(self, event: RungReached) -> str:
         values = self._values(event.metrics, event.intervals)
@@ -131,13 +173,21 @@ class EventLines:
 
 def restored(progress: Progress) -> str:
     """What a search that is resumed has already, in one line."""
-    counts = progress.counts
-    done = wording.counted(counts | {"running": 0})
+    counts, repeated = progress.counts, progress.repetitions_finished
+    paused = f" and {counts['paused']} paused" if counts["paused"] else ""
+    confirmed = f", {wording.plural(repeated, 'repetition')} of candidates" if repeated else ""
+    done = wording.counted(counts | _NOT_FINISHED)
     return (
         f"recorded so far: {progress.finished} of {wording.plural(progress.trials, 'trial')} finished"
-        f"{done and f' ({done})'}, {counts['running']} unfinished, "
+        f"{done and f' ({done})'}, {len(progress.running)} unfinished{paused}{confirmed}, "
         f"{wording.plural(progress.steps, 'optimizer step')} trained"
     )
+
+
+def _decider(event: Decided) -> str:
+    """Who decided, where it was not the scheduler."""
+    named = {"scheduler": "", "confirmation": "", "limits": " by limits"}
+    return named.get(event.by, f" by guard {event.by}")
 
 
 def _one_line(text: str) -> str:

@@ -55,6 +55,7 @@ class LiveView:
             return
         with self._lock:
             self._progress.restore(state)
+            self._lines.restore(state)
             self._say([restored(self._progress)], self._progress.elapsed)
 
     def __call__(self, event: Event) -> None:

@@ -19,7 +19,14 @@ _MOST_ROWS = 8
 _MOST_MESSAGES = 4
 # Lines beside rows and messages: 4 of head, 2 tables with 5 and 4 of their own, 3 blanks, 1 for the cursor.
 _OTHER_LINES = 17
-_STYLES = {"running": "cyan", "completed": "green", "stopped": "", "diverged": "red", "failed": "red"}
+_STYLES = {
+    "running": "cyan",
+    "paused": "blue",
+    "completed": "green",
+    "stopped": "",
+    "diverged": "red",
+    "failed": "red",
+}
 
 
 def draw(progress: Progress, messages: Sequence[str], width: int, height: int) -> RenderableType:
@@ -32,9 +39,11 @@ def draw(progress: Progress, messages: Sequence[str], width: int, height: int) -
         height: Its lines; tables are cut so that the view fits.
     """
     messages = messages[-_MOST_MESSAGES if height >= 30 else -2 :]
-    room = max(height - _OTHER_LINES - len(messages) - len(progress.state.baselines), 2)
+    further = _further(progress, width)
+    room = max(height - _OTHER_LINES - len(further) - len(messages) - len(progress.state.baselines), 2)
     running = min(len(progress.running), max(room // 2, room - len(progress.front)), _MOST_ROWS)
-    parts: list[RenderableType] = [_header(progress), _bars(progress, width), _counts(progress), Text()]
+    parts: list[RenderableType] = [_header(progress), _bars(progress, width), _counts(progress)]
+    parts += [*further, Text()]
     parts += _front(progress, min(room - running, _MOST_ROWS), width)
     parts += _running(progress, running, width)
     parts += [Text(message, style="dim", no_wrap=True, overflow="ellipsis") for message in messages]
@@ -50,13 +59,13 @@ def _header(progress: Progress) -> Text:
         no_wrap=True,
         overflow="ellipsis",
     )
-    if left is not None and progress.finished < progress.trials:
+    if left is not None and progress.running:
         text.append(f"   ~{wording.duration(left, 0)} left", style="bold")
     return text
 
 
 def _bars(progress: Progress, width: int) -> RenderableType:
-    bar = max(min(width - 46, 50), 8)
+    bar = _bar(width)
     grid = Table.grid(padding=(0, 1))
     trials, steps = f"{progress.finished}/{progress.trials} finished", f"{progress.steps:,}"
     grid.add_row("Trials", ProgressBar(progress.trials, progress.finished, width=bar), trials)
@@ -66,6 +75,29 @@ def _bars(progress: Progress, width: int) -> RenderableType:
         f"{steps} of at most {progress.most_steps:,}",
     )
     return grid
+
+
+def _bar(width: int) -> int:
+    return max(min(width - 46, 50), 8)
+
+
+def _further(progress: Progress, width: int) -> list[RenderableType]:
+    """Lines that only some searches need: confirmation, what limits leave, and which was reached."""
+    parts: list[RenderableType] = []
+    if progress.confirming:
+        done, most = progress.repetitions_finished, progress.repetitions
+        grid = Table.grid(padding=(0, 1))
+        repeated = ", ".join(map(str, progress.repeated))
+        what = Text(f"{done}/{most} of trials {repeated}", no_wrap=True, overflow="ellipsis")
+        grid.add_row("Confirm", ProgressBar(most, done, width=_bar(width)), what)
+        parts.append(grid)
+    if spent := progress.spent:
+        each = ", ".join(f"{used:.3g} of {limit:g} {name}" for name, used, limit in spent)
+        text = Text(f"Spent  {each}", no_wrap=True, overflow="ellipsis")
+        if progress.limit is not None:
+            text.append("   limit reached", style="bold yellow")
+        parts.append(text)
+    return parts
 
 
 def _counts(progress: Progress) -> Text:
@@ -113,7 +145,8 @@ def _running(progress: Progress, room: int, width: int) -> list[RenderableType]:
     rows = [
         Row(
             str(trial.number),
-            f"rung {len(trial.rungs)}/{rungs}",
+            f"rung {len(trial.rungs)}/{rungs}"
+            + (f" of {trial.confirms} again" if trial.confirms is not None else ""),
             trial.proposed.sampled,
             trial.last.metrics if trial.last else {},
             trial.last.intervals if trial.last else {},

@@ -37,6 +37,7 @@ class PlainView:
             return
         with self._lock:
             self._progress.restore(state)
+            self._lines.restore(state)
             self._write([restored(self._progress)], self._progress.elapsed)
 
     def __call__(self, event: Event) -> None:

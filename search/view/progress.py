@@ -8,9 +8,19 @@ from dataclasses import replace
 
 from analysis.pareto import ParetoTrial, pareto_front
 from search.config.schema import SearchConfig
-from search.record import Event, RungReached, SearchState, TrialFinished, TrialProposed, TrialState
+from search.confirm import candidates
+from search.limits import spent
+from search.record import (
+    Decided,
+    Event,
+    RungReached,
+    SearchState,
+    TrialFinished,
+    TrialProposed,
+    TrialState,
+)
 
-STATUSES = ("running", "completed", "stopped", "diverged", "infeasible", "failed")
+STATUSES = ("running", "paused", "completed", "stopped", "diverged", "infeasible", "failed")
 
 
 class Progress:
@@ -31,6 +41,9 @@ class Progress:
         self.steps = 0
         self.train_seconds = 0.0
         self.eval_seconds = 0.0
+        self.repeated: Counter[int] = Counter()
+        self.repetitions_finished = 0
+        self.limit: str | None = None
         self._counts: Counter[str] = Counter()
         self._running: dict[int, TrialState] = {}
         self._finished_steps = 0
@@ -46,10 +59,9 @@ class Progress:
             self.steps += last.step if last else 0
             self.train_seconds += sum(rung.train_seconds for rung in trial.rungs)
             self.eval_seconds += sum(rung.eval_seconds for rung in trial.rungs)
-            if trial.finished is None:
-                self._running[trial.number] = trial
-            else:
-                self._finish(trial)
+            self._begin(trial)
+            if trial.finished is not None:
+                self._finish(self._running.pop(trial.number))
         self._front = None
 
     def apply(self, event: Event) -> None:
@@ -58,7 +70,7 @@ class Progress:
         self.state.apply(event)
         match event:
             case TrialProposed():
-                self._running[event.trial] = self.state.trials[event.trial]
+                self._begin(self.state.trials[event.trial])
                 self._work_began = self._work_began or event.time
             case RungReached():
                 self.steps += event.step - before
@@ -67,12 +79,22 @@ class Progress:
                 self._work_began = self._work_began or event.time - event.train_seconds - event.eval_seconds
                 self.train_seconds += event.train_seconds
                 self.eval_seconds += event.eval_seconds
+            case Decided() if event.by == "limits":
+                self.limit = event.reason
             case TrialFinished():
                 self._finish(self._running.pop(event.trial))
                 if event.status == "completed":
                     self._front = None
 
+    def _begin(self, trial: TrialState) -> None:
+        self._running[trial.number] = trial
+        if trial.confirms is not None:
+            self.repeated[trial.confirms] += 1
+
     def _finish(self, trial: TrialState) -> None:
+        if trial.confirms is not None:
+            self.repetitions_finished += 1
+            return
         self._counts[trial.status] += 1
         self._finished_steps += trial.last.step if trial.last else 0
 
@@ -82,23 +104,53 @@ class Progress:
 
     @property
     def running(self) -> list[TrialState]:
-        """Unfinished trials, in the order in which they began."""
-        return list(self._running.values())
+        """Unfinished trials and repetitions that are not paused, in the order in which they began."""
+        return [trial for trial in self._running.values() if trial.number not in self.state.paused]
 
     @property
     def finished(self) -> int:
-        """Number of finished trials."""
+        """Number of finished trials; repetitions are not counted."""
         return self._counts.total()
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of trials by status, those that are still running among them."""
-        return {status: self._counts[status] for status in STATUSES} | {"running": len(self._running)}
+        """Number of trials by status, those that are running or paused among them; no repetitions."""
+        running = sum(trial.confirms is None for trial in self.running)
+        return {status: self._counts[status] for status in STATUSES} | {
+            "running": running,
+            "paused": len(self.state.paused),
+        }
+
+    @property
+    def confirming(self) -> bool:
+        """Whether a repetition has begun."""
+        return bool(self.repeated)
+
+    @property
+    def repetitions(self) -> int:
+        """Number of repetitions that there will be at most; all that may be, while the search goes on."""
+        confirm = self.config.confirm
+        chosen = confirm.candidates
+        if self.confirming:
+            chosen = len({trial.number for trial in candidates(self.config, self.state)} | set(self.repeated))
+        return max(chosen * confirm.seeds, self.repeated.total())
 
     @property
     def most_steps(self) -> int:
-        """Optimizer steps of all trials asked for, were each trained to the full budget."""
-        return self.trials * self.config.budget.steps
+        """Optimizer steps of all trials asked for and of all repetitions, each at the full budget."""
+        return (self.trials + self.repetitions) * self.config.budget.steps
+
+    @property
+    def spent(self) -> list[tuple[str, float, float]]:
+        """Name of each limit that is set, what is spent of it until now, and the limit."""
+        limits, used = self.config.limits, spent(self.state, self.clock())
+        cost = used.node_hours * (limits.price or 0.0)
+        values = (
+            ("h", used.hours, limits.hours),
+            ("device-hours", used.device_hours, limits.device_hours),
+            ("of money", cost, limits.cost),
+        )
+        return [(name, value, limit) for name, value, limit in values if limit is not None]
 
     @property
     def front(self) -> tuple[ParetoTrial, ...]:
@@ -115,16 +167,27 @@ class Progress:
     def seconds_left(self) -> float | None:
         """Expected time to the end, or None before any rung of this session.
 
-        Trials to come are taken to be trained for as long as the finished ones were on average, and
-        every step to take what this session's steps took, evaluation and waiting included.
+        Trials to come are taken to be trained for as long as the finished ones were on average,
+        repetitions to the full budget, and every step to take what this session's steps took, evaluation
+        and waiting included. It is no more than the limits leave.
         """
         if self._work_began is None or not self._session_steps:
             return None
-        mean = self._finished_steps / self.finished if self.finished else self.config.budget.steps
-        to_come = max(self.trials - len(self.state.trials), 0) * mean
-        begun = sum(max(mean - self._step_of(number), 0) for number in self._running)
+        full = self.config.budget.steps
+        mean = self._finished_steps / self.finished if self.finished else full
+        to_come = max(self.trials - self.state.searched, 0) * mean
+        to_come += max(self.repetitions - self.repeated.total(), 0) * full
+        begun = sum(
+            max((mean if trial.confirms is None else full) - self._step_of(trial.number), 0)
+            for trial in self.running
+        )
         pace = (self.clock() - self._work_began) / self._session_steps
-        return max(to_come + begun, 0) * pace
+        return min([max(to_come + begun, 0) * pace, *self._limited()])
+
+    def _limited(self) -> list[float]:
+        """Seconds until each limit is reached, at the rate at which it was spent so far."""
+        hours = spent(self.state, self.clock()).hours
+        return [max(0.0, 3600 * hours * (limit / used - 1)) for _, used, limit in self.spent if used > 0]
 
 
 def _copy(state: SearchState) -> SearchState:
@@ -141,6 +204,9 @@ def _copy(state: SearchState) -> SearchState:
     return replace(
         state,
         sessions=list(state.sessions),
+        spans=[replace(span) for span in state.spans],
+        unfinished={number: trials[number] for number in state.unfinished},
+        paused=set(state.paused),
         baselines=dict(state.baselines),
         trials=trials,
         failures=list(state.failures),

@@ -18,8 +18,25 @@ from analysis.recommend import recommend
 from analysis.render import render_summary
 from analysis.summary import main, summarise, write_summary
 from search.errors import RecordError
-from search.record import Event, SearchEnded, SearchState, SessionStarted, SlotsChosen, read_events
-from tests.records import BEGIN, make_config, make_events, opening_events, trial_events, write_record
+from search.record import (
+    Event,
+    SearchEnded,
+    SearchState,
+    SessionStarted,
+    SlotsChosen,
+    WarmStarted,
+    read_events,
+)
+from search.record.events import PriorTrial
+from tests.records import (
+    BEGIN,
+    guarded_events,
+    make_config,
+    make_events,
+    opening_events,
+    trial_events,
+    write_record,
+)
 
 UI = "mlflow ui --backend-store-uri sqlite:///runs/mlflow.db --host 127.0.0.1"
 COMMAND = "python -m search.run space=demo trials=24"
@@ -65,6 +82,64 @@ def test_the_markdown_page_has_the_table_and_the_reason(folder: Path) -> None:
     assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
     assert rows[2].startswith("| base |")
     assert f"## Recommended: trial {summary['recommended']['trial']}" in page
+
+
+def confirmed_events() -> list[Event]:
+    """Two candidates, the better one repeated twice, and a trial that a guard ended."""
+    events: list[Event] = opening_events(make_config(3, limits={"hours": 2.0, "price": 3.0}))
+    prior = [PriorTrial(trial=4, sampled={"lr": 1e-3}, values=[1.0, 1.0])]
+    events.append(WarmStarted(search_id="fedcba9876543210", use="points", trials=prior, time=BEGIN))
+    events += trial_events(0, {"train_loss": 1.0, "retention": 0.97})
+    events += trial_events(1, {"train_loss": 1.5, "retention": 0.96})
+    events += guarded_events(2, "retention", "retention is too low")
+    for number, loss in ((3, 1.1), (4, 1.3)):
+        events += trial_events(number, {"train_loss": loss, "retention": 0.99}, repeats=0)
+    return [*events, SearchEnded(reason="finished", recommended=0, time=BEGIN + 1800)]
+
+
+def test_the_summary_keeps_trials_and_repetitions_apart(tmp_path: Path) -> None:
+    summary = summarise(SearchState.from_events(confirmed_events()), tmp_path)
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert summary["counts"] == {"completed": 2, "stopped": 1}
+    assert summary["pareto"] == [0]
+    assert [trial["trial"] for trial in summary["trials"]] == [0]
+    block = summary["confirmation"]
+    (candidate,) = block["candidates"]
+    assert (block["seeds"], block["freedom"], block["tied"]) == (2, 1, [0])
+    assert (candidate["trial"], candidate["runs"], candidate["n"]) == (0, [3, 4], 2)
+    assert candidate["means"]["train_loss"]["mean"] == pytest.approx(1.2)
+    assert candidate["means"]["train_loss"]["high"] == pytest.approx(1.2 + 12.706 * 0.1, rel=1e-4)
+    assert summary["guards"] == {"retention": 1}
+    assert summary["causes"] == {"guard retention": 1}
+    assert summary["warm_start"] == {"search": None, "id": "fedcba9876543210", "use": "points", "trials": 1}
+    assert summary["limits"] == {"set": {"hours": {"limit": 2.0, "spent": 0.5}}, "reached": None}
+    assert summary["budget"]["phases"]["confirmation"]["trials"] == 2
+    assert summary["budget"]["cost"] == pytest.approx(1.5)
+
+
+def test_repetitions_are_a_row_below_their_candidate_and_the_lines_say_the_rest(tmp_path: Path) -> None:
+    summary = write_summary(SearchState.from_events(confirmed_events()), tmp_path)
+    text = shown(summary, 120)
+    rows = [line for line in text.splitlines() if re.match(r"0 \*|  mean", line)]
+    assert re.match(r"0 \* +completed .* 1\.000 +0\.970", rows[0])
+    assert re.match(r"  mean, n=2 +confirmed .* 1\.200 \+/- 1\.271 +0\.990 \+/- 0\.000", rows[1])
+    assert "3 trials: 2 completed, 1 stopped; 2 repetitions of candidates" in text
+    for line in (
+        "Warm start: 1 trial of search fedcba98, tried first.",
+        "Ended early: 1 by guard retention.",
+        "Spent: 0.5 h; at work: search 12.0 s, confirmation 8.0 s, baselines 1.2 s; 1.5 of money (search "
+        "0.849, confirmation 0.566, baselines 0.0849); limits: hours 0.5 of 2.",
+    ):
+        assert line in " ".join(text.split())
+        assert f"- {line}" in (tmp_path / "summary.md").read_text()
+    assert "confirmation 180 steps in 2 repetitions" in " ".join(text.split())
+    assert "| mean, n=2 |" in (tmp_path / "summary.md").read_text()
+
+
+def test_what_ended_a_trial_is_shown_in_place_of_its_status(tmp_path: Path) -> None:
+    events = [*opening_events(), *guarded_events(0, "retention", "retention is too low")]
+    text = shown(summarise(SearchState.from_events(events), tmp_path), 120)
+    assert re.search(r"^0 ! +guard retention ", text, re.MULTILINE)
 
 
 def test_names_cannot_break_the_markdown_table(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from search.errors import ConfigError
 from search.plan import Plan, make_plan
 from search.plan.shapes import model_shapes
 from search.plan.view import print_plan
-from search.record import RecordWriter, RungReached, SearchStarted, TrialProposed
+from search.record import RecordWriter, RungReached, SearchStarted, TrialFinished, TrialProposed
 from search.run import main
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
@@ -77,6 +77,87 @@ def test_slots_are_groups_times_slots_and_follow_the_cores() -> None:
     assert plan(*one, f"workers.cpus={cores}").slots.most == 1
     assert plan("workers.gpus=0", "workers.groups=5", "workers.slots=3", "trials=100").slots.most == 15
     assert plan("workers.address=somewhere:6379").slots.groups is None
+
+
+def test_repetitions_are_planned_and_part_of_the_time() -> None:
+    words = ("workers.groups=1", "trials=9", "scheduler=none")
+    none, some = plan(*words, "confirm.candidates=0"), plan(*words, "confirm.candidates=3", "confirm.seeds=2")
+    assert none.estimate is not None
+    assert some.estimate is not None
+    assert (none.repetitions, some.repetitions) == (0, 6)
+    assert none.estimate.confirmation_seconds == 0
+    assert some.estimate.confirmation_seconds == pytest.approx(
+        some.estimate.likely_seconds - none.estimate.likely_seconds
+    )
+    assert some.estimate.fewest_seconds == none.estimate.fewest_seconds, "without a trial to confirm"
+    share = some.estimate.confirmation_seconds / some.estimate.likely_seconds
+    text = text_of(some)
+    assert "up to 6 more runs" in text
+    assert f"about {share:.0%} of the estimated time" in text
+    assert "trained once, with one seed" in text_of(none)
+    assert plan("trials=2", "confirm.candidates=3", "confirm.seeds=4").repetitions == 8
+
+
+def test_guards_that_are_on_are_listed() -> None:
+    on = plan()
+    assert any(sentence.startswith("spike: ") and "3 times" in sentence for sentence in on.guards)
+    assert {sentence.partition(":")[0] for sentence in on.guards} >= {"spike", "degeneration"}
+    off = plan("guards.spike=null", "guards.retention=null", "guards.degeneration=null")
+    assert off.guards == ()
+    assert "none is on" in text_of(off)
+
+
+def test_the_limit_that_will_probably_end_the_search_is_named() -> None:
+    words = ("workers.groups=2", "workers.gpus=0", "trials=40")
+    free = plan(*words)
+    assert free.limits == ()
+    assert free.ends_first == "none beside the 40 trials"
+    assert free.estimate is not None
+    hours = free.estimate.likely_seconds / 3600
+    wide = plan(*words, f"limits.hours={9 * hours}")
+    assert "the 40 trials will probably end the search first" in wide.ends_first
+    both = plan(*words, f"limits.hours={hours / 2}", f"limits.device_hours={hours / 3}")
+    assert "limits.device_hours will probably end the search first" in both.ends_first
+    assert {one.name: one.expected for one in both.limits} == pytest.approx(
+        {"hours": hours, "device_hours": 2 * hours}
+    )
+    money = plan(*words, "limits.price=3", f"limits.cost={hours}")
+    assert [(one.name, one.expected) for one in money.limits] == [("cost", pytest.approx(3 * hours))]
+    elsewhere = plan(*words, "limits.price=3", "limits.cost=1", "workers.address=somewhere:6379")
+    assert "cannot be estimated (cost)" in elsewhere.ends_first
+    assert "limits.device_hours will probably" in text_of(both)
+
+
+def test_what_stopped_trials_teach_is_said_of_searchers_that_learn() -> None:
+    assert "only that they are worse" in (plan("searcher=tpe", "searcher.stopped=worse").teaches or "")
+    assert "projected to the full budget" in text_of(plan("searcher=tpe", "searcher.stopped=projected"))
+    assert plan("searcher=random").teaches is None
+
+
+def test_a_warm_start_names_the_folder_and_what_it_gives(folder: Path) -> None:
+    config = load_config(["space=space.yaml", "name=before"]).config
+    reached = RungReached(
+        trial=0,
+        rung=0,
+        step=config.budget.steps,
+        metrics={"train_loss": 2.0, "retention": 1.0},
+        train_seconds=1.0,
+        eval_seconds=1.0,
+    )
+    with RecordWriter(folder / "runs" / "before") as record:
+        record.append(
+            SearchStarted(search_id="x", config=config.model_dump(mode="json"), fingerprints={}, versions={})
+        )
+        record.append(TrialProposed(trial=0, sampled={}, params={"lr": 3e-4, "rank": 4}))
+        record.append(reached)
+        record.append(TrialFinished(trial=0, status="completed", reason="full budget"))
+    shown = plan("warm_start=runs/before")
+    assert shown.warm_start is not None
+    assert shown.warm_start.startswith("1 trial of ")
+    assert shown.warm_start.endswith("runs/before: their configurations are tried first")
+    assert shown.first[0].sampled == {"lr": 3e-4, "rank": 4}
+    assert "Warm start" in text_of(shown)
+    assert plan().warm_start is None
 
 
 def text_of(shown: Plan) -> str:

@@ -1,11 +1,14 @@
-"""What the record says about packing, as MLflow is told it."""
+"""What the record says, as MLflow is told it."""
 
 from __future__ import annotations
 
-from search.record import Event, RungReached, SessionStarted, SlotsChosen
+import pytest
+
+from analysis.student import t_quantile
+from search.record import Event, RungReached, SearchEnded, SessionStarted, SlotsChosen, WarmStarted
 from search.tracking.projection import Projection
 from search.tracking.runs import SEARCH, trial_key
-from tests.records import BEGIN, opening_events, trial_events
+from tests.records import BEGIN, guarded_events, opening_events, trial_events
 
 
 def project(events: list[Event]) -> Projection:
@@ -26,6 +29,95 @@ def test_the_parent_run_has_the_slots_of_the_last_session() -> None:
     projection.apply(SlotsChosen(groups=1, slots=8, reason="8 train fastest", time=BEGIN + 6))
     assert SEARCH in projection.changed
     assert (tags["tightrope.groups"], tags["tightrope.slots"]) == ("1", "8")
+
+
+POINT = {"train_loss": 2.0, "retention": 1.0}
+
+
+def searched() -> list[Event]:
+    """A search with one trial that a guard ended and one that was repeated twice."""
+    return [
+        *opening_events(),
+        *trial_events(0, POINT, time=BEGIN + 10),
+        *guarded_events(1, "retention", "too low", time=BEGIN + 20),
+        *trial_events(2, {"train_loss": 1.0, "retention": 1.0}, repeats=0, time=BEGIN + 30),
+        *trial_events(3, {"train_loss": 1.2, "retention": 1.0}, repeats=0, time=BEGIN + 40),
+        SearchEnded(reason="finished", recommended=0, time=BEGIN + 50),
+    ]
+
+
+def points_of(projection: Projection, key: str) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for point in projection.runs[key].points:
+        found.setdefault(point.key, []).append(point.value)
+    return found
+
+
+def test_repetitions_name_what_they_repeat_and_are_no_trials() -> None:
+    projection = project(searched())
+    tags = projection.runs[trial_key(3)].tags
+    assert (tags["tightrope.origin"], tags["tightrope.repeats"]) == ("confirmation", "0")
+    assert tags["tightrope.repeats_run"] == projection.runs[trial_key(0)].name
+    assert "tightrope.repeats" not in projection.runs[trial_key(0)].tags
+    parent = points_of(projection, SEARCH)
+    assert parent["trials_completed"] == [1.0]
+    assert parent["repetitions_completed"] == [1.0, 2.0]
+    assert parent["best_feasible_train_loss"] == [2.0], "that of the search, not of a repetition"
+
+
+def test_what_confirmation_found_is_on_the_candidate_and_the_recommended_on_the_parent() -> None:
+    projection = project(searched())
+    half = t_quantile(0.975, 1) * 0.1
+    for key in (trial_key(0), SEARCH):
+        told = points_of(projection, key)
+        assert told["confirmed_runs"] == [2.0]
+        assert told["confirmed_train_loss"] == [pytest.approx(1.1)]
+        assert told["confirmed_train_loss_low"] == [pytest.approx(1.1 - half)]
+        assert told["confirmed_train_loss_high"] == [pytest.approx(1.1 + half)]
+    # A session that adds no repetition has nothing new to tell.
+    again = SessionStarted(session=1, trials=16, command="x", host="h", pid=1, time=BEGIN + 60)
+    more = project([*searched(), again, SearchEnded(reason="finished", recommended=0, time=BEGIN + 70)])
+    assert points_of(more, SEARCH)["confirmed_runs"] == [2.0]
+
+
+def test_an_interrupted_search_tells_its_confirmation_when_it_finishes() -> None:
+    *before, end = searched()
+    interrupted = SearchEnded(reason="interrupted", time=BEGIN + 50)
+    projection = project([*before, interrupted])
+    assert "confirmed_runs" not in points_of(projection, SEARCH)
+    projection.apply(SessionStarted(session=1, trials=16, command="x", host="h", pid=1, time=BEGIN + 60))
+    projection.apply(end.model_copy(update={"time": BEGIN + 70}))
+    assert points_of(projection, SEARCH)["confirmed_runs"] == [2.0]
+
+
+def test_a_guard_is_named_beside_the_decision() -> None:
+    run = project(searched()).runs[trial_key(1)]
+    assert run.status == "KILLED"
+    assert (run.tags["tightrope.guard"], run.tags["tightrope.decided_by"]) == ("retention", "retention")
+
+
+def test_a_paused_trial_is_shown_as_such_until_it_goes_on() -> None:
+    proposed, reached, decided, finished = guarded_events(0, "scheduler", "rank 2 of 2")
+    pause = decided.model_copy(update={"decision": "pause"})
+    projection = project([*opening_events(), proposed, reached, pause])
+    run = projection.runs[trial_key(0)]
+    assert (run.status, run.tags["tightrope.status"]) == ("RUNNING", "paused")
+    projection.apply(SessionStarted(session=1, trials=16, command="x", host="h", pid=1, time=BEGIN + 60))
+    assert (run.status, run.tags["tightrope.status"]) == ("RUNNING", "paused")
+    projection.apply(decided.model_copy(update={"decision": "continue", "time": BEGIN + 61}))
+    assert run.tags["tightrope.status"] == "running"
+    assert points_of(projection, SEARCH)["trials_paused"][-1] == 0.0
+    projection.apply(pause.model_copy(update={"rung": 1, "time": BEGIN + 62}))
+    projection.apply(finished.model_copy(update={"failure_class": None, "time": BEGIN + 63}))
+    assert (run.status, run.tags["tightrope.status"]) == ("KILLED", "stopped")
+    assert "tightrope.guard" not in run.tags
+
+
+def test_a_warm_start_is_on_the_parent() -> None:
+    begun = WarmStarted(search_id="fedcba", use="prior", trials=[], time=BEGIN + 1)
+    tags = project([*opening_events(), begun]).runs[SEARCH].tags
+    assert tags["tightrope.warm_start.from"] == "fedcba"
+    assert (tags["tightrope.warm_start.use"], tags["tightrope.warm_start.trials"]) == ("prior", "0")
 
 
 def test_a_rung_has_its_tokens_where_they_were_counted() -> None:

@@ -21,6 +21,7 @@ from mlflow import MlflowClient
 
 from search.record import (
     BaselineMeasured,
+    Decided,
     Failed,
     RungReached,
     SearchEnded,
@@ -122,6 +123,37 @@ def test_a_search_is_shown_as_one_parent_with_a_run_per_trial_and_baseline(out: 
         "0.0",
     ]
     assert parent.history["trials_unfinished"][-1][2] == "1.0"
+
+
+def test_repetitions_pauses_and_confirmation_reach_the_store(out: Path) -> None:
+    record = RecordBuilder()
+    record.start()
+    record.session()
+    record.propose(0, {"lr": 0.1})
+    record.rung(0, 0, {"train_loss": 2.0, "retention": 1.0})
+    record.finish(0, "completed")
+    record.propose(1, {"lr": 0.2})
+    record.rung(1, 0, {"train_loss": 2.5, "retention": 1.0})
+    record.add(Decided, trial=1, rung=0, decision="pause", by="scheduler", reason="rank 2 of 2")
+    project(record.write(out))
+    client = client_of(out)
+    assert held(client)["trial-0001"].tags["tightrope.status"] == "paused"
+    record.finish(1, "stopped")
+    for number, loss in ((2, 2.0), (3, 2.2)):
+        record.repeat(number, 0)
+        record.rung(number, 0, {"train_loss": loss, "retention": 1.0})
+        record.finish(number, "completed")
+    record.add(SearchEnded, reason="finished", recommended=0)
+    project(record.write(out))
+    runs = held(client)
+    tags = runs["trial-0003"].tags
+    assert (tags["tightrope.repeats"], tags["tightrope.repeats_run"]) == ("0", "trial-0000")
+    assert runs["trial-0001"].status == "KILLED"
+    for name in ("one", "trial-0000"):
+        assert float(runs[name].history["confirmed_train_loss"][0][2]) == pytest.approx(2.1)
+    assert runs["one"].history["trials_completed"][-1][2] == "1.0"
+    project(record.write(out))
+    assert held(client) == runs
 
 
 def test_an_interrupted_trial_runs_again_on_resume_and_ends_once(out: Path) -> None:
@@ -227,6 +259,9 @@ SCALARS = st.one_of(st.booleans(), st.integers(-5, 5), st.floats(0, 1), st.text(
 PARAMS = st.dictionaries(st.sampled_from(["lr", "rank", "target", "dropout"]), SCALARS, max_size=3)
 
 
+ACTIONS = ("propose", "rung", "rung", "pause", "finish", "repeat", "resume")
+
+
 @st.composite
 def records(draw: st.DrawFn) -> RecordBuilder:
     """Small records, with kills, interruptions and resumes at any place."""
@@ -236,11 +271,13 @@ def records(draw: st.DrawFn) -> RecordBuilder:
     record.add(BaselineMeasured, name="base", metrics=draw(METRICS), seconds=1.0)
     rungs: dict[int, int] = {}
     running: list[int] = []
-    for action in draw(
-        st.lists(st.sampled_from(["propose", "rung", "rung", "finish", "resume"]), max_size=12)
-    ):
+    for action in draw(st.lists(st.sampled_from(ACTIONS), max_size=12)):
         if action == "propose":
             record.propose(len(rungs), draw(PARAMS))
+            running.append(len(rungs))
+            rungs[len(rungs)] = 0
+        elif action == "repeat" and rungs:
+            record.repeat(len(rungs), draw(st.sampled_from(sorted(rungs))))
             running.append(len(rungs))
             rungs[len(rungs)] = 0
         elif action == "resume":
@@ -255,7 +292,10 @@ def records(draw: st.DrawFn) -> RecordBuilder:
                 )
                 record.decide(trial, rungs[trial])
                 rungs[trial] += 1
-            else:
+            elif action == "pause":
+                rung = max(0, rungs[trial] - 1)
+                record.add(Decided, trial=trial, rung=rung, decision="pause", reason="not yet among the best")
+            elif action == "finish":
                 record.finish(trial, draw(st.sampled_from(list(STATUSES))))
                 running.remove(trial)
     if draw(st.booleans()):

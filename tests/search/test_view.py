@@ -17,12 +17,14 @@ from search.record import (
     SearchState,
     SlotsChosen,
     TrialFinished,
+    WarmStarted,
 )
+from search.record.events import PriorTrial
 from search.view import make_view
 from search.view.live import LiveView
 from search.view.plain import PlainView
 from search.view.progress import Progress
-from tests.records import BEGIN, make_config, make_events, opening_events, trial_events
+from tests.records import BEGIN, guarded_events, make_config, make_events, opening_events, trial_events
 
 EVENTS = make_events(24, seed=4)
 
@@ -152,6 +154,96 @@ def test_a_resumed_search_is_one_line_and_goes_on() -> None:
     assert sum(len(trial.rungs) for trial in before.trials.values()) == rungs
 
 
+def paused(trial: int, time: float = BEGIN + 8) -> list[Event]:
+    """A trial that is paused at its first rung."""
+    proposed, reached, decided, _ = guarded_events(trial, "scheduler", "rank 3 of 3", time)
+    assert isinstance(decided, Decided)
+    return [proposed, reached, decided.model_copy(update={"decision": "pause"})]
+
+
+PROMOTED = Decided(trial=5, rung=0, decision="continue", reason="promoted: now rank 1 of 4", time=BEGIN + 20)
+
+
+def test_a_trial_is_paused_and_goes_on_in_lines() -> None:
+    *_, pause, goes_on = plain([*opening_events(), *paused(5), PROMOTED])
+    assert pause.endswith("trial 5 rung 1/3 step 10: train_loss 2.000 retention 0.500 -> pause (rank 3 of 3)")
+    assert goes_on == "[  20.0 s] trial 5 goes on from rung 1/3 (promoted: now rank 1 of 4)"
+
+
+def test_a_trial_paused_in_an_earlier_session_goes_on_in_the_same_words() -> None:
+    file = io.StringIO()
+    view = make_view(Console(file=file), make_config(24), 24, live=False, clock=Clock())
+    view.restore(SearchState.from_events([*opening_events(), *paused(5)]))
+    view(PROMOTED)
+    restored, goes_on = file.getvalue().splitlines()
+    assert "0 unfinished and 1 paused" in restored
+    assert goes_on == "[  20.0 s] trial 5 goes on from rung 1/3 (promoted: now rank 1 of 4)"
+
+
+def test_guards_and_limits_are_named_where_they_stop_a_trial() -> None:
+    events = [*guarded_events(0, "retention", "too low"), *guarded_events(1, "limits", "limits.hours: all")]
+    lines = plain([*opening_events(), *events])
+    assert lines[-3].endswith("-> stop by guard retention (too low)")
+    assert lines[-1].endswith("-> stop by limits (limits.hours: all)")
+
+
+def confirmed(trials: int = 2) -> list[Event]:
+    """A search whose trial 0 is repeated twice."""
+    points = {"train_loss": 1.0, "retention": 1.0}
+    events = opening_events(make_config(trials))
+    for number in range(trials):
+        events += trial_events(number, points, time=BEGIN + 10 * number)
+    for number in (trials, trials + 1):
+        events += trial_events(number, points, repeats=0, time=BEGIN + 10 * number)
+    return events
+
+
+def test_repetitions_say_what_they_confirm_and_count_as_no_trials() -> None:
+    lines = plain([*confirmed(), SearchEnded(reason="finished", recommended=0, time=BEGIN + 40)], trials=2)
+    begun = [line for line in lines if "confirming" in line]
+    assert len(begun) == 2
+    assert "trial 2 begins, confirming trial 0 (seed 1 of 2): lr" in begun[0]
+    assert "trial 3 begins, confirming trial 0 (seed 2 of 2): lr" in begun[1]
+    assert lines[-1].endswith(
+        "search finished: 2 completed; 2 repetitions of candidates; recommended trial 0"
+    )
+
+
+def test_the_live_view_shows_confirmation_pauses_and_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, console = Clock(), terminal()
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    config = make_config(2, limits={"hours": 2.0})
+    view = make_view(console, config, 2, live=True, clock=clock)
+    assert isinstance(view, LiveView)
+    feed(view, [*confirmed()[:-2], *paused(9)], clock)
+    clock.now = BEGIN + 1800
+    console.print(view.render())
+    text = console.export_text()
+    assert re.search(r"^Confirm .* 1/4 of trials 0$", text, re.MULTILINE), "both trials are candidates"
+    assert "2/2 finished" in text
+    assert "1 paused, 2 completed" in text
+    assert re.search(r"^3 +rung 0/3 of 0 again", text, re.MULTILINE)
+    assert "Spent  0.5 of 2 h" in text
+    assert "limit reached" not in text
+    stopped = guarded_events(4, "limits", "limits.hours: 1.99 of 2 are spent", BEGIN + 7000)
+    feed(view, stopped, clock)
+    console.print(view.render())
+    assert re.search(r"Spent  1\.95 of 2 h +limit reached", console.export_text())
+
+
+@pytest.mark.parametrize(("use", "said"), [("points", "are tried first"), ("prior", "teach the searcher")])
+def test_a_warm_start_is_a_line(use: str, said: str) -> None:
+    begun = WarmStarted(
+        search_id="0123456789abcdef",
+        use=use,  # type: ignore[arg-type]
+        trials=[PriorTrial(trial=7, sampled={"lr": 1e-3}), PriorTrial(trial=9, sampled={"lr": 1e-4})],
+        time=BEGIN + 1,
+    )
+    line = plain([*opening_events(), begun])[-1]
+    assert line == f"[   1.0 s] warm start from search 01234567: 2 trials {said}"
+
+
 def test_a_search_that_begins_has_nothing_to_restore() -> None:
     file = io.StringIO()
     make_view(Console(file=file), make_config(), 16, live=False).restore(SearchState())
@@ -181,7 +273,23 @@ def test_time_left_follows_the_pace() -> None:
     for event in opening_events() + trial_events(0, {"train_loss": 1.0, "retention": 1.0}, time=BEGIN + 6):
         progress.apply(event)
     clock.now = BEGIN + 10
-    assert progress.seconds_left() == pytest.approx(3 * 4.0)
+    # 3 candidates are to be repeated twice.
+    assert progress.seconds_left() == pytest.approx((3 + 6) * 4.0)
+
+
+def test_no_more_time_is_left_than_the_limits_allow() -> None:
+    clock = Clock()
+    config = make_config(1000, limits={"hours": 1.0, "device_hours": 1.0})
+    progress = Progress(config, 1000, clock)
+    events = [
+        *opening_events(config),
+        SlotsChosen(groups=1, slots=1, reason="", devices=4, time=BEGIN),
+        *trial_events(0, {"train_loss": 1.0, "retention": 1.0}, time=BEGIN + 6),
+    ]
+    for event in events:
+        progress.apply(event)
+    clock.now = BEGIN + 600
+    assert progress.seconds_left() == pytest.approx(300), "a quarter of an hour of 4 devices, 10 minutes gone"
 
 
 def test_writing_to_what_is_gone_does_not_reach_the_search(tmp_path: Path) -> None:
@@ -223,11 +331,11 @@ def test_the_live_view_shows_what_matters(monkeypatch: pytest.MonkeyPatch) -> No
     assert re.search(r"Tightrope demo +\d+ s elapsed +~\d+ s left", text)
     done = sum(trial.finished is not None for trial in state.trials.values())
     assert f"{done}/24 finished" in text
-    assert "of at most 2,160" in text
+    assert "of at most 2,700" in text, "24 trials and 6 repetitions of 90 steps"
     assert re.search(r"Pareto-optimal so far .*\* recommended", text)
     assert re.search(r"^base .* 1\.00", text, re.MULTILINE)
     assert "Running" in text
-    for trial in state.unfinished:
+    for trial in state.unfinished.values():
         assert re.search(rf"^{trial.number} +rung {len(trial.rungs)}/3 ", text, re.MULTILINE)
     assert "<svg" in console.export_svg(title="search")
 

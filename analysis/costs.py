@@ -1,0 +1,103 @@
+"""What a search has cost, and what ended its trials, in lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from analysis import wording
+
+
+def used_lines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What ended trials and the search, what it has cost and how it was packed, as labels and lines."""
+    lines = []
+    if (begun := summary["warm_start"]) is not None:
+        lines.append(("Warm start", warm_start_line(begun)))
+    if summary["causes"]:
+        lines.append(("Ended early", causes_line(summary)))
+    if (limit := summary["limits"]["reached"]) is not None:
+        lines.append(("Limit", f"the search was ended by {limit}."))
+    lines.append(("Cost", cost_line(summary)))
+    lines.append(("Spent", spent_line(summary)))
+    if (chosen := summary["slots"]) is not None:
+        lines.append(("Slots", slots_line(chosen)))
+    if summary["packing"]["tokens"]:
+        lines.append(("Packing", packing_line(summary)))
+    return lines
+
+
+def slots_line(chosen: Mapping[str, Any]) -> str:
+    """Groups, slots, and why that many."""
+    groups = wording.plural(chosen["groups"], "worker group")
+    return f"{groups}, {wording.slots(chosen['slots'], chosen['reason'])}"
+
+
+def packing_line(summary: Mapping[str, Any]) -> str:
+    """Tokens trained, padding, and trials per pass."""
+    used = summary["packing"]
+    return (
+        f"{used['tokens']:,} tokens trained, {used['padding']:.1%} padding, "
+        f"{used['trials_per_pass']:.1f} trials per pass."
+    )
+
+
+def cost_line(summary: Mapping[str, Any]) -> str:
+    """Steps, seconds and what stopping early saved."""
+    used = summary["budget"]
+    saved = (
+        f" ({used['share_saved']:.0%} saved by ending {wording.plural(used['ended_early'], 'trial')} early)"
+        if used["ended_early"]
+        else ""
+    )
+    repeated = used["phases"]["confirmation"]
+    confirmed = (
+        f"; confirmation {repeated['steps']:,} steps in {wording.plural(repeated['trials'], 'repetition')}"
+        if repeated["trials"]
+        else ""
+    )
+    return (
+        f"{used['steps_trained']:,} of {used['steps_full']:,} optimizer steps{saved}{confirmed}; "
+        f"training {wording.duration(used['train_seconds'])}, "
+        f"evaluation {wording.duration(used['eval_seconds'])} ({used['eval_share']:.0%} of both); "
+        f"{wording.duration(used['wall_seconds'])} in {wording.plural(used['sessions'], 'session')}."
+    )
+
+
+def causes_line(summary: Mapping[str, Any]) -> str:
+    """Trials by what ended them."""
+    words = {"scheduler": "by the scheduler", "limits": "by limits"}
+    named = {
+        words.get(cause, f"by {cause}" if cause.startswith("guard ") else cause): count
+        for cause, count in summary["causes"].items()
+    }
+    return f"{wording.counted(named)}."
+
+
+def warm_start_line(begun: Mapping[str, Any]) -> str:
+    """What was taken over from an earlier search."""
+    use = "tried first" if begun["use"] == "points" else "known to the searcher from the start"
+    origin = begun["search"] or f"search {begun['id'][:8]}"
+    return f"{wording.plural(begun['trials'], 'trial')} of {origin}, {use}."
+
+
+def spent_line(summary: Mapping[str, Any]) -> str:
+    """Hours, device-hours and money, by phase where they are known, and the limits."""
+    used = summary["budget"]
+    phases = {name: phase for name, phase in used["phases"].items() if phase["seconds"]}
+    text = f"{used['hours']:.3g} h"
+    if used["device_hours"]:
+        each = ", ".join(f"{name} {phase['device_hours']:.3g}" for name, phase in phases.items())
+        text += f"; {used['device_hours']:.3g} device-hours ({each}, the rest start-up and waiting)"
+        if used["device_hours_saved"]:
+            text += f", about {used['device_hours_saved']:.3g} saved by ending trials early"
+    elif phases:
+        each = ", ".join(f"{name} {wording.duration(phase['seconds'])}" for name, phase in phases.items())
+        text += f"; at work: {each}"
+    if used["cost"] is not None:
+        each = ", ".join(f"{name} {phase['cost']:.3g}" for name, phase in phases.items())
+        text += f"; {used['cost']:.3g} of money" + (f" ({each})" if each else "")
+    limits = summary["limits"]["set"]
+    if limits:
+        each = ", ".join(f"{name} {own['spent']:.3g} of {own['limit']:g}" for name, own in limits.items())
+        text += f"; limits: {each}"
+    return f"{text}."

@@ -1,0 +1,104 @@
+"""What a plan says beyond trials and rungs: guards, confirmation, limits, warm start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from search.config.schema import SearchConfig
+from search.guards import GUARDS, make_guards
+from search.plan.estimate import repetitions
+from search.plan.model import Estimate, PlannedLimit, Slots
+from search.record import WarmStarted
+from search.searchers import SEARCHERS
+
+_TEACHES = {
+    "projected": "by values projected to the full budget, as those of trained trials went on",
+    "rung": "by comparing all trials at the highest rung that enough of them reached",
+    "worse": "only that they are worse than those trained to the end",
+}
+
+
+def teaches(config: SearchConfig) -> str | None:
+    """What stopped trials teach the searcher; None where it does not learn."""
+    name = config.searcher.name
+    if not SEARCHERS[name].learns:
+        return None
+    stopped = getattr(config.searcher, "stopped", None)
+    return (
+        None if stopped is None else f"{name} learns from trials that were stopped early {_TEACHES[stopped]}."
+    )
+
+
+def guards(config: SearchConfig) -> Iterator[str]:
+    """The guards that are on, each with what it looks for."""
+    if (spike := config.guards.spike) is not None:
+        yield f"spike: the smoothed training loss rises to {spike:g} times its lowest value (guards.spike)"
+    lines = GUARDS.lines()
+    for name in make_guards(config):
+        yield f"{name}: {lines[name]} (guards.{name}={getattr(config.guards, name)})"
+
+
+def confirmation(config: SearchConfig, number: int, estimated: Estimate | None) -> Iterator[str]:
+    """What is trained again at the end, and its share of the time."""
+    runs, confirm = repetitions(config, number), config.confirm
+    if not runs:
+        yield "none: the recommended trial will have been trained once, with one seed"
+        return
+    candidates = min(confirm.candidates, number)
+    yield (
+        f"up to {runs} more runs of {config.budget.steps} steps: the best {candidates} "
+        f"trial{'s' if candidates > 1 else ''} again with {confirm.seeds} new seeds each"
+    )
+    yield "the recommendation is made on their means and 95% intervals; of those that tie, the cheapest"
+    if estimated is not None and estimated.likely_seconds:
+        share = estimated.confirmation_seconds / estimated.likely_seconds
+        yield f"about {share:.0%} of the estimated time"
+
+
+def limits(config: SearchConfig, slots: Slots, estimated: Estimate | None) -> tuple[PlannedLimit, ...]:
+    """The limits that are set, beside what the search is likely to take."""
+    hours = None if estimated is None else estimated.likely_seconds / 3600
+    devices = slots.groups and slots.groups * slots.workers_per_group * (slots.gpus or 1)
+    # The number of nodes is known of this machine alone.
+    nodes = None if config.workers.address or os.environ.get("RAY_ADDRESS") else 1
+    price = config.limits.price
+    found = (
+        ("hours", config.limits.hours, hours),
+        ("device_hours", config.limits.device_hours, _times(hours, devices)),
+        ("cost", config.limits.cost, _times(_times(hours, nodes), price)),
+    )
+    return tuple(PlannedLimit(name, limit, expected) for name, limit, expected in found if limit is not None)
+
+
+def ends_first(found: Sequence[PlannedLimit], number: int, estimated: Estimate | None) -> str:
+    """Whether the trials or a limit will probably end the search, in a sentence."""
+    trials = f"{number} trial{'' if number == 1 else 's'}"
+    if not found:
+        return f"none beside the {trials}"
+    known = [(one.expected / one.limit, one) for one in found if one.expected is not None]
+    if estimated is None or len(known) < len(found):
+        unknown = ", ".join(one.name for one in found if one.expected is None)
+        return f"whether the {trials} or a limit end the search first cannot be estimated ({unknown})"
+    ratio, first = max(known, key=lambda pair: pair[0])
+    told = f"{first.expected:.2g} of {first.limit:g} {first.name}"
+    if ratio <= 1:
+        return f"the {trials} will probably end the search first: they take about {told}"
+    return (
+        f"limits.{first.name} will probably end the search first, before the {trials} are done: they would "
+        f"take about {told}"
+    )
+
+
+def warm_start(config: SearchConfig, begun: WarmStarted | None) -> str | None:
+    """The earlier search and what it gives this one."""
+    if begun is None or config.warm_start is None:
+        return None
+    count = f"{len(begun.trials)} trial{'' if len(begun.trials) == 1 else 's'} of {config.warm_start.search}"
+    if begun.use == "points":
+        return f"{count}: their configurations are tried first"
+    return f"{count}: the searcher knows them from the start, in place of random trials"
+
+
+def _times(value: float | None, factor: float | None) -> float | None:
+    return None if value is None or factor is None else value * factor
