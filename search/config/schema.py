@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from search.config.safety import ConfirmConfig, GuardsConfig, LimitsConfig, WarmStartConfig
 from search.config.schedulers import MoashaConfig, SchedulerConfig
-from search.config.searchers import SearcherConfig, TpeConfig
+from search.config.searchers import GpConfig, SearcherConfig
 from search.config.space import Parameter
 from search.config.values import Folder, TrackingUri, Value
 from trainables.settings import LARGEST, CapabilityConfig, ModelConfig, Positive, Section, TaskConfig
@@ -130,7 +130,7 @@ class SearchConfig(Section):
         ObjectiveConfig(metric="retention", direction="max", floor=0.95),
     )
     budget: BudgetConfig
-    searcher: SearcherConfig = TpeConfig()
+    searcher: SearcherConfig = GpConfig()
     scheduler: SchedulerConfig = MoashaConfig()
     guards: GuardsConfig = GuardsConfig()
     confirm: ConfirmConfig = ConfirmConfig()

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from trainables.settings import Positive, Section
 
-Stopped: TypeAlias = Literal["projected", "rung", "worse"]
+Stopped: TypeAlias = Literal["pending", "projected", "rung", "worse"]
 
 
 class RandomConfig(Section):
@@ -41,7 +41,8 @@ class _ModelConfig(Section):
 
     Attributes:
         startup: Random trials that must have finished before the model is used.
-        stopped: What a trial that was stopped early teaches. "projected": its values, projected to the
+        stopped: What a trial that was stopped early teaches. "pending": no value, but to keep off it, as off
+            one that still runs; "projected": its values, projected to the
             full budget by how those of trained trials went on; "rung": all trials are compared at the
             highest rung that enough of them reached; "worse": only that it is worse than those trained to
             the end.
@@ -54,13 +55,14 @@ class _ModelConfig(Section):
 class TpeConfig(_ModelConfig):
     """Tree-structured Parzen estimator, multi-objective and multivariate."""
 
-    name: Literal["tpe"] = "tpe"
+    name: Literal["tpe"]
 
 
 class GpConfig(_ModelConfig):
     """Gaussian processes and expected hypervolume improvement."""
 
-    name: Literal["gp"]
+    name: Literal["gp"] = "gp"
+    stopped: Stopped = "pending"
 
 
 class _GeneticConfig(_ModelConfig):

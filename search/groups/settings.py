@@ -28,6 +28,7 @@ def group_settings(
         ExpressionError: An expression of the space cannot be computed for a trial to measure with.
     """
     limit = configured_limit(config, groups)
+    asked = config.workers.slots
     return GroupSettings(
         trainable=config.trainable,
         model=_model(config.model),
@@ -40,9 +41,10 @@ def group_settings(
         folder=str(folder.resolve()),
         threads=max(1, int(cpus)),
         use_gpu=use_gpu,
-        slots=limit.slots,
+        slots=limit.slots if asked == "auto" else asked,
         most_slots=limit.most,
         probes=probes(config, SearchSpace(config.parameters, config.fixed)),
+        spike=config.guards.spike,
     )
 
 

@@ -17,8 +17,9 @@ def places(violations: Floats, costs: Floats, spread: Spread) -> NDArray[np.int6
     """How many trials rank strictly above each.
 
     Trials are ordered by violation; equal ones by non-dominated sorting of their costs (Deb et al., 2002,
-    doi:10.1109/4235.996017); those of one front by spread, most first. Trials that are equal in all of it,
-    and trials with equal violation and costs in any case, share their place.
+    doi:10.1109/4235.996017); those of one front by spread, most first, but for the first front, whose members
+    share their place: each of them is the best there is of some trade-off. So do trials that are equal in all
+    of it, and trials with equal violation and costs in any case.
 
     Args:
         violations: Shape (n,), 0 for trials that keep all constraints; inf ranks after all others.
@@ -47,7 +48,7 @@ def place(index: int, violations: Floats, costs: Floats, spread: Spread) -> int:
     fronts = moocore.pareto_rank(points) if points.shape[1] > 1 else np.arange(len(points))
     above += int(counts[fronts < fronts[own]].sum())
     front = np.flatnonzero(fronts == fronts[own])
-    if len(front) > 2:
+    if fronts[own] > 0 and len(front) > 2:
         found = spread(points[front])
         above += int(counts[front[found > found[front == own]]].sum())
     return above
@@ -61,7 +62,8 @@ def _within(costs: Floats, spread: Spread) -> NDArray[np.int64]:
     before = 0
     for front in range(int(fronts.max()) + 1):
         members = np.flatnonzero(fronts == front)
-        rank = -spread(points[members]) if len(members) > 2 else np.full(len(members), -np.inf)
+        by_spread = front > 0 and len(members) > 2
+        rank = -spread(points[members]) if by_spread else np.zeros(len(members))
         for value in np.unique(rank):
             tied = members[rank == value]
             above[tied] = before

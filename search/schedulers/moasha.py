@@ -10,12 +10,13 @@ import numpy as np
 
 from search.config.schedulers import MoashaConfig
 from search.config.schema import SearchConfig
+from search.foresight import Foresight
 from search.measurement import constraint_violations, total_violation
 from search.record.events import Interval
+from search.schedulers.audit import AUDITED, is_audited
 from search.schedulers.base import SCHEDULERS, Promotion, Verdict
 from search.schedulers.dominance import SPREADS, place, places
 from search.schedulers.findings import bounds_text, measured_text, violations_text
-from search.schedulers.foresight import AUDITED, Foresight, is_audited
 
 _WINDOW = 1000
 """Trials of a rung that are compared, the newest: as many say where the best n / eta begin to within a few
@@ -75,8 +76,10 @@ class Moasha:
     At a rung, the n trials recorded there, the reporting one included, are ordered by how much they
     violate the constraints (`total_violation`; held to be violated only where the whole 95% interval
     violates them), then by non-dominated sorting of the objectives, then within a front by spread. The
-    best floor(n / eta) go on. It follows that a trial that dominates all others is never stopped, that one
-    that all others dominate is stopped as soon as n >= eta, and that equal trials share their fate. With one
+    best floor(n / eta) go on, and so does every trial of the first front: with several objectives there is
+    no best one among them, and to thin them out at a rung is to thin out the result. It follows that a
+    trial that no other dominates is never stopped among those that keep the constraints, that one that all
+    others dominate is stopped as soon as n >= eta, and that equal trials share their fate. With one
     objective it is ASHA (Li et al., 2020, arXiv:1810.05934). Trials without a finite value of an
     objective or a constraint rank last. Nothing is stopped at the last rung.
 
@@ -193,23 +196,31 @@ class Moasha:
                 f"those that may keep {bounds} (by the favourable bound of the 95% interval) "
                 f"first, the others by how far they miss it; among equals {order}"
             )
-        end = (
-            "the others are paused, and go on from their adapters once they are"
-            if self._options.variant == "promotion"
-            else f"the first {self._eta - 1} go on in any case, and so does every trial at the last rung"
-        )
         lines = [
             f"moasha, {self._options.variant} variant, eta {self._eta}: "
             f"rungs at steps {', '.join(map(str, self._steps))}.",
             f"At a rung, trials are ordered: {order}.",
-            f"A trial goes on if it is among the best n // {self._eta} "
-            f"of the n trials recorded at its rung; {end}.",
+            self._rule(),
         ]
         if self._brackets > 1:
             lines.append(
                 f"{self._brackets} brackets: trials of bracket b are first ranked at rung b, among their own."
             )
         return lines
+
+    def _rule(self) -> str:
+        share = f"n // {self._eta}"
+        if self._options.share == "learned":
+            share = f"{share} to nearly all, the fewer the better the rung has foretold the end,"
+        rule = (
+            f"A trial goes on if it is among the best {share} of the n trials recorded at its rung, "
+            "or none of them dominates it"
+        )
+        if self._options.variant == "promotion":
+            return f"{rule}; the others are paused, and go on from their adapters once they are."
+        if self._options.share == "learned":
+            rule += f"; one in {1 / AUDITED:.0f} of the others is trained on to learn what stopping loses"
+        return f"{rule}; the first {self._eta - 1} and every trial at the last rung go on in any case."
 
     def _bracket(self, trial: int) -> int:
         if self._brackets == 1:

@@ -23,6 +23,7 @@ from search.searchers.known import CAPACITY, KnownTrials
 from search.searchers.lessons import BROKEN, Lesson, at_rung, valued, with_values, worse
 from search.searchers.projection import projected
 from search.searchers.study import make_study
+from search.searchers.trusted import trusted
 from search.space import SearchSpace
 
 # Numbers of known trials in the study, priors first; 0 is the one that is asked for.
@@ -112,7 +113,13 @@ class OptunaSearcher:
         return self._known.ended + len(self._prior) >= self._options.startup
 
     def _ask(self, number: int) -> Params:
-        running = [self._running(key_of(trial), point) for trial, point in self._known.running.items()]
+        pending = dict(self._known.running)
+        if self._options.stopped == "pending":
+            learned = self._learned()
+            pending |= {
+                trial: self._known.sampled(trial) for trial in self._known.finished if trial not in learned
+            }
+        running = [self._running(key_of(trial), point) for trial, point in pending.items()]
         told = sorted([*self._told(), *running], key=lambda trial: trial.number)
         return self._suggest(self._make_sampler(self._seed_of(str(number))), told)
 
@@ -144,17 +151,23 @@ class OptunaSearcher:
         return [self._finished(number, points[number], lesson) for number, lesson in lessons.items()]
 
     def _learned(self) -> dict[int, Lesson]:
-        """What each finished trial that is remembered teaches by now."""
+        """What each finished trial that is remembered teaches by now; some teach nothing."""
         if self._lessons is None:
             outcomes = list(self._known.finished.values())
+            lessons = [worse(self._objectives, outcome) for outcome in outcomes]
             match self._options.stopped:
-                case "projected":
-                    lessons = projected(self._objectives, outcomes)
+                case "pending":
+                    told = [outcome.status != "stopped" for outcome in outcomes]
                 case "rung":
                     lessons = at_rung(self._objectives, outcomes, self._options.startup)
+                    told = [True] * len(outcomes)  # compared there, and not held worse for being stopped
                 case "worse":
-                    lessons = [worse(self._objectives, outcome) for outcome in outcomes]
-            self._lessons = dict(zip(self._known.finished, lessons, strict=True))
+                    told = trusted(self._objectives, outcomes)
+                case "projected":
+                    lessons = projected(self._objectives, outcomes)
+                    told = trusted(self._objectives, outcomes)
+            known = zip(self._known.finished, lessons, told, strict=True)
+            self._lessons = {number: lesson for number, lesson, is_told in known if is_told}
         return self._lessons
 
     def _finished(self, key: int, sampled: Mapping[str, Scalar], lesson: Lesson) -> FrozenTrial:

@@ -40,7 +40,7 @@ class QmcSearcher:
 
     def _point(self, number: int) -> list[float]:
         # SciPy is imported when a search starts, not to list what can be chosen.
-        from scipy.stats import qmc  # type: ignore[import-untyped]
+        from scipy.stats import qmc
 
         kind = qmc.Sobol if self._sequence == "sobol" else qmc.Halton
         engine = kind(len(self._names), scramble=True, rng=self._seed)

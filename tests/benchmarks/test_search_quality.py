@@ -162,7 +162,7 @@ def rank_correlation(name: str, rung: int) -> float:
     shown = [workload.run(params, index).values[rung, 1] for index, params in enumerate(tried)]
     true = [workload.truth(params)[1] for params in tried]
     places = [np.argsort(np.argsort(values)) for values in (shown, true)]
-    return float(np.corrcoef(places)[0, 1])
+    return float(np.asarray(np.corrcoef(places))[0, 1])
 
 
 def test_early_values_mislead_or_inform_and_last_values_inform() -> None:

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.config.schema import SearchConfig
+from search.foresight import PRIOR_AGREEMENT, Foresight
 from search.record.events import Interval
 from search.schedulers import Scheduler, make_scheduler
+from search.schedulers.audit import AUDITED, is_audited
 from search.schedulers.dominance import SPREADS, places
-from search.schedulers.foresight import AUDITED, PRIOR_AGREEMENT, Foresight, is_audited
 
 Point = tuple[float, ...]
 
@@ -232,12 +233,24 @@ def test_the_plan_says_the_order_and_the_rule() -> None:
         assert part in text
 
 
-def test_with_room_for_two_the_ends_of_the_front_go_on() -> None:
-    scheduler = build(3)
-    found = [(0.0, 9.0), (9.0, 0.0), (5.0, 5.0), (6.0, 6.0), (7.0, 7.0), (8.0, 1.0)]
-    decisions = [report(scheduler, trial, point) for trial, point in enumerate(found)]
-    assert decisions[3:] == ["stop"] * 3
-    assert [report(scheduler, trial, found[trial]) for trial in (0, 1, 2)] == ["continue", "continue", "stop"]
+@settings(max_examples=60)
+@given(points(), _ETAS, _SPREADS, _SHARES)
+def test_what_no_other_dominates_is_never_stopped(
+    found: list[Point], eta: int, spread: str, share: str
+) -> None:
+    scheduler = build(eta, spread=spread, share=share)
+    for trial, point in enumerate(found):
+        decision = report(scheduler, trial, point)
+        if not any(dominates(other, point) for other in found[:trial]):
+            assert decision == "continue"
+
+
+def test_behind_the_first_front_the_ends_come_first() -> None:
+    costs = np.array([(0.0, 0.0), (1.0, 9.0), (9.0, 1.0), (5.0, 5.0), (5.1, 4.9), (4.0, 7.0)])
+    above = places(np.zeros(6), costs, SPREADS["crowding"])
+    assert above[0] == 0
+    assert above[1] == above[2] == 1
+    assert max(above[3], above[4]) == 5
 
 
 def train(share: str, foretells: bool, trials: int = 300) -> tuple[float, list[int]]:

@@ -151,7 +151,7 @@ def choose_from(measured: Sequence[Measured], limits: PassLimits, whole_batch: i
     rates = ", ".join(f"{each.slots}: {each.tokens / each.seconds:,.0f}" for each in measured)
     gain = f"{chosen.gain:.1f}x the throughput of one at a time"
     if chosen.slots == 1:
-        gain = "more at once gain nothing"
+        gain = f"more at once gain too little, {best:.2f}x at the most"
     reason = f"{gain} (tokens/s by slots: {rates}{end})"
     return Choice(chosen.slots, limits, reason)
 

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
 PRIOR_AGREEMENT = 0.8
 PRIOR_TRIALS = 4.0
 """A rung is held to order 8 of 10 pairs rightly until trials have shown otherwise, with the weight of 4."""
 
-AUDITED = 0.1
-"""Share of the trials to be stopped that are trained on all the same. Trials that were let go on are no
-fair sample: where stopping is wrong, they are those of which it does not show."""
-
 _WINDOW = 200
 """Trained trials that are compared, the newest."""
-
-
-def is_audited(seed: int, trial: int) -> bool:
-    """Whether the trial is one of those that show what is lost by stopping; by its number alone."""
-    digest = hashlib.sha256(f"{seed}/audit/{trial}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") < AUDITED * 2**64
 
 
 class Foresight:
@@ -30,9 +18,8 @@ class Foresight:
     The agreement is the share of pairs of trials that are in the same order at both, over all
     objectives (Kendall's concordance, 1 for a rung that foretells the end and 1/2 for one that says
     nothing). A pair counts by the inverse of the probability that both were trained to the end (Horvitz and
-    Thompson, 1952, doi:10.1080/01621459.1952.10483446): 1 for trials that the rung let go on, `AUDITED` for
-    those that it would have stopped. The prior counts as `PRIOR_TRIALS` trials, the sample as its effective
-    size (sum of weights)^2 / (sum of squared weights).
+    Thompson, 1952, doi:10.1080/01621459.1952.10483446). The prior counts as `PRIOR_TRIALS` trials, the sample
+    as its effective size (sum of weights)^2 / (sum of squared weights).
     """
 
     def __init__(self) -> None:

@@ -1,0 +1,121 @@
+"""This system's own searches on a workload: the real conductor, searcher and scheduler, simulated."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmarks.search_quality.simulation import Trial
+from benchmarks.search_quality.workload import Workload
+from search.config.schema import SearchConfig
+from search.record import BaselineMeasured, SearchState
+from search.simulate.engine import simulate
+from trainables.messages import Reply, TrainRequest
+
+_MOST_TRIALS = 5000
+
+METHODS: dict[str, dict[str, Any]] = {
+    "tightrope": {},
+    "tightrope-projected": {"searcher": {"name": "gp", "stopped": "projected"}},
+    "tightrope-full": {"scheduler": {"name": "none"}},
+    "tightrope-fixed": {"scheduler": {"name": "moasha", "share": "fixed"}},
+    "tightrope-promotion": {"scheduler": {"name": "moasha", "variant": "promotion"}},
+    "tightrope-tpe": {"searcher": {"name": "tpe"}},
+    "tightrope-tpe-worse": {"searcher": {"name": "tpe", "stopped": "worse"}},
+    "tightrope-tpe-rung": {"searcher": {"name": "tpe", "stopped": "rung"}},
+    "tightrope-tpe-full": {"searcher": {"name": "tpe"}, "scheduler": {"name": "none"}},
+    "tightrope-tpe-fixed": {"searcher": {"name": "tpe"}, "scheduler": {"name": "moasha", "share": "fixed"}},
+    "tightrope-nsga2": {"searcher": {"name": "nsga2"}},
+    "tightrope-random": {"searcher": {"name": "random"}},
+    "tightrope-random-fixed": {
+        "searcher": {"name": "random"},
+        "scheduler": {"name": "moasha", "share": "fixed"},
+    },
+    "tightrope-random-full": {"searcher": {"name": "random"}, "scheduler": {"name": "none"}},
+}
+"""By name, what differs from the defaults; "full" has no early stopping."""
+
+
+class _Curves:
+    """Curves of a workload as replies of workers; its unit of cost is a second."""
+
+    def __init__(self, workload: Workload, seed: int) -> None:
+        self._workload = workload
+        self._seed = seed
+
+    @property
+    def baseline(self) -> BaselineMeasured | None:
+        """None: objectives are not relative to a base model."""
+        return None
+
+    def reply(self, request: TrainRequest) -> Reply:
+        """The slice up to a rung."""
+        workload = self._workload
+        params = {name: request.params[name] for name in workload.parameters}
+        # Each trial is another run, with another seed.
+        seed = int(np.random.SeedSequence([self._seed, request.trial]).generate_state(1)[0])
+        curve = workload.run({k: v for k, v in params.items() if v is not None}, seed)
+        rung = workload.rungs.index(request.to_step)
+        metrics = zip((one.metric for one in workload.objectives), curve.values[rung].tolist(), strict=True)
+        return Reply(
+            "ok",
+            step=request.to_step,
+            metrics=dict(metrics),
+            train_seconds=float(curve.train_costs[rung]),
+            eval_seconds=float(curve.eval_costs[rung]),
+        )
+
+
+def run(workload: Workload, method: str, *, seed: int, budget: float, workers: int) -> list[Trial]:
+    """Runs a search until its budget is spent.
+
+    Args:
+        workload: What it is tried on.
+        method: One of `METHODS`.
+        seed: Of the search, and of what is observed.
+        budget: Time of all workers together, in the workload's unit of cost.
+        workers: Number of trials at once.
+    """
+    logging.getLogger("optuna").setLevel(logging.WARNING)
+    config = _config(workload, METHODS[method], seed, budget / workers)
+    simulated = simulate(config, _Curves(workload, seed), workers)
+    return _trials(workload, simulated.state)
+
+
+def _config(workload: Workload, changes: Mapping[str, Any], seed: int, end: float) -> SearchConfig:
+    rungs = workload.rungs
+    eta = rungs[1] // rungs[0] if len(rungs) > 1 else 3
+    config = SearchConfig.model_validate(
+        {
+            "space": "benchmark",
+            "name": "benchmark",
+            "seed": seed,
+            "trials": _MOST_TRIALS,
+            "model": {"name": "none", "source": "embedded"},
+            "task": {"name": "none", "train": "none.jsonl"},
+            "capability": {"skills": [{"name": "none", "path": "none.jsonl"}]},
+            "parameters": {name: dict(one) for name, one in workload.parameters.items()},
+            "objectives": [{"metric": one.metric, "direction": one.direction} for one in workload.objectives],
+            "budget": {"steps": rungs[-1], "rungs": len(rungs), "eta": eta},
+            "confirm": {"candidates": 0},
+            "limits": {"hours": end / 3600},
+            **changes,
+        }
+    )
+    if config.budget.rung_steps != tuple(rungs):
+        raise ValueError(f"rungs {rungs} of {workload.name} are not geometric")
+    return config
+
+
+def _trials(workload: Workload, state: SearchState) -> list[Trial]:
+    """Times are those of the record, which begins at 0."""
+    found = []
+    for trial in state.trials.values():
+        params = {k: v for k, v in trial.proposed.sampled.items() if v is not None}
+        cost = sum(rung.train_seconds + rung.eval_seconds for rung in trial.rungs)
+        finished = trial.last.time if trial.last else float("inf")
+        found.append(Trial(params, len(trial.rungs), trial.proposed.time, finished, cost))
+    return found

@@ -1,0 +1,108 @@
+"""Makes the table of recorded curves from the folders of finished searches.
+
+    python -m benchmarks.search_quality.record_table FOLDER FOLDER [--times FOLDER] --out TABLE.csv.gz
+
+The searches try the same configurations, each with another seed; rungs that a trial did not reach have no
+row. Rows are in order of configuration, seed and rung, and the file depends on the records alone. With
+--times the seconds are those of another search: the median, by rank and rung, of its trials. That is for
+searches that were recorded while the machine did other things too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from statistics import median
+
+from search.record import RungReached, SearchStarted, TrialProposed, read_events
+
+COLUMNS = ("lr", "rank", "alpha_per_rank", "seed", "rung", "step")
+_SECONDS = ("train_seconds", "eval_seconds")
+MEASURES = ("train_loss", "retention", *_SECONDS)
+
+
+def rows(folder: Path) -> Iterator[dict[str, object]]:
+    """One row per rung that a trial of the search reached, with the search's own seed.
+
+    Args:
+        folder: Folder of the search.
+
+    Raises:
+        search.errors.TightropeError: There is no readable record in the folder.
+    """
+    seed: object = None
+    sampled: dict[int, dict[str, object]] = {}
+    for event in read_events(folder):
+        if isinstance(event, SearchStarted):
+            seed = event.config["seed"]
+        elif isinstance(event, TrialProposed):
+            sampled[event.trial] = dict(event.sampled)
+        elif isinstance(event, RungReached):
+            yield {
+                **sampled[event.trial],
+                "seed": seed,
+                "rung": event.rung,
+                "step": event.step,
+                "train_loss": _short(event.metrics["train_loss"]),
+                "retention": _short(event.metrics["retention"]),
+                "train_seconds": round(event.train_seconds, 4),
+                "eval_seconds": round(event.eval_seconds, 4),
+            }
+
+
+def retimed(
+    table: Iterable[dict[str, object]], timed: Iterable[dict[str, object]]
+) -> Iterator[dict[str, object]]:
+    """Rows of `table` with the median seconds of the rows of `timed` that have the same rank and rung.
+
+    Raises:
+        KeyError: None has.
+    """
+    found: defaultdict[tuple[object, object], list[dict[str, object]]] = defaultdict(list)
+    for row in timed:
+        found[row["rank"], row["rung"]].append(row)
+    for row in table:
+        same = found.get((row["rank"], row["rung"]))
+        if same is None:
+            raise KeyError(f"no trial of rank {row['rank']} was timed at rung {row['rung']}")
+        seconds = {name: median(float(str(one[name])) for one in same) for name in _SECONDS}
+        yield row | {name: round(value, 4) for name, value in seconds.items()}
+
+
+def write(table: Iterable[dict[str, object]], out: Path) -> int:
+    """Writes rows as gzipped CSV; returns their number."""
+    ordered = sorted(table, key=lambda row: tuple(float(str(row[name])) for name in COLUMNS))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*COLUMNS, *MEASURES], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(ordered)
+    # Without a time stamp equal tables are equal files.
+    out.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
+    return len(ordered)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.7g}")
+
+
+def main() -> None:
+    """Writes the table and prints the number of its rows."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
+    parser.add_argument("--times", type=Path, metavar="FOLDER")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    table = (row for folder in options.folders for row in rows(folder))
+    count = write(retimed(table, rows(options.times)) if options.times else table, options.out)
+    print(f"{count} rows in {options.out}")
+
+
+if __name__ == "__main__":
+    main()

