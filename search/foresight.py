@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
 
 PRIOR_AGREEMENT = 0.8
 PRIOR_TRIALS = 4.0
@@ -49,8 +54,7 @@ class Foresight:
         self._rows[trial] = row
         self._at_rung[row], self._at_end[row], self._weights[row] = at_rung, at_end, weight
         n = len(self._rows)
-        rung = np.sign(self._at_rung[:n] - self._at_rung[row])
-        end = np.sign(self._at_end[:n] - self._at_end[row])
+        rung, end = _order(self._at_rung[:n], row), _order(self._at_end[:n], row)
         ordered = end != 0
         # A tie at the rung says nothing of the pair, as a coin does.
         agree = ordered * np.where(rung == end, 1.0, np.where(rung == 0, 0.5, 0.0))
@@ -76,3 +80,10 @@ class Foresight:
         """
         trust = min(1.0, max(0.0, 2 * self.agreement - 1))
         return max(n // eta, min(n - 1, int(n * (1 - trust * (1 - 1 / eta)) + 1e-9)))
+
+
+def _order(costs: Floats, row: int) -> NDArray[np.int8]:
+    """Whether each row's costs are above (1), below (-1) or equal to (0) those of one row."""
+    # Not by subtraction, which overflows.
+    order: NDArray[np.int8] = (costs > costs[row]).astype(np.int8) - (costs < costs[row]).astype(np.int8)
+    return order

@@ -14,7 +14,8 @@ class GuardsConfig(Section):
     """Ends trials that are breaking the model, whatever the scheduler says. None switches a guard off.
 
     Attributes:
-        spike: The smoothed training loss may rise to this multiple of its lowest value so far.
+        spike: The smoothed training loss may rise to this multiple of its lowest value so far, which counts
+            as at least 1 nat.
         retention: Retention must not lie below this with its whole 95% interval, which is paired with the
             base model's answers; "floor" is the floor of the objective `retention`.
         degeneration: The share of degenerate replies (those that repeat themselves or do not end) may rise

@@ -9,9 +9,7 @@ from search.space import SearchSpace
 _CAPACITY = 200
 
 
-@register(
-    "gp", "Gaussian processes, expected hypervolume improvement (Optuna); for few, costly trials", learns=True
-)
+@register("gp", "Gaussian processes, expected hypervolume improvement (Optuna); the default", learns=True)
 def make_gp(config: SearchConfig, space: SearchSpace) -> Searcher:
     """Log expected hypervolume improvement with constraints (Ament et al., 2023, arXiv:2310.20708).
 

@@ -7,7 +7,9 @@ from search.searchers.base import Searcher, register
 from search.space import SearchSpace
 
 
-@register("tpe", "multi-objective multivariate TPE with constraints (Optuna); the default", learns=True)
+@register(
+    "tpe", "multi-objective multivariate TPE with constraints (Optuna); for many, cheap trials", learns=True
+)
 def make_tpe(config: SearchConfig, space: SearchSpace) -> Searcher:
     """Tree-structured Parzen estimator (Ozaki et al., 2022, doi:10.1613/jair.1.13188)."""
     # Optuna is imported when a search starts, not to list what can be chosen.

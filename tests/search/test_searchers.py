@@ -116,7 +116,7 @@ _BROKEN = [
 ]
 
 
-@pytest.mark.parametrize("stopped", ["projected", "rung", "worse"])
+@pytest.mark.parametrize("stopped", ["pending", "projected", "rung", "worse"])
 @pytest.mark.parametrize("name", each(MODELS))
 def test_trials_that_break_never_wedge_it(name: str, stopped: str) -> None:
     searcher, space = build(make_config(name, stopped=stopped, points=()))
