@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.config.schema import SearchConfig
 from search.config.searchers import GpConfig, Nsga2Config, Nsga3Config, TpeConfig
-from search.measurement import Outcome
+from search.measurement import Outcome, violation_of
 from search.record.events import Params, PriorTrial, Scalar, WarmStarted
 from search.searchers.base import Proposal
 from search.searchers.codec import Codec
@@ -157,7 +157,8 @@ class OptunaSearcher:
             lessons = [worse(self._objectives, outcome) for outcome in outcomes]
             match self._options.stopped:
                 case "pending":
-                    told = [outcome.status != "stopped" for outcome in outcomes]
+                    lessons = projected(self._objectives, outcomes)
+                    told = [self._is_final(outcome) for outcome in outcomes]
                 case "rung":
                     lessons = at_rung(self._objectives, outcomes, self._options.startup)
                     told = [True] * len(outcomes)  # compared there, and not held worse for being stopped
@@ -169,6 +170,13 @@ class OptunaSearcher:
             known = zip(self._known.finished, lessons, told, strict=True)
             self._lessons = {number: lesson for number, lesson, is_told in known if is_told}
         return self._lessons
+
+    def _is_final(self, outcome: Outcome) -> bool:
+        """Whether what is known of a trial is enough to be told, and not just where it was."""
+        if outcome.status != "stopped" or not outcome.rungs:
+            return True
+        # What broke a constraint early does not keep it later, and the constraint has to be learned.
+        return violation_of(self._objectives, outcome.rungs[-1]) > 0
 
     def _finished(self, key: int, sampled: Mapping[str, Scalar], lesson: Lesson) -> FrozenTrial:
         cached = self._cache.get(key)
