@@ -48,7 +48,7 @@ class Spending:
 def spending(state: SearchState) -> Spending:
     """Adds up the sessions of a search that has begun."""
     assert state.started is not None
-    config = LimitsConfig.model_validate(state.started.config.get("limits", {}))
+    config = LimitsConfig.model_validate(state.limits)
     used = spent(state)
     cost = None if config.price is None else used.node_hours * config.price
     pairs = (

@@ -90,6 +90,7 @@ class Conductor:
         verdicts: dict[int, Verdict] = {}
         for event in events:
             self._replay(event, verdicts)
+        self._sessions_before = len(self.state.spans)
         self._finish_interrupted(verdicts)
         self._waiting = deque(number for number in self.state.unfinished if number not in self.state.paused)
 
@@ -190,9 +191,11 @@ class Conductor:
         Args:
             reserve: Whether to keep back what confirmation is expected to take.
         """
-        limits, now = self._config.limits, self._clock()
-        if limits.hours is limits.device_hours is limits.cost is None:
+        limits, spans = self._config.limits, self.state.spans
+        if limits.hours is limits.device_hours is limits.cost is None or not spans:
             return None
+        # Between sessions, and before this one has begun, no time passes.
+        now = self._clock() if len(spans) > self._sessions_before else spans[-1].ended
         later = now + (self._confirmation_seconds() if reserve else 0.0)
         return reached(limits, spent(self.state, now), spent(self.state, later))
 

@@ -190,6 +190,7 @@ def _begin(session: _Session) -> None:
             command=redact(session.command),
             host=platform.node(),
             pid=os.getpid(),
+            limits=config.limits.model_dump(),
         )
     )
 

@@ -11,11 +11,12 @@ Choose:
   model=NAME                   a preset, a hub id (org/name) or a folder
   task=NAME                    a preset, a file (.jsonl, .parquet, .txt) or a hub data set (org/name)
   capability=NAME              a preset, or a file of questions (.jsonl)
-  searcher=NAME                who proposes trials: tpe, random, grid, listed
-  scheduler=NAME               who stops trials early: asha, none
+  searcher=NAME                who proposes trials: gp, tpe, nsga2, nsga3, qmc, random, grid, listed
+  scheduler=NAME               who stops trials early: moasha, asha, none
+  warm_start=FOLDER            begin with the best of an earlier search: warm_start=runs/demo
 
 Change any value by its dotted key; values are YAML:
-  trials=30  budget.steps=60  fixed.batch_size=4  workers.zero_stage=3
+  trials=30  limits.hours=2  budget.steps=60  fixed.batch_size=4  workers.zero_stage=3
   parameters.lr.high=1e-3                          one bound of a searched parameter
   parameters.lr='{type: log-float, low: 1e-5, high: 1e-3}'
                                                    another parameter in its place

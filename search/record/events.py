@@ -75,6 +75,7 @@ class SessionStarted(_Event):
         session: 0 for the first process, then counting up.
         trials: Number of trials asked for; a larger one extends the search.
         command: Command line that resumes the search.
+        limits: The section `limits` of the configuration; another one than before may let the search go on.
     """
 
     event: Literal["session_started"] = "session_started"
@@ -83,6 +84,7 @@ class SessionStarted(_Event):
     command: str
     host: str
     pid: int
+    limits: dict[str, float | None] = {}
 
 
 class SlotsChosen(_Event):

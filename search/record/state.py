@@ -124,7 +124,7 @@ class SearchState:
             RecordError: The event speaks of a trial that was never proposed.
         """
         self.last_time = event.time
-        if self.spans:
+        if self.spans and not isinstance(event, SessionStarted):
             self.spans[-1].ended = event.time
         match event:
             case SearchStarted():
@@ -163,6 +163,13 @@ class SearchState:
                 self.paused.discard(event.trial)
             case SearchEnded():
                 self.ended = event
+
+    @property
+    def limits(self) -> dict[str, float | None]:
+        """The section `limits` of the last session; empty before the first."""
+        if self.sessions and self.sessions[-1].limits:
+            return self.sessions[-1].limits
+        return self.started.config.get("limits", {}) if self.started else {}
 
     def _trial(self, number: int) -> TrialState:
         if number not in self.trials:

@@ -295,16 +295,28 @@ def test_a_paused_trial_is_resumed_from_its_rung_or_ends_with_the_search() -> No
 
 def timed(config: SearchConfig, seconds: float) -> tuple[SearchState, Conductor]:
     """A search whose every slice takes so long, on one device of one node."""
-    now = [0.0]
-    record: list[Event] = [
-        SessionStarted(session=0, trials=config.trials, command="", host="h", pid=1, time=0.0),
-        SlotsChosen(groups=1, slots=1, reason="", devices=4, nodes=2, time=0.0),
-        BASE.model_copy(update={"time": 0.0}),
-    ]
+    return session(config, [], seconds, began=0.0)
+
+
+def session(
+    config: SearchConfig, record: list[Event], seconds: float, began: float, slices: float = math.inf
+) -> tuple[SearchState, Conductor]:
+    """One session of such a search, killed after so many slices."""
+    now = [began]
     conductor = make(config, record, lambda: now[0])
+    for event in (
+        SessionStarted(session=0, trials=config.trials, command="", host="h", pid=1, time=began),
+        SlotsChosen(groups=1, slots=1, reason="", devices=4, nodes=2, time=began),
+        BASE.model_copy(update={"time": began}),
+    ):
+        record.append(event)
+        conductor.state.apply(event)
     while (number := conductor.next_trial()) is not None:
         goes_on = True
         while goes_on:
+            if slices <= 0:
+                return conductor.state, conductor
+            slices -= 1
             now[0] += seconds
             reply = replace(train(conductor.request(number)), train_seconds=seconds, eval_seconds=0.0)
             goes_on = conductor.report(number, reply)
@@ -339,6 +351,21 @@ def test_what_confirmation_takes_is_kept_back() -> None:
     repeats = [trial for trial in state.trials.values() if trial.confirms is not None]
     assert [trial.status for trial in repeats] == ["completed"] * 4
     assert 6.0 < spent(state).hours < 12.2
+
+
+def test_time_between_sessions_is_not_spent_and_a_larger_limit_lets_the_search_go_on() -> None:
+    record: list[Event] = []
+    config = configure("random", 1000, limits={"hours": 1.0})
+    session(config, record, 360, began=0.0, slices=4)
+    assert not make(config, record, lambda: 1e6).finished
+    state, conductor = session(config, record, 360, began=1e6)
+    assert conductor.finished
+    assert 1.0 <= spent(state).hours <= 1.1
+    assert make(config, record, lambda: 2e6).finished
+    larger = configure("random", 1000, limits={"hours": 2.0})
+    assert not make(larger, record, lambda: 2e6).finished
+    state, _ = session(larger, record, 360, began=2e6)
+    assert 2.0 <= spent(state).hours <= 2.1
 
 
 def test_no_limit_is_no_limit() -> None:
