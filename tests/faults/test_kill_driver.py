@@ -46,7 +46,7 @@ def test_killed_at_several_moments_and_resumed(tmp_path: Path) -> None:
     assert events[: len(before)] == before, "what was recorded stays"
     assert_every_trial_finished_once(events, TRIALS)
     assert sum(isinstance(event, BaselineMeasured) for event in events) == 1, "the base is measured once"
-    for trial in state.unfinished:
+    for trial in state.unfinished.values():
         resumed = [
             event.rung
             for event in events[len(before) :]
