@@ -41,6 +41,8 @@ def cheapest(tied: Sequence[Candidate], params: Mapping[int, Params]) -> tuple[C
     if len(fast) == 1:
         seconds = wording.duration(quickest)
         return fast[0], f"{among}it trains fastest ({seconds} on average)"
+    if len(fast) < len(left):
+        return fast[0], f"{among}of those that train fastest, its mean is the best"
     return fast[0], f"{among}none is clearly cheaper and its mean is the best"
 
 

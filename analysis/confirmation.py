@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from analysis.objectives import (
     cost,
+    is_broken,
     is_measured,
     keeps_constraints,
     metrics_of,
@@ -18,8 +19,6 @@ from analysis.objectives import (
 from analysis.student import t_quantile
 from search.config.schema import ObjectiveConfig
 from search.record import SearchState, TrialState
-
-_DIVERGED = ("diverged", "infeasible")
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Candidate:
     Attributes:
         trial: Its number.
         runs: Repetitions that completed with every objective measured, by number.
-        broken: Repetitions that diverged or did not fit, by number.
+        broken: Repetitions that diverged, did not fit, or tripped a guard, by number.
         missing: Repetitions that are still to come, or were cut off.
         estimates: Of each objective, over `runs`; empty where there are none.
         keeps: Whether the means keep every constraint and no repetition broke.
@@ -168,7 +167,7 @@ def _measured(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialState
     return [
         trial
         for trial in trials
-        if trial.status == "completed" and is_measured(objectives, metrics_of(trial))
+        if trial.status == "completed" and not is_broken(trial) and is_measured(objectives, metrics_of(trial))
     ]
 
 
@@ -180,7 +179,7 @@ def _candidate(
     estimates: Mapping[str, Estimate],
     seeds: int,
 ) -> Candidate:
-    broken = tuple(trial.number for trial in begun if trial.status in _DIVERGED)
+    broken = tuple(trial.number for trial in begun if is_broken(trial))
     means = {metric: own.mean for metric, own in estimates.items()}
     seconds = [sum(rung.train_seconds for rung in trial.rungs) for trial in runs]
     return Candidate(

@@ -53,6 +53,14 @@ def is_measured(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, flo
     return all(map(math.isfinite, values_of(objectives, metrics)))
 
 
+def is_broken(trial: TrialState) -> bool:
+    """Whether the trial diverged, did not fit, or tripped a guard, at the last rung too."""
+    ended = trial.finished
+    if ended is None or ended.status == "failed":
+        return False
+    return ended.status in ("diverged", "infeasible") or ended.failure_class is not None
+
+
 def keeps_constraints(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]) -> bool:
     """Whether the measured values themselves, not the bounds of their intervals, keep every constraint."""
     return all(violation <= 0 for violation in constraint_violations(objectives, metrics))

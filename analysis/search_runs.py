@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis import wording
-from analysis.objectives import bound_of, cost, is_measured, keeps_constraints, metrics_of, values_of
+from analysis.objectives import (
+    bound_of,
+    cost,
+    is_broken,
+    is_measured,
+    keeps_constraints,
+    metrics_of,
+    values_of,
+)
 from analysis.recommendation import Recommendation, bound_name, bounded, conditions, constraints, superlative
 from search.config.schema import ObjectiveConfig
 from search.measurement import constraint_violations, total_violation
@@ -36,7 +44,9 @@ def ranked(objectives: Sequence[ObjectiveConfig], completed: Sequence[TrialState
     kept = [
         trial
         for trial in completed
-        if is_measured(objectives, metrics_of(trial)) and keeps_constraints(objectives, metrics_of(trial))
+        if is_measured(objectives, metrics_of(trial))
+        and keeps_constraints(objectives, metrics_of(trial))
+        and not is_broken(trial)
     ]
     return sorted(kept, key=lambda trial: (_costs(objectives, trial), trial.number))
 

@@ -7,13 +7,14 @@ killed goes on as if nothing had happened.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from search.config.schema import SearchConfig
-from search.confirm import Repeat, next_repeat
+from search.confirm import Repeat, candidates, next_repeat
 from search.guards import make_guards
 from search.limits import reached, spent
 from search.measurement import Outcome
@@ -44,6 +45,9 @@ class _Ending:
 
 
 _MAX_LOSSES = 3
+_USUAL = ("scheduler", "confirmation", "limits")
+"""Who stops trials that nothing is wrong with."""
+
 _ENDINGS = {
     "diverged": _Ending("diverged", "diverged"),
     "spike": _Ending("diverged", "spike"),
@@ -112,7 +116,9 @@ class Conductor:
         """Records decisions that a kill cut off between a rung and what follows from it."""
         for trial in list(self.state.unfinished.values()):
             last = trial.last
-            if last is not None and last.rung not in trial.decisions:
+            if len(trial.failures) > _MAX_LOSSES:
+                self._finish(trial.number, "failed", trial.failures[-1].message, "worker_lost")
+            elif last is not None and last.rung not in trial.decisions:
                 self._conclude(last, *self._judge(last, verdicts.get(trial.number)))
             elif last is not None and trial.decisions[last.rung].decision == "stop":
                 self._stop(trial.decisions[last.rung])
@@ -141,8 +147,7 @@ class Conductor:
             if proposal is not None:
                 return self._propose(number, proposal.sampled, proposal.origin)
             self._exhausted = True
-        repeating = any(trial.confirms is not None for trial in self.state.unfinished.values())
-        if len(self.state.unfinished) > len(self.state.paused) and not repeating:
+        if any(trial.confirms is None and not self._is_paused(trial) for trial in self._unfinished):
             return None  # what they find may promote a paused trial, and decides what is repeated
         for number in sorted(self.state.paused):
             self._finish(number, "stopped", self._spent() or "not promoted by the end of the search")
@@ -151,7 +156,7 @@ class Conductor:
     def _promote(self) -> int | None:
         """The paused trial that the scheduler lets go on now."""
         promotion = None if self._spent() else self._scheduler.promote()
-        if promotion is None:
+        if promotion is None or promotion.trial not in self.state.paused:
             return None
         self._record(
             Decided(trial=promotion.trial, rung=promotion.rung, decision="continue", reason=promotion.reason)
@@ -177,6 +182,13 @@ class Conductor:
         number = len(self.state.trials)
         return self._propose(number, dict(sampled), "confirmation", repeat.trial, seed=repeat.seed)
 
+    @property
+    def _unfinished(self) -> Iterable[TrialState]:
+        return self.state.unfinished.values()
+
+    def _is_paused(self, trial: TrialState) -> bool:
+        return trial.number in self.state.paused
+
     def _next_repeat(self) -> Repeat | None:
         return None if self._spent(reserve=False) else next_repeat(self._config, self.state)
 
@@ -201,9 +213,13 @@ class Conductor:
 
     def _confirmation_seconds(self) -> float:
         """Wall-clock time that confirmation is expected to take, from the pace so far."""
-        steps = self._config.confirm.candidates * self._config.confirm.seeds * self._rungs[-1]
+        confirm, trials = self._config.confirm, self.state.trials.values()
+        known = any(trial.status == "completed" for trial in trials)
+        count = len(candidates(self._config, self.state)) if known else confirm.candidates
         groups = self.state.slots.groups if self.state.slots else 1
-        return self.state.work_seconds / max(1, self.state.steps) * steps / groups
+        # A repetition is trained by one group, however many there are.
+        waves = math.ceil(count * confirm.seeds / groups)
+        return self.state.work_seconds / max(1, self.state.steps) * self._rungs[-1] * waves
 
     def has_work(self) -> bool:
         """Whether there is a trial to run; one that this takes proposing is kept for `next_trial`."""
@@ -313,9 +329,9 @@ class Conductor:
         repeats = self.state.trials[event.trial].confirms
         if repeats is None:
             verdict = verdict or self._ask_scheduler(event)
-            for name, guard in self._guards.items():
-                if (reason := guard(event, self.state)) is not None:
-                    return Verdict("stop", reason), name
+        for name, guard in self._guards.items():
+            if (reason := guard(event, self.state)) is not None:
+                return Verdict("stop", reason), name
         if (limit := self._spent(reserve=repeats is None)) is not None:
             return Verdict("stop", limit), "limits"
         if verdict is None:
@@ -325,7 +341,10 @@ class Conductor:
     def _conclude(self, event: RungReached, verdict: Verdict, by: str) -> bool:
         """Records the decision at a rung and, where it ends the trial, the end."""
         if event.rung + 1 == len(self._rungs):
-            self._finish(event.trial, "completed", "full budget")
+            if by in self._guards:  # too late to stop it, but not to say so: it will not be recommended
+                self._finish(event.trial, "completed", f"full budget; {verdict.reason}", by)
+            else:
+                self._finish(event.trial, "completed", "full budget")
             return False
         decided = Decided(
             trial=event.trial, rung=event.rung, decision=verdict.decision, by=by, reason=verdict.reason
@@ -338,8 +357,8 @@ class Conductor:
         return decided.decision == "continue"
 
     def _stop(self, decided: Decided) -> None:
-        guard = decided.by if decided.by in self._guards else None
-        self._finish(decided.trial, "stopped", decided.reason, guard)
+        cause = None if decided.by in _USUAL else decided.by
+        self._finish(decided.trial, "stopped", decided.reason, cause)
 
     def _end_early(self, trial: TrialState, reply: Reply) -> None:
         ending = _ENDINGS[reply.outcome]
@@ -364,6 +383,8 @@ class Conductor:
         trial = self.state.trials[event.trial]
         if trial.confirms is not None:
             return
+        if trial.last is not None:
+            self._scheduler.promoted(trial.number, trial.last.rung)  # not any more, if it was paused
         objectives = self._config.objectives
         rungs = tuple(
             tuple(rung.metrics.get(objective.metric, float("nan")) for objective in objectives)
@@ -372,6 +393,7 @@ class Conductor:
         self._searcher.observe(Outcome(event.trial, event.status, rungs))
 
     def _record(self, event: Event) -> None:
-        event = event.model_copy(update={"time": self._clock()})
+        began = len(self.state.spans) > self._sessions_before or not self.state.spans
+        event = event.model_copy(update={"time": self._clock() if began else self.state.last_time})
         self._append(event)
         self.state.apply(event)

@@ -27,13 +27,15 @@ class Repeat:
 def candidates(config: SearchConfig, state: SearchState) -> list[TrialState]:
     """The best trials of the search phase, best first.
 
-    Those that were trained to the full budget and keep every constraint by their measured values, by the
-    first objective; ties by those that follow, then by number.
+    Those that were trained to the full budget, keep every constraint by their measured values and tripped
+    no guard, by the first objective; ties by those that follow, then by number.
     """
     objectives = config.objectives
     found = []
     for trial in state.trials.values():
-        if trial.confirms is not None or trial.status != "completed" or trial.last is None:
+        if trial.confirms is not None or trial.last is None or trial.finished is None:
+            continue
+        if trial.finished.status != "completed" or trial.finished.failure_class is not None:
             continue
         values = [trial.last.metrics.get(objective.metric, float("nan")) for objective in objectives]
         if any(value != value for value in values) or violation_of(objectives, values) > 0:

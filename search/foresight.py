@@ -43,7 +43,7 @@ class Foresight:
             trial: Its number; a second time replaces the first.
             at_rung: Costs at the rung, finite.
             at_end: Costs at the full budget, finite.
-            weight: Inverse of the probability that it went on from the rung.
+            weight: Inverse of the probability that it was trained to the end.
         """
         if not self._rows:
             self._at_rung, self._at_end = np.empty((2, _WINDOW, len(at_end)))

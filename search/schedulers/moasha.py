@@ -147,10 +147,9 @@ class Moasha:
         """Compares what the trial measured at the rungs before with what it measures at the last."""
         tables = self._rungs[bracket]
         violation, end = tables[-1].recorded[trial]
-        weight = 1.0
+        weight = max((table.weights.get(trial, 1.0) for table in tables[:-1]), default=1.0)
         for table in tables[:-1]:
             if trial in table.recorded and math.isfinite(violation):
-                weight = max(weight, table.weights.get(trial, 1.0))
                 before, at_rung = table.recorded[trial]
                 if math.isfinite(before):
                     table.foresight.add(trial, at_rung, end, weight)

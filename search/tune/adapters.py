@@ -96,5 +96,5 @@ class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]  # R
                 "out must be a folder that every node shares"
             )
             return str(TrialScheduler.STOP)
-        goes_on = self._conductor.report(number, reply)
+        goes_on = self._conductor.report(number, reply) and self._conductor.aborted is None
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)

@@ -49,7 +49,7 @@ def run(seconds: float = 1.0, **changes: Any) -> list[Event]:
     """The record of a whole search, whose every event takes `seconds`."""
     config = make_config(12, searcher={"name": "random"}, **changes)
     chosen = SlotsChosen(groups=1, slots=1, reason="", devices=2, time=BEGIN + 2)
-    record: list[Event] = [*opening_events(config), chosen]
+    record: list[Event] = []
     times: Iterator[float] = (BEGIN + 3 + seconds * count for count in range(10**6))
     space = SearchSpace(config.parameters, config.fixed)
     conductor = Conductor(
@@ -58,9 +58,11 @@ def run(seconds: float = 1.0, **changes: Any) -> list[Event]:
         make_searcher(config, space),
         make_scheduler(config),
         record.append,
-        list(record),
-        lambda: next(times),
+        clock=lambda: next(times),
     )
+    for event in (*opening_events(config), chosen):
+        record.append(event)
+        conductor.state.apply(event)
     while not conductor.finished and (number := conductor.next_trial()) is not None:
         while conductor.report(number, train(conductor.request(number))):
             pass

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.recommend import recommend
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
 from search.confirm import candidates
@@ -23,6 +24,7 @@ from search.record import (
     Decided,
     Event,
     RungReached,
+    SearchStarted,
     SearchState,
     SessionStarted,
     SlotsChosen,
@@ -31,6 +33,7 @@ from search.record import (
 )
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
+from search.simulate import simulate
 from search.space import SearchSpace
 from trainables.messages import Reply, TrainRequest
 
@@ -293,6 +296,66 @@ def test_a_paused_trial_is_resumed_from_its_rung_or_ends_with_the_search() -> No
     }
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("searcher", ["random", "tpe"])
+def test_an_extended_search_leaves_finished_trials_alone_in_promotion_too(searcher: str, seed: int) -> None:
+    scheduler = {"name": "moasha", "variant": "promotion", "share": "fixed"}
+    record: list[Event] = []
+    loss = [{"metric": "train_loss", "direction": "min"}]
+    conduct(configure(searcher, 10, scheduler=scheduler, objectives=loss, seed=seed), record)
+    before = len(record)
+    ended = {event.trial for event in record if isinstance(event, TrialFinished)}
+    conductor = conduct(configure(searcher, 40, scheduler=scheduler, objectives=loss, seed=seed), record)
+    assert conductor.finished
+    assert not [event for event in record[before:] if isinstance(event, _TRIAL) and event.trial in ended]
+    finished = Counter(event.trial for event in record if isinstance(event, TrialFinished))
+    assert set(finished.values()) == {1}
+    assert len(finished) == 40
+
+
+def test_a_guard_at_the_last_rung_keeps_a_trial_from_being_recommended() -> None:
+    record: list[Event] = []
+    config = configure(
+        "random",
+        12,
+        scheduler={"name": "none"},
+        confirm={"candidates": 3},
+        guards={"retention": 0.7},
+        objectives=[{"metric": "train_loss", "direction": "min"}],
+    )
+    conductor = make(config, record)
+    record.append(BASE)
+    conductor.state.apply(BASE)
+    while (number := conductor.next_trial()) is not None:
+        goes_on = True
+        while goes_on:
+            request = conductor.request(number)
+            reply = train(request)
+            if request.to_step == 27 and number % 2:
+                capability = {"capability": 0.1}
+                reply = replace(
+                    reply, metrics=reply.metrics | capability, intervals={"capability": (0.05, 0.2, 200)}
+                )
+            goes_on = conductor.report(number, reply)
+    state = conductor.state
+    broken = [
+        trial
+        for trial in state.trials.values()
+        if trial.finished and trial.finished.failure_class == "retention"
+    ]
+    assert any(trial.status == "completed" for trial in broken)
+    assert not {trial.number for trial in broken} & {trial.number for trial in candidates(config, state)}
+    assert recommend(state_with(config, state)).trial not in {trial.number for trial in broken}
+
+
+def state_with(config: SearchConfig, state: SearchState) -> SearchState:
+    """The state as of a search that was begun with this configuration."""
+    state.started = SearchStarted(
+        search_id="s", config=config.model_dump(mode="json"), fingerprints={}, versions={}
+    )
+    return state
+
+
 def timed(config: SearchConfig, seconds: float) -> tuple[SearchState, Conductor]:
     """A search whose every slice takes so long, on one device of one node."""
     return session(config, [], seconds, began=0.0)
@@ -366,6 +429,47 @@ def test_time_between_sessions_is_not_spent_and_a_larger_limit_lets_the_search_g
     assert not make(larger, record, lambda: 2e6).finished
     state, _ = session(larger, record, 360, began=2e6)
     assert 2.0 <= spent(state).hours <= 2.1
+
+
+def test_a_kill_between_rung_and_decision_does_not_bill_the_time_away() -> None:
+    record: list[Event] = []
+    config = configure("random", 1000, limits={"hours": 2.0})
+    session(config, record, 360, began=0.0, slices=3)
+    while not isinstance(record[-1], RungReached):
+        record.pop()
+    state, conductor = session(config, record, 360, began=1e6)
+    assert conductor.finished
+    assert 2.0 <= spent(state).hours <= 2.2
+    assert state.searched > 5
+
+
+@pytest.mark.parametrize("groups", [1, 4, 32])
+def test_confirmation_has_its_time_however_many_groups_there_are(groups: int) -> None:
+    config = configure(
+        "random", 1000, limits={"hours": 10.0}, objectives=LENIENT, confirm={"candidates": 3, "seeds": 2}
+    )
+
+    class Curves:
+        baseline = BASE
+
+        def reply(self, request: TrainRequest) -> Reply:
+            seconds = 100.0 * (request.to_step - request.from_step)
+            return replace(train(request), train_seconds=seconds, eval_seconds=0.0)
+
+    state = simulate(config, Curves(), groups).state
+    repeats = [trial for trial in state.trials.values() if trial.confirms is not None]
+    assert [trial.status for trial in repeats] == ["completed"] * 6
+    assert spent(state).hours < 10.8
+
+
+def test_nothing_is_kept_back_where_there_is_nothing_to_confirm() -> None:
+    floor = {"metric": "retention", "direction": "max", "floor": 2.0}
+    loss = {"metric": "train_loss", "direction": "min"}
+    config = configure(
+        "random", 1000, limits={"hours": 5.0}, objectives=[loss, floor], confirm={"candidates": 3, "seeds": 5}
+    )
+    state, _ = timed(config, 360)
+    assert spent(state).hours >= 5.0
 
 
 def test_no_limit_is_no_limit() -> None:
