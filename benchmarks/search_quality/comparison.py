@@ -76,7 +76,7 @@ def run_all(
     tasks: Sequence[Task], processes: int, note: Callable[[Run], None] = lambda run: None
 ) -> list[Run]:
     """Runs tasks in processes of their own; `note` is called with each that ends."""
-    with ProcessPoolExecutor(processes, max_tasks_per_child=20) as pool:
+    with ProcessPoolExecutor(processes) as pool:
         found = []
         for done in pool.map(run, tasks):
             note(done)
