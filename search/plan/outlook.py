@@ -13,7 +13,7 @@ from search.record import WarmStarted
 from search.searchers import SEARCHERS
 
 _TEACHES = {
-    "pending": "no value, but to keep off them as off trials that still run",
+    "pending": "only where not to search, as from those that run, but for values that break a constraint",
     "projected": "by values projected to the full budget, as those of trained trials went on",
     "rung": "by comparing all trials at the highest rung that enough of them reached",
     "worse": "only that they are worse than those trained to the end",

@@ -209,17 +209,15 @@ class Moasha:
 
     def _rule(self) -> str:
         share = f"n // {self._eta}"
+        rule = f"Of the n trials at a rung, the best {share} go on"
         if self._options.share == "learned":
-            share = f"{share} to nearly all, the fewer the better the rung has foretold the end,"
-        rule = (
-            f"A trial goes on if it is among the best {share} of the n trials recorded at its rung, "
-            "or none of them dominates it"
-        )
+            rule += " where the rung has foretold the end, and more, up to nearly all, where it has not"
+        rule += "; so does every trial that no other dominates"
         if self._options.variant == "promotion":
-            return f"{rule}; the others are paused, and go on from their adapters once they are."
+            return f"{rule}. The others are paused, and go on from their adapters once they are among these."
         if self._options.share == "learned":
-            rule += f"; one in {1 / AUDITED:.0f} of the others is trained on to learn what stopping loses"
-        return f"{rule}; the first {self._eta - 1} and every trial at the last rung go on in any case."
+            rule += f". One in {1 / AUDITED:.0f} of the others is trained on, to learn what stopping loses"
+        return f"{rule}. The first {self._eta - 1} and every trial at the last rung go on in any case."
 
     def _bracket(self, trial: int) -> int:
         if self._brackets == 1:
