@@ -15,6 +15,8 @@ from search.measurement import Outcome
 from search.searchers.known import KnownTrials
 from search.searchers.lessons import BROKEN, Lesson, at_rung, valued, with_values, worse
 from search.searchers.projection import fit_line, projected
+from search.searchers.trusted import trusted
+from tests.search.searching import build, make_config
 
 LOSS = ObjectiveConfig(metric="loss", direction="min")
 RETENTION = ObjectiveConfig(metric="retention", direction="max", floor=0.9)
@@ -197,3 +199,39 @@ def test_what_is_forgotten_is_finished() -> None:
     assert list(known.running) == [0]
     with pytest.raises(KeyError):
         known.end(Outcome(1, "failed"))
+
+
+def curve(trial: int, early: float, middle: float, late: float) -> Outcome:
+    return completed(trial, (early, 1.0), (middle, 1.0), (late, 1.0))
+
+
+def test_stopped_trials_are_told_only_of_rungs_that_foretell_the_end() -> None:
+    # The first rung has the loss upside down, the second as it will be.
+    trained = [curve(trial, 20.0 - trial, float(trial), float(trial)) for trial in range(12)]
+    early, late = stopped(90, (5.0, 1.0)), stopped(91, (5.0, 1.0), (5.0, 1.0))
+    broken = Outcome(92, "diverged", ((5.0, 1.0),))
+    told = trusted(OBJECTIVES, [*trained, early, late, broken])
+    assert told == [True] * 12 + [False, True, True]
+
+
+def test_a_rung_is_trusted_until_trials_have_shown_otherwise() -> None:
+    assert trusted(OBJECTIVES, [stopped(0, (1.0, 1.0)), stopped(1)]) == [True, True]
+    assert trusted(OBJECTIVES, [curve(0, 1.0, 1.0, 1.0), stopped(1, (1.0, 1.0))]) == [True, True]
+
+
+def proposals_after(*rungs: Values) -> list[dict[str, object]]:
+    """What TPE proposes when of every third trial no more than these rungs are known."""
+    searcher, _ = build(make_config("tpe", points=(), stopped="pending"))
+    found = []
+    for number in range(18):
+        proposal = searcher.propose(number)
+        assert proposal is not None
+        found.append(dict(proposal.sampled))
+        outcome = stopped(number, *rungs) if number % 3 == 0 else completed(number, (2.0, 0.99), (1.0, 0.97))
+        searcher.observe(outcome)
+    return found
+
+
+def test_of_pending_trials_only_where_they_were_is_told_unless_they_broke_a_constraint() -> None:
+    assert proposals_after((3.0, 1.0)) == proposals_after((0.1, 0.98))
+    assert proposals_after((3.0, 1.0)) != proposals_after((3.0, 0.5))
