@@ -55,7 +55,7 @@ def figure(results: Sequence[dict[str, Any]], out: Path) -> None:
         for workload in dict.fromkeys(row["workload"] for row in result["standings"])
     ]
     drawn, axes = plt.subplots(
-        1, len(panels), figsize=(4.2 * len(panels), 4.4), squeeze=False, layout="constrained"
+        1, len(panels), figsize=(max(8.0, 5.0 * len(panels)), 5.2), squeeze=False, layout="constrained"
     )
     methods = list(dict.fromkeys(row["method"] for _, result in panels for row in result["standings"]))
     methods.sort(key=lambda name: (not name.startswith("tightrope"), name))
