@@ -147,7 +147,8 @@ class Conductor:
             if proposal is not None:
                 return self._propose(number, proposal.sampled, proposal.origin)
             self._exhausted = True
-        if any(trial.confirms is None and not self._is_paused(trial) for trial in self._unfinished):
+        state = self.state
+        if any(trial.confirms is None for n, trial in state.unfinished.items() if n not in state.paused):
             return None  # what they find may promote a paused trial, and decides what is repeated
         for number in sorted(self.state.paused):
             self._finish(number, "stopped", self._spent() or "not promoted by the end of the search")
@@ -182,13 +183,6 @@ class Conductor:
         number = len(self.state.trials)
         return self._propose(number, dict(sampled), "confirmation", repeat.trial, seed=repeat.seed)
 
-    @property
-    def _unfinished(self) -> Iterable[TrialState]:
-        return self.state.unfinished.values()
-
-    def _is_paused(self, trial: TrialState) -> bool:
-        return trial.number in self.state.paused
-
     def _next_repeat(self) -> Repeat | None:
         return None if self._spent(reserve=False) else next_repeat(self._config, self.state)
 
@@ -203,13 +197,16 @@ class Conductor:
         Args:
             reserve: Whether to keep back what confirmation is expected to take.
         """
-        limits, spans = self._config.limits, self.state.spans
-        if limits.hours is limits.device_hours is limits.cost is None or not spans:
+        limits, now = self._config.limits, self._now()
+        if limits.hours is limits.device_hours is limits.cost is None:
             return None
-        # Between sessions, and before this one has begun, no time passes.
-        now = self._clock() if len(spans) > self._sessions_before else spans[-1].ended
         later = now + (self._confirmation_seconds() if reserve else 0.0)
         return reached(limits, spent(self.state, now), spent(self.state, later))
+
+    def _now(self) -> float:
+        """The time; before this session has begun that of the last event, as none passes between sessions."""
+        spans = self.state.spans
+        return self._clock() if not spans or len(spans) > self._sessions_before else self.state.last_time
 
     def _confirmation_seconds(self) -> float:
         """Wall-clock time that confirmation is expected to take, from the pace so far."""
@@ -393,7 +390,6 @@ class Conductor:
         self._searcher.observe(Outcome(event.trial, event.status, rungs))
 
     def _record(self, event: Event) -> None:
-        began = len(self.state.spans) > self._sessions_before or not self.state.spans
-        event = event.model_copy(update={"time": self._clock() if began else self.state.last_time})
+        event = event.model_copy(update={"time": self._now()})
         self._append(event)
         self.state.apply(event)

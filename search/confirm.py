@@ -6,8 +6,9 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 
+from analysis.objectives import completed_trials
+from analysis.search_runs import ranked
 from search.config.schema import SearchConfig
-from search.measurement import violation_of
 from search.record import SearchState, TrialState
 
 
@@ -30,19 +31,7 @@ def candidates(config: SearchConfig, state: SearchState) -> list[TrialState]:
     Those that were trained to the full budget, keep every constraint by their measured values and tripped
     no guard, by the first objective; ties by those that follow, then by number.
     """
-    objectives = config.objectives
-    found = []
-    for trial in state.trials.values():
-        if trial.confirms is not None or trial.last is None or trial.finished is None:
-            continue
-        if trial.finished.status != "completed" or trial.finished.failure_class is not None:
-            continue
-        values = [trial.last.metrics.get(objective.metric, float("nan")) for objective in objectives]
-        if any(value != value for value in values) or violation_of(objectives, values) > 0:
-            continue
-        costs = [v if o.direction == "min" else -v for o, v in zip(objectives, values, strict=True)]
-        found.append((costs, trial.number, trial))
-    return [trial for *_, trial in sorted(found)[: config.confirm.candidates]]
+    return ranked(config.objectives, completed_trials(state))[: config.confirm.candidates]
 
 
 def next_repeat(config: SearchConfig, state: SearchState) -> Repeat | None:

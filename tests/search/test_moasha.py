@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.config.schema import SearchConfig
 from search.foresight import PRIOR_AGREEMENT, Foresight
 from search.record.events import Interval
-from search.schedulers import Scheduler, make_scheduler
+from search.schedulers import Scheduler
 from search.schedulers.audit import AUDITED, is_audited
-from search.schedulers.dominance import SPREADS, places
+from search.schedulers.dominance import SPREADS, place, places
+from tests.search.test_schedulers import build as build_scheduler
 
 Point = tuple[float, ...]
 
@@ -31,21 +31,7 @@ def build(eta: int, objectives: int = 2, floor: float | None = None, **options: 
     declared: list[dict[str, Any]] = [{"metric": f"m{i}", "direction": "min"} for i in range(objectives)]
     if floor is not None:
         declared[-1] = {"metric": f"m{objectives - 1}", "direction": "max", "floor": floor}
-    return make_scheduler(
-        SearchConfig.model_validate(
-            {
-                "space": "test",
-                "name": "test",
-                "model": {"name": "none", "source": "embedded"},
-                "task": {"name": "none", "train": "none.jsonl"},
-                "capability": {"skills": [{"name": "none", "path": "none.jsonl"}]},
-                "parameters": {"lr": {"type": "log-float", "low": 1e-5, "high": 1e-2}},
-                "objectives": declared,
-                "budget": {"steps": eta**2 * 10, "rungs": _RUNGS, "eta": eta},
-                "scheduler": {"name": "moasha", "share": "fixed", **options},
-            }
-        )
-    )
+    return build_scheduler("moasha", declared, eta, **{"share": "fixed", **options})
 
 
 def metrics(point: Point) -> dict[str, float]:
@@ -200,8 +186,17 @@ def test_places_count_those_above_and_equals_share_theirs(found: list[Point], sp
             elif dominates(one, other):
                 assert above[i] < above[j]
     assert sorted(above)[0] == 0
-    for place in set(above):
-        assert place == sum(above < place)
+    for each in set(above):
+        assert each == sum(above < each)
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 3).flatmap(lambda k: points(k)), _SPREADS, st.data())
+def test_the_place_of_one_is_that_among_all(found: list[Point], spread: str, data: st.DataObject) -> None:
+    costs = np.array(found)
+    violations = np.array([data.draw(st.sampled_from([0.0, 0.0, 0.5, np.inf])) for _ in found])
+    above = places(violations, costs, SPREADS[spread])
+    assert [place(row, violations, costs, SPREADS[spread]) for row in range(len(found))] == above.tolist()
 
 
 @settings(max_examples=30)

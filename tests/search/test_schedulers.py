@@ -21,7 +21,10 @@ LAST_RUNG = 2
 
 
 def build(
-    name: str = "asha", objectives: Sequence[dict[str, Any]] = (LOSS, RETENTION), eta: int = 3
+    name: str = "asha",
+    objectives: Sequence[dict[str, Any]] = (LOSS, RETENTION),
+    eta: int = 3,
+    **options: Any,
 ) -> Scheduler:
     return make_scheduler(
         SearchConfig.model_validate(
@@ -34,7 +37,7 @@ def build(
                 "parameters": {"lr": {"type": "log-float", "low": 1e-5, "high": 1e-2}},
                 "objectives": objectives,
                 "budget": {"steps": eta**2 * 10, "rungs": 3, "eta": eta},
-                "scheduler": {"name": name},
+                "scheduler": {"name": name, **options},
             }
         )
     )

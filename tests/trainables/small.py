@@ -11,14 +11,14 @@ from trainables.data.examples import Example
 VOCABULARY = 97
 
 
-def tiny_llama(seed: int = 0) -> LlamaForCausalLM:
-    """A frozen model of 3 layers with weights from `seed`."""
+def tiny_llama(seed: int = 0, vocabulary: int = VOCABULARY, layers: int = 3) -> LlamaForCausalLM:
+    """A frozen model with weights from `seed`."""
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         hidden_size=32,
         intermediate_size=64,
-        num_hidden_layers=3,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         tie_word_embeddings=True,

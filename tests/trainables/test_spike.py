@@ -12,8 +12,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 
+from tests.trainables.small import tiny_llama
 from tests.trainables.test_server import assert_same, finish, settings
 from trainables.data.examples import Example
 from trainables.lora.loading import Loaded, load
@@ -95,17 +96,7 @@ WILD: dict[str, Any] = {"lr": 0.3, "rank": 8, "batch_size": 4, "seed": 2, "warmu
 
 def repeats_itself(vocabulary: int) -> LlamaForCausalLM:
     """A tiny model that says each token again, and is sure of it: its loss can rise a long way."""
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=vocabulary,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-    )
-    model = LlamaForCausalLM(config).eval().requires_grad_(False)
+    model = tiny_llama(vocabulary=vocabulary, layers=2)
     model.get_input_embeddings().weight.mul_(25)
     return model
 
