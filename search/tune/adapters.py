@@ -11,6 +11,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from search.conductor import Conductor
+from search.tune.actors import Actors
 from search.tune.trainable import LOST, REPLY
 from trainables.messages import Reply
 
@@ -30,27 +31,34 @@ class ConductedSearch(_NotPickled, Searcher):  # type: ignore[misc]  # Ray has n
         slots: Says how many trials can train at the same time, just now, without waiting; where none can,
             one is given all the same, to find out why.
         release: Frees a trial's slot.
+        actors: Is told of the trials that Tune is given; it has to be a callback of the same run.
     """
 
     def __init__(
-        self, conductor: Conductor, slots: Callable[[], int], release: Callable[[int], None]
+        self,
+        conductor: Conductor,
+        slots: Callable[[], int],
+        release: Callable[[int], None],
+        actors: Actors,
     ) -> None:
         super().__init__()
         self._conductor = conductor
         self._slots = slots
         self._release = release
+        self.actors = actors
         self._numbers: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next trial's first request; None while every slot is taken."""
+        """The next trial's first request; None while every slot is taken, or one has to wait for an actor."""
         if self._conductor.finished:
             return str(Searcher.FINISHED)
-        if len(self._numbers) >= max(1, self._slots()):
+        if len(self._numbers) >= max(1, self._slots()) or not self.actors.may_begin:
             return None
         number = self._conductor.next_trial()
         if number is None:
             return str(Searcher.FINISHED) if self._conductor.finished else None
         self._numbers[trial_id] = number
+        self.actors.give(trial_id)
         return {"number": number, "request": self._conductor.request(number)}
 
     def on_trial_complete(
@@ -59,6 +67,7 @@ class ConductedSearch(_NotPickled, Searcher):  # type: ignore[misc]  # Ray has n
         """Frees the slot. What the trial measured was reported before."""
         number = self._numbers.pop(trial_id, None)
         if number is not None:
+            self.actors.end(trial_id, dead=error)
             self._release(number)
             if error:
                 self._conductor.lose(number, "the trial's actor died")

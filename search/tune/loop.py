@@ -23,6 +23,7 @@ def run_tune(
     """
     from ray import tune
 
+    from search.tune.actors import Actors
     from search.tune.adapters import ConductedScheduler, ConductedSearch
     from search.tune.polled import Polled
     from search.tune.trainable import SlotTrainable
@@ -34,13 +35,15 @@ def run_tune(
 
     at_once = Polled(lambda: groups.dispatcher.capacity.remote().future(), slots)
 
+    actors = Actors()
+
     def release(number: int) -> None:
         groups.dispatcher.release.remote(number)
 
     tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=ConductedSearch(conductor, at_once, release),
+            search_alg=ConductedSearch(conductor, at_once, release, actors),
             scheduler=ConductedScheduler(conductor, scratch.parent),
             num_samples=-1,
             reuse_actors=True,
@@ -50,6 +53,7 @@ def run_tune(
             name="tune",
             storage_path=str(scratch),
             verbose=0,
+            callbacks=[actors],
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         ),
     ).fit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import Future
+from types import SimpleNamespace
 
 import pytest
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError
@@ -12,6 +13,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError
 from search.groups.dispatcher import Dispatcher
 from search.groups.slots import SlotTable
 from search.record import Event
+from search.tune.actors import Actors
 from search.tune.adapters import ConductedSearch
 from search.tune.polled import Polled
 from tests.records import make_config
@@ -80,7 +82,14 @@ def given(search: ConductedSearch, tag: str) -> list[str]:
 def begun(slots: Slots) -> ConductedSearch:
     config = make_config(20, searcher={"name": "random"})
     record: list[Event] = []
-    return ConductedSearch(conduct(config, record, events_at_most=1), slots, lambda number: None)
+    conductor = conduct(config, record, events_at_most=1)
+    return ConductedSearch(conductor, slots, lambda number: None, Actors(clock=lambda: 0.0))
+
+
+def run(search: ConductedSearch, *trials: str) -> None:
+    """What Tune says once the trials have their actors."""
+    for trial in trials:
+        search.actors.on_trial_start(0, [], SimpleNamespace(trial_id=trial))
 
 
 def test_trials_at_once_follow_the_slots() -> None:
@@ -89,7 +98,9 @@ def test_trials_at_once_follow_the_slots() -> None:
     first = given(search, "a")
     assert len(first) == 3
     slots.count = 5
-    assert len(given(search, "b")) == 2
+    second = given(search, "b")
+    assert len(second) == 2
+    run(search, *first, *second)
     slots.count = 4
     search.on_trial_complete(first[0])
     assert given(search, "c") == [], "4 are still there"

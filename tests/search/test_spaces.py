@@ -13,7 +13,12 @@ from search.config.load import load_config
 
 FOLDER = Path(spaces.__file__).parent
 # What a space leaves to the user.
-ASKED = {"alignment-smollm2": ["task.train=text.txt", "capability.skills.0.path=items.jsonl"]}
+ASKED = {
+    "alignment-smollm2": [
+        "task.train=text.txt",
+        *(f"capability.skills.{index}.path=items.jsonl" for index in range(3)),
+    ]
+}
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +34,7 @@ def test_every_file_is_a_space_or_a_preset() -> None:
         *(path for group in PRESET_GROUPS for path in preset_files(group).values()),
     }
     assert known == {path.resolve() for path in FOLDER.rglob("*.y*ml")}
-    assert len(space_files()) == 2
+    assert len(space_files()) == 3
     assert {group: len(preset_files(group)) for group in PRESET_GROUPS} == {
         "model": 2,
         "task": 1,

@@ -1,0 +1,106 @@
+"""Tune is given a trial only where an actor is free, or another is worth its start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from search.tune.actors import START_SECONDS, Actors
+
+
+class Clock:
+    """A time that the test sets."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def start(actors: Actors, *trials: str) -> None:
+    for trial in trials:
+        actors.on_trial_start(0, [], SimpleNamespace(trial_id=trial))
+
+
+def filled(clock: Clock, *trials: str) -> Actors:
+    """Actors with trials that all run."""
+    actors = Actors(clock)
+    for trial in trials:
+        assert actors.may_begin, "the first trials come all at once"
+        actors.give(trial)
+    start(actors, *trials)
+    return actors
+
+
+def test_a_free_actor_is_taken_at_once_and_only_once() -> None:
+    actors = filled(Clock(), "a", "b")
+    actors.end("a", dead=False)
+    assert actors.may_begin
+    actors.give("c")
+    assert not actors.may_begin, "the next would need an actor of its own"
+    start(actors, "c")
+    assert not actors.may_begin
+
+
+def test_no_trial_is_given_while_another_waits_for_its_actor() -> None:
+    clock = Clock()
+    actors = filled(clock, "a")
+    actors.give("b")
+    actors.end("a", dead=False)
+    clock.now += 10 * START_SECONDS
+    assert not actors.may_begin, "b takes the actor of a"
+    start(actors, "b")
+    assert not actors.may_begin, "nothing is free, and b has only begun"
+
+
+def test_trials_that_run_for_long_get_company() -> None:
+    clock = Clock()
+    actors = filled(clock, "a", "b")
+    actors.end("a", dead=False)
+    actors.give("c")
+    start(actors, "c")
+    clock.now += START_SECONDS
+    assert actors.may_begin
+    actors.give("d")
+    assert not actors.may_begin
+
+
+def test_an_actor_that_died_is_not_free() -> None:
+    actors = filled(Clock(), "a", "b")
+    actors.end("a", dead=True)
+    assert not actors.may_begin
+    actors.end("b", dead=True)
+    assert actors.may_begin, "nothing would ever end otherwise"
+
+
+@pytest.mark.integration
+def test_trials_shorter_than_an_actors_start_cost_no_process_each(tmp_path: Path) -> None:
+    import ray
+    from ray._private.state import actors as actor_table
+
+    from benchmarks.scale import InstantGroups, configure
+    from search.cluster import prepare_environment
+    from search.conductor import Conductor
+    from search.record import Event
+    from search.schedulers import make_scheduler
+    from search.searchers import make_searcher
+    from search.space import SearchSpace
+    from search.tune.loop import run_tune
+
+    config = configure(40, "asha")
+    space = SearchSpace(config.parameters, config.fixed)
+    events: list[Event] = []
+    conductor = Conductor(config, space, make_searcher(config, space), make_scheduler(config), events.append)
+    prepare_environment()
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        groups: Any = InstantGroups(4)
+        run_tune(conductor, groups, 4, config.budget.rung_steps, tmp_path / "tune")
+        started = [row for row in actor_table().values() if "SlotTrainable" in row["ActorClassName"]]
+    finally:
+        ray.shutdown()
+    assert sum(event.event == "trial_finished" for event in events) == 40
+    assert 1 <= len(started) <= 12
