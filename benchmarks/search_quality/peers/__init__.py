@@ -55,6 +55,12 @@ def _syne_tune_asha(workload: Workload, seed: int) -> Peer:
     return asha(workload, seed)
 
 
+def _neps(workload: Workload, seed: int) -> Peer:
+    from benchmarks.search_quality.peers.neps_moasha import NepsMoasha
+
+    return NepsMoasha(workload, seed)
+
+
 def _ray(workload: Workload, seed: int) -> Peer:
     from benchmarks.search_quality.peers.ray_tune import OptunaSearchAsha
 
@@ -80,5 +86,6 @@ PEERS: dict[str, PeerSpec] = {
     "optuna-nsga2": PeerSpec(partial(_optuna, "nsga2"), "Optuna's NSGA-II, full budget"),
     "ax": PeerSpec(_ax, "Ax's Client, its default strategy, full budget", "ax"),
     "syne-tune-moasha": PeerSpec(_syne_tune_moasha, "Syne Tune's MOASHA, as shipped", "syne_tune"),
+    "neps-moasha": PeerSpec(_neps, "NePS's MOASHA with its defaults, which promotes", "neps"),
     "ray-optuna-asha": PeerSpec(_ray, "Ray Tune's OptunaSearch on all objectives with its ASHA on the first"),
 }
