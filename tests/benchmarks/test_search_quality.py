@@ -270,7 +270,7 @@ def test_a_trial_that_was_stopped_early_scores_nothing() -> None:
 def test_peers_search_within_the_budget_and_alike_for_equal_seeds(name: str) -> None:
     spec = PEERS[name]
     if not spec.installed:
-        pytest.skip(f"{spec.module} is not installed; it comes with the extra 'benchmark'")
+        pytest.skip(f"{spec.module} is not installed")
     workload = EarlyValues("benign")
     first, again, other = (
         simulate(workload, spec.make(workload, seed), seed=seed, budget=14 * workload.full_cost, workers=4)

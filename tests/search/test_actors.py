@@ -99,8 +99,9 @@ def test_trials_shorter_than_an_actors_start_cost_no_process_each(tmp_path: Path
     try:
         groups: Any = InstantGroups(4)
         run_tune(conductor, groups, 4, config.budget.rung_steps, tmp_path / "tune")
-        started = [row for row in actor_table().values() if "SlotTrainable" in row["ActorClassName"]]
+        classes = [row["ActorClassName"] for row in actor_table().values()]
     finally:
         ray.shutdown()
     assert sum(event.event == "trial_finished" for event in events) == 40
-    assert 1 <= len(started) <= 12
+    started = [name for name in classes if "InstantDispatcher" not in name]
+    assert 1 <= len(started) <= 12, classes

@@ -1,0 +1,53 @@
+"""A search begins with what another has found, promotes, and is ended by a limit, which is then raised."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from search.record import Decided, SearchState, TrialFinished, WarmStarted, read_events
+from tests.searches import assert_every_trial_finished_once, finish, start
+
+pytestmark = pytest.mark.integration
+
+SECOND = 1 / 3600
+TRIALS = 8
+
+
+def test_a_warm_started_search_promotes_and_goes_on_once_its_limit_is_raised(tmp_path: Path) -> None:
+    shared = ["space=demo", f"out={tmp_path}", "tracking.enabled=false"]
+    words = ["trials=4", "budget.steps=9", "scheduler=none", "confirm.candidates=0"]
+    code, output = finish(start(*shared, *words))
+    assert code == 0, output
+    words = [
+        "name=second", f"trials={TRIALS}", "budget.steps=27", "confirm.candidates=1",
+        "scheduler={name: moasha, variant: promotion}",
+        f"warm_start={{search: {tmp_path / 'demo'}, use: prior}}",
+        "parameters.dropout={type: float, low: 0.0, high: 0.2, when: rank >= 8}",
+    ]  # fmt: skip
+    code, output = finish(start(*shared, *words, f"limits.hours={SECOND}", "--json"))
+    assert code == 0, output
+    events = read_events(tmp_path / "second")
+    begun = [event for event in events if isinstance(event, WarmStarted)]
+    assert [event.use for event in begun] == ["prior"]
+    # Earlier trials of the higher ranks have no dropout, and are no points of this space.
+    assert begun[0].trials
+    assert all(int(str(prior.sampled["rank"])) < 8 for prior in begun[0].trials)
+    assert SearchState.from_events(events).searched < TRIALS
+    limits = json.loads(output.splitlines()[-1])["limits"]
+    assert limits["reached"].startswith("limits.hours: ")
+    assert limits["set"]["hours"]["limit"] == pytest.approx(SECOND)
+
+    code, output = finish(start(*shared, *words, "limits.hours=1", "--json"))
+    assert code == 0, output
+    after = read_events(tmp_path / "second")
+    assert after[: len(events)] == events
+    assert_every_trial_finished_once(after, TRIALS)
+    assert json.loads(output.splitlines()[-1])["limits"]["reached"] is None
+    paused = {event.trial for event in after if isinstance(event, Decided) and event.decision == "pause"}
+    assert paused, "promotion has every trial wait at its rung"
+    assert paused <= {event.trial for event in after if isinstance(event, TrialFinished)}
+    for trial in SearchState.from_events(after).trials.values():
+        assert ("dropout" in trial.proposed.sampled) == (int(str(trial.proposed.sampled["rank"])) >= 8)
