@@ -1,12 +1,16 @@
 """Prints Markdown tables, and draws a figure, from the last lines of runs of `benchmarks.search_quality`.
 
 python -m benchmarks.search_quality.table LOG [LOG ...] [--figure OUT.png]
+
+Runs of one workload may be spread over logs, as where a library needs an environment of its own; the
+methods are compared over all of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +18,34 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
+from benchmarks.search_quality.comparison import Run, standings
+
 # Distinguishable for colour-blind people (Okabe and Ito, 2008), ours first.
 _COLOURS = ("#D55E00", "#E69F00", "#000000", "#999999", "#56B4E9", "#0072B2", "#009E73", "#CC79A7", "#F0E442")
 _STYLES = ("-", "--", ":", "-.")
+
+
+def combined(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One result of several, each run once.
+
+    Raises:
+        ValueError: Their budgets differ.
+    """
+    budgets = [sorted({row["budget"] for row in result["standings"]}) for result in results]
+    if any(one != budgets[0] for one in budgets):
+        raise ValueError(f"the logs have other budgets: {budgets}")
+    runs: dict[tuple[str, str, int], Run] = {}
+    for result in results:
+        for row in result["runs"]:
+            run = Run(**{**row, "shares": tuple(row["shares"])})
+            runs.setdefault((run.workload, run.method, run.seed), run)
+    seconds: dict[str, list[float]] = {}
+    for run in runs.values():
+        seconds.setdefault(f"{run.workload} {run.method}", []).append(run.seconds)
+    return {
+        "standings": [vars(one) for one in standings(list(runs.values()), budgets[0])],
+        "seconds": {key: sum(values) / len(values) for key, values in seconds.items()},
+    }
 
 
 def tables(result: dict[str, Any]) -> Iterator[str]:
@@ -46,20 +75,24 @@ def _cell(row: dict[str, Any]) -> str:
     return f"{text} ↓" if row["p_random"] < 0.05 else text
 
 
-def figure(results: Sequence[dict[str, Any]], out: Path) -> None:
+def figure(result: dict[str, Any], out: Path) -> None:
     """One panel per workload: mean share over budget, with standard errors."""
     mpl.use("Agg")
-    panels = [
-        (workload, result)
-        for result in results
-        for workload in dict.fromkeys(row["workload"] for row in result["standings"])
-    ]
+    panels = list(dict.fromkeys(row["workload"] for row in result["standings"]))
+    columns = min(3, len(panels))
+    rows_of_panels = math.ceil(len(panels) / columns)
     drawn, axes = plt.subplots(
-        1, len(panels), figsize=(max(8.0, 5.0 * len(panels)), 5.2), squeeze=False, layout="constrained"
+        rows_of_panels,
+        columns,
+        figsize=(max(8.0, 5.0 * columns), 1.2 + 4.0 * rows_of_panels),
+        squeeze=False,
+        layout="constrained",
     )
-    methods = list(dict.fromkeys(row["method"] for _, result in panels for row in result["standings"]))
+    methods = list(dict.fromkeys(row["method"] for row in result["standings"]))
     methods.sort(key=lambda name: (not name.startswith("tightrope"), name))
-    for axis, (workload, result) in zip(axes[0], panels, strict=True):
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
+    for axis, workload in zip(axes.flat, panels, strict=False):
         for index, method in enumerate(methods):
             rows = [
                 row for row in result["standings"] if row["workload"] == workload and row["method"] == method
@@ -79,10 +112,11 @@ def figure(results: Sequence[dict[str, Any]], out: Path) -> None:
         axis.set_title(workload)
         axis.set_xlabel("budget in full trainings")
         axis.grid(alpha=0.3)
-    axes[0][0].set_ylabel("share of the best hypervolume")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("share of the best hypervolume")
     handles = {
         label: handle
-        for axis in axes[0]
+        for axis in axes.flat
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
     drawn.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False)
@@ -97,11 +131,10 @@ def main() -> None:
     parser.add_argument("logs", type=Path, nargs="+", metavar="LOG")
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args()
-    results = [json.loads(log.read_text().splitlines()[-1]) for log in options.logs]
-    for result in results:
-        print("\n".join(tables(result)))
+    result = combined([json.loads(log.read_text().splitlines()[-1]) for log in options.logs])
+    print("\n".join(tables(result)))
     if options.figure:
-        figure(results, options.figure)
+        figure(result, options.figure)
 
 
 if __name__ == "__main__":

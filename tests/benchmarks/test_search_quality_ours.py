@@ -12,7 +12,7 @@ from benchmarks.search_quality import ours
 from benchmarks.search_quality.comparison import Run, Task, run, standings
 from benchmarks.search_quality.record_table import retimed
 from benchmarks.search_quality.simulation import trajectory
-from benchmarks.search_quality.table import figure, tables
+from benchmarks.search_quality.table import combined, figure, tables
 from benchmarks.search_quality.workloads import WORKLOADS
 
 WORKERS = 4
@@ -86,8 +86,21 @@ def test_the_tables_and_the_figure_show_every_method(tmp_path: Path) -> None:
     text = "\n".join(tables(result))
     assert "| method | 5 trainings | 10 trainings | CPU s a search |" in text
     assert "| random | **0.150 ± 0.065** | **0.300 ± 0.129** | 0.1 |" in text
-    figure([result], tmp_path / "out.png")
+    figure(result, tmp_path / "out.png")
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_methods_are_compared_over_the_logs_of_several_runs() -> None:
+    runs = [Run("w", m, s, (0.1 * s,), 5, 3, 1.0) for m in ("tightrope", "random") for s in range(4)]
+    whole = [vars(one) for one in standings(runs, (5.0,))]
+    logs = [
+        {"standings": [vars(one) for one in standings(part, (5.0,))], "runs": [vars(run) for run in part]}
+        for part in (runs[:4], runs[3:])
+    ]
+    assert str(combined(json.loads(json.dumps(logs)))["standings"]) == str(whole)
+    logs[1]["standings"] = [{**row, "budget": 6.0} for row in logs[1]["standings"]]
+    with pytest.raises(ValueError, match="other budgets"):
+        combined(logs)
 
 
 def test_times_may_come_from_another_search() -> None:
