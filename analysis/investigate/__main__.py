@@ -1,0 +1,62 @@
+"""The command line: `python -m analysis.investigate FOLDER [FOLDER ...]`, or `--table FILE`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from analysis.investigate.errors import InputError
+from analysis.investigate.from_search import from_search
+from analysis.investigate.from_table import from_table
+from analysis.investigate.options import columns_of, make_parser
+from analysis.investigate.render import to_markdown, to_text
+from analysis.investigate.run import investigate_studies
+from analysis.investigate.study import Study
+from analysis.investigate.table_file import read_table
+from search.errors import TightropeError
+from search.record import SearchState, read_events
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line.
+
+    Args:
+        arguments: Words after the program's name; None takes those of this process.
+
+    Returns:
+        Exit code: 0 done, whatever the verdict, 1 failed, 2 wrong input or command line.
+    """
+    options = make_parser().parse_args(arguments)
+    try:
+        found = investigate_studies(_studies(options))
+        if options.out is not None:
+            try:
+                options.out.write_text(to_markdown(found), encoding="utf-8")
+            except OSError as error:
+                raise InputError(f"--out {options.out} cannot be written ({error.strerror}).") from error
+        print(json.dumps(found.as_dict(), ensure_ascii=False) if options.json else to_text(found), end="")
+        return 0
+    except TightropeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if options.json:
+            print(json.dumps({"error": error.message, "hint": error.hint}, ensure_ascii=False))
+        return error.exit_code
+
+
+def _studies(options: argparse.Namespace) -> list[Study]:
+    if options.table is not None:
+        if options.folders:
+            raise InputError("--table and folders of searches cannot be given together.")
+        return from_table(read_table(options.table), columns_of(options))
+    if not options.folders:
+        raise InputError("There is nothing to investigate.", hint="Give a search's folder, or --table FILE.")
+    return [
+        from_search(SearchState.from_events(read_events(folder)), folder, options.parameter, options.group)
+        for folder in options.folders
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""The change of a share from the base model to a tuned one, paired item by item where that is possible."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from analysis.investigate.study import Measured, Share
+from search.paired import Pairs, Z
+from search.record.events import Interval
+
+
+@dataclass(frozen=True)
+class Change:
+    """Tuned minus base.
+
+    Attributes:
+        value: The difference of the shares as measured.
+        interval: Its 95% interval.
+        p: Two-sided p-value that belongs to the interval.
+        paired: Whether the same items were compared one by one.
+    """
+
+    value: float
+    interval: Interval
+    p: float
+    paired: bool
+
+
+def capability_change(base: Measured | None, tuned: Measured) -> Change | None:
+    """The change of capability; None where the base or the number of items is not known."""
+    if base is None or not (math.isfinite(base.capability) and math.isfinite(tuned.capability)):
+        return None
+    if pairable(base.bits, tuned.bits):
+        return paired_change([(base.bits[skill], tuned.bits[skill]) for skill in base.bits])
+    return unpaired_change(Share(base.capability, base.n), Share(tuned.capability, tuned.n))
+
+
+def pairable(base: Mapping[str, str], tuned: Mapping[str, str]) -> bool:
+    """Whether both hold items, and the same number of every skill."""
+    return bool(base) and {k: len(v) for k, v in base.items()} == {k: len(v) for k, v in tuned.items()}
+
+
+def paired_change(strata: Sequence[tuple[str, str]]) -> Change:
+    """The mean over strata of the difference of shares, item by item.
+
+    Wald's interval with 0.5 / K observations added to each cell of each of the K strata's tables: for one
+    stratum that of Agresti and Min (2005, doi:10.1002/sim.1781). The p-value is the normal one of the same
+    estimate.
+
+    Args:
+        strata: ("0" or "1" per item under the base model, the same under the tuned one) of each stratum,
+            at least one, none empty.
+    """
+    count = len(strata)
+    plain = [Pairs.of(base, tuned) for base, tuned in strata]
+    value = sum(one.shares[0] - one.shares[1] for one in plain) / count
+    centre = variance = 0.0
+    for one in (pairs.smoothed(0.5 / count) for pairs in plain):
+        tuned_variance, covariance, base_variance = one.covariance
+        centre += (one.shares[0] - one.shares[1]) / count
+        variance += (tuned_variance - 2 * covariance + base_variance) / count**2
+    return _change(value, centre, variance, int(sum(one.n for one in plain)), paired=True)
+
+
+def unpaired_change(base: Share, tuned: Share) -> Change | None:
+    """The difference of two shares of separate items; None where a number of items is not known.
+
+    Wald's interval with two observations added to each share, one of them right (Agresti and Caffo, 2000,
+    doi:10.1080/00031305.2000.10474560). Over the same items it is wider than need be.
+    """
+    if not base.n or not tuned.n:
+        return None
+    p, q = ((one.value * one.n + 1) / (one.n + 2) for one in (tuned, base) if one.n)
+    variance = p * (1 - p) / (tuned.n + 2) + q * (1 - q) / (base.n + 2)
+    return _change(tuned.value - base.value, p - q, variance, min(tuned.n, base.n), paired=False)
+
+
+def normal_p(z: float) -> float:
+    """Two-sided p-value of a standard normal statistic."""
+    return math.erfc(abs(z) / math.sqrt(2))
+
+
+def _change(value: float, centre: float, variance: float, n: int, *, paired: bool) -> Change:
+    error = math.sqrt(max(0.0, variance))
+    interval = Interval(low=max(-1.0, centre - Z * error), high=min(1.0, centre + Z * error), n=n)
+    # A table without a single difference has an estimate of 0, never an error of 0.
+    return Change(value, interval, normal_p(centre / error), paired)

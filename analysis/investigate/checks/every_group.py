@@ -1,0 +1,114 @@
+"""Check c: does the fall hold at every rank?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis import wording
+from analysis.investigate.change import Change, capability_change
+from analysis.investigate.checks.base import ALPHA, CHECKS, Context
+from analysis.investigate.checks.grid import breaking_end
+from analysis.investigate.levels import groups_of
+from analysis.investigate.ranks import curve_differences, holm, value_signs
+from analysis.investigate.resampling import Scores
+from analysis.investigate.results import Check, Statistic
+from analysis.investigate.study import Study
+from analysis.investigate.words import p_text, points, points_interval
+
+
+@dataclass(frozen=True)
+class _Group:
+    label: str
+    falls: int  # -1 rises, 0 neither, 1 falls, towards the breaking end
+    change: Change | None
+
+
+@CHECKS.register("c", "does it hold at every rank")
+def holds_in_every_group(context: Context) -> Check:
+    """Passes where no group contradicts the fall, and the groups together could hardly agree by chance.
+
+    Two ways lead there: in every group with trials at that end the change from the base model lies below
+    0, Holm-adjusted; or the trend within a group points down in so many groups that an exact binomial test
+    against 1/2 is below 5%. The second does not rest on the base model, whose luck with the items all
+    groups share.
+    """
+    study = context.study
+    title = f"Holds at every {study.group or 'rank'}"
+    groups = groups_of(study)
+    end = breaking_end(study)
+    if study.group is None or len(groups) < 2:
+        return Check("c", title, "not applicable", "There are no groups to compare.")
+    if end is None:
+        return Check("c", title, "fail", "Capability falls in neither direction of the parameter.")
+    moves = value_signs(study.x) * curve_differences(study.curves("capability"))
+    found = [_group(study, group, {case.label for case in end.cases}, moves) for group in groups]
+    adjusted = holm([one.change.p if one.change else float("nan") for one in found])
+    below = [
+        p < ALPHA and one.change is not None and one.change.value < 0
+        for one, p in zip(found, adjusted, strict=True)
+    ]
+    against = [one for one in found if one.change is not None and one.change.interval.low > 0]
+    falling, moving = sum(g.falls > 0 for g in found), sum(g.falls != 0 for g in found)
+    sign_p = binomial_p(falling, moving)
+    there = sum(one.change is not None for one in found)
+    everywhere = there >= 2 and sum(below) == there and all(one.falls >= 0 for one in found)
+    passes = not against and (everywhere or (sign_p < ALPHA and 2 * falling > moving))
+    sentence = (
+        f"Towards {study.parameter} {end.label} capability falls in {falling} of {len(found)} values of "
+        f"{study.group} ({p_text(sign_p)} by exact binomial test)"
+    )
+    if there:
+        sentence += f"; there it is surely below the base model's in {sum(below)} of {there}"
+    statistics = (
+        Statistic(
+            "groups that fall", falling, "two-sided exact binomial test against 1/2", p=sign_p, n=moving
+        ),
+        *(_statistic(one, p) for one, p in zip(found, adjusted, strict=True) if one.change),
+    )
+    details = tuple(_told(one) for one in found if one.change)
+    return Check("c", title, "pass" if passes else "fail", sentence + ".", statistics, (), details)
+
+
+def binomial_p(successes: int, n: int) -> float:
+    """Two-sided exact p-value against 1/2; NaN for no observation."""
+    if n == 0:
+        return float("nan")
+    tail = sum(math.comb(n, k) for k in range(max(successes, n - successes), n + 1)) / 2**n
+    return float(min(1.0, 2 * tail))
+
+
+def _group(study: Study, group: float | str | None, at_end: set[str], moves: Scores) -> _Group:
+    own = [index for index, case in enumerate(study.cases) if case.group == group]
+    square = np.ix_(own, own)
+    falls = int(np.sign(np.sum(moves[square])) * np.sign(np.sum(moves)))
+    changes = [
+        change
+        for case in (study.cases[index] for index in own)
+        if case.label in at_end and (change := capability_change(study.base, case.last)) is not None
+    ]
+    # Of several trials the least fall: the group holds only if all of them do.
+    worst = max(changes, key=lambda change: change.interval.high, default=None)
+    return _Group(f"{study.group} {wording.scalar(group)}", falls, worst)
+
+
+def _statistic(group: _Group, p: float) -> Statistic:
+    change = group.change
+    assert change is not None
+    how = "paired by item" if change.paired else "unpaired"
+    return Statistic(
+        f"change from the base model at {group.label}",
+        change.value,
+        f"difference of shares, {how}, Holm-adjusted over groups",
+        change.interval.low,
+        change.interval.high,
+        p,
+        change.interval.n,
+    )
+
+
+def _told(group: _Group) -> str:
+    assert group.change is not None
+    return f"{group.label}: {points(group.change.value)} {points_interval(group.change.interval)}"

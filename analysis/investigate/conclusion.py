@@ -1,0 +1,84 @@
+"""What to do about it: where the loss is best, and which configuration keeps the capability."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+
+from analysis import wording
+from analysis.grades import KEEPS
+from analysis.investigate.change import capability_change
+from analysis.investigate.levels import Bin
+from analysis.investigate.results import Level, Recommended
+from analysis.investigate.study import Case, Study
+from analysis.investigate.words import percent
+
+
+def winner(study: Study, levels: Sequence[Bin], graded: Sequence[Level]) -> str:
+    """What happens to capability at the level of the best mean loss, in a sentence."""
+    known = [(one.loss, index) for index, one in enumerate(graded) if not math.isnan(one.loss)]
+    trained = _at_full_budget(study, levels)
+    if trained:
+        known = [(loss, index) for loss, index in known if index in trained] or known
+    if not known:
+        return "No loss was measured."
+    best = graded[min(known)[1]]
+    where = f"The best mean loss, {wording.number(best.loss)}, is at {study.parameter} {best.label}"
+    if best.grade is None:
+        return f"{where}, with a mean capability of {percent(best.capability)}."
+    bounds = "" if best.low is None or best.high is None else f" [{best.low:.2f}, {best.high:.2f}]"
+    return f"{where}; there retention is {best.retention:.2f}{bounds}: {best.grade}."
+
+
+def recommended(study: Study, faulty: Collection[str]) -> Recommended:
+    """The best loss among sound trials at full budget that keep 95% of the capability.
+
+    The trial that the search itself recommends is preferred where it is one of them: it may rest on
+    repetitions with other seeds.
+    """
+    base = study.base
+    if base is None or not base.capability > 0:
+        return Recommended(None, {}, "None: without a base model nobody knows what is kept.")
+    usable = [
+        case
+        for case in study.cases
+        if case.ended == "completed" and case.label not in faulty and math.isfinite(case.last.loss)
+    ]
+    kept = [case for case in usable if case.last.capability >= KEEPS * base.capability]
+    if not kept:
+        sentence = (
+            f"None: of {len(usable)} sound trials at full budget none keeps {KEEPS:.0%} of the capability."
+        )
+        return Recommended(None, {}, sentence)
+    best = min(kept, key=lambda case: (case.label != study.preferred, case.last.loss))
+    of = f"{len(kept)} of {len(usable)} sound trials at full budget that keep {KEEPS:.0%} of the capability"
+    how = "the search's own choice among" if best.label == study.preferred else "best loss of"
+    return Recommended(best.label, dict(best.params), f"{_described(study, best)}: {how} the {of}.")
+
+
+def _described(study: Study, case: Case) -> str:
+    assert study.base is not None
+    values = ", ".join(f"{name} {_scalar(value)}" for name, value in case.params.items())
+    retention = case.last.capability / study.base.capability
+    text = f"{case.label} ({values}), loss {wording.number(case.last.loss)}, retention {retention:.2f}"
+    change = capability_change(study.base, case.last)
+    if change is not None and change.interval.low < -(1 - KEEPS) * study.base.capability:
+        text += " (its interval reaches below 0.95)"
+    return text
+
+
+def _scalar(value: object) -> str:
+    return (
+        wording.scalar(value) if isinstance(value, bool | int | float | str) or value is None else str(value)
+    )
+
+
+def _at_full_budget(study: Study, levels: Sequence[Bin]) -> set[int]:
+    """Levels with trials trained to the end: a loss after fewer steps cannot be compared with theirs."""
+    if not study.budget:
+        return set()
+    return {
+        index
+        for index, level in enumerate(levels)
+        if any(case.last.step is not None and case.last.step >= study.budget for case in level.cases)
+    }

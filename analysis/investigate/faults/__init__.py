@@ -1,0 +1,36 @@
+"""Detectors of faults in an evaluation; importing this registers them."""
+
+from analysis.investigate.faults import (
+    conditions,
+    constant,
+    identical,
+    irreproducible,
+    miskeyed,
+    missing,
+    parser,
+    truncated,
+    unmoved,
+)
+from analysis.investigate.faults.base import DETECTORS
+from analysis.investigate.results import Fault
+from analysis.investigate.study import Study
+
+__all__ = [
+    "DETECTORS",
+    "conditions",
+    "constant",
+    "find_faults",
+    "identical",
+    "irreproducible",
+    "miskeyed",
+    "missing",
+    "parser",
+    "truncated",
+    "unmoved",
+]
+
+
+def find_faults(study: Study) -> tuple[Fault, ...]:
+    """What the detectors find, the certain faults first."""
+    found = [fault for name in DETECTORS for fault in DETECTORS[name](study)]
+    return tuple(sorted(found, key=lambda fault: not fault.certain))

@@ -1,0 +1,22 @@
+"""Conditions under which models were measured and cannot be compared."""
+
+from __future__ import annotations
+
+from analysis.investigate.faults.base import DETECTORS
+from analysis.investigate.results import Fault
+from analysis.investigate.study import Study
+
+KIND = "no base model"
+
+
+@DETECTORS.register(KIND, "the base model was not measured, or could do nothing")
+def no_base_model(study: Study) -> list[Fault]:
+    """Without the base model's score nobody knows what there was to lose."""
+    if study.base is None:
+        sentence = "The base model was not measured in the same way: what there was to lose is not known."
+    elif not study.base.capability > 0:
+        sentence = "The base model has no right answer: there was nothing to lose."
+    else:
+        return []
+    fix = "Measure the base model on the same items, or choose items of which it knows some."
+    return [Fault(KIND, study.name, (), False, sentence, fix, whole=True)]

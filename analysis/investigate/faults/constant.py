@@ -1,0 +1,118 @@
+"""One reply to every question: a server that crashed, or a model that collapsed."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from analysis.investigate.faults.base import DETECTORS, at_one_level, intact
+from analysis.investigate.results import Fault
+from analysis.investigate.study import Case, Measured, Study
+from analysis.investigate.words import cases, listed
+
+KIND = "constant outputs"
+SAME = 0.95
+"""Share of different questions with the same reply."""
+LEAST = 8
+"""Fewer questions say nothing."""
+_ERROR = re.compile(
+    r"\b(traceback|exception|internal server error|bad gateway|service unavailable|connection refused|"
+    r"timed? ?out|out of memory|cuda error|http \d{3}|5\d\d error|error [45]\d\d|rate limit)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class _Constant:
+    case: Case
+    reply: str
+    read: bool  # whether the reply could be read as an answer
+    intact: bool | None
+
+
+@DETECTORS.register(KIND, "one reply to all questions, where other measurements find the model intact")
+def constant_outputs(study: Study) -> list[Fault]:
+    """Cases that gave one reply to all questions, and why that is not the model's doing.
+
+    Certain: the reply is an error message; or it is empty or the same in several cases, holds no answer, and
+    what is measured without generation (KL to the base model, loss on general text, likelihood) finds
+    the model intact. Suspected: likewise, where nothing of the kind was measured. A model that those
+    measurements find broken collapsed by itself, which is no fault.
+    """
+    found = [one for case in study.cases if (one := _constant(study, case)) is not None]
+    shared = Counter(one.reply for one in found)
+    certain, suspected = [], []
+    for one in found:
+        unlike_a_model = not one.read and (not one.reply or shared[one.reply] > 1)
+        if _ERROR.search(one.reply) or (unlike_a_model and one.intact):
+            certain.append(one)
+        elif unlike_a_model and one.intact is None:
+            suspected.append(one)
+    zeros = [] if found else _zeros(study)
+    return [
+        *([_fault(study, certain, True)] if certain else []),
+        *([_fault(study, suspected, False)] if suspected else []),
+        *([_of_zeros(study, zeros)] if zeros else []),
+    ]
+
+
+def common_reply(measured: Measured, least: float = SAME) -> tuple[str, bool] | None:
+    """The reply to this share of questions or more, and whether it was mostly read; None without one."""
+    replies: list[str] = []
+    questions: set[object] = set()
+    read = 0
+    for (_, scoring), own in measured.answers.items():
+        if scoring == "generation":
+            replies += [(reply or "").strip() for reply in own.replies]
+            questions.update(own.questions)
+            read += int(own.read.sum())
+    if len(questions) < LEAST:
+        return None
+    reply, count = Counter(replies).most_common(1)[0]
+    return (reply, 2 * read > len(replies)) if count >= least * len(replies) else None
+
+
+def _constant(study: Study, case: Case) -> _Constant | None:
+    common = common_reply(case.last)
+    if common is None or (study.base is not None and common_reply(study.base) == common):
+        return None
+    return _Constant(case, *common, intact(study.base, case.last))
+
+
+def _fault(study: Study, found: list[_Constant], certain: bool) -> Fault:
+    labels = tuple(one.case.label for one in found)
+    reply = Counter(one.reply for one in found).most_common(1)[0][0]
+    shown = f"the reply {reply[:60]!r}" if reply else "an empty reply"
+    sentence = (
+        f"{cases(len(found))} gave {shown} to every question: {listed(labels)}{at_one_level(study, labels)}."
+    )
+    if any(one.intact for one in found):
+        sentence += " What is measured without generation finds these models intact."
+    elif not certain:
+        sentence += " Whether the models are intact was not measured."
+    fix = "Look into the log of the generation, and evaluate them again."
+    return Fault(KIND, study.name, labels, certain, sentence, fix)
+
+
+def _zeros(study: Study) -> list[Case]:
+    """Cases with no right answer at all, of which nothing else is known."""
+    if study.base is None or not study.base.capability > 0:
+        return []
+    zeros = [
+        case
+        for case in study.cases
+        if case.last.capability == 0
+        and not any(scoring == "generation" for _, scoring in case.last.answers)
+        and intact(study.base, case.last) is None
+    ]
+    return zeros if len(zeros) > 1 else []
+
+
+def _of_zeros(study: Study, zeros: list[Case]) -> Fault:
+    labels = tuple(case.label for case in zeros)
+    sentence = (
+        f"{cases(len(zeros))} have not one right answer, without any spread: {listed(labels)}"
+        f"{at_one_level(study, labels)}. A crashed server looks the same, and replies were not kept."
+    )
+    return Fault(KIND, study.name, labels, False, sentence, "Read some of their replies.")

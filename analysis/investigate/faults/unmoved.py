@@ -1,0 +1,45 @@
+"""Scores that move although the weights do not."""
+
+from __future__ import annotations
+
+import math
+
+from analysis.investigate.checks.base import ALPHA
+from analysis.investigate.faults.base import DETECTORS, at_one_level, changes
+from analysis.investigate.results import Fault
+from analysis.investigate.study import Measured, Study
+from analysis.investigate.words import cases, listed
+
+KIND = "scores move without the weights"
+STILL = 1e-4
+"""Nats per token of KL or of loss that are no movement: rounding reaches as far."""
+
+
+@DETECTORS.register(KIND, "capability differs from the base model's, and nothing else does")
+def unmoved_weights(study: Study) -> list[Fault]:
+    """Cases that are the base model by every loss, and are not by capability (Holm-adjusted over cases).
+
+    Unmoved: the KL to the base model, and the changes of the losses on held-out and on general text, as
+    far as they were measured, are all below 1e-4 nats per token.
+    """
+    still = [case for case in study.cases if _still(study.base, case.last)]
+    moved = changes(study, still)
+    labels = tuple(case.label for case in still if moved.get(case.label, (None, 1.0))[1] < ALPHA)
+    if not labels:
+        return []
+    sentence = (
+        f"{cases(len(labels))} differ from the base model in capability and in no loss: {listed(labels)}"
+        f"{at_one_level(study, labels)}. Their adapters did nothing, so the evaluation differed."
+    )
+    fix = "Evaluate the base model again in the same way, and check that adapters are loaded."
+    return [Fault(KIND, study.name, labels, True, sentence, fix)]
+
+
+def _still(base: Measured | None, own: Measured) -> bool:
+    if base is None:
+        return False
+    shifts = [own.metrics["kl_base"]] if "kl_base" in own.metrics else []
+    for name in ("heldout_loss", "general_loss"):
+        if name in own.metrics and name in base.metrics:
+            shifts.append(abs(own.metrics[name] - base.metrics[name]))
+    return bool(shifts) and all(math.isfinite(one) and one < STILL for one in shifts)

@@ -1,0 +1,174 @@
+"""A recorded search as something to investigate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from analysis.investigate.answers import Answers, read_answers
+from analysis.investigate.errors import InputError
+from analysis.investigate.study import Case, Measured, Share, Study
+from analysis.objectives import objectives_of, search_trials
+from analysis.recommend import recommend
+from search.config.nearest import did_you_mean
+from search.record import BaselineMeasured, RungReached, SearchState, TrialState
+
+BASE = "base"
+TRAIN_LOSS = "train_loss"
+_NO_SKILL = ("degenerate",)
+_SUFFIXES = ("generation", "likelihood", "unparseable", "leaking")
+
+
+def from_search(
+    state: SearchState, folder: Path | None, parameter: str = "lr", group: str | None = "rank"
+) -> Study:
+    """The search's trials, each with all its rungs, and its base model.
+
+    Args:
+        state: The search.
+        folder: Its folder, in which per-item files are looked for; None reads none.
+        parameter: The parameter under investigation; a number in every trial.
+        group: The parameter whose values are looked at one by one, if trials have it.
+
+    Raises:
+        InputError: There is no such search or parameter, or the parameter is no number.
+    """
+    if state.started is None:
+        raise InputError(f"{folder} holds no search.", hint="Give the folder that has events.jsonl.")
+    trials = search_trials(state)
+    _refuse(parameter, trials, state.started.config["name"])
+    config = state.started.config
+    measure = _Measure(folder, _loss_metric(state), _primary(config))
+    base = state.baselines.get(BASE)
+    grouped = group if group != parameter and any(group in trial.params for trial in trials) else None
+    measured_base = None if base is None else measure(base, with_answers=True)
+    cases = [_case(trial, parameter, grouped, measure) for trial in trials if trial.rungs]
+    recommended = recommend(state).trial
+    return Study(
+        name=f"{config['name']} ({config['model']['name']})",
+        parameter=parameter,
+        group=grouped,
+        cases=tuple(case for case in cases if math.isfinite(case.last.capability)),
+        base=measured_base,
+        budget=config["budget"]["steps"],
+        unmeasured=tuple((t.status, float(t.params[parameter] or 0)) for t in trials if not t.rungs),
+        preferred=None if recommended is None else f"trial {recommended}",
+        fingerprints={} if base is None else base.fingerprints,
+        notes=tuple(measure.notes),
+    )
+
+
+class _Measure:
+    """Turns events into measurements; per-item files are read for the last rung only.
+
+    Attributes:
+        notes: What could not be read.
+    """
+
+    def __init__(self, folder: Path | None, loss: str, primary: Mapping[str, str]) -> None:
+        self._folder, self._loss, self._primary = folder, loss, primary
+        self.notes: list[str] = []
+
+    def __call__(self, event: RungReached | BaselineMeasured, with_answers: bool) -> Measured:
+        metrics, intervals = event.metrics, event.intervals
+        n = {name: interval.n for name, interval in intervals.items()}
+        answers = self._answers(event) if with_answers else {}
+        bits = {name: text for name, text in event.items.items() if name not in _NO_SKILL}
+        return Measured(
+            step=event.step if isinstance(event, RungReached) else 0,
+            loss=metrics.get(self._loss, math.nan),
+            capability=metrics.get("capability", math.nan),
+            n=n.get("capability"),
+            bits=bits or self._bits(answers),
+            shares=_shares(metrics, n),
+            unparseable={
+                name.removesuffix("_unparseable"): Share(value, n.get(name))
+                for name, value in metrics.items()
+                if name.endswith("_unparseable")
+            },
+            metrics=metrics,
+            answers=answers,
+        )
+
+    def _answers(self, event: RungReached | BaselineMeasured) -> Mapping[tuple[str, str], Answers]:
+        if event.items_file is None or self._folder is None:
+            return {}
+        try:
+            return read_answers(self._folder / event.items_file)
+        except InputError as error:
+            self.notes.append(f"{error.message} The checks do without these answers.")
+            return {}
+
+    def _bits(self, answers: Mapping[tuple[str, str], Answers]) -> dict[str, str]:
+        return {
+            skill: "".join("01"[bool(right)] for right in own.right)
+            for (skill, scoring), own in answers.items()
+            if self._primary.get(skill) == scoring
+        }
+
+
+def _case(trial: TrialState, parameter: str, group: str | None, measure: _Measure) -> Case:
+    last = len(trial.rungs) - 1
+    key = trial.params.get(group) if group else None
+    return Case(
+        label=f"trial {trial.number}",
+        x=float(trial.params[parameter] or 0),
+        group=key if isinstance(key, int | float | str) else None if key is None else str(key),
+        params=dict(trial.proposed.sampled),
+        measured=tuple(measure(rung, with_answers=i == last) for i, rung in enumerate(trial.rungs)),
+        ended=_ended(trial.status),
+        settings=trial.params,
+    )
+
+
+def _ended(status: str) -> Literal["completed", "stopped", "failed", "running"]:
+    match status:
+        case "completed" | "failed" | "running":
+            return status
+    return "stopped"
+
+
+def _shares(metrics: Mapping[str, float], n: Mapping[str, int]) -> dict[str, Share]:
+    """Means over the skills that are scored in the way; generation only of those scored both ways."""
+    of = {way: {k.removesuffix(f"_{way}") for k in metrics if k.endswith(f"_{way}")} for way in _SUFFIXES}
+    of["generation"] = of["likelihood"] = of["generation"] & of["likelihood"]
+    found = {}
+    for way, skills in of.items():
+        names = [f"{skill}_{way}" for skill in sorted(skills)]
+        if names:
+            counts = [n.get(name) for name in names]
+            total = sum(count for count in counts if count is not None) if all(counts) else None
+            found[way] = Share(sum(metrics[name] for name in names) / len(names), total)
+    if "unparseable" in found:
+        leaking = found.get("leaking", Share(0.0)).value
+        found["unread"] = Share(found["unparseable"].value + leaking, found["unparseable"].n)
+    return found
+
+
+def _loss_metric(state: SearchState) -> str:
+    for objective in objectives_of(state):
+        if objective.direction == "min" and "loss" in objective.metric:
+            return objective.metric
+    return TRAIN_LOSS
+
+
+def _primary(config: Mapping[str, object]) -> dict[str, str]:
+    capability = config["capability"]
+    assert isinstance(capability, dict)
+    return {skill["name"]: skill["scoring"][0] for skill in capability["skills"]}
+
+
+def _refuse(parameter: str, trials: Sequence[TrialState], name: str) -> None:
+    known = list(dict.fromkeys(key for trial in trials for key in trial.params))
+    if trials and parameter not in known:
+        hint = did_you_mean(parameter, known)
+        raise InputError(f"Search {name} has no parameter {parameter!r}.", hint=f"{hint}")
+    for trial in trials:
+        value = trial.params.get(parameter)
+        if isinstance(value, bool | str) or value is None:
+            raise InputError(
+                f"Search {name}: parameter {parameter!r} is {value!r} in trial {trial.number}, not a number.",
+                hint="Choose a parameter that has an order: --parameter NAME.",
+            )

@@ -1,0 +1,167 @@
+"""The rows of a table as something to investigate: one study per model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from analysis.investigate.errors import InputError
+from analysis.investigate.shares import as_shares
+from analysis.investigate.study import Case, Measured, Share, Study
+from analysis.investigate.table_file import Cell, TableFile
+from search.config.nearest import did_you_mean
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column is what, and what the table does not say.
+
+    Attributes:
+        base: The base model's capability by model; under "" that of all models.
+        base_row: (column, value) of the rows that are the base model itself.
+        items: Number of items, or the column that has it.
+        chance: A guesser's share of right answers.
+        percent: Whether shares are percentages; None decides by their size.
+    """
+
+    lr: str
+    loss: str
+    capability: str
+    rank: str | None = None
+    model: str | None = None
+    unparseable: str | None = None
+    likelihood: str | None = None
+    steps: str | None = None
+    base: Mapping[str, float] = field(default_factory=dict)
+    base_row: tuple[str, str] | None = None
+    items: int | str | None = None
+    chance: float | None = None
+    percent: bool | None = None
+
+
+def from_table(table: TableFile, columns: Columns) -> list[Study]:
+    """One study per model, in the order in which models first appear.
+
+    Raises:
+        InputError: A column is missing or holds no numbers, or a base model is given that is not there.
+    """
+    rows, notes = _read(table, columns)
+    models = list(dict.fromkeys(row.model for row in rows))
+    for name in columns.base:
+        if name and name not in models:
+            raise InputError(
+                f"--base {name}=...: there is no model {name!r}.", hint=did_you_mean(name, models)
+            )
+    return [_study(model or table.path.name, model, rows, columns, notes) for model in models]
+
+
+@dataclass(frozen=True)
+class _Row:
+    model: str
+    is_base: bool
+    case: Case
+
+
+def _read(table: TableFile, columns: Columns) -> tuple[list[_Row], tuple[str, ...]]:
+    x = table.numbers(columns.lr, "--lr")
+    loss = table.numbers(columns.loss, "--loss")
+    capability, note = as_shares(table, columns.capability, "--capability", columns.percent)
+    notes = [note] if note else []
+    parts: dict[str, list[float]] = {}
+    for name in ("unparseable", "likelihood"):
+        column = getattr(columns, name)
+        if column is not None:
+            parts[name], note = as_shares(table, column, f"--{name}", columns.percent)
+            notes += [note] if note else []
+    steps = table.numbers(columns.steps, "--steps") if columns.steps else [math.nan] * table.rows
+    n = _items(table, columns.items)
+    groups = table.column(columns.rank, "--rank") if columns.rank else [None] * table.rows
+    models = table.column(columns.model, "--model") if columns.model else [""] * table.rows
+    is_base = _base_rows(table, columns.base_row)
+    rows = []
+    for i in range(table.rows):
+        shares = {name: Share(values[i], n[i]) for name, values in parts.items() if math.isfinite(values[i])}
+        if "unparseable" in shares:
+            shares["unread"] = shares["unparseable"]
+        if "likelihood" in shares:
+            shares["generation"] = Share(capability[i], n[i])
+        step = None if math.isnan(steps[i]) else int(steps[i])
+        measured = Measured(step, loss[i], capability[i], n[i], shares=shares)
+        params: dict[str, object] = {columns.lr: x[i]} | ({columns.rank: groups[i]} if columns.rank else {})
+        case = Case(f"row {i + 1}", x[i], _group(groups[i]), params, (measured,))
+        rows.append(_Row(str(models[i]).strip(), is_base[i], case))
+    _refuse_unplaced(rows, columns, table)
+    return rows, tuple(notes)
+
+
+def _study(name: str, model: str, rows: Sequence[_Row], columns: Columns, notes: tuple[str, ...]) -> Study:
+    own = [row for row in rows if row.model == model]
+    cases = [row.case for row in own if not row.is_base]
+    known = tuple(case for case in cases if math.isfinite(case.last.capability))
+    bases = [row.case.last for row in own if row.is_base and math.isfinite(row.case.last.capability)]
+    base = bases[0] if bases else _given_base(columns, model, known)
+    steps = [case.last.step for case in known if case.last.step is not None]
+    return Study(
+        name=name,
+        parameter=columns.lr,
+        group=columns.rank,
+        cases=known,
+        base=base,
+        budget=max(steps, default=None),
+        chance=columns.chance,
+        unmeasured=tuple(("failed", case.x) for case in cases if not math.isfinite(case.last.capability)),
+        notes=notes,
+    )
+
+
+def _given_base(columns: Columns, model: str, cases: Sequence[Case]) -> Measured | None:
+    value = columns.base.get(model, columns.base.get(""))
+    if value is None:
+        return None
+    sizes = [case.last.n for case in cases if case.last.n is not None]
+    # The base model was asked all items: the most that any row was.
+    return Measured(0, math.nan, value, max(sizes, default=None))
+
+
+def _items(table: TableFile, items: int | str | None) -> list[int | None]:
+    if isinstance(items, str):
+        return [None if math.isnan(n) or n < 1 else int(n) for n in table.numbers(items, "--items")]
+    return [items] * table.rows
+
+
+def _base_rows(table: TableFile, base_row: tuple[str, str] | None) -> list[bool]:
+    if base_row is None:
+        return [False] * table.rows
+    name, value = base_row
+    found = [_same(cell, value) for cell in table.column(name, "--base-row")]
+    if not any(found):
+        raise InputError(f"--base-row {name}={value}: no row of {table.path} has that.")
+    return found
+
+
+def _same(cell: Cell, value: str) -> bool:
+    if str(cell).strip() == value.strip():
+        return True
+    try:
+        return cell is not None and float(cell) == float(value)
+    except ValueError:
+        return False
+
+
+def _refuse_unplaced(rows: Sequence[_Row], columns: Columns, table: TableFile) -> None:
+    for row in rows:
+        if not row.is_base and math.isnan(row.case.x):
+            raise InputError(
+                f"{table.path}: {row.case.label} has no value of {columns.lr!r}.",
+                hint="Name the row of the base model with --base-row COLUMN=VALUE.",
+            )
+
+
+def _group(cell: Cell) -> float | str | None:
+    if cell is None:
+        return None
+    try:
+        return float(cell)
+    except ValueError:
+        return str(cell).strip()

@@ -1,0 +1,206 @@
+"""Rank statistics over trials that were measured at different steps, and tests of them.
+
+Two trials are compared at the latest step at which both were measured, so that a trial stopped early is
+neither left out nor compared with one that was trained longer. Where every trial has the same steps, this is
+Kendall's tau-b (1945, doi:10.1093/biomet/33.3.239) in every stratum, and its numerator over an ordered factor
+is the statistic of Jonckheere (1954, doi:10.1093/biomet/41.1-2.133) and Terpstra (1952).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.investigate.resampling import (
+    Scores,
+    Signs,
+    Strata,
+    permutation_variance,
+    permutations,
+    resamples,
+    taken,
+)
+from search.paired import Z
+
+LARGE = 100
+"""Beyond so many cases the normal distribution is used."""
+FAVOURED = 0.8
+"""Share of a test's level that goes to the direction that is expected."""
+_ROUNDING = 1e-9
+"""Relative differences up to this are none."""
+
+
+@dataclass(frozen=True)
+class Tau:
+    """A rank correlation with its permutation test.
+
+    Attributes:
+        value: From -1 to 1; NaN where nothing differs.
+        p: NaN likewise.
+        n: Cases.
+        direction: Sign of the test statistic.
+    """
+
+    value: float
+    p: float
+    n: int
+    direction: int
+
+
+def value_signs(values: NDArray[np.float64]) -> Signs:
+    """Signs of the differences x_i - x_j, shape (n, n)."""
+    return _signs(values)
+
+
+def curve_signs(curves: NDArray[np.float64]) -> Signs:
+    """Signs of y_i - y_j at the latest step that both have, shape (n, n); 0 where they share none.
+
+    Args:
+        curves: Shape (n, steps), NaN where nothing was measured.
+    """
+    found = np.zeros((len(curves), len(curves)), dtype=np.int8)
+    for column in curves.T:
+        known = np.isfinite(column)
+        both = known[:, None] & known[None, :]
+        filled = np.where(known, column, 0.0)
+        found = np.where(both, _signs(filled), found).astype(np.int8)
+    return found
+
+
+def curve_differences(curves: NDArray[np.float64]) -> Scores:
+    """Differences y_i - y_j at the latest step that both have, shape (n, n); 0 where they share none.
+
+    Args:
+        curves: Shape (n, steps), NaN where nothing was measured.
+    """
+    found = np.zeros((len(curves), len(curves)))
+    for column in curves.T:
+        known = np.isfinite(column)
+        filled = np.where(known, column, 0.0)
+        found = np.where(known[:, None] & known[None, :], filled[:, None] - filled[None, :], found)
+    return found
+
+
+def _signs(values: NDArray[np.float64]) -> Signs:
+    differences = values[:, None] - values[None, :]
+    # Shares that are equal but for rounding are ties; parameters may be small themselves.
+    scale = np.maximum(np.abs(values)[:, None], np.abs(values)[None, :])
+    return np.where(np.abs(differences) <= _ROUNDING * scale, 0, np.sign(differences)).astype(np.int8)
+
+
+def within(n: int, strata: Strata) -> Signs:
+    """1 for each pair within a stratum, shape (n, n), else 0."""
+    mask = np.zeros((n, n), dtype=np.int8)
+    for own in strata:
+        mask[np.ix_(own, own)] = 1
+    return mask
+
+
+def tau_b(x: Signs, y: Signs) -> float:
+    """sum(x y) / sqrt(sum(x^2) sum(y^2)) over all pairs; NaN where either is 0 throughout."""
+    top = float(np.sum(x * y, dtype=np.int64))
+    below = float(np.count_nonzero(x)) * float(np.count_nonzero(y))
+    return top / below**0.5 if below else float("nan")
+
+
+def trend(
+    x: Signs, y: Signs, strata: Strata, differences: Scores | None = None, favoured: int = 0, seed: int = 0
+) -> Tau:
+    """Kendall's tau-b within strata, tested by permuting the cases within each stratum.
+
+    The test statistic is the sum over pairs of the sign in x times the sign in y, or times the difference in
+    y (Pitman, 1937), which tells a large fall at one end from a small one. All permutations are made where
+    there are at most 10,000; else 2,999 are drawn, seeded, and p = (1 + hits) / (1 + draws). Over more than
+    100 cases p is the normal one, with the exact variance of the permutations.
+
+    Args:
+        x: Signs of the differences in the ordered factor.
+        y: Signs of the differences in the quantity.
+        strata: Cases that may change places.
+        differences: Differences in the quantity, shape (n, n); None tests the signs.
+        favoured: 1 or -1 gives 80% of the level to this direction and 20% to the other: p is the one-sided
+            one, divided by 0.8 or by 0.2. 0 is the usual two-sided test.
+        seed: Of the draws.
+    """
+    n = len(x)
+    mask = within(n, strata)
+    x, y = x * mask, y * mask
+    value = tau_b(x, y)
+    if np.isnan(value):
+        return Tau(value, float("nan"), n, 0)
+    scores = y.astype(np.float64) if differences is None else differences * mask
+    observed = float(np.sum(x * scores)) / 2
+    sign = int(np.sign(observed))
+    if n > LARGE:
+        z = abs(2 * observed) / permutation_variance(x, scores, strata) ** 0.5
+        outer, beyond = math.erfc(z / math.sqrt(2)), math.erfc(z / math.sqrt(2)) / 2
+    else:
+        outer, beyond = _tails(x, scores, strata, observed, seed)
+    if favoured == 0 or sign == 0:
+        return Tau(value, outer, n, sign)
+    return Tau(value, min(1.0, beyond / (FAVOURED if sign == favoured else 1 - FAVOURED)), n, sign)
+
+
+def _tails(x: Signs, scores: Scores, strata: Strata, observed: float, seed: int) -> tuple[float, float]:
+    """Shares of permutations at least as far from 0 as observed, on either side and on its own."""
+    vector = scores[np.triu_indices(len(x), 1)].astype(np.float32)
+    least = abs(observed) * (1 - 1e-4) - 1e-9
+    outer = beyond = count = 0
+    batches, exact = permutations(len(x), strata, seed)
+    for orders in batches:
+        sums = taken(x, orders) @ vector
+        outer += int(np.count_nonzero(np.abs(sums) >= least))
+        beyond += int(np.count_nonzero(sums * np.sign(observed) >= least))
+        count += len(orders)
+    drawn = 0 if exact else 1
+    return (outer + drawn) / (count + drawn), (beyond + drawn) / (count + drawn)
+
+
+def bootstrap(x: Signs, y: Signs, strata: Strata, seed: int = 0) -> tuple[float, float]:
+    """95% percentile bootstrap interval of tau-b within strata, cases drawn anew within each stratum.
+
+    NaN where nothing differs. Over fewer than about ten cases it is narrower than it should be. Over more
+    than 100 it is the normal one of the jackknife's first order (the delta method for U-statistics).
+    """
+    n = len(x)
+    mask = within(n, strata)
+    x, y = x * mask, y * mask
+    if n > LARGE:
+        return _normal_interval(x, y)
+    drawn = []
+    for orders in resamples(n, strata, seed):
+        xs, ys = taken(x, orders), taken(y, orders)
+        below = np.count_nonzero(xs, axis=1).astype(float) * np.count_nonzero(ys, axis=1)
+        with np.errstate(invalid="ignore"):
+            drawn.append((xs * ys).sum(axis=1) / np.sqrt(below))
+    found = np.concatenate(drawn)
+    found = found[np.isfinite(found)]
+    if not len(found):
+        return float("nan"), float("nan")
+    low, high = np.quantile(found, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """p-values adjusted for their number (Holm, 1979); NaN stays NaN and is not counted."""
+    known = sorted((p, index) for index, p in enumerate(ps) if not np.isnan(p))
+    found, largest = list(ps), 0.0
+    for place, (p, index) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - place) * p))
+        found[index] = largest
+    return found
+
+
+def _normal_interval(x: Signs, y: Signs) -> tuple[float, float]:
+    value = tau_b(x, y)
+    if math.isnan(value):
+        return value, value
+    below = math.sqrt(np.count_nonzero(x) * np.count_nonzero(y))
+    concordance = (x * y).sum(axis=1, dtype=np.int64) / below
+    ties = sum(np.count_nonzero(m, axis=1) / (2 * np.count_nonzero(m)) for m in (x, y))
+    half = Z * 2 * math.sqrt(float(((concordance - value * ties) ** 2).sum()))
+    return max(-1.0, value - half), min(1.0, value + half)

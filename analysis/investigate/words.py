@@ -1,0 +1,46 @@
+"""How an investigation writes its numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from analysis import wording
+from search.record.events import Interval
+
+_MOST_NAMES = 6
+
+
+def p_text(p: float) -> str:
+    """For example `p = 0.013`, `p below 0.001`."""
+    if math.isnan(p):
+        return "no p-value"
+    return "p below 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def points(value: float) -> str:
+    """A difference of shares in percentage points, for example `-26.2 points`."""
+    return f"{100 * value:+.1f} points"
+
+
+def points_interval(interval: Interval) -> str:
+    """For example `[-32.1, -20.4]`."""
+    return f"[{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+
+
+def percent(value: float) -> str:
+    """A share, for example `27.1%`."""
+    return f"{100 * value:.1f}%"
+
+
+def listed(labels: Sequence[str]) -> str:
+    """Labels of cases; of many the first and how many more, for example `trial 1, trial 2 and 7 more`."""
+    if len(labels) > _MOST_NAMES:
+        return f"{', '.join(labels[: _MOST_NAMES - 1])} and {len(labels) - _MOST_NAMES + 1} more"
+    *others, last = labels
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def cases(count: int) -> str:
+    """For example `1 trial`."""
+    return wording.plural(count, "trial")

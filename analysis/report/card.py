@@ -1,0 +1,78 @@
+"""What every card offers, and the registry of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from analysis.report.chart import Plot, Table
+from analysis.report.context import Context
+from trainables.registry import Registry
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a card found.
+
+    Attributes:
+        data: Its numbers, for `report.json`.
+        texts: Paragraphs above the plots; the first says what was found.
+        notes: What is uncertain, or how the numbers were made; a list below the plots.
+        plots: In order.
+        tables: Tables that belong to no plot.
+        listings: Text to copy, such as a command, each with its title.
+    """
+
+    data: dict[str, Any]
+    texts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    plots: tuple[Plot, ...] = ()
+    tables: tuple[Table, ...] = ()
+    listings: tuple[tuple[str, str], ...] = ()
+
+
+class Card(Protocol):
+    """One part of the report, which stands alone: what it raises becomes its own error."""
+
+    def applies(self, context: Context) -> str | None:
+        """Why the card has nothing to say about this search, in a sentence; None where it has."""
+        ...
+
+    def compute(self, context: Context) -> Findings:
+        """What the card says; called only where it applies."""
+        ...
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A card with its place in the report.
+
+    Attributes:
+        order: Cards stand in ascending order.
+    """
+
+    name: str
+    title: str
+    order: int
+    card: Card = field(repr=False)
+
+
+CARDS: Registry[Registered] = Registry("card")
+
+
+def card(name: str, title: str, order: int) -> Callable[[type[Card]], type[Card]]:
+    """Registers the decorated card, whose constructor takes nothing."""
+
+    def decorate(kind: type[Card]) -> type[Card]:
+        CARDS.register(name, title)(Registered(name, title, order, kind()))
+        return kind
+
+    return decorate
+
+
+def cards() -> list[Registered]:
+    """All cards, in the order of the report."""
+    import analysis.report.cards  # noqa: F401  registers them
+
+    return sorted((CARDS[name] for name in CARDS), key=lambda one: (one.order, one.name))

@@ -1,0 +1,158 @@
+"""The same question asked of another search: does the direction hold there?"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from analysis import wording
+from analysis.report.card import Findings, card
+from analysis.report.chart import Axis, Plot, Rule, Series, Table, XYChart
+from analysis.report.context import Context, value
+from analysis.report.groups import by_lr
+from analysis.report.look import INK, nth
+from analysis.report.statistics import Estimate, mean, spearman
+from analysis.report.words import JUDGED, estimated, room
+
+Direction = Literal["keeps least", "keeps most", "undecided"]
+
+
+@card("comparison", "Comparison with the other search", 25)
+class Comparison:
+    """Both searches side by side."""
+
+    def applies(self, context: Context) -> str | None:
+        """Where another search was given."""
+        if context.other is None:
+            return "No other search was given; compare=FOLDER adds one."
+        return None
+
+    def compute(self, context: Context) -> Findings:
+        """Rank correlations and retention by learning rate of both."""
+        assert context.other is not None
+        pair = (context, Context(*context.other))
+        found = [_correlation(one) for one in pair]
+        sides = [_direction(one) for one in found]
+        verdict = _verdict(sides)
+        names = _names(pair)
+        rows = tuple(_row(one, name, own) for one, name, own in zip(pair, names, found, strict=True))
+        plots = _plots(pair, names, verdict)
+        return Findings(
+            data={
+                "verdict": verdict,
+                "searches": [
+                    _data(one, name, own, side)
+                    for one, name, own, side in zip(pair, names, found, sides, strict=True)
+                ],
+            },
+            texts=(verdict,),
+            notes=(
+                JUDGED,
+                "Two searches differ in more than the model where their spaces, data or budgets do.",
+            ),
+            plots=plots,
+            tables=(
+                Table(
+                    ("search", "model", "trials", "base capability", "rank correlation", "recommended"),
+                    rows,
+                    "Both searches. The correlation is between loss and what is kept, at the full budget.",
+                    open=True,
+                ),
+            ),
+        )
+
+
+def _names(pair: tuple[Context, Context]) -> list[str]:
+    names = [str(one.config["name"]) for one in pair]
+    if names[0] == names[1]:
+        names = [f"{name} on {one.config['model']['name']}" for name, one in zip(names, pair, strict=True)]
+    return names if names[0] != names[1] else [f"{names[0]} (this)", f"{names[1]} (other)"]
+
+
+def _correlation(context: Context) -> Estimate | None:
+    if context.kept is None:
+        return None
+    done = context.completed
+    return spearman([value(t, context.loss) for t in done], [value(t, context.kept) for t in done])
+
+
+def _direction(found: Estimate | None) -> Direction:
+    if found is None or found.low is None or found.high is None:
+        return "undecided"
+    return "keeps least" if found.low > 0 else "keeps most" if found.high < 0 else "undecided"
+
+
+def _verdict(sides: list[Direction]) -> str:
+    unsure = [name for name, side in zip(("this", "the other"), sides, strict=True) if side == "undecided"]
+    if unsure:
+        which = "neither search settles" if len(unsure) > 1 else f"{unsure[0]} search does not settle"
+        return f"Undecided: {which} whether loss and capability fall together."
+    if sides[0] == sides[1]:
+        return f"The direction holds in both searches: what trains best {sides[0]}."
+    return (
+        f"The direction does not hold: here what trains best {sides[0]}, in the other search it {sides[1]}."
+    )
+
+
+def _row(context: Context, name: str, found: Estimate | None) -> tuple[str, ...]:
+    best, base = context.summary["recommended"], context.base
+    capability = math.nan if base is None else base.metrics.get("capability", math.nan)
+    around = None if base is None else base.intervals.get("capability")
+    return (
+        name,
+        str(context.config["model"]["name"]),
+        str(len(context.trials)),
+        "-" if math.isnan(capability) else wording.measured(capability, around),
+        estimated(found, "trials"),
+        "none" if best is None else f"trial {best['trial']}: {wording.params(best['sampled'])}",
+    )
+
+
+def _data(context: Context, name: str, found: Estimate | None, side: Direction) -> dict[str, Any]:
+    groups = by_lr(context.judged, context.trials)
+    return {
+        "search": name,
+        "spearman": None if found is None else found.data(),
+        "what_trains_best": side,
+        "by_lr": [{"lr": g.label, "kept": mean([context.left(t) for t in g.trials]).data()} for g in groups],
+        "recommended": context.recommended,
+    }
+
+
+def _plots(pair: tuple[Context, Context], names: list[str], verdict: str) -> tuple[Plot, ...]:
+    kept = [one.kept for one in pair]
+    if kept[0] is None or kept[0] != kept[1]:
+        return ()
+    series, rows = [], []
+    for index, (one, name) in enumerate(zip(pair, names, strict=True)):
+        groups = by_lr(one.judged, one.trials)
+        means = [mean([one.left(trial) for trial in group.trials]) for group in groups]
+        series.append(
+            Series(
+                name,
+                [group.centre for group in groups],
+                [own.value for own in means],
+                nth(index),
+                "both",
+                low=[own.low for own in means],
+                high=[own.high for own in means],
+                text=[
+                    f"{name}, lr {g.label}: {estimated(own, 'trials')}"
+                    for g, own in zip(groups, means, strict=True)
+                ],
+            )
+        )
+        rows += [(name, g.label, estimated(own, "trials")) for g, own in zip(groups, means, strict=True)]
+    if not all(one.x for one in series):
+        return ()
+    rules = (Rule("base model", 1.0, "y", INK),) if kept[0] == "retention" else ()
+    low, high = room(
+        [1.0 if rules else math.nan, *(float(v) for one in series for v in one.y if isinstance(v, float))]
+    )
+    y = Axis(f"mean {kept[0]}", low=low, high=high)
+    chart = XYChart(Axis("learning rate", "log"), y, tuple(series), rules)
+    table = Table(
+        ("search", "learning rate", f"mean {kept[0]}"), tuple(rows), "Means over trials by learning rate."
+    )
+    title = f"{kept[0].capitalize()} by learning rate in both searches"
+    return (Plot("both-searches", title, f"{title}. {verdict}", (chart,), table=table),)

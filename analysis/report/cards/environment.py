@@ -1,0 +1,70 @@
+"""What the search ran on, and how to run it again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from analysis.report.card import Findings, card
+from analysis.report.chart import Table
+from analysis.report.context import Context
+
+
+@card("environment", "Environment and how to reproduce", 200)
+class Environment:
+    """Versions, command, commit, seed and fingerprints."""
+
+    def applies(self, context: Context) -> str | None:
+        """Always."""
+        return None
+
+    def compute(self, context: Context) -> Findings:
+        """As recorded when the search began."""
+        started = context.state.started
+        assert started is not None
+        search, config = context.summary["search"], dict(started.config)
+        prints = dict(started.fingerprints)
+        if context.base is not None:
+            prints |= context.base.fingerprints
+        facts = {
+            "search": f"{search['name']} ({started.search_id})",
+            "space": str(config["space"]),
+            "trainable": str(config["trainable"]),
+            "model": _model(config["model"]),
+            "task": str(config["task"]["name"]),
+            "seed": str(config["seed"]),
+            "commit": started.git_commit or "not run from a checkout",
+            **{f"fingerprint of {name}": own for name, own in sorted(prints.items())},
+        }
+        versions = tuple(sorted(started.versions.items()))
+        return Findings(
+            data={"facts": facts, "versions": dict(versions), "command": search["command"], "config": config},
+            texts=("The same commit, versions and command propose the same first trials.",),
+            notes=(
+                "Trials that a model proposes depend on the order in which others finish, and training on "
+                "a GPU is not exact to the last bit: a second run agrees within noise, not digit by digit.",
+            ),
+            tables=(
+                Table(("", "recorded"), tuple(facts.items()), "The search.", open=True),
+                *((Table(("package", "version"), versions, "Versions."),) if versions else ()),
+            ),
+            listings=(
+                ("Commands", _commands(started.git_commit, search)),
+                ("Configuration", yaml.safe_dump(config, sort_keys=False, allow_unicode=True)),
+            ),
+        )
+
+
+def _model(config: Mapping[str, Any]) -> str:
+    revision = config.get("revision")
+    return f"{config['name']}, revision {revision}" if revision else str(config["name"])
+
+
+def _commands(commit: str | None, search: Mapping[str, Any]) -> str:
+    lines = [f"git checkout {commit}"] if commit else []
+    if search["command"]:
+        lines.append(search["command"])
+    return "\n".join([*lines, f"python -m analysis.report {shlex.quote(search['folder'])}"])

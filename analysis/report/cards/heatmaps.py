@@ -1,0 +1,129 @@
+"""Heatmaps over any two parameters, for every objective."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+
+from analysis import wording
+from analysis.report.card import Findings, card
+from analysis.report.chart import Chart, HeatmapChart, Menu, Plot, Table
+from analysis.report.context import Context, value
+from analysis.report.groups import Group, by
+from analysis.report.statistics import mean
+from analysis.report.words import MOST_ROWS, cut, estimated
+from search.record import TrialState
+
+_MOST_PARAMETERS, _MOST_METRICS = 6, 6
+_WHICH = ("at the full budget", "last measurement of every trial")
+
+
+@card("heatmaps", "Heatmaps", 40)
+class Heatmaps:
+    """Mean of a metric over trials in each cell."""
+
+    def applies(self, context: Context) -> str | None:
+        """With two parameters that vary and something measured."""
+        if len(context.parameters) < 2:
+            return "Fewer than two parameters vary."
+        if not context.shown_metrics:
+            return "Nothing was measured."
+        return None
+
+    def compute(self, context: Context) -> Findings:
+        """Every pair of parameters with every metric, at the full budget and over all trials."""
+        names = sorted(context.parameters, key=lambda name: name not in ("lr", "rank"))[:_MOST_PARAMETERS]
+        metrics = context.shown_metrics[:_MOST_METRICS]
+        pairs = list(combinations(names, 2))
+        pools = dict(zip(_WHICH, (context.completed, context.trials), strict=True))
+        pools = {which: trials for which, trials in pools.items() if trials}
+        variants: dict[tuple[int, ...], Chart] = {}
+        for p, pair in enumerate(pairs):
+            for w, trials in enumerate(pools.values()):
+                grid = _grid(context, trials, *pair)
+                for m, metric in enumerate(metrics):
+                    variants[m, p, w] = _chart(context, grid, metric, *pair)
+        menus = (
+            Menu("Metric", tuple(metrics)),
+            Menu("Parameters", tuple(f"{x} and {y}" for x, y in pairs)),
+            Menu("Trials", tuple(pools)),
+        )
+        objectives = [m for m, name in enumerate(metrics) if name in context.directions]
+        first = tuple(variants[m, 0, 0] for m in objectives) or (variants[0, 0, 0],)
+        x, y = pairs[0]
+        used = next(iter(pools))
+        plot = Plot(
+            "heatmaps",
+            "A metric over two parameters",
+            f"Heatmaps of {', '.join(metrics[m] for m in objectives)} over {x} and {y}, trials {used}.",
+            first,
+            menus,
+            variants,
+            _table(context, next(iter(pools.values())), metrics, x, y),
+        )
+        return Findings(
+            data={"parameters": names, "metrics": metrics, "trials": {w: len(t) for w, t in pools.items()}},
+            texts=(
+                "Each cell is the mean over its trials, with their number where there are several; bright "
+                "cells are better, empty ones were not tried. Menus choose the metric, the two parameters "
+                "and the trials.",
+            ),
+            notes=(
+                "A searcher tries promising places more often, and trials that were stopped early are "
+                "missing from the full budget: cells are not a designed experiment unless the searcher is "
+                "a grid.",
+            ),
+            plots=(plot,),
+        )
+
+
+class _Grid:
+    """Trials by two parameters."""
+
+    def __init__(self, columns: list[Group], rows: list[Group]) -> None:
+        self.columns, self.rows = columns, rows
+        where = {trial.number: index for index, group in enumerate(columns) for trial in group.trials}
+        self.cells: list[list[list[TrialState]]] = [[[] for _ in columns] for _ in rows]
+        for index, group in enumerate(rows):
+            for trial in group.trials:
+                if trial.number in where:
+                    self.cells[index][where[trial.number]].append(trial)
+
+
+def _grid(context: Context, trials: Sequence[TrialState], x: str, y: str) -> _Grid:
+    return _Grid(*(by(trials, name, every=context.parameters[name]) for name in (x, y)))
+
+
+def _chart(context: Context, grid: _Grid, metric: str, x: str, y: str) -> HeatmapChart:
+    z, texts = [], []
+    for row in grid.cells:
+        numbers = [[own for t in cell if math.isfinite(own := value(t, metric))] for cell in row]
+        means = [math.fsum(own) / len(own) if own else None for own in numbers]
+        z.append(tuple(means))
+        texts.append(
+            tuple(
+                "" if middle is None else _cell(middle, len(own))
+                for middle, own in zip(means, numbers, strict=True)
+            )
+        )
+    less = context.directions.get(metric, "max" if metric == "capability" else "min") == "min"
+    columns, rows = (tuple(group.label for group in groups) for groups in (grid.columns, grid.rows))
+    return HeatmapChart(x, y, metric, columns, rows, tuple(z), tuple(texts), less, metric)
+
+
+def _cell(middle: float, count: int) -> str:
+    text = wording.number(middle, 2)
+    return text if count == 1 else f"{text} ({count})"
+
+
+def _table(context: Context, trials: Sequence[TrialState], metrics: Sequence[str], x: str, y: str) -> Table:
+    grid = _grid(context, trials, x, y)
+    rows = []
+    for group, cells in zip(grid.rows, grid.cells, strict=True):
+        for column, cell in zip(grid.columns, cells, strict=True):
+            if cell:
+                values = (estimated(mean([value(trial, name) for trial in cell])) for name in metrics)
+                rows.append((column.label, group.label, *values))
+    caption = f"Means by {x} and {y}, with 95% intervals over trials.{cut(len(rows))}"
+    return Table((x, y, *metrics), tuple(rows[:MOST_ROWS]), caption)

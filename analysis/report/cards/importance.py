@@ -1,0 +1,197 @@
+"""Which parameters mattered for which objective."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from analysis import wording
+from analysis.report.card import Findings, card
+from analysis.report.chart import Axis, Plot, Series, Table, XYChart
+from analysis.report.context import Context
+from analysis.report.groups import MOST, is_number
+from analysis.report.look import nth
+from analysis.report.statistics import Estimate
+from analysis.report.words import number
+from search.paired import Z
+from search.record import TrialState
+
+_LEAST, _FEW = 10, 50
+_BEST = 0.5
+"""The better half against all: of a few dozen trials a tenth would be noise, and blind to what breaks."""
+_RESAMPLES, _MOST_DRAWN = 25, 100
+
+
+@card("importance", "Parameter importance", 80)
+class Importance:
+    """PED-ANOVA (Watanabe and others, 2023, doi:10.24963/ijcai.2023/488) as Optuna computes it."""
+
+    def applies(self, context: Context) -> str | None:
+        """With two parameters that vary and enough trials measured at one rung."""
+        names, trials, _ = _pool(context)
+        if len(names) < 2:
+            return "Fewer than two parameters vary in every trial."
+        if len(trials) < _LEAST:
+            return f"Only {wording.plural(len(trials), 'trial')} can be compared; {_LEAST} are the least."
+        return None
+
+    def compute(self, context: Context) -> Findings:
+        """Importance of each parameter for each objective, with bootstrap intervals."""
+        names, trials, rung = _pool(context)
+        found = {
+            one.metric: _importances(names, trials, rung, one.metric, one.direction == "max")
+            for one in context.objectives
+        }
+        found = {metric: own for metric, own in found.items() if own}
+        order = sorted(names, key=lambda name: -sum(own[name].value for own in found.values()))
+        series = tuple(
+            Series(
+                metric,
+                order,
+                [own[name].value for name in order],
+                nth(index),
+                "bars",
+                low=[own[name].low for name in order],
+                high=[own[name].high for name in order],
+                text=[f"{name}: {_text(own[name])} of {metric}" for name in order],
+            )
+            for index, (metric, own) in enumerate(found.items())
+        )
+        step = trials[0].rungs[rung].step
+        leading = [f"{max(own, key=lambda n: own[n].value)} for {metric}" for metric, own in found.items()]
+        plot = Plot(
+            "importance",
+            "Importance of each parameter",
+            f"Bars of importance by parameter and objective; the largest: {', '.join(leading)}.",
+            (XYChart(Axis("parameter", "category"), Axis("importance", low=0, share=True), series),),
+            table=Table(
+                ("parameter", *found),
+                tuple((name, *(_text(own[name]) for own in found.values())) for name in order),
+                f"Importance with 95% bootstrap intervals, n={len(trials)} trials.",
+            ),
+        )
+        first = f"What mattered most: {', '.join(leading)}, by {len(trials)} trials at step {step:,}."
+        return Findings(
+            data={
+                "step": step,
+                "n": len(trials),
+                "importances": {m: {n: e.data() for n, e in own.items()} for m, own in found.items()},
+            },
+            texts=(first if leading else "No objective varies enough between trials to tell.",),
+            notes=tuple(_notes(len(trials), len(names))),
+            plots=(plot,) if found else (),
+        )
+
+
+def _notes(trials: int, parameters: int) -> list[str]:
+    found = [
+        "The rung is the last that at least half of the measured trials reached: trials at different "
+        "budgets cannot be compared, and those that went further were chosen for being good. PED-ANOVA "
+        "asks how differently a parameter is spread among the better half of the trials than among all; it "
+        "sees each parameter by itself, no interplay.",
+    ]
+    if trials < max(_FEW, 10 * parameters):
+        found.append(
+            f"With {trials} trials this is a hint at most: {max(_FEW, 10 * parameters)} or more are needed "
+            "for numbers that another search would repeat."
+        )
+    return found
+
+
+def _pool(context: Context) -> tuple[list[str], list[TrialState], int]:
+    """Parameters that every trial has, the trials to compare, and the rung to compare them at."""
+    metrics = [one.metric for one in context.objectives]
+    measured: dict[int, list[TrialState]] = {}
+    for trial in context.trials:
+        for index, reached in enumerate(trial.rungs):
+            if any(math.isfinite(reached.metrics.get(name, math.nan)) for name in metrics):
+                measured.setdefault(index, []).append(trial)
+    if not measured:
+        return [], [], 0
+    most = max(map(len, measured.values()))
+    rung = max(index for index, trials in measured.items() if 2 * len(trials) >= most)
+    trials = measured[rung]
+    names = [name for name in context.parameters if all(name in t.proposed.sampled for t in trials)]
+    names = [name for name in names if len({t.proposed.sampled[name] for t in trials}) > 1]
+    return names, trials, rung
+
+
+def _importances(
+    names: Sequence[str], trials: Sequence[TrialState], rung: int, metric: str, more: bool
+) -> dict[str, Estimate]:
+    """Share of each parameter, with normal intervals whose deviation is bootstrapped; empty without any."""
+    usable = [t for t in trials if math.isfinite(t.rungs[rung].metrics.get(metric, math.nan))]
+    values = [t.rungs[rung].metrics[metric] * (-1 if more else 1) for t in usable]
+    if len(usable) < _LEAST or len(set(values)) < 2:
+        return {}
+    rows = [{name: t.proposed.sampled[name] for name in names} for t in usable]
+    whole = _ped_anova(names, rows, values)
+    generator = np.random.default_rng(0)
+    # m of n: with many trials smaller samples are drawn, whose spread is larger by the root of n / m.
+    drawn = min(len(rows), _MOST_DRAWN)
+    samples = []
+    for _ in range(_RESAMPLES):
+        picked = generator.integers(0, len(rows), drawn)
+        samples.append(_ped_anova(names, [rows[i] for i in picked], [values[i] for i in picked]))
+    found = {}
+    for name in names:
+        spread = float(np.std([own[name] for own in samples], ddof=1)) * math.sqrt(drawn / len(rows))
+        low, high = max(0.0, whole[name] - Z * spread), min(1.0, whole[name] + Z * spread)
+        found[name] = Estimate(whole[name], low, high, len(rows))
+    return found
+
+
+def _ped_anova(
+    names: Sequence[str], rows: Sequence[Mapping[str, Any]], values: Sequence[float]
+) -> dict[str, float]:
+    import optuna
+
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        kinds = {name: _distribution([row[name] for row in rows]) for name in names}
+        study = optuna.create_study()
+        study.add_trials(
+            [
+                optuna.trial.create_trial(params=_spelled(row, kinds), distributions=kinds, value=value)
+                for row, value in zip(rows, values, strict=True)
+            ]
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=_BEST)
+            found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    finally:
+        optuna.logging.set_verbosity(before)
+    return {name: _finite(found.get(name, 0.0)) for name in names}
+
+
+def _finite(value: float) -> float:
+    return float(value) if math.isfinite(value) else 0.0
+
+
+def _distribution(values: Sequence[Any]) -> Any:
+    import optuna
+
+    distinct = list(dict.fromkeys(values))
+    if len(distinct) > MOST and all(map(is_number, distinct)):
+        low, high = min(distinct), max(distinct)
+        return optuna.distributions.FloatDistribution(
+            float(low), float(high), log=low > 0 and high / low >= 10
+        )
+    return optuna.distributions.CategoricalDistribution(sorted(map(repr, distinct)))
+
+
+def _spelled(row: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """Categories go by their text: choices must be hashable, and 1 and 1.0 and True are not the same."""
+    return {name: repr(own) if hasattr(kinds[name], "choices") else float(own) for name, own in row.items()}
+
+
+def _text(own: Estimate) -> str:
+    if own.low is None or own.high is None:
+        return number(own.value)
+    return f"{own.value:.0%} [{own.low:.0%}, {own.high:.0%}]"

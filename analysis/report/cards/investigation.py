@@ -1,0 +1,88 @@
+"""Is the loss of capability real, or an artifact of the evaluation?"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from analysis.report.card import Findings, card
+from analysis.report.chart import Table
+from analysis.report.context import Context
+from analysis.report.words import number
+from search.errors import TightropeError
+
+if TYPE_CHECKING:
+    from analysis.investigate import Investigation
+    from analysis.investigate.results import Statistic
+
+
+@card("investigation", "Is the loss of capability real?", 5)
+class Investigate:
+    """The five checks of `python -m analysis.investigate`, and their verdict."""
+
+    def applies(self, context: Context) -> str | None:
+        """With a capability measured over learning rates."""
+        if not any(math.isfinite(rung.metrics.get("capability", math.nan)) for rung in context.rungs):
+            return "No trial has a capability measured."
+        return None if "lr" in context.parameters else "The learning rate was not searched."
+
+    def compute(self, context: Context) -> Findings:
+        """The verdict with its reasons; of two searches where another was given."""
+        notes: tuple[str, ...] = ()
+        try:
+            found = _investigated(context, with_items=True)
+        except TightropeError as error:
+            return Findings({"verdict": None}, (f"The checks could not be made: {error.message}",))
+        except (OSError, ValueError) as error:
+            found = _investigated(context, with_items=False)
+            notes = (f"Single answers could not be read, and the checks do without them: {_first(error)}.",)
+        return Findings(
+            data=found.as_dict(),
+            texts=(
+                found.headline,
+                *found.reasons,
+                *found.needed,
+                f"Knowledge or format: {found.finding.sentence}",
+            ),
+            notes=(*found.notes, *notes),
+            tables=(_checks(found), *_faults(found)),
+        )
+
+
+def _investigated(context: Context, with_items: bool) -> Investigation:
+    from analysis.investigate import investigate  # here, so that a fault in it is this card's alone
+
+    pairs = [(context.state, context.folder), *([context.other] if context.other else [])]
+    folders = [folder if with_items else None for _, folder in pairs]
+    group = "rank" if "rank" in context.parameters else None
+    return investigate([state for state, _ in pairs], folders, group=group)
+
+
+def _first(error: Exception) -> str:
+    return str(error).split("\n")[0].rstrip(".")
+
+
+def _checks(found: Investigation) -> Table:
+    rows = tuple(
+        (f"{one.key}: {one.title}", one.outcome, one.sentence, "\n".join(map(_statistic, one.statistics)))
+        for one in found.checks
+    )
+    return Table(("check", "outcome", "what was found", "statistics"), rows, "The five checks.", wide=True)
+
+
+def _statistic(own: Statistic) -> str:
+    text = f"{own.name}: {number(own.value)}"
+    if own.low is not None and own.high is not None:
+        text += f" [{number(own.low)}, {number(own.high)}]"
+    if own.p is not None:
+        text += f", p = {number(own.p)}"
+    return text if own.n is None else f"{text}, n={own.n:,}"
+
+
+def _faults(found: Investigation) -> list[Table]:
+    rows = tuple(
+        (one.kind, "certain" if one.certain else "suspected", one.study, one.sentence, one.fix)
+        for one in found.faults
+    )
+    columns = ("fault", "how sure", "search", "evidence", "what to do")
+    return [Table(columns, rows, "Faults of the evaluation.", wide=True, open=True)] if rows else []

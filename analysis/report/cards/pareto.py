@@ -1,0 +1,133 @@
+"""The Pareto front, with intervals, the base model and the trials that are dominated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Literal
+
+from analysis import wording
+from analysis.objectives import bound_of, is_measured, metrics_of
+from analysis.recommendation import bound_name
+from analysis.report.card import Findings, card
+from analysis.report.chart import Axis, Menu, Plot, Rule, Series, Table, XYChart
+from analysis.report.context import Context, base_value, interval, value
+from analysis.report.look import BASE, BEST, DOMINATED, FLOOR, FRONT, Look
+from analysis.report.words import MOST_ROWS, cut, trial_line, trial_row
+from search.config.schema import ObjectiveConfig
+from search.record import TrialState
+
+
+@card("pareto", "Pareto front", 10)
+class Pareto:
+    """Which trials no other trial beats in every objective."""
+
+    def applies(self, context: Context) -> str | None:
+        """With two objectives and a completed trial."""
+        if len(context.objectives) < 2:
+            return "The search has one objective: the best trial is the whole front."
+        if not context.front:
+            return "No trial completed with every objective measured."
+        return None
+
+    def compute(self, context: Context) -> Findings:
+        """Every pair of objectives."""
+        pairs = list(combinations(context.objectives, 2))
+        charts = tuple(_chart(context, x, y) for x, y in pairs)
+        names = [one.metric for one in context.objectives]
+        front = [context.state.trials[one.number] for one in context.front]
+        kept = sum(one.feasible for one in context.front)
+        words = f"{len(front)} of {wording.plural(len(context.completed), 'completed trial')}"
+        kept_words = (
+            f"; {kept} of them keep every constraint"
+            if any(bound_of(one) is not None for one in context.objectives)
+            else ""
+        )
+        table = Table(
+            ("trial", "parameters", *names, "ended"),
+            tuple(trial_row(context, trial, names) for trial in front[:MOST_ROWS]),
+            f"The front, trials that keep every constraint first.{cut(len(front))}",
+        )
+        plot = Plot(
+            "front",
+            "Objectives against each other",
+            f"Scatter of {' against '.join(names)}: {words} form the Pareto front.",
+            charts,
+            (Menu("Objectives", tuple(f"{x.metric} and {y.metric}" for x, y in pairs)),)
+            if len(pairs) > 1
+            else (),
+            {(index,): chart for index, chart in enumerate(charts)} if len(pairs) > 1 else {},
+            table,
+        )
+        return Findings(
+            data={"front": [{"trial": one.number, "feasible": one.feasible} for one in context.front]},
+            texts=(
+                f"{words} are Pareto-optimal: no other is as good in every objective and better in one"
+                f"{kept_words}.",
+            ),
+            notes=(
+                "Bars are 95% intervals over the items of the evaluation, within one training run: another "
+                "seed moves a trial further. Where bars overlap, the order of two trials is not settled.",
+            ),
+            plots=(plot,),
+        )
+
+
+def _chart(context: Context, x: ObjectiveConfig, y: ObjectiveConfig) -> XYChart:
+    done = [trial for trial in context.completed if is_measured((x, y), metrics_of(trial))]
+    best = context.recommended
+    optimal = {one.number for one in context.front}
+    front = sorted((t for t in done if t.number in optimal), key=lambda trial: value(trial, x.metric))
+    rest = [trial for trial in done if trial.number not in optimal and trial.number != best]
+    series = []
+    if rest:
+        series.append(_points(context, "dominated", rest, x, y, DOMINATED, whiskers=False))
+    series.append(_points(context, "Pareto-optimal", front, x, y, FRONT))
+    if best is not None and context.state.trials[best] in done:
+        series.append(
+            _points(context, f"recommended: trial {best}", [context.state.trials[best]], x, y, BEST)
+        )
+    series += _base(context, x, y)
+    return XYChart(_axis(x), _axis(y), tuple(series), (*_bound(x, "x"), *_bound(y, "y")))
+
+
+def _bound(objective: ObjectiveConfig, of: Literal["x", "y"]) -> list[Rule]:
+    bound = bound_of(objective)
+    name = f"{bound_name(objective)} of {objective.metric}"
+    return [] if bound is None else [Rule(f"{name}, {bound:g}", bound, of, FLOOR)]
+
+
+def _axis(objective: ObjectiveConfig) -> Axis:
+    return Axis(f"{objective.metric} ({'less' if objective.direction == 'min' else 'more'} is better)")
+
+
+def _points(
+    context: Context,
+    name: str,
+    trials: Sequence[TrialState],
+    x: ObjectiveConfig,
+    y: ObjectiveConfig,
+    look: Look,
+    whiskers: bool = True,
+) -> Series:
+    across = [interval(trial, x.metric) for trial in trials] if whiskers else []
+    along = [interval(trial, y.metric) for trial in trials] if whiskers else []
+    return Series(
+        name,
+        [value(trial, x.metric) for trial in trials],
+        [value(trial, y.metric) for trial in trials],
+        look,
+        x_low=[one.low if one else None for one in across] or None,
+        x_high=[one.high if one else None for one in across] or None,
+        low=[one.low if one else None for one in along] or None,
+        high=[one.high if one else None for one in along] or None,
+        text=[trial_line(context, trial, (x.metric, y.metric)) for trial in trials],
+    )
+
+
+def _base(context: Context, x: ObjectiveConfig, y: ObjectiveConfig) -> list[Series]:
+    point = base_value(context, x.metric), base_value(context, y.metric)
+    if not all(map(math.isfinite, point)):
+        return []
+    return [Series("base model", [point[0]], [point[1]], BASE, text=["base model, not tuned"])]

@@ -1,0 +1,180 @@
+"""Does it hold at every rank: one line per rank over the learning rate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from analysis import wording
+from analysis.report.card import Findings, card
+from analysis.report.chart import Axis, Plot, Rule, Series, Table, XYChart
+from analysis.report.context import Context, base_value, interval, value
+from analysis.report.groups import Group, by, by_lr
+from analysis.report.look import BASE, nth
+from analysis.report.statistics import Estimate, mean
+from analysis.report.words import JUDGED, bracketed, estimated, room
+
+_MOST_RANKS = 10
+
+
+@card("ranks", "Every rank by itself", 50)
+class Ranks:
+    """Loss and capability over the learning rate, for each rank."""
+
+    def applies(self, context: Context) -> str | None:
+        """With learning rates and ranks that vary."""
+        missing = [name for name in ("lr", "rank") if name not in context.parameters]
+        if missing:
+            return f"Not searched: {' and '.join(missing)}."
+        if not context.judged:
+            return "No trial has reached the full budget or broken before it."
+        return None
+
+    def compute(self, context: Context) -> Findings:
+        """A line per rank; and in how many ranks more lr goes with less kept."""
+        ranks = by(context.judged, "rank", most=_MOST_RANKS, every=context.parameters["rank"])
+        metrics = [name for name in (context.kept, context.loss) if name is not None]
+        plots = tuple(plot for name in metrics if (plot := _plot(context, ranks, name)) is not None)
+        falls = [] if context.kept is None else [own for rank in ranks if (own := _fall(context, rank))]
+        return Findings(
+            data={
+                "ranks": {own.rank: own.data() for own in falls},
+                "falling": sum(f.change < 0 for f in falls),
+            },
+            texts=(_sentence(context, falls),),
+            notes=(
+                JUDGED,
+                "Where a learning rate was tried more than once at a rank, the mean is drawn, with Student's "
+                "interval. The interval of a difference is joined from those of its two ends (MOVER: Zou "
+                "and Donner, 2008, doi:10.1002/sim.3095).",
+            ),
+            plots=plots,
+            tables=(_table(context, falls),) if falls else (),
+        )
+
+
+@dataclass(frozen=True)
+class _Fall:
+    """What a rank keeps at the highest learning rate tried at it, beside the lowest."""
+
+    rank: str
+    lowest: str
+    highest: str
+    before: Estimate
+    after: Estimate
+
+    @property
+    def change(self) -> float:
+        return self.after.value - self.before.value
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Around the change; None where an end has none."""
+        a, b = self.before, self.after
+        if a.low is None or a.high is None or b.low is None or b.high is None:
+            return None
+        below = math.hypot(b.value - b.low, a.high - a.value)
+        above = math.hypot(b.high - b.value, a.value - a.low)
+        return self.change - below, self.change + above
+
+    def data(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "lr": [self.lowest, self.highest],
+            "before": self.before.data(),
+            "after": self.after.data(),
+            "change": self.change,
+            "interval": self.interval,
+        }
+
+
+def _fall(context: Context, rank: Group) -> _Fall | None:
+    """None for a rank that was measured at one learning rate only."""
+    trials = [trial for trial in rank.trials if math.isfinite(context.left(trial))]
+    groups = by_lr(trials, context.trials)
+    if len(groups) < 2:
+        return None
+    ends = groups[0], groups[-1]
+    before, after = (_kept(context, group) for group in ends)
+    return _Fall(rank.label, ends[0].label, ends[1].label, before, after)
+
+
+def _kept(context: Context, group: Group) -> Estimate:
+    """Mean over trials; of a single one its own value, with its interval over items."""
+    found = mean([context.left(trial) for trial in group.trials])
+    own = interval(group.trials[0], context.kept or "")
+    if found.n > 1 or own is None or group.trials[0].status == "diverged":
+        return found
+    return Estimate(found.value, own.low, own.high, own.n)
+
+
+def _sentence(context: Context, falls: list[_Fall]) -> str:
+    if not falls:
+        return "No rank was measured at two learning rates: whether it holds at every rank cannot be seen."
+    falling = sum(own.change < 0 for own in falls)
+    sure = sum(own.interval is not None and own.interval[1] < 0 for own in falls)
+    text = (
+        f"In {falling} of {wording.plural(len(falls), 'rank')} less {context.kept} is left at the highest "
+        f"learning rate than at the lowest; in {sure} of them the 95% interval of the difference excludes 0"
+    )
+    return f"{text}. It holds at every rank." if sure == len(falls) else f"{text}."
+
+
+def _own(context: Context, name: str, trial: Any) -> float:
+    return context.left(trial) if name == context.kept else value(trial, name)
+
+
+def _plot(context: Context, ranks: list[Group], name: str) -> Plot | None:
+    series, rows = [], []
+    for index, rank in enumerate(ranks):
+        trials = [t for t in rank.trials if math.isfinite(_own(context, name, t))]
+        if name == context.loss:
+            # A loss from an early rung is no loss of the full budget.
+            trials = [trial for trial in trials if trial.status == "completed"]
+        groups = by_lr(trials, context.trials)
+        if not groups:
+            continue
+        means = [mean([_own(context, name, trial) for trial in group.trials]) for group in groups]
+        series.append(
+            Series(
+                f"rank {rank.label}",
+                [group.centre for group in groups],
+                [own.value for own in means],
+                nth(index),
+                "both",
+                low=[own.low for own in means],
+                high=[own.high for own in means],
+                text=[
+                    f"rank {rank.label}, lr {group.label}: {estimated(own, 'trials')}"
+                    for group, own in zip(groups, means, strict=True)
+                ],
+            )
+        )
+        rows += [(rank.label, g.label, estimated(own)) for g, own in zip(groups, means, strict=True)]
+    if not series:
+        return None
+    base = base_value(context, name)
+    rules = () if math.isnan(base) else (Rule("base model", base, "y", BASE),)
+    low, high = room([base, *(float(own) for one in series for own in one.y if isinstance(own, float))])
+    chart = XYChart(Axis("learning rate", "log"), Axis(name, low=low, high=high), tuple(series), rules)
+    table = Table(
+        ("rank", "learning rate", f"mean {name}"), tuple(rows), f"{name} by rank and learning rate."
+    )
+    title = f"{name} over the learning rate, one line per rank"
+    return Plot(f"rank-lines-{name}", title, f"{title}: {len(series)} lines.", (chart,), table=table)
+
+
+def _table(context: Context, falls: list[_Fall]) -> Table:
+    rows = tuple(
+        (
+            own.rank,
+            f"{own.lowest} / {own.highest}",
+            estimated(own.before),
+            estimated(own.after),
+            bracketed(own.change, own.interval),
+        )
+        for own in falls
+    )
+    columns = ("rank", "learning rates", "at the lowest", "at the highest", "difference")
+    return Table(columns, rows, f"{context.kept} at the ends of the learning rate, rank by rank.")

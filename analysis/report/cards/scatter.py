@@ -1,0 +1,112 @@
+"""Loss against capability: does what trains best keep least?"""
+
+from __future__ import annotations
+
+import math
+
+from analysis.report.card import Findings, card
+from analysis.report.chart import Axis, Plot, Series, Table, XYChart
+from analysis.report.context import Context, base_value, interval, value
+from analysis.report.look import BASE, BEST, ended
+from analysis.report.statistics import Estimate, spearman
+from analysis.report.words import MOST_ROWS, cut, estimated, trial_line, trial_row
+from search.record import TrialState
+
+
+@card("scatter", "Loss against capability", 20)
+class Scatter:
+    """A scatter of the loss against what the model keeps, with the rank correlation."""
+
+    def applies(self, context: Context) -> str | None:
+        """With a loss and a capability at hand."""
+        if context.kept is None:
+            return "No trial has a capability measured."
+        if not any(math.isfinite(value(trial, context.loss)) for trial in context.trials):
+            return f"No trial has {context.loss} measured."
+        return None
+
+    def compute(self, context: Context) -> Findings:
+        """The correlation over trials at the full budget, and over all by their last measurement."""
+        kept = context.kept or ""
+        full, last = (
+            _correlation(context, context.completed, kept),
+            _correlation(context, context.trials, kept),
+        )
+        metrics = (context.loss, kept)
+        rows = [t for t in context.trials if all(math.isfinite(value(t, name)) for name in metrics)]
+        table = Table(
+            ("trial", "parameters", *metrics, "ended"),
+            tuple(trial_row(context, trial, metrics) for trial in rows[:MOST_ROWS]),
+            f"Last measurement of each trial.{cut(len(rows))}",
+        )
+        alt = f"Scatter of {kept} against {context.loss}. {_sentence(context, full, kept)}"
+        plot = Plot("loss-capability", "Loss against capability", alt, (_chart(context, kept),), table=table)
+        return Findings(
+            data={
+                "loss": context.loss,
+                "capability": kept,
+                "spearman_full_budget": None if full is None else full.data(),
+                "spearman_last_measurement": None if last is None else last.data(),
+            },
+            texts=(_sentence(context, full, kept),),
+            notes=(
+                "Over the last measurement of every trial, whatever its budget: rank correlation "
+                f"{estimated(last, 'trials')}. Loss and capability both depend on how far a trial went, so "
+                "that this one is no evidence by itself.",
+                "The interval is that of Bonett and Wright (2000). Trials that a searcher proposed are not "
+                "a random sample of the space: it holds for the configurations that were tried.",
+            ),
+            plots=(plot,),
+        )
+
+
+def _correlation(context: Context, trials: list[TrialState], kept: str) -> Estimate | None:
+    return spearman([value(t, context.loss) for t in trials], [value(t, kept) for t in trials])
+
+
+def _sentence(context: Context, full: Estimate | None, kept: str) -> str:
+    if full is None or full.low is None or full.high is None:
+        return (
+            f"Fewer than four trials at the full budget have both {context.loss} and {kept}, or one of "
+            "these does not vary: no rank correlation can be given."
+        )
+    number = f"(Spearman rank correlation {estimated(full, 'trials at the full budget')})"
+    if full.low > 0:
+        return f"The lower the {context.loss}, the lower the {kept} {number}: what trains best keeps least."
+    if full.high < 0:
+        return (
+            f"The lower the {context.loss}, the higher the {kept} {number}: training and keeping go together."
+        )
+    return f"Whether {context.loss} and {kept} go together is not settled {number}: the interval includes 0."
+
+
+def _chart(context: Context, kept: str) -> XYChart:
+    groups: dict[str, list[TrialState]] = {}
+    for trial in context.trials:
+        if trial.last is not None:
+            # Every way to end has an entry of its own in the legend.
+            groups.setdefault(context.cause(trial) or trial.status, []).append(trial)
+    series = []
+    for name, trials in groups.items():
+        few = len(trials) <= 60
+        around = [interval(trial, kept) if few else None for trial in trials]
+        series.append(
+            Series(
+                name,
+                [value(trial, context.loss) for trial in trials],
+                [value(trial, kept) for trial in trials],
+                ended(trials[0].status, context.cause(trials[0])),
+                low=[one.low if one else None for one in around] if few else None,
+                high=[one.high if one else None for one in around] if few else None,
+                text=[trial_line(context, trial, (context.loss, kept)) for trial in trials],
+            )
+        )
+    if (number := context.recommended) is not None:
+        best = context.state.trials[number]
+        text = [trial_line(context, best, (context.loss, kept))]
+        x, y = [value(best, context.loss)], [value(best, kept)]
+        series.append(Series(f"recommended: trial {number}", x, y, BEST, text=text))
+    point = base_value(context, context.loss), base_value(context, kept)
+    if all(map(math.isfinite, point)):
+        series.append(Series("base model", [point[0]], [point[1]], BASE, text=["base model, not tuned"]))
+    return XYChart(Axis(f"{context.loss} (less is better)"), Axis(f"{kept} (more is better)"), tuple(series))

@@ -1,0 +1,160 @@
+"""What cards read: a search, its folder, and what several of them need of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from analysis.causes import cause_of
+from analysis.objectives import completed_trials, is_broken, metrics_of, objectives_of, search_trials
+from analysis.pareto import ParetoTrial, pareto_front
+from analysis.report.groups import distinct
+from analysis.summary import summarise
+from search.config.schema import ObjectiveConfig
+from search.record import BaselineMeasured, RungReached, SearchState, TrialState
+from search.record.events import Interval
+
+CAPABILITY, RETENTION = "capability", "retention"
+
+
+@dataclass(frozen=True)
+class Context:
+    """A search that has begun.
+
+    Attributes:
+        state: As recorded.
+        folder: The search's folder; paths in the record are relative to it.
+        other: Another search to compare with, and its folder.
+    """
+
+    state: SearchState
+    folder: Path
+    other: tuple[SearchState, Path] | None = None
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The recorded configuration."""
+        assert self.state.started is not None
+        return self.state.started.config
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """As `analysis.summary.summarise` gives it."""
+        return summarise(self.state, self.folder)
+
+    @cached_property
+    def objectives(self) -> tuple[ObjectiveConfig, ...]:
+        """As configured."""
+        return objectives_of(self.state)
+
+    @cached_property
+    def directions(self) -> dict[str, str]:
+        """ "min" or "max" by metric, of the objectives."""
+        return {objective.metric: objective.direction for objective in self.objectives}
+
+    @cached_property
+    def front(self) -> tuple[ParetoTrial, ...]:
+        """Pareto-optimal trials."""
+        return pareto_front(self.state)
+
+    @property
+    def base(self) -> BaselineMeasured | None:
+        """The untouched model, where it was measured."""
+        return self.state.baselines.get("base")
+
+    @cached_property
+    def trials(self) -> list[TrialState]:
+        """Trials of the search phase, by number; no repetitions."""
+        return search_trials(self.state)
+
+    @cached_property
+    def completed(self) -> list[TrialState]:
+        """Those at the full budget."""
+        return completed_trials(self.state)
+
+    @cached_property
+    def judged(self) -> list[TrialState]:
+        """Those at the full budget, and those that broke before it, by their last measurement.
+
+        A trial that the scheduler stopped is not among them: what it would have kept is not known. One
+        that a guard stopped was stopped for being broken, and its last measurement shows that. One that
+        did not fit into memory says nothing about its model.
+        """
+        done = {trial.number for trial in self.completed}
+        return [
+            trial
+            for trial in self.trials
+            if trial.number in done or (is_broken(trial) and trial.status != "infeasible")
+        ]
+
+    def left(self, trial: TrialState) -> float:
+        """What the trial keeps, in the metric `kept`; 0 where its training diverged, NaN where unknown."""
+        if trial.status == "diverged":
+            return 0.0
+        return math.nan if self.kept is None else value(trial, self.kept)
+
+    @property
+    def rungs(self) -> list[RungReached]:
+        """Every rung of every trial of the search phase."""
+        return [rung for trial in self.trials for rung in trial.rungs]
+
+    @property
+    def recommended(self) -> int | None:
+        """Number of the recommended trial."""
+        best = self.summary["recommended"]
+        return None if best is None else int(best["trial"])
+
+    @cached_property
+    def loss(self) -> str:
+        """The metric that stands for the training's own success: the first minimised objective."""
+        return next((one.metric for one in self.objectives if one.direction == "min"), "train_loss")
+
+    @cached_property
+    def kept(self) -> str | None:
+        """The metric of what the model keeps: retention, or capability without a base; None without both."""
+        for name in (RETENTION, CAPABILITY):
+            if any(math.isfinite(value(trial, name)) for trial in self.trials):
+                return name
+        return None
+
+    @cached_property
+    def shown_metrics(self) -> list[str]:
+        """Objectives first, then the metrics most worth a look, as far as a trial has them."""
+        names = [one.metric for one in self.objectives]
+        names += ["heldout_loss", CAPABILITY, "general_loss_change", "kl_base", "degenerate"]
+        known = {name for trial in self.trials for name in metrics_of(trial)}
+        return [name for name in dict.fromkeys(names) if name in known]
+
+    @cached_property
+    def parameters(self) -> dict[str, list[Any]]:
+        """Sampled parameters that vary, with the distinct values that were tried."""
+        found: dict[str, list[Any]] = {}
+        for trial in self.trials:
+            for name, own in trial.proposed.sampled.items():
+                found.setdefault(name, []).append(own)
+        different = {name: distinct(values) for name, values in found.items()}
+        return {name: values for name, values in different.items() if len(values) > 1}
+
+    def cause(self, trial: TrialState) -> str | None:
+        """What ended the trial early."""
+        return cause_of(trial)
+
+
+def value(trial: TrialState, metric: str) -> float:
+    """A metric at the trial's last rung; NaN where it was not measured."""
+    return metrics_of(trial).get(metric, math.nan)
+
+
+def interval(trial: TrialState, metric: str) -> Interval | None:
+    """Its 95% interval over the items of the evaluation."""
+    return trial.last.intervals.get(metric) if trial.last else None
+
+
+def base_value(context: Context, metric: str) -> float:
+    """A metric of the base model; NaN where it was not measured."""
+    base = context.base
+    return math.nan if base is None else base.metrics.get(metric, math.nan)

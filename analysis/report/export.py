@@ -1,0 +1,78 @@
+"""All trials as a table, for other programs."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pyarrow
+from pyarrow import csv, parquet
+
+from analysis.causes import cause_of
+from search.record import SearchState, TrialState
+
+
+def table(state: SearchState) -> pyarrow.Table:
+    """A row per trial, repetitions too, by number; measured values are those of its last rung.
+
+    Columns: trial, repeats, origin, status, cause, rung, step, train_seconds, eval_seconds, then
+    `param.<name>`, `metric.<name>`, and `metric.<name>.low`, `.high` and `.n` where it has an interval.
+    """
+    rows = [_row(trial) for trial in sorted(state.trials.values(), key=lambda trial: trial.number)]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    names.sort(key=_place)
+    columns = {name: _column([row.get(name) for row in rows]) for name in names}
+    return pyarrow.table(columns)
+
+
+def to_csv(own: pyarrow.Table) -> bytes:
+    """The table as CSV; what is missing is empty."""
+    file = io.BytesIO()
+    csv.write_csv(own, file)
+    return file.getvalue()
+
+
+def to_parquet(own: pyarrow.Table) -> bytes:
+    """The table as Parquet."""
+    file = io.BytesIO()
+    parquet.write_table(own, file)
+    return file.getvalue()
+
+
+def _row(trial: TrialState) -> dict[str, Any]:
+    last = trial.last
+    row: dict[str, Any] = {
+        "trial": trial.number,
+        "repeats": trial.confirms,
+        "origin": trial.proposed.origin,
+        "status": trial.status,
+        "cause": cause_of(trial),
+        "rung": last.rung if last else None,
+        "step": last.step if last else 0,
+        "train_seconds": sum(rung.train_seconds for rung in trial.rungs),
+        "eval_seconds": sum(rung.eval_seconds for rung in trial.rungs),
+    }
+    row |= {f"param.{name}": own for name, own in trial.params.items()}
+    if last is not None:
+        row |= {f"metric.{name}": float(own) for name, own in last.metrics.items()}
+        for name, own in last.intervals.items():
+            row |= {f"metric.{name}.low": own.low, f"metric.{name}.high": own.high, f"metric.{name}.n": own.n}
+    return row
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Parameters before metrics, and each metric's bounds beside it."""
+    kind = 0 if "." not in name else 1 if name.startswith("param.") else 2
+    return kind, name if kind else ""
+
+
+def _column(values: list[Any]) -> pyarrow.Array:
+    """Of one type: a parameter may be a number in one trial and a word in another."""
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) > 1:
+        numbers = kinds <= {int, float}
+        values = [None if v is None else float(v) if numbers else str(v) for v in values]
+    if not kinds:
+        return pyarrow.array(values, pyarrow.string())
+    # NaN is a value here, as in the record: a loss that diverged was measured.
+    return pyarrow.array(values, from_pandas=False)

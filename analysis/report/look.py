@@ -1,0 +1,100 @@
+"""Colours, marks and patterns that can be told apart without colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+Marker: TypeAlias = Literal[
+    "circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "star"
+]
+Dash: TypeAlias = Literal["solid", "dash", "dot", "dashdot"]
+Pattern: TypeAlias = Literal["", "/", "\\", "x", ".", "-", "+"]
+
+# Okabe and Ito (2008), Color Universal Design: told apart under every common colour blindness.
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SKY, PURPLE, YELLOW = "#56B4E9", "#CC79A7", "#F0E442"
+GREY = "#7f7f7f"
+SCALE = "viridis"
+"""Ordered colours that keep their order in grey too."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a series is drawn.
+
+    Attributes:
+        size: Diameter of marks, in points.
+        width: Of lines, in points.
+        opacity: From 0 to 1.
+        hollow: Whether marks are outlines.
+    """
+
+    colour: str = GREY
+    marker: Marker = "circle"
+    dash: Dash = "solid"
+    pattern: Pattern = ""
+    size: float = 7.0
+    width: float = 1.6
+    opacity: float = 1.0
+    hollow: bool = False
+
+
+INK = Look()
+BASE = Look(GREY, "square", "dash", "/", 10)
+BEST = Look(VERMILION, "star", size=15)
+FLOOR = Look(VERMILION, dash="dot")
+FRONT = Look(BLUE, "circle", size=9)
+DOMINATED = Look(SKY, "circle", size=5, opacity=0.55, hollow=True)
+
+_COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY, "#8c6d1f", "#004c6d", "#5b2a86")
+_MARKERS: tuple[Marker, ...] = (
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "triangle-down",
+    "cross",
+    "x",
+    "star",
+)
+_DASHES: tuple[Dash, ...] = ("solid", "dash", "dot", "dashdot")
+_PATTERNS: tuple[Pattern, ...] = ("", "/", "\\", "x", ".", "-", "+")
+
+
+def nth(index: int) -> Look:
+    """A look for the series of that index, apart from its neighbours in colour, mark, dash and pattern."""
+    return Look(
+        _COLOURS[index % len(_COLOURS)],
+        _MARKERS[index % len(_MARKERS)],
+        _DASHES[index % len(_DASHES)],
+        _PATTERNS[index % len(_PATTERNS)],
+    )
+
+
+OUTCOME_LOOKS = {
+    "right": Look(BLUE, pattern=""),
+    "wrong": Look(ORANGE, pattern="/"),
+    "unparseable": Look(PURPLE, pattern="x"),
+    "leaking": Look("#6b6b6b", pattern="."),
+}
+
+GRADE_LOOKS = {
+    "maintained": Look(BLUE, pattern=""),
+    "slight": Look(SKY, pattern="/"),
+    "moderate": Look(ORANGE, pattern="x"),
+    "catastrophic": Look(VERMILION, pattern="-"),
+}
+
+
+def ended(status: str, cause: str | None) -> Look:
+    """The look of a trial by how it ended."""
+    if status == "completed":
+        return replace(FRONT, size=7)
+    if status == "diverged":
+        return Look(VERMILION, "x", "dot", "x")
+    if cause is not None and cause.startswith("guard"):
+        return Look(ORANGE, "triangle-down", "dash", "/")
+    if status == "stopped":
+        return Look(SKY, "square", "solid", "\\", opacity=0.8)
+    return Look(GREY, "diamond", "dashdot", ".")

@@ -1,0 +1,66 @@
+"""The report of a search: its files, and where they go."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from analysis.render import headline
+from analysis.report.build import Made, make
+from analysis.report.card import cards
+from analysis.report.context import Context
+from analysis.report.export import table, to_csv, to_parquet
+from analysis.report.files import MARK, write_folder
+from analysis.report.numbers import plain
+from analysis.report.page import page
+
+PAGE = "report.html"
+
+
+def write(context: Context, out: Path) -> Path:
+    """Makes all files of the report and puts them into a folder, whole or not at all.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        RecordError: The search has not begun, or the folder cannot be written.
+    """
+    began = time.perf_counter()
+    summary = context.summary
+    made = make(cards(), context)
+    files = {f"{one.card.name}-{name}.png": own for one in made for name, own in one.pictures.items()}
+    trials = table(context.state)
+    files |= {"trials.csv": to_csv(trials), "trials.parquet": to_parquet(trials)}
+    search = summary["search"]
+    subtitle = (
+        f"Space {search['space']}, trainable {search['trainable']}, model {search['model']}, task "
+        f"{search['task']}, seed {search['seed']}."
+    )
+    facts = {
+        "Made": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+        "Files beside this page": ", ".join(sorted([MARK, *files])),
+    }
+    files[PAGE] = page(headline(summary), subtitle, made, facts).encode()
+    data = _data(summary, made) | {"seconds": time.perf_counter() - began}
+    files[MARK] = (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
+    write_folder(out, files)
+    return out / PAGE
+
+
+def _data(summary: dict[str, Any], made: list[Made]) -> dict[str, Any]:
+    return {
+        "summary": plain(summary),
+        "cards": {
+            one.card.name: {
+                "title": one.card.title,
+                "state": one.state,
+                "message": one.message,
+                "texts": list(one.findings.texts) if one.findings else [],
+                "data": one.data,
+            }
+            for one in made
+        },
+    }
