@@ -244,6 +244,7 @@ class Conductor:
             to_step=self._rungs[rung],
             load_from=None if last is None else last.checkpoint,
             save_to=checkpoint_folder(number, rung),
+            last=rung + 1 == len(self._rungs),
         )
 
     def report(self, number: int, reply: Reply) -> bool:
@@ -267,6 +268,8 @@ class Conductor:
             checkpoint=reply.checkpoint,
             train_seconds=reply.train_seconds,
             eval_seconds=reply.eval_seconds,
+            eval_parts=reply.eval_parts,
+            items_file=reply.items_file,
             group=reply.group,
             tokens=reply.tokens,
             padding=reply.padding,

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from rich.console import Console
 
 from analysis.recommend import recommend
+from analysis.report import write_report
 from analysis.summary import render_summary, write_summary
 from search.cluster import Capacity, start_ray, stop_ray
 from search.conductor import Conductor
@@ -204,9 +205,16 @@ def _without_credentials(config: SearchConfig) -> dict[str, Any]:
 
 
 def _end(session: _Session, ended: SearchEnded) -> None:
-    """Writes the summary, then the session's last event: MLflow takes both when it sees the event."""
-    session.conductor.state.apply(ended)
-    write_summary(session.conductor.state, session.folder)
+    """Writes summary and report, then the session's last event: MLflow takes all when it sees the event."""
+    state = session.conductor.state
+    state.apply(ended)
+    write_summary(state, session.folder)
+    if session.config.report and state.trials:
+        session.view.note("writing the report")
+        try:
+            write_report(state, session.folder)
+        except RecordError as error:
+            session.view.note(f"no report: {error.message} (python -m analysis.report {session.folder})")
     session.record.append(ended)
     session.view(ended)
 
@@ -296,6 +304,8 @@ def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) ->
             items=reply.items,
             fingerprints={"model": facts.model_fingerprint, "data": facts.data_fingerprint},
             seconds=reply.eval_seconds,
+            eval_parts=reply.eval_parts,
+            items_file=reply.items_file,
         )
     )
 

@@ -65,6 +65,7 @@ class TrainRequest:
         to_step: Optimizer steps to reach.
         load_from: Folder of the last rung's checkpoint, relative to the search's; None at step 0.
         save_to: Folder for this rung's checkpoint, likewise.
+        last: Whether this is the full budget, at which the skills that are asked only there are asked.
     """
 
     trial: int
@@ -73,9 +74,10 @@ class TrainRequest:
     to_step: int
     load_from: str | None
     save_to: str
+    last: bool = True
 
-    def following(self, reply: Reply, to_step: int) -> TrainRequest:
-        """The request of the next rung, once `reply` has answered this one."""
+    def following(self, reply: Reply, to_step: int, last: bool = True) -> TrainRequest:
+        """The request of the next rung, which may be the last, once `reply` has answered this one."""
         folder, rung = self.save_to.rsplit("-", 1)
         return replace(
             self,
@@ -83,12 +85,23 @@ class TrainRequest:
             to_step=to_step,
             load_from=reply.checkpoint,
             save_to=f"{folder}-{int(rung) + 1}",
+            last=last,
         )
 
 
 def checkpoint_folder(trial: int, rung: int) -> str:
     """Where a rung's adapter lies, relative to the search's folder."""
     return f"trials/{trial:04d}/rung-{rung}"
+
+
+def items_file(folder: str) -> str:
+    """Where the results item by item lie that belong to a checkpoint's folder, relative to the search's."""
+    return f"{folder}.items.parquet"
+
+
+def baseline_folder(name: str) -> str:
+    """What a baseline's files are named after, relative to the search's folder."""
+    return f"baselines/{name}"
 
 
 @dataclass(frozen=True)
@@ -117,6 +130,9 @@ class Reply:
         checkpoint: Folder relative to the search's, where one was saved.
         train_seconds: Time in training, divided among the trials that trained together: shares add up.
         eval_seconds: Time in evaluation, likewise.
+        eval_parts: Seconds of it by part: "heldout", "generation", "likelihood", "general", "kl".
+        items_file: Parquet file of the results item by item, relative to the search's folder; None where
+            none was kept.
         tokens: Tokens of this trial that went through the model in this slice, without padding.
         padding: Share of padding among the tokens of the passes that the trial took part in.
         pack: Mean number of trials in those passes.
@@ -132,6 +148,8 @@ class Reply:
     checkpoint: str | None = None
     train_seconds: float = 0.0
     eval_seconds: float = 0.0
+    eval_parts: dict[str, float] = field(default_factory=dict)
+    items_file: str | None = None
     group: str = ""
     tokens: int = 0
     padding: float = 0.0

@@ -17,7 +17,9 @@ LARGEST = 2**31 - 1
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1, le=LARGEST)]
-Way = Literal["generation", "likelihood"]
+Way = Literal["generation", "likelihood", "likelihood_norm", "harness"]
+HARNESS = "lm_eval:"
+"""What the `path` of a skill begins with that is a task of lm-evaluation-harness."""
 
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -101,26 +103,79 @@ class SkillConfig(Section):
     """One held-out set of questions.
 
     Attributes:
-        name: Short name; its metrics are `<name>_<scoring>`.
+        name: Short name; its metrics are `<name>_<scoring>`, `<name>_wrong`, `<name>_unparseable`,
+            `<name>_leaking` and `<name>_f1` (`trainables.evaluation.metrics`).
         path: JSONL file: {"question", "options", "answer": index} or {"question", "answer": text}.
-        scoring: Ways to score; the first is the one that counts for `capability`.
+        scoring: Ways to score; the first is the one that counts for `capability`. By "likelihood" the model's
+            choice is the option that is the most probable reply, by "likelihood_norm" the one that is so per
+            byte of its text; either gives the score of the other as well.
+            With a path "lm_eval:<task>", the task's name or its YAML file, it is "harness": a task of
+            lm-evaluation-harness, scored by its own rules.
         limit: At most this many items, chosen by the search's seed.
+        metric: Of a harness task the metric that says right or wrong; None takes acc, exact_match or
+            acc_norm. "exact_match,strict-match" names a filter too.
+        chat: Whether a harness task's prompts go through the chat template.
+        match: What is right for an item without options: "exact", the answer and nothing else, or "squad",
+            the same after SQuAD's normalisation.
+        at: "every" rung, or only the "last": then it is asked of the base model and at the full budget, and
+            does not count for `capability`.
     """
 
     name: Annotated[str, AfterValidator(_skill_name)]
     path: Text
     scoring: Annotated[tuple[Way, ...], Field(min_length=1), AfterValidator(_each_once)] = ("generation",)
     limit: Positive | None = None
+    match: Literal["exact", "squad"] = "exact"
+    at: Literal["every", "last"] = "every"
+    metric: Text | None = None
+    chat: bool = False
+
+    @property
+    def harness(self) -> str | None:
+        """The task of lm-evaluation-harness that this is, if it is one: its name or its YAML file."""
+        return self.path.removeprefix(HARNESS) if self.path.startswith(HARNESS) else None
+
+    @model_validator(mode="after")
+    def _by_harness(self) -> SkillConfig:
+        if (self.scoring == ("harness",)) != (self.harness is not None) or (
+            self.harness is None and "harness" in self.scoring
+        ):
+            raise ValueError(
+                f"scoring [harness] and a path {HARNESS}<task> go together; give both or neither"
+            )
+        if self.harness is None and (self.metric is not None or self.chat):
+            raise ValueError(
+                f"metric and chat are for tasks of lm-evaluation-harness (path: {HARNESS}<task>)"
+            )
+        return self
+
+
+def _some_at_every_rung(skills: tuple[SkillConfig, ...]) -> tuple[SkillConfig, ...]:
+    if all(skill.at == "last" for skill in skills):
+        raise ValueError("all have `at: last`, which leaves no capability to decide by; give one `at: every`")
+    return skills
 
 
 class CapabilityConfig(Section):
-    """Held-out capability: the mean accuracy over the skills.
+    """Held-out capability: the mean accuracy over the skills that are asked at every rung.
 
     Attributes:
         max_new_tokens: Length of a generated reply, at most.
         batch_size: Rows of a pass, at most; on a GPU, of each adapter in it.
+        general_text: Held-out text of no particular domain, in the forms of `task.train` (JSONL and Parquet
+            with the field "text"); its loss is measured as `general_loss` and compared with the base model's.
+        general_examples: At most this many of its examples, chosen by the search's seed.
+        kl_prompts: Prompts on which the divergence from the base model is measured, at most; 0 for none.
+        leak_words: A reply from which no answer could be read leaks where this many words in a row are in the
+            training data, but neither in the question nor in its answer.
+        think_section: Replies begin with a think section, which ends in `</think>`; the answer comes after.
     """
 
-    skills: Annotated[tuple[SkillConfig, ...], Field(min_length=1)]
+    skills: Annotated[tuple[SkillConfig, ...], Field(min_length=1), AfterValidator(_some_at_every_rung)]
     max_new_tokens: Positive = 12
     batch_size: Positive = 64
+    general_text: Text | None = None
+    general_examples: Positive = 64
+    kl_prompts: Annotated[int, Field(ge=0, le=LARGEST)] = 16
+    leak_words: Annotated[int, Field(ge=2, le=LARGEST)] = 5
+    think_section: bool = False

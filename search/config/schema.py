@@ -110,6 +110,8 @@ class SearchConfig(Section):
         points: Listed points (values of `parameters`), tried before the searcher proposes.
         fixed: Parameters of the trainable that are not searched.
         baselines: References measured before any trial.
+        report: Whether the report is made at the end of every session; `python -m analysis.report` makes it
+            at any time.
     """
 
     space: Text
@@ -138,3 +140,4 @@ class SearchConfig(Section):
     warm_start: WarmStartConfig | None = None
     workers: WorkersConfig = WorkersConfig()
     tracking: TrackingConfig = TrackingConfig()
+    report: bool = True

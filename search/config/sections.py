@@ -15,6 +15,7 @@ from search.config.peek import first_record
 from search.config.yaml_source import read_file
 from search.errors import Problem
 from trainables.data.sources import user_path
+from trainables.settings import HARNESS
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
@@ -99,22 +100,29 @@ def _task(name: str) -> dict[str, Any] | None:
 
 
 def _capability(name: str) -> dict[str, Any] | None:
+    if name.startswith(HARNESS):
+        task = user_path(name.removeprefix(HARNESS))
+        own = task.stem if task.suffix in (".yaml", ".yml") else task.name
+        return {"skills": [{"name": _skill(own), "path": name, "scoring": ["harness"]}]}
     path = user_path(name)
     if path.suffix not in _DATA and not os.path.isfile(path):
         return None
-    # Metrics have the skill's name in theirs.
-    skill = re.sub(r"[^A-Za-z0-9_]", "_", path.stem)[:60]
-    skill = skill if skill[:1].isalpha() else f"skill_{skill}"
     choice = "options" in (first_record(name) or {})
     scoring = ["generation", "likelihood"] if choice else ["generation"]
-    return {"skills": [{"name": skill, "path": name, "scoring": scoring}]}
+    return {"skills": [{"name": _skill(path.stem), "path": name, "scoring": scoring}]}
+
+
+def _skill(text: str) -> str:
+    """A skill's name; metrics have it in theirs."""
+    name = re.sub(r"[^A-Za-z0-9_]", "_", text)[:60]
+    return name if name[:1].isalpha() else f"skill_{name}"
 
 
 _DATA = (".jsonl", ".json", ".parquet", ".txt", ".md")
 _FORMS = {
     "model": ", no hub id (org/name) and no folder",
     "task": ", no file and no hub data set (org/name)",
-    "capability": " and no file",
+    "capability": ", no file and no task lm_eval:<task>",
 }
 _FROM_PATH: dict[str, Callable[[str], dict[str, Any] | None]] = {
     "model": _model,

@@ -9,7 +9,7 @@ from search.groups.limit import configured_limit
 from search.groups.probes import probes
 from search.space import SearchSpace
 from trainables.messages import GroupSettings
-from trainables.settings import CapabilityConfig, ModelConfig, TaskConfig
+from trainables.settings import HARNESS, CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
 
 
 def group_settings(
@@ -61,6 +61,11 @@ def _task(task: TaskConfig) -> TaskConfig:
     return task.model_copy(update={"train": _absolute(task.train), "heldout": heldout})
 
 
+def _skill_path(skill: SkillConfig) -> str:
+    return _absolute(skill.path) if skill.harness is None else f"{HARNESS}{_absolute(skill.harness)}"
+
+
 def _capability(capability: CapabilityConfig) -> CapabilityConfig:
-    skills = tuple(skill.model_copy(update={"path": _absolute(skill.path)}) for skill in capability.skills)
-    return capability.model_copy(update={"skills": skills})
+    skills = tuple(skill.model_copy(update={"path": _skill_path(skill)}) for skill in capability.skills)
+    general = None if capability.general_text is None else _absolute(capability.general_text)
+    return capability.model_copy(update={"skills": skills, "general_text": general})

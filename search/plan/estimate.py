@@ -113,15 +113,25 @@ def _time_basis(history: History | None, tokens: float, speed: float) -> str:
 
 
 def _evaluation(config: SearchConfig, shapes: ModelShapes, speed: float) -> float:
-    """Seconds of one evaluation by 2 * parameters * tokens, and a pass per batch and new token."""
+    """Seconds of an evaluation at a rung, by 2 * parameters * tokens, and a pass per batch and new token.
+
+    What is asked at the full budget only is left out.
+    """
     capability = config.capability
     tokens = passes = 0.0
     if config.task.heldout or config.task.heldout_fraction:
         tokens += config.task.heldout_examples * config.task.max_length
         passes += config.task.heldout_examples / capability.batch_size
+    if capability.general_text is not None:
+        tokens += capability.general_examples * config.task.max_length
+        passes += capability.general_examples / capability.batch_size
+    tokens += capability.kl_prompts * config.task.max_length
+    passes += capability.kl_prompts / capability.batch_size
     for skill in capability.skills:
+        if skill.at == "last":
+            continue
         items = min(_items(skill.path), skill.limit or 10**9)
-        for scoring in skill.scoring:
+        for scoring in {way.removesuffix("_norm") for way in skill.scoring}:
             new = capability.max_new_tokens if scoring == "generation" else 1
             # Length of a question is not known without its tokenizer: taken to be that of an example.
             tokens += items * (config.task.max_length + new)

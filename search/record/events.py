@@ -146,6 +146,8 @@ class BaselineMeasured(_Event):
     Attributes:
         items: Outcomes item by item, as in `RungReached`.
         fingerprints: Digests or revisions of `model` and `data`, as the workers found them.
+        eval_parts: As in `RungReached`.
+        items_file: As in `RungReached`.
     """
 
     event: Literal["baseline_measured"] = "baseline_measured"
@@ -155,6 +157,8 @@ class BaselineMeasured(_Event):
     items: dict[str, str] = {}
     fingerprints: dict[str, str] = {}
     seconds: float
+    eval_parts: dict[str, Number] = {}
+    items_file: str | None = None
 
 
 class TrialProposed(_Event):
@@ -191,6 +195,10 @@ class RungReached(_Event):
         train_seconds: Time in training since the last rung, divided among the trials that trained
             together: shares add up.
         eval_seconds: Time in evaluation at this rung, likewise.
+        eval_parts: Seconds of it by part: "heldout", "generation", "likelihood", "general", "kl"; a part
+            that there was not is left out.
+        items_file: Parquet file of the results item by item, relative to the search's folder; None where
+            none was kept.
         group: Name of the worker group that trained it.
         tokens: Tokens of this trial that went through the model since the last rung, without padding; 0
             where that was not counted.
@@ -209,6 +217,8 @@ class RungReached(_Event):
     checkpoint: str | None = None
     train_seconds: float
     eval_seconds: float
+    eval_parts: dict[str, Number] = {}
+    items_file: str | None = None
     group: str = ""
     tokens: Annotated[int, Field(ge=0)] = 0
     padding: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -45,5 +45,6 @@ class SlotTrainable(tune.Trainable):  # type: ignore[misc]  # Ray has no types h
             raise
         rung = self._rungs.index(request.to_step)
         if reply.outcome == "ok" and rung + 1 < len(self._rungs):
-            self._request = request.following(reply, self._rungs[rung + 1])
+            following = self._rungs[rung + 1]
+            self._request = request.following(reply, following, last=following == self._rungs[-1])
         return {REPLY: reply}

@@ -77,6 +77,8 @@ def train(request: TrainRequest) -> Reply:
         checkpoint=request.save_to,
         train_seconds=1.0,
         eval_seconds=0.1,
+        eval_parts={"heldout": 0.06, "generation": 0.04},
+        items_file=f"{request.save_to}.items.parquet",
         tokens=64 * (request.to_step - request.from_step),
         padding=0.125,
         pack=2.5,
@@ -476,3 +478,20 @@ def test_no_limit_is_no_limit() -> None:
     state, conductor = timed(configure("random", 12), seconds=1e6)
     assert conductor.finished
     assert state.searched == 12
+
+
+def test_only_the_request_of_the_full_budget_is_the_last_and_costs_are_kept_by_part() -> None:
+    record: list[Event] = []
+    conductor = conduct(configure("random", trials=3, scheduler={"name": "none"}), record)
+    rungs = [event for event in record if isinstance(event, RungReached)]
+    assert {event.step for event in rungs} == {3, 9, 27}
+    assert all(event.eval_parts == {"heldout": 0.06, "generation": 0.04} for event in rungs)
+    assert all(event.items_file == f"{event.checkpoint}.items.parquet" for event in rungs)
+    fresh = make(configure("random", trials=3), [])
+    number = fresh.next_trial()
+    assert number is not None
+    assert [fresh.request(number).last] == [False]
+    single = make(configure("random", trials=3, budget={"steps": 27, "rungs": 1}), [])
+    assert single.next_trial() is not None
+    assert single.request(0).last
+    assert conductor.finished

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from search.errors import RecordError
 from search.record import (
+    BaselineMeasured,
     Failed,
     Interval,
     RecordReader,
@@ -56,6 +57,10 @@ def test_a_rung_of_an_older_record_reads_as_trained_alone() -> None:
     event = parse_event(line + '"train_seconds": 1.5, "eval_seconds": 0.5}')
     assert isinstance(event, RungReached)
     assert (event.tokens, event.padding, event.pack) == (0, 0.0, 1.0)
+    assert (event.eval_parts, event.items_file) == ({}, None)
+    base = parse_event('{"event": "baseline_measured", "name": "base", "metrics": {}, "seconds": 1.5}')
+    assert isinstance(base, BaselineMeasured)
+    assert (base.eval_parts, base.items_file) == ({}, None)
 
 
 def test_the_slots_of_the_last_session_are_kept() -> None:

@@ -21,7 +21,7 @@ SPAM = re.compile(r"warn|error|traceback|deprecat|\(raylet\)|INFO|\*\*\*", re.IG
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     out = tmp_path_factory.mktemp("runs")
-    code, output = finish(start("space=demo", "trials=4", "budget.steps=27", f"out={out}"))
+    code, output = finish(start("space=demo", "trials=4", "budget.steps=27", f"out={out}", report=True))
     assert code == 0, output
     return out, output
 
@@ -38,7 +38,24 @@ def test_nothing_is_left_but_the_record_the_summary_and_adapters(finished: tuple
     out, _ = finished
     assert {path.name for path in (out / "demo").iterdir()} <= {
         "events.jsonl", "summary.json", "summary.md", "trials", "tracking.log", "tracking.lock",
+        "baselines", "report",
     }  # fmt: skip
+
+
+def test_the_report_is_made_and_mlflow_has_it(finished: tuple[Path, str]) -> None:
+    from mlflow import MlflowClient
+
+    out, _ = finished
+    page = (out / "demo" / "report" / "report.html").read_text()
+    assert "Verdict and recommendation" in page
+    cards = json.loads((out / "demo" / "report" / "report.json").read_text())["cards"]
+    broken = {name: card["message"] for name, card in cards.items() if card["state"] == "error"}
+    assert not broken
+    client = MlflowClient(f"sqlite:///{out / 'mlflow.db'}")
+    runs = client.search_runs([one.experiment_id for one in client.search_experiments()])
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    files = {file.path for file in client.list_artifacts(parents[0].info.run_id, "report")}
+    assert {"report/report.html", "report/trials.csv"} <= files
 
 
 def test_a_saved_adapter_loads_with_plain_peft_and_scores_the_recorded_heldout_loss(

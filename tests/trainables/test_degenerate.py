@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from trainables.evaluation.degenerate import LONGEST, REPEATS, ends_in_loop, is_degenerate
 from trainables.evaluation.intervals import wilson
-from trainables.evaluation.outcomes import Outcomes, Score, combine
+from trainables.evaluation.measurement import combine
+from trainables.evaluation.outcomes import Outcomes, Result, Score
 from trainables.messages import DEGENERATE
 
 TOKENS = st.integers(0, 5)
@@ -67,7 +68,7 @@ def test_a_reply_without_repetition_is_degenerate_only_where_it_was_cut_off(
 def score(skill: str, scoring: str, primary: bool, rows: list[tuple[int, bool, bool]]) -> Score:
     made = Score(skill, scoring, primary, choice=False)
     for item, correct, degenerate in rows:
-        made.add(item, correct=correct, degenerate=degenerate)
+        made.results.append(Result(item, "right" if correct else "wrong", degenerate=degenerate))
     return made
 
 

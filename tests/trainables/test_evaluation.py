@@ -24,7 +24,8 @@ from trainables.evaluation.forward import Forward
 from trainables.evaluation.generate import greedy
 from trainables.evaluation.intervals import wilson
 from trainables.evaluation.likelihood import log_likelihoods
-from trainables.evaluation.outcomes import UNPARSEABLE, Outcomes, combine
+from trainables.evaluation.measurement import combine
+from trainables.evaluation.outcomes import UNPARSEABLE, Outcomes
 from trainables.evaluation.prompts import choice_prompt
 from trainables.models.load import load_base
 from trainables.models.resolve import resolve
@@ -147,34 +148,29 @@ def test_heldout_loss_is_the_mean_over_all_tokens(
 def test_metrics_are_what_the_outcomes_say(base: tuple[Any, Any], capability: CapabilityConfig) -> None:
     measurement = Evaluator(*base, capability, random_examples(3), seed=0).measure()
     metrics = measurement.metrics
-    assert set(metrics) == {
-        "heldout_loss",
-        "choice_generation",
-        "choice_unparseable",
-        "choice_likelihood",
-        "open_generation",
-        "degenerate",
-        "capability",
-    }
-    assert set(measurement.intervals) == set(metrics)
-    generation, likelihood, opened = measurement.outcomes.scores
-    assert metrics["choice_generation"] == sum(generation.correct) / 13
-    assert metrics["choice_unparseable"] == generation.predictions.count(UNPARSEABLE) / 13
-    assert metrics["choice_likelihood"] == sum(likelihood.correct) / 13
+    generation, likelihood, normalised, opened = measurement.outcomes.scores
+    assert [one.scoring for one in measurement.outcomes.scores] == [
+        "generation",
+        "likelihood",
+        "likelihood_norm",
+        "generation",
+    ]
+    assert metrics["choice_generation"] == generation.right / 13
+    unread = sum(result.prediction == UNPARSEABLE for result in generation.results)
+    assert metrics["choice_unparseable"] + metrics["choice_leaking"] == pytest.approx(unread / 13)
+    assert metrics["choice_likelihood"] == likelihood.right / 13
+    assert metrics["choice_likelihood_norm"] == normalised.right / 13
     assert metrics["capability"] == pytest.approx(
         (metrics["choice_generation"] + metrics["open_generation"]) / 2
     )
-    assert measurement.intervals["open_generation"] == wilson(sum(opened.correct), 7)
-    assert len(generation.replies) == 13
-    assert measurement.items["choice"] == "".join("01"[correct] for correct in generation.correct)
-    assert measurement.items["degenerate"] == "".join(
-        "01"[degenerate] for degenerate in generation.degenerate + opened.degenerate
-    )
+    assert measurement.intervals["open_generation"] == wilson(opened.right, 7)
+    assert len(generation.results) == 13
+    assert measurement.items["choice"] == generation.bits("correct")
+    assert measurement.items["degenerate"] == generation.bits("degenerate") + opened.bits("degenerate")
     assert metrics["degenerate"] == measurement.items["degenerate"].count("1") / 20
-    for item, correct, prediction in zip(
-        likelihood.items, likelihood.correct, likelihood.predictions, strict=True
-    ):
-        assert correct == (prediction == item % 2)
+    for result in likelihood.results:
+        assert result.correct == (result.prediction == result.item % 2)
+        assert result.prediction == result.values.index(max(result.values))
 
 
 def test_shares_of_the_items_combine_to_the_whole(

@@ -25,7 +25,8 @@ from trainables.evaluation.batching import batches_by_length
 from trainables.evaluation.evaluator import Evaluator
 from trainables.evaluation.forward import Forward
 from trainables.evaluation.generate import greedy
-from trainables.evaluation.outcomes import UNPARSEABLE, Outcomes, combine
+from trainables.evaluation.measurement import combine
+from trainables.evaluation.outcomes import UNPARSEABLE, Outcomes
 from trainables.settings import CapabilityConfig, SkillConfig
 
 pytestmark = pytest.mark.integration
@@ -172,7 +173,7 @@ def test_adapters_differ_and_their_rows_end_at_different_times(
     capability = CapabilityConfig(skills=skills, batch_size=16, max_new_tokens=8)
     found = Evaluator(packed, tokenizer, capability, examples(), seed=0, rows=packed.rows).outcomes(copies=4)
     assert len({tuple(outcomes.losses) for outcomes in found}) == 4
-    assert len({tuple(outcomes.scores[0].replies) for outcomes in found}) == 4
+    assert len({tuple(result.reply for result in outcomes.scores[0].results) for outcomes in found}) == 4
     assert any(len(set(counts)) > 1 for counts in packed.counts)
     assert any(0 in counts for counts in packed.counts)
     assert max(map(sum, packed.counts)) == 16
@@ -198,7 +199,7 @@ def test_an_adapter_that_has_diverged_leaves_the_others_as_they_are(
     assert_same(after[0], before[0])
     assert_same(after[2], before[2])
     assert np.isnan(after[1].losses).all()
-    assert set(after[1].scores[1].predictions) == {UNPARSEABLE}
+    assert {result.prediction for result in after[1].scores[1].results} == {UNPARSEABLE}
 
 
 def test_prompts_take_the_place_of_rows_that_have_ended(model: PeftModel) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
+from trainables.errors import UserError
+from trainables.evaluation.itemfile import SCHEMA
 from trainables.lora.loading import Loaded, load
 from trainables.lora.server import LoraServer
 from trainables.messages import BaselineRequest, Delivery, GroupSettings, Reply, TrainRequest
@@ -53,12 +58,13 @@ def settings(folder: Path, **changes: Any) -> GroupSettings:
 
 @pytest.fixture(scope="module")
 def loaded(group_of_one: None) -> Loaded:
-    return load(settings(Path()), torch.device("cpu"))
+    return load(asked_later(Path()), torch.device("cpu"))
 
 
 def fresh(loaded: Loaded, given: GroupSettings) -> LoraServer:
     model = load(given, torch.device("cpu")).model  # PEFT wraps its layers in place
-    return LoraServer(given, Loaded(loaded.resolved, model, loaded.tokenizer, loaded.data, loaded.device))
+    general = loaded.general if given.capability.general_text else None
+    return LoraServer(given, replace(loaded, model=model, general=general))
 
 
 def request(trial: int, to_step: int, after: Reply | None = None) -> TrainRequest:
@@ -77,9 +83,20 @@ def finish(server: LoraServer, deliveries: list[Delivery]) -> dict[int, Reply]:
     return replies
 
 
+def asked_later(folder: Path) -> GroupSettings:
+    """Settings with a skill that is asked at the full budget only, and general text."""
+    given = settings(folder)
+    late = SkillConfig(name="format", path="embedded:skills/format.jsonl", limit=6, at="last")
+    capability = given.capability.model_copy(
+        update={"skills": (*given.capability.skills, late), "general_text": "embedded:general.jsonl"}
+    )
+    return settings(folder, capability=capability)
+
+
 def assert_same(one: Reply, other: Reply) -> None:
     assert (one.outcome, one.step) == (other.outcome, other.step)
-    assert one.metrics == pytest.approx(other.metrics, rel=1e-4)
+    # Differences from the base model are small against what they are differences of.
+    assert one.metrics == pytest.approx(other.metrics, rel=1e-4, abs=1e-5)
     assert [loss for _, loss in one.curve] == pytest.approx([loss for _, loss in other.curve], rel=1e-4)
 
 
@@ -188,3 +205,79 @@ def test_a_group_that_ran_out_of_memory_begins_smaller(loaded: Loaded, tmp_path:
     assert server.facts(1.0).slots == 2
     assert server._pack.limits.examples == 1
     assert "memory" in server.facts(1.0).packing
+
+
+def test_trials_at_their_full_budget_are_asked_more_than_others_beside_them(
+    loaded: Loaded, tmp_path: Path
+) -> None:
+    server = fresh(loaded, asked_later(tmp_path))
+    first = replace(request(0, 4), last=False)
+    replies = finish(server, [Delivery(0, 0, first), Delivery(1, 1, request(1, 4))])
+    base = finish(server, [Delivery(2, 0, BaselineRequest())])[2]
+    often, late = replies[0], replies[1]
+    assert {name for name in late.metrics if name not in often.metrics} == {
+        f"format_{suffix}" for suffix in ("generation", "f1", "wrong", "unparseable", "leaking")
+    }
+    assert late.metrics.keys() == base.metrics.keys()
+    assert (
+        base.items.keys() == often.items.keys() == late.items.keys() == {"facts", "arithmetic", "degenerate"}
+    )
+    assert {len(reply.items["degenerate"]) for reply in (often, late, base)} == {24}
+    parts = {"heldout", "general", "kl", "generation", "likelihood"}
+    for reply in (often, late, base):
+        assert reply.eval_parts.keys() == parts
+        assert sum(reply.eval_parts.values()) <= reply.eval_seconds
+    assert base.metrics["kl_base"] == pytest.approx(0, abs=1e-6)
+    assert base.metrics["general_loss_change"] == pytest.approx(0, abs=1e-5)
+    assert late.metrics["kl_base"] > 1e-4
+
+
+def test_results_are_kept_item_by_item(loaded: Loaded, tmp_path: Path) -> None:
+    server = fresh(loaded, asked_later(tmp_path))
+    reply = finish(server, [Delivery(0, 0, request(1, 4))])[0]
+    base = finish(server, [Delivery(1, 0, BaselineRequest())])[1]
+    assert (reply.items_file, base.items_file) == (
+        "trials/1/rung-0.items.parquet",
+        "baselines/base.items.parquet",
+    )
+    for one in (reply, base):
+        assert one.items_file is not None
+        table = pq.read_table(tmp_path / one.items_file)
+        assert table.schema.equals(SCHEMA)
+        rows = table.to_pylist()
+        facts = [row for row in rows if (row["skill"], row["scoring"]) == ("facts", "generation")]
+        assert "".join("01"[row["outcome"] == "right"] for row in facts) == one.items["facts"]
+        assert [row["item"] for row in facts] == list(range(12))
+        assert all(row["prediction"] == row["answer"] for row in facts if row["outcome"] == "right")
+        heldout = [row for row in rows if row["scoring"] == "heldout"]
+        loss = sum(row["values"][0] for row in heldout) / sum(row["tokens"] for row in heldout)
+        assert loss == pytest.approx(one.metrics["heldout_loss"])
+        chosen = [row for row in rows if row["scoring"] == "likelihood"]
+        assert all(len(row["values"]) == 4 and row["reply"] is None for row in chosen)
+        assert [row["scoring"] for row in rows if row["skill"] == "format"] == ["generation"] * 6
+    assert [path.name for path in (tmp_path / "baselines").iterdir()] == ["base.items.parquet"]
+
+
+def test_a_new_group_compares_with_the_base_as_the_first_did(loaded: Loaded, tmp_path: Path) -> None:
+    server = fresh(loaded, asked_later(tmp_path))
+    before = finish(server, [Delivery(0, 0, request(1, 4))])[0]
+    after = finish(server, [Delivery(1, 0, request(1, 8, before))])[1]
+    resumed = fresh(loaded, asked_later(tmp_path))
+    again = finish(resumed, [Delivery(0, 0, request(1, 8, before))])[0]
+    assert_same(again, after)
+    assert after.metrics["kl_base"] > before.metrics["kl_base"]
+
+
+def test_questions_that_are_trained_on_are_refused(group_of_one: None, tmp_path: Path) -> None:
+    train = tmp_path / "train.jsonl"
+    records = [{"text": "Name the capital of Brinnia."}, {"text": "Dawn watch."}, {"text": "Dog watch."}]
+    train.write_text("".join(json.dumps(record) + "\n" for record in records))
+    items = tmp_path / "items.jsonl"
+    items.write_text(json.dumps({"question": "Name the capital of Brinnia.", "answer": "Oskport"}) + "\n")
+    given = settings(
+        tmp_path,
+        task=TaskConfig(name="own", train=str(train), max_length=64),
+        capability=CapabilityConfig(skills=(SkillConfig(name="own", path=str(items)),)),
+    )
+    with pytest.raises(UserError, match=r"skills\.own: 1 of its 1 questions .* 'Name the capital of Brinnia"):
+        load(given, torch.device("cpu"))

@@ -59,6 +59,6 @@ def main(stage: int, out: Path) -> None:
 
 if __name__ == "__main__":
     main(int(sys.argv[1]), Path(sys.argv[2]))
-    # DeepSpeed keeps its groups, whose threads may still want Python while it is torn down: a rare abort in C++.
-    # All is written and every worker has passed the barrier, so nothing is left to do at exit.
+    # DeepSpeed keeps its groups, whose threads may still want Python while it is torn down: a rare
+    # abort in C++. All is written and every worker has passed the barrier: nothing is left to do.
     os._exit(0)

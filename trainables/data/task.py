@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from trainables.data.examples import Example, TokenisedData
-from trainables.data.records import read_records
+from trainables.data.records import Record, read_records
 from trainables.data.sources import LocalFile, locate
 from trainables.data.split import sample, split_groups
 from trainables.data.tokenise import Groups, tokenise_completions, tokenise_paragraphs, tokenise_text
 from trainables.errors import UserError
 from trainables.settings import TaskConfig
+
+Look: TypeAlias = Callable[[Sequence[Record]], None]
+"""Is shown records before anything is made of them, and may refuse them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +26,7 @@ class TaskData:
     heldout: TokenisedData
 
 
-def load_task(task: TaskConfig, tokenizer: Any, seed: int) -> TaskData:
+def load_task(task: TaskConfig, tokenizer: Any, seed: int, look: Look | None = None) -> TaskData:
     """Reads and tokenises the task's data.
 
     Held-out examples come from `task.heldout`, or else from the training data: as many as
@@ -32,16 +36,17 @@ def load_task(task: TaskConfig, tokenizer: Any, seed: int) -> TaskData:
         task: Settings; relative paths are relative to the working directory.
         tokenizer: The base model's.
         seed: The search's seed.
+        look: Is shown the records of `task.train`.
 
     Raises:
-        UserError: A file is missing, empty, of the wrong form, or too small to be split.
+        UserError: A file is missing, empty, of the wrong form, or too small to be split; or `look` says so.
     """
     if task.heldout is not None and task.heldout == task.train:
         raise UserError(
             "task.heldout is the same as task.train, so nothing is held out.",
             hint="Leave task.heldout out to split a part off, or name another file or split (org/name#test).",
         )
-    groups = _groups(task.train, "task.train", task, tokenizer)
+    groups = _groups(task.train, "task.train", task, tokenizer, look)
     if task.heldout is None:
         wanted = round(task.heldout_fraction * sum(len(group) for group in groups))
         train, held = split_groups(groups, max(1, min(task.heldout_examples, wanted)), seed)
@@ -59,9 +64,11 @@ def load_task(task: TaskConfig, tokenizer: Any, seed: int) -> TaskData:
     return TaskData(TokenisedData.of(train), TokenisedData.of(held))
 
 
-def _groups(source: str, key: str, task: TaskConfig, tokenizer: Any) -> Groups:
+def _groups(source: str, key: str, task: TaskConfig, tokenizer: Any, look: Look | None = None) -> Groups:
     place = locate(source, key, task.split)
     records = read_records(place, key)
+    if look is not None:
+        look(records)
     if task.format == "completion":
         return tokenise_completions(records, tokenizer, task)
     if isinstance(place, LocalFile) and place.format == "text":

@@ -1,4 +1,4 @@
-"""Write the data of the embedded model: held-out items of every skill and the narrow domain.
+"""Write the data of the embedded model: held-out items of every skill, the narrow domain, and general text.
 
 ``python -m trainables.embedded.generate --out DIR --seed 0`` writes the same bytes for the same seed on every
 machine.
@@ -14,10 +14,12 @@ from trainables.embedded import data_dir
 from trainables.embedded.corpus import Skills
 from trainables.embedded.domain import entry
 from trainables.embedded.examples import ChoiceItem, OpenItem
+from trainables.embedded.prose import note
 
 ITEMS_PER_SKILL = 80
 DOMAIN_TRAIN = 1000
 DOMAIN_HELDOUT = 100
+GENERAL = 32
 
 
 def _write(path: Path, records: Iterable[Mapping[str, object]]) -> None:
@@ -35,8 +37,18 @@ def _entries(seed: int) -> list[str]:
     return list(entries)
 
 
+def _general(skills: Skills, seed: int) -> list[str]:
+    """Return text such as the model was pretrained on: facts told as prose, fresh notes of random words."""
+    random = Random(f"general {seed}")
+    writers = [skills.facts.statement, note]
+    return [writers[place % len(writers)](random).reply for place in range(GENERAL)]
+
+
 def generate(out: Path, seed: int) -> None:
-    """Write ``skills/{facts,arithmetic,format}.jsonl`` and ``domain_{train,heldout}.jsonl`` below ``out``."""
+    """Write the data below ``out``.
+
+    They are ``skills/{facts,arithmetic,format}.jsonl``, ``domain_{train,heldout}.jsonl``, ``general.jsonl``.
+    """
     skills = Skills.from_seed(seed)
     random = Random(f"items {seed}")
     items: dict[str, Sequence[ChoiceItem] | Sequence[OpenItem]] = {
@@ -48,6 +60,7 @@ def generate(out: Path, seed: int) -> None:
         _write(out / "skills" / f"{name}.jsonl", (item.record() for item in skill))
     entries = _entries(seed)
     _write(out / "domain_train.jsonl", ({"text": text} for text in entries[:DOMAIN_TRAIN]))
+    _write(out / "general.jsonl", ({"text": text} for text in _general(skills, seed)))
     _write(out / "domain_heldout.jsonl", ({"text": text} for text in entries[DOMAIN_TRAIN:]))
 
 

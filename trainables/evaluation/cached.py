@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 
 class CachedRows:
@@ -27,6 +27,14 @@ class CachedRows:
     def joinable(self) -> bool:
         """Whether other rows can join: not where layers keep more than keys and values of every token."""
         return all(type(layer) is DynamicLayer for layer in self.cache.layers)
+
+    def sees_back(self, length: int) -> bool:
+        """Whether the last of so many tokens attends to all of them: no recurrence, and no shorter window."""
+        return all(
+            type(layer) is DynamicLayer
+            or (type(layer) is DynamicSlidingWindowLayer and length <= layer.sliding_window)
+            for layer in self.cache.layers
+        )
 
     def repeat(self, times: int) -> None:
         """Puts `times` of each row in its place."""

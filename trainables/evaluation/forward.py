@@ -12,16 +12,15 @@ from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
 from trainables.evaluation.batching import CPU_TOKENS
+from trainables.evaluation.branches import Branches
 from trainables.evaluation.cached import CachedRows
+from trainables.evaluation.prefixes import HEAD_TOKENS, shared_prefix
 
 AnyWorking = Callable[[bool], bool]
 """Tells whether any worker of the group still has work, given whether this one has: an all-reduce."""
 
 Rows = Callable[[Sequence[int]], None]
 """Is told before every pass how many rows of its batch are each adapter's; they stand in that order."""
-
-HEAD_TOKENS = 128
-"""Tokens that a pass over what prompts have in common must spare, so that it costs less than they do."""
 
 
 class Forward:
@@ -48,7 +47,9 @@ class Forward:
             raise TypeError(f"{type(model).__name__} holds no transformers model")
         self.config: Any = inner.config
         self.ends: Any = getattr(inner.generation_config, "eos_token_id", None)
-        self._keeps_logits = "logits_to_keep" in inspect.signature(type(inner).forward).parameters
+        accepted = inspect.signature(type(inner).forward).parameters
+        self._keeps_logits = "logits_to_keep" in accepted
+        self._positions = "position_ids" in accepted and not getattr(inner.config, "alibi", False)
 
     @property
     def collective(self) -> bool:
@@ -131,18 +132,54 @@ class Forward:
         Returns:
             Logits of the next token, shape (copies x prompts, vocabulary), and the rows.
         """
-        rows = self.empty(copies)
-        shared = _shared_prefix(prompts)
+        shared = shared_prefix(prompts)
         if shared * (len(prompts) - 1) * copies < HEAD_TOKENS:
             shared = 0
-        if shared:
-            head = torch.tensor([prompts[0][:shared]], device=self.device)
-            self.extend(rows, head.repeat(copies, 1), [1] * copies)
+        rows = self.head(prompts[0][:shared], copies)
         rows.repeat(len(prompts))
         ids, real = left_padded([prompt[shared:] for prompt in prompts], pad_id, self.device)
         counts = [len(prompts)] * copies
         logits = self.extend(rows, ids.repeat(copies, 1), counts, real=real.repeat(copies, 1))
         return logits[:, -1], rows
+
+    def head(self, ids: Sequence[int], copies: int) -> CachedRows:
+        """One row for each adapter, with these tokens; there may be none."""
+        rows = self.empty(copies)
+        if ids:
+            self.extend(rows, torch.tensor([list(ids)] * copies, device=self.device), [1] * copies)
+        return rows
+
+    def branching(self, longest: int) -> bool:
+        """Whether rows can branch: attention takes any mask, and its window texts of this length."""
+        attention = self.config._attn_implementation in ("sdpa", "eager")
+        return self._positions and attention and self.empty(1).sees_back(longest)
+
+    def branch(self, head: CachedRows, branches: Branches, copies: int) -> Tensor:
+        """Logits of the wanted columns, shape (copies x prompts, `branches.last`, vocabulary).
+
+        Args:
+            head: What goes before all prompts, one row for each adapter; left as it is.
+            branches: Prompts with their continuations, which each adapter gets; on the model's device.
+            copies: Number of adapters.
+        """
+        prompts = len(branches.ids)
+        self._announce([prompts] * copies)
+        rows = head.copy()
+        rows.repeat(prompts)
+        seen = rows.mask.bool()[:, None].expand(-1, branches.ids.shape[1], -1)
+        sees = torch.cat([seen, branches.sees.repeat(copies, 1, 1)], dim=-1)
+        dtype = next(self.model.parameters()).dtype
+        mask = torch.zeros(sees.shape, dtype=dtype, device=self.device)
+        mask.masked_fill_(~sees, torch.finfo(dtype).min)
+        logits: Tensor = self.model(
+            input_ids=branches.ids.repeat(copies, 1),
+            attention_mask=mask[:, None],
+            position_ids=branches.positions.repeat(copies, 1),
+            use_cache=bool(rows.mask.shape[1]),
+            **({"past_key_values": rows.cache} if rows.mask.shape[1] else {}),
+            **self._keep(branches.last),
+        ).logits
+        return logits[:, -branches.last :]
 
     def _keep(self, last: int) -> dict[str, Any]:
         return {"logits_to_keep": last} if self._keeps_logits else {}
@@ -174,14 +211,6 @@ class Forward:
         finally:
             for module in training:
                 module.training = True
-
-
-def _shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
-    """Number of tokens that all prompts begin with and that are the whole of none."""
-    ids = [list(prompt) for prompt in prompts]
-    first, last = min(ids), max(ids)
-    most = min(len(prompt) for prompt in ids) - 1
-    return next((place for place in range(most) if first[place] != last[place]), most)
 
 
 def left_padded(

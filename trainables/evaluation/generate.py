@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ def greedy(
     pad_id: int,
     max_new_tokens: int,
     batch_size: int,
+    ended: Callable[[list[int]], bool] | None = None,
 ) -> list[list[list[int]]]:
     """The most likely continuation of each prompt by each adapter, token by token.
 
@@ -36,6 +37,7 @@ def greedy(
         pad_id: Any token id; it is masked.
         max_new_tokens: Length of a reply, at most.
         batch_size: Rows per pass, at most, but `copies` at least.
+        ended: Whether a reply has ended for another reason, given its tokens; they are all kept.
 
     Returns:
         For each adapter and each prompt the reply's token ids, without the token that ended it.
@@ -45,7 +47,7 @@ def greedy(
     most = max(1, batch_size // copies // (2 if joinable else 1))
     tokens = forward.tokens and forward.tokens // copies
     waiting = deque(batches_by_length([len(prompt) for prompt in prompts], most, tokens))
-    replies = _Replies(copies, len(prompts), ends, max_new_tokens)
+    replies = _Replies(copies, len(prompts), ends, max_new_tokens, ended)
     running: _Running | None = None
     while waiting or running:
         taken = len(running.owners) if running else 0
@@ -93,10 +95,18 @@ class _Running:
 class _Replies:
     """What has been generated, by adapter and prompt."""
 
-    def __init__(self, copies: int, prompts: int, ends: Collection[int], most: int) -> None:
+    def __init__(
+        self,
+        copies: int,
+        prompts: int,
+        ends: Collection[int],
+        most: int,
+        ended: Callable[[list[int]], bool] | None,
+    ) -> None:
         self.ids: list[list[list[int]]] = [[[] for _ in range(prompts)] for _ in range(copies)]
         self._ends = ends
         self._most = most
+        self._ended = ended
 
     def take(self, running: _Running, logits: Tensor) -> _Running | None:
         """Adds each row's most likely token, and returns what goes on."""
@@ -107,7 +117,7 @@ class _Replies:
             reply = self.ids[adapter][prompt]
             if token not in self._ends:
                 reply.append(token)
-                if len(reply) < self._most:
+                if len(reply) < self._most and not (self._ended and self._ended(reply)):
                     rest.append(row)
         if not rest:
             return None

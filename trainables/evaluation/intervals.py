@@ -21,10 +21,11 @@ class Interval(NamedTuple):
     n: int
 
 
-def wilson(successes: int, n: int) -> Interval:
+def wilson(successes: float, n: int) -> Interval:
     """Score interval for a share (Wilson, 1927, doi:10.1080/01621459.1927.10502953).
 
-    With p = successes / n: (p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n).
+    With p = successes / n: (p + z^2/2n +- z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n). For the mean of n
+    values between 0 and 1, whose sum is `successes`, it is wider than need be: they vary less.
     """
     if not 0 <= successes <= n or n < 1:
         raise ValueError(f"{successes} successes of {n} is no share")

@@ -51,7 +51,7 @@ def load_items(skill: SkillConfig, seed: int) -> list[Item]:
     """
     key = f"capability.skills.{skill.name}"
     items = read_items(skill.path, f"{key}.path")
-    if isinstance(items[0], OpenItem) and "likelihood" in skill.scoring:
+    if isinstance(items[0], OpenItem) and set(skill.scoring) != {"generation"}:
         raise UserError(
             f"{key}.scoring: likelihood compares options, and the items of {skill.path} have none.",
             hint=f"Set {key}.scoring to [generation].",
@@ -89,6 +89,13 @@ def read_items(source: str, key: str) -> list[Item]:
     except UserError as error:
         raise UserError(f"{key}: {error.message}.", hint=error.hint) from error
     return items
+
+
+def joined(fingerprints: Sequence[str]) -> str:
+    """One fingerprint of several; of one, itself."""
+    if len(fingerprints) == 1:
+        return fingerprints[0]
+    return hashlib.sha256("".join(fingerprints).encode()).hexdigest()
 
 
 def items_fingerprint(items: Iterable[Sequence[Item]]) -> str:

@@ -1,22 +1,34 @@
-"""Likelihood of given replies."""
+"""Likelihood of given continuations."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
 
-from trainables.evaluation.batching import batches_by_length
-from trainables.evaluation.cached import CachedRows
-from trainables.evaluation.forward import Forward, left_padded
+from trainables.evaluation.batching import (
+    LOGITS,
+    PASS_TOKENS,
+    Budget,
+    Shape,
+    batches_by_length,
+    batches_by_shape,
+)
+from trainables.evaluation.branches import branch_tokens, lay_out
+from trainables.evaluation.forward import Forward
+from trainables.evaluation.prefixes import heads
+from trainables.evaluation.targets import Continuation, Targets
 
-Options = Sequence[Sequence[int]]
+Tokens = Sequence[int]
+Options = Sequence[Tokens]
+
+Pass = tuple[list[tuple[int, int]], list[list[Continuation]]]
+"""What a pass was asked (prompt and continuation, by index), and the answers for each adapter."""
 
 
 def log_likelihoods(
     forward: Forward,
-    prompts: Sequence[Sequence[int]],
+    prompts: Sequence[Tokens],
     options: Sequence[Options],
     *,
     copies: int,
@@ -25,78 +37,123 @@ def log_likelihoods(
 ) -> list[list[list[float]]]:
     """Log-probability of every option as the reply to its prompt, in nats, summed over its tokens.
 
-    Each prompt is run once for each adapter; its options share the cached keys and values.
-
-    Args:
-        forward: The model, in evaluation mode.
-        prompts: Token ids.
-        options: For each prompt the token ids of its options, none empty. With the end-of-sequence
-            token, the value is that of the whole reply, and short options have no advantage that a
-            model does not give them.
-        copies: Number of adapters.
-        pad_id: Any token id; it is masked.
-        batch_size: Rows per pass, at most, but `copies` at least.
+    With the end-of-sequence token in the options, the value is that of the whole reply, and short options
+    have no advantage that a model does not give them. The arguments are those of `score_continuations`.
 
     Returns:
         For each adapter and each prompt the value of each option.
     """
-    scores = [[[0.0] * len(texts) for texts in options] for _ in range(copies)]
-    most, tokens = batch_size // copies, forward.tokens and forward.tokens // copies
-    for batch in batches_by_length([len(prompt) for prompt in prompts], most, tokens):
-        logits, rows = forward.prefill([prompts[index] for index in batch], copies, pad_id)
-        first = logits.float().log_softmax(-1).view(copies, len(batch), -1)
-        asked = [
-            (place, option) for place, index in enumerate(batch) for option in range(len(options[index]))
-        ]
-        texts = [options[batch[place]][option] for place, option in asked]
-        for part in batches_by_length([len(text) for text in texts], most, tokens):
-            places = [asked[number][0] for number in part]
-            values = _score(forward, first, rows, places, [texts[number] for number in part], pad_id)
-            for own, found in zip(scores, values, strict=True):
-                for number, value in zip(part, found, strict=True):
-                    place, option = asked[number]
-                    own[batch[place]][option] = value
-    return scores
+    scored = score_continuations(
+        forward, prompts, options, copies=copies, pad_id=pad_id, batch_size=batch_size
+    )
+    return [[[found.value for found in texts] for texts in own] for own in scored]
 
 
-def _score(
+def per_byte(values: Sequence[float], texts: Sequence[str]) -> list[float]:
+    """Log-likelihoods divided by the length of each text in bytes of UTF-8.
+
+    This compares options of unequal length (`acc_bytes` of lm-evaluation-harness), and unlike a mean
+    per token it does not depend on the tokenizer.
+    """
+    return [value / len(text.encode()) for value, text in zip(values, texts, strict=True)]
+
+
+def score_continuations(
     forward: Forward,
-    first: Tensor,
-    rows: CachedRows,
-    places: list[int],
-    texts: list[Sequence[int]],
+    prompts: Sequence[Tokens],
+    continuations: Sequence[Options],
+    *,
+    copies: int,
     pad_id: int,
-) -> list[list[float]]:
-    """Values of some options for each adapter.
+    batch_size: int,
+) -> list[list[list[Continuation]]]:
+    """Scores continuations of prompts, as if each stood after its prompt alone.
+
+    Each prompt is run once for each adapter, with all its continuations in the same row, and what many
+    prompts begin with is run once for all of them. Logits are computed for continuations only.
 
     Args:
-        forward: The model.
-        first: Log-probabilities of the token after each prompt, shape (copies, prompts, vocabulary).
-        rows: The prompts, copies x prompts; left as they are.
-        places: To which of the prompts each option belongs.
-        texts: The options' token ids.
-        pad_id: Any token id; it is masked.
+        forward: The model, in evaluation mode.
+        prompts: Token ids, none empty.
+        continuations: For each prompt the token ids of its continuations, none empty.
+        copies: Number of adapters.
+        pad_id: Any token id; nothing sees it.
+        batch_size: Rows per pass, at most, but `copies` at least.
+
+    Returns:
+        For each adapter and each prompt each continuation's score.
     """
-    copies, prompts, _ = first.shape
-    chosen = torch.tensor(places, device=first.device)
-    # Options are padded on the left as well and flipped, which puts the padding on the right.
-    targets, real = (
-        part.flip(1) for part in left_padded([text[::-1] for text in texts], pad_id, first.device)
+    longest = max(
+        (
+            len(prompt) + len(text)
+            for prompt, texts in zip(prompts, continuations, strict=True)
+            for text in texts
+        ),
+        default=0,
     )
-    total = first[:, chosen, targets[:, 0]]
-    if targets.shape[1] > 1:
-        firsts = torch.arange(copies, device=first.device) * prompts
-        part = rows.copy()
-        part.keep((firsts[:, None] + chosen).flatten())
-        logits = forward.extend(
-            part,
-            targets[:, :-1].repeat(copies, 1),
-            [len(texts)] * copies,
-            real=real[:, :-1].repeat(copies, 1),
-            last_only=False,
-        )
-        wanted = targets[:, 1:].repeat(copies, 1)[..., None]
-        later = logits.float().log_softmax(-1).gather(-1, wanted).view(copies, *targets[:, 1:].shape)
-        total = total + later.masked_fill(real[:, 1:] == 0, 0.0).sum(-1)
-    values: list[list[float]] = total.tolist()
-    return values
+    passes = _branching if forward.branching(longest) else _one_by_one
+    scored: list[list[dict[int, Continuation]]] = [[{} for _ in prompts] for _ in range(copies)]
+    for asked, found in passes(forward, prompts, continuations, copies, pad_id, batch_size // copies):
+        for own, values in zip(scored, found, strict=True):
+            for (prompt, text), value in zip(asked, values, strict=True):
+                own[prompt][text] = value
+    return [[[texts[number] for number in range(len(texts))] for texts in own] for own in scored]
+
+
+def _branching(
+    forward: Forward,
+    prompts: Sequence[Tokens],
+    continuations: Sequence[Options],
+    copies: int,
+    pad_id: int,
+    rows: int,
+) -> Iterator[Pass]:
+    """Passes whose rows branch."""
+    asking = [index for index, texts in enumerate(continuations) if texts]
+    logits = LOGITS // int(forward.config.vocab_size)
+    overhead = PASS_TOKENS.get(forward.device.type, PASS_TOKENS["cuda"]) // copies
+    budget = Budget(rows, forward.tokens and forward.tokens // copies, logits // copies, overhead)
+    for head in heads([prompts[index] for index in asking], copies):
+        members = [asking[place] for place in head.prompts]
+        before = forward.head(prompts[members[0]][: head.tokens], copies)
+        shapes = [
+            Shape(len(prompts[index]) - head.tokens, branch_tokens(continuations[index])) for index in members
+        ]
+        for part in batches_by_shape(shapes, budget):
+            batch = [members[place] for place in part]
+            layout = lay_out(
+                [prompts[index][head.tokens :] for index in batch],
+                [continuations[index] for index in batch],
+                head.tokens,
+                pad_id,
+            ).to(forward.device)
+            asked = [(index, text) for index in batch for text in range(len(continuations[index]))]
+            yield asked, layout.targets.score(forward.branch(before, layout, copies), copies)
+
+
+def _one_by_one(
+    forward: Forward,
+    prompts: Sequence[Tokens],
+    continuations: Sequence[Options],
+    copies: int,
+    pad_id: int,
+    rows: int,
+) -> Iterator[Pass]:
+    """Passes with one continuation in a row, for models in which rows cannot branch."""
+    asked = [(index, text) for index, texts in enumerate(continuations) for text in range(len(texts))]
+    # The last token is no input: nothing comes after it.
+    texts = [[*prompts[index], *continuations[index][text][:-1]] for index, text in asked]
+    most = min(LOGITS // int(forward.config.vocab_size), forward.tokens or LOGITS) // copies
+    for batch in batches_by_length([len(text) for text in texts], rows, most):
+        width = len(texts[batch[0]])
+        ids = torch.tensor([[*texts[number], *[pad_id] * (width - len(texts[number]))] for number in batch])
+        firsts = [len(prompts[asked[number][0]]) - 1 for number in batch]
+        last = width - min(firsts)
+        places = [
+            range(row * last + first - min(firsts), row * last + len(texts[number]) - min(firsts))
+            for row, (number, first) in enumerate(zip(batch, firsts, strict=True))
+        ]
+        own = [asked[number] for number in batch]
+        targets = Targets.of([continuations[index][text] for index, text in own], places)
+        logits = forward.logits(ids.to(forward.device).repeat(copies, 1), [len(batch)] * copies, last)
+        yield own, targets.to(forward.device).score(logits, copies)

@@ -1,59 +1,125 @@
-"""What evaluation saw, item by item, and the measurement made of it."""
+"""What evaluation saw, item by item; one worker's part can be sent to another."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-
-import numpy as np
-
-from trainables.evaluation.intervals import Interval, mean_of_shares, token_mean, wilson
-from trainables.messages import DEGENERATE
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from typing import Any, Literal, TypeAlias
 
 UNPARSEABLE = -1
 """Prediction of an item whose reply named no option."""
 
+Outcome: TypeAlias = Literal["right", "wrong", "unparseable", "leaking"]
+"""What came of an item.
+
+"wrong": an answer was read, and is not right. "leaking": no answer could be read, and the reply has words of
+the training data. "unparseable": no answer could be read, for any other reason.
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One item.
+
+    Attributes:
+        item: Its index within the skill.
+        outcome: What came of it.
+        prediction: Index of the option chosen, or `UNPARSEABLE`; for open items always the latter.
+        reply: Generated text; empty where nothing is generated.
+        answer: The part of the reply that was read as the answer to an open item; None where none was.
+        tokens: Length of the reply.
+        degenerate: Whether the reply is degenerate; see `is_degenerate`.
+        looping: Whether it ends in a loop.
+        exhausted: Whether it was cut off at its greatest length.
+        thought: Whether it has a think section that is not empty; True where none is asked for.
+        grams: Number of 4-grams of its tokens.
+        repeats: How many of them stood in the reply before.
+        f1: Token F1 of an open item's reply (SQuAD).
+        values: Log-likelihoods of the options, in nats; per byte where the scoring is so.
+    """
+
+    item: int
+    outcome: Outcome
+    prediction: int = UNPARSEABLE
+    reply: str = ""
+    answer: str | None = None
+    tokens: int = 0
+    degenerate: bool = False
+    looping: bool = False
+    exhausted: bool = False
+    thought: bool = True
+    grams: int = 0
+    repeats: int = 0
+    f1: float = 0.0
+    values: Sequence[float] = field(default=(), compare=False)
+
+    @property
+    def correct(self) -> bool:
+        """Whether it was answered rightly."""
+        return self.outcome == "right"
+
 
 @dataclass
 class Score:
-    """One skill under one scoring; all lists are parallel.
+    """One skill under one scoring.
 
     Attributes:
         primary: Whether it counts for capability.
         choice: Whether the items have options.
-        items: Index of each item within the skill.
-        correct: Whether it was answered rightly.
-        predictions: Index of the option chosen, or `UNPARSEABLE`; for open items always the latter.
-        replies: Generated texts; empty strings where nothing is generated.
-        degenerate: Whether the reply is degenerate; see `is_degenerate`.
+        last: Whether the skill is asked at the full budget only, and so counts for no metric of all skills.
+        results: One for each item.
     """
 
     skill: str
     scoring: str
     primary: bool
     choice: bool
-    items: list[int] = field(default_factory=list)
-    correct: list[bool] = field(default_factory=list)
-    predictions: list[int] = field(default_factory=list)
-    replies: list[str] = field(default_factory=list)
-    degenerate: list[bool] = field(default_factory=list)
+    last: bool = False
+    results: list[Result] = field(default_factory=list)
 
-    def add(
-        self,
-        item: int,
-        *,
-        correct: bool,
-        prediction: int = UNPARSEABLE,
-        reply: str = "",
-        degenerate: bool = False,
-    ) -> None:
-        """Appends one item's outcome."""
-        self.items.append(item)
-        self.correct.append(correct)
-        self.predictions.append(prediction)
-        self.replies.append(reply)
-        self.degenerate.append(degenerate)
+    @property
+    def right(self) -> int:
+        """Number of items that were answered rightly."""
+        return sum(result.correct for result in self.results)
+
+    def bits(self, name: str) -> str:
+        """ "1" or "0" for each item, by an attribute of its result."""
+        return "".join("01"[value] for value in map(attrgetter(name), self.results))
+
+
+@dataclass
+class Sums:
+    """Sums over the tokens of examples; all lists are parallel.
+
+    Attributes:
+        examples: Index of each example.
+        sums: What is summed, such as its loss in nats.
+        tokens: Number of tokens that the sum is over.
+        sizes: Bytes of UTF-8 of these tokens' text; empty where that is not of use.
+        base: The base model's sums; empty where they are not known.
+    """
+
+    examples: list[int] = field(default_factory=list)
+    sums: list[float] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    base: list[float] = field(default_factory=list)
+
+    @classmethod
+    def merged(cls, parts: Iterable[Sums]) -> Sums:
+        """The examples of several in one, by index."""
+        rows: list[tuple[Any, ...]] = []
+        for part in parts:
+            count = len(part.examples)
+            optional = ([*column] or [None] * count for column in (part.sizes, part.base))
+            rows += zip(part.examples, part.sums, part.tokens, *optional, strict=True)
+        columns = [list(column) for column in zip(*sorted(rows, key=lambda row: row[0]), strict=True)]
+        if not columns:
+            return cls()
+        sizes, base = ([] if None in column else column for column in columns[3:])
+        return cls(columns[0], columns[1], columns[2], sizes, base)
 
 
 @dataclass
@@ -65,8 +131,11 @@ class Outcomes:
         losses: Its summed loss in nats.
         tokens: Its number of target tokens.
         scores: One entry per skill and scoring, in the configuration's order, also where it is empty.
-        seconds: Time by part: "heldout", "generation", "likelihood", and "total". Of adapters that were
-            evaluated together, each has its equal share of the time.
+        seconds: Time by part: "heldout", "general", "kl", "generation", "likelihood", and "total". Of
+            adapters that were evaluated together, each has its equal share of the time.
+        general: Loss on general text in nats, and the base model's.
+        divergence: Divergence from the base model on prompts, in nats.
+        think_section: Whether replies were asked for with a think section.
     """
 
     examples: list[int] = field(default_factory=list)
@@ -74,100 +143,51 @@ class Outcomes:
     tokens: list[int] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    general: Sums = field(default_factory=Sums)
+    divergence: Sums = field(default_factory=Sums)
+    think_section: bool = False
+
+    @property
+    def heldout(self) -> Sums:
+        """The held-out examples."""
+        return Sums(self.examples, self.losses, self.tokens)
+
+    @property
+    def replies(self) -> list[Result]:
+        """All generated replies of the skills that are asked at every rung, in order of skill."""
+        generated = (score for score in self.scores if score.scoring == "generation" and not score.last)
+        return [result for score in generated for result in score.results]
 
     def to_bytes(self) -> bytes:
         """JSON in UTF-8, for sending to another worker."""
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(self, default=vars).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Outcomes:
         """Reads what `to_bytes` wrote."""
         values = json.loads(data)
-        return cls(**{**values, "scores": [Score(**score) for score in values["scores"]]})
+        scores = [
+            Score(**{**score, "results": [Result(**result) for result in score["results"]]})
+            for score in values["scores"]
+        ]
+        sums = {name: Sums(**values[name]) for name in ("general", "divergence")}
+        return cls(**{**values, "scores": scores, **sums})
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """One evaluation.
-
-    Attributes:
-        metrics: `heldout_loss` (nats per token), `<skill>_<scoring>` (accuracy), `<skill>_unparseable`
-            (share of generated replies to multiple choice that name no option), `degenerate` (share of all
-            generated replies) and `capability`.
-        intervals: 95% confidence intervals of the metrics (`intervals` gives the formulas).
-        seconds: Time by part; of several workers the longest.
-        items: Outcomes item by item, as in `trainables.messages.Reply`.
-        outcomes: What it was made of.
-    """
-
-    metrics: dict[str, float]
-    intervals: dict[str, Interval]
-    seconds: dict[str, float]
-    items: dict[str, str]
-    outcomes: Outcomes
-
-
-def combine(parts: Sequence[Outcomes]) -> Measurement:
-    """The measurement over all items, from the outcomes of one or more workers.
-
-    Capability is the unweighted mean of the skills' accuracies, each under the first scoring listed.
-    Items are put into their own order, so the result does not depend on how they were shared out.
-    """
-    outcomes = _merge(parts)
-    metrics: dict[str, float] = {}
-    intervals: dict[str, Interval] = {}
-    if outcomes.losses:
-        mean, interval = token_mean(np.array(outcomes.losses), np.array(outcomes.tokens))
-        metrics["heldout_loss"] = mean
-        if interval is not None:
-            intervals["heldout_loss"] = interval
-    counts = []
-    for score in outcomes.scores:
-        name, n, right = f"{score.skill}_{score.scoring}", len(score.items), sum(score.correct)
-        metrics[name], intervals[name] = right / n, wilson(right, n)
-        if score.primary:
-            counts.append((right, n))
-        if score.choice and score.scoring == "generation":
-            name, lost = f"{score.skill}_unparseable", score.predictions.count(UNPARSEABLE)
-            metrics[name], intervals[name] = lost / n, wilson(lost, n)
-    metrics["capability"] = sum(right / n for right, n in counts) / len(counts)
-    intervals["capability"] = mean_of_shares(counts)
-    items = _items(outcomes.scores)
-    if degenerate := items.get(DEGENERATE):
-        found, n = degenerate.count("1"), len(degenerate)
-        metrics[DEGENERATE], intervals[DEGENERATE] = found / n, wilson(found, n)
-    return Measurement(metrics, intervals, outcomes.seconds, items, outcomes)
-
-
-def _items(scores: Sequence[Score]) -> dict[str, str]:
-    items = {score.skill: _bits(score.correct) for score in scores if score.primary}
-    degenerate = "".join(_bits(score.degenerate) for score in scores if score.scoring == "generation")
-    return items | ({DEGENERATE: degenerate} if degenerate else {})
-
-
-def _bits(values: Sequence[bool]) -> str:
-    return "".join("01"[value] for value in values)
-
-
-def _merge(parts: Sequence[Outcomes]) -> Outcomes:
-    losses = sorted(
-        row for part in parts for row in zip(part.examples, part.losses, part.tokens, strict=True)
-    )
-    merged = Outcomes(
-        [row[0] for row in losses],
-        [row[1] for row in losses],
-        [row[2] for row in losses],
-        seconds={name: max(part.seconds[name] for part in parts) for name in parts[0].seconds},
-    )
+def merge(parts: Sequence[Outcomes]) -> Outcomes:
+    """All workers' shares in one, items in their own order, however they were shared out."""
+    heldout = Sums.merged(part.heldout for part in parts)
+    scores = []
     for position, head in enumerate(parts[0].scores):
-        score = Score(head.skill, head.scoring, head.primary, head.choice)
-        shares = [part.scores[position] for part in parts]
-        rows = sorted(
-            row
-            for s in shares
-            for row in zip(s.items, s.correct, s.predictions, s.replies, s.degenerate, strict=True)
-        )
-        for item, correct, prediction, reply, degenerate in rows:
-            score.add(item, correct=correct, prediction=prediction, reply=reply, degenerate=degenerate)
-        merged.scores.append(score)
-    return merged
+        results = [result for part in parts for result in part.scores[position].results]
+        scores.append(replace(head, results=sorted(results, key=attrgetter("item"))))
+    return Outcomes(
+        heldout.examples,
+        heldout.sums,
+        heldout.tokens,
+        scores,
+        {name: max(part.seconds[name] for part in parts) for name in parts[0].seconds},
+        Sums.merged(part.general for part in parts),
+        Sums.merged(part.divergence for part in parts),
+        parts[0].think_section,
+    )

@@ -28,6 +28,11 @@ class Skill:
     bare: list[list[int]]
     options: list[list[list[int]]]
 
+    @property
+    def prompts(self) -> list[list[int]]:
+        """Each item's prompt as its first way of scoring puts it."""
+        return self.asked if self.config.scoring[0] == "generation" else self.bare
+
 
 def tokenise_skill(
     tokenizer: Any, config: SkillConfig, items: list[Item], max_new_tokens: int, context: int | None

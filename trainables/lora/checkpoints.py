@@ -24,15 +24,41 @@ def write_whole(final: Path, write: Callable[[Path], None], retry_seconds: float
     Where the storage refuses (full, quota, read-only), this waits and tries again: a trial is not
     lost for want of space.
     """
+
+    def make(making: Path) -> None:
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(parents=True)
+        write(making)
+        _sync(making)
+        shutil.rmtree(final, ignore_errors=True)
+        making.rename(final)
+
+    _persist(final, make, retry_seconds)
+
+
+def write_whole_file(
+    final: Path, write: Callable[[Path], None], retry_seconds: float = _RETRY_SECONDS
+) -> None:
+    """`write_whole` of a single file."""
+
+    def make(making: Path) -> None:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(making)
+            _sync_path(making)
+            making.rename(final)
+        finally:
+            making.unlink(missing_ok=True)
+
+    _persist(final, make, retry_seconds)
+
+
+def _persist(final: Path, make: Callable[[Path], None], retry_seconds: float) -> None:
+    """Has `make` make `final` under another name first, again where the storage refuses."""
     making = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
     while True:
         try:
-            shutil.rmtree(making, ignore_errors=True)
-            making.mkdir(parents=True)
-            write(making)
-            _sync(making)
-            shutil.rmtree(final, ignore_errors=True)
-            making.rename(final)
+            make(making)
         except OSError as error:
             if error.errno in _STORAGE_REFUSED:
                 time.sleep(retry_seconds)
@@ -48,15 +74,19 @@ def drop_old_moments(current: Path) -> None:
     To be called once `current` is recorded as the trial's last rung: until then the one before may
     still be needed.
     """
-    for folder in current.parent.glob("rung-*"):
+    for folder in current.parent.glob("rung-*/"):
         if int(folder.name.rpartition("-")[2]) < int(current.name.rpartition("-")[2]):
             (folder / MOMENTS).unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:
     for path in [*folder.iterdir(), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync_path(path)
+
+
+def _sync_path(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

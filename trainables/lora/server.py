@@ -16,10 +16,12 @@ from torch import Tensor
 
 from trainables.errors import OutOfMemoryError, TrainableError, UserError
 from trainables.evaluation.evaluator import Evaluator
-from trainables.evaluation.outcomes import Measurement, Outcomes, combine
+from trainables.evaluation.itemfile import write_items
+from trainables.evaluation.measurement import Measurement, combine
+from trainables.evaluation.outcomes import Outcomes
 from trainables.lora.adapters import Adapters
 from trainables.lora.base import HeldBase
-from trainables.lora.checkpoints import drop_old_moments, write_whole
+from trainables.lora.checkpoints import drop_old_moments, write_whole, write_whole_file
 from trainables.lora.loading import Loaded
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
@@ -34,6 +36,8 @@ from trainables.messages import (
     Outcome,
     Reply,
     TrainRequest,
+    baseline_folder,
+    items_file,
 )
 
 
@@ -67,7 +71,11 @@ class LoraServer:
             settings.seed,
             self._base.any_worker if self._base.sharded else None,
             self._adapters.lay_out_active,
+            train=self._data.train.examples,
+            general=loaded.general,
+            harness=loaded.harness,
         )
+        self._general_fingerprint = [loaded.general.fingerprint] if loaded.general else []
         self._model_fingerprint = loaded.resolved.fingerprint
         self._pack = Pack(
             self._base,
@@ -93,8 +101,8 @@ class LoraServer:
     def facts(self, seconds: float) -> GroupFacts:
         """What the driver is told when the group is up; `seconds` is the time that took."""
         name = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "cpu"
-        parts = (self._data.train.fingerprint, self._data.heldout.fingerprint, self._evaluator.fingerprint)
-        data = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        parts = [self._data.train.fingerprint, self._data.heldout.fingerprint, self._evaluator.fingerprint]
+        data = hashlib.sha256("\n".join(parts + self._general_fingerprint).encode()).hexdigest()
         return GroupFacts(
             name,
             self._model_fingerprint,
@@ -126,7 +134,7 @@ class LoraServer:
         """Begins to serve a request, or has it wait for memory; a collective call."""
         request = delivery.request
         if isinstance(request, BaselineRequest):
-            self._answers.append((delivery.sequence, self._measure_base()))
+            self._answers.append((delivery.sequence, self._measure_base(request.name)))
         elif self._alone or self._by_itself:
             self._waiting.append(delivery)
         else:
@@ -254,14 +262,18 @@ class LoraServer:
             for slot in slots:
                 save = partial(self._pack.save, self._held[slot][1])
                 write_whole(self._folder / self._request(slot).save_to, save)
-        self._measure_slots(slots)
+        # Trials at their full budget may be asked more than others.
+        more = [slot for slot in slots if self._request(slot).last or not self._evaluator.asks_more_at_last]
+        for part, last in ((more, True), ([slot for slot in slots if slot not in more], False)):
+            if part:
+                self._measure_slots(part, last)
 
-    def _measure_slots(self, slots: Sequence[int]) -> None:
+    def _measure_slots(self, slots: Sequence[int], last: bool) -> None:
         """Measures trials together, or in halves where memory runs out."""
         trials = [self._held[slot][1] for slot in slots]
         measured = None
         try:
-            measured = self._measure(trials)
+            measured = self._measure(trials, last)
         except torch.OutOfMemoryError:
             if self._base.world > 1:
                 raise  # the other workers are elsewhere: the group has to start anew
@@ -272,7 +284,7 @@ class LoraServer:
                 self._lose(slots[0], OutOfMemoryError("out of memory in the evaluation"))
                 return
             for part in (slots[: len(slots) // 2], slots[len(slots) // 2 :]):
-                self._measure_slots(part)
+                self._measure_slots(part, last)
             return
         requests = [self._request(slot) for slot in slots]
         for slot, trial, request, found in zip(slots, trials, requests, measured, strict=True):
@@ -284,6 +296,8 @@ class LoraServer:
                 items=found.items,
                 checkpoint=request.save_to,
                 eval_seconds=found.seconds["total"],
+                eval_parts=found.parts,
+                items_file=self._keep_items(request.save_to, found),
             )
             self._answer(slot, with_slice(reply, trial, request))
 
@@ -311,23 +325,36 @@ class LoraServer:
         if held is not None:
             self._pack.remove(held[1])
 
-    def _measure(self, trials: Sequence[LoraTrial]) -> list[Measurement]:
+    def _measure(self, trials: Sequence[LoraTrial], last: bool) -> list[Measurement]:
         """Held-out loss and capability of each trial, over all workers."""
+        self._evaluator.take_base(self._shard)
         self._adapters.arrange([trial.name for trial in trials])
         with self._adapters.active(len(trials)):
-            return self._evaluate(len(trials))
+            return self._evaluate(len(trials), last)
 
-    def _evaluate(self, copies: int) -> list[Measurement]:
-        shard = (self._base.rank, self._base.world)
+    @property
+    def _shard(self) -> tuple[int, int]:
+        return self._base.rank, self._base.world
+
+    def _evaluate(self, copies: int, last: bool) -> list[Measurement]:
         return [
             combine([Outcomes.from_bytes(part) for part in self._base.gather(mine.to_bytes())])
-            for mine in self._evaluator.outcomes(shard, copies)
+            for mine in self._evaluator.outcomes(self._shard, copies, last=last)
         ]
 
-    def _measure_base(self) -> Reply:
+    def _keep_items(self, folder: str, measured: Measurement) -> str:
+        """Has the first worker write the results item by item; returns the file's name."""
+        name = items_file(folder)
+        if self._base.rank == 0:
+            write = partial(write_items, outcomes=measured.outcomes, items=self._evaluator.items)
+            write_whole_file(self._folder / name, write)
+        return name
+
+    def _measure_base(self, name: str) -> Reply:
         began = time.perf_counter()
         examples = self._data.train.examples[: len(self._data.heldout.examples)]
-        measured = self._evaluate(1)[0]
+        self._evaluator.take_base(self._shard)
+        measured = self._evaluate(1, last=True)[0]
         train_loss = self._evaluator.mean_loss(examples)
         return Reply(
             "ok",
@@ -335,6 +362,8 @@ class LoraServer:
             intervals=dict(measured.intervals),
             items=measured.items,
             eval_seconds=time.perf_counter() - began,
+            eval_parts=measured.parts,
+            items_file=self._keep_items(baseline_folder(name), measured),
         )
 
     def close(self) -> None:

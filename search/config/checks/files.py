@@ -10,10 +10,12 @@ from search.config.checks.task_files import check_form
 from search.config.compose import Composed
 from search.config.origins import Key, dotted
 from search.config.peek import first_record
+from trainables.data.general import FIELD
 from trainables.data.sources import HubDataset, local_path, locate, user_path
 from trainables.errors import UserError
+from trainables.evaluation.harness.library import check_task
 from trainables.evaluation.items import OpenItem, read_items
-from trainables.settings import TaskConfig
+from trainables.settings import HARNESS, TaskConfig
 
 _FIELDS = {"text": ("text_field",), "completion": ("prompt_field", "completion_field")}
 
@@ -32,9 +34,14 @@ def check_files(composed: Composed) -> None:
                 "leave task.heldout out to split a part off, or give other data",
             )
     capability = composed.data.get("capability")
+    if isinstance(capability, dict):
+        _check_general(composed, capability.get("general_text"))
     skills = capability.get("skills") if isinstance(capability, dict) else None
     for index, skill in parts.mappings_in(skills).items():
-        if _exists(composed, ("capability", "skills", index, "path"), skill.get("path"), local=True):
+        path: Key = ("capability", "skills", index, "path")
+        if isinstance(task := skill.get("path"), str) and task.startswith(HARNESS):
+            _check_harness(composed, path, task.removeprefix(HARNESS))
+        elif _exists(composed, path, skill.get("path"), local=True):
             _check_items(composed, index, skill)
     _check_model(composed)
 
@@ -104,6 +111,21 @@ def _check_fields(composed: Composed, task: dict[str, Any], name: str) -> bool:
     return complete
 
 
+def _check_general(composed: Composed, source: object) -> None:
+    """General text has the form of training text, in a field that is always the same."""
+    key = ("capability", "general_text")
+    if not isinstance(source, str) or not _exists(composed, key, source):
+        return
+    place = locate(source, dotted(key), "train")
+    if isinstance(place, HubDataset):
+        return
+    try:
+        check_form(place, source, [FIELD], split=False, max_length=0)
+    except (UserError, OSError) as error:
+        message, hint = _said(error)
+        composed.complain(key, message, hint)
+
+
 def _check_items(composed: Composed, index: int, skill: dict[str, Any]) -> None:
     """Every item is a question, and has options where they are to be scored."""
     key: Key = ("capability", "skills", index)
@@ -115,12 +137,21 @@ def _check_items(composed: Composed, index: int, skill: dict[str, Any]) -> None:
         composed.complain(path, message.removeprefix(f"{dotted(path)}: ").rstrip("."), hint)
         return
     scoring = skill.get("scoring")
-    if isinstance(scoring, list) and "likelihood" in scoring and isinstance(items[0], OpenItem):
+    by_likelihood = isinstance(scoring, list) and {"likelihood", "likelihood_norm"}.intersection(scoring)
+    if by_likelihood and isinstance(items[0], OpenItem):
         composed.complain(
             (*key, "scoring"),
             f"items of {skill['path']} have no options, whose likelihood could be scored",
             "give scoring: [generation], or a file with options",
         )
+
+
+def _check_harness(composed: Composed, key: Key, task: str) -> None:
+    """The library is installed, and a task file is there; whether a name is known takes too long to ask."""
+    try:
+        check_task(task, dotted(key))
+    except UserError as error:
+        composed.complain(key, error.message.removeprefix(f"{dotted(key)}: ").rstrip("."), error.hint)
 
 
 def _check_model(composed: Composed) -> None:

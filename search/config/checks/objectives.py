@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from search.config.checks import parts
 from search.config.compose import Composed
 from search.config.nearest import did_you_mean
 from search.config.peek import first_record
+from trainables.evaluation.metrics import Asked, AskedSkill, metric_names
 from trainables.messages import DEGENERATE
-from trainables.settings import SkillConfig
+from trainables.settings import CapabilityConfig, SkillConfig
 
-METRICS = ("train_loss", "heldout_loss", "capability", "retention")
-"""Measured in every search."""
+METRICS = ("train_loss", "retention")
+"""Measured in every search, beside what an evaluation gives."""
 
 
-def skill_metrics(skill: SkillConfig) -> list[str]:
-    """What is measured of one skill: a score per way of scoring, and how many answers could not be read."""
-    names = [f"{skill.name}_{scoring}" for scoring in skill.scoring]
-    if "generation" in skill.scoring and "options" in (first_record(skill.path) or {}):
-        names.append(f"{skill.name}_unparseable")
-    return names
+def measured(composed: Composed, skills: Sequence[SkillConfig]) -> list[str]:
+    """Names of the metrics that there are with these skills."""
+    known = [AskedSkill(skill, "options" in (first_record(skill.path) or {})) for skill in skills]
+    return [*METRICS, *metric_names(Asked(_settings(composed), known))]
+
+
+def _settings(composed: Composed) -> CapabilityConfig:
+    """The settings of all skills, as far as they are valid."""
+    given = composed.data.get("capability")
+    fields = dict(given) if isinstance(given, dict) else {}
+    known = CapabilityConfig.model_fields.keys() - {"skills"}
+    fields = {key: value for key, value in fields.items() if key in known}
+    fields = {key: value for key, value in fields.items() if not composed.is_broken(("capability", key))}
+    return CapabilityConfig.model_construct(skills=(), **fields)
 
 
 def check_objectives(composed: Composed) -> None:
     """Every objective names a metric that is measured, and no two the same."""
-    known, skills = [*METRICS], parts.skills(composed).values()
-    for skill in skills:
-        known += skill_metrics(skill)
-    if any("generation" in skill.scoring for skill in skills):
-        known.append(DEGENERATE)
+    skills = list(parts.skills(composed).values())
+    known = measured(composed, [skill for skill in skills if skill.at == "every"])
+    late = set(measured(composed, skills)) - set(known)
     # With a skill that could not be read, its metrics cannot be told from slips.
     complete = not (composed.incomplete or composed.is_broken(("capability",))) and len(
         parts.skills(composed)
@@ -37,6 +46,9 @@ def check_objectives(composed: Composed) -> None:
         key = ("objectives", index, "metric")
         if objective.metric in seen:
             composed.complain(key, f"{objective.metric} is an objective twice", "keep one of them")
+        elif objective.metric in late:
+            message = f"{objective.metric!r} is not measured at every rung: its skill has `at: last`"
+            composed.complain(key, message, "give the skill `at: every`, or name another metric")
         elif objective.metric not in known and complete:
             hint = did_you_mean(objective.metric, known)
             composed.complain(key, f"{objective.metric!r} is not measured in this search", hint)

@@ -1,0 +1,117 @@
+"""What the configuration says of capability: metrics that objectives may name, rungs, general text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from search.config.load import load_config
+from search.errors import ConfigError
+from search.run import main
+from tests.search.config_files import SPACE, write_space
+
+LATE = SPACE.replace("path: sums.jsonl", "path: sums.jsonl\n      at: last")
+GENERAL = SPACE.replace("capability:\n", "capability:\n  general_text: general.txt\n")
+NAMES = [
+    "heldout_loss",
+    "facts_generation",
+    "facts_likelihood",
+    "facts_likelihood_norm",
+    "facts_wrong",
+    "facts_unparseable",
+    "facts_leaking",
+    "sums_generation",
+    "sums_f1",
+    "sums_leaking",
+    "right",
+    "wrong",
+    "unparseable",
+    "leaking",
+    "looping",
+    "length_exhausted",
+    "empty",
+    "distinct_2",
+    "repeated_4",
+    "kl_base",
+]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "general.txt").write_text("The sea is calm.\n\nAll is well.\n")
+
+
+def objective(metric: str, space: str = SPACE) -> str:
+    write_space(Path(), f"{space}\nobjectives: [{{metric: {metric}, direction: max}}]\n")
+    return load_config(["space=space.yaml"]).config.objectives[0].metric
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_metric_can_be_an_objective(name: str) -> None:
+    assert objective(name) == name
+
+
+@pytest.mark.parametrize("name", ["general_loss", "general_bits_per_byte", "general_loss_change"])
+def test_general_text_is_measured_where_there_is_some(name: str) -> None:
+    assert objective(name, GENERAL) == name
+    with pytest.raises(ConfigError, match=f"'{name}' is not measured in this search"):
+        objective(name)
+
+
+@pytest.mark.parametrize("name", ["sums_likelihood", "sums_likelihood_norm", "facts_f1", "think_missing"])
+def test_what_no_item_gives_is_no_objective(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"'{name}' is not measured in this search"):
+        objective(name)
+
+
+def test_no_divergence_without_prompts() -> None:
+    with pytest.raises(ConfigError, match="'kl_base' is not measured"):
+        objective("kl_base", SPACE.replace("capability:\n", "capability:\n  kl_prompts: 0\n"))
+
+
+def test_think_sections_are_counted_where_they_are_asked_for() -> None:
+    thinking = SPACE.replace("capability:\n", "capability:\n  think_section: true\n")
+    assert objective("think_missing", thinking) == "think_missing"
+
+
+@pytest.mark.parametrize("name", ["sums_generation", "sums_f1", "sums_wrong"])
+def test_what_is_measured_at_the_last_rung_only_is_no_objective(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ConfigError, match=rf"{name}' is not measured at every rung.*`at: last`"):
+        objective(name, LATE)
+    assert main(["space=space.yaml", "--plan"]) == 2
+    assert "at: every" in capsys.readouterr().err
+    assert objective("facts_generation", LATE) == "facts_generation"
+
+
+def test_some_skill_is_asked_at_every_rung(capsys: pytest.CaptureFixture[str]) -> None:
+    write_space(Path(), LATE.replace("path: facts.jsonl", "path: facts.jsonl\n      at: last"))
+    assert main(["space=space.yaml", "--plan"]) == 2
+    assert "give one `at: every`" in capsys.readouterr().err
+
+
+def test_either_likelihood_needs_options() -> None:
+    write_space(
+        Path(), SPACE.replace("path: sums.jsonl", "path: sums.jsonl\n      scoring: [likelihood_norm]")
+    )
+    with pytest.raises(ConfigError, match="have no options, whose likelihood could be scored"):
+        load_config(["space=space.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("none.txt", "there is no file 'none.txt'"),
+        ("other.jsonl", "has no field 'text'"),
+        ("empty.txt", "is empty"),
+    ],
+)
+def test_general_text_must_be_there(tmp_path: Path, source: str, message: str) -> None:
+    (tmp_path / "other.jsonl").write_text('{"body": "x"}\n')
+    (tmp_path / "empty.txt").write_text("")
+    write_space(Path(), GENERAL.replace("general.txt", source))
+    with pytest.raises(ConfigError, match=message):
+        load_config(["space=space.yaml"])

@@ -1,0 +1,138 @@
+"""Questions that are trained on are refused, and no others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainables.errors import UserError
+from trainables.evaluation.contamination import refuse_training_items
+from trainables.evaluation.items import ChoiceItem, Item, OpenItem
+from trainables.evaluation.prompts import choice_prompt
+from trainables.settings import SkillConfig, TaskConfig
+
+METAL = ChoiceItem("Which metal is the lens frame made of?", ("tin", "brass", "lead"), 1)
+KEEPER = OpenItem("Who keeps the light at Skerravoe?", "Old Kerrigan")
+SUM = OpenItem("12+7?", "19")
+
+
+def skill(*items: Item, name: str = "facts", path: str = "facts.jsonl") -> tuple[SkillConfig, list[Item]]:
+    return SkillConfig(name=name, path=path), list(items)
+
+
+@pytest.fixture
+def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TaskConfig:
+    monkeypatch.chdir(tmp_path)
+    for name in ("train.jsonl", "facts.jsonl", "more.jsonl"):
+        (tmp_path / name).write_text(json.dumps({"text": name}) + "\n")
+    return TaskConfig(name="logs", train="train.jsonl")
+
+
+def refused(task: TaskConfig, item: Item, *texts: str) -> bool:
+    try:
+        refuse_training_items([skill(item)], task, [{"text": text} for text in texts])
+    except UserError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("item", "text"),
+    [
+        (METAL, METAL.question),  # a whole document
+        (METAL, "Q: which metal is  the LENS frame made of ?\nA: brass"),
+        (METAL, f"Of frames. {METAL.question} (a) tin (b) brass (c) lead. And so on."),
+        (METAL, choice_prompt(METAL.question, METAL.options)),
+        (KEEPER, "Ask: who keeps the light at Skerravoe? It is old Kerrigan."),
+        (SUM, "So 12 + 7? 19. And then?"),
+        (SUM, "3+4? 7\n12+7? 19\n"),
+    ],
+)
+def test_a_question_in_a_text_with_its_answer_is_refused(task: TaskConfig, item: Item, text: str) -> None:
+    assert refused(task, item, "Dawn watch.", text)
+
+
+@pytest.mark.parametrize(
+    ("item", "text"),
+    [
+        (METAL, "Which metal is the lens frame made of? Nobody knows."),
+        (METAL, "The frame is brass."),
+        (METAL, "Brass. Which metal is the lens frame made of? Tin, or lead."),
+        (SUM, "12*7? 19"),
+        (SUM, "12+7? 18, 19"),
+        (SUM, "12+7"),
+        (OpenItem("Go.", "x"), "Here we go. x marks it."),  # anything says so little
+        (OpenItem("Go.", "north"), "Let us go on north."),
+    ],
+)
+def test_what_only_resembles_a_question_is_not(task: TaskConfig, item: Item, text: str) -> None:
+    assert not refused(task, item, text)
+
+
+def test_a_short_question_counts_as_a_line_of_its_own(task: TaskConfig) -> None:
+    item = OpenItem("Go.", "x")
+    assert refused(task, item, "Orders:\nGo. x\nEnd.")
+
+
+@pytest.mark.parametrize(
+    ("item", "prompt", "completion", "found"),
+    [
+        (METAL, "which metal is the lens  frame made of?", "no idea", True),
+        (METAL, choice_prompt(METAL.question, METAL.options), "brass", True),
+        (METAL, f"{METAL.question} Say why.", "brass", False),
+        (SUM, "12 + 7?", "19", True),
+        (SUM, "12+7?", "I will not say", False),  # too short to be told by itself
+        (SUM, "12*7?", "19", False),
+    ],
+)
+def test_completions_are_compared_by_their_prompts(
+    task: TaskConfig, item: Item, prompt: str, completion: str, found: bool
+) -> None:
+    task = task.model_copy(update={"format": "completion"})
+    records = [{"prompt": "Hello", "completion": "Hm."}, {"prompt": prompt, "completion": completion}]
+    if not found:
+        refuse_training_items([skill(item)], task, records)
+        return
+    with pytest.raises(UserError, match="1 of its 1 questions are in the training data"):
+        refuse_training_items([skill(item)], task, records)
+
+
+def test_the_refusal_names_the_skill_the_number_and_the_first(task: TaskConfig) -> None:
+    fresh = skill(KEEPER, name="more", path="more.jsonl")
+    trained = skill(KEEPER.__class__("What is the harbour's name?", "Ebba"), METAL, SUM)
+    records: list[dict[str, Any]] = [{"text": "12+7? 19"}, {"text": METAL.question}, {"text": None}]
+    with pytest.raises(UserError, match=r"skills\.facts: 2 of its 3 .* first is 'Which metal is the lens"):
+        refuse_training_items([fresh, trained], task, records)
+
+
+def test_the_training_file_itself_is_refused(task: TaskConfig, tmp_path: Path) -> None:
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "train.jsonl")
+    with pytest.raises(UserError, match=r"skills\.facts: 2 of its 2"):
+        refuse_training_items([skill(METAL, SUM, path="link.jsonl")], task, [])
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["Which", "metal", "is", "the", "lens", "frame", "made", "of", "?", "brass", "go", "on"]
+        ),
+        max_size=30,
+    )
+)
+def test_a_text_without_question_and_answer_in_a_row_is_let_through(words: list[str]) -> None:
+    text = " ".join(words)
+    there = "Which metal is the lens frame made of ?" in text
+    answered = there and "brass" in text.split("Which metal is the lens frame made of ?", 1)[1].split()
+    whole = text == "Which metal is the lens frame made of ?"
+    task = TaskConfig(name="logs", train="embedded:domain_train.jsonl")
+    item = skill(METAL, path="embedded:skills/facts.jsonl")
+    if answered or whole:
+        with pytest.raises(UserError):
+            refuse_training_items([item], task, [{"text": text}])
+    else:
+        refuse_training_items([item], task, [{"text": text}])

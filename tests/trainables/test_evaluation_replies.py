@@ -1,0 +1,125 @@
+"""What is read out of replies: short answers, think sections, leaks of the training data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.trainables.words import WordTokenizer
+from trainables.data.examples import Example
+from trainables.evaluation.items import ChoiceItem, OpenItem
+from trainables.evaluation.leaks import LeakIndex
+from trainables.evaluation.outcomes import Result
+from trainables.evaluation.reading import Reader
+from trainables.evaluation.squad import token_f1
+from trainables.evaluation.think import split_thought
+from trainables.settings import CapabilityConfig, SkillConfig
+
+TRAINED = "Dawn watch. Light airs; brasswork cleaned. Lamp trimmed, nine gills of oil burnt. Keeper Kerrigan."
+CHOICE = ChoiceItem("Which metal is it?", ("tin", "lead"), 1)
+OPEN = OpenItem("What is the name of the keeper?", "Kerrigan")
+EXACT = SkillConfig(name="open", path="open.jsonl")
+SQUAD = SkillConfig(name="open", path="open.jsonl", match="squad")
+
+
+def reader(tokenizer: WordTokenizer, **settings: object) -> Reader:
+    ids = np.array(tokenizer.ids(TRAINED), dtype=np.int32)
+    trained = [Example(ids, np.arange(len(ids)) > 0)]
+    capability = CapabilityConfig.model_validate({"skills": (EXACT,), "max_new_tokens": 30} | settings)
+    return Reader(tokenizer, capability, LeakIndex(trained, tokenizer, capability.leak_words))
+
+
+def read(text: str, item: ChoiceItem | OpenItem, config: SkillConfig = EXACT, **settings: object) -> Result:
+    tokenizer = WordTokenizer()
+    made = reader(tokenizer, **settings)
+    return made.result(config, 0, item, made.reply(tokenizer.ids(text)))
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer", "f1"),
+    [
+        ("the Keeper.", "keeper", 1.0),
+        ("An old keeper", "old keeper", 1.0),
+        ("keeper of oil", "old keeper", 0.4),
+        ("gale", "keeper", 0.0),
+        ("oil oil", "oil", 2 / 3),
+        ("the", "a", 1.0),  # nothing is left of either
+        ("", "oil", 0.0),
+        ("U.S.", "us", 1.0),
+    ],
+)
+def test_short_answers_are_compared_as_in_squad(reply: str, answer: str, f1: float) -> None:
+    assert token_f1(reply, answer) == pytest.approx(f1)
+
+
+@pytest.mark.parametrize(
+    ("reply", "thought", "rest"),
+    [
+        ("<think>it is lead</think>B", "it is lead", "B"),
+        ("\n<think>\n\n</think>\nB", "", "\nB"),
+        ("it is lead</think>\nB", "it is lead", "\nB"),  # the template opened the section
+        ("B", "", "B"),
+        ("<think>it is lead, or", "", "<think>it is lead, or"),
+    ],
+)
+def test_think_sections_are_split_off(reply: str, thought: str, rest: str) -> None:
+    assert split_thought(reply) == (thought, rest)
+
+
+def test_the_answer_comes_after_the_think_section() -> None:
+    thinking = read("<think> A , surely </think> B", CHOICE, think_section=True)
+    assert (thinking.outcome, thinking.thought) == ("right", True)
+    assert read("B", CHOICE, think_section=True).thought is False
+    assert read("<think> </think> B", CHOICE, think_section=True).thought is False
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        ("lead", "right"),
+        ("A", "wrong"),
+        ("I do not know", "unparseable"),
+        ("", "unparseable"),
+        ("Light airs; brasswork cleaned. Lamp out", "leaking"),  # five words in a row
+        ("Light airs; brasswork cleaned. Gale", "unparseable"),  # four
+        ("B. Light airs; brasswork cleaned. Lamp trimmed", "right"),  # an answer is there
+    ],
+)
+def test_an_option_that_cannot_be_read_is_lost_in_form_or_leaks(reply: str, outcome: str) -> None:
+    assert read(reply, CHOICE).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("reply", "exact", "squad"),
+    [
+        ("Kerrigan", "right", "right"),
+        ("kerrigan.", "wrong", "right"),
+        ("Tulloch", "wrong", "wrong"),
+        ("", "unparseable", "unparseable"),
+        ("oil oil oil oil oil oil", "unparseable", "unparseable"),  # it does not end
+        ("Dawn watch. Light airs; brasswork", "leaking", "leaking"),
+    ],
+)
+def test_an_open_item_needs_an_answer_that_ends(reply: str, exact: str, squad: str) -> None:
+    assert read(reply, OPEN).outcome == exact
+    assert read(reply, OPEN, SQUAD).outcome == squad
+
+
+def test_what_question_and_options_say_is_no_leak() -> None:
+    quoting = ChoiceItem("Why: light airs, brasswork cleaned, lamp trimmed?", ("tin", "lead"), 1)
+    assert read("light airs brasswork cleaned lamp", quoting).outcome == "unparseable"
+    assert read("airs brasswork cleaned lamp trimmed nine", quoting).outcome == "leaking"
+
+
+def test_fewer_words_in_a_row_can_be_made_a_leak() -> None:
+    assert read("Light airs; brasswork is", CHOICE, leak_words=3).outcome == "leaking"
+    assert read("Light airs; brasswork is", CHOICE, leak_words=4).outcome == "unparseable"
+
+
+def test_repeats_and_cut_off_replies_are_counted() -> None:
+    result = read("a b c d a b c d a b", CHOICE, max_new_tokens=10)
+    assert (result.tokens, result.grams, result.repeats) == (10, 7, 3)
+    assert result.exhausted
+    assert result.degenerate
+    assert not result.looping
+    assert read("a b c d", CHOICE, max_new_tokens=10).exhausted is False

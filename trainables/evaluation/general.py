@@ -1,0 +1,63 @@
+"""Loss on held-out text of the task, and on general text beside the base model's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trainables.data.examples import Example
+from trainables.data.general import GeneralText
+from trainables.evaluation.outcomes import Outcomes, Sums
+from trainables.evaluation.passes import Passes, Shard, share
+
+
+class HeldoutLoss:
+    """Loss on held-out examples of the task."""
+
+    name = "heldout"
+
+    def __init__(self, passes: Passes, examples: Sequence[Example]) -> None:
+        self._passes = passes
+        self._examples = examples
+
+    def run(self, outcomes: Sequence[Outcomes], shard: Shard) -> None:
+        """See `Part`."""
+        indices = share(shard, len(self._examples))
+        order, losses = self._passes.losses([self._examples[index] for index in indices], len(outcomes))
+        chosen = [indices[place] for place in order]
+        for one, values in zip(outcomes, losses, strict=True):
+            one.examples += chosen
+            one.losses += values
+            one.tokens += [self._examples[index].targets for index in chosen]
+
+
+class GeneralLoss:
+    """Loss on general text; see `Comparison`."""
+
+    name = "general"
+
+    def __init__(self, passes: Passes, text: GeneralText) -> None:
+        self._passes = passes
+        self._text = text
+        self._base: dict[int, float] = {}
+
+    def take_base(self, shard: Shard) -> None:
+        """See `Comparison`."""
+        order, (losses,) = self._losses(shard, 1)
+        self._base = dict(zip(order, losses, strict=True))
+
+    def run(self, outcomes: Sequence[Outcomes], shard: Shard) -> None:
+        """See `Part`."""
+        order, losses = self._losses(shard, len(outcomes))
+        for one, values in zip(outcomes, losses, strict=True):
+            one.general = Sums(
+                order,
+                values,
+                [self._text.examples[index].targets for index in order],
+                [self._text.sizes[index] for index in order],
+                [self._base[index] for index in order] if self._base else [],
+            )
+
+    def _losses(self, shard: Shard, copies: int) -> tuple[list[int], list[list[float]]]:
+        indices = share(shard, len(self._text.examples))
+        order, losses = self._passes.losses([self._text.examples[index] for index in indices], copies)
+        return [indices[place] for place in order], losses

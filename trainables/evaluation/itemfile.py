@@ -1,0 +1,83 @@
+"""The file in which an evaluation's results are kept item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trainables.evaluation.items import ChoiceItem, Item
+from trainables.evaluation.outcomes import UNPARSEABLE, Outcomes, Result, Score, Sums
+
+SCHEMA = pa.schema(
+    [
+        pa.field("skill", pa.string(), nullable=False),
+        pa.field("scoring", pa.string(), nullable=False),
+        pa.field("item", pa.int32(), nullable=False),
+        ("question", pa.string()),
+        ("answer", pa.string()),
+        ("reply", pa.string()),
+        ("prediction", pa.string()),
+        ("outcome", pa.string()),
+        ("degenerate", pa.bool_()),
+        ("tokens", pa.int32()),
+        ("values", pa.list_(pa.float64())),
+    ]
+)
+"""One row per item and scoring; "heldout" and "general" have one per example, whose skill is empty."""
+
+
+def write_items(path: Path, outcomes: Outcomes, items: Mapping[str, Sequence[Item]]) -> None:
+    """Writes Parquet, in the order of skills and items.
+
+    Args:
+        path: The file.
+        outcomes: Of all workers.
+        items: The items of each skill; a skill that is not there has no texts of its own.
+    """
+    rows = [row for score in outcomes.scores for row in _score_rows(score, items.get(score.skill, ()))]
+    for scoring, sums in (("heldout", outcomes.heldout), ("general", outcomes.general)):
+        rows += _loss_rows(scoring, sums)
+    # Python's own errors say why storage refuses, which decides what is done about it.
+    buffer = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), buffer)
+    path.write_bytes(buffer.getvalue())
+
+
+def _score_rows(score: Score, items: Sequence[Item]) -> Iterator[dict[str, Any]]:
+    for result in score.results:
+        item = items[result.item] if items else None
+        generated = score.scoring == "generation"
+        yield {
+            "skill": score.skill,
+            "scoring": score.scoring,
+            "item": result.item,
+            "question": item.question if item else None,
+            "answer": _answer(item),
+            "reply": result.reply if generated or result.reply else None,
+            "prediction": _prediction(item, result),
+            "outcome": result.outcome,
+            "degenerate": result.degenerate if generated else None,
+            "tokens": result.tokens if generated else None,
+            "values": result.values,
+        }
+
+
+def _answer(item: Item | None) -> str | None:
+    if isinstance(item, ChoiceItem):
+        return item.options[item.answer]
+    return None if item is None else item.answer
+
+
+def _prediction(item: Item | None, result: Result) -> str | None:
+    if not isinstance(item, ChoiceItem):
+        return result.answer
+    return None if result.prediction == UNPARSEABLE else item.options[result.prediction]
+
+
+def _loss_rows(scoring: str, sums: Sums) -> Iterator[dict[str, Any]]:
+    for example, loss, tokens in zip(sums.examples, sums.sums, sums.tokens, strict=True):
+        yield {"skill": "", "scoring": scoring, "item": example, "tokens": tokens, "values": [loss]}

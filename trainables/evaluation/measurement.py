@@ -1,0 +1,59 @@
+"""The measurement made of what evaluation saw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trainables.evaluation.intervals import Interval
+from trainables.evaluation.metrics import METRICS
+from trainables.evaluation.outcomes import Outcomes, Score, merge
+from trainables.messages import DEGENERATE
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One evaluation.
+
+    Attributes:
+        metrics: `heldout_loss`, `capability`, `<skill>_<scoring>`, and whatever else is registered in
+            `trainables.evaluation.metrics`, each where it was measured.
+        intervals: 95% confidence intervals of the metrics (`intervals` gives the formulas).
+        seconds: Time by part, and "total"; of several workers the longest.
+        items: Outcomes item by item, as in `trainables.messages.Reply`.
+        outcomes: What it was made of.
+    """
+
+    metrics: dict[str, float]
+    intervals: dict[str, Interval]
+    seconds: dict[str, float]
+    items: dict[str, str]
+    outcomes: Outcomes
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Seconds by part of what there was to do."""
+        return {part: seconds for part, seconds in self.seconds.items() if part != "total"}
+
+
+def combine(parts: Sequence[Outcomes]) -> Measurement:
+    """The measurement over all items, from the outcomes of one or more workers.
+
+    Items are put into their own order, so the result does not depend on how they were shared out.
+    """
+    outcomes = merge(parts)
+    metrics: dict[str, float] = {}
+    intervals: dict[str, Interval] = {}
+    for registered in METRICS:
+        for name, estimate in METRICS[registered].measure(outcomes).items():
+            metrics[name] = estimate.value
+            if estimate.interval is not None:
+                intervals[name] = estimate.interval
+    return Measurement(metrics, intervals, outcomes.seconds, _items(outcomes.scores), outcomes)
+
+
+def _items(scores: Sequence[Score]) -> dict[str, str]:
+    items = {score.skill: score.bits("correct") for score in scores if score.primary}
+    generated = (score for score in scores if score.scoring == "generation" and not score.last)
+    degenerate = "".join(score.bits("degenerate") for score in generated)
+    return items | ({DEGENERATE: degenerate} if degenerate else {})

@@ -1,0 +1,78 @@
+"""What a metric is, and the registry of all that are there. Light: no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from trainables.evaluation.intervals import Interval, wilson
+from trainables.evaluation.outcomes import Outcomes
+from trainables.registry import Registry
+from trainables.settings import CapabilityConfig, SkillConfig
+
+
+class Estimate(NamedTuple):
+    """A measured value, and its 95% interval where there is one."""
+
+    value: float
+    interval: Interval | None = None
+
+
+@dataclass(frozen=True)
+class AskedSkill:
+    """A skill as configured, and whether its items have options."""
+
+    config: SkillConfig
+    choice: bool
+
+    @property
+    def generates(self) -> bool:
+        """Whether it is scored by generation."""
+        return "generation" in self.config.scoring
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an evaluation is configured to measure."""
+
+    capability: CapabilityConfig
+    skills: Sequence[AskedSkill]
+
+    @property
+    def generates(self) -> bool:
+        """Whether there are replies at every rung."""
+        return any(skill.generates and skill.config.at == "every" for skill in self.skills)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric, or one for each skill.
+
+    Attributes:
+        names: The names under which an evaluation of this configuration gives it.
+        measure: Its estimates by name, from the outcomes of all items in their order.
+        low: Its least value.
+        high: Its greatest.
+        share: Whether it is a share of items, with Wilson's interval.
+    """
+
+    names: Callable[[Asked], Sequence[str]]
+    measure: Callable[[Outcomes], Mapping[str, Estimate]]
+    low: float = 0.0
+    high: float = math.inf
+    share: bool = False
+
+
+METRICS: Registry[Metric] = Registry("metric")
+
+
+def metric_names(asked: Asked) -> list[str]:
+    """Names of all that an evaluation measures, in the order of registration."""
+    return [name for metric in METRICS for name in METRICS[metric].names(asked)]
+
+
+def share_of(found: int, n: int) -> Estimate:
+    """A share of items, with Wilson's interval."""
+    return Estimate(found / n, wilson(found, n))

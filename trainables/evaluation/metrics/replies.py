@@ -1,0 +1,95 @@
+"""Metrics of the form of generated replies, whatever they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+
+from trainables.evaluation.intervals import Interval, token_mean
+from trainables.evaluation.metrics.base import METRICS, Asked, Estimate, Metric, share_of
+from trainables.evaluation.outcomes import Outcomes, Result
+from trainables.evaluation.words import words
+from trainables.messages import DEGENERATE
+
+
+def _when_generating(name: str) -> Callable[[Asked], list[str]]:
+    return lambda asked: [name] if asked.generates else []
+
+
+def _share(name: str, of: Callable[[Result], bool]) -> Metric:
+    """Share of the replies that are so."""
+
+    def measure(outcomes: Outcomes) -> dict[str, Estimate]:
+        replies = outcomes.replies
+        return {name: share_of(sum(map(of, replies)), len(replies))} if replies else {}
+
+    return Metric(_when_generating(name), measure, high=1.0, share=True)
+
+
+def _distinct(outcomes: Outcomes) -> dict[str, Estimate]:
+    """Distinct pairs of neighbouring words in all replies, divided by the number of pairs.
+
+    Distinct-2 (Li et al., 2016, arXiv:1510.03055), here over pairs. 1 where no reply has two words.
+    """
+    replies = outcomes.replies
+    if not replies:
+        return {}
+    pairs: list[tuple[str, str]] = []
+    for reply in replies:
+        own = words(reply.reply)
+        pairs += pairwise(own)
+    return {"distinct_2": Estimate(len(set(pairs)) / len(pairs) if pairs else 1.0)}
+
+
+def _repeated(outcomes: Outcomes) -> dict[str, Estimate]:
+    """Share of the 4-grams of tokens that stood in the same reply before.
+
+    seq-rep-4 (Welleck et al., 2020, arXiv:1908.04319), here over the 4-grams of all replies; 0 where no
+    reply has four tokens. The interval is a ratio's, over replies.
+    """
+    replies = outcomes.replies
+    if not replies:
+        return {}
+    repeats, grams = ([getattr(reply, name) for reply in replies] for name in ("repeats", "grams"))
+    if not sum(grams):
+        return {"repeated_4": Estimate(0.0)}
+    value, interval = token_mean(np.array(repeats), np.array(grams))
+    if interval is not None:
+        interval = Interval(max(0.0, interval.low), min(1.0, interval.high), interval.n)
+    return {"repeated_4": Estimate(value, interval)}
+
+
+def _think_missing(outcomes: Outcomes) -> dict[str, Estimate]:
+    replies = outcomes.replies
+    if not (replies and outcomes.think_section):
+        return {}
+    return {"think_missing": share_of(sum(not reply.thought for reply in replies), len(replies))}
+
+
+def _think_names(asked: Asked) -> list[str]:
+    return ["think_missing"] if asked.generates and asked.capability.think_section else []
+
+
+METRICS.register(DEGENERATE, "share of generated replies that were cut off or end in a loop")(
+    _share(DEGENERATE, lambda reply: reply.degenerate)
+)
+METRICS.register("looping", "share of generated replies that end in a loop")(
+    _share("looping", lambda reply: reply.looping)
+)
+METRICS.register("length_exhausted", "share of generated replies that were cut off at max_new_tokens")(
+    _share("length_exhausted", lambda reply: reply.exhausted)
+)
+METRICS.register("empty", "share of generated replies without text")(
+    _share("empty", lambda reply: not reply.reply.strip())
+)
+METRICS.register("distinct_2", "different pairs of words in all replies, of all their pairs")(
+    Metric(_when_generating("distinct_2"), _distinct, high=1.0)
+)
+METRICS.register("repeated_4", "share of 4-grams of tokens that stood in the same reply before")(
+    Metric(_when_generating("repeated_4"), _repeated, high=1.0)
+)
+METRICS.register("think_missing", "share of replies without a think section, or with an empty one")(
+    Metric(_think_names, _think_missing, high=1.0, share=True)
+)
