@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -145,10 +146,18 @@ def extend_command(command: str, trials: int) -> str:
     return re.sub(r"\s+trials=\S+", "", command) + f" trials={2 * trials}"
 
 
+def report_path(summary: Mapping[str, Any]) -> str | None:
+    """The page of the report as the summary's folder is named, where there is one."""
+    page = Path(summary["search"]["folder"], "report", "report.html")
+    return str(page) if page.is_file() else None
+
+
 def _next_steps(summary: Mapping[str, Any], ui: str | None, command: str | None) -> list[tuple[str, str]]:
     steps = []
     if path := adapter_path(summary):
         steps.append(("Adapter", path))
+    if (page := report_path(summary)) is not None:
+        steps.append(("Report", page))
     if ui is not None:
         steps.append(("MLflow", ui))
     if command is not None:

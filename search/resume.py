@@ -11,7 +11,7 @@ from search.config.schema import SearchConfig
 from search.errors import SpaceChangedError
 
 # What may change from one session to the next: how much, where and how visibly, but not what is searched.
-_FREE = frozenset({"limits", "trials", "workers", "tracking", "out", "name", "space"})
+_FREE = frozenset({"limits", "trials", "workers", "tracking", "report", "out", "name", "space"})
 
 
 def comparable(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from search.record import Event, RungReached, SearchState, TrialFinished, TrialP
 ROOT = Path(__file__).parents[1]
 
 
-def start(*words: str) -> subprocess.Popen[str]:
+def start(*words: str, report: bool = False) -> subprocess.Popen[str]:
     """Starts `python -m search.run` in a process group of its own; ends it with `stop`."""
     return subprocess.Popen(
-        [sys.executable, "-m", "search.run", *words],
+        [sys.executable, "-m", "search.run", *words, f"report={str(report).lower()}"],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120"},
         stdout=subprocess.PIPE,

@@ -1,10 +1,11 @@
-"""Files that go with the runs once a session has ended: summary, record, Pareto-optimal adapters."""
+"""Files that go with the runs once a session has ended: summary, record, report, Pareto-optimal adapters."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +18,7 @@ from search.tracking.writer import Writer
 log = logging.getLogger(__name__)
 
 SUMMARY = "summary.json"
+REPORT = "report"
 ADAPTER = "tightrope.adapter"
 """Tag with the checkpoint whose files the artifact `adapter` holds."""
 
@@ -32,6 +34,7 @@ def ship_artifacts(folder: Path, projection: Projection, writer: Writer) -> None
     for name in (SUMMARY, "summary.md", EVENTS):
         if (folder / name).is_file():
             _ship_text(folder / name, writer)
+    _ship_report(folder / REPORT, writer)
     for number in _pareto(folder):
         checkpoint = projection.checkpoints.get(number)
         if checkpoint is not None:
@@ -40,15 +43,30 @@ def ship_artifacts(folder: Path, projection: Projection, writer: Writer) -> None
 
 def _ship_text(path: Path, writer: Writer) -> None:
     content = redact(path.read_text(encoding="utf-8"))
-    digest = hashlib.sha256(content.encode()).hexdigest()
-    name = f"tightrope.sha256.{path.name}"
-    if writer.tag(SEARCH, name) == digest:
+    _ship({path.name: content.encode()}, path.name, None, writer)
+
+
+def _ship_report(folder: Path, writer: Writer) -> None:
+    if not folder.is_dir():
+        return
+    contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+    for name in contents:
+        if Path(name).suffix in (".html", ".json", ".csv"):
+            contents[name] = redact(contents[name].decode()).encode()
+    _ship(contents, REPORT, REPORT, writer)
+
+
+def _ship(contents: Mapping[str, bytes], name: str, subfolder: str | None, writer: Writer) -> None:
+    """Logs files with these contents, unless the search's run holds just these already."""
+    digest = hashlib.sha256(b"".join(hashlib.sha256(own).digest() for own in contents.values())).hexdigest()
+    tag = f"tightrope.sha256.{name}"
+    if writer.tag(SEARCH, tag) == digest:
         return
     with TemporaryDirectory() as copies:
-        copy = Path(copies, path.name)
-        copy.write_text(content, encoding="utf-8")
-        writer.client.log_artifact(writer.run_id(SEARCH), str(copy))
-    writer.set_tag(SEARCH, name, digest)
+        for file, content in contents.items():
+            Path(copies, file).write_bytes(content)
+        writer.client.log_artifacts(writer.run_id(SEARCH), copies, subfolder)
+    writer.set_tag(SEARCH, tag, digest)
 
 
 def _ship_adapter(folder: Path, checkpoint: str, run_key: str, writer: Writer) -> None:

@@ -1,0 +1,1 @@
+"""Speed of evaluation, and its share of a search."""

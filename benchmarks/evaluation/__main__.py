@@ -1,0 +1,114 @@
+"""Speed of evaluation.
+
+- likelihood: multiple-choice questions scored by likelihood per second, ours against lm-evaluation-harness
+  (its `HFLM`, with the best of several batch sizes), on the same model object and questions. The two take
+  turns within each repeat, ratios are of the same repeat, and every score must be equal.
+- share: the share of a finished search's work that was evaluation (`--search`).
+
+The last line is one JSON object. The machine may be busy: ratios of processor time are given as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.evaluation.items import MODELS, SHOTS, load_model, read_questions, write_task
+from benchmarks.evaluation.likelihood import Questions, compare
+from benchmarks.evaluation.share import share
+from benchmarks.packing.report import conditions, rounded
+from trainables.errors import UserError
+from trainables.models.quiet import quiet_libraries
+
+
+def _likelihood(options: argparse.Namespace) -> dict[str, Any]:
+    try:
+        items = read_questions(options.model, options.questions, options.items)
+        model, tokenizer = load_model(options.model)
+        rows = []
+        with tempfile.TemporaryDirectory() as folder:
+            for shots in SHOTS:
+                questions = Questions(str(write_task(Path(folder), items, shots)))
+                row = compare(model, tokenizer, questions, options.batches, options.repeats)
+                rows.append({"shots": shots.count, "sampler": shots.sampler, **row})
+                print(_line(str(shots), row), flush=True)
+    except UserError as error:
+        print(f"likelihood skipped: {error}")
+        return {"skipped": str(error)}
+    return {"model": options.model, "repeats": options.repeats, "rows": rows}
+
+
+def _line(shots: str, row: dict[str, Any]) -> str:
+    """One measurement for people."""
+    harness, ours, prepared = row["harness"], row["ours"], row["prepared"]
+    ratio, cpu = ours["ratio"], ours["cpu_ratio"]
+    return (
+        f"{shots:>10} shots: harness {harness['items_per_second']:8.1f} items/s "
+        f"(batch {harness['batch_size']}), ours {ours['items_per_second']:8.1f}, "
+        f"ratio {ratio['median']:.2f} ({ratio['min']:.2f}-{ratio['max']:.2f}), of processor time "
+        f"{cpu['median']:.2f}; without tokenising {prepared['ratio']['median']:.2f}, "
+        f"{prepared['cpu_ratio']['median']:.2f}; worst difference {row['worst_difference']:.1e}"
+    )
+
+
+def _share(options: argparse.Namespace) -> dict[str, Any]:
+    if options.search is None:
+        return {"skipped": "no --search"}
+    found = share(options.search)
+    print(f"evaluation took {found['share']:.1%} of {found['rungs']} rungs' work")
+    return found
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "likelihood": _likelihood,
+    "share": _share,
+}
+
+
+def _parts(words: str) -> list[str]:
+    chosen = words.split(",")
+    if unknown := [word for word in chosen if word not in PARTS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(PARTS)}")
+    return chosen
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's options."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--parts", type=_parts, default=list(PARTS), help=f"some of {', '.join(PARTS)}")
+    made.add_argument("--model", choices=MODELS, default="embedded")
+    made.add_argument("--questions", help="JSONL of question, options and answer; by default the model's own")
+    made.add_argument("--items", type=int, default=64, help="questions, at most")
+    made.add_argument(
+        "--batches",
+        type=lambda words: [int(word) for word in words.split(",")],
+        default=[1, 4, 16, 64],
+        help="the harness's batch sizes, of which the best is taken",
+    )
+    made.add_argument("--repeats", type=int, default=5)
+    made.add_argument("--threads", type=int, default=1, help="CPU threads of this process")
+    made.add_argument("--search", type=Path, help="folder of a finished search")
+    return made
+
+
+def main() -> None:
+    """Prints a line for each measurement, and one line of JSON at the end."""
+    options = parser().parse_args()
+    quiet_libraries()
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    torch.set_num_threads(options.threads)
+    result: dict[str, Any] = conditions(torch.device("cpu"))
+    for part in options.parts:
+        result[part] = PARTS[part](options)
+    print(json.dumps(rounded(result)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
