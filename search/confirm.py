@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 
+from analysis.confirmation import confirmation
 from analysis.objectives import completed_trials
 from analysis.search_runs import ranked
 from search.config.schema import SearchConfig
@@ -25,13 +26,29 @@ class Repeat:
     seed: int
 
 
+FURTHER = 3
+"""Candidates in all, as a multiple of the configured number, where none of the first holds up."""
+
+
 def candidates(config: SearchConfig, state: SearchState) -> list[TrialState]:
     """The best trials of the search phase, best first.
 
     Those that were trained to the full budget, keep every constraint by their measured values and tripped
-    no guard, by the first objective; ties by those that follow, then by number.
+    no guard, by the first objective; ties by those that follow, then by number. The best of many that lie
+    near a bound keep it by luck: while all candidates are ruled out by their repetitions, the next one is
+    a candidate too, up to `FURTHER` times the configured number.
     """
-    return ranked(config.objectives, completed_trials(state))[: config.confirm.candidates]
+    ordered = ranked(config.objectives, completed_trials(state))[: FURTHER * config.confirm.candidates]
+    count, out = config.confirm.candidates, _ruled_out(state)
+    while count < len(ordered) and all(trial.number in out for trial in ordered[:count]):
+        count += 1
+    return ordered[:count]
+
+
+def _ruled_out(state: SearchState) -> set[int]:
+    """Trials of which every repetition has ended, and that do not keep the constraints by them."""
+    found = confirmation(state)
+    return {one.trial for one in found.candidates if not (one.keeps or one.missing)} if found else set()
 
 
 def next_repeat(config: SearchConfig, state: SearchState) -> Repeat | None:

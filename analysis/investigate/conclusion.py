@@ -34,7 +34,7 @@ def recommended(study: Study, faulty: Collection[str]) -> Recommended:
     """The best loss among sound trials at full budget that keep 95% of the capability.
 
     The trial that the search itself recommends is preferred where it is one of them: it may rest on
-    repetitions with other seeds.
+    repetitions with other seeds. One that these have ruled out is none.
     """
     base = study.base
     if base is None or not base.capability > 0:
@@ -44,7 +44,11 @@ def recommended(study: Study, faulty: Collection[str]) -> Recommended:
         for case in study.cases
         if case.ended == "completed" and case.label not in faulty and math.isfinite(case.last.loss)
     ]
-    kept = [case for case in usable if case.last.capability >= KEEPS * base.capability]
+    kept = [
+        case
+        for case in usable
+        if case.last.capability >= KEEPS * base.capability and case.label not in study.ruled_out
+    ]
     if not kept:
         sentence = (
             f"None: of {len(usable)} sound trials at full budget none keeps {KEEPS:.0%} of the capability."

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from analysis.confirmation import confirmation
 from analysis.investigate.answers import Answers, read_answers
 from analysis.investigate.errors import InputError
 from analysis.investigate.study import Case, Measured, Share, Study
@@ -55,9 +56,16 @@ def from_search(
         budget=config["budget"]["steps"],
         unmeasured=tuple((t.status, float(t.params[parameter] or 0)) for t in trials if not t.rungs),
         preferred=None if recommended is None else f"trial {recommended}",
+        ruled_out=_ruled_out(state),
         fingerprints={} if base is None else base.fingerprints,
         notes=tuple(measure.notes),
     )
+
+
+def _ruled_out(state: SearchState) -> frozenset[str]:
+    found = confirmation(state)
+    candidates = found.candidates if found else ()
+    return frozenset(f"trial {one.trial}" for one in candidates if not (one.keeps or one.missing))
 
 
 class _Measure:

@@ -92,6 +92,7 @@ class Study:
         chance: Share of right answers of a guesser, where it is known.
         unmeasured: Trials without any evaluation, by how they ended, with their value of the parameter.
         preferred: Label of the trial that the search itself recommends.
+        ruled_out: Labels of trials whose repetitions with new seeds did not keep the search's constraints.
         fingerprints: Of the model and the data, as the search found them; empty where they are not known.
         notes: What the reader should know about how it was read.
     """
@@ -105,6 +106,7 @@ class Study:
     chance: float | None = None
     unmeasured: tuple[tuple[str, float], ...] = ()
     preferred: str | None = None
+    ruled_out: frozenset[str] = frozenset()
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

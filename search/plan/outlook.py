@@ -51,6 +51,8 @@ def confirmation(config: SearchConfig, number: int, estimated: Estimate | None) 
         f"up to {runs} more runs of {config.budget.steps} steps: the best {candidates} "
         f"trial{'s' if candidates > 1 else ''} again with {confirm.seeds} new seeds each"
     )
+    if number > candidates:
+        yield "where none of these holds up, the next best in turn, one at a time"
     yield "the recommendation is made on their means and 95% intervals; of those that tie, the cheapest"
     if estimated is not None and estimated.likely_seconds:
         share = estimated.confirmation_seconds / estimated.likely_seconds

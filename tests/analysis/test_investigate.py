@@ -29,7 +29,7 @@ from tests.analysis.investigate_records import (
     record,
     state_of,
 )
-from tests.records import make_events
+from tests.records import make_events, trial_events
 
 
 def looked_into(*scenes: Scene) -> Investigation:
@@ -120,6 +120,20 @@ def test_grades_and_recommendation() -> None:
     assert "1.0e-03" in found.winner
     assert "catastrophic" in found.winner
     assert found.recommended.params["lr"] == 1e-5
+
+
+def test_what_repetitions_have_ruled_out_is_not_recommended() -> None:
+    state = state_of(make_scene(knowledge_lost, seed=1))
+    first = investigate([state], [None]).recommended.label
+    assert first is not None
+    chosen = state.trials[int(first.removeprefix("trial "))]
+    for seed in range(2):
+        number = len(state.trials)
+        broken = {"train_loss": 1.0, "capability": 0.1, "retention": 0.2}
+        for event in trial_events(number, broken, sampled=chosen.proposed.sampled, repeats=chosen.number):
+            state.apply(event)
+        found = investigate([state], [None]).recommended.label
+        assert (found == first) == (seed == 0), "one repetition of two settles nothing"
 
 
 @pytest.mark.parametrize(
