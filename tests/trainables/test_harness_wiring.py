@@ -55,5 +55,7 @@ def test_settings_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValidationError, match="lm_eval"):
             SkillConfig.model_validate({"name": "sums", **wrong})
+    with pytest.raises(ConfigError, match="has no task 'arc_eazy'; did you mean 'arc_easy'"):
+        load_config(["space=demo", "capability=lm_eval:arc_eazy", f"out={tmp_path}"])
     with pytest.raises(ConfigError, match="there is no task file"):
         load_config(["space=demo", "capability=lm_eval:none.yaml", f"out={tmp_path}"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from pathlib import Path
@@ -28,10 +29,10 @@ def is_installed() -> bool:
 
 
 def check_task(name: str, key: str) -> None:
-    """Looks whether the library is installed and, of a task file, whether it is there; imports nothing.
+    """Looks whether the library is installed, and whether it or the disk has such a task; imports nothing.
 
     Raises:
-        UserError: One of them is not.
+        UserError: It is not there.
     """
     if not is_installed():
         raise UserError(
@@ -39,8 +40,32 @@ def check_task(name: str, key: str) -> None:
             hint="pip install 'tightrope[lm-eval]'",
         )
     path = user_path(name)
-    if path.suffix in FILES and not path.is_file():
-        raise UserError(f"{key}: there is no task file {name!r}.", hint="Check the path.")
+    if path.suffix in FILES:
+        if not path.is_file():
+            raise UserError(f"{key}: there is no task file {name!r}.", hint="Check the path.")
+    elif not _is_named(name):
+        raise UserError(_unknown(name, key, _names()), hint="`lm_eval ls tasks` lists them.")
+
+
+def _is_named(name: str) -> bool:
+    """Whether any file of the library's tasks has the name as a word of its own."""
+    word = re.compile(rb"(?<![\w.-])%s(?![\w.-])" % re.escape(name.encode()))
+    return any(word.search(content) for content in _contents())
+
+
+def _names() -> set[str]:
+    """The tasks that the library's files name on a line of their own."""
+    line = re.compile(rb"""^["']?task["']?:\s*["']?([\w.-]+)""", re.MULTILINE)
+    return {found.decode() for content in _contents() for found in line.findall(content)}
+
+
+def _contents() -> Iterator[bytes]:
+    """What stands in the files of the library's tasks."""
+    spec = importlib.util.find_spec("lm_eval")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        for path in Path(folder, "tasks").rglob("*"):
+            if path.suffix in (*FILES, ".py"):
+                yield path.read_bytes()
 
 
 def load_task(name: str, key: str, seed: int) -> Any:
@@ -79,7 +104,7 @@ def _single(name: str, key: str) -> Any:
         known = None if local else _task_file(name)
         manager = TaskManager(include_defaults=not (local or known))
         if not local and known is None and name not in manager.all_tasks:
-            raise UserError(_unknown(name, key, manager), hint="`lm_eval ls tasks` lists them.")
+            raise UserError(_unknown(name, key, manager.all_tasks), hint="`lm_eval ls tasks` lists them.")
         tasks = manager.load(_resolved(path) if local else str(known or name))["tasks"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise UserError(
@@ -126,10 +151,8 @@ def _beside(folder: Path, files: Any) -> Any:
     return str(own.resolve()) if own.is_file() else files
 
 
-def _unknown(name: str, key: str, manager: Any) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name, manager.all_tasks, n=1)
+def _unknown(name: str, key: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(names), n=1)
     return f"{key}: lm-evaluation-harness has no task {name!r}" + (
         f"; did you mean {near[0]!r}?" if near else "."
     )
