@@ -31,7 +31,7 @@ import numpy as np
 from search.conductor import Conductor
 from search.config.load import load_config
 from search.config.schema import SearchConfig
-from search.record import Event
+from search.record import BaselineMeasured, Event
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.simulate import simulate
@@ -55,7 +55,7 @@ def configure(trials: int, scheduler: str) -> SearchConfig:
 class Instant:
     """Curves that are made up at once: noisy, and the same for the same request."""
 
-    baseline = None
+    baseline: BaselineMeasured | None = None
 
     def reply(self, request: TrainRequest) -> Reply:
         """Loss falls with steps; retention falls with the learning rate."""

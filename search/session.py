@@ -162,7 +162,14 @@ def _attempt(session: _Session, tracker: Tracker) -> tuple[SearchEnded, Tightrop
         ended, failure = SearchEnded(reason="failed", message=error.message), error
     if session.conductor.state.started is not None:
         with _stop_signals(signal.SIG_IGN):
-            _end(session, ended)
+            session.conductor.state.apply(ended)
+            write_summary(session.conductor.state, session.folder)
+        if session.config.report and session.conductor.state.trials and ended.reason != "interrupted":
+            _report(session)
+        # The session's last event: MLflow takes summary and report when it sees it.
+        with _stop_signals(signal.SIG_IGN):
+            session.record.append(ended)
+            session.view(ended)
     return ended, failure
 
 
@@ -204,19 +211,19 @@ def _without_credentials(config: SearchConfig) -> dict[str, Any]:
     return data
 
 
-def _end(session: _Session, ended: SearchEnded) -> None:
-    """Writes summary and report, then the session's last event: MLflow takes all when it sees the event."""
-    state = session.conductor.state
-    state.apply(ended)
-    write_summary(state, session.folder)
-    if session.config.report and state.trials:
-        session.view.note("writing the report")
-        try:
-            write_report(state, session.folder)
-        except RecordError as error:
-            session.view.note(f"no report: {error.message} (python -m analysis.report {session.folder})")
-    session.record.append(ended)
-    session.view(ended)
+def _report(session: _Session) -> None:
+    """Makes the report; what goes wrong with it costs no search its end, and Ctrl-C leaves it out."""
+    session.view.note("writing the report")
+    problem = "interrupted"
+    try:
+        with _stop_signals(signal.default_int_handler):
+            write_report(session.conductor.state, session.folder, redact=redact)
+        return
+    except KeyboardInterrupt:
+        pass
+    except Exception as error:  # noqa: BLE001 - a named boundary: libraries that draw, and a disk that is full
+        problem = str(error) or type(error).__name__
+    session.view.note(f"no report: {problem} (python -m analysis.report {session.folder} makes it)")
 
 
 def _train(session: _Session) -> None:

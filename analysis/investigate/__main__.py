@@ -11,10 +11,10 @@ from analysis.investigate.errors import InputError
 from analysis.investigate.from_search import from_search
 from analysis.investigate.from_table import from_table
 from analysis.investigate.options import columns_of, make_parser
+from analysis.investigate.read_table import read_table
 from analysis.investigate.render import to_markdown, to_text
 from analysis.investigate.run import investigate_studies
 from analysis.investigate.study import Study
-from analysis.investigate.table_file import read_table
 from search.errors import TightropeError
 from search.record import SearchState, read_events
 

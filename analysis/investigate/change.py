@@ -37,6 +37,41 @@ def capability_change(base: Measured | None, tuned: Measured) -> Change | None:
     return unpaired_change(Share(base.capability, base.n), Share(tuned.capability, tuned.n))
 
 
+def pooled_change(base: Measured | None, tuned: Sequence[Measured]) -> Change | None:
+    """The mean change of capability over several tuned models; None as in `capability_change`.
+
+    Item by item, as in `paired_change`, of the mean over the models; else of their mean share, as if it
+    rested on the items of one model, since all were asked the same ones.
+    """
+    if base is None or not tuned or not all(math.isfinite(own.capability) for own in (base, *tuned)):
+        return None
+    if all(pairable(base.bits, own.bits) for own in tuned):
+        return _paired_mean(base.bits, [own.bits for own in tuned])
+    if not all(own.n for own in tuned):
+        return None
+    mean = sum(own.capability for own in tuned) / len(tuned)
+    fewest = min(own.n for own in tuned if own.n)
+    return unpaired_change(Share(base.capability, base.n), Share(mean, fewest))
+
+
+def _paired_mean(base: Mapping[str, str], tuned: Sequence[Mapping[str, str]]) -> Change:
+    count = len(base)
+    value = centre = variance = 0.0
+    for skill, text in base.items():
+        moves = [
+            sum(own[skill][i] == "1" for own in tuned) / len(tuned) - (one == "1")
+            for i, one in enumerate(text)
+        ]
+        # Four cells with 0.5 / K observations more: two of them with a change, of +1 and of -1.
+        n = len(text) + 2 / count
+        mean = sum(moves) / n
+        squares = (math.fsum(move**2 for move in moves) + 1 / count) / n
+        value += sum(moves) / len(text) / count
+        centre += mean / count
+        variance += (squares - mean**2) / n / count**2
+    return _change(value, centre, variance, sum(map(len, base.values())), paired=True)
+
+
 def pairable(base: Mapping[str, str], tuned: Mapping[str, str]) -> bool:
     """Whether both hold items, and the same number of every skill."""
     return bool(base) and {k: len(v) for k, v in base.items()} == {k: len(v) for k, v in tuned.items()}

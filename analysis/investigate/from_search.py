@@ -58,7 +58,7 @@ def from_search(
         preferred=None if recommended is None else f"trial {recommended}",
         ruled_out=_ruled_out(state),
         fingerprints={} if base is None else base.fingerprints,
-        notes=tuple(measure.notes),
+        notes=measure.notes,
     )
 
 
@@ -69,15 +69,22 @@ def _ruled_out(state: SearchState) -> frozenset[str]:
 
 
 class _Measure:
-    """Turns events into measurements; per-item files are read for the last rung only.
-
-    Attributes:
-        notes: What could not be read.
-    """
+    """Turns events into measurements; per-item files are read for the last rung only."""
 
     def __init__(self, folder: Path | None, loss: str, primary: Mapping[str, str]) -> None:
         self._folder, self._loss, self._primary = folder, loss, primary
-        self.notes: list[str] = []
+        self._notes: list[str] = []
+        self._missing: list[str] = []
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What could not be read."""
+        if not self._missing:
+            return tuple(self._notes)
+        first, *others = self._missing
+        more = f" and {len(others)} more" if others else ""
+        gone = f"Recorded files of answers are not there: {first}{more}. The checks do without them."
+        return (*self._notes, gone)
 
     def __call__(self, event: RungReached | BaselineMeasured, with_answers: bool) -> Measured:
         metrics, intervals = event.metrics, event.intervals
@@ -103,10 +110,13 @@ class _Measure:
     def _answers(self, event: RungReached | BaselineMeasured) -> Mapping[tuple[str, str], Answers]:
         if event.items_file is None or self._folder is None:
             return {}
+        if not (self._folder / event.items_file).is_file():
+            self._missing.append(event.items_file)
+            return {}
         try:
             return read_answers(self._folder / event.items_file)
         except InputError as error:
-            self.notes.append(f"{error.message} The checks do without these answers.")
+            self._notes.append(f"{error.message} The checks do without these answers.")
             return {}
 
     def _bits(self, answers: Mapping[tuple[str, str], Answers]) -> dict[str, str]:

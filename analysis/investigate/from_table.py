@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analysis.investigate.errors import InputError
-from analysis.investigate.shares import as_shares
+from analysis.investigate.shares import read_shares
 from analysis.investigate.study import Case, Measured, Share, Study
 from analysis.investigate.table_file import Cell, TableFile
+from analysis.investigate.words import listed
 from search.config.nearest import did_you_mean
 
 
@@ -22,7 +23,7 @@ class Columns:
         base_row: (column, value) of the rows that are the base model itself.
         items: Number of items, or the column that has it.
         chance: A guesser's share of right answers.
-        percent: Whether shares are percentages; None decides by their size.
+        percent: Whether shares without a percent sign are percentages; None decides by their size.
     """
 
     lr: str
@@ -44,7 +45,8 @@ def from_table(table: TableFile, columns: Columns) -> list[Study]:
     """One study per model, in the order in which models first appear.
 
     Raises:
-        InputError: A column is missing or holds no numbers, or a base model is given that is not there.
+        InputError: A column is missing or holds no numbers, a base model is given that is not there, or rows
+            of a base model differ.
     """
     rows, notes = _read(table, columns)
     models = list(dict.fromkeys(row.model for row in rows))
@@ -66,17 +68,15 @@ class _Row:
 def _read(table: TableFile, columns: Columns) -> tuple[list[_Row], tuple[str, ...]]:
     x = table.numbers(columns.lr, "--lr")
     loss = table.numbers(columns.loss, "--loss")
-    capability, note = as_shares(table, columns.capability, "--capability", columns.percent)
-    notes = [note] if note else []
-    parts: dict[str, list[float]] = {}
-    for name in ("unparseable", "likelihood"):
-        column = getattr(columns, name)
-        if column is not None:
-            parts[name], note = as_shares(table, column, f"--{name}", columns.percent)
-            notes += [note] if note else []
-    steps = table.numbers(columns.steps, "--steps") if columns.steps else [math.nan] * table.rows
+    named = {name: getattr(columns, name) for name in _SHARES}
+    shared, notes = read_shares(
+        table, {f"--{name}": column for name, column in named.items() if column is not None}, columns.percent
+    )
+    capability = shared.pop("--capability")
+    parts = {option.removeprefix("--"): values for option, values in shared.items()}
+    steps = _counts(table, columns.steps, "--steps") if columns.steps else [None] * table.rows
     n = _items(table, columns.items)
-    groups = table.column(columns.rank, "--rank") if columns.rank else [None] * table.rows
+    groups = _groups(table, columns.rank) if columns.rank else [None] * table.rows
     models = table.column(columns.model, "--model") if columns.model else [""] * table.rows
     is_base = _base_rows(table, columns.base_row)
     rows = []
@@ -86,21 +86,23 @@ def _read(table: TableFile, columns: Columns) -> tuple[list[_Row], tuple[str, ..
             shares["unread"] = shares["unparseable"]
         if "likelihood" in shares:
             shares["generation"] = Share(capability[i], n[i])
-        step = None if math.isnan(steps[i]) else int(steps[i])
-        measured = Measured(step, loss[i], capability[i], n[i], shares=shares)
+        measured = Measured(steps[i], loss[i], capability[i], n[i], shares=shares)
         params: dict[str, object] = {columns.lr: x[i]} | ({columns.rank: groups[i]} if columns.rank else {})
-        case = Case(f"row {i + 1}", x[i], _group(groups[i]), params, (measured,))
+        case = Case(f"row {table.lines[i]}", x[i], groups[i], params, (measured,))
         rows.append(_Row(str(models[i]).strip(), is_base[i], case))
     _refuse_unplaced(rows, columns, table)
-    return rows, tuple(notes)
+    return rows, notes
+
+
+_SHARES = ("capability", "unparseable", "likelihood")
 
 
 def _study(name: str, model: str, rows: Sequence[_Row], columns: Columns, notes: tuple[str, ...]) -> Study:
     own = [row for row in rows if row.model == model]
     cases = [row.case for row in own if not row.is_base]
     known = tuple(case for case in cases if math.isfinite(case.last.capability))
-    bases = [row.case.last for row in own if row.is_base and math.isfinite(row.case.last.capability)]
-    base = bases[0] if bases else _given_base(columns, model, known)
+    bases = [row.case for row in own if row.is_base and math.isfinite(row.case.last.capability)]
+    base = _one_base(bases, name) if bases else _given_base(columns, model, known)
     steps = [case.last.step for case in known if case.last.step is not None]
     return Study(
         name=name,
@@ -115,6 +117,19 @@ def _study(name: str, model: str, rows: Sequence[_Row], columns: Columns, notes:
     )
 
 
+def _one_base(bases: Sequence[Case], name: str) -> Measured:
+    """The row of the base model; of several that agree the first."""
+    first, *others = bases
+    for other in others:
+        if (other.last.capability, other.last.n) != (first.last.capability, first.last.n):
+            raise InputError(
+                f"{name}: {listed([base.label for base in bases])} are rows of the base model and differ in "
+                "capability or in the number of items.",
+                hint="Leave one of them, or name their model with --model COLUMN.",
+            )
+    return first.last
+
+
 def _given_base(columns: Columns, model: str, cases: Sequence[Case]) -> Measured | None:
     value = columns.base.get(model, columns.base.get(""))
     if value is None:
@@ -126,42 +141,58 @@ def _given_base(columns: Columns, model: str, cases: Sequence[Case]) -> Measured
 
 def _items(table: TableFile, items: int | str | None) -> list[int | None]:
     if isinstance(items, str):
-        return [None if math.isnan(n) or n < 1 else int(n) for n in table.numbers(items, "--items")]
+        return [n if n is not None and n >= 1 else None for n in _counts(table, items, "--items")]
     return [items] * table.rows
+
+
+def _counts(table: TableFile, column: str, option: str) -> list[int | None]:
+    """A column of whole numbers; None for empty cells."""
+    values = table.numbers(column, option)
+    for value, line in zip(values, table.lines, strict=True):
+        if not math.isnan(value) and (math.isinf(value) or value != int(value)):
+            raise InputError(f"{option} {column}: {value:g} in row {line} is no whole number.")
+    return [None if math.isnan(value) else int(value) for value in values]
 
 
 def _base_rows(table: TableFile, base_row: tuple[str, str] | None) -> list[bool]:
     if base_row is None:
         return [False] * table.rows
     name, value = base_row
-    found = [_same(cell, value) for cell in table.column(name, "--base-row")]
+    found = [_same(table, cell, value) for cell in table.column(name, "--base-row")]
     if not any(found):
         raise InputError(f"--base-row {name}={value}: no row of {table.path} has that.")
     return found
 
 
-def _same(cell: Cell, value: str) -> bool:
+def _same(table: TableFile, cell: Cell, value: str) -> bool:
     if str(cell).strip() == value.strip():
         return True
     try:
-        return cell is not None and float(cell) == float(value)
-    except ValueError:
+        return cell is not None and table.value(cell) == table.value(value)
+    except (ValueError, TypeError, OverflowError):
         return False
 
 
 def _refuse_unplaced(rows: Sequence[_Row], columns: Columns, table: TableFile) -> None:
     for row in rows:
-        if not row.is_base and math.isnan(row.case.x):
+        if not row.is_base and not math.isfinite(row.case.x):
             raise InputError(
-                f"{table.path}: {row.case.label} has no value of {columns.lr!r}.",
+                f"{table.path}: {row.case.label} has no finite value of {columns.lr!r}.",
                 hint="Name the row of the base model with --base-row COLUMN=VALUE.",
             )
 
 
-def _group(cell: Cell) -> float | str | None:
-    if cell is None:
-        return None
-    try:
-        return float(cell)
-    except ValueError:
-        return str(cell).strip()
+def _groups(table: TableFile, column: str) -> list[float | str | None]:
+    """The values of the grouping parameter, numbers where they are; None for empty cells."""
+    found: list[float | str | None] = []
+    for cell, line in zip(table.column(column, "--rank"), table.lines, strict=True):
+        try:
+            value = table.value(cell)
+        except ValueError:
+            found.append(str(cell).strip())
+        except (TypeError, OverflowError):
+            message = f"--rank {column}: {cell!r} in row {line} is neither a number nor text."
+            raise InputError(message) from None
+        else:
+            found.append(None if math.isnan(value) else value)
+    return found

@@ -14,7 +14,7 @@ from analysis.investigate.change import unpaired_change
 from analysis.investigate.checks.grid import breaking_end
 from analysis.investigate.results import Finding, Lost, Statistic
 from analysis.investigate.study import Measured, Share, Study
-from analysis.investigate.words import points
+from analysis.investigate.words import listed, points
 from search.paired import Z
 from trainables.evaluation.intervals import wilson
 
@@ -39,19 +39,21 @@ def knowledge_or_format(study: Study) -> Finding:
     """What was lost at the breaking end of the parameter, over multiple-choice items scored in both ways.
 
     Format: generation lost more than likelihood, whose fall is surely less than half as large. Knowledge:
-    likelihood fell, and generation no further. Both: likelihood fell, and generation further.
+    likelihood fell, and generation no further. Both: likelihood fell, and generation further, or surely more
+    replies could not be read.
     """
     end = breaking_end(study)
     base = study.base
     if end is None or base is None:
         return Finding("not applicable", "There is no base model, or no end at which capability is lower.")
     tuned = [case.last for case in end.cases]
-    generation, likelihood, gap, unread = _shifts(base, tuned)
-    where = f"At {study.parameter} {end.label}"
+    skills = [skill for skill in _both(base) if all(_comparable(base, own, skill) for own in tuned)]
+    generation, likelihood, gap, unread = _shifts(base, tuned, skills)
+    where = f"At {study.parameter} {end.label}{_on(skills or _measured_both_ways(base))}"
     if generation is None or likelihood is None or gap is None:
         sentence = "Questions were not scored both by generation and by likelihood of the options."
         return Finding("not applicable", sentence)
-    lost = _lost(generation, likelihood, gap)
+    lost = _lost(generation, likelihood, gap, unread)
     parts = {"by generation": generation, "by likelihood": likelihood}
     if unread is not None:
         parts["not read (unparseable or leaking)"] = unread
@@ -81,15 +83,17 @@ _MEANING: dict[Lost, str] = {
     "longer answers in a way that can be read as right.",
     "knowledge": "Knowledge was lost: the right option itself has become less likely.",
     "both": "Both were lost: the right option has become less likely, and right answers by generation fell "
-    "further.",
+    "further or could no longer be read.",
     "neither": "Neither fell surely.",
     "undecided": "The sample cannot tell whether knowledge, format or both were lost.",
 }
 
 
-def _lost(generation: _Shift, likelihood: _Shift, gap: _Shift) -> Lost:
+def _lost(generation: _Shift, likelihood: _Shift, gap: _Shift, unread: _Shift | None) -> Lost:
     if likelihood.high < 0:
-        return "both" if gap.high < 0 else "knowledge"
+        # Where the base model is near chance, generation has no room to fall further.
+        format_too = unread is not None and unread.low > 0 and generation.high < 0
+        return "both" if gap.high < 0 or format_too else "knowledge"
     if generation.high >= 0:
         return "neither"
     return "format" if gap.high < 0 and likelihood.low > generation.value / 2 else "undecided"
@@ -121,10 +125,9 @@ def chance_of(study: Study, skill: str) -> float | None:
 
 
 def _shifts(
-    base: Measured, tuned: Sequence[Measured]
+    base: Measured, tuned: Sequence[Measured], skills: Sequence[str]
 ) -> tuple[_Shift | None, _Shift | None, _Shift | None, _Shift | None]:
     """Changes by generation, by likelihood, of the first beyond the second, and of what was not read."""
-    skills = [skill for skill in _both(base) if all(_comparable(base, own, skill) for own in tuned)]
     if not skills:
         return _from_shares(base, tuned)
     generation = _deltas(base, tuned, skills, "generation", lambda own: own.right.astype(np.float64))
@@ -132,6 +135,17 @@ def _shifts(
     unread = _deltas(base, tuned, skills, "generation", lambda own: 1 - own.read.astype(np.float64))
     gap = [one - other for one, other in zip(generation, likelihood, strict=True)]
     return _shift(generation), _shift(likelihood), _shift(gap), _shift(unread)
+
+
+def _on(skills: Sequence[str]) -> str:
+    """The skills that are spoken of, as a clause, for example ` on facts and dates`."""
+    return f" on {listed(skills)}" if skills else ""
+
+
+def _measured_both_ways(measured: Measured) -> list[str]:
+    """Skills with shares scored both ways, by the names of their metrics."""
+    names = [name.removesuffix("_likelihood") for name in measured.metrics if name.endswith("_likelihood")]
+    return sorted(name for name in names if f"{name}_generation" in measured.metrics)
 
 
 def _both(measured: Measured) -> list[str]:

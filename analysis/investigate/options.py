@@ -7,7 +7,7 @@ from pathlib import Path
 
 from analysis.investigate.errors import InputError
 from analysis.investigate.from_table import Columns
-from analysis.investigate.shares import as_share
+from analysis.investigate.shares import read_share
 
 _EPILOG = """\
 examples:
@@ -51,8 +51,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--unparseable", metavar="COLUMN", help="share of replies that could not be read")
     add("--likelihood", metavar="COLUMN", help="accuracy by likelihood of the options")
     add("--steps", metavar="COLUMN", help="optimizer steps done")
-    add("--chance", type=float, metavar="VALUE", help="a guesser's share of right answers")
-    add("--percent", action="store_true", help="shares are percentages, even if none is above 1")
+    add("--chance", metavar="VALUE", help="a guesser's share of right answers")
+    add("--percent", action="store_true", help="shares without a percent sign are percentages")
     return parser
 
 
@@ -78,19 +78,14 @@ def columns_of(options: argparse.Namespace) -> Columns:
         base=dict(_base(text, percent) for text in options.base),
         base_row=_base_row(options.base_row),
         items=int(options.items) if options.items and options.items.isdecimal() else options.items,
-        chance=None if options.chance is None else as_share(options.chance, "--chance", percent),
+        chance=None if options.chance is None else read_share(options.chance, "--chance", percent),
         percent=percent,
     )
 
 
 def _base(text: str, percent: bool | None) -> tuple[str, float]:
     model, _, value = text.rpartition("=")
-    try:
-        return model, as_share(float(value.removesuffix("%")), "--base", percent)
-    except ValueError:
-        raise InputError(
-            f"--base {text}: {value!r} is no number.", hint="Write 0.271 or MODEL=0.271."
-        ) from None
+    return model, read_share(value, "--base", percent)
 
 
 def _base_row(text: str | None) -> tuple[str, str] | None:

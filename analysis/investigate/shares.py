@@ -3,51 +3,101 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 from analysis.investigate.errors import InputError
+from analysis.investigate.number_text import Mark, is_percentage, read_number
 from analysis.investigate.table_file import TableFile
 
 
-def as_shares(
-    table: TableFile, column: str, option: str, percent: bool | None
-) -> tuple[list[float], str | None]:
-    """A column of shares or percentages as shares from 0 to 1.
+def read_shares(
+    table: TableFile, columns: Mapping[str, str], percent: bool | None
+) -> tuple[dict[str, list[float]], tuple[str, ...]]:
+    """Columns of shares or percentages as shares from 0 to 1.
+
+    Numbers with a percent sign are percentages. Columns without have one unit: percentages where a value is
+    above 1.
 
     Args:
         table: The table.
-        column: The column's name.
-        option: The option that named it, for messages.
-        percent: Whether they are percentages; None takes them as such where one is above 1.
+        columns: Names of the columns, by the option that named them.
+        percent: Whether numbers without a percent sign are percentages; None decides by their size.
 
     Returns:
-        The shares, and a sentence where it was decided here that they are percentages.
+        The shares by option, and sentences about what was decided here.
 
     Raises:
-        InputError: There is no such column, or a value is no share.
+        InputError: There is no such column, a value is no share, or the unit of a column cannot be told.
     """
-    values = table.numbers(column, option)
-    known = [value for value in values if math.isfinite(value)]
-    found = percent if percent is not None else any(value > 1 for value in known)
-    for value in known:
-        if not 0 <= value <= (100 if found else 1):
-            raise InputError(
-                f"{option} {column}: {value:g} is no {'percentage' if found else 'share'}.",
-                hint="Shares lie from 0 to 1, percentages from 0 to 100 (--percent).",
-            )
-    if not found:
-        return values, None
-    note = None if percent else f"Column {column!r} was read as percentages, since it has values above 1."
-    return [value / 100 for value in values], note
+    found = {option: table.numbers(column, option) for option, column in columns.items()}
+    plain = {option: columns[option] for option in columns if _has_no_sign(table, columns[option], option)}
+    notes = []
+    scaled = percent
+    if scaled is None:
+        above = [option for option in plain if any(value > 1 for value in _known(found[option]))]
+        _refuse_unclear(plain, above, found)
+        scaled = bool(above)
+        notes += [_PERCENT.format(name=columns[option]) for option in above]
+        if not above and len(plain) < len(columns):
+            notes += [_SHARES.format(name=column) for column in plain.values()]
+    for option, column in columns.items():
+        scale = 100 if option in plain and scaled else 1
+        _refuse_no_share(found[option], scale, f"{option} {column}")
+        found[option] = [value / scale for value in found[option]]
+    return found, tuple(notes)
 
 
-def as_share(value: float, option: str, percent: bool | None) -> float:
-    """One share or percentage as a share; above 1 it is a percentage.
+_POINT: frozenset[Mark] = frozenset((".",))
+_PERCENT = "Column {name!r} was read as percentages, since it has values above 1."
+_SHARES = (
+    "Column {name!r} was read as shares from 0 to 1, since it has no percent signs and no value above 1 "
+    "(--percent reads it as percentages)."
+)
+
+
+def read_share(text: str, option: str, percent: bool | None) -> float:
+    """One share or percentage as a share; with a percent sign or above 1 it is a percentage.
 
     Raises:
         InputError: It is neither.
     """
-    found = percent if percent is not None else value > 1
-    share = value / 100 if found else value
-    if not 0 <= share <= 1:
-        raise InputError(f"{option} {value:g} is no share.", hint="Give 0.271, or 27.1 for a percentage.")
-    return share
+    hint = "Give 0.271, or 27.1% for a percentage."
+    try:
+        value = read_number(text, _POINT)
+    except ValueError:
+        raise InputError(f"{option} {text}: {text!r} is no number.", hint=hint) from None
+    if not is_percentage(text) and (percent if percent is not None else value > 1):
+        value /= 100
+    if not 0 <= value <= 1:
+        raise InputError(f"{option} {text} is no share.", hint=hint)
+    return value
+
+
+def _has_no_sign(table: TableFile, column: str, option: str) -> bool:
+    return not table.has_percent_signs(column, option)
+
+
+def _known(values: Sequence[float]) -> list[float]:
+    return [value for value in values if math.isfinite(value)]
+
+
+def _refuse_unclear(
+    plain: Mapping[str, str], above: Sequence[str], found: Mapping[str, Sequence[float]]
+) -> None:
+    """Beside percentages a column without a value above 1 may hold small percentages, or shares."""
+    for option, column in plain.items():
+        if above and option not in above and any(_known(found[option])):
+            raise InputError(
+                f"{option} {column}: column {plain[above[0]]!r} holds percentages, and no value of "
+                f"{column!r} is above 1: it may hold percentages or shares.",
+                hint="Give --percent if all of them are percentages, or write percent signs: 0.5%.",
+            )
+
+
+def _refuse_no_share(values: Sequence[float], scale: int, where: str) -> None:
+    for value in values:
+        if not math.isnan(value) and not 0 <= value <= scale:
+            raise InputError(
+                f"{where}: {value:g} is no {'percentage' if scale > 1 else 'share'}.",
+                hint="Shares lie from 0 to 1, percentages from 0 to 100 (--percent).",
+            )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from search.record import SearchState
@@ -19,6 +20,7 @@ def write_report(
     folder: Path,
     compare: tuple[SearchState, Path] | None = None,
     out: Path | None = None,
+    redact: Callable[[str], str] = str,
 ) -> Path:
     """Writes the report of a search, whole or not at all.
 
@@ -27,6 +29,8 @@ def write_report(
         folder: Its folder.
         compare: Another search and its folder, for the same question on another model.
         out: Where to; None is `report` in the search's folder.
+        redact: Takes out of a text what must not be shown, such as passwords; applied to every string of the
+            record and of its replies, before anything is cut, drawn or packed.
 
     Returns:
         Path of the page, `report.html`.
@@ -38,4 +42,4 @@ def write_report(
     from analysis.report.context import Context
     from analysis.report.write import write
 
-    return write(Context(state, folder, compare), out or folder / FOLDER)
+    return write(Context(state, folder, compare, redact), out or folder / FOLDER)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from analysis.report.context import Context
 from analysis.report.interactive import figure
 from analysis.report.numbers import plain
 from analysis.report.static import picture
+from analysis.report.text import map_text, printable
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,13 +49,18 @@ def _guarded(card: Registered, context: Context) -> Made:
     # A boundary: whatever is wrong in one card, the reader gets the others and the reason.
     except Exception as error:  # noqa: BLE001
         _LOG.debug("card %s", card.name, exc_info=True)
-        return Made(card, "error", f"{type(error).__name__}: {error}")
+        return Made(card, "error", shown(context)(f"{type(error).__name__}: {error}"))
+
+
+def shown(context: Context) -> Callable[[str], str]:
+    """What every text goes through before a reader sees it."""
+    return lambda text: printable(context.redact(text))
 
 
 def _made(card: Registered, context: Context) -> Made:
     if (reason := card.card.applies(context)) is not None:
-        return Made(card, "absent", reason)
-    found = card.card.compute(context)
+        return Made(card, "absent", shown(context)(reason))
+    found = map_text(card.card.compute(context), shown(context))
     pictures = {plot.name: picture(plot.charts) for plot in found.plots}
     figures = {}
     for plot in found.plots:

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.report import write_report
+from analysis.report.text import printable
 from search.errors import ConfigError, Problem, RecordError, TightropeError
 from search.record import SearchState, read_events
 from search.record.files import EVENTS
+from search.redact import redact
 
 USAGE = """usage: python -m analysis.report FOLDER [compare=FOLDER] [out=FOLDER]
 
@@ -41,12 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         state = _load(folder)
         other = settings.get("compare")
         compare = None if other is None else (_load(other), other)
-        path = write_report(state, folder, compare, settings.get("out"))
+        path = write_report(state, folder, compare, settings.get("out"), redact)
     except TightropeError as error:
-        print(error if isinstance(error, ConfigError) else f"error: {error}", file=sys.stderr)
+        text = str(error) if isinstance(error, ConfigError) else f"error: {error}"
+        print(printable(redact(text)), file=sys.stderr)
         return 2
     size = path.stat().st_size / 1e6
-    print(f"{path} ({size:.1f} MB, made in {time.perf_counter() - began:.1f} s)")
+    print(f"{printable(str(path))} ({size:.1f} MB, made in {time.perf_counter() - began:.1f} s)")
     return 0
 
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis.causes import cause_of
 from analysis.objectives import completed_trials, is_broken, metrics_of, objectives_of, search_trials
 from analysis.pareto import ParetoTrial, pareto_front
 from analysis.report.groups import distinct
+from analysis.report.text import map_text
 from analysis.summary import summarise
 from search.config.schema import ObjectiveConfig
+from search.errors import TightropeError
 from search.record import BaselineMeasured, RungReached, SearchState, TrialState
 from search.record.events import Interval
+
+if TYPE_CHECKING:
+    from analysis.investigate.study import Measured, Study
 
 CAPABILITY, RETENTION = "capability", "retention"
 
@@ -29,11 +34,19 @@ class Context:
         state: As recorded.
         folder: The search's folder; paths in the record are relative to it.
         other: Another search to compare with, and its folder.
+        redact: Takes out of a text what must not be shown; nothing else of `state` and `other` is kept.
     """
 
     state: SearchState
     folder: Path
     other: tuple[SearchState, Path] | None = None
+    redact: Callable[[str], str] = str
+
+    def __post_init__(self) -> None:
+        # Here, and not in the finished page: plots are packed there, and a text that is cut may have lost
+        # what shows that it holds a secret.
+        object.__setattr__(self, "state", map_text(self.state, self.redact))
+        object.__setattr__(self, "other", map_text(self.other, self.redact))
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -138,6 +151,38 @@ class Context:
                 found.setdefault(name, []).append(own)
         different = {name: distinct(values) for name, values in found.items()}
         return {name: values for name, values in different.items() if len(values) > 1}
+
+    @cached_property
+    def study(self) -> Study:
+        """The search as the investigation reads it, with the answers to single questions.
+
+        Raises:
+            TightropeError: The learning rate is no number in every trial.
+            OSError: Answers cannot be read.
+            ValueError: Likewise.
+        """
+        from analysis.investigate.from_search import (
+            from_search,
+        )  # here, so that a fault in it is a card's own
+
+        return from_search(self.state, self.folder, group="rank" if "rank" in self.parameters else None)
+
+    @cached_property
+    def measured(self) -> dict[int | None, Measured]:
+        """What the study holds of each trial's last evaluation, and of the base model under None.
+
+        Empty where there is no study.
+        """
+        try:
+            study = self.study
+        except (TightropeError, OSError, ValueError):
+            return {}
+        found: dict[int | None, Measured] = {} if study.base is None else {None: study.base}
+        by_label = {case.label: case.last for case in study.cases}
+        for trial in self.trials:
+            if (own := by_label.get(f"trial {trial.number}")) is not None:
+                found[trial.number] = own
+        return found
 
     def cause(self, trial: TrialState) -> str | None:
         """What ended the trial early."""

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from analysis.render import headline
-from analysis.report.build import Made, make
+from analysis.report.build import Made, make, shown
 from analysis.report.card import cards
 from analysis.report.context import Context
 from analysis.report.export import table, to_csv, to_parquet
 from analysis.report.files import MARK, write_folder
 from analysis.report.numbers import plain
 from analysis.report.page import page
+from analysis.report.text import map_text
 
 PAGE = "report.html"
 
@@ -43,7 +44,8 @@ def write(context: Context, out: Path) -> Path:
         "Made": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
         "Files beside this page": ", ".join(sorted([MARK, *files])),
     }
-    files[PAGE] = page(headline(summary), subtitle, made, facts).encode()
+    title, subtitle = map_text((headline(summary), subtitle), shown(context))
+    files[PAGE] = page(title, subtitle, made, facts).encode()
     data = _data(summary, made) | {"seconds": time.perf_counter() - began}
     files[MARK] = (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
     write_folder(out, files)

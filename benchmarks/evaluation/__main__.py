@@ -4,6 +4,7 @@
   (its `HFLM`, with the best of several batch sizes), on the same model object and questions. The two take
   turns within each repeat, ratios are of the same repeat, and every score must be equal.
 - share: the share of a finished search's work that was evaluation (`--search`).
+- report: time of `python -m analysis.report` over a simulated search (`--trials`), and the size of its page.
 
 The last line is one JSON object. The machine may be busy: ratios of processor time are given as well.
 """
@@ -22,6 +23,7 @@ import torch
 
 from benchmarks.evaluation.items import MODELS, SHOTS, load_model, read_questions, write_task
 from benchmarks.evaluation.likelihood import Questions, compare
+from benchmarks.evaluation.report import measure
 from benchmarks.evaluation.share import share
 from benchmarks.packing.report import conditions, rounded
 from trainables.errors import UserError
@@ -66,9 +68,20 @@ def _share(options: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
+def _report(options: argparse.Namespace) -> dict[str, Any]:
+    found = measure(options.trials)
+    print(
+        f"report of {found['trials']:,} trials: {found['seconds']:.1f} s "
+        f"({found['cpu_seconds']:.1f} s of CPU), {found['html_mib']:.2f} MiB of HTML, {found['files']} files",
+        flush=True,
+    )
+    return found
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "likelihood": _likelihood,
     "share": _share,
+    "report": _report,
 }
 
 
@@ -94,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--repeats", type=int, default=5)
     made.add_argument("--threads", type=int, default=1, help="CPU threads of this process")
+    made.add_argument("--trials", type=int, default=1000, help="of the report's search")
     made.add_argument("--search", type=Path, help="folder of a finished search")
     return made
 

@@ -79,8 +79,8 @@ def figure(result: dict[str, Any], out: Path) -> None:
     """One panel per workload: mean share over budget, with standard errors."""
     mpl.use("Agg")
     panels = list(dict.fromkeys(row["workload"] for row in result["standings"]))
-    columns = min(3, len(panels))
-    rows_of_panels = math.ceil(len(panels) / columns)
+    rows_of_panels = math.ceil(len(panels) / 3)
+    columns = math.ceil(len(panels) / rows_of_panels)
     drawn, axes = plt.subplots(
         rows_of_panels,
         columns,

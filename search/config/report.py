@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from search.errors import ConfigError, Problem
-from search.tracking.redact import redact
+from search.redact import redact
 
 _KEY = 100
 _WORD = re.compile(r"\S{301,}")

@@ -9,7 +9,7 @@ from typing import Any
 from search.config.load import Resolved
 from search.config.origins import Key, dotted
 from search.config.yaml_source import read_text
-from search.tracking.redact import redact
+from search.redact import redact
 
 _COLUMN = 44
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from search.config.nearest import did_you_mean, nearest
-from search.tracking.redact import redact
+from search.redact import redact
 
 _EXPECTED = {
     "int_type": "a whole number",

@@ -13,9 +13,9 @@ from types import TracebackType
 from search.errors import RecordError, TightropeError
 from search.record import SearchState, read_events
 from search.record.files import EVENTS
+from search.redact import redact
 from search.tracking.environment import tracking_environment
 from search.tracking.lock import file_lock
-from search.tracking.redact import redact
 
 log = logging.getLogger("search.tracking")
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from search.config.schema import SearchConfig
-from search.tracking.redact import redact
+from search.redact import redact
 
 MAX_KEY = 250
 MAX_PARAM = 6000

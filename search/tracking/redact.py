@@ -1,26 +1,12 @@
-"""Taking credentials out of text and out of URLs."""
+"""Taking credentials out of URLs, to hand them on by themselves."""
 
 from __future__ import annotations
 
-import re
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-_HIDDEN = "***"
-_TEXT = r"[^\s\"<>\\]"
-# One slash is left of two where a URL was taken for a path. The second form is a password with an
-# unquoted `/`, `?` or `#`: not a valid URL, but a secret all the same.
-_USERINFO = re.compile(
-    rf"([a-z][a-z0-9+.-]{{1,30}}:/{{1,2}})(?:(?:(?![/?#]){_TEXT})*@|(?:(?![/?#:]){_TEXT})*:(?!\d*(?:[/?#\s\"]|$)){_TEXT}*@)",
-    re.IGNORECASE,
-)
-_QUERY_SECRET = re.compile(
-    r"([?&][\w.-]*(?:token|password|passwd|secret|signature|sig|key)=)[^&\s\"#<>\\]+", re.IGNORECASE
-)
+from search.redact import HIDDEN, redact
 
-
-def redact(text: str) -> str:
-    """Replaces user names, passwords and tokens of every URL in `text` by `***`."""
-    return _QUERY_SECRET.sub(rf"\1{_HIDDEN}", _USERINFO.sub(rf"\1{_HIDDEN}@", text))
+__all__ = ["redact", "split_credentials"]
 
 
 def split_credentials(url: str) -> tuple[str, str | None, str | None]:
@@ -34,7 +20,7 @@ def split_credentials(url: str) -> tuple[str, str | None, str | None]:
     if not at:
         return url, None, None
     clean = urlunsplit(parts._replace(netloc=host))
-    if userinfo == _HIDDEN:
+    if userinfo == HIDDEN:
         return clean, None, None
     user, _, password = userinfo.partition(":")
     return clean, unquote(user), unquote(password)

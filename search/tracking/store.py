@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.config.schema import TrackingConfig
-from search.tracking.redact import redact, split_credentials
+from search.redact import redact
+from search.tracking.redact import split_credentials
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def make_scene(
     """A grid of trials; `flips` of the items come out anew in every trial, whatever its lr."""
     chance = random.Random(seed)
     knows = [chance.random() < base for _ in range(ITEMS)]
-    runs = []
+    runs: list[Run] = []
     for rank in ranks:
         for lr in lrs:
             readable, kept = damage(lr, chance)

@@ -29,6 +29,8 @@ from trainables.evaluation.intervals import wilson
 from trainables.evaluation.itemfile import SCHEMA
 
 LRS, RANKS, N = (1e-5, 1e-4, 1e-3), (2, 4, 8, 16), 120
+_UNTOUCHED = 1e-6
+"""A learning rate so low that it changes nothing."""
 SKILL = "exam"
 OUTCOMES = ("right", "wrong", "unparseable", "leaking")
 HOSTILE = "</script><img src=x onerror=alert(1)> $\\frac{$ {{ 7 * 7 }} & \x1b[31m"
@@ -41,19 +43,19 @@ def config(**changes: Any) -> SearchConfig:
     return make_config(**{"trials": len(LRS) * len(RANKS), **values, **changes})
 
 
-def whole(folder: Path, repeats: int = 2, seed: int = 0) -> list[Event]:
+def whole(folder: Path, repeats: int = 2) -> list[Event]:
     """A finished grid whose largest learning rate loses the format of answers, with items and failures."""
-    events = _opening(folder, config(), seed)
+    events = _opening(folder, config())
     points = [(lr, rank) for lr in LRS for rank in RANKS]
     for number, (lr, rank) in enumerate(points):
-        events += _trial(folder, number, {"lr": lr, "rank": rank}, seed=seed + number)
+        events += _trial(folder, number, {"lr": lr, "rank": rank}, seed=number)
     message = "the worker was lost"
     lost = Failed(trial=None, failure_class="worker lost", message=message, time=BEGIN + 60)
     events.append(lost)
     for index in range(repeats):
         number = len(points) + index
         sampled = {"lr": LRS[1], "rank": RANKS[-1]}
-        events += _trial(folder, number, sampled, repeats=7, seed=seed + 100 + index)
+        events += _trial(folder, number, sampled, repeats=7, seed=100 + index)
     return [*events, SearchEnded(reason="finished", recommended=7, time=BEGIN + 900)]
 
 
@@ -177,10 +179,10 @@ def state_of(name: str, folder: Path) -> SearchState:
     return SearchState.from_events(SHAPES[name](folder))
 
 
-def _opening(folder: Path, own: SearchConfig, seed: int = 0) -> list[Event]:
+def _opening(folder: Path, own: SearchConfig) -> list[Event]:
     started, session, _ = opening_events(own)
-    answers = _answers(1e-6, random.Random(seed))
-    metrics, intervals = _metrics(answers, 1e-6, 4.0)
+    answers = _answers(_UNTOUCHED, random.Random(0))
+    metrics, intervals = _metrics(answers, _UNTOUCHED, 4.0)
     name = "baselines/base.items.parquet"
     _write(folder / name, answers)
     base = BaselineMeasured(
@@ -204,6 +206,7 @@ def _trial(
     name = f"trials/{number:04d}/rung-2.items.parquet"
     _write(folder / name, answers)
     loss = 3.0 - 0.4 * math.log10(sampled["lr"] / 1e-5) - 0.02 * sampled["rank"] + generator.gauss(0, 0.01)
+    base = _metrics(_answers(_UNTOUCHED, random.Random(0)), _UNTOUCHED, 4.0)[0]["capability"]
     found: list[Event] = [
         TrialProposed(trial=number, sampled=sampled, params=sampled, repeats=repeats, time=begin)
     ]
@@ -214,8 +217,8 @@ def _trial(
                 trial=number,
                 rung=rung,
                 step=step,
-                metrics=own | {"retention": own["capability"] / 0.9},
-                intervals=intervals | {"retention": _scaled(intervals["capability"], 0.9)},
+                metrics=own | {"retention": own["capability"] / base},
+                intervals=intervals | {"retention": _scaled(intervals["capability"], base)},
                 curve=[(s, loss + 0.3 * (2 - rung) + 0.01 * (step - s)) for s in range(step - 5, step + 1)],
                 checkpoint=f"trials/{number:04d}/rung-{rung}",
                 train_seconds=1.0 + rung,
@@ -271,7 +274,7 @@ def _scaled(own: Interval, by: float) -> Interval:
 
 def _write(path: Path, answers: Sequence[tuple[str, bool]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "skill": SKILL,
             "scoring": "generation",
@@ -288,5 +291,11 @@ def _write(path: Path, answers: Sequence[tuple[str, bool]]) -> None:
             "values": None,
         }
         for index, (outcome, _) in enumerate(answers)
+    ]
+    rows += [
+        row
+        | {"scoring": "likelihood", "reply": None, "prediction": None, "degenerate": None, "tokens": None}
+        | {"outcome": "right" if knows else "wrong", "values": [-1.0 if knows else -3.0, -2.0, -2.0, -2.0]}
+        for row, (_, knows) in zip(rows, answers, strict=True)
     ]
     parquet.write_table(pyarrow.Table.from_pylist(rows, schema=SCHEMA), path)

@@ -100,6 +100,24 @@ def test_a_search_that_gains_capability_lost_nothing() -> None:
     assert "nothing was lost" in found.checks[0].sentence
 
 
+def test_gains_above_a_base_within_noise_of_the_lower_end_lose_nothing() -> None:
+    """The lower end sits at the base model, give or take noise, and the rest rises above it."""
+
+    def gain(lr: float, chance: random.Random) -> tuple[float, float]:
+        return {1e-5: 0.6, 1e-4: 0.75, 1e-3: 0.95}[lr], 1.0
+
+    told = []
+    for seed in range(12):
+        scene = make_scene(gain, seed=seed, ranks=(2, 4, 8, 16, 32, 64, 128))
+        scene.base = make_scene(lambda lr, chance: (0.6, 1.0), seed=seed).runs[0].model
+        scene.base.outcomes = ["wrong" if one == "unparseable" else one for one in scene.base.outcomes]
+        found = looked_into(scene)
+        assert found.checks[0].statistics[1].value > 0
+        told.append((found.verdict, "no loss is shown" in found.checks[0].sentence))
+    assert [verdict for verdict, _ in told].count("real") <= 1
+    assert any(shown for _, shown in told), "some lie below the base model by no more than noise"
+
+
 def test_three_trials_are_too_few_and_it_says_how_many_are_needed() -> None:
     found = looked_into(make_scene(knowledge_lost, seed=0, ranks=(8,)))
     assert found.verdict == "undecided"
@@ -145,6 +163,7 @@ def test_knowledge_or_format(damage: Damage, lost: str, by_item: bool, tmp_path:
     folder = tmp_path if by_item else None
     found = investigate([state_of(make_scene(damage, seed=0), folder)], [folder])
     assert found.finding.lost == lost
+    assert " on exam, change from the base model: by generation" in found.finding.sentence
     paired = [one for one in found.finding.statistics if "paired with the base model" in one.method]
     assert bool(paired) is by_item
 

@@ -11,6 +11,7 @@ import pytest
 
 from analysis.investigate import Investigation, investigate
 from analysis.investigate.faults import (
+    DATA,
     DETECTORS,
     constant,
     find_faults,
@@ -287,6 +288,35 @@ def test_a_damaged_file_of_answers_is_done_without(damaged: str, tmp_path: Path)
     found = investigate([state], [tmp_path])
     assert found.verdict == "real"
     assert f"{damaged}.items.parquet cannot be read" in found.notes[0]
+
+
+def test_missing_files_of_answers_are_told(tmp_path: Path) -> None:
+    state = state_of(make_scene(knowledge_lost, seed=4), tmp_path)
+    whole = investigate([state], [tmp_path])
+    assert whole.notes == ()
+    assert "Looked for: no base model, constant outputs, identical outcomes" in whole.checks[4].sentence
+    for file in tmp_path.rglob("*.parquet"):
+        file.unlink()
+    found = investigate([state], [tmp_path])
+    assert "files of answers are not there: baselines/base.items.parquet and 15 more" in found.notes[0]
+    _, unseen = found.checks[4].sentence.split("Could not be looked for: ")
+    assert "constant outputs (needs replies)" in unseen
+    assert "identical outcomes" not in unseen, "the record itself has the outcomes"
+
+
+@pytest.mark.parametrize("kind", list(DETECTORS))
+def test_whoever_finds_something_could_look(kind: str, tmp_path: Path) -> None:
+    """No injected fault of a class is found in a study that is said to have no data for it."""
+    for inject, own in INJECTED.values():
+        scene = make_scene(seed=0)
+        inject(scene)
+        study = from_search(state_of(scene, tmp_path), tmp_path)
+        if own == kind:
+            assert DETECTORS[kind](study)
+            assert DATA[kind](study)
+    bare = Measured(None, 1.0, 0.3)
+    nothing = replace(study, base=bare, cases=tuple(replace(c, measured=(bare,)) for c in study.cases))
+    assert DATA[kind](nothing) is (kind == "no base model")
 
 
 def test_stopped_trials_are_not_truncated(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from scipy import stats
 
 from analysis.grades import grade
 from analysis.investigate import ranks
-from analysis.investigate.change import paired_change, unpaired_change
+from analysis.investigate.change import paired_change, pooled_change, unpaired_change
 from analysis.investigate.checks.every_group import binomial_p
 from analysis.investigate.faults.miskeyed import binomial_below
 from analysis.investigate.power import items_for, trials_for
@@ -26,7 +26,8 @@ from analysis.investigate.ranks import (
     trend,
     value_signs,
 )
-from analysis.investigate.study import Share
+from analysis.investigate.retention import retention_interval
+from analysis.investigate.study import Measured, Share
 from search.paired import difference
 from search.record.events import Interval
 
@@ -128,6 +129,45 @@ def test_one_stratum_is_agresti_and_min(pair: tuple[str, str]) -> None:
     assert found.value == pytest.approx((pair[1].count("1") - pair[0].count("1")) / len(pair[0]))
     excludes = not ours.low <= 0 <= ours.high
     assert excludes is (found.p < 0.05) or found.p == pytest.approx(0.05, abs=1e-6)
+
+
+@given(st.integers(1, 30).flatmap(lambda n: st.lists(st.text("01", min_size=n, max_size=n), min_size=4)))
+def test_the_pooled_change_of_one_model_is_the_paired_one(texts: list[str]) -> None:
+    base, tuned = (Measured(None, math.nan, 0.5, bits={"a": texts[i], "b": texts[i + 2]}) for i in (0, 1))
+    ours = pooled_change(base, [tuned])
+    theirs = paired_change([(texts[0], texts[1]), (texts[2], texts[3])])
+    assert ours is not None
+    found = [ours.value, ours.interval.low, ours.interval.high, ours.p]
+    assert found == pytest.approx([theirs.value, theirs.interval.low, theirs.interval.high, theirs.p])
+
+
+def test_retention_without_outcomes_of_items_has_the_noise_of_the_items() -> None:
+    """Three models on 400 items each, all as good as the base model."""
+    random = np.random.Generator(np.random.PCG64(0))
+    inside = 0
+    for _ in range(200):
+        base, *tuned = (Measured(None, math.nan, random.binomial(400, 0.6) / 400, 400) for _ in range(4))
+        found = retention_interval(base, tuned)
+        assert found is not None
+        inside += found.low <= 1 <= found.high
+    assert inside >= 184  # 95% of 200, less two standard errors
+    equal = Measured(None, math.nan, 0.5, 400)
+    found = retention_interval(equal, [equal] * 3)
+    assert found is not None
+    assert found.high - found.low > 0.1
+    assert retention_interval(equal, [Measured(None, math.nan, 0.5)] * 3) is None
+
+
+def test_retention_of_a_model_that_changed_no_item_is_not_sure() -> None:
+    one = Measured(None, math.nan, 0.5, 40, bits={"a": "01" * 20})
+    found = retention_interval(one, [one])
+    assert found is not None
+    assert found.low < 0.99
+    assert found.high > 1.01
+    lost = Measured(None, math.nan, 0.0, 40, bits={"a": "00" * 20})
+    none = retention_interval(one, [lost])
+    assert none is not None
+    assert none.low == 0 < none.high
 
 
 def test_unpaired_changes_need_both_numbers_of_items() -> None:

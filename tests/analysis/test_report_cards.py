@@ -152,8 +152,8 @@ def test_the_cards_of_a_whole_search_find_what_was_put_in(tmp_path: Path) -> Non
     assert set(found) == WANTED - {"comparison"} | (set(found) - WANTED)
     assert found["verdict"].data["recommended"]["trial"] == context.recommended
     # The largest learning rate loses the format of nearly all answers, not the knowledge.
-    verdicts = {row["lr"]: row["verdict"] for row in found["knowledge"].data["exam"]}
-    assert verdicts["1.0e-03"] == "format lost before knowledge"
+    lost = {row["lr"]: row["lost"] for row in found["knowledge"].data["exam"]}
+    assert lost["1.0e-03"] == "format"
     grades = {row["lr"]: row["grade"] for row in found["change"].data["groups"]}
     assert grades == {"1.0e-05": "maintained", "1.0e-04": grades["1.0e-04"], "1.0e-03": "catastrophic"}
     shares = found["outcomes"].data["all generated replies"]

@@ -15,16 +15,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.objectives import cost, metrics_of
-from analysis.report.card import CARDS
+from analysis.report.card import cards
 from analysis.report.clock import Clock, unit
 from analysis.report.context import Context
-from analysis.report.files import MARK, write_folder
 from analysis.report.groups import MOST, by
 from analysis.report.numbers import plain, short
 from analysis.report.statistics import mean, spearman
 from analysis.report.ticks import log_ticks
 from analysis.report.words import room
-from search.errors import RecordError
 from search.record import SearchEnded, SearchState, SessionStarted, TrialProposed, TrialState
 from tests.analysis.report_records import state_of
 from tests.records import BEGIN, opening_events, trial_events
@@ -163,7 +161,8 @@ def test_numbers_are_such_as_json_can_hold() -> None:
 
 def test_the_hypervolume_is_that_of_the_trials_so_far(tmp_path: Path) -> None:
     context = Context(state_of("two_seeds", tmp_path), tmp_path)
-    found = CARDS["progress"].card.compute(context).data
+    (card,) = [one.card for one in cards() if one.name == "progress"]
+    found = card.compute(context).data
     turned = [
         [cost(one, metrics_of(context.state.trials[number])[one.metric]) for one in context.objectives]
         for number in found["trials"]
@@ -180,20 +179,3 @@ def test_the_hypervolume_is_that_of_the_trials_so_far(tmp_path: Path) -> None:
         assert found["values"][count - 1] == pytest.approx(volume)
     assert found["hours"] == sorted(found["hours"])
     assert found["worker_hours"] == sorted(found["worker_hours"])
-
-
-def test_a_failed_exchange_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "report"
-    write_folder(folder, {MARK: b"old"})
-    real = Path.rename
-
-    def refuse(self: Path, target: Path) -> Path:
-        if target == folder and ".old" not in self.name:
-            raise OSError(28, "No space left on device")
-        return real(self, target)
-
-    monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(RecordError, match="No space left"):
-        write_folder(folder, {MARK: b"new"})
-    assert (folder / MARK).read_bytes() == b"old"
-    assert [path.name for path in tmp_path.iterdir()] == ["report"]

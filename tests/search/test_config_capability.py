@@ -104,6 +104,8 @@ def test_either_likelihood_needs_options() -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
+        ("train.jsonl", "is the same as task.train"),
+        ("./train.jsonl", "is the same as task.train"),
         ("none.txt", "there is no file 'none.txt'"),
         ("other.jsonl", "has no field 'text'"),
         ("empty.txt", "is empty"),

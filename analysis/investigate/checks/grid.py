@@ -6,12 +6,14 @@ import math
 
 import numpy as np
 
+from analysis.grades import KEEPS
+from analysis.investigate.change import Change, pooled_change
 from analysis.investigate.checks.base import ALPHA, CHECKS, Context
 from analysis.investigate.levels import Bin, bins, table
 from analysis.investigate.ranks import Tau, curve_differences, curve_signs, trend, value_signs
 from analysis.investigate.results import Check, Statistic
-from analysis.investigate.study import Study
-from analysis.investigate.words import p_text
+from analysis.investigate.study import Measured, Study
+from analysis.investigate.words import p_text, points, points_interval
 
 _METHODS = {
     "loss": "Kendall's tau-b{where}; two-sided permutation test of its numerator (Jonckheere, Terpstra)",
@@ -21,23 +23,29 @@ _METHODS = {
 
 @CHECKS.register("a", "effect over the grid: do loss and capability move with the parameter")
 def effect_over_the_grid(context: Context) -> Check:
-    """Passes where capability has a trend over the parameter and lies below the base model's at one end."""
+    """Passes where capability has a trend, and its lower end lies below the base model beyond noise."""
     study = context.study
     key, title = "a", f"Effect over {study.parameter}"
     if len({case.x for case in study.cases}) < 2:
         return Check(key, title, "not applicable", f"All trials have one value of {study.parameter}.")
     loss, capability = trends(study)
     levels = bins(study)
-    statistics = (
+    statistics: tuple[Statistic, ...] = (
         _statistic(study, "loss", loss, 0),
         _statistic(study, "capability", capability, favoured_by(loss)),
     )
     tables = (table(study, levels, "loss"), table(study, levels, "capability"))
-    falls = capability.p < ALPHA and _below_base(study, levels, capability.direction)
+    falls = capability.p < ALPHA
     sentence = f"{_said(study, capability, 'Capability')} {_said(study, loss, 'Loss')}"
-    if capability.p < ALPHA and not falls:
-        sentence += " At its lower end capability is not below the base model's: nothing was lost."
-    elif falls and loss.p < ALPHA:
+    if falls and study.base is not None:
+        # Without a base model the other end is what there is to compare with.
+        end = levels[-1] if capability.direction < 0 else levels[0]
+        change = pooled_change(study.base, [case.last for case in end.cases])
+        statistics += (_change_statistic(study, end, change),) if change else ()
+        nothing = _nothing_lost(study.base, end, change)
+        falls = not nothing
+        sentence += nothing
+    if falls and loss.p < ALPHA:
         together = loss.direction == capability.direction
         sentence += (
             " Loss and capability fall together: better loss is paid for with capability."
@@ -79,10 +87,41 @@ def breaking_end(study: Study) -> Bin | None:
     return None if total == 0 else levels[-1] if total < 0 else levels[0]
 
 
-def _below_base(study: Study, levels: list[Bin], direction: int) -> bool:
-    end = levels[-1] if direction < 0 else levels[0]
-    # Without a base model the other end is what there is to compare with.
-    return study.base is None or end.mean("capability") < study.base.capability
+def _nothing_lost(base: Measured, end: Bin, change: Change | None) -> str:
+    """Why the lower end's trials are not shown to lie below the base model; empty where they are.
+
+    They are where the interval of their mean change lies below 0; where the noise of the items is not known,
+    where more than 5% of the capability is lost.
+    """
+    mean = end.mean("capability")
+    if mean >= base.capability:
+        return " At its lower end capability is not below the base model's: nothing was lost."
+    if change is None:
+        if mean < KEEPS * base.capability:
+            return ""
+        return (
+            f" At its lower end no more than {1 - KEEPS:.0%} of the base model's capability is lost, and the "
+            "number of items is not known: no loss is shown."
+        )
+    if change.interval.high < 0:
+        return ""
+    return (
+        " At its lower end capability is not surely below the base model's "
+        f"({points(change.value)} {points_interval(change.interval)}): no loss is shown."
+    )
+
+
+def _change_statistic(study: Study, end: Bin, change: Change) -> Statistic:
+    how = "paired by item" if change.paired else "unpaired"
+    return Statistic(
+        f"change from the base model at {study.parameter} {end.label}",
+        change.value,
+        f"mean difference of shares over trials, {how}",
+        change.interval.low,
+        change.interval.high,
+        change.p,
+        change.interval.n,
+    )
 
 
 def _statistic(study: Study, name: str, tau: Tau, favoured: int) -> Statistic:

@@ -17,6 +17,9 @@ Detector: TypeAlias = Callable[[Study], Sequence[Fault]]
 DETECTORS: Registry[Detector] = Registry("fault")
 """By the artifact class's name."""
 
+DATA: Registry[Callable[[Study], bool]] = Registry("data of a fault")
+"""Whether a study has what a detector looks at, by the class's name; the line says what that is."""
+
 INTACT_KL, BROKEN_KL = 0.05, 0.5
 """KL to the base model and rise of the loss on general text, in nats per token: up to the first the model
 is as it was, from the second on it is broken."""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from analysis.investigate.faults.base import DETECTORS
+from analysis.investigate.faults.base import DATA, DETECTORS
 from analysis.investigate.results import Fault
 from analysis.investigate.study import Study
 
 KIND = "no base model"
+
+
+@DATA.register(KIND, "trials")
+def can_look_for_base(study: Study) -> bool:
+    """Always: that nothing is known of the base model is what is looked for."""
+    return True
 
 
 @DETECTORS.register(KIND, "the base model was not measured, or could do nothing")

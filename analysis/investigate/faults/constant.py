@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from analysis.investigate.faults.base import DETECTORS, at_one_level, intact
+from analysis.investigate.faults.base import DATA, DETECTORS, at_one_level, intact
 from analysis.investigate.results import Fault
 from analysis.investigate.study import Case, Measured, Study
 from analysis.investigate.words import cases, listed
@@ -29,6 +29,12 @@ class _Constant:
     reply: str
     read: bool  # whether the reply could be read as an answer
     intact: bool | None
+
+
+@DATA.register(KIND, "replies")
+def can_look_for_constants(study: Study) -> bool:
+    """With generated replies of any trial."""
+    return any(way == "generation" for case in study.cases for _, way in case.last.answers)
 
 
 @DETECTORS.register(KIND, "one reply to all questions, where other measurements find the model intact")

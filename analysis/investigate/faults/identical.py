@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable
 
-from analysis.investigate.faults.base import DETECTORS, at_one_level
+from analysis.investigate.faults.base import DATA, DETECTORS, at_one_level
 from analysis.investigate.results import Fault
 from analysis.investigate.study import Case, Measured, Study
 from analysis.investigate.words import cases, listed
@@ -16,6 +16,13 @@ LEAST = 10
 nature, as do those that lost a skill altogether."""
 CERTAIN = 3
 """Models that must agree where only outcomes are known: two may do so by chance."""
+
+
+@DATA.register(KIND, "outcomes item by item")
+def can_look_for_twins(study: Study) -> bool:
+    """With outcomes item by item of the base model and of two trials."""
+    known = sum(bool(case.last.bits) for case in study.cases)
+    return study.base is not None and bool(study.base.bits) and known >= 2
 
 
 @DETECTORS.register(KIND, "models of different loss with the same outcome on every item")

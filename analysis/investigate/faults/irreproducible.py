@@ -7,7 +7,7 @@ from itertools import combinations
 
 from analysis.investigate.change import capability_change
 from analysis.investigate.checks.base import ALPHA
-from analysis.investigate.faults.base import DETECTORS
+from analysis.investigate.faults.base import DATA, DETECTORS
 from analysis.investigate.ranks import holm
 from analysis.investigate.results import Fault
 from analysis.investigate.study import Case, Study
@@ -16,14 +16,16 @@ from analysis.investigate.words import cases, listed
 KIND = "irreproducible scores"
 
 
+@DATA.register(KIND, "trials of equal parameters and seed")
+def can_look_for_differences(study: Study) -> bool:
+    """With two trials of equal parameters and seed whose scores can be compared."""
+    return any(capability_change(one.last, other.last) is not None for one, other in _pairs(study))
+
+
 @DETECTORS.register(KIND, "trials of equal parameters and seed whose scores differ by more than noise")
 def irreproducible_scores(study: Study) -> list[Fault]:
     """Pairs of equal parameters and seed at the same step that differ, Holm-adjusted over pairs."""
-    equal: dict[tuple[object, ...], list[Case]] = defaultdict(list)
-    for case in study.cases:
-        if "seed" in case.settings:
-            equal[(case.last.step, *sorted(map(repr, case.settings.items())))].append(case)
-    pairs = [pair for own in equal.values() for pair in combinations(own, 2)]
+    pairs = _pairs(study)
     differences = [capability_change(one.last, other.last) for one, other in pairs]
     adjusted = holm([float("nan") if change is None else change.p for change in differences])
     labels = tuple(
@@ -35,3 +37,11 @@ def irreproducible_scores(study: Study) -> list[Fault]:
         return []
     sentence = f"{cases(len(labels))} of equal parameters and seed have different scores: {listed(labels)}."
     return [Fault(KIND, study.name, labels, True, sentence, "Find out what else differed between them.")]
+
+
+def _pairs(study: Study) -> list[tuple[Case, Case]]:
+    equal: dict[tuple[object, ...], list[Case]] = defaultdict(list)
+    for case in study.cases:
+        if "seed" in case.settings:
+            equal[(case.last.step, *sorted(map(repr, case.settings.items())))].append(case)
+    return [pair for own in equal.values() for pair in combinations(own, 2)]

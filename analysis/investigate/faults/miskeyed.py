@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from analysis.investigate.checks.base import ALPHA
-from analysis.investigate.faults.base import DETECTORS, at_one_level
+from analysis.investigate.faults.base import DATA, DETECTORS, at_one_level
 from analysis.investigate.faults.constant import common_reply
 from analysis.investigate.knowledge import chance_of
 from analysis.investigate.ranks import holm
@@ -22,6 +22,13 @@ MOST_SAME = 0.6
 """Share of one and the same reply beyond which the key's own frequencies may put a model below chance."""
 FAR_BELOW = 0.6
 """Accuracy as a share of a guesser's that is far below it."""
+
+
+@DATA.register(KIND, "answers that were read, and a guesser's share")
+def can_look_for_keys(study: Study) -> bool:
+    """With answers that were read and a guesser's share, of any model."""
+    models = (study.base, *(case.last for case in study.cases))
+    return any(own is not None and _read(study, own) is not None for own in models)
 
 
 @DETECTORS.register(KIND, "answers that are read are right far less often than a guesser's")

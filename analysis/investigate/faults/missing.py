@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 
-from analysis.investigate.faults.base import DETECTORS, at_one_level
+from analysis.investigate.faults.base import DATA, DETECTORS, at_one_level
 from analysis.investigate.results import Fault
 from analysis.investigate.study import Measured, Study
 from analysis.investigate.words import cases, listed
 
 KIND = "missing items"
+
+
+@DATA.register(KIND, "numbers of items")
+def can_look_for_missing(study: Study) -> bool:
+    """With the number of items of the base model, or of several trials."""
+    reference = study.base or _most_common(study)
+    return bool(reference and reference.n) and any(case.last.n for case in study.cases)
 
 
 @DETECTORS.register(KIND, "fewer items than the base model was asked, or other items")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
-from analysis.investigate.faults.base import DETECTORS
+from analysis.investigate.faults.base import DATA, DETECTORS
 from analysis.investigate.results import Fault
 from analysis.investigate.study import Measured, Share, Study
 from analysis.investigate.words import percent
@@ -14,6 +15,13 @@ from trainables.evaluation.intervals import wilson
 KIND = "parser fails on the base model"
 MOST_UNREADABLE = 0.2
 """Share of the base model's replies that may be unreadable."""
+
+
+@DATA.register(KIND, "the share of the base model's replies that could not be read")
+def can_look_at_parser(study: Study) -> bool:
+    """With the base model's share of unparseable replies and the number of items."""
+    base = study.base
+    return base is not None and any(share.n or base.n for share in _unreadable(base).values())
 
 
 @DETECTORS.register(KIND, "the base model's own replies cannot be read in more than 20% of cases")
@@ -25,10 +33,7 @@ def failing_parser(study: Study) -> list[Fault]:
     """
     if study.base is None:
         return []
-    skills = study.base.unparseable or {
-        name: share for name, share in study.base.shares.items() if name == "unparseable"
-    }
-    for skill, share in skills.items():
+    for skill, share in _unreadable(study.base).items():
         n = share.n or study.base.n
         if not n:
             continue
@@ -42,6 +47,11 @@ def failing_parser(study: Study) -> list[Fault]:
             fix = "Mend the parser or the prompt until the base model's replies can be read."
             return [Fault(KIND, study.name, (), True, sentence, fix, whole=True, repaired=repair(study))]
     return []
+
+
+def _unreadable(base: Measured) -> Mapping[str, Share]:
+    """Unparseable shares by skill; of all under "unparseable" where skills are not known."""
+    return base.unparseable or {k: share for k, share in base.shares.items() if k == "unparseable"}
 
 
 def repair(study: Study) -> Study | None:

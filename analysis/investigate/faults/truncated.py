@@ -6,12 +6,18 @@ from collections import Counter
 from collections.abc import Iterator
 
 from analysis import wording
-from analysis.investigate.faults.base import DETECTORS, at_one_level
+from analysis.investigate.faults.base import DATA, DETECTORS, at_one_level
 from analysis.investigate.results import Fault
 from analysis.investigate.study import Study
 from analysis.investigate.words import cases, listed
 
 KIND = "truncated runs"
+
+
+@DATA.register(KIND, "numbers of steps")
+def can_look_for_ends(study: Study) -> bool:
+    """With the steps that trials did, and the budget."""
+    return bool(study.budget) and any(case.last.step is not None for case in study.cases)
 
 
 @DETECTORS.register(KIND, "completed trials with fewer steps than the budget, and crashed trials")

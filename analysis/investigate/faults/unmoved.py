@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from analysis.investigate.checks.base import ALPHA
-from analysis.investigate.faults.base import DETECTORS, at_one_level, changes
+from analysis.investigate.faults.base import DATA, DETECTORS, at_one_level, changes
 from analysis.investigate.results import Fault
 from analysis.investigate.study import Measured, Study
 from analysis.investigate.words import cases, listed
@@ -13,6 +13,13 @@ from analysis.investigate.words import cases, listed
 KIND = "scores move without the weights"
 STILL = 1e-4
 """Nats per token of KL or of loss that are no movement: rounding reaches as far."""
+
+
+@DATA.register(KIND, "KL to the base model or losses on held-out text, and numbers of items")
+def can_look_for_movement(study: Study) -> bool:
+    """With KL or held-out losses, and the change of capability, of any trial."""
+    known = [case for case in study.cases if _shifts(study.base, case.last)]
+    return bool(changes(study, known))
 
 
 @DETECTORS.register(KIND, "capability differs from the base model's, and nothing else does")
@@ -36,10 +43,16 @@ def unmoved_weights(study: Study) -> list[Fault]:
 
 
 def _still(base: Measured | None, own: Measured) -> bool:
+    shifts = _shifts(base, own)
+    return bool(shifts) and all(math.isfinite(one) and one < STILL for one in shifts)
+
+
+def _shifts(base: Measured | None, own: Measured) -> list[float]:
+    """The KL to the base model, and by how much losses differ from its own, as far as they are known."""
     if base is None:
-        return False
+        return []
     shifts = [own.metrics["kl_base"]] if "kl_base" in own.metrics else []
     for name in ("heldout_loss", "general_loss"):
         if name in own.metrics and name in base.metrics:
             shifts.append(abs(own.metrics[name] - base.metrics[name]))
-    return bool(shifts) and all(math.isfinite(one) and one < STILL for one in shifts)
+    return shifts

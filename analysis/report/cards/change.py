@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from analysis import wording
 from analysis.grades import FLOORS, LABELS, Grade, GradeName, grade
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Rule, Series, Table, XYChart
-from analysis.report.context import RETENTION, Context, interval
+from analysis.report.context import RETENTION, Context
 from analysis.report.groups import Group, by_lr
 from analysis.report.look import GRADE_LOOKS, INK
-from analysis.report.statistics import Estimate, mean
+from analysis.report.statistics import Estimate
 from analysis.report.words import JUDGED, estimated
 from search.record import TrialState
 from search.record.events import Interval
+
+if TYPE_CHECKING:
+    from analysis.investigate.study import Measured
 
 GRADES = tuple(name for name, _ in FLOORS)
 _PHRASES: dict[GradeName, str] = {
@@ -78,7 +82,8 @@ class _Row:
         self.group = group
         self.counts: Counter[GradeName] = Counter(_grade(context, trial) for trial in group.trials)
         self.diverged = sum(trial.status == "diverged" for trial in group.trials)
-        self.mean, self.of = _mean(context, group)
+        self.mean = _mean(context, group)
+        self.of = "trials" if self.mean.low is None else "questions"
         self.text = estimated(self.mean, self.of)
         self.graded = _graded(self.mean.value, self.mean.low, self.mean.high)
         self.grade = self.graded.name
@@ -96,16 +101,27 @@ class _Row:
         }
 
 
-def _mean(context: Context, group: Group) -> tuple[Estimate, str]:
-    """Over trials; of a single one, its own value with its interval over items."""
-    found = mean([context.left(trial) for trial in group.trials])
-    if found.n != 1:
-        return found, "trials"
-    trial = group.trials[0]
-    own = interval(trial, RETENTION)
-    if own is None or trial.status == "diverged":
-        return found, "trial"
-    return Estimate(found.value, own.low, own.high, own.n), "items of one trial"
+def _mean(context: Context, group: Group) -> Estimate:
+    """Over trials, with the interval that the investigation gives a level; n then counts questions."""
+    from analysis.investigate.retention import retention_interval
+
+    values = [context.left(trial) for trial in group.trials]
+    middle = math.fsum(values) / len(values)
+    base = context.measured.get(None)
+    tuned = [own for trial in group.trials if (own := _measured(context, trial)) is not None]
+    found = None
+    if base is not None and base.capability > 0 and len(tuned) == len(group.trials):
+        found = retention_interval(base, tuned)
+    if found is None:
+        return Estimate(middle, None, None, len(values))
+    return Estimate(middle, found.low, found.high, found.n)
+
+
+def _measured(context: Context, trial: TrialState) -> Measured | None:
+    base, own = context.measured.get(None), context.measured.get(trial.number)
+    if trial.status != "diverged" or base is None:
+        return own
+    return replace(base, capability=0.0, bits={skill: "0" * len(text) for skill, text in base.bits.items()})
 
 
 def _grade(context: Context, trial: TrialState) -> GradeName:
@@ -148,8 +164,8 @@ def _sentence(found: list[_Row]) -> str:
 def _intervals(found: list[_Row]) -> str:
     unsure = [f"lr {row.group.label} {row.graded}" for row in found if not row.graded.sure]
     text = (
-        "Intervals are of the mean over trials of different configurations (Student's t); of a single trial, "
-        "over its items."
+        "Intervals are of the mean over trials, by a bootstrap over trials and questions at once, as in the "
+        "investigation; where the outcomes of questions are known they are paired with the base model's."
     )
     if unsure:
         text += f" Not sure: {'; '.join(unsure)}."

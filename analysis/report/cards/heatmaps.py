@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 from analysis import wording
 from analysis.report.card import Findings, card
@@ -39,9 +40,11 @@ class Heatmaps:
         pools = dict(zip(_WHICH, (context.completed, context.trials), strict=True))
         pools = {which: trials for which, trials in pools.items() if trials}
         variants: dict[tuple[int, ...], Chart] = {}
+        maps = []
         for p, pair in enumerate(pairs):
-            for w, trials in enumerate(pools.values()):
+            for w, (which, trials) in enumerate(pools.items()):
                 grid = _grid(context, trials, *pair)
+                maps.append({"trials": which} | _cells(grid, metrics, *pair))
                 for m, metric in enumerate(metrics):
                     variants[m, p, w] = _chart(context, grid, metric, *pair)
         menus = (
@@ -63,7 +66,12 @@ class Heatmaps:
             _table(context, next(iter(pools.values())), metrics, x, y),
         )
         return Findings(
-            data={"parameters": names, "metrics": metrics, "trials": {w: len(t) for w, t in pools.items()}},
+            data={
+                "parameters": names,
+                "metrics": metrics,
+                "trials": {which: len(trials) for which, trials in pools.items()},
+                "maps": maps,
+            },
             texts=(
                 "Each cell is the mean over its trials, with their number where there are several; bright "
                 "cells are better, empty ones were not tried. Menus choose the metric, the two parameters "
@@ -95,11 +103,32 @@ def _grid(context: Context, trials: Sequence[TrialState], x: str, y: str) -> _Gr
     return _Grid(*(by(trials, name, every=context.parameters[name]) for name in (x, y)))
 
 
+def _known(cell: Sequence[TrialState], metric: str) -> list[float]:
+    return [own for trial in cell if math.isfinite(own := value(trial, metric))]
+
+
+def _average(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
+
+
+def _cells(grid: _Grid, metrics: Sequence[str], x: str, y: str) -> dict[str, Any]:
+    """The means of a map as data, by row and column, with the number of trials that each is over."""
+    found = {name: [[_known(cell, name) for cell in row] for row in grid.cells] for name in metrics}
+    return {
+        "x": x,
+        "y": y,
+        "columns": [group.label for group in grid.columns],
+        "rows": [group.label for group in grid.rows],
+        "means": {name: [[_average(own) for own in row] for row in rows] for name, rows in found.items()},
+        "n": {name: [[len(own) for own in row] for row in rows] for name, rows in found.items()},
+    }
+
+
 def _chart(context: Context, grid: _Grid, metric: str, x: str, y: str) -> HeatmapChart:
     z, texts = [], []
     for row in grid.cells:
-        numbers = [[own for t in cell if math.isfinite(own := value(t, metric))] for cell in row]
-        means = [math.fsum(own) / len(own) if own else None for own in numbers]
+        numbers = [_known(cell, metric) for cell in row]
+        means = [_average(own) for own in numbers]
         z.append(tuple(means))
         texts.append(
             tuple(

@@ -50,12 +50,16 @@ class Investigate:
 
 
 def _investigated(context: Context, with_items: bool) -> Investigation:
-    from analysis.investigate import investigate  # here, so that a fault in it is this card's alone
+    # Here, so that a fault in it is this card's alone.
+    from analysis.investigate import investigate_studies
+    from analysis.investigate.from_search import from_search
 
-    pairs = [(context.state, context.folder), *([context.other] if context.other else [])]
-    folders = [folder if with_items else None for _, folder in pairs]
     group = "rank" if "rank" in context.parameters else None
-    return investigate([state for state, _ in pairs], folders, group=group)
+    studies = [context.study if with_items else from_search(context.state, None, group=group)]
+    if context.other is not None:
+        state, folder = context.other
+        studies.append(from_search(state, folder if with_items else None, group=group))
+    return investigate_studies(studies)
 
 
 def _first(error: Exception) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Chart, Menu, Plot, Rule, Series, Table, XYChart
-from analysis.report.context import Context, base_value, value
+from analysis.report.context import Context, base_value, interval, value
 from analysis.report.groups import Group, by_lr
 from analysis.report.look import BLUE, VERMILION, Look
+from analysis.report.lost import Lost, over_items, over_trials
 from analysis.report.statistics import Estimate, mean
 from analysis.report.words import estimated, number
-from search.record import TrialState
 
 _KNOWS, _WRITES = Look(BLUE, "circle", "solid"), Look(VERMILION, "triangle-down", "dash")
 
@@ -51,9 +51,13 @@ class Knowledge:
             texts=tuple(sentences),
             notes=(
                 "By likelihood, the model prefers the right option, whatever it would write. By "
-                "generation, the answer is read from what it writes. Where the second falls further from "
-                "the base model than the first, and the interval over trials of the difference excludes 0, "
-                "format was lost before knowledge.",
+                "generation, the answer is read from what it writes. Format was lost where the second fell "
+                "surely further from the base model than the first, whose own fall is surely less than "
+                "half as large; knowledge where the first surely fell; both where the second then fell "
+                "surely further. Each group of questions is judged by itself, as the investigation judges "
+                "them together.",
+                "Differences from the base model are paired question by question where the answers were "
+                "kept, else over trials as wholes, of which a single one has no interval.",
                 "Counted are trials at the full budget, and those that were ended for being broken, by "
                 "their last measurement. Where the base model scores at chance by likelihood there is no "
                 "knowledge to lose.",
@@ -63,23 +67,19 @@ class Knowledge:
 
 
 class _Row:
-    """Both accuracies of one group of trials."""
+    """Both accuracies of one group of trials, and how far each fell."""
 
     def __init__(self, context: Context, skill: str, group: Group) -> None:
-        names = _names(skill)
+        likelihood, generation = _names(skill)
         self.group = group
-        self.knows, self.writes = (mean([value(t, name) for t in group.trials]) for name in names)
-        knew, wrote = (base_value(context, name) for name in names)
-        self.further: Estimate = mean([_further(trial, names, (knew, wrote)) for trial in group.trials])
-
-    @property
-    def verdict(self) -> str:
-        """Which of the two fell further."""
-        if self.further.low is None or self.further.high is None:
-            return "undecided"
-        if self.further.high < 0:
-            return "format lost before knowledge"
-        return "knowledge lost before format" if self.further.low > 0 else "undecided"
+        self.knows, self.writes = (_accuracy(group, name) for name in (likelihood, generation))
+        base = base_value(context, generation), base_value(context, likelihood)
+        own = context.measured
+        paired = None
+        if None in own and all(trial.number in own for trial in group.trials):
+            paired = over_items(own[None], [own[trial.number] for trial in group.trials], skill)
+        values = [(value(trial, generation), value(trial, likelihood)) for trial in group.trials]
+        self.shifts = paired or over_trials(base, values)
 
     def data(self) -> dict[str, Any]:
         """As plain data."""
@@ -87,18 +87,23 @@ class _Row:
             "lr": self.group.label,
             "likelihood": self.knows.data(),
             "generation": self.writes.data(),
-            "generation_change_minus_likelihood_change": self.further.data(),
-            "verdict": self.verdict,
+            "likelihood_change": self.shifts.likelihood.data(),
+            "generation_change": self.shifts.generation.data(),
+            "generation_change_minus_likelihood_change": self.shifts.gap.data(),
+            "intervals_of_changes_over": self.shifts.of,
+            "lost": self.shifts.lost,
         }
+
+
+def _accuracy(group: Group, name: str) -> Estimate:
+    """Mean over trials; of a single one its own value, with its interval over items."""
+    found = mean([value(trial, name) for trial in group.trials])
+    own = interval(group.trials[0], name)
+    return found if found.n != 1 or own is None else Estimate(found.value, own.low, own.high, own.n)
 
 
 def _names(skill: str) -> tuple[str, str]:
     return f"{skill}_likelihood", f"{skill}_generation"
-
-
-def _further(trial: TrialState, names: tuple[str, str], base: tuple[float, float]) -> float:
-    """Change of the generated accuracy from the base model, less that of the likelihood-scored one."""
-    return (value(trial, names[1]) - base[1]) - (value(trial, names[0]) - base[0])
 
 
 def _skills(context: Context) -> list[str]:
@@ -148,27 +153,33 @@ def _chart(context: Context, skill: str, rows: list[_Row]) -> XYChart:
     )
 
 
+_WORDS: dict[Lost, str] = {
+    "format": "format was lost and knowledge kept",
+    "both": "both were lost, format further",
+    "knowledge": "knowledge was lost",
+    "undecided": "something was lost, and the sample cannot tell what",
+    "neither": "neither is shown to be lost",
+    "cannot be told": "it cannot be told with one trial whose single answers are not known",
+}
+
+
 def _sentence(skill: str, rows: list[_Row]) -> str:
-    lost = [row.group.label for row in rows if row.verdict == "format lost before knowledge"]
-    forgot = [row.group.label for row in rows if row.verdict == "knowledge lost before format"]
     parts = []
-    if lost:
-        parts.append(f"format was lost before knowledge at lr {', '.join(lost)}")
-    if forgot:
-        parts.append(f"knowledge was lost before format at lr {', '.join(forgot)}")
-    if not parts:
-        parts.append("neither is shown to have fallen further than the other at any learning rate")
+    for lost, words in _WORDS.items():
+        labels = [row.group.label for row in rows if row.shifts.lost == lost]
+        if labels:
+            parts.append(f"{words} at lr {', '.join(labels)}")
     return f"{skill}: {'; '.join(parts)}."
 
 
 def _table(found: dict[str, list[_Row]]) -> Table:
     rows = [
-        (skill, r.group.label, estimated(r.knows), estimated(r.writes), _signed(r.further), r.verdict)
+        (skill, r.group.label, estimated(r.knows), estimated(r.writes), _signed(r.shifts.gap), r.shifts.lost)
         for skill, own in found.items()
         for r in own
     ]
     return Table(
-        ("questions", "learning rate", "by likelihood", "by generation", "fell further by", "verdict"),
+        ("questions", "learning rate", "by likelihood", "by generation", "fell further by", "lost"),
         tuple(rows),
         (
             "Mean accuracies over trials with 95% intervals; negative where generation fell further than "

@@ -14,8 +14,11 @@ from analysis.report.groups import Group, by, by_lr
 from analysis.report.look import BASE, nth
 from analysis.report.statistics import Estimate, mean
 from analysis.report.words import JUDGED, bracketed, estimated, room
+from search.errors import TightropeError
 
 _MOST_RANKS = 10
+_APART = 2
+"""Learning rates within this factor of each other are no comparison of a low one with a high one."""
 
 
 @card("ranks", "Every rank by itself", 50)
@@ -37,12 +40,18 @@ class Ranks:
         metrics = [name for name in (context.kept, context.loss) if name is not None]
         plots = tuple(plot for name in metrics if (plot := _plot(context, ranks, name)) is not None)
         falls = [] if context.kept is None else [own for rank in ranks if (own := _fall(context, rank))]
+        searched = by(context.trials, "rank", most=_MOST_RANKS, every=context.parameters["rank"])
+        left_out = _left_out(searched, ranks, falls)
+        holds = bool(falls) and not left_out and all(own.surely for own in falls) and _passes(context)
         return Findings(
             data={
                 "ranks": {own.rank: own.data() for own in falls},
                 "falling": sum(f.change < 0 for f in falls),
+                "searched": [rank.label for rank in searched],
+                "left_out": left_out,
+                "holds_at_every_rank": holds,
             },
-            texts=(_sentence(context, falls),),
+            texts=(_sentence(context, falls, len(searched), left_out, holds),),
             notes=(
                 JUDGED,
                 "Where a learning rate was tried more than once at a rank, the mean is drawn, with Student's "
@@ -56,13 +65,18 @@ class Ranks:
 
 @dataclass(frozen=True)
 class _Fall:
-    """What a rank keeps at the highest learning rate tried at it, beside the lowest."""
+    """What a rank keeps at the highest learning rate tried at it, beside the lowest.
+
+    Attributes:
+        ratio: Of the highest learning rate to the lowest.
+    """
 
     rank: str
     lowest: str
     highest: str
     before: Estimate
     after: Estimate
+    ratio: float
 
     @property
     def change(self) -> float:
@@ -77,6 +91,11 @@ class _Fall:
         below = math.hypot(b.value - b.low, a.high - a.value)
         above = math.hypot(b.high - b.value, a.value - a.low)
         return self.change - below, self.change + above
+
+    @property
+    def surely(self) -> bool:
+        """Whether less is kept at the highest, beyond the interval."""
+        return self.interval is not None and self.interval[1] < 0
 
     def data(self) -> dict[str, Any]:
         """As plain data."""
@@ -97,7 +116,9 @@ def _fall(context: Context, rank: Group) -> _Fall | None:
         return None
     ends = groups[0], groups[-1]
     before, after = (_kept(context, group) for group in ends)
-    return _Fall(rank.label, ends[0].label, ends[1].label, before, after)
+    low, high = (group.centre for group in ends)
+    ratio = high / low if low > 0 else math.inf
+    return _Fall(rank.label, ends[0].label, ends[1].label, before, after, ratio)
 
 
 def _kept(context: Context, group: Group) -> Estimate:
@@ -109,16 +130,50 @@ def _kept(context: Context, group: Group) -> Estimate:
     return Estimate(found.value, own.low, own.high, own.n)
 
 
-def _sentence(context: Context, falls: list[_Fall]) -> str:
+def _left_out(searched: list[Group], ranks: list[Group], falls: list[_Fall]) -> dict[str, str]:
+    """Ranks that say little or nothing about the learning rate, and why."""
+    measured, compared = {rank.label for rank in ranks}, {own.rank: own for own in falls}
+    found = {}
+    for label in (rank.label for rank in searched):
+        if label not in measured:
+            found[label] = "has no trial that counts"
+        elif label not in compared:
+            found[label] = "was measured at one learning rate only"
+        elif compared[label].ratio < _APART:
+            ends = f"{compared[label].lowest} and {compared[label].highest}"
+            found[label] = f"was measured at {ends} only, which lie close together"
+    return found
+
+
+def _passes(context: Context) -> bool:
+    """Whether the investigation's check that it holds at every rank passes."""
+    # Here, so that a fault in it is not every card's.
+    from analysis.investigate.checks import CHECKS
+    from analysis.investigate.checks import Context as Checked
+
+    try:
+        return CHECKS["c"](Checked(context.study)).outcome == "pass"
+    except (TightropeError, OSError, ValueError):
+        return False
+
+
+def _sentence(
+    context: Context, falls: list[_Fall], searched: int, left_out: dict[str, str], holds: bool
+) -> str:
     if not falls:
         return "No rank was measured at two learning rates: whether it holds at every rank cannot be seen."
-    falling = sum(own.change < 0 for own in falls)
-    sure = sum(own.interval is not None and own.interval[1] < 0 for own in falls)
+    falling, sure = sum(own.change < 0 for own in falls), sum(own.surely for own in falls)
     text = (
-        f"In {falling} of {wording.plural(len(falls), 'rank')} less {context.kept} is left at the highest "
-        f"learning rate than at the lowest; in {sure} of them the 95% interval of the difference excludes 0"
+        f"In {falling} of {wording.plural(searched, 'rank')} less {context.kept} is left at the highest "
+        f"learning rate than at the lowest; in {sure} of them the 95% interval of the difference excludes 0."
     )
-    return f"{text}. It holds at every rank." if sure == len(falls) else f"{text}."
+    if left_out:
+        return " ".join([text, *(f"Rank {label} {why}." for label, why in left_out.items())])
+    if holds:
+        return f"{text} It holds at every rank."
+    if sure == len(falls):
+        text += " Check (c) of the investigation, over all learning rates and ranks together, does not pass."
+    return text
 
 
 def _own(context: Context, name: str, trial: Any) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from typing import Any
 
@@ -12,11 +11,11 @@ from analysis.report.card import Findings, card
 from analysis.report.chart import Table
 from analysis.report.context import Context
 from analysis.report.items import Item, generated
+from analysis.report.text import map_text
 from search.errors import RecordError
 from search.record import TrialState
 
 _SHOWN, _LONGEST = 6, 500
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SEVERITY = {"leaking": 0, "unparseable": 1, "wrong": 2, "right": 3}
 
 
@@ -33,12 +32,12 @@ class Samples:
     def compute(self, context: Context) -> Findings:
         """Items that the base model got right and the tuned one did not come first."""
         assert context.base is not None and context.base.items_file is not None  # noqa: PT018
-        base = generated(context.folder, context.base.items_file)
+        base = _replies(context, context.base.items_file)
         texts, notes, tables, data = [], [], [], {}
         for why, trial in _chosen(context).items():
             assert trial.last is not None and trial.last.items_file is not None  # noqa: PT018
             try:
-                tuned = generated(context.folder, trial.last.items_file)
+                tuned = _replies(context, trial.last.items_file)
             except RecordError as error:
                 notes.append(f"Trial {trial.number}: {error.message}")
                 continue
@@ -64,6 +63,10 @@ def _chosen(context: Context) -> dict[str, TrialState]:
     if others:
         found["most broken"] = min(others, key=lambda trial: (context.left(trial), trial.number))
     return found
+
+
+def _replies(context: Context, name: str) -> dict[tuple[str, int], Item]:
+    return map_text(generated(context.folder, name), context.redact)
 
 
 def _pairs(base: dict[tuple[str, int], Item], tuned: dict[tuple[str, int], Item]) -> list[tuple[Item, Item]]:
@@ -120,7 +123,6 @@ def _table(why: str, trial: TrialState, pairs: list[tuple[Item, Item]]) -> Table
 
 
 def _cut(text: str) -> str:
-    text = _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
     return (
         text if len(text) <= _LONGEST else f"{text[:_LONGEST]} [... {len(text) - _LONGEST:,} characters more]"
     )

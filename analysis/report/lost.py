@@ -1,0 +1,107 @@
+"""Knowledge or format of one skill: how far each fell from the base model, and which was lost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.report.statistics import Estimate, mean
+from search.paired import Z
+
+if TYPE_CHECKING:
+    from analysis.investigate.study import Measured
+
+Lost: TypeAlias = Literal["format", "knowledge", "both", "neither", "undecided", "cannot be told"]
+GENERATION, LIKELIHOOD = "generation", "likelihood"
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """Mean changes of accuracy from the base model, with their 95% intervals.
+
+    Attributes:
+        gap: Change by generation less that by likelihood.
+        of: What the intervals are over.
+        unread: Change of the share of replies that could not be read; None where that is not known.
+    """
+
+    generation: Estimate
+    likelihood: Estimate
+    gap: Estimate
+    of: Literal["items", "trials"]
+    unread: Estimate | None = None
+
+    @property
+    def lost(self) -> Lost:
+        """Which was lost, by the rule of the investigation (`analysis.investigate.knowledge`).
+
+        Format: generation lost more than likelihood, whose fall is surely less than half as large.
+        Knowledge: likelihood fell, and generation not surely further. Both: likelihood fell, and generation
+        further, or surely more replies could not be read.
+        """
+        ends = self.generation.high, self.likelihood.low, self.likelihood.high, self.gap.high
+        if any(end is None for end in ends):
+            return "cannot be told"
+        generation, low, likelihood, gap = (float(end) for end in ends if end is not None)
+        if likelihood < 0:
+            unread = self.unread is not None and (self.unread.low or 0.0) > 0 and generation < 0
+            return "both" if gap < 0 or unread else "knowledge"
+        if generation >= 0:
+            return "neither"
+        return "format" if gap < 0 and low > self.generation.value / 2 else "undecided"
+
+
+def over_items(base: Measured, tuned: Sequence[Measured], skill: str) -> Shifts | None:
+    """Paired with the base model item by item, of the mean over the tuned models.
+
+    Returns:
+        None where the answers to the same items are not known of all.
+    """
+    keys = ((skill, GENERATION), (skill, LIKELIHOOD))
+    for key in keys:
+        theirs = base.answers.get(key)
+        if theirs is None or not tuned or not len(theirs.items):
+            return None
+        if not all(key in own.answers and own.answers[key].same_items(theirs) for own in tuned):
+            return None
+    generation, likelihood = (
+        np.mean([own.answers[key].right.astype(np.float64) for own in tuned], axis=0)
+        - base.answers[key].right.astype(np.float64)
+        for key in keys
+    )
+    if generation.shape != likelihood.shape:
+        return None
+    unread = (
+        np.mean([~own.answers[keys[0]].read for own in tuned], axis=0, dtype=np.float64)
+        - ~base.answers[keys[0]].read
+    )
+    gap = _mean(generation - likelihood)
+    return Shifts(_mean(generation), _mean(likelihood), gap, "items", _mean(unread))
+
+
+def over_trials(base: tuple[float, float], trials: Sequence[tuple[float, float]]) -> Shifts:
+    """Of trials as wholes; no interval of a single one.
+
+    Args:
+        base: Accuracy of the base model by generation, and by likelihood.
+        trials: The same of each trial.
+    """
+    changes = [(own[0] - base[0], own[1] - base[1]) for own in trials]
+    return Shifts(
+        mean([one for one, _ in changes]),
+        mean([other for _, other in changes]),
+        mean([one - other for one, other in changes]),
+        "trials",
+    )
+
+
+def _mean(changes: NDArray[np.float64]) -> Estimate:
+    """Normal interval over items, with one more that changed by 1: no change at all is not taken for sure."""
+    n, middle = len(changes), float(changes.mean())
+    half = Z * math.sqrt(float(((changes - middle) ** 2).sum()) + 1) / n
+    return Estimate(middle, middle - half, middle + half, n)

@@ -1,0 +1,58 @@
+"""What is done to every text before it is shown: a function over all strings of a structure."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+T = TypeVar("T")
+
+
+def printable(text: str) -> str:
+    """The text with control characters spelled out, such as `\\x1b`; tabs and ends of lines stay."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+
+
+def map_text(value: T, change: Callable[[str], str]) -> T:
+    """The value with `change` applied to every string in it, keys of mappings too.
+
+    Goes through mappings, lists, tuples, data classes and pydantic models. Nothing is changed in place, and
+    a part without a changed string is the same object as before.
+    """
+    # The names of metrics and parameters come again with every trial.
+    found: T = _mapped(value, cache(change))
+    return found
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        text = change(value)
+        return value if text == value else text
+    if value is None or isinstance(value, int | float):
+        return value
+    if isinstance(value, list | tuple):
+        parts = [_mapped(own, change) for own in value]
+        same = all(new is own for new, own in zip(parts, value, strict=True))
+        return value if same else tuple(parts) if isinstance(value, tuple) else parts
+    if isinstance(value, Mapping):
+        items = [(key, own, _mapped(key, change), _mapped(own, change)) for key, own in value.items()]
+        same = all(new_key is key and new is own for key, own, new_key, new in items)
+        return value if same else {new_key: new for _, _, new_key, new in items}
+    if isinstance(value, BaseModel):
+        return value.model_copy(update=fields) if (fields := _changed(dict(value), change)) else value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        own = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **fields) if (fields := _changed(own, change)) else value
+    return value
+
+
+def _changed(own: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """The fields in which a string changes."""
+    return {name: new for name, old in own.items() if (new := _mapped(old, change)) is not old}
