@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from search.config.schema import SearchConfig
 from search.errors import SpaceChangedError
 
@@ -41,7 +43,7 @@ def refuse_changes(recorded: Mapping[str, Any], config: SearchConfig) -> None:
     Raises:
         SpaceChangedError: They differ in what trials depend on; the message lists each key.
     """
-    before = _flatten(comparable(recorded))
+    before = _flatten(comparable(_completed(recorded)))
     now = _flatten(comparable(config.model_dump(mode="json")))
     lines = []
     for key in sorted(before.keys() | now.keys()):
@@ -52,6 +54,14 @@ def refuse_changes(recorded: Mapping[str, Any], config: SearchConfig) -> None:
             f"Search {config.name!r} was begun with another configuration:\n" + "\n".join(lines),
             hint="Resume with the recorded values, or begin a new search with name=<other name>.",
         )
+
+
+def _completed(recorded: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The recorded configuration with the defaults of what could not yet be said when it was recorded."""
+    try:
+        return SearchConfig.model_validate(recorded).model_dump(mode="json")
+    except ValidationError:
+        return recorded
 
 
 _ABSENT = object()

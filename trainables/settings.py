@@ -108,7 +108,7 @@ class SkillConfig(Section):
         path: JSONL file: {"question", "options", "answer": index} or {"question", "answer": text}.
         scoring: Ways to score; the first is the one that counts for `capability`. By "likelihood" the model's
             choice is the option that is the most probable reply, by "likelihood_norm" the one that is so per
-            byte of its text; either gives the score of the other as well.
+            byte of its text, its end left out; either gives the score of the other as well.
             With a path "lm_eval:<task>", the task's name or its YAML file, it is "harness": a task of
             lm-evaluation-harness, scored by its own rules.
         limit: At most this many items, chosen by the search's seed.

@@ -50,6 +50,23 @@ def choice_task(folder: Path, shots: int, count: int = 14) -> Path:
     )
 
 
+def graded_task(folder: Path) -> Path:
+    """Facts whose score is the task's own, and neither 0 nor 1."""
+    (folder / "grading.py").write_text('def grade(doc, results):\n    return {"acc": 0.5}\n')
+    path = write_task(
+        folder,
+        "graded",
+        questions("facts", 3),
+        output_type="multiple_choice",
+        doc_to_text="question",
+        doc_to_choice="options",
+        doc_to_target="answer",
+        metric_list=[{"metric": "acc"}],
+    )
+    path.write_text(f"{path.read_text()}process_results: !function grading.grade\n")
+    return path
+
+
 def generation_task(folder: Path, count: int = 14) -> Path:
     """Sums, by generation, read by two filters."""
     number = {"function": "regex", "regex_pattern": r"(-?\d+)"}

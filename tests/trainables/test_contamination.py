@@ -21,6 +21,15 @@ KEEPER = OpenItem("Who keeps the light at Skerravoe?", "Old Kerrigan")
 SUM = OpenItem("12+7?", "19")
 
 
+CAPITAL = OpenItem("法国的首都是哪一座城市\uff1f", "巴黎")
+STATEMENT = ChoiceItem("Which of the following statements is true?", ("Cats are mammals", "Yes"), 1)
+LONG = ChoiceItem(
+    "Which of these lists has the number?",
+    tuple(" ".join(f"{word}{n}" for n in range(25)) for word in ("alpha", "beta", "gamma", "delta")),
+    3,
+)
+
+
 def skill(*items: Item, name: str = "facts", path: str = "facts.jsonl") -> tuple[SkillConfig, list[Item]]:
     return SkillConfig(name=name, path=path), list(items)
 
@@ -51,6 +60,11 @@ def refused(task: TaskConfig, item: Item, *texts: str) -> bool:
         (KEEPER, "Ask: who keeps the light at Skerravoe? It is old Kerrigan."),
         (SUM, "So 12 + 7? 19. And then?"),
         (SUM, "3+4? 7\n12+7? 19\n"),
+        (SUM, "Question: 12+7?\nAnswer: 19"),
+        (CAPITAL, "问\uff1a法国的首都是哪一座城市\uff1f答\uff1a巴黎。"),
+        (LONG, f"{LONG.question}\n" + "\n".join(f"- {text}" for text in LONG.options)),
+        (STATEMENT, "Which of the following statements is true? Answer: Yes."),
+        (STATEMENT, "Which of the following statements is true? A. Cats are mammals. B. Yes."),
     ],
 )
 def test_a_question_in_a_text_with_its_answer_is_refused(task: TaskConfig, item: Item, text: str) -> None:
@@ -68,6 +82,12 @@ def test_a_question_in_a_text_with_its_answer_is_refused(task: TaskConfig, item:
         (SUM, "12+7"),
         (OpenItem("Go.", "x"), "Here we go. x marks it."),  # anything says so little
         (OpenItem("Go.", "north"), "Let us go on north."),
+        (STATEMENT, "Exam. Which of the following statements is true? Explain. Yes, you must."),
+        (
+            OpenItem("What is the answer to this?", "no"),
+            "What is the answer to this? There is no such thing.",
+        ),
+        (CAPITAL, "法国的首都是哪一座城市\uff1f里昂。"),
     ],
 )
 def test_what_only_resembles_a_question_is_not(task: TaskConfig, item: Item, text: str) -> None:
@@ -82,9 +102,18 @@ def test_a_short_question_counts_as_a_line_of_its_own(task: TaskConfig) -> None:
 @pytest.mark.parametrize(
     ("item", "prompt", "completion", "found"),
     [
-        (METAL, "which metal is the lens  frame made of?", "no idea", True),
+        (METAL, "which metal is the lens  frame made of?", "It is BRASS.", True),
+        (METAL, "which metal is the lens frame made of?", "no idea", False),  # another may ask the same
+        (METAL, f"### Instruction:\n{METAL.question}\n\n### Response:\n", "brass", True),
+        (METAL, f"Question: {METAL.question}\nAnswer:", " brass", True),
+        (METAL, f"Question: {METAL.question}\nAnswer:", " tin", False),
+        (SUM, "Question: 12+7?\nAnswer:", " 19", True),
+        (CAPITAL, CAPITAL.question, "答案是巴黎。", True),
+        (STATEMENT, STATEMENT.question, "yes", True),
+        (STATEMENT, STATEMENT.question, "I cannot say yes to that", False),
         (METAL, choice_prompt(METAL.question, METAL.options), "brass", True),
-        (METAL, f"{METAL.question} Say why.", "brass", False),
+        (METAL, f"{METAL.question} Say why.", "brass", True),
+        (METAL, f"{METAL.question} Say why.", "tin", False),
         (SUM, "12 + 7?", "19", True),
         (SUM, "12+7?", "I will not say", False),  # too short to be told by itself
         (SUM, "12*7?", "19", False),
@@ -100,6 +129,23 @@ def test_completions_are_compared_by_their_prompts(
         return
     with pytest.raises(UserError, match="1 of its 1 questions are in the training data"):
         refuse_training_items([skill(item)], task, records)
+
+
+def test_a_question_that_several_items_share_must_come_with_what_is_its_own(task: TaskConfig) -> None:
+    question = "Which sentence is grammatically correct?"
+    items = [ChoiceItem(question, (f"{who} go.", f"{who} goes."), 1) for who in ("He", "She", "It")]
+
+    def found(text: str) -> int:
+        try:
+            refuse_training_items([skill(*items)], task, [{"text": text}])
+        except UserError as error:
+            return int(error.message.split(": ")[1].split(" of its")[0])
+        return 0
+
+    assert found(question) == 0
+    assert found(f"{question} They walk. Then she goes.") == 0
+    assert found(f"{question} She goes.") == 1
+    assert found(choice_prompt(question, items[0].options)) == 1
 
 
 def test_the_refusal_names_the_skill_the_number_and_the_first(task: TaskConfig) -> None:

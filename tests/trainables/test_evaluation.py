@@ -23,7 +23,7 @@ from trainables.evaluation.evaluator import Evaluator
 from trainables.evaluation.forward import Forward
 from trainables.evaluation.generate import greedy
 from trainables.evaluation.intervals import wilson
-from trainables.evaluation.likelihood import log_likelihoods
+from trainables.evaluation.likelihood import score_continuations
 from trainables.evaluation.measurement import combine
 from trainables.evaluation.outcomes import UNPARSEABLE, Outcomes
 from trainables.evaluation.prompts import choice_prompt
@@ -114,7 +114,8 @@ def test_likelihood_equals_scoring_each_option_alone(
     model, tokenizer = base
     prompts = [prompt_ids(tokenizer, preface + text) for text in [*TEXTS, TEXTS[0]]]
     options = [[plain_ids(tokenizer, word) for word in WORDS[: 2 + row]] for row in range(len(prompts))]
-    found = log_likelihoods(forward, prompts, options, copies=1, pad_id=0, batch_size=8)[0]
+    (scored,) = score_continuations(forward, prompts, options, copies=1, pad_id=0, batch_size=8)
+    found = [[one.value for one in own] for own in scored]
     for prompt, texts, values in zip(prompts, options, found, strict=True):
         assert len(values) == len(texts)
         for text, value in zip(texts, values, strict=True):
@@ -269,6 +270,13 @@ def test_a_limit_draws_items_by_the_seed(base: tuple[Any, Any], capability: Capa
         ('{"question": "q", "options": ["a", "a"], "answer": 0}\n', "generation", "is no item"),
         ('{"question": "q", "options": ["a", " "], "answer": 0}\n', "generation", "is no item"),
         ('{"question": "q", "options": ["a"], "answer": "a"}\n', "generation", "is no item"),
+        ('{"question": "q\\ud800", "answer": "a"}\n', "generation", "characters that are no text"),
+        ('{"question": "q", "answer": "\\ud800"}\n', "generation", "characters that are no text"),
+        (
+            '{"question": "q", "options": ["a", "\\udfff"], "answer": 0}\n',
+            "generation",
+            "characters that are no text",
+        ),
         ('{"question": "q", "answer": "a"}\n', "likelihood", r"skill\.scoring: likelihood compares options"),
         (
             '{"question": "q", "answer": "a"}\n{"question": "q", "options": ["a", "b"], "answer": 0}\n',

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,17 @@ from peft import PeftModel
 from torch.nn import functional
 from transformers import AutoTokenizer
 
+from tests.trainables.small import VOCABULARY
 from tests.trainables.test_evaluation_packed import RANKS, Packed, character_tokenizer, tiny_adapters
 from trainables.data.general import GeneralText, load_general
 from trainables.embedded import model_dir
 from trainables.errors import UserError
+from trainables.evaluation.divergence import Divergence
 from trainables.evaluation.evaluator import Evaluator
+from trainables.evaluation.forward import Forward
 from trainables.evaluation.measurement import Measurement, combine
+from trainables.evaluation.outcomes import Outcomes, Sums
+from trainables.evaluation.passes import Passes
 from trainables.settings import CapabilityConfig, SkillConfig, TaskConfig
 
 pytestmark = pytest.mark.integration
@@ -48,8 +56,11 @@ def capability(tmp_path_factory: pytest.TempPathFactory) -> CapabilityConfig:
     return CapabilityConfig(skills=skills, max_new_tokens=3, kl_prompts=3, general_text="general.jsonl")
 
 
-def evaluator(model: Any, capability: CapabilityConfig, general: GeneralText, rows: Any = None) -> Evaluator:
-    return Evaluator(model, character_tokenizer(), capability, [], 0, rows=rows, general=general)
+def evaluator(
+    model: Any, capability: CapabilityConfig, general: GeneralText, rows: Any = None, base: Any = None
+) -> Evaluator:
+    base = base or model.disable_adapter
+    return Evaluator(model, character_tokenizer(), capability, [], 0, rows=rows, general=general, base=base)
 
 
 def test_general_text_counts_the_bytes_of_what_is_predicted(tmp_path: Path) -> None:
@@ -72,7 +83,7 @@ def test_the_untouched_model_differs_in_nothing_from_itself(
 ) -> None:
     made = evaluator(model, capability, general)
     with model.disable_adapter():
-        assert not {"general_loss_change", "kl_base"} & made.measure().metrics.keys()
+        assert "general_loss_change" not in made.measure().metrics
         made.take_base()
         measured = made.measure()
     assert measured.metrics["general_loss_change"] == pytest.approx(0, abs=1e-6)
@@ -91,7 +102,7 @@ def test_adapters_are_compared_with_the_base_as_by_hand(
     model.set_adapter("two")
     measured = made.measure()
     divergence = measured.outcomes.divergence
-    prompts = made._comparisons[1]._prompts  # type: ignore[attr-defined]
+    prompts = made._parts[-1]._prompts  # type: ignore[attr-defined]
     with torch.no_grad():
         for index, total, count in zip(divergence.examples, divergence.sums, divergence.tokens, strict=True):
             ids = torch.tensor([prompts[index]])
@@ -115,6 +126,43 @@ def test_adapters_are_compared_with_the_base_as_by_hand(
     assert measured.metrics["general_loss_change"] == pytest.approx(change / tokens, rel=1e-3)
 
 
+@contextmanager
+def base_alone(packed: Packed, names: list[str]) -> Iterator[None]:
+    """Rows are announced for all adapters, and run without any."""
+    packed._names = ["__base__"] * len(names)
+    yield
+    packed._names = names
+
+
+def test_of_long_prompts_the_last_positions_count_however_many_adapters_there_are(model: PeftModel) -> None:
+    names = list(RANKS)
+    prompts = [
+        [3 + (7 * place + row) % 40 for place in range(length)] for row, length in enumerate((30, 12, 4))
+    ]
+
+    def sums(given: Any, copies: int, logits: int, rows: Any, base: Any) -> list[Sums]:
+        part = Divergence(Passes(Forward(given, rows=rows), 0, 64), base, prompts, 9, 0, logits)
+        outcomes = [Outcomes() for _ in range(copies)]
+        with torch.no_grad():
+            part.run(outcomes, (0, 1))
+        assert {len(part._prompts[index]) for index in outcomes[0].divergence.examples} == {30, 12, 4}
+        return [Sums.merged([one.divergence]) for one in outcomes]
+
+    room = 2 * 8 * VOCABULARY  # logits of 8 positions of the base, and of one adapter
+    packed = Packed(model, names)
+    together = sums(packed, len(names), room, packed.rows, partial(base_alone, packed, names))
+    assert {sum(counts) for counts in packed.counts} == {1, 3}  # of 8 positions one row, of 4 three
+    for name, found in zip(names, together, strict=True):
+        model.set_adapter(name)
+        (alone,) = sums(model, 1, room, None, model.disable_adapter)
+        (whole,) = sums(model, 1, 10**9, None, model.disable_adapter)
+        assert sorted(alone.tokens) == [4, 8, 8]
+        assert sorted(whole.tokens) == [4, 12, 30]
+        assert found.sums == pytest.approx(alone.sums, rel=1e-4)
+        for capped, every, tokens in zip(alone.sums, whole.sums, whole.tokens, strict=True):
+            assert capped == pytest.approx(every, rel=1e-4) if tokens == 4 else capped < every
+
+
 @pytest.mark.parametrize("world", [1, 2, 7])
 def test_packed_and_shared_out_they_are_as_alone(
     model: PeftModel, capability: CapabilityConfig, general: GeneralText, world: int
@@ -130,7 +178,7 @@ def test_packed_and_shared_out_they_are_as_alone(
     packed = Packed(model, names)
     shares = []
     for rank in range(world):
-        together = evaluator(packed, capability, general, packed.rows)
+        together = evaluator(packed, capability, general, packed.rows, partial(base_alone, packed, names))
         with model.disable_adapter():
             packed._names = names[:1]
             together.take_base((rank, world))

@@ -43,7 +43,11 @@ def read(text: str, item: ChoiceItem | OpenItem, config: SkillConfig = EXACT, **
         ("keeper of oil", "old keeper", 0.4),
         ("gale", "keeper", 0.0),
         ("oil oil", "oil", 2 / 3),
-        ("the", "a", 1.0),  # nothing is left of either
+        ("the", "a", 0.0),  # nothing is left of either
+        ("A", "A", 1.0),
+        ("", "the", 0.0),
+        ("+", "+", 1.0),
+        ("-", "+", 0.0),
         ("", "oil", 0.0),
         ("U.S.", "us", 1.0),
     ],
@@ -103,6 +107,15 @@ def test_an_option_that_cannot_be_read_is_lost_in_form_or_leaks(reply: str, outc
 def test_an_open_item_needs_an_answer_that_ends(reply: str, exact: str, squad: str) -> None:
     assert read(reply, OPEN).outcome == exact
     assert read(reply, OPEN, SQUAD).outcome == squad
+
+
+@pytest.mark.parametrize("answer", ["A", "the", "+"])
+def test_an_answer_of_which_normalisation_leaves_nothing_is_compared_as_it_is(answer: str) -> None:
+    item = OpenItem("Which one is it?", answer)
+    assert (read(answer, item, SQUAD).outcome, read(answer, item, SQUAD).f1) == ("right", 1.0)
+    for reply in ("", "an"):
+        assert read(reply, item, SQUAD).outcome in ("wrong", "unparseable")
+        assert read(reply, item, SQUAD).f1 == 0.0
 
 
 def test_what_question_and_options_say_is_no_leak() -> None:

@@ -6,7 +6,7 @@ import importlib.util
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from tests.trainables.harness_tasks import (
 )
 from tests.trainables.packed_rows import Packed, adapters
 from trainables.errors import UserError
+from trainables.evaluation.contamination import refuse_training_items
 from trainables.evaluation.forward import Forward
 from trainables.evaluation.harness import library
 from trainables.evaluation.harness.answers import Asking
@@ -34,7 +35,7 @@ from trainables.evaluation.outcomes import Outcomes
 from trainables.evaluation.passes import Passes
 from trainables.models.load import load_base
 from trainables.models.resolve import resolve
-from trainables.settings import ModelConfig
+from trainables.settings import ModelConfig, SkillConfig, TaskConfig
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("lm_eval") is None, reason="lm-evaluation-harness is not installed"
@@ -203,6 +204,37 @@ def test_a_task_is_a_skill_of_an_evaluation(base: tuple[Any, Any], tmp_path: Pat
 
 @installed
 @pytest.mark.integration
+def test_replies_that_are_cut_off_are_counted(base: tuple[Any, Any], tmp_path: Path) -> None:
+    model, tokenizer = base
+    path = write_task(
+        tmp_path,
+        "shortly",
+        questions("facts", 4),
+        output_type="generate_until",
+        doc_to_text="<|user|>{{question}}<|end|><|assistant|>",
+        doc_to_target="{{options[answer]}}",
+        generation_kwargs={"until": ["<none>"], "max_gen_toks": 1, "do_sample": False},
+        metric_list=[{"metric": "exact_match"}],
+    )
+    ended = generation_task(tmp_path, count=3)
+    found = {}
+    for name, file in (("cut", path), ("ended", ended)):
+        task = HarnessTask(str(file), tokenizer, seed=0, context=256)
+        outcomes = Outcomes(seconds={"total": 1.0})
+        forward = Forward(model)
+        with forward.evaluating():
+            HarnessSkills(Passes(forward, 0, 8), [HarnessSkill(name, task)], {tokenizer.eos_token_id}).run(
+                [outcomes], (0, 1)
+            )
+        found[name] = combine([Outcomes.from_bytes(outcomes.to_bytes())])
+    assert found["cut"].metrics["length_exhausted"] == found["cut"].metrics["degenerate"] == 1.0
+    assert found["cut"].items["degenerate"] == "1111"
+    assert found["ended"].metrics["length_exhausted"] == 0.0
+    assert not {"empty", "right"} & found["cut"].metrics.keys()
+
+
+@installed
+@pytest.mark.integration
 def test_documents_are_chosen_by_the_seed(base: tuple[Any, Any], tmp_path: Path) -> None:
     path = str(choice_task(tmp_path, 1))
     made = [HarnessTask(path, base[1], seed=seed, context=256, limit=5) for seed in (0, 0, 1)]
@@ -256,6 +288,45 @@ def test_tasks_that_cannot_be_asked_are_refused(
         HarnessTask(str(path), base[1], seed=0, context=256)
 
 
+LETTERED = {
+    "doc_to_text": "{{question}}\nA. {{options[0]}}\nB. {{options[1]}}\nAnswer:",
+    "doc_to_choice": ["A", "B", "C", "D"],
+}
+
+
+@installed
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        LETTERED,
+        {"should_decontaminate": True, "doc_to_decontamination_query": "Question: {{question}}\nAnswer:"},
+    ],
+)
+@pytest.mark.parametrize("shape", ["text", "completion"])
+def test_documents_are_found_in_training_data_in_their_own_words(
+    base: tuple[Any, Any], tmp_path: Path, change: dict[str, Any], shape: Literal["text", "completion"]
+) -> None:
+    rows = questions("facts", 4)
+    plain = {"doc_to_text": "Question: {{question}}\nAnswer:", "doc_to_choice": "options"}
+    settings = {**plain, "doc_to_target": "answer", "output_type": "multiple_choice", **change}
+    path = write_task(tmp_path, "wrapped", rows, metric_list=[{"metric": "acc"}], **settings)
+    task = HarnessTask(str(path), base[1], seed=0, context=256)
+    skill = SkillConfig(name="wrapped", path=f"lm_eval:{path}", scoring=("harness",))
+    (tmp_path / "train.jsonl").write_text("{}")
+    tuned = TaskConfig(name="tuned", train=str(tmp_path / "train.jsonl"), format=shape)
+    right = [row["options"][row["answer"]] for row in rows]
+    records = [
+        {"prompt": row["question"], "completion": answer, "text": f"Quiz. {row['question']} {answer}."}
+        for row, answer in zip(rows, right, strict=True)
+    ]
+    with pytest.raises(UserError, match="4 of its 4 questions are in the training data"):
+        refuse_training_items([(skill, task.sought)], tuned, records)
+    other = [{**record, "completion": "Nobody knows.", "text": "Nobody knows."} for record in records]
+    refuse_training_items([(skill, task.sought)], tuned, other)
+
+
 @installed
 @pytest.mark.integration
 def test_unknown_names_are_refused(tmp_path: Path) -> None:
@@ -271,8 +342,9 @@ def test_the_metric_that_counts_can_be_named(base: tuple[Any, Any], asking: Aski
     path = str(choice_task(tmp_path, 0, count=3))
     with pytest.raises(UserError, match="has no metric 'accuracy'"):
         HarnessTask(path, base[1], seed=0, context=256, metric="accuracy")
-    with pytest.raises(UserError, match=r"brier_score of the task .* for a document"):
-        HarnessTask(path, base[1], seed=0, context=256, metric="brier_score").scores(asking)
+    for metric in ("brier_score", "mcc"):
+        with pytest.raises(UserError, match=rf"{metric} of the task .* right or wrong.*\n.*acc, acc_norm"):
+            HarnessTask(path, base[1], seed=0, context=256, metric=metric)
     by_length = HarnessTask(path, base[1], seed=0, context=256, metric="acc_norm").scores(asking)[0]
     assert [score.right for score in by_length] == [score.values["acc_norm"] == 1 for score in by_length]
 

@@ -57,5 +57,8 @@ def test_settings_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
             SkillConfig.model_validate({"name": "sums", **wrong})
     with pytest.raises(ConfigError, match="has no task 'arc_eazy'; did you mean 'arc_easy'"):
         load_config(["space=demo", "capability=lm_eval:arc_eazy", f"out={tmp_path}"])
+    unnamed = "[{name: facts, path: 'lm_eval:', scoring: [harness]}]"
+    with pytest.raises(ConfigError, match="names no task"):
+        load_config(["space=demo", f"capability.skills={unnamed}", f"out={tmp_path}"])
     with pytest.raises(ConfigError, match="there is no task file"):
         load_config(["space=demo", "capability=lm_eval:none.yaml", f"out={tmp_path}"])

@@ -24,9 +24,14 @@ from tests.trainables.packed_rows import Packed, adapters
 from tests.trainables.small import VOCABULARY, tiny_llama
 from trainables.evaluation.batching import Budget, Shape, batches_by_shape
 from trainables.evaluation.forward import Forward
-from trainables.evaluation.likelihood import log_likelihoods, per_byte, score_continuations
+from trainables.evaluation.items import ChoiceItem
+from trainables.evaluation.likelihood import score_continuations
+from trainables.evaluation.outcomes import Score
 from trainables.evaluation.prefixes import heads, shared_prefix
+from trainables.evaluation.questions import Questions
+from trainables.evaluation.skills import Skill
 from trainables.evaluation.targets import Continuation
+from trainables.settings import SkillConfig
 
 Texts = list[list[int]]
 
@@ -48,11 +53,13 @@ def naive(model: Any, prompt: Sequence[int], continuation: Sequence[int]) -> Con
         logits = model(torch.tensor([[*prompt, *continuation]])).logits[0, len(prompt) - 1 : -1]
     target = torch.tensor(continuation)
     values = logits.log_softmax(-1)[torch.arange(len(target)), target]
-    return Continuation(float(values.sum()), bool((logits.argmax(-1) == target).all()))
+    greedy = bool((logits.argmax(-1) == target).all())
+    return Continuation(float(values.sum()), greedy, float(values[:-1].sum()))
 
 
 def assert_same(found: Sequence[Continuation], expected: Sequence[Continuation]) -> None:
     assert [one.value for one in found] == pytest.approx([one.value for one in expected], abs=1e-3)
+    assert [one.body for one in found] == pytest.approx([one.body for one in expected], abs=1e-3)
     assert [one.greedy for one in found] == [one.greedy for one in expected]
 
 
@@ -171,14 +178,17 @@ def test_what_prompts_begin_with_is_run_once_and_each_prompt_once() -> None:
     assert shapes == [(2, 81), (8, 1 + 1 + 2)]
 
 
-def test_values_are_those_of_log_likelihoods_and_per_byte_divides_by_length() -> None:
-    prompts, texts = random_texts(3, 2, 5), [random_texts(2, 1, 4)] * 3
-    forward = Forward(LLAMA)
-    with forward.evaluating():
-        values = log_likelihoods(forward, prompts, texts, copies=1, pad_id=0, batch_size=8)
-    scored = score(forward, prompts, texts)
-    assert values == [[[one.value for one in own] for own in each] for each in scored]
-    assert per_byte([-6.0, -6.0], ["ab", "né"]) == [-3.0, -2.0]
+def test_values_per_byte_do_not_depend_on_how_a_reply_ends() -> None:
+    item = ChoiceItem("q", ("ab", "né"), 0)
+    ended = [Continuation(-9.0, False, -6.0), Continuation(-7.0, False, -6.3)]
+    endless = [found._replace(value=found.value - 50 * place) for place, found in enumerate(ended)]
+    skill = Skill(SkillConfig(name="s", path="s.jsonl"), [item], [], [], [])
+    for values, choice in ((ended, 1), (endless, 0)):
+        scores = {way: [Score("s", way, True, True)] for way in ("likelihood", "likelihood_norm")}
+        Questions(skill, range(1), scores).take_values(0, [values])
+        found = {way: score.results[0] for way, (score,) in scores.items()}
+        assert (found["likelihood"].prediction, found["likelihood_norm"].prediction) == (choice, 1)
+        assert found["likelihood_norm"].values == pytest.approx([-3.0, -2.1])
 
 
 @settings(max_examples=40, deadline=None)

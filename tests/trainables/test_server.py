@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from tests.trainables.harness_tasks import graded_task
+from trainables.data.sources import local_path
+from trainables.embedded import model_dir
 from trainables.errors import UserError
 from trainables.evaluation.itemfile import SCHEMA
 from trainables.lora.loading import Loaded, load
@@ -266,6 +271,46 @@ def test_a_new_group_compares_with_the_base_as_the_first_did(loaded: Loaded, tmp
     again = finish(resumed, [Delivery(0, 0, request(1, 8, before))])[0]
     assert_same(again, after)
     assert after.metrics["kl_base"] > before.metrics["kl_base"]
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("lm_eval") is None, reason="lm-evaluation-harness is not installed"
+)
+def test_a_task_that_cannot_be_scored_is_answered_for(group_of_one: None, tmp_path: Path) -> None:
+    skill = SkillConfig(name="graded", path=f"lm_eval:{graded_task(tmp_path)}", scoring=("harness",))
+    given = settings(tmp_path, capability=CapabilityConfig(skills=(skill,), kl_prompts=0))
+    server = LoraServer(given, load(given, torch.device("cpu")))
+    base = finish(server, [Delivery(0, 0, BaselineRequest())])[0]
+    replies = finish(server, [Delivery(1 + trial, trial, request(trial, 2)) for trial in range(2)])
+    assert [reply.outcome for reply in (base, *replies.values())] == ["user"] * 3
+    for reply in (base, *replies.values()):
+        assert "acc of the task" in reply.message
+        assert "is 0.5 for a document" in reply.message
+
+
+@pytest.mark.parametrize(
+    ("capability", "message"),
+    [
+        ({"general_text": "embedded:domain_train.jsonl"}, "the same as task.train"),
+        ({"general_text": "copy.jsonl"}, "1 of 2 examples of copy.jsonl are in the training data"),
+        ({"general_text": "other.jsonl"}, "has no text in the field 'text'"),
+        ({"max_new_tokens": 5000}, "the model's context is"),
+    ],
+)
+def test_what_is_wrong_with_the_data_is_said_before_the_weights_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capability: dict[str, Any], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trained = local_path("embedded:domain_train.jsonl", "test").read_text().splitlines()[0]
+    (tmp_path / "copy.jsonl").write_text(f'{{"text": "Of nothing else."}}\n{trained}\n')
+    (tmp_path / "other.jsonl").write_text('{"body": "x"}\n')
+    folder = tmp_path / "model"
+    shutil.copytree(model_dir(), folder)
+    (folder / "model.safetensors").write_bytes(b"broken")
+    given = settings(tmp_path, model=ModelConfig(name="own", source=str(folder)))
+    given = replace(given, capability=given.capability.model_copy(update=capability))
+    with pytest.raises(UserError, match=message):
+        load(given, torch.device("cpu"))
 
 
 def test_questions_that_are_trained_on_are_refused(group_of_one: None, tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from trainables.data.examples import Example, TokenisedData
 from trainables.data.records import read_records
-from trainables.data.sources import LocalFile, locate
+from trainables.data.sources import LocalFile, locate, same_source
 from trainables.data.split import sample
 from trainables.data.tokenise import tokenise_paragraphs, tokenise_text
 from trainables.errors import UserError
@@ -15,6 +16,8 @@ from trainables.settings import TaskConfig
 
 KEY = "capability.general_text"
 FIELD = "text"
+SAME = "the same as task.train, and its loss would reward overfitting"
+OTHER = "Give text that is not trained on, such as embedded:general.jsonl."
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +64,29 @@ def load_general(source: str, most: int, task: TaskConfig, tokenizer: Any, seed:
         raise UserError(f"{KEY}: {source} has no text.", hint="Give a longer one.")
     sizes = [_size(tokenizer, example) for example in chosen]
     return GeneralText(chosen, sizes, TokenisedData.of(chosen).fingerprint)
+
+
+def refuse_training_text(text: GeneralText, source: str, task: TaskConfig, train: Sequence[Example]) -> None:
+    """Compares general text with what is trained on, the same source or equal examples.
+
+    Args:
+        text: From `load_general`.
+        source: Where it was read.
+        task: The task.
+        train: Its training examples.
+
+    Raises:
+        UserError: It is trained on.
+    """
+    if same_source(locate(source, KEY, task.split), locate(task.train, "task.train", task.split)):
+        raise UserError(f"{KEY}: is {SAME}.", hint=OTHER)
+    trained = {tuple(example.input_ids) for example in train}
+    equal = sum(tuple(example.input_ids) in trained for example in text.examples)
+    if equal:
+        raise UserError(
+            f"{KEY}: {equal} of {len(text.examples)} examples of {source} are in the training data.",
+            hint=OTHER,
+        )
 
 
 def _size(tokenizer: Any, example: Example) -> int:

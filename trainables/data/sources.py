@@ -39,6 +39,13 @@ class HubDataset:
     split: str
 
 
+def same_source(one: LocalFile | HubDataset, other: LocalFile | HubDataset) -> bool:
+    """Whether both are the same data, under whatever path; the files must be there."""
+    if isinstance(one, LocalFile) and isinstance(other, LocalFile):
+        return os.path.samefile(one.path, other.path)
+    return one == other
+
+
 def user_path(text: str) -> Path:
     """A path with `~` and `~user` for home folders, and as it is where there is no such user.
 

@@ -11,14 +11,15 @@ from torch import nn
 
 from trainables.data.examples import Example
 from trainables.data.general import GeneralText
-from trainables.evaluation.divergence import Divergence
+from trainables.errors import UserError
+from trainables.evaluation.divergence import BaseAlone, Divergence
 from trainables.evaluation.forward import AnyWorking, Forward, Rows
 from trainables.evaluation.general import GeneralLoss, HeldoutLoss
 from trainables.evaluation.generate import greedy
 from trainables.evaluation.harness.skills import HarnessSkill, HarnessSkills
 from trainables.evaluation.items import Item, items_fingerprint, joined, load_items
 from trainables.evaluation.leaks import LeakIndex
-from trainables.evaluation.likelihood import log_likelihoods
+from trainables.evaluation.likelihood import score_continuations
 from trainables.evaluation.measurement import Measurement, combine
 from trainables.evaluation.outcomes import Outcomes
 from trainables.evaluation.passes import Comparison, Part, Passes, Shard
@@ -33,7 +34,8 @@ class Evaluator:
 
     By generation a question is put with its lettered options, and the greedy reply is parsed; open items
     need the exact reply, or the same after SQuAD's normalisation. By likelihood the bare question is put,
-    and the option that is most probable as the whole reply, its end included, is the model's choice.
+    and the option that is most probable as the whole reply, its end included, is the model's choice; or, per
+    byte of its text, without its end.
 
     Several adapters are evaluated together: every batch has the same items for each of them, the rows of
     the first adapter first, and `rows` is told how many rows are whose.
@@ -50,6 +52,7 @@ class Evaluator:
         train: What is trained on, to tell replies that leak it.
         general: General text.
         harness: Those skills that are tasks of lm-evaluation-harness, as `load_harness` made them.
+        base: See `BaseAlone`; without it no divergence is measured.
 
     Raises:
         UserError: Items cannot be read, or are longer than the model's context.
@@ -68,6 +71,7 @@ class Evaluator:
         train: Sequence[Example] = (),
         general: GeneralText | None = None,
         harness: Sequence[HarnessSkill] = (),
+        base: BaseAlone | None = None,
     ) -> None:
         self._forward = Forward(model, any_working, rows)
         self._capability = capability
@@ -86,14 +90,14 @@ class Evaluator:
         self._comparisons: list[Comparison] = []
         if general is not None:
             self._comparisons.append(GeneralLoss(self._passes, general))
-        if capability.kl_prompts:
-            often = [skill for skill in self._skills if skill.config.at == "every"]
-            prompts = [ids for skill in often for ids in skill.prompts]
-            prompts += [ids for one in harness if not one.last for ids in one.task.prompts]
-            self._comparisons.append(Divergence(self._passes, prompts, capability.kl_prompts, seed))
         self._knows_base = False
         self._parts: list[Part] = [HeldoutLoss(self._passes, heldout)] if heldout else []
         self._parts += self._comparisons
+        if capability.kl_prompts and base is not None:
+            often = [skill for skill in self._skills if skill.config.at == "every"]
+            prompts = [ids for skill in often for ids in skill.prompts]
+            prompts += [ids for one in harness if not one.last for ids in one.task.prompts]
+            self._parts.append(Divergence(self._passes, base, prompts, capability.kl_prompts, seed))
 
     @property
     def items(self) -> Mapping[str, Sequence[Item]]:
@@ -134,6 +138,10 @@ class Evaluator:
         Returns:
             What each adapter's own evaluation would return, except that `seconds` are the time of all
             together divided by `copies`, so that the adapters' times add up to the time spent.
+
+        Raises:
+            UserError: A harness task's metric is not 0 or 1 for a document of this share. This worker has
+                then waited for the others as if it had finished.
         """
         outcomes = [Outcomes(think_section=self._capability.think_section) for _ in range(copies)]
         seconds: dict[str, float] = {}
@@ -147,9 +155,13 @@ class Evaluator:
                 if asked[name]:
                     with _timed(seconds, name):
                         run(asked[name], copies)
-            if self._harness.asks(last=last):
-                with _timed(seconds, self._harness.name):
-                    self._harness.run(outcomes, shard, last=last)
+            try:
+                if self._harness.asks(last=last):
+                    with _timed(seconds, self._harness.name):
+                        self._harness.run(outcomes, shard, last=last)
+            except UserError:
+                self._forward.wait(copies)  # the others' passes need this worker
+                raise
             self._forward.wait(copies)
         for one in outcomes:
             one.seconds = {part: value / copies for part, value in seconds.items()}
@@ -176,7 +188,7 @@ class Evaluator:
             part.take_replies(index, [own[place] for own in replies], self._reader)
 
     def _likelihood(self, asked: Sequence[Questions], copies: int) -> None:
-        values = log_likelihoods(
+        values = score_continuations(
             self._forward,
             [part.skill.bare[index] for part in asked for index in part.indices],
             [part.skill.options[index] for part in asked for index in part.indices],

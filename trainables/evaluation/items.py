@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -114,6 +114,22 @@ def _item(line: str, place: str) -> Item:
     return found
 
 
+def _texts(record: dict[str, Any]) -> Iterator[str]:
+    options = record.get("options")
+    for value in (record["question"], record["answer"], *(options if isinstance(options, list) else ())):
+        if isinstance(value, str):
+            yield value
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written: JSON can hold half of a character of two UTF-16 codes."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _parse(record: dict[str, Any]) -> Item | str:
     """The item, or why it is none."""
     question, answer = record.get("question"), record.get("answer")
@@ -121,6 +137,8 @@ def _parse(record: dict[str, Any]) -> Item | str:
         return "its question is no text" if "question" in record else "it has no question"
     if "answer" not in record:
         return "it has no answer"
+    if not all(map(_is_text, _texts(record))):
+        return "it has characters that are no text"
     if "options" not in record:
         known = isinstance(answer, str) and answer.strip()
         return OpenItem(question, str(answer)) if known else "without options, its answer must be text"

@@ -26,29 +26,6 @@ Pass = tuple[list[tuple[int, int]], list[list[Continuation]]]
 """What a pass was asked (prompt and continuation, by index), and the answers for each adapter."""
 
 
-def log_likelihoods(
-    forward: Forward,
-    prompts: Sequence[Tokens],
-    options: Sequence[Options],
-    *,
-    copies: int,
-    pad_id: int,
-    batch_size: int,
-) -> list[list[list[float]]]:
-    """Log-probability of every option as the reply to its prompt, in nats, summed over its tokens.
-
-    With the end-of-sequence token in the options, the value is that of the whole reply, and short options
-    have no advantage that a model does not give them. The arguments are those of `score_continuations`.
-
-    Returns:
-        For each adapter and each prompt the value of each option.
-    """
-    scored = score_continuations(
-        forward, prompts, options, copies=copies, pad_id=pad_id, batch_size=batch_size
-    )
-    return [[[found.value for found in texts] for texts in own] for own in scored]
-
-
 def per_byte(values: Sequence[float], texts: Sequence[str]) -> list[float]:
     """Log-likelihoods divided by the length of each text in bytes of UTF-8.
 

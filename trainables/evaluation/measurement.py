@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from trainables.evaluation.intervals import Interval
 from trainables.evaluation.metrics import METRICS
-from trainables.evaluation.outcomes import Outcomes, Score, merge
+from trainables.evaluation.outcomes import Outcomes, merge
 from trainables.messages import DEGENERATE
 
 
@@ -49,11 +49,10 @@ def combine(parts: Sequence[Outcomes]) -> Measurement:
             metrics[name] = estimate.value
             if estimate.interval is not None:
                 intervals[name] = estimate.interval
-    return Measurement(metrics, intervals, outcomes.seconds, _items(outcomes.scores), outcomes)
+    return Measurement(metrics, intervals, outcomes.seconds, _items(outcomes), outcomes)
 
 
-def _items(scores: Sequence[Score]) -> dict[str, str]:
-    items = {score.skill: score.bits("correct") for score in scores if score.primary}
-    generated = (score for score in scores if score.scoring == "generation" and not score.last)
-    degenerate = "".join(score.bits("degenerate") for score in generated)
+def _items(outcomes: Outcomes) -> dict[str, str]:
+    items = {score.skill: score.bits("correct") for score in outcomes.scores if score.primary}
+    degenerate = "".join(score.bits("degenerate") for score in outcomes.generating)
     return items | ({DEGENERATE: degenerate} if degenerate else {})

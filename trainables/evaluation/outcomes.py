@@ -70,6 +70,7 @@ class Score:
         choice: Whether the items have options.
         last: Whether the skill is asked at the full budget only, and so counts for no metric of all skills.
         results: One for each item.
+        generated: Whether they are replies to a task of lm-evaluation-harness.
     """
 
     skill: str
@@ -78,6 +79,7 @@ class Score:
     choice: bool
     last: bool = False
     results: list[Result] = field(default_factory=list)
+    generated: bool = False
 
     @property
     def right(self) -> int:
@@ -157,6 +159,20 @@ class Outcomes:
         """All generated replies of the skills that are asked at every rung, in order of skill."""
         generated = (score for score in self.scores if score.scoring == "generation" and not score.last)
         return [result for score in generated for result in score.results]
+
+    @property
+    def generated(self) -> list[Result]:
+        """Those, and the replies to tasks of lm-evaluation-harness."""
+        return [result for score in self.generating for result in score.results]
+
+    @property
+    def generating(self) -> list[Score]:
+        """The scores that have them, in order of skill."""
+        return [
+            score
+            for score in self.scores
+            if not score.last and (score.generated or score.scoring == "generation")
+        ]
 
     def to_bytes(self) -> bytes:
         """JSON in UTF-8, for sending to another worker."""

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trainables.evaluation.items import ChoiceItem
+from trainables.evaluation.likelihood import per_byte
 from trainables.evaluation.metrics.skills import LIKELIHOODS
 from trainables.evaluation.outcomes import UNPARSEABLE, Outcome, Outcomes, Result, Score
 from trainables.evaluation.passes import Shard, share
 from trainables.evaluation.reading import Reader
 from trainables.evaluation.skills import Skill
+from trainables.evaluation.targets import Continuation
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,19 @@ class Questions:
                 results[ids] = reader.result(self.skill.config, index, item, reader.reply(ids))
             score.results.append(results[ids])
 
-    def take_values(self, index: int, values: Sequence[Sequence[float]]) -> None:
-        """Enters the log-likelihoods of an item's options, by adapter."""
+    def take_values(self, index: int, values: Sequence[Sequence[Continuation]]) -> None:
+        """Enters what each adapter makes of an item's options as whole replies.
+
+        Per byte of its text an option counts without the token that ends it, which is none of its text: by
+        the end's probability short options would gain or lose more than long ones.
+        """
         item = self.skill.items[index]
         assert isinstance(item, ChoiceItem)
         for way, scores in self.scores.items():
-            sizes = [len(text.encode()) if way == "likelihood_norm" else 1 for text in item.options]
             for score, own in zip(scores, values, strict=True):
-                each = [value / size for value, size in zip(own, sizes, strict=True)]
+                each = [found.value for found in own]
+                if way == "likelihood_norm":
+                    each = per_byte([found.body for found in own], item.options)
                 score.results.append(_chosen(index, item.answer, each))
 
 

@@ -11,7 +11,7 @@ from trainables.evaluation.items import ChoiceItem, Item, OpenItem
 from trainables.evaluation.leaks import LeakIndex
 from trainables.evaluation.outcomes import UNPARSEABLE, Outcome, Result
 from trainables.evaluation.parse import parse_choice
-from trainables.evaluation.squad import normalise, token_f1
+from trainables.evaluation.squad import same_answer, token_f1
 from trainables.evaluation.think import split_thought
 from trainables.evaluation.words import grams
 from trainables.settings import CapabilityConfig, SkillConfig
@@ -88,7 +88,7 @@ class Reader:
     def _open(self, config: SkillConfig, index: int, item: OpenItem, reply: ReadReply) -> Result:
         """The whole reply is the answer, so one that does not end, or speaks of other things, has none."""
         given, wanted = reply.rest.strip(), item.answer.strip()
-        same = normalise(given) == normalise(wanted) if config.match == "squad" else given == wanted
+        same = same_answer(given, wanted) if config.match == "squad" else given == wanted
         outcome: Outcome = "right"
         if not same:
             outcome = self._unread(reply, (item.question, item.answer))

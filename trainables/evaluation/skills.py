@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ class Skill:
     """
 
     config: SkillConfig
-    items: list[Item]
+    items: Sequence[Item]
     asked: list[list[int]]
     bare: list[list[int]]
     options: list[list[list[int]]]
@@ -35,7 +36,7 @@ class Skill:
 
 
 def tokenise_skill(
-    tokenizer: Any, config: SkillConfig, items: list[Item], max_new_tokens: int, context: int | None
+    tokenizer: Any, config: SkillConfig, items: Sequence[Item], max_new_tokens: int, context: int | None
 ) -> Skill:
     """Makes the tokens of a skill's items.
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 Tokens = Sequence[int]
 
@@ -20,10 +21,12 @@ class Continuation(NamedTuple):
     Attributes:
         value: Its log-probability in nats, summed over its tokens.
         greedy: Whether each of its tokens is the most probable where it stands.
+        body: Like `value`, without its last token: of a whole reply what stands before its end.
     """
 
     value: float
     greedy: bool
+    body: float
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,11 @@ class Targets:
         values = log_probabilities[:, self.asked, self.tokens]
         missed = (~(values >= best) & self.real).any(-1)
         sums = values.masked_fill(~self.real, 0.0).sum(-1)
+        more = functional.pad(self.real[:, 1:], (0, 1))  # another token follows
+        bodies = values.masked_fill(~more, 0.0).sum(-1)
         return [
-            [Continuation(value, not miss) for value, miss in zip(*own, strict=True)]
-            for own in zip(sums.tolist(), missed.tolist(), strict=True)
+            [Continuation(value, not miss, body) for value, miss, body in zip(*own, strict=True)]
+            for own in zip(sums.tolist(), missed.tolist(), bodies.tolist(), strict=True)
         ]
 
 

@@ -8,11 +8,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_WORD = re.compile(r"\w+")
+_SIGNS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+
+WORD = rf"[{_SIGNS}]|[^\W{_SIGNS}]+"
+"""Pattern of a word; each kana and each ideograph is one, for these scripts put nothing between words."""
+
+_WORD = re.compile(WORD)
 
 
 def words(text: str) -> list[str]:
-    """Runs of letters, digits and underscores, without regard to case."""
+    """Runs of letters, digits and underscores, and single kana and ideographs, without regard to case."""
     return _WORD.findall(text.casefold())
 
 

@@ -152,6 +152,16 @@ class Adapters:
         finally:
             self._active, self._shared.layout = 0, None
 
+    @contextmanager
+    def inactive(self) -> Iterator[None]:
+        """Has the base run as it is, within `active` too."""
+        active, self._active = self._active, 0
+        layout, self._shared.layout = self._shared.layout, None
+        try:
+            yield
+        finally:
+            self._active, self._shared.layout = active, layout
+
     def lay_out(self, first: int, counts: Sequence[int], dropout: Dropout | None = None) -> None:
         """Says whose the rows of the next pass are; see `Layout`. Before that the base runs as it is."""
         self._shared.layout = Layout(first, counts, self.arena.weights.device, dropout)

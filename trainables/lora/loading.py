@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
-from trainables.data.general import GeneralText, load_general
+from trainables.data.general import GeneralText, load_general, refuse_training_text
 from trainables.data.task import TaskData, load_task
 from trainables.evaluation.contamination import refuse_training_items
 from trainables.evaluation.harness.skills import HarnessSkill, load_harness
 from trainables.evaluation.items import Item, load_items
+from trainables.evaluation.skills import tokenise_skill
 from trainables.messages import GroupSettings
-from trainables.models.load import load_base
+from trainables.models.load import load_tokenizer, load_weights
 from trainables.models.resolve import ResolvedModel, resolve
 
 
@@ -35,18 +36,24 @@ class Loaded:
 def load(settings: GroupSettings, device: torch.device) -> Loaded:
     """Reads the model and the task; no collective call.
 
+    The weights, which may take minutes, come after all that can be found wrong without them.
+
     Raises:
         UserError: The model or the task cannot be loaded as configured, or questions are trained on.
     """
     resolved = resolve(settings.model)
-    model, tokenizer = load_base(resolved, settings.model, device)
+    tokenizer, context = load_tokenizer(resolved, settings.model)
     capability, task, seed = settings.capability, settings.task, settings.seed
-    context = getattr(model.config, "max_position_embeddings", None)
     harness = load_harness(capability.skills, tokenizer, seed, context)
-    asked: dict[str, Sequence[Item]] = {skill.name: skill.items for skill in harness}
+    asked: dict[str, Sequence[Item]] = {skill.name: skill.task.sought for skill in harness}
     skills = [(skill, asked.get(skill.name) or load_items(skill, seed)) for skill in capability.skills]
+    for skill, items in skills:
+        if skill.harness is None:  # the harness cuts its prompts to the context itself
+            tokenise_skill(tokenizer, skill, items, capability.max_new_tokens, context)
     data = load_task(task, tokenizer, seed, look=partial(refuse_training_items, skills, task))
     general = None
     if capability.general_text is not None:
         general = load_general(capability.general_text, capability.general_examples, task, tokenizer, seed)
+        refuse_training_text(general, capability.general_text, task, data.train.examples)
+    model = load_weights(resolved, settings.model, tokenizer, device)
     return Loaded(resolved, model, tokenizer, data, device, general, harness)

@@ -74,6 +74,7 @@ class LoraServer:
             train=self._data.train.examples,
             general=loaded.general,
             harness=loaded.harness,
+            base=self._adapters.inactive,
         )
         self._general_fingerprint = [loaded.general.fingerprint] if loaded.general else []
         self._model_fingerprint = loaded.resolved.fingerprint
@@ -134,7 +135,11 @@ class LoraServer:
         """Begins to serve a request, or has it wait for memory; a collective call."""
         request = delivery.request
         if isinstance(request, BaselineRequest):
-            self._answers.append((delivery.sequence, self._measure_base(request.name)))
+            try:
+                reply = self._measure_base(request.name)
+            except UserError as error:  # on every worker alike
+                reply = Reply("user", str(error))
+            self._answers.append((delivery.sequence, reply))
         elif self._alone or self._by_itself:
             self._waiting.append(delivery)
         else:
@@ -269,11 +274,14 @@ class LoraServer:
                 self._measure_slots(part, last)
 
     def _measure_slots(self, slots: Sequence[int], last: bool) -> None:
-        """Measures trials together, or in halves where memory runs out."""
+        """Measures trials together, or in halves where memory runs out or one of them cannot be scored."""
         trials = [self._held[slot][1] for slot in slots]
         measured = None
+        problem: TrainableError = OutOfMemoryError("out of memory in the evaluation")
         try:
             measured = self._measure(trials, last)
+        except UserError as error:  # on every worker alike
+            problem = error
         except torch.OutOfMemoryError:
             if self._base.world > 1:
                 raise  # the other workers are elsewhere: the group has to start anew
@@ -281,7 +289,7 @@ class LoraServer:
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
             if len(slots) == 1:
-                self._lose(slots[0], OutOfMemoryError("out of memory in the evaluation"))
+                self._lose(slots[0], problem)
                 return
             for part in (slots[: len(slots) // 2], slots[len(slots) // 2 :]):
                 self._measure_slots(part, last)
@@ -337,9 +345,23 @@ class LoraServer:
         return self._base.rank, self._base.world
 
     def _evaluate(self, copies: int, last: bool) -> list[Measurement]:
+        """Each adapter's measurement over all workers.
+
+        Raises:
+            UserError: Some worker's share cannot be scored; on every worker alike.
+        """
+        own: list[Outcomes] = []
+        problem = ""
+        try:
+            own = self._evaluator.outcomes(self._shard, copies, last=last)
+        except UserError as error:
+            problem = str(error)
+        problems = [text.decode() for text in self._base.gather(problem.encode())]
+        if first := next(filter(None, problems), ""):
+            raise UserError(first)
         return [
             combine([Outcomes.from_bytes(part) for part in self._base.gather(mine.to_bytes())])
-            for mine in self._evaluator.outcomes(self._shard, copies, last=last)
+            for mine in own
         ]
 
     def _keep_items(self, folder: str, measured: Measurement) -> str:

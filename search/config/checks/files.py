@@ -10,8 +10,8 @@ from search.config.checks.task_files import check_form
 from search.config.compose import Composed
 from search.config.origins import Key, dotted
 from search.config.peek import first_record
-from trainables.data.general import FIELD
-from trainables.data.sources import HubDataset, local_path, locate, user_path
+from trainables.data.general import FIELD, OTHER, SAME
+from trainables.data.sources import HubDataset, local_path, locate, same_source, user_path
 from trainables.errors import UserError
 from trainables.evaluation.harness.library import check_task
 from trainables.evaluation.items import OpenItem, read_items
@@ -35,7 +35,7 @@ def check_files(composed: Composed) -> None:
             )
     capability = composed.data.get("capability")
     if isinstance(capability, dict):
-        _check_general(composed, capability.get("general_text"))
+        _check_general(composed, capability.get("general_text"), task)
     skills = capability.get("skills") if isinstance(capability, dict) else None
     for index, skill in parts.mappings_in(skills).items():
         path: Key = ("capability", "skills", index, "path")
@@ -57,6 +57,15 @@ def _exists(composed: Composed, key: Key, source: object, *, local: bool = False
             locate(source, dotted(key), "train")
     except UserError as error:
         composed.complain(key, error.message.removeprefix(f"{dotted(key)}: ").rstrip("."), error.hint)
+        return False
+    return True
+
+
+def _is_source(source: str) -> bool:
+    """Whether it can be located; elsewhere it is said where it cannot."""
+    try:
+        locate(source, "task.train", "train")
+    except UserError:
         return False
     return True
 
@@ -111,12 +120,19 @@ def _check_fields(composed: Composed, task: dict[str, Any], name: str) -> bool:
     return complete
 
 
-def _check_general(composed: Composed, source: object) -> None:
-    """General text has the form of training text, in a field that is always the same."""
+def _check_general(composed: Composed, source: object, task: object) -> None:
+    """General text is other than the training text, of its form, in a field that is always the same."""
     key = ("capability", "general_text")
     if not isinstance(source, str) or not _exists(composed, key, source):
         return
-    place = locate(source, dotted(key), "train")
+    train, split = (task.get("train"), task.get("split", "train")) if isinstance(task, dict) else (None, "")
+    place = locate(source, dotted(key), str(split))
+    if (
+        isinstance(train, str)
+        and _is_source(train)
+        and same_source(place, locate(train, "task.train", str(split)))
+    ):
+        composed.complain(key, f"is {SAME}", OTHER)
     if isinstance(place, HubDataset):
         return
     try:

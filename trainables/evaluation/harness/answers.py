@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from trainables.evaluation.degenerate import ends_in_loop
 from trainables.evaluation.forward import Forward
 from trainables.evaluation.generate import greedy
 from trainables.evaluation.harness.requests import Generation, Request, Window
@@ -34,8 +35,24 @@ class Asking:
     ends: Collection[int]
 
 
+class Reply(NamedTuple):
+    """A generated reply.
+
+    Attributes:
+        text: Cut off before the first of the texts that end it.
+        tokens: Its length as generated.
+        exhausted: Whether it came to its greatest length without an end.
+        looping: Whether it ends in a loop.
+    """
+
+    text: str
+    tokens: int
+    exhausted: bool
+    looping: bool
+
+
 def answers(asking: Asking, tokens: HarnessTokens, requests: Sequence[Request]) -> list[list[Any]]:
-    """Answers in the form of the harness: (log-likelihood, greedy), log-likelihood of a whole text, or reply.
+    """Answers as the harness has them, (log-likelihood, greedy) or that of a whole text; or a `Reply`.
 
     Returns:
         For each adapter the answer to each request.
@@ -47,7 +64,8 @@ def answers(asking: Asking, tokens: HarnessTokens, requests: Sequence[Request]) 
         if isinstance(request, Generation):
             return replies[copy][request]
         if isinstance(request, Window):
-            return tuple(scored[copy][request])
+            found = scored[copy][request]
+            return found.value, found.greedy
         return sum(scored[copy][window].value for window in request)
 
     return [[answer(copy, request) for request in requests] for copy in range(asking.copies)]
@@ -80,9 +98,9 @@ def _scores(asking: Asking, requests: Sequence[Request]) -> list[dict[Window, Co
 
 def _replies(
     asking: Asking, tokens: HarnessTokens, requests: Sequence[Generation]
-) -> list[dict[Generation, str]]:
-    """Replies by adapter, cut off before the first of the texts that end them."""
-    replies: list[dict[Generation, str]] = [{} for _ in range(asking.copies)]
+) -> list[dict[Generation, Reply]]:
+    """Replies by adapter."""
+    replies: list[dict[Generation, Reply]] = [{} for _ in range(asking.copies)]
     alike: dict[tuple[tuple[str, ...], int], dict[Generation, None]] = defaultdict(dict)
     for request in requests:
         alike[request.until, request.most][request] = None
@@ -106,8 +124,9 @@ def _replies(
         )
         for own, found in zip(replies, generated, strict=True):
             for request, ids in zip(group, found, strict=True):
-                text = tokens.text(ids)
+                text = whole = tokens.text(ids)
                 for stop in until:
                     text = text.split(stop)[0]
-                own[request] = text
+                exhausted = len(ids) >= most and text == whole
+                own[request] = Reply(text, len(ids), exhausted, text == whole and ends_in_loop(ids))
     return replies

@@ -34,6 +34,8 @@ def check_task(name: str, key: str) -> None:
     Raises:
         UserError: It is not there.
     """
+    if not name.strip():
+        raise UserError(f"{key}: names no task of lm-evaluation-harness.", hint="Say lm_eval:<task>.")
     if not is_installed():
         raise UserError(
             f"{key}: the task {name!r} needs lm-evaluation-harness, which is not installed.",

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from trainables.evaluation.harness.answers import Reply
+
 INVALID = "[invalid]"
 """What the harness's filters make of a reply in which they find no answer."""
 
@@ -26,6 +28,9 @@ class DocumentScore:
         prediction: The option chosen, or what the first filter read in the reply; None if it read nothing.
         reply: The generated text; empty where nothing is generated.
         log_likelihoods: Of the options or of the text, in nats; empty where a reply is generated.
+        tokens: Length of the reply.
+        exhausted: Whether it came to its greatest length without an end.
+        looping: Whether it ends in a loop.
     """
 
     item: int
@@ -34,6 +39,9 @@ class DocumentScore:
     prediction: str | None = None
     reply: str = ""
     log_likelihoods: list[float] = field(default_factory=list)
+    tokens: int = 0
+    exhausted: bool = False
+    looping: bool = False
 
 
 def named(metric: str, name: str, filters: Sequence[str]) -> str:
@@ -61,17 +69,20 @@ def score_documents(
     for filters in task._filters:
         filters.apply(everything)
     names = list(everything[0].filtered_resps)
-    return [_document(task, item, asked, names) for item, asked in own.items()]
+    return [_document(task, item, asked, answers[item][0], names) for item, asked in own.items()]
 
 
 def _answered(instance: Any, answer: Any) -> Any:
     """A copy of the instance with its answer, as often as the task repeats what is the same every time."""
     answered = copy.copy(instance)
+    answer = answer.text if isinstance(answer, Reply) else answer
     answered.resps, answered.filtered_resps = [answer] * (instance.repeats or 1), {}
     return answered
 
 
-def _document(task: Any, item: int, asked: Sequence[Any], filters: Sequence[str]) -> DocumentScore:
+def _document(
+    task: Any, item: int, asked: Sequence[Any], first: Any, filters: Sequence[str]
+) -> DocumentScore:
     score = DocumentScore(item)
     doc = asked[0].doc
     for name in filters:
@@ -79,8 +90,9 @@ def _document(task: Any, item: int, asked: Sequence[Any], filters: Sequence[str]
         for metric, value in found.items():
             score.values[named(metric, name, filters)] = _plain(value)
     answers = [instance.resps[0] for instance in asked]
-    if isinstance(answers[0], str):
-        score.reply, read = answers[0], asked[0].filtered_resps[filters[0]]
+    if isinstance(first, Reply):
+        score.reply, score.tokens, score.exhausted, score.looping = first
+        read = asked[0].filtered_resps[filters[0]]
         read = read[0] if isinstance(read, list) and read else read
         score.prediction = None if read in (INVALID, [], None) else str(read)
     elif isinstance(answers[0], tuple):

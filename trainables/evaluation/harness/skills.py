@@ -119,7 +119,8 @@ class HarnessSkills:
 
 
 def _scores(skill: HarnessSkill, documents: Sequence[DocumentScore]) -> list[Score]:
-    primary = Score(skill.name, SCORING, not skill.last, choice=False, last=skill.last)
+    generated = skill.task.generates
+    primary = Score(skill.name, SCORING, not skill.last, choice=False, last=skill.last, generated=generated)
     primary.results += [_result(document, document.right) for document in documents]
     others = []
     for metric in skill.task.side_metrics:
@@ -139,4 +140,8 @@ def _result(document: DocumentScore, right: bool | None) -> Result:
         reply=document.reply,
         answer=document.prediction if read else None,
         values=document.log_likelihoods,
+        tokens=document.tokens,
+        degenerate=document.exhausted or document.looping,
+        looping=document.looping,
+        exhausted=document.exhausted,
     )

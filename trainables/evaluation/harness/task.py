@@ -16,6 +16,7 @@ from trainables.evaluation.harness.answers import Asking, answers
 from trainables.evaluation.harness.library import load_task, seeded
 from trainables.evaluation.harness.requests import Generation, Request, Requests
 from trainables.evaluation.harness.scores import DocumentScore, named, score_documents
+from trainables.evaluation.harness.sought import sought_item
 from trainables.evaluation.harness.tokens import HarnessTokens
 
 PRIMARY = ("acc", "exact_match", "acc_norm")
@@ -46,13 +47,15 @@ class HarnessTask:
         key: Configuration key, for messages.
 
     Raises:
-        UserError: The harness is not installed, or the task cannot be loaded or asked.
+        UserError: The harness is not installed, the task cannot be loaded or asked, or `metric` is none of
+            0 and 1.
 
     Attributes:
         items: Number of documents.
         documents: Place of each of them in the task's own data.
         questions: Text of each question, without few-shot examples.
         targets: The right answers as text.
+        sought: Question and answer of each document in its own words, for which training data are searched.
         primary: Name of the metric that counts, or None: a task of perplexity alone has none.
         side_metrics: Other metrics that say right or wrong, as they are named in `DocumentScore.values`.
         fingerprint: SHA-256 over all that is asked and the right answers, 64 hexadecimal digits.
@@ -82,6 +85,10 @@ class HarnessTask:
         self.items = len(self._instances)
         self.questions = [_question(self._task, asked) for asked in self._instances]
         self.targets = [_target(self._task, asked[0].doc) for asked in self._instances]
+        self.sought = [
+            sought_item(self._task, asked[0].doc, question)
+            for asked, question in zip(self._instances, self.questions, strict=True)
+        ]
         self.primary = self._primary(metric)
         self.side_metrics = self._side_metrics()
         self.fingerprint = _fingerprint(self._instances, self.targets)
@@ -111,6 +118,11 @@ class HarnessTask:
                 score.right = self._right(score)
             found.append(scores)
         return found
+
+    @property
+    def generates(self) -> bool:
+        """Whether replies are generated."""
+        return any(isinstance(request, Generation) for asked in self._requests for request in asked)
 
     @property
     def prompts(self) -> list[list[int]]:
@@ -172,8 +184,28 @@ class HarnessTask:
                     f"{self._key}: the task {self.name!r} has no metric {metric!r}.",
                     hint=f"It has {', '.join(known)}.",
                 )
+            binary = [name for name in known if self._may_be_binary(name)]
+            if metric.split(",")[0] not in binary:
+                raise UserError(
+                    f"{self._key}: {metric} of the task {self.name!r} does not say right or wrong, 1 or 0.",
+                    hint=f"Name another metric: {', '.join(binary)}." if binary else "Choose another task.",
+                )
             return metric
         return next((name for name in PRIMARY if name in known), None)
+
+    def _may_be_binary(self, metric: str) -> bool:
+        """Whether a metric is 0 or 1 for a document; of one that is the task's own only scores can tell."""
+        from lm_eval.api.task import ConfigurableTask
+
+        own = getattr(type(self._task), "process_results", None) is not ConfigurableTask.process_results
+        listed = self._task.get_config("metric_list") or []
+        functions = [entry["metric"] for entry in listed if callable(entry["metric"])]
+        return (
+            metric in BINARY
+            or own
+            or self._task.get_config("process_results") is not None
+            or metric in [function.__name__ for function in functions]
+        )
 
     def _side_metrics(self) -> list[str]:
         if self._task.get_config("process_results") is not None:

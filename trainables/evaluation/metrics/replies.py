@@ -18,11 +18,11 @@ def _when_generating(name: str) -> Callable[[Asked], list[str]]:
     return lambda asked: [name] if asked.generates else []
 
 
-def _share(name: str, of: Callable[[Result], bool]) -> Metric:
-    """Share of the replies that are so."""
+def _share(name: str, of: Callable[[Result], bool], *, harness: bool = True) -> Metric:
+    """Share of the replies that are so, those to tasks of lm-evaluation-harness included or not."""
 
     def measure(outcomes: Outcomes) -> dict[str, Estimate]:
-        replies = outcomes.replies
+        replies = outcomes.generated if harness else outcomes.replies
         return {name: share_of(sum(map(of, replies)), len(replies))} if replies else {}
 
     return Metric(_when_generating(name), measure, high=1.0, share=True)
@@ -82,7 +82,7 @@ METRICS.register("length_exhausted", "share of generated replies that were cut o
     _share("length_exhausted", lambda reply: reply.exhausted)
 )
 METRICS.register("empty", "share of generated replies without text")(
-    _share("empty", lambda reply: not reply.reply.strip())
+    _share("empty", lambda reply: not reply.reply.strip(), harness=False)
 )
 METRICS.register("distinct_2", "different pairs of words in all replies, of all their pairs")(
     Metric(_when_generating("distinct_2"), _distinct, high=1.0)

@@ -56,7 +56,8 @@ METRICS.register("likelihood", "<skill>_likelihood: share of items whose likelie
     _accuracy("likelihood")
 )
 METRICS.register(
-    "likelihood_norm", "<skill>_likelihood_norm: the same, by likelihood per byte of the option"
+    "likelihood_norm",
+    "<skill>_likelihood_norm: the same, by likelihood per byte of the option, its end left out",
 )(_accuracy("likelihood_norm"))
 METRICS.register("f1", "<skill>_f1: mean token F1 of replies to open items (SQuAD)")(
     Metric(_f1_names, _f1, high=1.0)
