@@ -6,6 +6,7 @@ import errno
 import math
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -183,11 +184,14 @@ def test_a_folder_in_the_place_of_the_record_is_an_error_of_ours(tmp_path: Path)
 
 @pytest.mark.parametrize("torn", [False, True], ids=["whole", "torn"])
 def test_an_interrupt_while_an_event_is_written_damages_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, torn: bool
 ) -> None:
     started = opening_events()[0].model_copy(update={"versions": {"a": "b" * 200}})
     ended = SearchEnded(reason="interrupted")
     write = os.pwrite
+    # A shell has what it runs in the background ignore Ctrl-C, and Python keeps it so.
+    request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupted(fd: int, line: bytes, offset: int) -> int:
         write(fd, line[: len(line) // 2] if torn else line, offset)
