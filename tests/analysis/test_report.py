@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -228,15 +227,12 @@ def test_every_shape_of_search_has_a_report(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
-def test_a_thousand_trials_are_fast_and_small(tmp_path: Path) -> None:
-    """Processor time, which other work on the machine does not lengthen."""
+def test_the_page_of_a_thousand_trials_is_small(tmp_path: Path) -> None:
+    """How long it takes is measured in `benchmarks.evaluation`."""
     (tmp_path / "events.jsonl").write_text(
         "".join(event.model_dump_json() + "\n" for event in make_events(1000))
     )
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     _run(["-m", "analysis.report", str(tmp_path)])
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 10
     assert (tmp_path / "report/report.html").stat().st_size < 5e6
     state = SearchState.from_events(make_events(1000))
     assert parquet.read_table(tmp_path / "report/trials.parquet").num_rows == len(state.trials)
