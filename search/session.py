@@ -38,12 +38,12 @@ from search.record import (
     SlotsChosen,
     read_events,
 )
+from search.redact import redact
 from search.resume import fingerprint, refuse_changes
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
 from search.tracking.process import Tracker
-from search.tracking.redact import redact
 from search.tracking.store import ui_command
 from search.view import View, make_view
 from search.warm_start import warm_started

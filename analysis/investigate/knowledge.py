@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ def knowledge_or_format(study: Study) -> Finding:
     if generation is None or likelihood is None or gap is None:
         sentence = "Questions were not scored both by generation and by likelihood of the options."
         return Finding("not applicable", sentence)
-    lost = _lost(generation, likelihood, gap, unread)
+    lost = what_was_lost(generation, likelihood, gap, unread) or "undecided"
     parts = {"by generation": generation, "by likelihood": likelihood}
     if unread is not None:
         parts["not read (unparseable or leaking)"] = unread
@@ -89,10 +90,39 @@ _MEANING: dict[Lost, str] = {
 }
 
 
-def _lost(generation: _Shift, likelihood: _Shift, gap: _Shift, unread: _Shift | None) -> Lost:
+class Change(Protocol):
+    """A mean change from the base model, with the bounds of its 95% interval."""
+
+    @property
+    def value(self) -> float:
+        """The mean."""
+        ...
+
+    @property
+    def low(self) -> float | None:
+        """Lower bound; None where there is no interval."""
+        ...
+
+    @property
+    def high(self) -> float | None:
+        """Upper bound, likewise."""
+        ...
+
+
+def what_was_lost(generation: Change, likelihood: Change, gap: Change, unread: Change | None) -> Lost | None:
+    """The rule of `knowledge_or_format`; None where a change has no interval.
+
+    Args:
+        generation: Change of accuracy by generation.
+        likelihood: The same by likelihood.
+        gap: The first less the second.
+        unread: Change of the share of replies that could not be read; None where that is not known.
+    """
+    if generation.high is None or likelihood.low is None or likelihood.high is None or gap.high is None:
+        return None
     if likelihood.high < 0:
         # Where the base model is near chance, generation has no room to fall further.
-        format_too = unread is not None and unread.low > 0 and generation.high < 0
+        format_too = unread is not None and (unread.low or 0.0) > 0 and generation.high < 0
         return "both" if gap.high < 0 or format_too else "knowledge"
     if generation.high >= 0:
         return "neither"

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.investigate.knowledge import what_was_lost
+from analysis.investigate.results import Lost
 from analysis.report.statistics import Estimate, mean
 from search.paired import Z
 
 if TYPE_CHECKING:
     from analysis.investigate.study import Measured
 
-Lost: TypeAlias = Literal["format", "knowledge", "both", "neither", "undecided", "cannot be told"]
+ToldLost: TypeAlias = Lost | Literal["cannot be told"]
 GENERATION, LIKELIHOOD = "generation", "likelihood"
 
 
@@ -37,23 +39,9 @@ class Shifts:
     unread: Estimate | None = None
 
     @property
-    def lost(self) -> Lost:
-        """Which was lost, by the rule of the investigation (`analysis.investigate.knowledge`).
-
-        Format: generation lost more than likelihood, whose fall is surely less than half as large.
-        Knowledge: likelihood fell, and generation not surely further. Both: likelihood fell, and generation
-        further, or surely more replies could not be read.
-        """
-        ends = self.generation.high, self.likelihood.low, self.likelihood.high, self.gap.high
-        if any(end is None for end in ends):
-            return "cannot be told"
-        generation, low, likelihood, gap = (float(end) for end in ends if end is not None)
-        if likelihood < 0:
-            unread = self.unread is not None and (self.unread.low or 0.0) > 0 and generation < 0
-            return "both" if gap < 0 or unread else "knowledge"
-        if generation >= 0:
-            return "neither"
-        return "format" if gap < 0 and low > self.generation.value / 2 else "undecided"
+    def lost(self) -> ToldLost:
+        """Which was lost, by the rule of the investigation."""
+        return what_was_lost(self.generation, self.likelihood, self.gap, self.unread) or "cannot be told"
 
 
 def over_items(base: Measured, tuned: Sequence[Measured], skill: str) -> Shifts | None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from search.record.files import EVENTS
+from search.redact import redact
 from search.tracking.projection import Projection
-from search.tracking.redact import redact
 from search.tracking.runs import SEARCH, trial_key
 from search.tracking.writer import Writer
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from search.config.schema import TrackingConfig
 from search.redact import redact
-from search.tracking.redact import split_credentials
+from search.tracking.credentials import split_credentials
 
 
 @dataclass(frozen=True)

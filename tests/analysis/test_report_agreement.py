@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from analysis.investigate.answers import Answers
-from analysis.investigate.knowledge import _lost, _Shift
 from analysis.investigate.study import Measured
 from analysis.objectives import metrics_of
 from analysis.report.card import Findings, cards
@@ -186,6 +185,5 @@ def test_replies_that_cannot_be_read_are_a_lost_format_also_near_chance() -> Non
         (0.509, 0.458, 0.56),
     ]
     estimates = [Estimate(*one, 169) for one in shifts]
-    paired = [_Shift(*one, 169, True) for one in shifts]
-    assert Shifts(*estimates[:3], "items", estimates[3]).lost == _lost(*paired) == "both"
-    assert Shifts(*estimates[:3], "items").lost == _lost(*paired[:3], None) == "knowledge"
+    assert Shifts(*estimates[:3], "items", estimates[3]).lost == "both"
+    assert Shifts(*estimates[:3], "items").lost == "knowledge"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from tokenizers.pre_tokenizers import Split
 from torch import nn
 from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerFast
 
+from tests.trainables.packed_rows import Packed
 from tests.trainables.small import VOCABULARY, random_examples, tiny_llama
 from trainables.data.examples import Example
 from trainables.evaluation.batching import batches_by_length
@@ -33,28 +33,6 @@ pytestmark = pytest.mark.integration
 
 RANKS = {"one": 2, "two": 8, "three": 4, "four": 1}
 ENDS = [1, *range(3, VOCABULARY, 6)]  # so many that a random model's replies do end
-
-
-class Packed(nn.Module):
-    """Runs each row with its own adapter, by PEFT's mixed batches."""
-
-    def __init__(self, model: PeftModel, names: Sequence[str]) -> None:
-        super().__init__()
-        self.model = model
-        self.counts: list[list[int]] = []
-        self._names = names
-        self._layout: list[str] | None = None
-
-    def rows(self, counts: Sequence[int]) -> None:
-        assert len(counts) == len(self._names)
-        self.counts.append(list(counts))
-        self._layout = [name for name, count in zip(self._names, counts, strict=True) for _ in range(count)]
-
-    def forward(self, input_ids: torch.Tensor, **options: Any) -> Any:
-        layout, self._layout = self._layout, None
-        assert layout is not None, "the pass was not announced"
-        assert len(layout) == len(input_ids)
-        return self.model(input_ids=input_ids, adapter_names=layout, **options)
 
 
 def character_tokenizer() -> PreTrainedTokenizerFast:

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from analysis import wording
 from analysis.report.card import Findings, card
-from analysis.report.chart import Axis, Plot, Rule, Series, Table, XYChart
+from analysis.report.chart import Axis, Plot, Rule, Table, XYChart
 from analysis.report.context import Context, value
 from analysis.report.groups import by_lr
-from analysis.report.look import INK, nth
+from analysis.report.lines import line
+from analysis.report.look import INK
 from analysis.report.statistics import Estimate, mean, spearman
 from analysis.report.words import JUDGED, estimated, room
 
@@ -127,21 +128,7 @@ def _plots(pair: tuple[Context, Context], names: list[str], verdict: str) -> tup
     for index, (one, name) in enumerate(zip(pair, names, strict=True)):
         groups = by_lr(one.judged, one.trials)
         means = [mean([one.left(trial) for trial in group.trials]) for group in groups]
-        series.append(
-            Series(
-                name,
-                [group.centre for group in groups],
-                [own.value for own in means],
-                nth(index),
-                "both",
-                low=[own.low for own in means],
-                high=[own.high for own in means],
-                text=[
-                    f"{name}, lr {g.label}: {estimated(own, 'trials')}"
-                    for g, own in zip(groups, means, strict=True)
-                ],
-            )
-        )
+        series.append(line(name, groups, means, index))
         rows += [(name, g.label, estimated(own, "trials")) for g, own in zip(groups, means, strict=True)]
     if not all(one.x for one in series):
         return ()

@@ -10,7 +10,7 @@ from analysis.report.chart import Axis, Chart, Menu, Plot, Rule, Series, Table, 
 from analysis.report.context import Context, base_value, interval, value
 from analysis.report.groups import Group, by_lr
 from analysis.report.look import BLUE, VERMILION, Look
-from analysis.report.lost import Lost, over_items, over_trials
+from analysis.report.lost import ToldLost, over_items, over_trials
 from analysis.report.statistics import Estimate, mean
 from analysis.report.words import estimated, number
 
@@ -153,7 +153,7 @@ def _chart(context: Context, skill: str, rows: list[_Row]) -> XYChart:
     )
 
 
-_WORDS: dict[Lost, str] = {
+_WORDS: dict[ToldLost, str] = {
     "format": "format was lost and knowledge kept",
     "both": "both were lost, format further",
     "knowledge": "knowledge was lost",

@@ -8,10 +8,11 @@ from typing import Any
 
 from analysis import wording
 from analysis.report.card import Findings, card
-from analysis.report.chart import Axis, Plot, Rule, Series, Table, XYChart
+from analysis.report.chart import Axis, Plot, Rule, Table, XYChart
 from analysis.report.context import Context, base_value, interval, value
 from analysis.report.groups import Group, by, by_lr
-from analysis.report.look import BASE, nth
+from analysis.report.lines import line
+from analysis.report.look import BASE
 from analysis.report.statistics import Estimate, mean
 from analysis.report.words import JUDGED, bracketed, estimated, room
 from search.errors import TightropeError
@@ -191,21 +192,7 @@ def _plot(context: Context, ranks: list[Group], name: str) -> Plot | None:
         if not groups:
             continue
         means = [mean([_own(context, name, trial) for trial in group.trials]) for group in groups]
-        series.append(
-            Series(
-                f"rank {rank.label}",
-                [group.centre for group in groups],
-                [own.value for own in means],
-                nth(index),
-                "both",
-                low=[own.low for own in means],
-                high=[own.high for own in means],
-                text=[
-                    f"rank {rank.label}, lr {group.label}: {estimated(own, 'trials')}"
-                    for group, own in zip(groups, means, strict=True)
-                ],
-            )
-        )
+        series.append(line(f"rank {rank.label}", groups, means, index))
         rows += [(rank.label, g.label, estimated(own)) for g, own in zip(groups, means, strict=True)]
     if not series:
         return None

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from search.redact import HIDDEN, redact
-
-__all__ = ["redact", "split_credentials"]
+from search.redact import HIDDEN
 
 
 def split_credentials(url: str) -> tuple[str, str | None, str | None]:

@@ -1,0 +1,28 @@
+"""Lines over learning rates, of the means of groups of trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.report.chart import Series
+from analysis.report.groups import Group
+from analysis.report.look import nth
+from analysis.report.statistics import Estimate
+from analysis.report.words import estimated
+
+
+def line(name: str, groups: Sequence[Group], means: Sequence[Estimate], index: int) -> Series:
+    """One line with intervals: a point for each group, in the look of its index."""
+    return Series(
+        name,
+        [group.centre for group in groups],
+        [own.value for own in means],
+        nth(index),
+        "both",
+        low=[own.low for own in means],
+        high=[own.high for own in means],
+        text=[
+            f"{name}, lr {group.label}: {estimated(own, 'trials')}"
+            for group, own in zip(groups, means, strict=True)
+        ],
+    )
