@@ -54,23 +54,18 @@ class Foresight:
         self._rows[trial] = row
         self._at_rung[row], self._at_end[row], self._weights[row] = at_rung, at_end, weight
         n = len(self._rows)
-        rung, end = _order(self._at_rung[:n], row), _order(self._at_end[:n], row)
-        ordered = end != 0
-        # A tie at the rung says nothing of the pair, as a coin does.
-        agree = ordered * np.where(rung == end, 1.0, np.where(rung == 0, 0.5, 0.0))
+        ordered, agree = _compare(self._at_rung[:n], self._at_end[:n], row)
         pair = self._weights[:n] * weight
-        self._ordered[row, :n] = self._ordered[:n, row] = pair * ordered.sum(axis=1)
-        self._agree[row, :n] = self._agree[:n, row] = pair * agree.sum(axis=1)
+        self._ordered[row, :n] = self._ordered[:n, row] = pair * ordered
+        self._agree[row, :n] = self._agree[:n, row] = pair * agree
 
     @property
     def agreement(self) -> float:
         """Estimated share of pairs that the rung orders as the end does."""
-        total = float(self._ordered.sum())
-        if total == 0.0:
+        if not self._rows:
             return PRIOR_AGREEMENT
-        size = float(self._weights.sum() ** 2 / (self._weights**2).sum())
-        found = float(self._agree.sum()) / total
-        return (PRIOR_TRIALS * PRIOR_AGREEMENT + size * found) / (PRIOR_TRIALS + size)
+        size = self._weights.sum() ** 2 / (self._weights**2).sum()
+        return _with_prior(float(self._agree.sum()), float(self._ordered.sum()), float(size))
 
     def kept(self, n: int, eta: int) -> int:
         """Of n trials at the rung, how many go on.
@@ -82,8 +77,35 @@ class Foresight:
         return max(n // eta, min(n - 1, int(n * (1 - trust * (1 - 1 / eta)) + 1e-9)))
 
 
-def _order(costs: Floats, row: int) -> NDArray[np.int8]:
-    """Whether each row's costs are above (1), below (-1) or equal to (0) those of one row."""
+def agreement(at_rung: Floats, at_end: Floats) -> float:
+    """The agreement of a `Foresight` that took all of these trials with weight 1.
+
+    Args:
+        at_rung: Costs at the rung, finite, shape (n, objectives).
+        at_end: Costs at the full budget, likewise.
+    """
+    ordered, agree = _compare(at_rung, at_end, np.arange(len(at_end))[:, None])
+    return _with_prior(float(agree.sum()), float(ordered.sum()), float(len(at_end)))
+
+
+def _with_prior(agree: float, ordered: float, size: float) -> float:
+    if ordered == 0.0:
+        return PRIOR_AGREEMENT
+    return (PRIOR_TRIALS * PRIOR_AGREEMENT + size * (agree / ordered)) / (PRIOR_TRIALS + size)
+
+
+def _compare(at_rung: Floats, at_end: Floats, row: int | NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """For pairs of each trial with that of a row (or of every row, shape (n, 1)): objectives that the end
+    orders, and of these, those in which the rung agrees."""
+    rung, end = _order(at_rung, at_rung[row]), _order(at_end, at_end[row])
+    ordered = end != 0
+    # A tie at the rung says nothing of the pair, as a coin does.
+    agree = ordered * np.where(rung == end, 1.0, np.where(rung == 0, 0.5, 0.0))
+    return ordered.sum(axis=-1).astype(np.float64), agree.sum(axis=-1)
+
+
+def _order(costs: Floats, others: Floats) -> NDArray[np.int8]:
+    """Whether costs are above (1), below (-1) or equal to (0) the others."""
     # Not by subtraction, which overflows.
-    order: NDArray[np.int8] = (costs > costs[row]).astype(np.int8) - (costs < costs[row]).astype(np.int8)
+    order: NDArray[np.int8] = (costs > others).astype(np.int8) - (costs < others).astype(np.int8)
     return order

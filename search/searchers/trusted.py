@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from search.config.schema import ObjectiveConfig
-from search.foresight import Foresight
+from search.foresight import agreement
 from search.measurement import Outcome
 from search.searchers.lessons import valued
 
@@ -28,19 +30,18 @@ def trusted(objectives: Sequence[ObjectiveConfig], outcomes: Sequence[Outcome]) 
     Returns:
         One for each outcome.
     """
-    foresights: dict[int, Foresight] = {}
+    pairs: dict[int, list[tuple[Sequence[float], Sequence[float]]]] = {}
     completed = [outcome for outcome in outcomes if outcome.values is not None][-_MOST_TRAINED:]
     for outcome in completed:
         if valued(objectives, outcome.rungs[-1]).values is None:
             continue
         for rung, values in enumerate(outcome.rungs[:-1]):
             if valued(objectives, values).values is not None:
-                foresight = foresights.setdefault(rung, Foresight())
-                foresight.add(outcome.trial, values, outcome.rungs[-1], 1.0)
+                pairs.setdefault(rung, []).append((values, outcome.rungs[-1]))
+    misleading = {
+        rung for rung, found in pairs.items() if agreement(*np.array(found).swapaxes(0, 1)) < _LEAST_AGREEMENT
+    }
     return [
-        outcome.status != "stopped"
-        or not outcome.rungs
-        or len(outcome.rungs) - 1 not in foresights
-        or foresights[len(outcome.rungs) - 1].agreement >= _LEAST_AGREEMENT
+        outcome.status != "stopped" or not outcome.rungs or len(outcome.rungs) - 1 not in misleading
         for outcome in outcomes
     ]

@@ -24,7 +24,7 @@ from analysis.investigate.faults import (
     unmoved,
 )
 from analysis.investigate.from_search import from_search
-from analysis.investigate.study import Measured
+from analysis.investigate.study import Measured, Study
 from tests.analysis.investigate_records import (
     ITEMS,
     LRS,
@@ -164,10 +164,28 @@ def test_every_detector_is_exercised() -> None:
     assert set(DETECTORS) == tested
 
 
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A study without faults of which everything is known."""
+    folder = tmp_path_factory.mktemp("full")
+    return from_search(state_of(make_scene(both_lost), folder), folder)
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Study, str]]:
+    """A study with each of the faults, and the kind of it."""
+    found = []
+    for inject, kind in INJECTED.values():
+        folder = tmp_path_factory.mktemp("faulty")
+        scene = make_scene(seed=0)
+        inject(scene)
+        found.append((from_search(state_of(scene, folder), folder), kind))
+    return found
+
+
 @pytest.mark.parametrize("kind", list(DETECTORS))
-def test_every_detector_conforms(kind: str, tmp_path: Path) -> None:
+def test_every_detector_conforms(kind: str, full: Study) -> None:
     """On any study, however little is known: only its own kind, its own trials, and words for people."""
-    full = from_search(state_of(make_scene(both_lost), tmp_path), tmp_path)
     bare = Measured(None, 1.0, 0.3)
     studies = [
         full,
@@ -305,12 +323,9 @@ def test_missing_files_of_answers_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", list(DETECTORS))
-def test_whoever_finds_something_could_look(kind: str, tmp_path: Path) -> None:
+def test_whoever_finds_something_could_look(kind: str, faulty: list[tuple[Study, str]]) -> None:
     """No injected fault of a class is found in a study that is said to have no data for it."""
-    for inject, own in INJECTED.values():
-        scene = make_scene(seed=0)
-        inject(scene)
-        study = from_search(state_of(scene, tmp_path), tmp_path)
+    for study, own in faulty:
         if own == kind:
             assert DETECTORS[kind](study)
             assert DATA[kind](study)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.foresight import PRIOR_AGREEMENT, Foresight
+from search.foresight import PRIOR_AGREEMENT, Foresight, agreement
 from search.record.events import Interval
 from search.schedulers import Scheduler
 from search.schedulers.audit import AUDITED, is_audited
@@ -300,6 +300,16 @@ def test_agreement_is_between_its_bounds_and_grows_with_evidence(found: list[Poi
         assert against.agreement < PRIOR_AGREEMENT < same.agreement
     for n in range(1, 20):
         assert n // 3 <= same.kept(n, 3) <= against.kept(n, 3) <= n - 1
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.tuples(_VALUES, _VALUES), st.tuples(_VALUES, _VALUES)), min_size=1, max_size=12))
+def test_agreement_of_all_is_that_of_one_after_the_other(found: list[tuple[Point, Point]]) -> None:
+    foresight = Foresight()
+    for trial, (at_rung, at_end) in enumerate(found):
+        foresight.add(trial, at_rung, at_end, 1.0)
+    at_rungs, at_ends = np.array(found).swapaxes(0, 1)
+    assert agreement(at_rungs, at_ends) == foresight.agreement
 
 
 def test_one_trial_in_ten_is_audited() -> None:

@@ -20,9 +20,10 @@ def export(folder: Path, out: Path) -> int:
 
 
 def load(out: Path) -> optuna.Study:
-    names = optuna.get_all_study_names(f"sqlite:///{out}")
+    storage = optuna.storages.RDBStorage(f"sqlite:///{out}")
+    names = optuna.get_all_study_names(storage)
     assert names == ["0123456789abcdef"]
-    return optuna.load_study(study_name=names[0], storage=f"sqlite:///{out}")
+    return optuna.load_study(study_name=names[0], storage=storage)
 
 
 def test_a_whole_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,39 +58,41 @@ def test_a_whole_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
             ]
 
 
-def _trials(folder: Path, *events: Event) -> list[FrozenTrial]:
-    write_record(folder / "demo", [*opening_events(), *events])
+POINT = {"lr": 1e-3, "rank": 8, "alpha_per_rank": 1}
+
+
+@pytest.fixture(scope="module")
+def trials(tmp_path_factory: pytest.TempPathFactory) -> list[FrozenTrial]:
+    """Exported: trials that keep the floor, miss it and diverge, and one that still runs."""
+    folder = tmp_path_factory.mktemp("export")
+    parameters = make_config().parameters | {"switch": {"type": "categorical", "choices": [True, 1]}}
+    events: list[Event] = [
+        *opening_events(make_config(parameters=parameters)),
+        *trial_events(0, {"train_loss": 1.0, "retention": 0.97}, sampled=POINT),
+        *trial_events(1, {"train_loss": 1.0, "retention": 0.9}, sampled=POINT),
+        *trial_events(2, {"train_loss": float("nan"), "retention": 0.9}, sampled=POINT),
+        TrialProposed(trial=3, sampled=POINT | {"switch": 1}, params=POINT),
+    ]
+    write_record(folder / "demo", events)
     assert export(folder / "demo", folder / "study.db") == 0
     return load(folder / "study.db").trials
 
 
-def test_constraints_and_values_that_are_no_numbers(tmp_path: Path) -> None:
-    point = {"lr": 1e-3, "rank": 8, "alpha_per_rank": 1}
-    good, bad, broken = _trials(
-        tmp_path,
-        *trial_events(0, {"train_loss": 1.0, "retention": 0.97}, sampled=point),
-        *trial_events(1, {"train_loss": 1.0, "retention": 0.9}, sampled=point),
-        *trial_events(2, {"train_loss": float("nan"), "retention": 0.9}, sampled=point),
-    )
+def test_constraints_and_values_that_are_no_numbers(trials: list[FrozenTrial]) -> None:
+    good, bad, broken, _ = trials
     assert good.constraints == {"retention >= 0.95": pytest.approx(-0.02)}
     assert bad.constraints == {"retention >= 0.95": pytest.approx(0.05)}
     assert broken.state == TrialState.FAIL
     assert broken.user_attrs["train_loss at step 90"] == "nan"
 
 
-def test_an_unfinished_trial_is_running(tmp_path: Path) -> None:
-    point = {"lr": 1e-3, "rank": 8, "alpha_per_rank": 1}
-    (trial,) = _trials(tmp_path, TrialProposed(trial=0, sampled=point, params=point))
-    assert trial.state == TrialState.RUNNING
-    assert trial.params == point
+def test_an_unfinished_trial_is_running(trials: list[FrozenTrial]) -> None:
+    assert trials[3].state == TrialState.RUNNING
+    assert {name: trials[3].params[name] for name in POINT} == POINT
 
 
-def test_choices_that_python_takes_for_equal(tmp_path: Path) -> None:
-    config = make_config(parameters={"rank": {"type": "categorical", "choices": [True, 1]}})
-    folder = tmp_path / "demo"
-    write_record(folder, [*opening_events(config), TrialProposed(trial=0, sampled={"rank": 1}, params={})])
-    assert export(folder, tmp_path / "study.db") == 0
-    assert load(tmp_path / "study.db").trials[0].params == {"rank": "1"}
+def test_choices_that_python_takes_for_equal(trials: list[FrozenTrial]) -> None:
+    assert trials[3].params["switch"] == "1"
 
 
 def test_an_export_is_replaced(tmp_path: Path) -> None:
