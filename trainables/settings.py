@@ -18,6 +18,7 @@ LARGEST = 2**31 - 1
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1, le=LARGEST)]
 Way = Literal["generation", "likelihood", "likelihood_norm", "harness"]
+At = Literal["every", "last", "front"]
 HARNESS = "lm_eval:"
 """What the `path` of a skill begins with that is a task of lm-evaluation-harness."""
 
@@ -117,8 +118,9 @@ class SkillConfig(Section):
         chat: Whether a harness task's prompts go through the chat template.
         match: What is right for an item without options: "exact", the answer and nothing else, or "squad",
             the same after SQuAD's normalisation.
-        at: "every" rung, or only the "last": then it is asked of the base model and at the full budget, and
-            does not count for `capability`.
+        at: "every" rung; only the "last", of trials at their full budget; or only on the Pareto "front", once
+            the search is over. The base model is asked in any case. Only what is asked at every rung counts
+            for `capability`.
     """
 
     name: Annotated[str, AfterValidator(_skill_name)]
@@ -126,7 +128,7 @@ class SkillConfig(Section):
     scoring: Annotated[tuple[Way, ...], Field(min_length=1), AfterValidator(_each_once)] = ("generation",)
     limit: Positive | None = None
     match: Literal["exact", "squad"] = "exact"
-    at: Literal["every", "last"] = "every"
+    at: At = "every"
     metric: Text | None = None
     chat: bool = False
 
@@ -151,8 +153,10 @@ class SkillConfig(Section):
 
 
 def _some_at_every_rung(skills: tuple[SkillConfig, ...]) -> tuple[SkillConfig, ...]:
-    if all(skill.at == "last" for skill in skills):
-        raise ValueError("all have `at: last`, which leaves no capability to decide by; give one `at: every`")
+    if all(skill.at != "every" for skill in skills):
+        raise ValueError(
+            "none has `at: every`, which leaves no capability to decide by; give it to one at least"
+        )
     return skills
 
 

@@ -209,7 +209,7 @@ def test_a_long_common_beginning_is_run_once_for_each_adapter(model: PeftModel) 
         found, _ = forward.prefill(prompts, 2, 0)
         assert packed.counts == [[1, 1], [3, 3]]
         alone = [forward.prefill([prompt], 2, 0)[0] for prompt in prompts]
-    torch.testing.assert_close(found.view(2, 3, -1), torch.stack(alone, dim=1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.view(2, 3, 1, -1), torch.stack(alone, dim=1), rtol=1e-4, atol=1e-5)
 
 
 def test_models_with_a_sliding_window_generate_the_same_in_batches() -> None:
@@ -245,7 +245,7 @@ def test_workers_that_wait_announce_a_layout(
             return anyone
 
         own = models[rank]
-        evaluator = Evaluator(own, tokenizer, capability, examples()[:5], 0, any_working, own.rows)
+        evaluator = Evaluator(own, tokenizer, capability, examples()[:1], 0, any_working, own.rows)
         results[rank] = evaluator.outcomes((rank, 2), len(names))
 
     threads = [threading.Thread(target=work, args=(rank,)) for rank in range(2)]
@@ -255,7 +255,7 @@ def test_workers_that_wait_announce_a_layout(
         thread.join()
     assert len(models[0].counts) == len(models[1].counts)
     assert [1, 0, 0] in [*models[0].counts, *models[1].counts]
-    whole = Evaluator(models[0], tokenizer, capability, examples()[:5], 0, rows=models[0].rows)
+    whole = Evaluator(models[0], tokenizer, capability, examples()[:1], 0, rows=models[0].rows)
     for adapter, outcomes in enumerate(whole.outcomes(copies=3)):
         merged = combine([results[0][adapter], results[1][adapter]]).outcomes
         assert merged.scores == combine([outcomes]).outcomes.scores

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from peft import PeftModel
 
+from tests.trainables.harness_models import CONFIG, installed, theirs
 from tests.trainables.harness_tasks import (
     choice_task,
     generation_task,
@@ -23,24 +22,13 @@ from tests.trainables.harness_tasks import (
 )
 from tests.trainables.packed_rows import Packed, adapters
 from trainables.errors import UserError
-from trainables.evaluation.contamination import refuse_training_items
 from trainables.evaluation.forward import Forward
 from trainables.evaluation.harness import library
 from trainables.evaluation.harness.answers import Asking
 from trainables.evaluation.harness.scores import DocumentScore
-from trainables.evaluation.harness.skills import HarnessSkill, HarnessSkills
 from trainables.evaluation.harness.task import HarnessTask
-from trainables.evaluation.measurement import combine
-from trainables.evaluation.outcomes import Outcomes
-from trainables.evaluation.passes import Passes
 from trainables.models.load import load_base
 from trainables.models.resolve import resolve
-from trainables.settings import ModelConfig, SkillConfig, TaskConfig
-
-installed = pytest.mark.skipif(
-    importlib.util.find_spec("lm_eval") is None, reason="lm-evaluation-harness is not installed"
-)
-CONFIG = ModelConfig(name="embedded", source="embedded")
 
 
 @pytest.fixture(scope="module")
@@ -53,19 +41,6 @@ def asking(base: tuple[Any, Any]) -> Iterator[Asking]:
     forward = Forward(base[0])
     with forward.evaluating():
         yield Asking(forward, copies=1, batch_size=16, pad_id=0, ends=frozenset({base[1].eos_token_id}))
-
-
-def theirs(base: tuple[Any, Any], path: Path, seed: int) -> list[dict[str, Any]]:
-    """What the harness itself says, by its own model class."""
-    from lm_eval.evaluator import evaluate
-    from lm_eval.models.huggingface import HFLM
-
-    task = library.load_task(str(path), "test", seed)
-    lm = HFLM(pretrained=base[0], tokenizer=base[1], batch_size=5)
-    found = evaluate(lm, {"tasks": {task.task_name: task}, "groups": {}}, bootstrap_iters=0)
-    assert found is not None
-    samples: list[dict[str, Any]] = found["samples"][task.task_name]
-    return [{**sample, "results": found["results"][task.task_name]} for sample in samples]
 
 
 @installed
@@ -124,7 +99,7 @@ def test_likelihoods_of_texts_equal_the_harness(
     expected = theirs(base, path, seed=0)
     assert len(own) == len(expected)
     if write is text_task:
-        assert task.primary is None
+        assert task.recorded.primary is None
         assert {score.right for score in own} == {None}
     else:
         assert [score.right for score in own] == [bool(sample["acc"]) for sample in expected]
@@ -166,71 +141,6 @@ def test_adapters_and_workers_do_not_change_scores(tmp_path: Path, base: tuple[A
             for found, own in zip(together, expected, strict=True):
                 assert (found.right, found.reply, found.prediction) == (own.right, own.reply, own.prediction)
                 assert found.log_likelihoods == pytest.approx(own.log_likelihoods, abs=1e-3)
-
-
-@installed
-@pytest.mark.integration
-def test_a_task_is_a_skill_of_an_evaluation(base: tuple[Any, Any], tmp_path: Path) -> None:
-    model, tokenizer = base
-    paths = (choice_task(tmp_path, 1, count=7), generation_task(tmp_path, count=5))
-    tasks = [HarnessTask(str(path), tokenizer, seed=0, context=256) for path in paths]
-    skills = [HarnessSkill("facts", tasks[0]), HarnessSkill("sums", tasks[1], last=True)]
-    forward = Forward(model)
-    part = HarnessSkills(Passes(forward, 0, 8), skills, {tokenizer.eos_token_id})
-    shares = []
-    with forward.evaluating():
-        for rank in range(2):
-            outcomes = Outcomes(seconds={"total": 1.0})
-            part.run([outcomes], (rank, 2))
-            shares.append(Outcomes.from_bytes(outcomes.to_bytes()))
-        early = Outcomes(seconds={"total": 1.0})
-        part.run([early], (0, 1), last=False)
-    measured = combine(shares)
-    scores = theirs(base, paths[0], seed=0)
-    assert measured.metrics["facts_harness"] == measured.metrics["capability"]
-    assert measured.items == {"facts": "".join("01"[int(sample["acc"])] for sample in scores)}
-    assert measured.metrics["facts_acc_norm"] == np.mean([sample["acc_norm"] for sample in scores])
-    assert measured.intervals["sums_harness"].n == 5
-    assert {"facts_acc_bytes", "sums_exact_match_plain"} <= measured.metrics.keys()
-    assert {score.skill for score in early.scores} == {"facts"}
-    for score in measured.outcomes.scores:
-        for result in score.results:
-            item = part.items[score.skill][result.item]
-            assert (
-                not (score.skill == "facts" and score.primary)
-                or (result.answer == item.answer) == result.correct
-            )
-
-
-@installed
-@pytest.mark.integration
-def test_replies_that_are_cut_off_are_counted(base: tuple[Any, Any], tmp_path: Path) -> None:
-    model, tokenizer = base
-    path = write_task(
-        tmp_path,
-        "shortly",
-        questions("facts", 4),
-        output_type="generate_until",
-        doc_to_text="<|user|>{{question}}<|end|><|assistant|>",
-        doc_to_target="{{options[answer]}}",
-        generation_kwargs={"until": ["<none>"], "max_gen_toks": 1, "do_sample": False},
-        metric_list=[{"metric": "exact_match"}],
-    )
-    ended = generation_task(tmp_path, count=3)
-    found = {}
-    for name, file in (("cut", path), ("ended", ended)):
-        task = HarnessTask(str(file), tokenizer, seed=0, context=256)
-        outcomes = Outcomes(seconds={"total": 1.0})
-        forward = Forward(model)
-        with forward.evaluating():
-            HarnessSkills(Passes(forward, 0, 8), [HarnessSkill(name, task)], {tokenizer.eos_token_id}).run(
-                [outcomes], (0, 1)
-            )
-        found[name] = combine([Outcomes.from_bytes(outcomes.to_bytes())])
-    assert found["cut"].metrics["length_exhausted"] == found["cut"].metrics["degenerate"] == 1.0
-    assert found["cut"].items["degenerate"] == "1111"
-    assert found["ended"].metrics["length_exhausted"] == 0.0
-    assert not {"empty", "right"} & found["cut"].metrics.keys()
 
 
 @installed
@@ -282,49 +192,10 @@ def test_tasks_that_cannot_be_asked_are_refused(
     rows = questions("arithmetic", 3)
     path = write_task(tmp_path, "open", rows, **{"output_type": "generate_until", **settings, **change})
     if message is None:
-        assert HarnessTask(str(path), base[1], seed=0, context=256).primary is None
+        assert HarnessTask(str(path), base[1], seed=0, context=256).recorded.primary is None
         return
     with pytest.raises(UserError, match=message):
         HarnessTask(str(path), base[1], seed=0, context=256)
-
-
-LETTERED = {
-    "doc_to_text": "{{question}}\nA. {{options[0]}}\nB. {{options[1]}}\nAnswer:",
-    "doc_to_choice": ["A", "B", "C", "D"],
-}
-
-
-@installed
-@pytest.mark.integration
-@pytest.mark.parametrize(
-    "change",
-    [
-        {},
-        LETTERED,
-        {"should_decontaminate": True, "doc_to_decontamination_query": "Question: {{question}}\nAnswer:"},
-    ],
-)
-@pytest.mark.parametrize("shape", ["text", "completion"])
-def test_documents_are_found_in_training_data_in_their_own_words(
-    base: tuple[Any, Any], tmp_path: Path, change: dict[str, Any], shape: Literal["text", "completion"]
-) -> None:
-    rows = questions("facts", 4)
-    plain = {"doc_to_text": "Question: {{question}}\nAnswer:", "doc_to_choice": "options"}
-    settings = {**plain, "doc_to_target": "answer", "output_type": "multiple_choice", **change}
-    path = write_task(tmp_path, "wrapped", rows, metric_list=[{"metric": "acc"}], **settings)
-    task = HarnessTask(str(path), base[1], seed=0, context=256)
-    skill = SkillConfig(name="wrapped", path=f"lm_eval:{path}", scoring=("harness",))
-    (tmp_path / "train.jsonl").write_text("{}")
-    tuned = TaskConfig(name="tuned", train=str(tmp_path / "train.jsonl"), format=shape)
-    right = [row["options"][row["answer"]] for row in rows]
-    records = [
-        {"prompt": row["question"], "completion": answer, "text": f"Quiz. {row['question']} {answer}."}
-        for row, answer in zip(rows, right, strict=True)
-    ]
-    with pytest.raises(UserError, match="4 of its 4 questions are in the training data"):
-        refuse_training_items([(skill, task.sought)], tuned, records)
-    other = [{**record, "completion": "Nobody knows.", "text": "Nobody knows."} for record in records]
-    refuse_training_items([(skill, task.sought)], tuned, other)
 
 
 @installed
@@ -351,12 +222,12 @@ def test_the_metric_that_counts_can_be_named(base: tuple[Any, Any], asking: Aski
 
 @installed
 def test_global_random_states_are_left_as_they_were() -> None:
-    before = np.random.get_state()[1].copy(), torch.get_rng_state()
+    before = str(np.random.get_state(legacy=False))
     with library.seeded(5):
         first = np.random.random()
     with library.seeded(5):
         assert np.random.random() == first
-    assert (np.random.get_state()[1] == before[0]).all()
+    assert str(np.random.get_state(legacy=False)) == before
 
 
 def test_without_the_library_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,7 +175,38 @@ def test_what_prompts_begin_with_is_run_once_and_each_prompt_once() -> None:
     forward = Forward(packed, rows=packed.rows)
     prompts = [[*range(80), 5, number] for number in range(4)]
     score(forward, prompts, [[[1, 2], [3, 4, 5], [6]]] * 4, copies=2)
-    assert shapes == [(2, 81), (8, 1 + 1 + 2)]
+    assert shapes == [(2, 81), (2, 4 * (1 + 1 + 2))]
+
+
+def test_within_a_row_what_several_texts_begin_with_stands_once() -> None:
+    model = tiny_llama()
+    shapes: list[tuple[int, ...]] = []
+    model.register_forward_pre_hook(
+        lambda module, args, options: shapes.append(tuple(options["input_ids"].shape)), with_kwargs=True
+    )
+    prompts = [[*range(10), 20, 21], [*range(10)], [*range(10), 20, 22], [*range(5), 30]]
+    texts = [[[1, 2, 3], [1, 2, 4], [5, 6]], [[20, 9]], [[1, 2]], [[7], [8]]]
+    (found,) = score(Forward(model), prompts, texts)
+    # Of the first prompt's continuations the first two begin with the same two tokens.
+    assert shapes == [(1, 12 + 2 + 1 + 0 + 2 + 1)]
+    for prompt, own, values in zip(prompts, texts, found, strict=True):
+        assert_same(values, [naive(LLAMA, prompt, each) for each in own])
+
+
+def test_texts_that_do_not_branch_need_no_mask() -> None:
+    model = tiny_llama()
+    masked: list[bool] = []
+    model.register_forward_pre_hook(
+        lambda module, args, options: masked.append("attention_mask" in options), with_kwargs=True
+    )
+    for alone, longest in ((True, 43), (False, 43), (False, 90)):
+        masked.clear()
+        prompts = random_texts(9, 40, longest)
+        texts = [[[5], [7]] if alone or number else [[5, 6], [7, 8]] for number in range(9)]
+        (found,) = score(Forward(model), prompts, texts)
+        assert set(masked) == {not alone}
+        for prompt, own, values in zip(prompts, texts, found, strict=True):
+            assert_same(values, [naive(LLAMA, prompt, each) for each in own])
 
 
 def test_values_per_byte_do_not_depend_on_how_a_reply_ends() -> None:

@@ -1,9 +1,9 @@
-"""Rows that branch: a prompt once, and after it each of its continuations as if it stood there alone."""
+"""Rows that branch: what several texts begin with stands in them once, and each text as if it stood alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,77 +14,177 @@ from trainables.evaluation.targets import Targets
 
 Tokens = Sequence[int]
 
+ROW_TOKENS = 64
+"""Tokens of a row, at most, unless its only prompt takes more: attention costs their square."""
+
+_LOGITS = 1 / 4
+"""Share of the columns that have logits, at most, where texts are padded on the right."""
+
+
+@dataclass
+class Tree:
+    """Prompts with their continuations as a tree of tokens, which holds what they begin with once.
+
+    The last token of a continuation is no input: nothing comes after it.
+
+    Attributes:
+        prompts: Which they are.
+        tokens: Token ids; a token comes after its parent.
+        parents: Place of the token before each, -1 at the root.
+        ends: Places after which the probability of something is asked for.
+        paths: For each continuation the places after which its tokens come.
+    """
+
+    prompts: list[int] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    parents: list[int] = field(default_factory=list)
+    ends: set[int] = field(default_factory=set)
+    paths: list[list[int]] = field(default_factory=list)
+    _places: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    @property
+    def branches(self) -> bool:
+        """Whether any token has more than one after it."""
+        return len(set(self.parents)) < len(self.parents)
+
+    def add(self, index: int, prompt: Tokens, continuations: Sequence[Tokens], most: int) -> bool:
+        """Adds a prompt unless the tree would then have too many tokens; the first one always is added."""
+        known = len(self.tokens)
+        end = self._walk(-1, prompt)[-1]
+        paths = [[end, *self._walk(end, text[:-1])] for text in continuations]
+        if self.prompts and len(self.tokens) > most:
+            for place in range(known, len(self.tokens)):
+                del self._places[self.parents[place], self.tokens[place]]
+            del self.tokens[known:], self.parents[known:]
+            return False
+        self.prompts.append(index)
+        self.paths += paths
+        self.ends.update(place for path in paths for place in path)
+        return True
+
+    def _walk(self, place: int, tokens: Tokens) -> list[int]:
+        walked = []
+        for token in tokens:
+            step = (place, token)
+            if step not in self._places:
+                self._places[step] = len(self.tokens)
+                self.tokens.append(token)
+                self.parents.append(place)
+            place = self._places[step]
+            walked.append(place)
+        return walked
+
+
+def trees(prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Tree]:
+    """Prompts in trees, those together that begin alike.
+
+    Args:
+        prompts: Token ids, none empty.
+        continuations: For each prompt the token ids of its continuations, none empty and one at least.
+    """
+    found = [Tree()]
+    for index in sorted(range(len(prompts)), key=lambda index: list(prompts[index])):
+        if not found[-1].add(index, prompts[index], continuations[index], ROW_TOKENS):
+            found.append(Tree())
+            found[-1].add(index, prompts[index], continuations[index], ROW_TOKENS)
+    return found
+
 
 @dataclass(frozen=True)
 class Branches:
-    """One row for each prompt: padding, the prompt, its continuations one after another, padding.
+    """One row for each tree: padding, its tokens, padding; those come last whose logits are wanted.
 
-    The last token of a continuation is no input: nothing comes after it. A token sees the prompt and what
-    goes before it in its own continuation (the tree attention of Miao et al., 2024, arXiv:2305.09781).
+    A token sees what goes before it in its own text: the tree attention of Miao et al., 2024,
+    arXiv:2305.09781. Texts that do not branch are padded on the right only, and need nothing but causal
+    attention, for which there are faster kernels.
 
     Attributes:
-        ids: Token ids, shape (prompts, columns), int64.
-        positions: Place of each token in its own text, shape (prompts, columns), int64.
-        sees: Which columns each column sees, shape (prompts, columns, columns), bool. Padding sees itself.
+        ids: Token ids, shape (trees, columns), int64.
+        positions: Place of each token in its own text, shape (trees, columns), int64.
+        sees: Which columns each column sees, shape (trees, columns, columns), bool. Padding sees itself. None
+            where each sees all before it, and positions are columns.
         last: How many of the last columns have logits that are wanted.
-        targets: The continuations of all prompts in their order, in the logits of these columns.
+        targets: The continuations of all trees in their order, in the logits of these columns.
     """
 
     ids: Tensor
     positions: Tensor
-    sees: Tensor
+    sees: Tensor | None
     last: int
     targets: Targets
 
     def to(self, device: torch.device) -> Branches:
         """The same on a device."""
-        ids, positions, sees = (part.to(device) for part in (self.ids, self.positions, self.sees))
+        sees = None if self.sees is None else self.sees.to(device)
+        ids, positions = self.ids.to(device), self.positions.to(device)
         return Branches(ids, positions, sees, self.last, self.targets.to(device))
 
 
-def lay_out(
-    prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]], start: int, pad_id: int
-) -> Branches:
-    """Lays out prompts with their continuations.
+def lay_out(rows: Sequence[Tree], texts: Sequence[Tokens], start: int, pad_id: int, logits: int) -> Branches:
+    """Lays out trees.
 
     Args:
-        prompts: Token ids without the `start` tokens that go before all of them; none empty.
-        continuations: For each prompt the token ids of its continuations, none empty and one at least.
+        rows: The trees.
+        texts: Their continuations, in the order of their paths.
         start: Position of a prompt's first token.
         pad_id: Any token id; nothing sees it.
+        logits: Places that may have logits, at most, where there is a choice.
     """
-    widest = max(len(prompt) for prompt in prompts)
-    last = 1 + max(branch_tokens(texts) for texts in continuations)
-    shape = (len(prompts), widest + last - 1)
+    if not start and not any(tree.branches for tree in rows):
+        width, first = max(len(tree.tokens) for tree in rows), min(min(tree.ends) for tree in rows)
+        last = width - first
+        if last <= width * _LOGITS and last * len(rows) <= logits:
+            return _unbranched(rows, texts, width, last, pad_id)
+    last = max(len(tree.ends) for tree in rows)
+    before = max(len(tree.tokens) - len(tree.ends) for tree in rows)
+    shape = (len(rows), before + last)
     ids, positions = np.full(shape, pad_id), np.zeros(shape, np.int64)
-    branch = np.full(shape, -1)  # 0 in the prompt, 1 and more in a continuation
+    sees = np.zeros((*shape, shape[1]), np.bool_)
+    sees[:] = np.eye(shape[1], dtype=np.bool_)
     places: list[list[int]] = []
-    for row, (prompt, texts) in enumerate(zip(prompts, continuations, strict=True)):
-        before = slice(widest - len(prompt), widest)
-        ids[row, before], branch[row, before] = prompt, 0
-        positions[row, before] = start + np.arange(len(prompt))
-        column = widest
-        for number, text in enumerate(texts, 1):
-            end = column + len(text) - 1
-            ids[row, column:end], branch[row, column:end] = text[:-1], number
-            positions[row, column:end] = start + len(prompt) + np.arange(len(text) - 1)
-            # The prompt's last column has the logits of every continuation's first token.
-            columns = [widest - 1, *range(column, end)]
-            places.append([row * last + own - (widest - 1) for own in columns])
-            column = end
-    targets = Targets.of([text for texts in continuations for text in texts], places)
-    ids_, positions_, sees = (torch.from_numpy(array) for array in (ids, positions, _sees(branch)))
-    return Branches(ids_, positions_, sees, last, targets)
+    for row, tree in enumerate(rows):
+        columns = _columns(tree, before)
+        ids[row, columns] = tree.tokens
+        seen = _ancestors(tree)
+        positions[row, columns] = start + seen.sum(-1) - 1
+        sees[row, columns[:, None], columns] = seen
+        shift = row * last - before
+        places += [[shift + int(columns[place]) for place in path] for path in tree.paths]
+    ids_, positions_, sees_ = (torch.from_numpy(array) for array in (ids, positions, sees))
+    return Branches(ids_, positions_, sees_, last, Targets.of(texts, places))
 
 
-def branch_tokens(continuations: Sequence[Tokens]) -> int:
-    """Columns that a prompt's continuations take."""
-    return sum(len(text) - 1 for text in continuations)
+def _unbranched(
+    rows: Sequence[Tree], texts: Sequence[Tokens], width: int, last: int, pad_id: int
+) -> Branches:
+    ids = np.array([[*tree.tokens, *[pad_id] * (width - len(tree.tokens))] for tree in rows], np.int64)
+    positions = np.broadcast_to(np.arange(width), ids.shape).copy()
+    places = [
+        [row * last + place - (width - last) for place in path]
+        for row, tree in enumerate(rows)
+        for path in tree.paths
+    ]
+    return Branches(torch.from_numpy(ids), torch.from_numpy(positions), None, last, Targets.of(texts, places))
 
 
-def _sees(branch: NDArray[np.int64]) -> NDArray[np.bool_]:
-    seen, seeing = branch[:, None, :], branch[:, :, None]
-    columns = branch.shape[1]
-    own = (seen == 0) | ((seen == seeing) & (seen > 0))
-    sees: NDArray[np.bool_] = (np.tri(columns, dtype=bool) & own) | np.eye(columns, dtype=bool)
-    return sees
+def _columns(tree: Tree, before: int) -> NDArray[np.int64]:
+    """Column of each token: those without wanted logits end at `before`, where the others begin."""
+    wanted = np.zeros(len(tree.tokens), np.bool_)
+    wanted[list(tree.ends)] = True
+    columns = np.where(
+        wanted, before - 1 + wanted.cumsum(), before - (~wanted).sum() - 1 + (~wanted).cumsum()
+    )
+    return columns.astype(np.int64)
+
+
+def _ancestors(tree: Tree) -> NDArray[np.bool_]:
+    """Which tokens each one comes after, itself included."""
+    count = len(tree.tokens)
+    seen = np.eye(count, dtype=np.bool_)
+    # The first text is a row of tokens, and often a long one.
+    first = next((place for place in range(count) if tree.parents[place] != place - 1), count)
+    seen[:first, :first] = np.tri(first, dtype=np.bool_)
+    for place in range(first, count):
+        if tree.parents[place] >= 0:
+            seen[place] |= seen[tree.parents[place]]
+    return seen

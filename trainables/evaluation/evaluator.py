@@ -21,6 +21,7 @@ from trainables.evaluation.items import Item, items_fingerprint, joined, load_it
 from trainables.evaluation.leaks import LeakIndex
 from trainables.evaluation.likelihood import score_continuations
 from trainables.evaluation.measurement import Measurement, combine
+from trainables.evaluation.moments import ASKED, Moment
 from trainables.evaluation.outcomes import Outcomes
 from trainables.evaluation.passes import Comparison, Part, Passes, Shard
 from trainables.evaluation.questions import Questions, questions
@@ -84,19 +85,20 @@ class Evaluator:
             for skill in capability.skills
             if skill.harness is None
         ]
-        self._harness = HarnessSkills(self._passes, harness, self._ends)
+        self._harness = HarnessSkills(self._passes, harness, self._ends, base)
         own = items_fingerprint(skill.items for skill in self._skills)
         self.fingerprint = joined([own, *self._harness.fingerprints])
         self._comparisons: list[Comparison] = []
         if general is not None:
             self._comparisons.append(GeneralLoss(self._passes, general))
         self._knows_base = False
+        self._drafts: dict[tuple[int, ...], list[int]] = {}  # the base's reply to each prompt
         self._parts: list[Part] = [HeldoutLoss(self._passes, heldout)] if heldout else []
         self._parts += self._comparisons
         if capability.kl_prompts and base is not None:
             often = [skill for skill in self._skills if skill.config.at == "every"]
             prompts = [ids for skill in often for ids in skill.prompts]
-            prompts += [ids for one in harness if not one.last for ids in one.task.prompts]
+            prompts += [ids for one in harness if one.at == "every" for ids in one.task.prompts]
             self._parts.append(Divergence(self._passes, base, prompts, capability.kl_prompts, seed))
 
     @property
@@ -106,11 +108,13 @@ class Evaluator:
 
     @property
     def asks_more_at_last(self) -> bool:
-        """Whether there are skills that are asked at the full budget only."""
+        """Whether there are skills that are asked at the full budget but not before."""
         return any(skill.at == "last" for skill in self._capability.skills)
 
     def take_base(self, shard: Shard = (0, 1)) -> None:
         """Has the base model, with no adapter active, say what others are compared with; once is enough.
+
+        It also replies to the questions that are put at every rung: adapters that reply alike take less time.
 
         Args:
             shard: As in `outcomes`, which must not be called with another one afterwards.
@@ -120,6 +124,13 @@ class Evaluator:
         with self._forward.evaluating():
             for part in self._comparisons:
                 part.take_base(shard)
+            often = [skill for skill in self._skills if skill.config.at == "every"]
+            prompts = [
+                part.skill.asked[index]
+                for part in questions(often, [Outcomes()], shard)["generation"]
+                for index in part.indices
+            ]
+            self._drafts = dict(zip(map(tuple, prompts), self._replies(prompts, 1)[0], strict=True))
             self._forward.wait(1)
         self._knows_base = True
 
@@ -127,13 +138,13 @@ class Evaluator:
         """Evaluates all items here, with one adapter or none."""
         return combine(self.outcomes())
 
-    def outcomes(self, shard: Shard = (0, 1), copies: int = 1, *, last: bool = True) -> list[Outcomes]:
+    def outcomes(self, shard: Shard = (0, 1), copies: int = 1, *, moment: Moment = "base") -> list[Outcomes]:
         """Evaluates one worker's share: every item whose index is `rank` modulo `world`.
 
         Args:
             shard: (rank, world). One adapter's outcomes of all ranks go into `combine`.
             copies: Number of adapters that are evaluated together; all workers must say the same.
-            last: Whether they are at their full budget, at which more may be asked.
+            moment: What is asked depends on it.
 
         Returns:
             What each adapter's own evaluation would return, except that `seconds` are the time of all
@@ -146,19 +157,19 @@ class Evaluator:
         outcomes = [Outcomes(think_section=self._capability.think_section) for _ in range(copies)]
         seconds: dict[str, float] = {}
         with _timed(seconds, "total"), self._forward.evaluating():
-            for part in self._parts:
+            for part in self._parts if moment != "front" else ():
                 with _timed(seconds, part.name):
                     part.run(outcomes, shard)
-            skills = [skill for skill in self._skills if last or skill.config.at == "every"]
+            skills = [skill for skill in self._skills if skill.config.at in ASKED[moment]]
             asked = questions(skills, outcomes, shard)
             for name, run in (("generation", self._generation), ("likelihood", self._likelihood)):
                 if asked[name]:
                     with _timed(seconds, name):
                         run(asked[name], copies)
             try:
-                if self._harness.asks(last=last):
+                if self._harness.asks(moment):
                     with _timed(seconds, self._harness.name):
-                        self._harness.run(outcomes, shard, last=last)
+                        self._harness.run(outcomes, shard, moment)
             except UserError:
                 self._forward.wait(copies)  # the others' passes need this worker
                 raise
@@ -170,20 +181,24 @@ class Evaluator:
     def mean_loss(self, examples: Sequence[Example]) -> float:
         """Mean loss per target token of other examples, in nats; every worker computes all of it."""
         with self._forward.evaluating():
-            _, (losses,) = self._passes.losses(examples, 1)
+            (losses,) = self._passes.losses(examples, 1)
         return sum(losses) / sum(example.targets for example in examples)
 
-    def _generation(self, asked: Sequence[Questions], copies: int) -> None:
-        replies = greedy(
+    def _replies(self, prompts: Sequence[list[int]], copies: int) -> list[list[list[int]]]:
+        return greedy(
             self._forward,
-            [part.skill.asked[index] for part in asked for index in part.indices],
+            prompts,
             copies=copies,
             ends=self._ends,
             pad_id=self._passes.pad_id,
             max_new_tokens=self._capability.max_new_tokens,
             batch_size=self._passes.rows(copies),
+            drafts=[self._drafts.get(tuple(prompt), []) for prompt in prompts],
         )
+
+    def _generation(self, asked: Sequence[Questions], copies: int) -> None:
         rows = [(part, index) for part in asked for index in part.indices]
+        replies = self._replies([part.skill.asked[index] for part, index in rows], copies)
         for place, (part, index) in enumerate(rows):
             part.take_replies(index, [own[place] for own in replies], self._reader)
 

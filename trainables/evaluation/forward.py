@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
-from trainables.evaluation.batching import CPU_TOKENS
+from trainables.evaluation.batching import CPU_TOKENS, PASS_TOKENS
 from trainables.evaluation.branches import Branches
 from trainables.evaluation.cached import CachedRows
 from trainables.evaluation.prefixes import HEAD_TOKENS, shared_prefix
@@ -66,6 +66,11 @@ class Forward:
         """Padded tokens that a pass should have, at most."""
         return CPU_TOKENS if self.device.type == "cpu" else None
 
+    @property
+    def overhead(self) -> int:
+        """Tokens that take as long as a pass takes in any case."""
+        return PASS_TOKENS.get(self.device.type, PASS_TOKENS["cuda"])
+
     def empty(self, rows: int) -> CachedRows:
         """Rows without a token."""
         mask = torch.ones((rows, 0), dtype=torch.int64, device=self.device)
@@ -92,16 +97,16 @@ class Forward:
         counts: Sequence[int],
         *,
         real: Tensor | None = None,
-        last_only: bool = True,
+        last: int = 1,
     ) -> Tensor:
-        """Adds tokens to rows; logits of shape (batch, length or 1, vocabulary).
+        """Adds tokens to rows; logits of shape (batch, last, vocabulary).
 
         Args:
             rows: What went before; afterwards with the tokens.
             input_ids: Shape (batch, length), on the model's device, padded on any side.
             counts: Rows of each adapter.
             real: 0 where `input_ids` are padding, else 1; without it none are.
-            last_only: Return the last position's logits only.
+            last: At how many of the last positions logits are wanted, at least 1.
         """
         self._announce(counts)
         rows.mask = torch.cat([rows.mask, torch.ones_like(input_ids) if real is None else real], dim=1)
@@ -112,12 +117,16 @@ class Forward:
             position_ids=positions,
             past_key_values=rows.cache,
             use_cache=True,
-            **(self._keep(1) if last_only else {}),
+            **self._keep(last),
         ).logits
-        return logits[:, -1:] if last_only else logits
+        return logits[:, -last:]
 
     def prefill(
-        self, prompts: Sequence[Sequence[int]], copies: int, pad_id: int
+        self,
+        prompts: Sequence[Sequence[int]],
+        copies: int,
+        pad_id: int,
+        drafts: Sequence[Sequence[int]] | None = None,
     ) -> tuple[Tensor, CachedRows]:
         """Runs prompts as one batch, all of them for each adapter.
 
@@ -128,19 +137,22 @@ class Forward:
             prompts: Token ids; they are padded on the left, after what they have in common.
             copies: Number of adapters.
             pad_id: Any token id; it is masked.
+            drafts: For each prompt tokens that may follow it; they are run with it.
 
         Returns:
-            Logits of the next token, shape (copies x prompts, vocabulary), and the rows.
+            Logits of the next token after each of the last tokens, of the longest draft and one more,
+            shape (copies x prompts, tokens, vocabulary), and the rows, drafts included.
         """
+        drafts = drafts or [[]] * len(prompts)
         shared = shared_prefix(prompts)
         if shared * (len(prompts) - 1) * copies < HEAD_TOKENS:
             shared = 0
         rows = self.head(prompts[0][:shared], copies)
         rows.repeat(len(prompts))
-        ids, real = left_padded([prompt[shared:] for prompt in prompts], pad_id, self.device)
-        counts = [len(prompts)] * copies
-        logits = self.extend(rows, ids.repeat(copies, 1), counts, real=real.repeat(copies, 1))
-        return logits[:, -1], rows
+        texts = [[*prompt[shared:], *draft] for prompt, draft in zip(prompts, drafts, strict=True)]
+        ids, real = (part.repeat(copies, 1) for part in left_padded(texts, pad_id, self.device))
+        last = 1 + max(map(len, drafts))
+        return self.extend(rows, ids, [len(prompts)] * copies, real=real, last=last), rows
 
     def head(self, ids: Sequence[int], copies: int) -> CachedRows:
         """One row for each adapter, with these tokens; there may be none."""
@@ -159,10 +171,13 @@ class Forward:
 
         Args:
             head: What goes before all prompts, one row for each adapter; left as it is.
-            branches: Prompts with their continuations, which each adapter gets; on the model's device.
+            branches: Trees of prompts, which each adapter gets; on the model's device. `head` is empty where
+                they say nothing of what sees what.
             copies: Number of adapters.
         """
         prompts = len(branches.ids)
+        if branches.sees is None:
+            return self.logits(branches.ids.repeat(copies, 1), [prompts] * copies, branches.last)
         self._announce([prompts] * copies)
         rows = head.copy()
         rows.repeat(prompts)

@@ -22,12 +22,11 @@ class HeldoutLoss:
     def run(self, outcomes: Sequence[Outcomes], shard: Shard) -> None:
         """See `Part`."""
         indices = share(shard, len(self._examples))
-        order, losses = self._passes.losses([self._examples[index] for index in indices], len(outcomes))
-        chosen = [indices[place] for place in order]
+        losses = self._passes.losses([self._examples[index] for index in indices], len(outcomes))
         for one, values in zip(outcomes, losses, strict=True):
-            one.examples += chosen
+            one.examples += indices
             one.losses += values
-            one.tokens += [self._examples[index].targets for index in chosen]
+            one.tokens += [self._examples[index].targets for index in indices]
 
 
 class GeneralLoss:
@@ -42,22 +41,23 @@ class GeneralLoss:
 
     def take_base(self, shard: Shard) -> None:
         """See `Comparison`."""
-        order, (losses,) = self._losses(shard, 1)
-        self._base = dict(zip(order, losses, strict=True))
+        (losses,) = self._losses(shard, 1)
+        self._base = dict(zip(self._share(shard), losses, strict=True))
 
     def run(self, outcomes: Sequence[Outcomes], shard: Shard) -> None:
         """See `Part`."""
-        order, losses = self._losses(shard, len(outcomes))
-        for one, values in zip(outcomes, losses, strict=True):
+        own = self._share(shard)
+        for one, values in zip(outcomes, self._losses(shard, len(outcomes)), strict=True):
             one.general = Sums(
-                order,
+                [*own],
                 values,
-                [self._text.examples[index].targets for index in order],
-                [self._text.sizes[index] for index in order],
-                [self._base[index] for index in order] if self._base else [],
+                [self._text.examples[index].targets for index in own],
+                [self._text.sizes[index] for index in own],
+                [self._base[index] for index in own] if self._base else [],
             )
 
-    def _losses(self, shard: Shard, copies: int) -> tuple[list[int], list[list[float]]]:
-        indices = share(shard, len(self._text.examples))
-        order, losses = self._passes.losses([self._text.examples[index] for index in indices], copies)
-        return [indices[place] for place in order], losses
+    def _share(self, shard: Shard) -> range:
+        return share(shard, len(self._text.examples))
+
+    def _losses(self, shard: Shard, copies: int) -> list[list[float]]:
+        return self._passes.losses([self._text.examples[index] for index in self._share(shard)], copies)

@@ -9,13 +9,13 @@ from torch.nn import functional
 
 from trainables.data.batches import IGNORED, collate
 from trainables.data.examples import Example
-from trainables.evaluation.batching import LOGITS, batches_by_length
+from trainables.evaluation.batching import LOGITS, Budget, Shape, batches_by_shape
 from trainables.evaluation.forward import Forward
 
 
 def example_losses(
     forward: Forward, examples: Sequence[Example], *, copies: int, pad_id: int, batch_size: int
-) -> tuple[list[int], list[list[float]]]:
+) -> list[list[float]]:
     """Loss of each example, summed over its targets, in nats, by each adapter.
 
     Args:
@@ -26,19 +26,19 @@ def example_losses(
         batch_size: Rows per pass, at most, but `copies` at least.
 
     Returns:
-        Indices of the examples in the order in which they were run, and for each adapter the losses in
-        this order.
+        For each adapter the loss of each example.
     """
     most = min(LOGITS // int(forward.config.vocab_size), forward.tokens or LOGITS) // copies
-    lengths = [len(example.input_ids) for example in examples]
-    indices: list[int] = []
-    losses: list[list[float]] = [[] for _ in range(copies)]
-    for batch in batches_by_length(lengths, batch_size // copies, most):
+    shapes = [Shape(len(example.input_ids), 0) for example in examples]
+    losses = [[0.0] * len(examples) for _ in range(copies)]
+    for batch in batches_by_shape(
+        shapes, Budget(batch_size // copies, most, most, forward.overhead // copies)
+    ):
         found = _losses(forward, [examples[index] for index in batch], copies, pad_id)
-        indices += batch
-        for values, added in zip(losses, found.tolist(), strict=True):
-            values += added
-    return indices, losses
+        for values, own in zip(losses, found.tolist(), strict=True):
+            for index, value in zip(batch, own, strict=True):
+                values[index] = value
+    return losses
 
 
 def _losses(forward: Forward, examples: Sequence[Example], copies: int, pad_id: int) -> Tensor:

@@ -6,21 +6,17 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from trainables.evaluation.batching import (
-    LOGITS,
-    PASS_TOKENS,
-    Budget,
-    Shape,
-    batches_by_length,
-    batches_by_shape,
-)
-from trainables.evaluation.branches import branch_tokens, lay_out
+from trainables.evaluation.batching import LOGITS, Budget, Shape, batches_by_length, batches_by_shape
+from trainables.evaluation.branches import Tree, lay_out, trees
 from trainables.evaluation.forward import Forward
-from trainables.evaluation.prefixes import heads
+from trainables.evaluation.prefixes import HEAD_TOKENS, heads
 from trainables.evaluation.targets import Continuation, Targets
 
 Tokens = Sequence[int]
 Options = Sequence[Tokens]
+
+_SPARED = 1 / 8
+"""Share of all tokens that a pass over what prompts begin with must spare."""
 
 Pass = tuple[list[tuple[int, int]], list[list[Continuation]]]
 """What a pass was asked (prompt and continuation, by index), and the answers for each adapter."""
@@ -46,8 +42,8 @@ def score_continuations(
 ) -> list[list[list[Continuation]]]:
     """Scores continuations of prompts, as if each stood after its prompt alone.
 
-    Each prompt is run once for each adapter, with all its continuations in the same row, and what many
-    prompts begin with is run once for all of them. Logits are computed for continuations only.
+    Each prompt is run once for each adapter, with all its continuations in the same row, and what
+    prompts begin with is run once for several of them. Logits are computed for continuations only.
 
     Args:
         forward: The model, in evaluation mode.
@@ -88,24 +84,58 @@ def _branching(
     """Passes whose rows branch."""
     asking = [index for index, texts in enumerate(continuations) if texts]
     logits = LOGITS // int(forward.config.vocab_size)
-    overhead = PASS_TOKENS.get(forward.device.type, PASS_TOKENS["cuda"]) // copies
-    budget = Budget(rows, forward.tokens and forward.tokens // copies, logits // copies, overhead)
+    tokens = forward.tokens and forward.tokens // copies
+    budget = Budget(rows, tokens, logits // copies, forward.overhead // copies)
     for head in heads([prompts[index] for index in asking], copies):
         members = [asking[place] for place in head.prompts]
-        before = forward.head(prompts[members[0]][: head.tokens], copies)
-        shapes = [
-            Shape(len(prompts[index]) - head.tokens, branch_tokens(continuations[index])) for index in members
-        ]
+        start, rooted = _rooted(prompts, continuations, members, head.tokens, copies)
+        before = forward.head(prompts[members[0]][:start], copies)
+        shapes = [Shape(len(tree.tokens) - len(tree.ends), len(tree.ends)) for tree in rooted]
         for part in batches_by_shape(shapes, budget):
-            batch = [members[place] for place in part]
-            layout = lay_out(
-                [prompts[index][head.tokens :] for index in batch],
-                [continuations[index] for index in batch],
-                head.tokens,
-                pad_id,
-            ).to(forward.device)
-            asked = [(index, text) for index in batch for text in range(len(continuations[index]))]
+            batch = [rooted[place] for place in part]
+            asked = [
+                (members[place], text)
+                for tree in batch
+                for place in tree.prompts
+                for text in range(len(continuations[members[place]]))
+            ]
+            texts = [continuations[index][text] for index, text in asked]
+            layout = lay_out(batch, texts, start, pad_id, budget.logits).to(forward.device)
             yield asked, layout.targets.score(forward.branch(before, layout, copies), copies)
+
+
+def _rooted(
+    prompts: Sequence[Tokens],
+    continuations: Sequence[Options],
+    members: Sequence[int],
+    shared: int,
+    copies: int,
+) -> tuple[int, list[Tree]]:
+    """Trees of prompts, and how many of the tokens that all share are to be run before: all or none."""
+
+    def spares(tokens: int, trees: list[Tree]) -> bool:
+        # Rows after a head need a mask, which makes attention slower.
+        return tokens * copies >= HEAD_TOKENS and tokens >= _SPARED * _tokens(trees)
+
+    rest = _trees(prompts, continuations, members, shared)
+    # Without a head there are as many trees or more, each with the tokens that would be in it.
+    if not shared or spares(shared * (len(rest) - 1), rest):
+        return shared, rest
+    whole = _trees(prompts, continuations, members, 0)
+    if spares(_tokens(whole) - _tokens(rest) - shared, whole):
+        return shared, rest
+    return 0, whole
+
+
+def _trees(
+    prompts: Sequence[Tokens], continuations: Sequence[Options], members: Sequence[int], start: int
+) -> list[Tree]:
+    """Trees of some prompts without their first tokens; these prompts are named by their place among them."""
+    return trees([prompts[index][start:] for index in members], [continuations[index] for index in members])
+
+
+def _tokens(rows: Sequence[Tree]) -> int:
+    return sum(len(tree.tokens) for tree in rows)
 
 
 def _one_by_one(

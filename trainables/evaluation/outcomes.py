@@ -25,7 +25,7 @@ class Result:
 
     Attributes:
         item: Its index within the skill.
-        outcome: What came of it.
+        outcome: What came of it; None where nothing is right or wrong.
         prediction: Index of the option chosen, or `UNPARSEABLE`; for open items always the latter.
         reply: Generated text; empty where nothing is generated.
         answer: The part of the reply that was read as the answer to an open item; None where none was.
@@ -38,10 +38,12 @@ class Result:
         repeats: How many of them stood in the reply before.
         f1: Token F1 of an open item's reply (SQuAD).
         values: Log-likelihoods of the options, in nats; per byte where the scoring is so.
+        part: What it gives to a figure that only all items together make; None for none.
+        base: What it gives with the base model; None where that is not known.
     """
 
     item: int
-    outcome: Outcome
+    outcome: Outcome | None
     prediction: int = UNPARSEABLE
     reply: str = ""
     answer: str | None = None
@@ -54,6 +56,8 @@ class Result:
     repeats: int = 0
     f1: float = 0.0
     values: Sequence[float] = field(default=(), compare=False)
+    part: Any = None
+    base: Any = None
 
     @property
     def correct(self) -> bool:
@@ -71,6 +75,8 @@ class Score:
         last: Whether the skill is asked at the full budget only, and so counts for no metric of all skills.
         results: One for each item.
         generated: Whether they are replies to a task of lm-evaluation-harness.
+        aggregation: Its name for how the results' parts become a figure; empty where items are right or
+            wrong.
     """
 
     skill: str
@@ -80,6 +86,7 @@ class Score:
     last: bool = False
     results: list[Result] = field(default_factory=list)
     generated: bool = False
+    aggregation: str = ""
 
     @property
     def right(self) -> int:

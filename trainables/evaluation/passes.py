@@ -38,7 +38,7 @@ class Passes:
         shared = self.forward.device.type == "cuda" and not self.forward.collective
         return self.batch_size * (copies if shared else 1)
 
-    def losses(self, examples: Sequence[Example], copies: int) -> tuple[list[int], list[list[float]]]:
+    def losses(self, examples: Sequence[Example], copies: int) -> list[list[float]]:
         """See `example_losses`."""
         return example_losses(
             self.forward, examples, copies=copies, pad_id=self.pad_id, batch_size=self.rows(copies)

@@ -87,10 +87,10 @@ def _ways(skill: Skill) -> list[str]:
 
 
 def _scores(skill: Skill, way: str, outcomes: Sequence[Outcomes]) -> list[Score]:
-    last = skill.config.at == "last"
-    primary = way == skill.config.scoring[0] and not last
+    late = skill.config.at != "every"
+    primary = way == skill.config.scoring[0] and not late
     choice = isinstance(skill.items[0], ChoiceItem)
-    scores = [Score(skill.config.name, way, primary, choice, last) for _ in outcomes]
+    scores = [Score(skill.config.name, way, primary, choice, late) for _ in outcomes]
     for one, score in zip(outcomes, scores, strict=True):
         one.scores.append(score)
     return scores

@@ -106,9 +106,11 @@ def _document(
 
 
 def _plain(value: Any) -> Any:
-    """Numbers, text and lists in place of tuples and NumPy's types."""
+    """Numbers, text, lists and mappings in place of tuples and NumPy's types; None for anything else."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
-    return value
+    if isinstance(value, dict):
+        return {str(name): _plain(part) for name, part in value.items()}
+    return value if isinstance(value, str | int | float) else None

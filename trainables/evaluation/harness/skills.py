@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trainables.errors import UserError
+from trainables.evaluation.divergence import BaseAlone
 from trainables.evaluation.harness.answers import Asking
 from trainables.evaluation.harness.scores import DocumentScore
 from trainables.evaluation.harness.task import HarnessTask
 from trainables.evaluation.items import OpenItem
 from trainables.evaluation.metrics.harness import SCORING, SIDE
+from trainables.evaluation.moments import ASKED, Moment
 from trainables.evaluation.outcomes import Outcome, Outcomes, Result, Score
 from trainables.evaluation.passes import Passes, Shard
-from trainables.settings import SkillConfig
+from trainables.settings import At, SkillConfig
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,12 @@ class HarnessSkill:
     """A task under a skill's name.
 
     Attributes:
-        last: Whether it is asked at the full budget only, and so does not count for capability.
+        at: When it is asked; only one that is asked at every rung counts for capability.
     """
 
     name: str
     task: HarnessTask
-    last: bool = False
+    at: At = "every"
 
     @property
     def items(self) -> list[OpenItem]:
@@ -43,7 +45,8 @@ def load_harness(
     """Those of the skills that are tasks of lm-evaluation-harness, loaded.
 
     Raises:
-        UserError: As `HarnessTask`, or a task has no metric that says right or wrong.
+        UserError: As `HarnessTask`; or a task has no metric that says right or wrong, and would have to
+            count for capability; or it has none that can be recorded.
     """
     found = []
     for skill in skills:
@@ -59,33 +62,53 @@ def load_harness(
                 chat=skill.chat,
                 key=key,
             )
-            if task.primary is None:
-                raise UserError(
-                    f"{key}: the task {skill.harness!r} has no metric that says right or wrong.",
-                    hint="For perplexity give capability.general_text; or name a metric of 0 and 1.",
-                )
-            found.append(HarnessSkill(skill.name, task, skill.at == "last"))
+            _check_recorded(task, skill, key)
+            found.append(HarnessSkill(skill.name, task, skill.at))
     return found
+
+
+def _check_recorded(task: HarnessTask, skill: SkillConfig, key: str) -> None:
+    if task.recorded.primary is None and skill.at == "every":
+        raise UserError(
+            f"{key}: the task {skill.harness!r} has no metric that says right or wrong.",
+            hint=f"With {key}.at=last or front it counts for no capability, and need not have one. For "
+            "perplexity at every rung give capability.general_text.",
+        )
+    if task.recorded.primary is None and not task.recorded.figures:
+        raise UserError(
+            f"{key}: the task {skill.harness!r} has no metric that can be recorded.",
+            hint="Its metric_list must name metrics or aggregations of lm-evaluation-harness itself.",
+        )
 
 
 class HarnessSkills:
     """The part of an evaluation that asks the tasks.
 
     A task is entered as a skill that is scored by "harness", which gives its primary metric as
-    `<skill>_harness`. Its other metrics of right and wrong are further scorings, such as `<skill>_acc_norm`.
+    `<skill>_harness`. Its other metrics are further scorings, such as `<skill>_acc_norm`; of those that are
+    not right or wrong the base model's are kept, once it has been asked.
 
     Args:
         passes: The model under evaluation.
         skills: The tasks.
         ends: Tokens that end a reply.
+        base: See `BaseAlone`; without it nothing is compared with the base model.
     """
 
     name = "harness"
 
-    def __init__(self, passes: Passes, skills: Sequence[HarnessSkill], ends: Collection[int]) -> None:
+    def __init__(
+        self,
+        passes: Passes,
+        skills: Sequence[HarnessSkill],
+        ends: Collection[int],
+        base: BaseAlone | None = None,
+    ) -> None:
         self._passes = passes
         self._skills = list(skills)
         self._ends = ends
+        self._base = base
+        self._base_values: dict[str, dict[int, dict[str, Any]]] = {}
 
     @property
     def items(self) -> Mapping[str, Sequence[OpenItem]]:
@@ -97,37 +120,85 @@ class HarnessSkills:
         """Of each task's documents, as they are asked."""
         return [skill.task.fingerprint for skill in self._skills]
 
-    def asks(self, *, last: bool) -> bool:
-        """Whether there is anything to ask, of adapters that are at their full budget or not."""
-        return any(last or not skill.last for skill in self._skills)
+    def asks(self, moment: Moment) -> bool:
+        """Whether there is anything to ask then."""
+        return any(skill.at in ASKED[moment] for skill in self._skills)
 
-    def run(self, outcomes: Sequence[Outcomes], shard: Shard, *, last: bool = True) -> None:
+    def run(self, outcomes: Sequence[Outcomes], shard: Shard, moment: Moment = "base") -> None:
         """Asks a worker's share, of the adapters whose outcomes these are, and enters the scores.
 
         Args:
             outcomes: One for each adapter.
             shard: (rank, world).
-            last: Whether the adapters are at their full budget.
+            moment: What is asked depends on it.
         """
-        copies = len(outcomes)
-        rows, pad = self._passes.rows(copies), self._passes.pad_id
-        asking = Asking(self._passes.forward, copies, rows, pad, self._ends)
         for skill in self._skills:
-            if last or not skill.last:
-                for one, documents in zip(outcomes, skill.task.scores(asking, shard), strict=True):
-                    one.scores += _scores(skill, documents)
+            if skill.at in ASKED[moment]:
+                base = self._values_of_base(skill, shard) if moment != "base" else {}
+                asked = skill.task.scores(self._asking(len(outcomes)), shard)
+                for one, documents in zip(outcomes, asked, strict=True):
+                    one.scores += _scores(skill, documents, base)
+
+    def _asking(self, copies: int) -> Asking:
+        passes = self._passes
+        return Asking(passes.forward, copies, passes.rows(copies), passes.pad_id, self._ends)
+
+    def _values_of_base(self, skill: HarnessSkill, shard: Shard) -> Mapping[int, Mapping[str, Any]]:
+        """What documents give to metrics with the base model, by item; it is asked once."""
+        if self._base is None or not skill.task.recorded.figures:
+            return {}
+        if skill.name not in self._base_values:
+            with self._base():
+                (documents,) = skill.task.scores(self._asking(1), shard)
+            self._base_values[skill.name] = {document.item: document.values for document in documents}
+        return self._base_values[skill.name]
 
 
-def _scores(skill: HarnessSkill, documents: Sequence[DocumentScore]) -> list[Score]:
-    generated = skill.task.generates
-    primary = Score(skill.name, SCORING, not skill.last, choice=False, last=skill.last, generated=generated)
-    primary.results += [_result(document, document.right) for document in documents]
-    others = []
-    for metric in skill.task.side_metrics:
-        score = Score(skill.name, f"{SIDE}{metric}", primary=False, choice=False, last=skill.last)
-        score.results += [_result(document, document.values[metric] == 1) for document in documents]
-        others.append(score)
-    return [primary, *others]
+def _scores(
+    skill: HarnessSkill, documents: Sequence[DocumentScore], base: Mapping[int, Mapping[str, Any]]
+) -> list[Score]:
+    late, recorded = skill.at != "every", skill.task.recorded
+
+    def score(scoring: str, *, primary: bool = False, aggregation: str = "") -> Score:
+        generated = scoring == SCORING and skill.task.generates
+        return Score(
+            skill.name,
+            scoring,
+            primary,
+            choice=False,
+            last=late,
+            generated=generated,
+            aggregation=aggregation,
+        )
+
+    scores = []
+    if recorded.primary is not None:
+        scores.append(score(SCORING, primary=not late))
+        scores[-1].results += [_result(document, document.right) for document in documents]
+    for metric in recorded.shares:
+        scores.append(score(f"{SIDE}{metric}"))
+        scores[-1].results += [_result(document, document.values[metric] == 1) for document in documents]
+    for metric, aggregation in recorded.figures.items():
+        scores.append(score(f"{SIDE}{metric}", aggregation=aggregation))
+        scores[-1].results += [
+            _part(document, metric, base.get(document.item, {}).get(metric)) for document in documents
+        ]
+    return scores
+
+
+def _part(document: DocumentScore, metric: str, base: Any) -> Result:
+    """What a document gives to a metric that is not right or wrong."""
+    part = document.values.get(metric)
+    return replace(_result(document, None), outcome=None, values=list(_numbers(part)), part=part, base=base)
+
+
+def _numbers(part: Any) -> Iterator[float]:
+    """The numbers in it; texts are among the columns of the items' file already."""
+    if isinstance(part, int | float):
+        yield float(part)
+    elif isinstance(part, list):
+        for each in part:
+            yield from _numbers(each)
 
 
 def _result(document: DocumentScore, right: bool | None) -> Result:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from trainables.evaluation.items import ChoiceItem, Item, OpenItem
@@ -25,6 +27,20 @@ _LABEL = 2
 """Characters of an option's label, such as "B" or "2.", at most."""
 
 
+@dataclass(frozen=True)
+class AcceptedItem(OpenItem):
+    """One with more than one right answer; `others` are those after the first."""
+
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AcceptedChoice(ChoiceItem):
+    """One with more than one right option; `others` are the indices of those after the first."""
+
+    others: tuple[int, ...] = ()
+
+
 def sought_item(task: Any, doc: Mapping[str, Any], prompt: str) -> Item:
     """The question and its right answer in the document's own words: prompts wrap them.
 
@@ -35,15 +51,30 @@ def sought_item(task: Any, doc: Mapping[str, Any], prompt: str) -> Item:
     """
     question = _question(task, doc) or prompt
     target = task.doc_to_target(doc)
-    target = target[0] if isinstance(target, list) and target else target
+    if task.OUTPUT_TYPE == "loglikelihood_rolling":
+        return _halves(str(target))
+    targets = list(target) if isinstance(target, list | tuple) and target else [target]
     labels = _labels(task, doc)
-    index = _index(target, labels)
-    if index is None:
-        return OpenItem(question, str(target))
+    indices = [_index(each, labels) for each in targets]
     options = _texts(doc, len(labels)) if all(len(label.strip()) <= _LABEL for label in labels) else labels
-    if options is None or index >= len(options):
-        return OpenItem(question, str(target) if index >= len(labels) else labels[index])
-    return ChoiceItem(question, tuple(options), index)
+    known = [index for index in indices if index is not None]
+    if options is not None and known and len(known) == len(targets) and max(known) < len(options):
+        right, *more = known
+        plain = ChoiceItem(question, tuple(options), right)
+        return AcceptedChoice(**vars(plain), others=tuple(more)) if more else plain
+    answers = [
+        str(each) if index is None else labels[index] for each, index in zip(targets, indices, strict=True)
+    ]
+    first, *rest = answers
+    return AcceptedItem(question, first, tuple(rest)) if rest else OpenItem(question, first)
+
+
+def _halves(text: str) -> OpenItem:
+    """A text of which all is asked, as its first half and the rest: so it is found as a whole."""
+    middle = len(text) // 2
+    space = re.search(r"\s", text[middle:])
+    cut = middle + space.start() if space else middle
+    return OpenItem(text[:cut], text[cut:])
 
 
 def _question(task: Any, doc: Mapping[str, Any]) -> str | None:

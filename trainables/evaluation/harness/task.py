@@ -14,16 +14,11 @@ import numpy as np
 from trainables.errors import UserError
 from trainables.evaluation.harness.answers import Asking, answers
 from trainables.evaluation.harness.library import load_task, seeded
+from trainables.evaluation.harness.metrics import TaskMetrics
 from trainables.evaluation.harness.requests import Generation, Request, Requests
-from trainables.evaluation.harness.scores import DocumentScore, named, score_documents
+from trainables.evaluation.harness.scores import DocumentScore, score_documents
 from trainables.evaluation.harness.sought import sought_item
 from trainables.evaluation.harness.tokens import HarnessTokens
-
-PRIMARY = ("acc", "exact_match", "acc_norm")
-"""Metrics that say of a document whether it was answered rightly, in the order in which they are taken."""
-
-BINARY = (*PRIMARY, "acc_bytes", "acc_mutual_info")
-"""Metrics that are 0 or 1 for a document wherever the harness computes them itself."""
 
 CONTEXT = 2048
 """Tokens that a model can take where it does not say (that of `HFLM`)."""
@@ -41,8 +36,8 @@ class HarnessTask:
         seed: The search's seed, which chooses documents and few-shot examples.
         context: Tokens that the model can take; None where it does not say.
         limit: At most this many documents.
-        metric: The metric that says whether a document was answered rightly; None takes the first of
-            `PRIMARY` that the task has. "exact_match,strict-match" names a filter too.
+        metric: The metric that says whether a document was answered rightly; None takes acc, exact_match
+            or acc_norm. "exact_match,strict-match" names a filter too.
         chat: Whether prompts go through the tokenizer's chat template.
         key: Configuration key, for messages.
 
@@ -56,8 +51,7 @@ class HarnessTask:
         questions: Text of each question, without few-shot examples.
         targets: The right answers as text.
         sought: Question and answer of each document in its own words, for which training data are searched.
-        primary: Name of the metric that counts, or None: a task of perplexity alone has none.
-        side_metrics: Other metrics that say right or wrong, as they are named in `DocumentScore.values`.
+        recorded: Which metrics are recorded, and which of them counts.
         fingerprint: SHA-256 over all that is asked and the right answers, 64 hexadecimal digits.
     """
 
@@ -89,8 +83,7 @@ class HarnessTask:
             sought_item(self._task, asked[0].doc, question)
             for asked, question in zip(self._instances, self.questions, strict=True)
         ]
-        self.primary = self._primary(metric)
-        self.side_metrics = self._side_metrics()
+        self.recorded = TaskMetrics(self._task, name, metric, key)
         self.fingerprint = _fingerprint(self._instances, self.targets)
 
     def scores(self, asking: Asking, shard: tuple[int, int] = (0, 1)) -> list[list[DocumentScore]]:
@@ -115,7 +108,7 @@ class HarnessTask:
             given = {item: [next(remaining) for _ in asked] for item, asked in instances.items()}
             scores = score_documents(self._task, instances, given)
             for score in scores:
-                score.right = self._right(score)
+                score.right = self.recorded.right(score)
             found.append(scores)
         return found
 
@@ -137,12 +130,7 @@ class HarnessTask:
         Args:
             scores: One adapter's; one at least.
         """
-        aggregations = self._task.aggregation()
-        named: dict[str, float] = {}
-        for name in scores[0].values:
-            mean = aggregations.get(name.split(",")[0], np.mean)
-            named[name] = float(mean([score.values[name] for score in sorted(scores, key=lambda s: s.item)]))
-        return named
+        return self.recorded.totals(sorted(scores, key=lambda score: score.item))
 
     def _ask(self, tokenizer: Any, seed: int) -> list[list[Any]]:
         """The instances of each document."""
@@ -175,62 +163,6 @@ class HarnessTask:
         for instance in self._task.instances:
             asked[instance.doc_id].append(instance)
         return [sorted(instances, key=lambda instance: instance.idx) for instances in asked]
-
-    def _primary(self, metric: str | None) -> str | None:
-        known = list(self._task.aggregation())
-        if metric is not None:
-            if metric.split(",")[0] not in known:
-                raise UserError(
-                    f"{self._key}: the task {self.name!r} has no metric {metric!r}.",
-                    hint=f"It has {', '.join(known)}.",
-                )
-            binary = [name for name in known if self._may_be_binary(name)]
-            if metric.split(",")[0] not in binary:
-                raise UserError(
-                    f"{self._key}: {metric} of the task {self.name!r} does not say right or wrong, 1 or 0.",
-                    hint=f"Name another metric: {', '.join(binary)}." if binary else "Choose another task.",
-                )
-            return metric
-        return next((name for name in PRIMARY if name in known), None)
-
-    def _may_be_binary(self, metric: str) -> bool:
-        """Whether a metric is 0 or 1 for a document; of one that is the task's own only scores can tell."""
-        from lm_eval.api.task import ConfigurableTask
-
-        own = getattr(type(self._task), "process_results", None) is not ConfigurableTask.process_results
-        listed = self._task.get_config("metric_list") or []
-        functions = [entry["metric"] for entry in listed if callable(entry["metric"])]
-        return (
-            metric in BINARY
-            or own
-            or self._task.get_config("process_results") is not None
-            or metric in [function.__name__ for function in functions]
-        )
-
-    def _side_metrics(self) -> list[str]:
-        if self._task.get_config("process_results") is not None:
-            return []  # its values can be anything
-        filters = [each.name for each in self._task._filters]
-        known = [name for name in BINARY if name in self._task.aggregation()]
-        names = [named(metric, name, filters) for name in filters for metric in known]
-        return [name for name in names if name != self._counting(names)]
-
-    def _counting(self, names: Sequence[str]) -> str | None:
-        """Which of these is the primary metric: its first filter's, where it names none."""
-        return next((name for name in names if self.primary in (name, name.split(",")[0])), None)
-
-    def _right(self, score: DocumentScore) -> bool | None:
-        if self.primary is None:
-            return None
-        name = self._counting(list(score.values))
-        value = None if name is None else score.values[name]
-        if value not in (0, 1):
-            raise UserError(
-                f"{self._key}: {self.primary} of the task {self.name!r} is {value!r} for a document, "
-                "and right or wrong is 1 or 0.",
-                hint=f"Name another metric; the task gives {', '.join(score.values)}.",
-            )
-        return bool(value)
 
 
 def _chosen(count: int, limit: int | None, seed: int) -> list[int]:

@@ -1,0 +1,79 @@
+"""Run by torchrun: workers of a group score tasks of lm-evaluation-harness; each writes what it answered."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from trainables.lora.base import start_deepspeed
+from trainables.lora.loading import load
+from trainables.lora.server import LoraServer
+from trainables.messages import BaselineRequest, Delivery, GroupSettings, Params, Reply, TrainRequest
+from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
+
+PARAMS: Params = {"lr": 1e-2, "rank": 4, "batch_size": 2, "seed": 1}
+
+
+def settings(folder: Path, stage: int, *paths: str) -> GroupSettings:
+    """A group that asks the task files of these paths."""
+    skills = [
+        SkillConfig(name=Path(path).stem, path=f"lm_eval:{path}", scoring=("harness",)) for path in paths
+    ]
+    return GroupSettings(
+        trainable="lora",
+        model=ModelConfig(name="embedded", source="embedded"),
+        task=TaskConfig(
+            name="lighthouse",
+            train="embedded:domain_train.jsonl",
+            heldout="embedded:domain_heldout.jsonl",
+            heldout_examples=4,
+        ),
+        capability=CapabilityConfig(skills=tuple(skills), kl_prompts=2),
+        seed=0,
+        total_steps=8,
+        zero_stage=stage,
+        micro_batch=None,
+        folder=str(folder),
+        threads=1,
+        use_gpu=False,
+        slots=2,
+        most_slots=2,
+        probes=(PARAMS,),
+    )
+
+
+def answers(given: GroupSettings) -> list[Reply]:
+    """What the base model and two trials that are measured together are answered."""
+    server = LoraServer(given, load(given, torch.device("cpu")))
+    server.accept(Delivery(0, 0, BaselineRequest()))
+    for trial in range(2):
+        rung = TrainRequest(trial, {**PARAMS, "seed": trial}, 0, 2, None, f"trials/{trial}/rung-0")
+        server.accept(Delivery(1 + trial, trial, rung))
+    found = dict(server.answers())
+    while server.training:
+        server.step(word=False)
+        found |= dict(server.answers())
+    server.close()
+    return [found[sequence] for sequence in range(3)]
+
+
+def main(folder: Path, stage: int, groups: list[list[str]]) -> None:
+    """Serves one group after the other, each with the task files that it is to ask."""
+    dist.init_process_group("gloo")
+    torch.set_num_threads(1)
+    start_deepspeed(torch.device("cpu"))
+    found = [[asdict(one) for one in answers(settings(folder, stage, *paths))] for paths in groups]
+    (folder / f"worker{dist.get_rank()}.json").write_text(json.dumps(found))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3]))
+    os._exit(0)  # as in zero_run

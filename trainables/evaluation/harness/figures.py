@@ -1,0 +1,186 @@
+"""What the harness makes of all documents together, with intervals."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trainables.evaluation.intervals import Interval, token_mean, wilson
+
+GROUPS = 20
+"""Groups of documents that are left out in turn, at most."""
+
+MEAN = "mean"
+"""The harness's name for the mean over documents."""
+
+_LARGEST_EXPONENT = 700.0
+_EXPONENTIALS = ("perplexity", "weighted_perplexity")
+_RANGES = {
+    "bits_per_byte": (0.0, math.inf),
+    "f1": (0.0, 1.0),
+    "matthews_corrcoef": (-1.0, 1.0),
+    "brier_score": (0.0, 2.0),
+    "bleu": (0.0, 100.0),
+    "chrf": (0.0, 100.0),
+    "chrf++": (0.0, 100.0),
+    "ter": (0.0, math.inf),
+}
+
+_Statistic = Callable[[Sequence[Any]], float]
+
+
+class Figure(NamedTuple):
+    """A figure over documents; the interval is None where the documents say nothing of the spread."""
+
+    value: float
+    interval: Interval | None
+
+
+def figure(aggregation: str, values: Sequence[Any]) -> Figure | None:
+    """The figure of a metric, and its 95% interval.
+
+    Of a mean of zeros and ones the interval is Wilson's, of any other mean the normal one over documents. Of
+    what only all documents together make, such as BLEU or perplexity, it is that of `jackknife`, within the
+    figure's range; of a perplexity that of its logarithm.
+
+    Args:
+        aggregation: The harness's name for how values become one.
+        values: One for each document, as the harness has them.
+
+    Returns:
+        None where the harness can make no number of them.
+    """
+    if aggregation == MEAN and _are_numbers(values):
+        if set(values) <= {0, 1}:
+            total = sum(values)
+            return Figure(total / len(values), wilson(total, len(values))) if values else None
+        return _mean(values)
+    statistic = _statistic(aggregation)
+    if aggregation in _EXPONENTIALS:
+        found = jackknife(lambda some: math.log(statistic(some)), values)
+        return _exponential(_within(found, 0.0, math.inf))
+    return _within(jackknife(statistic, values), *_RANGES.get(aggregation, (-math.inf, math.inf)))
+
+
+def change(aggregation: str, values: Sequence[Any], base: Sequence[Any]) -> Figure | None:
+    """The figure less the base model's, paired document by document; see `figure`.
+
+    Args:
+        aggregation: See there.
+        values: See there.
+        base: The base model's, of the same documents.
+    """
+    if aggregation == MEAN and _are_numbers([*values, *base]):
+        return _mean([one - other for one, other in zip(values, base, strict=True)])
+    statistic = _statistic(aggregation)
+
+    def difference(pairs: Sequence[Any]) -> float:
+        return statistic([one for one, _ in pairs]) - statistic([other for _, other in pairs])
+
+    return jackknife(difference, list(zip(values, base, strict=True)))
+
+
+def jackknife(statistic: _Statistic, values: Sequence[Any]) -> Figure | None:
+    """A statistic of documents, and its interval by leaving out groups of them in turn.
+
+    The delete-m jackknife for groups of unequal size (Busing, Meijer and van der Leeden, 1999,
+    doi:10.1023/A:1008800423698): of n documents in g groups with m_j each, h_j = n / m_j, and T the statistic
+    of all and T_j of all but group j, the pseudo-values are p_j = h_j T - (h_j - 1) T_j, whose weighted mean
+    is P = g T - sum (1 - m_j / n) T_j, and the variance is sum (p_j - P)^2 / (h_j - 1) / g. The interval is
+    T +- t sqrt(variance), with the 97.5% quantile t of Student's distribution with g - 1 degrees of freedom.
+
+    Args:
+        statistic: Of at least one document; it may raise ArithmeticError, ValueError or TypeError where
+            there is no figure.
+        values: One for each document.
+    """
+    whole = _value(statistic, values)
+    if whole is None:
+        return None
+    n, groups = len(values), min(len(values), GROUPS)
+    if groups < 2:
+        return Figure(whole, None)
+    parts = [
+        _value(statistic, [one for k, one in enumerate(values) if k % groups != j]) for j in range(groups)
+    ]
+    left = [part for part in parts if part is not None and math.isfinite(part)]
+    if len(left) < groups or not math.isfinite(whole):
+        return Figure(whole, None)
+    weights = n / np.array([len(range(group, n, groups)) for group in range(groups)])
+    without = np.array(left)
+    pseudo = weights * whole - (weights - 1) * without
+    centre = groups * whole - float(((1 - 1 / weights) * without).sum())
+    variance = float(((pseudo - centre) ** 2 / (weights - 1)).mean())
+    return _spread(whole, _student(groups - 1) * math.sqrt(variance), n)
+
+
+def _mean(values: Sequence[float]) -> Figure | None:
+    with np.errstate(invalid="ignore"):
+        value, interval = token_mean(np.array(values, dtype=np.float64), np.ones(len(values), dtype=np.int64))
+    if math.isnan(value):
+        return None
+    if interval is None or not math.isfinite(value):
+        return Figure(value, None)
+    return _spread(value, interval.high - value, interval.n)
+
+
+def _exponential(found: Figure | None) -> Figure | None:
+    """A figure of which this is the logarithm."""
+    if found is None:
+        return None
+    value, interval = found
+    if interval is not None:
+        interval = Interval(_exp(interval.low), _exp(interval.high), interval.n)
+    return Figure(_exp(value), interval)
+
+
+def _exp(value: float) -> float:
+    return math.exp(value) if value < _LARGEST_EXPONENT else math.inf
+
+
+def _within(found: Figure | None, low: float, high: float) -> Figure | None:
+    """The same with its interval cut off at these bounds."""
+    if found is None or found.interval is None:
+        return found
+    interval = found.interval
+    return found._replace(interval=Interval(max(low, interval.low), min(high, interval.high), interval.n))
+
+
+def _spread(value: float, half: float, n: int) -> Figure:
+    # Where all documents say the same, there is nothing to tell how others would differ.
+    return Figure(value, Interval(value - half, value + half, n) if half > 0 else None)
+
+
+def _value(statistic: _Statistic, values: Sequence[Any]) -> float | None:
+    """The statistic, if it is a number: nothing that the harness cannot aggregate may end a trial."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of classes that a group of documents has not
+            value = float(statistic(values))
+    except OverflowError:  # exp(loss) of a model that has diverged
+        return math.inf
+    except (ArithmeticError, ValueError, TypeError, IndexError):
+        return None
+    return None if math.isnan(value) else value
+
+
+def _statistic(aggregation: str) -> _Statistic:
+    import lm_eval.api.metrics  # noqa: F401  (registers them)
+    from lm_eval.api.registry import get_aggregation
+
+    found: _Statistic = get_aggregation(aggregation)
+    return found
+
+
+def _student(freedom: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 0.975))
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, int | float) for value in values)
