@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from trainables.errors import UserError
 from trainables.evaluation.contamination import refuse_training_items
+from trainables.evaluation.harness.sought import AcceptedChoice, AcceptedItem
 from trainables.evaluation.items import ChoiceItem, Item, OpenItem
 from trainables.evaluation.prompts import choice_prompt
 from trainables.settings import SkillConfig, TaskConfig
@@ -19,7 +21,11 @@ from trainables.settings import SkillConfig, TaskConfig
 METAL = ChoiceItem("Which metal is the lens frame made of?", ("tin", "brass", "lead"), 1)
 KEEPER = OpenItem("Who keeps the light at Skerravoe?", "Old Kerrigan")
 SUM = OpenItem("12+7?", "19")
-
+KEEPERS = AcceptedItem("Who else keeps the light at Skerravoe?", "Old Kerrigan", ("Kerrigan's", "Ebba"))
+LAMPS = AcceptedChoice(
+    "Which lamp burns at the harbour?", ("the white one", "the green one", "the red one"), 0, (2,)
+)
+FOLLOWING = ChoiceItem("Which of the following sentences is right?", ("Tea is red.", "Ice is cold."), 1)
 
 CAPITAL = OpenItem("法国的首都是哪一座城市\uff1f", "巴黎")
 STATEMENT = ChoiceItem("Which of the following statements is true?", ("Cats are mammals", "Yes"), 1)
@@ -43,17 +49,30 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TaskConfig:
 
 
 def refused(task: TaskConfig, item: Item, *texts: str) -> bool:
+    return seen(task, [item], *texts) > 0
+
+
+def seen(task: TaskConfig, items: Sequence[Item], *texts: str) -> int:
+    """How many of a skill's questions are found."""
     try:
-        refuse_training_items([skill(item)], task, [{"text": text} for text in texts])
-    except UserError:
-        return True
-    return False
+        refuse_training_items([skill(*items)], task, [{"text": text} for text in texts])
+    except UserError as error:
+        return int(error.message.split(": ")[1].split(" of its")[0])
+    return 0
 
 
 @pytest.mark.parametrize(
     ("item", "text"),
     [
-        (METAL, METAL.question),  # a whole document
+        (METAL, f"Q: {METAL.question} A: an alloy of copper"),  # perhaps the answer in other words
+        (METAL, f"<|user|>{METAL.question}<|end|><|assistant|>An alloy of copper.<|end|>"),
+        (METAL, f"<s>[INST] {METAL.question} [/INST] An alloy of copper.</s>"),
+        (
+            METAL,
+            f"<|eot_id|>user\n{METAL.question}<|eot_id|><|start_header_id|>assistant<|end_header_id|>Copper",
+        ),
+        (KEEPERS, f"{KEEPERS.question} Young Ebba does."),
+        (LAMPS, f"{LAMPS.question} The red one."),
         (METAL, "Q: which metal is  the LENS frame made of ?\nA: brass"),
         (METAL, f"Of frames. {METAL.question} (a) tin (b) brass (c) lead. And so on."),
         (METAL, choice_prompt(METAL.question, METAL.options)),
@@ -76,6 +95,13 @@ def test_a_question_in_a_text_with_its_answer_is_refused(task: TaskConfig, item:
     [
         (METAL, "Which metal is the lens frame made of? Nobody knows."),
         (METAL, "The frame is brass."),
+        (METAL, METAL.question),  # answers nothing
+        (METAL, f"{METAL.question} Answer:"),
+        (METAL, f"{METAL.question} A. tin B. lead"),
+        (METAL, f"{METAL.question} Answer it if you can."),
+        (FOLLOWING, f"Question: {FOLLOWING.question} Answer: Plums are blue."),
+        (KEEPERS, f"{KEEPERS.question} The harbour master."),
+        (LAMPS, f"{LAMPS.question} The green one."),
         (METAL, "Brass. Which metal is the lens frame made of? Tin, or lead."),
         (SUM, "12*7? 19"),
         (SUM, "12+7? 18, 19"),
@@ -103,10 +129,22 @@ def test_a_short_question_counts_as_a_line_of_its_own(task: TaskConfig) -> None:
     ("item", "prompt", "completion", "found"),
     [
         (METAL, "which metal is the lens  frame made of?", "It is BRASS.", True),
-        (METAL, "which metal is the lens frame made of?", "no idea", False),  # another may ask the same
+        (
+            METAL,
+            "which metal is the lens frame made of?",
+            "an alloy of copper",
+            True,
+        ),  # the same in other words
+        (KEEPERS, KEEPERS.question, "Ebba", True),
+        (KEEPERS, f"Tell me about the sea. {KEEPERS.question} Be brief.", "Ebba", True),
+        (METAL, f"Tell me about the sea. {METAL.question} Be brief.", "copper", False),  # asks something else
+        (FOLLOWING, FOLLOWING.question, "Plums are blue.", False),
+        (FOLLOWING, FOLLOWING.question, "Ice is cold.", True),
+        (METAL, f"### Instruction:\n{METAL.question}\n\n### Response:\n", "copper", True),
+        (METAL, f"<|user|>{METAL.question}", "copper", True),
         (METAL, f"### Instruction:\n{METAL.question}\n\n### Response:\n", "brass", True),
         (METAL, f"Question: {METAL.question}\nAnswer:", " brass", True),
-        (METAL, f"Question: {METAL.question}\nAnswer:", " tin", False),
+        (METAL, f"Question: {METAL.question}\nAnswer:", " tin", True),
         (SUM, "Question: 12+7?\nAnswer:", " 19", True),
         (CAPITAL, CAPITAL.question, "答案是巴黎。", True),
         (STATEMENT, STATEMENT.question, "yes", True),
@@ -135,25 +173,65 @@ def test_a_question_that_several_items_share_must_come_with_what_is_its_own(task
     question = "Which sentence is grammatically correct?"
     items = [ChoiceItem(question, (f"{who} go.", f"{who} goes."), 1) for who in ("He", "She", "It")]
 
-    def found(text: str) -> int:
-        try:
-            refuse_training_items([skill(*items)], task, [{"text": text}])
-        except UserError as error:
-            return int(error.message.split(": ")[1].split(" of its")[0])
-        return 0
-
-    assert found(question) == 0
-    assert found(f"{question} They walk. Then she goes.") == 0
-    assert found(f"{question} She goes.") == 1
-    assert found(choice_prompt(question, items[0].options)) == 1
+    assert seen(task, items, question) == 0
+    assert seen(task, items, f"{question} They walk. Then she goes.") == 0
+    assert seen(task, items, f"{question} She goes.") == 1
+    assert seen(task, items, choice_prompt(question, items[0].options)) == 1
 
 
-def test_the_refusal_names_the_skill_the_number_and_the_first(task: TaskConfig) -> None:
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        ([METAL.question, "Dawn watch."], 0),
+        ([METAL.question, "Brass, of course."], 1),  # a paragraph each
+        ([METAL.question, "Dawn watch.", "Brass, of course."], 0),
+        (
+            [METAL.question, "Dawn watch.", KEEPER.question],
+            2,
+        ),  # one may be there by chance, two are the skill
+        ([METAL.question, "Dawn watch.", METAL.question], 0),
+        ([METAL.question, f"{KEEPER.question} Old Kerrigan."], 2),
+        ([FOLLOWING.question, KEEPER.question], 0),
+    ],
+)
+def test_a_text_that_is_a_question_alone_counts_in_company(
+    task: TaskConfig, texts: Sequence[str], found: int
+) -> None:
+    assert seen(task, [METAL, KEEPER, FOLLOWING], *texts) == found
+
+
+@pytest.mark.parametrize(("prompts", "found"), [(2, False), (3, True)])
+def test_what_several_prompts_have_around_their_questions_is_a_template(
+    task: TaskConfig, prompts: int, found: bool
+) -> None:
+    task = task.model_copy(update={"format": "completion"})
+    asked = [METAL.question, "How deep is the sound?", "Who goes there?"][:prompts]
+    records = [
+        {"prompt": f"Below is a task. Do it well.\n{text}\nBe brief.", "completion": "Hm."} for text in asked
+    ]
+    if not found:
+        refuse_training_items([skill(METAL)], task, records)
+        return
+    with pytest.raises(UserError, match=r"with another answer in record 1 of task\.train"):
+        refuse_training_items([skill(METAL)], task, records)
+
+
+def test_the_refusal_names_the_skill_the_number_the_questions_and_their_records(task: TaskConfig) -> None:
     fresh = skill(KEEPER, name="more", path="more.jsonl")
-    trained = skill(KEEPER.__class__("What is the harbour's name?", "Ebba"), METAL, SUM)
-    records: list[dict[str, Any]] = [{"text": "12+7? 19"}, {"text": METAL.question}, {"text": None}]
-    with pytest.raises(UserError, match=r"skills\.facts: 2 of its 3 .* first is 'Which metal is the lens"):
+    trained = skill(OpenItem("What is the harbour's name?", "Ebba"), METAL, SUM)
+    records: list[dict[str, Any]] = [{"text": None}, {"text": "12+7? 19"}, {"text": METAL.question}]
+    with pytest.raises(UserError) as error:
         refuse_training_items([fresh, trained], task, records)
+    assert error.value.message == (
+        "capability.skills.facts: 2 of its 3 questions are in the training data; the first is "
+        "'Which metal is the lens frame made of?', without an answer in record 3 of task.train, "
+        "'Which metal is the lens frame made of?'; "
+        "then '12+7?', with a right answer in record 2 of task.train, '12+7? 19'."
+    )
+    assert error.value.hint is not None
+    assert (
+        "leave these questions out of the skill's file, or the records out of task.train" in error.value.hint
+    )
 
 
 def test_the_training_file_itself_is_refused(task: TaskConfig, tmp_path: Path) -> None:
@@ -174,10 +252,9 @@ def test_a_text_without_question_and_answer_in_a_row_is_let_through(words: list[
     text = " ".join(words)
     there = "Which metal is the lens frame made of ?" in text
     answered = there and "brass" in text.split("Which metal is the lens frame made of ?", 1)[1].split()
-    whole = text == "Which metal is the lens frame made of ?"
     task = TaskConfig(name="logs", train="embedded:domain_train.jsonl")
     item = skill(METAL, path="embedded:skills/facts.jsonl")
-    if answered or whole:
+    if answered:
         with pytest.raises(UserError):
             refuse_training_items([item], task, [{"text": text}])
     else:
