@@ -66,8 +66,8 @@ def budget_used(state: SearchState) -> BudgetUsed:
     trials = search_trials(state)
     reached = {trial.number: trial.last.step if trial.last else 0 for trial in trials}
     early = [trial.number for trial in trials if trial.status in ENDED_EARLY]
-    train = sum(rung.train_seconds for trial in state.trials.values() for rung in trial.rungs)
-    evaluation = sum(rung.eval_seconds for trial in state.trials.values() for rung in trial.rungs)
+    train = sum(trial.train_seconds for trial in state.trials.values())
+    evaluation = sum(trial.eval_seconds for trial in state.trials.values())
     used = spending(state)
     saved, full = sum(steps - reached[number] for number in early), steps * len(reached)
     return BudgetUsed(

@@ -68,5 +68,5 @@ def _work(trials: Iterable[TrialState]) -> tuple[int, int, float]:
     for trial in trials:
         count += 1
         steps += trial.last.step if trial.last else 0
-        seconds += sum(rung.train_seconds + rung.eval_seconds for rung in trial.rungs)
+        seconds += trial.train_seconds + trial.eval_seconds
     return count, steps, seconds

@@ -160,7 +160,8 @@ def stock_requests(config: SearchConfig, count: int) -> list[TrainRequest]:
     space = SearchSpace(config.parameters, config.fixed)
     conductor = Conductor(config, space, make_searcher(config, space), make_scheduler(config), lambda _: None)
     numbers = [conductor.next_trial() for _ in range(count)]
-    return [conductor.request(number) for number in numbers if number is not None]
+    requests = [conductor.request(number) for number in numbers if number is not None]
+    return [request for request in requests if isinstance(request, TrainRequest)]
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from search.config.schema import SearchConfig
 from search.confirm import Repeat, candidates, next_repeat
+from search.front import FrontQuestions
 from search.guards import make_guards
 from search.limits import reached, spent
 from search.measurement import Outcome
@@ -22,6 +23,7 @@ from search.record import (
     Decided,
     Event,
     Failed,
+    FrontMeasured,
     Interval,
     RungReached,
     SearchState,
@@ -35,7 +37,7 @@ from search.retention import retained, retained_interval
 from search.schedulers import Scheduler, Verdict
 from search.searchers import Searcher
 from search.space import SearchSpace
-from trainables.messages import Reply, TrainRequest, checkpoint_folder
+from trainables.messages import FrontRequest, Reply, TrainRequest, TrialRequest, checkpoint_folder
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,10 @@ class Conductor:
         self._append = append
         self._clock = clock
         self._guards = make_guards(config)
+        self._front = FrontQuestions(config)
         self._rungs = config.budget.rung_steps
         self._exhausted = False
+        self._to_confirm: int | None = None  # number of candidates, until another trial finishes
         self.aborted: str | None = None
         self.state = SearchState()
         verdicts: dict[int, Verdict] = {}
@@ -129,7 +133,10 @@ class Conductor:
         self._searcher.begin(event)
 
     def next_trial(self) -> int | None:
-        """Number of the trial to run now: one that was interrupted or paused, a new one, or a repetition.
+        """Number of the trial to run now.
+
+        One that was interrupted or paused, a new one, a repetition, or one on the Pareto front that is
+        to be asked more than others.
 
         Returns:
             None where there is nothing to start now. There may be later, when a trial has finished,
@@ -152,7 +159,18 @@ class Conductor:
             return None  # what they find may promote a paused trial, and decides what is repeated
         for number in sorted(self.state.paused):
             self._finish(number, "stopped", self._spent() or "not promoted by the end of the search")
-        return self._repeat()
+        repeat = self._repeat()
+        return self._ask_front() if repeat is None else repeat
+
+    def _ask_front(self) -> int | None:
+        """Begins to ask the next trial on the front, once nothing is in training that could change it."""
+        number = None if self.state.unfinished else self._due_on_front()
+        if number is not None:
+            self._front.begin(number)
+        return number
+
+    def _due_on_front(self) -> int | None:
+        return None if self._spent(reserve=False) else self._front.due(self.state)
 
     def _promote(self) -> int | None:
         """The paused trial that the scheduler lets go on now."""
@@ -210,12 +228,13 @@ class Conductor:
 
     def _confirmation_seconds(self) -> float:
         """Wall-clock time that confirmation is expected to take, from the pace so far."""
-        confirm, trials = self._config.confirm, self.state.trials.values()
-        known = any(trial.status == "completed" for trial in trials)
-        count = len(candidates(self._config, self.state)) if known else confirm.candidates
+        confirm = self._config.confirm
+        if self._to_confirm is None:
+            known = any(trial.status == "completed" for trial in self.state.trials.values())
+            self._to_confirm = len(candidates(self._config, self.state)) if known else confirm.candidates
         groups = self.state.slots.groups if self.state.slots else 1
         # A repetition is trained by one group, however many there are.
-        waves = math.ceil(count * confirm.seeds / groups)
+        waves = math.ceil(self._to_confirm * confirm.seeds / groups)
         return self.state.work_seconds / max(1, self.state.steps) * self._rungs[-1] * waves
 
     def has_work(self) -> bool:
@@ -230,13 +249,17 @@ class Conductor:
         """No trial is unfinished and none is left to start, or the search was aborted."""
         if self.aborted is not None:
             return True
-        return not (self.state.unfinished or self._searching or self._next_repeat())
+        left = self.state.unfinished or self._searching or self._next_repeat() or self._front
+        return not left and self._due_on_front() is None
 
-    def request(self, number: int) -> TrainRequest:
-        """What to train next for an unfinished trial: from its last rung to the one after."""
+    def request(self, number: int) -> TrialRequest:
+        """What comes next: from the last rung to the one after, or what only the front is asked."""
         trial = self.state.trials[number]
         rung = len(trial.rungs)
         last = trial.last
+        if number in self._front:
+            assert last is not None and last.checkpoint is not None  # noqa: PT018 - see FrontQuestions.due
+            return FrontRequest(number, dict(trial.params), last.step, last.checkpoint, last.items_file)
         return TrainRequest(
             trial=number,
             params=dict(trial.params),
@@ -254,6 +277,9 @@ class Conductor:
             True where the trial goes on to its next rung, False where it has finished.
         """
         trial = self.state.trials[number]
+        if number in self._front:
+            self._take_front(number, reply)
+            return False
         if reply.outcome != "ok":
             self._end_early(trial, reply)
             return False
@@ -281,13 +307,34 @@ class Conductor:
     def lose(self, number: int, message: str) -> None:
         """Takes that a trial's request was lost: it goes on from its last rung, up to 3 times."""
         trial = self.state.trials[number]
-        if trial.finished is not None:
+        if trial.finished is not None and number not in self._front:
             return
         self._record(Failed(trial=number, failure_class="worker_lost", message=message))
+        if number in self._front:
+            if self._front.lose(number):
+                self._waiting.append(number)
+            return
         if len(trial.failures) > _MAX_LOSSES:
             self._finish(number, "failed", message, "worker_lost")
         else:
             self._waiting.append(number)
+
+    def _take_front(self, number: int, reply: Reply) -> None:
+        answered = reply.outcome == "ok"
+        if answered:
+            event: Event = FrontMeasured(
+                trial=number,
+                metrics=reply.metrics,
+                intervals=_intervals(reply),
+                eval_seconds=reply.eval_seconds,
+                eval_parts=reply.eval_parts,
+                items_file=reply.items_file,
+                group=reply.group,
+            )
+        else:
+            event = Failed(trial=number, failure_class=reply.outcome, message=reply.message)
+        self._record(event)
+        self._front.end(number, answered=answered)
 
     def cut(self, number: int, reason: str, by: str) -> None:
         """Ends an unfinished trial at its last rung for a reason from outside; it counts as stopped.
@@ -313,8 +360,7 @@ class Conductor:
         return retained(metrics, self.state.baselines.get("base"))
 
     def _intervals(self, reply: Reply) -> dict[str, Interval]:
-        found = {key: Interval(low=low, high=high, n=n) for key, (low, high, n) in reply.intervals.items()}
-        return retained_interval(found, reply.items, self.state.baselines.get("base"))
+        return retained_interval(_intervals(reply), reply.items, self.state.baselines.get("base"))
 
     def _ask_scheduler(self, event: RungReached) -> Verdict:
         return self._scheduler.report(event.trial, event.rung, event.metrics, event.intervals)
@@ -396,3 +442,9 @@ class Conductor:
         event = event.model_copy(update={"time": self._now()})
         self._append(event)
         self.state.apply(event)
+        if isinstance(event, TrialFinished):
+            self._to_confirm = None
+
+
+def _intervals(reply: Reply) -> dict[str, Interval]:
+    return {key: Interval(low=low, high=high, n=n) for key, (low, high, n) in reply.intervals.items()}

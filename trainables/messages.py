@@ -89,6 +89,25 @@ class TrainRequest:
         )
 
 
+@dataclass(frozen=True)
+class FrontRequest:
+    """Ask a trial that has finished the skills with `at: front`, with the adapter that it ended with.
+
+    Attributes:
+        trial: Number of the trial.
+        params: Every parameter of the trainable.
+        from_step: Optimizer steps done.
+        load_from: Folder of its last checkpoint, relative to the search's.
+        items_before: The file of its results item by item so far, likewise; None where there is none.
+    """
+
+    trial: int
+    params: Params
+    from_step: int
+    load_from: str
+    items_before: str | None = None
+
+
 def checkpoint_folder(trial: int, rung: int) -> str:
     """Where a rung's adapter lies, relative to the search's folder."""
     return f"trials/{trial:04d}/rung-{rung}"
@@ -97,6 +116,11 @@ def checkpoint_folder(trial: int, rung: int) -> str:
 def items_file(folder: str) -> str:
     """Where the results item by item lie that belong to a checkpoint's folder, relative to the search's."""
     return f"{folder}.items.parquet"
+
+
+def front_items_file(folder: str) -> str:
+    """The same once the skills with `at: front` have been asked."""
+    return f"{folder}.front.items.parquet"
 
 
 def baseline_folder(name: str) -> str:
@@ -111,7 +135,8 @@ class BaselineRequest:
     name: str = "base"
 
 
-Request: TypeAlias = TrainRequest | BaselineRequest
+TrialRequest: TypeAlias = TrainRequest | FrontRequest
+Request: TypeAlias = TrialRequest | BaselineRequest
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from search.record import BaselineMeasured, RungReached, read_events
+from search.record import SearchState, read_events
 
 
 def share(folder: Path) -> dict[str, Any]:
@@ -23,20 +23,21 @@ def share(folder: Path) -> dict[str, Any]:
         RecordError: There is no readable record.
         ValueError: No trial has reached a rung.
     """
-    events = read_events(folder)
-    rungs = [event for event in events if isinstance(event, RungReached)]
-    train = sum(float(rung.train_seconds) for rung in rungs)
-    evaluation = sum(float(rung.eval_seconds) for rung in rungs)
+    state = SearchState.from_events(read_events(folder))
+    trials = state.trials.values()
+    train = sum(trial.train_seconds for trial in trials)
+    evaluation = sum(trial.eval_seconds for trial in trials)
     if not train + evaluation:
         raise ValueError(f"{folder}: no trial has reached a rung")
     parts: Counter[str] = Counter()
-    for rung in rungs:
-        parts.update({part: float(seconds) for part, seconds in rung.eval_parts.items()})
+    for trial in trials:
+        for own in trial.eval_parts:
+            parts.update({part: float(seconds) for part, seconds in own.items()})
     return {
-        "rungs": len(rungs),
+        "rungs": sum(len(trial.rungs) for trial in trials),
         "train_seconds": train,
         "eval_seconds": evaluation,
         "share": evaluation / (train + evaluation),
         "parts": dict(parts),
-        "baseline_seconds": sum(event.seconds for event in events if isinstance(event, BaselineMeasured)),
+        "baseline_seconds": sum(baseline.seconds for baseline in state.baselines.values()),
     }

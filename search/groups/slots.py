@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from search.groups.gathering import PATIENCE_SECONDS, Gathering
-from trainables.messages import BaselineRequest, Delivery, Reply, Request, TrainRequest
+from trainables.messages import BaselineRequest, Delivery, Reply, Request
 
 MAX_DELIVERIES = 3
 """A request whose workers have died as often is given up. The last time it is delivered alone, so that
@@ -276,7 +276,7 @@ class SlotTable:
                 self._homeless.appendleft(work)
 
     def _slot_of(self, request: Request) -> tuple[_Group, int] | None:
-        if isinstance(request, TrainRequest):
+        if not isinstance(request, BaselineRequest):
             for group in self._groups.values():
                 if not group.ended and request.trial in group.slots:
                     return group, group.slots.index(request.trial)
@@ -290,7 +290,7 @@ class SlotTable:
             return
         while self._homeless and (group := self._emptiest()) is not None:
             work, slot = self._homeless.popleft(), group.free[0]
-            group.slots[slot] = work.request.trial if isinstance(work.request, TrainRequest) else _BASELINE
+            group.slots[slot] = _BASELINE if isinstance(work.request, BaselineRequest) else work.request.trial
             group.enqueue(slot, work)
         self._wake()
 

@@ -115,7 +115,7 @@ def _time_basis(history: History | None, tokens: float, speed: float) -> str:
 def _evaluation(config: SearchConfig, shapes: ModelShapes, speed: float) -> float:
     """Seconds of an evaluation at a rung, by 2 * parameters * tokens, and a pass per batch and new token.
 
-    What is asked at the full budget only is left out.
+    What is not asked at every rung is left out.
     """
     capability = config.capability
     tokens = passes = 0.0
@@ -128,7 +128,7 @@ def _evaluation(config: SearchConfig, shapes: ModelShapes, speed: float) -> floa
     tokens += capability.kl_prompts * config.task.max_length
     passes += capability.kl_prompts / capability.batch_size
     for skill in capability.skills:
-        if skill.at == "last":
+        if skill.at != "every":
             continue
         items = min(_items(skill.path), skill.limit or 10**9)
         for scoring in {way.removesuffix("_norm") for way in skill.scoring}:

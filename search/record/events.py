@@ -225,6 +225,28 @@ class RungReached(_Event):
     pack: Annotated[float, Field(ge=1)] = 1.0
 
 
+class FrontMeasured(_Event):
+    """A finished trial was asked the skills with `at: front`; it belongs to the trial's last rung.
+
+    Attributes:
+        metrics: What they gave.
+        intervals: As in `RungReached`.
+        eval_seconds: Time that took, divided among the trials that were asked together: shares add up.
+        eval_parts: As in `RungReached`.
+        items_file: Parquet file of all the trial's results item by item, these among them.
+        group: Name of the worker group that asked.
+    """
+
+    event: Literal["front_measured"] = "front_measured"
+    trial: int
+    metrics: dict[str, Number]
+    intervals: dict[str, Interval] = {}
+    eval_seconds: float
+    eval_parts: dict[str, Number] = {}
+    items_file: str | None = None
+    group: str = ""
+
+
 class Decided(_Event):
     """What was decided about a trial at a rung, and why. A later decision replaces an earlier one.
 
@@ -290,6 +312,7 @@ Event: TypeAlias = (
     | BaselineMeasured
     | TrialProposed
     | RungReached
+    | FrontMeasured
     | Decided
     | Failed
     | TrialFinished

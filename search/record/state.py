@@ -11,6 +11,7 @@ from search.record.events import (
     Decided,
     Event,
     Failed,
+    FrontMeasured,
     Params,
     RungReached,
     SearchEnded,
@@ -28,9 +29,10 @@ class TrialState:
     """All that is recorded of one trial.
 
     Attributes:
-        rungs: The rungs reached, in order.
+        rungs: The rungs reached, in order. The last has the metrics, intervals and items of `front` too.
         decisions: Decision per rung index.
-        finished: The last event, or None while the trial is unfinished.
+        finished: The event that ended it, or None while the trial is unfinished.
+        front: What was asked of it on the Pareto front, once the search was over.
     """
 
     number: int
@@ -39,6 +41,7 @@ class TrialState:
     decisions: dict[int, Decided] = field(default_factory=dict)
     failures: list[Failed] = field(default_factory=list)
     finished: TrialFinished | None = None
+    front: FrontMeasured | None = None
 
     @property
     def params(self) -> Params:
@@ -59,6 +62,23 @@ class TrialState:
     def last(self) -> RungReached | None:
         """The last rung reached."""
         return self.rungs[-1] if self.rungs else None
+
+    @property
+    def train_seconds(self) -> float:
+        """Time in training up to the last rung."""
+        return sum(rung.train_seconds for rung in self.rungs)
+
+    @property
+    def eval_seconds(self) -> float:
+        """Time in evaluation at its rungs and on the front."""
+        return sum(rung.eval_seconds for rung in self.rungs) + (
+            self.front.eval_seconds if self.front else 0.0
+        )
+
+    @property
+    def eval_parts(self) -> list[dict[str, float]]:
+        """Seconds by part of each of its evaluations."""
+        return [rung.eval_parts for rung in self.rungs] + ([self.front.eval_parts] if self.front else [])
 
 
 @dataclass
@@ -89,7 +109,7 @@ class SearchState:
         paused: Numbers of unfinished trials that wait at a rung for a decision to go on.
         searched: Number of trials that are not confirmations.
         steps: Optimizer steps of all trials, up to the last rung of each.
-        work_seconds: Time in training and evaluation of trials; shares of groups add up.
+        work_seconds: Time in training of trials and evaluation at their rungs; shares of groups add up.
         last_time: Time of the last event.
     """
 
@@ -150,6 +170,8 @@ class SearchState:
                 self.steps += event.step - (trial.last.step if trial.last else 0)
                 self.work_seconds += event.train_seconds + event.eval_seconds
                 trial.rungs.append(event)
+            case FrontMeasured():
+                self._measure_front(event)
             case Decided():
                 self._trial(event.trial).decisions[event.rung] = event
                 (self.paused.add if event.decision == "pause" else self.paused.discard)(event.trial)
@@ -170,6 +192,21 @@ class SearchState:
         if self.sessions and self.sessions[-1].limits:
             return self.sessions[-1].limits
         return self.started.config.get("limits", {}) if self.started else {}
+
+    def _measure_front(self, event: FrontMeasured) -> None:
+        trial = self._trial(event.trial)
+        if trial.last is None:
+            raise RecordError(
+                f"An event speaks of what trial {event.trial} was asked, which reached no rung."
+            )
+        trial.front = event
+        trial.rungs[-1] = trial.last.model_copy(
+            update={
+                "metrics": trial.last.metrics | event.metrics,
+                "intervals": trial.last.intervals | event.intervals,
+                "items_file": event.items_file or trial.last.items_file,
+            }
+        )
 
     def _trial(self, number: int) -> TrialState:
         if number not in self.trials:

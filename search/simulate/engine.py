@@ -15,7 +15,7 @@ from search.schedulers import Scheduler, make_scheduler
 from search.searchers import Searcher, make_searcher
 from search.simulate.curves import Curves
 from search.space import SearchSpace
-from trainables.messages import Reply
+from trainables.messages import Reply, TrainRequest
 
 NOT_RECORDED = "curve"
 """Who decided (`Decided.by`) that a trial ends because its curve is not known any further."""
@@ -106,7 +106,7 @@ class _Simulation:
         space: SearchSpace,
         events: list[Event],
     ) -> None:
-        self._config = config
+        self._config = config = _trained_only(config)
         self._curves = curves
         self._events = events
         self._now = events[-1].time if events else 0.0
@@ -188,6 +188,7 @@ class _Simulation:
     def _train(self, number: int) -> bool:
         """Begins the trial's next slice, or ends the trial where its curve is not known that far."""
         request = self._conductor.request(number)
+        assert isinstance(request, TrainRequest)  # nobody is asked on the front
         reply = self._curves.reply(request)
         if reply is None:
             reason = f"what step {request.to_step} would have given was not recorded"
@@ -202,3 +203,9 @@ class _Simulation:
         """Records an event that is not the conductor's own."""
         self._events.append(event)
         self._conductor.state.apply(event)
+
+
+def _trained_only(config: SearchConfig) -> SearchConfig:
+    """The search without what is asked after it, which decides nothing and of which curves say nothing."""
+    skills = tuple(skill for skill in config.capability.skills if skill.at != "front")
+    return config.model_copy(update={"capability": config.capability.model_copy(update={"skills": skills})})

@@ -9,6 +9,7 @@ from search.record import (
     Decided,
     Event,
     Failed,
+    FrontMeasured,
     RungReached,
     SearchEnded,
     SearchStarted,
@@ -105,6 +106,11 @@ class Projection:
                 self._add_trial(event)
             case RungReached():
                 self._add_rung(event)
+            case FrontMeasured():
+                run, own = self._run(trial_key(event.trial)), {"front_eval_seconds": event.eval_seconds}
+                run.add_metrics(
+                    own | event.metrics, event.intervals, event.time, self._last_step[event.trial]
+                )
             case Decided():
                 self._decide(event)
             case Failed():

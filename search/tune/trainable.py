@@ -9,7 +9,7 @@ from ray import tune
 from ray.exceptions import RayActorError, RayTaskError
 
 from search.groups.slots import NoGroupsError
-from trainables.messages import Reply, TrainRequest
+from trainables.messages import Reply, TrainRequest, TrialRequest
 
 REPLY = "reply"
 LOST = "lost"
@@ -18,14 +18,14 @@ LOST = "lost"
 class SlotTrainable(tune.Trainable):  # type: ignore[misc]  # Ray has no types here
     """Holds no model. The actor is reused: a new trial costs one call of `reset_config`.
 
-    `config` holds the `TrainRequest` of the trial's next rung; those of later rungs follow from the replies.
+    `config` holds the trial's request; after one for a rung, those of later rungs follow from the replies.
     """
 
     def setup(self, config: dict[str, Any], dispatcher: Any, rungs: tuple[int, ...]) -> None:
         """Called once per actor by Tune."""
         self._dispatcher = dispatcher
         self._rungs = rungs
-        self._request: TrainRequest = config["request"]
+        self._request: TrialRequest = config["request"]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes up another trial in the same actor."""
@@ -33,7 +33,7 @@ class SlotTrainable(tune.Trainable):  # type: ignore[misc]  # Ray has no types h
         return True
 
     def step(self) -> dict[str, Any]:
-        """Has the trial trained to its next rung and measured there."""
+        """Has the trial trained to its next rung and measured there, or asked what is asked on the front."""
         request = self._request
         try:
             reply: Reply = ray.get(self._dispatcher.submit.remote(request))
@@ -43,8 +43,8 @@ class SlotTrainable(tune.Trainable):  # type: ignore[misc]  # Ray has no types h
             if isinstance(error.cause, NoGroupsError):
                 return {LOST: str(error.cause)}
             raise
-        rung = self._rungs.index(request.to_step)
-        if reply.outcome == "ok" and rung + 1 < len(self._rungs):
-            following = self._rungs[rung + 1]
-            self._request = request.following(reply, following, last=following == self._rungs[-1])
+        if isinstance(request, TrainRequest) and reply.outcome == "ok":
+            following = next((step for step in self._rungs if step > request.to_step), None)
+            if following is not None:
+                self._request = request.following(reply, following, last=following == self._rungs[-1])
         return {REPLY: reply}

@@ -12,6 +12,7 @@ from search.record import (
     Decided,
     Event,
     Failed,
+    FrontMeasured,
     Interval,
     RungReached,
     SearchEnded,
@@ -76,6 +77,7 @@ class EventLines:
         | WarmStarted
         | BaselineMeasured
         | TrialProposed
+        | FrontMeasured
         | Failed,
     ) -> str:
         match event:
@@ -98,6 +100,11 @@ class EventLines:
                 return f"baseline {event.name}: {values} (measured in {wording.duration(event.seconds)})"
             case TrialProposed():
                 return f"trial {event.trial} {self._beginning(event)}: {wording.params(event.sampled)}"
+            case FrontMeasured():
+                shown = [name for name in event.metrics if name in event.intervals]
+                values = self._values(event.metrics, event.intervals, shown)
+                took = wording.duration(event.eval_seconds)
+                return f"trial {event.trial}, on the front: {values} (measured in {took})"
             case Failed():
                 subject = "search" if event.trial is None else f"trial {event.trial}"
                 return f"{subject} {event.failure_class}: {_one_line(event.message)}"

@@ -91,6 +91,11 @@ def _further(progress: Progress, width: int) -> list[RenderableType]:
         what = Text(f"{done}/{most} of trials {repeated}", no_wrap=True, overflow="ellipsis")
         grid.add_row("Confirm", ProgressBar(most, done, width=_bar(width)), what)
         parts.append(grid)
+    if (asked := progress.asked)[1]:
+        grid = Table.grid(padding=(0, 1))
+        what = Text(f"{asked[0]}/{asked[1]} asked more", no_wrap=True, overflow="ellipsis")
+        grid.add_row("Front  ", ProgressBar(asked[1], asked[0], width=_bar(width)), what)
+        parts.append(grid)
     if spent := progress.spent:
         each = ", ".join(f"{used:.3g} of {limit:g} {name}" for name, used, limit in spent)
         text = Text(f"Spent  {each}", no_wrap=True, overflow="ellipsis")

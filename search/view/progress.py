@@ -9,10 +9,12 @@ from dataclasses import replace
 from analysis.pareto import ParetoTrial, pareto_front
 from search.config.schema import SearchConfig
 from search.confirm import candidates
+from search.front import asks_front, on_front
 from search.limits import spent
 from search.record import (
     Decided,
     Event,
+    FrontMeasured,
     RungReached,
     SearchState,
     TrialFinished,
@@ -50,6 +52,7 @@ class Progress:
         self._session_steps = 0
         self._work_began: float | None = None
         self._front: tuple[ParetoTrial, ...] | None = ()
+        self._asked: tuple[int, int] | None = None
 
     def restore(self, state: SearchState) -> None:
         """Takes over a recorded state, as a copy."""
@@ -57,8 +60,8 @@ class Progress:
         for trial in self.state.trials.values():
             last = trial.last
             self.steps += last.step if last else 0
-            self.train_seconds += sum(rung.train_seconds for rung in trial.rungs)
-            self.eval_seconds += sum(rung.eval_seconds for rung in trial.rungs)
+            self.train_seconds += trial.train_seconds
+            self.eval_seconds += trial.eval_seconds
             self._begin(trial)
             if trial.finished is not None:
                 self._finish(self._running.pop(trial.number))
@@ -79,10 +82,14 @@ class Progress:
                 self._work_began = self._work_began or event.time - event.train_seconds - event.eval_seconds
                 self.train_seconds += event.train_seconds
                 self.eval_seconds += event.eval_seconds
+            case FrontMeasured():
+                self.eval_seconds += event.eval_seconds
+                self._asked = None
             case Decided() if event.by == "limits":
                 self.limit = event.reason
             case TrialFinished():
                 self._finish(self._running.pop(event.trial))
+                self._asked = None
                 if event.status == "completed":
                     self._front = None
 
@@ -158,6 +165,19 @@ class Progress:
         if self._front is None:
             self._front = pareto_front(self.state)
         return self._front
+
+    @property
+    def asked(self) -> tuple[int, int]:
+        """How many trials have been asked the skills with `at: front`, and how many will be.
+
+        (0, 0) where there are none, or while the search goes on.
+        """
+        if not asks_front(self.config) or self._running or self.finished < self.trials:
+            return 0, 0
+        if self._asked is None:
+            chosen = [self.state.trials[number] for number in on_front(self.state)]
+            self._asked = sum(trial.front is not None for trial in chosen), len(chosen)
+        return self._asked
 
     @property
     def elapsed(self) -> float:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from analysis.student import t_quantile
-from search.record import Event, RungReached, SearchEnded, SessionStarted, SlotsChosen, WarmStarted
+from search.record import (
+    Event,
+    FrontMeasured,
+    Interval,
+    RungReached,
+    SearchEnded,
+    SessionStarted,
+    SlotsChosen,
+    WarmStarted,
+)
 from search.tracking.projection import Projection
 from search.tracking.runs import SEARCH, trial_key
 from tests.records import BEGIN, guarded_events, opening_events, trial_events
@@ -88,6 +97,24 @@ def test_an_interrupted_search_tells_its_confirmation_when_it_finishes() -> None
     projection.apply(SessionStarted(session=1, trials=16, command="x", host="h", pid=1, time=BEGIN + 60))
     projection.apply(end.model_copy(update={"time": BEGIN + 70}))
     assert points_of(projection, SEARCH)["confirmed_runs"] == [2.0]
+
+
+def test_what_was_asked_on_the_front_is_on_the_trial_s_run_at_its_last_step() -> None:
+    events = [event for event in searched() if not isinstance(event, SearchEnded)]
+    found = Interval(low=0.1, high=0.4, n=40)
+    asked = FrontMeasured(
+        trial=0, metrics={"dear_f1": 0.25}, intervals={"dear_f1": found}, eval_seconds=3.0, time=BEGIN + 60
+    )
+    run = project([*events, asked]).runs[trial_key(0)]
+    last = max(point.step for point in run.points if point.key == "train_loss")
+    added = {point.key: (point.value, point.step) for point in run.points[-4:]}
+    assert added == {
+        "dear_f1": (0.25, last),
+        "dear_f1_low": (0.1, last),
+        "dear_f1_high": (0.4, last),
+        "front_eval_seconds": (3.0, last),
+    }
+    assert run.status == "FINISHED"
 
 
 def test_a_guard_is_named_beside_the_decision() -> None:

@@ -12,6 +12,8 @@ from search.record import (
     Decided,
     Event,
     Failed,
+    FrontMeasured,
+    Interval,
     RungReached,
     SearchEnded,
     SearchState,
@@ -230,6 +232,38 @@ def test_the_live_view_shows_confirmation_pauses_and_limits(monkeypatch: pytest.
     feed(view, stopped, clock)
     console.print(view.render())
     assert re.search(r"Spent  1\.95 of 2 h +limit reached", console.export_text())
+
+
+def asked(trial: int, time: float) -> FrontMeasured:
+    metrics = {"dear_generation": 0.25, "dear_f1": 0.5}
+    found = Interval(low=0.125, high=0.375, n=40)
+    return FrontMeasured(
+        trial=trial, metrics=metrics, intervals={"dear_generation": found}, eval_seconds=30.0, time=time
+    )
+
+
+def test_the_front_is_asked_in_lines_and_in_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    skills = [{"name": "s", "path": "s.jsonl"}, {"name": "dear", "path": "d.jsonl", "at": "front"}]
+    config = make_config(2, capability={"skills": skills})
+    clock, console = Clock(), terminal()
+    view = make_view(console, config, 2, live=True, clock=clock)
+    assert isinstance(view, LiveView)
+    begun = opening_events(config)
+    feed(view, [*begun, *trial_events(0, {"train_loss": 1.0, "retention": 1.0}, time=BEGIN + 10)], clock)
+    console.print(view.render())
+    assert "asked more" not in console.export_text()
+    feed(view, trial_events(1, {"train_loss": 0.5, "retention": 0.99}, time=BEGIN + 20), clock)
+    console.print(view.render())
+    assert re.search(r"^Front .* 0/2 asked more$", console.export_text(), re.MULTILINE)
+    feed(view, [asked(1, BEGIN + 70)], clock)
+    console.print(view.render())
+    text = console.export_text()
+    assert re.search(r"^Front .* 1/2 asked more$", text, re.MULTILINE)
+    assert re.search(r"eval 3\d s", text)
+    lines = plain([*confirmed(), asked(0, BEGIN + 70)], trials=2)
+    assert lines[-1].endswith("trial 0, on the front: dear_generation 0.25 [0.12, 0.38] (measured in 30.0 s)")
 
 
 @pytest.mark.parametrize(("use", "said"), [("points", "are tried first"), ("prior", "teach the searcher")])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from search.record import RungReached, SearchState, read_events
+from search.record import FrontMeasured, RungReached, SearchState, read_events
 from tests.searches import assert_every_trial_finished_once, finish, start
 from trainables import embedded
 
@@ -113,6 +113,9 @@ def test_a_changed_space_is_refused_with_the_difference(finished: tuple[Path, st
 def test_a_group_of_two_workers_under_stage_3(tmp_path: Path) -> None:
     words = ["space=demo", "trials=2", "budget.steps=9", f"out={tmp_path}", "tracking.enabled=false"]
     words += ["workers.workers=2", "workers.groups=1", "workers.zero_stage=3"]
-    code, output = finish(start(*words))
+    code, output = finish(start(*words, "capability.skills.2.at=front"))
     assert code == 0, output
-    assert_every_trial_finished_once(read_events(tmp_path / "demo"), 2)
+    events = read_events(tmp_path / "demo")
+    assert_every_trial_finished_once(events, 2)
+    asked = [event for event in events if isinstance(event, FrontMeasured)]
+    assert {event.intervals["format_generation"].n for event in asked} == {80}

@@ -1,4 +1,4 @@
-"""A search begins with what another has found, promotes, and is ended by a limit, which is then raised."""
+"""A search that begins with another, promotes, is ended by a limit, and goes on once that is raised."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from search.record import Decided, SearchState, TrialFinished, WarmStarted, read_events
+from search.front import on_front
+from search.record import Decided, FrontMeasured, SearchState, TrialFinished, WarmStarted, read_events
 from tests.searches import assert_every_trial_finished_once, finish, start
 
 pytestmark = pytest.mark.integration
@@ -26,6 +27,7 @@ def test_a_warm_started_search_promotes_and_goes_on_once_its_limit_is_raised(tmp
         "scheduler={name: moasha, variant: promotion}",
         f"warm_start={{search: {tmp_path / 'demo'}, use: prior}}",
         "parameters.dropout={type: float, low: 0.0, high: 0.2, when: rank >= 8}",
+        "capability.skills.2.at=front",
     ]  # fmt: skip
     code, output = finish(start(*shared, *words, f"limits.hours={SECOND}", "--json"))
     assert code == 0, output
@@ -36,6 +38,7 @@ def test_a_warm_started_search_promotes_and_goes_on_once_its_limit_is_raised(tmp
     assert begun[0].trials
     assert all(int(str(prior.sampled["rank"])) < 8 for prior in begun[0].trials)
     assert SearchState.from_events(events).searched < TRIALS
+    assert not [event for event in events if isinstance(event, FrontMeasured)]
     limits = json.loads(output.splitlines()[-1])["limits"]
     assert limits["reached"].startswith("limits.hours: ")
     assert limits["set"]["hours"]["limit"] == pytest.approx(SECOND)
@@ -49,5 +52,11 @@ def test_a_warm_started_search_promotes_and_goes_on_once_its_limit_is_raised(tmp
     paused = {event.trial for event in after if isinstance(event, Decided) and event.decision == "pause"}
     assert paused, "promotion has every trial wait at its rung"
     assert paused <= {event.trial for event in after if isinstance(event, TrialFinished)}
-    for trial in SearchState.from_events(after).trials.values():
+    state = SearchState.from_events(after)
+    asked = [event for event in after if isinstance(event, FrontMeasured)]
+    assert {event.trial for event in asked} == set(on_front(state)) != set()
+    for event in asked:
+        assert "format_generation" in event.metrics
+        assert (tmp_path / "second" / str(event.items_file)).is_file()
+    for trial in state.trials.values():
         assert ("dropout" in trial.proposed.sampled) == (int(str(trial.proposed.sampled["rank"])) >= 8)

@@ -20,7 +20,14 @@ from trainables.errors import UserError
 from trainables.evaluation.itemfile import SCHEMA
 from trainables.lora.loading import Loaded, load
 from trainables.lora.server import LoraServer
-from trainables.messages import BaselineRequest, Delivery, GroupSettings, Reply, TrainRequest
+from trainables.messages import (
+    BaselineRequest,
+    Delivery,
+    FrontRequest,
+    GroupSettings,
+    Reply,
+    TrainRequest,
+)
 from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
 
 pytestmark = pytest.mark.integration
@@ -237,6 +244,75 @@ def test_trials_at_their_full_budget_are_asked_more_than_others_beside_them(
     assert late.metrics["kl_base"] > 1e-4
 
 
+def asked_on_front(folder: Path) -> GroupSettings:
+    """Settings with a skill that only trials on the front are asked."""
+    given = settings(folder)
+    dear = SkillConfig(name="format", path="embedded:skills/format.jsonl", limit=6, at="front")
+    skills = (*given.capability.skills, dear)
+    return settings(folder, capability=given.capability.model_copy(update={"skills": skills}))
+
+
+def on_front(reply: Reply, trial: int) -> FrontRequest:
+    assert reply.checkpoint is not None
+    return FrontRequest(trial, PARAMS[trial], reply.step, reply.checkpoint, reply.items_file)
+
+
+def test_what_is_asked_on_the_front_is_asked_of_the_adapter_that_was_saved(
+    loaded: Loaded, tmp_path: Path
+) -> None:
+    """Alone, beside others that are asked or in training, and of the adapter that a slot still holds."""
+    server = fresh(loaded, asked_on_front(tmp_path))
+    trained = finish(server, [Delivery(trial, trial, request(trial, 8)) for trial in (0, 1)])
+    whole = fresh(loaded, settings(tmp_path / "whole", capability=_all_at_once(tmp_path)))
+    expected = finish(whole, [Delivery(trial, trial, request(trial, 8)) for trial in (0, 1)])
+    held = finish(server, [Delivery(2, 1, on_front(trained[1], 1))])[2]
+    server.close()
+    server.accept(Delivery(3, 2, request(2, 4)))
+    both = finish(server, [Delivery(4 + trial, trial, on_front(trained[trial], trial)) for trial in (0, 1)])
+    assert both[3].step == 4
+    for trial, reply in ((1, held), (0, both[4]), (1, both[5])):
+        assert reply.outcome == "ok"
+        assert reply.metrics.keys() == {
+            f"format_{suffix}" for suffix in ("generation", "f1", "wrong", "unparseable", "leaking")
+        }
+        same = {name: expected[trial].metrics[name] for name in reply.metrics}
+        assert reply.metrics == pytest.approx(same)
+        assert reply.intervals["format_generation"][2] == 6
+        assert reply.eval_parts.keys() == {"generation"}
+        assert (reply.train_seconds, reply.tokens, reply.checkpoint) == (0, 0, None)
+        assert reply.items_file is not None
+        before = pq.read_table(tmp_path / str(trained[trial].items_file)).to_pylist()
+        rows = pq.read_table(tmp_path / reply.items_file).to_pylist()
+        assert rows[: len(before)] == before
+        assert [row["skill"] for row in rows[len(before) :]] == ["format"] * 6
+        right = sum(row["outcome"] == "right" for row in rows[len(before) :])
+        assert right / 6 == pytest.approx(reply.metrics["format_generation"])
+    assert not {name for name in trained[0].metrics if name.startswith("format")}
+
+
+def _all_at_once(folder: Path) -> CapabilityConfig:
+    """The same, asked at every rung but of another set: what a trial at its full budget answers."""
+    given = asked_on_front(folder).capability
+    return given.model_copy(
+        update={"skills": tuple(skill.model_copy(update={"at": "every"}) for skill in given.skills)}
+    )
+
+
+def test_a_trial_whose_adapter_is_gone_cannot_be_asked_and_leaves_the_others_alone(
+    loaded: Loaded, tmp_path: Path
+) -> None:
+    server = fresh(loaded, asked_on_front(tmp_path))
+    trained = finish(server, [Delivery(trial, trial, request(trial, 8)) for trial in (0, 1)])
+    server.close()
+    shutil.rmtree(tmp_path / str(trained[0].checkpoint))
+    replies = finish(
+        server, [Delivery(2 + trial, trial, on_front(trained[trial], trial)) for trial in (0, 1)]
+    )
+    assert replies[2].outcome == "user"
+    assert "is not there" in replies[2].message
+    assert replies[3].outcome == "ok"
+
+
 def test_results_are_kept_item_by_item(loaded: Loaded, tmp_path: Path) -> None:
     server = fresh(loaded, asked_later(tmp_path))
     reply = finish(server, [Delivery(0, 0, request(1, 4))])[0]
@@ -315,7 +391,8 @@ def test_what_is_wrong_with_the_data_is_said_before_the_weights_are_read(
 
 def test_questions_that_are_trained_on_are_refused(group_of_one: None, tmp_path: Path) -> None:
     train = tmp_path / "train.jsonl"
-    records = [{"text": "Name the capital of Brinnia."}, {"text": "Dawn watch."}, {"text": "Dog watch."}]
+    texts = ("Name the capital of Brinnia. Oskport.", "Dawn watch.", "Dog watch.")
+    records = [{"text": text} for text in texts]
     train.write_text("".join(json.dumps(record) + "\n" for record in records))
     items = tmp_path / "items.jsonl"
     items.write_text(json.dumps({"question": "Name the capital of Brinnia.", "answer": "Oskport"}) + "\n")

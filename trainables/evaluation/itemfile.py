@@ -30,20 +30,24 @@ SCHEMA = pa.schema(
 """One row per item and scoring; "heldout" and "general" have one per example, whose skill is empty."""
 
 
-def write_items(path: Path, outcomes: Outcomes, items: Mapping[str, Sequence[Item]]) -> None:
+def write_items(
+    path: Path, outcomes: Outcomes, items: Mapping[str, Sequence[Item]], before: Path | None = None
+) -> None:
     """Writes Parquet, in the order of skills and items.
 
     Args:
         path: The file.
         outcomes: Of all workers.
         items: The items of each skill; a skill that is not there has no texts of its own.
+        before: Another such file, whose rows come first; one that is not there any more has none.
     """
     rows = [row for score in outcomes.scores for row in _score_rows(score, items.get(score.skill, ()))]
     for scoring, sums in (("heldout", outcomes.heldout), ("general", outcomes.general)):
         rows += _loss_rows(scoring, sums)
     # Python's own errors say why storage refuses, which decides what is done about it.
     buffer = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), buffer)
+    tables = [pq.read_table(before, schema=SCHEMA)] if before is not None and before.is_file() else []
+    pq.write_table(pa.concat_tables([*tables, pa.Table.from_pylist(rows, schema=SCHEMA)]), buffer)
     path.write_bytes(buffer.getvalue())
 
 

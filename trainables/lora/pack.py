@@ -129,7 +129,8 @@ class Pack:
     def load(self, trial: LoraTrial, folder: Path, step: int) -> None:
         """Takes up a trial after `step` steps from what `save` wrote."""
         self._adapters.load(trial.name, folder)
-        self._adapters.load_moments(trial.name, folder)
+        if step < trial.total:
+            self._adapters.load_moments(trial.name, folder)
         trial.step = step
 
     def step(self, word: bool = False) -> Stepped:

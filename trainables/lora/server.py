@@ -18,6 +18,7 @@ from trainables.errors import OutOfMemoryError, TrainableError, UserError
 from trainables.evaluation.evaluator import Evaluator
 from trainables.evaluation.itemfile import write_items
 from trainables.evaluation.measurement import Measurement, combine
+from trainables.evaluation.moments import Moment
 from trainables.evaluation.outcomes import Outcomes
 from trainables.lora.adapters import Adapters
 from trainables.lora.base import HeldBase
@@ -25,18 +26,22 @@ from trainables.lora.checkpoints import drop_old_moments, write_whole, write_who
 from trainables.lora.loading import Loaded
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.replies import valid_parameters, with_slice
+from trainables.lora.replies import front_reply, rung_reply, valid_parameters, with_slice
 from trainables.lora.slots import choose_slots
 from trainables.lora.trial import LoraTrial
 from trainables.messages import (
     BaselineRequest,
     Delivery,
+    FrontRequest,
     GroupFacts,
     GroupSettings,
     Outcome,
     Reply,
+    Request,
     TrainRequest,
+    TrialRequest,
     baseline_folder,
+    front_items_file,
     items_file,
 )
 
@@ -96,6 +101,7 @@ class LoraServer:
         self._serving: dict[int, Delivery] = {}
         self._waiting: list[Delivery] = []
         self._alone: list[Delivery] = []
+        self._asked: list[int] = []
         self._by_itself = False
         self._answers: list[tuple[int, Reply]] = []
 
@@ -123,8 +129,8 @@ class LoraServer:
 
     @property
     def training(self) -> bool:
-        """Whether there is a step to take."""
-        return bool(self._pack.active)
+        """Whether there is a step to take, or somebody to ask."""
+        return bool(self._pack.active or self._asked)
 
     def answers(self) -> list[tuple[int, Reply]]:
         """Replies by sequence number of the delivery, since the last call."""
@@ -145,7 +151,7 @@ class LoraServer:
         else:
             self._start(delivery, request)
 
-    def _start(self, delivery: Delivery, request: TrainRequest) -> None:
+    def _start(self, delivery: Delivery, request: TrialRequest) -> None:
         self._serving[delivery.slot] = delivery
         try:
             trial = self._take(delivery.slot, request)
@@ -154,11 +160,15 @@ class LoraServer:
             return
         if trial is None:
             self._waiting.append(self._serving.pop(delivery.slot))
+        elif isinstance(request, FrontRequest):
+            self._asked.append(delivery.slot)
         else:
             self._pack.start(trial, request.to_step)
 
     def step(self, word: bool) -> bool:
         """One optimizer step of all trials that are under way, and what follows from it; a collective call.
+
+        Trials that are to be asked only are asked before it, together.
 
         Args:
             word: On the first worker, a message to all of them.
@@ -166,6 +176,12 @@ class LoraServer:
         Returns:
             That message, on every worker.
         """
+        if self._asked:
+            asked, self._asked = self._asked, []
+            self._measure_slots(asked, "front")
+            if not self._pack.active:
+                self._go_on()
+                return False  # on every worker: the word comes with the next step, or is not needed
         stepped = self._pack.step(word)
         slots = {id(trial): slot for slot, (_, trial) in self._held.items()}
         for trial, error in stepped.failed:
@@ -186,22 +202,22 @@ class LoraServer:
 
     def _go_on(self) -> None:
         """Starts what waits: what is to be alone once all else has ended, and then the rest."""
-        if self._pack.active and (self._alone or self._by_itself):
+        if self.training and (self._alone or self._by_itself):
             return
         self._by_itself = False
-        while self._alone and not self._pack.active:
+        while self._alone and not self.training:
             self.close()  # idle trials are on disk, and come back from there
             self._by_itself = True
             delivery = self._alone.pop(0)
-            assert isinstance(delivery.request, TrainRequest)
+            assert not isinstance(delivery.request, BaselineRequest)
             self._start(delivery, delivery.request)
-        if not self._by_itself or not self._pack.active:
+        if not self._by_itself or not self.training:
             self._by_itself = False
             waiting, self._waiting = self._waiting, []
             for delivery in waiting:
                 self.accept(delivery)
 
-    def _take(self, slot: int, request: TrainRequest) -> LoraTrial | None:
+    def _take(self, slot: int, request: TrialRequest) -> LoraTrial | None:
         """The trial as it is held at `from_step`, or made anew from its last checkpoint.
 
         Returns:
@@ -269,17 +285,21 @@ class LoraServer:
                 write_whole(self._folder / self._request(slot).save_to, save)
         # Trials at their full budget may be asked more than others.
         more = [slot for slot in slots if self._request(slot).last or not self._evaluator.asks_more_at_last]
-        for part, last in ((more, True), ([slot for slot in slots if slot not in more], False)):
+        parts: tuple[tuple[list[int], Moment], ...] = (
+            (more, "last"),
+            ([slot for slot in slots if slot not in more], "rung"),
+        )
+        for part, moment in parts:
             if part:
-                self._measure_slots(part, last)
+                self._measure_slots(part, moment)
 
-    def _measure_slots(self, slots: Sequence[int], last: bool) -> None:
+    def _measure_slots(self, slots: Sequence[int], moment: Moment) -> None:
         """Measures trials together, or in halves where memory runs out or one of them cannot be scored."""
         trials = [self._held[slot][1] for slot in slots]
         measured = None
         problem: TrainableError = OutOfMemoryError("out of memory in the evaluation")
         try:
-            measured = self._measure(trials, last)
+            measured = self._measure(trials, moment)
         except UserError as error:  # on every worker alike
             problem = error
         except torch.OutOfMemoryError:
@@ -292,31 +312,26 @@ class LoraServer:
                 self._lose(slots[0], problem)
                 return
             for part in (slots[: len(slots) // 2], slots[len(slots) // 2 :]):
-                self._measure_slots(part, last)
+                self._measure_slots(part, moment)
             return
-        requests = [self._request(slot) for slot in slots]
-        for slot, trial, request, found in zip(slots, trials, requests, measured, strict=True):
-            reply = Reply(
-                "ok",
-                step=trial.step,
-                metrics={"train_loss": trial.slice.mean_loss} | found.metrics,
-                intervals=dict(found.intervals),
-                items=found.items,
-                checkpoint=request.save_to,
-                eval_seconds=found.seconds["total"],
-                eval_parts=found.parts,
-                items_file=self._keep_items(request.save_to, found),
-            )
-            self._answer(slot, with_slice(reply, trial, request))
+        for slot, trial, found in zip(slots, trials, measured, strict=True):
+            self._answer(slot, self._reply(self._serving[slot].request, trial, found))
+
+    def _reply(self, request: Request, trial: LoraTrial, found: Measurement) -> Reply:
+        if isinstance(request, FrontRequest):
+            kept = self._keep_items(front_items_file(request.load_from), found, request.items_before)
+            return front_reply(trial, found, kept)
+        assert isinstance(request, TrainRequest)
+        return rung_reply(trial, request, found, self._keep_items(items_file(request.save_to), found))
 
     def _fail(self, slot: int, error: TrainableError) -> None:
         """Drops the trial; what it measured before it failed is kept."""
         reply = Reply(cast(Outcome, error.failure_class), str(error))
-        held = self._held.get(slot)
-        if held is not None and not isinstance(error, UserError):
+        held, request = self._held.get(slot), self._serving[slot].request
+        if held is not None and isinstance(request, TrainRequest) and not isinstance(error, UserError):
             trial = held[1]
             metrics = {"train_loss": trial.slice.mean_loss} if trial.slice.losses else {}
-            reply = with_slice(replace(reply, step=trial.step, metrics=metrics), trial, self._request(slot))
+            reply = with_slice(replace(reply, step=trial.step, metrics=metrics), trial, request)
         self._drop(slot)
         self._answer(slot, reply)
 
@@ -333,18 +348,18 @@ class LoraServer:
         if held is not None:
             self._pack.remove(held[1])
 
-    def _measure(self, trials: Sequence[LoraTrial], last: bool) -> list[Measurement]:
+    def _measure(self, trials: Sequence[LoraTrial], moment: Moment) -> list[Measurement]:
         """Held-out loss and capability of each trial, over all workers."""
         self._evaluator.take_base(self._shard)
         self._adapters.arrange([trial.name for trial in trials])
         with self._adapters.active(len(trials)):
-            return self._evaluate(len(trials), last)
+            return self._evaluate(len(trials), moment)
 
     @property
     def _shard(self) -> tuple[int, int]:
         return self._base.rank, self._base.world
 
-    def _evaluate(self, copies: int, last: bool) -> list[Measurement]:
+    def _evaluate(self, copies: int, moment: Moment) -> list[Measurement]:
         """Each adapter's measurement over all workers.
 
         Raises:
@@ -353,7 +368,7 @@ class LoraServer:
         own: list[Outcomes] = []
         problem = ""
         try:
-            own = self._evaluator.outcomes(self._shard, copies, last=last)
+            own = self._evaluator.outcomes(self._shard, copies, moment=moment)
         except UserError as error:
             problem = str(error)
         problems = [text.decode() for text in self._base.gather(problem.encode())]
@@ -364,11 +379,12 @@ class LoraServer:
             for mine in own
         ]
 
-    def _keep_items(self, folder: str, measured: Measurement) -> str:
-        """Has the first worker write the results item by item; returns the file's name."""
-        name = items_file(folder)
+    def _keep_items(self, name: str, measured: Measurement, before: str | None = None) -> str:
+        """Has the first worker write the results item by item, after those of `before`; returns the name."""
         if self._base.rank == 0:
-            write = partial(write_items, outcomes=measured.outcomes, items=self._evaluator.items)
+            earlier = None if before is None else self._folder / before
+            items = self._evaluator.items
+            write = partial(write_items, outcomes=measured.outcomes, items=items, before=earlier)
             write_whole_file(self._folder / name, write)
         return name
 
@@ -376,7 +392,7 @@ class LoraServer:
         began = time.perf_counter()
         examples = self._data.train.examples[: len(self._data.heldout.examples)]
         self._evaluator.take_base(self._shard)
-        measured = self._evaluate(1, last=True)[0]
+        measured = self._evaluate(1, "base")[0]
         train_loss = self._evaluator.mean_loss(examples)
         return Reply(
             "ok",
@@ -385,7 +401,7 @@ class LoraServer:
             items=measured.items,
             eval_seconds=time.perf_counter() - began,
             eval_parts=measured.parts,
-            items_file=self._keep_items(baseline_folder(name), measured),
+            items_file=self._keep_items(items_file(baseline_folder(name)), measured),
         )
 
     def close(self) -> None:

@@ -47,7 +47,7 @@ def check_objectives(composed: Composed) -> None:
         if objective.metric in seen:
             composed.complain(key, f"{objective.metric} is an objective twice", "keep one of them")
         elif objective.metric in late:
-            message = f"{objective.metric!r} is not measured at every rung: its skill has `at: last`"
+            message = f"{objective.metric!r} is not measured at every rung, as its skill says `at`"
             composed.complain(key, message, "give the skill `at: every`, or name another metric")
         elif objective.metric not in known and complete:
             hint = did_you_mean(objective.metric, known)
