@@ -41,7 +41,7 @@ def from_search(
     trials = search_trials(state)
     _refuse(parameter, trials, state.started.config["name"])
     config = state.started.config
-    measure = _Measure(folder, _loss_metric(state), _primary(config))
+    measure = _Measure(folder, _loss_metric(state), _primary(config), _late(config))
     base = state.baselines.get(BASE)
     grouped = group if group != parameter and any(group in trial.params for trial in trials) else None
     measured_base = None if base is None else measure(base, with_answers=True)
@@ -71,8 +71,10 @@ def _ruled_out(state: SearchState) -> frozenset[str]:
 class _Measure:
     """Turns events into measurements; per-item files are read for the last rung only."""
 
-    def __init__(self, folder: Path | None, loss: str, primary: Mapping[str, str]) -> None:
-        self._folder, self._loss, self._primary = folder, loss, primary
+    def __init__(
+        self, folder: Path | None, loss: str, primary: Mapping[str, str], late: frozenset[str]
+    ) -> None:
+        self._folder, self._loss, self._primary, self._late = folder, loss, primary, late
         self._notes: list[str] = []
         self._missing: list[str] = []
 
@@ -87,7 +89,9 @@ class _Measure:
         return (*self._notes, gone)
 
     def __call__(self, event: RungReached | BaselineMeasured, with_answers: bool) -> Measured:
-        metrics, intervals = event.metrics, event.intervals
+        # Skills that only some trials are asked do not count: models would be compared by other questions.
+        metrics = {name: own for name, own in event.metrics.items() if not self._is_late(name)}
+        intervals = event.intervals
         n = {name: interval.n for name, interval in intervals.items()}
         answers = self._answers(event) if with_answers else {}
         bits = {name: text for name, text in event.items.items() if name not in _NO_SKILL}
@@ -114,10 +118,16 @@ class _Measure:
             self._missing.append(event.items_file)
             return {}
         try:
-            return read_answers(self._folder / event.items_file)
+            found = read_answers(self._folder / event.items_file)
+            return {key: own for key, own in found.items() if key[0] not in self._late}
         except InputError as error:
             self._notes.append(f"{error.message} The checks do without these answers.")
             return {}
+
+    def _is_late(self, metric: str) -> bool:
+        # The longest name: a skill may be named like the beginning of another.
+        own = [skill for skill in self._primary if metric.startswith(f"{skill}_")]
+        return max(own, key=len, default="") in self._late
 
     def _bits(self, answers: Mapping[tuple[str, str], Answers]) -> dict[str, str]:
         return {
@@ -176,6 +186,13 @@ def _primary(config: Mapping[str, object]) -> dict[str, str]:
     capability = config["capability"]
     assert isinstance(capability, dict)
     return {skill["name"]: skill["scoring"][0] for skill in capability["skills"]}
+
+
+def _late(config: Mapping[str, object]) -> frozenset[str]:
+    """Skills that are asked at the end only."""
+    capability = config["capability"]
+    assert isinstance(capability, dict)
+    return frozenset(s["name"] for s in capability["skills"] if s.get("at", "every") != "every")
 
 
 def _refuse(parameter: str, trials: Sequence[TrialState], name: str) -> None:

@@ -4,91 +4,154 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.investigate.change import pairable
 from analysis.investigate.study import Measured
+from analysis.student import t_quantile
+from search.paired import Z, ratio_of_means
 from search.record.events import Interval
 
-_DRAWS = 999
 _CELLS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
 """Outcomes of an item under the base model and under the tuned ones."""
+_MOST_FREEDOM = 500
+"""With more, Student's quantile is the normal one to three digits."""
 
 
-def retention_interval(base: Measured, tuned: Sequence[Measured], seed: int = 0) -> Interval | None:
+def retention_interval(base: Measured, tuned: Sequence[Measured]) -> Interval | None:
     """95% interval of the tuned models' mean capability as a share of the base model's.
 
-    Where the outcomes of the same items are known it is a bootstrap over models and items at once: both are
-    weighted independently, and a draw's value is the weighted mean over the cells, the "pigeonhole"
-    bootstrap, whose variance is conservative (Owen, 2007, doi:10.1214/07-AOAS122), with the weights of the
-    Bayesian one (Rubin, 1981, doi:10.1214/aos/1176345338). As in `paired_change`, 0.5 / K observations are
-    added to each cell of each of the K skills, so that no interval has zero width.
+    Of one model it is that of `search.paired.ratio_of_means`, by which guards and schedulers decide. Of k
+    models it is Fieller's too: with T the mean of the tuned models' scores, B the base model's, V_T, C, V_B
+    their variances and covariance over the items, and S^2 the variance between the tuned models, it holds
+    every ratio r >= 0 with (T - r B)^2 <= t^2 (V_T + S^2 / k - 2 r C + r^2 V_B). t is the quantile of
+    Student's distribution with the freedom of Welch and Satterthwaite (Satterthwaite, 1946,
+    doi:10.2307/3002019), of which the items have no end and the models k - 1: a mean of two models that
+    differ is hardly known, one of models that do not is known as well as the items let it be. To add both
+    variances is conservative, as the items' share is in S^2 already (Owen, 2007, doi:10.1214/07-AOAS122).
 
-    Where only shares and numbers of items are known, each share is drawn from its posterior under Jeffreys'
-    prior, Beta(k + 1/2, n - k + 1/2), the base model's too, and the models are weighted likewise. Over the
-    same items that is wider than need be.
+    As in `ratio_of_means`, 0.5 / K observations are added to each cell of each of the K skills, so that no
+    interval has zero width. Where only shares and numbers of items are known, C is taken to be 0 and half an
+    observation of either outcome is added: over the same items that is wider than need be.
 
     Args:
         base: The base model, with a capability above 0.
-        tuned: The models of one level, in a fixed order.
-        seed: Of the draws.
+        tuned: The models of one level.
 
     Returns:
         None where there is no model, or a number of items is not known; n is the number of items.
     """
     known = [own for own in tuned if math.isfinite(own.capability)]
-    random = np.random.Generator(np.random.PCG64(seed))
     if not known or not base.capability > 0:
         return None
     if all(pairable(base.bits, own.bits) for own in known):
-        drawn = _from_items(base, known, random)
         n = sum(map(len, base.bits.values()))
+        if len(known) == 1:
+            found = ratio_of_means([(text, known[0].bits[skill]) for skill, text in base.bits.items()])
+        else:
+            found = _fieller(_from_items(base, known), n)
     elif base.n and all(own.n for own in known):
-        drawn = _from_shares(base, known, random)
         n = min(own.n for own in (base, *known) if own.n)
+        found = _fieller(_from_shares(base, known), n)
     else:
         return None
-    low, high = np.quantile(drawn, [0.025, 0.975])
     measured = sum(own.capability for own in known) / len(known) / base.capability
     # What is added keeps the bounds from 0, where the measured value may be.
-    return Interval(low=min(float(low), measured), high=max(float(high), measured), n=n)
+    return Interval(low=min(found.low, measured), high=max(found.high, measured), n=n)
 
 
-def _from_items(
-    base: Measured, tuned: Sequence[Measured], random: np.random.Generator
-) -> NDArray[np.float64]:
-    models = _weights(random, np.ones(len(tuned)))
-    above, below = np.zeros(_DRAWS), np.zeros(_DRAWS)
-    added = np.full(len(_CELLS), 0.5 / len(base.bits))
-    own, theirs = np.array(_CELLS).T
+@dataclass(frozen=True)
+class _Moments:
+    """Means and their variances over the items, and what the tuned models differ by.
+
+    Attributes:
+        covariance: Of the tuned models' mean with the base model's.
+        between: Variance of the tuned models' mean by which models they are, S^2 / k.
+        models: Number of tuned models.
+    """
+
+    tuned: float
+    base: float
+    tuned_variance: float
+    covariance: float
+    base_variance: float
+    between: float
+    models: int
+
+    @property
+    def quantile(self) -> float:
+        """Of Student's distribution with Satterthwaite's freedom at the measured ratio."""
+        if self.models == 1 or not self.between:
+            return Z
+        r = self.tuned / self.base
+        items = self.tuned_variance - 2 * r * self.covariance + r * r * self.base_variance
+        freedom = (self.models - 1) * (1 + max(0.0, items) / self.between) ** 2
+        return Z if freedom > _MOST_FREEDOM else t_quantile(0.975, int(freedom))
+
+
+def _fieller(own: _Moments, n: int) -> Interval:
+    square = own.quantile**2
+    a = own.base**2 - square * own.base_variance
+    b = own.tuned * own.base - square * own.covariance
+    c = own.tuned**2 - square * (own.tuned_variance + own.between)
+    if a <= 0:
+        return Interval(low=0.0, high=math.inf, n=n)
+    root = math.sqrt(max(0.0, b * b - a * c))
+    return Interval(low=max(0.0, (b - root) / a), high=(b + root) / a, n=n)
+
+
+def _from_items(base: Measured, tuned: Sequence[Measured]) -> _Moments:
+    count = len(base.bits)
+    theirs, own = np.array(_CELLS).T
+    means, variances = np.zeros(2), np.zeros((2, 2))
+    scores = np.zeros(len(tuned))
     for skill, text in base.bits.items():
-        weights = _weights(random, np.concatenate([np.ones(len(text)), added]))
-        rights = np.stack([np.concatenate([as_array(one.bits[skill]), theirs]) for one in tuned])
-        above += np.einsum("dc,cd->d", models, rights @ weights.T)
-        below += weights @ np.concatenate([as_array(text), own])
-    return np.asarray(above / below)
+        weights = np.concatenate([np.ones(len(text)), np.full(len(_CELLS), 0.5 / count)])
+        total = float(weights.sum())
+        rights = np.stack([np.concatenate([as_array(one.bits[skill]), own]) for one in tuned])
+        pair = np.stack([rights.mean(axis=0), np.concatenate([as_array(text), theirs])])
+        mean = pair @ weights / total
+        around = pair - mean[:, None]
+        means += mean / count
+        variances += (weights * around) @ around.T / total**2 / count**2
+        scores += rights @ weights / total / count
+    return _Moments(
+        tuned=float(means[0]),
+        base=float(means[1]),
+        tuned_variance=float(variances[0, 0]),
+        covariance=float(variances[0, 1]),
+        base_variance=float(variances[1, 1]),
+        between=_between(scores),
+        models=len(tuned),
+    )
 
 
-def _from_shares(
-    base: Measured, tuned: Sequence[Measured], random: np.random.Generator
-) -> NDArray[np.float64]:
-    models = _weights(random, np.ones(len(tuned)))
-    shares = np.stack([_posterior(random, one) for one in tuned], axis=1)
-    return np.asarray((models * shares).sum(axis=1) / _posterior(random, base))
+def _from_shares(base: Measured, tuned: Sequence[Measured]) -> _Moments:
+    shares = np.array([_share(one) for one in tuned])
+    counts = np.array([(one.n or 0) + 1 for one in tuned])
+    theirs = _share(base)
+    return _Moments(
+        tuned=float(shares.mean()),
+        base=theirs,
+        # All are asked the same items: their noise does not average out.
+        tuned_variance=float((shares * (1 - shares) / counts).mean()),
+        covariance=0.0,
+        base_variance=theirs * (1 - theirs) / ((base.n or 0) + 1),
+        between=_between(shares),
+        models=len(tuned),
+    )
 
 
-def _posterior(random: np.random.Generator, measured: Measured) -> NDArray[np.float64]:
+def _between(scores: NDArray[np.float64]) -> float:
+    return float(scores.var(ddof=1)) / len(scores) if len(scores) > 1 else 0.0
+
+
+def _share(measured: Measured) -> float:
     assert measured.n is not None
-    right = measured.capability * measured.n
-    return random.beta(right + 0.5, measured.n - right + 0.5, _DRAWS)
-
-
-def _weights(random: np.random.Generator, shape: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights that sum to 1, Dirichlet with these parameters, shape (draws, parameters)."""
-    drawn = random.standard_gamma(shape, (_DRAWS, len(shape)))
-    return np.asarray(drawn / drawn.sum(axis=1, keepdims=True))
+    return (measured.capability * measured.n + 0.5) / (measured.n + 1)
 
 
 def as_array(bits: str) -> NDArray[np.float64]:

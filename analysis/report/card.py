@@ -50,22 +50,24 @@ class Registered:
 
     Attributes:
         order: Cards stand in ascending order.
+        read: How to read it, for somebody who sees it for the first time.
     """
 
     name: str
     title: str
     order: int
     card: Card = field(repr=False)
+    read: str = ""
 
 
 CARDS: Registry[Registered] = Registry("card")
 
 
-def card(name: str, title: str, order: int) -> Callable[[type[Card]], type[Card]]:
+def card(name: str, title: str, order: int, *, read: str) -> Callable[[type[Card]], type[Card]]:
     """Registers the decorated card, whose constructor takes nothing."""
 
     def decorate(kind: type[Card]) -> type[Card]:
-        CARDS.register(name, title)(Registered(name, title, order, kind()))
+        CARDS.register(name, title)(Registered(name, title, order, kind(), read))
         return kind
 
     return decorate

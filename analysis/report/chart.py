@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -157,6 +158,8 @@ class ParallelChart:
 
 Chart: TypeAlias = XYChart | HeatmapChart | ParallelChart
 
+_MOST_COLUMNS = 5
+
 
 @dataclass(frozen=True)
 class Table:
@@ -168,6 +171,7 @@ class Table:
         caption: What the table holds.
         wide: Whether cells are text that wraps, stacked where the page is narrow.
         open: Whether it is shown without being asked for.
+        printed: Whether it is on paper too where it is not open.
     """
 
     columns: tuple[str, ...]
@@ -175,6 +179,7 @@ class Table:
     caption: str
     wide: bool = False
     open: bool = False
+    printed: bool = False
 
 
 @dataclass(frozen=True)
@@ -196,6 +201,7 @@ class Plot:
         menus: Choices of the reader.
         variants: The chart for each choice of options; keys hold one index per menu, such as (0, 2).
         table: The numbers behind it.
+        hint: What a reader can do with it in the page, and not on paper.
     """
 
     name: str
@@ -205,3 +211,17 @@ class Plot:
     menus: tuple[Menu, ...] = ()
     variants: Mapping[tuple[int, ...], Chart] = field(default_factory=dict)
     table: Table | None = None
+    hint: str = ""
+
+    @property
+    def tall(self) -> bool:
+        """Whether the picture needs most of a page on paper."""
+        heights = [chart.height for chart in self.charts if isinstance(chart, XYChart)]
+        rows = math.ceil(len(self.charts) / per_row(self.charts))
+        return rows * max(heights, default=1.0) > 1.3
+
+
+def per_row(charts: Sequence[Chart]) -> int:
+    """How many charts stand side by side in a picture: maps with many columns need its whole width."""
+    wide = any(isinstance(chart, HeatmapChart) and len(chart.x) > _MOST_COLUMNS for chart in charts)
+    return 1 if wide else min(2, len(charts))

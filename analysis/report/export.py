@@ -49,8 +49,8 @@ def _row(trial: TrialState) -> dict[str, Any]:
         "cause": cause_of(trial),
         "rung": last.rung if last else None,
         "step": last.step if last else 0,
-        "train_seconds": sum(rung.train_seconds for rung in trial.rungs),
-        "eval_seconds": sum(rung.eval_seconds for rung in trial.rungs),
+        "train_seconds": trial.train_seconds,
+        "eval_seconds": trial.eval_seconds,
     }
     row |= {f"param.{name}": own for name, own in trial.params.items()}
     if last is not None:

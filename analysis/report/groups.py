@@ -41,8 +41,8 @@ def by(trials: Sequence[TrialState], name: str, most: int = MOST, every: Sequenc
     Args:
         trials: In any order.
         name: The parameter.
-        most: Numbers with more distinct values than this are put into at most so many ranges, of equal
-            width in the logarithm where they are positive and span a decade.
+        most: Numbers with more distinct values than this are put into at most so many ranges, and never
+            more than `MOST`, of equal width in the logarithm where they are positive and span a decade.
         every: All values of the search, so that the groups are the same whatever trials are grouped; groups
             without trials are left out.
     """
@@ -65,7 +65,7 @@ def by(trials: Sequence[TrialState], name: str, most: int = MOST, every: Sequenc
             for value, label in zip(values, _labels(values), strict=True)
             if any(v == value for v, _ in own)
         ]
-    return _ranges(own, sorted(map(float, known)), most)
+    return _ranges(own, sorted(map(float, known)), min(most, MOST))
 
 
 def distinct(values: Iterable[Any]) -> list[Any]:

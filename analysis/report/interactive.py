@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib
+
 from analysis.report.chart import Axis, Chart, HeatmapChart, ParallelChart, Rule, Series, XYChart
-from analysis.report.look import SCALE
+from analysis.report.look import SCALE, ink
 from analysis.report.numbers import short
 from analysis.report.ticks import log_ticks
 
 _HEIGHT = 400
 # What is around the plot, and how far below it the legend stands: under the title of the axis.
-_FRAME, _BELOW = 110, 64
+_FRAME, _BELOW = 110, 70
 _DASH = {"solid": "solid", "dash": "dash", "dot": "dot", "dashdot": "dashdot"}
 _SCALE = {"viridis": "Viridis"}[SCALE]
 
@@ -173,7 +176,7 @@ def _trace(series: Series, chart: XYChart) -> dict[str, Any]:
         symbol = look.marker + ("-open" if look.hollow else "")
         trace["marker"] = {"color": look.colour, "symbol": symbol, "size": look.size}
     error_of = "x" if chart.sideways else "y"
-    dark = "#666666" if series.kind == "bars" else look.colour
+    dark = "#777777" if series.kind == "bars" else look.colour
     if (error := _error(trace[error_of], series.low, series.high, dark)) is not None:
         trace[f"error_{error_of}"] = error
     if (error := _error(trace["x"], series.x_low, series.x_high, look.colour)) is not None:
@@ -191,7 +194,6 @@ def _heatmap(chart: HeatmapChart) -> dict[str, Any]:
         "y": [_safe(label) for label in chart.y],
         "z": [[short(value) for value in row] for row in chart.z],
         "text": [[_safe(text) for text in row] for row in chart.text],
-        "texttemplate": "%{text}",
         "hovertemplate": "%{x}, %{y}: %{text}<extra></extra>",
         "colorscale": _SCALE,
         "reversescale": chart.less_is_better,
@@ -199,7 +201,36 @@ def _heatmap(chart: HeatmapChart) -> dict[str, Any]:
         "ygap": 2,
         "colorbar": {"title": {"text": _safe(chart.z_title), "side": "right"}, "thickness": 12},
     }
-    return {"data": [data], "layout": layout}
+    return {"data": [data, *_cell_texts(chart)], "layout": layout | {"showlegend": False}}
+
+
+def _cell_texts(chart: HeatmapChart) -> list[dict[str, Any]]:
+    """What is written into the cells, in black and in white: Plotly's own greys are hard to read on some."""
+    known = [v for row in chart.z for v in row if v is not None and math.isfinite(v)]
+    low, high = min(known, default=0.0), max(known, default=1.0)
+    colours = matplotlib.colormaps[SCALE + ("_r" if chart.less_is_better else "")]
+    cells: dict[str, tuple[list[str], list[str], list[str]]] = {}
+    for y, values, texts in zip(chart.y, chart.z, chart.text, strict=True):
+        for x, own, text in zip(chart.x, values, texts, strict=True):
+            if own is not None and math.isfinite(own) and text:
+                # Plotly colours cells that are all alike as the middle of the scale.
+                place = (own - low) / (high - low) if high > low else 0.5
+                for list_, one in zip(
+                    cells.setdefault(ink(*colours(place)[:3]), ([], [], [])), (x, y, text), strict=True
+                ):
+                    list_.append(_safe(one))
+    return [
+        {
+            "type": "scatter",
+            "mode": "text",
+            "x": x,
+            "y": y,
+            "text": text,
+            "textfont": {"color": colour},
+            "hoverinfo": "skip",
+        }
+        for colour, (x, y, text) in cells.items()
+    ]
 
 
 def _parallel(chart: ParallelChart) -> dict[str, Any]:

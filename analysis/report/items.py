@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,18 +43,42 @@ def generated(folder: Path, name: str) -> dict[tuple[str, int], Item]:
     Raises:
         RecordError: The file is not there, lies elsewhere, or is no such table.
     """
+    rows = _rows(folder, name, _COLUMNS, [("scoring", "=", "generation")])
+    return {(row["skill"], row["item"]): _item(row) for row in rows}
+
+
+def rights(folder: Path, name: str, skill: str, scoring: str) -> dict[tuple[int, str], bool]:
+    """Whether each item of a skill was answered rightly in one way of scoring, by its number and question.
+
+    Args:
+        folder: The search's folder.
+        name: Path of the file below it, as recorded.
+        skill: Name of the skill.
+        scoring: The way of scoring, such as "generation".
+
+    Raises:
+        RecordError: As `generated`.
+    """
+    wanted = [("skill", "=", skill), ("scoring", "=", scoring)]
+    rows = _rows(folder, name, ("item", "question", "outcome"), wanted)
+    return {(row["item"], row["question"] or ""): row["outcome"] == "right" for row in rows}
+
+
+def _rows(
+    folder: Path, name: str, columns: Sequence[str], wanted: list[tuple[str, str, str]]
+) -> list[dict[str, Any]]:
     from pyarrow import parquet
 
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise RecordError(f"{name} lies outside the search's folder.")
     try:
-        rows = parquet.read_table(
-            path, columns=list(_COLUMNS), filters=[("scoring", "=", "generation")]
+        rows: list[dict[str, Any]] = parquet.read_table(
+            path, columns=list(columns), filters=wanted
         ).to_pylist()
     except (OSError, ValueError, KeyError) as error:
         raise RecordError(f"{name} cannot be read as a table of items ({type(error).__name__}).") from error
-    return {(row["skill"], row["item"]): _item(row) for row in rows}
+    return rows
 
 
 def _item(row: dict[str, Any]) -> Item:

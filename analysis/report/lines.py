@@ -8,11 +8,12 @@ from analysis.report.chart import Series
 from analysis.report.groups import Group
 from analysis.report.look import nth
 from analysis.report.statistics import Estimate
-from analysis.report.words import estimated
 
 
-def line(name: str, groups: Sequence[Group], means: Sequence[Estimate], index: int) -> Series:
-    """One line with intervals: a point for each group, in the look of its index."""
+def line(
+    name: str, groups: Sequence[Group], means: Sequence[Estimate], texts: Sequence[str], index: int
+) -> Series:
+    """One line with intervals: a point for each group with its mean in words, in the look of its index."""
     return Series(
         name,
         [group.centre for group in groups],
@@ -21,8 +22,5 @@ def line(name: str, groups: Sequence[Group], means: Sequence[Estimate], index: i
         "both",
         low=[own.low for own in means],
         high=[own.high for own in means],
-        text=[
-            f"{name}, lr {group.label}: {estimated(own, 'trials')}"
-            for group, own in zip(groups, means, strict=True)
-        ],
+        text=[f"{name}, lr {group.label}: {own}" for group, own in zip(groups, texts, strict=True)],
     )

@@ -45,7 +45,7 @@ BASE = Look(GREY, "square", "dash", "/", 10)
 BEST = Look(VERMILION, "star", size=15)
 FLOOR = Look(VERMILION, dash="dot")
 FRONT = Look(BLUE, "circle", size=9)
-DOMINATED = Look(SKY, "circle", size=5, opacity=0.55, hollow=True)
+DOMINATED = Look("#8a8a8a", "circle", size=6, hollow=True)
 
 _COLOURS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY, "#8c6d1f", "#004c6d", "#5b2a86")
 _MARKERS: tuple[Marker, ...] = (
@@ -85,6 +85,20 @@ GRADE_LOOKS = {
     "moderate": Look(ORANGE, pattern="x"),
     "catastrophic": Look(VERMILION, pattern="-"),
 }
+
+
+def ink(red: float, green: float, blue: float) -> str:
+    """Black or white, whichever is read better on a colour: at least 4.5 to 1 by WCAG 2's contrast.
+
+    Args:
+        red: From 0 to 1, in sRGB.
+        green: Likewise.
+        blue: Likewise.
+    """
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue)]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    # There both have the same contrast: (1 + 0.05) / (L + 0.05) = (L + 0.05) / 0.05.
+    return "#000000" if luminance > 0.1791 else "#ffffff"
 
 
 def ended(status: str, cause: str | None) -> Look:

@@ -17,7 +17,9 @@ from analysis.report.build import Made
 _LEVEL = 6
 
 
-def page(title: str, subtitle: str, made: Sequence[Made], facts: Mapping[str, Any]) -> str:
+def page(
+    title: str, subtitle: str, made: Sequence[Made], facts: Mapping[str, Any], asides: Sequence[str] = ()
+) -> str:
     """The report as HTML.
 
     plotly.js is put in compressed, and the browser unpacks it: as it is, it would be most of the file.
@@ -27,6 +29,7 @@ def page(title: str, subtitle: str, made: Sequence[Made], facts: Mapping[str, An
         subtitle: A line below it.
         made: The cards in order.
         facts: Shown at the end: how the report was made.
+        asides: Names of those facts that are left out on paper.
     """
     environment = Environment(
         loader=PackageLoader("analysis.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -38,6 +41,7 @@ def page(title: str, subtitle: str, made: Sequence[Made], facts: Mapping[str, An
         shown=[one for one in made if one.state != "absent"],
         absent=[one for one in made if one.state == "absent"],
         facts=facts,
+        asides=asides,
         style=_own("report.css"),
         script=_own("report.js"),
         plotly=_packed((files("plotly") / "package_data" / "plotly.min.js").read_bytes()),

@@ -16,13 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter
 from PIL import Image
 
-from analysis.report.chart import Axis, Chart, HeatmapChart, ParallelChart, Series, XYChart
-from analysis.report.look import SCALE, Look
+from analysis.report.chart import Axis, Chart, HeatmapChart, ParallelChart, Series, XYChart, per_row
+from analysis.report.look import SCALE, Look, ink
 from analysis.report.ticks import log_ticks
 
 _DPI = 110
 _WIDTH, _HEIGHT = 7.2, 4.0
-_PER_ROW = 2
 _COLOURS = 128
 _STYLE: dict[Any, Any] = {
     "text.parse_math": False,
@@ -51,8 +50,8 @@ _HATCHES = {"": "", "/": "///", "\\": "\\\\\\", "x": "xx", ".": "...", "-": "---
 
 
 def picture(charts: Sequence[Chart]) -> bytes:
-    """The charts side by side as PNG, two in a row."""
-    columns = min(_PER_ROW, len(charts))
+    """The charts as PNG, two in a row or one below the other."""
+    columns = per_row(charts)
     rows = math.ceil(len(charts) / columns)
     tall = max(chart.height if isinstance(chart, XYChart) else 1.0 for chart in charts)
     wide = 1.0 if columns == 1 else 0.8 * columns
@@ -122,7 +121,7 @@ def _legend(axes: Axes, chart: XYChart, slanted: bool) -> None:
     if len(labels) < 2 and not chart.rules:
         return
     columns = min(len(labels), 4 if sum(map(len, labels)) < 70 else 3)
-    below = -(0.3 if slanted else 0.16) / chart.height
+    below = -(0.36 if slanted and chart.x.title else 0.3 if slanted else 0.16) / chart.height
     place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, below)}
     axes.legend(handles, labels, fontsize=8, frameon=False, ncols=columns, **place)
 
@@ -257,9 +256,8 @@ def _heatmap(axes: Axes, chart: HeatmapChart) -> None:
         for column, text in enumerate(texts):
             if text and math.isfinite(cells[row, column]):
                 red, green, blue, _ = image.cmap(image.norm(cells[row, column]))
-                dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
-                ink = "#ffffff" if dark else "#000000"
-                axes.text(column, row, text, ha="center", va="center", fontsize=7, color=ink)
+                place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
+                axes.text(column, row, text, color=ink(red, green, blue), **place)
     bar = axes.figure.colorbar(image, ax=axes, pad=0.02)
     bar.set_label(chart.z_title)
 
@@ -275,7 +273,9 @@ def _parallel(axes: Axes, chart: ParallelChart) -> None:
         place = len(columns) - 1
         axes.axvline(place, color=Look().colour, linewidth=0.8)
         for tick, label in zip(one.ticks, one.labels, strict=True):
-            axes.text(place + 0.02, (tick - low) / scale, label, fontsize=7, va="center")
+            box = {"facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+            height = (tick - low) / scale
+            axes.text(place + 0.02, height, label, fontsize=8, va="center", zorder=5, bbox=box)
     table = np.stack(columns, axis=1)
     lines = np.stack([np.broadcast_to(np.arange(table.shape[1]), table.shape), table], axis=2)
     drawn = LineCollection(list(lines), cmap=SCALE, linewidths=0.9, alpha=0.6)

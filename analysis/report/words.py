@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from analysis import wording
 from analysis.report.context import Context, interval, value
@@ -19,6 +19,47 @@ JUDGED = (
     "model (by their last measurement; a diverged one counts as 0). Trials that the scheduler stopped "
     "early are not: what they would have kept is not known."
 )
+
+_ENDS = {
+    "scheduler": "stopped by the scheduler",
+    "limits": "stopped by limits",
+    "not promoted": "paused and not continued",
+}
+
+
+def ended_by(cause: str) -> str:
+    """What ended trials early, in words: `stopped by the retention guard` of "guard retention"."""
+    kind, _, name = cause.partition(" ")
+    return f"stopped by the {name} guard" if kind == "guard" and name else _ENDS.get(cause, cause)
+
+
+def ending(context: Context, trial: TrialState) -> str:
+    """How the trial ended, or that it runs."""
+    cause = context.cause(trial)
+    return trial.status if cause is None else ended_by(cause)
+
+
+def asked_late(context: Context, shown: Iterable[str]) -> tuple[str, ...]:
+    """A note for each shown skill that only some of the trials that count were asked, with their number."""
+    names = set(shown)
+    found = []
+    for skill in context.config["capability"]["skills"]:
+        name = f"{skill['name']}_{skill['scoring'][0]}"
+        asked = sum(math.isfinite(value(trial, name)) for trial in context.judged)
+        if skill["name"] in names and skill.get("at", "every") != "every" and asked:
+            trials = wording.plural(len(context.judged), "trial")
+            found.append(f"{skill['name']} is asked at the end only: {asked:,} of the {trials} counted here.")
+    return tuple(found)
+
+
+def spoken(seconds: float) -> str:
+    """A time with its units, for example `4.2 s`, `3 min 7 s`, `2 h 3 min`."""
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60:,} h {minutes % 60} min"
 
 
 def number(own: float | None) -> str:
@@ -62,9 +103,8 @@ def _between(own: float, low: float, high: float) -> str:
 def trial_line(context: Context, trial: TrialState, metrics: Sequence[str]) -> str:
     """One trial in a line, for the pointer that rests on it."""
     values = [f"{name} {with_interval(value(trial, name), interval(trial, name))}" for name in metrics]
-    cause = context.cause(trial)
-    end = trial.status if cause is None else f"{trial.status} ({cause})"
-    return "; ".join([f"trial {trial.number}", wording.params(trial.proposed.sampled), *values, end])
+    parts = [f"trial {trial.number}", wording.params(trial.proposed.sampled), *values]
+    return "; ".join([*parts, ending(context, trial)])
 
 
 def trial_row(context: Context, trial: TrialState, metrics: Sequence[str]) -> tuple[str, ...]:
@@ -74,7 +114,7 @@ def trial_row(context: Context, trial: TrialState, metrics: Sequence[str]) -> tu
         str(trial.number),
         wording.params(trial.proposed.sampled),
         *cells,
-        context.cause(trial) or trial.status,
+        ending(context, trial),
     )
 
 

@@ -18,6 +18,7 @@ from analysis.report.page import page
 from analysis.report.text import map_text
 
 PAGE = "report.html"
+_BESIDE = "Files beside this page"
 
 
 def write(context: Context, out: Path) -> Path:
@@ -42,10 +43,10 @@ def write(context: Context, out: Path) -> Path:
     )
     facts = {
         "Made": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
-        "Files beside this page": ", ".join(sorted([MARK, *files])),
+        _BESIDE: ", ".join(sorted([MARK, *files])),
     }
     title, subtitle = map_text((headline(summary), subtitle), shown(context))
-    files[PAGE] = page(title, subtitle, made, facts).encode()
+    files[PAGE] = page(title, subtitle, made, facts, [_BESIDE]).encode()
     data = _data(summary, made) | {"seconds": time.perf_counter() - began}
     files[MARK] = (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
     write_folder(out, files)

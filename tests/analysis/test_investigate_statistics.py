@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -28,7 +28,7 @@ from analysis.investigate.ranks import (
 )
 from analysis.investigate.retention import retention_interval
 from analysis.investigate.study import Measured, Share
-from search.paired import difference
+from search.paired import difference, ratio_of_means
 from search.record.events import Interval
 
 VALUES = st.lists(st.integers(0, 5), min_size=5, max_size=12)
@@ -168,6 +168,53 @@ def test_retention_of_a_model_that_changed_no_item_is_not_sure() -> None:
     none = retention_interval(one, [lost])
     assert none is not None
     assert none.low == 0 < none.high
+
+
+@given(st.integers(1, 40).flatmap(lambda n: st.lists(st.text("01", min_size=n, max_size=n), min_size=4)))
+def test_retention_of_one_model_is_that_by_which_the_search_decides(texts: list[str]) -> None:
+    base, own = {"a": texts[0], "b": texts[1]}, {"a": texts[2], "b": texts[3]}
+    score = {
+        name: sum(t.count("1") / len(t) for t in bits.values()) / 2
+        for name, bits in (("base", base), ("own", own))
+    }
+    assume(score["base"] > 0)
+    found = retention_interval(
+        Measured(None, math.nan, score["base"], bits=base), [Measured(None, math.nan, score["own"], bits=own)]
+    )
+    theirs = ratio_of_means([(base[skill], own[skill]) for skill in base])
+    assert found is not None
+    assert found.n == theirs.n
+    assert found.low <= theirs.low <= theirs.high <= found.high
+    measured = score["own"] / score["base"]
+    assert found.low in (theirs.low, measured)
+    assert found.high in (theirs.high, measured)
+
+
+def test_retention_of_models_that_differ_is_as_unsure_as_these_few_make_it() -> None:
+    """Three models of a setting whose models differ, often enough with the setting's own mean inside."""
+    random = np.random.Generator(np.random.PCG64(0))
+    n, inside = 240, 0
+    for _ in range(200):
+        easy = random.normal(0, 1.2, n)
+        right = ["".join("01"[int(own)] for own in random.random(n) < 1 / (1 + np.exp(-easy)))]
+        for level in random.normal(-1.0, 1.0, 3):
+            right.append(
+                "".join("01"[int(own)] for own in random.random(n) < 1 / (1 + np.exp(-(easy + level))))
+            )
+        base, *tuned = (Measured(None, math.nan, own.count("1") / n, bits={"a": own}) for own in right)
+        found = retention_interval(base, tuned)
+        assert found is not None
+        inside += found.low <= _TRUE_RATIO <= found.high
+    assert inside >= 180  # a bootstrap over three models holds it in 150
+
+
+def _mean_right(level: float, spread: float) -> float:
+    points, weights = np.polynomial.hermite_e.hermegauss(60)
+    return float((weights / (1 + np.exp(-(level + spread * points)))).sum() / weights.sum())
+
+
+_TRUE_RATIO = _mean_right(-1.0, math.hypot(1.2, 1.0)) / _mean_right(0.0, 1.2)
+"""Of the mean over all models of the setting, and all items."""
 
 
 def test_unpaired_changes_need_both_numbers_of_items() -> None:

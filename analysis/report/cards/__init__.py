@@ -10,6 +10,7 @@ from analysis.report.cards import (  # noqa: F401
     importance,
     investigation,
     knowledge,
+    late,
     outcomes,
     parallel,
     pareto,
@@ -20,4 +21,5 @@ from analysis.report.cards import (  # noqa: F401
     scatter,
     timeline,
     verdict,
+    vocabulary,
 )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analysis import wording
 from analysis.grades import FLOORS, LABELS, Grade, GradeName, grade
@@ -14,13 +13,10 @@ from analysis.report.chart import Axis, Plot, Rule, Series, Table, XYChart
 from analysis.report.context import RETENTION, Context
 from analysis.report.groups import Group, by_lr
 from analysis.report.look import GRADE_LOOKS, INK
-from analysis.report.statistics import Estimate
-from analysis.report.words import JUDGED, estimated
+from analysis.report.retained import ONE_RULE, mean_kept
+from analysis.report.words import JUDGED
 from search.record import TrialState
 from search.record.events import Interval
-
-if TYPE_CHECKING:
-    from analysis.investigate.study import Measured
 
 GRADES = tuple(name for name, _ in FLOORS)
 _PHRASES: dict[GradeName, str] = {
@@ -37,7 +33,15 @@ _RULE = (
 )
 
 
-@card("change", "Change from the base model by learning rate", 30)
+@card(
+    "change",
+    "Change from the base model by learning rate",
+    30,
+    read=(
+        "Bars hang down from the base model: -20% means that a fifth of its capability is gone. The thin "
+        "lines are 95% intervals."
+    ),
+)
 class Change:
     """How much of the base model's capability each learning rate leaves."""
 
@@ -66,7 +70,7 @@ class Change:
         return Findings(
             data={"groups": [row.data() for row in found], "rule": _RULE},
             texts=(sentence,),
-            notes=(_RULE, JUDGED, _intervals(found)),
+            notes=(_RULE, JUDGED, ONE_RULE, *_unsure(found)),
             plots=(plot,),
         )
 
@@ -82,9 +86,9 @@ class _Row:
         self.group = group
         self.counts: Counter[GradeName] = Counter(_grade(context, trial) for trial in group.trials)
         self.diverged = sum(trial.status == "diverged" for trial in group.trials)
-        self.mean = _mean(context, group)
-        self.of = "trials" if self.mean.low is None else "questions"
-        self.text = estimated(self.mean, self.of)
+        self.kept = mean_kept(context, group.trials)
+        self.mean = self.kept.estimate
+        self.text = str(self.kept)
         self.graded = _graded(self.mean.value, self.mean.low, self.mean.high)
         self.grade = self.graded.name
 
@@ -93,35 +97,12 @@ class _Row:
         return {
             "lr": self.group.label,
             "trials": [trial.number for trial in self.group.trials],
-            "retention": self.mean.data() | {"n_of": self.of},
+            "retention": self.kept.data(),
             "grade": self.grade,
             "grades_of_interval": [self.graded.worst, self.graded.best],
             "trials_by_grade": {name: self.counts[name] for name in GRADES},
             "diverged": self.diverged,
         }
-
-
-def _mean(context: Context, group: Group) -> Estimate:
-    """Over trials, with the interval that the investigation gives a level; n then counts questions."""
-    from analysis.investigate.retention import retention_interval
-
-    values = [context.left(trial) for trial in group.trials]
-    middle = math.fsum(values) / len(values)
-    base = context.measured.get(None)
-    tuned = [own for trial in group.trials if (own := _measured(context, trial)) is not None]
-    found = None
-    if base is not None and base.capability > 0 and len(tuned) == len(group.trials):
-        found = retention_interval(base, tuned)
-    if found is None:
-        return Estimate(middle, None, None, len(values))
-    return Estimate(middle, found.low, found.high, found.n)
-
-
-def _measured(context: Context, trial: TrialState) -> Measured | None:
-    base, own = context.measured.get(None), context.measured.get(trial.number)
-    if trial.status != "diverged" or base is None:
-        return own
-    return replace(base, capability=0.0, bits={skill: "0" * len(text) for skill, text in base.bits.items()})
 
 
 def _grade(context: Context, trial: TrialState) -> GradeName:
@@ -161,37 +142,30 @@ def _sentence(found: list[_Row]) -> str:
     return f"Retention by learning rate, the mean over trials: {'; '.join(parts)}."
 
 
-def _intervals(found: list[_Row]) -> str:
+def _unsure(found: list[_Row]) -> tuple[str, ...]:
     unsure = [f"lr {row.group.label} {row.graded}" for row in found if not row.graded.sure]
-    text = (
-        "Intervals are of the mean over trials, by a bootstrap over trials and questions at once, as in the "
-        "investigation; where the outcomes of questions are known they are paired with the base model's."
-    )
-    if unsure:
-        text += f" Not sure: {'; '.join(unsure)}."
-    return text
+    return (f"Grades that are not sure: {'; '.join(unsure)}.",) if unsure else ()
 
 
 def _table(found: list[_Row]) -> Table:
     return Table(
         (
             "learning rate",
-            "trials",
             "mean retention",
-            "grade",
-            *(f"{name} trials" for name in GRADES),
-            "diverged",
+            "grade of the mean",
+            "trials",
+            "by their own grade",
         ),
         tuple(
             (
                 row.group.label,
-                wording.plural(len(row.group.trials), "trial"),
                 row.text,
                 str(row.graded),
-                *(str(row.counts[name]) for name in GRADES),
-                str(row.diverged),
+                str(len(row.group.trials)),
+                wording.counted({name: row.counts[name] for name in GRADES} | {"diverged": row.diverged}),
             )
             for row in found
         ),
         "Retention and grades by learning rate.",
+        printed=True,
     )

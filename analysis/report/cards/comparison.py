@@ -12,13 +12,19 @@ from analysis.report.context import Context, value
 from analysis.report.groups import by_lr
 from analysis.report.lines import line
 from analysis.report.look import INK
-from analysis.report.statistics import Estimate, mean, spearman
+from analysis.report.retained import ONE_RULE, mean_kept
+from analysis.report.statistics import Estimate, spearman
 from analysis.report.words import JUDGED, estimated, room
 
 Direction = Literal["keeps least", "keeps most", "undecided"]
 
 
-@card("comparison", "Comparison with the other search", 25)
+@card(
+    "comparison",
+    "Comparison with the other search",
+    25,
+    read="One line for each search. Where both fall at the same place, it is not one model's peculiarity.",
+)
 class Comparison:
     """Both searches side by side."""
 
@@ -49,6 +55,7 @@ class Comparison:
             texts=(verdict,),
             notes=(
                 JUDGED,
+                ONE_RULE,
                 "Two searches differ in more than the model where their spaces, data or budgets do.",
             ),
             plots=plots,
@@ -115,7 +122,7 @@ def _data(context: Context, name: str, found: Estimate | None, side: Direction) 
         "search": name,
         "spearman": None if found is None else found.data(),
         "what_trains_best": side,
-        "by_lr": [{"lr": g.label, "kept": mean([context.left(t) for t in g.trials]).data()} for g in groups],
+        "by_lr": [{"lr": g.label, "kept": mean_kept(context, g.trials).data()} for g in groups],
         "recommended": context.recommended,
     }
 
@@ -127,9 +134,9 @@ def _plots(pair: tuple[Context, Context], names: list[str], verdict: str) -> tup
     series, rows = [], []
     for index, (one, name) in enumerate(zip(pair, names, strict=True)):
         groups = by_lr(one.judged, one.trials)
-        means = [mean([one.left(trial) for trial in group.trials]) for group in groups]
-        series.append(line(name, groups, means, index))
-        rows += [(name, g.label, estimated(own, "trials")) for g, own in zip(groups, means, strict=True)]
+        means = [mean_kept(one, group.trials) for group in groups]
+        series.append(line(name, groups, [own.estimate for own in means], [str(own) for own in means], index))
+        rows += [(name, g.label, str(own)) for g, own in zip(groups, means, strict=True)]
     if not all(one.x for one in series):
         return ()
     rules = (Rule("base model", 1.0, "y", INK),) if kept[0] == "retention" else ()

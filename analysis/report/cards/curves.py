@@ -10,7 +10,7 @@ from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Rule, Series, Table, Value, XYChart
 from analysis.report.context import Context, base_value
 from analysis.report.look import BASE, Look, ended
-from analysis.report.words import number
+from analysis.report.words import ending, number
 from search.record import RungReached, TrialState
 
 _MOST_POINTS = 12_000
@@ -19,7 +19,14 @@ _MOST_POINTS = 12_000
 _MANY = 60
 
 
-@card("curves", "Learning curves", 60)
+@card(
+    "curves",
+    "Learning curves",
+    60,
+    read=(
+        "One line for each trial, from left to right as its training goes on; a mark shows where it ended."
+    ),
+)
 class Curves:
     """The training loss step by step, and what was measured at each rung."""
 
@@ -52,14 +59,16 @@ class Curves:
 
 
 def _measured(context: Context, name: str) -> bool:
-    return any(math.isfinite(rung.metrics.get(name, math.nan)) for t in context.trials for rung in t.rungs)
+    """Whether at two rungs at least: one alone is no curve."""
+    rungs = [rung for trial in context.trials for rung in trial.rungs]
+    return len({rung.step for rung in rungs if math.isfinite(rung.metrics.get(name, math.nan))}) > 1
 
 
 def _plot(context: Context, metric: str | None) -> Plot:
     groups: dict[str, list[TrialState]] = {}
     for trial in context.trials:
         if trial.rungs:
-            groups.setdefault(context.cause(trial) or trial.status, []).append(trial)
+            groups.setdefault(ending(context, trial), []).append(trial)
     count = sum(len(trials) for trials in groups.values())
     each = max(2, _MOST_POINTS // max(1, count))
     series: list[Series] = []

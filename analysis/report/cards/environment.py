@@ -13,7 +13,12 @@ from analysis.report.chart import Table
 from analysis.report.context import Context
 
 
-@card("environment", "Environment and how to reproduce", 200)
+@card(
+    "environment",
+    "Environment and how to reproduce",
+    200,
+    read="What it takes to run the same search again.",
+)
 class Environment:
     """Versions, command, commit, seed and fingerprints."""
 

@@ -10,12 +10,17 @@ from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Series, Table, XYChart
 from analysis.report.context import Context
 from analysis.report.look import nth
+from analysis.report.words import ended_by
 
 _LONGEST = 200
-_WORDS = {"scheduler": "stopped by the scheduler", "limits": "stopped by limits"}
 
 
-@card("failures", "Failures and early ends by cause", 110)
+@card(
+    "failures",
+    "Failures and early ends by cause",
+    110,
+    read="The longer the bar, the more often it happened; the table has an example of each.",
+)
 class Failures:
     """Counts by cause, with an example of each."""
 
@@ -28,7 +33,7 @@ class Failures:
         """Trials by what ended them; failures that a trial survived, by class."""
         ends = causes(context.state)
         survived = Counter(one.failure_class for one in context.state.failures)
-        labels = {cause: _WORDS.get(cause, cause) for cause in ends}
+        labels = {cause: ended_by(cause) for cause in ends}
         order = [*labels.values(), *(f"{name} (survived)" for name in survived)]
         series = [Series("ended a trial", list(ends.values()), list(labels.values()), nth(0), "bars")]
         if survived:

@@ -17,10 +17,17 @@ from analysis.report.words import MOST_ROWS, cut, estimated
 from search.record import TrialState
 
 _MOST_PARAMETERS, _MOST_METRICS = 6, 6
+_MOST_GROUPS = 12
+"""Rows or columns; of more values, neighbouring ones share one."""
 _WHICH = ("at the full budget", "last measurement of every trial")
 
 
-@card("heatmaps", "Heatmaps", 40)
+@card(
+    "heatmaps",
+    "Heatmaps",
+    40,
+    read="Each cell is a pair of settings; bright is better, empty was not tried.",
+)
 class Heatmaps:
     """Mean of a metric over trials in each cell."""
 
@@ -64,6 +71,7 @@ class Heatmaps:
             menus,
             variants,
             _table(context, next(iter(pools.values())), metrics, x, y),
+            "Menus choose the metric, the two parameters and the trials.",
         )
         return Findings(
             data={
@@ -72,11 +80,7 @@ class Heatmaps:
                 "trials": {which: len(trials) for which, trials in pools.items()},
                 "maps": maps,
             },
-            texts=(
-                "Each cell is the mean over its trials, with their number where there are several; bright "
-                "cells are better, empty ones were not tried. Menus choose the metric, the two parameters "
-                "and the trials.",
-            ),
+            texts=("Each cell is the mean over its trials, with their number where there are several.",),
             notes=(
                 "A searcher tries promising places more often, and trials that were stopped early are "
                 "missing from the full budget: cells are not a designed experiment unless the searcher is "
@@ -100,7 +104,7 @@ class _Grid:
 
 
 def _grid(context: Context, trials: Sequence[TrialState], x: str, y: str) -> _Grid:
-    return _Grid(*(by(trials, name, every=context.parameters[name]) for name in (x, y)))
+    return _Grid(*(by(trials, name, _MOST_GROUPS, context.parameters[name]) for name in (x, y)))
 
 
 def _known(cell: Sequence[TrialState], metric: str) -> list[float]:

@@ -26,7 +26,15 @@ _BEST = 0.5
 _RESAMPLES, _MOST_DRAWN = 25, 100
 
 
-@card("importance", "Parameter importance", 80)
+@card(
+    "importance",
+    "Parameter importance",
+    80,
+    read=(
+        "The taller the bar, the more the parameter decides. Where the thin line, a 95% interval, reaches "
+        "0, it may not matter at all."
+    ),
+)
 class Importance:
     """PED-ANOVA (Watanabe and others, 2023, doi:10.24963/ijcai.2023/488) as Optuna computes it."""
 

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from analysis.investigate.results import Statistic
 
 
-@card("investigation", "Is the loss of capability real?", 5)
+@card(
+    "investigation",
+    "Is the loss of capability real?",
+    5,
+    read="The first sentence is the answer. The five checks behind it, and what they found, unfold below.",
+)
 class Investigate:
     """The five checks of `python -m analysis.investigate`, and their verdict."""
 
@@ -68,10 +73,10 @@ def _first(error: Exception) -> str:
 
 def _checks(found: Investigation) -> Table:
     rows = tuple(
-        (f"{one.key}: {one.title}", one.outcome, one.sentence, "\n".join(map(_statistic, one.statistics)))
+        (f"{one.key}: {one.title}\n[{one.outcome}]", one.sentence, "\n".join(map(_statistic, one.statistics)))
         for one in found.checks
     )
-    return Table(("check", "outcome", "what was found", "statistics"), rows, "The five checks.", wide=True)
+    return Table(("check", "what was found", "statistics"), rows, "The five checks.", wide=True, printed=True)
 
 
 def _statistic(own: Statistic) -> str:

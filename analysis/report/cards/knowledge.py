@@ -12,12 +12,20 @@ from analysis.report.groups import Group, by_lr
 from analysis.report.look import BLUE, VERMILION, Look
 from analysis.report.lost import ToldLost, over_items, over_trials
 from analysis.report.statistics import Estimate, mean
-from analysis.report.words import estimated, number
+from analysis.report.words import asked_late, estimated, number
 
 _KNOWS, _WRITES = Look(BLUE, "circle", "solid"), Look(VERMILION, "triangle-down", "dash")
 
 
-@card("knowledge", "Knowledge against format", 34)
+@card(
+    "knowledge",
+    "Knowledge against format",
+    34,
+    read=(
+        "Where the dashed line falls and the solid one stays, the model still knows the answer and no "
+        "longer writes it."
+    ),
+)
 class Knowledge:
     """Accuracy by likelihood of the options beside accuracy of the generated answers."""
 
@@ -61,6 +69,7 @@ class Knowledge:
                 "Counted are trials at the full budget, and those that were ended for being broken, by "
                 "their last measurement. Where the base model scores at chance by likelihood there is no "
                 "knowledge to lose.",
+                *asked_late(context, skills),
             ),
             plots=(plot,),
         )

@@ -11,7 +11,7 @@ from analysis.report.context import Context
 from analysis.report.groups import by_lr
 from analysis.report.look import OUTCOME_LOOKS
 from analysis.report.statistics import Estimate, mean
-from analysis.report.words import estimated, with_interval
+from analysis.report.words import asked_late, estimated, with_interval
 from search.record import TrialState
 
 OUTCOMES = ("right", "wrong", "unparseable", "leaking")
@@ -19,7 +19,12 @@ _ALL = "all generated replies"
 _BASE = "base model"
 
 
-@card("outcomes", "Outcomes of the answers", 32)
+@card(
+    "outcomes",
+    "Outcomes of the answers",
+    32,
+    read="Each bar is all replies at one learning rate, by what became of them.",
+)
 class Outcomes:
     """Shares of the four outcomes by learning rate, beside the base model's."""
 
@@ -62,6 +67,7 @@ class Outcomes:
                 "another reason. A model that knows the answer but lost the format is not one that forgot.",
                 "Counted are trials at the full budget, and those that were ended for being broken, by "
                 "their last measurement. Intervals are over trials (Student's t).",
+                *asked_late(context, scopes),
             ),
             plots=(plot,),
         )

@@ -14,8 +14,18 @@ from analysis.report.groups import MOST, is_number
 from analysis.report.words import MOST_ROWS, cut, trial_row
 from search.record import TrialState
 
+_HINT = "Drag along an axis to see only the trials that pass there."
 
-@card("parallel", "Parallel coordinates", 90)
+
+@card(
+    "parallel",
+    "Parallel coordinates",
+    90,
+    read=(
+        "One line for each trial, through its settings and its results. Follow lines of one colour to see "
+        "which settings they share."
+    ),
+)
 class Parallel:
     """Lines through the parameters and objectives of each trial."""
 
@@ -43,9 +53,9 @@ class Parallel:
         )
         return Findings(
             data={"trials": len(trials), "axes": [*names, *metrics], "colour": colour},
-            texts=("Drag along an axis to see only the trials that pass there.",),
+            texts=(f"{wording.plural(len(trials), 'trial')}, coloured by {colour}.",),
             notes=("Trials are shown by their last measurement, whatever their budget.",),
-            plots=(Plot("parallel", "Parameters and objectives", alt, (chart,), table=table),),
+            plots=(Plot("parallel", "Parameters and objectives", alt, (chart,), table=table, hint=_HINT),),
         )
 
 

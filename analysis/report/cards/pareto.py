@@ -19,7 +19,15 @@ from search.config.schema import ObjectiveConfig
 from search.record import TrialState
 
 
-@card("pareto", "Pareto front", 10)
+@card(
+    "pareto",
+    "Pareto front",
+    10,
+    read=(
+        "Each mark is a trial: one training with settings of its own. A mark is on the front if no other "
+        "trial is better in one objective without being worse in another; the choice is among these."
+    ),
+)
 class Pareto:
     """Which trials no other trial beats in every objective."""
 
@@ -40,7 +48,7 @@ class Pareto:
         kept = sum(one.feasible for one in context.front)
         words = f"{len(front)} of {wording.plural(len(context.completed), 'completed trial')}"
         kept_words = (
-            f"; {kept} of them keep every constraint"
+            f"; the measured values of {kept} of them keep every constraint"
             if any(bound_of(one) is not None for one in context.objectives)
             else ""
         )
@@ -48,6 +56,7 @@ class Pareto:
             ("trial", "parameters", *names, "ended"),
             tuple(trial_row(context, trial, names) for trial in front[:MOST_ROWS]),
             f"The front, trials that keep every constraint first.{cut(len(front))}",
+            printed=True,
         )
         plot = Plot(
             "front",
@@ -67,8 +76,10 @@ class Pareto:
                 f"{kept_words}.",
             ),
             notes=(
-                "Bars are 95% intervals over the items of the evaluation, within one training run: another "
-                "seed moves a trial further. Where bars overlap, the order of two trials is not settled.",
+                "Bars are 95% intervals over the questions, within one training run: another seed moves a "
+                "trial further. Where bars overlap, the order of two trials is not settled. That of "
+                "retention is Fieller's, paired with the base model's answers: guards and schedulers decide "
+                "by it.",
             ),
             plots=(plot,),
         )

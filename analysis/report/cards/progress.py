@@ -24,7 +24,15 @@ _MARGIN = 0.1
 _KEEPS = Look(GREEN, "square", "dash")
 
 
-@card("progress", "Progress of the search", 70)
+@card(
+    "progress",
+    "Progress of the search",
+    70,
+    read=(
+        "The higher the line, the better what had been found by then. A line that still rises at the end "
+        "asks for more trials."
+    ),
+)
 class Progress:
     """Hypervolume of the completed trials; with one objective, the best value so far."""
 

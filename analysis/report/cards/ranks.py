@@ -9,20 +9,30 @@ from typing import Any
 from analysis import wording
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Rule, Table, XYChart
-from analysis.report.context import Context, base_value, interval, value
+from analysis.report.context import Context, base_value, value
 from analysis.report.groups import Group, by, by_lr
 from analysis.report.lines import line
 from analysis.report.look import BASE
+from analysis.report.retained import Kept, mean_kept
 from analysis.report.statistics import Estimate, mean
 from analysis.report.words import JUDGED, bracketed, estimated, room
 from search.errors import TightropeError
+from search.record import TrialState
 
 _MOST_RANKS = 10
 _APART = 2
 """Learning rates within this factor of each other are no comparison of a low one with a high one."""
 
 
-@card("ranks", "Every rank by itself", 50)
+@card(
+    "ranks",
+    "Every rank by itself",
+    50,
+    read=(
+        "One line for each rank, the size of the adapter. Lines that fall alike mean that the learning "
+        "rate does it, whatever the rank."
+    ),
+)
 class Ranks:
     """Loss and capability over the learning rate, for each rank."""
 
@@ -55,9 +65,9 @@ class Ranks:
             texts=(_sentence(context, falls, len(searched), left_out, holds),),
             notes=(
                 JUDGED,
-                "Where a learning rate was tried more than once at a rank, the mean is drawn, with Student's "
-                "interval. The interval of a difference is joined from those of its two ends (MOVER: Zou "
-                "and Donner, 2008, doi:10.1002/sim.3095).",
+                "Where a learning rate was tried more than once at a rank, the mean is drawn. The interval "
+                "of a difference is joined from those of its two ends (MOVER: Zou and Donner, 2008, "
+                "doi:10.1002/sim.3095).",
             ),
             plots=plots,
             tables=(_table(context, falls),) if falls else (),
@@ -116,19 +126,10 @@ def _fall(context: Context, rank: Group) -> _Fall | None:
     if len(groups) < 2:
         return None
     ends = groups[0], groups[-1]
-    before, after = (_kept(context, group) for group in ends)
+    before, after = (mean_kept(context, group.trials).estimate for group in ends)
     low, high = (group.centre for group in ends)
     ratio = high / low if low > 0 else math.inf
     return _Fall(rank.label, ends[0].label, ends[1].label, before, after, ratio)
-
-
-def _kept(context: Context, group: Group) -> Estimate:
-    """Mean over trials; of a single one its own value, with its interval over items."""
-    found = mean([context.left(trial) for trial in group.trials])
-    own = interval(group.trials[0], context.kept or "")
-    if found.n > 1 or own is None or group.trials[0].status == "diverged":
-        return found
-    return Estimate(found.value, own.low, own.high, own.n)
 
 
 def _left_out(searched: list[Group], ranks: list[Group], falls: list[_Fall]) -> dict[str, str]:
@@ -177,8 +178,14 @@ def _sentence(
     return text
 
 
-def _own(context: Context, name: str, trial: Any) -> float:
+def _own(context: Context, name: str, trial: TrialState) -> float:
     return context.left(trial) if name == context.kept else value(trial, name)
+
+
+def _mean(context: Context, name: str, group: Group) -> Kept:
+    if name == context.kept:
+        return mean_kept(context, group.trials)
+    return Kept(mean([value(trial, name) for trial in group.trials]), "trials")
 
 
 def _plot(context: Context, ranks: list[Group], name: str) -> Plot | None:
@@ -191,9 +198,10 @@ def _plot(context: Context, ranks: list[Group], name: str) -> Plot | None:
         groups = by_lr(trials, context.trials)
         if not groups:
             continue
-        means = [mean([_own(context, name, trial) for trial in group.trials]) for group in groups]
-        series.append(line(f"rank {rank.label}", groups, means, index))
-        rows += [(rank.label, g.label, estimated(own)) for g, own in zip(groups, means, strict=True)]
+        means = [_mean(context, name, group) for group in groups]
+        estimates, texts = [own.estimate for own in means], [str(own) for own in means]
+        series.append(line(f"rank {rank.label}", groups, estimates, texts, index))
+        rows += [(rank.label, g.label, text) for g, text in zip(groups, texts, strict=True)]
     if not series:
         return None
     base = base_value(context, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from typing import Any
 
@@ -16,10 +17,16 @@ from search.errors import RecordError
 from search.record import TrialState
 
 _SHOWN, _LONGEST = 6, 500
+_EMPTY_LINES = re.compile(r"\n\s*\n")
 _SEVERITY = {"leaking": 0, "unparseable": 1, "wrong": 2, "right": 3}
 
 
-@card("samples", "What the models wrote", 36)
+@card(
+    "samples",
+    "What the models wrote",
+    36,
+    read="Read across: the same question, what the base model wrote, and what the tuned one wrote.",
+)
 class Samples:
     """Replies of the recommended trial and of the most broken one, beside the base model's."""
 
@@ -123,6 +130,8 @@ def _table(why: str, trial: TrialState, pairs: list[tuple[Item, Item]]) -> Table
 
 
 def _cut(text: str) -> str:
+    """As it was written, but for empty lines."""
+    text = _EMPTY_LINES.sub("\n", text).rstrip()
     return (
         text if len(text) <= _LONGEST else f"{text[:_LONGEST]} [... {len(text) - _LONGEST:,} characters more]"
     )

@@ -9,11 +9,19 @@ from analysis.report.chart import Axis, Plot, Series, Table, XYChart
 from analysis.report.context import Context, base_value, interval, value
 from analysis.report.look import BASE, BEST, ended
 from analysis.report.statistics import Estimate, spearman
-from analysis.report.words import MOST_ROWS, cut, estimated, trial_line, trial_row
+from analysis.report.words import MOST_ROWS, cut, ending, estimated, trial_line, trial_row
 from search.record import TrialState
 
 
-@card("scatter", "Loss against capability", 20)
+@card(
+    "scatter",
+    "Loss against capability",
+    20,
+    read=(
+        "Each mark is a trial. Marks that rise to the right mean that a lower loss was paid for with "
+        "capability."
+    ),
+)
 class Scatter:
     """A scatter of the loss against what the model keeps, with the rank correlation."""
 
@@ -85,7 +93,7 @@ def _chart(context: Context, kept: str) -> XYChart:
     for trial in context.trials:
         if trial.last is not None:
             # Every way to end has an entry of its own in the legend.
-            groups.setdefault(context.cause(trial) or trial.status, []).append(trial)
+            groups.setdefault(ending(context, trial), []).append(trial)
     series = []
     for name, trials in groups.items():
         few = len(trials) <= 60

@@ -11,7 +11,7 @@ from analysis.report.chart import Axis, Plot, Series, Table, XYChart
 from analysis.report.clock import Clock, unit
 from analysis.report.context import Context
 from analysis.report.look import ORANGE, Look, ended
-from analysis.report.words import MOST_ROWS, cut
+from analysis.report.words import MOST_ROWS, cut, ending, spoken
 from search.record import SearchState, TrialState
 
 _CONFIRMATION = Look("#6b6b6b", "star", "solid", "+")
@@ -20,16 +20,28 @@ _FAILURE = Look(ORANGE, "x", size=10)
 
 @dataclass(frozen=True)
 class _Stay:
-    """A trial on a worker group from one rung to the next, in hours of working time."""
+    """A trial on a worker group from one rung to the next, in hours of working time.
+
+    Attributes:
+        rung: To which it was trained; None where it was asked what only trials on the front are.
+    """
 
     trial: TrialState
-    rung: int
+    rung: int | None
     group: str
     begin: float
     end: float
 
 
-@card("timeline", "Timeline of slots", 100)
+@card(
+    "timeline",
+    "Timeline of slots",
+    100,
+    read=(
+        "Each bar is a trial at work on a slot, a place for one trial on a group of workers. White is "
+        "waiting."
+    ),
+)
 class Timeline:
     """Bars for the work between rungs."""
 
@@ -63,7 +75,7 @@ class Timeline:
         text = (
             f"{wording.plural(len(rows), 'slot')} in "
             f"{wording.plural(len({n.split(' slot')[0] for n in rows}), 'group')}, busy with trials "
-            f"{share:.0%} of {wording.duration(whole * 3600)} of working time; the rest is start-up, "
+            f"{share:.0%} of {spoken(whole * 3600)} of working time; the rest is start-up, "
             "baselines, waiting, and what ended before a rung."
         )
         plot = Plot(
@@ -98,6 +110,9 @@ def _stays(state: SearchState, clock: Clock) -> list[_Stay]:
             begin = max(before, rung.time - seconds)
             found.append(_Stay(trial, rung.rung, rung.group, clock.hours(begin), clock.hours(rung.time)))
             before = rung.time
+        if (front := trial.front) is not None:
+            begin = max(before, front.time - front.eval_seconds)
+            found.append(_Stay(trial, None, front.group, clock.hours(begin), clock.hours(front.time)))
     return sorted(found, key=lambda stay: (stay.begin, stay.end))
 
 
@@ -123,8 +138,7 @@ def _series(context: Context, rows: dict[str, list[_Stay]], factor: float) -> li
     kinds: dict[str, list[tuple[str, _Stay]]] = {}
     for name, stays in rows.items():
         for stay in stays:
-            cause = context.cause(stay.trial)
-            kind = "confirmation" if stay.trial.confirms is not None else cause or stay.trial.status
+            kind = "confirmation" if stay.trial.confirms is not None else ending(context, stay.trial)
             kinds.setdefault(kind, []).append((name, stay))
     found = []
     for kind, own in kinds.items():
@@ -138,10 +152,14 @@ def _series(context: Context, rows: dict[str, list[_Stay]], factor: float) -> li
                 look,
                 "bars",
                 base=[stay.begin * factor for _, stay in own],
-                text=[f"trial {stay.trial.number} to rung {stay.rung + 1}" for _, stay in own],
+                text=[f"trial {stay.trial.number} {_work(stay)}" for _, stay in own],
             )
         )
     return found
+
+
+def _work(stay: _Stay) -> str:
+    return "asked on the front" if stay.rung is None else f"to rung {stay.rung + 1}"
 
 
 def _table(rows: dict[str, list[_Stay]]) -> Table:
@@ -150,10 +168,10 @@ def _table(rows: dict[str, list[_Stay]]) -> Table:
         busy = sum(stay.end - stay.begin for stay in stays)
         idle = sum(max(0.0, after.begin - stay.end) for stay, after in pairwise(stays))
         trials = len({stay.trial.number for stay in stays})
-        cells.append((name, str(trials), wording.duration(busy * 3600), wording.duration(idle * 3600)))
+        cells.append((name, str(trials), spoken(busy * 3600), spoken(idle * 3600)))
     caption = f"Work by slot, from its first trial to its last.{cut(len(cells))}"
     return Table(("slot", "trials", "busy", "idle in between"), tuple(cells[:MOST_ROWS]), caption)
 
 
-def _data(stay: _Stay) -> list[float | int]:
+def _data(stay: _Stay) -> list[float | int | None]:
     return [stay.trial.number, stay.rung, round(stay.begin, 6), round(stay.end, 6)]

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from analysis import wording
 from analysis.causes import causes
-from analysis.costs import cost_line, spent_line
+from analysis.confirmation import confirmation
+from analysis.grades import LABELS, grade
 from analysis.objectives import cost, is_measured, keeps_constraints, metrics_of
 from analysis.recommendation import constraints
 from analysis.report.card import Findings, card
 from analysis.report.chart import Table
-from analysis.report.context import Context, base_value, interval, value
-from analysis.report.words import number, with_interval
+from analysis.report.context import RETENTION, Context, base_value, interval, value
+from analysis.report.groups import by_lr
+from analysis.report.paired import metric_change
+from analysis.report.retained import mean_kept
+from analysis.report.words import bracketed, number, spoken, with_interval
 from search.record import TrialState
 
 _SIDE = ("right", "wrong", "unparseable", "leaking", "general_perplexity")
 
 
-@card("verdict", "Verdict and recommendation", 0)
+@card(
+    "verdict",
+    "Verdict and recommendation",
+    0,
+    read=(
+        "Begin here: which configuration to use, what it keeps and what it gives up. The points below the "
+        "table say how sure that is."
+    ),
+)
 class Verdict:
     """The recommendation in plain words, with its evidence."""
 
@@ -30,10 +43,12 @@ class Verdict:
         """The recommended trial beside the base model and beside the choice by loss alone."""
         summary, best = context.summary, context.recommended
         texts = [_first(context)]
+        if best is not None and (plain := _plainly(context, context.state.trials[best])):
+            texts.append(plain)
         tempting = _by_first_objective(context)
         if tempting is not None:
             texts.append(_temptation(context, tempting))
-        texts.append(f"What the search cost: {cost_line(summary)} {spent_line(summary)}")
+        texts.append(_price(context))
         return Findings(
             data={
                 "recommended": summary["recommended"],
@@ -44,7 +59,7 @@ class Verdict:
                 "causes": causes(context.state),
             },
             texts=tuple(texts),
-            notes=(*_state(context), *summary["caveats"]),
+            notes=(*_state(context), *summary["caveats"], *_neighbours(context), *_notation(context)),
             tables=() if best is None else (_table(context, context.state.trials[best]),),
         )
 
@@ -57,6 +72,119 @@ def _first(context: Context) -> str:
         f" Its adapter (PEFT format) is {best['adapter']} in the search's folder." if best["adapter"] else ""
     )
     return f"Use trial {best['trial']}: {reason}.{adapter}"
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What is kept and reached, and what that is the mean or the value of."""
+
+    kept: float
+    low: float | None
+    high: float | None
+    loss: float
+    over: str
+
+
+def _told(context: Context, best: TrialState) -> _Told:
+    """By the repetitions, where the recommendation is; else by the trial's own run."""
+    found = confirmation(context.state)
+    one = next((c for c in found.candidates if c.trial == best.number and c.runs), None) if found else None
+    if one is not None and RETENTION in one.estimates:
+        own, loss = one.estimates[RETENTION], one.estimates.get(context.loss)
+        low, high = (None, None) if own.half is None else (own.mean - own.half, own.mean + own.half)
+        over = f"the mean of {wording.plural(len(one.runs), 'repetition')}"
+        return _Told(own.mean, low, high, math.nan if loss is None else loss.mean, over)
+    around = interval(best, RETENTION)
+    low, high = (None, None) if around is None else (around.low, around.high)
+    over = "its one run" if around is None else f"its one run on {wording.plural(around.n, 'question')}"
+    return _Told(value(best, RETENTION), low, high, value(best, context.loss), over)
+
+
+def _plainly(context: Context, best: TrialState) -> str:
+    """What the recommended trial keeps and reaches, for somebody who does not know the metrics."""
+    told = _told(context, best)
+    if context.base is None or context.kept != RETENTION or not math.isfinite(told.kept):
+        return ""
+    text = (
+        f"In plain words: asked held-out questions, it scores {told.kept:.0%} of what the base model scores"
+    )
+    if told.low is None or told.high is None:
+        text += f" ({told.over})"
+    else:
+        text += f" (95% interval {max(0.0, told.low):.0%} to {told.high:.0%}, {told.over})"
+    before = base_value(context, context.loss)
+    if math.isfinite(before) and math.isfinite(told.loss):
+        way = "falls" if told.loss < before else "rises" if told.loss > before else "stays"
+        text += f"; its {context.loss}, of which less is better, {way} from {number(before)}"
+        text += f" to {number(told.loss)}"
+    floor = next((one.floor for one in context.objectives if one.metric == RETENTION), None)
+    if floor is None or told.low is None or told.high is None:
+        return f"{text}."
+    if told.low >= floor:
+        return f"{text}. The whole interval keeps the floor of {floor:.0%}."
+    side = "reaches below" if told.high >= floor else "lies below"
+    return f"{text}. The interval {side} the floor of {floor:.0%}: that it is kept is not certain."
+
+
+def _neighbours(context: Context) -> list[str]:
+    """Said where others with its learning rate keep much less: the recommended one may be the lucky one."""
+    best = context.recommended
+    if best is None or context.kept != RETENTION:
+        return []
+    judged = [trial for trial in context.judged if math.isfinite(context.left(trial))]
+    own = next((g for g in by_lr(judged, context.trials) if any(t.number == best for t in g.trials)), None)
+    if own is None or len(own.trials) < 2:
+        return []
+    group, alone = mean_kept(context, own.trials), grade(context.left(context.state.trials[best]))
+    graded = grade(group.estimate.value)
+    if alone is None or graded is None or alone.name == graded.name:
+        return []
+    if group.estimate.value >= context.left(context.state.trials[best]):
+        return []
+    text = (
+        f"The {len(own.trials)} trials at lr {own.label}, this one among them, have a mean retention of "
+        f"{group}, which is {LABELS[graded.name]}: settings near it may keep less."
+    )
+    if context.summary["confirmation"] is None:
+        text += " Train it again with new seeds before relying on it."
+    return [text]
+
+
+def _notation(context: Context) -> list[str]:
+    words = [context.summary["reason"], *context.summary["caveats"]]
+    if not any("+/-" in one for one in words):
+        return []
+    return ["After +/- stands half the width of a 95% interval of the mean over repetitions (Student's t)."]
+
+
+def _price(context: Context) -> str:
+    """What the search took, in times and steps."""
+    used = context.summary["budget"]
+    parts = [f"{spoken(used['wall_seconds'])} of working time"]
+    if used["device_hours"]:
+        parts.append(f"{spoken(3600 * used['device_hours'])} of one device")
+    if used["cost"] is not None:
+        parts.append(f"{used['cost']:.3g} of money")
+    text = (
+        f"What the search cost: {', '.join(parts)}. Its {wording.plural(used['trials'], 'trial')} did "
+        f"{used['steps_trained']:,} of {used['steps_full']:,} optimizer steps"
+    )
+    if used["ended_early"]:
+        ended = wording.plural(used["ended_early"], "trial")
+        text += f" (ending {ended} early saved {used['share_saved']:.0%})"
+    repeated = used["phases"]["confirmation"]
+    if repeated["trials"]:
+        again = wording.plural(repeated["trials"], "repetition")
+        text += f"; {again} of the best did {repeated['steps']:,} more"
+    text += (
+        f". Added up over the workers, training took {spoken(used['train_seconds'])} and evaluation "
+        f"{spoken(used['eval_seconds'])}, {used['eval_share']:.0%} of both."
+    )
+    limits = context.summary["limits"]["set"]
+    if limits:
+        each = ", ".join(f"{name} {own['spent']:.3g} of {own['limit']:g}" for name, own in limits.items())
+        text += f" Limits: {each}."
+    return text
 
 
 def _by_first_objective(context: Context) -> TrialState | None:
@@ -111,14 +239,22 @@ def _table(context: Context, best: TrialState) -> Table:
     for name in dict.fromkeys(names):
         before, after = base_value(context, name), value(best, name)
         around = None if base is None else base.intervals.get(name)
-        change = number(after - before) if math.isfinite(after - before) else "-"
+        change = _change(context, best, name, after - before)
         rows.append((name, with_interval(before, around), with_interval(after, interval(best, name)), change))
     return Table(
         ("metric", "base model", f"trial {best.number}, its own run", "change"),
         tuple(rows),
         (
-            "The recommended trial beside the base model, with 95% intervals over n items where they were "
-            "recorded."
+            "The recommended trial beside the base model, with 95% intervals over n questions or texts; "
+            "changes are paired question by question. What each metric measures is said under What the "
+            "words mean, at the end."
         ),
         open=True,
     )
+
+
+def _change(context: Context, best: TrialState, name: str, change: float) -> str:
+    if not math.isfinite(change):
+        return "-"
+    around = metric_change(context, best, name)
+    return bracketed(change, None if around is None else (around.low, around.high))

@@ -1,4 +1,14 @@
 "use strict";
+// What is folded and belongs on paper, for browsers that the style sheet cannot tell to show it.
+let unfolded = [];
+addEventListener("beforeprint", () => {
+  unfolded = [...document.querySelectorAll("details.printed:not([open])")];
+  for (const part of unfolded) part.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const part of unfolded) part.open = false;
+});
+
 (async () => {
   // Without these the pictures stay, which show the same.
   if (!("DecompressionStream" in window)) return;

@@ -1,0 +1,249 @@
+"""Skills that are asked at the end only: what front trials make of them, beside the base model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis import wording
+from analysis.report.card import Findings, card
+from analysis.report.chart import Axis, Chart, Menu, Plot, Rule, Series, Table, XYChart
+from analysis.report.context import Context, base_value, interval, value
+from analysis.report.look import BASE, BEST, FRONT, Look
+from analysis.report.paired import score_change
+from analysis.report.statistics import Estimate
+from analysis.report.words import MOST_ROWS, bracketed, cut, with_interval
+from search.record import TrialState
+from search.record.events import Interval
+
+_WHO = {
+    "last": "trials at their full budget",
+    "front": "trials on the Pareto front, once the search was over",
+}
+_MOST_DRAWN = 40
+
+
+@card(
+    "late",
+    "Skills asked at the end",
+    12,
+    read=(
+        "Each mark is a model's share of right answers to questions that were put at the end only. Marks "
+        "below the dashed line, the base model, have lost something."
+    ),
+)
+class Late:
+    """Skills with `at: last` or `at: front`, which do not count for capability."""
+
+    def applies(self, context: Context) -> str | None:
+        """Where such a skill is configured, and a trial was asked."""
+        if not _late(context):
+            return "Every skill is asked at every rung."
+        return None if _found(context) else "No trial has been asked the skills that are asked at the end."
+
+    def compute(self, context: Context) -> Findings:
+        """The front's scores of each skill beside the base model's, with the change; other trials below."""
+        skills = _found(context)
+        charts: dict[str, Chart] = {one.name: _chart(context, one) for one in skills}
+        many = len(charts) > 1
+        alt = " ".join(_sentence(context, one) for one in skills)
+        plot = Plot(
+            "late",
+            "Right answers beside the base model",
+            alt,
+            tuple(charts.values()),
+            (Menu("Skill", tuple(charts)),) if many else (),
+            {(index,): chart for index, chart in enumerate(charts.values())} if many else {},
+        )
+        tables = [_table(context, one, one.chosen, open=True) for one in skills if one.chosen]
+        tables += [_table(context, one, one.others, open=False) for one in skills if one.others]
+        return Findings(
+            data={one.name: _data(context, one) for one in skills},
+            texts=tuple(_sentence(context, one) for one in skills),
+            notes=(
+                "These skills do not count for capability and retention: nothing was decided by them.",
+                "Changes are paired with the base model question by question where the answers were kept "
+                "(Agresti and Min, 2005, doi:10.1002/sim.1781); else their intervals are joined from those "
+                "of the two scores (Newcombe, 1998, "
+                "doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I), which is wider than "
+                "need be.",
+            ),
+            plots=(plot,),
+            tables=tuple(tables),
+        )
+
+
+@dataclass(frozen=True)
+class _Skill:
+    """A late skill.
+
+    Attributes:
+        at: "last" or "front".
+        metrics: Its metrics that were measured, that of the first way of scoring before the others.
+        way: That way.
+        chosen: Trials that were asked and are on the front or recommended, in the order of the front.
+        others: The others that were asked.
+    """
+
+    name: str
+    at: str
+    way: str
+    metrics: tuple[str, ...]
+    chosen: tuple[TrialState, ...]
+    others: tuple[TrialState, ...]
+
+
+def _late(context: Context) -> list[Mapping[str, Any]]:
+    return [s for s in context.config["capability"]["skills"] if s.get("at", "every") != "every"]
+
+
+def _found(context: Context) -> list[_Skill]:
+    front = [one.number for one in context.front]
+    best = context.recommended
+    wanted = [*front, best] if best is not None and best not in front else front
+    found = []
+    for skill in _late(context):
+        names = [f"{skill['name']}_{way}" for way in skill["scoring"]]
+        asked = {t.number: t for t in context.trials if math.isfinite(value(t, names[0]))}
+        if asked:
+            chosen = tuple(asked[number] for number in wanted if number in asked)
+            others = tuple(trial for number, trial in asked.items() if number not in wanted)
+            known = [name for name in names if any(math.isfinite(value(t, name)) for t in asked.values())]
+            found.append(
+                _Skill(skill["name"], skill["at"], skill["scoring"][0], tuple(known), chosen, others)
+            )
+    return found
+
+
+def _sentence(context: Context, skill: _Skill) -> str:
+    asked = len(skill.chosen) + len(skill.others)
+    text = (
+        f"{skill.name} is asked of {_WHO.get(skill.at, 'some trials')} only: {asked:,} of "
+        f"{wording.plural(len(context.trials), 'trial')} were asked."
+    )
+    best = next((trial for trial in skill.chosen if trial.number == context.recommended), None)
+    if best is None:
+        return text
+    name, change = skill.metrics[0], _change(context, skill, best)
+    text += (
+        f" The recommended trial {best.number} has {with_interval(value(best, name), interval(best, name))}"
+    )
+    if context.base is None or not math.isfinite(base_value(context, name)):
+        return f"{text}."
+    base = with_interval(base_value(context, name), context.base.intervals.get(name))
+    if change is None or change.low is None or change.high is None:
+        return f"{text}, the base model {base}."
+    sure = (
+        "surely fewer right answers than the base model"
+        if change.high < 0
+        else "surely more right answers than the base model"
+        if change.low > 0
+        else "no difference from the base model is shown"
+    )
+    return f"{text}, the base model {base}: {sure} (change {_ends(change)})."
+
+
+def _change(context: Context, skill: _Skill, trial: TrialState) -> Estimate | None:
+    """The trial's score less the base model's; None where the base model has none."""
+    name = skill.metrics[0]
+    before, after = base_value(context, name), value(trial, name)
+    if context.base is None or not math.isfinite(before):
+        return None
+    a, b = context.base.intervals.get(name), interval(trial, name)
+    around = score_change(context, trial, skill.name, skill.way)
+    if around is None and a is not None and b is not None:
+        around = _joined(before, a, after, b)
+    if around is None:
+        return Estimate(after - before, None, None, 0)
+    return Estimate(after - before, around.low, around.high, around.n)
+
+
+def _joined(before: float, a: Interval, after: float, b: Interval) -> Interval:
+    below = math.hypot(after - b.low, a.high - before)
+    above = math.hypot(b.high - after, before - a.low)
+    return Interval(low=after - before - below, high=after - before + above, n=min(a.n, b.n))
+
+
+def _ends(change: Estimate | None) -> str:
+    if change is None:
+        return "-"
+    known = change.low is not None and change.high is not None
+    return bracketed(change.value, (change.low or 0.0, change.high or 0.0) if known else None)
+
+
+def _table(context: Context, skill: _Skill, trials: Sequence[TrialState], open: bool) -> Table:
+    rows = []
+    if context.base is not None:
+        own = context.base
+        cells = (with_interval(base_value(context, m), own.intervals.get(m)) for m in skill.metrics)
+        rows.append(("base model", "-", *cells, "-"))
+    for trial in trials[:MOST_ROWS]:
+        cells = (with_interval(value(trial, m), interval(trial, m)) for m in skill.metrics)
+        name = f"trial {trial.number}" + (", recommended" if trial.number == context.recommended else "")
+        change = _ends(_change(context, skill, trial))
+        rows.append((name, wording.params(trial.proposed.sampled), *cells, change))
+    which = "Trials to choose from" if open else "Other trials that were asked"
+    caption = f"{skill.name}: {which[0].lower()}{which[1:]}, with 95% intervals over n questions."
+    columns = ("model", "parameters", *skill.metrics, f"change of {skill.metrics[0]}")
+    return Table(columns, tuple(rows), f"{caption}{cut(len(trials))}", open=open)
+
+
+def _chart(context: Context, skill: _Skill) -> XYChart:
+    name = skill.metrics[0]
+    shown = (skill.chosen or skill.others)[:_MOST_DRAWN]
+    base = base_value(context, name)
+    series = []
+    if context.base is not None and math.isfinite(base):
+        series.append(_points("base model", ["base model"], [base], [context.base.intervals.get(name)], BASE))
+    for label, look, own in (
+        ("on the front", FRONT, [t for t in shown if t.number != context.recommended]),
+        ("recommended", BEST, [t for t in shown if t.number == context.recommended]),
+    ):
+        if own:
+            places = [f"trial {trial.number}" for trial in own]
+            intervals = [interval(trial, name) for trial in own]
+            series.append(_points(label, places, [value(t, name) for t in own], intervals, look))
+    order = ("base model", *(f"trial {trial.number}" for trial in shown))
+    return XYChart(
+        Axis("", "category", categories=order if math.isfinite(base) else order[1:]),
+        Axis(f"{name} (more is better)", low=0, high=1.05, share=True),
+        tuple(series),
+        (Rule("base model's score", base, "y", BASE),) if math.isfinite(base) else (),
+        title=skill.name,
+    )
+
+
+def _points(
+    name: str, places: list[str], values: list[float], around: list[Interval | None], look: Look
+) -> Series:
+    return Series(
+        name,
+        places,
+        values,
+        look,
+        low=[None if one is None else one.low for one in around],
+        high=[None if one is None else one.high for one in around],
+        text=[
+            f"{at}: {with_interval(own, one)}" for at, own, one in zip(places, values, around, strict=True)
+        ],
+    )
+
+
+def _data(context: Context, skill: _Skill) -> dict[str, Any]:
+    def one(trial: TrialState) -> dict[str, Any]:
+        change = _change(context, skill, trial)
+        return {
+            "trial": trial.number,
+            "metrics": {name: value(trial, name) for name in skill.metrics},
+            "change": None if change is None else change.data(),
+        }
+
+    return {
+        "at": skill.at,
+        "asked": len(skill.chosen) + len(skill.others),
+        "base": {name: base_value(context, name) for name in skill.metrics},
+        "front": [one(trial) for trial in skill.chosen],
+        "others": [one(trial) for trial in skill.others],
+    }

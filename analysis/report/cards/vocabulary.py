@@ -1,0 +1,42 @@
+"""What the words and metrics of the report mean."""
+
+from __future__ import annotations
+
+from analysis.report.card import Findings, card
+from analysis.report.chart import Table
+from analysis.report.context import Context
+from analysis.report.glossary import WORDS, meanings
+
+
+@card(
+    "vocabulary",
+    "What the words mean",
+    210,
+    read="Look here for a word or a metric that you do not know.",
+)
+class Vocabulary:
+    """The metrics that were measured, and the words of the other cards."""
+
+    def applies(self, context: Context) -> str | None:
+        """Always."""
+        return None
+
+    def compute(self, context: Context) -> Findings:
+        """Two lists."""
+        skills = [skill["name"] for skill in context.config["capability"]["skills"]]
+        measured = {name for trial in context.trials for name in (trial.last.metrics if trial.last else ())}
+        measured |= set(context.base.metrics) if context.base else set()
+        known = meanings([*context.shown_metrics, *sorted(measured)], skills)
+        tables = [Table(("word", "meaning"), tuple(WORDS.items()), "Words.", wide=True, printed=True)]
+        if known:
+            rows = tuple(known.items())
+            caption = "Metrics that were measured."
+            tables.insert(0, Table(("metric", "meaning"), rows, caption, wide=True, printed=True))
+        return Findings(
+            data={"metrics": known},
+            texts=(
+                "A trial is one training with settings of its own. It is judged by how well it learns (the "
+                "loss) and by what it keeps of the base model (capability, and retention as a share).",
+            ),
+            tables=tuple(tables),
+        )

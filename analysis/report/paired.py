@@ -1,0 +1,55 @@
+"""How a trial's scores differ from the base model's, question by question."""
+
+from __future__ import annotations
+
+from analysis.report.context import RETENTION, Context
+from analysis.report.items import rights
+from search.errors import RecordError
+from search.paired import difference
+from search.record import TrialState
+from search.record.events import Interval
+
+
+def score_change(context: Context, trial: TrialState, skill: str, way: str) -> Interval | None:
+    """95% interval of the change of a skill's share of right answers in one way of scoring.
+
+    Returns:
+        None where not both models' answers to the same questions were kept.
+    """
+    if context.base is None or trial.last is None:
+        return None
+    files = (context.base.items_file, trial.last.items_file)
+    theirs, own = (_rights(context, file, skill, way) for file in files)
+    if not own or own.keys() != theirs.keys():
+        return None
+    return difference(*("".join("01"[answers[key]] for key in theirs) for answers in (theirs, own)))
+
+
+def metric_change(context: Context, trial: TrialState, metric: str) -> Interval | None:
+    """The same of a metric: a skill's score, capability, or retention; None for others."""
+    for skill in context.config["capability"]["skills"]:
+        name = skill["name"]
+        if metric.startswith(f"{name}_") and (
+            found := score_change(context, trial, name, metric.removeprefix(f"{name}_"))
+        ):
+            return found
+    if metric == RETENTION and trial.last is not None and (own := trial.last.intervals.get(metric)):
+        return Interval(low=own.low - 1, high=own.high - 1, n=own.n)
+    return _capability(context, trial) if metric == "capability" else None
+
+
+def _capability(context: Context, trial: TrialState) -> Interval | None:
+    # Here, so that a fault in the investigation is not every card's.
+    from analysis.investigate.change import capability_change
+
+    base, own = context.measured.get(None), context.measured.get(trial.number)
+    change = None if own is None else capability_change(base, own)
+    return change.interval if change is not None and change.paired else None
+
+
+def _rights(context: Context, file: str | None, skill: str, way: str) -> dict[tuple[int, str], bool]:
+    """Empty where the answers were not kept, or cannot be read."""
+    try:
+        return {} if file is None else rights(context.folder, file, skill, way)
+    except RecordError:
+        return {}

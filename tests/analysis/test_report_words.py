@@ -1,0 +1,233 @@
+"""What the report says in words: plain, with numbers that agree from card to card."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import analysis.report.cards  # noqa: F401  registers them
+from analysis.confirmation import confirmation
+from analysis.grades import grade
+from analysis.report.card import CARDS, Findings
+from analysis.report.chart import HeatmapChart, Plot, per_row
+from analysis.report.context import RETENTION, Context, interval, value
+from analysis.report.glossary import ENDINGS, METRICS, meanings
+from analysis.report.groups import by
+from analysis.report.retained import ONE_RULE, mean_kept
+from analysis.report.words import ended_by, spoken
+from search.record import Event, RungReached, SearchState, TrialProposed, TrialState
+from tests.analysis.report_records import LRS, SKILL, state_of, whole
+from trainables.evaluation.metrics import METRICS as MEASURED
+
+
+def found(context: Context, name: str) -> Findings:
+    card = CARDS[name].card
+    assert card.applies(context) is None
+    return card.compute(context)
+
+
+def changed(folder: Path, change: Callable[[Event], Event | None]) -> Context:
+    events = [new for event in whole(folder, repeats=0) if (new := change(event)) is not None]
+    return Context(SearchState.from_events(events), folder)
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
+    folder = tmp_path_factory.mktemp("words")
+    return Context(state_of("whole", folder), folder)
+
+
+def test_every_metric_that_is_measured_is_explained() -> None:
+    known = {*METRICS, *ENDINGS, *(f"skill_{name}" for name in ENDINGS)}
+    assert set(MEASURED) <= known
+    assert all(text.endswith(".") for text in [*METRICS.values(), *ENDINGS.values()])
+
+
+def test_metrics_of_skills_are_explained_once(context: Context) -> None:
+    told = meanings(["train_loss", "a_generation", "b_generation", "b_f1", "unheard"], ["a", "b", "c"])
+    assert list(told) == ["train_loss", "<skill>_generation", "<skill>_f1"]
+    assert told["<skill>_generation"].endswith("Of a, b.")
+    assert f"Of {SKILL}." in found(context, "vocabulary").data["metrics"]["<skill>_likelihood"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        ("scheduler", "stopped by the scheduler"),
+        ("guard retention", "stopped by the retention guard"),
+        ("limits", "stopped by limits"),
+        ("not promoted", "paused and not continued"),
+        ("out of memory", "out of memory"),
+    ],
+)
+def test_causes_are_said_in_words(cause: str, words: str) -> None:
+    assert ended_by(cause) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(59.94, "59.9 s"), (59.96, "1 min 0 s"), (225, "3 min 45 s"), (3600, "1 h 0 min"), (7385, "2 h 3 min")],
+)
+def test_times_have_units(seconds: float, words: str) -> None:
+    assert spoken(seconds) == words
+
+
+def plain_words(context: Context) -> str:
+    (plain,) = [text for text in found(context, "verdict").texts if text.startswith("In plain words")]
+    return plain
+
+
+def test_the_verdict_is_said_in_plain_words(tmp_path: Path) -> None:
+    context = changed(tmp_path, lambda event: event)
+    best = context.state.trials[context.recommended or 0]
+    around, plain = interval(best, RETENTION), plain_words(context)
+    assert around is not None
+    assert f"{value(best, RETENTION):.0%} of what the base model scores" in plain
+    assert f"{around.low:.0%} to {around.high:.0%}, its one run on {around.n} questions" in plain
+    certain = around.low >= 0.95
+    assert ("The whole interval keeps the floor of 95%" in plain) == certain
+    assert ("not certain" in plain) == (not certain)
+
+
+def test_the_plain_words_are_of_the_repetitions_where_the_recommendation_is(context: Context) -> None:
+    """Else the one run, chosen for being good, would promise more than the caveats allow."""
+    confirmed = confirmation(context.state)
+    assert confirmed is not None
+    own = next(one for one in confirmed.candidates if one.trial == context.recommended).estimates[RETENTION]
+    assert own.half is not None
+    assert own.mean != value(context.state.trials[context.recommended or 0], RETENTION)
+    plain = plain_words(context)
+    assert f"{own.mean:.0%} of what" in plain
+    assert f"{own.mean - own.half:.0%} to {own.mean + own.half:.0%}, the mean of 2 repetitions" in plain
+    assert ("not certain" in plain) == (own.mean - own.half < 0.95)
+
+
+def test_the_price_has_units(context: Context) -> None:
+    (price,) = [text for text in found(context, "verdict").texts if text.startswith("What the search cost")]
+    assert "of working time" in price
+    assert f"{len(context.trials)} trials did" in price
+    assert "2 repetitions of the best did" in price
+
+
+def test_half_widths_are_explained_where_they_stand(context: Context, tmp_path: Path) -> None:
+    notes = found(context, "verdict").notes
+    assert any("+/-" in text for text in [context.summary["reason"], *context.summary["caveats"]])
+    assert any(note.startswith("After +/- stands half") for note in notes)
+    bare = changed(tmp_path, lambda event: event)
+    assert not any("+/-" in note for note in found(bare, "verdict").notes)
+
+
+def test_a_lucky_trial_among_broken_ones_is_not_praised_without_a_word(tmp_path: Path) -> None:
+    """It is recommended at a learning rate that another card calls catastrophic."""
+    best: list[int] = []
+
+    def lucky(event: Event) -> Event:
+        if isinstance(event, TrialProposed) and event.sampled == {"lr": LRS[2], "rank": 16}:
+            best.append(event.trial)
+        if isinstance(event, RungReached) and event.trial in best:
+            own = event.intervals[RETENTION].model_copy(update={"low": 0.93, "high": 1.02})
+            kept = {RETENTION: 0.97, "capability": 0.88}
+            intervals = event.intervals | {RETENTION: own}
+            return event.model_copy(update={"metrics": event.metrics | kept, "intervals": intervals})
+        return event
+
+    context = changed(tmp_path, lucky)
+    assert [context.recommended] == best
+    (note,) = [note for note in found(context, "verdict").notes if "this one among them" in note]
+    row = next(row for row in found(context, "change").data["groups"] if best[0] in row["trials"])
+    assert row["grade"] == "catastrophic"
+    assert f"at lr {row['lr']}" in note
+    assert "catastrophic" in note
+    assert str(mean_kept(context, [context.state.trials[number] for number in row["trials"]])) in note
+
+
+def test_one_trial_has_the_interval_by_which_the_search_decided(context: Context) -> None:
+    for trial in context.completed:
+        kept, own = mean_kept(context, [trial]), interval(trial, RETENTION)
+        assert own is not None
+        assert kept.data() == {
+            "value": value(trial, RETENTION),
+            "low": own.low,
+            "high": own.high,
+            "n": own.n,
+            "n_of": "questions",
+        }
+
+
+def test_a_mean_of_several_trials_has_one_interval_on_every_card(context: Context, tmp_path: Path) -> None:
+    both = Context(context.state, context.folder, (state_of("single", tmp_path), tmp_path))
+    groups: list[dict[str, Any]] = found(both, "change").data["groups"]
+    compared = found(both, "comparison").data["searches"][0]["by_lr"]
+    assert [one["kept"] for one in compared] == [one["retention"] for one in groups]
+    assert all(one["kept"]["n_of"] == "questions" for one in compared)
+    for card in ("change", "comparison"):
+        assert ONE_RULE in found(both, card).notes
+    for one in groups:
+        assert one["grade"] == str(getattr(grade(one["retention"]["value"]), "name", None))
+
+
+def test_without_a_base_model_means_have_students_interval(tmp_path: Path) -> None:
+    context = Context(state_of("no_baseline", tmp_path), tmp_path)
+    kept = mean_kept(context, context.completed)
+    assert kept.of == "trials"
+    assert kept.estimate.n == len(context.completed)
+    assert kept.estimate.low is not None
+    assert math.isnan(mean_kept(context, []).estimate.value)
+
+
+def test_many_values_are_eight_ranges_whatever_the_card() -> None:
+    trials = [
+        TrialState(
+            number, TrialProposed(trial=number, sampled={"lr": 1e-5 * 1.3**number}, params={}, time=0.0)
+        )
+        for number in range(20)
+    ]
+    assert len(by(trials, "lr", most=12)) == len(by(trials, "lr")) == 8
+
+
+def test_wide_maps_stand_below_each_other() -> None:
+    def chart(columns: int) -> HeatmapChart:
+        names = tuple(map(str, range(columns)))
+        return HeatmapChart("x", "y", "z", names, ("a",), ((1.0,) * columns,), (("1",) * columns,))
+
+    def plot(columns: int) -> Plot:
+        return Plot("maps", "Maps", "Two maps.", (chart(columns), chart(columns)))
+
+    assert (per_row(plot(3).charts), plot(3).tall) == (2, False)
+    assert (per_row(plot(8).charts), plot(8).tall) == (1, True)
+
+
+def test_ten_ranks_are_ten_rows(tmp_path: Path) -> None:
+    ranks = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+
+    def other(event: Event) -> Event:
+        if isinstance(event, TrialProposed):
+            sampled = {"lr": LRS[event.trial % 3], "rank": ranks[event.trial % 10]}
+            return event.model_copy(update={"sampled": sampled, "params": sampled})
+        return event
+
+    maps = found(changed(tmp_path, other), "heatmaps").data["maps"]
+    assert maps[0]["rows"] == [str(rank) for rank in ranks]
+
+
+def test_nothing_saved_is_no_chart(context: Context) -> None:
+    own = found(context, "saved")
+    assert own.plots == ()
+    assert "no trial was stopped early" in own.texts[0]
+
+
+def test_one_rung_is_no_curve(tmp_path: Path) -> None:
+    def last_only(event: Event) -> Event | None:
+        return None if isinstance(event, RungReached) and event.rung < 2 else event
+
+    names = [plot.name for plot in found(changed(tmp_path, last_only), "curves").plots]
+    assert names == ["curves-training"]
+
+
+def test_replies_are_shown_without_empty_lines(context: Context) -> None:
+    for table in found(context, "samples").tables:
+        assert all("\n\n" not in cell for row in table.rows for cell in row)
