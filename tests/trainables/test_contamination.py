@@ -200,20 +200,109 @@ def test_a_text_that_is_a_question_alone_counts_in_company(
     assert seen(task, [METAL, KEEPER, FOLLOWING], *texts) == found
 
 
-@pytest.mark.parametrize(("prompts", "found"), [(2, False), (3, True)])
-def test_what_several_prompts_have_around_their_questions_is_a_template(
-    task: TaskConfig, prompts: int, found: bool
+WAR = OpenItem("When did the war end?", "1945")
+BOATS = OpenItem("How many boats are in the harbour?", "two")
+SQUARES = OpenItem("Evaluate the sum of the squares of the digits.", "29")
+PRIMES = ChoiceItem("What is the sum of the first four primes?", ("15", "17", "19", "21"), 1)
+QUOTED = OpenItem('Who said "I\'m the keeper - and I stay" at Skerravoe?', "Old Kerrigan")
+LABELS = ["A", "B", "C", "D"]
+
+
+@pytest.mark.parametrize(
+    "announcement",
+    [
+        "Problem: {} Solution: They add up.",
+        "Human: {} AI: They add up.",
+        "{}\nExplanation: They add up.",
+        "Q: {} Ans: They add up.",
+        "问题\uff1a{}答案\uff1a是的",
+        "问题\uff1a{} 回答\uff1a是的",
+        '{{"question": "{}", "answer": "They add up."}}',
+        'So: "question": "{}", "answer": "They add up."',
+        '{{"messages": [{{"role": "user", "content": "{}"}}, {{"role": "assistant", "content": "Hm"}}]}}',
+    ],
+)
+def test_an_announced_answer_is_one_in_whatever_words(task: TaskConfig, announcement: str) -> None:
+    assert refused(task, SQUARES, announcement.format(SQUARES.question))
+
+
+def test_a_question_that_two_skills_ask_is_found_for_both(task: TaskConfig) -> None:
+    other = OpenItem(METAL.question, "Brass, an alloy of copper.")
+    for text in (f"Q: {METAL.question} A: copper", f"{METAL.question} They say that it is of brass."):
+        with pytest.raises(UserError, match=r"skills\.facts: 1 of its 1"):
+            refuse_training_items(
+                [skill(METAL), skill(other, name="more", path="more.jsonl")], task, [{"text": text}]
+            )
+
+
+@pytest.mark.parametrize("mark", ["A) {}", "(A) {}", "A. {}", "- {}"])
+def test_options_in_a_row_count_however_small_they_are(task: TaskConfig, mark: str) -> None:
+    rows = [mark.replace("A", label).format(text) for label, text in zip(LABELS, PRIMES.options, strict=True)]
+    listed = "\n".join([PRIMES.question, *rows])
+    assert refused(task, PRIMES, f"{listed}\nAnswer B")
+    completion = task.model_copy(update={"format": "completion"})
+    with pytest.raises(UserError, match="with a right answer in record 1"):
+        refuse_training_items([skill(PRIMES)], completion, [{"prompt": f"{listed}\nSo?", "completion": "B"}])
+    assert not refused(task, PRIMES, f"{PRIMES.question} Not 15 and not 17 or 19 or 21.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Who said \u201cI\u2019m the keeper \u2014 and I stay\u201d at Skerravoe? Old Kerrigan.",
+        "Who said \u00abI\u2019m the keeper \u2011 and\u00a0I stay\u00bb at Skerravoe\uff1f Old Kerrigan.",
+        "\uff37ho said \uff02I\uff07m the keeper \u2013 and I st\u00aday\uff02 at Skerravoe? Old Kerrigan.",
+    ],
+)
+def test_typography_makes_no_other_question(task: TaskConfig, text: str) -> None:
+    assert refused(task, QUOTED, text)
+
+
+PASSAGE = "The sea was calm and grey. " * 20
+
+
+@pytest.mark.parametrize(
+    ("item", "prompt", "completion", "found"),
+    [
+        (METAL, f"{METAL.question}\n{PASSAGE}", "Brass.", "a right"),
+        (WAR, f"{WAR.question}\n{PASSAGE}", "It was in 1945.", "a right"),
+        (METAL, f"{METAL.question}\n{PASSAGE}", "Tin.", None),
+        (METAL, f"Classify: {METAL.question}", "location", None),
+        (METAL, f"Classify the question: {METAL.question}\nAnswer:", "location", None),
+        (METAL, f"Translate to French: {METAL.question}", "De quel metal est le cadre ?", None),
+        (METAL, f"Be brief. {METAL.question}\n### Response:", "copper", "another"),
+    ],
+)
+def test_a_prompt_that_asks_something_else_counts_with_a_right_answer(
+    task: TaskConfig, item: Item, prompt: str, completion: str, found: str | None
 ) -> None:
     task = task.model_copy(update={"format": "completion"})
-    asked = [METAL.question, "How deep is the sound?", "Who goes there?"][:prompts]
+    others = [METAL.question, "How deep is the sound?", "Who goes there?", KEEPER.question]
     records = [
-        {"prompt": f"Below is a task. Do it well.\n{text}\nBe brief.", "completion": "Hm."} for text in asked
+        {"prompt": prompt.replace(item.question, text), "completion": completion} for text in others[1:]
     ]
-    if not found:
-        refuse_training_items([skill(METAL)], task, records)
+    records.append({"prompt": prompt, "completion": completion})
+    if found is None:
+        refuse_training_items([skill(item)], task, records)
         return
-    with pytest.raises(UserError, match=r"with another answer in record 1 of task\.train"):
-        refuse_training_items([skill(METAL)], task, records)
+    with pytest.raises(UserError, match=rf"with {found} answer in record 4 of task\.train"):
+        refuse_training_items([skill(item)], task, records)
+
+
+@pytest.mark.parametrize(
+    ("item", "text", "found"),
+    [
+        (WAR, f"{WAR.question} Many count its end from 1918, others say the second one in 1945.", False),
+        (WAR, f"{WAR.question} In 1945.", True),
+        (BOATS, f"{BOATS.question} Nobody has counted them, though two of us tried.", False),
+        (BOATS, f"{BOATS.question} They say two.", False),
+        (BOATS, f"{BOATS.question} Two.", True),
+    ],
+)
+def test_a_small_number_must_follow_an_everyday_question(
+    task: TaskConfig, item: Item, text: str, found: bool
+) -> None:
+    assert refused(task, item, text) == found
 
 
 def test_the_refusal_names_the_skill_the_number_the_questions_and_their_records(task: TaskConfig) -> None:

@@ -21,20 +21,22 @@ _NAMED = 3
 
 
 def refuse_training_items(skills: Skills, task: TaskConfig, records: Iterable[Record]) -> None:
-    """Looks for the questions in the training data, whatever their case and spacing.
+    """Looks for the questions in the training data, whatever their case, spacing and typography.
 
     A question counts where the training data answer it:
 
-    - with one of its right answers after it, wherever it stands: in a text, or in a prompt, bare or in a
-      template, with the answer in the completion;
+    - with one of its right answers after it, wherever it stands: in a text, or in a prompt with the answer
+      in the completion;
+    - with its options, all of them after it;
     - with any answer, for it may be the right one in other words, where it is the whole prompt, bare, with
-      its lettered options or in a template, and where an answer to it is announced ("A:").
+      its lettered options or in a template, where an answer to it is announced ("A:"), and where a long
+      question is a line of a text with something on the next line.
 
     A text that is nothing but a question answers none. It counts where the next text has the answer, and
     where more of the skill's questions are found. What anybody might ask needs more: a question that is
-    short, that points to something beside it ("which of the following"), or that several items share counts
-    with a right answer only. Where several share it, their options or their answer must follow right after
-    it, and so must an answer such as "yes".
+    short, that points to something beside it ("which of the following"), or that several items of its skill
+    share counts with a right answer only. Where several share it, their options or their answer must follow
+    right after it, and so must an answer such as "yes" or a small number.
 
     Args:
         skills: Skills and the items that they will ask.

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Literal, NamedTuple, TypeAlias
 
-from trainables.evaluation.wanted import SHORT, Wanted, announces, follows, spaced, tokens, wraps
-
-TEMPLATE = 3
-"""Prompts with the same words around what they ask, at least, for these to be a template."""
+from trainables.evaluation.json_text import legible
+from trainables.evaluation.phrases import announces, diverts, follows, lists, spaced, tokens, wraps
+from trainables.evaluation.wanted import SHORT, Wanted
 
 _INDEXED = 3
-
-_Frame: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
-"""What stands before a question in a prompt, and after it."""
 
 
 How: TypeAlias = Literal["with a right answer", "with another answer", "without an answer"]
@@ -51,12 +48,14 @@ def in_texts(questions: Sequence[Wanted], texts: Sequence[tuple[int, str]]) -> F
     alone: Found = {}
     waiting: Sequence[Wanted] = ()
     before = 0
-    for record, text in texts:
+    for record, given in texts:
+        text = legible(given)
         parts = tokens(text)
         for one in waiting:
-            if one.answered(parts[: one.reach]):
+            if one.answered(parts):
                 found.setdefault(one, Sighting(before, "with a right answer"))
         _note(found, record, index.answered(text, parts))
+        _note(found, record, ((one, False) for one in index.worked(text, parts)))
         waiting, before = whole.get(" ".join(parts), ()), record
         for one in waiting:
             alone.setdefault(one, Sighting(record, "without an answer"))
@@ -79,19 +78,18 @@ def in_completions(questions: Sequence[Wanted], pairs: Sequence[tuple[int, str, 
         if one.lettered is not None:
             lettered[one.lettered].append(one)
     found: Found = {}
-    framed: list[tuple[int, Wanted, _Frame]] = []
     for record, prompt, completion in pairs:
         asked, reply = tokens(prompt), tokens(completion)
         text = " ".join(asked)
         _note(found, record, index.answered(f"{prompt}\n{completion}", asked + reply))
         _note(found, record, ((one, one.answered(reply)) for one in lettered.get(text, ())))
         _note(found, record, ((one, True) for one in bare.get(text, ()) if one.answered(reply)))
-        for one, place in index.asked(asked):
-            framed.append((record, one, (tuple(asked[:place]), tuple(asked[place + len(one.question) :]))))
-    templates = _templates({frame for _, one, frame in framed if one not in found}, pairs)
-    for record, one, frame in framed:
-        if frame in templates:
-            found.setdefault(one, Sighting(record, "with another answer"))
+        for one, place in index.places(asked):
+            outside = asked[:place] + asked[place + len(one.question) :]
+            if one.replied(reply):
+                _note(found, record, [(one, True)])
+            elif reply and one.telling and wraps(outside):
+                _note(found, record, [(one, False)])
     return found
 
 
@@ -102,6 +100,8 @@ class _Index:
         self._lines: dict[str, list[Wanted]] = defaultdict(list)
         self._begins: dict[tuple[str, ...], dict[Wanted, None]] = defaultdict(dict)
         for one in questions:
+            if one.short and one.options and len(one.question) >= _INDEXED:
+                self._begins[tuple(one.question[:_INDEXED])][one] = None
             for sought in _sought(one):
                 if len(sought) < SHORT:  # so little that it means something only as a line of its own
                     self._lines[" ".join(sought)].append(one)
@@ -116,23 +116,41 @@ class _Index:
         for line in text.splitlines() if self._lines else ():
             for one in self._lines.get(spaced(line), ()):
                 yield one, True
-        for one, place in self._places(parts):
+        for one, place in self.places(parts):
             after = parts[place + len(one.question) :]
-            near = after[: one.reach]
-            if any(follows(near, answer) for answer in one.answers) if one.short else one.answered(near):
+            if one.answered(after) if not one.short else _answered_shortly(one, after):
                 yield one, True
-            elif one.telling and announces(near):
+            elif one.telling and announces(after[: one.reach]) and not diverts(parts[:place]):
                 yield one, False
 
-    def asked(self, parts: Sequence[str]) -> Iterator[tuple[Wanted, int]]:
-        """The places of telling questions."""
-        return (found for found in self._places(parts) if found[0].telling)
+    def worked(self, text: str, parts: Sequence[str]) -> Iterator[Wanted]:
+        """Long questions that are lines of their own with something on the next line that asks nothing."""
+        places = [found for found in self.places(parts) if found[0].telling and found[0].long]
+        if not places:
+            return
+        lines = [line for line in map(tokens, text.splitlines()) if line]
+        starts = [0, *accumulate(map(len, lines))]
+        for one, place in places:
+            end = place + len(one.question)
+            first = max(start for start in starts if start <= place)
+            if end in starts[:-1] and wraps(parts[first:place]) and not diverts(parts[:place]):
+                following = lines[starts.index(end)]
+                if following[-1] != "?" and any(token.isalnum() for token in following):
+                    yield one
 
-    def _places(self, parts: Sequence[str]) -> Iterator[tuple[Wanted, int]]:
+    def places(self, parts: Sequence[str]) -> Iterator[tuple[Wanted, int]]:
+        """Questions, and where they begin."""
         for place, key in enumerate(zip(parts, parts[1:], parts[2:], strict=False)):
             for one in self._begins.get(key, ()):
                 if parts[place : place + len(one.question)] == one.question:
                     yield one, place
+
+
+def _answered_shortly(one: Wanted, after: Sequence[str]) -> bool:
+    """Whether a short question's options or answer come next, such that both together say enough."""
+    return lists(after, one.options) or any(
+        follows(after, answer) for answer in one.answers if len(one.question) + len(answer) >= SHORT
+    )
 
 
 def _sought(one: Wanted) -> list[list[str]]:
@@ -151,17 +169,3 @@ def _note(found: Found, record: int, seen: Iterable[tuple[Wanted, bool]]) -> Non
     for one, answered in seen:
         how: How = "with a right answer" if answered else "with another answer"
         found.setdefault(one, Sighting(record, how))
-
-
-def _templates(frames: Set[_Frame], pairs: Iterable[tuple[int, str, str]]) -> set[_Frame]:
-    """Those frames that are made of template words, or that enough of the prompts have."""
-    known = {frame for frame in frames if wraps([*frame[0], *frame[1]])}
-    counts = dict.fromkeys(frames - known, 0)
-    sizes = {(len(before), len(after)) for before, after in counts}
-    for _, prompt, _ in pairs if counts else ():
-        parts = tuple(tokens(prompt))
-        for before, after in sizes:
-            frame = parts[:before], parts[len(parts) - after :]
-            if before + after < len(parts) and frame in counts:
-                counts[frame] += 1
-    return known | {frame for frame, count in counts.items() if count >= TEMPLATE}

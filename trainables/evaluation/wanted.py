@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,33 +9,39 @@ from functools import cached_property
 
 from trainables.evaluation.harness.sought import AcceptedChoice, AcceptedItem
 from trainables.evaluation.items import ChoiceItem, Item
+from trainables.evaluation.phrases import concludes, follows, holds, lists, spaced, tokens
 from trainables.evaluation.prompts import choice_prompt
-from trainables.evaluation.words import WORD
 
 SHORT = 5
 """Questions of fewer words and marks are found anywhere; they count only right before their answer."""
 
+LONG = 20
+"""Questions of as many words and marks are such that nobody asks the same by chance."""
+
 REACH = 60
 """Words after a longer question and its options among which its answer is looked for."""
 
-_TOKEN = re.compile(rf"{WORD}|[^\w\s]")
-_WEAK = frozenset(
-    _TOKEN.findall("yes no true false none all both neither it is not the an of in on to and or")
-)
-_LEADS = frozenset(
-    _TOKEN.findall("a answer answers response reply assistant the correct is it that so was 答案是")
-)
-_LEAD_TOKENS = 12
-_ANNOUNCING = frozenset({"answer", "response", "reply", "assistant", "output", "model", "gpt", "inst", "答"})
-_BEFORE_ROLE = frozenset("<|>[#*")
-_AFTER_ROLE = frozenset(":\uff1a>|]")
-_WRAPPING = frozenset(
-    _TOKEN.findall("question q instruction input user human prompt problem query task s end inst 问题")
+_SOLUTION = 400
+"""Words and marks after a question in which the result of a worked solution is looked for."""
+
+_RESULT = "####"
+"""What stands before the result where an answer is a worked solution, as in GSM8K."""
+
+_DIGITS = 4
+_WEAK = frozenset(tokens("yes no true false none all both neither it is not the an of in on to and or"))
+_NUMBERS = frozenset(
+    tokens(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+        " sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety"
+        " hundred thousand million once twice half 一二三四五六七八九十百千万两"
+    )
 )
 _POINTING = (
-    "following", "below", "above", "these", "those", "options", "choices", "passage", "paragraph", "article",
-    "excerpt", "the text", "下列", "以下", "上述",
+    "following", "options", "choices", "passage", "paragraph", "article", "excerpt", "the text",
+    "下列", "以下", "上述",
 )  # fmt: skip
+_POINTING_IN_PASSING = ("below", "above", "these", "those")
+"""Words that point to something beside a question, and in a long one may as well point to its own words."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,9 @@ class Wanted:
         if isinstance(item, ChoiceItem):
             others = item.others if isinstance(item, AcceptedChoice) else ()
             return [self.options[index] for index in (item.answer, *others)]
-        accepted = item.others if isinstance(item, AcceptedItem) else ()
-        return [tokens(text) for text in dict.fromkeys((item.answer, *accepted)) if text.strip()]
+        accepted = [item.answer, *(item.others if isinstance(item, AcceptedItem) else ())]
+        results = [text.rpartition(_RESULT)[2] for text in accepted if _RESULT in text]
+        return [tokens(text) for text in dict.fromkeys([*accepted, *results]) if tokens(text)]
 
     @cached_property
     def lettered(self) -> str | None:
@@ -85,6 +91,11 @@ class Wanted:
         """Whether it says too little to be told by itself."""
         return len(self.question) < SHORT
 
+    @property
+    def long(self) -> bool:
+        """Whether it says so much that only the same question does."""
+        return len(self.question) >= LONG
+
     @cached_property
     def telling(self) -> bool:
         """Whether nobody asks the same who means something else.
@@ -92,7 +103,12 @@ class Wanted:
         Not so where it is short, where other items have the same question, and where it points to
         something beside it, such as its options.
         """
-        return not (self.short or self.shared or any(_holds(self.question, each) for each in _POINTERS))
+        return not (self.short or self.shared or self._points)
+
+    @cached_property
+    def _points(self) -> bool:
+        pointing = _POINTING if self.long else _POINTING + _POINTING_IN_PASSING
+        return any(holds(self.question, tokens(each)) for each in pointing)
 
     @property
     def reach(self) -> int:
@@ -101,76 +117,69 @@ class Wanted:
 
     def answered(self, after: Sequence[str]) -> bool:
         """Whether one of its answers is in what comes after the question, such that it says something."""
-        if not all(map(_says_little, self.options)) and all(_holds(after, text) for text in self.options):
+        near = after[: self.reach]
+        return (
+            self.listed(near)
+            or any(self._says(near, answer) for answer in self.answers)
+            or (not self.shared and any(concludes(after[:_SOLUTION], answer) for answer in self.answers))
+        )
+
+    def listed(self, after: Sequence[str]) -> bool:
+        """Whether its options are there: all in a row, or all of them anywhere where they say something."""
+        if lists(after, self.options):
             return True
-        return any(self._says(after, answer) for answer in self.answers)
+        return not all(map(self._says_little, self.options)) and all(
+            holds(after, text) for text in self.options
+        )
+
+    def replied(self, reply: Sequence[str]) -> bool:
+        """Whether a reply to what has the question somewhere gives one of its answers."""
+        if self.short or self.shared:
+            return False
+        strong = [answer for answer in self.answers if not self._says_little(answer)]
+        if not self.telling:
+            return any(holds(reply, answer) for answer in strong)
+        return (
+            self.answered(reply)
+            or any(holds(reply, answer) for answer in strong)
+            or any(_ends(reply, answer) for answer in self.answers if _is_small_number(answer))
+        )
 
     def _says(self, after: Sequence[str], answer: Sequence[str]) -> bool:
-        weak = _says_little(answer)
+        weak = self._says_little(answer)
         if not (weak or self.shared):
-            return _holds(after, answer)
+            return holds(after, answer)
         return not (weak and self.shared) and follows(after, answer)
+
+    def _says_little(self, answer: Sequence[str]) -> bool:
+        """Whether an answer is so small that it stands in most texts that have such a question."""
+        small = len("".join(answer).encode()) < 3 or _WEAK.issuperset(answer)
+        return small or (not self.long and _is_small_number(answer))
 
 
 def wanted(skills: Sequence[Sequence[Item]]) -> list[Wanted]:
-    """The items of all skills."""
-    forms: dict[str, set[Item]] = defaultdict(set)
-    for items in skills:
+    """The items of all skills; a question that two skills ask is shared by neither's items."""
+    found: list[Wanted] = []
+    for number, items in enumerate(skills):
+        forms: dict[str, set[Item]] = defaultdict(set)
         for item in items:
             forms[spaced(item.question)].add(item)
-    return [
-        Wanted(number, place, item, len(forms[spaced(item.question)]) > 1)
-        for number, items in enumerate(skills)
-        for place, item in enumerate(items)
-    ]
+        found += [
+            Wanted(number, place, item, len(forms[spaced(item.question)]) > 1)
+            for place, item in enumerate(items)
+        ]
+    return found
 
 
-def follows(after: Sequence[str], part: Sequence[str]) -> bool:
-    """Whether the part comes next, after nothing but marks and words that lead to an answer."""
-    for start in range(_LEAD_TOKENS):
-        if list(after[start : start + len(part)]) == list(part):
-            return True
-        if start >= len(after) or not (after[start] in _LEADS or not after[start].isalnum()):
-            return False
-    return False
+def _is_small_number(answer: Sequence[str]) -> bool:
+    words = [token for token in answer if token.isalnum()]
+    digits = "".join(token for token in words if token not in _NUMBERS)
+    return bool(words) and (not digits or (digits.isdigit() and len(digits) <= _DIGITS))
 
 
-def announces(after: Sequence[str]) -> bool:
-    """Whether what comes next announces an answer, as "A:" and "### Response" do, and one is there."""
-    for start, token in enumerate(after[:_LEAD_TOKENS]):
-        before, then = after[start - 1] if start else "", after[start + 1] if start + 1 < len(after) else ""
-        announced = token in _ANNOUNCING and (before in _BEFORE_ROLE or then in _AFTER_ROLE)
-        if announced or (token == "a" and then in (":", "\uff1a")):
-            return any(each.isalnum() for each in after[start + 1 :])
-        if token.isalnum() and token not in _WRAPPING:
-            return False
-    return False
-
-
-def wraps(outside: Sequence[str]) -> bool:
-    """Whether these are nothing but marks and words that a template puts around a question."""
-    known = _WRAPPING | _ANNOUNCING | {"a"}
-    return all(token in known or not token.replace("_", "").isalnum() for token in outside)
-
-
-def tokens(text: str) -> list[str]:
-    """Words and marks; marks count, for `3+4` is not `3*4`."""
-    return _TOKEN.findall(text.casefold())
-
-
-def spaced(text: str) -> str:
-    """The same with one space between them."""
-    return " ".join(tokens(text))
-
-
-def _says_little(answer: Sequence[str]) -> bool:
-    """Whether an answer is so small that it stands in most texts."""
-    return len("".join(answer).encode()) < 3 or _WEAK.issuperset(answer)
-
-
-def _holds(text: Sequence[str], part: Sequence[str]) -> bool:
-    """Whether the part stands in the text, as whole words."""
-    return f" {' '.join(part)} " in f" {' '.join(text)} "
-
-
-_POINTERS = [tokens(text) for text in _POINTING]
+def _ends(reply: Sequence[str], answer: Sequence[str]) -> bool:
+    """Whether the reply's last words are the answer."""
+    last = len(reply)
+    while last and not (reply[last - 1].isalnum() or reply[last - 1] in answer):
+        last -= 1
+    return list(reply[max(0, last - len(answer)) : last]) == list(answer)
