@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainables.evaluation.harness.figures import change, figure, jackknife
+from trainables.evaluation.harness.segments import SEGMENTED, reduced
 from trainables.evaluation.intervals import wilson
 from trainables.evaluation.measurement import combine
 from trainables.evaluation.outcomes import Outcomes, Result, Score
@@ -168,3 +169,64 @@ def test_what_cannot_be_told_is_left_out(aggregation: str, parts: list[Any], val
 @installed
 def test_documents_without_a_base_value_are_not_compared() -> None:
     assert measured("mean", [0.5, 0.7], base=[0.1, None]).metrics == {"task_metric_first": pytest.approx(0.6)}
+
+
+@installed
+@pytest.mark.parametrize("aggregation", SEGMENTED)
+@pytest.mark.parametrize("references", [1, 2])
+def test_corpus_figures_are_the_harnesss_own_and_look_at_each_text_once(
+    aggregation: str, references: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lm_eval.api.registry import get_aggregation
+
+    draw = np.random.default_rng(0)
+
+    def text() -> str:
+        return " ".join(f"w{number}" for number in draw.integers(9, size=draw.integers(4, 7)))
+
+    right = [[text() for _ in range(references)] for _ in range(23)]
+    own, base = ([[one if references > 1 else one[0], text()] for one in right] for _ in range(2))
+    statistic = get_aggregation(aggregation)
+    expected = (
+        jackknife(statistic, own),
+        jackknife(
+            lambda pairs: statistic([one for one, _ in pairs]) - statistic([other for _, other in pairs]),
+            list(zip(own, base, strict=True)),
+        ),
+    )
+    counted = [[reduced(aggregation, one) for one in some] for some in (own, base)]
+    if references == 1:
+        monkeypatch.setattr("sacrebleu.metrics.base.Metric._extract_corpus_statistics", None)
+    found = figure(aggregation, counted[0]), change(aggregation, *counted)
+    for one, other in zip(found, expected, strict=True):
+        assert one is not None
+        assert other is not None
+        assert one.interval is not None
+        assert one.value == pytest.approx(other.value, abs=1e-9)
+        assert one.interval == pytest.approx(other.interval, abs=1e-9)
+
+
+@installed
+@pytest.mark.parametrize(
+    "parts", [[["a b", "a"], ["a b", None]], [["a b", "a"], [[], "a"]], [["a b", "a"], 3]]
+)
+def test_texts_that_cannot_be_counted_have_no_figure(parts: list[Any]) -> None:
+    assert figure("bleu", [reduced("bleu", part) for part in parts]) is None
+
+
+@installed
+def test_what_leaving_documents_out_makes_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lm_eval.api import metrics, registry
+
+    asked: list[int] = []
+
+    def counting(values: list[float]) -> float:
+        asked.append(len(values))
+        return float(metrics.median(values))
+
+    monkeypatch.setattr(registry, "get_aggregation", lambda name: counting)
+    base, own, later = ([place + shift for place in range(30)] for shift in (0.1, 0.2, 0.3))
+    for values in (own, later):
+        figure("median", values)
+        change("median", values, base)
+    assert len(asked) == 3 * 21

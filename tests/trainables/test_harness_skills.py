@@ -18,6 +18,7 @@ from tests.trainables.harness_tasks import (
     choice_task,
     generation_task,
     graded_task,
+    last_word_task,
     questions,
     text_task,
     write_task,
@@ -239,3 +240,47 @@ def test_what_only_all_replies_together_make_equals_the_harness(
     kept = pq.read_table(tmp_path / "items.parquet").to_pylist()
     assert [row["reply"] is not None for row in kept] == [True] * 6
     assert [row["answer"] for row in kept] == [f"{row['question']} It is {row['answer']}." for row in rows]
+
+
+@installed
+@pytest.mark.integration
+def test_a_metric_that_the_harness_leaves_out_is_left_out(base: tuple[Any, Any], tmp_path: Path) -> None:
+    path = last_word_task(tmp_path)
+    path.write_text(path.read_text().replace("- metric: acc\n", "- metric: acc\n- metric: acc_norm\n"))
+    (skill,) = load_harness(
+        [SkillConfig(name="answers", path=f"lm_eval:{path}", scoring=("harness",))], base[1], 0, 256
+    )
+    assert skill.task.recorded.shares == ["acc_norm"]
+    outcomes = Outcomes(seconds={"total": 1.0})
+    forward = Forward(base[0])
+    with forward.evaluating():
+        HarnessSkills(Passes(forward, 0, 8), [skill], {base[1].eos_token_id}).run([outcomes], (0, 1))
+    measured = combine([Outcomes.from_bytes(outcomes.to_bytes())])
+    assert measured.metrics.keys() >= {"answers_harness", "answers_perplexity"}
+    assert "answers_acc_norm" not in measured.metrics
+
+
+@installed
+@pytest.mark.integration
+def test_the_base_model_that_was_measured_is_not_asked_again(base: tuple[Any, Any], tmp_path: Path) -> None:
+    path = choice_task(tmp_path, 0, count=3)
+    skills = [HarnessSkill("facts", HarnessTask(str(path), base[1], seed=0, context=256))]
+    asked: list[None] = []
+
+    @contextmanager
+    def alone() -> Iterator[None]:
+        asked.append(None)
+        yield
+
+    forward = Forward(base[0])
+    cases: list[tuple[list[Moment], int]] = [(["base", "rung", "last"], 0), (["rung", "last"], 1)]
+    for moments, times in cases:
+        asked.clear()
+        part = HarnessSkills(Passes(forward, 0, 8), skills, {base[1].eos_token_id}, alone)
+        outcomes = Outcomes(seconds={"total": 1.0})
+        with forward.evaluating():
+            for moment in moments:
+                outcomes = Outcomes(seconds={"total": 1.0})
+                part.run([outcomes], (0, 1), moment)
+        assert len(asked) == times
+        assert combine([outcomes]).metrics["facts_brier_score_change"] == 0.0

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from trainables.evaluation.harness.segments import SEGMENTED, score, sums
 from trainables.evaluation.intervals import Interval, token_mean, wilson
 
 GROUPS = 20
@@ -17,6 +20,8 @@ GROUPS = 20
 MEAN = "mean"
 """The harness's name for the mean over documents."""
 
+_KEPT = 64  # figures of models, the base among them
+_NO_FIGURE = (ArithmeticError, AttributeError, ValueError, TypeError, IndexError)
 _LARGEST_EXPONENT = 700.0
 _EXPONENTIALS = ("perplexity", "weighted_perplexity")
 _RANGES = {
@@ -47,9 +52,13 @@ def figure(aggregation: str, values: Sequence[Any]) -> Figure | None:
     what only all documents together make, such as BLEU or perplexity, it is that of `jackknife`, within the
     figure's range; of a perplexity that of its logarithm.
 
+    What leaving documents out makes of a figure is computed once for its values, and kept for its change and
+    for the next model that is compared with the same base. BLEU, chrF and TER are made of sums over
+    documents (`segments`), so that each text is looked at once, and leaving a group out is a subtraction.
+
     Args:
         aggregation: The harness's name for how values become one.
-        values: One for each document, as the harness has them.
+        values: One for each document, as the harness has them, or as `segments.reduced` makes of them.
 
     Returns:
         None where the harness can make no number of them.
@@ -59,11 +68,12 @@ def figure(aggregation: str, values: Sequence[Any]) -> Figure | None:
             total = sum(values)
             return Figure(total / len(values), wilson(total, len(values))) if values else None
         return _mean(values)
-    statistic = _statistic(aggregation)
+    found = _left_out(aggregation, values)
     if aggregation in _EXPONENTIALS:
-        found = jackknife(lambda some: math.log(statistic(some)), values)
-        return _exponential(_within(found, 0.0, math.inf))
-    return _within(jackknife(statistic, values), *_RANGES.get(aggregation, (-math.inf, math.inf)))
+        return _exponential(
+            _within(_estimate([_logarithm(each) for each in found], len(values)), 0.0, math.inf)
+        )
+    return _within(_estimate(found, len(values)), *_RANGES.get(aggregation, (-math.inf, math.inf)))
 
 
 def change(aggregation: str, values: Sequence[Any], base: Sequence[Any]) -> Figure | None:
@@ -76,12 +86,11 @@ def change(aggregation: str, values: Sequence[Any], base: Sequence[Any]) -> Figu
     """
     if aggregation == MEAN and _are_numbers([*values, *base]):
         return _mean([one - other for one, other in zip(values, base, strict=True)])
-    statistic = _statistic(aggregation)
-
-    def difference(pairs: Sequence[Any]) -> float:
-        return statistic([one for one, _ in pairs]) - statistic([other for _, other in pairs])
-
-    return jackknife(difference, list(zip(values, base, strict=True)))
+    own, theirs = _left_out(aggregation, values), _left_out(aggregation, base)
+    if len(own) != len(theirs):  # one of them has no figure
+        return None
+    pairs = zip(own, theirs, strict=True)
+    return _estimate([_difference(*pair) for pair in pairs], len(values))
 
 
 def jackknife(statistic: _Statistic, values: Sequence[Any]) -> Figure | None:
@@ -98,17 +107,48 @@ def jackknife(statistic: _Statistic, values: Sequence[Any]) -> Figure | None:
             there is no figure.
         values: One for each document.
     """
-    whole = _value(statistic, values)
+    return _estimate(_statistics(statistic, values), len(values))
+
+
+def _groups(n: int) -> list[int]:
+    """The group of each document; all have none where there are too few to leave one out."""
+    return [place % GROUPS for place in range(n)] if n > 1 else []
+
+
+def _statistics(statistic: _Statistic, values: Sequence[Any]) -> list[float | None]:
+    """The statistic of all documents, and of all but each group; None where there is none."""
+    groups = _groups(len(values))
+    parts = (
+        [one for one, own in zip(values, groups, strict=True) if own != group]
+        for group in range(max(groups, default=-1) + 1)
+    )
+    return [_value(statistic, some) for some in (values, *parts)]
+
+
+def _left_out(aggregation: str, values: Sequence[Any]) -> tuple[float | None, ...]:
+    """The same of the harness's figure."""
+    return _left_out_of(aggregation, json.dumps(values))
+
+
+@lru_cache(_KEPT)
+def _left_out_of(aggregation: str, values: str) -> tuple[float | None, ...]:
+    documents = json.loads(values)
+    if aggregation not in SEGMENTED:
+        return tuple(_statistics(_statistic(aggregation), documents))
+    try:
+        counts = sums(aggregation, documents, _groups(len(documents)))
+    except _NO_FIGURE:
+        return (None,)
+    return tuple(_value(partial(score, aggregation), some) for some in counts)
+
+
+def _estimate(found: Sequence[float | None], n: int) -> Figure | None:
+    """The figure, from what it is of all of n documents and without each group; see `jackknife`."""
+    whole, left = found[0], [part for part in found[1:] if part is not None and math.isfinite(part)]
     if whole is None:
         return None
-    n, groups = len(values), min(len(values), GROUPS)
-    if groups < 2:
-        return Figure(whole, None)
-    parts = [
-        _value(statistic, [one for k, one in enumerate(values) if k % groups != j]) for j in range(groups)
-    ]
-    left = [part for part in parts if part is not None and math.isfinite(part)]
-    if len(left) < groups or not math.isfinite(whole):
+    groups = len(left)
+    if groups < max(2, len(found) - 1) or not math.isfinite(whole):
         return Figure(whole, None)
     weights = n / np.array([len(range(group, n, groups)) for group in range(groups)])
     without = np.array(left)
@@ -116,6 +156,15 @@ def jackknife(statistic: _Statistic, values: Sequence[Any]) -> Figure | None:
     centre = groups * whole - float(((1 - 1 / weights) * without).sum())
     variance = float(((pseudo - centre) ** 2 / (weights - 1)).mean())
     return _spread(whole, _student(groups - 1) * math.sqrt(variance), n)
+
+
+def _difference(one: float | None, other: float | None) -> float | None:
+    found = math.nan if one is None or other is None else one - other
+    return None if math.isnan(found) else found
+
+
+def _logarithm(value: float | None) -> float | None:
+    return math.log(value) if value else None
 
 
 def _mean(values: Sequence[float]) -> Figure | None:
@@ -163,7 +212,7 @@ def _value(statistic: _Statistic, values: Sequence[Any]) -> float | None:
             value = float(statistic(values))
     except OverflowError:  # exp(loss) of a model that has diverged
         return math.inf
-    except (ArithmeticError, ValueError, TypeError, IndexError):
+    except _NO_FIGURE:
         return None
     return None if math.isnan(value) else value
 

@@ -11,6 +11,7 @@ from trainables.errors import UserError
 from trainables.evaluation.divergence import BaseAlone
 from trainables.evaluation.harness.answers import Asking
 from trainables.evaluation.harness.scores import DocumentScore
+from trainables.evaluation.harness.segments import reduced
 from trainables.evaluation.harness.task import HarnessTask
 from trainables.evaluation.items import OpenItem
 from trainables.evaluation.metrics.harness import SCORING, SIDE
@@ -85,8 +86,8 @@ class HarnessSkills:
     """The part of an evaluation that asks the tasks.
 
     A task is entered as a skill that is scored by "harness", which gives its primary metric as
-    `<skill>_harness`. Its other metrics are further scorings, such as `<skill>_acc_norm`; of those that are
-    not right or wrong the base model's are kept, once it has been asked.
+    `<skill>_harness`. Its other metrics are further scorings, such as `<skill>_acc_norm`, over the documents
+    that have them; of those that are not right or wrong the base model's are kept, once it has been asked.
 
     Args:
         passes: The model under evaluation.
@@ -136,6 +137,8 @@ class HarnessSkills:
             if skill.at in ASKED[moment]:
                 base = self._values_of_base(skill, shard) if moment != "base" else {}
                 asked = skill.task.scores(self._asking(len(outcomes)), shard)
+                if moment == "base" and self._base is not None:
+                    self._keep_base(skill, asked[0])  # it need not be asked again
                 for one, documents in zip(outcomes, asked, strict=True):
                     one.scores += _scores(skill, documents, base)
 
@@ -150,8 +153,18 @@ class HarnessSkills:
         if skill.name not in self._base_values:
             with self._base():
                 (documents,) = skill.task.scores(self._asking(1), shard)
-            self._base_values[skill.name] = {document.item: document.values for document in documents}
+            self._keep_base(skill, documents)
         return self._base_values[skill.name]
+
+    def _keep_base(self, skill: HarnessSkill, documents: Sequence[DocumentScore]) -> None:
+        figures = skill.task.recorded.figures
+        self._base_values[skill.name] = {
+            document.item: {
+                metric: reduced(aggregation, document.values.get(metric))
+                for metric, aggregation in figures.items()
+            }
+            for document in documents
+        }
 
 
 def _scores(
@@ -177,19 +190,31 @@ def _scores(
         scores[-1].results += [_result(document, document.right) for document in documents]
     for metric in recorded.shares:
         scores.append(score(f"{SIDE}{metric}"))
-        scores[-1].results += [_result(document, document.values[metric] == 1) for document in documents]
+        # The harness itself leaves out what it does not compute for this type of task.
+        scores[-1].results += [
+            _result(document, document.values[metric] == 1)
+            for document in documents
+            if metric in document.values
+        ]
     for metric, aggregation in recorded.figures.items():
         scores.append(score(f"{SIDE}{metric}", aggregation=aggregation))
         scores[-1].results += [
-            _part(document, metric, base.get(document.item, {}).get(metric)) for document in documents
+            _part(document, metric, aggregation, base.get(document.item, {}).get(metric))
+            for document in documents
         ]
     return scores
 
 
-def _part(document: DocumentScore, metric: str, base: Any) -> Result:
+def _part(document: DocumentScore, metric: str, aggregation: str, base: Any) -> Result:
     """What a document gives to a metric that is not right or wrong."""
-    part = document.values.get(metric)
-    return replace(_result(document, None), outcome=None, values=list(_numbers(part)), part=part, base=base)
+    value = document.values.get(metric)
+    return replace(
+        _result(document, None),
+        outcome=None,
+        values=list(_numbers(value)),
+        part=reduced(aggregation, value),
+        base=base,
+    )
 
 
 def _numbers(part: Any) -> Iterator[float]:

@@ -29,12 +29,13 @@ def _measure(outcomes: Outcomes) -> dict[str, Estimate]:
         if score.scoring == SCORING or score.scoring.startswith(SIDE):
             metric = re.sub(r"[^A-Za-z0-9_]+", "_", score.scoring.removeprefix(SIDE))
             name = f"{score.skill}_{metric}"
-            found |= _figures(name, score) if score.aggregation else {name: _share(score)}
+            found |= _figures(name, score) if score.aggregation else _share(name, score)
     return found
 
 
-def _share(score: Score) -> Estimate:
-    return share_of(score.right, len(score.results))
+def _share(name: str, score: Score) -> dict[str, Estimate]:
+    """The share; none where no document has the metric."""
+    return {name: share_of(score.right, len(score.results))} if score.results else {}
 
 
 def _figures(name: str, score: Score) -> dict[str, Estimate]:
