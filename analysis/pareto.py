@@ -18,7 +18,7 @@ from analysis.objectives import (
     objectives_of,
     values_of,
 )
-from search.record import SearchState
+from search.record import SearchState, TrialState
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,19 @@ def nondominated(points: NDArray[np.float64], maximise: Sequence[bool]) -> NDArr
     return keep
 
 
-def pareto_front(state: SearchState) -> tuple[ParetoTrial, ...]:
+def pareto_front(state: SearchState, among: Sequence[TrialState] | None = None) -> tuple[ParetoTrial, ...]:
     """Pareto-optimal trials among those that completed the full budget.
+
+    Args:
+        state: The search.
+        among: Some of these; None takes all.
 
     Returns:
         Those that keep every constraint first, then by the first objective, best first, and by number.
     """
     objectives = objectives_of(state)
-    trials = [trial for trial in completed_trials(state) if is_measured(objectives, metrics_of(trial))]
+    trials = completed_trials(state) if among is None else among
+    trials = [trial for trial in trials if is_measured(objectives, metrics_of(trial))]
     if not trials:
         return ()
     points = np.array([values_of(objectives, metrics_of(trial)) for trial in trials], dtype=np.float64)

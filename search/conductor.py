@@ -311,7 +311,9 @@ class Conductor:
             return
         self._record(Failed(trial=number, failure_class="worker_lost", message=message))
         if number in self._front:
-            if self._front.lose(number):
+            if self._spent(reserve=False) is not None:
+                self._front.end(number, answered=False)
+            elif self._front.lose(number):
                 self._waiting.append(number)
             return
         if len(trial.failures) > _MAX_LOSSES:
@@ -332,7 +334,8 @@ class Conductor:
                 group=reply.group,
             )
         else:
-            event = Failed(trial=number, failure_class=reply.outcome, message=reply.message)
+            message = f"asked on the front: {reply.message}"
+            event = Failed(trial=number, failure_class=reply.outcome, message=message)
         self._record(event)
         self._front.end(number, answered=answered)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from analysis.objectives import completed_trials, is_broken
 from analysis.pareto import pareto_front
 from analysis.recommend import recommend
 from search.config.schema import SearchConfig
@@ -20,11 +21,14 @@ def asks_front(config: SearchConfig) -> bool:
 def on_front(state: SearchState) -> list[int]:
     """Trials to choose from: the Pareto-optimal ones that keep every constraint, and the recommended one.
 
+    Those that a guard found broken at the full budget are left out, and dominate no other.
+
     Returns:
         Their numbers, by the first objective, best first. Where no trial keeps the constraints, all
         Pareto-optimal ones.
     """
-    front = pareto_front(state)
+    sound = [trial for trial in completed_trials(state) if not is_broken(trial)]
+    front = pareto_front(state, sound)
     numbers = [trial.number for trial in front if trial.feasible] or [trial.number for trial in front]
     recommended = recommend(state).trial
     return numbers if recommended is None or recommended in numbers else [*numbers, recommended]
@@ -42,6 +46,7 @@ class FrontQuestions:
         self._under_way: set[int] = set()
         self._given_up: set[int] = set()
         self._losses: Counter[int] = Counter()
+        self._front: tuple[int, list[int]] = 0, []
 
     def __contains__(self, trial: int) -> bool:
         """Whether the trial is being asked."""
@@ -52,11 +57,13 @@ class FrontQuestions:
         return len(self._under_way)
 
     def due(self, state: SearchState) -> int | None:
-        """The next trial to ask."""
+        """The next trial to ask; no trial may be unfinished."""
         if not self._asks:
             return None
+        if self._front[0] != len(state.trials):  # finished trials change no more
+            self._front = len(state.trials), on_front(state)
         done = self._under_way | self._given_up
-        left = (state.trials[number] for number in on_front(state) if number not in done)
+        left = (state.trials[number] for number in self._front[1] if number not in done)
         return next((trial.number for trial in left if _can_be_asked(trial)), None)
 
     def begin(self, trial: int) -> None:

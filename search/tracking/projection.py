@@ -107,15 +107,14 @@ class Projection:
             case RungReached():
                 self._add_rung(event)
             case FrontMeasured():
-                run, own = self._run(trial_key(event.trial)), {"front_eval_seconds": event.eval_seconds}
-                run.add_metrics(
-                    own | event.metrics, event.intervals, event.time, self._last_step[event.trial]
-                )
+                self._add_front(event)
             case Decided():
                 self._decide(event)
             case Failed():
                 run = self._run(SEARCH if event.trial is None else trial_key(event.trial))
-                run.set_tags({"failure_class": event.failure_class})
+                # A trial that has finished was being asked: it has not failed.
+                ended = event.trial is not None and event.trial not in self._open
+                run.set_tags({"front_failure" if ended else "failure_class": event.failure_class})
             case TrialFinished():
                 self._finish_trial(event)
             case SearchEnded():
@@ -213,6 +212,13 @@ class Projection:
         self._rungs += 1
         if best := self._best.improved(event.metrics):
             self._run(SEARCH).add_points(best, event.time, self._rungs)
+
+    def _add_front(self, event: FrontMeasured) -> None:
+        run = self._run(trial_key(event.trial))
+        own = {"front_eval_seconds": event.eval_seconds}
+        run.add_metrics(own | event.metrics, event.intervals, event.time, self._last_step[event.trial])
+        if key("tightrope.front_failure") in run.tags:
+            run.set_tags({"front_failure": "asked again with success"})
 
     def _decide(self, event: Decided) -> None:
         run = self._run(trial_key(event.trial))

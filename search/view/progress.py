@@ -172,7 +172,9 @@ class Progress:
 
         (0, 0) where there are none, or while the search goes on.
         """
-        if not asks_front(self.config) or self._running or self.finished < self.trials:
+        if not asks_front(self.config) or self._running:
+            return 0, 0
+        if self.finished < self.trials and not any(trial.front for trial in self.state.trials.values()):
             return 0, 0
         if self._asked is None:
             chosen = [self.state.trials[number] for number in on_front(self.state)]

@@ -117,3 +117,14 @@ def test_general_text_must_be_there(tmp_path: Path, source: str, message: str) -
     write_space(Path(), GENERAL.replace("general.txt", source))
     with pytest.raises(ConfigError, match=message):
         load_config(["space=space.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"), [("train", "train_loss"), ("heldout", "heldout_loss"), ("length", "length_exhausted")]
+)
+def test_a_skill_is_not_named_like_the_beginning_of_another_metric(
+    name: str, metric: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_space(Path(), SPACE.replace("name: facts", f"name: {name}"))
+    assert main(["space=space.yaml", "--plan"]) == 2
+    assert f"the metric '{metric}' would look like one of the skill '{name}'" in capsys.readouterr().err

@@ -133,6 +133,27 @@ def test_one_that_cannot_be_asked_is_recorded_and_costs_no_other_its_questions()
     assert set(asked(record)) == set(on_front(conductor.state)) - {first}
 
 
+def test_those_that_a_guard_found_broken_are_not_asked_and_hide_no_other() -> None:
+    record: list[Event] = []
+    state = conduct(dear(), record).state
+    best = on_front(state)[0]
+    ended = state.trials[best].finished
+    assert ended is not None
+    broken = ended.model_copy(update={"failure_class": "degeneration"})
+    again = SearchState.from_events(broken if event == ended else event for event in record)
+    assert best not in on_front(again)
+    assert recommend(again).trial in on_front(again)
+
+
+def test_a_request_that_is_lost_after_a_limit_is_not_made_again() -> None:
+    now = [0.0]
+    conductor = trained(dear(limits={"hours": 1.0}), [], lambda: now[0])
+    now[0] = 3601.0
+    conductor.lose(on_front(conductor.state)[0], "node gone")
+    assert conductor.next_trial() is None
+    assert conductor.finished
+
+
 def test_several_can_be_asked_at_once_and_the_search_is_not_over_before_they_answer() -> None:
     record: list[Event] = []
     conductor = trained(dear(), record)

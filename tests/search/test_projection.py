@@ -7,6 +7,7 @@ import pytest
 from analysis.student import t_quantile
 from search.record import (
     Event,
+    Failed,
     FrontMeasured,
     Interval,
     RungReached,
@@ -115,6 +116,17 @@ def test_what_was_asked_on_the_front_is_on_the_trial_s_run_at_its_last_step() ->
         "front_eval_seconds": (3.0, last),
     }
     assert run.status == "FINISHED"
+
+
+def test_a_trial_that_could_not_be_asked_has_not_failed() -> None:
+    events = [event for event in searched() if not isinstance(event, SearchEnded)]
+    events.append(Failed(trial=0, failure_class="out_of_memory", message="no memory", time=BEGIN + 60))
+    tags = project(events).runs[trial_key(0)].tags
+    assert tags["tightrope.front_failure"] == "out_of_memory"
+    assert "tightrope.failure_class" not in tags
+    asked = FrontMeasured(trial=0, metrics={"dear_f1": 0.25}, eval_seconds=3.0, time=BEGIN + 90)
+    tags = project([*events, asked]).runs[trial_key(0)].tags
+    assert tags["tightrope.front_failure"] == "asked again with success"
 
 
 def test_a_guard_is_named_beside_the_decision() -> None:

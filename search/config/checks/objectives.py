@@ -67,7 +67,20 @@ def check_objectives(composed: Composed) -> None:
                 f"{DEGENERATE!r} is the name of a metric of all skills",
                 "give the skill another name",
             )
+        elif (metric := _begun_like(skill.name, composed)) is not None:
+            composed.complain(
+                ("capability", "skills", index, "name"),
+                f"the metric {metric!r} would look like one of the skill {skill.name!r}",
+                "give the skill another name",
+            )
         names.add(skill.name)
+
+
+def _begun_like(name: str, composed: Composed) -> str | None:
+    """A metric of all skills that begins as this one's own do."""
+    some = AskedSkill(SkillConfig(name=f"not_{name}"[:100], path="any.jsonl"), choice=True)
+    known = [*METRICS, *metric_names(Asked(_settings(composed), [some]))]
+    return next((metric for metric in known if metric.startswith(f"{name}_")), None)
 
 
 def _all_skills(composed: Composed) -> list[object]:
