@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from trainables.data.examples import Example, TokenisedData
 from trainables.data.sources import HubDataset, LocalFile, locate
 from trainables.data.split import sample, split_groups
 from trainables.data.task import load_task
+from trainables.data.tokenise import target_bytes, tokenise_completions
 from trainables.errors import UserError
 from trainables.settings import TaskConfig
 
@@ -100,6 +102,13 @@ def test_completion_targets_only_the_reply_and_its_end(tmp_path: Path, tokenizer
             {"role": "assistant", "content": f"{word}!"},
         ]
         assert text == tokenizer.apply_chat_template(conversation, tokenize=False)
+
+
+def test_the_bytes_of_a_completion_are_those_of_the_reply(tmp_path: Path, tokenizer: Any) -> None:
+    records = [{"prompt": "Who keeps the light?", "completion": "Señor Álvarez"}]
+    given = task(write_jsonl(tmp_path / "data.jsonl", records), format="completion")
+    (example,) = chain.from_iterable(tokenise_completions(records, tokenizer, given))
+    assert target_bytes(tokenizer, example) == len("Señor Álvarez".encode())
 
 
 def test_completion_without_a_template_is_concatenation(tmp_path: Path) -> None:

@@ -204,11 +204,13 @@ def test_the_active_adapter_is_evaluated_and_nothing_is_changed(capability: Capa
     assert all(torch.equal(value, state[name]) for name, value in wrapped.state_dict().items())
     assert all(parameter.grad is None for parameter in wrapped.parameters())
     assert torch.is_grad_enabled()
-    assert first.outcomes.losses == second.outcomes.losses  # dropout was off
+    assert first.outcomes.heldout.sums == second.outcomes.heldout.sums  # dropout was off
     assert first.metrics["heldout_loss"] != pytest.approx(before.metrics["heldout_loss"], abs=1e-3)
     wrapped.eval()
     with wrapped.disable_adapter():  # type: ignore[operator]
-        assert evaluator.measure().outcomes.losses == pytest.approx(before.outcomes.losses, rel=1e-5)
+        assert evaluator.measure().outcomes.heldout.sums == pytest.approx(
+            before.outcomes.heldout.sums, rel=1e-5
+        )
 
 
 def test_a_diverged_model_is_measured_without_crashing(capability: CapabilityConfig) -> None:

@@ -57,19 +57,19 @@ def result(item: int, draw: np.random.Generator) -> Result:
     )
 
 
-def sums(draw: np.random.Generator, *, compared: bool = False) -> Sums:
+def sums(draw: np.random.Generator, *, sized: bool = True, compared: bool = False) -> Sums:
     count = int(draw.integers(1, 6))
     losses, base = draw.exponential(20, size=(2, count)).tolist()
     tokens, sizes = draw.integers(1, 30, size=(2, count)).tolist()
-    return Sums(list(range(count)), losses, tokens, *([sizes, base] if compared else []))
+    return Sums(list(range(count)), losses, tokens, sizes if sized else [], base if compared else [])
 
 
 def evaluation(draw: np.random.Generator) -> Outcomes:
     """What an evaluation as `ASKED` may see, whole."""
     scores = [Score(*shape, [result(item, draw) for item in range(draw.integers(1, 6))]) for shape in SHAPES]
     heldout = sums(draw)
-    outcomes = Outcomes(heldout.examples, heldout.sums, heldout.tokens, scores, TIME, think_section=True)
-    return replace(outcomes, general=sums(draw, compared=True), divergence=sums(draw))
+    outcomes = Outcomes(heldout, scores, TIME, think_section=True)
+    return replace(outcomes, general=sums(draw, compared=True), divergence=sums(draw, sized=False))
 
 
 def part(whole: Sums, chosen: list[int]) -> Sums:
@@ -87,7 +87,7 @@ def shared_out(whole: Outcomes, world: int, draw: np.random.Generator) -> list[O
 
     shares = []
     for rank in range(world):
-        heldout = part(whole.heldout, chosen(len(whole.examples), rank))
+        heldout = part(whole.heldout, chosen(len(whole.heldout.examples), rank))
         scores = [
             replace(score, results=[score.results[place] for place in chosen(len(score.results), rank)])
             for score in whole.scores
@@ -95,7 +95,7 @@ def shared_out(whole: Outcomes, world: int, draw: np.random.Generator) -> list[O
         general, divergence = (
             part(one, chosen(len(one.examples), rank)) for one in (whole.general, whole.divergence)
         )
-        share = Outcomes(heldout.examples, heldout.sums, heldout.tokens, scores, TIME, general, divergence)
+        share = Outcomes(heldout, scores, TIME, general, divergence)
         shares.append(Outcomes.from_bytes(replace(share, think_section=True).to_bytes()))
     return [shares[rank] for rank in draw.permutation(world)]
 
@@ -171,3 +171,13 @@ def test_statistics_of_replies_are_what_their_definitions_say() -> None:
     assert metrics["open_f1"] == 0.5
     assert combine([outcomes]).intervals["open_f1"] == wilson(1.5, 3)
     assert "think_missing" not in metrics
+
+
+@pytest.mark.parametrize("text", ["heldout", "general"])
+def test_a_text_has_one_loss_in_three_units(text: str) -> None:
+    losses = Sums([0, 1], [30.0, 12.0], [20, 10], [60, 45])
+    measured = combine([Outcomes(**{text: losses}, seconds=TIME)])
+    assert measured.metrics[f"{text}_loss"] == pytest.approx(42 / 30)
+    assert measured.metrics[f"{text}_perplexity"] == pytest.approx(math.exp(42 / 30))
+    assert measured.metrics[f"{text}_bits_per_byte"] == pytest.approx(42 / math.log(2) / 105)
+    assert {interval.n for interval in measured.intervals.values()} == {2}

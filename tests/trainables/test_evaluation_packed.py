@@ -150,7 +150,7 @@ def test_adapters_differ_and_their_rows_end_at_different_times(
     packed = Packed(model, list(RANKS))
     capability = CapabilityConfig(skills=skills, batch_size=16, max_new_tokens=8)
     found = Evaluator(packed, tokenizer, capability, examples(), seed=0, rows=packed.rows).outcomes(copies=4)
-    assert len({tuple(outcomes.losses) for outcomes in found}) == 4
+    assert len({tuple(outcomes.heldout.sums) for outcomes in found}) == 4
     assert len({tuple(result.reply for result in outcomes.scores[0].results) for outcomes in found}) == 4
     assert any(len(set(counts)) > 1 for counts in packed.counts)
     assert any(0 in counts for counts in packed.counts)
@@ -259,4 +259,4 @@ def test_workers_that_wait_announce_a_layout(
     for adapter, outcomes in enumerate(whole.outcomes(copies=3)):
         merged = combine([results[0][adapter], results[1][adapter]]).outcomes
         assert merged.scores == combine([outcomes]).outcomes.scores
-        assert merged.losses == pytest.approx(combine([outcomes]).outcomes.losses, rel=1e-5)
+        assert merged.heldout.sums == pytest.approx(combine([outcomes]).outcomes.heldout.sums, rel=1e-5)

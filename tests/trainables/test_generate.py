@@ -19,8 +19,12 @@ from transformers import (
     BloomForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
+    Lfm2Config,
+    Lfm2ForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    MptConfig,
+    MptForCausalLM,
 )
 
 from tests.trainables.packed_rows import Packed, adapters
@@ -36,6 +40,7 @@ Texts = list[list[int]]
 ENDS = {1, *range(3, VOCABULARY, 9)}  # so many that a random model's replies do end
 MOST = 7
 LONGEST = 9
+BEGINNING = 14
 RANKS = {"one": 2, "two": 5, "three": 1}
 ADAPTERS = adapters(tiny_llama(), RANKS, std=0.5).eval()
 
@@ -138,8 +143,8 @@ def bloom() -> Any:
 
 
 def gpt2() -> Any:
-    """With no position to spare."""
-    places = LONGEST + MOST
+    """With no position to spare behind a common beginning."""
+    places = BEGINNING + LONGEST + MOST
     config = GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=places)
     return GPT2LMHeadModel(config)
 
@@ -153,12 +158,29 @@ def mistral() -> Any:
     return MistralForCausalLM(config)
 
 
-@pytest.mark.parametrize("make", [bloom, gpt2, mistral])
-def test_other_kinds_of_attention_and_position_give_the_same(make: Any) -> None:
+def mpt() -> Any:
+    """Tells distance by column."""
+    return MptForCausalLM(MptConfig(vocab_size=VOCABULARY, d_model=32, n_layers=2, n_heads=4, max_seq_len=64))
+
+
+def lfm2() -> Any:
+    """With states from which no row can be taken out."""
+    config = Lfm2Config(
+        vocab_size=VOCABULARY, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, layer_types=["conv", "full_attention"],
+    )  # fmt: skip
+    return Lfm2ForCausalLM(config)
+
+
+@pytest.mark.parametrize("beginning", [0, BEGINNING])
+@pytest.mark.parametrize("make", [bloom, gpt2, mistral, mpt, lfm2])
+def test_other_kinds_of_attention_and_position_give_the_same(make: Any, beginning: int) -> None:
     torch.manual_seed(0)
     model = talkative(make())
     draw = np.random.default_rng(0)
-    prompts = [draw.integers(0, VOCABULARY, size=n).tolist() for n in draw.integers(1, LONGEST + 1, size=21)]
+    common = draw.integers(0, VOCABULARY, size=beginning).tolist()
+    lengths = draw.integers(1, LONGEST + 1, size=21)
+    prompts = [common + draw.integers(0, VOCABULARY, size=n).tolist() for n in lengths]
     expected = [naive(model, own) for own in prompts]
     assert len({len(reply) for reply in expected}) > 3
     drafts = [near(reply, KINDS[n % 7], prompts[n - 1], n % 4) for n, reply in enumerate(expected)]

@@ -10,7 +10,7 @@ from trainables.data.examples import Example, TokenisedData
 from trainables.data.records import read_records
 from trainables.data.sources import LocalFile, locate, same_source
 from trainables.data.split import sample
-from trainables.data.tokenise import tokenise_paragraphs, tokenise_text
+from trainables.data.tokenise import target_bytes, tokenise_paragraphs, tokenise_text
 from trainables.errors import UserError
 from trainables.settings import TaskConfig
 
@@ -62,7 +62,7 @@ def load_general(source: str, most: int, task: TaskConfig, tokenizer: Any, seed:
     chosen = sample([example for group in groups for example in group], most, seed)
     if not chosen:
         raise UserError(f"{KEY}: {source} has no text.", hint="Give a longer one.")
-    sizes = [_size(tokenizer, example) for example in chosen]
+    sizes = [target_bytes(tokenizer, example) for example in chosen]
     return GeneralText(chosen, sizes, TokenisedData.of(chosen).fingerprint)
 
 
@@ -87,12 +87,3 @@ def refuse_training_text(text: GeneralText, source: str, task: TaskConfig, train
             f"{KEY}: {equal} of {len(text.examples)} examples of {source} are in the training data.",
             hint=OTHER,
         )
-
-
-def _size(tokenizer: Any, example: Example) -> int:
-    """Bytes of the text of all tokens but the first, which is no target."""
-    whole, first = (
-        tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        for ids in (example.input_ids, example.input_ids[:1])
-    )
-    return len(whole.encode()) - len(first.encode())

@@ -48,6 +48,16 @@ def tokenise_completions(records: Sequence[Record], tokenizer: Any, task: TaskCo
     return [[_completion(record, tokenizer, task, row)] for row, record in enumerate(records)]
 
 
+def target_bytes(tokenizer: Any, example: Example) -> int:
+    """Bytes of UTF-8 of the targets' text, which come last; special tokens have none."""
+    first = int(example.loss_mask.argmax())
+    whole, before = (
+        tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        for ids in (example.input_ids, example.input_ids[:first])
+    )
+    return len(whole.encode()) - len(before.encode())
+
+
 def _completion(record: Record, tokenizer: Any, task: TaskConfig, row: int) -> Example:
     prompt = prompt_ids(tokenizer, _field(record, task.prompt_field, "prompt_field", row))
     if len(prompt) >= task.max_length:

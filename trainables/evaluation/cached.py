@@ -28,6 +28,11 @@ class CachedRows:
         """Whether other rows can join: not where layers keep more than keys and values of every token."""
         return all(type(layer) is DynamicLayer for layer in self.cache.layers)
 
+    @property
+    def selectable(self) -> bool:
+        """Whether rows can leave: not where layers keep a state for which there is no such method."""
+        return all(hasattr(layer, "batch_select_indices") for layer in self.cache.layers)
+
     def sees_back(self, length: int) -> bool:
         """Whether the last of so many tokens attends to all of them: no recurrence, and no shorter window."""
         return all(

@@ -23,7 +23,7 @@ from trainables.evaluation.likelihood import score_continuations
 from trainables.evaluation.measurement import Measurement, combine
 from trainables.evaluation.moments import ASKED, Moment
 from trainables.evaluation.outcomes import Outcomes
-from trainables.evaluation.passes import Comparison, Part, Passes, Shard
+from trainables.evaluation.passes import Comparison, Part, Passes, Shard, share
 from trainables.evaluation.questions import Questions, questions
 from trainables.evaluation.reading import Reader
 from trainables.evaluation.skills import tokenise_skill
@@ -93,7 +93,7 @@ class Evaluator:
             self._comparisons.append(GeneralLoss(self._passes, general))
         self._knows_base = False
         self._drafts: dict[tuple[int, ...], list[int]] = {}  # the base's reply to each prompt
-        self._parts: list[Part] = [HeldoutLoss(self._passes, heldout)] if heldout else []
+        self._parts: list[Part] = [HeldoutLoss(self._passes, heldout, tokenizer)] if heldout else []
         self._parts += self._comparisons
         if capability.kl_prompts and base is not None:
             often = [skill for skill in self._skills if skill.config.at == "every"]
@@ -124,11 +124,11 @@ class Evaluator:
         with self._forward.evaluating():
             for part in self._comparisons:
                 part.take_base(shard)
-            often = [skill for skill in self._skills if skill.config.at == "every"]
             prompts = [
-                part.skill.asked[index]
-                for part in questions(often, [Outcomes()], shard)["generation"]
-                for index in part.indices
+                skill.asked[index]
+                for skill in self._skills
+                if skill.config.at == "every" and "generation" in skill.config.scoring
+                for index in share(shard, len(skill.items))
             ]
             self._drafts = dict(zip(map(tuple, prompts), self._replies(prompts, 1)[0], strict=True))
             self._forward.wait(1)

@@ -131,7 +131,8 @@ class Forward:
         """Runs prompts as one batch, all of them for each adapter.
 
         Chat templates often put the same system message before every prompt. What all prompts begin
-        with is run only once for each adapter, where it is long enough.
+        with is run only once for each adapter, where it is long enough, and where attention does not tell
+        distance by column: the padding comes after it.
 
         Args:
             prompts: Token ids; they are padded on the left, after what they have in common.
@@ -145,7 +146,8 @@ class Forward:
         """
         drafts = drafts or [[]] * len(prompts)
         shared = shared_prefix(prompts)
-        if shared * (len(prompts) - 1) * copies < HEAD_TOKENS:
+        by_position = self._positions and self.empty(1).joinable
+        if not by_position or shared * (len(prompts) - 1) * copies < HEAD_TOKENS:
             shared = 0
         rows = self.head(prompts[0][:shared], copies)
         rows.repeat(len(prompts))

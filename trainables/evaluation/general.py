@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from trainables.data.examples import Example
 from trainables.data.general import GeneralText
+from trainables.data.tokenise import target_bytes
 from trainables.evaluation.outcomes import Outcomes, Sums
 from trainables.evaluation.passes import Passes, Shard, share
 
@@ -15,18 +17,18 @@ class HeldoutLoss:
 
     name = "heldout"
 
-    def __init__(self, passes: Passes, examples: Sequence[Example]) -> None:
+    def __init__(self, passes: Passes, examples: Sequence[Example], tokenizer: Any) -> None:
         self._passes = passes
         self._examples = examples
+        self._sizes = [target_bytes(tokenizer, example) for example in examples]
 
     def run(self, outcomes: Sequence[Outcomes], shard: Shard) -> None:
         """See `Part`."""
         indices = share(shard, len(self._examples))
         losses = self._passes.losses([self._examples[index] for index in indices], len(outcomes))
         for one, values in zip(outcomes, losses, strict=True):
-            one.examples += indices
-            one.losses += values
-            one.tokens += [self._examples[index].targets for index in indices]
+            tokens = [self._examples[index].targets for index in indices]
+            one.heldout = Sums([*indices], values, tokens, [self._sizes[index] for index in indices])
 
 
 class GeneralLoss:
@@ -41,13 +43,14 @@ class GeneralLoss:
 
     def take_base(self, shard: Shard) -> None:
         """See `Comparison`."""
-        (losses,) = self._losses(shard, 1)
-        self._base = dict(zip(self._share(shard), losses, strict=True))
+        own = self._share(shard)
+        (losses,) = self._losses(own, 1)
+        self._base = dict(zip(own, losses, strict=True))
 
     def run(self, outcomes: Sequence[Outcomes], shard: Shard) -> None:
         """See `Part`."""
         own = self._share(shard)
-        for one, values in zip(outcomes, self._losses(shard, len(outcomes)), strict=True):
+        for one, values in zip(outcomes, self._losses(own, len(outcomes)), strict=True):
             one.general = Sums(
                 [*own],
                 values,
@@ -59,5 +62,5 @@ class GeneralLoss:
     def _share(self, shard: Shard) -> range:
         return share(shard, len(self._text.examples))
 
-    def _losses(self, shard: Shard, copies: int) -> list[list[float]]:
-        return self._passes.losses([self._text.examples[index] for index in self._share(shard)], copies)
+    def _losses(self, indices: range, copies: int) -> list[list[float]]:
+        return self._passes.losses([self._text.examples[index] for index in indices], copies)

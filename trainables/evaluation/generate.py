@@ -42,7 +42,8 @@ def greedy(
     The pass over a prompt also tells how far an adapter agrees with the prompt's draft (speculative decoding
     with a reference as the draft: Leviathan et al., 2023, arXiv:2211.17192; Yang et al., 2023,
     arXiv:2304.04487). So much of the reply is then known, and the token after it: a reply that is as
-    drafted takes one pass. Drafts change no reply.
+    drafted takes one pass. Drafts change no reply, but for the rounding of passes of another shape, as
+    other rows in the batch may.
 
     Args:
         forward: The model, in evaluation mode.
@@ -58,6 +59,10 @@ def greedy(
     Returns:
         For each adapter and each prompt the reply's token ids, without the token that ended it.
     """
+    replies = _Replies(copies, len(prompts), ends, max_new_tokens, ended)
+    if not forward.empty(1).selectable:
+        _without_cache(forward, prompts, replies, copies, pad_id, max(1, batch_size // copies))
+        return replies.ids
     joinable = forward.empty(1).joinable
     # Prompts come in as soon as half of the rows have left.
     most = max(1, batch_size // copies // (2 if joinable else 1))
@@ -67,7 +72,6 @@ def greedy(
     drafted = _Drafts([draft[:longest] for draft in drafts or [()] * len(prompts)], longest)
     lengths = [len(prompt) + len(draft) for prompt, draft in zip(prompts, drafted.ids, strict=True)]
     waiting = deque(batches_by_length(lengths, most, forward.tokens and forward.tokens // copies))
-    replies = _Replies(copies, len(prompts), ends, max_new_tokens, ended)
     running: _Running | None = None
     while waiting or running:
         taken = len(running.owners) if running else 0
@@ -80,11 +84,37 @@ def greedy(
             drafted.judge(batch, replies.ids)
             running = running.joined(fresh) if running and fresh else running or fresh
         elif running:
-            own = drafted.rest(running.owners, replies.ids, pad_id)
+            owners, known = running.owners, replies.known
+            own = drafted.rest(owners, replies.ids, pad_id)
             ids = torch.cat([running.tokens, running.tokens.new_tensor(own)], dim=1)
             logits = forward.extend(running.rows, ids, running.counts(copies), last=ids.shape[1])
             running = replies.take(running, logits, own)
+            if ids.shape[1] > 1:
+                drafted.judge_rest(replies.known - known - len(owners))
     return replies.ids
+
+
+def _without_cache(
+    forward: Forward, prompts: Sequence[Tokens], replies: _Replies, copies: int, pad_id: int, most: int
+) -> None:
+    """Runs whole texts in every pass: slow, and right for every architecture."""
+    for batch in batches_by_length([len(prompt) for prompt in prompts], most, forward.tokens):
+        owners = [(adapter, index) for adapter in range(copies) for index in batch]
+        while owners:
+            texts = [[*prompts[index], *replies.ids[adapter][index]] for adapter, index in owners]
+            ends = torch.tensor([len(text) - 1 for text in texts], device=forward.device)
+            width = int(ends.max()) + 1
+            # Padding on the right, which no token before it sees.
+            ids = torch.tensor([[*text, *[pad_id] * (width - len(text))] for text in texts])
+            counts = [sum(adapter == own for own, _ in owners) for adapter in range(copies)]
+            last = width - int(ends.min())
+            logits = forward.logits(ids.to(forward.device), counts, last)
+            chosen = logits.argmax(-1)[torch.arange(len(owners)), ends - (width - last)].tolist()
+            owners = [
+                owner
+                for owner, token in zip(owners, chosen, strict=True)
+                if replies.accept(owner, [token], ()) is not None
+            ]
 
 
 class _Drafts:
@@ -98,7 +128,7 @@ class _Drafts:
     def __init__(self, ids: list[Tokens], longest: int) -> None:
         self.ids = ids
         self._longest = longest
-        self._good = True
+        self._good = self._rest_good = True
 
     def of(self, batch: Sequence[int]) -> list[Tokens]:
         """Of these prompts."""
@@ -109,7 +139,7 @@ class _Drafts:
     ) -> list[Tokens]:
         """What may follow replies that differ from their drafts: they may do so in one token only.
 
-        All are of the same length, as many tokens as a pass takes with no more time than without.
+        All are of the same length; a pass with them has no more tokens than cost as much as the pass itself.
         """
         begun = [(self.ids[index], len(replies[adapter][index])) for adapter, index in owners]
         width = min(
@@ -117,7 +147,7 @@ class _Drafts:
             max(len(draft) - known for draft, known in begun),
             self._longest - max(known for _, known in begun),
         )
-        width = max(0, width) if self._good else 0
+        width = max(0, width) if self._good and self._rest_good else 0
         return [[*draft[known : known + width], *[pad_id] * width][:width] for draft, known in begun]
 
     def judge(self, batch: Sequence[int], replies: Sequence[Sequence[Tokens]]) -> None:
@@ -126,6 +156,10 @@ class _Drafts:
         drafted = sum(len(draft) for draft, _ in pairs)
         right = sum(sum(1 for _ in takewhile(bool, map(eq, draft, reply))) for draft, reply in pairs)
         self._good = self._good and right >= ACCEPTED * drafted
+
+    def judge_rest(self, gained: int) -> None:
+        """Sees how many tokens of the drafts' rest were right in a pass; after none no more are tried."""
+        self._rest_good = gained > 0
 
 
 class _Running:
@@ -185,7 +219,7 @@ class _Replies:
         rest, last, refused = [], [], []
         for row, (tokens, draft) in enumerate(zip(predicted.tolist(), drafts, strict=True)):
             own = tokens[-1 - len(draft) :]
-            accepted = self._accept(running.owners[row], own, draft)
+            accepted = self.accept(running.owners[row], own, draft)
             if accepted is not None:
                 rest.append(row)
                 last.append(own[accepted])
@@ -201,7 +235,12 @@ class _Replies:
         running.tokens = torch.tensor(last, device=logits.device)[:, None]
         return running
 
-    def _accept(self, owner: tuple[int, int], tokens: Tokens, draft: Tokens) -> int | None:
+    @property
+    def known(self) -> int:
+        """Number of tokens of all replies."""
+        return sum(len(reply) for own in self.ids for reply in own)
+
+    def accept(self, owner: tuple[int, int], tokens: Tokens, draft: Tokens) -> int | None:
         """Adds tokens, each of which holds if those before it are the draft's.
 
         Returns:

@@ -136,9 +136,7 @@ class Outcomes:
     """Per-item outcomes of all items or of one worker's share of them.
 
     Attributes:
-        examples: Index of each held-out example.
-        losses: Its summed loss in nats.
-        tokens: Its number of target tokens.
+        heldout: Loss on held-out examples in nats.
         scores: One entry per skill and scoring, in the configuration's order, also where it is empty.
         seconds: Time by part: "heldout", "general", "kl", "generation", "likelihood", and "total". Of
             adapters that were evaluated together, each has its equal share of the time.
@@ -147,19 +145,12 @@ class Outcomes:
         think_section: Whether replies were asked for with a think section.
     """
 
-    examples: list[int] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
+    heldout: Sums = field(default_factory=Sums)
     scores: list[Score] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     general: Sums = field(default_factory=Sums)
     divergence: Sums = field(default_factory=Sums)
     think_section: bool = False
-
-    @property
-    def heldout(self) -> Sums:
-        """The held-out examples."""
-        return Sums(self.examples, self.losses, self.tokens)
 
     @property
     def replies(self) -> list[Result]:
@@ -193,21 +184,18 @@ class Outcomes:
             Score(**{**score, "results": [Result(**result) for result in score["results"]]})
             for score in values["scores"]
         ]
-        sums = {name: Sums(**values[name]) for name in ("general", "divergence")}
+        sums = {name: Sums(**values[name]) for name in ("heldout", "general", "divergence")}
         return cls(**{**values, "scores": scores, **sums})
 
 
 def merge(parts: Sequence[Outcomes]) -> Outcomes:
     """All workers' shares in one, items in their own order, however they were shared out."""
-    heldout = Sums.merged(part.heldout for part in parts)
     scores = []
     for position, head in enumerate(parts[0].scores):
         results = [result for part in parts for result in part.scores[position].results]
         scores.append(replace(head, results=sorted(results, key=attrgetter("item"))))
     return Outcomes(
-        heldout.examples,
-        heldout.sums,
-        heldout.tokens,
+        Sums.merged(part.heldout for part in parts),
         scores,
         {name: max(part.seconds[name] for part in parts) for name in parts[0].seconds},
         Sums.merged(part.general for part in parts),

@@ -4,43 +4,48 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
 from trainables.evaluation.intervals import Interval, token_mean
 from trainables.evaluation.metrics.base import METRICS, Asked, Estimate, Metric
-from trainables.evaluation.outcomes import Outcomes
+from trainables.evaluation.outcomes import Outcomes, Sums
 
 _LARGEST_EXPONENT = 700.0
+
+_Found: TypeAlias = dict[str, Estimate]
 
 
 def _mean(sums: list[float], over: list[int]) -> Estimate:
     return Estimate(*token_mean(np.array(sums), np.array(over)))
 
 
-def _heldout_loss(outcomes: Outcomes) -> dict[str, Estimate]:
-    return {"heldout_loss": _mean(outcomes.losses, outcomes.tokens)} if outcomes.losses else {}
+def _of(part: str, measure: Callable[[Sums], Estimate | None], name: str) -> Callable[[Outcomes], _Found]:
+    """The metric over one of the texts, where it was measured."""
+
+    def measured(outcomes: Outcomes) -> _Found:
+        sums: Sums = getattr(outcomes, part)
+        found = measure(sums) if sums.sums else None
+        return {} if found is None else {name: found}
+
+    return measured
 
 
-def _general_loss(outcomes: Outcomes) -> dict[str, Estimate]:
-    found = outcomes.general
-    return {"general_loss": _mean(found.sums, found.tokens)} if found.sums else {}
+def _loss(sums: Sums) -> Estimate:
+    return _mean(sums.sums, sums.tokens)
 
 
-def _bits_per_byte(outcomes: Outcomes) -> dict[str, Estimate]:
-    found = outcomes.general
-    if not sum(found.sizes):
-        return {}
-    return {"general_bits_per_byte": _mean([loss / math.log(2) for loss in found.sums], found.sizes)}
+def _bits_per_byte(sums: Sums) -> Estimate | None:
+    return _mean([loss / math.log(2) for loss in sums.sums], sums.sizes) if sum(sums.sizes) else None
 
 
-def _perplexity(outcomes: Outcomes) -> dict[str, Estimate]:
-    if not outcomes.general.sums:
-        return {}
-    value, interval = _mean(outcomes.general.sums, outcomes.general.tokens)
+def _perplexity(sums: Sums) -> Estimate:
+    value, interval = _loss(sums)
     if interval is not None:
         interval = Interval(_exp(interval.low), _exp(interval.high), interval.n)
-    return {"general_perplexity": Estimate(_exp(value), interval)}
+    return Estimate(_exp(value), interval)
 
 
 def _exp(value: float) -> float:
@@ -65,24 +70,29 @@ def _kl_base(outcomes: Outcomes) -> dict[str, Estimate]:
     return {"kl_base": Estimate(value, interval)}
 
 
-def _with_general_text(name: str) -> Callable[[Asked], list[str]]:
-    return lambda asked: [] if asked.capability.general_text is None else [name]
+def _register(part: str, text: str, asked: Callable[[Asked], bool]) -> None:
+    """Registers what is measured on a text."""
+    for name, line, measure, low in (
+        (f"{part}_loss", f"loss on {text}, in nats per token", _loss, 0.0),
+        (f"{part}_bits_per_byte", f"loss on {text}, in bits per byte of UTF-8", _bits_per_byte, 0.0),
+        (f"{part}_perplexity", f"exp({part}_loss)", _perplexity, 1.0),
+    ):
+        names = partial(_names_if, asked, name)
+        METRICS.register(name, line)(Metric(names, _of(part, measure, name), low=low))
 
 
-METRICS.register("heldout_loss", "loss on held-out text of the task, in nats per token")(
-    Metric(lambda asked: ["heldout_loss"], _heldout_loss)
-)
-METRICS.register("general_loss", "loss on general text, in nats per token")(
-    Metric(_with_general_text("general_loss"), _general_loss)
-)
-METRICS.register("general_bits_per_byte", "loss on general text, in bits per byte of UTF-8")(
-    Metric(_with_general_text("general_bits_per_byte"), _bits_per_byte)
-)
-METRICS.register("general_perplexity", "exp(general_loss)")(
-    Metric(_with_general_text("general_perplexity"), _perplexity, low=1.0)
-)
+def _names_if(asked: Callable[[Asked], bool], name: str, by: Asked) -> list[str]:
+    return [name] if asked(by) else []
+
+
+def _has_general_text(asked: Asked) -> bool:
+    return asked.capability.general_text is not None
+
+
+_register("heldout", "held-out text of the task", lambda asked: True)
+_register("general", "general text", _has_general_text)
 METRICS.register("general_loss_change", "general_loss less the base model's, paired text by text")(
-    Metric(_with_general_text("general_loss_change"), _loss_change, low=-math.inf)
+    Metric(partial(_names_if, _has_general_text, "general_loss_change"), _loss_change, low=-math.inf)
 )
 METRICS.register("kl_base", "mean KL(base || tuned) over the questions' tokens, in nats per token")(
     Metric(lambda asked: ["kl_base"] if asked.capability.kl_prompts else [], _kl_base)
