@@ -27,11 +27,12 @@ def retention_interval(base: Measured, tuned: Sequence[Measured]) -> Interval | 
     Of one model it is that of `search.paired.ratio_of_means`, by which guards and schedulers decide. Of k
     models it is Fieller's too: with T the mean of the tuned models' scores, B the base model's, V_T, C, V_B
     their variances and covariance over the items, and S^2 the variance between the tuned models, it holds
-    every ratio r >= 0 with (T - r B)^2 <= t^2 (V_T + S^2 / k - 2 r C + r^2 V_B). t is the quantile of
+    every ratio r >= 0 with (T - r B)^2 <= z^2 (V_T - 2 r C + r^2 V_B) + t^2 S^2 / k. t is the quantile of
     Student's distribution with the freedom of Welch and Satterthwaite (Satterthwaite, 1946,
     doi:10.2307/3002019), of which the items have no end and the models k - 1: a mean of two models that
     differ is hardly known, one of models that do not is known as well as the items let it be. To add both
-    variances is conservative, as the items' share is in S^2 already (Owen, 2007, doi:10.1214/07-AOAS122).
+    variances is conservative, as what items do to one model alone is in S^2 too (Owen, 2007,
+    doi:10.1214/07-AOAS122).
 
     As in `ratio_of_means`, 0.5 / K observations are added to each cell of each of the K skills, so that no
     interval has zero width. Where only shares and numbers of items are known, C is taken to be 0 and half an
@@ -93,10 +94,10 @@ class _Moments:
 
 
 def _fieller(own: _Moments, n: int) -> Interval:
-    square = own.quantile**2
+    square = Z**2
     a = own.base**2 - square * own.base_variance
     b = own.tuned * own.base - square * own.covariance
-    c = own.tuned**2 - square * (own.tuned_variance + own.between)
+    c = own.tuned**2 - square * own.tuned_variance - own.quantile**2 * own.between
     if a <= 0:
         return Interval(low=0.0, high=math.inf, n=n)
     root = math.sqrt(max(0.0, b * b - a * c))

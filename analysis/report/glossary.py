@@ -9,6 +9,10 @@ METRICS: dict[str, str] = {
     "token, the mean since the rung before. Less is better.",
     "heldout_loss": "The same of text from the same source that it was not trained on. Less is better; where "
     "it rises while train_loss falls, the model learns by heart.",
+    "heldout_perplexity": "The loss on that text as a perplexity: among how many words, in effect, the model "
+    "hesitates. Less is better.",
+    "heldout_bits_per_byte": "The loss on that text in bits per byte of text, by which models with different "
+    "tokenizers can be compared. Less is better.",
     "capability": "Share of held-out questions that are answered rightly, the mean over the skills. More is "
     "better.",
     "retention": "Capability as a share of the base model's: 1 is as much as before tuning, 0.95 means that "

@@ -197,8 +197,9 @@ def _chart(context: Context, skill: _Skill) -> XYChart:
     series = []
     if context.base is not None and math.isfinite(base):
         series.append(_points("base model", ["base model"], [base], [context.base.intervals.get(name)], BASE))
+    others = "on the front" if skill.chosen else "asked"
     for label, look, own in (
-        ("on the front", FRONT, [t for t in shown if t.number != context.recommended]),
+        (others, FRONT, [t for t in shown if t.number != context.recommended]),
         ("recommended", BEST, [t for t in shown if t.number == context.recommended]),
     ):
         if own:

@@ -122,8 +122,9 @@ def _plainly(context: Context, best: TrialState) -> str:
         return f"{text}."
     if told.low >= floor:
         return f"{text}. The whole interval keeps the floor of {floor:.0%}."
-    side = "reaches below" if told.high >= floor else "lies below"
-    return f"{text}. The interval {side} the floor of {floor:.0%}: that it is kept is not certain."
+    if told.high < floor:
+        return f"{text}. The whole interval lies below the floor of {floor:.0%}: it is not kept."
+    return f"{text}. The interval reaches below the floor of {floor:.0%}: that it is kept is not certain."
 
 
 def _neighbours(context: Context) -> list[str]:
