@@ -45,6 +45,14 @@ def mean(values: Sequence[float]) -> Estimate:
     return Estimate(middle, middle - half, middle + half, n)
 
 
+def mean_share(values: Sequence[float]) -> Estimate:
+    """`mean` of shares, with the interval kept within 0 and 1."""
+    found = mean(values)
+    if found.low is None or found.high is None:
+        return found
+    return Estimate(found.value, max(0.0, found.low), min(1.0, found.high), found.n)
+
+
 def spearman(x: Sequence[float], y: Sequence[float]) -> Estimate | None:
     """Rank correlation with the interval of Bonett and Wright (2000, doi:10.1007/BF02294183).
 

@@ -20,7 +20,7 @@ from analysis.report.clock import Clock, unit
 from analysis.report.context import Context
 from analysis.report.groups import MOST, by
 from analysis.report.numbers import plain, short
-from analysis.report.statistics import mean, spearman
+from analysis.report.statistics import mean, mean_share, spearman
 from analysis.report.ticks import log_ticks
 from analysis.report.words import room
 from search.record import SearchEnded, SearchState, SessionStarted, TrialProposed, TrialState
@@ -107,6 +107,14 @@ def test_the_mean_has_students_interval(values: list[float]) -> None:
     assert (found.value, found.low, found.high) == tuple(
         pytest.approx(own) for own in (np.mean(values), low, high)
     )
+
+
+def test_the_interval_of_a_share_is_one_of_shares() -> None:
+    found = mean_share([0.05, 0.9])
+    assert (found.low, found.high) == (0.0, 1.0)
+    inside = [0.5, 0.51, 0.52]
+    assert mean_share(inside) == mean(inside)
+    assert mean_share([0.5]).low is None
 
 
 @given(st.lists(st.floats(1e-12, 1e12), min_size=1, max_size=30))

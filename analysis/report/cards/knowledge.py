@@ -11,7 +11,7 @@ from analysis.report.context import Context, base_value, interval, value
 from analysis.report.groups import Group, by_lr
 from analysis.report.look import BLUE, VERMILION, Look
 from analysis.report.lost import ToldLost, over_items, over_trials
-from analysis.report.statistics import Estimate, mean
+from analysis.report.statistics import Estimate, mean_share
 from analysis.report.words import asked_late, estimated, number
 
 _KNOWS, _WRITES = Look(BLUE, "circle", "solid"), Look(VERMILION, "triangle-down", "dash")
@@ -106,7 +106,7 @@ class _Row:
 
 def _accuracy(group: Group, name: str) -> Estimate:
     """Mean over trials; of a single one its own value, with its interval over items."""
-    found = mean([value(trial, name) for trial in group.trials])
+    found = mean_share([value(trial, name) for trial in group.trials])
     own = interval(group.trials[0], name)
     return found if found.n != 1 or own is None else Estimate(found.value, own.low, own.high, own.n)
 

@@ -10,7 +10,7 @@ from analysis.report.chart import Axis, Chart, Menu, Plot, Series, Table, XYChar
 from analysis.report.context import Context
 from analysis.report.groups import by_lr
 from analysis.report.look import OUTCOME_LOOKS
-from analysis.report.statistics import Estimate, mean
+from analysis.report.statistics import Estimate, mean_share
 from analysis.report.words import asked_late, estimated, with_interval
 from search.record import TrialState
 
@@ -96,7 +96,7 @@ def _shares(context: Context, names: Mapping[str, str]) -> dict[str, dict[str, E
     groups = by_lr(trials, context.trials) if "lr" in context.parameters else []
     parts = {f"lr {group.label}": list(group.trials) for group in groups} or {"all trials": trials}
     for label, part in parts.items():
-        own = {name: mean([t.last.metrics[m] for t in part if t.last]) for name, m in names.items()}
+        own = {name: mean_share([t.last.metrics[m] for t in part if t.last]) for name, m in names.items()}
         if not all(math.isnan(share.value) for share in own.values()):
             found[label] = own
     return found
