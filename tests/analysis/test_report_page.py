@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pytest
@@ -114,12 +115,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(state_of("whole", folder), folder)
 
 
-def browse(folder: Path, *words: str) -> str:
+def browse(folder: Path, *words: str, budget: int = 9000) -> str:
+    """What the browser prints once so many milliseconds have passed by the page's own clock."""
     assert BROWSER is not None
     quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
     quiet += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     done = subprocess.run(
-        [BROWSER, *quiet, f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=9000", *words],
+        [BROWSER, *quiet, f"--user-data-dir={folder / 'profile'}", f"--virtual-time-budget={budget}", *words],
         capture_output=True,
         text=True,
         check=True,
@@ -145,7 +147,7 @@ def test_every_picture_is_on_paper(report: Path, tmp_path: Path) -> None:
 @pytest.mark.integration
 @pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
 def test_a_phone_does_not_scroll_sideways(report: Path, tmp_path: Path) -> None:
-    probe = """<script>setTimeout(() => parent.postMessage(JSON.stringify({
+    probe = """<script>setInterval(() => parent.postMessage(JSON.stringify({
         width: document.documentElement.scrollWidth,
         out: [...document.querySelectorAll("p, li, h1, h2, h3, summary, select, img, .live svg.main-svg")]
             .filter((one) => !one.closest(".scroll") && one.getBoundingClientRect().right > innerWidth + 1)
@@ -153,15 +155,18 @@ def test_a_phone_does_not_scroll_sideways(report: Path, tmp_path: Path) -> None:
         drawn: document.querySelectorAll(".drawn").length,
         silent: [...document.querySelectorAll("img, .live")]
             .filter((one) => !(one.alt || one.getAttribute("aria-label"))).length,
-    }), "*"), 6000)</script>"""
+    }), "*"), 1000)</script>"""
     (tmp_path / "probed.html").write_text(report.read_text().replace("</body>", f"{probe}</body>"))
     frame = f'<iframe width="{PHONE}" height="30000" src="probed.html" style="border: 0"></iframe>'
-    take = "<pre></pre><script>onmessage = (e) => document.querySelector('pre').append(e.data)</script>"
+    take = "<pre></pre><script>onmessage = (e) => document.querySelector('pre').textContent = e.data</script>"
     (tmp_path / "frame.html").write_text(frame + take)
     # A window is never as narrow as a phone: a frame in it is.
-    text = browse(tmp_path, "--window-size=800,30000", "--dump-dom", (tmp_path / "frame.html").as_uri())
-    (found,) = re.findall(r"<pre>(.*)</pre>", text)
-    seen = json.loads(found.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    seen: dict[str, Any] = {"drawn": 0}
+    for budget in (9_000, 30_000, 100_000):  # by the page's clock, which a busy machine does not hold up
+        if not seen["drawn"]:
+            words = ("--window-size=800,30000", "--dump-dom", (tmp_path / "frame.html").as_uri())
+            (found,) = re.findall(r"<pre>(.*)</pre>", browse(tmp_path, *words, budget=budget))
+            seen = json.loads(found.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
     assert seen["drawn"] > 10
     assert seen["width"] == PHONE
     assert seen["out"] == []

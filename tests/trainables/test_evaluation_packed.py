@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -106,8 +107,8 @@ def examples() -> list[Example]:
 
 def assert_same(found: Outcomes, expected: Outcomes) -> None:
     assert found.scores == expected.scores
-    assert (found.examples, found.tokens) == (expected.examples, expected.tokens)
-    assert found.losses == pytest.approx(expected.losses, rel=1e-5)
+    assert replace(found.heldout, sums=[]) == replace(expected.heldout, sums=[])
+    assert found.heldout.sums == pytest.approx(expected.heldout.sums, rel=1e-5)
     assert found.seconds.keys() == expected.seconds.keys()
 
 
@@ -176,7 +177,7 @@ def test_an_adapter_that_has_diverged_leaves_the_others_as_they_are(
     after = outcomes()
     assert_same(after[0], before[0])
     assert_same(after[2], before[2])
-    assert np.isnan(after[1].losses).all()
+    assert np.isnan(after[1].heldout.sums).all()
     assert {result.prediction for result in after[1].scores[1].results} == {UNPARSEABLE}
 
 
