@@ -33,7 +33,7 @@ from search.record import (
     WarmStarted,
 )
 from search.record.events import Origin, Params, TrialStatus
-from search.retention import retained, retained_interval
+from search.retention import recorded_intervals, retained, retained_interval
 from search.schedulers import Scheduler, Verdict
 from search.searchers import Searcher
 from search.space import SearchSpace
@@ -89,7 +89,7 @@ class Conductor:
         self._append = append
         self._clock = clock
         self._guards = make_guards(config)
-        self._front = FrontQuestions(config)
+        self._front = FrontQuestions(config, _MAX_LOSSES)
         self._rungs = config.budget.rung_steps
         self._exhausted = False
         self._to_confirm: int | None = None  # number of candidates, until another trial finishes
@@ -327,7 +327,7 @@ class Conductor:
             event: Event = FrontMeasured(
                 trial=number,
                 metrics=reply.metrics,
-                intervals=_intervals(reply),
+                intervals=recorded_intervals(reply),
                 eval_seconds=reply.eval_seconds,
                 eval_parts=reply.eval_parts,
                 items_file=reply.items_file,
@@ -363,7 +363,7 @@ class Conductor:
         return retained(metrics, self.state.baselines.get("base"))
 
     def _intervals(self, reply: Reply) -> dict[str, Interval]:
-        return retained_interval(_intervals(reply), reply.items, self.state.baselines.get("base"))
+        return retained_interval(recorded_intervals(reply), reply.items, self.state.baselines.get("base"))
 
     def _ask_scheduler(self, event: RungReached) -> Verdict:
         return self._scheduler.report(event.trial, event.rung, event.metrics, event.intervals)
@@ -447,7 +447,3 @@ class Conductor:
         self.state.apply(event)
         if isinstance(event, TrialFinished):
             self._to_confirm = None
-
-
-def _intervals(reply: Reply) -> dict[str, Interval]:
-    return {key: Interval(low=low, high=high, n=n) for key, (low, high, n) in reply.intervals.items()}

@@ -10,8 +10,6 @@ from analysis.recommend import recommend
 from search.config.schema import SearchConfig
 from search.record import SearchState, TrialState
 
-_MAX_LOSSES = 3
-
 
 def asks_front(config: SearchConfig) -> bool:
     """Whether there are skills that only trials on the front are asked."""
@@ -39,9 +37,11 @@ class FrontQuestions:
 
     Args:
         config: The search.
+        most_losses: How often a request that was lost is made again.
     """
 
-    def __init__(self, config: SearchConfig) -> None:
+    def __init__(self, config: SearchConfig, most_losses: int) -> None:
+        self._most_losses = most_losses
         self._asks = asks_front(config)
         self._under_way: set[int] = set()
         self._given_up: set[int] = set()
@@ -79,7 +79,7 @@ class FrontQuestions:
     def lose(self, trial: int) -> bool:
         """The request was lost; returns whether to make it again."""
         self._losses[trial] += 1
-        if self._losses[trial] > _MAX_LOSSES:
+        if self._losses[trial] > self._most_losses:
             self.end(trial, answered=False)
         return trial in self._under_way
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from search.paired import ratio_of_means
 from search.record.events import BaselineMeasured, Interval
-from trainables.messages import DEGENERATE
+from trainables.messages import DEGENERATE, Reply
 
 RETENTION = "retention"
 
@@ -16,6 +16,11 @@ def retained(metrics: Mapping[str, float], base: BaselineMeasured | None) -> dic
     if base is None or "capability" not in metrics:
         return dict(metrics)
     return dict(metrics) | {RETENTION: metrics["capability"] / base.metrics["capability"]}
+
+
+def recorded_intervals(reply: Reply) -> dict[str, Interval]:
+    """A worker's intervals in the record's form."""
+    return {key: Interval(low=low, high=high, n=n) for key, (low, high, n) in reply.intervals.items()}
 
 
 def retained_interval(

@@ -29,7 +29,6 @@ from search.provenance import git_commit, versions
 from search.record import (
     BaselineMeasured,
     Event,
-    Interval,
     RecordWriter,
     SearchEnded,
     SearchStarted,
@@ -40,6 +39,7 @@ from search.record import (
 )
 from search.redact import redact
 from search.resume import fingerprint, refuse_changes
+from search.retention import recorded_intervals
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
@@ -305,9 +305,7 @@ def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) ->
         BaselineMeasured(
             name="base",
             metrics=reply.metrics | {"retention": 1.0},
-            intervals={
-                key: Interval(low=low, high=high, n=n) for key, (low, high, n) in reply.intervals.items()
-            },
+            intervals=recorded_intervals(reply),
             items=reply.items,
             fingerprints={"model": facts.model_fingerprint, "data": facts.data_fingerprint},
             seconds=reply.eval_seconds,

@@ -84,13 +84,14 @@ def greedy(
             drafted.judge(batch, replies.ids)
             running = running.joined(fresh) if running and fresh else running or fresh
         elif running:
-            owners, known = running.owners, replies.known
-            own = drafted.rest(owners, replies.ids, pad_id)
+            going_on = len(running.owners)
+            own = drafted.rest(running.owners, replies.ids, pad_id)
+            known = replies.known if own[0] else 0
             ids = torch.cat([running.tokens, running.tokens.new_tensor(own)], dim=1)
             logits = forward.extend(running.rows, ids, running.counts(copies), last=ids.shape[1])
             running = replies.take(running, logits, own)
-            if ids.shape[1] > 1:
-                drafted.judge_rest(replies.known - known - len(owners))
+            if own[0]:
+                drafted.judge_rest(replies.known - known - going_on)
     return replies.ids
 
 

@@ -350,7 +350,7 @@ class LoraServer:
 
     def _measure(self, trials: Sequence[LoraTrial], moment: Moment) -> list[Measurement]:
         """Held-out loss and capability of each trial, over all workers."""
-        if moment != "front":  # which is compared with the base model's own answers
+        if moment != "front":  # then nothing is drafted or compared here
             self._evaluator.take_base(self._shard)
         self._adapters.arrange([trial.name for trial in trials])
         with self._adapters.active(len(trials)):
