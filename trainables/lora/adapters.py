@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
@@ -17,9 +16,9 @@ from torch import Tensor, nn
 
 from trainables.errors import UserError
 from trainables.lora.arena import Arena
+from trainables.lora.linear import linear_layers
 from trainables.lora.packed import Dropout, Layout, PackedPass
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.linear import linear_layers
 from trainables.lora.shell import Shell, saved_config
 from trainables.lora.targets import routed_layer, select_modules
 

@@ -6,6 +6,7 @@ import inspect
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from torch import nn
 
@@ -13,6 +14,8 @@ from trainables.lora.targets import in_text_blocks
 
 _PLAIN = frozenset({"Linear", "FalconLinear"})
 """Classes that compute x @ W.T + b; other subclasses of `nn.Linear` do more, such as routing tokens."""
+
+_READ = re.compile(r"\bself\.(\w+)\.weight\b(?!\[|\.(?:dtype|device|shape|ndim|data)\b)")
 
 _TRANSPOSED = "Conv1D"
 """The class of transformers with W of shape (in, out)."""
@@ -48,7 +51,8 @@ def linear_layers(model: nn.Module) -> dict[str, LinearLayer]:
     for name, module in model.named_modules():
         if in_text_blocks(name) and (layer := _linear(module)) is not None:
             parent, _, leaf = name.rpartition(".")
-            if leaf not in read_directly(type(model.get_submodule(parent))):
+            owner: Any = type(model.get_submodule(parent))
+            if leaf not in read_directly(owner):
                 found[name] = layer
     return found
 
@@ -68,10 +72,10 @@ def _linear(module: nn.Module) -> LinearLayer | None:
 
 
 @cache
-def read_directly(parent: type[nn.Module]) -> frozenset[str]:
+def read_directly(parent: Any) -> frozenset[str]:
     """Names of the layers of a module of this class whose weights its code reads, whole, by itself."""
     try:
         source = inspect.getsource(parent)
     except (OSError, TypeError):
         return frozenset()
-    return frozenset(re.findall(r"\bself\.(\w+)\.weight\b(?!\[|\.(?:dtype|device|shape|ndim|data)\b)", source))
+    return frozenset(_READ.findall(source))

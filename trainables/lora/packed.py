@@ -211,7 +211,9 @@ class _Packed(torch.autograd.Function):
         ctx: Any, out: Tensor, x: Tensor, anchor: Tensor, shared: PackedPass, site: str, layout: Layout
     ) -> Tensor:
         segments = shared.segments(site, layout)
-        seen = _seen(layout, x, None if layout.dropout is None else layout.dropout.scale(site, x), shared.dtype)
+        seen = _seen(
+            layout, x, None if layout.dropout is None else layout.dropout.scale(site, x), shared.dtype
+        )
         direct = layout.even and out.is_contiguous() and out.dtype == seen.dtype
         if direct:
             # In place: the base layer's weights are frozen, so its backward pass does not need its output.
