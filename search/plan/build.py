@@ -157,7 +157,8 @@ def _refuse_targets(space: SearchSpace, shapes: ModelShapes) -> None:
         try:
             select_modules(shapes.linear, LoraParameters.model_validate({"target_modules": target}))
         except UserError as error:
-            key = "parameters.target_modules" if "target_modules" in space.parameters else "target_modules"
+            where = "parameters" if "target_modules" in space.parameters else "fixed"
+            key = f"{where}.target_modules"
             problems.append(Problem(key, error.message, "model files", error.hint))
     if problems:
         raise ConfigError(problems)

@@ -236,8 +236,19 @@ def test_trainable_parameters_are_those_that_peft_makes(
     assert model_shapes(model) == shapes
 
 
-def test_a_model_of_another_kind_or_elsewhere_is_unknown_and_the_plan_says_so(tmp_path: Path) -> None:
-    assert model_shapes(write_llama(tmp_path / "other", model_type="mamba")) is None
+def test_a_model_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"model\.source: .*config\.json: is not that of a causal"):
+        model_shapes(write_llama(tmp_path / "other", model_type="nonsense"))
+
+
+def test_targets_that_a_model_lacks_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_llama(tmp_path / "mamba", model_type="mamba")
+    command = ["space=space.yaml", f"model={tmp_path / 'mamba'}", "--plan", "fixed.target_modules=mlp"]
+    assert main(command) == 2
+    assert "target_modules=mlp finds no linear layer" in capsys.readouterr().err
+
+
+def test_a_model_that_is_elsewhere_is_unknown_and_the_plan_says_so() -> None:
     shown = plan("model=org/not-downloaded")
     assert shown.estimate is None
     assert any("not known" in note for note in shown.notes)
