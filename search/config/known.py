@@ -29,7 +29,7 @@ def keys_at(key: Key) -> list[str]:
             continue
         annotations = [model.model_fields[part].annotation for model in models if part in model.model_fields]
         free = part in _NAMED_BY_USER and models == [SearchConfig]
-        models = [found for annotation in annotations for found in _models(annotation)]
+        models = [found for annotation in annotations for found in model_types(annotation)]
     return [] if free else list(dict.fromkeys(name for model in models for name in model.model_fields))
 
 
@@ -83,7 +83,7 @@ def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Se
 
 def _member_hint(union: Any, tag: str, kind: str, word: str, above: str = "") -> str:
     """What a key of a section that comes in several kinds was probably meant to be."""
-    members = [(get_args(model.model_fields[tag].annotation), model) for model in _models(union)]
+    members = [(get_args(model.model_fields[tag].annotation), model) for model in model_types(union)]
     names = [name for kinds, model in members if kind in kinds for name in model.model_fields]
     here = f"{tag} {kind} has the keys {', '.join(names)}"
     if near := nearest(word, names):
@@ -108,14 +108,15 @@ def _walk(model: type[BaseModel], above: Key) -> Iterator[Key]:
         # What lies in a list or under a name of the user's has no key that could be suggested.
         if name == "parameters" or get_origin(field.annotation) is tuple:
             continue
-        for inner in _models(field.annotation):
+        for inner in model_types(field.annotation):
             yield from _walk(inner, (*above, name))
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def model_types(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a value of this type may be, or be made of."""
     if isinstance(annotation, type) and get_origin(annotation) is None:
         return [annotation] if issubclass(annotation, BaseModel) else []
-    return [model for argument in get_args(annotation) for model in _models(argument)]
+    return [model for argument in get_args(annotation) for model in model_types(argument)]
 
 
 def _meant(keys: Sequence[Key]) -> str:

@@ -16,8 +16,10 @@ from search.plan.history import History, read_history
 from search.plan.model import Plan, PlannedTrial, RankSize, Slots
 from search.plan.outlook import confirmation, ends_first, guards, limits, teaches, warm_start
 from search.plan.shapes import ModelShapes, model_shapes
-from search.record import SearchState, WarmStarted, read_events
+from search.record import SearchState, WarmStarted
 from search.record.events import Scalar
+from search.record.files import is_being_written
+from search.resume import open_record
 from search.schedulers import make_scheduler
 from search.searchers import SEARCHERS, make_searcher, startup
 from search.space import SearchSpace
@@ -36,14 +38,15 @@ def make_plan(config: SearchConfig) -> Plan:
     Raises:
         TightropeError: The searcher cannot search this space.
         ConfigError: The model's files are damaged.
-        RecordError: The search's folder holds a damaged record.
+        SpaceChangedError: The search's folder holds another search, as a run would say.
+        RecordError: It holds a damaged record.
     """
+    recorded = open_record(config)
     space = SearchSpace(config.parameters, config.fixed)
+    taken_over = _taken_over(config, space, recorded.state)
     shapes = model_shapes(config.model)
     slots = _slots(config)
-    first, params, number = _first(config, space, shapes)
-    folder = Path(config.out) / config.name
-    state = SearchState.from_events(read_events(folder))
+    first, params, number = _first(config, space, shapes, taken_over)
     history = read_history(config, LoraParameters().batch_size)
     notes = _notes(config, shapes, slots, number, history)
     estimated = None
@@ -57,8 +60,9 @@ def make_plan(config: SearchConfig) -> Plan:
         name=config.name,
         space=config.space,
         model=config.model.name,
-        folder=str(folder),
-        recorded=_recorded(state),
+        folder=str(Path(config.out) / config.name),
+        recorded=_recorded(recorded.state),
+        running=is_being_written(recorded.folder),
         searcher=config.searcher.name,
         trials=number,
         first=tuple(first),
@@ -70,7 +74,7 @@ def make_plan(config: SearchConfig) -> Plan:
         repetitions=repetitions(config, number),
         limits=limited,
         ends_first=ends_first(limited, number, estimated),
-        warm_start=warm_start(config, _taken_over(config, space)),
+        warm_start=warm_start(config, taken_over),
         slots=slots,
         base_parameters=shapes.parameters if shapes else None,
         sizes=tuple(_sizes(space, shapes)) if shapes else (),
@@ -88,7 +92,7 @@ def _recorded(state: SearchState) -> tuple[int, int] | None:
 
 
 def _first(
-    config: SearchConfig, space: SearchSpace, shapes: ModelShapes | None
+    config: SearchConfig, space: SearchSpace, shapes: ModelShapes | None, taken_over: WarmStarted | None
 ) -> tuple[list[PlannedTrial], list[LoraParameters], int]:
     """The first trials, their parameters, and the number of trials there will be.
 
@@ -97,7 +101,7 @@ def _first(
     searcher = make_searcher(config, space)
     finite = config.searcher.name in _EXHAUSTIBLE
     random, listed = startup(config.searcher), len(config.points)
-    if (taken_over := _taken_over(config, space)) is not None:
+    if taken_over is not None:
         searcher.begin(taken_over)
         if taken_over.use == "points":
             listed += len(taken_over.trials)
@@ -121,11 +125,10 @@ def _first(
     return planned[:SHOWN], params, config.trials
 
 
-def _taken_over(config: SearchConfig, space: SearchSpace) -> WarmStarted | None:
+def _taken_over(config: SearchConfig, space: SearchSpace, state: SearchState) -> WarmStarted | None:
     """What an earlier search gives this one: as recorded, where it has begun."""
     if config.warm_start is None:
         return None
-    state = SearchState.from_events(read_events(Path(config.out) / config.name))
     return state.warm_start or warm_started(config, space)
 
 
