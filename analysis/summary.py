@@ -16,8 +16,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from analysis.blocks import confirmation_block, limits_block, warm_start_block
 from analysis.budget import budget_used
 from analysis.causes import cause_of, causes, guards
@@ -28,7 +26,9 @@ from analysis.packing import packing_used
 from analysis.pareto import pareto_front
 from analysis.recommend import recommend
 from analysis.render import render_summary
+from search.console import SafeConsole
 from search.errors import RecordError, TightropeError
+from search.output import complain, say_json
 from search.record import SearchState, TrialState, read_events
 from search.record.files import EVENTS
 
@@ -192,12 +192,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         summary = summarise(_load(options.folder), options.folder)
     except TightropeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return 2
     if options.json:
-        print(json.dumps(summary, allow_nan=False))
+        say_json(summary)
     else:
-        render_summary(Console(), summary)
+        render_summary(SafeConsole(), summary)
     return 0
 
 

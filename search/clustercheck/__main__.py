@@ -12,6 +12,7 @@ from search.clustercheck.check import load, problems
 from search.clustercheck.document import Document, spell
 from search.clustercheck.ready import unready
 from search.errors import ConfigError
+from search.output import complain, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,9 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if found:
             raise ConfigError(sorted(found, key=lambda problem: _line(problem.where)))
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        complain(str(error))
         return 2
-    print(_summary(document))
+    say(_summary(document))
     return 0
 
 
