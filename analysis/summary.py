@@ -20,6 +20,7 @@ from analysis.blocks import confirmation_block, limits_block, warm_start_block
 from analysis.budget import budget_used
 from analysis.causes import cause_of, causes, guards
 from analysis.confirmation import Confirmation, confirmation
+from analysis.extending import extension
 from analysis.markdown import to_markdown
 from analysis.objectives import keeps_constraints, metrics_of, objectives_of, search_trials
 from analysis.packing import packing_used
@@ -86,6 +87,7 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         "causes": causes(state),
         "guards": guards(state),
         "limits": limits_block(state),
+        "extension": extension(state)._asdict(),
         "warm_start": warm_start_block(state),
         "budget": asdict(budget_used(state)),
         "slots": None
