@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from search.config.foreign import SETTINGS, TRAINED, is_foreign, meant_parameter
 from search.config.nearest import distance, nearest
 from search.config.origins import Key, dotted
 from search.config.schedulers import SchedulerConfig
@@ -51,6 +52,8 @@ def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Se
     if word == "preset":
         return f"to choose a preset write {dotted(key[:-1])}=NAME"
     if key[0] == "parameters" and len(key) == 3:
+        if is_foreign(word) and (meant := meant_parameter(str(key[1]), data["parameters"][key[1]])):
+            return meant
         return _member_hint(Parameter, "type", data["parameters"][key[1]]["type"], word)
     if key[0] in _UNIONS and len(key) == 2:
         section = str(key[0])
@@ -59,6 +62,9 @@ def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Se
     slips = [name for name in nearest(word, siblings) if distance(word.lower(), name.lower()) <= 1]
     if slips:
         return _meant([(*key[:-1], name) for name in slips])
+    if (setting := SETTINGS.get(word.lower())) is not None:
+        return f"did you mean {setting}?"
+    word = TRAINED.get(word.lower(), word)
     if word in trainable_parameters and word in (data.get("parameters") or ()):
         return (
             f"{word} is searched: parameters.{word}.low=... and the like change its range, "
