@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -29,7 +28,7 @@ from analysis.recommend import recommend
 from analysis.render import render_summary
 from search.console import SafeConsole
 from search.errors import RecordError, TightropeError
-from search.output import complain, say_json
+from search.output import Parser, complain, say_json
 from search.record import SearchState, TrialState, read_events
 from search.record.files import EVENTS
 
@@ -187,7 +186,7 @@ def _load(folder: Path) -> SearchState:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the summary of a recorded search; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.summary", description="Summary of a search.")
+    parser = Parser(prog="python -m analysis.summary", description="Summary of a search.")
     parser.add_argument("folder", type=Path, help="folder of the search, for example runs/demo")
     parser.add_argument("--json", action="store_true", help="print the summary as one line of JSON")
     options = parser.parse_args(arguments)

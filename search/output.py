@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from trainables.text import printable, printable_json
 
@@ -31,6 +32,14 @@ def say_json(data: Any) -> None:
     """Writes data to standard output as one line of JSON."""
     ascii_only = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
     _write(sys.stdout, printable_json(json.dumps(data, ensure_ascii=ascii_only)))
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of command lines whose messages go the same way."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process with what is wrong, which quotes the command line."""
+        super().error(printable(message))
 
 
 def _write(file: IO[str], line: str) -> None:

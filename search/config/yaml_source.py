@@ -17,7 +17,7 @@ from trainables.text import encodable
 MAX_DEPTH = 30
 """Nested sections and lists, at most."""
 
-MAX_BYTES = 256 * 2**10
+MAX_BYTES = 128 * 2**10
 """Of a file. Reading takes seconds per MiB, and a space has a few KiB."""
 
 _MAX_DIGITS = 1000

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from search.errors import RecordError, TightropeError
-from search.output import complain, say
+from search.output import Parser, complain, say
 from search.record import SearchState, read_events
 from search.record.files import EVENTS
 from search.redact import redact
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m search.tracking", description=__doc__)
+    parser = Parser(prog="python -m search.tracking", description=__doc__)
     parser.add_argument("folder", type=Path, help="the search's folder, with its events.jsonl")
     parser.add_argument("--follow", action="store_true", help="go on until the search ends")
     parser.add_argument("--parent", type=int, metavar="PID", help="with --follow: end when this process does")
