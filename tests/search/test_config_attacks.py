@@ -163,6 +163,28 @@ def test_files_with_a_byte_order_mark_are_read(folder: Path) -> None:
         (f"budget.steps={2**31}", "budget.steps"),
         (f"fixed.batch_size={10**400}", "fixed.batch_size"),
         (f"parameters.rank={{type: int, low: 1, high: {10**400}}}", "parameters.rank.high"),
+        ("objectives.1.floor=1.5", "objectives.1.floor"),
+        ("objectives.1.floor=-0.1", "objectives.1.floor"),
+        ("objectives.1.floor=95", "objectives.1.floor"),
+        ("objectives.0.ceiling=-1", "objectives.0.ceiling"),
+        ("objectives=[{metric: capability, direction: max, floor: 1.1}]", "objectives.0.floor"),
+        ("objectives=[{metric: facts_generation, direction: max, floor: 2}]", "objectives.0.floor"),
+        ("objectives=[{metric: degenerate, direction: min, ceiling: 1.5}]", "objectives.0.ceiling"),
+        ("objectives=[{metric: kl_base, direction: min, ceiling: -0.5}]", "objectives.0.ceiling"),
+        ("objectives=[{metric: heldout_perplexity, direction: min, ceiling: 0.9}]", "objectives.0.ceiling"),
+        ("guards.retention=1.5", "guards.retention"),
+        ("guards.degeneration=1", "guards.degeneration"),
+        ("guards.spike=1", "guards.spike"),
+        ("limits.hours=0", "limits.hours"),
+        ("limits.price=-1", "limits.price"),
+        ("parameters.lr.low=1e-300", "parameters.lr.low"),
+        ("parameters.lr.high=1e3", "parameters.lr.high"),
+        ("fixed.weight_decay=1e30", "fixed.weight_decay"),
+        ("fixed.alpha_per_rank=1e30", "fixed.alpha_per_rank"),
+        ("fixed.warmup=10", "fixed.warmup"),
+        ("parameters.warmup={type: categorical, choices: [0.1, 10]}", "parameters.warmup"),
+        ("parameters.rank={type: int, low: 2, high: 8, step: 7}", "parameters.rank.step"),
+        ("scheduler={name: moasha, brackets: 4}", "scheduler.brackets"),
         ("tracking.uri=ftp://host", "tracking.uri"),
         ("tracking.uri=http://", "tracking.uri"),
         ("tracking.uri=http://host:99999", "tracking.uri"),
@@ -175,6 +197,24 @@ def test_files_with_a_byte_order_mark_are_read(folder: Path) -> None:
 )
 def test_one_careless_word_is_one_problem(word: str, key: str) -> None:
     assert only_problem(word).key == key
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "objectives.1.floor=1",
+        "objectives.1.floor=0",
+        "objectives=[{metric: heldout_loss, direction: min, ceiling: 100}]",
+        "objectives=[{metric: general_loss_change, direction: min, ceiling: -1}]",
+        "objectives=[{metric: degenerate, direction: min, ceiling: 0}]",
+        "fixed.warmup=9",
+        "parameters.rank={type: int, low: 2, high: 8, step: 6}",
+        "parameters.rank={type: int, low: 8, high: 8, step: 6}",
+        "scheduler={name: moasha, brackets: 3}",
+    ],
+)
+def test_the_ends_of_what_makes_sense_are_taken(word: str) -> None:
+    load_config(["space=space.yaml", "capability.general_text=embedded:general.jsonl", word])
 
 
 def test_a_space_that_no_path_can_have() -> None:
