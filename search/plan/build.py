@@ -7,7 +7,7 @@ import os
 from itertools import product
 from pathlib import Path
 
-from search.cluster import local_groups
+from search.cluster import ClusterError, local_capacity, local_groups
 from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
 from search.groups.limit import configured_limit
@@ -157,7 +157,7 @@ def _possible(space: SearchSpace, name: str) -> list[Scalar]:
 def _slots(config: SearchConfig) -> Slots:
     """Slots on this machine; of another cluster only what the configuration fixes."""
     workers = config.workers
-    address = workers.address or os.environ.get("RAY_ADDRESS")
+    address = _address(config)
     here = 0 if address else _gpus_here()
     gpus = float(min(1, here)) if workers.gpus == "auto" else workers.gpus
     groups: int | None
@@ -171,6 +171,11 @@ def _slots(config: SearchConfig) -> Slots:
         groups, source = local_groups(workers), "cores of this machine"
     limit = configured_limit(config, groups or 1)
     return Slots(groups, limit.slots, limit.most, limit.reason, workers.workers, workers.cpus, gpus, source)
+
+
+def _address(config: SearchConfig) -> str | None:
+    """Of the cluster that is joined; None where one is started here."""
+    return config.workers.address or os.environ.get("RAY_ADDRESS")
 
 
 def _gpus_here() -> int:
@@ -200,6 +205,11 @@ def _notes(
             f"Trials of this model are not packed, but run one at a time: {layer} sees the tokens that are "
             "routed to it, not whole rows."
         )
+    if _address(config) is None:
+        try:
+            local_capacity(config.workers, _gpus_here())
+        except ClusterError as error:
+            notes.append(f"On this machine a run would be refused: {error.message} {error.hint}")
     if slots.groups is None:
         notes.append("Times are for a single worker group.")
     if history is None and slots.slots_per_group is None and slots.most_per_group > 1:

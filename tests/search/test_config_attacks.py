@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -248,3 +249,31 @@ def test_aliases_do_not_multiply_without_end(folder: Path, nested: str) -> None:
     (folder / "bomb.yaml").write_text("\n".join(lines))
     with pytest.raises(ConfigError, match="more than 10,000 values"):
         load_config(["space=bomb.yaml"])
+
+
+def test_a_place_that_cannot_be_written_is_refused_by_plan_and_run_alike(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = folder / "closed"
+    record = closed / "mine" / "events.jsonl"
+    record.parent.mkdir(parents=True)
+    record.touch()
+    words = ["space=space.yaml", "out=closed"]
+    for place, mode in ((record, 0o444), (record.parent, 0o555), (closed, 0o555)):
+        place.chmod(mode)
+        if os.access(place, os.W_OK):
+            pytest.skip("this user may write everywhere")
+        for flags in (["--plan"], []):
+            assert main([*words, "name=mine" if place != closed else "name=other", *flags]) == 2
+            assert f"{place} cannot be written" in capsys.readouterr().err
+        place.chmod(0o755)
+
+
+def test_a_file_system_that_is_read_only_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    closed = [where for _, where, _, options, *_ in mounts if "ro" in options.split(",")]
+    places = [where for where in closed if os.path.isdir(where) and os.access(where, os.X_OK)]
+    if not places:
+        pytest.skip("no file system is mounted read-only")
+    assert main(["space=space.yaml", f"out={places[0]}/runs", "--plan"]) == 2
+    assert f"{places[0]} cannot be written" in capsys.readouterr().err

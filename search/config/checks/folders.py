@@ -8,6 +8,7 @@ from pathlib import Path
 
 from search.config.checks import parts
 from search.config.compose import Composed
+from search.record.files import EVENTS
 
 _FOLDER = re.compile(r"\w[\w.-]*")
 _LONGEST = 200
@@ -31,6 +32,16 @@ def check_folders(composed: Composed) -> None:
             message = "is a file" if path == folder else f"lies in {path}, which is a file"
             composed.complain(("out",), f"{message}, where a folder belongs", "give another folder")
             return
+    _check_writable(composed, folder, name)
+
+
+def _check_writable(composed: Composed, folder: Path, name: str) -> None:
+    """The search's folder, or the nearest above that is there, and its record are this user's to write."""
+    own = folder / name if _FOLDER.fullmatch(name) else folder
+    record = own / EVENTS
+    there = next(path for path in (record, *record.parents) if os.path.lexists(path))
+    if not os.access(there, os.W_OK | (os.X_OK if os.path.isdir(there) else os.R_OK)):
+        composed.complain(("out",), f"{there} cannot be written by this user", "give another folder")
 
 
 def _check_name(composed: Composed, name: str) -> None:
