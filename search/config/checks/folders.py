@@ -39,9 +39,11 @@ def _check_writable(composed: Composed, folder: Path, name: str) -> None:
     """The search's folder, or the nearest above that is there, and its record are this user's to write."""
     own = folder / name if _FOLDER.fullmatch(name) else folder
     record = own / EVENTS
-    there = next(path for path in (record, *record.parents) if os.path.lexists(path))
-    if not os.access(there, os.W_OK | (os.X_OK if os.path.isdir(there) else os.R_OK)):
-        composed.complain(("out",), f"{there} cannot be written by this user", "give another folder")
+    there = next(path for path in (own, *own.parents) if os.path.lexists(path))
+    for path, access in ((there, os.W_OK | os.X_OK), (record, os.W_OK | os.R_OK)):
+        if os.path.lexists(path) and not os.access(path, access):
+            composed.complain(("out",), f"{path} cannot be written by this user", "give another folder")
+            return
 
 
 def _check_name(composed: Composed, name: str) -> None:
