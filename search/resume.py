@@ -23,8 +23,13 @@ _MEANS = "Resume with the recorded values, or begin a new search with name=<othe
 
 @dataclass(frozen=True)
 class Recorded:
-    """The record that a search begins or goes on with; empty before its first session."""
+    """The record that a search begins or goes on with; empty before its first session.
 
+    Attributes:
+        config: The configuration to go on with.
+    """
+
+    config: SearchConfig
     folder: Path
     events: Sequence[Event]
     state: SearchState
@@ -43,7 +48,7 @@ def open_record(config: SearchConfig) -> Recorded:
     if state.started is not None:
         refuse_changes(state.started.config, config)
         _refuse_other_contents(state, config)
-    return Recorded(folder, events, state)
+    return Recorded(config, folder, events, state)
 
 
 def comparable(config: Mapping[str, Any]) -> dict[Key, Any]:

@@ -95,7 +95,7 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
     """
     console = SafeConsole(stderr=as_json)
     recorded = open_record(config)
-    folder, events = recorded.folder, recorded.events
+    config, folder, events = recorded.config, recorded.folder, recorded.events
     with RecordWriter(
         folder, on_wait=lambda text: console.print(text, style="yellow", markup=False)
     ) as record:

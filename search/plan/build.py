@@ -42,6 +42,7 @@ def make_plan(config: SearchConfig) -> Plan:
         RecordError: It holds a damaged record.
     """
     recorded = open_record(config)
+    config = recorded.config
     space = SearchSpace(config.parameters, config.fixed)
     taken_over = _taken_over(config, space, recorded.state)
     shapes = model_shapes(config.model)
