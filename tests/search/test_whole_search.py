@@ -14,7 +14,7 @@ from search.record import FrontMeasured, RungReached, SearchState, read_events
 from tests.searches import assert_every_trial_finished_once, finish, start
 from trainables import embedded
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 SPAM = re.compile(r"warn|error|traceback|deprecat|\(raylet\)|INFO|\*\*\*", re.IGNORECASE)
 
