@@ -21,7 +21,7 @@ from trainables.models.fingerprint import folder_fingerprint
 from trainables.settings import HARNESS, ModelConfig
 
 _WHOLE = 64 * 2**20
-_EDGE = 2**20
+_EDGE = 2**16
 _DIGEST = "sha256:"
 _NAME = "name:"
 PREFIX = "content."
@@ -31,7 +31,7 @@ PREFIX = "content."
 def contents(config: SearchConfig) -> dict[str, str]:
     """By configuration key, `sha256:` and a digest of what lies there, or `name:` and a name of the hub.
 
-    Of a file above 64 MiB only its size and its edges are read. What cannot be read is left out.
+    Of what is larger than 64 MiB only sizes and edges are read. What cannot be read is left out.
     """
     data = config.model_dump(mode="json")
     found = {"model.source": _model(config.model)}
@@ -91,18 +91,24 @@ def _data(source: Any, split: str) -> str | None:
 
 
 def _folder(folder: Path) -> str:
+    """Of all files but hidden ones; where they are many or large, each by its size and its edges alone."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _hidden(path, folder)]
+    whole = _WHOLE if sum(path.stat().st_size for path in files) <= _WHOLE else _EDGE
     found = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        below = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in below.parts):
-            found.update(f"{below.as_posix()}\0{_file(path)}\0".encode(errors="surrogateescape"))
+    for path in files:
+        name = os.fsencode(path.relative_to(folder).as_posix())
+        found.update(name + b"\0" + _file(path, whole).encode() + b"\0")
     return found.hexdigest()
 
 
-def _file(path: Path) -> str:
+def _hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _file(path: Path, whole: int = _WHOLE) -> str:
     with path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
-        if size <= _WHOLE:
+        if size <= whole:
             return hashlib.file_digest(stream, "sha256").hexdigest()
         edges = hashlib.sha256(f"{size}\0".encode() + stream.read(_EDGE))
         stream.seek(-_EDGE, os.SEEK_END)

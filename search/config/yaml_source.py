@@ -73,6 +73,25 @@ class YamlSource:
     problems: list[Problem] = field(default_factory=list)
 
 
+class TooLargeError(Exception):
+    """A file of configuration that would take minutes to read; the message says the limit."""
+
+
+def read_small(path: Path) -> str:
+    """The text of a file of configuration.
+
+    Raises:
+        TooLargeError: It has more than `MAX_BYTES`.
+        OSError: It cannot be read.
+        UnicodeDecodeError: It is not UTF-8.
+    """
+    with path.open("rb") as stream:
+        raw = stream.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
+        raise TooLargeError(f"is larger than {MAX_BYTES // 2**10} KiB, the most that is read of it")
+    return raw.decode("utf-8")
+
+
 def read_file(path: Path, shown: str, key: str, section: Key = ()) -> YamlSource:
     """Reads a file that must hold a mapping.
 
@@ -83,13 +102,10 @@ def read_file(path: Path, shown: str, key: str, section: Key = ()) -> YamlSource
         section: Key of the section that the file holds, for messages.
     """
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            message = f"is larger than {MAX_BYTES // 2**10} KiB, the most that is read of it"
-            hint = "Data belong in files of their own, which task.train and capability.skills name."
-            return _refused(key, message, shown, hint)
-        text = raw.decode("utf-8")
+        text = read_small(path)
+    except TooLargeError as error:
+        hint = "Data belong in files of their own, which task.train and capability.skills name."
+        return _refused(key, str(error), shown, hint)
     except OSError as error:
         return _refused(key, f"cannot be read: {error.strerror}", shown, None)
     except UnicodeDecodeError:

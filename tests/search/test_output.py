@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -195,6 +196,8 @@ def test_an_endless_file_is_refused_at_once(
     said = capsys.readouterr().err
     assert len(said) < 2000
     assert "128 KiB" in said
+    assert clustercheck(["large.yaml"]) == 2
+    assert "128 KiB" in capsys.readouterr().err
 
 
 def test_text_for_a_closed_pipe_is_lost_and_nothing_else() -> None:
@@ -202,3 +205,19 @@ def test_text_for_a_closed_pipe_is_lost_and_nothing_else() -> None:
     os.close(read)
     write_line(os.fdopen(write, "w", closefd=False), "text")
     os.close(write)
+
+
+def test_all_that_is_shown_goes_through_one_place() -> None:
+    """No command prints past `search.output` and `search.console`, where what would steer is taken out."""
+    root = Path(__file__).parents[2]
+    ways = re.compile(r"(?<![\w.])(print|Console|ArgumentParser)\(|\bsys\.std(out|err)\.write\(")
+    allowed = {"search/output.py", "search/console.py"}
+    found = [
+        f"{path.relative_to(root)}:{number}"
+        for package in ("search", "analysis")
+        for path in sorted((root / package).rglob("*.py"))
+        if str(path.relative_to(root)) not in allowed
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if ways.search(line)
+    ]
+    assert not found
