@@ -14,17 +14,18 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias
 
-from rich.console import Console
-
 from analysis.recommend import recommend
 from analysis.report import write_report
 from analysis.summary import render_summary, write_summary
 from search.cluster import Capacity, start_ray, stop_ray
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
+from search.console import SafeConsole
+from search.contents import PREFIX, contents
 from search.errors import RecordError, TightropeError
 from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
+from search.output import say_json
 from search.provenance import git_commit, versions
 from search.record import (
     BaselineMeasured,
@@ -32,13 +33,12 @@ from search.record import (
     RecordWriter,
     SearchEnded,
     SearchStarted,
-    SearchState,
     SessionStarted,
     SlotsChosen,
     read_events,
 )
 from search.redact import redact
-from search.resume import fingerprint, refuse_changes
+from search.resume import fingerprint, open_record
 from search.retention import recorded_intervals
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
@@ -89,23 +89,20 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
         Exit code: 0, or 130 where it was interrupted.
 
     Raises:
-        SpaceChangedError: The folder holds a search of another space.
+        SpaceChangedError: The folder holds a search of another space, model or data.
         RecordError: Another process is running this search, or its record is damaged.
         TightropeError: It cannot run: cluster, model, data or tracking.
     """
-    folder = Path(config.out).resolve() / config.name
-    console = Console(stderr=as_json)
-    events = read_events(folder)
-    state = SearchState.from_events(events)
-    if state.started is not None:
-        refuse_changes(state.started.config, config)
+    console = SafeConsole(stderr=as_json)
+    recorded = open_record(config)
+    config, folder, events = recorded.config, recorded.folder, recorded.events
     with RecordWriter(
         folder, on_wait=lambda text: console.print(text, style="yellow", markup=False)
     ) as record:
         if len(read_events(folder)) != len(events):
             raise RecordError(f"The search in {folder} was written just now by another process.")
         view = make_view(console, config, config.trials, live=console.is_terminal)
-        view.restore(state)
+        view.restore(recorded.state)
 
         def append(event: Event) -> None:
             record.append(event)
@@ -120,7 +117,7 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
     summary = write_summary(conductor.state, folder)
     render_summary(console, summary, ui=ui_command(folder, config.tracking), command=command)
     if as_json:
-        Console(soft_wrap=True, highlight=False).print_json(data=summary, indent=None)
+        say_json(summary)
     return code
 
 
@@ -184,7 +181,8 @@ def _begin(session: _Session) -> None:
             SearchStarted(
                 search_id=uuid.uuid4().hex,
                 config=_without_credentials(config),
-                fingerprints={"space": fingerprint(config)},
+                fingerprints={"space": fingerprint(config)}
+                | {f"{PREFIX}{key}": value for key, value in contents(config).items()},
                 versions=versions(),
                 git_commit=git_commit(),
             )

@@ -7,7 +7,7 @@ import os
 from itertools import product
 from pathlib import Path
 
-from search.cluster import local_groups
+from search.cluster import ClusterError, local_capacity, local_groups
 from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
 from search.errors import ConfigError, Problem
@@ -17,8 +17,10 @@ from search.plan.history import History, read_history
 from search.plan.model import Plan, PlannedTrial, RankSize, Slots
 from search.plan.outlook import confirmation, ends_first, guards, limits, teaches, warm_start
 from search.plan.shapes import ModelShapes, model_shapes
-from search.record import SearchState, WarmStarted, read_events
+from search.record import SearchState, WarmStarted
 from search.record.events import Scalar
+from search.record.files import is_being_written
+from search.resume import open_record
 from search.schedulers import make_scheduler
 from search.searchers import SEARCHERS, make_searcher, startup
 from search.space import SearchSpace
@@ -38,16 +40,18 @@ def make_plan(config: SearchConfig) -> Plan:
     Raises:
         TightropeError: The searcher cannot search this space.
         ConfigError: The model's files are damaged, or it has no layers of a kind that may be asked for.
-        RecordError: The search's folder holds a damaged record.
+        SpaceChangedError: The search's folder holds another search, as a run would say.
+        RecordError: It holds a damaged record.
     """
+    recorded = open_record(config)
+    config = recorded.config
     space = SearchSpace(config.parameters, config.fixed)
+    taken_over = _taken_over(config, space, recorded.state)
     shapes = model_shapes(config.model)
     if shapes is not None:
         _refuse_targets(space, shapes)
     slots = _slots(config)
-    first, params, number = _first(config, space, shapes)
-    folder = Path(config.out) / config.name
-    state = SearchState.from_events(read_events(folder))
+    first, params, number = _first(config, space, shapes, taken_over)
     history = read_history(config, LoraParameters().batch_size)
     notes = _notes(config, shapes, slots, number, history)
     estimated = None
@@ -61,8 +65,9 @@ def make_plan(config: SearchConfig) -> Plan:
         name=config.name,
         space=config.space,
         model=config.model.name,
-        folder=str(folder),
-        recorded=_recorded(state),
+        folder=str(Path(config.out) / config.name),
+        recorded=_recorded(recorded.state),
+        running=is_being_written(recorded.folder),
         searcher=config.searcher.name,
         trials=number,
         first=tuple(first),
@@ -74,7 +79,7 @@ def make_plan(config: SearchConfig) -> Plan:
         repetitions=repetitions(config, number),
         limits=limited,
         ends_first=ends_first(limited, number, estimated),
-        warm_start=warm_start(config, _taken_over(config, space)),
+        warm_start=warm_start(config, taken_over),
         slots=slots,
         base_parameters=shapes.parameters if shapes else None,
         sizes=tuple(_sizes(space, shapes)) if shapes else (),
@@ -92,7 +97,7 @@ def _recorded(state: SearchState) -> tuple[int, int] | None:
 
 
 def _first(
-    config: SearchConfig, space: SearchSpace, shapes: ModelShapes | None
+    config: SearchConfig, space: SearchSpace, shapes: ModelShapes | None, taken_over: WarmStarted | None
 ) -> tuple[list[PlannedTrial], list[LoraParameters], int]:
     """The first trials, their parameters, and the number of trials there will be.
 
@@ -101,7 +106,7 @@ def _first(
     searcher = make_searcher(config, space)
     finite = config.searcher.name in _EXHAUSTIBLE
     random, listed = startup(config.searcher), len(config.points)
-    if (taken_over := _taken_over(config, space)) is not None:
+    if taken_over is not None:
         searcher.begin(taken_over)
         if taken_over.use == "points":
             listed += len(taken_over.trials)
@@ -125,11 +130,10 @@ def _first(
     return planned[:SHOWN], params, config.trials
 
 
-def _taken_over(config: SearchConfig, space: SearchSpace) -> WarmStarted | None:
+def _taken_over(config: SearchConfig, space: SearchSpace, state: SearchState) -> WarmStarted | None:
     """What an earlier search gives this one: as recorded, where it has begun."""
     if config.warm_start is None:
         return None
-    state = SearchState.from_events(read_events(Path(config.out) / config.name))
     return state.warm_start or warm_started(config, space)
 
 
@@ -176,7 +180,7 @@ def _possible(space: SearchSpace, name: str) -> list[Scalar]:
 def _slots(config: SearchConfig) -> Slots:
     """Slots on this machine; of another cluster only what the configuration fixes."""
     workers = config.workers
-    address = workers.address or os.environ.get("RAY_ADDRESS")
+    address = _address(config)
     here = 0 if address else _gpus_here()
     gpus = float(min(1, here)) if workers.gpus == "auto" else workers.gpus
     groups: int | None
@@ -190,6 +194,11 @@ def _slots(config: SearchConfig) -> Slots:
         groups, source = local_groups(workers), "cores of this machine"
     limit = configured_limit(config, groups or 1)
     return Slots(groups, limit.slots, limit.most, limit.reason, workers.workers, workers.cpus, gpus, source)
+
+
+def _address(config: SearchConfig) -> str | None:
+    """Of the cluster that is joined; None where one is started here."""
+    return config.workers.address or os.environ.get("RAY_ADDRESS")
 
 
 def _gpus_here() -> int:
@@ -224,6 +233,11 @@ def _notes(
             f"These linear layers get no adapter, for they do more than multiply or their weights are read "
             f"without them: {', '.join(shapes.left_out)}."
         )
+    if _address(config) is None:
+        try:
+            local_capacity(config.workers, _gpus_here())
+        except ClusterError as error:
+            notes.append(f"On this machine a run would be refused: {error.message} {error.hint}")
     if slots.groups is None:
         notes.append("Times are for a single worker group.")
     if history is None and slots.slots_per_group is None and slots.most_per_group > 1:

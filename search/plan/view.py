@@ -8,13 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from search.console import SafeConsole
 from search.plan.model import Estimate, Plan, Slots
 from search.record.events import Scalar
 
 
 def print_plan(plan: Plan, console: Console | None = None) -> None:
     """Prints a plan as tables."""
-    out = console or Console(highlight=False)
+    out = console or SafeConsole(highlight=False)
     what = f": {plan.trials} trials of {plan.model} by {plan.searcher}; nothing is started."
     # Names are the user's: as Text, rich does not read their brackets as markup.
     out.print(Text.assemble((f"Plan of {plan.name}", "bold"), what))
@@ -22,6 +23,8 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
         known, finished = plan.recorded
         done = f"{known} trials are recorded there and {finished} finished; the search goes on from them."
         out.print(f"{plan.folder}: {done}", markup=False)
+    if plan.running:
+        out.print("Another process is running this search now; until it ends, a run would be refused.")
     out.print(_first(plan))
     out.print("[bold]Rungs[/]")
     out.print(f"  measured at steps {', '.join(map(str, plan.rungs))}")

@@ -79,6 +79,16 @@ def test_slots_are_groups_times_slots_and_follow_the_cores() -> None:
     assert plan("workers.address=somewhere:6379").slots.groups is None
 
 
+def test_a_machine_that_is_too_small_is_said_to_be() -> None:
+    cores = len(os.sched_getaffinity(0))
+    refused = "On this machine a run would be refused"
+    for words in ((f"workers.cpus={cores + 1}",), ("workers.workers=1000000",), ("workers.groups=100000",)):
+        assert any(refused in note for note in plan("workers.gpus=0", *words).notes)
+    assert not any(refused in note for note in plan("workers.gpus=0", f"workers.cpus={cores}").notes)
+    far = plan("workers.gpus=0", f"workers.cpus={cores + 1}", "workers.address=somewhere:6379")
+    assert not any(refused in note for note in far.notes)
+
+
 def test_repetitions_are_planned_and_part_of_the_time() -> None:
     words = ("workers.groups=1", "trials=9", "scheduler=none")
     none, some = plan(*words, "confirm.candidates=0"), plan(*words, "confirm.candidates=3", "confirm.seeds=2")

@@ -1,5 +1,6 @@
 """Checks of what the schema alone cannot know: names, values, expressions, metrics and files."""
 
+from search.config.checks.bounds import check_bounds
 from search.config.checks.files import check_files
 from search.config.checks.folders import check_folders
 from search.config.checks.names import check_names
@@ -17,6 +18,7 @@ def check(composed: Composed) -> None:
         check_folders,
         check_parameters,
         check_objectives,
+        check_bounds,
         check_files,
         check_workers,
         check_warm_start,
