@@ -55,6 +55,7 @@ _ENDINGS = {
     "spike": _Ending("diverged", "spike"),
     "out_of_memory": _Ending("infeasible", "out_of_memory"),
     "user": _Ending("failed", "user"),
+    "crashed": _Ending("failed", "crashed"),
     "worker_lost": _Ending("failed", "worker_lost"),
 }
 

@@ -242,7 +242,7 @@ def _train(session: _Session) -> None:
         config, session.folder, capacity.cpus, capacity.groups, use_gpu=capacity.gpus > 0
     )
     try:
-        groups = WorkerGroups(settings, config.workers, capacity, scratch)
+        groups = WorkerGroups(settings, config.workers, capacity, scratch, view.note)
         view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {config.model.name}")
         groups.start()
         _serve(session, groups, capacity, scratch)
@@ -272,10 +272,10 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity, scratch:
     )
     if "base" not in conductor.state.baselines:
         _measure_base(session, groups, facts)
-    run_tune(conductor, groups, groups.capacity(), config.budget.rung_steps, scratch)
+    run_tune(conductor, groups, groups.capacity(), config.budget.rung_steps, scratch, groups.listen)
     if conductor.aborted is not None:
         raise TrainingError(
-            f"No worker group is left: {conductor.aborted}", hint=f"Resume with: {session.command}"
+            f"{conductor.aborted[:1].upper()}{conductor.aborted[1:]}", hint=f"Resume with: {session.command}"
         )
 
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ray.exceptions import RayActorError
 from ray.train import UserCallback
+
+from trainables.crash import Crash, PeerLostError, WorkerCrashedError, crash_of, killed
+
+_STARTING = "starting its process"
+_PROCESS_DIED = "worker process has died"
+"""Ray's words for a process that ended while its node goes on."""
 
 
 class TellDispatcher(UserCallback):  # type: ignore[misc]  # Ray has no types here
@@ -19,6 +27,31 @@ class TellDispatcher(UserCallback):  # type: ignore[misc]  # Ray has no types he
         self._dispatcher = dispatcher
         self._name = name
 
-    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+    def after_exception(self, run_context: Any, worker_exceptions: Mapping[int, Exception]) -> None:
         """Called when one or more workers have raised or died."""
-        self._dispatcher.down.remote(self._name)
+        errors = [_cause(error) for error in worker_exceptions.values()]
+        preempted = any(isinstance(error, RayActorError) and error.preempted for error in errors)
+        self._dispatcher.down.remote(self._name, seen_crash(errors), preempted)
+
+
+def seen_crash(errors: Iterable[Exception]) -> Crash | None:
+    """The crash that a group's workers have not reported themselves; None: they have, or a machine was lost.
+
+    Args:
+        errors: What each worker that ended has ended with, as Ray has it.
+    """
+    found = None
+    for error in errors:
+        if isinstance(error, RayActorError):
+            if _PROCESS_DIED not in str(error):
+                return None
+            found = killed(_STARTING, str(error))
+        elif not isinstance(error, WorkerCrashedError | PeerLostError) and found is None:
+            found = crash_of(error, _STARTING)
+    return found
+
+
+def _cause(error: Exception) -> Exception:
+    """What a failed health check of a worker found; other errors as they are."""
+    failure = getattr(error, "health_check_failure", None)
+    return failure if isinstance(failure, Exception) else error

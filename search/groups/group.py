@@ -7,6 +7,11 @@ from typing import Any
 
 from trainables.messages import GroupSettings
 
+_CRASHES = 100
+"""Restarts beside those for lost machines: the dispatcher tells the two apart, and says when to stop."""
+
+_LONGEST = 500
+
 
 @dataclass(frozen=True)
 class GroupSpec:
@@ -19,7 +24,7 @@ class GroupSpec:
         workers: Number of workers.
         cpus: CPUs per worker.
         gpus: GPUs per worker.
-        max_failures: Restarts before it is given up.
+        max_failures: Machines that it may lose before it is given up.
         scratch: Folder for Ray Train's own files.
     """
 
@@ -61,12 +66,12 @@ def run_group(spec: GroupSpec, dispatcher: Any) -> str:
         run_config=RunConfig(
             name=spec.run_name,
             storage_path=spec.scratch,
-            failure_config=FailureConfig(max_failures=spec.max_failures),
+            failure_config=FailureConfig(max_failures=spec.max_failures + _CRASHES),
             callbacks=[TellDispatcher(dispatcher, spec.name)],
         ),
     )
     try:
         trainer.fit()
     except (TrainingFailedError, RayError) as failure:
-        return f"the worker group failed: {failure}"
-    return "the worker group ended"
+        return f"{spec.name} failed: {' '.join(str(failure).split())[:_LONGEST]}"
+    return f"{spec.name} ended"

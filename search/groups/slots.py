@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from search.groups.gathering import PATIENCE_SECONDS, Gathering
-from trainables.messages import BaselineRequest, Delivery, Reply, Request
+from search.groups.losses import SAME_CRASHES, Starts
+from trainables.crash import Crash, repeated
+from trainables.errors import TrainableError
+from trainables.messages import BaselineRequest, Delivery, Reply, Request, TrainRequest
 
 MAX_DELIVERIES = 3
 """A request whose workers have died as often is given up. The last time it is delivered alone, so that
 no other trial is given up with the one that kills them."""
+
+MAX_LOSSES = 10
+"""Lost machines after which a group is given up, where it is not said."""
 
 MOST_SHRINKS = 4
 """A request that is alone in a group which has begun smaller this often, and runs out again, does not fit."""
@@ -32,6 +38,7 @@ class _Work:
     request: Request
     reply: asyncio.Future[Reply]
     deliveries: int = 0
+    crashes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
     def suspect(self) -> bool:
@@ -43,6 +50,7 @@ class _Work:
 class _Group:
     name: str
     slots: list[int | None]
+    starts: Starts
     incarnation: int = -1
     up: bool = False
     rounds: list[tuple[Delivery, ...]] = field(default_factory=list)
@@ -91,7 +99,7 @@ class _Group:
 
 
 class NoGroupsError(Exception):
-    """Every worker group has ended; carries the last group's reason."""
+    """Nothing is left that could serve; says why."""
 
 
 class SlotTable:
@@ -118,11 +126,47 @@ class SlotTable:
         self._changed = asyncio.Event()
         self._stopping = False
         self._last_error = "no worker group was started"
+        self._trained = False
+        self._given_up: dict[tuple[str, str], set[int]] = {}
+        self._hopeless: str | None = None
 
-    def add_group(self, name: str) -> None:
-        """Announces a group that is being started; it has no slots before it joins."""
-        self._groups[name] = _Group(name, [])
+    def add_group(self, name: str, max_losses: int = MAX_LOSSES) -> None:
+        """Announces a group that is being started; it has no slots before it joins.
+
+        Args:
+            name: The group.
+            max_losses: Lost machines after which it is given up.
+        """
+        self._groups[name] = _Group(name, [], Starts(max_losses))
         self._gathering.expect(name)
+
+    def begin(self, name: str, rank: int) -> int | None:
+        """Called by every worker when it begins; returns the number of the group's start.
+
+        Returns:
+            None where the group has been given up: there is nothing to do.
+        """
+        group = self._groups[name]
+        return None if group.ended else group.starts.begin(rank)
+
+    def doing(self, name: str, what: str) -> None:
+        """A group's first worker says what it is at, to follow "while"."""
+        self._groups[name].starts.doing = what
+
+    def waiting_for(self) -> str | None:
+        """What the groups that are not up are at, in words; None where no worker has begun."""
+        begun = [group for group in self._groups.values() if group.starts.number and not group.ended]
+        return ", ".join(f"{group.name} is {group.starts.doing}" for group in begun if not group.up) or None
+
+    def crashed(self, name: str, start: int, crash: Crash) -> None:
+        """A worker is about to die of an error that nobody expected.
+
+        Args:
+            name: Its group.
+            start: As `begin` returned it.
+            crash: What and where.
+        """
+        self._groups[name].starts.report(start, crash)
 
     async def wait_to_measure(self, name: str) -> None:
         """Called by a group's first worker when the group has loaded; returns when it may measure.
@@ -142,6 +186,7 @@ class SlotTable:
         self._gathering.dismiss(name)
         self._first_slots = self._first_slots or slots
         self._take_back(group)
+        group.starts.joined = True
         group.slots = [None] * slots
         group.incarnation += 1
         group.up = True
@@ -169,6 +214,7 @@ class SlotTable:
             shrinks: What the workers began with. Each that ran out may say so; it counts once.
         """
         group = self._groups[name]
+        group.starts.excuse()
         if shrinks != group.shrinks:
             return
         group.shrinks += 1
@@ -183,12 +229,42 @@ class SlotTable:
         """How often the group has run out of memory in a way that ended its workers."""
         return self._groups[name].shrinks
 
-    def down(self, name: str) -> None:
-        """The group's workers died; until it joins again its trials go on elsewhere where there is room."""
+    def down(self, name: str, seen: Crash | None = None, preempted: bool = False) -> TrainableError | None:
+        """The group's workers died; until it joins again its trials go on elsewhere where there is room.
+
+        Args:
+            name: The group.
+            seen: The crash as Ray saw it; None: a machine was lost, or a worker has reported the crash.
+            preempted: Whether the loss had been announced.
+
+        Returns:
+            What ends the search, as no group can come up; None where that is not known.
+        """
         group = self._groups[name]
+        crash = group.starts.end(seen, preempted, serving=bool(group.outstanding))
         group.up = False
-        self._take_back(group)
+        self._take_back(group, crash)
+        problem = None
+        if crash is not None and group.starts.crashes(crash) >= SAME_CRASHES:
+            problem = repeated(crash, SAME_CRASHES, f"The workers of {name}")
+            self._end(group, str(problem))
+        elif group.starts.losses > group.starts.most_losses:
+            self._end(group, f"{name} was lost {group.starts.losses} times (workers.max_failures)")
         self._place()
+        if any(each.starts.joined for each in self._groups.values()):
+            return None
+        return problem or self._none_can_come_up(crash)
+
+    def _none_can_come_up(self, crash: Crash | None) -> TrainableError | None:
+        """The same crash in every group, before any was up, is as good as twice in one."""
+        groups = self._groups.values()
+        if (
+            crash is None
+            or len(groups) < SAME_CRASHES
+            or not all(one.starts.crashes(crash) for one in groups)
+        ):
+            return None
+        return repeated(crash, len(groups), "The workers of all groups")
 
     async def submit(self, request: Request) -> Reply:
         """Has a request served by the trial's slot, or by the first that is free.
@@ -244,36 +320,70 @@ class SlotTable:
         slot, work = group.outstanding.pop(sequence)
         if isinstance(work.request, BaselineRequest):
             group.slots[slot] = None
+        self._trained = self._trained or (isinstance(work.request, TrainRequest) and reply.outcome == "ok")
         self._answer(work, reply)
         self._place()
 
     def end_group(self, name: str, error: str) -> None:
         """The group is gone for good: its trials go on elsewhere, or fail where no group is left."""
         group = self._groups[name]
-        group.ended, group.up = True, False
-        self._gathering.dismiss(name)
-        self._last_error = error
+        if not group.ended:  # one that was given up has its reason
+            self._end(group, error)
         self._take_back(group)
         self._place()
+
+    def _end(self, group: _Group, error: str) -> None:
+        group.ended, group.up = True, False
+        self._gathering.dismiss(group.name)
+        self._last_error = f"no worker group is left: {error}"
 
     def stop(self) -> None:
         """Lets every worker leave its loop."""
         self._stopping = True
         self._wake()
 
-    def _take_back(self, group: _Group) -> None:
-        """Everything that a group has not answered waits for a slot again, or is given up."""
+    def _take_back(self, group: _Group, crash: Crash | None = None) -> None:
+        """Everything that a group has not answered waits for a slot again, or is given up.
+
+        Args:
+            group: Its workers have died.
+            crash: Of what, where that was no loss of a machine.
+        """
         lost = [work for _, (_, work) in sorted(group.outstanding.items())]
         waiting = [work for _, work in group.queue]
         group.outstanding.clear()
         group.queue.clear()
         group.slots = [None] * len(group.slots)
+        if crash is not None:
+            for work in lost:
+                self._blame(work, crash, alone=len(lost) == 1)
         for work in reversed(lost + waiting):
+            if work.reply.done():
+                continue
             if work.deliveries >= MAX_DELIVERIES:
                 message = f"its workers died {work.deliveries} times on this rung"
                 self._answer(work, Reply("worker_lost", message))
             else:
                 self._homeless.appendleft(work)
+
+    def _blame(self, work: _Work, crash: Crash, alone: bool) -> None:
+        """Has a request that was under way in a crash be tried alone next, or gives it up.
+
+        Where two trials are given up in the same way and none has been trained yet, the fault is not theirs.
+        """
+        work.crashes[crash.way] += 1
+        work.deliveries = MAX_DELIVERIES - 1
+        if not alone or work.crashes[crash.way] < SAME_CRASHES:
+            return
+        whose = "The workers"
+        if not isinstance(work.request, BaselineRequest):
+            whose = f"The workers that trained trial {work.request.trial}"
+            given_up = self._given_up.setdefault(crash.way, set())
+            given_up.add(work.request.trial)
+            if len(given_up) >= SAME_CRASHES and not self._trained:
+                both = " and ".join(str(trial) for trial in sorted(given_up))
+                self._hopeless = str(repeated(crash, SAME_CRASHES, f"The workers that trained trials {both}"))
+        self._answer(work, Reply("crashed", str(repeated(crash, work.crashes[crash.way], whose))))
 
     def _slot_of(self, request: Request) -> tuple[_Group, int] | None:
         if not isinstance(request, BaselineRequest):
@@ -284,15 +394,28 @@ class SlotTable:
 
     def _place(self) -> None:
         """Gives free slots of groups that are up to waiting requests, oldest first."""
+        if self._hopeless is not None:
+            self._refuse_all(self._hopeless)
+            return
         if self._groups and all(group.ended for group in self._groups.values()):
-            while self._homeless:
-                self._homeless.popleft().reply.set_exception(NoGroupsError(self._last_error))
+            self._refuse_all(self._last_error)
             return
         while self._homeless and (group := self._emptiest()) is not None:
             work, slot = self._homeless.popleft(), group.free[0]
             group.slots[slot] = _BASELINE if isinstance(work.request, BaselineRequest) else work.request.trial
             group.enqueue(slot, work)
         self._wake()
+
+    def _refuse_all(self, why: str) -> None:
+        """Fails every request that is there: nothing will serve it."""
+        for group in self._groups.values():
+            works = [work for _, work in (*group.outstanding.values(), *group.queue)]
+            self._homeless.extend(works)
+            group.queue.clear()
+        while self._homeless:
+            work = self._homeless.popleft()
+            if not work.reply.done():
+                work.reply.set_exception(NoGroupsError(why))
 
     def _emptiest(self) -> _Group | None:
         """The group that is up and has a free slot with the fewest taken: none idles beside a full one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -55,13 +55,21 @@ class LoraServer:
         settings: What the group serves.
         loaded: What this worker has read.
         shrinks: How often the group's workers have died for want of memory.
+        say: Called with what whoever watches the search should know.
 
     Raises:
         UserError: The questions cannot be asked as configured; on every worker alike.
     """
 
-    def __init__(self, settings: GroupSettings, loaded: Loaded, shrinks: int = 0) -> None:
+    def __init__(
+        self,
+        settings: GroupSettings,
+        loaded: Loaded,
+        shrinks: int = 0,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self._settings = settings
+        self._say = say
         self._folder = Path(settings.folder)
         self._device = loaded.device
         self._parameters = sum(tensor.numel() for tensor in loaded.model.parameters())
