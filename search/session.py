@@ -16,9 +16,10 @@ from typing import Any, TypeAlias
 
 from rich.console import Console
 
+from analysis.causes import all_failed
 from analysis.recommend import recommend
 from analysis.report import write_report
-from analysis.summary import render_summary, write_summary
+from analysis.summary import render_summary, summarise, write_summary
 from search.cluster import Capacity, start_ray, stop_ray
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
@@ -50,13 +51,28 @@ from search.warm_start import warm_started
 from trainables.messages import GroupFacts, Reply
 from trainables.specs import TRAINABLES
 
-INTERRUPTED = 130
 SCRATCH = ".ray"
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_FINISH_SECONDS, _STOPPED_SECONDS = 30.0, 5.0
+"""How long MLflow may take to catch up with a search that has ended, and with one that was stopped."""
+_SIGNALLED = 128
+"""Exit code of a process that a signal has ended, less the signal's number."""
 
 
 class TrainingError(TightropeError):
     """The worker groups could not come up, or were lost for good."""
+
+
+class _Stopped(KeyboardInterrupt):
+    """A signal has asked the search to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise _Stopped(number)
 
 
 @dataclass
@@ -86,7 +102,7 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
         as_json: Print the summary as one line of JSON on standard output, everything else on standard error.
 
     Returns:
-        Exit code: 0, or 130 where it was interrupted.
+        Exit code: 0; 1 where no trial could be trained; 128 + n where signal n has stopped it.
 
     Raises:
         SpaceChangedError: The folder holds a search of another space.
@@ -117,7 +133,11 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
         )
         session = _Session(config, folder, command, record, view, conductor)
         code = _run(session)
-    summary = write_summary(conductor.state, folder)
+    try:
+        summary = write_summary(conductor.state, folder)
+    except RecordError as error:
+        console.print(str(error), style="yellow", markup=False)
+        summary = summarise(conductor.state, folder)
     render_summary(console, summary, ui=ui_command(folder, config.tracking), command=command)
     if as_json:
         Console(soft_wrap=True, highlight=False).print_json(data=summary, indent=None)
@@ -126,13 +146,16 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
 
 def _run(session: _Session) -> int:
     """Trains what is left; returns the exit code."""
-    ended_before = session.conductor.state.ended
-    if session.conductor.finished and ended_before is not None and ended_before.reason == "finished":
-        return 0
+    state = session.conductor.state
+    if session.conductor.finished and state.ended is not None:
+        if all_failed(state) is not None:
+            return 1
+        if state.ended.reason == "finished":
+            return 0
     tracker = Tracker(session.folder, session.config.tracking)
     session.view.start()
     try:
-        ended, failure = _attempt(session, tracker)
+        outcome = _attempt(session, tracker)
     finally:
         with _stop_signals(signal.SIG_IGN):
             stop_ray()
@@ -140,37 +163,63 @@ def _run(session: _Session) -> int:
             shutil.rmtree(session.folder / SCRATCH, ignore_errors=True)
             session.view.close()
     with suppress(KeyboardInterrupt):
-        if (late := tracker.finish(timeout=30.0)) is not None:
+        # Whoever sends SIGTERM seldom waits long, and the tracking process goes on by itself.
+        stopped = state.ended is not None and state.ended.reason == "interrupted"
+        if (late := tracker.finish(timeout=_STOPPED_SECONDS if stopped else _FINISH_SECONDS)) is not None:
             session.view.note(late)
-    if failure is not None:
-        raise failure
-    return 0 if ended.reason == "finished" else INTERRUPTED
+    if outcome.failure is not None:
+        raise outcome.failure
+    return outcome.code
 
 
-def _attempt(session: _Session, tracker: Tracker) -> tuple[SearchEnded, TightropeError | None]:
-    """Trains, and records how the session ended and, where it failed, returns why."""
-    failure = None
+@dataclass(frozen=True)
+class _Outcome:
+    """How a session ended: the exit code, or the error to raise."""
+
+    code: int = 0
+    failure: TightropeError | None = None
+
+
+def _attempt(session: _Session, tracker: Tracker) -> _Outcome:
+    """Trains, and records how the session ended."""
+    state = session.conductor.state
+    outcome = _Outcome()
     try:
-        with _stop_signals(signal.default_int_handler):
+        with _stop_signals(_stop):
             _begin(session)
             tracker.start()
             _train(session)
-        ended = SearchEnded(reason="finished", recommended=recommend(session.conductor.state).trial)
-    except KeyboardInterrupt:
-        ended = SearchEnded(reason="interrupted")
+        why = all_failed(state)
+        if why is None:
+            ended = SearchEnded(reason="finished", recommended=recommend(state).trial)
+        else:
+            ended, outcome = SearchEnded(reason="failed", message=why), _Outcome(1)
+    except KeyboardInterrupt as stopped:
+        number = stopped.number if isinstance(stopped, _Stopped) else signal.SIGINT
+        ended, outcome = SearchEnded(reason="interrupted"), _Outcome(_SIGNALLED + number)
     except TightropeError as error:
-        ended, failure = SearchEnded(reason="failed", message=error.message), error
-    if session.conductor.state.started is not None:
-        with _stop_signals(signal.SIG_IGN):
-            session.conductor.state.apply(ended)
-            write_summary(session.conductor.state, session.folder)
-        if session.config.report and session.conductor.state.trials and ended.reason != "interrupted":
-            _report(session)
-        # The session's last event: MLflow takes summary and report when it sees it.
-        with _stop_signals(signal.SIG_IGN):
-            session.record.append(ended)
+        ended, outcome = SearchEnded(reason="failed", message=error.message), _Outcome(failure=error)
+    if state.started is not None:
+        _end(session, ended)
+    return outcome
+
+
+def _end(session: _Session, ended: SearchEnded) -> None:
+    """Writes the summary and the report, and then the session's last event."""
+    state, interrupted = session.conductor.state, ended.reason == "interrupted"
+    with _stop_signals(signal.SIG_IGN):
+        state.apply(ended)
+        try:
+            write_summary(state, session.folder)
+        except RecordError as error:
+            session.view.note(str(error))
+    if session.config.report and state.trials and not interrupted:
+        _report(session)
+    # The session's last event: MLflow takes summary and report when it sees it. Whoever has stopped the
+    # search is not made to wait for storage: a record without this line is that of a search that was killed.
+    with suppress(_Stopped), _stop_signals(signal.SIG_IGN if interrupted else _stop):
+        if session.record.append(ended, wait=not interrupted):
             session.view(ended)
-    return ended, failure
 
 
 def _begin(session: _Session) -> None:
@@ -216,7 +265,7 @@ def _report(session: _Session) -> None:
     session.view.note("writing the report")
     problem = "interrupted"
     try:
-        with _stop_signals(signal.default_int_handler):
+        with _stop_signals(_stop):
             write_report(session.conductor.state, session.folder, redact=redact)
         return
     except KeyboardInterrupt:
@@ -233,7 +282,7 @@ def _train(session: _Session) -> None:
         return
     view.note("starting Ray")
     capacity = start_ray(config.workers)
-    _take_stop_signals(signal.default_int_handler)  # Ray has put a handler of its own in place of ours
+    _take_stop_signals(_stop)  # Ray has put a handler of its own in place of ours
     from ray.exceptions import RayError
     from ray.tune.error import TuneError
 
@@ -320,7 +369,7 @@ _Handler: TypeAlias = Callable[[int, FrameType | None], Any] | signal.Handlers
 
 @contextmanager
 def _stop_signals(handler: _Handler) -> Iterator[None]:
-    """Handles SIGINT and SIGTERM alike for a while: to stop a search in order, or to finish stopping."""
+    """Handles the signals that stop a search alike for a while: to stop in order, or to finish stopping."""
     before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
     _take_stop_signals(handler)
     try:
@@ -332,4 +381,6 @@ def _stop_signals(handler: _Handler) -> Iterator[None]:
 
 def _take_stop_signals(handler: _Handler) -> None:
     for number in _STOP_SIGNALS:
-        signal.signal(number, handler)
+        # `nohup` has a terminal's end ignored, and it stays so.
+        if not (number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN):
+            signal.signal(number, handler)
