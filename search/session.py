@@ -20,7 +20,7 @@ from analysis.causes import all_failed
 from analysis.recommend import recommend
 from analysis.report import write_report
 from analysis.summary import render_summary, summarise, write_summary
-from search.cluster import Capacity, start_ray, stop_ray
+from search.cluster import Capacity, cluster_address, start_ray, stop_ray
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
 from search.errors import RecordError, TightropeError
@@ -280,7 +280,10 @@ def _train(session: _Session) -> None:
     config, view, conductor = session.config, session.view, session.conductor
     if not conductor.has_work():  # the searcher has no more, or a kill came just before the end
         return
-    view.note("starting Ray")
+    named, address = cluster_address(config.workers)
+    view.note(
+        "starting Ray" if address is None else f"joining the Ray cluster at {redact(address)} ({named})"
+    )
     capacity = start_ray(config.workers)
     _take_stop_signals(_stop)  # Ray has put a handler of its own in place of ours
     from ray.exceptions import RayError

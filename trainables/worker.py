@@ -95,7 +95,7 @@ def _serve(settings: GroupSettings, line: Line, began: float) -> None:
             facts = server.facts(time.perf_counter() - began)
             incarnation += ray.get(line.dispatcher.join.remote(line.name, facts))
         incarnation = server.from_first(incarnation)
-        line.now("serving")
+        line.now("training and measuring trials")
         _serve_rounds(server, Mailbox(line.dispatcher, line.name, int(incarnation), line.first))
     except torch.OutOfMemoryError as error:  # in the middle of what all workers do together
         ray.get(line.dispatcher.short_of_memory.remote(line.name, shrinks))
