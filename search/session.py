@@ -310,7 +310,7 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity, scratch:
     config, conductor = session.config, session.conductor
     facts = groups.wait_for_first(session.view.note)
     if isinstance(facts, Reply):
-        raise TrainingError(facts.message)
+        raise _training_error(facts.message)
     _check_facts(session, facts)
     reason = TRAINABLES[config.trainable].unpacked or facts.packing
     session.append(
@@ -326,9 +326,13 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity, scratch:
         _measure_base(session, groups, facts)
     run_tune(conductor, groups, groups.capacity(), config.budget.rung_steps, scratch, groups.listen)
     if conductor.aborted is not None:
-        raise TrainingError(
-            f"{conductor.aborted[:1].upper()}{conductor.aborted[1:]}", hint=f"Resume with: {session.command}"
-        )
+        raise _training_error(conductor.aborted, f"Resume with: {session.command}")
+
+
+def _training_error(text: str, otherwise: str | None = None) -> TrainingError:
+    """The error of a message that may end in a hint of its own, as those of the workers do."""
+    message, _, hint = text.partition("\n  hint: ")
+    return TrainingError(message[:1].upper() + message[1:], hint=hint or otherwise)
 
 
 def _check_facts(session: _Session, facts: GroupFacts) -> None:
@@ -347,7 +351,7 @@ def _check_facts(session: _Session, facts: GroupFacts) -> None:
 def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) -> None:
     reply = groups.measure_base()
     if reply.outcome != "ok":
-        raise TrainingError(f"The base model could not be measured: {reply.message}")
+        raise _training_error(f"The base model could not be measured: {reply.message}")
     if not reply.metrics.get("capability", 0.0) > 0.0:
         raise TightropeError(
             "The base model answers no question right, so there is no capability to retain.",

@@ -73,7 +73,7 @@ class _Group:
 
 def _groups(root: Path, controller: str) -> Iterator[_Group]:
     """The process's cgroups of a controller, as far as they can be seen, from its own up to the root."""
-    own = {}
+    own: dict[str, str] = {}
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
@@ -83,13 +83,11 @@ def _groups(root: Path, controller: str) -> Iterator[_Group]:
         fields, types = mount.split(" "), kind.split(" ")
         if len(fields) < 5 or len(types) < 3:
             continue
-        if types[0] == "cgroup2":
-            version, path = 2, own.get("")
-        elif types[0] == "cgroup" and controller in types[2].split(","):
-            version, path = 1, own.get(controller)
+        if types[0] == "cgroup2" and "" in own:
+            version, path = 2, own[""]
+        elif types[0] == "cgroup" and controller in own and controller in types[2].split(","):
+            version, path = 1, own[controller]
         else:
-            continue
-        if path is None:
             continue
         top = root / fields[4].lstrip("/")
         below = _below(path, fields[3])

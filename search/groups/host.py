@@ -81,14 +81,14 @@ class WorkerGroups:
         first = self.dispatcher.first_facts.remote()
         began = time.monotonic()
         said, said_at = "", began - _REMIND_SECONDS
-        starting = f"the workers' processes are to start; each group needs {self._specs[0].needs}"
+        starting = f"waiting for the workers' processes to start; each group needs {self._specs[0].needs}"
         while not ray.wait([first], timeout=_LOOK_SECONDS)[0]:
             self._hear()
             now = time.monotonic()
             if now - began < patience:
                 continue
             waiting: str | None = ray.get(self.dispatcher.waiting_for.remote())
-            text = f"waiting: {waiting or starting}"
+            text = f"waiting: {waiting}" if waiting else starting
             if text != said or now - said_at >= _REMIND_SECONDS:
                 on_wait(text)
                 said, said_at = text, now

@@ -102,6 +102,10 @@ class NoGroupsError(Exception):
     """Nothing is left that could serve; says why."""
 
 
+class CrashedError(NoGroupsError):
+    """Whatever is served crashes in the same way."""
+
+
 class SlotTable:
     """Leases slots to trials, hands requests to groups in rounds, and survives restarts of groups.
 
@@ -127,8 +131,8 @@ class SlotTable:
         self._stopping = False
         self._last_error = "no worker group was started"
         self._trained = False
-        self._given_up: dict[tuple[str, str], set[int]] = {}
-        self._hopeless: str | None = None
+        self._culprits: dict[tuple[str, str], set[int]] = {}
+        self._hopeless: CrashedError | None = None
 
     def add_group(self, name: str, max_losses: int = MAX_LOSSES) -> None:
         """Announces a group that is being started; it has no slots before it joins.
@@ -369,21 +373,26 @@ class SlotTable:
     def _blame(self, work: _Work, crash: Crash, alone: bool) -> None:
         """Has a request that was under way in a crash be tried alone next, or gives it up.
 
-        Where two trials are given up in the same way and none has been trained yet, the fault is not theirs.
+        Where two trials crash in the same way, each alone, and none has been trained yet, it is not theirs.
         """
         work.crashes[crash.way] += 1
         work.deliveries = MAX_DELIVERIES - 1
-        if not alone or work.crashes[crash.way] < SAME_CRASHES:
+        if not alone:
             return
-        whose = "The workers"
-        if not isinstance(work.request, BaselineRequest):
+        times = work.crashes[crash.way]
+        if isinstance(work.request, BaselineRequest):
+            if times >= SAME_CRASHES:
+                self._answer(work, Reply("crashed", str(repeated(crash, times, "The workers"))))
+            return
+        culprits = self._culprits.setdefault(crash.way, set())
+        culprits.add(work.request.trial)
+        if len(culprits) >= SAME_CRASHES and not self._trained:
+            both = " and ".join(str(trial) for trial in sorted(culprits))
+            whose = f"The workers that trained trials {both}"
+            self._hopeless = CrashedError(str(repeated(crash, SAME_CRASHES, whose)))
+        elif times >= SAME_CRASHES:
             whose = f"The workers that trained trial {work.request.trial}"
-            given_up = self._given_up.setdefault(crash.way, set())
-            given_up.add(work.request.trial)
-            if len(given_up) >= SAME_CRASHES and not self._trained:
-                both = " and ".join(str(trial) for trial in sorted(given_up))
-                self._hopeless = str(repeated(crash, SAME_CRASHES, f"The workers that trained trials {both}"))
-        self._answer(work, Reply("crashed", str(repeated(crash, work.crashes[crash.way], whose))))
+            self._answer(work, Reply("crashed", repeated(crash, times, whose).message))
 
     def _slot_of(self, request: Request) -> tuple[_Group, int] | None:
         if not isinstance(request, BaselineRequest):
@@ -398,7 +407,7 @@ class SlotTable:
             self._refuse_all(self._hopeless)
             return
         if self._groups and all(group.ended for group in self._groups.values()):
-            self._refuse_all(self._last_error)
+            self._refuse_all(NoGroupsError(self._last_error))
             return
         while self._homeless and (group := self._emptiest()) is not None:
             work, slot = self._homeless.popleft(), group.free[0]
@@ -406,7 +415,7 @@ class SlotTable:
             group.enqueue(slot, work)
         self._wake()
 
-    def _refuse_all(self, why: str) -> None:
+    def _refuse_all(self, why: NoGroupsError) -> None:
         """Fails every request that is there: nothing will serve it."""
         for group in self._groups.values():
             works = [work for _, work in (*group.outstanding.values(), *group.queue)]
@@ -415,7 +424,7 @@ class SlotTable:
         while self._homeless:
             work = self._homeless.popleft()
             if not work.reply.done():
-                work.reply.set_exception(NoGroupsError(why))
+                work.reply.set_exception(type(why)(str(why)))
 
     def _emptiest(self) -> _Group | None:
         """The group that is up and has a free slot with the fewest taken: none idles beside a full one."""
