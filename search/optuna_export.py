@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 
 from search.config.schema import ObjectiveConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
+from search.config.uris import uri_problem
 from search.errors import RecordError, TightropeError
 from search.measurement import constraint_violations
 from search.record import SearchState, TrialState, read_events
@@ -65,6 +66,8 @@ def _options(words: Sequence[str]) -> dict[str, str]:
         key, equals, value = word.partition("=")
         if key not in ("search", "out") or not (equals and value):
             raise ExportError(f"{word!r} is not understood", hint=_USAGE)
+        if (problem := uri_problem(value)) is not None:
+            raise ExportError(f"{key}: {problem[0]}", hint=problem[1])
         options[key] = value
     for key in ("search", "out"):
         if key not in options:

@@ -1,4 +1,4 @@
-"""A crash that comes again in the same way ends what it must and no more; lost machines are another matter."""
+"""A crash that comes again in the same way ends what it must, no more; lost machines are another matter."""
 
 from __future__ import annotations
 
