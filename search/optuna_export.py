@@ -7,7 +7,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,7 +109,12 @@ def export(folder: Path, out: Path) -> int:
         _write(state, part)
         os.replace(part, out)
     except OSError as error:
-        raise ExportError(f"{out} cannot be written ({error.strerror})", hint="Give another file.") from error
+        problem = error.strerror or str(error)
+        raise ExportError(f"{out} cannot be written ({problem})", hint="Give another file.") from error
+    finally:
+        for left in (part, part.with_name(f"{part.name}-journal")):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
     return len(state.trials)
 
 
@@ -129,7 +134,9 @@ def _is_export(path: Path) -> bool:
 def _write(state: SearchState, path: Path) -> None:
     # Optuna and SQLAlchemy take seconds to import, which a wrong argument need not wait for.
     import optuna
+    from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
+    from sqlalchemy.exc import SQLAlchemyError
 
     from search.searchers.study import directions, experimental
 
@@ -142,8 +149,9 @@ def _write(state: SearchState, path: Path) -> None:
         for name, parameter in parameters.items()
         if not isinstance(parameter, ExpressionParameter)
     }
-    storage = RDBStorage(_url(path))
+    storage = None
     try:
+        storage = RDBStorage(_url(path))
         study = optuna.create_study(
             storage=storage, study_name=state.started.search_id, directions=directions(objectives)
         )
@@ -153,8 +161,17 @@ def _write(state: SearchState, path: Path) -> None:
         if "base" in state.baselines:
             study.set_user_attr("base model", _plain(state.baselines["base"].metrics))
         study.add_trials([_frozen(trial, objectives, encoders) for trial in state.trials.values()])
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise OSError(_first_line(error)) from error
     finally:
-        storage.engine.dispose()
+        if storage is not None:
+            storage.engine.dispose()
+
+
+def _first_line(error: Exception) -> str:
+    """What the database itself said, without the statement that it was asked."""
+    cause = error.__cause__ if error.__cause__ is not None else error
+    return str(getattr(cause, "orig", None) or cause).partition("\n")[0]
 
 
 def _url(path: Path) -> str:

@@ -290,7 +290,7 @@ class LoraServer:
         if self._base.rank == 0:
             for slot in slots:
                 save = partial(self._pack.save, self._held[slot][1])
-                write_whole(self._folder / self._request(slot).save_to, save)
+                write_whole(self._folder / self._request(slot).save_to, save, say=self._say)
         # Trials at their full budget may be asked more than others.
         more = [slot for slot in slots if self._request(slot).last or not self._evaluator.asks_more_at_last]
         parts: tuple[tuple[list[int], Moment], ...] = (
@@ -394,7 +394,7 @@ class LoraServer:
             earlier = None if before is None else self._folder / before
             items = self._evaluator.items
             write = partial(write_items, outcomes=measured.outcomes, items=items, before=earlier)
-            write_whole_file(self._folder / name, write)
+            write_whole_file(self._folder / name, write, say=self._say)
         return name
 
     def _measure_base(self, name: str) -> Reply:
