@@ -17,7 +17,7 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 _SOCKET_BYTES = 107
 """The longest path that a Unix socket may have on Linux."""
-_LONGEST_SOCKET = "ray/session_2026-01-01_00-00-00_000000_4194304/sockets/dash_MetricsHead"
+_LONGEST_SOCKET = f"ray/session_2026-01-01_00-00-00_000000_{os.getpid()}/sockets/dash_MetricsHead"
 """Where Ray puts its sockets below the folder for temporary files."""
 _ROOM_BYTES = 50 * 2**20
 
