@@ -299,7 +299,7 @@ def _train(session: _Session) -> None:
         groups.start()
         _serve(session, groups, capacity, scratch)
         groups.stop()
-    except (RayError, TuneError) as error:
+    except (RayError, TuneError, OSError) as error:  # Ray's own files may not find room
         raise TrainingError(f"Ray failed: {error}", hint=f"Resume with: {session.command}") from error
 
 

@@ -28,6 +28,14 @@ class PeerLostError(Exception):
     """Ends a worker that cannot go on without another one of its group, which has the reason."""
 
 
+class BeginSmallerError(Exception):
+    """Ends a worker whose memory ran out in what all do together: the group starts with less."""
+
+
+EXPECTED = (WorkerCrashedError, PeerLostError, BeginSmallerError)
+"""How a worker ends of which the dispatcher knows all there is to know."""
+
+
 @dataclass(frozen=True)
 class Crash:
     """One crash of one worker.

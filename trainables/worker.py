@@ -7,7 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from trainables.crash import PeerLostError, WorkerCrashedError, crash_of
+from trainables.crash import BeginSmallerError, PeerLostError, WorkerCrashedError, crash_of
 from trainables.errors import TrainableError
 from trainables.messages import Delivery, GroupSettings, Reply
 
@@ -25,6 +25,7 @@ def serve(config: dict[str, Any]) -> None:
     Raises:
         WorkerCrashedError: Of an error that nobody expected, which the dispatcher has been told of.
         PeerLostError: Another worker of the group is gone.
+        BeginSmallerError: Memory ran out.
     """
     began = time.perf_counter()
     import ray
@@ -35,7 +36,7 @@ def serve(config: dict[str, Any]) -> None:
         return
     try:
         _serve(config["settings"], line, began)
-    except _BeginSmaller:
+    except BeginSmallerError:
         raise
     except Exception as error:
         # A named boundary: whatever a model, its data or a library raises is to be read by the user.
@@ -44,10 +45,6 @@ def serve(config: dict[str, Any]) -> None:
         crash = crash_of(error, line.at)
         ray.get(line.dispatcher.crashed.remote(line.name, start, crash))
         raise WorkerCrashedError(crash.line) from error
-
-
-class _BeginSmaller(Exception):
-    """Memory ran out in the middle of what all workers do together."""
 
 
 def _is_another_ones(error: Exception) -> bool:
@@ -99,7 +96,7 @@ def _serve(settings: GroupSettings, line: Line, began: float) -> None:
         _serve_rounds(server, Mailbox(line.dispatcher, line.name, int(incarnation), line.first))
     except torch.OutOfMemoryError as error:  # in the middle of what all workers do together
         ray.get(line.dispatcher.short_of_memory.remote(line.name, shrinks))
-        raise _BeginSmaller(str(error)) from error
+        raise BeginSmallerError(str(error)) from error
     server.close()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from ray.exceptions import RayActorError
 from ray.train import UserCallback
 
-from trainables.crash import Crash, PeerLostError, WorkerCrashedError, crash_of, killed
+from trainables.crash import EXPECTED, Crash, crash_of, killed
 
 _STARTING = "starting its process"
 _PROCESS_DIED = "worker process has died"
@@ -46,7 +46,7 @@ def seen_crash(errors: Iterable[Exception]) -> Crash | None:
             if _PROCESS_DIED not in str(error):
                 return None
             found = killed(_STARTING, str(error))
-        elif not isinstance(error, WorkerCrashedError | PeerLostError) and found is None:
+        elif not isinstance(error, EXPECTED) and found is None:
             found = crash_of(error, _STARTING)
     return found
 

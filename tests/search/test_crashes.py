@@ -13,7 +13,15 @@ from search.groups.callback import seen_crash
 from search.groups.dispatcher import Dispatcher
 from search.groups.slots import CrashedError, NoGroupsError, SlotTable
 from tests.search.slot_scenes import request, round_of, run, settle
-from trainables.crash import CRASH_LOG, Crash, PeerLostError, WorkerCrashedError, crash_of, killed
+from trainables.crash import (
+    CRASH_LOG,
+    BeginSmallerError,
+    Crash,
+    PeerLostError,
+    WorkerCrashedError,
+    crash_of,
+    killed,
+)
 from trainables.messages import BaselineRequest, Reply
 
 
@@ -217,13 +225,27 @@ def test_what_ray_saw_is_a_crash_only_where_no_machine_was_lost() -> None:
     assert seen_crash([process, node]) is None
     assert seen_crash([ActorUnavailableError("away", None)]) is None
     assert seen_crash([WorkerCrashedError("said already")]) is None
-    assert seen_crash([PeerLostError("another is gone")]) is None
+    assert seen_crash([PeerLostError("another is gone"), BeginSmallerError("out of memory")]) is None
     found = seen_crash([PeerLostError("another is gone"), process])
     assert found is not None
     assert "was killed" in found.error
     missing = seen_crash([ModuleNotFoundError("No module named 'trainables'")])
     assert missing is not None
     assert missing.error == "ModuleNotFoundError: No module named 'trainables'"
+
+
+def test_losses_that_were_announced_and_want_of_memory_do_not_count() -> None:
+    async def scene() -> None:
+        table = table_of("g", losses=0)
+        for _ in range(3):
+            table.begin("g", 0)
+            assert table.down("g", preempted=True) is None
+        table.begin("g", 0)
+        table.short_of_memory("g", 0)
+        table.down("g")
+        assert table.begin("g", 0) is not None
+
+    run(scene())
 
 
 def test_a_process_that_is_killed_while_it_loads_is_killed_again_and_one_that_serves_was_lost() -> None:
