@@ -63,16 +63,20 @@ class TrainingError(TightropeError):
     """The worker groups could not come up, or were lost for good."""
 
 
-class _Stopped(KeyboardInterrupt):
-    """A signal has asked the search to stop."""
+class _Stop:
+    """Handler of the signals that stop a search.
 
-    def __init__(self, number: int) -> None:
-        super().__init__()
+    Ray replaces what a handler raises by a bare `KeyboardInterrupt`, so that which signal it was is kept here.
+    """
+
+    number: int = signal.SIGINT
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
         self.number = number
+        raise KeyboardInterrupt
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise _Stopped(number)
+_stop = _Stop()
 
 
 @dataclass
@@ -194,9 +198,8 @@ def _attempt(session: _Session, tracker: Tracker) -> _Outcome:
             ended = SearchEnded(reason="finished", recommended=recommend(state).trial)
         else:
             ended, outcome = SearchEnded(reason="failed", message=why), _Outcome(1)
-    except KeyboardInterrupt as stopped:
-        number = stopped.number if isinstance(stopped, _Stopped) else signal.SIGINT
-        ended, outcome = SearchEnded(reason="interrupted"), _Outcome(_SIGNALLED + number)
+    except KeyboardInterrupt:
+        ended, outcome = SearchEnded(reason="interrupted"), _Outcome(_SIGNALLED + _stop.number)
     except TightropeError as error:
         ended, outcome = SearchEnded(reason="failed", message=error.message), _Outcome(failure=error)
     if state.started is not None:
@@ -217,7 +220,7 @@ def _end(session: _Session, ended: SearchEnded) -> None:
         _report(session)
     # The session's last event: MLflow takes summary and report when it sees it. Whoever has stopped the
     # search is not made to wait for storage: a record without this line is that of a search that was killed.
-    with suppress(_Stopped), _stop_signals(signal.SIG_IGN if interrupted else _stop):
+    with suppress(KeyboardInterrupt), _stop_signals(signal.SIG_IGN if interrupted else _stop):
         if session.record.append(ended, wait=not interrupted):
             session.view(ended)
 
