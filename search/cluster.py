@@ -21,6 +21,8 @@ _ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
+    # A group for which there is no room waits for it; only processes that die count as failed starts.
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "1000000",
     # Many light actors on few cores is what a warm group is.
     "RAY_DEDUP_LOGS_SKIP_REGEX": "PYTHON worker processes have been started",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",

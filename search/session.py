@@ -66,7 +66,7 @@ class TrainingError(TightropeError):
 class _Stop:
     """Handler of the signals that stop a search.
 
-    Ray replaces what a handler raises by a bare `KeyboardInterrupt`, so that which signal it was is kept here.
+    Ray replaces what a handler raises by a bare `KeyboardInterrupt`: which signal it was is kept here.
     """
 
     number: int = signal.SIGINT
