@@ -7,12 +7,10 @@ import platform
 import shutil
 import signal
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, TypeAlias
+from typing import Any
 
 from rich.console import Console
 
@@ -43,6 +41,7 @@ from search.resume import fingerprint, refuse_changes
 from search.retention import recorded_intervals
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
+from search.signals import stop, stop_signals, take_stop_signals
 from search.space import SearchSpace
 from search.tracking.process import Tracker
 from search.tracking.store import ui_command
@@ -52,7 +51,6 @@ from trainables.messages import GroupFacts, Reply
 from trainables.specs import TRAINABLES
 
 SCRATCH = ".ray"
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FINISH_SECONDS, _STOPPED_SECONDS = 30.0, 5.0
 """How long MLflow may take to catch up with a search that has ended, and with one that was stopped."""
 _SIGNALLED = 128
@@ -61,22 +59,6 @@ _SIGNALLED = 128
 
 class TrainingError(TightropeError):
     """The worker groups could not come up, or were lost for good."""
-
-
-class _Stop:
-    """Handler of the signals that stop a search.
-
-    Ray replaces what a handler raises by a bare `KeyboardInterrupt`: which signal it was is kept here.
-    """
-
-    number: int = signal.SIGINT
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.number = number
-        raise KeyboardInterrupt
-
-
-_stop = _Stop()
 
 
 @dataclass
@@ -161,7 +143,7 @@ def _run(session: _Session) -> int:
     try:
         outcome = _attempt(session, tracker)
     finally:
-        with _stop_signals(signal.SIG_IGN):
+        with stop_signals(signal.SIG_IGN):
             stop_ray()
             # What Ray Tune and Ray Train wrote for themselves; the record has all that matters.
             shutil.rmtree(session.folder / SCRATCH, ignore_errors=True)
@@ -189,7 +171,7 @@ def _attempt(session: _Session, tracker: Tracker) -> _Outcome:
     state = session.conductor.state
     outcome = _Outcome()
     try:
-        with _stop_signals(_stop):
+        with stop_signals(stop):
             _begin(session)
             tracker.start()
             _train(session)
@@ -199,7 +181,7 @@ def _attempt(session: _Session, tracker: Tracker) -> _Outcome:
         else:
             ended, outcome = SearchEnded(reason="failed", message=why), _Outcome(1)
     except KeyboardInterrupt:
-        ended, outcome = SearchEnded(reason="interrupted"), _Outcome(_SIGNALLED + _stop.number)
+        ended, outcome = SearchEnded(reason="interrupted"), _Outcome(_SIGNALLED + stop.number)
     except TightropeError as error:
         ended, outcome = SearchEnded(reason="failed", message=error.message), _Outcome(failure=error)
     if state.started is not None:
@@ -210,7 +192,7 @@ def _attempt(session: _Session, tracker: Tracker) -> _Outcome:
 def _end(session: _Session, ended: SearchEnded) -> None:
     """Writes the summary and the report, and then the session's last event."""
     state, interrupted = session.conductor.state, ended.reason == "interrupted"
-    with _stop_signals(signal.SIG_IGN):
+    with stop_signals(signal.SIG_IGN):
         state.apply(ended)
         try:
             write_summary(state, session.folder)
@@ -220,7 +202,7 @@ def _end(session: _Session, ended: SearchEnded) -> None:
         _report(session)
     # The session's last event: MLflow takes summary and report when it sees it. Whoever has stopped the
     # search is not made to wait for storage: a record without this line is that of a search that was killed.
-    with suppress(KeyboardInterrupt), _stop_signals(signal.SIG_IGN if interrupted else _stop):
+    with suppress(KeyboardInterrupt), stop_signals(signal.SIG_IGN if interrupted else stop):
         if session.record.append(ended, wait=not interrupted):
             session.view(ended)
 
@@ -268,7 +250,7 @@ def _report(session: _Session) -> None:
     session.view.note("writing the report")
     problem = "interrupted"
     try:
-        with _stop_signals(_stop):
+        with stop_signals(stop):
             write_report(session.conductor.state, session.folder, redact=redact)
         return
     except KeyboardInterrupt:
@@ -288,7 +270,7 @@ def _train(session: _Session) -> None:
         "starting Ray" if address is None else f"joining the Ray cluster at {redact(address)} ({named})"
     )
     capacity = start_ray(config.workers)
-    _take_stop_signals(_stop)  # Ray has put a handler of its own in place of ours
+    take_stop_signals(stop)  # Ray has put a handler of its own in place of ours
     from ray.exceptions import RayError
     from ray.tune.error import TuneError
 
@@ -372,25 +354,3 @@ def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) ->
             items_file=reply.items_file,
         )
     )
-
-
-_Handler: TypeAlias = Callable[[int, FrameType | None], Any] | signal.Handlers
-
-
-@contextmanager
-def _stop_signals(handler: _Handler) -> Iterator[None]:
-    """Handles the signals that stop a search alike for a while: to stop in order, or to finish stopping."""
-    before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
-    _take_stop_signals(handler)
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
-
-
-def _take_stop_signals(handler: _Handler) -> None:
-    for number in _STOP_SIGNALS:
-        # `nohup` has a terminal's end ignored, and it stays so.
-        if not (number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN):
-            signal.signal(number, handler)

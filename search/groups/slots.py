@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from search.groups.gathering import PATIENCE_SECONDS, Gathering
+from search.groups.held import MAX_DELIVERIES, Group, Work
 from search.groups.losses import SAME_CRASHES, Starts
 from trainables.crash import Crash, repeated
 from trainables.errors import TrainableError
 from trainables.messages import BaselineRequest, Delivery, Reply, Request, TrainRequest
-
-MAX_DELIVERIES = 3
-"""A request whose workers have died as often is given up. The last time it is delivered alone, so that
-no other trial is given up with the one that kills them."""
 
 MAX_LOSSES = 10
 """Lost machines after which a group is given up, where it is not said."""
@@ -29,73 +25,6 @@ _BASELINE = -1
 LINGER_SECONDS = 0.1
 """Trials are answered, and so ask again, one after another: an idle group that took up the first
 request alone would begin one by one what it can do in one round."""
-
-
-@dataclass
-class _Work:
-    """A request, the future of its reply, and how often it was delivered."""
-
-    request: Request
-    reply: asyncio.Future[Reply]
-    deliveries: int = 0
-    crashes: Counter[tuple[str, str]] = field(default_factory=Counter)
-
-    @property
-    def suspect(self) -> bool:
-        """Whether its workers have died so often that it is to be delivered alone."""
-        return self.deliveries >= MAX_DELIVERIES - 1
-
-
-@dataclass
-class _Group:
-    name: str
-    slots: list[int | None]
-    starts: Starts
-    incarnation: int = -1
-    up: bool = False
-    rounds: list[tuple[Delivery, ...]] = field(default_factory=list)
-    queue: deque[tuple[int, _Work]] = field(default_factory=deque)
-    outstanding: dict[int, tuple[int, _Work]] = field(default_factory=dict)
-    asked_at: float = 0.0
-    ended: bool = False
-    shrinks: int = 0
-    alone: bool = False
-
-    @property
-    def busy(self) -> set[int]:
-        """Slots with a delivery that is not answered."""
-        return {slot for slot, _ in self.outstanding.values()}
-
-    @property
-    def suspect(self) -> tuple[int, _Work] | None:
-        """The first waiting request that is to be delivered alone, with its slot."""
-        return next(((slot, work) for slot, work in self.queue if work.suspect), None)
-
-    @property
-    def free(self) -> list[int]:
-        """Slots that a waiting request may have; one whose trial has left may still be busy with it."""
-        busy = self.busy
-        return [slot for slot, held in enumerate(self.slots) if held is None and slot not in busy]
-
-    def enqueue(self, slot: int, work: _Work) -> None:
-        """Has a request wait for the next round."""
-        if not self.queue:
-            self.asked_at = asyncio.get_running_loop().time()
-        self.queue.append((slot, work))
-
-    def ready_at(self, linger: float) -> float | None:
-        """When the next round may be formed, by the loop's clock; None while there is nothing for one.
-
-        At once where every slot has a request, where the base model is to be measured, and where trials
-        are in training, which more can join at any time; else once others have had time to ask.
-        """
-        busy = self.busy
-        requests = {slot: work.request for slot, work in self.queue if slot not in busy}
-        if not requests or (busy and (self.alone or self.suspect is not None)):
-            return None
-        complete = len(requests) == len(self.slots)
-        baseline = any(isinstance(request, BaselineRequest) for request in requests.values())
-        return self.asked_at + (0.0 if busy or complete or baseline else linger)
 
 
 class NoGroupsError(Exception):
@@ -124,8 +53,8 @@ class SlotTable:
         self._linger = linger
         self._gathering = Gathering(patience)
         self._first_slots = 0
-        self._groups: dict[str, _Group] = {}
-        self._homeless: deque[_Work] = deque()
+        self._groups: dict[str, Group] = {}
+        self._homeless: deque[Work] = deque()
         self._sequence = 0
         self._changed = asyncio.Event()
         self._stopping = False
@@ -141,7 +70,7 @@ class SlotTable:
             name: The group.
             max_losses: Lost machines after which it is given up.
         """
-        self._groups[name] = _Group(name, [], Starts(max_losses))
+        self._groups[name] = Group(name, [], Starts(max_losses))
         self._gathering.expect(name)
 
     def begin(self, name: str, rank: int) -> int | None:
@@ -276,7 +205,7 @@ class SlotTable:
         Raises:
             NoGroupsError: No group is left that could serve it.
         """
-        work = _Work(request, asyncio.get_running_loop().create_future())
+        work = Work(request, asyncio.get_running_loop().create_future())
         held = self._slot_of(request)
         if held is not None:
             group, slot = held
@@ -336,7 +265,7 @@ class SlotTable:
         self._take_back(group)
         self._place()
 
-    def _end(self, group: _Group, error: str) -> None:
+    def _end(self, group: Group, error: str) -> None:
         group.ended, group.up = True, False
         self._gathering.dismiss(group.name)
         self._last_error = f"no worker group is left: {error}"
@@ -346,7 +275,7 @@ class SlotTable:
         self._stopping = True
         self._wake()
 
-    def _take_back(self, group: _Group, crash: Crash | None = None) -> None:
+    def _take_back(self, group: Group, crash: Crash | None = None) -> None:
         """Everything that a group has not answered waits for a slot again, or is given up.
 
         Args:
@@ -370,7 +299,7 @@ class SlotTable:
             else:
                 self._homeless.appendleft(work)
 
-    def _blame(self, work: _Work, crash: Crash, alone: bool) -> None:
+    def _blame(self, work: Work, crash: Crash, alone: bool) -> None:
         """Has a request that was under way in a crash be tried alone next, or gives it up.
 
         Where two trials crash in the same way, each alone, and none has been trained yet, it is not theirs.
@@ -394,7 +323,7 @@ class SlotTable:
             whose = f"The workers that trained trial {work.request.trial}"
             self._answer(work, Reply("crashed", repeated(crash, times, whose).message))
 
-    def _slot_of(self, request: Request) -> tuple[_Group, int] | None:
+    def _slot_of(self, request: Request) -> tuple[Group, int] | None:
         if not isinstance(request, BaselineRequest):
             for group in self._groups.values():
                 if not group.ended and request.trial in group.slots:
@@ -426,17 +355,17 @@ class SlotTable:
             if not work.reply.done():
                 work.reply.set_exception(type(why)(str(why)))
 
-    def _emptiest(self) -> _Group | None:
+    def _emptiest(self) -> Group | None:
         """The group that is up and has a free slot with the fewest taken: none idles beside a full one."""
         room = [group for group in self._groups.values() if group.up and group.free]
         return min(room, key=lambda group: len(group.slots) - len(group.free), default=None)
 
-    def _form_round(self, group: _Group) -> tuple[Delivery, ...]:
+    def _form_round(self, group: Group) -> tuple[Delivery, ...]:
         """At most one request per slot, and only of slots that are not busy; a suspect alone."""
         busy, suspect = group.busy, group.suspect
         group.alone = suspect is not None
-        chosen: dict[int, _Work] = {}
-        later: deque[tuple[int, _Work]] = deque()
+        chosen: dict[int, Work] = {}
+        later: deque[tuple[int, Work]] = deque()
         for slot, work in group.queue:
             if slot in chosen or slot in busy or suspect not in (None, (slot, work)):
                 later.append((slot, work))
@@ -451,7 +380,7 @@ class SlotTable:
             self._sequence += 1
         return tuple(deliveries)
 
-    def _answer(self, work: _Work, reply: Reply) -> None:
+    def _answer(self, work: Work, reply: Reply) -> None:
         if not work.reply.done():
             work.reply.set_result(reply)
 
