@@ -35,6 +35,9 @@ class BeginSmallerError(Exception):
 EXPECTED = (WorkerCrashedError, PeerLostError, BeginSmallerError)
 """How a worker ends of which the dispatcher knows all there is to know."""
 
+UNEXPLAINED = (KILLED, PeerLostError.__name__)
+"""Kinds of crashes that may have been anything, the loss of a machine too."""
+
 
 @dataclass(frozen=True)
 class Crash:

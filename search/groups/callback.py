@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ray.exceptions import RayActorError
 from ray.train import UserCallback
 
-from trainables.crash import EXPECTED, Crash, crash_of, killed
+from trainables.crash import EXPECTED, Crash, PeerLostError, crash_of, killed
 
 _STARTING = "starting its process"
 _PROCESS_DIED = "worker process has died"
@@ -21,25 +21,30 @@ class TellDispatcher(UserCallback):  # type: ignore[misc]  # Ray has no types he
     Args:
         dispatcher: The dispatcher actor.
         name: Name of the group.
+        workers: Number of its workers.
     """
 
-    def __init__(self, dispatcher: Any, name: str) -> None:
+    def __init__(self, dispatcher: Any, name: str, workers: int) -> None:
         self._dispatcher = dispatcher
         self._name = name
+        self._workers = workers
 
     def after_exception(self, run_context: Any, worker_exceptions: Mapping[int, Exception]) -> None:
         """Called when one or more workers have raised or died."""
         errors = [_cause(error) for error in worker_exceptions.values()]
         preempted = any(isinstance(error, RayActorError) and error.preempted for error in errors)
-        self._dispatcher.down.remote(self._name, seen_crash(errors), preempted)
+        self._dispatcher.down.remote(self._name, seen_crash(errors, self._workers), preempted)
 
 
-def seen_crash(errors: Iterable[Exception]) -> Crash | None:
+def seen_crash(errors: Sequence[Exception], workers: int) -> Crash | None:
     """The crash that a group's workers have not reported themselves; None: they have, or a machine was lost.
 
     Args:
         errors: What each worker that ended has ended with, as Ray has it.
+        workers: Number of workers of the group.
     """
+    if len(errors) == workers and all(isinstance(error, PeerLostError) for error in errors):
+        return crash_of(errors[0], _STARTING)  # each blames another one, and nobody is gone
     found = None
     for error in errors:
         if isinstance(error, RayActorError):

@@ -74,7 +74,7 @@ def run_group(spec: GroupSpec, dispatcher: Any) -> str:
             failure_config=FailureConfig(
                 max_failures=spec.max_failures + _CRASHES, controller_failure_limit=_FAILED_STARTS
             ),
-            callbacks=[TellDispatcher(dispatcher, spec.name)],
+            callbacks=[TellDispatcher(dispatcher, spec.name, spec.workers)],
         ),
     )
     try:

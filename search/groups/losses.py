@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from trainables.crash import KILLED, Crash
+from trainables.crash import UNEXPLAINED, Crash
 
 SAME_CRASHES = 2
 """What has crashed as often in the same way is not tried again: machines that are lost do not fail alike."""
@@ -60,9 +60,10 @@ class Starts:
         Returns:
             The crash, where it was one.
         """
-        if seen is not None and seen.kind == KILLED:
-            # What a process was killed for while it served is not known: it may as well have been lost.
-            seen = None if self.joined else replace(seen, doing=self.doing or seen.doing)
+        if seen is not None:
+            seen = replace(seen, doing=self.doing or seen.doing)
+            if seen.kind in UNEXPLAINED and self.joined:
+                seen = None  # why that was while it served is not known: as good as lost
         crash, excused = self._crash or seen, self._excused or preempted
         self._ended, self._crash, self._excused = self.number, None, False
         if crash is None:

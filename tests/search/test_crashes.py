@@ -221,15 +221,20 @@ def died(why: str) -> ActorDiedError:
 def test_what_ray_saw_is_a_crash_only_where_no_machine_was_lost() -> None:
     process = died("The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR")
     node = died("The actor died because its node has died. Node Id: 12")
-    assert seen_crash([node]) is None
-    assert seen_crash([process, node]) is None
-    assert seen_crash([ActorUnavailableError("away", None)]) is None
-    assert seen_crash([WorkerCrashedError("said already")]) is None
-    assert seen_crash([PeerLostError("another is gone"), BeginSmallerError("out of memory")]) is None
-    found = seen_crash([PeerLostError("another is gone"), process])
+    assert seen_crash([node], 2) is None
+    assert seen_crash([process, node], 2) is None
+    assert seen_crash([ActorUnavailableError("away", None)], 2) is None
+    assert seen_crash([WorkerCrashedError("said already")], 2) is None
+    assert seen_crash([PeerLostError("another is gone"), BeginSmallerError("out of memory")], 2) is None
+    found = seen_crash([PeerLostError("another is gone"), process], 2)
     assert found is not None
     assert "was killed" in found.error
-    missing = seen_crash([ModuleNotFoundError("No module named 'trainables'")])
+    each = seen_crash(
+        [PeerLostError("NCCL: no socket interface"), PeerLostError("NCCL: no socket interface")], 2
+    )
+    assert each is not None, "nobody is gone, and it will be so again"
+    assert "no socket interface" in each.error
+    missing = seen_crash([ModuleNotFoundError("No module named 'trainables'")], 2)
     assert missing is not None
     assert missing.error == "ModuleNotFoundError: No module named 'trainables'"
 
