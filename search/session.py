@@ -25,6 +25,7 @@ from search.errors import RecordError, TightropeError
 from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
 from search.provenance import git_commit, versions
+from search.reach import temporary_folder
 from search.record import (
     BaselineMeasured,
     Event,
@@ -71,6 +72,7 @@ class _Session:
     record: RecordWriter
     view: View
     conductor: Conductor
+    scratch: Path
 
     def append(self, event: Event) -> None:
         """Records an event that is not the conductor's own, and takes it into account."""
@@ -117,7 +119,7 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
         conductor = Conductor(
             config, space, make_searcher(config, space), make_scheduler(config), append, events
         )
-        session = _Session(config, folder, command, record, view, conductor)
+        session = _Session(config, folder, command, record, view, conductor, _scratch(config, folder))
         code = _run(session)
     try:
         summary = write_summary(conductor.state, folder)
@@ -128,6 +130,18 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
     if as_json:
         Console(soft_wrap=True, highlight=False).print_json(data=summary, indent=None)
     return code
+
+
+def _scratch(config: SearchConfig, folder: Path) -> Path:
+    """Where Ray Tune and Ray Train keep files of their own.
+
+    They do not wait for storage. On one machine that is beside Ray's other files, so that a search goes on
+    when its own disk is full; the nodes of a cluster must all see it.
+    """
+    _, address = cluster_address(config.workers)
+    if address is not None:
+        return folder / SCRATCH
+    return temporary_folder() / "ray" / f"tightrope-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 def _run(session: _Session) -> int:
@@ -146,7 +160,8 @@ def _run(session: _Session) -> int:
         with stop_signals(signal.SIG_IGN):
             stop_ray()
             # What Ray Tune and Ray Train wrote for themselves; the record has all that matters.
-            shutil.rmtree(session.folder / SCRATCH, ignore_errors=True)
+            for left in (session.scratch, session.folder / SCRATCH):
+                shutil.rmtree(left, ignore_errors=True)
             session.view.close()
     with suppress(KeyboardInterrupt):
         # Whoever sends SIGTERM seldom waits long, and the tracking process goes on by itself.
@@ -274,21 +289,20 @@ def _train(session: _Session) -> None:
     from ray.exceptions import RayError
     from ray.tune.error import TuneError
 
-    scratch = session.folder / SCRATCH
     settings = group_settings(
         config, session.folder, capacity.cpus, capacity.groups, use_gpu=capacity.gpus > 0
     )
     try:
-        groups = WorkerGroups(settings, config.workers, capacity, scratch, view.note)
+        groups = WorkerGroups(settings, config.workers, capacity, session.scratch, view.note)
         view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {config.model.name}")
         groups.start()
-        _serve(session, groups, capacity, scratch)
+        _serve(session, groups, capacity)
         groups.stop()
     except (RayError, TuneError, OSError) as error:  # Ray's own files may not find room
         raise TrainingError(f"Ray failed: {error}", hint=f"Resume with: {session.command}") from error
 
 
-def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity, scratch: Path) -> None:
+def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
     """Runs what is left on groups that are coming up."""
     from search.tune.loop import run_tune
 
@@ -309,7 +323,8 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity, scratch:
     )
     if "base" not in conductor.state.baselines:
         _measure_base(session, groups, facts)
-    run_tune(conductor, groups, groups.capacity(), config.budget.rung_steps, scratch, groups.listen)
+    rungs, slots = config.budget.rung_steps, groups.capacity()
+    run_tune(conductor, groups, slots, rungs, session.scratch, session.folder, groups.listen)
     if conductor.aborted is not None:
         raise _training_error(conductor.aborted, f"Resume with: {session.command}")
 

@@ -16,6 +16,7 @@ def run_tune(
     slots: int,
     rungs: tuple[int, ...],
     scratch: Path,
+    folder: Path,
     listen: Callable[[], None] = lambda: None,
 ) -> None:
     """Drives the trials to their end; returns when the conductor has finished.
@@ -25,7 +26,8 @@ def run_tune(
         groups: Serve the trials.
         slots: Trials at the same time to begin with; then as many as `groups` can train.
         rungs: Step of each rung.
-        scratch: Folder in the search's folder for Tune's own files, which nobody needs afterwards.
+        scratch: Folder for Tune's own files, which nobody needs afterwards.
+        folder: The search's folder.
         listen: Called whenever Tune asks for a trial; returns at once.
     """
     from ray import tune
@@ -55,7 +57,7 @@ def run_tune(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=ConductedSearch(conductor, at_once, release, actors),
-            scheduler=ConductedScheduler(conductor, scratch.parent),
+            scheduler=ConductedScheduler(conductor, folder),
             num_samples=-1,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.trial_id),
