@@ -100,9 +100,10 @@ def start_ray(workers: WorkersConfig) -> Capacity:
 
 def cluster_address(workers: WorkersConfig) -> tuple[str, str | None]:
     """Where the address of the cluster comes from, and the address; None: one is to be started here."""
-    if workers.address is not None:
-        return "workers.address", workers.address
-    return "RAY_ADDRESS in the environment", os.environ.get("RAY_ADDRESS") or None
+    named, address = "workers.address", workers.address
+    if address is None:
+        named, address = "RAY_ADDRESS in the environment", os.environ.get("RAY_ADDRESS")
+    return named, None if address in (None, "", "local") else address
 
 
 def stop_ray() -> None:

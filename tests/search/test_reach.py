@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from search import reach
-from search.cluster import start_ray
+from search.cluster import cluster_address, start_ray
 from search.config.schema import WorkersConfig
 from search.reach import ClusterError, check_address, check_machine
 
@@ -88,6 +88,13 @@ def test_a_server_that_answers_is_let_through() -> None:
         check_address(f"ray://localhost:{port}", "workers.address")
     finally:
         server.stop(None)
+
+
+def test_this_machine_alone_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cluster_address(WorkersConfig())[1] is None
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.5:6379")
+    assert cluster_address(WorkersConfig()) == ("RAY_ADDRESS in the environment", "10.0.0.5:6379")
+    assert cluster_address(WorkersConfig(address="local"))[1] is None
 
 
 def test_a_folder_in_which_ray_cannot_keep_its_files_is_named(
