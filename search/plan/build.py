@@ -7,7 +7,7 @@ import os
 from itertools import product
 from pathlib import Path
 
-from search.cluster import local_groups
+from search.cluster import cluster_address, local_groups
 from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
 from search.groups.limit import configured_limit
@@ -154,7 +154,7 @@ def _possible(space: SearchSpace, name: str) -> list[Scalar]:
 def _slots(config: SearchConfig) -> Slots:
     """Slots on this machine; of another cluster only what the configuration fixes."""
     workers = config.workers
-    address = workers.address or os.environ.get("RAY_ADDRESS")
+    _, address = cluster_address(workers)
     here = 0 if address else _gpus_here()
     gpus = float(min(1, here)) if workers.gpus == "auto" else workers.gpus
     groups: int | None
