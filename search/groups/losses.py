@@ -65,7 +65,7 @@ class Starts:
             if seen.kind in UNEXPLAINED and self.joined:
                 seen = None  # why that was while it served is not known: as good as lost
         crash, excused = self._crash or seen, self._excused or preempted
-        self._ended, self._crash, self._excused = self.number, None, False
+        self._ended, self._crash, self._excused, self.doing = self.number, None, False, ""
         if crash is None:
             self.losses += not excused
         elif not self.joined:
