@@ -10,6 +10,7 @@ from pathlib import Path
 from search.cluster import cluster_address, local_groups
 from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
+from search.errors import ConfigError, Problem
 from search.groups.limit import configured_limit
 from search.plan.estimate import estimate, repetitions
 from search.plan.history import History, read_history
@@ -22,8 +23,9 @@ from search.schedulers import make_scheduler
 from search.searchers import SEARCHERS, make_searcher, startup
 from search.space import SearchSpace
 from search.warm_start import warm_started
+from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.targets import routed_layer
+from trainables.lora.targets import routed_layer, select_modules
 from trainables.specs import TRAINABLES
 
 SHOWN = 8
@@ -35,11 +37,13 @@ def make_plan(config: SearchConfig) -> Plan:
 
     Raises:
         TightropeError: The searcher cannot search this space.
-        ConfigError: The model's files are damaged.
+        ConfigError: The model's files are damaged, or it has no layers of a kind that may be asked for.
         RecordError: The search's folder holds a damaged record.
     """
     space = SearchSpace(config.parameters, config.fixed)
     shapes = model_shapes(config.model)
+    if shapes is not None:
+        _refuse_targets(space, shapes)
     slots = _slots(config)
     first, params, number = _first(config, space, shapes)
     folder = Path(config.out) / config.name
@@ -142,6 +146,23 @@ def _sizes(space: SearchSpace, shapes: ModelShapes) -> list[RankSize]:
     return sizes
 
 
+def _refuse_targets(space: SearchSpace, shapes: ModelShapes) -> None:
+    """Raises where some trial would find no layer to adapt.
+
+    Raises:
+        ConfigError: For every such kind of target.
+    """
+    problems = []
+    for target in _possible(space, "target_modules"):
+        try:
+            select_modules(shapes.linear, LoraParameters.model_validate({"target_modules": target}))
+        except UserError as error:
+            key = "parameters.target_modules" if "target_modules" in space.parameters else "target_modules"
+            problems.append(Problem(key, error.message, "model files", error.hint))
+    if problems:
+        raise ConfigError(problems)
+
+
 def _possible(space: SearchSpace, name: str) -> list[Scalar]:
     parameter: Parameter | None = space.parameters.get(name)
     if isinstance(parameter, CategoricalParameter):
@@ -196,6 +217,11 @@ def _notes(
         notes.append(
             f"Trials of this model are not packed, but run one at a time: {layer} sees the tokens that are "
             "routed to it, not whole rows."
+        )
+    if shapes is not None and shapes.left_out:
+        notes.append(
+            f"These linear layers get no adapter, for they do more than multiply or their weights are read "
+            f"without them: {', '.join(shapes.left_out)}."
         )
     if slots.groups is None:
         notes.append("Times are for a single worker group.")

@@ -44,6 +44,7 @@ from trainables.messages import (
     front_items_file,
     items_file,
 )
+from trainables.models.probe import Probe, probe
 
 
 class LoraServer:
@@ -91,6 +92,7 @@ class LoraServer:
         )
         self._general_fingerprint = [loaded.general.fingerprint] if loaded.general else []
         self._model_fingerprint = loaded.resolved.fingerprint
+        found = self._probe(loaded)
         self._pack = Pack(
             self._base,
             self._adapters,
@@ -101,9 +103,9 @@ class LoraServer:
         )
         probes = valid_parameters(settings.probes)
         most = max(1, settings.most_slots >> shrinks)
-        self._choice = choose_slots(self._pack, self._base, settings.slots, most, probes).smaller(
-            shrinks, max((params.batch_size for params in probes), default=1)
-        )
+        self._choice = choose_slots(
+            self._pack, self._base, settings.slots, most, probes, found.mixing
+        ).smaller(shrinks, max((params.batch_size for params in probes), default=1))
         self._pack.limits = self._choice.limits
         self._held: dict[int, tuple[int, LoraTrial]] = {}
         self._serving: dict[int, Delivery] = {}
@@ -112,6 +114,31 @@ class LoraServer:
         self._asked: list[int] = []
         self._by_itself = False
         self._answers: list[tuple[int, Reply]] = []
+
+    def _probe(self, loaded: Loaded) -> Probe:
+        """How the model treats rows and positions.
+
+        Raises:
+            UserError: It cannot be trained as a causal language model; on every worker alike.
+        """
+        model = self._base.model
+        layers = {name: model.get_submodule(name) for name in self._adapters.linear}
+        found = probe(model, layers, loaded.model.get_input_embeddings().num_embeddings)
+        name = self._settings.model.name
+        if self._base.any_worker(not found.finite):
+            raise UserError(
+                f"The model {name!r} gives no numbers (NaN or infinity).",
+                hint="Its weights are damaged, or too large for model.dtype; fetch it again, or say "
+                "model.dtype=float32.",
+            )
+        if self._base.any_worker(not found.causal):
+            raise UserError(
+                f"The model {name!r} is not causal: what it predicts depends on later tokens.",
+                hint="Give a decoder-only language model.",
+            )
+        if self._base.any_worker(found.mixing is not None):
+            return replace(found, mixing=found.mixing or "a layer")
+        return found
 
     def facts(self, seconds: float) -> GroupFacts:
         """What the driver is told when the group is up; `seconds` is the time that took."""

@@ -83,7 +83,12 @@ class Choice:
 
 
 def choose_slots(
-    pack: Pack, base: HeldBase, asked: int | None, most: int, probes: Sequence[LoraParameters]
+    pack: Pack,
+    base: HeldBase,
+    asked: int | None,
+    most: int,
+    probes: Sequence[LoraParameters],
+    mixing: str | None = None,
 ) -> Choice:
     """The number of slots that was asked for, or the one with the most tokens per second.
 
@@ -98,10 +103,13 @@ def choose_slots(
         most: Largest number to choose: no group gets more trials. It is also less where the group's
             workers have died for want of memory, which `Choice.smaller` then says.
         probes: Parameters of trials like those to come.
+        mixing: A layer that is known not to see whole rows; see `trainables.models.probe`.
     """
     limits = pack.limits
     if (layer := routed_layer(pack.linear)) is not None:
         return Choice(1, limits, f"{layer} sees the tokens that are routed to it, not whole rows")
+    if mixing is not None:
+        return Choice(1, limits, f"{mixing} does not hold the rows of a batch one after another")
     probes = [params for params in probes if _fits(pack, params)]
     if not probes:
         return Choice(1, limits, "no layer is adapted by the configurations that were tried")
