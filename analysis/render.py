@@ -156,9 +156,10 @@ def _next_steps(summary: Mapping[str, Any], ui: str | None, command: str | None)
     if ui is not None:
         steps.append(("MLflow", ui))
     if command is not None:
-        if summary["search"]["ended"] != "finished":
+        if summary["search"]["ended"] != "finished" and not summary["all_failed"]:
             steps.append(("Resume", command))
-        if (more := summary["extension"])["key"] is not None:
+        more = summary["extension"]
+        if more["key"] is not None and not summary["all_failed"]:
             steps.append(("Extend", extend_command(command, more["key"], more["value"])))
     return steps
 

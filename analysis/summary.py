@@ -17,7 +17,7 @@ from typing import Any
 
 from analysis.blocks import confirmation_block, limits_block, warm_start_block
 from analysis.budget import budget_used
-from analysis.causes import cause_of, causes, guards
+from analysis.causes import all_failed, cause_of, causes, guards
 from analysis.confirmation import Confirmation, confirmation
 from analysis.extending import extension
 from analysis.markdown import to_markdown
@@ -83,6 +83,7 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         "reason": found.reason,
         "caveats": list(found.caveats),
         "confirmation": None if confirmed is None else confirmation_block(confirmed),
+        "all_failed": all_failed(state) is not None,
         "causes": causes(state),
         "guards": guards(state),
         "limits": limits_block(state),

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Words after the program's name; None takes those of this process.
 
     Returns:
-        Exit code: 0 done, 1 failed, 2 wrong configuration or command line, 130 interrupted.
+        Exit code: 0 done, 1 failed, 2 wrong configuration or command line, 128 + n stopped by signal n.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words:

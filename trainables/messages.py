@@ -10,7 +10,7 @@ from trainables.settings import CapabilityConfig, ModelConfig, TaskConfig
 Params: TypeAlias = dict[str, bool | int | float | str | None]
 """Every parameter of a trial, by name."""
 
-Outcome: TypeAlias = Literal["ok", "diverged", "spike", "out_of_memory", "user", "worker_lost"]
+Outcome: TypeAlias = Literal["ok", "diverged", "spike", "out_of_memory", "user", "crashed", "worker_lost"]
 
 DEGENERATE = "degenerate"
 """The metric, and the key of its items; no skill may be named so."""

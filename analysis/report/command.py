@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.report import write_report
+from search.config.uris import uri_problem
 from search.errors import ConfigError, Problem, RecordError, TightropeError
 from search.output import complain, say
 from search.record import SearchState, read_events
@@ -72,6 +73,8 @@ def _parsed(words: Sequence[str]) -> tuple[Path, dict[str, Path]]:
             problems.append(Problem(key, "is not a setting", _PLACE, hint))
         elif not value or key in settings:
             problems.append(Problem(key, "is given twice" if value else "needs a folder", _PLACE))
+        elif (problem := uri_problem(value)) is not None:
+            problems.append(Problem(key, problem[0], _PLACE, problem[1]))
         else:
             settings[key] = Path(value).expanduser()
     if not folders and not problems:

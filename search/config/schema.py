@@ -77,7 +77,7 @@ class WorkersConfig(Section):
             comes up.
         zero_stage: DeepSpeed ZeRO stage of the base model.
         micro_batch: Examples of one trial in a forward and backward pass on one worker; None is no limit.
-        max_failures: Restarts of a group before it is given up.
+        max_failures: Lost machines or processes of a group before it is given up; crashes do not count.
         address: Address of a running Ray cluster; None starts one on this machine.
     """
 

@@ -7,7 +7,7 @@ import os
 from itertools import product
 from pathlib import Path
 
-from search.cluster import ClusterError, local_capacity, local_groups
+from search.cluster import cluster_address, local_capacity, local_groups
 from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
 from search.errors import ConfigError, Problem
@@ -17,6 +17,7 @@ from search.plan.history import History, read_history
 from search.plan.model import Plan, PlannedTrial, RankSize, Slots
 from search.plan.outlook import confirmation, ends_first, guards, limits, teaches, warm_start
 from search.plan.shapes import ModelShapes, model_shapes
+from search.reach import ClusterError
 from search.record import SearchState, WarmStarted
 from search.record.events import Scalar
 from search.record.files import is_being_written
@@ -180,7 +181,7 @@ def _possible(space: SearchSpace, name: str) -> list[Scalar]:
 def _slots(config: SearchConfig) -> Slots:
     """Slots on this machine; of another cluster only what the configuration fixes."""
     workers = config.workers
-    address = _address(config)
+    _, address = cluster_address(workers)
     here = 0 if address else _gpus_here()
     gpus = float(min(1, here)) if workers.gpus == "auto" else workers.gpus
     groups: int | None
@@ -194,11 +195,6 @@ def _slots(config: SearchConfig) -> Slots:
         groups, source = local_groups(workers), "cores of this machine"
     limit = configured_limit(config, groups or 1)
     return Slots(groups, limit.slots, limit.most, limit.reason, workers.workers, workers.cpus, gpus, source)
-
-
-def _address(config: SearchConfig) -> str | None:
-    """Of the cluster that is joined; None where one is started here."""
-    return config.workers.address or os.environ.get("RAY_ADDRESS")
 
 
 def _gpus_here() -> int:
@@ -233,7 +229,7 @@ def _notes(
             f"These linear layers get no adapter, for they do more than multiply or their weights are read "
             f"without them: {', '.join(shapes.left_out)}."
         )
-    if _address(config) is None:
+    if cluster_address(config.workers)[1] is None:
         try:
             local_capacity(config.workers, _gpus_here())
         except ClusterError as error:

@@ -162,23 +162,34 @@ class RecordWriter:
             os.ftruncate(self._fd, size)
         return size
 
-    def append(self, event: Event) -> None:
-        """Writes one event and waits until it is on disk."""
+    def append(self, event: Event, wait: bool = True) -> bool:
+        """Writes one event and waits until it is on disk.
+
+        Args:
+            event: What has happened.
+            wait: Whether to wait for storage that refuses; else it is tried once.
+
+        Returns:
+            Whether it is on disk.
+        """
         line = event.model_dump_json().encode() + b"\n"
         told = False
         with self._lock:
             while (refusal := self._try_to_write(line)) is not None:
+                if not wait:
+                    return False
                 if self._on_wait is not None and not told:
                     self._on_wait(f"{self._path} cannot be written ({refusal}); waiting for storage.")
                     told = True
                 time.sleep(self._retry_seconds)
+        return True
 
     def _try_to_write(self, line: bytes) -> str | None:
         """Writes a line whole or not at all; returns why storage refuses, or None."""
         # An interrupt between write and fsync would leave the caller unsure what was recorded. It can still
         # come, through another thread or when it is let in again, so that only the file knows its end.
         end = self._cut_torn_line()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         try:
             written = os.pwrite(self._fd, line, end)
             if written < len(line):

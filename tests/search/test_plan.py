@@ -22,6 +22,7 @@ from search.searchers import make_searcher
 from search.space import SearchSpace
 from tests.search.config_files import alone, write_space
 from trainables.lora.parameters import LoraParameters
+from trainables.machine import cores
 from trainables.settings import ModelConfig
 
 
@@ -70,11 +71,11 @@ def test_rungs_and_scheduler_are_those_of_the_search() -> None:
 
 
 def test_slots_are_groups_times_slots_and_follow_the_cores() -> None:
-    cores = len(os.sched_getaffinity(0))
+    own = cores()
     one = ("workers.gpus=0", "workers.slots=1", "trials=100")
-    assert plan(*one).slots.most == cores
+    assert plan(*one).slots.most == own
     assert plan(*one, "workers.groups=5").slots.most == 5
-    assert plan(*one, f"workers.cpus={cores}").slots.most == 1
+    assert plan(*one, f"workers.cpus={own}").slots.most == 1
     assert plan("workers.gpus=0", "workers.groups=5", "workers.slots=3", "trials=100").slots.most == 15
     assert plan("workers.address=somewhere:6379").slots.groups is None
 

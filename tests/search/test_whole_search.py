@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from search.record import FrontMeasured, RungReached, SearchState, read_events
+from search.record import FrontMeasured, RungReached, SearchEnded, SearchState, read_events
 from tests.searches import assert_every_trial_finished_once, finish, start
 from trainables import embedded
 
@@ -125,3 +125,24 @@ def test_a_group_of_two_workers_under_stage_3(tmp_path: Path) -> None:
     assert_every_trial_finished_once(events, 2)
     asked = [event for event in events if isinstance(event, FrontMeasured)]
     assert {event.intervals["format_generation"].n for event in asked} == {80}
+
+
+def test_workers_that_crash_in_the_same_way_end_the_search_with_the_error_on_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DS_ACCELERATOR", "abacus")  # DeepSpeed refuses it, in every worker and every time
+    words = ["space=demo", "trials=2", "budget.steps=9", f"out={tmp_path}", "tracking.enabled=false"]
+    code, output = finish(start(*words, "workers.groups=1"))
+    assert code == 1, output
+    (error,) = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert "The workers of group-0 crashed 2 times in the same way: ValueError: " in error
+    assert "deepspeed/accelerator/real_accelerator.py:" in error
+    assert "from trainables/lora/base.py:" in error
+    assert "while starting DeepSpeed" in error
+    assert "Traceback" not in output
+    assert "hint: The traceback is in crash.log" in output
+    assert (tmp_path / "demo" / "crash.log").read_text().count("Traceback (most recent call last)") == 2
+    ended = read_events(tmp_path / "demo")[-1]
+    assert isinstance(ended, SearchEnded)
+    assert ended.reason == "failed"
+    assert "abacus" in ended.message or "DS_ACCELERATOR" in ended.message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -56,13 +56,21 @@ class LoraServer:
         settings: What the group serves.
         loaded: What this worker has read.
         shrinks: How often the group's workers have died for want of memory.
+        say: Called with what whoever watches the search should know.
 
     Raises:
         UserError: The questions cannot be asked as configured; on every worker alike.
     """
 
-    def __init__(self, settings: GroupSettings, loaded: Loaded, shrinks: int = 0) -> None:
+    def __init__(
+        self,
+        settings: GroupSettings,
+        loaded: Loaded,
+        shrinks: int = 0,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self._settings = settings
+        self._say = say
         self._folder = Path(settings.folder)
         self._device = loaded.device
         self._parameters = sum(tensor.numel() for tensor in loaded.model.parameters())
@@ -309,7 +317,7 @@ class LoraServer:
         if self._base.rank == 0:
             for slot in slots:
                 save = partial(self._pack.save, self._held[slot][1])
-                write_whole(self._folder / self._request(slot).save_to, save)
+                write_whole(self._folder / self._request(slot).save_to, save, say=self._say)
         # Trials at their full budget may be asked more than others.
         more = [slot for slot in slots if self._request(slot).last or not self._evaluator.asks_more_at_last]
         parts: tuple[tuple[list[int], Moment], ...] = (
@@ -413,7 +421,7 @@ class LoraServer:
             earlier = None if before is None else self._folder / before
             items = self._evaluator.items
             write = partial(write_items, outcomes=measured.outcomes, items=items, before=earlier)
-            write_whole_file(self._folder / name, write)
+            write_whole_file(self._folder / name, write, say=self._say)
         return name
 
     def _measure_base(self, name: str) -> Reply:

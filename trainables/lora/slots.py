@@ -14,6 +14,7 @@ from trainables.lora.base import HeldBase
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import routed_layer, select_modules
+from trainables.machine import memory_available
 
 _GAIN = 1.05
 _LOSS = 0.85
@@ -265,7 +266,7 @@ def _memory(device: torch.device) -> float:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return float(free + torch.cuda.memory_reserved(device))
-    return float(psutil.virtual_memory().available + psutil.Process().memory_info().rss)
+    return memory_available() + psutil.Process().memory_info().rss
 
 
 def _reset_memory(device: torch.device) -> None:

@@ -178,9 +178,7 @@ def _check_model(composed: Composed) -> None:
     if composed.is_broken(("model",)) or composed.is_broken(("model", "source")):
         return
     folder = user_path(source)
-    if "://" in source:
-        composed.complain(("model", "source"), "is a URL", "give a folder, or a hub id: org/name")
-    elif os.path.isdir(folder):
+    if os.path.isdir(folder):
         if not os.path.isfile(folder / "config.json"):
             composed.complain(
                 ("model", "source"),

@@ -18,7 +18,7 @@ _TAKEN = ("mlflow.db", "mlartifacts")
 def check_folders(composed: Composed) -> None:
     """The search's name, and the folder `out` that its own lies in."""
     name = parts.text(composed, "name")
-    if name and not composed.is_broken(("name",)):
+    if name and not composed.is_broken(("name",)) and not composed.is_broken(("out",)):
         _check_name(composed, name)
     out = parts.text(composed, "out")
     if not out or composed.is_broken(("out",)):
