@@ -127,6 +127,7 @@ class Plan:
     Attributes:
         folder: The search's folder.
         recorded: Trials in the folder's record, and how many of them are finished; no repetitions.
+        attention: What computes the model's attention; None where it is not known.
         trials: Number of trials; fewer than configured where the searcher has no more.
         first: The first of them, exactly as they will run.
         rungs: Optimizer steps at which a trial is measured.
@@ -149,6 +150,7 @@ class Plan:
     model: str
     folder: str
     recorded: tuple[int, int] | None
+    attention: str | None
     searcher: str
     trials: int
     first: tuple[PlannedTrial, ...]

@@ -45,11 +45,11 @@ class Forward:
         inner = next((module for module in model.modules() if isinstance(module, PreTrainedModel)), None)
         if inner is None:
             raise TypeError(f"{type(model).__name__} holds no transformers model")
-        self.config: Any = inner.config
+        self.config: Any = inner.config.get_text_config(decoder=True)  # multimodal models nest it
         self.ends: Any = getattr(inner.generation_config, "eos_token_id", None)
         accepted = inspect.signature(type(inner).forward).parameters
         self._keeps_logits = "logits_to_keep" in accepted
-        self._positions = "position_ids" in accepted and not getattr(inner.config, "alibi", False)
+        self._positions = "position_ids" in accepted and not getattr(self.config, "alibi", False)
 
     @property
     def collective(self) -> bool:

@@ -44,6 +44,7 @@ from trainables.messages import (
     front_items_file,
     items_file,
 )
+from trainables.models.attention import chosen
 
 
 class LoraServer:
@@ -83,6 +84,7 @@ class LoraServer:
         )
         self._general_fingerprint = [loaded.general.fingerprint] if loaded.general else []
         self._model_fingerprint = loaded.resolved.fingerprint
+        self._attention = chosen(loaded.model)
         self._pack = Pack(
             self._base,
             self._adapters,
@@ -118,6 +120,7 @@ class LoraServer:
             seconds,
             slots=self._choice.slots,
             packing=self._choice.reason,
+            attention=self._attention,
         )
 
     def from_first(self, value: Tensor) -> Tensor:

@@ -1,0 +1,77 @@
+"""The tokenizer of a model's folder."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from trainables.errors import UserError
+from trainables.models.folder.reading import damaged, optional_object
+from trainables.models.folder.template import check_template, special_token
+
+FILE = "tokenizer.json"
+SETTINGS = "tokenizer_config.json"
+# What tokenizers without a tokenizer.json are made of.
+_VOCABULARIES = ("*.model", "*.tiktoken", "vocab.*", "tekken.json", "tokenizer.*.json", "byte_maps.json")
+
+
+def check_tokenizer(folder: Path, rows: int | None) -> None:
+    """Its files are there, can be read, and are of the model's vocabulary; its chat template works.
+
+    Args:
+        folder: Model folder.
+        rows: Rows of the model's token embedding, None where they are not known.
+
+    Raises:
+        UserError: They are not.
+    """
+    settings = optional_object(folder / SETTINGS)
+    path = folder / FILE
+    if path.is_file():
+        _check_vocabulary(path, settings, rows)
+    elif not any(any(folder.glob(pattern)) for pattern in _VOCABULARIES):
+        raise UserError(
+            f"{folder} has no tokenizer: there is no {FILE}.",
+            hint="Save the model's tokenizer into the same folder: "
+            "AutoTokenizer.from_pretrained(...).save_pretrained(folder).",
+        )
+    check_template(folder, settings)
+
+
+def _check_vocabulary(path: Path, settings: Mapping[str, Any], rows: int | None) -> None:
+    try:
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing more particular
+        version = importlib.metadata.version("tokenizers")
+        raise damaged(
+            path,
+            f"it cannot be read by tokenizers {version} ({str(error).splitlines()[0][:200]})",
+            "Where a newer version wrote it: pip install -U transformers tokenizers. Else fetch it again.",
+        ) from error
+    if rows is None:
+        return
+    size = tokenizer.get_vocab_size(with_added_tokens=False)
+    if size > rows:
+        raise damaged(
+            path,
+            f"its vocabulary has {size:,} tokens and the model's embedding only {rows:,} rows",
+            "The tokenizer is of another model: save the model's own into its folder.",
+        )
+    eos = special_token(settings, "eos_token")
+    number = tokenizer.token_to_id(eos) if eos is not None else None
+    if number is not None and number >= rows:
+        raise beyond_embedding(str(eos), number, rows, path.with_name(SETTINGS))
+
+
+def beyond_embedding(token: str, number: int, rows: int, settings: Path | str) -> UserError:
+    """The error of an end-of-sequence token that the model does not have."""
+    return UserError(
+        f"{settings}: the end-of-sequence token {token!r} has the id {number}, beyond the model's embedding "
+        f"of {rows:,} rows.",
+        hint="Set eos_token to one that the model has, or enlarge the embedding (resize_token_embeddings) "
+        "and save the model again.",
+    )
