@@ -29,9 +29,8 @@ def with_weights(**changes: Tensor | None) -> Damage:
     named = {name.replace("__", "."): tensor for name, tensor in changes.items()}
 
     def damage(folder: Path) -> None:
-        tensors = {
-            name: tensor for name, tensor in (embedded_weights() | named).items() if tensor is not None
-        }
+        every = {**embedded_weights(), **named}
+        tensors = {name: tensor.clone() for name, tensor in every.items() if tensor is not None}
         save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
     return damage
