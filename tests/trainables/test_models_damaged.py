@@ -86,7 +86,7 @@ SEEN: dict[str, tuple[Damage, str]] = {
     "adapter beside": (written("adapter_config.json", "{}"), "an adapter lies beside the model"),
     "generation": (written("generation_config.json", "["), r"generation_config\.json: it is not JSON"),
     "ends": (edited("generation_config.json", eos_token_id=["x"]), "eos_token_id is neither"),
-    "tokenizer": (written("tokenizer.json", "{"), r"tokenizer\.json: it cannot be read by tokenizers"),
+    "tokenizer": (written("tokenizer.json", "{"), r"tokenizer\.json: it is not JSON"),
     "newer tokenizer": (
         edited("tokenizer.json", model={"type": "New"}),
         r"tokenizer\.json: it cannot be read",

@@ -68,7 +68,8 @@ def check_template(folder: Path, settings: Mapping[str, Any]) -> None:
     if (found := find_template(folder, settings)) is None:
         return
     path, template = found
-    special = {name: text for name in _SPECIAL if (text := special_token(settings, name)) is not None}
+    # Classes of tokenizers have tokens that their files do not give.
+    special = {name: special_token(settings, name) or "" for name in _SPECIAL}
     variables = {
         "messages": [{"role": "user", "content": "?"}],
         "add_generation_prompt": True,
