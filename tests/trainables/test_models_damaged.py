@@ -88,7 +88,7 @@ SEEN: dict[str, tuple[Damage, str]] = {
     "ends": (edited("generation_config.json", eos_token_id=["x"]), "eos_token_id is neither"),
     "tokenizer": (written("tokenizer.json", "{"), r"tokenizer\.json: it is not JSON"),
     "newer tokenizer": (
-        edited("tokenizer.json", model={"type": "New"}),
+        edited("tokenizer.json", pre_tokenizer={"type": "New"}),
         r"tokenizer\.json: it cannot be read",
     ),
     "no tokenizer": (gone("tokenizer.json"), "has no tokenizer"),
@@ -166,6 +166,8 @@ def test_what_only_loading_shows_is_refused_as_the_users(folder: Path, kind: str
 
 
 def test_weights_that_no_text_needs_may_be_there(folder: Path) -> None:
+    with_weights(lm_head__weight=embedded_weights()["model.embed_tokens.weight"])(folder)  # they are tied
+    load(folder)
     more = ("vision_tower__a__weight", "score__weight", "model__layers__0__self_attn__rotary_emb__inv_freq")
     with_weights(**dict.fromkeys(more, torch.zeros(4)))(folder)
     load(folder)
@@ -217,6 +219,7 @@ def test_a_models_own_code_is_not_run_and_must_be_pinned(folder: Path, tmp_path:
     (folder / "own.py").write_text("class Own: pass\n")
     assert resolve(trusted).fingerprint != before
     edited(file, auto_map={"AutoModelForCausalLM": "org/other--own.Own"})(folder)
+    check_folder(folder, code=True, hub_id="org/other")  # which the revision pins
     with pytest.raises(UserError, match="another repository"):
         resolve(trusted)
 

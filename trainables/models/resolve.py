@@ -85,7 +85,7 @@ def fetched(resolved: ResolvedModel, config: ModelConfig) -> ResolvedModel:
             resolved.path_or_id, revision=resolved.revision, allow_patterns=files, ignore_patterns=["*/*"]
         )
     )
-    check_folder(folder, code=code, weights=False)
+    check_folder(folder, code=code, weights=False, hub_id=resolved.path_or_id)
     return ResolvedModel(resolved.path_or_id, folder.name, f"{resolved.path_or_id}@{folder.name}")
 
 

@@ -205,12 +205,12 @@ def _check_model(composed: Composed) -> None:
         _check_cached(composed, source)
 
 
-def _check_folder(composed: Composed, folder: Path, *, weights: bool = True) -> None:
+def _check_folder(composed: Composed, folder: Path, *, weights: bool = True, hub_id: str = "") -> None:
     model = composed.data.get("model")
     code = isinstance(model, dict) and model.get("trust_remote_code") is True
     try:
         if folder.is_dir():
-            check_folder(folder, code=code, weights=weights)
+            check_folder(folder, code=code, weights=weights, hub_id=hub_id)
     except UserError as error:
         composed.complain(("model", "source"), error.message.rstrip("."), error.hint)
 
@@ -222,4 +222,4 @@ def _check_cached(composed: Composed, source: str) -> None:
     except OSError:
         return  # A name that no file of this machine can have.
     if folder is not None and all((folder / name).is_file() for name in ("config.json", "tokenizer.json")):
-        _check_folder(composed, folder, weights=has_weights(folder))
+        _check_folder(composed, folder, weights=has_weights(folder), hub_id=source)

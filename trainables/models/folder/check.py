@@ -29,20 +29,21 @@ _MORE_JSON = ("generation_config.json", "special_tokens_map.json", "added_tokens
 _TRUST = "model.trust_remote_code=true model.revision=<commit>"
 _CAUSAL = "Give a causal language model, such as llama, qwen3 or gemma3."
 # Their attention sees what comes after, unless they are configured as decoders.
-_ENCODERS = frozenset(
+_LOOKING_AHEAD = frozenset(
     {"bert", "bert-generation", "big_bird", "camembert", "data2vec-text", "electra", "ernie", "megatron-bert"}
     | {"rembert", "roberta", "roberta-prelayernorm", "roc_bert", "roformer", "xlm", "xlm-roberta"}
-    | {"xlm-roberta-xl", "xmod", "xlnet"}
+    | {"xlm-roberta-xl", "xmod", "xlnet", "cpmant"}
 )
 
 
-def check_folder(folder: Path, *, code: bool = False, weights: bool = True) -> None:
+def check_folder(folder: Path, *, code: bool = False, weights: bool = True, hub_id: str = "") -> None:
     """Refuses a model that is damaged, of a kind that is not trained, or would have code or a pickle run.
 
     Args:
         folder: Model folder in Hugging Face format.
         code: Whether the model's own code is trusted.
         weights: Whether the weights must be there; else only their names are looked at.
+        hub_id: Of a hub model's snapshot.
 
     Raises:
         UserError: Names the file, and what to do.
@@ -57,7 +58,8 @@ def check_folder(folder: Path, *, code: bool = False, weights: bool = True) -> N
             "Move it elsewhere, or merge it (merge_and_unload) and save the merged model.",
         )
     for name in (CONFIG, SETTINGS):
-        _check_code(folder / name, code)
+        if code:
+            _check_code(folder / name, hub_id)
     _check_kind(folder, config, code)
     for name in _MORE_JSON:
         optional_object(folder / name)
@@ -102,13 +104,13 @@ def _no_model(folder: Path) -> UserError:
     )
 
 
-def _check_code(path: Path, code: bool) -> None:
+def _check_code(path: Path, hub_id: str) -> None:
     """Code that a pinned revision does not pin: of another repository, which moves on by itself."""
     named = optional_object(path).get("auto_map")
     entries = named.values() if isinstance(named, dict) else ()
     for entry in entries:
         for name in entry if isinstance(entry, list) else [entry]:
-            if code and isinstance(name, str) and "--" in name:
+            if isinstance(name, str) and "--" in name and name.split("--")[0] != hub_id:
                 raise damaged(
                     path,
                     f"its auto_map names code of another repository ({name}), which model.revision does not "
@@ -127,8 +129,8 @@ def _check_kind(folder: Path, config: Mapping[str, Any], code: bool) -> None:
     if not isinstance(kind, str):
         raise damaged(path, "it does not say what the model is (model_type)")
     known = causal_models()
-    encoder = kind in _ENCODERS and config.get("is_decoder") is not True
-    if encoder or config.get("is_encoder_decoder") is True:
+    looks_ahead = kind in _LOOKING_AHEAD and config.get("is_decoder") is not True
+    if looks_ahead or config.get("is_encoder_decoder") is True:
         raise damaged(
             path,
             f"a model of type {kind} does not write text from left to right, and cannot be trained here",

@@ -21,7 +21,7 @@ _DISTRIBUTED = re.compile(r"shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors")
 _EMBEDDING = re.compile(
     r"(^|\.)(embed_tokens|wte|word_embeddings|embed_in|tok_embeddings|embeddings)\.weight$"
 )
-_OTHER_MODALITY = re.compile(r"(^|[._])(vision|visual|audio|image|speech)")
+_OTHER_MODALITY = re.compile(r"(^|[._])(vision|visual|audio|image|speech|multi_modal)")
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shape of each tensor by its name in the files."""
@@ -72,9 +72,14 @@ def read_shapes(folder: Path, config: Mapping[str, Any]) -> Shapes:
 def embedding_rows(shapes: Shapes) -> int | None:
     """Rows of the token embedding, where a tensor's name says that it is one."""
     for name, shape in shapes.items():
-        if len(shape) == 2 and _EMBEDDING.search(name) and not _OTHER_MODALITY.search(name):
+        if len(shape) == 2 and _EMBEDDING.search(name) and of_text(name):
             return shape[0]
     return None
+
+
+def of_text(name: str) -> bool:
+    """Whether a tensor is, by its name, of the part that text passes through; multimodal models have others."""
+    return _OTHER_MODALITY.search(name) is None
 
 
 def _indexed(path: Path) -> dict[str, set[str]]:
