@@ -317,6 +317,7 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
             reason=reason,
             devices=capacity.devices,
             nodes=capacity.nodes,
+            attention=facts.attention,
         )
     )
     if "base" not in conductor.state.baselines:
@@ -343,7 +344,8 @@ def _check_facts(session: _Session, facts: GroupFacts) -> None:
                 f"The {key} is not that of this search: {recorded[key][:12]} then, {found[:12]} now.",
                 hint="Bring the recorded files back, or begin a new search with name=<other name>.",
             )
-    session.view.note(f"model and data ready on {facts.device} after {facts.load_seconds:.1f} s")
+    ready = f"model and data ready on {facts.device} after {facts.load_seconds:.1f} s"
+    session.view.note(f"{ready}, attention by {facts.attention}")
 
 
 def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) -> None:

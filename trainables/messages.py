@@ -202,6 +202,7 @@ class GroupFacts:
         load_seconds: Time until the group could serve.
         slots: Trials that it holds at once.
         packing: In one line, why that many.
+        attention: What computes attention, as `transformers` names it.
     """
 
     device: str
@@ -211,3 +212,4 @@ class GroupFacts:
     load_seconds: float
     slots: int
     packing: str
+    attention: str = ""

@@ -29,6 +29,8 @@ from search.warm_start import warm_started
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import routed_layer, select_modules
+from trainables.models.folder.check import takes_sdpa
+from trainables.models.resolve import local_folder
 from trainables.specs import TRAINABLES
 
 SHOWN = 8
@@ -69,6 +71,7 @@ def make_plan(config: SearchConfig) -> Plan:
         folder=str(Path(config.out) / config.name),
         recorded=_recorded(recorded.state),
         running=is_being_written(recorded.folder),
+        attention=_attention(config),
         searcher=config.searcher.name,
         trials=number,
         first=tuple(first),
@@ -87,6 +90,17 @@ def make_plan(config: SearchConfig) -> Plan:
         estimate=estimated,
         notes=tuple(notes),
     )
+
+
+def _attention(config: SearchConfig) -> str | None:
+    """What `model.attention` comes to, where the model's files say it."""
+    if config.model.attention != "auto":
+        return f"{config.model.attention} (model.attention)"
+    folder = local_folder(config.model)
+    takes = None if folder is None else takes_sdpa(folder)
+    if takes is None:
+        return None
+    return "sdpa" if takes else "eager: models of this kind do not take torch's scaled dot-product attention"
 
 
 def _recorded(state: SearchState) -> tuple[int, int] | None:

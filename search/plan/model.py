@@ -128,6 +128,7 @@ class Plan:
         folder: The search's folder.
         recorded: Trials in the folder's record, and how many of them are finished; no repetitions.
         running: Whether another process is running the search now, so that a run would be refused.
+        attention: What computes the model's attention; None where it is not known.
         trials: Number of trials; fewer than configured where the searcher has no more.
         first: The first of them, exactly as they will run.
         rungs: Optimizer steps at which a trial is measured.
@@ -151,6 +152,7 @@ class Plan:
     folder: str
     recorded: tuple[int, int] | None
     running: bool
+    attention: str | None
     searcher: str
     trials: int
     first: tuple[PlannedTrial, ...]

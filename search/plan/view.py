@@ -53,6 +53,8 @@ def _chapters(plan: Plan) -> Iterable[tuple[str, tuple[str, ...]]]:
         yield "Warm start", (plan.warm_start,)
     if plan.teaches is not None:
         yield "Searcher", (plan.teaches,)
+    if plan.attention is not None:
+        yield "Attention", (plan.attention,)
     yield "Guards", plan.guards or ("none is on",)
     yield "Confirmation", plan.confirmation
     yield "Limits", (*(f"{one.name}: {one.limit:g}" for one in plan.limits), plan.ends_first)

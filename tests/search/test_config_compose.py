@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from search.config.load import load_config
 from search.config.origins import DEFAULT
 from search.errors import ConfigError
 from tests.search.config_files import SPACE, line_of, write_space
+from trainables import embedded
 
 
 @pytest.fixture(autouse=True)
@@ -81,9 +83,7 @@ def test_sections_are_chosen_by_preset_path_or_hub_id(folder: Path) -> None:
     assert (config.task.name, config.task.train, config.task.format) == ("train", "train.jsonl", "text")
     assert config.capability.skills[0].scoring == ("generation", "likelihood")
     assert config.searcher.name == "random"
-    model = folder / "model"
-    model.mkdir()
-    (model / "config.json").write_text("{}")
+    shutil.copytree(embedded.model_dir(), folder / "model")
     assert load_config(["space=space.yaml", "model=./model"]).config.model.source == "./model"
 
 

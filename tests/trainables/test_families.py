@@ -36,8 +36,9 @@ from trainables.lora.schedule import learning_rate
 from trainables.lora.shell import Shell
 from trainables.lora.targets import in_text_blocks, routed_layer, select_modules
 from trainables.lora.trial import LoraTrial
-from trainables.models.probe import probe
 from trainables.models.quiet import quiet_libraries
+from trainables.models.rows import where_rows_meet
+from trainables.models.soundness import refuse_not_causal, refuse_not_finite
 from trainables.settings import ModelConfig
 
 pytestmark = pytest.mark.integration
@@ -209,10 +210,9 @@ def test_the_plan_knows_the_sizes_that_training_has(family: str, tmp_path: Path)
 def test_rows_and_positions_are_treated_as_packing_assumes(family: str) -> None:
     model = tiny(family)
     layers = {name: model.get_submodule(name) for name in linear_modules(model)}
-    found = probe(model, layers, VOCABULARY)
-    assert found.finite
-    assert found.causal
-    assert found.mixing is None
+    refuse_not_finite(model, family)
+    refuse_not_causal(model, family)
+    assert where_rows_meet(model, layers, VOCABULARY) is None
 
 
 @pytest.mark.parametrize("family", FAMILIES)

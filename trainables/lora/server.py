@@ -44,7 +44,8 @@ from trainables.messages import (
     front_items_file,
     items_file,
 )
-from trainables.models.probe import Probe, probe
+from trainables.models.attention import chosen
+from trainables.models.rows import where_rows_meet
 
 
 class LoraServer:
@@ -92,7 +93,8 @@ class LoraServer:
         )
         self._general_fingerprint = [loaded.general.fingerprint] if loaded.general else []
         self._model_fingerprint = loaded.resolved.fingerprint
-        found = self._probe(loaded)
+        self._attention = chosen(loaded.model)
+        mixing = self._where_rows_meet(loaded)
         self._pack = Pack(
             self._base,
             self._adapters,
@@ -103,9 +105,9 @@ class LoraServer:
         )
         probes = valid_parameters(settings.probes)
         most = max(1, settings.most_slots >> shrinks)
-        self._choice = choose_slots(
-            self._pack, self._base, settings.slots, most, probes, found.mixing
-        ).smaller(shrinks, max((params.batch_size for params in probes), default=1))
+        self._choice = choose_slots(self._pack, self._base, settings.slots, most, probes, mixing).smaller(
+            shrinks, max((params.batch_size for params in probes), default=1)
+        )
         self._pack.limits = self._choice.limits
         self._held: dict[int, tuple[int, LoraTrial]] = {}
         self._serving: dict[int, Delivery] = {}
@@ -115,30 +117,12 @@ class LoraServer:
         self._by_itself = False
         self._answers: list[tuple[int, Reply]] = []
 
-    def _probe(self, loaded: Loaded) -> Probe:
-        """How the model treats rows and positions.
-
-        Raises:
-            UserError: It cannot be trained as a causal language model; on every worker alike.
-        """
+    def _where_rows_meet(self, loaded: Loaded) -> str | None:
+        """See `where_rows_meet`; the same on every worker."""
         model = self._base.model
         layers = {name: model.get_submodule(name) for name in self._adapters.linear}
-        found = probe(model, layers, loaded.model.get_input_embeddings().num_embeddings)
-        name = self._settings.model.name
-        if self._base.any_worker(not found.finite):
-            raise UserError(
-                f"The model {name!r} gives no numbers (NaN or infinity).",
-                hint="Its weights are damaged, or too large for model.dtype; fetch it again, or say "
-                "model.dtype=float32.",
-            )
-        if self._base.any_worker(not found.causal):
-            raise UserError(
-                f"The model {name!r} is not causal: what it predicts depends on later tokens.",
-                hint="Give a decoder-only language model.",
-            )
-        if self._base.any_worker(found.mixing is not None):
-            return replace(found, mixing=found.mixing or "a layer")
-        return found
+        found = where_rows_meet(model, layers, loaded.model.get_input_embeddings().num_embeddings)
+        return (found or "a layer") if self._base.any_worker(found is not None) else None
 
     def facts(self, seconds: float) -> GroupFacts:
         """What the driver is told when the group is up; `seconds` is the time that took."""
@@ -153,6 +137,7 @@ class LoraServer:
             seconds,
             slots=self._choice.slots,
             packing=self._choice.reason,
+            attention=self._attention,
         )
 
     def from_first(self, value: Tensor) -> Tensor:
