@@ -37,6 +37,7 @@ from search.record import (
     SlotsChosen,
     read_events,
 )
+from search.recorded_choices import with_recorded_choices
 from search.redact import redact
 from search.resume import fingerprint, refuse_changes
 from search.retention import recorded_intervals
@@ -47,6 +48,7 @@ from search.tracking.process import Tracker
 from search.tracking.store import ui_command
 from search.view import View, make_view
 from search.warm_start import warm_started
+from trainables.data.facts import data_lines, data_warnings
 from trainables.messages import GroupFacts, Reply
 from trainables.specs import TRAINABLES
 
@@ -98,6 +100,7 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
     events = read_events(folder)
     state = SearchState.from_events(events)
     if state.started is not None:
+        config = with_recorded_choices(state.started.config, config)
         refuse_changes(state.started.config, config)
     with RecordWriter(
         folder, on_wait=lambda text: console.print(text, style="yellow", markup=False)
@@ -290,6 +293,8 @@ def _check_facts(session: _Session, facts: GroupFacts) -> None:
                 hint="Bring the recorded files back, or begin a new search with name=<other name>.",
             )
     session.view.note(f"model and data ready on {facts.device} after {facts.load_seconds:.1f} s")
+    for line in (*data_lines(facts.data), *(f"warning: {text}" for text in data_warnings(facts.data))):
+        session.view.note(line)
 
 
 def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) -> None:
@@ -311,6 +316,7 @@ def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) ->
             seconds=reply.eval_seconds,
             eval_parts=reply.eval_parts,
             items_file=reply.items_file,
+            data=dict(facts.data),
         )
     )
 

@@ -202,6 +202,7 @@ class GroupFacts:
         load_seconds: Time until the group could serve.
         slots: Trials that it holds at once.
         packing: In one line, why that many.
+        data: Numbers about the data (`trainables.data.facts`), and the length of replies.
     """
 
     device: str
@@ -211,3 +212,4 @@ class GroupFacts:
     load_seconds: float
     slots: int
     packing: str
+    data: dict[str, bool | int | float | str] = field(default_factory=dict)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-_LONGEST = 4096
+LONGEST = 4096
+"""Characters of a text, at most."""
 
 
 def _checked(value: str) -> str:
@@ -14,8 +15,8 @@ def _checked(value: str) -> str:
         raise ValueError("is empty; give a text, or leave the key out where it has a default")
     if not value.isprintable():
         raise ValueError("holds a control character; take it out")
-    if len(value) > _LONGEST:
-        raise ValueError(f"has {len(value)} characters; give {_LONGEST} at most")
+    if len(value) > LONGEST:
+        raise ValueError(f"has {len(value)} characters; give {LONGEST} at most")
     return value
 
 

@@ -11,9 +11,10 @@ from search.cluster import local_groups
 from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
 from search.groups.limit import configured_limit
-from search.plan.estimate import estimate, repetitions
+from search.plan.data import plan_data
+from search.plan.estimate import Lengths, estimate, repetitions
 from search.plan.history import History, read_history
-from search.plan.model import Plan, PlannedTrial, RankSize, Slots
+from search.plan.model import DataPlan, Plan, PlannedTrial, RankSize, Slots
 from search.plan.outlook import confirmation, ends_first, guards, limits, teaches, warm_start
 from search.plan.shapes import ModelShapes, model_shapes
 from search.record import SearchState, WarmStarted, read_events
@@ -27,6 +28,7 @@ from trainables.lora.targets import routed_layer
 from trainables.specs import TRAINABLES
 
 SHOWN = 8
+_EXAMPLE, _REPLY = 128, 16
 _EXHAUSTIBLE = ("grid", "listed")
 
 
@@ -35,7 +37,7 @@ def make_plan(config: SearchConfig) -> Plan:
 
     Raises:
         TightropeError: The searcher cannot search this space.
-        ConfigError: The model's files are damaged.
+        ConfigError: The model's files are damaged, or its tokenizer can make nothing of the data.
         RecordError: The search's folder holds a damaged record.
     """
     space = SearchSpace(config.parameters, config.fixed)
@@ -45,11 +47,12 @@ def make_plan(config: SearchConfig) -> Plan:
     folder = Path(config.out) / config.name
     state = SearchState.from_events(read_events(folder))
     history = read_history(config, LoraParameters().batch_size)
+    data = plan_data(config)
     notes = _notes(config, shapes, slots, number, history)
     estimated = None
     if shapes and params:
         try:
-            estimated = estimate(config, shapes, params, number, slots, history)
+            estimated = estimate(config, shapes, params, number, slots, history, _lengths(config, data))
         except OverflowError:
             notes.append("The numbers are too large for an estimate of time and memory.")
     limited = limits(config, slots, estimated)
@@ -74,9 +77,18 @@ def make_plan(config: SearchConfig) -> Plan:
         slots=slots,
         base_parameters=shapes.parameters if shapes else None,
         sizes=tuple(_sizes(space, shapes)) if shapes else (),
+        data=data,
         estimate=estimated,
         notes=tuple(notes),
     )
+
+
+def _lengths(config: SearchConfig, data: DataPlan | None) -> Lengths:
+    """Lengths to estimate with; where the data's are not known, those of short texts."""
+    if data is not None and (known := data.lengths) is not None:
+        return Lengths(known.mean, known.max_length, known.replies)
+    most = config.task.max_length or _EXAMPLE
+    return Lengths(most, most, config.capability.max_new_tokens or _REPLY)
 
 
 def _recorded(state: SearchState) -> tuple[int, int] | None:

@@ -17,10 +17,11 @@ from transformers import AutoTokenizer
 
 from trainables import embedded
 from trainables.data.examples import Example, TokenisedData
-from trainables.data.sources import HubDataset, LocalFile, locate
+from trainables.data.sources import HubDataset, LocalFile, LocalFiles, locate
 from trainables.data.split import sample, split_groups
 from trainables.data.task import load_task
-from trainables.data.tokenise import target_bytes, tokenise_completions
+from trainables.data.tokenise import Tokeniser, target_bytes
+from trainables.data.units import Pair
 from trainables.errors import UserError
 from trainables.settings import TaskConfig
 
@@ -82,7 +83,8 @@ def test_plain_text_is_packed_without_losing_any(tmp_path: Path, tokenizer: Any)
     paragraphs = [f"Paragraph {number}\nin two lines." for number in range(40)]
     (tmp_path / "text.txt").write_text("\n\n".join(paragraphs) + "\n")
     (tmp_path / "other.txt").write_text("Something else altogether, held out.\n")
-    data = load_task(task(tmp_path / "text.txt", heldout=str(tmp_path / "other.txt")), tokenizer, seed=0)
+    given = task(tmp_path / "text.txt", heldout=str(tmp_path / "other.txt"), max_length=64)
+    data = load_task(given, tokenizer, seed=0)
     lengths = [len(example.input_ids) for example in data.train.examples]
     assert set(lengths[:-1]) == {64}
     assert "".join(decoded(tokenizer, data.train)) == "\n\n".join(paragraphs) + "\n\n"
@@ -104,10 +106,10 @@ def test_completion_targets_only_the_reply_and_its_end(tmp_path: Path, tokenizer
         assert text == tokenizer.apply_chat_template(conversation, tokenize=False)
 
 
-def test_the_bytes_of_a_completion_are_those_of_the_reply(tmp_path: Path, tokenizer: Any) -> None:
-    records = [{"prompt": "Who keeps the light?", "completion": "Señor Álvarez"}]
-    given = task(write_jsonl(tmp_path / "data.jsonl", records), format="completion")
-    (example,) = chain.from_iterable(tokenise_completions(records, tokenizer, given))
+def test_the_bytes_of_a_completion_are_those_of_the_reply(tokenizer: Any) -> None:
+    pair = Pair("Who keeps the light?", "Señor Álvarez", "Who keeps the light?")
+    tokenised = Tokeniser(tokenizer, task("unused.jsonl"))([pair], str)
+    (example,) = chain.from_iterable(tokenised.cut(64).groups)
     assert target_bytes(tokenizer, example) == len("Señor Álvarez".encode())
 
 
@@ -150,13 +152,16 @@ def test_split_keeps_every_example_and_never_shares_a_document(
     contents: list[list[int]], wanted: int, seed: int
 ) -> None:
     groups = [[example(content) for content in group] for group in contents]
-    train, held = split_groups(groups, wanted, seed)
-    assert len(train) + len(held) == sum(len(group) for group in groups)
-    assert len(held) >= min(wanted, len(train) + len(held))
-    held_ids = {id(item) for item in held}
+    split = split_groups(groups, wanted, seed)
+    total = sum(len(group) for group in groups)
+    assert len(split.train) + len(split.heldout) + split.gap == total
+    assert len(split.heldout) <= wanted + 1
+    if split.gap:
+        return
+    held = {id(item) for item in split.heldout}
     sides: dict[tuple[int, ...], set[bool]] = {}
     for content, group in zip(contents, groups, strict=True):
-        sides.setdefault(tuple(content), set()).update(id(item) in held_ids for item in group)
+        sides.setdefault(tuple(content), set()).update(id(item) in held for item in group)
     assert all(len(side) == 1 for side in sides.values())
 
 
@@ -172,20 +177,25 @@ def test_sample_keeps_order_and_repeats_nothing(count: int, limit: int, seed: in
 @pytest.mark.parametrize(
     ("name", "content", "settings", "message"),
     [
-        ("data.jsonl", '{"body": "x"}\n', {}, r"task\.text_field: record 1 lacks the field 'text'"),
-        ("data.jsonl", '{"text": 3}\n', {}, r"task\.text_field: record 1 has no text"),
+        ("data.jsonl", '{"body": "x"}\n', {}, r"data\.jsonl:1 has fields of no known form: body"),
+        ("data.jsonl", '{"text": 3}\n', {}, r"data\.jsonl:1 has no text in the field 'text'"),
         ("data.jsonl", "", {}, r"task\.train: .*data\.jsonl is empty"),
-        ("data.jsonl", "{not json\n", {}, r"task\.train: .*cannot be read"),
+        ("data.jsonl", "{not json\n", {}, r"task\.train: .*data\.jsonl:1 is not JSON"),
         ("data.txt", "\n\n", {}, r"task\.train: "),
         ("data.txt", "One short text.", {}, r"task\.train: no examples are left"),
-        ("data.csv", "text\nx\n", {}, r"task\.train: .*no known kind"),
-        ("data.parquet", "not parquet", {}, r"task\.train: .*cannot be read"),
-        ("data.jsonl", '{"prompt": "x"}\n', {"format": "completion"}, r"task\.completion_field: record 1"),
+        ("data.docx", "text\nx\n", {}, r"task\.train: .*no known kind"),
+        ("data.parquet", "not parquet", {}, r"task\.train: .*no Parquet file"),
+        (
+            "data.jsonl",
+            '{"prompt": "x"}\n',
+            {"format": "completion"},
+            r":1 lacks the field 'completion'",
+        ),
         (
             "data.jsonl",
             '{"prompt": "' + "long " * 90 + '", "completion": "x"}\n',
-            {"format": "completion"},
-            r"task\.max_length: the prompt of record 1 has \d+ tokens",
+            {"format": "completion", "max_length": 64},
+            r"task\.max_length: 1 of 1 prompts of task\.train leave no room",
         ),
     ],
 )
@@ -218,7 +228,8 @@ def test_sources() -> None:
     assert locate("org/name", "key", "train") == HubDataset("org/name", None, "train")
     assert locate("org/name:main#test[:10%]", "key", "train") == HubDataset("org/name", "main", "test[:10%]")
     tokenizer_file = locate(str(embedded.model_dir() / "tokenizer.json"), "key", "train")
-    assert tokenizer_file == LocalFile(embedded.model_dir() / "tokenizer.json", "json")
+    path = embedded.model_dir() / "tokenizer.json"
+    assert tokenizer_file == LocalFiles((LocalFile(path, "json", str(path)),))
     with pytest.raises(UserError, match="key: there is no file 'embedded:missing"):
         locate("embedded:missing.jsonl", "key", "train")
 

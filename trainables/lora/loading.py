@@ -14,20 +14,27 @@ from trainables.data.task import TaskData, load_task
 from trainables.evaluation.contamination import refuse_training_items
 from trainables.evaluation.harness.skills import HarnessSkill, load_harness
 from trainables.evaluation.items import Item, load_items
+from trainables.evaluation.lengths import with_reply_length
 from trainables.evaluation.skills import tokenise_skill
 from trainables.messages import GroupSettings
 from trainables.models.load import load_tokenizer, load_weights
 from trainables.models.resolve import ResolvedModel, resolve
+from trainables.settings import CapabilityConfig
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What one worker has read, before anything that all workers do together."""
+    """What one worker has read, before anything that all workers do together.
+
+    Attributes:
+        capability: As configured, with what was left to be chosen.
+    """
 
     resolved: ResolvedModel
     model: Any
     tokenizer: Any
     data: TaskData
+    capability: CapabilityConfig
     device: torch.device
     general: GeneralText | None = None
     harness: Sequence[HarnessSkill] = ()
@@ -47,13 +54,16 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
     harness = load_harness(capability.skills, tokenizer, seed, context)
     asked: dict[str, Sequence[Item]] = {skill.name: skill.task.sought for skill in harness}
     skills = [(skill, asked.get(skill.name) or load_items(skill, seed)) for skill in capability.skills]
+    own = [items for skill, items in skills if skill.harness is None]
+    capability = with_reply_length(capability, tokenizer, own, context)
     for skill, items in skills:
         if skill.harness is None:  # the harness cuts its prompts to the context itself
-            tokenise_skill(tokenizer, skill, items, capability.max_new_tokens, context)
-    data = load_task(task, tokenizer, seed, look=partial(refuse_training_items, skills, task))
+            tokenise_skill(tokenizer, skill, items, capability.reply_length, context)
+    data = load_task(task, tokenizer, seed, partial(refuse_training_items, skills, task), context)
     general = None
     if capability.general_text is not None:
-        general = load_general(capability.general_text, capability.general_examples, task, tokenizer, seed)
+        most, length = capability.general_examples, data.facts.max_length
+        general = load_general(capability.general_text, most, task, tokenizer, seed, length)
         refuse_training_text(general, capability.general_text, task, data.train.examples)
     model = load_weights(resolved, settings.model, tokenizer, device)
-    return Loaded(resolved, model, tokenizer, data, device, general, harness)
+    return Loaded(resolved, model, tokenizer, data, capability, device, general, harness)

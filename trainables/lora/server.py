@@ -71,7 +71,7 @@ class LoraServer:
         self._evaluator = Evaluator(
             self._base.model,
             loaded.tokenizer,
-            settings.capability,
+            loaded.capability,
             self._data.heldout.examples,
             settings.seed,
             self._base.any_worker if self._base.sharded else None,
@@ -81,6 +81,8 @@ class LoraServer:
             harness=loaded.harness,
             base=self._adapters.inactive,
         )
+        longest = loaded.capability.reply_length
+        self._data_facts = self._data.facts.recorded() | {"max_new_tokens": longest}
         self._general_fingerprint = [loaded.general.fingerprint] if loaded.general else []
         self._model_fingerprint = loaded.resolved.fingerprint
         self._pack = Pack(
@@ -118,6 +120,7 @@ class LoraServer:
             seconds,
             slots=self._choice.slots,
             packing=self._choice.reason,
+            data=self._data_facts,
         )
 
     def from_first(self, value: Tensor) -> Tensor:
