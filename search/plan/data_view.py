@@ -14,7 +14,7 @@ _PART = 480
 
 def data_lines(data: DataPlan) -> Iterator[str]:
     """Form, numbers and lengths."""
-    read = "" if data.records is None else f": {data.records:,} records"
+    read = "" if data.records is None else f": {data.records:,} record{'' if data.records == 1 else 's'}"
     yield f"{data.format}{read}{'' if data.whole else ', and more that were not looked at'}"
     if data.also:
         yield f"it has the fields of {', '.join(data.also)} too; task.format={data.also[0]} trains on these"

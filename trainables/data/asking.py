@@ -75,4 +75,5 @@ class Asking:
         except WrongRecord as error:
             raise UserError(f"The reply {text[:60]!r} {error.message}.", error.hint) from error
         start, _ = one.spans[0]
-        return one, max(start, one.text.find(text.strip(), start))
+        begin = one.text.find(text.strip(), start)
+        return one, begin if one.text[start:begin].strip() else start

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +14,8 @@ from jinja2.exceptions import TemplateError
 from trainables.data.encode import plain_ids, special_ids
 from trainables.data.units import Conversation, Message, WrongRecord
 
-_DAY = datetime(2024, 7, 26)
+_DAY = datetime(2024, 7, 26)  # that of the templates of Llama 3, where they are given none
+_NOW = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
 _PROBE = "Yes"
 
 
@@ -59,15 +62,16 @@ class Chat:
         Raises:
             WrongRecord: The template refuses them.
         """
+        given = list(tools) if tools else None
         try:
+            template = str(self._tokenizer.get_chat_template(None, given))
             return str(
                 self._tokenizer.apply_chat_template(
                     list(messages),
-                    tools=list(tools) if tools else None,
+                    tools=given,
+                    chat_template=_NOW.sub(_on_the_day, template),
                     add_generation_prompt=prompt,
                     tokenize=False,
-                    date_string=_DAY.strftime("%d %b %Y"),
-                    strftime_now=_DAY.strftime,
                 )
             )
         except (TemplateError, TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
@@ -94,6 +98,7 @@ class Chat:
         turns = conversation.turns[-1:] if last else conversation.turns
         if not turns:
             return []
+        self._refuse_dropped(conversation, turns[-1])
         alone = [self._turn(conversation, place) for place in turns]
         whole = alone[-1].text
         if all(whole.startswith(one.text[: one.spans[0][1]]) for one in alone):
@@ -133,13 +138,27 @@ class Chat:
             return Rendered(text, ((start, last),), True)
         return Rendered(text, ((start, max(after, start)),), False)
 
+    def _refuse_dropped(self, conversation: Conversation, until: int) -> None:
+        """A template may leave out what it does not know, without a word."""
+        messages = conversation.messages[: until + 1]
+        if not conversation.tools and all(message["role"] in _WRITTEN for message in messages):
+            return
+        text = self.write(messages, conversation.tools)
+        for message in messages:
+            own = message["content"].strip()
+            if message["role"] not in _WRITTEN and own not in text and json.dumps(own)[1:-1] not in text:
+                role = message["role"]
+                raise WrongRecord(
+                    f"has a message of the role {role}, which the model's chat template leaves out",
+                    _TOOLS if role == "tool" else _HINT,
+                )
+        if conversation.tools and text == self.write(messages):
+            raise WrongRecord("has tools, which the model's chat template leaves out", _TOOLS)
+
     def _refuse_lost_calls(self, message: Message, written: str) -> None:
         for call in message.get("tool_calls", ()):
             if call["function"]["name"] not in written:
-                raise WrongRecord(
-                    "calls tools, which the model's chat template does not write",
-                    "Train a model whose template knows tools, or leave the record out.",
-                )
+                raise WrongRecord("calls tools, which the model's chat template leaves out", _TOOLS)
 
     def _end_of_turn(self) -> int | None:
         messages = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": _PROBE}]
@@ -151,6 +170,8 @@ class Chat:
         return next((token for token in plain_ids(self._tokenizer, tail) if token in self._marks), None)
 
 
+_WRITTEN = ("user", "assistant")
+_TOOLS = "Train a model whose template knows tools, or leave the record out."
 _HINT = (
     "Templates may know no system message, or want turns of user and assistant in alternation: put the "
     "system message into the first user message, or leave the record out."
@@ -163,6 +184,10 @@ def _end_of_content(text: str, start: int, content: str) -> int:
         if wanted and (found := text.find(wanted, start)) >= 0:
             return found + len(wanted)
     return start
+
+
+def _on_the_day(call: re.Match[str]) -> str:
+    return repr(_DAY.strftime(call[2]))
 
 
 def common_prefix(one: str, other: str) -> int:

@@ -43,8 +43,7 @@ def as_text(value: Any, name: str) -> str:
         kind = _KINDS.get(type(value), f"a value of type {type(value).__name__}")
         raise WrongRecord(
             f"has no text in the field {name!r}, but {kind}",
-            "Write it as text; or a template takes it as it is, such as "
-            f"""'task.prompt="..." task.completion="{{{name}}}"'.""",
+            f"Write it as text, or let a template do so: 'task.prompt={{...}}' 'task.completion={{{name}}}'.",
         )
     try:
         value.encode()

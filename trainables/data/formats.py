@@ -82,9 +82,10 @@ def also_fitting(record: Row, task: TaskConfig, chosen: Format) -> list[str]:
 
 def _line(record: Row) -> str:
     """What to add to the command line for a record of an unknown form."""
-    texts = [name for name, value in record.items() if isinstance(value, str)] or list(record)
+    texts = [name for name, value in record.items() if isinstance(value, str)]
+    texts = [name for name in texts if name.isprintable() and not set("{}") & set(name)]
     if not texts:
-        return "a record needs a field with text"
+        return 'a record needs a field with text, such as {"text": "..."}'
     if len(texts) == 1:
         return f"task.text_field={shlex.quote(texts[0])}"
     *before, last = texts[:4]

@@ -50,11 +50,13 @@ def _json(stream: IO[bytes], file: LocalFile) -> Placed:
     first = next(lines, None)
     if first is None:
         return
-    if first[1].lstrip().startswith("[") or not _is_object(first[1]):
-        whole = "".join(text for _, text in chain([first], lines))
+    second = next(lines, None)
+    rest = chain([first], [] if second is None else [second], lines)
+    if second is None or first[1].lstrip().startswith("[") or not _is_object(first[1]):
+        whole = "".join(text for _, text in rest)
         yield from _counted(_listed(whole, first, file.shown))
         return
-    for number, line in chain([first], lines):
+    for number, line in rest:
         place = f"{file.shown}:{number}"
         yield f":{number}", _object(parse_json(line, place), place)
 

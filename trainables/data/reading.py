@@ -71,7 +71,8 @@ def form_of(records: Records, task: TaskConfig, stream: bool, key: str) -> Forma
     try:
         return recognise(records.rows, task)
     except WrongRecord as error:
-        raise UserError(f"{key}: {records.place(0)} {error.message}.", error.hint) from error
+        hint = f"{error.hint} docs/data.md shows the known forms."
+        raise UserError(f"{key}: {records.place(0)} {error.message}.", hint) from error
 
 
 def make_units(records: Records, form: Format, task: TaskConfig, key: str) -> list[Unit]:

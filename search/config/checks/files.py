@@ -24,6 +24,8 @@ from trainables.evaluation.harness.library import check_task
 from trainables.evaluation.items import OpenItem, read_items
 from trainables.settings import HARNESS, TaskConfig
 
+_FORM = ("format", "prompt", "completion", "text_field", "prompt_field", "completion_field")
+
 
 def check_files(composed: Composed) -> None:
     """Training data, held-out data, skills, and the model's folder."""
@@ -84,7 +86,9 @@ def _check_task_file(composed: Composed, task: dict[str, Any], name: str) -> Non
     """Local files have records that training can make something of."""
     key = ("task", name)
     place = locate(task[name], dotted(key), "train")
-    if isinstance(place, HubDataset):
+    # Without a valid word on the form of the records nothing can be said of them.
+    unknown = any(composed.is_broken(("task", one)) for one in _FORM)
+    if isinstance(place, HubDataset) or unknown:
         return
     split = name == "train" and task.get("heldout") is None
     _check_form(composed, key, place, valid_task(task), split=split)

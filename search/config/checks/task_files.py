@@ -12,11 +12,13 @@ from trainables.data.lengths import LEAST
 from trainables.data.reading import form_of, make_units
 from trainables.data.records import read_records
 from trainables.data.sources import LocalFiles
+from trainables.data.units import Conversation, Document, Unit
 from trainables.errors import UserError
 from trainables.settings import TaskConfig
 
 _RECORDS = 10_000
 _ROUNDS = 3
+_LONG = 1000
 
 
 def check_form(files: LocalFiles, key: str, task: TaskConfig, *, split: bool) -> None:
@@ -35,6 +37,13 @@ def check_form(files: LocalFiles, key: str, task: TaskConfig, *, split: bool) ->
     shown = files.files[0].shown
     records = read_records(files, key, _RECORDS)
     units = make_units(records, form_of(records, task, files.text, key), task, key)
+    silent = [unit for unit in units if isinstance(unit, Conversation) and not unit.turns]
+    if len(silent) * 2 > len(units):
+        raise UserError(
+            f"{key}: {len(silent)} of {len(units)} records have no turn of the assistant, and nothing to "
+            "learn.",
+            hint="Conversations need messages of the role assistant; or train on text.",
+        )
     if not split or not records.whole:
         return
     if files.text:
@@ -52,10 +61,9 @@ def check_form(files: LocalFiles, key: str, task: TaskConfig, *, split: bool) ->
         )
 
 
-def _divisible(units: list[Any]) -> bool:
+def _divisible(units: list[Unit]) -> bool:
     """Whether the one document there is may be long enough to be divided."""
-    text = getattr(units[0], "text", "")
-    return len(text) > 1000
+    return isinstance(units[0], Document) and len(units[0].text) > _LONG
 
 
 def valid_task(section: Mapping[str, Any]) -> TaskConfig:
