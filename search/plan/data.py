@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from trainables.data.tokenise import Tokenised, Tokeniser
 
 _READ = 50_000
-_SAMPLED = 1000
+_SAMPLED = 500
 _LEAST = 64
-_CHARACTERS = 2_000_000
+_CHARACTERS = 1_000_000
 
 
 def plan_data(config: SearchConfig) -> DataPlan | None:

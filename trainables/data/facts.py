@@ -57,7 +57,8 @@ def data_lines(recorded: Mapping[str, Any]) -> Iterator[str]:
     if (facts := _facts(recorded)) is not None:
         yield (
             f"data: {facts.records} records of the form {facts.format}; {facts.train} examples to train on, "
-            f"{facts.heldout} held out, {facts.tokens:.0f} tokens on average, at most {facts.max_length}"
+            f"{facts.heldout} held out; {facts.tokens:.0f} tokens on average, at most {facts.max_length}"
+            + (f" ({facts.cut} cut)" if facts.cut else "")
         )
 
 
@@ -70,7 +71,8 @@ def data_warnings(recorded: Mapping[str, Any]) -> Iterator[str]:
     if (facts := _facts(recorded)) is None:
         return
     replies = facts.examples + facts.no_room
-    if facts.cut:
+    # A length that was chosen cuts 1% of the examples, by design.
+    if facts.cut * 100 > (replies if facts.chosen else 0):
         yield (
             f"{facts.cut} of {replies} replies are cut at task.max_length={facts.max_length}, and their ends "
             f"are not learned (the longest record has {facts.longest} tokens)"
