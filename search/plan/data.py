@@ -109,7 +109,7 @@ def _measured(
     )
     own = facts.recorded() | {"records": len(sampled)}
     first = next((group[0] for group in cut.groups if group), None)
-    return lengths, _marked(tokenizer, first), tuple(data_warnings(own))
+    return lengths, marked(tokenizer, first), tuple(data_warnings(own))
 
 
 def _tokenised(tokeniser: Tokeniser, units: Sequence[Unit], places: Sequence[str]) -> Tokenised:
@@ -138,7 +138,7 @@ def _replies(config: SearchConfig, tokenizer: Any, context: int | None) -> int:
     return reply_length(tokenizer, items, context, think=config.capability.think_section)
 
 
-def _marked(tokenizer: Any, example: Example | None) -> tuple[tuple[str, bool], ...]:
+def marked(tokenizer: Any, example: Example | None) -> tuple[tuple[str, bool], ...]:
     """An example's text in parts, each with whether it is learned."""
     if example is None:
         return ()

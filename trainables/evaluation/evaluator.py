@@ -110,6 +110,11 @@ class Evaluator:
         return {skill.config.name: skill.items for skill in self._skills} | dict(self._harness.items)
 
     @property
+    def reply_length(self) -> int:
+        """Tokens of a generated reply, at most."""
+        return self._capability.reply_length
+
+    @property
     def asks_more_at_last(self) -> bool:
         """Whether there are skills that are asked at the full budget but not before."""
         return any(skill.at == "last" for skill in self._capability.skills)

@@ -19,22 +19,16 @@ from trainables.evaluation.skills import tokenise_skill
 from trainables.messages import GroupSettings
 from trainables.models.load import load_tokenizer, load_weights
 from trainables.models.resolve import ResolvedModel, resolve
-from trainables.settings import CapabilityConfig
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What one worker has read, before anything that all workers do together.
-
-    Attributes:
-        capability: As configured, with what was left to be chosen.
-    """
+    """What one worker has read, before anything that all workers do together."""
 
     resolved: ResolvedModel
     model: Any
     tokenizer: Any
     data: TaskData
-    capability: CapabilityConfig
     device: torch.device
     general: GeneralText | None = None
     harness: Sequence[HarnessSkill] = ()
@@ -66,4 +60,4 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
         general = load_general(capability.general_text, most, task, tokenizer, seed, length)
         refuse_training_text(general, capability.general_text, task, data.train.examples)
     model = load_weights(resolved, settings.model, tokenizer, device)
-    return Loaded(resolved, model, tokenizer, data, capability, device, general, harness)
+    return Loaded(resolved, model, tokenizer, data, device, general, harness)

@@ -71,7 +71,7 @@ class LoraServer:
         self._evaluator = Evaluator(
             self._base.model,
             loaded.tokenizer,
-            loaded.capability,
+            settings.capability,
             self._data.heldout.examples,
             settings.seed,
             self._base.any_worker if self._base.sharded else None,
@@ -81,8 +81,7 @@ class LoraServer:
             harness=loaded.harness,
             base=self._adapters.inactive,
         )
-        longest = loaded.capability.reply_length
-        self._data_facts = self._data.facts.recorded() | {"max_new_tokens": longest}
+        self._data_facts = self._data.facts.recorded() | {"max_new_tokens": self._evaluator.reply_length}
         self._general_fingerprint = [loaded.general.fingerprint] if loaded.general else []
         self._model_fingerprint = loaded.resolved.fingerprint
         self._pack = Pack(
