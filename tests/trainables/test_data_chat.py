@@ -259,6 +259,15 @@ def test_every_piece_of_a_text_begins_as_texts_do(kind: str) -> None:
         )
 
 
+def test_generation_stops_at_every_end_there_is() -> None:
+    made = tokenizer("bytes", GEMMA)
+    end, eos, other = (made.convert_tokens_to_ids(mark) for mark in ("<end_of_turn>", "</s>", "<|eot|>"))
+    assert Asking(made).end == end
+    assert Asking(made).ends([eos, other]) == {end, eos, other}
+    assert Asking(made).ends(None) == {end, eos}
+    assert Asking(tokenizer("bytes")).ends(other) == {eos, other}
+
+
 def test_messages_need_a_template() -> None:
     with pytest.raises(UserError, match="no chat template"):
         examples(tokenizer("bytes"), Conversation(TURNS))

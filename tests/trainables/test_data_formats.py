@@ -157,7 +157,7 @@ def test_every_kind_of_file_says_what_was_written(
             assert read_records(locate(str(folder / f"{name}.gz"), "key", "train"), "key").rows == rows, name
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(st.lists(st.sampled_from(["a", "\n", "\r\n", "\r", "é", " ", "\ufeff"]), max_size=14))
 def test_plain_text_is_cut_into_the_paragraphs_of_the_library(
     tmp_path_factory: pytest.TempPathFactory, parts: list[str]

@@ -247,8 +247,9 @@ def test_missing_heldout_file_and_equal_heldout_are_refused(tmp_path: Path, toke
     path = write_jsonl(tmp_path / "data.jsonl", documents(5))
     with pytest.raises(UserError, match=r"task\.heldout: there is no file"):
         load_task(task(path, heldout=str(tmp_path / "missing.jsonl")), tokenizer, seed=0)
-    with pytest.raises(UserError, match=r"task\.heldout is the same"):
-        load_task(task(path, heldout=str(path)), tokenizer, seed=0)
+    for train, heldout in ((path, path), (tmp_path, path), (path, tmp_path / "." / "data.jsonl")):
+        with pytest.raises(UserError, match=r"task\.heldout is the same as task\.train, or shares a file"):
+            load_task(task(train, heldout=str(heldout)), tokenizer, seed=0)
 
 
 def test_a_hub_data_set_that_cannot_be_reached_is_a_user_error(

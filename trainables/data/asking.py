@@ -29,6 +29,16 @@ class Asking:
         own = None if self._chat is None else self._chat.end
         return int(self._tokenizer.eos_token_id if own is None else own)
 
+    def ends(self, configured: int | Sequence[int] | None) -> frozenset[int]:
+        """The tokens at which generation stops.
+
+        Args:
+            configured: Those of the model's generation settings.
+        """
+        more = [configured] if configured is None or isinstance(configured, int) else configured
+        own = [self.end, self._tokenizer.eos_token_id, *more]
+        return frozenset(int(token) for token in own if token is not None)
+
     def prompt(self, message: str) -> list[int]:
         """Tokens of a user message, up to where the reply begins.
 

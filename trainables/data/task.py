@@ -11,6 +11,7 @@ from trainables.data.facts import DataFacts
 from trainables.data.lengths import refuse_beyond
 from trainables.data.reading import ReadUnits, read_units
 from trainables.data.records import Record
+from trainables.data.sources import locate, same_source
 from trainables.data.split import Split, sample, split_groups
 from trainables.data.tokenise import Cut, Tokenised, Tokeniser
 from trainables.data.units import Document
@@ -54,9 +55,9 @@ def load_task(
         UserError: A file is missing, empty, of no known form, or too small to be split; most replies would
             be lost; or `look` says so.
     """
-    if task.heldout is not None and task.heldout == task.train:
+    if task.heldout is not None and _shared(task):
         raise UserError(
-            "task.heldout is the same as task.train, so nothing is held out.",
+            "task.heldout is the same as task.train, or shares a file with it.",
             hint="Leave task.heldout out to split a part off, or name another file or split (org/name#test).",
         )
     if task.max_length is not None:
@@ -87,6 +88,12 @@ def load_task(
             )
     facts = data_facts(read, tokenised, cut, split, length, chosen=task.max_length is None)
     return TaskData(TokenisedData.of(split.train), TokenisedData.of(split.heldout), facts)
+
+
+def _shared(task: TaskConfig) -> bool:
+    assert task.heldout is not None
+    train = locate(task.train, "task.train", task.split, task.subset)
+    return same_source(train, locate(task.heldout, "task.heldout", task.split, task.subset))
 
 
 def _tokenised(read: ReadUnits, key: str, tokeniser: Tokeniser) -> Tokenised:

@@ -82,7 +82,7 @@ class Evaluator:
         capability = with_reply_length(capability, tokenizer, asked.values(), context)
         self._capability = capability
         self._passes = Passes(self._forward, int(tokenizer.pad_token_id), capability.batch_size)
-        self._ends = _ends(tokenizer, self._forward.ends)
+        self._ends = Asking(tokenizer).ends(self._forward.ends)
         self._reader = Reader(tokenizer, capability, LeakIndex(train, tokenizer, capability.leak_words))
         self._skills = [
             tokenise_skill(tokenizer, skill, items, capability.reply_length, context)
@@ -229,10 +229,3 @@ def _timed(seconds: dict[str, float], part: str) -> Iterator[None]:
     started = time.perf_counter()
     yield
     seconds[part] = time.perf_counter() - started
-
-
-def _ends(tokenizer: Any, configured: Any) -> frozenset[int]:
-    """Tokens that end a reply: the tokenizer's, the chat template's, and those of the generation settings."""
-    more = configured if isinstance(configured, list) else [configured]
-    own = [tokenizer.eos_token_id, Asking(tokenizer).end]
-    return frozenset(token for token in [*own, *more] if token is not None)

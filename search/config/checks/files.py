@@ -34,12 +34,7 @@ def check_files(composed: Composed) -> None:
         for name in ("train", "heldout"):
             if _exists(composed, ("task", name), task.get(name)):
                 _check_task_file(composed, task, name)
-        if task.get("train") is not None and task.get("train") == task.get("heldout"):
-            composed.complain(
-                ("task", "heldout"),
-                "is the same as task.train, so nothing is held out",
-                "leave task.heldout out to split a part off, or give other data",
-            )
+        _check_apart(composed, task)
     capability = composed.data.get("capability")
     if isinstance(capability, dict):
         _check_general(composed, capability.get("general_text"), task)
@@ -51,6 +46,19 @@ def check_files(composed: Composed) -> None:
         elif _exists(composed, path, skill.get("path"), local=True):
             _check_items(composed, index, skill)
     _check_model(composed)
+
+
+def _check_apart(composed: Composed, task: dict[str, Any]) -> None:
+    """What is held out is not trained on."""
+    split = str(task.get("split", "train"))
+    train, heldout = (_located(task.get(name), split) for name in ("train", "heldout"))
+    same = task.get("train") is not None and task.get("train") == task.get("heldout")
+    if same or (train is not None and heldout is not None and same_source(train, heldout)):
+        composed.complain(
+            ("task", "heldout"),
+            "is the same as task.train" if same else "shares a file with task.train",
+            "leave task.heldout out to split a part off, or give other data",
+        )
 
 
 def _names(source: object) -> TypeGuard[str | list[str]]:
