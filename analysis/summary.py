@@ -31,6 +31,7 @@ from search.errors import RecordError, TightropeError
 from search.output import Parser, complain, say_json
 from search.record import SearchState, TrialState, read_events
 from search.record.files import EVENTS
+from trainables.data.facts import data_warnings
 
 __all__ = ["main", "render_summary", "summarise", "write_summary"]
 
@@ -54,6 +55,7 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
     found = recommend(state)
     front = pareto_front(state)
     confirmed = confirmation(state)
+    data = state.baselines["base"].data if "base" in state.baselines else {}
     counts = Counter(trial.status for trial in search_trials(state))
     last = state.sessions[-1] if state.sessions else None
     return {
@@ -81,7 +83,8 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         "recommended": None if found.trial is None else _trial(state, state.trials[found.trial]),
         "nearest": found.nearest,
         "reason": found.reason,
-        "caveats": list(found.caveats),
+        "caveats": [*found.caveats, *(f"Of the data, {text}." for text in data_warnings(data))],
+        "data": dict(data),
         "confirmation": None if confirmed is None else confirmation_block(confirmed),
         "all_failed": all_failed(state) is not None,
         "causes": causes(state),

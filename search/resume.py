@@ -17,6 +17,7 @@ from search.contents import PREFIX, changed, contents
 from search.effects import SOMETIMES, leaves, pattern
 from search.errors import SpaceChangedError
 from search.record import Event, SearchState, read_events
+from search.recorded_choices import with_recorded_choices
 
 _MEANS = "Resume with the recorded values, or begin a new search with name=<other name>."
 
@@ -46,6 +47,7 @@ def open_record(config: SearchConfig) -> Recorded:
     events = read_events(folder)
     state = SearchState.from_events(events)
     if state.started is not None:
+        config = with_recorded_choices(state.started.config, config)
         refuse_changes(state.started.config, config)
         _refuse_other_contents(state, config)
     return Recorded(config, folder, events, state)

@@ -48,6 +48,7 @@ from search.tracking.process import Tracker
 from search.tracking.store import ui_command
 from search.view import View, make_view
 from search.warm_start import warm_started
+from trainables.data.facts import data_lines, data_warnings
 from trainables.messages import GroupFacts, Reply
 from trainables.specs import TRAINABLES
 
@@ -346,6 +347,8 @@ def _check_facts(session: _Session, facts: GroupFacts) -> None:
             )
     ready = f"model and data ready on {facts.device} after {facts.load_seconds:.1f} s"
     session.view.note(f"{ready}, attention by {facts.attention}")
+    for line in (*data_lines(facts.data), *(f"warning: {text}" for text in data_warnings(facts.data))):
+        session.view.note(line)
 
 
 def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) -> None:
@@ -367,5 +370,6 @@ def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) ->
             seconds=reply.eval_seconds,
             eval_parts=reply.eval_parts,
             items_file=reply.items_file,
+            data=dict(facts.data),
         )
     )

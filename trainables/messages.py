@@ -203,6 +203,7 @@ class GroupFacts:
         slots: Trials that it holds at once.
         packing: In one line, why that many.
         attention: What computes attention, as `transformers` names it.
+        data: Numbers about the data (`trainables.data.facts`), and the length of replies.
     """
 
     device: str
@@ -213,3 +214,4 @@ class GroupFacts:
     slots: int
     packing: str
     attention: str = ""
+    data: dict[str, bool | int | float | str] = field(default_factory=dict)

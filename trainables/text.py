@@ -7,7 +7,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-_LONGEST = 4096
+LONGEST = 4096
+"""Characters of a text, at most."""
+
 # C0 and C1 controls but for tab and newline, marks that turn the direction of writing, the separators of
 # lines and paragraphs, and halves of surrogate pairs.
 _UNPRINTABLE = re.compile(
@@ -45,8 +47,8 @@ def _checked(value: str) -> str:
         raise ValueError("is not text in UTF-8; write it in UTF-8")
     if not value.isprintable():
         raise ValueError("holds a control character; take it out")
-    if len(value) > _LONGEST:
-        raise ValueError(f"has {len(value)} characters; give {_LONGEST} at most")
+    if len(value) > LONGEST:
+        raise ValueError(f"has {len(value)} characters; give {LONGEST} at most")
     return value
 
 

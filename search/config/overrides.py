@@ -17,6 +17,8 @@ from trainables.text import encodable
 GROUPS = ("model", "task", "capability", "searcher", "scheduler", "warm_start")
 """Sections that a single word chooses as a whole, by name."""
 
+_TEMPLATES: tuple[Key, ...] = (("task", "prompt"), ("task", "completion"))
+
 _PART = re.compile(r"[\w-]+")
 _MOST_DIGITS = 9
 
@@ -97,6 +99,8 @@ def _parse(word: str) -> Override | Problem:
             name, "has no value", where, f"write {name}=null for none, or leave no space after the `=`"
         )
     key: Key = tuple(parts)
+    if key in _TEMPLATES and text.lstrip()[:1] not in ("'", '"') and text != "null":
+        return Override(key, text, where)  # its braces are fields, and no mapping
     source = read_text(text, name, lambda mark: where, key)
     if source.problems:
         problem = source.problems[0]

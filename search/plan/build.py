@@ -12,9 +12,10 @@ from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
 from search.errors import ConfigError, Problem
 from search.groups.limit import configured_limit
-from search.plan.estimate import estimate, repetitions
+from search.plan.data import plan_data
+from search.plan.estimate import Lengths, estimate, repetitions
 from search.plan.history import History, read_history
-from search.plan.model import Plan, PlannedTrial, RankSize, Slots
+from search.plan.model import DataPlan, Plan, PlannedTrial, RankSize, Slots
 from search.plan.outlook import confirmation, ends_first, guards, limits, teaches, warm_start
 from search.plan.shapes import ModelShapes, model_shapes
 from search.reach import ClusterError
@@ -34,6 +35,7 @@ from trainables.models.resolve import local_folder
 from trainables.specs import TRAINABLES
 
 SHOWN = 8
+_EXAMPLE, _REPLY = 128, 16
 _EXHAUSTIBLE = ("grid", "listed")
 
 
@@ -42,7 +44,8 @@ def make_plan(config: SearchConfig) -> Plan:
 
     Raises:
         TightropeError: The searcher cannot search this space.
-        ConfigError: The model's files are damaged, or it has no layers of a kind that may be asked for.
+        ConfigError: The model's files are damaged, it has no layers of a kind that may be asked for, or its
+            tokenizer can make nothing of the data.
         SpaceChangedError: The search's folder holds another search, as a run would say.
         RecordError: It holds a damaged record.
     """
@@ -56,11 +59,12 @@ def make_plan(config: SearchConfig) -> Plan:
     slots = _slots(config)
     first, params, number = _first(config, space, shapes, taken_over)
     history = read_history(config, LoraParameters().batch_size)
+    data = plan_data(config)
     notes = _notes(config, shapes, slots, number, history)
     estimated = None
     if shapes and params:
         try:
-            estimated = estimate(config, shapes, params, number, slots, history)
+            estimated = estimate(config, shapes, params, number, slots, history, _lengths(config, data))
         except OverflowError:
             notes.append("The numbers are too large for an estimate of time and memory.")
     limited = limits(config, slots, estimated)
@@ -87,6 +91,7 @@ def make_plan(config: SearchConfig) -> Plan:
         slots=slots,
         base_parameters=shapes.parameters if shapes else None,
         sizes=tuple(_sizes(space, shapes)) if shapes else (),
+        data=data,
         estimate=estimated,
         notes=tuple(notes),
     )
@@ -101,6 +106,14 @@ def _attention(config: SearchConfig) -> str | None:
     if takes is None:
         return None
     return "sdpa" if takes else "eager: models of this kind do not take torch's scaled dot-product attention"
+
+
+def _lengths(config: SearchConfig, data: DataPlan | None) -> Lengths:
+    """Lengths to estimate with; where the data's are not known, those of short texts."""
+    if data is not None and (known := data.lengths) is not None:
+        return Lengths(known.mean, known.max_length, known.replies)
+    most = config.task.max_length or _EXAMPLE
+    return Lengths(most, most, config.capability.max_new_tokens or _REPLY)
 
 
 def _recorded(state: SearchState) -> tuple[int, int] | None:

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from search.console import SafeConsole
-from search.plan.model import Estimate, Plan, Slots
+from search.plan.data_view import BEGIN, END, data_lines, example_lines
+from search.plan.model import DataPlan, Estimate, Plan, Slots
 from search.record.events import Scalar
 
 
@@ -25,6 +26,8 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
         out.print(f"{plan.folder}: {done}", markup=False)
     if plan.running:
         out.print("Another process is running this search now; until it ends, a run would be refused.")
+    if plan.data is not None:
+        _print_data(plan.data, out)
     out.print(_first(plan))
     out.print("[bold]Rungs[/]")
     out.print(f"  measured at steps {', '.join(map(str, plan.rungs))}")
@@ -45,6 +48,17 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
             out.print(f"  {line}", markup=False)
     for note in plan.notes:
         out.print(f"note: {note}", markup=False)
+
+
+def _print_data(data: DataPlan, out: Console) -> None:
+    out.print("[bold]Data[/]")
+    for line in data_lines(data):
+        out.print(f"  {line}", markup=False, soft_wrap=True)
+    if data.example:
+        out.print(f"  an example as the model sees it; what is learned is between {BEGIN} and {END}:")
+    for parts in example_lines(data):
+        shown = (("    ", ""), *((text, "bold green" if learned else "") for text, learned in parts))
+        out.print(Text.assemble(*shown), soft_wrap=True)
 
 
 def _chapters(plan: Plan) -> Iterable[tuple[str, tuple[str, ...]]]:

@@ -113,7 +113,7 @@ searcher: tp
         ("model=./nowhere", "model.source", "no folder"),
         ("model.source=./nowhere", "model.source", "no folder"),
         ("task.train=nowhere.jsonl", "task.train", "no file"),
-        ("task.text_field=body", "task.text_field", "no field"),
+        ("task.text_field=body", "task.text_field", "lacks the field 'body'"),
         ("capability.skills.1.path=nowhere.jsonl", "capability.skills.1.path", "no file"),
         ("capability.skills.1.scoring=[likelihood]", "capability.skills.1.scoring", "no options"),
         ("capability.skills.1.name=facts", "capability.skills.1.name", "two skills"),

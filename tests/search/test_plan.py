@@ -306,7 +306,8 @@ def test_names_are_not_read_as_markup(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_numbers_beyond_every_float_leave_the_plan_without_an_estimate() -> None:
     config = load_config(["space=space.yaml"]).config
-    vast = config.model_copy(update={"task": config.task.model_copy(update={"max_length": 10**400})})
+    endless = config.capability.model_copy(update={"max_new_tokens": 10**400})
+    vast = config.model_copy(update={"capability": endless})
     shown = make_plan(vast)
     assert shown.estimate is None
     assert any("too large" in note for note in shown.notes)
@@ -337,22 +338,28 @@ def test_estimates_grow_with_the_work_and_shrink_with_slots() -> None:
     none = plan("scheduler=none").estimate
     assert none is not None
     assert none.likely_seconds == none.most_seconds
-    wide = plan("task.max_length=512").estimate
+    wide = plan("task.max_length=256").estimate
     assert wide is not None
     assert wide.worker_bytes > small.worker_bytes
 
 
 def test_measured_times_of_an_earlier_search_are_preferred(folder: Path) -> None:
     config = load_config(["space=space.yaml", "name=before"]).config
+    data = plan().data
+    assert data is not None
+    assert data.lengths is not None
+    batch = round(4 * data.lengths.mean)
     with RecordWriter(folder / "runs" / "before") as record:
         record.append(
             SearchStarted(search_id="x", config=config.model_dump(mode="json"), fingerprints={}, versions={})
         )
         record.append(TrialProposed(trial=0, sampled={}, params={"batch_size": 4}))
-        record.append(RungReached(trial=0, rung=0, step=10, metrics={}, train_seconds=20.0, eval_seconds=3.0))
-        record.append(
-            RungReached(trial=0, rung=1, step=30, metrics={}, train_seconds=40.0, eval_seconds=3.0, pack=3.0)
+        rung = RungReached(
+            trial=0, rung=0, step=10, metrics={}, train_seconds=20.0, eval_seconds=3.0, tokens=10 * batch
         )
+        record.append(rung)
+        later = {"rung": 1, "step": 30, "train_seconds": 40.0, "tokens": 20 * batch, "pack": 3.0}
+        record.append(rung.model_copy(update=later))
     estimate = plan().estimate
     assert estimate is not None
     assert estimate.step_seconds == pytest.approx(2.0)

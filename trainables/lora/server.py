@@ -91,6 +91,7 @@ class LoraServer:
             harness=loaded.harness,
             base=self._adapters.inactive,
         )
+        self._data_facts = self._data.facts.recorded() | {"max_new_tokens": self._evaluator.reply_length}
         self._general_fingerprint = [loaded.general.fingerprint] if loaded.general else []
         self._model_fingerprint = loaded.resolved.fingerprint
         self._attention = chosen(loaded.model)
@@ -138,6 +139,7 @@ class LoraServer:
             slots=self._choice.slots,
             packing=self._choice.reason,
             attention=self._attention,
+            data=self._data_facts,
         )
 
     def from_first(self, value: Tensor) -> Tensor:
