@@ -10,6 +10,7 @@ from benchmarks.packing.meter import Meter, Timing, release
 from benchmarks.packing.work import Work
 from trainables.lora.adapters import Adapters
 from trainables.lora.base import HeldBase
+from trainables.lora.checkpointing import checkpoint_blocks
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.slots import Choice, choose_slots
 
@@ -23,8 +24,10 @@ _TOTAL = 10**6
 class LocalBase(HeldBase):
     """The base model on this process alone, which has nothing to shard or to reduce: no DeepSpeed."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, checkpointing: bool = False) -> None:
         self.model = model
+        if checkpointing:
+            checkpoint_blocks(model)
         self.device = next(model.parameters()).device
         self.sharded = False
         self.world, self.rank = 1, 0

@@ -76,7 +76,13 @@ class WorkersConfig(Section):
         slots: Trials that a group holds at once and trains in one pass; "auto" is measured when the group
             comes up.
         zero_stage: DeepSpeed ZeRO stage of the base model.
-        micro_batch: Examples of one trial in a forward and backward pass on one worker; None is no limit.
+        micro_batch: Examples of one trial in a forward and backward pass on one worker; None is no limit. A
+            batch that is divided gives the gradient of the whole (gradient accumulation). With
+            `sequence_packing` it counts rows.
+        gradient_checkpointing: Keep of each block only what goes in, and compute it again for the backward
+            pass: less memory for about half more arithmetic, and the same numbers.
+        sequence_packing: Put several short examples of a trial into a row, kept apart by their positions,
+            instead of padding; where the model does not keep them apart, each has a row of its own.
         max_failures: Restarts of a group before it is given up.
         address: Address of a running Ray cluster; None starts one on this machine.
     """
@@ -88,6 +94,8 @@ class WorkersConfig(Section):
     slots: Positive | Literal["auto"] = "auto"
     zero_stage: Literal[0, 1, 2, 3] = 0
     micro_batch: Positive | None = None
+    gradient_checkpointing: bool = False
+    sequence_packing: bool = False
     max_failures: Annotated[int, Field(ge=0, le=LARGEST)] = 10
     address: Text | None = None
 

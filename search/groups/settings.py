@@ -38,6 +38,8 @@ def group_settings(
         total_steps=config.budget.steps,
         zero_stage=config.workers.zero_stage,
         micro_batch=config.workers.micro_batch,
+        gradient_checkpointing=config.workers.gradient_checkpointing,
+        sequence_packing=config.workers.sequence_packing,
         folder=str(folder.resolve()),
         threads=max(1, int(cpus)),
         use_gpu=use_gpu,
