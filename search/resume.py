@@ -20,12 +20,15 @@ def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a resolved configuration that trials depend on."""
     kept = {key: value for key, value in config.items() if key not in _FREE}
     workers = config.get("workers", {})
+    # Epochs were counted, and what was counted is there as steps.
+    budget = {key: value for key, value in (config.get("budget") or {}).items() if key != "epochs"}
     # Values are drawn, and conditions applied, in the declared order.
     order = list(config.get("parameters", {}))
     # What was taken over is in the record, wherever the earlier search lies by now.
     warm_start = {key: value for key, value in (config.get("warm_start") or {}).items() if key != "search"}
     return kept | {
         "order of parameters": order,
+        "budget": budget,
         "workers": {"workers": workers.get("workers", 1)},
         "warm_start": warm_start or None,
     }

@@ -41,28 +41,45 @@ class BudgetConfig(Section):
     """Optimizer steps of a full trial, and the rungs at which it is measured.
 
     Attributes:
-        steps: Steps of a trial trained to the end.
+        steps: Steps of a trial trained to the end. With `epochs` they are counted (`search.epochs`).
+        epochs: Passes over the training examples, in place of `steps`, where all trials have one batch size.
         rungs: Number of rungs, the last at `steps`, geometric with factor `eta`.
         eta: Reduction factor of the scheduler and ratio of neighbouring rungs.
     """
 
-    steps: Positive
+    steps: Positive | None = None
+    epochs: Annotated[float, Field(gt=0, le=LARGEST)] | None = None
     rungs: Annotated[int, Field(ge=1, le=10)] = 3
     eta: Annotated[int, Field(ge=2, le=16)] = 3
 
     @model_validator(mode="after")
     def _room(self) -> BudgetConfig:
-        if self.steps < self.eta ** (self.rungs - 1):
+        if self.steps is None and self.epochs is None:
+            raise ValueError("has neither steps nor epochs; give one of them")
+        if self.steps is not None and self.steps < self.least_steps:
             raise ValueError(
                 f"{self.steps} steps have no room for {self.rungs} rungs with eta {self.eta}; "
-                f"give at least {self.eta ** (self.rungs - 1)} steps or fewer rungs"
+                f"give at least {self.least_steps} steps or fewer rungs"
             )
         return self
 
     @property
+    def least_steps(self) -> int:
+        """Fewest steps that have room for the rungs."""
+        return int(self.eta ** (self.rungs - 1))
+
+    @property
+    def full_steps(self) -> int:
+        """Steps of a trial trained to the end; to be asked once epochs have been counted."""
+        assert self.steps is not None
+        return self.steps
+
+    @property
     def rung_steps(self) -> tuple[int, ...]:
         """Step of each rung, ascending; the last is `steps`."""
-        return tuple(max(1, round(self.steps / self.eta**power)) for power in reversed(range(self.rungs)))
+        return tuple(
+            max(1, round(self.full_steps / self.eta**power)) for power in reversed(range(self.rungs))
+        )
 
 
 class WorkersConfig(Section):

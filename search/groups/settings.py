@@ -35,7 +35,7 @@ def group_settings(
         task=_task(config.task),
         capability=_capability(config.capability),
         seed=config.seed,
-        total_steps=config.budget.steps,
+        total_steps=config.budget.full_steps,
         zero_stage=config.workers.zero_stage,
         micro_batch=config.workers.micro_batch,
         gradient_checkpointing=config.workers.gradient_checkpointing,

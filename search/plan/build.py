@@ -14,7 +14,7 @@ from search.groups.limit import configured_limit
 from search.plan.estimate import estimate, repetitions
 from search.plan.history import History, read_history
 from search.plan.model import Plan, PlannedTrial, RankSize, Slots
-from search.plan.outlook import confirmation, ends_first, guards, limits, teaches, warm_start
+from search.plan.outlook import budget, confirmation, ends_first, guards, limits, teaches, warm_start
 from search.plan.shapes import ModelShapes, model_shapes
 from search.record import SearchState, WarmStarted, read_events
 from search.record.events import Scalar
@@ -30,8 +30,12 @@ SHOWN = 8
 _EXHAUSTIBLE = ("grid", "listed")
 
 
-def make_plan(config: SearchConfig) -> Plan:
+def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
     """Plans a search without starting anything.
+
+    Args:
+        config: The search, its budget in steps.
+        counted: How they were counted, where it was given in epochs.
 
     Raises:
         TightropeError: The searcher cannot search this space.
@@ -62,6 +66,7 @@ def make_plan(config: SearchConfig) -> Plan:
         searcher=config.searcher.name,
         trials=number,
         first=tuple(first),
+        budget=tuple(budget(config, counted)),
         rungs=config.budget.rung_steps,
         scheduler=tuple(make_scheduler(config).describe()),
         teaches=teaches(config),

@@ -129,6 +129,7 @@ class Plan:
         recorded: Trials in the folder's record, and how many of them are finished; no repetitions.
         trials: Number of trials; fewer than configured where the searcher has no more.
         first: The first of them, exactly as they will run.
+        budget: What a step is, and where the number of steps is from, in sentences.
         rungs: Optimizer steps at which a trial is measured.
         scheduler: What the scheduler does, in sentences.
         teaches: What trials that were stopped early teach the searcher; None where it learns nothing.
@@ -152,6 +153,7 @@ class Plan:
     searcher: str
     trials: int
     first: tuple[PlannedTrial, ...]
+    budget: tuple[str, ...]
     rungs: tuple[int, ...]
     scheduler: tuple[str, ...]
     teaches: str | None

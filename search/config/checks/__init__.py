@@ -1,5 +1,6 @@
 """Checks of what the schema alone cannot know: names, values, expressions, metrics and files."""
 
+from search.config.checks.budget import check_budget
 from search.config.checks.files import check_files
 from search.config.checks.folders import check_folders
 from search.config.checks.names import check_names
@@ -16,6 +17,7 @@ def check(composed: Composed) -> None:
         check_names,
         check_folders,
         check_parameters,
+        check_budget,
         check_objectives,
         check_files,
         check_workers,
