@@ -42,7 +42,8 @@ def in_steps(config: SearchConfig) -> Counted:
         raise _wrong(f"the training examples cannot be counted: {error.message}", error.hint) from error
     batch = _batch_size(config)
     steps = math.ceil(budget.epochs * examples / batch)
-    counted = f"{budget.epochs:g} epoch(s) of {examples:,} examples, {batch} a step"
+    times = f"{budget.epochs:g} epoch{'' if budget.epochs == 1 else 's'}"
+    counted = f"{times} of {examples:,} examples, {batch} a step"
     if not budget.least_steps <= steps <= LARGEST:
         raise _wrong(
             f"{counted}, are {steps:,} steps; {budget.rungs} rungs with eta {budget.eta} need "

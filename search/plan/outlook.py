@@ -40,8 +40,8 @@ def budget(config: SearchConfig, counted: str | None) -> Iterator[str]:
     if "batch_size" not in TRAINABLES[config.trainable].parameters.model_fields:
         return
     yield (
-        f"a step is {_batch_sizes(config)} examples (batch_size), over all workers and passes that they are "
-        "divided into"
+        f"a step is {_batch_sizes(config)} examples (batch_size, the effective batch), over all workers and "
+        "passes that they are divided into"
     )
     workers = config.workers
     if workers.micro_batch is not None:
