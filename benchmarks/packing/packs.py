@@ -33,8 +33,10 @@ class LocalBase(HeldBase):
         self.world, self.rank = 1, 0
 
 
-def packed(work: Work, limits: PassLimits, slots: int | None = None) -> Timing:
+def packed(work: Work, limits: PassLimits, slots: int | None = None, share_rows: bool = False) -> Timing:
     """Trains the trials in packs of `slots` (None: all of them), one pack after another.
+
+    With `share_rows` several short examples of a trial share a row, up to the length of the longest example.
 
     Where memory does not suffice for a pass, passes are made smaller and all is begun anew.
 
@@ -43,14 +45,15 @@ def packed(work: Work, limits: PassLimits, slots: int | None = None) -> Timing:
     """
     while True:
         meter, left = Meter(work.device), replace(limits)
-        losses = _train(work, left, slots or len(work.trials), meter)
+        losses = _train(work, left, slots or len(work.trials), meter, share_rows)
         if left.tokens == limits.tokens:
             return meter.timing(losses, limit=limits.tokens)
         limits = left
 
 
-def _train(work: Work, limits: PassLimits, slots: int, meter: Meter) -> list[list[float]]:
+def _train(work: Work, limits: PassLimits, slots: int, meter: Meter, share_rows: bool) -> list[list[float]]:
     pack, base = _pack(work, limits)
+    pack.row_room = pack.longest if share_rows else None
     meter.watch(base.model)
     losses = []
     for first in range(0, len(work.trials), slots):
