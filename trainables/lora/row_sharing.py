@@ -28,8 +28,9 @@ def share_rows(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters]) -> 
         In one line, whether they do, and what padding it spares.
     """
     room = pack.longest
-    if (reason := why_apart(base, pack.examples, room)) is not None:
-        return f"no sequence packing: {reason}"
+    reason = why_apart(base, pack.examples, room)
+    if base.any_worker(reason is not None):  # all plan the same passes, whatever rounding says on each
+        return f"no sequence packing: {reason or 'another worker has found a reason'}"
     pack.row_room = room
     before, after = (padding(pack, base, probes, each) for each in (None, room))
     return f"sequence packing: {after:.0%} padding instead of {before:.0%}"

@@ -82,6 +82,9 @@ def why_apart(base: HeldBase, examples: Sequence[Example], room: int) -> str | N
 
     Returns:
         None where it does, or why examples must not share rows.
+
+    Raises:
+        torch.OutOfMemoryError: There is no memory for one row.
     """
     row = _probe(examples, room)
     if len(row) < 2:
@@ -92,6 +95,8 @@ def why_apart(base: HeldBase, examples: Sequence[Example], room: int) -> str | N
     try:
         together, changed = _logits(base, row), _logits(base, _changed(row))
         alone = torch.cat([_logits(base, [example]) for example in row])
+    except torch.OutOfMemoryError:
+        raise
     except (TypeError, ValueError, IndexError, RuntimeError) as error:
         return f"this model refuses them ({(str(error).splitlines() or [''])[0][:80]})"
     leak, other = _TOLERANCES.get(alone.dtype, _HALF)
