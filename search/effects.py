@@ -38,7 +38,8 @@ task.train task.heldout task.split
 capability.skills.*.path capability.general_text
 """
 
-# How much, where, how fast and how visibly. What an earlier search gave is in the record.
+# How much, where, how fast and how visibly. What an earlier search gave is in the record; so are the steps
+# that epochs came to.
 _NONE = """
 space name out trials report
 model.name task.name
@@ -46,7 +47,8 @@ capability.batch_size
 limits.hours limits.device_hours limits.cost limits.price
 warm_start.search
 workers.groups workers.cpus workers.gpus workers.slots workers.zero_stage workers.micro_batch
-workers.max_failures workers.address
+workers.max_failures workers.address workers.gradient_checkpointing workers.sequence_packing
+budget.epochs
 tracking.enabled tracking.uri tracking.experiment
 """
 

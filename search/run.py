@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from search.config.listing import choices, listing_text
@@ -14,6 +14,7 @@ from search.config.nearest import did_you_mean
 from search.config.overrides import FLAGS, place
 from search.config.report import config_error
 from search.config.show import config_data, config_yaml
+from search.epochs import in_steps
 from search.errors import ConfigError, Problem, TightropeError
 from search.output import complain, say, say_json
 from search.usage import HELP
@@ -87,7 +88,10 @@ def _flag_hint(flag: str) -> str:
 def _plan(words: Sequence[str], as_json: bool) -> int:
     from search.plan import make_plan
 
-    plan = make_plan(load_config(words).config)
+    resolved = load_config(words)
+    counted = in_steps(resolved.config)
+    plan = make_plan(counted.config, counted.sentence)
+    plan = replace(plan, notes=(*resolved.notes, *plan.notes))
     if as_json:
         say_json(asdict(plan))
     else:
@@ -116,11 +120,16 @@ def _list(words: Sequence[str], as_json: bool) -> int:
 
 def _search(words: Sequence[str], as_json: bool) -> int:
     resolved: Resolved = load_config(words)
+    for note in resolved.notes:
+        print(f"note: {note}", file=sys.stderr)
+    counted = in_steps(resolved.config)
+    if counted.sentence is not None:
+        print(f"budget: {counted.sentence}", file=sys.stderr)
     # Ray, MLflow and the rest are imported only now that the configuration is known to be right.
     from search.session import run_search
 
     command = shlex.join(["python", "-m", "search.run", *words])
-    return run_search(resolved.config, command, as_json)
+    return run_search(counted.config, command, as_json)
 
 
 _MODE: dict[str, Callable[[Sequence[str], bool], int]] = {

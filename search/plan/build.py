@@ -16,7 +16,7 @@ from search.plan.data import plan_data
 from search.plan.estimate import Lengths, estimate, repetitions
 from search.plan.history import History, read_history
 from search.plan.model import DataPlan, Plan, PlannedTrial, RankSize, Slots
-from search.plan.outlook import confirmation, ends_first, guards, limits, teaches, warm_start
+from search.plan.outlook import budget, confirmation, ends_first, guards, limits, teaches, warm_start
 from search.plan.shapes import ModelShapes, model_shapes
 from search.reach import ClusterError
 from search.record import SearchState, WarmStarted
@@ -39,8 +39,12 @@ _EXAMPLE, _REPLY = 128, 16
 _EXHAUSTIBLE = ("grid", "listed")
 
 
-def make_plan(config: SearchConfig) -> Plan:
+def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
     """Plans a search without starting anything.
+
+    Args:
+        config: The search, its budget in steps.
+        counted: How they were counted, where it was given in epochs.
 
     Raises:
         TightropeError: The searcher cannot search this space.
@@ -79,6 +83,7 @@ def make_plan(config: SearchConfig) -> Plan:
         searcher=config.searcher.name,
         trials=number,
         first=tuple(first),
+        budget=tuple(budget(config, counted)),
         rungs=config.budget.rung_steps,
         scheduler=tuple(make_scheduler(config).describe()),
         teaches=teaches(config),

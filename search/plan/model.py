@@ -187,6 +187,7 @@ class Plan:
         attention: What computes the model's attention; None where it is not known.
         trials: Number of trials; fewer than configured where the searcher has no more.
         first: The first of them, exactly as they will run.
+        budget: What a step is, and where the number of steps is from, in sentences.
         rungs: Optimizer steps at which a trial is measured.
         scheduler: What the scheduler does, in sentences.
         teaches: What trials that were stopped early teach the searcher; None where it learns nothing.
@@ -213,6 +214,7 @@ class Plan:
     searcher: str
     trials: int
     first: tuple[PlannedTrial, ...]
+    budget: tuple[str, ...]
     rungs: tuple[int, ...]
     scheduler: tuple[str, ...]
     teaches: str | None

@@ -30,6 +30,8 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
         _print_data(plan.data, out)
     out.print(_first(plan))
     out.print("[bold]Rungs[/]")
+    for sentence in plan.budget:
+        out.print(f"  {sentence}", markup=False)
     out.print(f"  measured at steps {', '.join(map(str, plan.rungs))}")
     for sentence in plan.scheduler:
         out.print(f"  {sentence}", markup=False)

@@ -209,9 +209,12 @@ def _check_recorded(composed: Composed, config: SearchConfig, state: SearchState
     steps = sorted({rung.step for rung in measured})
     recorded = f"recorded are steps {', '.join(map(str, steps))}"
     full: int = state.started.config["budget"]["steps"]
-    if config.budget.steps != full:
+    if config.budget.full_steps != full:
         message = f"must stay {full}: the learning rate's schedule depends on it, and so do the curves"
         composed.complain(("budget", "steps"), message)
+    elif config.budget.epochs != state.started.config["budget"].get("epochs"):
+        message = f"cannot be changed: {full} steps were recorded, and the curves depend on them"
+        composed.complain(("budget", "epochs"), message)
     elif missing := sorted(set(config.budget.rung_steps) - set(steps)):
         rungs = ", ".join(map(str, config.budget.rung_steps))
         message = f"gives rungs at steps {rungs}; nothing was measured at {', '.join(map(str, missing))}"

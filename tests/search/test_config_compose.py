@@ -59,7 +59,7 @@ def test_a_parameter_is_replaced_as_a_whole_and_a_mapping_is_merged() -> None:
         "type": "categorical",
         "choices": (1e-4, 1e-3),
     }
-    assert (config.budget.steps, config.budget.rungs) == (9, 2)
+    assert (config.budget.full_steps, config.budget.rungs) == (9, 2)
 
 
 def test_null_takes_a_parameter_out_so_that_it_can_be_fixed() -> None:

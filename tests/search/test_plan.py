@@ -150,7 +150,7 @@ def test_a_warm_start_names_the_folder_and_what_it_gives(folder: Path) -> None:
     reached = RungReached(
         trial=0,
         rung=0,
-        step=config.budget.steps,
+        step=config.budget.full_steps,
         metrics={"train_loss": 2.0, "retention": 1.0},
         train_seconds=1.0,
         eval_seconds=1.0,

@@ -34,7 +34,8 @@ class LoraParameters(BaseModel):
             decays linearly to 0 over the last `decay` of the budget, so that rungs before that
             are comparable; `linear` and `cosine` decay over the whole budget.
         decay: Share of the budget that `wsd` decays over.
-        batch_size: Examples per optimizer step, over all workers of the group.
+        batch_size: The effective batch: examples per optimizer step, over all workers of the group and all
+            passes that they are divided into.
         clip: Global gradient norm of this trial's own adapter; 0 is off.
         seed: Of the adapter's initialisation, the data order and the dropout.
     """

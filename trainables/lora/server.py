@@ -27,6 +27,7 @@ from trainables.lora.loading import Loaded
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.replies import front_reply, rung_reply, valid_parameters, with_slice
+from trainables.lora.row_sharing import share_rows
 from trainables.lora.slots import choose_slots
 from trainables.lora.trial import LoraTrial
 from trainables.messages import (
@@ -60,7 +61,8 @@ class LoraServer:
         say: Called with what whoever watches the search should know.
 
     Raises:
-        UserError: The questions cannot be asked as configured; on every worker alike.
+        UserError: The questions cannot be asked, or the model not be trained, as configured; on every
+            worker alike.
     """
 
     def __init__(
@@ -76,7 +78,9 @@ class LoraServer:
         self._device = loaded.device
         self._parameters = sum(tensor.numel() for tensor in loaded.model.parameters())
         self._data = loaded.data
-        self._base = HeldBase(loaded.model, settings.zero_stage)
+        self._base = HeldBase(
+            loaded.model, settings.zero_stage, checkpointing=settings.gradient_checkpointing
+        )
         self._adapters = Adapters(self._base.model, loaded.resolved.path_or_id)
         self._evaluator = Evaluator(
             self._base.model,
@@ -105,6 +109,7 @@ class LoraServer:
             settings.spike,
         )
         probes = valid_parameters(settings.probes)
+        self._rows = share_rows(self._pack, self._base, probes) if settings.sequence_packing else ""
         most = max(1, settings.most_slots >> shrinks)
         self._choice = choose_slots(self._pack, self._base, settings.slots, most, probes, mixing).smaller(
             shrinks, max((params.batch_size for params in probes), default=1)
@@ -137,7 +142,7 @@ class LoraServer:
             self._parameters,
             seconds,
             slots=self._choice.slots,
-            packing=self._choice.reason,
+            packing="; ".join(filter(None, (self._choice.reason, self._rows))),
             attention=self._attention,
             data=self._data_facts,
         )
