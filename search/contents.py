@@ -35,9 +35,10 @@ def contents(config: SearchConfig) -> dict[str, str]:
     """
     data = config.model_dump(mode="json")
     found = {"model.source": _model(config.model)}
+    part = config.task.split + (f" of {config.task.subset}" if config.task.subset else "")
     for key, value in leaves(data, ["content"]).items():
-        if key[0] != "model" and key[-1] != "split" and value is not None:
-            found[dotted(key)] = _data(value, config.task.split)
+        if key[0] != "model" and key[-1] not in ("split", "subset") and value is not None:
+            found[dotted(key)] = _data(value, part)
     return {key: value for key, value in found.items() if value is not None}
 
 
@@ -69,10 +70,10 @@ def _model(model: ModelConfig) -> str | None:
         return None
 
 
-def _data(source: Any, split: str) -> str | None:
+def _data(source: Any, part: str) -> str | None:
     """Of a file, a folder with its files, several of these, or a name."""
     if isinstance(source, list):
-        parts = [_data(one, split) for one in source]
+        parts = [_data(one, part) for one in source]
         return None if None in parts else _DIGEST + _sha256("\n".join(map(str, parts)).encode())
     if not isinstance(source, str):
         return None
@@ -87,7 +88,7 @@ def _data(source: Any, split: str) -> str | None:
             return f"{_DIGEST}{_file(place)}"
     except OSError:
         return None
-    return f"{_NAME}{source}" + ("" if source.startswith(HARNESS) or "#" in source else f"#{split}")
+    return f"{_NAME}{source}" + ("" if source.startswith(HARNESS) or "#" in source else f"#{part}")
 
 
 def _folder(folder: Path) -> str:

@@ -14,7 +14,7 @@ _SEARCH = """
 seed trainable
 model.trust_remote_code model.dtype
 task.heldout_fraction task.heldout_examples task.format task.text_field task.prompt_field
-task.completion_field task.max_length
+task.completion_field task.prompt task.completion task.loss task.max_length
 capability.skills.*.name capability.skills.*.scoring capability.skills.*.limit capability.skills.*.match
 capability.skills.*.at capability.skills.*.metric capability.skills.*.chat
 capability.max_new_tokens capability.general_examples capability.kl_prompts capability.leak_words
@@ -34,7 +34,7 @@ workers.workers
 
 _CONTENT = """
 model.source model.prepare model.revision
-task.train task.heldout task.split
+task.train task.heldout task.split task.subset
 capability.skills.*.path capability.general_text
 """
 
@@ -42,7 +42,7 @@ capability.skills.*.path capability.general_text
 # that epochs came to.
 _NONE = """
 space name out trials report
-model.name task.name
+model.name model.attention task.name
 capability.batch_size
 limits.hours limits.device_hours limits.cost limits.price
 warm_start.search
