@@ -93,7 +93,7 @@ def _differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> Itera
     # Paths may lead elsewhere, but not be there for one session and not for another.
     here, there = (leaves(config, ["content"]) for config in (recorded, asked))
     for key in here.keys() & there.keys():
-        if key[0] != "model" and (here[key] is None) != (there[key] is None):
+        if key[0] != "model" and key[-1] != "subset" and (here[key] is None) != (there[key] is None):
             yield f"  {dotted(key)}: recorded {_show(here, key)}, now {_show(there, key)}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
 from tests.search.config_files import alone, write_space
+from trainables import embedded
 from trainables.lora.parameters import LoraParameters
 from trainables.machine import cores
 from trainables.settings import ModelConfig
@@ -253,10 +255,15 @@ def test_a_model_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_targets_that_a_model_lacks_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_llama(tmp_path / "mamba", model_type="mamba")
-    command = ["space=space.yaml", f"model={tmp_path / 'mamba'}", "--plan", "fixed.target_modules=mlp"]
-    assert main(command) == 2
-    assert "target_modules=mlp finds no linear layer" in capsys.readouterr().err
+    from transformers import MambaConfig, MambaForCausalLM
+
+    folder = tmp_path / "mamba"
+    shutil.copytree(embedded.model_dir(), folder)
+    MambaForCausalLM(MambaConfig(vocab_size=1280, hidden_size=16, num_hidden_layers=1)).save_pretrained(folder)
+    assert main(["space=space.yaml", f"model={folder}", "--plan", "fixed.target_modules=mlp"]) == 2
+    assert "fixed.target_modules: target_modules=mlp finds no linear layer" in capsys.readouterr().err
+    assert main(["space=space.yaml", f"model={folder}", "--plan"]) == 0
+    assert "get no adapter" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_model_that_is_elsewhere_is_unknown_and_the_plan_says_so() -> None:
