@@ -51,6 +51,7 @@ def settings(folder: Path, **changes: Any) -> GroupSettings:
             name="lighthouse",
             train="embedded:domain_train.jsonl",
             heldout="embedded:domain_heldout.jsonl",
+            heldout_examples=16,
             max_length=64,
         ),
         "capability": CapabilityConfig(skills=tuple(skills)),
@@ -369,7 +370,7 @@ def test_a_task_that_cannot_be_scored_is_answered_for(group_of_one: None, tmp_pa
     [
         ({"general_text": "embedded:domain_train.jsonl"}, "the same as task.train"),
         ({"general_text": "copy.jsonl"}, "1 of 2 examples of copy.jsonl are in the training data"),
-        ({"general_text": "other.jsonl"}, "has no text in the field 'text'"),
+        ({"general_text": "other.jsonl"}, "lacks the field 'text'"),
         ({"max_new_tokens": 5000}, "the model's context is"),
     ],
 )
@@ -382,11 +383,16 @@ def test_what_is_wrong_with_the_data_is_said_before_the_weights_are_read(
     (tmp_path / "other.jsonl").write_text('{"body": "x"}\n')
     folder = tmp_path / "model"
     shutil.copytree(model_dir(), folder)
-    (folder / "model.safetensors").write_bytes(b"broken")
+    weights = folder / "model.safetensors"
+    raw = weights.read_bytes()
+    start = 8 + int.from_bytes(raw[:8], "little")
+    weights.write_bytes(raw[:start] + b"\xff" * (len(raw) - start))  # NaN, which whoever reads them refuses
     given = settings(tmp_path, model=ModelConfig(name="own", source=str(folder)))
     given = replace(given, capability=given.capability.model_copy(update=capability))
     with pytest.raises(UserError, match=message):
         load(given, torch.device("cpu"))
+    with pytest.raises(UserError, match="NaN"):
+        load(settings(tmp_path, model=given.model), torch.device("cpu"))
 
 
 def test_questions_that_are_trained_on_are_refused(group_of_one: None, tmp_path: Path) -> None:
