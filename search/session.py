@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import signal
+import sys
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ from search.space import SearchSpace
 from search.tracking.process import Tracker
 from search.tracking.store import ui_command
 from search.view import View, make_view
+from search.view.output import unless_gone
 from search.warm_start import warm_started
 from trainables.messages import GroupFacts, Reply
 from trainables.specs import TRAINABLES
@@ -121,14 +123,15 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
         )
         session = _Session(config, folder, command, record, view, conductor, _scratch(config, folder))
         code = _run(session)
-    try:
-        summary = write_summary(conductor.state, folder)
-    except RecordError as error:
-        console.print(str(error), style="yellow", markup=False)
-        summary = summarise(conductor.state, folder)
-    render_summary(console, summary, ui=ui_command(folder, config.tracking), command=command)
-    if as_json:
-        Console(soft_wrap=True, highlight=False).print_json(data=summary, indent=None)
+    with unless_gone(sys.stdout, sys.stderr):
+        try:
+            summary = write_summary(conductor.state, folder)
+        except RecordError as error:
+            console.print(str(error), style="yellow", markup=False)
+            summary = summarise(conductor.state, folder)
+        render_summary(console, summary, ui=ui_command(folder, config.tracking), command=command)
+        if as_json:
+            Console(soft_wrap=True, highlight=False).print_json(data=summary, indent=None)
     return code
 
 

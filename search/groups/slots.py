@@ -82,6 +82,10 @@ class SlotTable:
         group = self._groups[name]
         return None if group.ended else group.starts.begin(rank)
 
+    def at(self, name: str) -> str:
+        """What a group is at, as its first worker has said; empty where it has not."""
+        return self._groups[name].starts.doing
+
     def doing(self, name: str, what: str) -> None:
         """A group's first worker says what it is at, to follow "while"."""
         self._groups[name].starts.doing = what
@@ -89,7 +93,12 @@ class SlotTable:
     def waiting_for(self) -> str | None:
         """What the groups that are not up are at, in words; None where no worker has begun."""
         begun = [group for group in self._groups.values() if group.starts.number and not group.ended]
-        return ", ".join(f"{group.name} is {group.starts.doing or 'beginning'}" for group in begun if not group.up) or None
+        return (
+            ", ".join(
+                f"{group.name} is {group.starts.doing or 'beginning'}" for group in begun if not group.up
+            )
+            or None
+        )
 
     def crashed(self, name: str, start: int, crash: Crash) -> None:
         """A worker is about to die of an error that nobody expected.
