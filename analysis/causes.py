@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from analysis import wording
+from analysis.extending import extension
 from analysis.objectives import search_trials
 from search.record import SearchState, TrialState
 
@@ -101,11 +102,9 @@ def none_completed(state: SearchState) -> str:
     if counts["unfinished"]:
         what, advice = "No trial has reached the full budget yet", "Resume the search."
     else:
-        what, advice = "No trial reached the full budget", "Extend the search with a larger trials=."
+        what, advice = "No trial reached the full budget", f"{extension(state).advice}."
         if counts["diverged"] and any("lr" in trial.proposed.sampled for trial in trials):
-            advice = (
-                "Begin a new search with a lower upper bound of lr, or extend this one with a larger trials=."
-            )
+            advice = f"Begin a new search with a lower upper bound of lr. Or: {advice}"
     told = wording.counted(dict(sorted(counts.items())))
     if found := guards(state):
         told += f"; ended by guards: {wording.counted(found)}"

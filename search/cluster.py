@@ -120,6 +120,19 @@ def local_groups(workers: WorkersConfig) -> int:
     return max(1, math.floor(cores() / (workers.cpus * workers.workers)))
 
 
+def local_capacity(workers: WorkersConfig, gpus: int) -> Capacity:
+    """What a cluster that is started on this machine would hold.
+
+    Args:
+        workers: As configured.
+        gpus: GPUs of this machine.
+
+    Raises:
+        ClusterError: It is too small for one worker group, or for as many as are configured.
+    """
+    return _capacity(workers, [{"CPU": cores() + 1, "GPU": gpus}], None)
+
+
 def _capacity(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], address: str | None) -> Capacity:
     """How many groups fit.
 

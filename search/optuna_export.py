@@ -19,6 +19,7 @@ from search.config.space import CategoricalParameter, ExpressionParameter, Param
 from search.config.uris import uri_problem
 from search.errors import RecordError, TightropeError
 from search.measurement import constraint_violations
+from search.output import complain, say
 from search.record import SearchState, TrialState, read_events
 from search.record.events import Scalar
 from search.schedulers.findings import bound_text
@@ -46,17 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if any(word in ("-h", "--help") for word in words):
-        print(f"{__doc__}\n\n{_USAGE}")
+        say(f"{__doc__}\n\n{_USAGE}")
         return 0
     try:
         options = _options(words)
         count = export(Path(options["search"]).expanduser(), Path(options["out"]).expanduser())
     except TightropeError as error:
-        print(error, file=sys.stderr)
+        complain(str(error))
         return error.exit_code
-    print(f"{count} trials are in {options['out']}; open it with:")
-    print(f"  optuna-dashboard {_url(Path(options['out']).expanduser())}")
-    print("(optuna-dashboard is a package of its own: pip install optuna-dashboard)")
+    say(f"{count} trials are in {options['out']}; open it with:")
+    say(f"  optuna-dashboard {_url(Path(options['out']).expanduser())}")
+    say("(optuna-dashboard is a package of its own: pip install optuna-dashboard)")
     return 0
 
 

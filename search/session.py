@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from analysis.causes import all_failed
 from analysis.recommend import recommend
 from analysis.report import write_report
@@ -22,9 +20,12 @@ from analysis.summary import render_summary, summarise, write_summary
 from search.cluster import Capacity, cluster_address, start_ray, stop_ray
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
+from search.console import SafeConsole
+from search.contents import PREFIX, contents
 from search.errors import RecordError, TightropeError
 from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
+from search.output import say_json, unless_gone
 from search.provenance import git_commit, versions
 from search.reach import temporary_folder
 from search.record import (
@@ -33,13 +34,12 @@ from search.record import (
     RecordWriter,
     SearchEnded,
     SearchStarted,
-    SearchState,
     SessionStarted,
     SlotsChosen,
     read_events,
 )
 from search.redact import redact
-from search.resume import fingerprint, refuse_changes
+from search.resume import fingerprint, open_record
 from search.retention import recorded_intervals
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
@@ -48,8 +48,8 @@ from search.space import SearchSpace
 from search.tracking.process import Tracker
 from search.tracking.store import ui_command
 from search.view import View, make_view
-from search.view.output import unless_gone
 from search.warm_start import warm_started
+from trainables.data.facts import data_lines, data_warnings
 from trainables.messages import GroupFacts, Reply
 from trainables.specs import TRAINABLES
 
@@ -95,23 +95,20 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
         Exit code: 0; 1 where no trial could be trained; 128 + n where signal n has stopped it.
 
     Raises:
-        SpaceChangedError: The folder holds a search of another space.
+        SpaceChangedError: The folder holds a search of another space, model or data.
         RecordError: Another process is running this search, or its record is damaged.
         TightropeError: It cannot run: cluster, model, data or tracking.
     """
-    folder = Path(config.out).resolve() / config.name
-    console = Console(stderr=as_json)
-    events = read_events(folder)
-    state = SearchState.from_events(events)
-    if state.started is not None:
-        refuse_changes(state.started.config, config)
+    console = SafeConsole(stderr=as_json)
+    recorded = open_record(config)
+    config, folder, events = recorded.config, recorded.folder, recorded.events
     with RecordWriter(
         folder, on_wait=lambda text: console.print(text, style="yellow", markup=False)
     ) as record:
         if len(read_events(folder)) != len(events):
             raise RecordError(f"The search in {folder} was written just now by another process.")
         view = make_view(console, config, config.trials, live=console.is_terminal)
-        view.restore(state)
+        view.restore(recorded.state)
 
         def append(event: Event) -> None:
             record.append(event)
@@ -131,7 +128,7 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
             summary = summarise(conductor.state, folder)
         render_summary(console, summary, ui=ui_command(folder, config.tracking), command=command)
         if as_json:
-            Console(soft_wrap=True, highlight=False).print_json(data=summary, indent=None)
+            say_json(summary)
     return code
 
 
@@ -236,7 +233,8 @@ def _begin(session: _Session) -> None:
             SearchStarted(
                 search_id=uuid.uuid4().hex,
                 config=_without_credentials(config),
-                fingerprints={"space": fingerprint(config)},
+                fingerprints={"space": fingerprint(config)}
+                | {f"{PREFIX}{key}": value for key, value in contents(config).items()},
                 versions=versions(),
                 git_commit=git_commit(),
             )
@@ -322,6 +320,7 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
             reason=reason,
             devices=capacity.devices,
             nodes=capacity.nodes,
+            attention=facts.attention,
         )
     )
     if "base" not in conductor.state.baselines:
@@ -348,7 +347,10 @@ def _check_facts(session: _Session, facts: GroupFacts) -> None:
                 f"The {key} is not that of this search: {recorded[key][:12]} then, {found[:12]} now.",
                 hint="Bring the recorded files back, or begin a new search with name=<other name>.",
             )
-    session.view.note(f"model and data ready on {facts.device} after {facts.load_seconds:.1f} s")
+    ready = f"model and data ready on {facts.device} after {facts.load_seconds:.1f} s"
+    session.view.note(f"{ready}, attention by {facts.attention}")
+    for line in (*data_lines(facts.data), *(f"warning: {text}" for text in data_warnings(facts.data))):
+        session.view.note(line)
 
 
 def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) -> None:
@@ -370,5 +372,6 @@ def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) ->
             seconds=reply.eval_seconds,
             eval_parts=reply.eval_parts,
             items_file=reply.items_file,
+            data=dict(facts.data),
         )
     )

@@ -17,6 +17,7 @@ Choose:
 
 Change any value by its dotted key; values are YAML:
   trials=30  limits.hours=2  budget.steps=60  fixed.batch_size=4  workers.zero_stage=3
+  budget.epochs=3                                  passes over the data, in place of budget.steps
   parameters.lr.high=1e-3                          one bound of a searched parameter
   parameters.lr='{type: log-float, low: 1e-5, high: 1e-3}'
                                                    another parameter in its place

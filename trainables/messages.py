@@ -30,6 +30,8 @@ class GroupSettings:
         slots: Trials that the group holds at once; None: it measures, and chooses.
         most_slots: It never holds more.
         probes: Parameters of trials like those that the search will train, to measure with; at least one.
+        gradient_checkpointing: Whether blocks are computed again for the backward pass.
+        sequence_packing: Whether short examples of a trial share rows, where the model keeps them apart.
         spike: A trial ends where its smoothed training loss rises to this multiple of its lowest value;
             None lets it.
     """
@@ -49,6 +51,8 @@ class GroupSettings:
     most_slots: int
     probes: tuple[Params, ...]
     spike: float | None = None
+    gradient_checkpointing: bool = False
+    sequence_packing: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,6 +206,8 @@ class GroupFacts:
         load_seconds: Time until the group could serve.
         slots: Trials that it holds at once.
         packing: In one line, why that many.
+        attention: What computes attention, as `transformers` names it.
+        data: Numbers about the data (`trainables.data.facts`), and the length of replies.
     """
 
     device: str
@@ -211,3 +217,5 @@ class GroupFacts:
     load_seconds: float
     slots: int
     packing: str
+    attention: str = ""
+    data: dict[str, bool | int | float | str] = field(default_factory=dict)

@@ -85,7 +85,7 @@ def model_shapes(model: ModelConfig) -> ModelShapes | None:
     Raises:
         ConfigError: The model's files are damaged.
     """
-    folder = _folder(model)
+    folder = model_folder(model)
     if folder is None or not (folder / "config.json").is_file():
         return None
     config = _read_config(folder / "config.json")
@@ -157,7 +157,8 @@ def _read_config(path: Path) -> Mapping[str, Any]:
     return config
 
 
-def _folder(model: ModelConfig) -> Path | None:
+def model_folder(model: ModelConfig) -> Path | None:
+    """Where a model's files lie; None where they are not on this machine yet."""
     if model.prepare is not None:
         return cache_dir() / "models" / model.prepare
     if model.source == "embedded":

@@ -94,6 +94,31 @@ def read_events(folder: Path) -> list[Event]:
     return list(RecordReader(folder).read_new())
 
 
+def is_being_written(folder: Path) -> bool:
+    """Whether another process is running the search in `folder` now."""
+    try:
+        fd = os.open(folder / EVENTS, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return not _locked(fd, fcntl.LOCK_SH, tries=1)
+    finally:
+        os.close(fd)
+
+
+def _locked(fd: int, kind: int, tries: int) -> bool:
+    """Takes a lock; a look at whether a record is being written holds one for a moment."""
+    for left in reversed(range(tries)):
+        try:
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
+        except OSError:
+            if left:
+                time.sleep(0.02)
+        else:
+            return True
+    return False
+
+
 class RecordWriter:
     """The only writer of a search's record, held by a lock on the file.
 
@@ -121,14 +146,12 @@ class RecordWriter:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise _unreadable(self._path, error) from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not _locked(self._fd, fcntl.LOCK_EX, tries=5):
             os.close(self._fd)
             raise RecordError(
                 f"Another process is running the search in {folder}.",
                 hint="Wait for it, end it, or start a new search with name=<other name>.",
-            ) from error
+            )
         self._cut_torn_line()
 
     def _cut_torn_line(self) -> int:

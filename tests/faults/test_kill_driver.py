@@ -20,7 +20,7 @@ from tests.searches import (
     start,
 )
 
-pytestmark = [pytest.mark.integration, pytest.mark.faults]
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.alone]
 
 TRIALS = 6
 

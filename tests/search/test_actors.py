@@ -77,6 +77,7 @@ def test_an_actor_that_died_is_not_free() -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.alone
 def test_trials_shorter_than_an_actors_start_cost_no_process_each(tmp_path: Path) -> None:
     import ray
     from ray._private.state import actors as actor_table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from search.record import FrontMeasured, RungReached, SearchEnded, SearchState, 
 from tests.searches import assert_every_trial_finished_once, finish, start
 from trainables import embedded
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 SPAM = re.compile(r"warn|error|traceback|deprecat|\(raylet\)|INFO|\*\*\*", re.IGNORECASE)
 
@@ -94,7 +95,12 @@ def test_the_same_command_again_trains_nothing_and_more_trials_extend(finished: 
     code, output = finish(start("space=demo", "trials=4", "budget.steps=27", f"out={out}"), timeout=60)
     assert code == 0, output
     assert read_events(out / "demo") == before
-    code, output = finish(start("space=demo", "trials=5", "budget.steps=27", f"out={out}", "--json"))
+    # The same model and data at other paths, and what changes no trial: it is the same search.
+    model, data = out / "moved", out / "moved.jsonl"
+    shutil.copytree(embedded.model_dir(), model)
+    shutil.copy(embedded.data_dir() / "domain_train.jsonl", data)
+    moved = [f"model={{name: moved, source: {model}}}", f"task.train={data}", "capability.batch_size=16"]
+    code, output = finish(start("space=demo", "trials=5", "budget.steps=27", f"out={out}", *moved, "--json"))
     assert code == 0, output
     events = read_events(out / "demo")
     assert events[: len(before)] == before

@@ -1,10 +1,12 @@
 """Packed training and evaluation are right on every family of models: each is compared with plain PEFT.
 
-With TIGHTROPE_WRITE_DOCS set, the table of docs/models.md is written from what the tests measured.
+With WRITE_DOCS=1 in the environment the table in docs/models.md is written anew.
 """
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,21 +34,29 @@ from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.schedule import learning_rate
 from trainables.lora.shell import Shell
-from trainables.lora.targets import routed_layer, select_modules
+from trainables.lora.targets import in_text_blocks, routed_layer, select_modules
 from trainables.lora.trial import LoraTrial
-from trainables.models.probe import probe
 from trainables.models.quiet import quiet_libraries
+from trainables.models.rows import where_rows_meet
+from trainables.models.soundness import refuse_not_causal, refuse_not_finite
 from trainables.settings import ModelConfig
 
 pytestmark = pytest.mark.integration
 
 STEPS, TOTAL = 3, 8
 EXAMPLES = random_examples(12)
-TRIALS = [
-    LoraParameters(lr=1e-2, rank=3, batch_size=2, seed=1, clip=0),
-    LoraParameters(lr=5e-3, rank=5, batch_size=3, seed=2, clip=0.5, target_modules="attention"),
-    LoraParameters(lr=1e-2, rank=2, batch_size=1, seed=3, rslora=True, layers=1),
-]
+PACKS = {
+    "unequal": [
+        LoraParameters(lr=1e-2, rank=3, batch_size=2, seed=1, clip=0),
+        LoraParameters(lr=5e-3, rank=5, batch_size=3, seed=2, clip=0.5, target_modules="attention"),
+        LoraParameters(lr=1e-2, rank=2, batch_size=1, seed=3, rslora=True, layers=1),
+    ],
+    # As many rows from each: the adapters' products are added to the base's output in place.
+    "equal": [
+        LoraParameters(lr=1e-2, rank=4, batch_size=2, seed=4),
+        LoraParameters(lr=1e-2, rank=2, batch_size=2, seed=5, alpha=3),
+    ],
+}
 PROMPTS = [list(np.random.default_rng(seed).integers(3, VOCABULARY, size=3 + 2 * seed)) for seed in range(5)]
 ENDS = {2, *range(5, VOCABULARY, 10)}
 
@@ -72,13 +82,13 @@ def quiet(group_of_one: None) -> None:
 
 
 @cache
-def trained(family: str) -> Trained:
-    """As many unequal trials as can share a pass, after some steps in one; and their last gradients."""
+def trained(family: str, kind: str = "unequal") -> Trained:
+    """As many trials as can share a pass, after some steps in one; and their last gradients, clipped."""
     model = tiny(family, torch.float64)
     base = HeldBase(model, zero_stage=0)
     adapters = Adapters(base.model, family)
     pack = Pack(base, adapters, EXAMPLES, TOTAL, PassLimits(cost=10**6))
-    wanted = TRIALS if routed_layer(adapters.linear) is None else TRIALS[:1]
+    wanted = PACKS[kind] if routed_layer(adapters.linear) is None else PACKS[kind][:1]
     trials = [pack.add(f"t{index}", params) for index, params in enumerate(wanted)]
     for trial in trials:
         pack.start(trial, STEPS)
@@ -99,7 +109,7 @@ def trained(family: str) -> Trained:
 
 
 def alone(family: str, params: LoraParameters) -> tuple[list[float], dict[str, Tensor], Tensor]:
-    """Losses, weights and last gradients of a trial trained by PEFT's own layers, example by example."""
+    """Losses, weights and last (clipped) gradients of a trial that PEFT's own layers train by example."""
     model = tiny(family, torch.float64)
     layers = linear_layers(model)
     torch.manual_seed(params.seed)
@@ -127,11 +137,11 @@ def alone(family: str, params: LoraParameters) -> tuple[list[float], dict[str, T
             own.backward()
             loss += own.detach()
         losses.append(loss.item())
+        if params.clip:
+            torch.nn.utils.clip_grad_norm_(named.values(), params.clip)
         grads = torch.cat(
             [value.grad.flatten() for value in named.values() if value.grad is not None]
         ).clone()
-        if params.clip:
-            torch.nn.utils.clip_grad_norm_(named.values(), params.clip)
         for group in adamw.param_groups:
             group["lr"] = learning_rate(params, step, TOTAL)
         adamw.step()
@@ -143,9 +153,10 @@ def distance(one: Tensor, other: Tensor) -> float:
     return float((one - other).norm() / other.norm())
 
 
+@pytest.mark.parametrize("kind", PACKS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_trials_in_a_pack_train_as_plain_peft_does_alone(family: str) -> None:
-    found = trained(family)
+def test_trials_in_a_pack_train_as_plain_peft_does_alone(family: str, kind: str) -> None:
+    found = trained(family, kind)
     loss, rest = (1e-10, 1e-9) if FAMILIES[family].exact else (1e-6, 1e-5)
     for trial, grads in zip(found.trials, found.grads, strict=True):
         losses, weights, expected = alone(family, trial.params)
@@ -199,10 +210,9 @@ def test_the_plan_knows_the_sizes_that_training_has(family: str, tmp_path: Path)
 def test_rows_and_positions_are_treated_as_packing_assumes(family: str) -> None:
     model = tiny(family)
     layers = {name: model.get_submodule(name) for name in linear_modules(model)}
-    found = probe(model, layers, VOCABULARY)
-    assert found.finite
-    assert found.causal
-    assert found.mixing is None
+    refuse_not_finite(model, family)
+    refuse_not_causal(model, family)
+    assert where_rows_meet(model, layers, VOCABULARY) is None
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -244,3 +254,41 @@ def whole_likelihood(model: Any, prompt: list[int], text: list[int]) -> float:
     with torch.no_grad():
         logits = model(torch.tensor([[*prompt, *text]]), use_cache=False).logits[0, len(prompt) - 1 : -1]
     return float(logits.log_softmax(-1)[torch.arange(len(text)), torch.tensor(text)].sum())
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+TABLE = re.compile(r"(?<=<!-- table -->\n).*(?=<!-- end -->)", re.S)
+
+
+def test_the_table_of_models_says_what_is_tested() -> None:
+    lines = [
+        "| family | for example | what is special | adapters on | none on | packs | attention | replies |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, family in FAMILIES.items():
+        model = tiny(name)
+        linear = linear_modules(model)
+        others = {
+            key.rpartition(".")[2]
+            for key, module in model.named_modules()
+            if isinstance(module, torch.nn.Linear) and in_text_blocks(key) and key not in linear
+        }
+        cells = [
+            f"`{family.type or name}`",
+            family.models,
+            family.kind,
+            ", ".join(sorted({key.rpartition(".")[2] for key in linear})),
+            ", ".join(sorted(others)) or "-",
+            "yes" if routed_layer(linear) is None else "one at a time",
+            model.config.get_text_config()._attn_implementation,
+            "cached" if Forward(model).caches else "whole passes",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    table = "\n".join(lines) + "\n"
+    page = PAGE.read_text(encoding="utf-8")
+    if os.environ.get("WRITE_DOCS") == "1":
+        PAGE.write_text(TABLE.sub(lambda _: table, page), encoding="utf-8")
+        return
+    found = TABLE.search(page)
+    assert found is not None
+    assert found[0] == table

@@ -45,17 +45,12 @@ class Forward:
         inner = next((module for module in model.modules() if isinstance(module, PreTrainedModel)), None)
         if inner is None:
             raise TypeError(f"{type(model).__name__} holds no transformers model")
-        self.config: Any = inner.config
+        self.config: Any = inner.config.get_text_config(decoder=True)  # multimodal models nest it
         self.ends: Any = getattr(inner.generation_config, "eos_token_id", None)
         accepted = inspect.signature(type(inner).forward).parameters
         self._keeps_logits = "logits_to_keep" in accepted
-        self._caches = "past_key_values" in accepted or "cache_params" in accepted
-        self._positions = "position_ids" in accepted and not getattr(inner.config, "alibi", False)
-
-    @property
-    def caches(self) -> bool:
-        """Whether generation can keep what went before in a cache whose rows can leave."""
-        return self._caches and self.empty(1).selectable
+        self._caches = "past_key_values" in accepted  # others keep a state of their own, or nothing
+        self._positions = "position_ids" in accepted and not _by_column(self.config)
 
     @property
     def collective(self) -> bool:
@@ -81,6 +76,11 @@ class Forward:
         """Rows without a token."""
         mask = torch.ones((rows, 0), dtype=torch.int64, device=self.device)
         return CachedRows(DynamicCache(config=self.config), mask)
+
+    @property
+    def caches(self) -> bool:
+        """Whether rows can be run with a cache, and leave it."""
+        return self._caches and self.empty(1).selectable
 
     def logits(self, input_ids: Tensor, counts: Sequence[int], last: int) -> Tensor:
         """Logits of shape (batch, last, vocabulary) for sequences padded on the right, if at all.
@@ -241,6 +241,12 @@ class Forward:
         finally:
             for module in training:
                 module.training = True
+
+
+def _by_column(config: Any) -> bool:
+    """Whether attention tells distance by column, not by position: ALiBi, or a window over columns."""
+    layers = getattr(config, "attention_layers", None) or ()
+    return bool(getattr(config, "alibi", False)) or "local" in layers
 
 
 def left_padded(

@@ -23,18 +23,21 @@ class Dropout:
     """Dropout of the rows of one pass.
 
     Attributes:
-        keys: Key of every row's stream, int64, shape (rows,).
+        keys: Key of every row's stream, int64, shape (rows,); or of every token's, shape (rows, length).
         rates: Share that is dropped in every row, fp32, shape (rows,).
+        positions: With keys by token, its position in its example, shape (rows, length).
     """
 
     keys: Tensor
     rates: Tensor
+    positions: Tensor | None = None
 
     def scale(self, site: str, x: Tensor) -> Tensor:
         """`keep_scale` in the shape and type of a layer's input; every layer has a stream of its own."""
         rows = len(self.keys)
         length = x.numel() // (rows * x.shape[-1])
-        scale = keep_scale(self.keys ^ stream_key(site), self.rates, length, x.shape[-1])
+        keys = self.keys ^ stream_key(site)
+        scale = keep_scale(keys, self.rates, length, x.shape[-1], self.positions)
         return scale.view(x.shape).to(x.dtype)
 
 

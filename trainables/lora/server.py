@@ -27,6 +27,7 @@ from trainables.lora.loading import Loaded
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.replies import front_reply, rung_reply, valid_parameters, with_slice
+from trainables.lora.row_sharing import share_rows
 from trainables.lora.slots import choose_slots
 from trainables.lora.trial import LoraTrial
 from trainables.messages import (
@@ -44,7 +45,8 @@ from trainables.messages import (
     front_items_file,
     items_file,
 )
-from trainables.models.probe import Probe, probe
+from trainables.models.attention import chosen
+from trainables.models.rows import where_rows_meet
 
 
 class LoraServer:
@@ -59,7 +61,8 @@ class LoraServer:
         say: Called with what whoever watches the search should know.
 
     Raises:
-        UserError: The questions cannot be asked as configured; on every worker alike.
+        UserError: The questions cannot be asked, or the model not be trained, as configured; on every
+            worker alike.
     """
 
     def __init__(
@@ -75,7 +78,9 @@ class LoraServer:
         self._device = loaded.device
         self._parameters = sum(tensor.numel() for tensor in loaded.model.parameters())
         self._data = loaded.data
-        self._base = HeldBase(loaded.model, settings.zero_stage)
+        self._base = HeldBase(
+            loaded.model, settings.zero_stage, checkpointing=settings.gradient_checkpointing
+        )
         self._adapters = Adapters(self._base.model, loaded.resolved.path_or_id)
         self._evaluator = Evaluator(
             self._base.model,
@@ -90,9 +95,11 @@ class LoraServer:
             harness=loaded.harness,
             base=self._adapters.inactive,
         )
+        self._data_facts = self._data.facts.recorded() | {"max_new_tokens": self._evaluator.reply_length}
         self._general_fingerprint = [loaded.general.fingerprint] if loaded.general else []
         self._model_fingerprint = loaded.resolved.fingerprint
-        found = self._probe(loaded)
+        self._attention = chosen(loaded.model)
+        mixing = self._where_rows_meet(loaded)
         self._pack = Pack(
             self._base,
             self._adapters,
@@ -102,10 +109,11 @@ class LoraServer:
             settings.spike,
         )
         probes = valid_parameters(settings.probes)
+        self._rows = share_rows(self._pack, self._base, probes) if settings.sequence_packing else ""
         most = max(1, settings.most_slots >> shrinks)
-        self._choice = choose_slots(
-            self._pack, self._base, settings.slots, most, probes, found.mixing
-        ).smaller(shrinks, max((params.batch_size for params in probes), default=1))
+        self._choice = choose_slots(self._pack, self._base, settings.slots, most, probes, mixing).smaller(
+            shrinks, max((params.batch_size for params in probes), default=1)
+        )
         self._pack.limits = self._choice.limits
         self._held: dict[int, tuple[int, LoraTrial]] = {}
         self._serving: dict[int, Delivery] = {}
@@ -115,30 +123,12 @@ class LoraServer:
         self._by_itself = False
         self._answers: list[tuple[int, Reply]] = []
 
-    def _probe(self, loaded: Loaded) -> Probe:
-        """How the model treats rows and positions.
-
-        Raises:
-            UserError: It cannot be trained as a causal language model; on every worker alike.
-        """
+    def _where_rows_meet(self, loaded: Loaded) -> str | None:
+        """See `where_rows_meet`; the same on every worker."""
         model = self._base.model
         layers = {name: model.get_submodule(name) for name in self._adapters.linear}
-        found = probe(model, layers, loaded.model.get_input_embeddings().num_embeddings)
-        name = self._settings.model.name
-        if self._base.any_worker(not found.finite):
-            raise UserError(
-                f"The model {name!r} gives no numbers (NaN or infinity).",
-                hint="Its weights are damaged, or too large for model.dtype; fetch it again, or say "
-                "model.dtype=float32.",
-            )
-        if self._base.any_worker(not found.causal):
-            raise UserError(
-                f"The model {name!r} is not causal: what it predicts depends on later tokens.",
-                hint="Give a decoder-only language model.",
-            )
-        if self._base.any_worker(found.mixing is not None):
-            return replace(found, mixing=found.mixing or "a layer")
-        return found
+        found = where_rows_meet(model, layers, loaded.model.get_input_embeddings().num_embeddings)
+        return (found or "a layer") if self._base.any_worker(found is not None) else None
 
     def facts(self, seconds: float) -> GroupFacts:
         """What the driver is told when the group is up; `seconds` is the time that took."""
@@ -152,7 +142,9 @@ class LoraServer:
             self._parameters,
             seconds,
             slots=self._choice.slots,
-            packing=self._choice.reason,
+            packing="; ".join(filter(None, (self._choice.reason, self._rows))),
+            attention=self._attention,
+            data=self._data_facts,
         )
 
     def from_first(self, value: Tensor) -> Tensor:

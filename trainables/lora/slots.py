@@ -103,7 +103,7 @@ def choose_slots(
         most: Largest number to choose: no group gets more trials. It is also less where the group's
             workers have died for want of memory, which `Choice.smaller` then says.
         probes: Parameters of trials like those to come.
-        mixing: A layer that is known not to see whole rows; see `trainables.models.probe`.
+        mixing: A layer that is known not to see whole rows; see `where_rows_meet`.
     """
     limits = pack.limits
     if (layer := routed_layer(pack.linear)) is not None:

@@ -7,12 +7,10 @@ from collections.abc import Iterable
 
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
+from trainables.models.folder.weights import of_text
 
 BLOCK = re.compile(r"\.(\d+)\.")
 """The number of the block in a module's full name."""
-
-_OTHER_SENSES = re.compile(r"vision|visual|image|audio|speech|video")
-"""In the names of modules that do not read text."""
 
 # By the names of the modules that a layer is in, else by its own, else again by those around it.
 _ATTENTION_PARENT = re.compile(r"attn|attention")
@@ -24,7 +22,7 @@ _MIXER_PARENT = re.compile(r"mixer|mamba|ssm|conv|temporal|recurrent")
 
 def in_text_blocks(name: str) -> bool:
     """Whether a module lies in a block of the text model, by its full name."""
-    return BLOCK.search(name) is not None and _OTHER_SENSES.search(name) is None
+    return BLOCK.search(name) is not None and of_text(name)
 
 
 def kind_of(name: str) -> str | None:

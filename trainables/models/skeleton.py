@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from trainables.errors import UserError
 from trainables.models.quiet import quiet_libraries
+from trainables.models.soundness import leave_out_other_parts
 
 
 def skeleton(folder: Path, trust_remote_code: bool = False) -> nn.Module:
@@ -29,4 +30,5 @@ def skeleton(folder: Path, trust_remote_code: bool = False) -> nn.Module:
             f"{folder / 'config.json'} is not that of a causal language model: {reason}",
             hint="Give another model, or fetch this one again.",
         ) from error
+    leave_out_other_parts(model)
     return model

@@ -1,5 +1,7 @@
 """Checks of what the schema alone cannot know: names, values, expressions, metrics and files."""
 
+from search.config.checks.bounds import check_bounds
+from search.config.checks.budget import check_budget
 from search.config.checks.files import check_files
 from search.config.checks.folders import check_folders
 from search.config.checks.names import check_names
@@ -20,7 +22,9 @@ def check(composed: Composed) -> None:
         check_folders,
         check_tracking,
         check_parameters,
+        check_budget,
         check_objectives,
+        check_bounds,
         check_files,
         check_workers,
         check_warm_start,
