@@ -145,7 +145,7 @@ def test_trials_that_join_one_another_and_leave_reply_as_alone(loaded: Loaded, t
 
 def test_a_diverged_trial_and_a_wrong_one_leave_the_others_alone(loaded: Loaded, tmp_path: Path) -> None:
     alone = finish(fresh(loaded, settings(tmp_path / "alone")), [Delivery(0, 0, request(0, 6))])[0]
-    wild = PARAMS[1] | {"lr": 10.0, "clip": 0.0, "alpha": 1e30}
+    wild = PARAMS[1] | {"lr": 10.0, "clip": 0.0, "alpha": 1e6, "weight_decay": 100.0}
     lost = TrainRequest(2, PARAMS[2], 4, 8, "trials/2/rung-0", "trials/2/rung-1")
     replies = finish(
         fresh(loaded, settings(tmp_path / "packed")),
