@@ -78,7 +78,7 @@ def embedding_rows(shapes: Shapes) -> int | None:
 
 
 def of_text(name: str) -> bool:
-    """Whether a tensor is, by its name, of the part that text passes through; multimodal models have others."""
+    """Whether a tensor is, by its name, of the part for text; multimodal models have others."""
     return _OTHER_MODALITY.search(name) is None
 
 
