@@ -92,6 +92,7 @@ SEEN: dict[str, tuple[Damage, str]] = {
         r"tokenizer\.json: it cannot be read",
     ),
     "no tokenizer": (gone("tokenizer.json"), "has no tokenizer"),
+    "empty tokenizer": (edited("tokenizer.json", model={"type": "BPE", "vocab": {}}), "has no vocabulary"),
     "tokenizer settings": (
         written("tokenizer_config.json", "[]"),
         r"tokenizer_config\.json: it is not a JSON",
@@ -132,6 +133,11 @@ def test_an_adapter_is_told_from_a_model(folder: Path) -> None:
     assert "org/base" in (refused.value.hint or "")
 
 
+def without_words(folder: Path) -> None:
+    (folder / "tokenizer.json").rename(folder / "vocab.json")
+    edited("tokenizer_config.json", tokenizer_class="LlamaTokenizer")(folder)
+
+
 def infinite(value: float) -> torch.Tensor:
     tensor = embedded_weights()[WEIGHT].clone()
     tensor[3, 3] = value
@@ -152,6 +158,7 @@ LOADED: dict[str, tuple[Damage, str]] = {
     "too large": (with_weights(model__norm__weight=torch.full((128,), 3e38)), "predictions are not finite"),
     "heads": (edited("config.json", num_attention_heads=3), "cannot be loaded: .*heads"),
     "activation": (edited("config.json", hidden_act="nope"), "cannot be loaded: KeyError: 'nope'"),
+    "empty tokenizer": (without_words, "knows no words"),
     "ends": (edited("tokenizer_config.json", eos_token="<new>"), "'<new>' has the id 1280, beyond"),
 }
 

@@ -76,6 +76,12 @@ def load_tokenizer(
     with _refusing(resolved, config):
         described = _described(resolved, config)
         tokenizer = AutoTokenizer.from_pretrained(resolved.path_or_id, **_source(resolved, config))
+    if not {*tokenizer("1 a", add_special_tokens=False)["input_ids"]} - {tokenizer.unk_token_id}:
+        # The library makes an empty one where it does not find the files that it looks for.
+        raise UserError(
+            f"The tokenizer of {config.name!r} ({resolved.path_or_id}) knows no words.",
+            hint="Save it with the model: AutoTokenizer.from_pretrained(...).save_pretrained(folder).",
+        )
     if tokenizer.eos_token_id is None:
         raise UserError(
             f"The tokenizer of {config.name!r} has no end-of-sequence token, so no reply could ever end.",
