@@ -258,6 +258,10 @@ def test_a_hub_models_files_are_checked_in_the_cache(
     with pytest.raises(UserError, match=r"x\.bin"):
         fetched(resolve(config("org/name")), config("org/name"))
     index.unlink()
+    edited("config.json", transformers_weights="adapter_model.bin")(snapshot)
+    with pytest.raises(UserError, match=r"adapter_model\.bin"):
+        fetched(resolve(config("org/name")), config("org/name"))
+    edited("config.json", transformers_weights=None)(snapshot)
     found = fetched(resolve(config("org/name")), config("org/name"))
     assert (found.path_or_id, found.revision, found.fingerprint) == ("org/name", commit, f"org/name@{commit}")
 
