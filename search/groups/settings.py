@@ -35,9 +35,11 @@ def group_settings(
         task=_task(config.task),
         capability=_capability(config.capability),
         seed=config.seed,
-        total_steps=config.budget.steps,
+        total_steps=config.budget.full_steps,
         zero_stage=config.workers.zero_stage,
         micro_batch=config.workers.micro_batch,
+        gradient_checkpointing=config.workers.gradient_checkpointing,
+        sequence_packing=config.workers.sequence_packing,
         folder=str(folder.resolve()),
         threads=max(1, int(cpus)),
         use_gpu=use_gpu,
@@ -46,6 +48,10 @@ def group_settings(
         probes=probes(config, SearchSpace(config.parameters, config.fixed)),
         spike=config.guards.spike,
     )
+
+
+def _sources(given: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    return _absolute(given) if isinstance(given, str) else tuple(map(_absolute, given))
 
 
 def _absolute(path: str) -> str:
@@ -57,8 +63,8 @@ def _model(model: ModelConfig) -> ModelConfig:
 
 
 def _task(task: TaskConfig) -> TaskConfig:
-    heldout = None if task.heldout is None else _absolute(task.heldout)
-    return task.model_copy(update={"train": _absolute(task.train), "heldout": heldout})
+    heldout = None if task.heldout is None else _sources(task.heldout)
+    return task.model_copy(update={"train": _sources(task.train), "heldout": heldout})
 
 
 def _skill_path(skill: SkillConfig) -> str:

@@ -150,6 +150,7 @@ class BaselineMeasured(_Event):
         fingerprints: Digests or revisions of `model` and `data`, as the workers found them.
         eval_parts: As in `RungReached`.
         items_file: As in `RungReached`.
+        data: Numbers about the training data (`trainables.data.facts`), as the workers read them.
     """
 
     event: Literal["baseline_measured"] = "baseline_measured"
@@ -161,6 +162,7 @@ class BaselineMeasured(_Event):
     seconds: float
     eval_parts: dict[str, Number] = {}
     items_file: str | None = None
+    data: dict[str, Scalar] = {}
 
 
 class TrialProposed(_Event):

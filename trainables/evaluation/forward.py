@@ -152,7 +152,7 @@ class Forward:
         """
         drafts = drafts or [[]] * len(prompts)
         shared = shared_prefix(prompts)
-        by_position = self._positions and self.empty(1).joinable
+        by_position = self._positions and self._window is None and self.empty(1).joinable
         if not by_position or shared * (len(prompts) - 1) * copies < HEAD_TOKENS:
             shared = 0
         rows = self.head(prompts[0][:shared], copies)
@@ -171,8 +171,15 @@ class Forward:
 
     def branching(self, longest: int) -> bool:
         """Whether rows can branch: attention takes any mask, and its window texts of this length."""
-        attention = self.config._attn_implementation in ("sdpa", "eager")
-        return self._caches and self._positions and attention and self.empty(1).sees_back(longest)
+        attention = self.config._attn_implementation in ("sdpa", "eager") and self._caches
+        near = self._window is None or longest <= self._window
+        return self._positions and attention and near and self.empty(1).sees_back(longest)
+
+    @property
+    def _window(self) -> int | None:
+        """Width of a window that layers keep by column, of which the cache does not tell (GPT-Neo)."""
+        local = "local" in (getattr(self.config, "attention_layers", None) or ())
+        return int(self.config.window_size) if local else None
 
     def branch(self, head: CachedRows, branches: Branches, copies: int) -> Tensor:
         """Logits of the wanted columns, shape (copies x prompts, `branches.last`, vocabulary).

@@ -15,6 +15,7 @@ from trainables.data.task import TaskData, load_task
 from trainables.evaluation.contamination import refuse_training_items
 from trainables.evaluation.harness.skills import HarnessSkill, load_harness
 from trainables.evaluation.items import Item, load_items
+from trainables.evaluation.lengths import with_reply_length
 from trainables.evaluation.skills import tokenise_skill
 from trainables.messages import GroupSettings
 from trainables.models.load import fetch, load_tokenizer, load_weights, vocabulary_rows
@@ -51,18 +52,21 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
     asked: dict[str, Sequence[Item]] = {skill.name: skill.task.sought for skill in harness}
     skills = [(skill, asked.get(skill.name) or load_items(skill, seed)) for skill in capability.skills]
     known = partial(refuse_unknown, tokenizer, vocabulary_rows(resolved, settings.model))
+    own = [items for skill, items in skills if skill.harness is None]
+    capability = with_reply_length(capability, tokenizer, own, context)
     for skill, items in skills:
         if skill.harness is None:  # the harness cuts its prompts to the context itself
-            asked_as = tokenise_skill(tokenizer, skill, items, capability.max_new_tokens, context)
+            asked_as = tokenise_skill(tokenizer, skill, items, capability.reply_length, context)
             known(chain(asked_as.asked, asked_as.bare, *asked_as.options), f"capability.skills.{skill.name}")
     for one in harness:
         known(one.task.prompts, f"capability.skills.{one.name}")
-    data = load_task(task, tokenizer, seed, look=partial(refuse_training_items, skills, task))
+    data = load_task(task, tokenizer, seed, partial(refuse_training_items, skills, task), context)
     for key, part in (("task.train", data.train), ("task.heldout", data.heldout)):
         known((example.input_ids for example in part.examples), key)
     general = None
     if capability.general_text is not None:
-        general = load_general(capability.general_text, capability.general_examples, task, tokenizer, seed)
+        most, length = capability.general_examples, data.facts.max_length
+        general = load_general(capability.general_text, most, task, tokenizer, seed, length)
         known((example.input_ids for example in general.examples), "capability.general_text")
         refuse_training_text(general, capability.general_text, task, data.train.examples)
     model = load_weights(resolved, settings.model, tokenizer, device)

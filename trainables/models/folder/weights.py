@@ -21,7 +21,7 @@ _DISTRIBUTED = re.compile(r"shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors")
 _EMBEDDING = re.compile(
     r"(^|\.)(embed_tokens|wte|word_embeddings|embed_in|tok_embeddings|embeddings)\.weight$"
 )
-_OTHER_MODALITY = re.compile(r"(^|[._])(vision|visual|audio|image|speech|multi_modal)")
+_OTHER_MODALITY = re.compile(r"(^|[._])(vision|visual|video|audio|image|speech|multi_modal)")
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shape of each tensor by its name in the files."""
@@ -78,7 +78,7 @@ def embedding_rows(shapes: Shapes) -> int | None:
 
 
 def of_text(name: str) -> bool:
-    """Whether a tensor is, by its name, of the part for text; multimodal models have others."""
+    """Whether a tensor is, by its name, of the part that text passes through."""
     return _OTHER_MODALITY.search(name) is None
 
 
