@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,6 +29,7 @@ from trainables.errors import UserError
 from trainables.models.folder.check import check_folder, takes_sdpa
 from trainables.models.load import load_base, load_tokenizer
 from trainables.models.resolve import fetched, resolve
+from trainables.models.skeleton import skeleton
 from trainables.settings import ModelConfig
 
 
@@ -235,6 +237,8 @@ def test_kernels_of_the_hub_are_not_fetched(folder: Path) -> None:
     edited("config.json", attn_implementation="org/kernel", experts_implementation="org/kernel")(folder)
     model, _ = load_base(resolve(config(folder)), config(folder), "cpu")
     assert model.config._attn_implementation == "sdpa"
+    built: Any = skeleton(folder)
+    assert built.config._attn_implementation == "sdpa"
     assert os.environ["USE_HUB_KERNELS"] == "NO"
 
 
