@@ -19,6 +19,7 @@ from search.plan.outlook import confirmation, ends_first, guards, limits, teache
 from search.plan.shapes import ModelShapes, model_shapes
 from search.record import SearchState, WarmStarted, read_events
 from search.record.events import Scalar
+from search.recorded_choices import with_recorded_choices
 from search.schedulers import make_scheduler
 from search.searchers import SEARCHERS, make_searcher, startup
 from search.space import SearchSpace
@@ -40,12 +41,14 @@ def make_plan(config: SearchConfig) -> Plan:
         ConfigError: The model's files are damaged, or its tokenizer can make nothing of the data.
         RecordError: The search's folder holds a damaged record.
     """
+    folder = Path(config.out) / config.name
+    state = SearchState.from_events(read_events(folder))
+    if state.started is not None:
+        config = with_recorded_choices(state.started.config, config)
     space = SearchSpace(config.parameters, config.fixed)
     shapes = model_shapes(config.model)
     slots = _slots(config)
     first, params, number = _first(config, space, shapes)
-    folder = Path(config.out) / config.name
-    state = SearchState.from_events(read_events(folder))
     history = read_history(config, LoraParameters().batch_size)
     data = plan_data(config)
     notes = _notes(config, shapes, slots, number, history)
