@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from search.config.listing import choices, listing_text
@@ -15,7 +14,9 @@ from search.config.nearest import did_you_mean
 from search.config.overrides import FLAGS, place
 from search.config.report import config_error
 from search.config.show import config_data, config_yaml
+from search.epochs import in_steps
 from search.errors import ConfigError, Problem, TightropeError
+from search.output import complain, say, say_json
 from search.usage import HELP
 
 WRONG = 2
@@ -29,14 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Words after the program's name; None takes those of this process.
 
     Returns:
-        Exit code: 0 done, 1 failed, 2 wrong configuration or command line, 130 interrupted.
+        Exit code: 0 done, 1 failed, 2 wrong configuration or command line, 128 + n stopped by signal n.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words:
-        print(HELP, end="", file=sys.stderr)
+        complain(HELP)
         return WRONG
     if "--help" in words or "-h" in words:
-        print(HELP, end="")
+        say(HELP)
         return 0
     flags = [word for word in words if word.startswith("-")]
     settings = [word for word in words if not word.startswith("-")]
@@ -45,9 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _refuse_flags(flags, settings)
         return _MODE[next((flag for flag in flags if flag in _MODES), "")](settings, as_json)
     except TightropeError as error:
-        print(error if isinstance(error, ConfigError) else f"error: {error}", file=sys.stderr)
+        complain(str(error) if isinstance(error, ConfigError) else f"error: {error}")
         if as_json:
-            _print_json(_error_data(error))
+            say_json(_error_data(error))
         return error.exit_code
 
 
@@ -87,9 +88,12 @@ def _flag_hint(flag: str) -> str:
 def _plan(words: Sequence[str], as_json: bool) -> int:
     from search.plan import make_plan
 
-    plan = make_plan(load_config(words).config)
+    resolved = load_config(words)
+    counted = in_steps(resolved.config)
+    plan = make_plan(counted.config, counted.sentence)
+    plan = replace(plan, notes=(*resolved.notes, *plan.notes))
     if as_json:
-        _print_json(asdict(plan))
+        say_json(asdict(plan))
     else:
         from search.plan.view import print_plan
 
@@ -100,27 +104,32 @@ def _plan(words: Sequence[str], as_json: bool) -> int:
 def _config(words: Sequence[str], as_json: bool) -> int:
     resolved = load_config(words)
     if as_json:
-        _print_json(config_data(resolved))
+        say_json(config_data(resolved))
     else:
-        print(config_yaml(resolved), end="")
+        say(config_yaml(resolved))
     return 0
 
 
 def _list(words: Sequence[str], as_json: bool) -> int:
     if as_json:
-        _print_json(choices())
+        say_json(choices())
     else:
-        print(listing_text())
+        say(listing_text())
     return 0
 
 
 def _search(words: Sequence[str], as_json: bool) -> int:
     resolved: Resolved = load_config(words)
+    for note in resolved.notes:
+        print(f"note: {note}", file=sys.stderr)
+    counted = in_steps(resolved.config)
+    if counted.sentence is not None:
+        print(f"budget: {counted.sentence}", file=sys.stderr)
     # Ray, MLflow and the rest are imported only now that the configuration is known to be right.
     from search.session import run_search
 
     command = shlex.join(["python", "-m", "search.run", *words])
-    return run_search(resolved.config, command, as_json)
+    return run_search(counted.config, command, as_json)
 
 
 _MODE: dict[str, Callable[[Sequence[str], bool], int]] = {
@@ -136,10 +145,6 @@ def _error_data(error: TightropeError) -> dict[str, Any]:
     if isinstance(error, ConfigError):
         data = {"error": "configuration", "problems": [asdict(problem) for problem in error.problems]}
     return data
-
-
-def _print_json(data: Any) -> None:
-    print(json.dumps(data, ensure_ascii=False))
 
 
 if __name__ == "__main__":

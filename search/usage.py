@@ -17,6 +17,7 @@ Choose:
 
 Change any value by its dotted key; values are YAML:
   trials=30  limits.hours=2  budget.steps=60  fixed.batch_size=4  workers.zero_stage=3
+  budget.epochs=3                                  passes over the data, in place of budget.steps
   parameters.lr.high=1e-3                          one bound of a searched parameter
   parameters.lr='{type: log-float, low: 1e-5, high: 1e-3}'
                                                    another parameter in its place
@@ -34,5 +35,6 @@ Examples:
   python -m search.run space=demo trials=24 scheduler=none --plan
   python -m search.run space=demo model=./my-model task=my.jsonl name=mine
 
-Exit codes: 0 done, 1 failed, 2 wrong configuration or command line, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong configuration or command line, 128 + n stopped by signal n
+(130 Ctrl-C, 143 SIGTERM).
 """

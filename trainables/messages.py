@@ -10,7 +10,7 @@ from trainables.settings import CapabilityConfig, ModelConfig, TaskConfig
 Params: TypeAlias = dict[str, bool | int | float | str | None]
 """Every parameter of a trial, by name."""
 
-Outcome: TypeAlias = Literal["ok", "diverged", "spike", "out_of_memory", "user", "worker_lost"]
+Outcome: TypeAlias = Literal["ok", "diverged", "spike", "out_of_memory", "user", "crashed", "worker_lost"]
 
 DEGENERATE = "degenerate"
 """The metric, and the key of its items; no skill may be named so."""
@@ -30,6 +30,8 @@ class GroupSettings:
         slots: Trials that the group holds at once; None: it measures, and chooses.
         most_slots: It never holds more.
         probes: Parameters of trials like those that the search will train, to measure with; at least one.
+        gradient_checkpointing: Whether blocks are computed again for the backward pass.
+        sequence_packing: Whether short examples of a trial share rows, where the model keeps them apart.
         spike: A trial ends where its smoothed training loss rises to this multiple of its lowest value;
             None lets it.
     """
@@ -49,6 +51,8 @@ class GroupSettings:
     most_slots: int
     probes: tuple[Params, ...]
     spike: float | None = None
+    gradient_checkpointing: bool = False
+    sequence_packing: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,6 +206,7 @@ class GroupFacts:
         load_seconds: Time until the group could serve.
         slots: Trials that it holds at once.
         packing: In one line, why that many.
+        attention: What computes attention, as `transformers` names it.
         data: Numbers about the data (`trainables.data.facts`), and the length of replies.
     """
 
@@ -212,4 +217,5 @@ class GroupFacts:
     load_seconds: float
     slots: int
     packing: str
+    attention: str = ""
     data: dict[str, bool | int | float | str] = field(default_factory=dict)

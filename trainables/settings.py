@@ -20,6 +20,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1, le=LARGEST)]
 Way = Literal["generation", "likelihood", "likelihood_norm", "harness"]
 At = Literal["every", "last", "front"]
+Attention = Literal["auto", "sdpa", "eager", "flash_attention_2"]
 HARNESS = "lm_eval:"
 """What the `path` of a skill begins with that is a task of lm-evaluation-harness."""
 
@@ -57,6 +58,8 @@ class ModelConfig(Section):
         prepare: Registered preparer that makes the model's folder from another source, or None.
         revision: Hub revision; with `trust_remote_code` the hash of a commit.
         dtype: "auto" is bfloat16 on devices that compute in it, else float32.
+        attention: "auto" is torch's scaled dot-product attention ("sdpa") where the model's class takes it,
+            else "eager". "flash_attention_2" needs a GPU and the package flash-attn.
     """
 
     name: Text
@@ -65,6 +68,7 @@ class ModelConfig(Section):
     revision: Text | None = None
     trust_remote_code: bool = False
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    attention: Attention = "auto"
 
     @model_validator(mode="after")
     def _pinned(self) -> ModelConfig:

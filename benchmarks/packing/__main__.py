@@ -51,8 +51,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--lengths",
         type=_listed(str),
-        default=["256", "1024"],
-        help="of the examples of 1.5b and 8b; 64-256 is a range",
+        help="train on random examples of these lengths; 64-256 is a range (1.5b and 8b: 256,1024)",
     )
     made.add_argument("--ranks", type=_listed(int), default=[8], help="several: trials take them in turn")
     made.add_argument("--modes", type=_listed(_mode), default=list(MODES), help=f"some of {', '.join(MODES)}")

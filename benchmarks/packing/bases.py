@@ -56,21 +56,24 @@ _SHAPES = {
         tie_word_embeddings=False,
     ),
 }
+_LENGTHS = ("256", "1024")
 Data: TypeAlias = dict[str, Sequence[Example]]
 """Training examples by the name of their length."""
 
 MODELS = (*_TRAINED, *_SHAPES)
 
 
-def load(name: str, device: torch.device, text: Path, lengths: Sequence[str]) -> tuple[nn.Module, Data]:
+def load(
+    name: str, device: torch.device, text: Path, lengths: Sequence[str] | None = None
+) -> tuple[nn.Module, Data]:
     """A frozen base model on its device, and what it is trained on.
 
     Args:
         name: One of `MODELS`.
         device: Where the model goes.
         text: Plain text that smollm2 is trained on.
-        lengths: Of the random examples of a randomly initialised model: "256", or "64-256" for
-            lengths drawn uniformly from that range.
+        lengths: Of random examples: "256", or "64-256" for lengths drawn uniformly from that range. None
+            takes the real data of a real model, and 256 and 1024 tokens for a randomly initialised one.
 
     Returns:
         The model, and examples by the lengths' name ("<=64" where the data are real).
@@ -80,12 +83,14 @@ def load(name: str, device: torch.device, text: Path, lengths: Sequence[str]) ->
     """
     if name in _SHAPES:
         return random_base(_SHAPES[name], device), {
-            each: random_examples(each, _SHAPES[name].vocab_size) for each in lengths
+            each: random_examples(each, _SHAPES[name].vocab_size) for each in lengths or _LENGTHS
         }
     model_config, task = _TRAINED[name]
     if task.train == TEXT:
         task = task.model_copy(update={"train": str(text)})
     model, tokenizer = load_base(resolve(model_config), model_config, device)
+    if lengths:
+        return model, {each: random_examples(each, len(tokenizer)) for each in lengths}
     return model, {f"<={task.max_length}": load_task(task, tokenizer, seed=0).train.examples}
 
 

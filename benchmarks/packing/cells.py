@@ -19,9 +19,11 @@ from benchmarks.packing.work import Work
 from trainables.lora.slots import Choice
 
 PLAIN = "plain"
-MODES = (PLAIN, "mixed", "packed_one_pass", "packed_auto_limits", "auto")
-"""Plain PEFT in turn; PEFT's mixed batches; all trials in one pass; all trials in one pack, in passes as
-`slots=auto` limits them; packs of the size that `slots=auto` chooses, one after another."""
+SHARED_ROWS = "shared_rows"
+MODES = (PLAIN, "mixed", "packed_one_pass", SHARED_ROWS, "packed_auto_limits", "auto")
+"""Plain PEFT in turn; PEFT's mixed batches; all trials in one pass, and the same with short examples of a
+trial in shared rows (`workers.sequence_packing`); all trials in one pack, in passes as `slots=auto` limits
+them; packs of the size that `slots=auto` chooses, one after another."""
 
 MOST_STEPS = 50
 
@@ -75,6 +77,9 @@ def measure(work: Work, plan: Plan) -> dict[str, Any]:
         facts["auto_pass_cost"] = [choice.limits.cost for choice in choices]
         facts["auto_reason"] = choices[-1].reason
     facts["ways"] = {mode: _summary(work, each, runs[PLAIN], plan.peak) for mode, each in runs.items()}
+    if {SHARED_ROWS, "packed_one_pass"} <= runs.keys():
+        apart = runs["packed_one_pass"]
+        facts["ways"][SHARED_ROWS]["to_one_pass"] = _ratio(runs[SHARED_ROWS], apart)
     return facts
 
 
@@ -89,6 +94,7 @@ _Limits: TypeAlias = dict[str, Timing]
 _PROBED: dict[str, Callable[[Work], Timing]] = {
     "mixed": lambda work: fitting(mixed, work, None),
     "packed_one_pass": lambda work: packed(work, ONE_PASS),
+    SHARED_ROWS: lambda work: packed(work, ONE_PASS, share_rows=True),
 }
 
 
@@ -112,10 +118,19 @@ def _run(mode: str, work: Work, limits: _Limits, choice: Sequence[Choice]) -> Ti
         PLAIN: lambda: fitting(in_turn, work, limits[PLAIN].rows),
         "mixed": lambda: fitting(mixed, work, limits["mixed"].rows),
         "packed_one_pass": lambda: packed(work, replace(ONE_PASS, tokens=limits["packed_one_pass"].limit)),
+        SHARED_ROWS: lambda: packed(
+            work, replace(ONE_PASS, tokens=limits[SHARED_ROWS].limit), share_rows=True
+        ),
         "packed_auto_limits": lambda: packed(work, choice[0].limits),
         "auto": lambda: packed(work, choice[0].limits, choice[0].slots),
     }
     return runs[mode]()
+
+
+def _ratio(runs: Sequence[Timing], to: Sequence[Timing]) -> dict[str, float]:
+    """Speed of these runs as a multiple of that of the others, repeat by repeat."""
+    ratios = [base.seconds / own.seconds for base, own in zip(to, runs, strict=True)]
+    return {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
 
 
 def _summary(
@@ -123,13 +138,12 @@ def _summary(
 ) -> dict[str, Any]:
     """What the runs of one way say; ratios are to the plain run of the same repeat."""
     seconds = [run.seconds for run in runs]
-    ratios = [base.seconds / own for base, own in zip(plain, seconds, strict=True)]
     speed = work.tokens / statistics.median(seconds)
     last = runs[-1]
     facts: dict[str, Any] = {
         "tokens_per_second": speed,
         "seconds": seconds,
-        "ratio": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)},
+        "ratio": _ratio(runs, plain),
         "padding": 1 - work.tokens / last.passed,
         "passes_per_step": last.passes / work.steps,
     }

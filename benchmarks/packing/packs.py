@@ -10,6 +10,7 @@ from benchmarks.packing.meter import Meter, Timing, release
 from benchmarks.packing.work import Work
 from trainables.lora.adapters import Adapters
 from trainables.lora.base import HeldBase
+from trainables.lora.checkpointing import checkpoint_blocks
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.slots import Choice, choose_slots
 
@@ -23,15 +24,19 @@ _TOTAL = 10**6
 class LocalBase(HeldBase):
     """The base model on this process alone, which has nothing to shard or to reduce: no DeepSpeed."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, checkpointing: bool = False) -> None:
         self.model = model
+        if checkpointing:
+            checkpoint_blocks(model)
         self.device = next(model.parameters()).device
         self.sharded = False
         self.world, self.rank = 1, 0
 
 
-def packed(work: Work, limits: PassLimits, slots: int | None = None) -> Timing:
+def packed(work: Work, limits: PassLimits, slots: int | None = None, share_rows: bool = False) -> Timing:
     """Trains the trials in packs of `slots` (None: all of them), one pack after another.
+
+    With `share_rows` several short examples of a trial share a row, up to the length of the longest example.
 
     Where memory does not suffice for a pass, passes are made smaller and all is begun anew.
 
@@ -40,14 +45,15 @@ def packed(work: Work, limits: PassLimits, slots: int | None = None) -> Timing:
     """
     while True:
         meter, left = Meter(work.device), replace(limits)
-        losses = _train(work, left, slots or len(work.trials), meter)
+        losses = _train(work, left, slots or len(work.trials), meter, share_rows)
         if left.tokens == limits.tokens:
             return meter.timing(losses, limit=limits.tokens)
         limits = left
 
 
-def _train(work: Work, limits: PassLimits, slots: int, meter: Meter) -> list[list[float]]:
+def _train(work: Work, limits: PassLimits, slots: int, meter: Meter, share_rows: bool) -> list[list[float]]:
     pack, base = _pack(work, limits)
+    pack.row_room = pack.longest if share_rows else None
     meter.watch(base.model)
     losses = []
     for first in range(0, len(work.trials), slots):

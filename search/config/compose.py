@@ -12,14 +12,15 @@ from pydantic import BaseModel
 
 from search.config.library import find_space, shown, space_files
 from search.config.nearest import did_you_mean
-from search.config.origins import DEFAULT, Key, Origins, dotted, everywhere
-from search.config.overrides import GROUPS, Override, parse_words
+from search.config.origins import COMMAND_LINE, DEFAULT, Key, Origins, dotted, everywhere
+from search.config.overrides import GROUPS, Override, entry, parse_words
 from search.config.schema import SearchConfig
 from search.config.sections import choose
 from search.config.yaml_source import read_file
 from search.errors import Problem
 
 _REMOVABLE = ("parameters", "fixed")
+_BUDGETS = ("steps", "epochs")
 MISSING = "???"
 """A value that a space leaves to the user."""
 
@@ -34,6 +35,7 @@ class Composed:
         problems: What was found wrong on the way.
         broken: Keys that have a problem already, so that nothing more is said of what they lack.
         incomplete: The space's file could not be read: nothing is said of what is missing.
+        notes: What the user should know of how it was put together.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -41,6 +43,7 @@ class Composed:
     problems: list[Problem] = field(default_factory=list)
     broken: set[Key] = field(default_factory=set)
     incomplete: bool = False
+    notes: list[str] = field(default_factory=list)
 
     def complain(self, key: Key, message: str, hint: str | None = None, where: str | None = None) -> None:
         """Adds a problem with the value at `key`, and marks it as broken."""
@@ -66,9 +69,27 @@ def compose(words: Sequence[str]) -> Composed:
         if override is not space and not override.chooses:
             _apply(composed, config, override)
     composed.data = OmegaConf.to_container(config)
+    _one_budget(composed)
     _name_defaults(composed)
     _refuse_missing(composed, composed.data, ())
     return composed
+
+
+def _one_budget(composed: Composed) -> None:
+    """Of steps and epochs the one on the command line replaces the other one of the space's file."""
+    section = composed.data.get("budget")
+    if not isinstance(section, dict) or any(section.get(name) is None for name in _BUDGETS):
+        return
+    said = [name for name in _BUDGETS if composed.origins.of(("budget", name)).startswith(COMMAND_LINE)]
+    if len(said) == 1:
+        (name,) = said
+        other = _BUDGETS[1 - _BUDGETS.index(name)]
+        where, value = composed.origins.of(("budget", other)), section.pop(other)
+        composed.origins.replace(("budget", other), {(): f"{COMMAND_LINE}: budget.{name} replaces it"})
+        composed.notes.append(f"budget.{name}={section[name]} replaces budget.{other}={value} ({where}).")
+        return
+    hint = "leave one of them out: a trial's length is given by steps or by epochs"
+    composed.complain(("budget", "epochs"), "is given, and budget.steps too", hint)
 
 
 def _name_defaults(composed: Composed) -> None:
@@ -169,12 +190,12 @@ def _indexed(composed: Composed, config: DictConfig, override: Override) -> Key 
     made: list[Key] = []
     for part in override.key:
         if isinstance(node, list):
-            if not (str(part).isdecimal() and int(part) < len(node)):
+            if (index := entry(part, len(node))) is None:
                 whole = f"give the whole list: {dotted(tuple(key))}=[...]"
                 hint = f"its entries are 0 to {len(node) - 1}; or {whole}" if node else whole
                 composed.complain((*key, part), "is no entry of this list", hint, override.where)
                 return None
-            part = int(part)
+            part = index
         elif node is not None and not isinstance(node, dict):
             hint = f"{dotted(tuple(key))} is a single value"
             composed.complain((*key, part), "is not a known key", hint, override.where)

@@ -15,10 +15,11 @@ from search.config.validate import validate
 
 @dataclass(frozen=True)
 class Resolved:
-    """A valid configuration, and where its values came from."""
+    """A valid configuration, where its values came from, and what the user should know of it."""
 
     config: SearchConfig
     origins: Origins
+    notes: tuple[str, ...] = ()
 
 
 def load_config(words: Sequence[str]) -> Resolved:
@@ -36,4 +37,4 @@ def load_config(words: Sequence[str]) -> Resolved:
     check(composed)
     if config is None or composed.problems:
         raise config_error(composed.problems)
-    return Resolved(config, composed.origins)
+    return Resolved(config, composed.origins, tuple(composed.notes))

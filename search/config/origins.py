@@ -9,6 +9,8 @@ Key: TypeAlias = tuple[str | int, ...]
 """Path to a value: `("capability", "skills", 0, "path")`."""
 
 DEFAULT = "default"
+COMMAND_LINE = "command line"
+"""What places begin with that are words of the command line."""
 
 
 def dotted(key: Key) -> str:

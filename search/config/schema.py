@@ -41,28 +41,45 @@ class BudgetConfig(Section):
     """Optimizer steps of a full trial, and the rungs at which it is measured.
 
     Attributes:
-        steps: Steps of a trial trained to the end.
+        steps: Steps of a trial trained to the end. With `epochs` they are counted (`search.epochs`).
+        epochs: Passes over the training examples, in place of `steps`, where all trials have one batch size.
         rungs: Number of rungs, the last at `steps`, geometric with factor `eta`.
         eta: Reduction factor of the scheduler and ratio of neighbouring rungs.
     """
 
-    steps: Positive
+    steps: Positive | None = None
+    epochs: Annotated[float, Field(gt=0, le=LARGEST)] | None = None
     rungs: Annotated[int, Field(ge=1, le=10)] = 3
     eta: Annotated[int, Field(ge=2, le=16)] = 3
 
     @model_validator(mode="after")
     def _room(self) -> BudgetConfig:
-        if self.steps < self.eta ** (self.rungs - 1):
+        if self.steps is None and self.epochs is None:
+            raise ValueError("has neither steps nor epochs; give one of them")
+        if self.steps is not None and self.steps < self.least_steps:
             raise ValueError(
                 f"{self.steps} steps have no room for {self.rungs} rungs with eta {self.eta}; "
-                f"give at least {self.eta ** (self.rungs - 1)} steps or fewer rungs"
+                f"give at least {self.least_steps} steps or fewer rungs"
             )
         return self
 
     @property
+    def least_steps(self) -> int:
+        """Fewest steps that have room for the rungs."""
+        return int(self.eta ** (self.rungs - 1))
+
+    @property
+    def full_steps(self) -> int:
+        """Steps of a trial trained to the end; to be asked once epochs have been counted."""
+        assert self.steps is not None
+        return self.steps
+
+    @property
     def rung_steps(self) -> tuple[int, ...]:
         """Step of each rung, ascending; the last is `steps`."""
-        return tuple(max(1, round(self.steps / self.eta**power)) for power in reversed(range(self.rungs)))
+        return tuple(
+            max(1, round(self.full_steps / self.eta**power)) for power in reversed(range(self.rungs))
+        )
 
 
 class WorkersConfig(Section):
@@ -76,8 +93,14 @@ class WorkersConfig(Section):
         slots: Trials that a group holds at once and trains in one pass; "auto" is measured when the group
             comes up.
         zero_stage: DeepSpeed ZeRO stage of the base model.
-        micro_batch: Examples of one trial in a forward and backward pass on one worker; None is no limit.
-        max_failures: Restarts of a group before it is given up.
+        micro_batch: Examples of one trial in a forward and backward pass on one worker; None is no limit. A
+            batch that is divided gives the gradient of the whole (gradient accumulation). With
+            `sequence_packing` it counts rows.
+        gradient_checkpointing: Keep of each block only what goes in, and compute it again for the backward
+            pass: less memory for about half more arithmetic, and the same numbers.
+        sequence_packing: Put several short examples of a trial into a row, kept apart by their positions,
+            instead of padding; where the model does not keep them apart, each has a row of its own.
+        max_failures: Lost machines or processes of a group before it is given up; crashes do not count.
         address: Address of a running Ray cluster; None starts one on this machine.
     """
 
@@ -88,6 +111,8 @@ class WorkersConfig(Section):
     slots: Positive | Literal["auto"] = "auto"
     zero_stage: Literal[0, 1, 2, 3] = 0
     micro_batch: Positive | None = None
+    gradient_checkpointing: bool = False
+    sequence_packing: bool = False
     max_failures: Annotated[int, Field(ge=0, le=LARGEST)] = 10
     address: Text | None = None
 

@@ -12,6 +12,7 @@ from search.config.library import PRESET_GROUPS, is_path, preset_files, shown
 from search.config.nearest import did_you_mean
 from search.config.origins import Key, everywhere
 from search.config.peek import first_record
+from search.config.uris import uri_problem
 from search.config.yaml_source import read_file
 from search.errors import Problem
 from trainables.data.sources import ENDINGS, looks_local, user_path
@@ -70,6 +71,8 @@ def _by_name(group: str, name: str, where: str, key: str, *, may_be_path: bool) 
     if name in presets:
         source = read_file(presets[name], shown(presets[name]), key, (group,))
         return Section(source.data, source.places, source.problems)
+    if may_be_path and (problem := uri_problem(name)) is not None:
+        return _wrong(key, problem[0], where, problem[1])
     section = _FROM_PATH[group](name) if may_be_path else None
     if section is None:
         forms = _FORMS[group] if may_be_path else ""
@@ -79,8 +82,6 @@ def _by_name(group: str, name: str, where: str, key: str, *, may_be_path: bool) 
 
 def _model(name: str) -> dict[str, Any] | None:
     path = user_path(name)
-    if "://" in name:
-        return None
     if os.path.isdir(path) or _HUB_ID.fullmatch(name) or is_path(name):
         return {"name": path.name or name, "source": name}
     return None

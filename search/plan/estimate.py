@@ -72,7 +72,7 @@ def estimate(
     if history is not None:
         step = shared = history.token_seconds * tokens
     else:
-        arithmetic = 4 * shapes.parameters * tokens / speed
+        arithmetic = _operations(config) * shapes.parameters * tokens / speed
         step = 2 * PASS_SECONDS + arithmetic
         shared = 2 * PASS_SECONDS / slots.least_per_group + arithmetic
     evaluation = history.evaluation_seconds if history is not None else None
@@ -105,12 +105,26 @@ def estimate(
         most_seconds=most,
         confirmation_seconds=confirmation,
         gpu_hours=expected * gpus / 3600,
-        time_basis=_time_basis(history, tokens, speed),
+        time_basis=_time_basis(config, history, tokens, speed),
         worker_bytes=_worker_bytes(config, shapes, trials, slots, slots.least_per_group, lengths),
         most_worker_bytes=_worker_bytes(config, shapes, trials, slots, slots.most_per_group, lengths),
         memory_basis="process 0.9 GB + weights + slots x (16 bytes per trainable parameter + activations "
-        "of a micro-batch: tokens x (layers x (12 hidden + 4 intermediate) + 3 vocabulary) values)",
+        f"of a micro-batch: tokens x ({_kept(config)} + 3 vocabulary) values)",
     )
+
+
+def _operations(config: SearchConfig) -> int:
+    """Floating-point operations of a training step for each parameter and token.
+
+    Forward 2 and backward 2, for a frozen weight has no gradient; with gradient checkpointing forward twice.
+    """
+    return 6 if config.workers.gradient_checkpointing else 4
+
+
+def _kept(config: SearchConfig) -> str:
+    """Values that the blocks keep of a token for the backward pass."""
+    block = "(12 hidden + 4 intermediate)"
+    return f"layers x hidden + {block}" if config.workers.gradient_checkpointing else f"layers x {block}"
 
 
 def repetitions(config: SearchConfig, number: int) -> int:
@@ -118,15 +132,15 @@ def repetitions(config: SearchConfig, number: int) -> int:
     return min(config.confirm.candidates, number) * config.confirm.seeds
 
 
-def _time_basis(history: History | None, tokens: float, speed: float) -> str:
+def _time_basis(config: SearchConfig, history: History | None, tokens: float, speed: float) -> str:
     if history is not None:
         return (
             f"measured: {history.rungs} rungs of earlier searches of this model, "
             f"{1e3 * history.token_seconds * tokens:.0f} ms a step"
         )
     return (
-        f"a formula: 4 x parameters x {tokens:.0f} tokens a step at an assumed {speed / 1e9:.0f} GFLOP/s "
-        "and 10 ms a pass; a first search here gives measured times"
+        f"a formula: {_operations(config)} x parameters x {tokens:.0f} tokens a step at an assumed "
+        f"{speed / 1e9:.0f} GFLOP/s and 10 ms a pass; a first search here gives measured times"
     )
 
 
@@ -182,7 +196,10 @@ def _worker_bytes(
     adapter = max(shapes.trainable(params) or 0 for params in trials)
     batch = max(params.batch_size for params in trials) / slots.workers_per_group
     tokens = min(batch, config.workers.micro_batch or batch) * lengths.most
-    per_token = shapes.layers * (12 * shapes.hidden + 4 * shapes.intermediate) + 3 * shapes.vocabulary
+    block = 12 * shapes.hidden + 4 * shapes.intermediate
+    checkpointed = shapes.layers * shapes.hidden + block
+    kept = checkpointed if config.workers.gradient_checkpointing else shapes.layers * block
+    per_token = kept + 3 * shapes.vocabulary
     # fp32 adapter, its gradient and the two moments of AdamW.
     trial = 16 * adapter + tokens * per_token * size
     return PROCESS_BYTES + shapes.parameters * size / shards + held * trial

@@ -183,8 +183,11 @@ class Plan:
     Attributes:
         folder: The search's folder.
         recorded: Trials in the folder's record, and how many of them are finished; no repetitions.
+        running: Whether another process is running the search now, so that a run would be refused.
+        attention: What computes the model's attention; None where it is not known.
         trials: Number of trials; fewer than configured where the searcher has no more.
         first: The first of them, exactly as they will run.
+        budget: What a step is, and where the number of steps is from, in sentences.
         rungs: Optimizer steps at which a trial is measured.
         scheduler: What the scheduler does, in sentences.
         teaches: What trials that were stopped early teach the searcher; None where it learns nothing.
@@ -206,9 +209,12 @@ class Plan:
     model: str
     folder: str
     recorded: tuple[int, int] | None
+    running: bool
+    attention: str | None
     searcher: str
     trials: int
     first: tuple[PlannedTrial, ...]
+    budget: tuple[str, ...]
     rungs: tuple[int, ...]
     scheduler: tuple[str, ...]
     teaches: str | None

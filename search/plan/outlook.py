@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
+from search.cluster import cluster_address
 from search.config.schema import SearchConfig
+from search.config.space import CategoricalParameter, ExpressionParameter
 from search.guards import GUARDS, make_guards
 from search.plan.estimate import repetitions
 from search.plan.model import Estimate, PlannedLimit, Slots
 from search.record import WarmStarted
 from search.searchers import SEARCHERS
+from trainables.specs import TRAINABLES
 
 _TEACHES = {
     "pending": "only where not to search, as from those that run, but for values that break a constraint",
@@ -31,6 +33,38 @@ def teaches(config: SearchConfig) -> str | None:
     )
 
 
+def budget(config: SearchConfig, counted: str | None) -> Iterator[str]:
+    """What a step is, and how the steps were counted, if they were."""
+    if counted is not None:
+        yield counted
+    if "batch_size" not in TRAINABLES[config.trainable].parameters.model_fields:
+        return
+    yield (
+        f"a step is {_batch_sizes(config)} examples (batch_size, the effective batch), over all workers and "
+        "passes that they are divided into"
+    )
+    workers = config.workers
+    if workers.micro_batch is not None:
+        what = "rows" if workers.sequence_packing else "examples"
+        yield f"a pass has at most {workers.micro_batch} {what} of a trial; their gradients are summed"
+    if workers.sequence_packing:
+        yield "short examples share rows, if the model keeps them apart: tried when a group comes up"
+    if workers.gradient_checkpointing:
+        yield "blocks are computed again for the backward pass (gradient checkpointing)"
+
+
+def _batch_sizes(config: SearchConfig) -> str:
+    parameter = config.parameters.get("batch_size")
+    if isinstance(parameter, CategoricalParameter):
+        return " or ".join(dict.fromkeys(map(str, parameter.choices)))
+    if isinstance(parameter, ExpressionParameter):
+        return parameter.value
+    if parameter is not None:
+        return f"{parameter.low} to {parameter.high}"
+    default = TRAINABLES[config.trainable].parameters.model_fields["batch_size"].default
+    return str(config.fixed.get("batch_size", default))
+
+
 def guards(config: SearchConfig) -> Iterator[str]:
     """The guards that are on, each with what it looks for."""
     if (spike := config.guards.spike) is not None:
@@ -48,7 +82,7 @@ def confirmation(config: SearchConfig, number: int, estimated: Estimate | None) 
         return
     candidates = min(confirm.candidates, number)
     yield (
-        f"up to {runs} more runs of {config.budget.steps} steps: the best {candidates} "
+        f"up to {runs} more runs of {config.budget.full_steps} steps: the best {candidates} "
         f"trial{'s' if candidates > 1 else ''} again with {confirm.seeds} new seeds each"
     )
     if number > candidates:
@@ -64,7 +98,8 @@ def limits(config: SearchConfig, slots: Slots, estimated: Estimate | None) -> tu
     hours = None if estimated is None else estimated.likely_seconds / 3600
     devices = slots.groups and slots.groups * slots.workers_per_group * (slots.gpus or 1)
     # The number of nodes is known of this machine alone.
-    nodes = None if config.workers.address or os.environ.get("RAY_ADDRESS") else 1
+    _, address = cluster_address(config.workers)
+    nodes = 1 if address is None else None
     price = config.limits.price
     found = (
         ("hours", config.limits.hours, hours),

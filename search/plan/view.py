@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from search.console import SafeConsole
 from search.plan.data_view import BEGIN, END, data_lines, example_lines
 from search.plan.model import DataPlan, Estimate, Plan, Slots
 from search.record.events import Scalar
@@ -15,7 +16,7 @@ from search.record.events import Scalar
 
 def print_plan(plan: Plan, console: Console | None = None) -> None:
     """Prints a plan as tables."""
-    out = console or Console(highlight=False)
+    out = console or SafeConsole(highlight=False)
     what = f": {plan.trials} trials of {plan.model} by {plan.searcher}; nothing is started."
     # Names are the user's: as Text, rich does not read their brackets as markup.
     out.print(Text.assemble((f"Plan of {plan.name}", "bold"), what))
@@ -23,10 +24,14 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
         known, finished = plan.recorded
         done = f"{known} trials are recorded there and {finished} finished; the search goes on from them."
         out.print(f"{plan.folder}: {done}", markup=False)
+    if plan.running:
+        out.print("Another process is running this search now; until it ends, a run would be refused.")
     if plan.data is not None:
         _print_data(plan.data, out)
     out.print(_first(plan))
     out.print("[bold]Rungs[/]")
+    for sentence in plan.budget:
+        out.print(f"  {sentence}", markup=False)
     out.print(f"  measured at steps {', '.join(map(str, plan.rungs))}")
     for sentence in plan.scheduler:
         out.print(f"  {sentence}", markup=False)
@@ -64,6 +69,8 @@ def _chapters(plan: Plan) -> Iterable[tuple[str, tuple[str, ...]]]:
         yield "Warm start", (plan.warm_start,)
     if plan.teaches is not None:
         yield "Searcher", (plan.teaches,)
+    if plan.attention is not None:
+        yield "Attention", (plan.attention,)
     yield "Guards", plan.guards or ("none is on",)
     yield "Confirmation", plan.confirmation
     yield "Limits", (*(f"{one.name}: {one.limit:g}" for one in plan.limits), plan.ends_first)

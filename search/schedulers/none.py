@@ -14,7 +14,7 @@ class NoStopping(NeverPauses):
     """Lets every trial go on to the full budget."""
 
     def __init__(self, config: SearchConfig) -> None:
-        self._steps = config.budget.steps
+        self._steps = config.budget.full_steps
 
     def report(
         self, trial: int, rung: int, metrics: Mapping[str, float], intervals: Mapping[str, Interval]

@@ -111,7 +111,7 @@ def compare(options: Options) -> Comparison:
         )
     return Comparison(
         recorded=recorded,
-        without_stopping=_without_stopping(as_recorded, recorded, options.base.budget.steps),
+        without_stopping=_without_stopping(as_recorded, recorded, options.base.budget.full_steps),
         found=tuple(found),
         best=best,
         front=front,

@@ -145,7 +145,7 @@ class Progress:
     @property
     def most_steps(self) -> int:
         """Optimizer steps of all trials asked for and of all repetitions, each at the full budget."""
-        return (self.trials + self.repetitions) * self.config.budget.steps
+        return (self.trials + self.repetitions) * self.config.budget.full_steps
 
     @property
     def spent(self) -> list[tuple[str, float, float]]:
@@ -195,7 +195,7 @@ class Progress:
         """
         if self._work_began is None or not self._session_steps:
             return None
-        full = self.config.budget.steps
+        full = self.config.budget.full_steps
         mean = self._finished_steps / self.finished if self.finished else full
         to_come = max(self.trials - self.state.searched, 0) * mean
         to_come += max(self.repetitions - self.repeated.total(), 0) * full

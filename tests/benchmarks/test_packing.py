@@ -45,6 +45,7 @@ def test_every_way_trains_the_same_thing(work: Work) -> None:
         mixed(work, 5),
         packed(work, ONE_PASS),
         packed(work, PassLimits(tokens=40, cost=1), slots=2),
+        packed(work, ONE_PASS, share_rows=True),
     ):
         assert losses(timing) == pytest.approx(plain, rel=1e-5)
     after = work.model.state_dict()
@@ -72,6 +73,8 @@ def test_a_row_has_all_fields_and_is_json(work: Work) -> None:
         assert 0 <= way["padding"] < 1
         assert way["share_of_peak"] > 0
     assert row["ways"]["plain"]["ratio"]["median"] == 1
+    assert row["ways"]["shared_rows"]["padding"] < row["ways"]["packed_one_pass"]["padding"]
+    assert row["ways"]["shared_rows"]["to_one_pass"]["median"] > 0
     assert len(line(row).split()) >= len(heading(MODES).splitlines()[1].split())
     facts = conditions(torch.device("cpu")) | {"rows": [row]}
     again = json.loads(json.dumps(rounded(facts)))

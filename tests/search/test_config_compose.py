@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from search.config.load import load_config
 from search.config.origins import DEFAULT
 from search.errors import ConfigError
 from tests.search.config_files import SPACE, line_of, write_space
+from trainables import embedded
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +59,7 @@ def test_a_parameter_is_replaced_as_a_whole_and_a_mapping_is_merged() -> None:
         "type": "categorical",
         "choices": (1e-4, 1e-3),
     }
-    assert (config.budget.steps, config.budget.rungs) == (9, 2)
+    assert (config.budget.full_steps, config.budget.rungs) == (9, 2)
 
 
 def test_null_takes_a_parameter_out_so_that_it_can_be_fixed() -> None:
@@ -80,9 +82,7 @@ def test_sections_are_chosen_by_preset_path_or_hub_id(folder: Path) -> None:
     assert (config.task.name, config.task.train, config.task.format) == ("train", "train.jsonl", "auto")
     assert config.capability.skills[0].scoring == ("generation", "likelihood")
     assert config.searcher.name == "random"
-    model = folder / "model"
-    model.mkdir()
-    (model / "config.json").write_text("{}")
+    shutil.copytree(embedded.model_dir(), folder / "model")
     assert load_config(["space=space.yaml", "model=./model"]).config.model.source == "./model"
 
 

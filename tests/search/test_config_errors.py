@@ -165,8 +165,8 @@ def test_without_a_space_only_what_was_given_is_judged() -> None:
         ("# only a comment\n", 1, "empty"),
         ("- a\n- b\n", 1, "list"),
         ("just words\n", 1, "single value"),
-        ("a: &a [*a]\n", 1, "not YAML"),
-        ("a: !include other.yaml\n", 1, "not YAML"),
+        ("a: &a [*a]\n", 1, "nested too deeply"),
+        ("a: !include other.yaml\n", 1, "not allowed"),
         ("---\na: 1\n---\nb: 2\n", 3, "not YAML"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,9 @@ from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
 from tests.search.config_files import alone, write_space
+from trainables import embedded
 from trainables.lora.parameters import LoraParameters
+from trainables.machine import cores
 from trainables.settings import ModelConfig
 
 
@@ -70,13 +73,23 @@ def test_rungs_and_scheduler_are_those_of_the_search() -> None:
 
 
 def test_slots_are_groups_times_slots_and_follow_the_cores() -> None:
-    cores = len(os.sched_getaffinity(0))
+    own = cores()
     one = ("workers.gpus=0", "workers.slots=1", "trials=100")
-    assert plan(*one).slots.most == cores
+    assert plan(*one).slots.most == own
     assert plan(*one, "workers.groups=5").slots.most == 5
-    assert plan(*one, f"workers.cpus={cores}").slots.most == 1
+    assert plan(*one, f"workers.cpus={own}").slots.most == 1
     assert plan("workers.gpus=0", "workers.groups=5", "workers.slots=3", "trials=100").slots.most == 15
     assert plan("workers.address=somewhere:6379").slots.groups is None
+
+
+def test_a_machine_that_is_too_small_is_said_to_be() -> None:
+    cores = len(os.sched_getaffinity(0))
+    refused = "On this machine a run would be refused"
+    for words in ((f"workers.cpus={cores + 1}",), ("workers.workers=1000000",), ("workers.groups=100000",)):
+        assert any(refused in note for note in plan("workers.gpus=0", *words).notes)
+    assert not any(refused in note for note in plan("workers.gpus=0", f"workers.cpus={cores}").notes)
+    far = plan("workers.gpus=0", f"workers.cpus={cores + 1}", "workers.address=somewhere:6379")
+    assert not any(refused in note for note in far.notes)
 
 
 def test_repetitions_are_planned_and_part_of_the_time() -> None:
@@ -139,7 +152,7 @@ def test_a_warm_start_names_the_folder_and_what_it_gives(folder: Path) -> None:
     reached = RungReached(
         trial=0,
         rung=0,
-        step=config.budget.steps,
+        step=config.budget.full_steps,
         metrics={"train_loss": 2.0, "retention": 1.0},
         train_seconds=1.0,
         eval_seconds=1.0,
@@ -236,8 +249,26 @@ def test_trainable_parameters_are_those_that_peft_makes(
     assert model_shapes(model) == shapes
 
 
-def test_a_model_of_another_kind_or_elsewhere_is_unknown_and_the_plan_says_so(tmp_path: Path) -> None:
-    assert model_shapes(write_llama(tmp_path / "other", model_type="mamba")) is None
+def test_a_model_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"model\.source: .*config\.json: is not that of a causal"):
+        model_shapes(write_llama(tmp_path / "other", model_type="nonsense"))
+
+
+def test_targets_that_a_model_lacks_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from transformers import MambaConfig, MambaForCausalLM
+
+    folder = tmp_path / "mamba"
+    shutil.copytree(embedded.model_dir(), folder)
+    MambaForCausalLM(MambaConfig(vocab_size=1280, hidden_size=16, num_hidden_layers=1)).save_pretrained(
+        folder
+    )
+    assert main(["space=space.yaml", f"model={folder}", "--plan", "fixed.target_modules=mlp"]) == 2
+    assert "fixed.target_modules: target_modules=mlp finds no linear layer" in capsys.readouterr().err
+    assert main(["space=space.yaml", f"model={folder}", "--plan"]) == 0
+    assert "get no adapter" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_model_that_is_elsewhere_is_unknown_and_the_plan_says_so() -> None:
     shown = plan("model=org/not-downloaded")
     assert shown.estimate is None
     assert any("not known" in note for note in shown.notes)

@@ -136,6 +136,7 @@ def test_a_simulated_record_can_be_summarised_like_a_real_one(tmp_path: Path) ->
         ),
         (["budget.rungs=4"], ["steps 3, 10, 30, 90", "recorded are steps 10, 30, 90"]),
         (["budget.steps=30", "budget.rungs=2"], ["budget.steps", "schedule"]),
+        (["budget.epochs=2"], ["budget.epochs", "90 steps were recorded"]),
         (["trials=999"], [f"more than the {TRIALS}"]),
         (["confirm.candidates=2"], ["confirm", "not what a simulation can change"]),
         (["scheduler.variant=promotion", "guards.spike=x"], ["variant", "guards.spike"]),

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from trainables.lora.passes import Pass, plan_passes
 
 trial = st.lists(st.integers(1, 30), min_size=1, max_size=6).map(lambda each: sorted(each, reverse=True))
-packs = st.lists(trial, min_size=1, max_size=5).map(lambda each: sorted(each, key=len, reverse=True))
+ragged = st.lists(trial, min_size=1, max_size=5)
+packs = ragged.map(lambda each: sorted(each, key=len, reverse=True))
 limits = st.one_of(st.none(), st.integers(1, 200))
 
 
@@ -18,7 +19,7 @@ def cost(passes: list[Pass], lengths: list[list[int]], pass_cost: int) -> int:
     return sum(pass_cost + sum(each.counts) * each.width(lengths) for each in passes)
 
 
-@given(packs, limits, st.one_of(st.none(), st.integers(1, 7)), st.integers(0, 60))
+@given(ragged, limits, st.one_of(st.none(), st.integers(1, 7)), st.integers(0, 60))
 def test_every_example_is_in_one_pass_and_passes_keep_the_limits(
     lengths: list[list[int]], tokens: int | None, examples: int | None, pass_cost: int
 ) -> None:
@@ -31,7 +32,7 @@ def test_every_example_is_in_one_pass_and_passes_keep_the_limits(
     )
     assert seen == [(index, example) for index, each in enumerate(lengths) for example in range(len(each))]
     for one in passes:
-        assert all(count >= 1 for count in one.counts)
+        assert min(one.counts[0], one.counts[-1]) >= 1
         if examples is not None:
             assert max(one.counts) <= examples
         if tokens is not None and sum(one.counts) > 1:

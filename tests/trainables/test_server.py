@@ -403,3 +403,17 @@ def test_questions_that_are_trained_on_are_refused(group_of_one: None, tmp_path:
     )
     with pytest.raises(UserError, match=r"skills\.own: 1 of its 1 questions .* 'Name the capital of Brinnia"):
         load(given, torch.device("cpu"))
+
+
+def test_shared_rows_and_recomputed_blocks_change_no_reply(loaded: Loaded, tmp_path: Path) -> None:
+    replies = {}
+    for name, changes in (
+        ("plain", {}),
+        ("spared", {"sequence_packing": True, "gradient_checkpointing": True, "micro_batch": 2}),
+    ):
+        server = fresh(loaded, settings(tmp_path / name, **changes))
+        assert ("sequence packing: " in server.facts(0.0).packing) == (name == "spared")
+        replies[name] = finish(server, [Delivery(trial, trial, request(trial, 4)) for trial in range(3)])
+    for trial in range(3):
+        assert_same(replies["spared"][trial], replies["plain"][trial])
+        assert replies["spared"][trial].padding < replies["plain"][trial].padding

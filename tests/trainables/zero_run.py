@@ -16,6 +16,7 @@ from trainables.lora.adapters import Adapters
 from trainables.lora.base import HeldBase
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
+from trainables.lora.sequences import why_apart
 
 
 def logits(base: HeldBase, adapters: Adapters, rows: int) -> list[list[float]]:
@@ -27,13 +28,21 @@ def logits(base: HeldBase, adapters: Adapters, rows: int) -> list[list[float]]:
     return [[float(value) for value in row] for row in values[:, -1]]
 
 
-def train(stage: int) -> dict[str, Any]:
+SPARED = "spared"
+"""Named after a stage: with recomputed blocks and shared rows."""
+
+
+def train(stage: int, spared: bool) -> dict[str, Any]:
     """Trains ranks 4, 8 and 2 in one pack, with accumulation and batches that workers share unevenly."""
     # No weight stays gathered, so that stage 3 really shards even this small a model.
-    base = HeldBase(tiny_llama(), stage, persist=0)
+    base = HeldBase(tiny_llama(), stage, persist=0, checkpointing=spared)
     adapters = Adapters(base.model, "tiny")
     report: dict[str, Any] = {"base": logits(base, adapters, 0)}
-    pack = Pack(base, adapters, random_examples(), 12, PassLimits(tokens=60, examples=3, cost=10))
+    examples = random_examples()
+    room = 20 if spared else None
+    if spared:
+        report["why_apart"] = why_apart(base, examples, 20)
+    pack = Pack(base, adapters, examples, 12, PassLimits(tokens=60, examples=3, cost=10), row_room=room)
     trials = []
     for rank, batch_size in ((4, 4), (8, 6), (2, 5)):
         params = LoraParameters(lr=1e-2, rank=rank, batch_size=batch_size, seed=rank, clip=0.5, dropout=0.1)
@@ -52,11 +61,11 @@ def train(stage: int) -> dict[str, Any]:
     return report
 
 
-def main(stages: list[int], out: Path) -> None:
+def main(stages: list[str], out: Path) -> None:
     """Trains the same trials anew under each stage: importing takes longer than all of them."""
     dist.init_process_group("gloo")
     torch.set_num_threads(1)
-    reports = {stage: train(stage) for stage in stages}
+    reports = {stage: train(int(stage.removesuffix(SPARED)), SPARED in stage) for stage in stages}
     if dist.get_rank() == 0:
         out.write_text(json.dumps(reports))
     dist.barrier()
@@ -64,7 +73,7 @@ def main(stages: list[int], out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main([int(stage) for stage in sys.argv[2:]], Path(sys.argv[1]))
+    main(sys.argv[2:], Path(sys.argv[1]))
     # DeepSpeed keeps its groups, whose threads may still want Python while it is torn down: a rare
     # abort in C++. All is written and every worker has passed the barrier: nothing is left to do.
     os._exit(0)

@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from trainables.lora.checkpointing import checkpoint_blocks
+
 
 def start_deepspeed(device: torch.device) -> Any:
     """Imports DeepSpeed and attaches it to the process group, which must have been made.
@@ -44,9 +46,15 @@ class HeldBase:
         model: The model, frozen, on its device.
         zero_stage: 0 to 3.
         persist: Under stage 3, weights of at most this many elements stay gathered on every worker.
+        checkpointing: Keep nothing of a block for the backward pass but its input, and compute it again.
+
+    Raises:
+        UserError: `checkpointing` is asked for and the model cannot do it.
     """
 
-    def __init__(self, model: nn.Module, zero_stage: int, persist: int = 100_000) -> None:
+    def __init__(
+        self, model: nn.Module, zero_stage: int, persist: int = 100_000, checkpointing: bool = False
+    ) -> None:
         device = next(model.parameters()).device
         deepspeed = start_deepspeed(device)
         self.sharded = zero_stage == 3
@@ -60,9 +68,22 @@ class HeldBase:
         engine, *_ = deepspeed.initialize(model=model, config=config, dist_init_required=False)
         self._engine = engine
         self.model: nn.Module = engine.module
+        if checkpointing:
+            checkpoint_blocks(self.model)
         self.world = dist.get_world_size()
         self.rank = dist.get_rank()
         self.device = device
+
+    def logits(self, input_ids: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Logits of all tokens, shape (rows, length, vocabulary).
+
+        Args:
+            input_ids: Shape (rows, length).
+            positions: Likewise; they begin anew with each example of a row. None: a row is one example.
+        """
+        given = {} if positions is None else {"position_ids": positions}
+        logits: Tensor = self.model(input_ids=input_ids, use_cache=False, **given).logits
+        return logits
 
     def after_backward(self) -> None:
         """Lets go of layers that a backward pass left gathered (stage 3)."""

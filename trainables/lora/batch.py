@@ -1,4 +1,4 @@
-"""One worker's share of a trial's batch, and the passes made of the shares of several trials."""
+"""The batch of an optimizer step: every worker's share of each trial's, and the tensors of its passes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from trainables.data.loss import token_losses
 from trainables.lora.dropout import stream_key
 from trainables.lora.packed import Dropout
 from trainables.lora.passes import Pass
+from trainables.lora.rows import join, row_positions
+from trainables.lora.sequences import fill_rows, spread_rows
 from trainables.lora.trial import LoraTrial
+
+Row = list[tuple[int, Example]]
+"""(place in the batch, example) of those that share a row."""
 
 
 @dataclass(frozen=True)
@@ -23,39 +28,66 @@ class Share:
     """What one worker contributes to a trial's next optimizer step.
 
     Attributes:
-        examples: (place in the batch, example), longest first.
-        lengths: Length of the i-th longest example of any worker's share. All workers plan their passes
+        rows: Its examples, one or several a row, longest row first.
+        lengths: Length of the i-th longest row of any worker's share. All workers plan their passes
             by it, for under ZeRO stage 3 each pass is one that all make together.
         targets: Target tokens of the whole batch, over all workers.
         tokens: All its tokens.
     """
 
     trial: LoraTrial
-    examples: list[tuple[int, Example]]
+    rows: list[Row]
     lengths: list[int]
     targets: int
     tokens: int
 
-    @classmethod
-    def of(cls, trial: LoraTrial, rank: int, world: int) -> Share:
-        """The share of worker `rank` of `world`."""
-        batch = trial.batch()
-        shares = [
-            sorted(
-                ((place, batch[place]) for place in range(worker, len(batch), world)),
-                key=lambda pair: -len(pair[1].input_ids),
-            )
-            for worker in range(world)
-        ]
-        lengths = [
-            max(len(share[index][1].input_ids) for share in shares if index < len(share))
-            for index in range(len(shares[0]))
-        ]
-        mine = shares[rank]
-        # A worker with an example less takes part in the pass all the same, with nothing to learn.
-        mine += [(0, _without_targets(batch[0]))] * (len(lengths) - len(mine))
-        tokens = sum(len(example.input_ids) for example in batch)
-        return cls(trial, mine, lengths, sum(example.targets for example in batch), tokens)
+
+def deal(trials: Sequence[LoraTrial], rank: int, world: int, room: int | None = None) -> list[Share]:
+    """The shares of worker `rank` of `world`.
+
+    Args:
+        trials: In the order of their rows in the arena.
+        rank: The worker.
+        world: Number of workers.
+        room: Tokens of a row that short examples share; None gives each a row of its own.
+    """
+    batches = [trial.batch() for trial in trials]
+    dealt = [[_longest_first(batch, worker, world) for worker in range(world)] for batch in batches]
+    if room is None:
+        rows = [[[[pair] for pair in part] for part in parts] for parts in dealt]
+    else:
+        rows = [_shared_rows(parts, room) for parts in dealt]
+    return [
+        _share(trial, batch, parts, rank) for trial, batch, parts in zip(trials, batches, rows, strict=True)
+    ]
+
+
+def _longest_first(batch: Sequence[Example], worker: int, world: int) -> Row:
+    own = ((place, batch[place]) for place in range(worker, len(batch), world))
+    return sorted(own, key=lambda pair: -len(pair[1].input_ids))
+
+
+def _shared_rows(parts: Sequence[Row], room: int) -> list[list[Row]]:
+    """The rows of each worker's part of a batch: as many on each."""
+    lengths = [[len(example.input_ids) for _, example in part] for part in parts]
+    count = max(len(fill_rows(each, room)) for each in lengths)
+    return [
+        [[part[place] for place in row] for row in spread_rows(each, room, count)]
+        for part, each in zip(parts, lengths, strict=True)
+    ]
+
+
+def _share(trial: LoraTrial, batch: Sequence[Example], parts: Sequence[list[Row]], rank: int) -> Share:
+    longest = max(len(part) for part in parts)
+    lengths = [max(_length(part[index]) for part in parts if index < len(part)) for index in range(longest)]
+    # A worker with a row less takes part in the pass all the same, with nothing to learn.
+    mine = parts[rank] + [[(0, _without_targets(batch[0]))]] * (longest - len(parts[rank]))
+    tokens = sum(len(example.input_ids) for example in batch)
+    return Share(trial, mine, lengths, sum(example.targets for example in batch), tokens)
+
+
+def _length(row: Row) -> int:
+    return sum(len(example.input_ids) for _, example in row)
 
 
 def _without_targets(example: Example) -> Example:
@@ -70,6 +102,8 @@ class Batch:
     Attributes:
         input_ids: Shape (rows, longest), padded on the right; no mask is needed, for attention is
             causal and padding has no targets.
+        positions: Position of every token in its example, shape (rows, longest); None where no row holds
+            more than one.
         labels: As `collate` makes them, shape (rows, longest).
         targets: Target tokens of the whole batch that each row is of, shape (rows,).
         owners: Trial of each row, counted from the first of the step, shape (rows,).
@@ -78,6 +112,7 @@ class Batch:
     """
 
     input_ids: Tensor
+    positions: Tensor | None
     labels: Tensor
     targets: Tensor
     owners: Tensor
@@ -86,20 +121,25 @@ class Batch:
 
     @classmethod
     def of(cls, one: Pass, shares: Sequence[Share], device: torch.device) -> Batch:
-        """Puts together the examples that a pass names."""
+        """Puts together the rows that a pass names."""
         rows = [
-            (index, shares[index], *shares[index].examples[place])
+            (index, shares[index], row)
             for index, (start, stop) in enumerate(one.spans, start=one.first)
-            for place in range(start, stop)
+            for row in shares[index].rows[start:stop]
         ]
-        tensors = collate([example for *_, example in rows], pad_id=0)
+        examples = [[example for _, example in row] for *_, row in rows]
+        tensors = collate([join(each) for each in examples], pad_id=0)
+        positions = None
+        if any(len(each) > 1 for each in examples):
+            positions = row_positions(examples, tensors["input_ids"].shape[1]).to(device)
         return cls(
             tensors["input_ids"].to(device),
+            positions,
             tensors["labels"].to(device),
-            torch.tensor([share.targets for _, share, *_ in rows], device=device),
+            torch.tensor([share.targets for _, share, _ in rows], device=device),
             torch.tensor([index for index, *_ in rows], device=device),
-            sum(len(example.input_ids) for *_, example in rows),
-            _dropout([(share.trial, place) for _, share, place, _ in rows], device),
+            sum(_length(row) for *_, row in rows),
+            _dropout([(share.trial, row) for _, share, row in rows], positions, device),
         )
 
     def losses(self, logits: Tensor) -> Tensor:
@@ -107,9 +147,18 @@ class Batch:
         return token_losses(logits, self.labels).sum(-1) / self.targets
 
 
-def _dropout(rows: Sequence[tuple[LoraTrial, int]], device: torch.device) -> Dropout | None:
+def _dropout(
+    rows: Sequence[tuple[LoraTrial, Row]], positions: Tensor | None, device: torch.device
+) -> Dropout | None:
     rates = [trial.params.dropout for trial, _ in rows]
     if not any(rates):
         return None
-    keys = [stream_key(trial.params.seed, trial.step, place) for trial, place in rows]
-    return Dropout(torch.tensor(keys, device=device), torch.tensor(rates, device=device))
+    keys = [[stream_key(trial.params.seed, trial.step, place) for place, _ in row] for trial, row in rows]
+    if positions is None:
+        by_row = [key for each in keys for key in each]
+        return Dropout(torch.tensor(by_row, device=device), torch.tensor(rates, device=device))
+    by_token = np.zeros(positions.shape, dtype=np.int64)
+    for index, (_, row) in enumerate(rows):
+        lengths = [len(example.input_ids) for _, example in row]
+        by_token[index, : sum(lengths)] = np.repeat(keys[index], lengths)
+    return Dropout(torch.from_numpy(by_token).to(device), torch.tensor(rates, device=device), positions)

@@ -16,7 +16,7 @@ from trainables.errors import DivergedError, OutOfMemoryError, SpikeError, Train
 from trainables.lora.adapters import Adapters
 from trainables.lora.arena import EXTRA
 from trainables.lora.base import HeldBase
-from trainables.lora.batch import Batch, Share
+from trainables.lora.batch import Batch, Share, deal
 from trainables.lora.optimizer import clip_and_update
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.passes import Lengths, Pass, plan_passes
@@ -29,7 +29,7 @@ class PassLimits:
 
     Attributes:
         tokens: Tokens with padding, at most; None is no limit. Halved where memory runs out.
-        examples: Examples of one trial, at most.
+        examples: Rows of one trial, at most: examples, where each has a row of its own.
         cost: What a pass costs beside its tokens, in tokens: what padding is weighed against.
     """
 
@@ -67,6 +67,7 @@ class Pack:
         total: Steps of the full budget.
         limits: Of a pass.
         spike: A trial fails where its smoothed loss rises to this multiple of its lowest; None lets it.
+        row_room: Tokens of a row that short examples of a trial share; None gives each a row of its own.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class Pack:
         total: int,
         limits: PassLimits | None = None,
         spike: float | None = None,
+        row_room: int | None = None,
     ) -> None:
         self.limits = limits or PassLimits()
+        self.row_room = row_room
         self.active: list[LoraTrial] = []
         self._base = base
         self._adapters = adapters
@@ -90,6 +93,11 @@ class Pack:
     def linear(self) -> list[str]:
         """Full names of the layers that can be adapted."""
         return self._adapters.linear
+
+    @property
+    def examples(self) -> Sequence[Example]:
+        """What trials are trained on."""
+        return self._examples
 
     @property
     def longest(self) -> int:
@@ -155,7 +163,7 @@ class Pack:
     def _try_step(self, word: bool, stepped: Stepped) -> bool:
         """One step; False where it has to be tried again, with less in a pass or without some trial."""
         self._adapters.arrange([trial.name for trial in self.active])
-        shares = [Share.of(trial, self._base.rank, self._base.world) for trial in self.active]
+        shares = deal(self.active, self._base.rank, self._base.world, self.row_room)
         lengths = [share.lengths for share in shares]
         passes = plan_passes(lengths, self.limits.tokens, self.limits.examples, self.limits.cost)
         arena, rows = self._adapters.arena, len(shares)
@@ -194,8 +202,7 @@ class Pack:
             try:
                 batch = Batch.of(one, shares, losses.device)
                 self._adapters.lay_out(one.first, one.counts, batch.dropout)
-                logits = self._base.model(input_ids=batch.input_ids, use_cache=False).logits
-                rows = batch.losses(logits)
+                rows = batch.losses(self._base.logits(batch.input_ids, batch.positions))
                 torch.autograd.backward(rows.sum())
                 losses.index_add_(0, batch.owners, rows.detach().to(losses.dtype))
             except torch.OutOfMemoryError:
@@ -217,7 +224,8 @@ class Pack:
             self.limits.tokens = max(sum(one.counts) * one.width(lengths) for one in divisible) // 2
         for trial in [trial for trial, lacks in zip(self.active, stuck, strict=True) if lacks]:
             error = OutOfMemoryError(
-                "out of memory with one example in a pass", hint="Lower task.max_length."
+                "out of memory with one example in a pass",
+                hint="Lower task.max_length, or say workers.gradient_checkpointing=true.",
             )
             stepped.failed.append((trial, error))
             self._stop([trial])
@@ -268,9 +276,10 @@ class Pack:
 
 def _account(one: Pass, shares: Sequence[Share], passed: int, padding: int) -> None:
     """Notes in every trial of a pass what it held."""
-    for index in range(one.first, one.first + len(one.spans)):
+    present = [index for index, rows in enumerate(one.counts, start=one.first) if rows]
+    for index in present:
         part = shares[index].trial.slice
         part.passed += passed
         part.padding += padding
         part.passes += 1
-        part.partners += len(one.spans)
+        part.partners += len(present)

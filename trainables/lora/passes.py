@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 Lengths = Sequence[Sequence[int]]
-"""Of every trial the lengths of its examples, longest first; trials with more examples come first."""
+"""Of every trial the lengths of its rows, longest first; a row is an example, or several that share one."""
 
 _BOUNDARIES = 16
 """Pieces that a batch is divided into, if nothing asks for more: the search is quadratic in them."""
@@ -17,11 +17,12 @@ _WINDOW = 4096
 
 @dataclass(frozen=True)
 class Pass:
-    """Some examples of some trials, run together.
+    """Some rows of some trials, run together.
 
     Attributes:
         first: The first trial.
-        spans: Of each trial from there on, the half-open range of its examples (longest first).
+        spans: Of each trial from there on, the half-open range of its rows (longest first). One that has none
+            is there for the sake of those behind it.
     """
 
     first: int
@@ -34,7 +35,8 @@ class Pass:
 
     def width(self, lengths: Lengths) -> int:
         """Length that its rows are padded to."""
-        return max(lengths[self.first + index][start] for index, (start, _) in enumerate(self.spans))
+        own = enumerate(self.spans, start=self.first)
+        return max(lengths[trial][start] for trial, (start, stop) in own if start < stop)
 
 
 def plan_passes(
@@ -95,16 +97,25 @@ def _cut(lengths: Lengths, start: int, stop: int, most_tokens: int | None) -> li
     spans: list[tuple[int, int]] = []
     first, width = 0, 0
     for trial, each in enumerate(lengths):
-        if len(each) <= start:
-            break  # those after it have no more examples than this one
-        span = (start, min(stop, len(each)))
+        span = (min(start, len(each)), min(stop, len(each)))
+        if span[0] == span[1]:
+            spans += [span] if spans else []
+            continue
         rows = sum(end - begin for begin, end in spans) + span[1] - span[0]
         if spans and most_tokens is not None and rows * max(width, each[start]) > most_tokens:
-            passes.append(Pass(first, tuple(spans)))
-            spans, first, width = [], trial, 0
+            passes.append(_pass(first, spans))
+            spans = []
+        if not spans:
+            first, width = trial, 0
         spans.append(span)
         width = max(width, each[start])
-    return [*passes, Pass(first, tuple(spans))]
+    return [*passes, _pass(first, spans)]
+
+
+def _pass(first: int, spans: Sequence[tuple[int, int]]) -> Pass:
+    """A pass that ends with the last trial that has any example in it."""
+    last = max(index for index, (start, stop) in enumerate(spans) if start < stop)
+    return Pass(first, tuple(spans[: last + 1]))
 
 
 def _oversized(passes: Sequence[Pass], lengths: Lengths, most_tokens: int) -> bool:

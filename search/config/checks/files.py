@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, TypeGuard
 
 from search.config.checks import parts
@@ -22,6 +23,9 @@ from trainables.data.sources import (
 from trainables.errors import UserError
 from trainables.evaluation.harness.library import check_task
 from trainables.evaluation.items import OpenItem, read_items
+from trainables.models.cache import cache_dir
+from trainables.models.folder.check import check_folder, has_weights, takes_sdpa
+from trainables.models.resolve import EMBEDDED, cached_folder
 from trainables.settings import HARNESS, TaskConfig
 
 _FORM = ("format", "prompt", "completion", "text_field", "prompt_field", "completion_field")
@@ -180,21 +184,25 @@ def _check_harness(composed: Composed, key: Key, task: str) -> None:
 
 
 def _check_model(composed: Composed) -> None:
-    """A local model has its folder, with a config.json."""
+    """A model that lies on this machine is whole, and of a kind that can be trained."""
     source = parts.text(composed, "model", "source")
-    if not source or source == "embedded" or parts.text(composed, "model", "prepare"):
-        return
-    if composed.is_broken(("model",)) or composed.is_broken(("model", "source")):
+    prepare = parts.text(composed, "model", "prepare")
+    if composed.is_broken(("model",)) or composed.is_broken(("model", "source")) or not source:
         return
     folder = user_path(source)
-    if "://" in source:
+    if prepare:
+        _check_folder(composed, cache_dir() / "models" / prepare)
+    elif source == EMBEDDED:
+        return
+    elif "://" in source:
         composed.complain(("model", "source"), "is a URL", "give a folder, or a hub id: org/name")
     elif os.path.isdir(folder):
-        if not os.path.isfile(folder / "config.json"):
+        _check_folder(composed, folder)
+        if parts.text(composed, "model", "attention") == "sdpa" and takes_sdpa(folder) is False:
             composed.complain(
-                ("model", "source"),
-                f"{source} is no model's folder: it has no config.json",
-                "give a folder that save_pretrained wrote",
+                ("model", "attention"),
+                "is not possible: the model does not take sdpa",
+                "leave it out, or eager",
             )
     elif source.startswith((".", "/", "~")) or source.count("/") > 1:
         composed.complain(
@@ -202,3 +210,25 @@ def _check_model(composed: Composed) -> None:
             f"there is no folder {source!r}",
             f"Looked for {folder.absolute()}; check the path.",
         )
+    else:
+        _check_cached(composed, source)
+
+
+def _check_folder(composed: Composed, folder: Path, *, weights: bool = True, hub_id: str = "") -> None:
+    model = composed.data.get("model")
+    code = isinstance(model, dict) and model.get("trust_remote_code") is True
+    try:
+        if folder.is_dir():
+            check_folder(folder, code=code, weights=weights, hub_id=hub_id)
+    except UserError as error:
+        composed.complain(("model", "source"), error.message.rstrip("."), error.hint)
+
+
+def _check_cached(composed: Composed, source: str) -> None:
+    """A hub model, where its snapshot lies on this machine; what is not there yet is no fault."""
+    try:
+        folder = cached_folder(source, parts.text(composed, "model", "revision") or None)
+    except OSError:
+        return  # A name that no file of this machine can have.
+    if folder is not None and all((folder / name).is_file() for name in ("config.json", "tokenizer.json")):
+        _check_folder(composed, folder, weights=has_weights(folder), hub_id=source)

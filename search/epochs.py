@@ -1,0 +1,67 @@
+"""A budget in epochs as optimizer steps. Light until there is something to count."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from search.config.report import config_error
+from search.config.schema import SearchConfig
+from search.config.space import CategoricalParameter
+from search.errors import Problem
+from trainables.errors import UserError
+from trainables.settings import LARGEST
+from trainables.specs import TRAINABLES
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A configuration whose budget is in steps, and in a sentence how they were counted, if they were."""
+
+    config: SearchConfig
+    sentence: str | None = None
+
+
+def in_steps(config: SearchConfig) -> Counted:
+    """Reads the training data as the workers will, and counts the steps of `budget.epochs`.
+
+    Steps are what everything after this goes by: rungs, schedules, the record. An epoch visits each training
+    example once; the last batch of the budget may begin another one.
+
+    Raises:
+        ConfigError: The data or the tokenizer cannot be read, or the steps have no room for the rungs.
+    """
+    budget = config.budget
+    if budget.epochs is None:
+        return Counted(config)
+    from trainables.data.count import count_examples
+
+    try:
+        examples = count_examples(config.model, config.task, config.seed)
+    except UserError as error:
+        raise _wrong(f"the training examples cannot be counted: {error.message}", error.hint) from error
+    batch = _batch_size(config)
+    steps = math.ceil(budget.epochs * examples / batch)
+    times = f"{budget.epochs:g} epoch{'' if budget.epochs == 1 else 's'}"
+    counted = f"{times} of {examples:,} examples, {batch} a step"
+    if not budget.least_steps <= steps <= LARGEST:
+        raise _wrong(
+            f"{counted}, are {steps:,} steps; {budget.rungs} rungs with eta {budget.eta} need "
+            f"{budget.least_steps:,}, and {LARGEST:,} are the most",
+            "Give other epochs, another batch size or fewer rungs (budget.rungs).",
+        )
+    resolved = config.model_copy(update={"budget": budget.model_copy(update={"steps": steps})})
+    return Counted(resolved, f"{counted}: {steps:,} steps")
+
+
+def _batch_size(config: SearchConfig) -> int:
+    """That of every trial: a space that has several is refused with `budget.epochs`."""
+    parameter = config.parameters.get("batch_size")
+    if isinstance(parameter, CategoricalParameter):
+        return int(parameter.choices[0] or 0)
+    default = TRAINABLES[config.trainable].parameters.model_fields["batch_size"].default
+    return int(config.fixed.get("batch_size", default) or 0)
+
+
+def _wrong(message: str, hint: str | None) -> Exception:
+    return config_error([Problem("budget.epochs", message, "the training data", hint)])

@@ -1,0 +1,54 @@
+"""Decides, when a group comes up, whether the short examples of its trials share rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trainables.lora.base import HeldBase
+from trainables.lora.batch import deal
+from trainables.lora.pack import Pack
+from trainables.lora.parameters import LoraParameters
+from trainables.lora.passes import plan_passes
+from trainables.lora.sequences import why_apart
+from trainables.lora.trial import LoraTrial
+
+_STEPS = 8
+"""Steps whose padding is counted."""
+
+
+def share_rows(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters]) -> str:
+    """Has examples of a trial share rows where the model keeps them apart; a collective call.
+
+    Args:
+        pack: Its `row_room` is set.
+        base: The base model.
+        probes: Parameters of trials like those to come.
+
+    Returns:
+        In one line, whether they do, and what padding it spares.
+    """
+    room = pack.longest
+    reason = why_apart(base, pack.examples, room)
+    if base.any_worker(reason is not None):  # all plan the same passes, whatever rounding says on each
+        return f"no sequence packing: {reason or 'another worker has found a reason'}"
+    pack.row_room = room
+    before, after = (padding(pack, base, probes, each) for each in (None, room))
+    return f"sequence packing: {after:.0%} padding instead of {before:.0%}"
+
+
+def padding(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters], room: int | None) -> float:
+    """Share of padding in the passes of the first steps of such trials together; 0 without any."""
+    trials = [
+        LoraTrial(f"probe{index}", params, pack.examples, _STEPS) for index, params in enumerate(probes)
+    ]
+    trials.sort(key=lambda trial: -trial.params.batch_size)
+    real = passed = 0
+    for step in range(_STEPS if trials else 0):
+        for trial in trials:
+            trial.step = step
+        shares = deal(trials, base.rank, base.world, room)
+        lengths = [share.lengths for share in shares]
+        passes = plan_passes(lengths, pack.limits.tokens, pack.limits.examples, pack.limits.cost)
+        real += sum(map(sum, lengths))
+        passed += sum(sum(one.counts) * one.width(lengths) for one in passes)
+    return 1 - real / passed if passed else 0.0
