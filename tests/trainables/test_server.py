@@ -370,7 +370,7 @@ def test_a_task_that_cannot_be_scored_is_answered_for(group_of_one: None, tmp_pa
     [
         ({"general_text": "embedded:domain_train.jsonl"}, "the same as task.train"),
         ({"general_text": "copy.jsonl"}, "1 of 2 examples of copy.jsonl are in the training data"),
-        ({"general_text": "other.jsonl"}, "has no text in the field 'text'"),
+        ({"general_text": "other.jsonl"}, "lacks the field 'text'"),
         ({"max_new_tokens": 5000}, "the model's context is"),
     ],
 )
