@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from trainables.lora.adapters import Adapters
 from trainables.lora.checkpointing import checkpoint_blocks
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.row_sharing import share_rows
+from trainables.lora.row_sharing import ROOM, share_rows
 from trainables.lora.sequences import fill_rows, spread_rows, why_apart
 
 LONGEST = max(len(example.input_ids) for example in EXAMPLES)
@@ -193,5 +194,31 @@ def test_a_group_says_what_sharing_rows_spares_or_why_it_does_not() -> None:
     assert re.fullmatch(r"sequence packing: \d+% padding instead of \d+%", said["llama"][0])
     after, before = map(int, re.findall(r"\d+", said["llama"][0]))
     assert after < before
-    assert said["llama"][1] == LONGEST
+    assert said["llama"][1] in (LONGEST, ROOM * LONGEST)
     assert said["lfm2"] == (f"no sequence packing: {LEAK}", None)
+
+
+def test_rows_are_not_shared_where_that_spares_next_to_nothing() -> None:
+    alike = [example for example in random_examples(200) if len(example.input_ids) == 14]
+    base = LocalBase(tiny_llama())
+    pack = Pack(base, Adapters(base.model, "tiny"), alike, TOTAL)
+    said = share_rows(pack, base, [LoraParameters(batch_size=4)])
+    assert said == "no sequence packing: it would spare too little (0% padding instead of 0%)"
+    assert pack.row_room is None
+
+
+def test_without_memory_for_a_shared_row_rows_become_as_short_as_an_example(
+    apart: tuple[list[list[float]], torch.Tensor, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = LocalBase.logits
+
+    def limited(base: LocalBase, input_ids: torch.Tensor, positions: torch.Tensor | None = None) -> Any:
+        if input_ids.numel() > 20:
+            raise torch.OutOfMemoryError("no memory")
+        return forward(base, input_ids, positions)
+
+    monkeypatch.setattr(LocalBase, "logits", limited)
+    losses, weights, _ = train(ROOM * LONGEST)
+    for found, expected in zip(losses, apart[0], strict=True):
+        assert found == pytest.approx(expected, rel=1e-10)
+    assert (weights - apart[1]).norm() <= 1e-9 * apart[1].norm()
