@@ -19,8 +19,8 @@ demo: setup
 	$(BIN)/python -m search.run space=demo
 
 test: setup
-	$(BIN)/python -m pytest -m "not (integration or faults or cluster)" -n auto --maxprocesses 8 --dist loadfile
-	$(BIN)/python -m pytest -m "integration or faults or cluster"
+	$(BIN)/python -m pytest -m "not (alone or cluster)" -n auto --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest -m "alone or cluster"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from analysis import wording
 from analysis.cheaper import cheapest
 from analysis.confirmation import Candidate, Confirmation
+from analysis.extending import extension
 from analysis.objectives import bound_of, completed_trials, cost, objectives_of
 from analysis.recommendation import (
     Recommendation,
@@ -182,7 +183,7 @@ def _none_kept(state: SearchState, confirmed: Confirmation) -> Recommendation:
     nearest = min(judged, key=miss).trial if judged else None
     lr = None if nearest is None else state.trials[nearest].proposed.sampled.get("lr")
     lower = f", or begin a new one with lr below {wording.scalar(lr)}" if isinstance(lr, float) else ""
-    advice = f"Extend the search with a larger trials={lower}."
+    advice = f"{extension(state).advice}{lower}."
     if any(not one.runs and not one.broken for one in confirmed.candidates):
         advice = "Resume the search."
     subject = "No candidate holds up" if len(confirmed.candidates) > 1 else "The candidate does not hold up"

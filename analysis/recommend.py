@@ -8,6 +8,7 @@ from analysis import wording
 from analysis.causes import none_completed
 from analysis.confirmation import confirmation
 from analysis.confirmed import by_repetitions
+from analysis.extending import extension
 from analysis.objectives import completed_trials, objectives_of
 from analysis.recommendation import Recommendation
 from analysis.search_runs import by_search_runs
@@ -27,7 +28,7 @@ def recommend(state: SearchState) -> Recommendation:
         return Recommendation(None, none_completed(state))
     confirmed = confirmation(state)
     if confirmed is None:
-        found = by_search_runs(objectives_of(state), completed)
+        found = by_search_runs(objectives_of(state), completed, extension(state).advice)
     else:
         found = by_repetitions(state, confirmed)
     if found.trial is None or not state.unfinished:

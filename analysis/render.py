@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from analysis import wording
 from analysis.costs import used_lines
+from analysis.extending import extend_command
 from analysis.table import Kind, Row, choose_columns, legend, make_columns, make_table
 from search.config.schema import ObjectiveConfig
 from search.record.events import Interval
@@ -141,11 +141,6 @@ def adapter_path(summary: Mapping[str, Any]) -> str | None:
     return f"{summary['search']['folder']}/{best['adapter']}"
 
 
-def extend_command(command: str, trials: int) -> str:
-    """The command with twice as many trials."""
-    return re.sub(r"\s+trials=\S+", "", command) + f" trials={2 * trials}"
-
-
 def report_path(summary: Mapping[str, Any]) -> str | None:
     """The page of the report as the summary's folder is named, where there is one."""
     page = Path(summary["search"]["folder"], "report", "report.html")
@@ -161,9 +156,11 @@ def _next_steps(summary: Mapping[str, Any], ui: str | None, command: str | None)
     if ui is not None:
         steps.append(("MLflow", ui))
     if command is not None:
-        if summary["search"]["ended"] != "finished":
+        if summary["search"]["ended"] != "finished" and not summary["all_failed"]:
             steps.append(("Resume", command))
-        steps.append(("Extend", extend_command(command, summary["search"]["trials"])))
+        more = summary["extension"]
+        if more["key"] is not None and not summary["all_failed"]:
+            steps.append(("Extend", extend_command(command, more["key"], more["value"])))
     return steps
 
 

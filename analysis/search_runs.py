@@ -20,7 +20,9 @@ from search.measurement import constraint_violations, total_violation
 from search.record import TrialState
 
 
-def by_search_runs(objectives: Sequence[ObjectiveConfig], completed: Sequence[TrialState]) -> Recommendation:
+def by_search_runs(
+    objectives: Sequence[ObjectiveConfig], completed: Sequence[TrialState], more: str
+) -> Recommendation:
     """The best value of the first objective among trials that keep every constraint.
 
     Constraints are checked on the measured values; where an interval reaches past one, a caveat says
@@ -29,11 +31,12 @@ def by_search_runs(objectives: Sequence[ObjectiveConfig], completed: Sequence[Tr
     Args:
         objectives: As configured.
         completed: Trials that reached the full budget; at least one.
+        more: What to do where none keeps them.
     """
     usable = [trial for trial in completed if is_measured(objectives, metrics_of(trial))]
     kept = ranked(objectives, usable)
     if not kept:
-        return _none_kept(objectives, completed, usable)
+        return _none_kept(objectives, completed, usable, more)
     best = kept[0]
     caveats = (*_straddling(objectives, best), _one_run(objectives[0], kept))
     return Recommendation(best.number, _why(objectives, best, len(kept)), caveats)
@@ -114,7 +117,10 @@ def _one_run(first: ObjectiveConfig, ranked: Sequence[TrialState]) -> str:
 
 
 def _none_kept(
-    objectives: Sequence[ObjectiveConfig], completed: Sequence[TrialState], usable: Sequence[TrialState]
+    objectives: Sequence[ObjectiveConfig],
+    completed: Sequence[TrialState],
+    usable: Sequence[TrialState],
+    more: str,
 ) -> Recommendation:
     if not usable:
         names = " and ".join(objective.metric for objective in objectives)
@@ -146,6 +152,6 @@ def _none_kept(
         None,
         f"{subject} {constraints(objectives)}. "
         f"Trial {nearest.number} came nearest ({wording.params(nearest.proposed.sampled)}): {values}. "
-        f"Extend the search with a larger trials={lower}, or accept {other}.",
+        f"{more}{lower}, or accept {other}.",
         nearest=nearest.number,
     )

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -16,21 +15,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from analysis.blocks import confirmation_block, limits_block, warm_start_block
 from analysis.budget import budget_used
-from analysis.causes import cause_of, causes, guards
+from analysis.causes import all_failed, cause_of, causes, guards
 from analysis.confirmation import Confirmation, confirmation
+from analysis.extending import extension
 from analysis.markdown import to_markdown
 from analysis.objectives import keeps_constraints, metrics_of, objectives_of, search_trials
 from analysis.packing import packing_used
 from analysis.pareto import pareto_front
 from analysis.recommend import recommend
 from analysis.render import render_summary
+from search.console import SafeConsole
 from search.errors import RecordError, TightropeError
+from search.output import Parser, complain, say_json
 from search.record import SearchState, TrialState, read_events
 from search.record.files import EVENTS
+from trainables.data.facts import data_warnings
 
 __all__ = ["main", "render_summary", "summarise", "write_summary"]
 
@@ -54,6 +55,7 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
     found = recommend(state)
     front = pareto_front(state)
     confirmed = confirmation(state)
+    data = state.baselines["base"].data if "base" in state.baselines else {}
     counts = Counter(trial.status for trial in search_trials(state))
     last = state.sessions[-1] if state.sessions else None
     return {
@@ -81,11 +83,14 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         "recommended": None if found.trial is None else _trial(state, state.trials[found.trial]),
         "nearest": found.nearest,
         "reason": found.reason,
-        "caveats": list(found.caveats),
+        "caveats": [*found.caveats, *(f"Of the data, {text}." for text in data_warnings(data))],
+        "data": dict(data),
         "confirmation": None if confirmed is None else confirmation_block(confirmed),
+        "all_failed": all_failed(state) is not None,
         "causes": causes(state),
         "guards": guards(state),
         "limits": limits_block(state),
+        "extension": extension(state)._asdict(),
         "warm_start": warm_start_block(state),
         "budget": asdict(budget_used(state)),
         "slots": None
@@ -185,19 +190,19 @@ def _load(folder: Path) -> SearchState:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the summary of a recorded search; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.summary", description="Summary of a search.")
+    parser = Parser(prog="python -m analysis.summary", description="Summary of a search.")
     parser.add_argument("folder", type=Path, help="folder of the search, for example runs/demo")
     parser.add_argument("--json", action="store_true", help="print the summary as one line of JSON")
     options = parser.parse_args(arguments)
     try:
         summary = summarise(_load(options.folder), options.folder)
     except TightropeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return 2
     if options.json:
-        print(json.dumps(summary, allow_nan=False))
+        say_json(summary)
     else:
-        render_summary(Console(), summary)
+        render_summary(SafeConsole(), summary)
     return 0
 
 

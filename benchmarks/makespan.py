@@ -26,6 +26,7 @@ from benchmarks.overhead import run_stock, stock_requests
 from search.cluster import local_groups
 from search.config.load import load_config
 from search.record import BaselineMeasured, RungReached, SlotsChosen, TrialFinished, read_events
+from trainables.machine import cores
 
 WAYS = ("packed", "warm", "stock")
 NAME = "grid"
@@ -142,7 +143,7 @@ def main() -> None:
         "trials": options.trials,
         "steps": options.steps,
         "batch_size": options.batch_size,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "load_average": os.getloadavg()[0],
     }
     found: dict[str, dict[str, Any]] = {}

@@ -36,6 +36,7 @@ from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.simulate import simulate
 from search.space import SearchSpace
+from trainables.machine import cores
 from trainables.messages import Reply, TrainRequest
 
 SCHEDULERS = ("asha", "moasha")
@@ -181,7 +182,7 @@ def run_tune_loop(trials: int, scheduler: str, slots: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         groups: Any = InstantGroups(slots)
-        run_tune(conductor, groups, slots, config.budget.rung_steps, Path(folder) / "tune")
+        run_tune(conductor, groups, slots, config.budget.rung_steps, Path(folder) / "tune", Path(folder))
         seconds = time.perf_counter() - began
     ray.shutdown()
     tenths = [
@@ -226,7 +227,7 @@ def main() -> None:
     if options.one:
         print(json.dumps(run_simulator(options.trials, options.one)))
         return
-    result: dict[str, Any] = {"cores": os.cpu_count(), "load_average": os.getloadavg()[0]}
+    result: dict[str, Any] = {"cores": cores(), "load_average": os.getloadavg()[0]}
     try:
         if options.only != "tune":
             result["simulator"] = {}

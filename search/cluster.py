@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.config.schema import WorkersConfig
-from search.errors import TightropeError
+from search.reach import ClusterError, check_address, check_machine, temporary_folder
+from search.redact import redact
+from trainables.machine import cores
 
 # Ray reads these when it is imported; a user's own settings stay.
 _ENVIRONMENT = {
@@ -19,6 +21,8 @@ _ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
+    # A group for which there is no room waits for it; only processes that die count as failed starts.
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "1000000",
     # Many light actors on few cores is what a warm group is.
     "RAY_DEDUP_LOGS_SKIP_REGEX": "PYTHON worker processes have been started",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -29,9 +33,7 @@ _ENVIRONMENT = {
     "TUNE_MAX_PENDING_TRIALS_PG": "64",
 }
 
-
-class ClusterError(TightropeError):
-    """The cluster cannot be reached, or cannot hold a single worker group."""
+_LONGEST = 500
 
 
 @dataclass(frozen=True)
@@ -68,24 +70,40 @@ def start_ray(workers: WorkersConfig) -> Capacity:
         ClusterError: The cluster is away, or too small for one worker group.
     """
     prepare_environment()
+    named, address = cluster_address(workers)
+    if address is None:
+        check_machine()
+    else:
+        check_address(address, named)
     import ray
 
-    address = workers.address or os.environ.get("RAY_ADDRESS")
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         # One more CPU than there are cores: for the light actors of the trials, which only wait.
-        options |= {"address": "local", "num_cpus": _cores() + 1, "include_dashboard": True}
+        options |= {"address": "local", "num_cpus": cores() + 1, "include_dashboard": True}
     else:
         options["address"] = address
     try:
         ray.init(**options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # a named boundary: Ray raises its own errors, the system's, and bare ones
+        said = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
+        if address is None:
+            logs = temporary_folder() / "ray" / "session_latest" / "logs"
+            raise ClusterError(f"Ray could not be started here: {said}", hint=f"See {logs}.") from error
         raise ClusterError(
-            f"Ray cluster {address or 'on this machine'} could not be joined: {error}",
-            hint="Check workers.address; leave it out to use this machine alone.",
+            f"The Ray cluster at {redact(address)}, from {named}, could not be joined: {said}",
+            hint="Check the address; with neither workers.address nor RAY_ADDRESS this machine is used.",
         ) from error
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return _capacity(workers, nodes, address)
+
+
+def cluster_address(workers: WorkersConfig) -> tuple[str, str | None]:
+    """Where the address of the cluster comes from, and the address; None: one is to be started here."""
+    named, address = "workers.address", workers.address
+    if address is None:
+        named, address = "RAY_ADDRESS in the environment", os.environ.get("RAY_ADDRESS")
+    return named, None if address in (None, "", "local") else address
 
 
 def stop_ray() -> None:
@@ -99,7 +117,20 @@ def local_groups(workers: WorkersConfig) -> int:
     """Number of groups that this machine alone would hold without GPUs."""
     if workers.groups != "auto":
         return workers.groups
-    return max(1, math.floor(_cores() / (workers.cpus * workers.workers)))
+    return max(1, math.floor(cores() / (workers.cpus * workers.workers)))
+
+
+def local_capacity(workers: WorkersConfig, gpus: int) -> Capacity:
+    """What a cluster that is started on this machine would hold.
+
+    Args:
+        workers: As configured.
+        gpus: GPUs of this machine.
+
+    Raises:
+        ClusterError: It is too small for one worker group, or for as many as are configured.
+    """
+    return _capacity(workers, [{"CPU": cores() + 1, "GPU": gpus}], None)
 
 
 def _capacity(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], address: str | None) -> Capacity:
@@ -130,7 +161,3 @@ def _workers_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
     """Workers that one node holds beside the light actors of the trials."""
     fits = math.floor((node.get("CPU", 0.0) - 1) / cpus)
     return max(0, min(fits, math.floor(node.get("GPU", 0.0) / gpus)) if gpus else fits)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

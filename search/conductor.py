@@ -55,6 +55,7 @@ _ENDINGS = {
     "spike": _Ending("diverged", "spike"),
     "out_of_memory": _Ending("infeasible", "out_of_memory"),
     "user": _Ending("failed", "user"),
+    "crashed": _Ending("failed", "crashed"),
     "worker_lost": _Ending("failed", "worker_lost"),
 }
 
@@ -353,10 +354,14 @@ class Conductor:
             self._scheduler.promoted(number, last.rung)
         self._finish(number, "stopped", reason, by)
 
-    def abort(self, message: str) -> None:
-        """Ends the session: nothing is left that could train. Unfinished trials stay so, for the next one."""
-        self._record(Failed(trial=None, failure_class="worker_lost", message=message))
-        self.aborted = message
+    def abort(self, message: str, failure_class: str = "worker_lost") -> None:
+        """Ends the session: nothing is left that could train. Unfinished trials stay so, for the next one.
+
+        Only the first reason counts; what follows from it comes for every trial that was in training.
+        """
+        if self.aborted is None:
+            self._record(Failed(trial=None, failure_class=failure_class, message=message))
+            self.aborted = message
 
     def with_retention(self, metrics: dict[str, float]) -> dict[str, float]:
         """Adds retention: capability as a share of the base model's."""

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,10 @@ from pydantic import TypeAdapter
 
 from search.config.schema import ObjectiveConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
+from search.config.uris import uri_problem
 from search.errors import RecordError, TightropeError
 from search.measurement import constraint_violations
+from search.output import complain, say
 from search.record import SearchState, TrialState, read_events
 from search.record.events import Scalar
 from search.schedulers.findings import bound_text
@@ -45,17 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if any(word in ("-h", "--help") for word in words):
-        print(f"{__doc__}\n\n{_USAGE}")
+        say(f"{__doc__}\n\n{_USAGE}")
         return 0
     try:
         options = _options(words)
         count = export(Path(options["search"]).expanduser(), Path(options["out"]).expanduser())
     except TightropeError as error:
-        print(error, file=sys.stderr)
+        complain(str(error))
         return error.exit_code
-    print(f"{count} trials are in {options['out']}; open it with:")
-    print(f"  optuna-dashboard {_url(Path(options['out']).expanduser())}")
-    print("(optuna-dashboard is a package of its own: pip install optuna-dashboard)")
+    say(f"{count} trials are in {options['out']}; open it with:")
+    say(f"  optuna-dashboard {_url(Path(options['out']).expanduser())}")
+    say("(optuna-dashboard is a package of its own: pip install optuna-dashboard)")
     return 0
 
 
@@ -65,6 +67,8 @@ def _options(words: Sequence[str]) -> dict[str, str]:
         key, equals, value = word.partition("=")
         if key not in ("search", "out") or not (equals and value):
             raise ExportError(f"{word!r} is not understood", hint=_USAGE)
+        if (problem := uri_problem(value)) is not None:
+            raise ExportError(f"{key}: {problem[0]}", hint=problem[1])
         options[key] = value
     for key in ("search", "out"):
         if key not in options:
@@ -106,7 +110,12 @@ def export(folder: Path, out: Path) -> int:
         _write(state, part)
         os.replace(part, out)
     except OSError as error:
-        raise ExportError(f"{out} cannot be written ({error.strerror})", hint="Give another file.") from error
+        problem = error.strerror or str(error)
+        raise ExportError(f"{out} cannot be written ({problem})", hint="Give another file.") from error
+    finally:
+        for left in (part, part.with_name(f"{part.name}-journal")):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
     return len(state.trials)
 
 
@@ -126,7 +135,9 @@ def _is_export(path: Path) -> bool:
 def _write(state: SearchState, path: Path) -> None:
     # Optuna and SQLAlchemy take seconds to import, which a wrong argument need not wait for.
     import optuna
+    from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
+    from sqlalchemy.exc import SQLAlchemyError
 
     from search.searchers.study import directions, experimental
 
@@ -139,8 +150,9 @@ def _write(state: SearchState, path: Path) -> None:
         for name, parameter in parameters.items()
         if not isinstance(parameter, ExpressionParameter)
     }
-    storage = RDBStorage(_url(path))
+    storage = None
     try:
+        storage = RDBStorage(_url(path))
         study = optuna.create_study(
             storage=storage, study_name=state.started.search_id, directions=directions(objectives)
         )
@@ -150,8 +162,17 @@ def _write(state: SearchState, path: Path) -> None:
         if "base" in state.baselines:
             study.set_user_attr("base model", _plain(state.baselines["base"].metrics))
         study.add_trials([_frozen(trial, objectives, encoders) for trial in state.trials.values()])
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise OSError(_first_line(error)) from error
     finally:
-        storage.engine.dispose()
+        if storage is not None:
+            storage.engine.dispose()
+
+
+def _first_line(error: Exception) -> str:
+    """What the database itself said, without the statement that it was asked."""
+    cause = error.__cause__ if error.__cause__ is not None else error
+    return str(getattr(cause, "orig", None) or cause).partition("\n")[0]
 
 
 def _url(path: Path) -> str:

@@ -4,40 +4,66 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from search.config.origins import Key, dotted
 from search.config.schema import SearchConfig
+from search.contents import PREFIX, changed, contents
+from search.effects import SOMETIMES, leaves, pattern
 from search.errors import SpaceChangedError
+from search.record import Event, SearchState, read_events
+from search.recorded_choices import with_recorded_choices
 
-# What may change from one session to the next: how much, where and how visibly, but not what is searched.
-_FREE = frozenset({"limits", "trials", "workers", "tracking", "report", "out", "name", "space"})
+_MEANS = "Resume with the recorded values, or begin a new search with name=<other name>."
 
 
-def comparable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a resolved configuration that trials depend on."""
-    kept = {key: value for key, value in config.items() if key not in _FREE}
-    workers = config.get("workers", {})
-    # Epochs were counted, and what was counted is there as steps.
-    budget = {key: value for key, value in (config.get("budget") or {}).items() if key != "epochs"}
+@dataclass(frozen=True)
+class Recorded:
+    """The record that a search begins or goes on with; empty before its first session.
+
+    Attributes:
+        config: The configuration to go on with.
+    """
+
+    config: SearchConfig
+    folder: Path
+    events: Sequence[Event]
+    state: SearchState
+
+
+def open_record(config: SearchConfig) -> Recorded:
+    """Reads the record in the search's folder, for a plan as for a run.
+
+    Raises:
+        SpaceChangedError: It is that of another search, or of another model or other data.
+        RecordError: It is damaged, or cannot be read.
+    """
+    folder = Path(config.out).resolve() / config.name
+    events = read_events(folder)
+    state = SearchState.from_events(events)
+    if state.started is not None:
+        config = with_recorded_choices(state.started.config, config)
+        refuse_changes(state.started.config, config)
+        _refuse_other_contents(state, config)
+    return Recorded(config, folder, events, state)
+
+
+def comparable(config: Mapping[str, Any]) -> dict[Key, Any]:
+    """The part of a resolved configuration that trials depend on, but for what its paths lead to."""
     # Values are drawn, and conditions applied, in the declared order.
     order = list(config.get("parameters", {}))
-    # What was taken over is in the record, wherever the earlier search lies by now.
-    warm_start = {key: value for key, value in (config.get("warm_start") or {}).items() if key != "search"}
-    return kept | {
-        "order of parameters": order,
-        "budget": budget,
-        "workers": {"workers": workers.get("workers", 1)},
-        "warm_start": warm_start or None,
-    }
+    return leaves(config, ["search"]) | {("order of parameters",): order}
 
 
 def fingerprint(config: SearchConfig) -> str:
     """SHA-256 of what trials depend on, in hexadecimal."""
-    text = json.dumps(comparable(config.model_dump(mode="json")), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    known = {dotted(key): value for key, value in comparable(config.model_dump(mode="json")).items()}
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
 def refuse_changes(recorded: Mapping[str, Any], config: SearchConfig) -> None:
@@ -46,17 +72,35 @@ def refuse_changes(recorded: Mapping[str, Any], config: SearchConfig) -> None:
     Raises:
         SpaceChangedError: They differ in what trials depend on; the message lists each key.
     """
-    before = _flatten(comparable(_completed(recorded)))
-    now = _flatten(comparable(config.model_dump(mode="json")))
-    lines = []
-    for key in sorted(before.keys() | now.keys()):
-        if before.get(key, _ABSENT) != now.get(key, _ABSENT):
-            lines.append(f"  {key}: recorded {_show(before, key)}, now {_show(now, key)}")
-    if lines:
+    if lines := sorted(_differences(_completed(recorded), config.model_dump(mode="json"))):
         raise SpaceChangedError(
             f"Search {config.name!r} was begun with another configuration:\n" + "\n".join(lines),
-            hint="Resume with the recorded values, or begin a new search with name=<other name>.",
+            hint=_MEANS,
         )
+
+
+def _differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
+    before, now = comparable(recorded), comparable(asked)
+    yield from _lengths(("objectives",), recorded.get("objectives"), asked.get("objectives"))
+    skills = [(config.get("capability") or {}).get("skills") for config in (recorded, asked)]
+    yield from _lengths(("capability", "skills"), *skills)
+    for key in before.keys() | now.keys():
+        one_sided = key not in before or key not in now
+        if one_sided and (pattern(key) in SOMETIMES or any(isinstance(part, int) for part in key)):
+            continue  # what makes it unread was said, or that there is an entry more or less
+        if before.get(key) != now.get(key):
+            yield f"  {dotted(key)}: recorded {_show(before, key)}, now {_show(now, key)}"
+    # Paths may lead elsewhere, but not be there for one session and not for another.
+    here, there = (leaves(config, ["content"]) for config in (recorded, asked))
+    for key in here.keys() & there.keys():
+        if key[0] != "model" and key[-1] != "subset" and (here[key] is None) != (there[key] is None):
+            yield f"  {dotted(key)}: recorded {_show(here, key)}, now {_show(there, key)}"
+
+
+def _lengths(key: Key, before: Any, now: Any) -> Iterator[str]:
+    numbers = [len(entries) if isinstance(entries, list | tuple) else 0 for entries in (before, now)]
+    if numbers[0] != numbers[1]:
+        yield f"  {dotted(key)}: recorded {numbers[0]} entries, now {numbers[1]}"
 
 
 def _completed(recorded: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -67,19 +111,37 @@ def _completed(recorded: Mapping[str, Any]) -> Mapping[str, Any]:
         return recorded
 
 
-_ABSENT = object()
+def _show(values: Mapping[Key, Any], key: Key) -> str:
+    return json.dumps(values[key]) if key in values else "absent"
 
 
-def _show(flat: Mapping[str, Any], key: str) -> str:
-    return json.dumps(flat[key]) if key in flat else "absent"
+def _refuse_other_contents(state: SearchState, config: SearchConfig) -> None:
+    """Compares what the model's and the data's paths lead to, as far as a quick look tells."""
+    assert state.started is not None
+    prints = state.started.fingerprints.items()
+    recorded = {key.removeprefix(PREFIX): value for key, value in prints if key.startswith(PREFIX)}
+    if not recorded:
+        return  # an older record: the workers compare
+    now = contents(config)
+    if keys := sorted(changed(recorded, now)):
+        asked = config.model_dump(mode="json")
+        lines = [
+            f"  {key}: {_at(asked, key)} is not what it was ({_short(recorded[key])} then, "
+            f"{_short(now[key])} now)"
+            for key in keys
+        ]
+        raise SpaceChangedError(
+            f"Search {config.name!r} was begun with other content:\n" + "\n".join(lines),
+            hint="Bring the recorded files back, at any path, or begin a new search with name=<other name>.",
+        )
 
 
-def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(value, Mapping) and value:
-        flat: dict[str, Any] = {}
-        for key, inner in value.items():
-            flat |= _flatten(inner, f"{prefix}.{key}" if prefix else str(key))
-        return flat
-    if isinstance(value, list | tuple):
-        return {prefix: list(value)}
-    return {prefix: value}
+def _at(config: Any, key: str) -> str:
+    for part in key.split("."):
+        config = config[int(part)] if isinstance(config, list) else config[part]
+    return str(config)
+
+
+def _short(content: str) -> str:
+    kind, _, rest = content.partition(":")
+    return f"{kind} {rest[:12]}" if kind == "sha256" else rest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from search.config.report import config_error
 from search.config.show import config_data, config_yaml
 from search.epochs import in_steps
 from search.errors import ConfigError, Problem, TightropeError
+from search.output import complain, say, say_json
 from search.usage import HELP
 
 WRONG = 2
@@ -30,14 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Words after the program's name; None takes those of this process.
 
     Returns:
-        Exit code: 0 done, 1 failed, 2 wrong configuration or command line, 130 interrupted.
+        Exit code: 0 done, 1 failed, 2 wrong configuration or command line, 128 + n stopped by signal n.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words:
-        print(HELP, end="", file=sys.stderr)
+        complain(HELP)
         return WRONG
     if "--help" in words or "-h" in words:
-        print(HELP, end="")
+        say(HELP)
         return 0
     flags = [word for word in words if word.startswith("-")]
     settings = [word for word in words if not word.startswith("-")]
@@ -46,9 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _refuse_flags(flags, settings)
         return _MODE[next((flag for flag in flags if flag in _MODES), "")](settings, as_json)
     except TightropeError as error:
-        print(error if isinstance(error, ConfigError) else f"error: {error}", file=sys.stderr)
+        complain(str(error) if isinstance(error, ConfigError) else f"error: {error}")
         if as_json:
-            _print_json(_error_data(error))
+            say_json(_error_data(error))
         return error.exit_code
 
 
@@ -93,7 +93,7 @@ def _plan(words: Sequence[str], as_json: bool) -> int:
     plan = make_plan(counted.config, counted.sentence)
     plan = replace(plan, notes=(*resolved.notes, *plan.notes))
     if as_json:
-        _print_json(asdict(plan))
+        say_json(asdict(plan))
     else:
         from search.plan.view import print_plan
 
@@ -104,17 +104,17 @@ def _plan(words: Sequence[str], as_json: bool) -> int:
 def _config(words: Sequence[str], as_json: bool) -> int:
     resolved = load_config(words)
     if as_json:
-        _print_json(config_data(resolved))
+        say_json(config_data(resolved))
     else:
-        print(config_yaml(resolved), end="")
+        say(config_yaml(resolved))
     return 0
 
 
 def _list(words: Sequence[str], as_json: bool) -> int:
     if as_json:
-        _print_json(choices())
+        say_json(choices())
     else:
-        print(listing_text())
+        say(listing_text())
     return 0
 
 
@@ -145,10 +145,6 @@ def _error_data(error: TightropeError) -> dict[str, Any]:
     if isinstance(error, ConfigError):
         data = {"error": "configuration", "problems": [asdict(problem) for problem in error.problems]}
     return data
-
-
-def _print_json(data: Any) -> None:
-    print(json.dumps(data, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -7,52 +7,56 @@ import platform
 import shutil
 import signal
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, TypeAlias
+from typing import Any
 
-from rich.console import Console
-
+from analysis.causes import all_failed
 from analysis.recommend import recommend
 from analysis.report import write_report
-from analysis.summary import render_summary, write_summary
-from search.cluster import Capacity, start_ray, stop_ray
+from analysis.summary import render_summary, summarise, write_summary
+from search.cluster import Capacity, cluster_address, start_ray, stop_ray
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
+from search.console import SafeConsole
+from search.contents import PREFIX, contents
 from search.errors import RecordError, TightropeError
 from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
+from search.output import say_json
 from search.provenance import git_commit, versions
+from search.reach import temporary_folder
 from search.record import (
     BaselineMeasured,
     Event,
     RecordWriter,
     SearchEnded,
     SearchStarted,
-    SearchState,
     SessionStarted,
     SlotsChosen,
     read_events,
 )
 from search.redact import redact
-from search.resume import fingerprint, refuse_changes
+from search.resume import fingerprint, open_record
 from search.retention import recorded_intervals
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
+from search.signals import stop, stop_signals, take_stop_signals
 from search.space import SearchSpace
 from search.tracking.process import Tracker
 from search.tracking.store import ui_command
 from search.view import View, make_view
 from search.warm_start import warm_started
+from trainables.data.facts import data_lines, data_warnings
 from trainables.messages import GroupFacts, Reply
 from trainables.specs import TRAINABLES
 
-INTERRUPTED = 130
 SCRATCH = ".ray"
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_FINISH_SECONDS, _STOPPED_SECONDS = 30.0, 5.0
+"""How long MLflow may take to catch up with a search that has ended, and with one that was stopped."""
+_SIGNALLED = 128
+"""Exit code of a process that a signal has ended, less the signal's number."""
 
 
 class TrainingError(TightropeError):
@@ -69,6 +73,7 @@ class _Session:
     record: RecordWriter
     view: View
     conductor: Conductor
+    scratch: Path
 
     def append(self, event: Event) -> None:
         """Records an event that is not the conductor's own, and takes it into account."""
@@ -86,26 +91,23 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
         as_json: Print the summary as one line of JSON on standard output, everything else on standard error.
 
     Returns:
-        Exit code: 0, or 130 where it was interrupted.
+        Exit code: 0; 1 where no trial could be trained; 128 + n where signal n has stopped it.
 
     Raises:
-        SpaceChangedError: The folder holds a search of another space.
+        SpaceChangedError: The folder holds a search of another space, model or data.
         RecordError: Another process is running this search, or its record is damaged.
         TightropeError: It cannot run: cluster, model, data or tracking.
     """
-    folder = Path(config.out).resolve() / config.name
-    console = Console(stderr=as_json)
-    events = read_events(folder)
-    state = SearchState.from_events(events)
-    if state.started is not None:
-        refuse_changes(state.started.config, config)
+    console = SafeConsole(stderr=as_json)
+    recorded = open_record(config)
+    config, folder, events = recorded.config, recorded.folder, recorded.events
     with RecordWriter(
         folder, on_wait=lambda text: console.print(text, style="yellow", markup=False)
     ) as record:
         if len(read_events(folder)) != len(events):
             raise RecordError(f"The search in {folder} was written just now by another process.")
         view = make_view(console, config, config.trials, live=console.is_terminal)
-        view.restore(state)
+        view.restore(recorded.state)
 
         def append(event: Event) -> None:
             record.append(event)
@@ -115,62 +117,107 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
         conductor = Conductor(
             config, space, make_searcher(config, space), make_scheduler(config), append, events
         )
-        session = _Session(config, folder, command, record, view, conductor)
+        session = _Session(config, folder, command, record, view, conductor, _scratch(config, folder))
         code = _run(session)
-    summary = write_summary(conductor.state, folder)
+    try:
+        summary = write_summary(conductor.state, folder)
+    except RecordError as error:
+        console.print(str(error), style="yellow", markup=False)
+        summary = summarise(conductor.state, folder)
     render_summary(console, summary, ui=ui_command(folder, config.tracking), command=command)
     if as_json:
-        Console(soft_wrap=True, highlight=False).print_json(data=summary, indent=None)
+        say_json(summary)
     return code
+
+
+def _scratch(config: SearchConfig, folder: Path) -> Path:
+    """Where Ray Tune and Ray Train keep files of their own.
+
+    They do not wait for storage. On one machine that is beside Ray's other files, so that a search goes on
+    when its own disk is full; the nodes of a cluster must all see it.
+    """
+    _, address = cluster_address(config.workers)
+    if address is not None:
+        return folder / SCRATCH
+    return temporary_folder() / "ray" / f"tightrope-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 def _run(session: _Session) -> int:
     """Trains what is left; returns the exit code."""
-    ended_before = session.conductor.state.ended
-    if session.conductor.finished and ended_before is not None and ended_before.reason == "finished":
-        return 0
+    state = session.conductor.state
+    if session.conductor.finished and state.ended is not None:
+        if all_failed(state) is not None:
+            return 1
+        if state.ended.reason == "finished":
+            return 0
     tracker = Tracker(session.folder, session.config.tracking)
     session.view.start()
     try:
-        ended, failure = _attempt(session, tracker)
+        outcome = _attempt(session, tracker)
     finally:
-        with _stop_signals(signal.SIG_IGN):
+        with stop_signals(signal.SIG_IGN):
             stop_ray()
             # What Ray Tune and Ray Train wrote for themselves; the record has all that matters.
-            shutil.rmtree(session.folder / SCRATCH, ignore_errors=True)
+            for left in (session.scratch, session.folder / SCRATCH):
+                shutil.rmtree(left, ignore_errors=True)
             session.view.close()
     with suppress(KeyboardInterrupt):
-        if (late := tracker.finish(timeout=30.0)) is not None:
+        # Whoever sends SIGTERM seldom waits long, and the tracking process goes on by itself.
+        stopped = state.ended is not None and state.ended.reason == "interrupted"
+        if (late := tracker.finish(timeout=_STOPPED_SECONDS if stopped else _FINISH_SECONDS)) is not None:
             session.view.note(late)
-    if failure is not None:
-        raise failure
-    return 0 if ended.reason == "finished" else INTERRUPTED
+    if outcome.failure is not None:
+        raise outcome.failure
+    return outcome.code
 
 
-def _attempt(session: _Session, tracker: Tracker) -> tuple[SearchEnded, TightropeError | None]:
-    """Trains, and records how the session ended and, where it failed, returns why."""
-    failure = None
+@dataclass(frozen=True)
+class _Outcome:
+    """How a session ended: the exit code, or the error to raise."""
+
+    code: int = 0
+    failure: TightropeError | None = None
+
+
+def _attempt(session: _Session, tracker: Tracker) -> _Outcome:
+    """Trains, and records how the session ended."""
+    state = session.conductor.state
+    outcome = _Outcome()
     try:
-        with _stop_signals(signal.default_int_handler):
+        with stop_signals(stop):
             _begin(session)
             tracker.start()
             _train(session)
-        ended = SearchEnded(reason="finished", recommended=recommend(session.conductor.state).trial)
+        why = all_failed(state)
+        if why is None:
+            ended = SearchEnded(reason="finished", recommended=recommend(state).trial)
+        else:
+            ended, outcome = SearchEnded(reason="failed", message=why), _Outcome(1)
     except KeyboardInterrupt:
-        ended = SearchEnded(reason="interrupted")
+        ended, outcome = SearchEnded(reason="interrupted"), _Outcome(_SIGNALLED + stop.number)
     except TightropeError as error:
-        ended, failure = SearchEnded(reason="failed", message=error.message), error
-    if session.conductor.state.started is not None:
-        with _stop_signals(signal.SIG_IGN):
-            session.conductor.state.apply(ended)
-            write_summary(session.conductor.state, session.folder)
-        if session.config.report and session.conductor.state.trials and ended.reason != "interrupted":
-            _report(session)
-        # The session's last event: MLflow takes summary and report when it sees it.
-        with _stop_signals(signal.SIG_IGN):
-            session.record.append(ended)
+        ended, outcome = SearchEnded(reason="failed", message=error.message), _Outcome(failure=error)
+    if state.started is not None:
+        _end(session, ended)
+    return outcome
+
+
+def _end(session: _Session, ended: SearchEnded) -> None:
+    """Writes the summary and the report, and then the session's last event."""
+    state, interrupted = session.conductor.state, ended.reason == "interrupted"
+    with stop_signals(signal.SIG_IGN):
+        state.apply(ended)
+        try:
+            write_summary(state, session.folder)
+        except RecordError as error:
+            session.view.note(str(error))
+    if session.config.report and state.trials and not interrupted:
+        _report(session)
+    # The session's last event: MLflow takes summary and report when it sees it. Whoever has stopped the
+    # search is not made to wait for storage: a record without this line is that of a search that was killed.
+    with suppress(KeyboardInterrupt), stop_signals(signal.SIG_IGN if interrupted else stop):
+        if session.record.append(ended, wait=not interrupted):
             session.view(ended)
-    return ended, failure
 
 
 def _begin(session: _Session) -> None:
@@ -184,7 +231,8 @@ def _begin(session: _Session) -> None:
             SearchStarted(
                 search_id=uuid.uuid4().hex,
                 config=_without_credentials(config),
-                fingerprints={"space": fingerprint(config)},
+                fingerprints={"space": fingerprint(config)}
+                | {f"{PREFIX}{key}": value for key, value in contents(config).items()},
                 versions=versions(),
                 git_commit=git_commit(),
             )
@@ -216,7 +264,7 @@ def _report(session: _Session) -> None:
     session.view.note("writing the report")
     problem = "interrupted"
     try:
-        with _stop_signals(signal.default_int_handler):
+        with stop_signals(stop):
             write_report(session.conductor.state, session.folder, redact=redact)
         return
     except KeyboardInterrupt:
@@ -231,34 +279,36 @@ def _train(session: _Session) -> None:
     config, view, conductor = session.config, session.view, session.conductor
     if not conductor.has_work():  # the searcher has no more, or a kill came just before the end
         return
-    view.note("starting Ray")
+    named, address = cluster_address(config.workers)
+    view.note(
+        "starting Ray" if address is None else f"joining the Ray cluster at {redact(address)} ({named})"
+    )
     capacity = start_ray(config.workers)
-    _take_stop_signals(signal.default_int_handler)  # Ray has put a handler of its own in place of ours
+    take_stop_signals(stop)  # Ray has put a handler of its own in place of ours
     from ray.exceptions import RayError
     from ray.tune.error import TuneError
 
-    scratch = session.folder / SCRATCH
     settings = group_settings(
         config, session.folder, capacity.cpus, capacity.groups, use_gpu=capacity.gpus > 0
     )
     try:
-        groups = WorkerGroups(settings, config.workers, capacity, scratch)
+        groups = WorkerGroups(settings, config.workers, capacity, session.scratch, view.note)
         view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {config.model.name}")
         groups.start()
-        _serve(session, groups, capacity, scratch)
+        _serve(session, groups, capacity)
         groups.stop()
-    except (RayError, TuneError) as error:
+    except (RayError, TuneError, OSError) as error:  # Ray's own files may not find room
         raise TrainingError(f"Ray failed: {error}", hint=f"Resume with: {session.command}") from error
 
 
-def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity, scratch: Path) -> None:
+def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
     """Runs what is left on groups that are coming up."""
     from search.tune.loop import run_tune
 
     config, conductor = session.config, session.conductor
     facts = groups.wait_for_first(session.view.note)
     if isinstance(facts, Reply):
-        raise TrainingError(facts.message)
+        raise _training_error(facts.message)
     _check_facts(session, facts)
     reason = TRAINABLES[config.trainable].unpacked or facts.packing
     session.append(
@@ -268,15 +318,21 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity, scratch:
             reason=reason,
             devices=capacity.devices,
             nodes=capacity.nodes,
+            attention=facts.attention,
         )
     )
     if "base" not in conductor.state.baselines:
         _measure_base(session, groups, facts)
-    run_tune(conductor, groups, groups.capacity(), config.budget.rung_steps, scratch)
+    rungs, slots = config.budget.rung_steps, groups.capacity()
+    run_tune(conductor, groups, slots, rungs, session.scratch, session.folder, groups.listen)
     if conductor.aborted is not None:
-        raise TrainingError(
-            f"No worker group is left: {conductor.aborted}", hint=f"Resume with: {session.command}"
-        )
+        raise _training_error(conductor.aborted, f"Resume with: {session.command}")
+
+
+def _training_error(text: str, otherwise: str | None = None) -> TrainingError:
+    """The error of a message that may end in a hint of its own, as those of the workers do."""
+    message, _, hint = text.partition("\n  hint: ")
+    return TrainingError(message[:1].upper() + message[1:], hint=hint or otherwise)
 
 
 def _check_facts(session: _Session, facts: GroupFacts) -> None:
@@ -289,13 +345,16 @@ def _check_facts(session: _Session, facts: GroupFacts) -> None:
                 f"The {key} is not that of this search: {recorded[key][:12]} then, {found[:12]} now.",
                 hint="Bring the recorded files back, or begin a new search with name=<other name>.",
             )
-    session.view.note(f"model and data ready on {facts.device} after {facts.load_seconds:.1f} s")
+    ready = f"model and data ready on {facts.device} after {facts.load_seconds:.1f} s"
+    session.view.note(f"{ready}, attention by {facts.attention}")
+    for line in (*data_lines(facts.data), *(f"warning: {text}" for text in data_warnings(facts.data))):
+        session.view.note(line)
 
 
 def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) -> None:
     reply = groups.measure_base()
     if reply.outcome != "ok":
-        raise TrainingError(f"The base model could not be measured: {reply.message}")
+        raise _training_error(f"The base model could not be measured: {reply.message}")
     if not reply.metrics.get("capability", 0.0) > 0.0:
         raise TightropeError(
             "The base model answers no question right, so there is no capability to retain.",
@@ -311,25 +370,6 @@ def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) ->
             seconds=reply.eval_seconds,
             eval_parts=reply.eval_parts,
             items_file=reply.items_file,
+            data=dict(facts.data),
         )
     )
-
-
-_Handler: TypeAlias = Callable[[int, FrameType | None], Any] | signal.Handlers
-
-
-@contextmanager
-def _stop_signals(handler: _Handler) -> Iterator[None]:
-    """Handles SIGINT and SIGTERM alike for a while: to stop a search in order, or to finish stopping."""
-    before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
-    _take_stop_signals(handler)
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
-
-
-def _take_stop_signals(handler: _Handler) -> None:
-    for number in _STOP_SIGNALS:
-        signal.signal(number, handler)

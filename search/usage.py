@@ -35,5 +35,6 @@ Examples:
   python -m search.run space=demo trials=24 scheduler=none --plan
   python -m search.run space=demo model=./my-model task=my.jsonl name=mine
 
-Exit codes: 0 done, 1 failed, 2 wrong configuration or command line, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong configuration or command line, 128 + n stopped by signal n
+(130 Ctrl-C, 143 SIGTERM).
 """

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 def start(*words: str, report: bool = False) -> subprocess.Popen[str]:
     """Starts `python -m search.run` in a process group of its own; ends it with `stop`."""
+    assert "PYTEST_XDIST_WORKER" not in os.environ, "a test that starts a search needs the mark `alone`"
     return subprocess.Popen(
         [sys.executable, "-m", "search.run", *words, f"report={str(report).lower()}"],
         cwd=ROOT,

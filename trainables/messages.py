@@ -10,7 +10,7 @@ from trainables.settings import CapabilityConfig, ModelConfig, TaskConfig
 Params: TypeAlias = dict[str, bool | int | float | str | None]
 """Every parameter of a trial, by name."""
 
-Outcome: TypeAlias = Literal["ok", "diverged", "spike", "out_of_memory", "user", "worker_lost"]
+Outcome: TypeAlias = Literal["ok", "diverged", "spike", "out_of_memory", "user", "crashed", "worker_lost"]
 
 DEGENERATE = "degenerate"
 """The metric, and the key of its items; no skill may be named so."""
@@ -206,6 +206,8 @@ class GroupFacts:
         load_seconds: Time until the group could serve.
         slots: Trials that it holds at once.
         packing: In one line, why that many.
+        attention: What computes attention, as `transformers` names it.
+        data: Numbers about the data (`trainables.data.facts`), and the length of replies.
     """
 
     device: str
@@ -215,3 +217,5 @@ class GroupFacts:
     load_seconds: float
     slots: int
     packing: str
+    attention: str = ""
+    data: dict[str, bool | int | float | str] = field(default_factory=dict)

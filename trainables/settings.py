@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from trainables.text import Text
+from trainables.data.fields import template_fields
+from trainables.text import LONGEST, Text
 
 LARGEST = 2**31 - 1
 """Of every count: what a 32-bit integer holds."""
@@ -19,6 +20,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1, le=LARGEST)]
 Way = Literal["generation", "likelihood", "likelihood_norm", "harness"]
 At = Literal["every", "last", "front"]
+Attention = Literal["auto", "sdpa", "eager", "flash_attention_2"]
 HARNESS = "lm_eval:"
 """What the `path` of a skill begins with that is a task of lm-evaluation-harness."""
 
@@ -56,6 +58,8 @@ class ModelConfig(Section):
         prepare: Registered preparer that makes the model's folder from another source, or None.
         revision: Hub revision; with `trust_remote_code` the hash of a commit.
         dtype: "auto" is bfloat16 on devices that compute in it, else float32.
+        attention: "auto" is torch's scaled dot-product attention ("sdpa") where the model's class takes it,
+            else "eager". "flash_attention_2" needs a GPU and the package flash-attn.
     """
 
     name: Text
@@ -64,6 +68,7 @@ class ModelConfig(Section):
     revision: Text | None = None
     trust_remote_code: bool = False
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    attention: Attention = "auto"
 
     @model_validator(mode="after")
     def _pinned(self) -> ModelConfig:
@@ -75,29 +80,67 @@ class ModelConfig(Section):
         return self
 
 
+def _template(text: str) -> str:
+    for name in template_fields(text):
+        if not name.isprintable():
+            raise ValueError("names a field with a control character; take it out")
+    return text
+
+
+Template = Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_template)]
+"""Text with fields of a record in braces, as `trainables.data.fields.filled` takes it."""
+
+Sources = Text | Annotated[tuple[Text, ...], Field(min_length=1)]
+"""A file, a folder or a hub data set, or several files or folders."""
+
+
 class TaskConfig(Section):
     """What is tuned to.
 
     Attributes:
-        train: Local JSONL, Parquet or plain-text file, or a hub data set's name.
+        train: Local files (JSON, CSV, Parquet or plain text) or folders of them, or a hub data set's name.
         heldout: The same for held-out loss; None splits `heldout_fraction` off `train`.
+        heldout_examples: Held-out examples, at most.
         split: Split of a hub data set.
-        format: "text" trains on whole documents; "completion" on `completion_field` after
-            `prompt_field` through the chat template, with the loss on the completion only.
-        max_length: Tokens per example; longer text is cut into pieces, longer completions truncated.
+        subset: Configuration of a hub data set that has several; `name:config` says the same.
+        format: The form of the records (`trainables.data.formats`); "auto" recognises it by their fields.
+            "text" trains on whole documents; the others on replies, through the chat template.
+        prompt: With `completion`, a template of the prompt from a record's fields, such as "{question}".
+        completion: The same of what is to be replied.
+        loss: Of conversations "assistant" learns all turns of the assistant, "last" only the last one.
+        max_length: Tokens per example; longer text is cut into pieces, longer replies truncated. None chooses
+            by the lengths of the data, within the model's context (`trainables.data.lengths`).
     """
 
     name: Text
-    train: Text
-    heldout: Text | None = None
+    train: Sources
+    heldout: Sources | None = None
     heldout_fraction: Share = 0.1
     heldout_examples: Positive = 100
     split: Text = "train"
-    format: Literal["text", "completion"] = "text"
+    subset: Text | None = None
+    format: Literal[
+        "auto", "text", "completion", "messages", "conversations", "alpaca", "question", "template"
+    ] = "auto"
     text_field: Text = "text"
     prompt_field: Text = "prompt"
     completion_field: Text = "completion"
-    max_length: Positive = 64
+    prompt: Template | None = None
+    completion: Template | None = None
+    loss: Literal["assistant", "last"] = "assistant"
+    max_length: Positive | None = None
+
+    @model_validator(mode="after")
+    def _templates(self) -> TaskConfig:
+        if (self.prompt is None) != (self.completion is None):
+            raise ValueError("prompt and completion are templates that go together; give both or neither")
+        if self.format == "template" and self.prompt is None:
+            raise ValueError("format template needs the templates prompt and completion; give both")
+        if self.prompt is not None and self.format not in ("auto", "template"):
+            raise ValueError(
+                f"format {self.format} takes no templates; leave out format, or prompt and completion"
+            )
+        return self
 
 
 class SkillConfig(Section):
@@ -164,7 +207,8 @@ class CapabilityConfig(Section):
     """Held-out capability: the mean accuracy over the skills that are asked at every rung.
 
     Attributes:
-        max_new_tokens: Length of a generated reply, at most.
+        max_new_tokens: Length of a generated reply, at most. None chooses by the accepted answers
+            (`trainables.evaluation.lengths`).
         batch_size: Rows of a pass, at most; on a GPU, of each adapter in it.
         general_text: Held-out text of no particular domain, in the forms of `task.train` (JSONL and Parquet
             with the field "text"); its loss is measured as `general_loss` and compared with the base model's.
@@ -176,10 +220,16 @@ class CapabilityConfig(Section):
     """
 
     skills: Annotated[tuple[SkillConfig, ...], Field(min_length=1), AfterValidator(_some_at_every_rung)]
-    max_new_tokens: Positive = 12
+    max_new_tokens: Positive | None = None
     batch_size: Positive = 64
     general_text: Text | None = None
     general_examples: Positive = 64
     kl_prompts: Annotated[int, Field(ge=0, le=LARGEST)] = 16
     leak_words: Annotated[int, Field(ge=2, le=LARGEST)] = 5
     think_section: bool = False
+
+    @property
+    def reply_length(self) -> int:
+        """`max_new_tokens`, which must have been chosen."""
+        assert self.max_new_tokens is not None
+        return self.max_new_tokens

@@ -7,10 +7,12 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from trainables.crash import BeginSmallerError, PeerLostError, WorkerCrashedError, crash_of
 from trainables.errors import TrainableError
 from trainables.messages import Delivery, GroupSettings, Reply
 
 if TYPE_CHECKING:
+    from trainables.lora.loading import Loaded
     from trainables.lora.server import LoraServer
 
 
@@ -19,67 +21,117 @@ def serve(config: dict[str, Any]) -> None:
 
     Args:
         config: `name` of the group, its `settings`, and the `dispatcher` actor's handle.
+
+    Raises:
+        WorkerCrashedError: Of an error that nobody expected, which the dispatcher has been told of.
+        PeerLostError: Another worker of the group is gone.
+        BeginSmallerError: Memory ran out.
     """
     began = time.perf_counter()
-    name: str = config["name"]
-    settings: GroupSettings = config["settings"]
-    dispatcher = config["dispatcher"]
+    import ray
+
+    line = Line(config["dispatcher"], config["name"])
+    start = line.begin()
+    if start is None:
+        return
+    try:
+        _serve(config["settings"], line, began)
+    except BeginSmallerError:
+        raise
+    except Exception as error:
+        # A named boundary: whatever a model, its data or a library raises is to be read by the user.
+        if _is_another_ones(error):
+            raise PeerLostError(f"another worker of {line.name} is gone: {error}") from error
+        crash = crash_of(error, line.at)
+        ray.get(line.dispatcher.crashed.remote(line.name, start, crash))
+        raise WorkerCrashedError(crash.line) from error
+
+
+def _is_another_ones(error: Exception) -> bool:
+    """Whether a collective call failed because of another worker, which has the reason."""
+    import torch.distributed as dist
+
+    several = dist.is_initialized() and dist.get_world_size() > 1
+    return several and (isinstance(error, dist.DistError) or "gloo" in str(error))
+
+
+def _serve(settings: GroupSettings, line: Line, began: float) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    line.now("importing libraries")
 
     import ray
     import torch
-    import torch.distributed as dist
 
     from trainables.lora.base import start_deepspeed
-    from trainables.lora.loading import load
     from trainables.lora.server import LoraServer
 
     torch.set_num_threads(settings.threads)
     device = torch.device("cuda", torch.cuda.current_device()) if settings.use_gpu else torch.device("cpu")
-    loaded = None
+    line.now(f"loading the data and {settings.model.name}")
+    loaded = _load(settings, device, line)
+    if loaded is None:
+        return
+    shrinks: int = ray.get(line.dispatcher.shrinks.remote(line.name))
+    line.now("starting DeepSpeed")
+    start_deepspeed(device)  # a long import, which would disturb the other groups' measuring as well
+    if measures(settings, shrinks) and line.first:
+        # The group's other workers come to a call that all make together, and wait in it.
+        line.now("waiting for the other groups to load")
+        ray.get(line.dispatcher.wait_to_measure.remote(line.name))
+    try:
+        line.now(
+            "measuring how many trials to train at once" if measures(settings, shrinks) else "setting up"
+        )
+        try:
+            server = LoraServer(settings, loaded, shrinks, line.say)
+        except TrainableError as error:  # on every worker alike
+            line.refuse(str(error))
+            return
+        incarnation = torch.zeros(1, dtype=torch.int64)
+        if line.first:
+            facts = server.facts(time.perf_counter() - began)
+            incarnation += ray.get(line.dispatcher.join.remote(line.name, facts))
+        incarnation = server.from_first(incarnation)
+        line.now("training and measuring trials")
+        _serve_rounds(server, Mailbox(line.dispatcher, line.name, int(incarnation), line.first))
+    except torch.OutOfMemoryError as error:  # in the middle of what all workers do together
+        ray.get(line.dispatcher.short_of_memory.remote(line.name, shrinks))
+        raise BeginSmallerError(str(error)) from error
+    server.close()
+
+
+def _load(settings: GroupSettings, device: Any, line: Line) -> Loaded | None:
+    """What the worker reads, on every worker or, where any of them cannot, on none: then None.
+
+    Raises:
+        Exception: What this worker cannot do for a reason that nobody expected.
+    """
+    from trainables.lora.loading import load
+
+    loaded, problem, crash = None, "", None
     try:
         loaded = load(settings, device)
     except TrainableError as error:
-        refusal = _agree(str(error))
-    else:
-        refusal = _agree("")
-    if loaded is None or refusal:
-        _refuse(dispatcher, name, refusal)
-        return
-    shrinks: int = ray.get(dispatcher.shrinks.remote(name))
-    start_deepspeed(device)  # a long import, which would disturb the other groups' measuring as well
-    if measures(settings, shrinks) and dist.get_rank() == 0:
-        # The group's other workers come to a call that all make together, and wait in it.
-        ray.get(dispatcher.wait_to_measure.remote(name))
-    try:
-        try:
-            server = LoraServer(settings, loaded, shrinks)
-        except TrainableError as error:  # on every worker alike
-            _refuse(dispatcher, name, str(error))
-            return
-        incarnation = torch.zeros(1, dtype=torch.int64)
-        if dist.get_rank() == 0:
-            incarnation += ray.get(dispatcher.join.remote(name, server.facts(time.perf_counter() - began)))
-        incarnation = server.from_first(incarnation)
-        _serve_rounds(server, Mailbox(dispatcher, name, int(incarnation), dist.get_rank() == 0))
-    except torch.OutOfMemoryError:  # in the middle of what all workers do together
-        ray.get(dispatcher.short_of_memory.remote(name, shrinks))
-        raise
-    server.close()
+        problem = str(error)
+    except Exception as error:  # noqa: BLE001 - raised again once the other workers know
+        crash = error
+    refusal = _agree(problem or (_CRASHED if crash is not None else ""))
+    if crash is not None:
+        raise crash
+    if refusal:
+        if refusal != _CRASHED:
+            line.refuse(refusal)
+        return None
+    return loaded
+
+
+_CRASHED = "\0crashed"
+"""Said of a worker that has no message for the user but an exception to raise."""
 
 
 def measures(settings: GroupSettings, shrinks: int) -> bool:
     """Whether a group that has run out of memory `shrinks` times has a choice of slots to measure for."""
     return settings.slots is None and settings.most_slots >> shrinks > 1
-
-
-def _refuse(dispatcher: Any, name: str, problem: str) -> None:
-    """Has the first worker say that the group cannot serve."""
-    import ray
-    import torch.distributed as dist
-
-    if dist.get_rank() == 0:
-        ray.get(dispatcher.refuse.remote(name, Reply("user", problem)))
 
 
 def _serve_rounds(server: LoraServer, mailbox: Mailbox) -> None:
@@ -92,6 +144,48 @@ def _serve_rounds(server: LoraServer, mailbox: Mailbox) -> None:
                 server.accept(delivery)
         for sequence, reply in server.answers():
             mailbox.answer(sequence, reply)
+
+
+class Line:
+    """What a worker says to the dispatcher beside its answers.
+
+    Args:
+        dispatcher: The actor's handle.
+        name: Name of the group.
+    """
+
+    def __init__(self, dispatcher: Any, name: str) -> None:
+        import torch.distributed as dist
+
+        self.dispatcher = dispatcher
+        self.name = name
+        self.at = "beginning"
+        self._rank = dist.get_rank()
+        self.first = self._rank == 0
+
+    def begin(self) -> int | None:
+        """The number of the group's start; None where the group has been given up."""
+        import ray
+
+        start: int | None = ray.get(self.dispatcher.begin.remote(self.name, self._rank))
+        return start
+
+    def now(self, what: str) -> None:
+        """Says what the worker is at, to follow "while"; waits for nothing."""
+        self.at = what
+        if self.first:
+            self.dispatcher.doing.remote(self.name, what)
+
+    def say(self, text: str) -> None:
+        """Has whoever watches the search read this; waits for nothing."""
+        self.dispatcher.say.remote(self.name, text)
+
+    def refuse(self, problem: str) -> None:
+        """Has the first worker say that the group can never serve."""
+        import ray
+
+        if self.first:
+            ray.get(self.dispatcher.refuse.remote(self.name, Reply("user", problem)))
 
 
 class Mailbox:

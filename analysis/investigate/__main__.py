@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 
@@ -16,6 +15,7 @@ from analysis.investigate.render import to_markdown, to_text
 from analysis.investigate.run import investigate_studies
 from analysis.investigate.study import Study
 from search.errors import TightropeError
+from search.output import complain, say, say_json
 from search.record import SearchState, read_events
 
 
@@ -36,12 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 options.out.write_text(to_markdown(found), encoding="utf-8")
             except OSError as error:
                 raise InputError(f"--out {options.out} cannot be written ({error.strerror}).") from error
-        print(json.dumps(found.as_dict(), ensure_ascii=False) if options.json else to_text(found), end="")
+        if options.json:
+            say_json(found.as_dict())
+        else:
+            say(to_text(found))
         return 0
     except TightropeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         if options.json:
-            print(json.dumps({"error": error.message, "hint": error.hint}, ensure_ascii=False))
+            say_json({"error": error.message, "hint": error.hint})
         return error.exit_code
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from analysis.investigate.errors import InputError
 from analysis.investigate.from_table import Columns
 from analysis.investigate.shares import read_share
+from search.output import Parser
 
 _EPILOG = """\
 examples:
@@ -19,7 +20,7 @@ examples:
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of `python -m analysis.investigate`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m analysis.investigate",
         description="Is a loss of capability real, or an artifact of the evaluation?",
         epilog=_EPILOG,

@@ -12,7 +12,8 @@ from analysis.report.context import Context
 from analysis.report.interactive import figure
 from analysis.report.numbers import plain
 from analysis.report.static import picture
-from analysis.report.text import map_text, printable
+from analysis.report.text import map_text
+from trainables.text import printable
 
 _LOG = logging.getLogger(__name__)
 

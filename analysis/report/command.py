@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.report import write_report
-from analysis.report.text import printable
+from search.config.uris import uri_problem
 from search.errors import ConfigError, Problem, RecordError, TightropeError
+from search.output import complain, say
 from search.record import SearchState, read_events
 from search.record.files import EVENTS
 from search.redact import redact
@@ -32,10 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Makes the report that a command line asks for; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if "--help" in words or "-h" in words:
-        print(USAGE, end="")
+        say(USAGE)
         return 0
     if not words:
-        print(USAGE, end="", file=sys.stderr)
+        complain(USAGE)
         return 2
     began = time.perf_counter()
     try:
@@ -46,10 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = write_report(state, folder, compare, settings.get("out"), redact)
     except TightropeError as error:
         text = str(error) if isinstance(error, ConfigError) else f"error: {error}"
-        print(printable(redact(text)), file=sys.stderr)
+        complain(redact(text))
         return 2
     size = path.stat().st_size / 1e6
-    print(f"{printable(str(path))} ({size:.1f} MB, made in {time.perf_counter() - began:.1f} s)")
+    say(f"{path} ({size:.1f} MB, made in {time.perf_counter() - began:.1f} s)")
     return 0
 
 
@@ -72,6 +73,8 @@ def _parsed(words: Sequence[str]) -> tuple[Path, dict[str, Path]]:
             problems.append(Problem(key, "is not a setting", _PLACE, hint))
         elif not value or key in settings:
             problems.append(Problem(key, "is given twice" if value else "needs a folder", _PLACE))
+        elif (problem := uri_problem(value)) is not None:
+            problems.append(Problem(key, problem[0], _PLACE, problem[1]))
         else:
             settings[key] = Path(value).expanduser()
     if not folders and not problems:

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
 T = TypeVar("T")
-
-
-def printable(text: str) -> str:
-    """The text with control characters spelled out, such as `\\x1b`; tabs and ends of lines stay."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
 
 
 def map_text(value: T, change: Callable[[str], str]) -> T:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from benchmarks.packing.work import Work
-from trainables.lora.adapters import linear_modules
+from trainables.lora.linear import linear_modules
 from trainables.lora.targets import select_modules
 
 

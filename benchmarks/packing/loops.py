@@ -16,7 +16,7 @@ from trainables.data.batches import collate
 from trainables.data.examples import Example
 from trainables.data.loss import token_losses
 from trainables.data.order import DataOrder
-from trainables.lora.adapters import linear_modules
+from trainables.lora.linear import linear_modules
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import select_modules
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from benchmarks.packing.cells import MODES, PLAIN
+from trainables.machine import cores
 
 _WIDTH = 24
 
@@ -18,7 +19,7 @@ def conditions(device: torch.device) -> dict[str, Any]:
     cuda = device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(device) if cuda else "cpu",
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "load_average": os.getloadavg()[0],
         **{name: version(name) for name in ("torch", "transformers", "peft")},

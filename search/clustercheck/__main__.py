@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +11,12 @@ from search.clustercheck.check import load, problems
 from search.clustercheck.document import Document, spell
 from search.clustercheck.ready import unready
 from search.errors import ConfigError
+from search.output import Parser, complain, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Checks one file and prints the outcome."""
-    parser = argparse.ArgumentParser(prog="python -m search.clustercheck", description=__doc__)
+    parser = Parser(prog="python -m search.clustercheck", description=__doc__)
     parser.add_argument("file", type=Path, help="cluster file, as `ray up` takes it")
     parser.add_argument("--ready", action="store_true", help="also: values left to set, token, local folders")
     options = parser.parse_args(arguments)
@@ -26,9 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if found:
             raise ConfigError(sorted(found, key=lambda problem: _line(problem.where)))
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        complain(str(error))
         return 2
-    print(_summary(document))
+    say(_summary(document))
     return 0
 
 

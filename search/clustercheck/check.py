@@ -12,6 +12,7 @@ from search.clustercheck.nodeconfig import NodeConfig
 from search.clustercheck.provider import PROVIDERS, AwsProvider
 from search.clustercheck.raycheck import ray_problems
 from search.clustercheck.strict import violations
+from search.config.yaml_source import TooLargeError, read_small
 from search.errors import ConfigError, Problem
 
 Rule = Callable[[Document], Iterable[Problem]]
@@ -41,10 +42,12 @@ def load(file: Path) -> Document:
     """Reads and parses a cluster file.
 
     Raises:
-        ConfigError: It cannot be read, or is not a YAML mapping.
+        ConfigError: It cannot be read, is too large, or is not a YAML mapping.
     """
     try:
-        return parse(file.read_text(encoding="utf-8"), file.name)
+        return parse(read_small(file), file.name)
+    except TooLargeError as error:
+        raise ConfigError([Problem("(file)", str(error), str(file))]) from error
     except OSError as error:
         raise ConfigError([Problem("(file)", f"cannot be read: {error.strerror}", str(file))]) from error
     except ValueError as error:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from search.config.library import find_space, shown, space_files
 from search.config.nearest import did_you_mean
 from search.config.origins import COMMAND_LINE, DEFAULT, Key, Origins, dotted, everywhere
-from search.config.overrides import GROUPS, Override, parse_words
+from search.config.overrides import GROUPS, Override, entry, parse_words
 from search.config.schema import SearchConfig
 from search.config.sections import choose
 from search.config.yaml_source import read_file
@@ -190,12 +190,12 @@ def _indexed(composed: Composed, config: DictConfig, override: Override) -> Key 
     made: list[Key] = []
     for part in override.key:
         if isinstance(node, list):
-            if not (str(part).isdecimal() and int(part) < len(node)):
+            if (index := entry(part, len(node))) is None:
                 whole = f"give the whole list: {dotted(tuple(key))}=[...]"
                 hint = f"its entries are 0 to {len(node) - 1}; or {whole}" if node else whole
                 composed.complain((*key, part), "is no entry of this list", hint, override.where)
                 return None
-            part = int(part)
+            part = index
         elif node is not None and not isinstance(node, dict):
             hint = f"{dotted(tuple(key))} is a single value"
             composed.complain((*key, part), "is not a known key", hint, override.where)

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from search.config.foreign import SETTINGS, TRAINED, is_foreign, meant_parameter
 from search.config.nearest import distance, nearest
 from search.config.origins import Key, dotted
 from search.config.schedulers import SchedulerConfig
@@ -29,7 +30,7 @@ def keys_at(key: Key) -> list[str]:
             continue
         annotations = [model.model_fields[part].annotation for model in models if part in model.model_fields]
         free = part in _NAMED_BY_USER and models == [SearchConfig]
-        models = [found for annotation in annotations for found in _models(annotation)]
+        models = [found for annotation in annotations for found in model_types(annotation)]
     return [] if free else list(dict.fromkeys(name for model in models for name in model.model_fields))
 
 
@@ -51,6 +52,8 @@ def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Se
     if word == "preset":
         return f"to choose a preset write {dotted(key[:-1])}=NAME"
     if key[0] == "parameters" and len(key) == 3:
+        if is_foreign(word) and (meant := meant_parameter(str(key[1]), data["parameters"][key[1]])):
+            return meant
         return _member_hint(Parameter, "type", data["parameters"][key[1]]["type"], word)
     if key[0] in _UNIONS and len(key) == 2:
         section = str(key[0])
@@ -59,6 +62,9 @@ def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Se
     slips = [name for name in nearest(word, siblings) if distance(word.lower(), name.lower()) <= 1]
     if slips:
         return _meant([(*key[:-1], name) for name in slips])
+    if (setting := SETTINGS.get(word.lower())) is not None:
+        return f"did you mean {setting}?"
+    word = TRAINED.get(word.lower(), word)
     if word in trainable_parameters and word in (data.get("parameters") or ()):
         return (
             f"{word} is searched: parameters.{word}.low=... and the like change its range, "
@@ -83,7 +89,7 @@ def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Se
 
 def _member_hint(union: Any, tag: str, kind: str, word: str, above: str = "") -> str:
     """What a key of a section that comes in several kinds was probably meant to be."""
-    members = [(get_args(model.model_fields[tag].annotation), model) for model in _models(union)]
+    members = [(get_args(model.model_fields[tag].annotation), model) for model in model_types(union)]
     names = [name for kinds, model in members if kind in kinds for name in model.model_fields]
     here = f"{tag} {kind} has the keys {', '.join(names)}"
     if near := nearest(word, names):
@@ -108,14 +114,15 @@ def _walk(model: type[BaseModel], above: Key) -> Iterator[Key]:
         # What lies in a list or under a name of the user's has no key that could be suggested.
         if name == "parameters" or get_origin(field.annotation) is tuple:
             continue
-        for inner in _models(field.annotation):
+        for inner in model_types(field.annotation):
             yield from _walk(inner, (*above, name))
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def model_types(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a value of this type may be, or be made of."""
     if isinstance(annotation, type) and get_origin(annotation) is None:
         return [annotation] if issubclass(annotation, BaseModel) else []
-    return [model for argument in get_args(annotation) for model in _models(argument)]
+    return [model for argument in get_args(annotation) for model in model_types(argument)]
 
 
 def _meant(keys: Sequence[Key]) -> str:

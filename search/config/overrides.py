@@ -12,11 +12,15 @@ from search.config.origins import Key, dotted
 from search.config.report import cut
 from search.config.yaml_source import MAX_DEPTH, read_text
 from search.errors import Problem
+from trainables.text import encodable
 
 GROUPS = ("model", "task", "capability", "searcher", "scheduler", "warm_start")
 """Sections that a single word chooses as a whole, by name."""
 
+_TEMPLATES: tuple[Key, ...] = (("task", "prompt"), ("task", "completion"))
+
 _PART = re.compile(r"[\w-]+")
+_MOST_DIGITS = 9
 
 FLAGS = ("--plan", "--config", "--list", "--json", "--help")
 
@@ -44,6 +48,13 @@ class Override:
 def place(word: str) -> str:
     """How messages name a word of the command line."""
     return f"command line: {cut(' '.join(word.split()), 60)}"
+
+
+def entry(part: str | int, length: int) -> int | None:
+    """The index in a list of this length that a part of a key is, or None where it is none."""
+    text = str(part)
+    is_index = text.isdecimal() and len(text) <= _MOST_DIGITS and int(text) < length
+    return int(text) if is_index else None
 
 
 def parse_words(words: Sequence[str]) -> tuple[list[Override], list[Problem]]:
@@ -75,6 +86,8 @@ def parse_words(words: Sequence[str]) -> tuple[list[Override], list[Problem]]:
 
 def _parse(word: str) -> Override | Problem:
     where = place(word)
+    if not encodable(word):
+        return Problem(word.partition("=")[0], "is not text in UTF-8", where, "write it in UTF-8")
     name, equals, text = word.partition("=")
     if not equals:
         return Problem(word, "is not a key=value word", where, _bare_hint(word))
@@ -86,6 +99,8 @@ def _parse(word: str) -> Override | Problem:
             name, "has no value", where, f"write {name}=null for none, or leave no space after the `=`"
         )
     key: Key = tuple(parts)
+    if key in _TEMPLATES and text.lstrip()[:1] not in ("'", '"') and text != "null":
+        return Override(key, text, where)  # its braces are fields, and no mapping
     source = read_text(text, name, lambda mark: where, key)
     if source.problems:
         problem = source.problems[0]

@@ -100,7 +100,7 @@ class WorkersConfig(Section):
             pass: less memory for about half more arithmetic, and the same numbers.
         sequence_packing: Put several short examples of a trial into a row, kept apart by their positions,
             instead of padding; where the model does not keep them apart, each has a row of its own.
-        max_failures: Restarts of a group before it is given up.
+        max_failures: Lost machines or processes of a group before it is given up; crashes do not count.
         address: Address of a running Ray cluster; None starts one on this machine.
     """
 

@@ -12,9 +12,10 @@ from search.config.library import PRESET_GROUPS, is_path, preset_files, shown
 from search.config.nearest import did_you_mean
 from search.config.origins import Key, everywhere
 from search.config.peek import first_record
+from search.config.uris import uri_problem
 from search.config.yaml_source import read_file
 from search.errors import Problem
-from trainables.data.sources import user_path
+from trainables.data.sources import ENDINGS, looks_local, user_path
 from trainables.settings import HARNESS
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -70,6 +71,8 @@ def _by_name(group: str, name: str, where: str, key: str, *, may_be_path: bool) 
     if name in presets:
         source = read_file(presets[name], shown(presets[name]), key, (group,))
         return Section(source.data, source.places, source.problems)
+    if may_be_path and (problem := uri_problem(name)) is not None:
+        return _wrong(key, problem[0], where, problem[1])
     section = _FROM_PATH[group](name) if may_be_path else None
     if section is None:
         forms = _FORMS[group] if may_be_path else ""
@@ -79,8 +82,6 @@ def _by_name(group: str, name: str, where: str, key: str, *, may_be_path: bool) 
 
 def _model(name: str) -> dict[str, Any] | None:
     path = user_path(name)
-    if "://" in name:
-        return None
     if os.path.isdir(path) or _HUB_ID.fullmatch(name) or is_path(name):
         return {"name": path.name or name, "source": name}
     return None
@@ -88,15 +89,9 @@ def _model(name: str) -> dict[str, Any] | None:
 
 def _task(name: str) -> dict[str, Any] | None:
     path = user_path(name)
-    if "://" in name or not (
-        path.suffix in _DATA or os.path.isfile(path) or _HUB_ID.fullmatch(name) or is_path(name)
-    ):
+    if "://" in name or not (looks_local(name) or _HUB_ID.fullmatch(name) or is_path(name)):
         return None
-    section = {"name": path.stem or name, "train": name}
-    record = first_record(name)
-    if record is not None and "text" not in record and {"prompt", "completion"} <= record.keys():
-        section["format"] = "completion"
-    return section
+    return {"name": path.name.removesuffix(".gz").rsplit(".", 1)[0] or name, "train": name}
 
 
 def _capability(name: str) -> dict[str, Any] | None:
@@ -105,7 +100,7 @@ def _capability(name: str) -> dict[str, Any] | None:
         own = task.stem if task.suffix in (".yaml", ".yml") else task.name
         return {"skills": [{"name": _skill(own), "path": name, "scoring": ["harness"]}]}
     path = user_path(name)
-    if path.suffix not in _DATA and not os.path.isfile(path):
+    if path.suffix not in ENDINGS and not os.path.isfile(path):
         return None
     choice = "options" in (first_record(name) or {})
     scoring = ["generation", "likelihood"] if choice else ["generation"]
@@ -118,7 +113,6 @@ def _skill(text: str) -> str:
     return name if name[:1].isalpha() else f"skill_{name}"
 
 
-_DATA = (".jsonl", ".json", ".parquet", ".txt", ".md")
 _FORMS = {
     "model": ", no hub id (org/name) and no folder",
     "task": ", no file and no hub data set (org/name)",

@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from search.config.compose import Composed
+from search.config.foreign import is_foreign, meant_parameter
 from search.config.known import unknown_key_hint
 from search.config.nearest import distance
 from search.config.origins import Key, dotted
 from search.config.schema import SearchConfig
-from search.config.wording import QUOTES, describe
+from search.config.wording import QUOTES, WHOLE, describe
 
 _ROUNDS = 4
 _NAMED = (("searcher",), ("scheduler",))
@@ -46,7 +47,7 @@ def validate(composed: Composed, trainable_parameters: Sequence[str]) -> SearchC
             unknown = _collect(error, data, found)
             for key in unknown:
                 message = "is not a known key"
-                composed.complain(key, message, unknown_key_hint(key, data, trainable_parameters))
+                composed.complain(key, message, unknown_key_hint(key, composed.data, trainable_parameters))
                 _delete(data, key)
             if not unknown:
                 break
@@ -86,6 +87,8 @@ def _complain(composed: Composed, key: Key, errors: list[ErrorDetails]) -> None:
     message, hint = describe(errors)
     if kind == "missing":
         hint = f"add it to that section, or {dotted(key)}=VALUE on the command line"
+    if len(key) == 2 and key[0] == "parameters" and (kind in WHOLE or kind.startswith("union_tag")):
+        hint = meant_parameter(str(key[1]), errors[0]["input"]) or hint
     if kind.startswith("union_tag"):
         key = (*key, "name" if key in _NAMED else "type")
     elif kind == "value_error" and isinstance(errors[0]["input"], dict):
@@ -100,8 +103,10 @@ def _is_name(value: object) -> bool:
 
 
 def _is_misspelt(composed: Composed, key: Key) -> bool:
-    """Whether a key that is missing is there under a name that is nearly its own, which was refused."""
+    """Whether a key that is missing is there, refused, under another tool's name or nearly its own."""
     siblings = [other for other in composed.broken if len(other) == len(key) and other[:-1] == key[:-1]]
+    if key[0] == "parameters" and any(is_foreign(str(other[-1])) for other in siblings):
+        return True
     return any(distance(str(other[-1]).lower(), str(key[-1]).lower()) <= 1 for other in siblings)
 
 

@@ -25,7 +25,8 @@ _EXPECTED = {
 }
 QUOTES = "put it in quotes"
 
-_SECTIONS = ("dict_type", "model_type", "model_attributes_type", "dataclass_type")
+# Where keys with values belong, and something else stands.
+WHOLE = ("dict_type", "model_type", "model_attributes_type", "dataclass_type")
 _LISTS = ("tuple_type", "list_type")
 _BOUNDS = {
     "greater_than": ("gt", "must be above"),
@@ -63,7 +64,7 @@ def describe(errors: Sequence[ErrorDetails]) -> tuple[str, str | None]:
         return "is not the name of one", "python -m search.run --list shows the names"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _kind_of_parameter(error)
-    if kind in _SECTIONS:
+    if kind in WHOLE:
         return f"is {show(value)}, where keys with values belong", "write the keys below it, indented"
     if kind in _LISTS and value is None:
         return "is null, where a list belongs", "leave the key out for what is usual, or write [...]"

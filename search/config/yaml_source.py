@@ -12,15 +12,24 @@ import yaml
 
 from search.config.origins import Key, dotted
 from search.errors import Problem
+from trainables.text import encodable
 
 MAX_DEPTH = 30
 """Nested sections and lists, at most."""
 
+MAX_BYTES = 128 * 2**10
+"""Of a file. Reading takes seconds per MiB, and a space has a few KiB."""
+
+_MAX_DIGITS = 1000
 _MAX_NODES = 10_000
 _START = yaml.Mark("", 0, 0, 0, "", 0)
 _TAG = "tag:yaml.org,2002:"
 _TOO_MUCH = f"it has more than {_MAX_NODES:,} values, with what its aliases repeat"
 _SCALARS = ("str", "bool", "null", "int", "float")
+
+
+class _RefusedError(yaml.MarkedYAMLError):
+    """It is YAML, but not what a configuration may hold."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -30,7 +39,7 @@ class _Loader(yaml.SafeLoader):
         """Merges `<<` into a mapping; aliases merged into one another may double at every step."""
         super().flatten_mapping(node)
         if len(node.value) > _MAX_NODES:
-            raise yaml.MarkedYAMLError(problem=_TOO_MUCH, problem_mark=node.start_mark)
+            raise _RefusedError(problem=_TOO_MUCH, problem_mark=node.start_mark)
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -64,6 +73,25 @@ class YamlSource:
     problems: list[Problem] = field(default_factory=list)
 
 
+class TooLargeError(Exception):
+    """A file of configuration that would take minutes to read; the message says the limit."""
+
+
+def read_small(path: Path) -> str:
+    """The text of a file of configuration.
+
+    Raises:
+        TooLargeError: It has more than `MAX_BYTES`.
+        OSError: It cannot be read.
+        UnicodeDecodeError: It is not UTF-8.
+    """
+    with path.open("rb") as stream:
+        raw = stream.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
+        raise TooLargeError(f"is larger than {MAX_BYTES // 2**10} KiB, the most that is read of it")
+    return raw.decode("utf-8")
+
+
 def read_file(path: Path, shown: str, key: str, section: Key = ()) -> YamlSource:
     """Reads a file that must hold a mapping.
 
@@ -74,7 +102,10 @@ def read_file(path: Path, shown: str, key: str, section: Key = ()) -> YamlSource
         section: Key of the section that the file holds, for messages.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_small(path)
+    except TooLargeError as error:
+        hint = "Data belong in files of their own, which task.train and capability.skills name."
+        return _refused(key, str(error), shown, hint)
     except OSError as error:
         return _refused(key, f"cannot be read: {error.strerror}", shown, None)
     except UnicodeDecodeError:
@@ -105,6 +136,9 @@ def read_text(text: str, key: str, place: Callable[[yaml.Mark], str], section: K
         node = loader.get_single_node()
         if node is not None:
             source.data = _Walk(loader, source, place, section).value(node, ())
+    except _RefusedError as error:
+        where = place(error.problem_mark or _START)
+        source = YamlSource(problems=[Problem(key, f"cannot be read: {error.problem}", where)])
     except yaml.MarkedYAMLError as error:
         where = place(error.problem_mark or error.context_mark or _START)
         hint = _syntax_hint(error.problem)
@@ -130,23 +164,24 @@ class _Walk:
     def value(self, node: yaml.Node, key: Key) -> Any:
         """Plain data of a node, with its problems and places noted."""
         if len(key) > MAX_DEPTH:
-            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=node.start_mark)
+            raise _RefusedError(problem="nested too deeply", problem_mark=node.start_mark)
         self._nodes += 1
         if self._nodes > _MAX_NODES:
-            raise yaml.MarkedYAMLError(problem=_TOO_MUCH, problem_mark=node.start_mark)
+            raise _RefusedError(problem=_TOO_MUCH, problem_mark=node.start_mark)
         self._source.places.setdefault(key, self._place(node.start_mark))
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
             return self._mapping(node, key)
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
             return [self.value(item, (*key, index)) for index, item in enumerate(node.value)]
         if not isinstance(node, yaml.ScalarNode) or node.tag.removeprefix(_TAG) not in _SCALARS:
-            raise yaml.MarkedYAMLError(problem=f"tag {node.tag} is not allowed", problem_mark=node.start_mark)
+            raise _RefusedError(problem=f"tag {node.tag} is not allowed", problem_mark=node.start_mark)
+        _check_scalar(node)
         try:
             return self._loader.construct_object(node)
         except (KeyError, IndexError, ValueError) as error:
             # A tag written out, as in `!!bool x`; or a number of thousands of digits.
             problem = f"this is no {node.tag.removeprefix(_TAG)}"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
+            raise _RefusedError(problem=problem, problem_mark=node.start_mark) from error
 
     def _mapping(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:
         self._refuse_repeats(node, key)
@@ -162,7 +197,8 @@ class _Walk:
         first: dict[Hashable, yaml.Mark] = {}
         for name_node, _ in node.value:
             if not isinstance(name_node, yaml.ScalarNode):
-                raise yaml.MarkedYAMLError(problem="a key is not text", problem_mark=name_node.start_mark)
+                raise _RefusedError(problem="a key is not text", problem_mark=name_node.start_mark)
+            _check_scalar(name_node)
             name = name_node.value
             if name in first:
                 self._source.problems.append(
@@ -174,6 +210,17 @@ class _Walk:
                     )
                 )
             first.setdefault(name, name_node.start_mark)
+
+
+def _check_scalar(node: yaml.ScalarNode) -> None:
+    """Refuses what nothing that comes later could compute with or write down."""
+    text = node.value
+    if node.tag in (f"{_TAG}int", f"{_TAG}float") and len(text) > _MAX_DIGITS:
+        problem = f"a number of {len(text):,} characters, {_MAX_DIGITS:,} at most are read"
+        raise _RefusedError(problem=problem, problem_mark=node.start_mark)
+    if not encodable(text):
+        problem = "half of a surrogate pair is in it, which is no text in UTF-8"
+        raise _RefusedError(problem=problem, problem_mark=node.start_mark)
 
 
 def _refused(key: str, message: str, where: str, hint: str | None) -> YamlSource:

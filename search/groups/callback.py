@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ray.exceptions import RayActorError
 from ray.train import UserCallback
+
+from trainables.crash import EXPECTED, Crash, PeerLostError, crash_of, killed
+
+_STARTING = "starting its process"
+_PROCESS_DIED = "worker process has died"
+"""Ray's words for a process that ended while its node goes on."""
 
 
 class TellDispatcher(UserCallback):  # type: ignore[misc]  # Ray has no types here
@@ -13,12 +21,42 @@ class TellDispatcher(UserCallback):  # type: ignore[misc]  # Ray has no types he
     Args:
         dispatcher: The dispatcher actor.
         name: Name of the group.
+        workers: Number of its workers.
     """
 
-    def __init__(self, dispatcher: Any, name: str) -> None:
+    def __init__(self, dispatcher: Any, name: str, workers: int) -> None:
         self._dispatcher = dispatcher
         self._name = name
+        self._workers = workers
 
-    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+    def after_exception(self, run_context: Any, worker_exceptions: Mapping[int, Exception]) -> None:
         """Called when one or more workers have raised or died."""
-        self._dispatcher.down.remote(self._name)
+        errors = [_cause(error) for error in worker_exceptions.values()]
+        preempted = any(isinstance(error, RayActorError) and error.preempted for error in errors)
+        self._dispatcher.down.remote(self._name, seen_crash(errors, self._workers), preempted)
+
+
+def seen_crash(errors: Sequence[Exception], workers: int) -> Crash | None:
+    """The crash that a group's workers have not reported themselves; None: they have, or a machine was lost.
+
+    Args:
+        errors: What each worker that ended has ended with, as Ray has it.
+        workers: Number of workers of the group.
+    """
+    if len(errors) == workers and all(isinstance(error, PeerLostError) for error in errors):
+        return crash_of(errors[0], _STARTING)  # each blames another one, and nobody is gone
+    found = None
+    for error in errors:
+        if isinstance(error, RayActorError):
+            if _PROCESS_DIED not in str(error):
+                return None
+            found = killed(_STARTING, str(error))
+        elif not isinstance(error, EXPECTED) and found is None:
+            found = crash_of(error, _STARTING)
+    return found
+
+
+def _cause(error: Exception) -> Exception:
+    """What a failed health check of a worker found; other errors as they are."""
+    failure = getattr(error, "health_check_failure", None)
+    return failure if isinstance(failure, Exception) else error

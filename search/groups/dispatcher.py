@@ -3,24 +3,60 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from search.groups.group import GroupSpec, run_group
-from search.groups.slots import SlotTable
+from search.groups.slots import MAX_LOSSES, SlotTable
+from search.redact import redact
+from trainables.crash import CRASH_LOG, Crash
 from trainables.messages import Delivery, GroupFacts, Reply, Request
 
 
 class Dispatcher:
-    """`SlotTable` as an async Ray actor; every call is cheap or waits without blocking the others."""
+    """`SlotTable` as an async Ray actor; every call is cheap or waits without blocking the others.
 
-    def __init__(self) -> None:
+    Args:
+        folder: The search's folder on this machine, for the tracebacks of crashes; None keeps none.
+    """
+
+    def __init__(self, folder: str | None = None) -> None:
         self._table = SlotTable()
         self._facts: asyncio.Queue[GroupFacts | Reply] = asyncio.Queue()
+        self._folder = folder
+        self._said: list[str] = []
 
-    async def add_group(self, name: str) -> None:
+    async def add_group(self, name: str, max_losses: int = MAX_LOSSES) -> None:
         """See `SlotTable.add_group`."""
-        self._table.add_group(name)
+        self._table.add_group(name, max_losses)
+
+    async def begin(self, name: str, rank: int) -> int | None:
+        """See `SlotTable.begin`."""
+        return self._table.begin(name, rank)
+
+    async def doing(self, name: str, what: str) -> None:
+        """See `SlotTable.doing`."""
+        self._table.doing(name, what)
+
+    async def waiting_for(self) -> str | None:
+        """See `SlotTable.waiting_for`."""
+        return self._table.waiting_for()
+
+    async def crashed(self, name: str, start: int, crash: Crash) -> None:
+        """See `SlotTable.crashed`; the traceback is kept, and the driver told."""
+        self._table.crashed(name, start, crash)
+        self._keep(name, crash)
+
+    async def say(self, name: str, text: str) -> None:
+        """A group's worker has something for whoever watches the search."""
+        self._said.append(f"{name}: {text}")
+
+    async def said(self, since: int) -> list[str]:
+        """What was said, from the `since`-th on."""
+        return self._said[since:]
 
     async def wait_to_measure(self, name: str) -> None:
         """See `SlotTable.wait_to_measure`."""
@@ -68,9 +104,13 @@ class Dispatcher:
         """See `SlotTable.shrinks`."""
         return self._table.shrinks(name)
 
-    async def down(self, name: str) -> None:
+    async def down(self, name: str, seen: Crash | None = None, preempted: bool = False) -> None:
         """See `SlotTable.down`."""
-        self._table.down(name)
+        if seen is not None:
+            self._keep(name, seen)
+        problem = self._table.down(name, seen, preempted)
+        if problem is not None:
+            await self._facts.put(Reply("crashed", str(problem)))
 
     async def run_group(self, spec: GroupSpec, handle: Any) -> None:
         """Runs a group to its end.
@@ -94,12 +134,24 @@ class Dispatcher:
         """See `SlotTable.stop`."""
         self._table.stop()
 
+    def _keep(self, name: str, crash: Crash) -> None:
+        """Adds a crash to the log in the search's folder, as far as that can be written."""
+        self._said.append(f"{name} crashed: {crash.line}")
+        if self._folder is not None:
+            when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+            with suppress(OSError), Path(self._folder, CRASH_LOG).open("a", encoding="utf-8") as log:
+                log.write(redact(f"--- {when}, {name}: {crash.line}\n{crash.traceback}\n"))
 
-def start_dispatcher() -> Any:
-    """Starts the actor on the driver's node: a node that comes and goes must not take it along."""
+
+def start_dispatcher(folder: Path) -> Any:
+    """Starts the actor on the driver's node: a node that comes and goes must not take it along.
+
+    Args:
+        folder: The search's folder.
+    """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor = ray.remote(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here)(Dispatcher)
-    return actor.remote()
+    return actor.remote(str(folder))

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from search.cluster import prepare_environment
 from trainables.messages import GroupSettings
+
+_CRASHES = 100
+"""Restarts beside those for lost machines: the dispatcher tells the two apart, and says when to stop."""
+
+_FAILED_STARTS = 3
+"""Starts of a group, over its whole life, whose processes may die before they have begun."""
+
+_LONGEST = 300
 
 
 @dataclass(frozen=True)
@@ -19,7 +28,7 @@ class GroupSpec:
         workers: Number of workers.
         cpus: CPUs per worker.
         gpus: GPUs per worker.
-        max_failures: Restarts before it is given up.
+        max_failures: Machines that it may lose before it is given up.
         scratch: Folder for Ray Train's own files.
     """
 
@@ -41,10 +50,11 @@ class GroupSpec:
 
 def run_group(spec: GroupSpec, dispatcher: Any) -> str:
     """Runs a group until it is told to stop, or has failed too often; returns why it ended."""
+    prepare_environment()  # the driver's own is not that of a cluster which was there before
     from ray.exceptions import RayError
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
-    from ray.train.v2.api.exceptions import TrainingFailedError
+    from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError
 
     from search.groups.callback import TellDispatcher
     from trainables.worker import serve
@@ -61,12 +71,22 @@ def run_group(spec: GroupSpec, dispatcher: Any) -> str:
         run_config=RunConfig(
             name=spec.run_name,
             storage_path=spec.scratch,
-            failure_config=FailureConfig(max_failures=spec.max_failures),
-            callbacks=[TellDispatcher(dispatcher, spec.name)],
+            failure_config=FailureConfig(
+                max_failures=spec.max_failures + _CRASHES, controller_failure_limit=_FAILED_STARTS
+            ),
+            callbacks=[TellDispatcher(dispatcher, spec.name, spec.workers)],
         ),
     )
     try:
         trainer.fit()
+    except ControllerError as failure:
+        return f"the processes of {spec.name} could not be started: {_last_line(failure.controller_failure)}"
     except (TrainingFailedError, RayError) as failure:
-        return f"the worker group failed: {failure}"
-    return "the worker group ended"
+        return f"{spec.name} failed: {' '.join(str(failure).split())[:_LONGEST]}"
+    return f"{spec.name} ended"
+
+
+def _last_line(error: BaseException) -> str:
+    """What an error's text, which may hold a traceback, ends with."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:_LONGEST] if lines else type(error).__name__

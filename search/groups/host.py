@@ -7,7 +7,9 @@ Ray is imported inside the functions: it reads its environment when it is import
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from search.config.schema import WorkersConfig
 from search.groups.dispatcher import start_dispatcher
 from search.groups.group import GroupSpec
 from trainables.messages import BaselineRequest, GroupFacts, GroupSettings, Reply
+
+_LOOK_SECONDS = 2.0
+_REMIND_SECONDS = 60.0
 
 
 class WorkerGroups:
@@ -26,10 +31,16 @@ class WorkerGroups:
         workers: Size of a group, and how often it may restart.
         capacity: Number of groups and resources per worker.
         scratch: Folder for Ray Train's own files, which nobody needs afterwards.
+        on_said: Called with what the workers have to say to whoever watches the search.
     """
 
     def __init__(
-        self, settings: GroupSettings, workers: WorkersConfig, capacity: Capacity, scratch: Path
+        self,
+        settings: GroupSettings,
+        workers: WorkersConfig,
+        capacity: Capacity,
+        scratch: Path,
+        on_said: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._specs = [
             GroupSpec(
@@ -44,36 +55,74 @@ class WorkerGroups:
             )
             for index in range(capacity.groups)
         ]
-        self.dispatcher: Any = start_dispatcher()
+        self.dispatcher: Any = start_dispatcher(Path(settings.folder))
         self._running: list[Any] = []
+        self._on_said = on_said
+        self._heard = 0
+        self._asked: Future[list[str]] | None = None
 
     def start(self) -> None:
         """Starts every group; returns at once."""
         import ray
 
-        ray.get([self.dispatcher.add_group.remote(spec.name) for spec in self._specs])
+        ray.get([self.dispatcher.add_group.remote(spec.name, spec.max_failures) for spec in self._specs])
         self._running = [self.dispatcher.run_group.remote(spec, self.dispatcher) for spec in self._specs]
 
-    def wait_for_first(self, on_wait: Callable[[str], None], patience: float = 60.0) -> GroupFacts | Reply:
+    def wait_for_first(self, on_wait: Callable[[str], None], patience: float = 10.0) -> GroupFacts | Reply:
         """Blocks until one group is up (its facts) or cannot come up (its refusal).
 
         Args:
-            on_wait: Called with a message whenever `patience` seconds have passed with no group up.
+            on_wait: Called with what is waited for once `patience` seconds have passed with no group up,
+                whenever that changes, and once a minute.
             patience: In seconds.
         """
         import ray
 
         first = self.dispatcher.first_facts.remote()
-        while not ray.wait([first], timeout=patience)[0]:
-            on_wait(f"no worker group is up yet; each needs {self._specs[0].needs}")
+        began = time.monotonic()
+        said, said_at = "", began - _REMIND_SECONDS
+        starting = f"waiting for the workers' processes to start; each group needs {self._specs[0].needs}"
+        while not ray.wait([first], timeout=_LOOK_SECONDS)[0]:
+            self._hear()
+            now = time.monotonic()
+            if now - began < patience:
+                continue
+            waiting: str | None = ray.get(self.dispatcher.waiting_for.remote())
+            text = f"waiting: {waiting}" if waiting else starting
+            if text != said or now - said_at >= _REMIND_SECONDS:
+                on_wait(text)
+                said, said_at = text, now
+        self._hear()
         facts: GroupFacts | Reply = ray.get(first)
         return facts
+
+    def listen(self) -> None:
+        """Takes what the workers have said, as far as it is here, and returns at once; to be called often."""
+        if self._asked is None:
+            self._asked = self.dispatcher.said.remote(self._heard).future()
+        elif self._asked.done():
+            asked, self._asked = self._asked, None
+            if asked.exception() is None:  # who submits requests says that the dispatcher is gone
+                self._take(asked.result())
+
+    def _hear(self) -> None:
+        import ray
+
+        self._take(ray.get(self.dispatcher.said.remote(self._heard)))
+
+    def _take(self, said: list[str]) -> None:
+        self._heard += len(said)
+        for text in said:
+            self._on_said(text)
 
     def measure_base(self) -> Reply:
         """Measures the untouched base model on the first group that is up."""
         import ray
 
-        reply: Reply = ray.get(self.dispatcher.submit.remote(BaselineRequest()))
+        asked = self.dispatcher.submit.remote(BaselineRequest())
+        while not ray.wait([asked], timeout=_LOOK_SECONDS)[0]:
+            self._hear()
+        reply: Reply = ray.get(asked)
         return reply
 
     def capacity(self) -> int:

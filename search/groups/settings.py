@@ -50,6 +50,10 @@ def group_settings(
     )
 
 
+def _sources(given: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    return _absolute(given) if isinstance(given, str) else tuple(map(_absolute, given))
+
+
 def _absolute(path: str) -> str:
     return str(Path(path).resolve()) if Path(path).exists() else path
 
@@ -59,8 +63,8 @@ def _model(model: ModelConfig) -> ModelConfig:
 
 
 def _task(task: TaskConfig) -> TaskConfig:
-    heldout = None if task.heldout is None else _absolute(task.heldout)
-    return task.model_copy(update={"train": _absolute(task.train), "heldout": heldout})
+    heldout = None if task.heldout is None else _sources(task.heldout)
+    return task.model_copy(update={"train": _sources(task.train), "heldout": heldout})
 
 
 def _skill_path(skill: SkillConfig) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from search.groups.gathering import PATIENCE_SECONDS, Gathering
-from trainables.messages import BaselineRequest, Delivery, Reply, Request
+from search.groups.held import MAX_DELIVERIES, Group, Work
+from search.groups.losses import SAME_CRASHES, Starts
+from trainables.crash import Crash, repeated
+from trainables.errors import TrainableError
+from trainables.messages import BaselineRequest, Delivery, Reply, Request, TrainRequest
 
-MAX_DELIVERIES = 3
-"""A request whose workers have died as often is given up. The last time it is delivered alone, so that
-no other trial is given up with the one that kills them."""
+MAX_LOSSES = 10
+"""Lost machines after which a group is given up, where it is not said."""
 
 MOST_SHRINKS = 4
 """A request that is alone in a group which has begun smaller this often, and runs out again, does not fit."""
@@ -25,73 +27,12 @@ LINGER_SECONDS = 0.1
 request alone would begin one by one what it can do in one round."""
 
 
-@dataclass
-class _Work:
-    """A request, the future of its reply, and how often it was delivered."""
-
-    request: Request
-    reply: asyncio.Future[Reply]
-    deliveries: int = 0
-
-    @property
-    def suspect(self) -> bool:
-        """Whether its workers have died so often that it is to be delivered alone."""
-        return self.deliveries >= MAX_DELIVERIES - 1
-
-
-@dataclass
-class _Group:
-    name: str
-    slots: list[int | None]
-    incarnation: int = -1
-    up: bool = False
-    rounds: list[tuple[Delivery, ...]] = field(default_factory=list)
-    queue: deque[tuple[int, _Work]] = field(default_factory=deque)
-    outstanding: dict[int, tuple[int, _Work]] = field(default_factory=dict)
-    asked_at: float = 0.0
-    ended: bool = False
-    shrinks: int = 0
-    alone: bool = False
-
-    @property
-    def busy(self) -> set[int]:
-        """Slots with a delivery that is not answered."""
-        return {slot for slot, _ in self.outstanding.values()}
-
-    @property
-    def suspect(self) -> tuple[int, _Work] | None:
-        """The first waiting request that is to be delivered alone, with its slot."""
-        return next(((slot, work) for slot, work in self.queue if work.suspect), None)
-
-    @property
-    def free(self) -> list[int]:
-        """Slots that a waiting request may have; one whose trial has left may still be busy with it."""
-        busy = self.busy
-        return [slot for slot, held in enumerate(self.slots) if held is None and slot not in busy]
-
-    def enqueue(self, slot: int, work: _Work) -> None:
-        """Has a request wait for the next round."""
-        if not self.queue:
-            self.asked_at = asyncio.get_running_loop().time()
-        self.queue.append((slot, work))
-
-    def ready_at(self, linger: float) -> float | None:
-        """When the next round may be formed, by the loop's clock; None while there is nothing for one.
-
-        At once where every slot has a request, where the base model is to be measured, and where trials
-        are in training, which more can join at any time; else once others have had time to ask.
-        """
-        busy = self.busy
-        requests = {slot: work.request for slot, work in self.queue if slot not in busy}
-        if not requests or (busy and (self.alone or self.suspect is not None)):
-            return None
-        complete = len(requests) == len(self.slots)
-        baseline = any(isinstance(request, BaselineRequest) for request in requests.values())
-        return self.asked_at + (0.0 if busy or complete or baseline else linger)
-
-
 class NoGroupsError(Exception):
-    """Every worker group has ended; carries the last group's reason."""
+    """Nothing is left that could serve; says why."""
+
+
+class CrashedError(NoGroupsError):
+    """Whatever is served crashes in the same way."""
 
 
 class SlotTable:
@@ -112,17 +53,58 @@ class SlotTable:
         self._linger = linger
         self._gathering = Gathering(patience)
         self._first_slots = 0
-        self._groups: dict[str, _Group] = {}
-        self._homeless: deque[_Work] = deque()
+        self._groups: dict[str, Group] = {}
+        self._homeless: deque[Work] = deque()
         self._sequence = 0
         self._changed = asyncio.Event()
         self._stopping = False
         self._last_error = "no worker group was started"
+        self._trained = False
+        self._culprits: dict[tuple[str, str], set[int]] = {}
+        self._hopeless: CrashedError | None = None
 
-    def add_group(self, name: str) -> None:
-        """Announces a group that is being started; it has no slots before it joins."""
-        self._groups[name] = _Group(name, [])
+    def add_group(self, name: str, max_losses: int = MAX_LOSSES) -> None:
+        """Announces a group that is being started; it has no slots before it joins.
+
+        Args:
+            name: The group.
+            max_losses: Lost machines after which it is given up.
+        """
+        self._groups[name] = Group(name, [], Starts(max_losses))
         self._gathering.expect(name)
+
+    def begin(self, name: str, rank: int) -> int | None:
+        """Called by every worker when it begins; returns the number of the group's start.
+
+        Returns:
+            None where the group has been given up: there is nothing to do.
+        """
+        group = self._groups[name]
+        return None if group.ended else group.starts.begin(rank)
+
+    def doing(self, name: str, what: str) -> None:
+        """A group's first worker says what it is at, to follow "while"."""
+        self._groups[name].starts.doing = what
+
+    def waiting_for(self) -> str | None:
+        """What the groups that are not up are at, in words; None where no worker has begun."""
+        begun = [group for group in self._groups.values() if group.starts.number and not group.ended]
+        return (
+            ", ".join(
+                f"{group.name} is {group.starts.doing or 'beginning'}" for group in begun if not group.up
+            )
+            or None
+        )
+
+    def crashed(self, name: str, start: int, crash: Crash) -> None:
+        """A worker is about to die of an error that nobody expected.
+
+        Args:
+            name: Its group.
+            start: As `begin` returned it.
+            crash: What and where.
+        """
+        self._groups[name].starts.report(start, crash)
 
     async def wait_to_measure(self, name: str) -> None:
         """Called by a group's first worker when the group has loaded; returns when it may measure.
@@ -142,6 +124,7 @@ class SlotTable:
         self._gathering.dismiss(name)
         self._first_slots = self._first_slots or slots
         self._take_back(group)
+        group.starts.joined = True
         group.slots = [None] * slots
         group.incarnation += 1
         group.up = True
@@ -169,6 +152,7 @@ class SlotTable:
             shrinks: What the workers began with. Each that ran out may say so; it counts once.
         """
         group = self._groups[name]
+        group.starts.excuse()
         if shrinks != group.shrinks:
             return
         group.shrinks += 1
@@ -183,12 +167,42 @@ class SlotTable:
         """How often the group has run out of memory in a way that ended its workers."""
         return self._groups[name].shrinks
 
-    def down(self, name: str) -> None:
-        """The group's workers died; until it joins again its trials go on elsewhere where there is room."""
+    def down(self, name: str, seen: Crash | None = None, preempted: bool = False) -> TrainableError | None:
+        """The group's workers died; until it joins again its trials go on elsewhere where there is room.
+
+        Args:
+            name: The group.
+            seen: The crash as Ray saw it; None: a machine was lost, or a worker has reported the crash.
+            preempted: Whether the loss had been announced.
+
+        Returns:
+            What ends the search, as no group can come up; None where that is not known.
+        """
         group = self._groups[name]
+        crash = group.starts.end(seen, preempted, serving=bool(group.outstanding))
         group.up = False
-        self._take_back(group)
+        self._take_back(group, crash)
+        problem = None
+        if crash is not None and group.starts.crashes(crash) >= SAME_CRASHES:
+            problem = repeated(crash, SAME_CRASHES, f"The workers of {name}")
+            self._end(group, str(problem))
+        elif group.starts.losses > group.starts.most_losses:
+            self._end(group, f"{name} was lost {group.starts.losses} times (workers.max_failures)")
         self._place()
+        if any(each.starts.joined for each in self._groups.values()):
+            return None
+        return problem or self._none_can_come_up(crash)
+
+    def _none_can_come_up(self, crash: Crash | None) -> TrainableError | None:
+        """The same crash in every group, before any was up, is as good as twice in one."""
+        groups = self._groups.values()
+        if (
+            crash is None
+            or len(groups) < SAME_CRASHES
+            or not all(one.starts.crashes(crash) for one in groups)
+        ):
+            return None
+        return repeated(crash, len(groups), "The workers of all groups")
 
     async def submit(self, request: Request) -> Reply:
         """Has a request served by the trial's slot, or by the first that is free.
@@ -196,7 +210,7 @@ class SlotTable:
         Raises:
             NoGroupsError: No group is left that could serve it.
         """
-        work = _Work(request, asyncio.get_running_loop().create_future())
+        work = Work(request, asyncio.get_running_loop().create_future())
         held = self._slot_of(request)
         if held is not None:
             group, slot = held
@@ -244,38 +258,77 @@ class SlotTable:
         slot, work = group.outstanding.pop(sequence)
         if isinstance(work.request, BaselineRequest):
             group.slots[slot] = None
+        self._trained = self._trained or (isinstance(work.request, TrainRequest) and reply.outcome == "ok")
         self._answer(work, reply)
         self._place()
 
     def end_group(self, name: str, error: str) -> None:
         """The group is gone for good: its trials go on elsewhere, or fail where no group is left."""
         group = self._groups[name]
-        group.ended, group.up = True, False
-        self._gathering.dismiss(name)
-        self._last_error = error
+        if not group.ended:  # one that was given up has its reason
+            self._end(group, error)
         self._take_back(group)
         self._place()
+
+    def _end(self, group: Group, error: str) -> None:
+        group.ended, group.up = True, False
+        self._gathering.dismiss(group.name)
+        self._last_error = f"no worker group is left: {error}"
 
     def stop(self) -> None:
         """Lets every worker leave its loop."""
         self._stopping = True
         self._wake()
 
-    def _take_back(self, group: _Group) -> None:
-        """Everything that a group has not answered waits for a slot again, or is given up."""
+    def _take_back(self, group: Group, crash: Crash | None = None) -> None:
+        """Everything that a group has not answered waits for a slot again, or is given up.
+
+        Args:
+            group: Its workers have died.
+            crash: Of what, where that was no loss of a machine.
+        """
         lost = [work for _, (_, work) in sorted(group.outstanding.items())]
         waiting = [work for _, work in group.queue]
         group.outstanding.clear()
         group.queue.clear()
         group.slots = [None] * len(group.slots)
+        if crash is not None:
+            for work in lost:
+                self._blame(work, crash, alone=len(lost) == 1)
         for work in reversed(lost + waiting):
+            if work.reply.done():
+                continue
             if work.deliveries >= MAX_DELIVERIES:
                 message = f"its workers died {work.deliveries} times on this rung"
                 self._answer(work, Reply("worker_lost", message))
             else:
                 self._homeless.appendleft(work)
 
-    def _slot_of(self, request: Request) -> tuple[_Group, int] | None:
+    def _blame(self, work: Work, crash: Crash, alone: bool) -> None:
+        """Has a request that was under way in a crash be tried alone next, or gives it up.
+
+        Where two trials crash in the same way, each alone, and none has been trained yet, it is not theirs.
+        """
+        work.crashes[crash.way] += 1
+        work.deliveries = MAX_DELIVERIES - 1
+        if not alone:
+            return
+        times = work.crashes[crash.way]
+        if isinstance(work.request, BaselineRequest):
+            if times >= SAME_CRASHES:
+                self._answer(work, Reply("crashed", str(repeated(crash, times, "The workers"))))
+            return
+        culprits = self._culprits.setdefault(crash.way, set())
+        culprits.add(work.request.trial)
+        if len(culprits) >= SAME_CRASHES and not self._trained:
+            both = " and ".join(str(trial) for trial in sorted(culprits))
+            whose = f"The workers that trained trials {both}"
+            self._hopeless = CrashedError(str(repeated(crash, SAME_CRASHES, whose)))
+        elif times >= SAME_CRASHES:
+            whose = f"The workers that trained trial {work.request.trial}"
+            self._answer(work, Reply("crashed", repeated(crash, times, whose).message))
+
+    def _slot_of(self, request: Request) -> tuple[Group, int] | None:
         if not isinstance(request, BaselineRequest):
             for group in self._groups.values():
                 if not group.ended and request.trial in group.slots:
@@ -284,9 +337,11 @@ class SlotTable:
 
     def _place(self) -> None:
         """Gives free slots of groups that are up to waiting requests, oldest first."""
+        if self._hopeless is not None:
+            self._refuse_all(self._hopeless)
+            return
         if self._groups and all(group.ended for group in self._groups.values()):
-            while self._homeless:
-                self._homeless.popleft().reply.set_exception(NoGroupsError(self._last_error))
+            self._refuse_all(NoGroupsError(self._last_error))
             return
         while self._homeless and (group := self._emptiest()) is not None:
             work, slot = self._homeless.popleft(), group.free[0]
@@ -294,17 +349,28 @@ class SlotTable:
             group.enqueue(slot, work)
         self._wake()
 
-    def _emptiest(self) -> _Group | None:
+    def _refuse_all(self, why: NoGroupsError) -> None:
+        """Fails every request that is there: nothing will serve it."""
+        for group in self._groups.values():
+            works = [work for _, work in (*group.outstanding.values(), *group.queue)]
+            self._homeless.extend(works)
+            group.queue.clear()
+        while self._homeless:
+            work = self._homeless.popleft()
+            if not work.reply.done():
+                work.reply.set_exception(type(why)(str(why)))
+
+    def _emptiest(self) -> Group | None:
         """The group that is up and has a free slot with the fewest taken: none idles beside a full one."""
         room = [group for group in self._groups.values() if group.up and group.free]
         return min(room, key=lambda group: len(group.slots) - len(group.free), default=None)
 
-    def _form_round(self, group: _Group) -> tuple[Delivery, ...]:
+    def _form_round(self, group: Group) -> tuple[Delivery, ...]:
         """At most one request per slot, and only of slots that are not busy; a suspect alone."""
         busy, suspect = group.busy, group.suspect
         group.alone = suspect is not None
-        chosen: dict[int, _Work] = {}
-        later: deque[tuple[int, _Work]] = deque()
+        chosen: dict[int, Work] = {}
+        later: deque[tuple[int, Work]] = deque()
         for slot, work in group.queue:
             if slot in chosen or slot in busy or suspect not in (None, (slot, work)):
                 later.append((slot, work))
@@ -319,7 +385,7 @@ class SlotTable:
             self._sequence += 1
         return tuple(deliveries)
 
-    def _answer(self, work: _Work, reply: Reply) -> None:
+    def _answer(self, work: Work, reply: Reply) -> None:
         if not work.reply.done():
             work.reply.set_result(reply)
 

@@ -7,26 +7,35 @@ import os
 from itertools import product
 from pathlib import Path
 
-from search.cluster import local_groups
+from search.cluster import cluster_address, local_capacity, local_groups
 from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
+from search.errors import ConfigError, Problem
 from search.groups.limit import configured_limit
-from search.plan.estimate import estimate, repetitions
+from search.plan.data import plan_data
+from search.plan.estimate import Lengths, estimate, repetitions
 from search.plan.history import History, read_history
-from search.plan.model import Plan, PlannedTrial, RankSize, Slots
+from search.plan.model import DataPlan, Plan, PlannedTrial, RankSize, Slots
 from search.plan.outlook import budget, confirmation, ends_first, guards, limits, teaches, warm_start
 from search.plan.shapes import ModelShapes, model_shapes
-from search.record import SearchState, WarmStarted, read_events
+from search.reach import ClusterError
+from search.record import SearchState, WarmStarted
 from search.record.events import Scalar
+from search.record.files import is_being_written
+from search.resume import open_record
 from search.schedulers import make_scheduler
 from search.searchers import SEARCHERS, make_searcher, startup
 from search.space import SearchSpace
 from search.warm_start import warm_started
+from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.targets import routed_layer
+from trainables.lora.targets import routed_layer, select_modules
+from trainables.models.folder.check import takes_sdpa
+from trainables.models.resolve import local_folder
 from trainables.specs import TRAINABLES
 
 SHOWN = 8
+_EXAMPLE, _REPLY = 128, 16
 _EXHAUSTIBLE = ("grid", "listed")
 
 
@@ -39,21 +48,27 @@ def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
 
     Raises:
         TightropeError: The searcher cannot search this space.
-        ConfigError: The model's files are damaged.
-        RecordError: The search's folder holds a damaged record.
+        ConfigError: The model's files are damaged, it has no layers of a kind that may be asked for, or its
+            tokenizer can make nothing of the data.
+        SpaceChangedError: The search's folder holds another search, as a run would say.
+        RecordError: It holds a damaged record.
     """
+    recorded = open_record(config)
+    config = recorded.config
     space = SearchSpace(config.parameters, config.fixed)
+    taken_over = _taken_over(config, space, recorded.state)
     shapes = model_shapes(config.model)
+    if shapes is not None:
+        _refuse_targets(space, shapes)
     slots = _slots(config)
-    first, params, number = _first(config, space, shapes)
-    folder = Path(config.out) / config.name
-    state = SearchState.from_events(read_events(folder))
+    first, params, number = _first(config, space, shapes, taken_over)
     history = read_history(config, LoraParameters().batch_size)
+    data = plan_data(config)
     notes = _notes(config, shapes, slots, number, history)
     estimated = None
     if shapes and params:
         try:
-            estimated = estimate(config, shapes, params, number, slots, history)
+            estimated = estimate(config, shapes, params, number, slots, history, _lengths(config, data))
         except OverflowError:
             notes.append("The numbers are too large for an estimate of time and memory.")
     limited = limits(config, slots, estimated)
@@ -61,8 +76,10 @@ def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
         name=config.name,
         space=config.space,
         model=config.model.name,
-        folder=str(folder),
-        recorded=_recorded(state),
+        folder=str(Path(config.out) / config.name),
+        recorded=_recorded(recorded.state),
+        running=is_being_written(recorded.folder),
+        attention=_attention(config),
         searcher=config.searcher.name,
         trials=number,
         first=tuple(first),
@@ -75,13 +92,33 @@ def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
         repetitions=repetitions(config, number),
         limits=limited,
         ends_first=ends_first(limited, number, estimated),
-        warm_start=warm_start(config, _taken_over(config, space)),
+        warm_start=warm_start(config, taken_over),
         slots=slots,
         base_parameters=shapes.parameters if shapes else None,
         sizes=tuple(_sizes(space, shapes)) if shapes else (),
+        data=data,
         estimate=estimated,
         notes=tuple(notes),
     )
+
+
+def _attention(config: SearchConfig) -> str | None:
+    """What `model.attention` comes to, where the model's files say it."""
+    if config.model.attention != "auto":
+        return f"{config.model.attention} (model.attention)"
+    folder = local_folder(config.model)
+    takes = None if folder is None else takes_sdpa(folder)
+    if takes is None:
+        return None
+    return "sdpa" if takes else "eager: models of this kind do not take torch's scaled dot-product attention"
+
+
+def _lengths(config: SearchConfig, data: DataPlan | None) -> Lengths:
+    """Lengths to estimate with; where the data's are not known, those of short texts."""
+    if data is not None and (known := data.lengths) is not None:
+        return Lengths(known.mean, known.max_length, known.replies)
+    most = config.task.max_length or _EXAMPLE
+    return Lengths(most, most, config.capability.max_new_tokens or _REPLY)
 
 
 def _recorded(state: SearchState) -> tuple[int, int] | None:
@@ -93,7 +130,7 @@ def _recorded(state: SearchState) -> tuple[int, int] | None:
 
 
 def _first(
-    config: SearchConfig, space: SearchSpace, shapes: ModelShapes | None
+    config: SearchConfig, space: SearchSpace, shapes: ModelShapes | None, taken_over: WarmStarted | None
 ) -> tuple[list[PlannedTrial], list[LoraParameters], int]:
     """The first trials, their parameters, and the number of trials there will be.
 
@@ -102,7 +139,7 @@ def _first(
     searcher = make_searcher(config, space)
     finite = config.searcher.name in _EXHAUSTIBLE
     random, listed = startup(config.searcher), len(config.points)
-    if (taken_over := _taken_over(config, space)) is not None:
+    if taken_over is not None:
         searcher.begin(taken_over)
         if taken_over.use == "points":
             listed += len(taken_over.trials)
@@ -126,11 +163,10 @@ def _first(
     return planned[:SHOWN], params, config.trials
 
 
-def _taken_over(config: SearchConfig, space: SearchSpace) -> WarmStarted | None:
+def _taken_over(config: SearchConfig, space: SearchSpace, state: SearchState) -> WarmStarted | None:
     """What an earlier search gives this one: as recorded, where it has begun."""
     if config.warm_start is None:
         return None
-    state = SearchState.from_events(read_events(Path(config.out) / config.name))
     return state.warm_start or warm_started(config, space)
 
 
@@ -147,6 +183,24 @@ def _sizes(space: SearchSpace, shapes: ModelShapes) -> list[RankSize]:
     return sizes
 
 
+def _refuse_targets(space: SearchSpace, shapes: ModelShapes) -> None:
+    """Raises where some trial would find no layer to adapt.
+
+    Raises:
+        ConfigError: For every such kind of target.
+    """
+    problems = []
+    for target in _possible(space, "target_modules"):
+        try:
+            select_modules(shapes.linear, LoraParameters.model_validate({"target_modules": target}))
+        except UserError as error:
+            where = "parameters" if "target_modules" in space.parameters else "fixed"
+            key = f"{where}.target_modules"
+            problems.append(Problem(key, error.message, "model files", error.hint))
+    if problems:
+        raise ConfigError(problems)
+
+
 def _possible(space: SearchSpace, name: str) -> list[Scalar]:
     parameter: Parameter | None = space.parameters.get(name)
     if isinstance(parameter, CategoricalParameter):
@@ -159,7 +213,7 @@ def _possible(space: SearchSpace, name: str) -> list[Scalar]:
 def _slots(config: SearchConfig) -> Slots:
     """Slots on this machine; of another cluster only what the configuration fixes."""
     workers = config.workers
-    address = workers.address or os.environ.get("RAY_ADDRESS")
+    _, address = cluster_address(workers)
     here = 0 if address else _gpus_here()
     gpus = float(min(1, here)) if workers.gpus == "auto" else workers.gpus
     groups: int | None
@@ -202,6 +256,16 @@ def _notes(
             f"Trials of this model are not packed, but run one at a time: {layer} sees the tokens that are "
             "routed to it, not whole rows."
         )
+    if shapes is not None and shapes.left_out:
+        notes.append(
+            f"These linear layers get no adapter, for they do more than multiply or their weights are read "
+            f"without them: {', '.join(shapes.left_out)}."
+        )
+    if cluster_address(config.workers)[1] is None:
+        try:
+            local_capacity(config.workers, _gpus_here())
+        except ClusterError as error:
+            notes.append(f"On this machine a run would be refused: {error.message} {error.hint}")
     if slots.groups is None:
         notes.append("Times are for a single worker group.")
     if history is None and slots.slots_per_group is None and slots.most_per_group > 1:

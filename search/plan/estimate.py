@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from search.config.schema import SearchConfig
@@ -29,6 +30,21 @@ PROCESS_BYTES = 0.9e9
 """A worker process with torch, without model and data."""
 
 
+@dataclass(frozen=True)
+class Lengths:
+    """Lengths that an estimate is made for.
+
+    Attributes:
+        mean: Tokens of an example on average.
+        most: The same, at most.
+        replies: Tokens of a generated reply, at most.
+    """
+
+    mean: float
+    most: int
+    replies: int
+
+
 def estimate(
     config: SearchConfig,
     shapes: ModelShapes,
@@ -36,6 +52,7 @@ def estimate(
     number: int,
     slots: Slots,
     history: History | None,
+    lengths: Lengths,
 ) -> Estimate:
     """Estimates a search.
 
@@ -46,11 +63,12 @@ def estimate(
         number: Number of trials.
         slots: What they run on.
         history: Times of earlier searches, preferred to the formula.
+        lengths: Of examples and replies.
     """
     speed = GPU_FLOPS * slots.gpus if slots.gpus else CORE_FLOPS * slots.cpus
     speed *= slots.workers_per_group
     batch = sum(params.batch_size for params in trials) / len(trials)
-    tokens = batch * config.task.max_length
+    tokens = batch * lengths.mean
     if history is not None:
         step = shared = history.token_seconds * tokens
     else:
@@ -59,7 +77,7 @@ def estimate(
         shared = 2 * PASS_SECONDS / slots.least_per_group + arithmetic
     evaluation = history.evaluation_seconds if history is not None else None
     if evaluation is None:
-        evaluation = _evaluation(config, shapes, speed)
+        evaluation = _evaluation(config, shapes, speed, lengths)
     rungs = config.budget.rung_steps
     steps = [at - before for before, at in zip((0, *rungs), rungs, strict=False)]
     own = [count * step + evaluation for count in steps]
@@ -88,8 +106,8 @@ def estimate(
         confirmation_seconds=confirmation,
         gpu_hours=expected * gpus / 3600,
         time_basis=_time_basis(config, history, tokens, speed),
-        worker_bytes=_worker_bytes(config, shapes, trials, slots, slots.least_per_group),
-        most_worker_bytes=_worker_bytes(config, shapes, trials, slots, slots.most_per_group),
+        worker_bytes=_worker_bytes(config, shapes, trials, slots, slots.least_per_group, lengths),
+        most_worker_bytes=_worker_bytes(config, shapes, trials, slots, slots.most_per_group, lengths),
         memory_basis="process 0.9 GB + weights + slots x (16 bytes per trainable parameter + activations "
         f"of a micro-batch: tokens x ({_kept(config)} + 3 vocabulary) values)",
     )
@@ -126,7 +144,7 @@ def _time_basis(config: SearchConfig, history: History | None, tokens: float, sp
     )
 
 
-def _evaluation(config: SearchConfig, shapes: ModelShapes, speed: float) -> float:
+def _evaluation(config: SearchConfig, shapes: ModelShapes, speed: float, lengths: Lengths) -> float:
     """Seconds of an evaluation at a rung, by 2 * parameters * tokens, and a pass per batch and new token.
 
     What is not asked at every rung is left out.
@@ -134,21 +152,21 @@ def _evaluation(config: SearchConfig, shapes: ModelShapes, speed: float) -> floa
     capability = config.capability
     tokens = passes = 0.0
     if config.task.heldout or config.task.heldout_fraction:
-        tokens += config.task.heldout_examples * config.task.max_length
+        tokens += config.task.heldout_examples * lengths.mean
         passes += config.task.heldout_examples / capability.batch_size
     if capability.general_text is not None:
-        tokens += capability.general_examples * config.task.max_length
+        tokens += capability.general_examples * lengths.mean
         passes += capability.general_examples / capability.batch_size
-    tokens += capability.kl_prompts * config.task.max_length
+    tokens += capability.kl_prompts * lengths.mean
     passes += capability.kl_prompts / capability.batch_size
     for skill in capability.skills:
         if skill.at != "every":
             continue
         items = min(_items(skill.path), skill.limit or 10**9)
         for scoring in {way.removesuffix("_norm") for way in skill.scoring}:
-            new = capability.max_new_tokens if scoring == "generation" else 1
+            new = lengths.replies if scoring == "generation" else 1
             # Length of a question is not known without its tokenizer: taken to be that of an example.
-            tokens += items * (config.task.max_length + new)
+            tokens += items * (lengths.mean + new)
             passes += -(-items // capability.batch_size) * new
     return passes * PASS_SECONDS + 2 * shapes.parameters * tokens / speed
 
@@ -164,7 +182,12 @@ def _items(source: str) -> int:
 
 
 def _worker_bytes(
-    config: SearchConfig, shapes: ModelShapes, trials: Sequence[LoraParameters], slots: Slots, held: int
+    config: SearchConfig,
+    shapes: ModelShapes,
+    trials: Sequence[LoraParameters],
+    slots: Slots,
+    held: int,
+    lengths: Lengths,
 ) -> float:
     """Memory of a worker whose group holds `held` trials at once."""
     half = config.model.dtype == "bfloat16" or (config.model.dtype == "auto" and slots.gpus > 0)
@@ -172,7 +195,7 @@ def _worker_bytes(
     shards = slots.workers_per_group if config.workers.zero_stage == 3 else 1
     adapter = max(shapes.trainable(params) or 0 for params in trials)
     batch = max(params.batch_size for params in trials) / slots.workers_per_group
-    tokens = min(batch, config.workers.micro_batch or batch) * config.task.max_length
+    tokens = min(batch, config.workers.micro_batch or batch) * lengths.most
     block = 12 * shapes.hidden + 4 * shapes.intermediate
     checkpointed = shapes.layers * shapes.hidden + block
     kept = checkpointed if config.workers.gradient_checkpointing else shapes.layers * block

@@ -45,12 +45,13 @@ def read_history(config: SearchConfig, default_batch: int) -> History | None:
             continue
         recorded = state.started.config
         asked = recorded["capability"] == config.model_dump(mode="json")["capability"]
+        length = recorded["task"].get("max_length") or 0
         for trial in state.trials.values():
             batch = trial.params.get("batch_size", default_batch)
             size = float(batch) if isinstance(batch, int | float) else default_batch
             before = 0
             for rung in trial.rungs:
-                tokens += (rung.step - before) * size * recorded["task"]["max_length"]
+                tokens += rung.tokens or (rung.step - before) * size * length
                 seconds += rung.train_seconds
                 before = rung.step
                 rungs += 1

@@ -121,12 +121,70 @@ class PlannedLimit:
 
 
 @dataclass(frozen=True)
+class DataLengths:
+    """Lengths of the training data, in tokens of the model.
+
+    Attributes:
+        sampled: Records that they were measured on.
+        median: Of a record as a whole.
+        longest: Of those measured.
+        mean: Of an example, as trained on.
+        max_length: Of an example, at most.
+        chosen: Whether `max_length` was chosen by the lengths.
+        context: The most that the model can take; None where it does not say.
+        cut: Share of the replies that are cut, or of the texts that are cut into pieces.
+        no_room: Share of the prompts that leave no room for a reply, and are left out.
+        texts: Whether they are texts, of which nothing is lost when they are cut.
+        replies: Of a generated reply, at most.
+        replies_chosen: Whether that was chosen by the accepted answers.
+    """
+
+    sampled: int
+    median: int
+    longest: int
+    mean: float
+    max_length: int
+    chosen: bool
+    context: int | None
+    cut: float
+    no_room: float
+    texts: bool
+    replies: int
+    replies_chosen: bool
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """What a search trains on.
+
+    Attributes:
+        format: The form of the records, and what it has.
+        also: Other forms that the first record has the fields of.
+        records: Number of records that were read; None for hub data sets.
+        whole: Whether they are all.
+        lengths: None where the model's tokenizer is not on this machine.
+        example: One example as the model will see it: parts in order, and whether each is learned.
+        warnings: What is lost, in sentences.
+    """
+
+    format: str
+    also: tuple[str, ...]
+    records: int | None
+    whole: bool
+    lengths: DataLengths | None
+    example: tuple[tuple[str, bool], ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """The plan of a search.
 
     Attributes:
         folder: The search's folder.
         recorded: Trials in the folder's record, and how many of them are finished; no repetitions.
+        running: Whether another process is running the search now, so that a run would be refused.
+        attention: What computes the model's attention; None where it is not known.
         trials: Number of trials; fewer than configured where the searcher has no more.
         first: The first of them, exactly as they will run.
         budget: What a step is, and where the number of steps is from, in sentences.
@@ -141,6 +199,7 @@ class Plan:
         warm_start: What is taken over from an earlier search; None where nothing is.
         base_parameters: Number of parameters of the base model, where its shapes are known.
         sizes: Adapter sizes over the ranks and target modules that may be sampled.
+        data: What is trained on.
         estimate: None where the model is not on this machine.
         notes: What else is worth knowing before the start.
     """
@@ -150,6 +209,8 @@ class Plan:
     model: str
     folder: str
     recorded: tuple[int, int] | None
+    running: bool
+    attention: str | None
     searcher: str
     trials: int
     first: tuple[PlannedTrial, ...]
@@ -166,5 +227,6 @@ class Plan:
     slots: Slots
     base_parameters: int | None
     sizes: tuple[RankSize, ...]
+    data: DataPlan | None
     estimate: Estimate | None
     notes: tuple[str, ...]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
+from search.cluster import cluster_address
 from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter, ExpressionParameter
 from search.guards import GUARDS, make_guards
@@ -98,7 +98,8 @@ def limits(config: SearchConfig, slots: Slots, estimated: Estimate | None) -> tu
     hours = None if estimated is None else estimated.likely_seconds / 3600
     devices = slots.groups and slots.groups * slots.workers_per_group * (slots.gpus or 1)
     # The number of nodes is known of this machine alone.
-    nodes = None if config.workers.address or os.environ.get("RAY_ADDRESS") else 1
+    _, address = cluster_address(config.workers)
+    nodes = 1 if address is None else None
     price = config.limits.price
     found = (
         ("hours", config.limits.hours, hours),

@@ -14,7 +14,7 @@ from search.errors import ConfigError, Problem
 from trainables import embedded
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.targets import BLOCK, select_modules
+from trainables.lora.targets import in_text_blocks, select_modules
 from trainables.models.cache import cache_dir
 from trainables.settings import ModelConfig
 
@@ -44,11 +44,12 @@ class ModelShapes:
 
     Attributes:
         parameters: Number of parameters.
-        linear: (outputs, inputs) of every linear layer in its blocks, by full name.
+        linear: (outputs, inputs) of every linear layer in its blocks that can be adapted, by full name.
         hidden: Width of the residual stream.
         intermediate: Width of the MLP.
         layers: Number of blocks.
         vocabulary: Number of tokens.
+        left_out: Names of linear layers that get no adapter, without the modules they are in.
     """
 
     parameters: int
@@ -57,6 +58,7 @@ class ModelShapes:
     intermediate: int
     layers: int
     vocabulary: int
+    left_out: tuple[str, ...] = ()
 
     def trainable(self, params: LoraParameters) -> int | None:
         """Parameters of a trial's adapter: rank * (inputs + outputs) per adapted layer.
@@ -72,28 +74,63 @@ class ModelShapes:
 
 
 def model_shapes(model: ModelConfig) -> ModelShapes | None:
-    """Shapes of the configured model, from its weights' headers or else its config.json.
+    """Shapes of the configured model.
+
+    Of architectures like Llama from the weights' headers or else from config.json; of all others from the
+    model built without memory, for which torch is imported.
 
     Returns:
-        None where the model is not on this machine yet, or is of another kind.
+        None where the model is not on this machine yet.
 
     Raises:
         ConfigError: The model's files are damaged.
     """
-    folder = _folder(model)
+    folder = model_folder(model)
     if folder is None or not (folder / "config.json").is_file():
         return None
     config = _read_config(folder / "config.json")
     headers = _headers(folder)
+    if config.get("model_type") not in _LLAMA_LIKE:
+        return _built(folder, model)
     try:
-        tensors = headers or _from_config(config)
-        return None if tensors is None else _shapes(config, tensors)
-    except KeyError:
-        return None  # Another architecture has other names for its sizes.
-    except (ValueError, TypeError, ArithmeticError) as error:
-        if config.get("model_type") not in _LLAMA_LIKE:
-            return None
+        return _shapes(config, headers or _from_config(config))
+    except (ValueError, TypeError, ArithmeticError, KeyError) as error:
         raise _damaged(folder / "config.json", "its sizes are not those of a model") from error
+
+
+def _built(folder: Path, model: ModelConfig) -> ModelShapes:
+    """The shapes of a model of any architecture.
+
+    Raises:
+        ConfigError: It cannot be built.
+    """
+    from torch import nn
+
+    from trainables.lora.linear import linear_layers
+    from trainables.models.skeleton import skeleton
+
+    try:
+        built: Any = skeleton(folder, model.trust_remote_code)
+    except UserError as error:
+        raise _damaged(folder / "config.json", error.message.rpartition("config.json ")[2]) from error
+    text = built.config.get_text_config()
+    linear = linear_layers(built)
+    others = {
+        name.rpartition(".")[2]
+        for name, module in built.named_modules()
+        if isinstance(module, nn.Linear) and in_text_blocks(name) and name not in linear
+    }
+    hidden = int(text.hidden_size)
+    inner = getattr(text, "intermediate_size", None) or 4 * hidden
+    return ModelShapes(
+        parameters=sum(tensor.numel() for tensor in built.parameters()),
+        linear={name: (layer.outer, layer.inner) for name, layer in linear.items()},
+        hidden=hidden,
+        intermediate=max(inner) if isinstance(inner, list | tuple) else int(inner),
+        layers=int(text.num_hidden_layers),
+        vocabulary=int(text.vocab_size),
+        left_out=tuple(sorted(others)),
+    )
 
 
 def _damaged(path: Path, what: str) -> ConfigError:
@@ -120,7 +157,8 @@ def _read_config(path: Path) -> Mapping[str, Any]:
     return config
 
 
-def _folder(model: ModelConfig) -> Path | None:
+def model_folder(model: ModelConfig) -> Path | None:
+    """Where a model's files lie; None where they are not on this machine yet."""
     if model.prepare is not None:
         return cache_dir() / "models" / model.prepare
     if model.source == "embedded":
@@ -183,10 +221,8 @@ def _size(value: Any) -> int:
     return value
 
 
-def _from_config(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]] | None:
+def _from_config(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """The same from a config.json, for architectures like Llama."""
-    if config.get("model_type") not in _LLAMA_LIKE:
-        return None
     hidden, inner = _size(config["hidden_size"]), _size(config["intermediate_size"])
     vocabulary, layers = _size(config["vocab_size"]), _layers(config)
     heads = _size(config["num_attention_heads"])
@@ -223,10 +259,13 @@ def _shapes(config: Mapping[str, Any], tensors: Mapping[str, tuple[int, ...]]) -
     linear = {
         name.removesuffix(".weight"): (shape[0], shape[1])
         for name, shape in tensors.items()
-        if name.endswith(".weight") and len(shape) == 2 and BLOCK.search(name)
+        if name.endswith(".weight") and len(shape) == 2 and in_text_blocks(name)
     }
     hidden = _size(config["hidden_size"])
-    parameters = sum(math.prod(shape) for shape in tensors.values())
+    tied = bool(config.get("tie_word_embeddings"))  # some files hold a tied head all the same
+    parameters = sum(
+        math.prod(shape) for name, shape in tensors.items() if not (tied and name == "lm_head.weight")
+    )
     if not parameters:
         raise ValueError("a model without parameters")
     return ModelShapes(

@@ -8,13 +8,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search.plan.model import Estimate, Plan, Slots
+from search.console import SafeConsole
+from search.plan.data_view import BEGIN, END, data_lines, example_lines
+from search.plan.model import DataPlan, Estimate, Plan, Slots
 from search.record.events import Scalar
 
 
 def print_plan(plan: Plan, console: Console | None = None) -> None:
     """Prints a plan as tables."""
-    out = console or Console(highlight=False)
+    out = console or SafeConsole(highlight=False)
     what = f": {plan.trials} trials of {plan.model} by {plan.searcher}; nothing is started."
     # Names are the user's: as Text, rich does not read their brackets as markup.
     out.print(Text.assemble((f"Plan of {plan.name}", "bold"), what))
@@ -22,6 +24,10 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
         known, finished = plan.recorded
         done = f"{known} trials are recorded there and {finished} finished; the search goes on from them."
         out.print(f"{plan.folder}: {done}", markup=False)
+    if plan.running:
+        out.print("Another process is running this search now; until it ends, a run would be refused.")
+    if plan.data is not None:
+        _print_data(plan.data, out)
     out.print(_first(plan))
     out.print("[bold]Rungs[/]")
     for sentence in plan.budget:
@@ -46,12 +52,25 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
         out.print(f"note: {note}", markup=False)
 
 
+def _print_data(data: DataPlan, out: Console) -> None:
+    out.print("[bold]Data[/]")
+    for line in data_lines(data):
+        out.print(f"  {line}", markup=False, soft_wrap=True)
+    if data.example:
+        out.print(f"  an example as the model sees it; what is learned is between {BEGIN} and {END}:")
+    for parts in example_lines(data):
+        shown = (("    ", ""), *((text, "bold green" if learned else "") for text, learned in parts))
+        out.print(Text.assemble(*shown), soft_wrap=True)
+
+
 def _chapters(plan: Plan) -> Iterable[tuple[str, tuple[str, ...]]]:
     """What the plan says in sentences, by title."""
     if plan.warm_start is not None:
         yield "Warm start", (plan.warm_start,)
     if plan.teaches is not None:
         yield "Searcher", (plan.teaches,)
+    if plan.attention is not None:
+        yield "Attention", (plan.attention,)
     yield "Guards", plan.guards or ("none is on",)
     yield "Confirmation", plan.confirmation
     yield "Limits", (*(f"{one.name}: {one.limit:g}" for one in plan.limits), plan.ends_first)

@@ -96,6 +96,7 @@ class SlotsChosen(_Event):
         reason: In words.
         devices: GPUs of all groups, or their CPU workers where they have none; 0 where not known.
         nodes: Nodes of the cluster.
+        attention: What computes the model's attention; empty in records of before it was chosen.
     """
 
     event: Literal["slots_chosen"] = "slots_chosen"
@@ -104,6 +105,7 @@ class SlotsChosen(_Event):
     reason: str
     devices: Annotated[int, Field(ge=0)] = 0
     nodes: Annotated[int, Field(ge=1)] = 1
+    attention: str = ""
 
 
 class PriorTrial(BaseModel):
@@ -148,6 +150,7 @@ class BaselineMeasured(_Event):
         fingerprints: Digests or revisions of `model` and `data`, as the workers found them.
         eval_parts: As in `RungReached`.
         items_file: As in `RungReached`.
+        data: Numbers about the training data (`trainables.data.facts`), as the workers read them.
     """
 
     event: Literal["baseline_measured"] = "baseline_measured"
@@ -159,6 +162,7 @@ class BaselineMeasured(_Event):
     seconds: float
     eval_parts: dict[str, Number] = {}
     items_file: str | None = None
+    data: dict[str, Scalar] = {}
 
 
 class TrialProposed(_Event):

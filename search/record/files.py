@@ -94,6 +94,31 @@ def read_events(folder: Path) -> list[Event]:
     return list(RecordReader(folder).read_new())
 
 
+def is_being_written(folder: Path) -> bool:
+    """Whether another process is running the search in `folder` now."""
+    try:
+        fd = os.open(folder / EVENTS, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return not _locked(fd, fcntl.LOCK_SH, tries=1)
+    finally:
+        os.close(fd)
+
+
+def _locked(fd: int, kind: int, tries: int) -> bool:
+    """Takes a lock; a look at whether a record is being written holds one for a moment."""
+    for left in reversed(range(tries)):
+        try:
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
+        except OSError:
+            if left:
+                time.sleep(0.02)
+        else:
+            return True
+    return False
+
+
 class RecordWriter:
     """The only writer of a search's record, held by a lock on the file.
 
@@ -121,14 +146,12 @@ class RecordWriter:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise _unreadable(self._path, error) from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not _locked(self._fd, fcntl.LOCK_EX, tries=5):
             os.close(self._fd)
             raise RecordError(
                 f"Another process is running the search in {folder}.",
                 hint="Wait for it, end it, or start a new search with name=<other name>.",
-            ) from error
+            )
         self._cut_torn_line()
 
     def _cut_torn_line(self) -> int:
@@ -139,23 +162,34 @@ class RecordWriter:
             os.ftruncate(self._fd, size)
         return size
 
-    def append(self, event: Event) -> None:
-        """Writes one event and waits until it is on disk."""
+    def append(self, event: Event, wait: bool = True) -> bool:
+        """Writes one event and waits until it is on disk.
+
+        Args:
+            event: What has happened.
+            wait: Whether to wait for storage that refuses; else it is tried once.
+
+        Returns:
+            Whether it is on disk.
+        """
         line = event.model_dump_json().encode() + b"\n"
         told = False
         with self._lock:
             while (refusal := self._try_to_write(line)) is not None:
+                if not wait:
+                    return False
                 if self._on_wait is not None and not told:
                     self._on_wait(f"{self._path} cannot be written ({refusal}); waiting for storage.")
                     told = True
                 time.sleep(self._retry_seconds)
+        return True
 
     def _try_to_write(self, line: bytes) -> str | None:
         """Writes a line whole or not at all; returns why storage refuses, or None."""
         # An interrupt between write and fsync would leave the caller unsure what was recorded. It can still
         # come, through another thread or when it is let in again, so that only the file knows its end.
         end = self._cut_torn_line()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         try:
             written = os.pwrite(self._fd, line, end)
             if written < len(line):

@@ -32,7 +32,7 @@ class _Capability(BaseModel):
 
 
 class _Task(_Named):
-    max_length: int
+    max_length: int | None = None
 
 
 class _Recorded(BaseModel):

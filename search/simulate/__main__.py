@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rich.console import Console
-
 from search.config.nearest import did_you_mean
 from search.config.overrides import place
+from search.console import SafeConsole
 from search.errors import ConfigError, Problem, TightropeError
+from search.output import complain, say, say_json
 from search.simulate.compare import compare
 from search.simulate.options import read_options
 from search.simulate.view import print_comparison
@@ -58,19 +57,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or "--help" in words or "-h" in words:
-        print(HELP, end="", file=sys.stdout if words else sys.stderr)
+        (say if words else complain)(HELP)
         return 0 if words else WRONG
     flags = [word for word in words if word.startswith("-")]
     try:
         options = read_options([word for word in words if word not in flags], _unknown(flags))
         answer = compare(options)
     except TightropeError as error:
-        print(error if isinstance(error, ConfigError) else f"error: {error}", file=sys.stderr)
+        complain(str(error) if isinstance(error, ConfigError) else f"error: {error}")
         return error.exit_code
     if "--json" in flags:
-        print(json.dumps(asdict(answer)))
+        say_json(asdict(answer))
     else:
-        print_comparison(Console(), options, answer)
+        print_comparison(SafeConsole(), options, answer)
     return 0
 
 

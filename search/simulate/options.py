@@ -12,7 +12,7 @@ from search.config.checks.names import check_names
 from search.config.compose import Composed
 from search.config.nearest import did_you_mean
 from search.config.origins import everywhere
-from search.config.overrides import GROUPS, Override, parse_words
+from search.config.overrides import GROUPS, Override, entry, parse_words
 from search.config.report import config_error
 from search.config.schema import SearchConfig
 from search.config.sections import choose
@@ -186,7 +186,7 @@ def _apply(composed: Composed, change: Override) -> None:
 
 def _wrong_entry(composed: Composed, change: Override, node: Any, part: str | int) -> bool:
     """Whether `node` can have no such entry, which is then complained of."""
-    if isinstance(node, list) and not (str(part).isdecimal() and int(part) < len(node)):
+    if isinstance(node, list) and entry(part, len(node)) is None:
         hint = f"its entries are 0 to {len(node) - 1}"
         composed.complain(change.key, "is no entry of this list", hint, change.where)
         return True

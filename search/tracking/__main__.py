@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from search.errors import RecordError, TightropeError
+from search.output import Parser, complain, say
 from search.record import SearchState, read_events
 from search.record.files import EVENTS
 from search.redact import redact
@@ -44,17 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Before MLflow is imported, which takes seconds, and before anything is made in the folder.
         _refuse_what_is_no_search(options.folder)
     except RecordError as error:
-        print(redact(str(error)), file=sys.stderr)
+        complain(redact(str(error)))
         return WRONG
     try:
         return _follow(options.folder, options.parent) if options.follow else _project(options.folder)
     except TightropeError as error:
-        print(redact(str(error)), file=sys.stderr)
+        complain(redact(str(error)))
         return 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m search.tracking", description=__doc__)
+    parser = Parser(prog="python -m search.tracking", description=__doc__)
     parser.add_argument("folder", type=Path, help="the search's folder, with its events.jsonl")
     parser.add_argument("--follow", action="store_true", help="go on until the search ends")
     parser.add_argument("--parent", type=int, metavar="PID", help="with --follow: end when this process does")
@@ -87,9 +88,9 @@ def _project(folder: Path) -> int:
             shipper = project(folder)
     except UNREACHABLE as error:
         reason = " ".join(str(error).split())
-        print(redact(f"MLflow could not be brought up to date with {folder}: {reason}"), file=sys.stderr)
+        complain(redact(f"MLflow could not be brought up to date with {folder}: {reason}"))
         return 1
-    print(f"{len(shipper.projection.runs)} runs of {folder} are in MLflow at {shipper.store}")
+    say(f"{len(shipper.projection.runs)} runs of {folder} are in MLflow at {shipper.store}")
     return 0
 
 

@@ -60,9 +60,14 @@ def find_store(folder: Path, config: TrackingConfig) -> Store:
     return Store(config.uri)
 
 
-def ui_command(folder: Path, config: TrackingConfig) -> str:
-    """What opens MLflow's user interface on the search: a command, or the address of the server."""
+def ui_command(folder: Path, config: TrackingConfig) -> str | None:
+    """What opens MLflow's user interface on the search: a command, or the address of the server.
+
+    None where nothing of the search is there to be opened: it is not tracked, or has not been yet.
+    """
     store = find_store(folder, config)
+    if not config.enabled or (store.database is not None and not store.database.is_file()):
+        return None
     if store.is_server:
         return store.uri
     program = Path(sys.executable).with_name("mlflow")

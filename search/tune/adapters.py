@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 
 from search.conductor import Conductor
 from search.tune.actors import Actors
-from search.tune.trainable import LOST, REPLY
+from search.tune.trainable import FAILURE_CLASS, LOST, REPLY
 from trainables.messages import Reply
 
 
@@ -96,7 +96,7 @@ class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]  # R
         """CONTINUE to the next rung, or STOP where the trial has finished."""
         number: int = trial.config["number"]
         if LOST in result:
-            self._conductor.abort(result[LOST])
+            self._conductor.abort(result[LOST], result[FAILURE_CLASS])
             return str(TrialScheduler.STOP)
         reply: Reply = result[REPLY]
         if reply.checkpoint is not None and not (self._folder / reply.checkpoint).is_dir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from search.conductor import Conductor
@@ -10,7 +11,13 @@ from search.groups.host import WorkerGroups
 
 
 def run_tune(
-    conductor: Conductor, groups: WorkerGroups, slots: int, rungs: tuple[int, ...], scratch: Path
+    conductor: Conductor,
+    groups: WorkerGroups,
+    slots: int,
+    rungs: tuple[int, ...],
+    scratch: Path,
+    folder: Path,
+    listen: Callable[[], None] = lambda: None,
 ) -> None:
     """Drives the trials to their end; returns when the conductor has finished.
 
@@ -19,7 +26,9 @@ def run_tune(
         groups: Serve the trials.
         slots: Trials at the same time to begin with; then as many as `groups` can train.
         rungs: Step of each rung.
-        scratch: Folder in the search's folder for Tune's own files, which nobody needs afterwards.
+        scratch: Folder for Tune's own files, which nobody needs afterwards.
+        folder: The search's folder.
+        listen: Called whenever Tune asks for a trial; returns at once.
     """
     from ray import tune
 
@@ -33,7 +42,11 @@ def run_tune(
         tune.with_parameters(SlotTrainable, dispatcher=groups.dispatcher, rungs=rungs), {"CPU": 0.01}
     )
 
-    at_once = Polled(lambda: groups.dispatcher.capacity.remote().future(), slots)
+    polled = Polled(lambda: groups.dispatcher.capacity.remote().future(), slots)
+
+    def at_once() -> int:
+        listen()
+        return polled()
 
     actors = Actors()
 
@@ -44,7 +57,7 @@ def run_tune(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=ConductedSearch(conductor, at_once, release, actors),
-            scheduler=ConductedScheduler(conductor, scratch.parent),
+            scheduler=ConductedScheduler(conductor, folder),
             num_samples=-1,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.trial_id),

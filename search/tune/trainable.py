@@ -8,11 +8,12 @@ import ray
 from ray import tune
 from ray.exceptions import RayActorError, RayTaskError
 
-from search.groups.slots import NoGroupsError
+from search.groups.slots import CrashedError, NoGroupsError
 from trainables.messages import Reply, TrainRequest, TrialRequest
 
 REPLY = "reply"
 LOST = "lost"
+FAILURE_CLASS = "failure_class"
 
 
 class SlotTrainable(tune.Trainable):  # type: ignore[misc]  # Ray has no types here
@@ -38,10 +39,11 @@ class SlotTrainable(tune.Trainable):  # type: ignore[misc]  # Ray has no types h
         try:
             reply: Reply = ray.get(self._dispatcher.submit.remote(request))
         except RayActorError as error:
-            return {LOST: f"the dispatcher died: {error}"}
+            return {LOST: f"the dispatcher died: {error}", FAILURE_CLASS: "worker_lost"}
         except RayTaskError as error:
             if isinstance(error.cause, NoGroupsError):
-                return {LOST: str(error.cause)}
+                crashed = isinstance(error.cause, CrashedError)
+                return {LOST: str(error.cause), FAILURE_CLASS: "crashed" if crashed else "worker_lost"}
             raise
         if isinstance(request, TrainRequest) and reply.outcome == "ok":
             following = next((step for step in self._rungs if step > request.to_step), None)

@@ -9,9 +9,9 @@ from contextlib import suppress
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from search.output import write_line
 from search.record import Event, SearchState
 from search.view.lines import EventLines, restored
-from search.view.output import write_line
 from search.view.panel import draw
 from search.view.progress import Progress
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from rich.console import Console
 
+from search.output import write_line
 from search.record import Event, SearchState
 from search.view.lines import EventLines, restored
-from search.view.output import write_line
 from search.view.progress import Progress
 
 

@@ -17,7 +17,7 @@ from analysis.report import write_report
 from analysis.report.card import cards
 from analysis.report.command import main
 from analysis.report.context import Context
-from analysis.report.text import map_text, printable
+from analysis.report.text import map_text
 from search.record import (
     Event,
     Failed,
@@ -32,6 +32,7 @@ from search.record import (
 from search.redact import HIDDEN
 from tests.analysis.report_records import single, state_of
 from tests.records import BEGIN, make_events, trial_events, write_record
+from trainables.text import printable
 
 SECRET = "hunter2"
 URL = f"https://me:{SECRET}@example.org/x?token={SECRET}"
@@ -64,7 +65,13 @@ def test_a_state_is_copied_where_it_changes_and_never_changed() -> None:
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("a\x00b", "a\\x00b"), ("\x1b[31m", "\\x1b[31m"), ("a\n\tb", "a\n\tb"), ("\x9bé", "\\x9bé")],
+    [
+        ("a\x00b", "a\\x00b"),
+        ("\x1b[31m", "\\x1b[31m"),
+        ("a\n\tb", "a\n\tb"),
+        ("\x9bé", "\\x9bé"),
+        ("a\u202eb", "a\\u202eb"),
+    ],
 )
 def test_control_characters_are_spelled_out(text: str, shown: str) -> None:
     assert printable(text) == shown

@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from search.record import BaselineMeasured, RungReached, SearchEnded, SearchState, TrialFinished, read_events
@@ -19,7 +20,7 @@ from tests.searches import (
     start,
 )
 
-pytestmark = [pytest.mark.integration, pytest.mark.faults]
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.alone]
 
 TRIALS = 6
 
@@ -56,22 +57,26 @@ def test_killed_at_several_moments_and_resumed(tmp_path: Path) -> None:
     assert_mlflow_holds(f"sqlite:///{tmp_path / 'mlflow.db'}", SearchState.from_events(events))
 
 
-def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_ctrl_c_and_sigterm_stop_cleanly_and_say_how_to_go_on(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    process = start(*words(tmp_path))
-    deadline = time.monotonic() + 240
-    while count(read_events(folder), RungReached) < 1 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    # As a terminal does: to every process of the foreground group.
-    os.killpg(process.pid, signal.SIGINT)
-    code, output = finish(process, timeout=90)
-    assert code == 130, output
-    assert "Traceback" not in output, output
-    assert f"python -m search.run {' '.join(words(tmp_path))}" in output
-    last = read_events(folder)[-1]
-    assert isinstance(last, SearchEnded)
-    assert last.reason == "interrupted"
-    assert (folder / "summary.json").exists()
+    # Ctrl-C goes to every process of the foreground group, SIGTERM to the driver alone.
+    for session, (send, number) in enumerate([(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)]):
+        process = start(*words(tmp_path))
+        deadline = time.monotonic() + 240
+        while count(read_events(folder), RungReached) <= session and time.monotonic() < deadline:
+            time.sleep(0.05)
+        children = psutil.Process(process.pid).children(recursive=True)
+        send(process.pid, number)
+        code, output = finish(process, timeout=90)
+        assert code == 128 + number, output
+        assert "Traceback" not in output, output
+        assert f"python -m search.run {' '.join(words(tmp_path))}" in output
+        last = read_events(folder)[-1]
+        assert isinstance(last, SearchEnded)
+        assert last.reason == "interrupted"
+        assert (folder / "summary.json").exists()
+        _, alive = psutil.wait_procs(children, timeout=30)
+        assert not alive, "every process of the search has ended"
     code, output = finish(start(*words(tmp_path)))
     assert code == 0, output
     assert_every_trial_finished_once(read_events(folder), TRIALS)

@@ -11,7 +11,7 @@ from search.record import RungReached, SearchState, read_events
 from tests.mlflow_server import Server, wait_for
 from tests.searches import assert_every_trial_finished_once, assert_mlflow_holds, count, finish, start
 
-pytestmark = [pytest.mark.integration, pytest.mark.faults]
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.alone]
 
 AWAY_SECONDS = 20.0
 TRIALS = 10

@@ -24,7 +24,7 @@ from search.tracking.follower import process_exists
 from tests.mlflow_runs import RecordBuilder, client_of, held
 from tests.mlflow_server import Server, wait_for
 
-pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.alone, pytest.mark.timeout(300)]
 
 PACE_SECONDS = 0.05
 AWAY_SECONDS = 8.0

@@ -77,6 +77,7 @@ def test_an_actor_that_died_is_not_free() -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.alone
 def test_trials_shorter_than_an_actors_start_cost_no_process_each(tmp_path: Path) -> None:
     import ray
     from ray._private.state import actors as actor_table
@@ -98,7 +99,7 @@ def test_trials_shorter_than_an_actors_start_cost_no_process_each(tmp_path: Path
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
         groups: Any = InstantGroups(4)
-        run_tune(conductor, groups, 4, config.budget.rung_steps, tmp_path / "tune")
+        run_tune(conductor, groups, 4, config.budget.rung_steps, tmp_path / "tune", tmp_path)
         classes = [row["ActorClassName"] for row in actor_table().values()]
     finally:
         ray.shutdown()

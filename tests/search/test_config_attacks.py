@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,28 @@ def test_files_with_a_byte_order_mark_are_read(folder: Path) -> None:
         (f"budget.steps={2**31}", "budget.steps"),
         (f"fixed.batch_size={10**400}", "fixed.batch_size"),
         (f"parameters.rank={{type: int, low: 1, high: {10**400}}}", "parameters.rank.high"),
+        ("objectives.1.floor=1.5", "objectives.1.floor"),
+        ("objectives.1.floor=-0.1", "objectives.1.floor"),
+        ("objectives.1.floor=95", "objectives.1.floor"),
+        ("objectives.0.ceiling=-1", "objectives.0.ceiling"),
+        ("objectives=[{metric: capability, direction: max, floor: 1.1}]", "objectives.0.floor"),
+        ("objectives=[{metric: facts_generation, direction: max, floor: 2}]", "objectives.0.floor"),
+        ("objectives=[{metric: degenerate, direction: min, ceiling: 1.5}]", "objectives.0.ceiling"),
+        ("objectives=[{metric: kl_base, direction: min, ceiling: -0.5}]", "objectives.0.ceiling"),
+        ("objectives=[{metric: heldout_perplexity, direction: min, ceiling: 0.9}]", "objectives.0.ceiling"),
+        ("guards.retention=1.5", "guards.retention"),
+        ("guards.degeneration=1", "guards.degeneration"),
+        ("guards.spike=1", "guards.spike"),
+        ("limits.hours=0", "limits.hours"),
+        ("limits.price=-1", "limits.price"),
+        ("parameters.lr.low=1e-300", "parameters.lr.low"),
+        ("parameters.lr.high=1e3", "parameters.lr.high"),
+        ("fixed.weight_decay=1e30", "fixed.weight_decay"),
+        ("fixed.alpha_per_rank=1e30", "fixed.alpha_per_rank"),
+        ("fixed.warmup=10", "fixed.warmup"),
+        ("parameters.warmup={type: categorical, choices: [0.1, 10]}", "parameters.warmup"),
+        ("parameters.rank={type: int, low: 2, high: 8, step: 7}", "parameters.rank.step"),
+        ("scheduler={name: moasha, brackets: 4}", "scheduler.brackets"),
         ("tracking.uri=ftp://host", "tracking.uri"),
         ("tracking.uri=http://", "tracking.uri"),
         ("tracking.uri=http://host:99999", "tracking.uri"),
@@ -175,6 +198,24 @@ def test_files_with_a_byte_order_mark_are_read(folder: Path) -> None:
 )
 def test_one_careless_word_is_one_problem(word: str, key: str) -> None:
     assert only_problem(word).key == key
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "objectives.1.floor=1",
+        "objectives.1.floor=0",
+        "objectives=[{metric: heldout_loss, direction: min, ceiling: 100}]",
+        "objectives=[{metric: general_loss_change, direction: min, ceiling: -1}]",
+        "objectives=[{metric: degenerate, direction: min, ceiling: 0}]",
+        "fixed.warmup=9",
+        "parameters.rank={type: int, low: 2, high: 8, step: 6}",
+        "parameters.rank={type: int, low: 8, high: 8, step: 6}",
+        "scheduler={name: moasha, brackets: 3}",
+    ],
+)
+def test_the_ends_of_what_makes_sense_are_taken(word: str) -> None:
+    load_config(["space=space.yaml", "capability.general_text=embedded:general.jsonl", word])
 
 
 def test_a_space_that_no_path_can_have() -> None:
@@ -208,3 +249,31 @@ def test_aliases_do_not_multiply_without_end(folder: Path, nested: str) -> None:
     (folder / "bomb.yaml").write_text("\n".join(lines))
     with pytest.raises(ConfigError, match="more than 10,000 values"):
         load_config(["space=bomb.yaml"])
+
+
+def test_a_place_that_cannot_be_written_is_refused_by_plan_and_run_alike(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = folder / "closed"
+    record = closed / "mine" / "events.jsonl"
+    record.parent.mkdir(parents=True)
+    record.touch()
+    words = ["space=space.yaml", "out=closed"]
+    for place, mode in ((record, 0o444), (record.parent, 0o555), (closed, 0o555)):
+        place.chmod(mode)
+        if os.access(place, os.W_OK):
+            pytest.skip("this user may write everywhere")
+        for flags in (["--plan"], []):
+            assert main([*words, "name=mine" if place != closed else "name=other", *flags]) == 2
+            assert f"{place} cannot be written" in capsys.readouterr().err
+        place.chmod(0o755)
+
+
+def test_a_file_system_that_is_read_only_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    closed = [where for _, where, _, options, *_ in mounts if "ro" in options.split(",")]
+    places = [where for where in closed if os.path.isdir(where) and os.access(where, os.X_OK)]
+    if not places:
+        pytest.skip("no file system is mounted read-only")
+    assert main(["space=space.yaml", f"out={places[0]}/runs", "--plan"]) == 2
+    assert f"{places[0]} cannot be written" in capsys.readouterr().err

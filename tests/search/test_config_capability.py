@@ -107,7 +107,7 @@ def test_either_likelihood_needs_options() -> None:
         ("train.jsonl", "is the same as task.train"),
         ("./train.jsonl", "is the same as task.train"),
         ("none.txt", "there is no file 'none.txt'"),
-        ("other.jsonl", "has no field 'text'"),
+        ("other.jsonl", "lacks the field 'text'"),
         ("empty.txt", "is empty"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from search.config.load import load_config
 from search.config.origins import DEFAULT
 from search.errors import ConfigError
 from tests.search.config_files import SPACE, line_of, write_space
+from trainables import embedded
 
 
 @pytest.fixture(autouse=True)
@@ -78,19 +79,11 @@ def test_sections_are_chosen_by_preset_path_or_hub_id(folder: Path) -> None:
         ]
     ).config
     assert (config.model.name, config.model.source) == ("big-model", "org/big-model")
-    assert (config.task.name, config.task.train, config.task.format) == ("train", "train.jsonl", "text")
+    assert (config.task.name, config.task.train, config.task.format) == ("train", "train.jsonl", "auto")
     assert config.capability.skills[0].scoring == ("generation", "likelihood")
     assert config.searcher.name == "random"
-    model = folder / "model"
-    model.mkdir()
-    (model / "config.json").write_text("{}")
+    shutil.copytree(embedded.model_dir(), folder / "model")
     assert load_config(["space=space.yaml", "model=./model"]).config.model.source == "./model"
-
-
-def test_a_task_file_of_prompts_and_completions_is_trained_as_such(folder: Path) -> None:
-    pairs = [{"prompt": "a", "completion": letter} for letter in "bc"]
-    (folder / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
-    assert load_config(["space=space.yaml", "task=pairs.jsonl"]).config.task.format == "completion"
 
 
 def test_a_preset_can_be_changed_in_parts_in_the_file_and_on_the_command_line(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,9 @@ from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
 from tests.search.config_files import alone, write_space
+from trainables import embedded
 from trainables.lora.parameters import LoraParameters
+from trainables.machine import cores
 from trainables.settings import ModelConfig
 
 
@@ -70,13 +73,23 @@ def test_rungs_and_scheduler_are_those_of_the_search() -> None:
 
 
 def test_slots_are_groups_times_slots_and_follow_the_cores() -> None:
-    cores = len(os.sched_getaffinity(0))
+    own = cores()
     one = ("workers.gpus=0", "workers.slots=1", "trials=100")
-    assert plan(*one).slots.most == cores
+    assert plan(*one).slots.most == own
     assert plan(*one, "workers.groups=5").slots.most == 5
-    assert plan(*one, f"workers.cpus={cores}").slots.most == 1
+    assert plan(*one, f"workers.cpus={own}").slots.most == 1
     assert plan("workers.gpus=0", "workers.groups=5", "workers.slots=3", "trials=100").slots.most == 15
     assert plan("workers.address=somewhere:6379").slots.groups is None
+
+
+def test_a_machine_that_is_too_small_is_said_to_be() -> None:
+    cores = len(os.sched_getaffinity(0))
+    refused = "On this machine a run would be refused"
+    for words in ((f"workers.cpus={cores + 1}",), ("workers.workers=1000000",), ("workers.groups=100000",)):
+        assert any(refused in note for note in plan("workers.gpus=0", *words).notes)
+    assert not any(refused in note for note in plan("workers.gpus=0", f"workers.cpus={cores}").notes)
+    far = plan("workers.gpus=0", f"workers.cpus={cores + 1}", "workers.address=somewhere:6379")
+    assert not any(refused in note for note in far.notes)
 
 
 def test_repetitions_are_planned_and_part_of_the_time() -> None:
@@ -236,8 +249,24 @@ def test_trainable_parameters_are_those_that_peft_makes(
     assert model_shapes(model) == shapes
 
 
-def test_a_model_of_another_kind_or_elsewhere_is_unknown_and_the_plan_says_so(tmp_path: Path) -> None:
-    assert model_shapes(write_llama(tmp_path / "other", model_type="mamba")) is None
+def test_a_model_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"model\.source: .*config\.json: is not that of a causal"):
+        model_shapes(write_llama(tmp_path / "other", model_type="nonsense"))
+
+
+def test_targets_that_a_model_lacks_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from transformers import MambaConfig, MambaForCausalLM
+
+    folder = tmp_path / "mamba"
+    shutil.copytree(embedded.model_dir(), folder)
+    MambaForCausalLM(MambaConfig(vocab_size=1280, hidden_size=16, num_hidden_layers=1)).save_pretrained(folder)
+    assert main(["space=space.yaml", f"model={folder}", "--plan", "fixed.target_modules=mlp"]) == 2
+    assert "fixed.target_modules: target_modules=mlp finds no linear layer" in capsys.readouterr().err
+    assert main(["space=space.yaml", f"model={folder}", "--plan"]) == 0
+    assert "get no adapter" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_model_that_is_elsewhere_is_unknown_and_the_plan_says_so() -> None:
     shown = plan("model=org/not-downloaded")
     assert shown.estimate is None
     assert any("not known" in note for note in shown.notes)
@@ -284,7 +313,8 @@ def test_names_are_not_read_as_markup(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_numbers_beyond_every_float_leave_the_plan_without_an_estimate() -> None:
     config = load_config(["space=space.yaml"]).config
-    vast = config.model_copy(update={"task": config.task.model_copy(update={"max_length": 10**400})})
+    endless = config.capability.model_copy(update={"max_new_tokens": 10**400})
+    vast = config.model_copy(update={"capability": endless})
     shown = make_plan(vast)
     assert shown.estimate is None
     assert any("too large" in note for note in shown.notes)
@@ -315,22 +345,28 @@ def test_estimates_grow_with_the_work_and_shrink_with_slots() -> None:
     none = plan("scheduler=none").estimate
     assert none is not None
     assert none.likely_seconds == none.most_seconds
-    wide = plan("task.max_length=512").estimate
+    wide = plan("task.max_length=256").estimate
     assert wide is not None
     assert wide.worker_bytes > small.worker_bytes
 
 
 def test_measured_times_of_an_earlier_search_are_preferred(folder: Path) -> None:
     config = load_config(["space=space.yaml", "name=before"]).config
+    data = plan().data
+    assert data is not None
+    assert data.lengths is not None
+    batch = round(4 * data.lengths.mean)
     with RecordWriter(folder / "runs" / "before") as record:
         record.append(
             SearchStarted(search_id="x", config=config.model_dump(mode="json"), fingerprints={}, versions={})
         )
         record.append(TrialProposed(trial=0, sampled={}, params={"batch_size": 4}))
-        record.append(RungReached(trial=0, rung=0, step=10, metrics={}, train_seconds=20.0, eval_seconds=3.0))
-        record.append(
-            RungReached(trial=0, rung=1, step=30, metrics={}, train_seconds=40.0, eval_seconds=3.0, pack=3.0)
+        rung = RungReached(
+            trial=0, rung=0, step=10, metrics={}, train_seconds=20.0, eval_seconds=3.0, tokens=10 * batch
         )
+        record.append(rung)
+        later = {"rung": 1, "step": 30, "train_seconds": 40.0, "tokens": 20 * batch, "pack": 3.0}
+        record.append(rung.model_copy(update=later))
     estimate = plan().estimate
     assert estimate is not None
     assert estimate.step_seconds == pytest.approx(2.0)

@@ -60,7 +60,7 @@ def imported_after(words: list[str]) -> tuple[int, set[str]]:
         (["space=space.yaml", "--config"], 0, set()),
         (["--list"], 0, set()),
         (["--help"], 0, set()),
-        (["space=space.yaml", "--plan"], 0, {"optuna"}),
+        (["space=space.yaml", "--plan"], 0, {"optuna", "transformers"}),
     ],
 )
 def test_nothing_heavy_is_imported_before_a_search_starts(

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.groups.dispatcher import Dispatcher
-from search.groups.slots import MAX_DELIVERIES, MOST_SHRINKS, NoGroupsError, SlotTable
+from search.groups.held import MAX_DELIVERIES
+from search.groups.slots import MOST_SHRINKS, NoGroupsError, SlotTable
 from tests.search.slot_scenes import first_of_two, request, round_of, run, settle, up
 from trainables.messages import BaselineRequest, Delivery, GroupFacts, Reply, TrainRequest
 

@@ -31,6 +31,7 @@ from search.record import (
 )
 from search.record.events import TrialStatus
 from search.record.files import EVENTS
+from search.tracking.database import database_problem
 from search.tracking.environment import tracking_environment
 from search.tracking.fields import key
 from search.tracking.follower import Shipper, project
@@ -55,6 +56,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
     client_of(folder).search_experiments()
     # With a write-ahead log each commit costs one wait for the disk, not three.
+    assert database_problem(folder / "mlflow.db") is None, "a new search may go on with what MLflow has made"
     with closing(sqlite3.connect(folder / "mlflow.db")) as database:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")

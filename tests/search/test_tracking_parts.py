@@ -74,7 +74,10 @@ def test_credentials_leave_the_url_for_the_environment(tmp_path: Path) -> None:
 
 
 def test_the_ui_command_is_local_and_shows_no_credentials(tmp_path: Path) -> None:
+    assert ui_command(tmp_path / "one", TrackingConfig()) is None, "there is no database to open"
+    (tmp_path / "mlflow.db").touch()
     command = ui_command(tmp_path / "one", TrackingConfig())
+    assert command is not None
     assert f"ui --backend-store-uri sqlite:///{tmp_path}/mlflow.db --host 127.0.0.1" in command
     assert ui_command(tmp_path, TrackingConfig(uri=SECRET_URL)) == "http://mlflow.example:5000/base"
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
-from search.record import FrontMeasured, RungReached, SearchState, read_events
+from search.record import FrontMeasured, RungReached, SearchEnded, SearchState, read_events
 from tests.searches import assert_every_trial_finished_once, finish, start
 from trainables import embedded
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 SPAM = re.compile(r"warn|error|traceback|deprecat|\(raylet\)|INFO|\*\*\*", re.IGNORECASE)
 
@@ -94,7 +95,12 @@ def test_the_same_command_again_trains_nothing_and_more_trials_extend(finished: 
     code, output = finish(start("space=demo", "trials=4", "budget.steps=27", f"out={out}"), timeout=60)
     assert code == 0, output
     assert read_events(out / "demo") == before
-    code, output = finish(start("space=demo", "trials=5", "budget.steps=27", f"out={out}", "--json"))
+    # The same model and data at other paths, and what changes no trial: it is the same search.
+    model, data = out / "moved", out / "moved.jsonl"
+    shutil.copytree(embedded.model_dir(), model)
+    shutil.copy(embedded.data_dir() / "domain_train.jsonl", data)
+    moved = [f"model={{name: moved, source: {model}}}", f"task.train={data}", "capability.batch_size=16"]
+    code, output = finish(start("space=demo", "trials=5", "budget.steps=27", f"out={out}", *moved, "--json"))
     assert code == 0, output
     events = read_events(out / "demo")
     assert events[: len(before)] == before
@@ -119,3 +125,24 @@ def test_a_group_of_two_workers_under_stage_3(tmp_path: Path) -> None:
     assert_every_trial_finished_once(events, 2)
     asked = [event for event in events if isinstance(event, FrontMeasured)]
     assert {event.intervals["format_generation"].n for event in asked} == {80}
+
+
+def test_workers_that_crash_in_the_same_way_end_the_search_with_the_error_on_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DS_ACCELERATOR", "abacus")  # DeepSpeed refuses it, in every worker and every time
+    words = ["space=demo", "trials=2", "budget.steps=9", f"out={tmp_path}", "tracking.enabled=false"]
+    code, output = finish(start(*words, "workers.groups=1"))
+    assert code == 1, output
+    (error,) = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert "The workers of group-0 crashed 2 times in the same way: ValueError: " in error
+    assert "deepspeed/accelerator/real_accelerator.py:" in error
+    assert "from trainables/lora/base.py:" in error
+    assert "while starting DeepSpeed" in error
+    assert "Traceback" not in output
+    assert "hint: The traceback is in crash.log" in output
+    assert (tmp_path / "demo" / "crash.log").read_text().count("Traceback (most recent call last)") == 2
+    ended = read_events(tmp_path / "demo")[-1]
+    assert isinstance(ended, SearchEnded)
+    assert ended.reason == "failed"
+    assert "abacus" in ended.message or "DS_ACCELERATOR" in ended.message

@@ -14,7 +14,7 @@ from tests.searches import assert_every_trial_finished_once, finish, start
 from tests.trainables.harness_models import CONFIG, installed, theirs
 from tests.trainables.harness_tasks import choice_task
 
-pytestmark = [pytest.mark.integration, installed]
+pytestmark = [pytest.mark.integration, pytest.mark.alone, installed]
 
 TASK = "facts_1"
 OTHERS = ("acc_norm", "acc_bytes", "brier_score", "mcc")

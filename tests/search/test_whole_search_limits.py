@@ -11,7 +11,7 @@ from search.front import on_front
 from search.record import Decided, FrontMeasured, SearchState, TrialFinished, WarmStarted, read_events
 from tests.searches import assert_every_trial_finished_once, finish, start
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 SECOND = 1 / 3600
 TRIALS = 8

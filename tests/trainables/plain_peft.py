@@ -14,8 +14,8 @@ from tests.trainables.small import tiny_llama
 from trainables.data.batches import collate
 from trainables.data.examples import Example
 from trainables.data.order import DataOrder
-from trainables.lora.adapters import linear_modules
 from trainables.lora.dropout import keep_scale, stream_key
+from trainables.lora.linear import linear_modules
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.schedule import learning_rate
 from trainables.lora.targets import select_modules

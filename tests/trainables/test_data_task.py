@@ -17,10 +17,13 @@ from transformers import AutoTokenizer
 
 from trainables import embedded
 from trainables.data.examples import Example, TokenisedData
-from trainables.data.sources import HubDataset, LocalFile, locate
+from trainables.data.facts import data_warnings
+from trainables.data.lengths import PIECES, REPLIES, piece_length, reply_length
+from trainables.data.sources import HubDataset, LocalFile, LocalFiles, locate
 from trainables.data.split import sample, split_groups
 from trainables.data.task import load_task
-from trainables.data.tokenise import target_bytes, tokenise_completions
+from trainables.data.tokenise import Tokeniser, target_bytes
+from trainables.data.units import Conversation, Pair
 from trainables.errors import UserError
 from trainables.settings import TaskConfig
 
@@ -82,7 +85,8 @@ def test_plain_text_is_packed_without_losing_any(tmp_path: Path, tokenizer: Any)
     paragraphs = [f"Paragraph {number}\nin two lines." for number in range(40)]
     (tmp_path / "text.txt").write_text("\n\n".join(paragraphs) + "\n")
     (tmp_path / "other.txt").write_text("Something else altogether, held out.\n")
-    data = load_task(task(tmp_path / "text.txt", heldout=str(tmp_path / "other.txt")), tokenizer, seed=0)
+    given = task(tmp_path / "text.txt", heldout=str(tmp_path / "other.txt"), max_length=64)
+    data = load_task(given, tokenizer, seed=0)
     lengths = [len(example.input_ids) for example in data.train.examples]
     assert set(lengths[:-1]) == {64}
     assert "".join(decoded(tokenizer, data.train)) == "\n\n".join(paragraphs) + "\n\n"
@@ -104,10 +108,10 @@ def test_completion_targets_only_the_reply_and_its_end(tmp_path: Path, tokenizer
         assert text == tokenizer.apply_chat_template(conversation, tokenize=False)
 
 
-def test_the_bytes_of_a_completion_are_those_of_the_reply(tmp_path: Path, tokenizer: Any) -> None:
-    records = [{"prompt": "Who keeps the light?", "completion": "Señor Álvarez"}]
-    given = task(write_jsonl(tmp_path / "data.jsonl", records), format="completion")
-    (example,) = chain.from_iterable(tokenise_completions(records, tokenizer, given))
+def test_the_bytes_of_a_completion_are_those_of_the_reply(tokenizer: Any) -> None:
+    pair = Pair("Who keeps the light?", "Señor Álvarez", "Who keeps the light?")
+    tokenised = Tokeniser(tokenizer, task("unused.jsonl"))([pair], str)
+    (example,) = chain.from_iterable(tokenised.cut(64).groups)
     assert target_bytes(tokenizer, example) == len("Señor Álvarez".encode())
 
 
@@ -150,14 +154,51 @@ def test_split_keeps_every_example_and_never_shares_a_document(
     contents: list[list[int]], wanted: int, seed: int
 ) -> None:
     groups = [[example(content) for content in group] for group in contents]
-    train, held = split_groups(groups, wanted, seed)
-    assert len(train) + len(held) == sum(len(group) for group in groups)
-    assert len(held) >= min(wanted, len(train) + len(held))
-    held_ids = {id(item) for item in held}
+    split = split_groups(groups, wanted, seed)
+    total = sum(len(group) for group in groups)
+    assert len(split.train) + len(split.heldout) + split.gap == total
+    assert len(split.heldout) <= wanted + 1
+    if split.gap:
+        return
+    held = {id(item) for item in split.heldout}
     sides: dict[tuple[int, ...], set[bool]] = {}
     for content, group in zip(contents, groups, strict=True):
-        sides.setdefault(tuple(content), set()).update(id(item) in held_ids for item in group)
+        sides.setdefault(tuple(content), set()).update(id(item) in held for item in group)
     assert all(len(side) == 1 for side in sides.values())
+
+
+def pieces(count: int, first: int = 0) -> list[Example]:
+    return [example(content) for content in range(first, first + count)]
+
+
+def contents(examples: list[Example]) -> list[int]:
+    return [int(one.input_ids[0]) for one in examples]
+
+
+def test_the_number_of_held_out_examples_means_what_it_says() -> None:
+    many = [pieces(2, 100 * number) for number in range(60)]
+    split = split_groups([pieces(643, 10_000), *many], 32, seed=5)
+    assert 32 <= len(split.heldout) <= 35
+    assert split.gap == 0
+    assert max(contents(split.heldout)) < 10_000
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_long_document_gives_a_block_with_gaps_around_it(seed: int) -> None:
+    split = split_groups([pieces(400)], 40, seed)
+    held, train = contents(split.heldout), contents(split.train)
+    assert held == list(range(held[0], held[0] + 40))
+    assert train == [one for one in range(400) if one < held[0] - 1 or one > held[-1] + 1]
+    assert split.gap == 2
+
+
+def test_of_many_long_documents_one_is_held_out_in_part_and_trained_on_in_none() -> None:
+    groups = [pieces(50, 100 * number) for number in range(20)]
+    split = split_groups([*groups, pieces(50, 300)], 10, seed=1)
+    (document,) = {one // 100 for one in contents(split.heldout)}
+    assert len(split.heldout) == 10
+    assert document not in {one // 100 for one in contents(split.train)}
+    assert len(split.train) + len(split.heldout) + split.gap == 50 * 21
 
 
 @given(st.integers(0, 30), st.integers(1, 30), st.integers(0, 2**63 - 1))
@@ -172,20 +213,25 @@ def test_sample_keeps_order_and_repeats_nothing(count: int, limit: int, seed: in
 @pytest.mark.parametrize(
     ("name", "content", "settings", "message"),
     [
-        ("data.jsonl", '{"body": "x"}\n', {}, r"task\.text_field: record 1 lacks the field 'text'"),
-        ("data.jsonl", '{"text": 3}\n', {}, r"task\.text_field: record 1 has no text"),
+        ("data.jsonl", '{"body": "x"}\n', {}, r"record 1 has fields of no known form: body"),
+        ("data.jsonl", '{"text": 3}\n', {}, r"record 1 has no text in the field 'text'"),
         ("data.jsonl", "", {}, r"task\.train: .*data\.jsonl is empty"),
-        ("data.jsonl", "{not json\n", {}, r"task\.train: .*cannot be read"),
+        ("data.jsonl", "{not json\n", {}, r"task\.train: .*data\.jsonl:1 is not JSON"),
         ("data.txt", "\n\n", {}, r"task\.train: "),
         ("data.txt", "One short text.", {}, r"task\.train: no examples are left"),
-        ("data.csv", "text\nx\n", {}, r"task\.train: .*no known kind"),
-        ("data.parquet", "not parquet", {}, r"task\.train: .*cannot be read"),
-        ("data.jsonl", '{"prompt": "x"}\n', {"format": "completion"}, r"task\.completion_field: record 1"),
+        ("data.docx", "text\nx\n", {}, r"task\.train: .*no known kind"),
+        ("data.parquet", "not parquet", {}, r"task\.train: .*no Parquet file"),
+        (
+            "data.jsonl",
+            '{"prompt": "x"}\n',
+            {"format": "completion"},
+            r"record 1 lacks the field 'completion'",
+        ),
         (
             "data.jsonl",
             '{"prompt": "' + "long " * 90 + '", "completion": "x"}\n',
-            {"format": "completion"},
-            r"task\.max_length: the prompt of record 1 has \d+ tokens",
+            {"format": "completion", "max_length": 64},
+            r"task\.max_length: 1 of 1 prompts of task\.train leave no room",
         ),
     ],
 )
@@ -201,8 +247,9 @@ def test_missing_heldout_file_and_equal_heldout_are_refused(tmp_path: Path, toke
     path = write_jsonl(tmp_path / "data.jsonl", documents(5))
     with pytest.raises(UserError, match=r"task\.heldout: there is no file"):
         load_task(task(path, heldout=str(tmp_path / "missing.jsonl")), tokenizer, seed=0)
-    with pytest.raises(UserError, match=r"task\.heldout is the same"):
-        load_task(task(path, heldout=str(path)), tokenizer, seed=0)
+    for train, heldout in ((path, path), (tmp_path, path), (path, tmp_path / "." / "data.jsonl")):
+        with pytest.raises(UserError, match=r"task\.heldout is the same as task\.train, or shares a file"):
+            load_task(task(train, heldout=str(heldout)), tokenizer, seed=0)
 
 
 def test_a_hub_data_set_that_cannot_be_reached_is_a_user_error(
@@ -218,7 +265,8 @@ def test_sources() -> None:
     assert locate("org/name", "key", "train") == HubDataset("org/name", None, "train")
     assert locate("org/name:main#test[:10%]", "key", "train") == HubDataset("org/name", "main", "test[:10%]")
     tokenizer_file = locate(str(embedded.model_dir() / "tokenizer.json"), "key", "train")
-    assert tokenizer_file == LocalFile(embedded.model_dir() / "tokenizer.json", "json")
+    path = embedded.model_dir() / "tokenizer.json"
+    assert tokenizer_file == LocalFiles((LocalFile(path, "json", str(path)),))
     with pytest.raises(UserError, match="key: there is no file 'embedded:missing"):
         locate("embedded:missing.jsonl", "key", "train")
 
@@ -231,3 +279,70 @@ def test_shared_cache_of_datasets_stays_empty(
     load_task(task(write_jsonl(tmp_path / "data.jsonl", documents(10))), tokenizer, seed=0)
     assert not shared.exists()
     assert capfd.readouterr() == ("", "")
+
+
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=200), st.none() | st.integers(16, 4096))
+def test_chosen_lengths_cut_at_most_a_hundredth(lengths: list[int], context: int | None) -> None:
+    chosen = reply_length(lengths, context)
+    assert chosen <= min(context or REPLIES, REPLIES)
+    cut = sum(length > chosen for length in lengths)
+    assert cut <= len(lengths) / 100 or chosen == min(context or REPLIES, REPLIES)
+    piece = piece_length(lengths, context)
+    assert 8 <= piece <= min(context or PIECES, PIECES)
+
+
+def test_a_length_is_chosen_within_the_context_and_one_beyond_it_is_refused(
+    tmp_path: Path, tokenizer: Any
+) -> None:
+    records = [{"prompt": f"Say {number}.", "completion": "light " * number} for number in range(1, 80)]
+    path = write_jsonl(tmp_path / "data.jsonl", records)
+    data = load_task(task(path), tokenizer, seed=0, context=40)
+    assert data.facts.max_length == 40
+    assert max(len(one.input_ids) for one in data.train.examples + data.heldout.examples) == 40
+    assert data.facts.cut == sum(length > 40 for length in (len(one) for one in _whole(tokenizer, records)))
+    assert any(
+        "replies are cut at task.max_length=40" in text for text in data_warnings(data.facts.recorded())
+    )
+    with pytest.raises(UserError, match=r"task\.max_length: 41 is more than the 40 tokens"):
+        load_task(task(path, max_length=41), tokenizer, seed=0, context=40)
+
+
+def _whole(tokenizer: Any, records: list[dict[str, str]]) -> list[list[int]]:
+    return [
+        tokenizer.apply_chat_template(
+            [
+                {"role": "user", "content": record["prompt"]},
+                {"role": "assistant", "content": record["completion"]},
+            ],
+            return_dict=True,
+        )["input_ids"]
+        for record in records
+    ]
+
+
+def test_records_without_a_target_are_left_out_and_counted(tmp_path: Path, tokenizer: Any) -> None:
+    asked = {"role": "user", "content": "Who keeps the light?"}
+    silent = {"messages": [asked]}
+    long = {"messages": [asked | {"content": "word " * 60}, {"role": "assistant", "content": "I."}]}
+    good = [
+        {"messages": [asked, {"role": "assistant", "content": f"Keeper {number}."}]} for number in range(12)
+    ]
+    path = write_jsonl(tmp_path / "data.jsonl", [silent, long, *good, silent])
+    data = load_task(task(path, max_length=48), tokenizer, seed=0)
+    assert (data.facts.records, data.facts.examples) == (15, 12)
+    assert (data.facts.no_reply, data.facts.no_room, data.facts.cut) == (2, 1, 0)
+    assert all(one.targets for one in data.train.examples + data.heldout.examples)
+    assert len(list(data_warnings(data.facts.recorded()))) == 2
+    write_jsonl(path, [silent] * 5 + good[:4])
+    with pytest.raises(UserError, match="5 of 9 records have no turn of the assistant"):
+        load_task(task(path), tokenizer, seed=0)
+
+
+def test_bytes_are_those_of_all_turns(tokenizer: Any) -> None:
+    messages = tuple(
+        {"role": role, "content": text}
+        for role, text in (("user", "A?"), ("assistant", "Señor"), ("user", "B?"), ("assistant", "no"))
+    )
+    tokenised = Tokeniser(tokenizer, task("unused.jsonl"))([Conversation(messages)], str)
+    (example,) = chain.from_iterable(tokenised.cut(64).groups)
+    assert target_bytes(tokenizer, example) == len("Señorno".encode())

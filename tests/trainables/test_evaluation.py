@@ -14,8 +14,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
+from trainables.data.asking import Asking
 from trainables.data.batches import collate
-from trainables.data.chat import plain_ids, prompt_ids
+from trainables.data.encode import plain_ids
 from trainables.data.examples import Example
 from trainables.data.loss import token_losses
 from trainables.errors import UserError
@@ -91,10 +92,11 @@ def adapted(model: nn.Module) -> nn.Module:
 
 def test_batched_generation_equals_one_by_one(base: tuple[Any, Any], forward: Forward) -> None:
     model, tokenizer = base
-    prompts = [
-        prompt_ids(tokenizer, choice_prompt(text, WORDS[:count])) for text in TEXTS for count in (2, 5)
+    asking = Asking(tokenizer)
+    prompts = [asking.prompt(choice_prompt(text, WORDS[:count])) for text in TEXTS for count in (2, 5)]
+    prompts += [
+        Asking(tokenizer).prompt(f"Here is what to do, and nothing else: {text}") for text in TEXTS * 2
     ]
-    prompts += [prompt_ids(tokenizer, f"Here is what to do, and nothing else: {text}") for text in TEXTS * 2]
     prompts += [plain_ids(tokenizer, "Dawn watch.")]
     options: dict[str, Any] = {"ends": {tokenizer.eos_token_id}, "pad_id": 0, "max_new_tokens": 10}
     batched = greedy(forward, prompts, copies=1, batch_size=6, **options)[0]
@@ -112,7 +114,7 @@ def test_likelihood_equals_scoring_each_option_alone(
     base: tuple[Any, Any], forward: Forward, preface: str
 ) -> None:
     model, tokenizer = base
-    prompts = [prompt_ids(tokenizer, preface + text) for text in [*TEXTS, TEXTS[0]]]
+    prompts = [Asking(tokenizer).prompt(preface + text) for text in [*TEXTS, TEXTS[0]]]
     options = [[plain_ids(tokenizer, word) for word in WORDS[: 2 + row]] for row in range(len(prompts))]
     (scored,) = score_continuations(forward, prompts, options, copies=1, pad_id=0, batch_size=8)
     found = [[one.value for one in own] for own in scored]

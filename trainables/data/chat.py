@@ -1,23 +1,203 @@
-"""Puts messages to a model the way its tokenizer wants them."""
+"""Puts messages to a model the way its chat template writes them, and finds what is to be learned in that."""
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from jinja2.exceptions import TemplateError
 
-def prompt_ids(tokenizer: Any, message: str) -> list[int]:
-    """Tokens of a user message, up to where the reply begins.
+from trainables.data.encode import plain_ids, special_ids
+from trainables.data.units import Conversation, Message, WrongRecord
 
-    Through the tokenizer's chat template; without one, the message as it is.
+_DAY = datetime(2024, 7, 26)  # that of the templates of Llama 3, where they are given none
+_NOW = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
+_PROBE = "Yes"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Text as the model sees it.
+
+    Attributes:
+        spans: The parts that are to be learned, as (start, end) in characters; in order, apart, at least one.
+        ended: Whether the last part's end is marked; else it takes the end-of-sequence token.
     """
-    if tokenizer.chat_template is None:
-        return list(tokenizer(message)["input_ids"])
-    text = tokenizer.apply_chat_template(
-        [{"role": "user", "content": message}], add_generation_prompt=True, tokenize=False
-    )
-    return plain_ids(tokenizer, text)
+
+    text: str
+    spans: tuple[tuple[int, int], ...]
+    ended: bool
 
 
-def plain_ids(tokenizer: Any, text: str) -> list[int]:
-    """Tokens of text without the special tokens that a tokenizer adds at its ends."""
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+class Chat:
+    """The chat template of a tokenizer.
+
+    Args:
+        tokenizer: One that has a chat template.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._marks = special_ids(tokenizer)
+        self.end = self._end_of_turn()
+        """The token that ends the assistant's turns; None where the template writes none."""
+        self._stop = None if self.end is None else self._marks[self.end]
+
+    def write(
+        self, messages: Sequence[Message], tools: Sequence[Any] | None = None, *, prompt: bool = False
+    ) -> str:
+        """Messages as text.
+
+        Some templates write the day; theirs is always the same, so that data do not change overnight.
+
+        Args:
+            messages: At least one, unless the template can do with none.
+            tools: What may be called.
+            prompt: Whether a reply is to follow.
+
+        Raises:
+            WrongRecord: The template refuses them.
+        """
+        given = list(tools) if tools else None
+        try:
+            template = str(self._tokenizer.get_chat_template(None, given))
+            return str(
+                self._tokenizer.apply_chat_template(
+                    list(messages),
+                    tools=given,
+                    chat_template=_NOW.sub(_on_the_day, template),
+                    add_generation_prompt=prompt,
+                    tokenize=False,
+                )
+            )
+        except (TemplateError, TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise WrongRecord(f"is refused by the model's chat template: {reason[:200]}", _HINT) from error
+
+    def replies(self, conversation: Conversation, *, last: bool) -> list[Rendered]:
+        """The turns of the assistant that are to be learned, in as few texts as is exact.
+
+        All turns are learned in one text where it reads, up to each turn's end, as it does when that turn is
+        the last. Templates that rewrite earlier turns (Qwen3 takes their thoughts out) get a text for each
+        turn, which is what the model would see when it writes that turn.
+
+        Args:
+            conversation: The messages.
+            last: Whether only the last turn is learned.
+
+        Returns:
+            No text where there is nothing to learn.
+
+        Raises:
+            WrongRecord: The template refuses the messages, or a turn cannot be found in what it writes.
+        """
+        turns = conversation.turns[-1:] if last else conversation.turns
+        if not turns:
+            return []
+        self._refuse_dropped(conversation, turns[-1])
+        alone = [self._turn(conversation, place) for place in turns]
+        whole = alone[-1].text
+        if all(whole.startswith(one.text[: one.spans[0][1]]) for one in alone):
+            final = alone[-1]
+            spans = tuple(one.spans[0] for one in alone)
+            return [Rendered(whole[: spans[-1][1]], spans, final.ended)]
+        return [Rendered(one.text[: one.spans[0][1]], one.spans, one.ended) for one in alone]
+
+    def _turn(self, conversation: Conversation, place: int) -> Rendered:
+        """The conversation up to a turn of the assistant, which is to be learned."""
+        messages, tools = conversation.messages, conversation.tools
+        text = self.write(messages[: place + 1], tools)
+        begun = self.write(messages[:place], tools, prompt=True)
+        start = common_prefix(text, begun)
+        before = str(messages[place - 1]["content"]).strip() if place else ""
+        # Before a reply some templates write less than where one is asked for, such as no open thought.
+        if start < len(begun) and start < begun.rfind(before) + len(before):
+            raise WrongRecord(
+                "cannot be trained on with the model's chat template, which writes other things before a "
+                "reply than where one is asked for",
+                _HINT,
+            )
+        message = messages[place]
+        self._refuse_lost_calls(message, text[start:])
+        after = _end_of_content(text, start, str(message["content"]))
+        end = text.find(self._stop, after) if self._stop else -1
+        if end >= 0:
+            assert self._stop is not None
+            return Rendered(text, ((start, end + len(self._stop)),), True)
+        return self._unstopped(text, start, after)
+
+    def _unstopped(self, text: str, start: int, after: int) -> Rendered:
+        """A turn that ends otherwise than the others, as some do that call tools, or with no mark at all."""
+        marks = [mark for mark in self._marks.values() if mark and mark in text[after:]]
+        if marks:
+            last = max(text.rfind(mark) + len(mark) for mark in marks)
+            return Rendered(text, ((start, last),), True)
+        return Rendered(text, ((start, max(after, start)),), False)
+
+    def _refuse_dropped(self, conversation: Conversation, until: int) -> None:
+        """A template may leave out what it does not know, without a word."""
+        messages = conversation.messages[: until + 1]
+        if not conversation.tools and all(message["role"] in _WRITTEN for message in messages):
+            return
+        text = self.write(messages, conversation.tools)
+        for message in messages:
+            own = message["content"].strip()
+            if message["role"] not in _WRITTEN and own not in text and json.dumps(own)[1:-1] not in text:
+                role = message["role"]
+                raise WrongRecord(
+                    f"has a message of the role {role}, which the model's chat template leaves out",
+                    _TOOLS if role == "tool" else _HINT,
+                )
+        if conversation.tools and text == self.write(messages):
+            raise WrongRecord("has tools, which the model's chat template leaves out", _TOOLS)
+
+    def _refuse_lost_calls(self, message: Message, written: str) -> None:
+        for call in message.get("tool_calls", ()):
+            if call["function"]["name"] not in written:
+                raise WrongRecord("calls tools, which the model's chat template leaves out", _TOOLS)
+
+    def _end_of_turn(self) -> int | None:
+        messages = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": _PROBE}]
+        try:
+            text = self.write(messages)
+        except WrongRecord:
+            return None
+        tail = text[text.rfind(_PROBE) + len(_PROBE) :]
+        return next((token for token in plain_ids(self._tokenizer, tail) if token in self._marks), None)
+
+
+_WRITTEN = ("user", "assistant")
+_TOOLS = "Train a model whose template knows tools, or leave the record out."
+_HINT = (
+    "Templates may know no system message, or want turns of user and assistant in alternation: put the "
+    "system message into the first user message, or leave the record out."
+)
+
+
+def _end_of_content(text: str, start: int, content: str) -> int:
+    """Where a message's content ends in what was written of it, with or without its thoughts."""
+    for wanted in (content.strip(), content.rpartition("</think>")[2].strip()):
+        if wanted and (found := text.find(wanted, start)) >= 0:
+            return found + len(wanted)
+    return start
+
+
+def _on_the_day(call: re.Match[str]) -> str:
+    return repr(_DAY.strftime(call[2]))
+
+
+def common_prefix(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    if one.startswith(other):
+        return len(other)
+    differing = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    return next(differing, min(len(one), len(other)))
+
+
+def chat_of(tokenizer: Any) -> Chat | None:
+    """The chat template of a tokenizer, if it has one."""
+    return None if tokenizer.chat_template is None else Chat(tokenizer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trainables.data.task import load_task
-from trainables.models.load import load_tokenizer
+from trainables.models.load import fetch, load_tokenizer
 from trainables.models.resolve import resolve
 from trainables.settings import ModelConfig, TaskConfig
 
@@ -19,5 +19,5 @@ def count_examples(model: ModelConfig, task: TaskConfig, seed: int) -> int:
     Raises:
         UserError: The tokenizer cannot be loaded, or the data not be read.
     """
-    tokenizer, _ = load_tokenizer(resolve(model), model)
-    return len(load_task(task, tokenizer, seed).train.examples)
+    tokenizer, context = load_tokenizer(fetch(resolve(model), model), model)
+    return len(load_task(task, tokenizer, seed, context=context).train.examples)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainables.data.examples import Example, TokenisedData
-from trainables.data.records import read_records
-from trainables.data.sources import LocalFile, locate, same_source
+from trainables.data.reading import read_units
+from trainables.data.sources import locate, same_source
 from trainables.data.split import sample
-from trainables.data.tokenise import target_bytes, tokenise_paragraphs, tokenise_text
+from trainables.data.tokenise import Tokeniser, target_bytes
+from trainables.data.units import Document
 from trainables.errors import UserError
 from trainables.settings import TaskConfig
 
@@ -35,31 +36,29 @@ class GeneralText:
     fingerprint: str
 
 
-def load_general(source: str, most: int, task: TaskConfig, tokenizer: Any, seed: int) -> GeneralText:
+def load_general(
+    source: str, most: int, task: TaskConfig, tokenizer: Any, seed: int, length: int
+) -> GeneralText:
     """Reads and tokenises general text, in pieces as long as the task's.
 
     Args:
         source: As `task.train`: a file, or a hub data set with the field "text".
         most: Examples, at most.
-        task: Says how long an example is, and the split of a hub data set that names none.
+        task: Says the split of a hub data set that names none.
         tokenizer: The base model's.
         seed: Chooses the examples where there are more.
+        length: Tokens of an example, at most: as many as the task's have.
 
     Raises:
         UserError: It cannot be read, or has no text.
     """
-    place = locate(source, KEY, task.split)
-    records = read_records(place, KEY)
-    for row, record in enumerate(records, 1):
-        if not isinstance(record.get(FIELD), str):
-            raise UserError(
-                f"{KEY}: record {row} of {source} has no text in the field {FIELD!r}.",
-                hint=f"Its fields are {', '.join(record)}.",
-            )
-    plain = TaskConfig(name="general", train=source, max_length=task.max_length)
-    paragraphs = isinstance(place, LocalFile) and place.format == "text"
-    groups = (tokenise_paragraphs if paragraphs else tokenise_text)(records, tokenizer, plain)
-    chosen = sample([example for group in groups for example in group], most, seed)
+    plain = TaskConfig(name="general", train=source, split=task.split, format="text", text_field=FIELD)
+    read = read_units(source, KEY, plain)
+    texts = [unit.text for unit in read.units if isinstance(unit, Document)]
+    tokeniser = Tokeniser(tokenizer, plain)
+    tokenised = tokeniser.stream(texts) if read.stream else tokeniser(read.units, read.records.place)
+    pieces = tokenised.cut(length)
+    chosen = sample([example for group in pieces.groups for example in group], most, seed)
     if not chosen:
         raise UserError(f"{KEY}: {source} has no text.", hint="Give a longer one.")
     sizes = [target_bytes(tokenizer, example) for example in chosen]
@@ -78,7 +77,9 @@ def refuse_training_text(text: GeneralText, source: str, task: TaskConfig, train
     Raises:
         UserError: It is trained on.
     """
-    if same_source(locate(source, KEY, task.split), locate(task.train, "task.train", task.split)):
+    if same_source(
+        locate(source, KEY, task.split), locate(task.train, "task.train", task.split, task.subset)
+    ):
         raise UserError(f"{KEY}: is {SAME}.", hint=OTHER)
     trained = {tuple(example.input_ids) for example in train}
     equal = sum(tuple(example.input_ids) in trained for example in text.examples)

@@ -6,7 +6,7 @@ import codecs
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from trainables.errors import UserError
 
@@ -22,14 +22,19 @@ def numbered_lines(path: Path, shown: str) -> Iterator[tuple[int, str]]:
         UserError: A line is not UTF-8.
     """
     with path.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
-            raw = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-            try:
-                text = raw.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise UserError(f"{shown}:{number} is not text in UTF-8", hint="Save it as UTF-8.") from error
-            if text.strip():
-                yield number, text
+        yield from numbered(stream, shown)
+
+
+def numbered(stream: IO[bytes], shown: str) -> Iterator[tuple[int, str]]:
+    """The same of a file that is open."""
+    for number, line in enumerate(stream, 1):
+        raw = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{shown}:{number} is not text in UTF-8", hint="Save it as UTF-8.") from error
+        if text.strip():
+            yield number, text
 
 
 def parse_json(line: str, place: str) -> Any:
@@ -45,5 +50,6 @@ def parse_json(line: str, place: str) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else "it is nested too deeply"
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else reason
         raise UserError(f"{place} is not JSON: {reason}", hint="Each line is one JSON object.") from error

@@ -1,33 +1,62 @@
-"""Where data lie: a local file, the embedded data, or a hub data set."""
+"""Where data lie: local files and folders, the embedded data, or a hub data set."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from trainables import embedded
 from trainables.errors import UserError
 
 EMBEDDED = "embedded:"
-_FORMATS: dict[str, Literal["json", "parquet", "text"]] = {
+Kind: TypeAlias = Literal["json", "csv", "tsv", "parquet", "text"]
+_KINDS: dict[str, Kind] = {
     ".jsonl": "json",
+    ".ndjson": "json",
     ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
     ".parquet": "parquet",
     ".txt": "text",
     ".md": "text",
 }
+ENDINGS = tuple(_KINDS)
 _HUB_NAME = re.compile(r"(?P<name>[\w.-]+(?:/[\w.-]+)?)(?::(?P<config>[\w.-]+))?(?:#(?P<split>.+))?")
+_SAVED = ("dataset_info.json", "dataset_dict.json")
 
 
 @dataclass(frozen=True)
 class LocalFile:
-    """A file and how it is read."""
+    """A file and how it is read.
+
+    Attributes:
+        shown: How messages name it.
+    """
 
     path: Path
-    format: Literal["json", "parquet", "text"]
+    format: Kind
+    shown: str
+
+    @property
+    def packed(self) -> bool:
+        """Whether it is compressed by gzip."""
+        return self.path.suffix.lower() == ".gz"
+
+
+@dataclass(frozen=True)
+class LocalFiles:
+    """Files that are read one after another, at least one; all plain text, or none of them."""
+
+    files: tuple[LocalFile, ...]
+
+    @property
+    def text(self) -> bool:
+        """Whether they are plain text."""
+        return self.files[0].format == "text"
 
 
 @dataclass(frozen=True)
@@ -39,10 +68,13 @@ class HubDataset:
     split: str
 
 
-def same_source(one: LocalFile | HubDataset, other: LocalFile | HubDataset) -> bool:
-    """Whether both are the same data, under whatever path; the files must be there."""
-    if isinstance(one, LocalFile) and isinstance(other, LocalFile):
-        return os.path.samefile(one.path, other.path)
+Source: TypeAlias = LocalFiles | HubDataset
+
+
+def same_source(one: Source, other: Source) -> bool:
+    """Whether both are the same data or share a file, under whatever path; the files must be there."""
+    if isinstance(one, LocalFiles) and isinstance(other, LocalFiles):
+        return any(os.path.samefile(a.path, b.path) for a in one.files for b in other.files)
     return one == other
 
 
@@ -64,15 +96,7 @@ def local_path(source: str, key: str) -> Path:
     Raises:
         UserError: There is no such file.
     """
-    if source.startswith(EMBEDDED):
-        folder = embedded.data_dir()
-        path = folder / source.removeprefix(EMBEDDED)
-        if ".." in path.parts or not path.is_relative_to(folder):
-            raise UserError(
-                f"{key}: {source!r} leaves the folder of the embedded data.", hint="Give the path itself."
-            )
-    else:
-        path = user_path(source)
+    path = _place(source, key)
     if not os.path.isfile(path):
         raise UserError(
             f"{key}: there is no file {source!r}.", hint=f"Looked for {path.absolute()}; check the path."
@@ -80,35 +104,108 @@ def local_path(source: str, key: str) -> Path:
     return path
 
 
-def locate(source: str, key: str, split: str) -> LocalFile | HubDataset:
-    """Tells a local file from a hub data set.
+def locate(source: str | Sequence[str], key: str, split: str, subset: str | None = None) -> Source:
+    """Tells local files from a hub data set.
 
-    A hub data set is `name`, `name:config`, `name#split` or `name:config#split`.
+    A hub data set is `name`, `name:config`, `name#split` or `name:config#split`; a folder stands for the
+    data files in it; several names are files or folders.
 
     Args:
         source: As in the configuration.
         key: Configuration key, for messages.
         split: Split of a hub data set whose name gives none.
+        subset: Configuration of a hub data set whose name gives none.
 
     Raises:
         UserError: There is no such file, it is of an unknown kind, or this is no hub name.
     """
-    path = user_path(source)
-    looks_local = (
-        source.startswith((EMBEDDED, ".", "/", "~")) or path.suffix in _FORMATS or os.path.exists(path)
-    )
-    if looks_local:
-        path = local_path(source, key)
-        if path.suffix not in _FORMATS:
-            raise UserError(
-                f"{key}: {source!r} is of no known kind.",
-                hint=f"Known endings: {', '.join(sorted(_FORMATS))}.",
-            )
-        return LocalFile(path, _FORMATS[path.suffix])
+    if not isinstance(source, str):
+        return _together([_local(one, key) for one in source], key)
+    if looks_local(source):
+        return _together([_local(source, key)], key)
     match = _HUB_NAME.fullmatch(source)
     if match is None:
         raise UserError(
             f"{key}: {source!r} is neither a file nor the name of a hub data set.",
             hint="Hub data sets are written org/name, org/name:config or org/name:config#split.",
         )
-    return HubDataset(match["name"], match["config"], match["split"] or split)
+    if subset is not None and match["config"] not in (None, subset):
+        raise UserError(
+            f"{key}: {source!r} names the configuration {match['config']!r}, and task.subset {subset!r}.",
+            hint="Give one of them.",
+        )
+    return HubDataset(match["name"], match["config"] or subset, match["split"] or split)
+
+
+def looks_local(source: str) -> bool:
+    """Whether a name is that of a file or folder rather than of a hub data set."""
+    path = user_path(source)
+    return source.startswith((EMBEDDED, ".", "/", "~")) or _kind(path) is not None or os.path.exists(path)
+
+
+def _place(source: str, key: str) -> Path:
+    if not source.startswith(EMBEDDED):
+        return user_path(source)
+    folder = embedded.data_dir()
+    path = folder / source.removeprefix(EMBEDDED)
+    if ".." in path.parts or not path.is_relative_to(folder):
+        raise UserError(
+            f"{key}: {source!r} leaves the folder of the embedded data.", hint="Give the path itself."
+        )
+    return path
+
+
+def _kind(path: Path) -> Kind | None:
+    name = path.name.lower().removesuffix(".gz")
+    kind = _KINDS.get(os.path.splitext(name)[1])
+    return None if kind == "parquet" and name != path.name.lower() else kind
+
+
+def _local(source: str, key: str) -> list[LocalFile]:
+    """The files that a name stands for."""
+    path = _place(source, key)
+    if os.path.isdir(path):
+        return _in_folder(path, source, key)
+    kind = _kind(local_path(source, key))
+    if kind is None:
+        raise UserError(
+            f"{key}: {source!r} is of no known kind.",
+            hint=f"Known endings: {', '.join(ENDINGS)}, and .gz after them.",
+        )
+    return [LocalFile(path, kind, source)]
+
+
+def _in_folder(folder: Path, shown: str, key: str) -> list[LocalFile]:
+    """The data files below a folder, in order of their names; texts where it has nothing else."""
+    if any((folder / name).is_file() for name in _SAVED):
+        raise UserError(
+            f"{key}: {shown!r} was written by save_to_disk, in a form that is not read here.",
+            hint="Write it with to_json or to_parquet, and give that file.",
+        )
+    found = [
+        LocalFile(path, kind, str(Path(shown) / path.relative_to(folder)))
+        for path in sorted(folder.rglob("*"))
+        if (kind := _kind(path)) is not None
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    # A README beside the data is no data.
+    chosen = [file for file in found if file.format != "text"] or found
+    if not chosen:
+        raise UserError(
+            f"{key}: the folder {shown!r} holds no data files.",
+            hint=f"Known endings: {', '.join(ENDINGS)}, and .gz after them.",
+        )
+    return chosen
+
+
+def _together(parts: Sequence[Sequence[LocalFile]], key: str) -> LocalFiles:
+    files = tuple(file for part in parts for file in part)
+    texts = [file for file in files if file.format == "text"]
+    if texts and len(texts) < len(files):
+        other = next(file for file in files if file.format != "text")
+        raise UserError(
+            f"{key}: {texts[0].shown!r} is plain text and {other.shown!r} is not.",
+            hint="Give files of one form.",
+        )
+    return LocalFiles(files)

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from trainables.data.examples import Example, TokenisedData
-from trainables.data.records import Record, read_records
-from trainables.data.sources import LocalFile, locate
-from trainables.data.split import sample, split_groups
-from trainables.data.tokenise import Groups, tokenise_completions, tokenise_paragraphs, tokenise_text
+from trainables.data.facts import DataFacts
+from trainables.data.lengths import refuse_beyond
+from trainables.data.reading import ReadUnits, read_units
+from trainables.data.records import Record
+from trainables.data.sources import locate, same_source
+from trainables.data.split import Split, sample, split_groups
+from trainables.data.tokenise import Cut, Tokenised, Tokeniser
+from trainables.data.units import Document
 from trainables.errors import UserError
 from trainables.settings import TaskConfig
 
@@ -20,61 +24,137 @@ Look: TypeAlias = Callable[[Sequence[Record]], None]
 
 @dataclass(frozen=True, eq=False)
 class TaskData:
-    """Both parts of a task; no document is in both where the task itself makes the split."""
+    """Both parts of a task; no document is in both where the task itself makes the split.
+
+    Attributes:
+        facts: What became of the records.
+    """
 
     train: TokenisedData
     heldout: TokenisedData
+    facts: DataFacts
 
 
-def load_task(task: TaskConfig, tokenizer: Any, seed: int, look: Look | None = None) -> TaskData:
+def load_task(
+    task: TaskConfig, tokenizer: Any, seed: int, look: Look | None = None, context: int | None = None
+) -> TaskData:
     """Reads and tokenises the task's data.
 
     Held-out examples come from `task.heldout`, or else from the training data: as many as
-    `heldout_fraction` says, at most `heldout_examples`. The same seed gives the same split.
+    `heldout_fraction` says, at most `heldout_examples`. The same seed gives the same split. Every example
+    has a target; records that have none are left out and counted.
 
     Args:
         task: Settings; relative paths are relative to the working directory.
         tokenizer: The base model's.
         seed: The search's seed.
         look: Is shown the records of `task.train`.
+        context: Tokens that the model can take; None where it does not say.
 
     Raises:
-        UserError: A file is missing, empty, of the wrong form, or too small to be split; or `look` says so.
+        UserError: A file is missing, empty, of no known form, or too small to be split; most replies would
+            be lost; or `look` says so.
     """
-    if task.heldout is not None and task.heldout == task.train:
+    if task.heldout is not None and _shared(task):
         raise UserError(
-            "task.heldout is the same as task.train, so nothing is held out.",
+            "task.heldout is the same as task.train, or shares a file with it.",
             hint="Leave task.heldout out to split a part off, or name another file or split (org/name#test).",
         )
-    groups = _groups(task.train, "task.train", task, tokenizer, look)
+    if task.max_length is not None:
+        refuse_beyond(task.max_length, context)
+    read = read_units(task.train, "task.train", task)
+    if look is not None:
+        look(read.records.rows)
+    tokeniser = Tokeniser(tokenizer, task)
+    tokenised = _tokenised(read, "task.train", tokeniser)
+    length = task.max_length or tokenised.chosen_length(context)
+    cut = tokenised.cut(length)
+    refuse_lost(tokenised, cut, length, "task.train")
+    groups = by_document(cut, read.stream)
     if task.heldout is None:
         wanted = round(task.heldout_fraction * sum(len(group) for group in groups))
-        train, held = split_groups(groups, max(1, min(task.heldout_examples, wanted)), seed)
+        split = split_groups(groups, max(1, min(task.heldout_examples, wanted)), seed)
     else:
-        train = _flat(groups)
-        other = _groups(task.heldout, "task.heldout", task, tokenizer)
-        held = sample(_flat(other), task.heldout_examples, seed)
-    for key, part in (("task.train", train), ("task.heldout", held)):
+        other = _tokenised(read_units(task.heldout, "task.heldout", task), "task.heldout", tokeniser)
+        other_cut = other.cut(length)
+        refuse_lost(other, other_cut, length, "task.heldout")
+        split = Split(_flat(groups), sample(_flat(other_cut.groups), task.heldout_examples, seed))
+    for key, part in (("task.train", split.train), ("task.heldout", split.heldout)):
         if not part:
             raise UserError(
                 f"{key}: no examples are left in {task.train!r}.",
                 hint="Two different documents at least are needed; a longer text gives more where "
                 "task.max_length is smaller.",
             )
-    return TaskData(TokenisedData.of(train), TokenisedData.of(held))
+    facts = data_facts(read, tokenised, cut, split, length, chosen=task.max_length is None)
+    return TaskData(TokenisedData.of(split.train), TokenisedData.of(split.heldout), facts)
 
 
-def _groups(source: str, key: str, task: TaskConfig, tokenizer: Any, look: Look | None = None) -> Groups:
-    place = locate(source, key, task.split)
-    records = read_records(place, key)
-    if look is not None:
-        look(records)
-    if task.format == "completion":
-        return tokenise_completions(records, tokenizer, task)
-    if isinstance(place, LocalFile) and place.format == "text":
-        return tokenise_paragraphs(records, tokenizer, task)
-    return tokenise_text(records, tokenizer, task)
+def _shared(task: TaskConfig) -> bool:
+    assert task.heldout is not None
+    train = locate(task.train, "task.train", task.split, task.subset)
+    return same_source(train, locate(task.heldout, "task.heldout", task.split, task.subset))
 
 
-def _flat(groups: Groups) -> list[Example]:
+def _tokenised(read: ReadUnits, key: str, tokeniser: Tokeniser) -> Tokenised:
+    try:
+        if read.stream:
+            return tokeniser.stream([unit.text for unit in read.units if isinstance(unit, Document)])
+        return tokeniser(read.units, read.records.place)
+    except UserError as error:
+        raise UserError(f"{key}: {error.message}.", error.hint) from error
+
+
+def by_document(cut: Cut, stream: bool) -> list[list[Example]]:
+    """Examples by what a split must not divide: a document, or a piece of a text that is one stream."""
+    return [[example] for group in cut.groups for example in group] if stream else cut.groups
+
+
+def refuse_lost(tokenised: Tokenised, cut: Cut, length: int, key: str) -> None:
+    """Refuses data of which most replies are lost.
+
+    Raises:
+        UserError: Most prompts leave no room for a reply, or most records have none.
+    """
+    replies = sum(map(len, tokenised.groups))
+    if not tokenised.texts and cut.no_room * 2 > replies:
+        longest = max(tokenised.lengths)
+        raise UserError(
+            f"task.max_length: {cut.no_room} of {replies} prompts of {key} leave no room for a reply within "
+            f"{length} tokens.",
+            hint=f"The longest record has {longest} tokens: raise task.max_length as far as the model's "
+            "context goes, or leave out records with long prompts.",
+        )
+    if tokenised.no_reply * 2 > len(tokenised.groups):
+        raise UserError(
+            f"{key}: {tokenised.no_reply} of {len(tokenised.groups)} records have no turn of the assistant, "
+            "and nothing to learn.",
+            hint="Conversations need messages of the role assistant; or train on text.",
+        )
+
+
+def data_facts(
+    read: ReadUnits, tokenised: Tokenised, cut: Cut, split: Split, length: int, *, chosen: bool
+) -> DataFacts:
+    """The numbers that a record keeps of the training data."""
+    lengths = [len(example.input_ids) for group in cut.groups for example in group]
+    return DataFacts(
+        format=read.format.name,
+        records=len(read.units),
+        examples=len(lengths),
+        train=len(split.train),
+        heldout=len(split.heldout),
+        gap=split.gap,
+        max_length=length,
+        chosen=chosen,
+        longest=max(tokenised.lengths, default=0),
+        tokens=sum(lengths) / max(1, len(lengths)),
+        cut=cut.cut,
+        no_room=cut.no_room,
+        no_reply=tokenised.no_reply,
+        blank=tokenised.blank,
+    )
+
+
+def _flat(groups: Sequence[Sequence[Example]]) -> list[Example]:
     return [example for group in groups for example in group]

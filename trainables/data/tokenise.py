@@ -2,95 +2,205 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from trainables.data.chat import plain_ids, prompt_ids
+from trainables.data.chat import Chat, Rendered, chat_of
+from trainables.data.encode import OwnSpecials, encode_all
 from trainables.data.examples import Example
-from trainables.data.records import Record
+from trainables.data.lengths import piece_length, reply_length
+from trainables.data.units import Document, Pair, Unit, WrongRecord
 from trainables.errors import UserError
 from trainables.settings import TaskConfig
 
 Groups = list[list[Example]]
-"""Examples by the document that they are cut from; a split must not divide a document."""
+"""Examples by the document that they are cut from."""
+
+_AT_ONCE = 512
 
 
-def tokenise_text(records: Sequence[Record], tokenizer: Any, task: TaskConfig) -> Groups:
-    """Every document with its end-of-sequence token, cut into pieces of `task.max_length` tokens.
+Tokens = tuple[list[int], list[bool]]
+"""Token ids, and which of them are targets."""
 
-    Raises:
-        UserError: A record lacks `task.text_field`, or there is no text.
+
+@dataclass
+class Tokenised:
+    """Records as tokens, not yet cut.
+
+    Attributes:
+        groups: Of each record its sequences.
+        texts: Whether they are texts, of which nothing is lost when they are cut.
+        before: Tokens that every piece of a text begins with.
+        no_reply: Records that gave none, for want of a turn of the assistant.
+        blank: Records with a blank reply.
     """
-    texts = [_field(record, task.text_field, "text_field", row) for row, record in enumerate(records)]
-    encoded = tokenizer(texts)["input_ids"]
-    return [_pieces(_ended(ids, tokenizer.eos_token_id), task.max_length) for ids in encoded]
+
+    groups: list[list[Tokens]] = field(default_factory=list)
+    texts: bool = False
+    before: tuple[int, ...] = ()
+    no_reply: int = 0
+    blank: int = 0
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each sequence."""
+        return [len(ids) for group in self.groups for ids, _ in group]
+
+    def chosen_length(self, context: int | None) -> int:
+        """How long an example may be, by the lengths."""
+        choose: Callable[[Sequence[int], int | None], int] = piece_length if self.texts else reply_length
+        return choose(self.lengths or [1], context)
+
+    def cut(self, most: int) -> Cut:
+        """Examples of at most `most` tokens: pieces of texts, and the beginnings of conversations."""
+        if self.texts:
+            return Cut([[*_pieces(ids, self.before, most)] for group in self.groups for ids, _ in group])
+        found = Cut()
+        for group in self.groups:
+            own = []
+            for ids, mask in group:
+                example = _example(ids[:most], mask[:most])
+                if not example.targets:
+                    found.no_room += 1
+                    continue
+                found.cut += any(mask[most:])
+                own.append(example)
+            found.groups.append(own)
+        return found
 
 
-def tokenise_paragraphs(records: Sequence[Record], tokenizer: Any, task: TaskConfig) -> Groups:
-    """Plain text: paragraphs joined again by blank lines, packed into pieces of `task.max_length` tokens."""
-    paragraphs = [str(record["text"]).strip("\n") + "\n\n" for record in records]
-    encoded = tokenizer(paragraphs, add_special_tokens=False)["input_ids"]
-    return [[piece] for piece in _pieces(list(chain.from_iterable(encoded)), task.max_length)]
+@dataclass
+class Cut:
+    """Examples of at most some length.
 
-
-def tokenise_completions(records: Sequence[Record], tokenizer: Any, task: TaskConfig) -> Groups:
-    """Prompt as the user message, completion as the reply; only the reply and its end are targets.
-
-    Without a chat template prompt and completion are concatenated as they are. A completion that does
-    not fit into `task.max_length` is truncated.
-
-    Raises:
-        UserError: A record lacks a field, or a prompt leaves no room for a reply.
+    Attributes:
+        groups: By record; where nothing is left of one it has no example.
+        cut: Replies that lost targets.
+        no_room: Replies that lost all.
     """
-    return [[_completion(record, tokenizer, task, row)] for row, record in enumerate(records)]
+
+    groups: Groups = field(default_factory=list)
+    cut: int = 0
+    no_room: int = 0
+
+
+class Tokeniser:
+    """Makes tokens of records as the model is to see them.
+
+    A text has the special tokens that the tokenizer puts before it by itself, and ends with the
+    end-of-sequence token. A conversation is what the chat template makes of it, and nothing else; its
+    targets are the turns of the assistant, each with the token that ends it. Without a chat template a
+    prompt and its completion are concatenated, and end with the end-of-sequence token.
+
+    Args:
+        tokenizer: The base model's.
+        task: Says which turns are learned.
+    """
+
+    def __init__(self, tokenizer: Any, task: TaskConfig) -> None:
+        self._tokenizer = tokenizer
+        self._task = task
+        self._eos = int(tokenizer.eos_token_id)
+        self._before = OwnSpecials.of(tokenizer).before
+        self._chat: Chat | None = chat_of(tokenizer)
+
+    def __call__(self, units: Sequence[Unit], place: Callable[[int], str]) -> Tokenised:
+        """Tokens of records, all of one form.
+
+        Args:
+            units: The records, at least one.
+            place: Names a record.
+
+        Raises:
+            UserError: A record cannot be put to this model; its message begins with the place.
+        """
+        if isinstance(units[0], Document):
+            return self._texts([unit.text for unit in units if isinstance(unit, Document)])
+        found = Tokenised()
+        for start in range(0, len(units), _AT_ONCE):
+            self._replies(units[start : start + _AT_ONCE], start, place, found)
+        return found
+
+    def stream(self, paragraphs: Sequence[str]) -> Tokenised:
+        """Plain text, of paragraphs joined again by blank lines, as one text without an end."""
+        texts = [paragraph.strip("\n") + "\n\n" for paragraph in paragraphs]
+        parts = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
+        ids = [*self._before, *chain.from_iterable(parts)]
+        return Tokenised([[(ids, [True] * len(ids))]], texts=True, before=self._before)
+
+    def _texts(self, texts: Sequence[str]) -> Tokenised:
+        found = Tokenised(texts=True, before=self._before)
+        for ids in self._tokenizer(list(texts), add_special_tokens=False)["input_ids"]:
+            end = [] if ids and ids[-1] == self._eos else [self._eos]
+            found.groups.append([([*self._before, *ids, *end], [])])
+        return found
+
+    def _replies(
+        self, units: Sequence[Unit], start: int, place: Callable[[int], str], found: Tokenised
+    ) -> None:
+        written: list[list[Rendered]] = []
+        for row, unit in enumerate(units, start):
+            try:
+                written.append(self._written(unit))
+            except WrongRecord as error:
+                raise UserError(f"{place(row)} {error.message}", error.hint) from error
+            found.no_reply += not written[-1]
+            found.blank += isinstance(unit, Pair) and not unit.completion.strip()
+        flat = [(one.text, [*chain.from_iterable(one.spans)]) for group in written for one in group]
+        encoded = iter(encode_all(self._tokenizer, flat))
+        for group in written:
+            found.groups.append([self._sequence(one, *next(encoded)) for one in group])
+
+    def _written(self, unit: Unit) -> list[Rendered]:
+        if self._chat is not None and not isinstance(unit, Document):
+            conversation = unit.conversation if isinstance(unit, Pair) else unit
+            return self._chat.replies(conversation, last=self._task.loss == "last")
+        if not isinstance(unit, Pair):
+            raise WrongRecord(
+                "holds messages, and the model's tokenizer has no chat template to write them",
+                'Choose a model that has one, or give task.prompt="..." and task.completion="...".',
+            )
+        text = unit.plain + unit.completion
+        return [Rendered(text, ((len(unit.plain), len(text)),), False)]
+
+    def _sequence(self, one: Rendered, ids: list[int], counts: list[int]) -> Tokens:
+        mask = [False] * len(ids)
+        for start, end in zip(counts[::2], counts[1::2], strict=True):
+            mask[start:end] = [True] * (end - start)
+        if self._chat is None:
+            ids, mask = [*self._before, *ids], [False] * len(self._before) + mask
+        return (ids, mask) if one.ended else ([*ids, self._eos], [*mask, True])
 
 
 def target_bytes(tokenizer: Any, example: Example) -> int:
-    """Bytes of UTF-8 of the targets' text, which come last; special tokens have none."""
-    first = int(example.loss_mask.argmax())
-    whole, before = (
-        tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        for ids in (example.input_ids, example.input_ids[:first])
+    """Bytes of UTF-8 of the targets' text; special tokens have none."""
+    edges = np.flatnonzero(np.diff(example.loss_mask, prepend=False, append=False))
+    return sum(
+        _bytes(tokenizer, example.input_ids[:end]) - _bytes(tokenizer, example.input_ids[:start])
+        for start, end in zip(edges[::2], edges[1::2], strict=True)
     )
-    return len(whole.encode()) - len(before.encode())
 
 
-def _completion(record: Record, tokenizer: Any, task: TaskConfig, row: int) -> Example:
-    prompt = prompt_ids(tokenizer, _field(record, task.prompt_field, "prompt_field", row))
-    if len(prompt) >= task.max_length:
-        raise UserError(
-            f"task.max_length: the prompt of record {row + 1} has {len(prompt)} tokens, so no reply fits "
-            f"into {task.max_length}.",
-            hint="Raise task.max_length, or leave out records with long prompts.",
-        )
-    reply = plain_ids(tokenizer, _field(record, task.completion_field, "completion_field", row))
-    ids = [*prompt, *reply, tokenizer.eos_token_id][: task.max_length]
-    return _example(ids, targets_from=len(prompt))
+def _bytes(tokenizer: Any, ids: NDArray[np.int32]) -> int:
+    text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return len(text.encode())
 
 
-def _field(record: Record, name: str, setting: str, row: int) -> str:
-    value = record.get(name)
-    if not isinstance(value, str):
-        problem = "lacks the field" if value is None else "has no text in the field"
-        raise UserError(
-            f"task.{setting}: record {row + 1} {problem} {name!r}.",
-            hint=f"Its fields are {', '.join(record)}; set task.{setting} to the right one.",
-        )
-    return value
+def _pieces(ids: Sequence[int], before: tuple[int, ...], most: int) -> Iterator[Example]:
+    """Pieces of a text, each of which begins with `before`."""
+    room = max(1, most - len(before))
+    for start in range(len(before), len(ids), room):
+        piece = [*before, *ids[start : start + room]]
+        if len(piece) > 1:
+            yield _example(piece, np.arange(len(piece)) >= len(before))
 
 
-def _ended(ids: list[int], eos: int) -> list[int]:
-    return ids if ids and ids[-1] == eos else [*ids, eos]
-
-
-def _pieces(ids: Sequence[int], length: int) -> list[Example]:
-    cuts: Iterable[Sequence[int]] = (ids[start : start + length] for start in range(0, len(ids), length))
-    return [_example(piece, targets_from=1) for piece in cuts if len(piece) > 1]
-
-
-def _example(ids: Sequence[int], targets_from: int) -> Example:
-    mask = np.arange(len(ids)) >= max(1, targets_from)
-    return Example(np.asarray(ids, dtype=np.int32), mask)
+def _example(ids: Sequence[int], mask: Sequence[bool] | NDArray[np.bool_]) -> Example:
+    # Nothing predicts the first token.
+    targets = np.asarray(mask, dtype=np.bool_) & (np.arange(len(ids)) > 0)
+    return Example(np.asarray(ids, dtype=np.int32), targets)

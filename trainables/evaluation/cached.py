@@ -30,8 +30,11 @@ class CachedRows:
 
     @property
     def selectable(self) -> bool:
-        """Whether rows can leave: not where layers keep a state for which there is no such method."""
-        return all(hasattr(layer, "batch_select_indices") for layer in self.cache.layers)
+        """Whether rows can leave: not where layers keep a state, which would stay as it is."""
+        return all(
+            hasattr(layer, "batch_select_indices") and not hasattr(layer, "recurrent_states")
+            for layer in self.cache.layers
+        )
 
     def sees_back(self, length: int) -> bool:
         """Whether the last of so many tokens attends to all of them: no recurrence, and no shorter window."""

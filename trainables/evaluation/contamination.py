@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
+from trainables.data.reading import try_units
 from trainables.data.records import Record
-from trainables.data.sources import LocalFile, local_path, locate
+from trainables.data.sources import LocalFiles, local_path, locate
 from trainables.errors import UserError
 from trainables.evaluation.items import Item
 from trainables.evaluation.trained import Sighting, in_completions, in_texts
@@ -50,30 +51,20 @@ def refuse_training_items(skills: Skills, task: TaskConfig, records: Iterable[Re
         if skill.harness is None and _same_file(skill, task):
             raise _refusal(skill, items, [(item, "its file is task.train") for item in items])
     questions = wanted([items for _, items in skills])
-    texts = dict(_texts(records, task))
-    if task.format == "completion":
-        found = in_completions(questions, [(number, one[0], one[1]) for number, one in texts.items()])
-    else:
-        found = in_texts(questions, [(number, one[0]) for number, one in texts.items()])
+    parts = [(number, part) for number, unit in try_units(list(records), task) for part in unit.parts()]
+    texts = dict(parts)
+    found = in_completions(questions, [(number, one[0], one[1]) for number, one in parts if len(one) == 2])
+    found |= in_texts(questions, [(number, one[0]) for number, one in parts if len(one) == 1])
     for number, (skill, items) in enumerate(skills):
         seen = sorted((one.place, sighting) for one, sighting in found.items() if one.skill == number)
         if seen:
             raise _refusal(skill, items, [(items[place], _where(one, texts)) for place, one in seen])
 
 
-def _texts(records: Iterable[Record], task: TaskConfig) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """The number of each record, from 0, and the texts of its fields."""
-    fields = (task.prompt_field, task.completion_field) if task.format == "completion" else (task.text_field,)
-    for number, record in enumerate(records):
-        values = tuple(value for field in fields if isinstance(value := record.get(field), str))
-        if len(values) == len(fields):
-            yield number, values
-
-
 def _same_file(skill: SkillConfig, task: TaskConfig) -> bool:
-    place = locate(task.train, "task.train", task.split)
+    place = locate(task.train, "task.train", task.split, task.subset)
     path = local_path(skill.path, f"capability.skills.{skill.name}.path")
-    return isinstance(place, LocalFile) and os.path.samefile(path, place.path)
+    return isinstance(place, LocalFiles) and any(os.path.samefile(path, file.path) for file in place.files)
 
 
 def _where(seen: Sighting, texts: Mapping[int, Sequence[str]]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from trainables.data.asking import Asking
 from trainables.data.examples import Example
 from trainables.data.general import GeneralText
 from trainables.errors import UserError
@@ -19,6 +20,7 @@ from trainables.evaluation.generate import greedy
 from trainables.evaluation.harness.skills import HarnessSkill, HarnessSkills
 from trainables.evaluation.items import Item, items_fingerprint, joined, load_items
 from trainables.evaluation.leaks import LeakIndex
+from trainables.evaluation.lengths import with_reply_length
 from trainables.evaluation.likelihood import score_continuations
 from trainables.evaluation.measurement import Measurement, combine
 from trainables.evaluation.moments import ASKED, Moment
@@ -75,15 +77,16 @@ class Evaluator:
         base: BaseAlone | None = None,
     ) -> None:
         self._forward = Forward(model, any_working, rows)
+        context = getattr(self._forward.config, "max_position_embeddings", None)
+        asked = {skill: load_items(skill, seed) for skill in capability.skills if skill.harness is None}
+        capability = with_reply_length(capability, tokenizer, asked.values(), context)
         self._capability = capability
         self._passes = Passes(self._forward, int(tokenizer.pad_token_id), capability.batch_size)
-        self._ends = _ends(tokenizer, self._forward.ends)
+        self._ends = Asking(tokenizer).ends(self._forward.ends)
         self._reader = Reader(tokenizer, capability, LeakIndex(train, tokenizer, capability.leak_words))
-        context = getattr(self._forward.config, "max_position_embeddings", None)
         self._skills = [
-            tokenise_skill(tokenizer, skill, load_items(skill, seed), capability.max_new_tokens, context)
-            for skill in capability.skills
-            if skill.harness is None
+            tokenise_skill(tokenizer, skill, items, capability.reply_length, context)
+            for skill, items in asked.items()
         ]
         self._harness = HarnessSkills(self._passes, harness, self._ends, base)
         own = items_fingerprint(skill.items for skill in self._skills)
@@ -105,6 +108,11 @@ class Evaluator:
     def items(self) -> Mapping[str, Sequence[Item]]:
         """The items of each skill."""
         return {skill.config.name: skill.items for skill in self._skills} | dict(self._harness.items)
+
+    @property
+    def reply_length(self) -> int:
+        """Tokens of a generated reply, at most."""
+        return self._capability.reply_length
 
     @property
     def asks_more_at_last(self) -> bool:
@@ -191,7 +199,7 @@ class Evaluator:
             copies=copies,
             ends=self._ends,
             pad_id=self._passes.pad_id,
-            max_new_tokens=self._capability.max_new_tokens,
+            max_new_tokens=self._capability.reply_length,
             batch_size=self._passes.rows(copies),
             drafts=[self._drafts.get(tuple(prompt), []) for prompt in prompts],
         )
@@ -221,9 +229,3 @@ def _timed(seconds: dict[str, float], part: str) -> Iterator[None]:
     started = time.perf_counter()
     yield
     seconds[part] = time.perf_counter() - started
-
-
-def _ends(tokenizer: Any, configured: Any) -> frozenset[int]:
-    """Tokens that end a reply: the tokenizer's, and those of the model's generation settings."""
-    more = configured if isinstance(configured, list) else [configured]
-    return frozenset(token for token in [tokenizer.eos_token_id, *more] if token is not None)

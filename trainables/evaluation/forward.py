@@ -45,11 +45,12 @@ class Forward:
         inner = next((module for module in model.modules() if isinstance(module, PreTrainedModel)), None)
         if inner is None:
             raise TypeError(f"{type(model).__name__} holds no transformers model")
-        self.config: Any = inner.config
+        self.config: Any = inner.config.get_text_config(decoder=True)  # multimodal models nest it
         self.ends: Any = getattr(inner.generation_config, "eos_token_id", None)
         accepted = inspect.signature(type(inner).forward).parameters
         self._keeps_logits = "logits_to_keep" in accepted
-        self._positions = "position_ids" in accepted and not getattr(inner.config, "alibi", False)
+        self._caches = "past_key_values" in accepted  # others keep a state of their own, or nothing
+        self._positions = "position_ids" in accepted and not _by_column(self.config)
 
     @property
     def collective(self) -> bool:
@@ -75,6 +76,11 @@ class Forward:
         """Rows without a token."""
         mask = torch.ones((rows, 0), dtype=torch.int64, device=self.device)
         return CachedRows(DynamicCache(config=self.config), mask)
+
+    @property
+    def caches(self) -> bool:
+        """Whether rows can be run with a cache, and leave it."""
+        return self._caches and self.empty(1).selectable
 
     def logits(self, input_ids: Tensor, counts: Sequence[int], last: int) -> Tensor:
         """Logits of shape (batch, last, vocabulary) for sequences padded on the right, if at all.
@@ -146,7 +152,7 @@ class Forward:
         """
         drafts = drafts or [[]] * len(prompts)
         shared = shared_prefix(prompts)
-        by_position = self._positions and self.empty(1).joinable
+        by_position = self._positions and self._window is None and self.empty(1).joinable
         if not by_position or shared * (len(prompts) - 1) * copies < HEAD_TOKENS:
             shared = 0
         rows = self.head(prompts[0][:shared], copies)
@@ -165,8 +171,15 @@ class Forward:
 
     def branching(self, longest: int) -> bool:
         """Whether rows can branch: attention takes any mask, and its window texts of this length."""
-        attention = self.config._attn_implementation in ("sdpa", "eager")
-        return self._positions and attention and self.empty(1).sees_back(longest)
+        attention = self.config._attn_implementation in ("sdpa", "eager") and self._caches
+        near = self._window is None or longest <= self._window
+        return self._positions and attention and near and self.empty(1).sees_back(longest)
+
+    @property
+    def _window(self) -> int | None:
+        """Width of a window that layers keep by column, of which the cache does not tell (GPT-Neo)."""
+        local = "local" in (getattr(self.config, "attention_layers", None) or ())
+        return int(self.config.window_size) if local else None
 
     def branch(self, head: CachedRows, branches: Branches, copies: int) -> Tensor:
         """Logits of the wanted columns, shape (copies x prompts, `branches.last`, vocabulary).
@@ -228,6 +241,12 @@ class Forward:
         finally:
             for module in training:
                 module.training = True
+
+
+def _by_column(config: Any) -> bool:
+    """Whether attention tells distance by column, not by position: ALiBi, or a window over columns."""
+    layers = getattr(config, "attention_layers", None) or ()
+    return bool(getattr(config, "alibi", False)) or "local" in layers
 
 
 def left_padded(

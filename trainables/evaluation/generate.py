@@ -60,7 +60,7 @@ def greedy(
         For each adapter and each prompt the reply's token ids, without the token that ended it.
     """
     replies = _Replies(copies, len(prompts), ends, max_new_tokens, ended)
-    if not forward.empty(1).selectable:
+    if not forward.caches:
         _without_cache(forward, prompts, replies, copies, pad_id, max(1, batch_size // copies))
         return replies.ids
     joinable = forward.empty(1).joinable

@@ -15,6 +15,7 @@ from trainables.data.sources import local_path
 from trainables.errors import UserError
 from trainables.evaluation.prompts import LETTERS
 from trainables.settings import SkillConfig
+from trainables.text import encodable
 
 
 @dataclass(frozen=True)
@@ -121,15 +122,6 @@ def _texts(record: dict[str, Any]) -> Iterator[str]:
             yield value
 
 
-def _is_text(value: str) -> bool:
-    """Whether it can be written: JSON can hold half of a character of two UTF-16 codes."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _parse(record: dict[str, Any]) -> Item | str:
     """The item, or why it is none."""
     question, answer = record.get("question"), record.get("answer")
@@ -137,7 +129,7 @@ def _parse(record: dict[str, Any]) -> Item | str:
         return "its question is no text" if "question" in record else "it has no question"
     if "answer" not in record:
         return "it has no answer"
-    if not all(map(_is_text, _texts(record))):
+    if not all(map(encodable, _texts(record))):
         return "it has characters that are no text"
     if "options" not in record:
         known = isinstance(answer, str) and answer.strip()

@@ -56,10 +56,10 @@ class Reader:
             section, rest = split_thought(self._decoded(ids, skip=False))
             thought = bool(section)
         found = list(grams(ids, _GRAM))
-        looping, exhausted = ends_in_loop(ids), len(ids) >= self._capability.max_new_tokens
+        looping, exhausted = ends_in_loop(ids), len(ids) >= self._capability.reply_length
         facts = {
             "tokens": len(ids),
-            "degenerate": is_degenerate(ids, self._capability.max_new_tokens),
+            "degenerate": is_degenerate(ids, self._capability.reply_length),
             "looping": looping,
             "exhausted": exhausted,
             "thought": thought,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainables.data.chat import plain_ids, prompt_ids
+from trainables.data.asking import Asking
 from trainables.errors import UserError
 from trainables.evaluation.items import ChoiceItem, Item
 from trainables.evaluation.prompts import choice_prompt
@@ -50,15 +50,15 @@ def tokenise_skill(
     Raises:
         UserError: A question with its reply would be longer than the model's context.
     """
-    skill = Skill(config, items, [], [], [])
+    skill, asking = Skill(config, items, [], [], []), Asking(tokenizer)
     for item in items:
         if isinstance(item, ChoiceItem):
-            skill.asked.append(prompt_ids(tokenizer, choice_prompt(item.question, item.options)))
-            skill.bare.append(prompt_ids(tokenizer, item.question))
-            end = tokenizer.eos_token_id
-            skill.options.append([[*plain_ids(tokenizer, option), end] for option in item.options])
+            skill.asked.append(asking.prompt(choice_prompt(item.question, item.options)))
+            bare, options = asking.replies(item.question, item.options)
+            skill.bare.append(bare)
+            skill.options.append(options)
         else:
-            skill.asked.append(prompt_ids(tokenizer, item.question))
+            skill.asked.append(asking.prompt(item.question))
     longest = max(len(ids) for ids in skill.asked) + max_new_tokens
     if context is not None and longest > context:
         raise UserError(

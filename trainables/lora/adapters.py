@@ -7,29 +7,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import LoraConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from trainables.errors import UserError
 from trainables.lora.arena import Arena
+from trainables.lora.linear import linear_layers
 from trainables.lora.packed import Dropout, Layout, PackedPass
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.targets import BLOCK, routed_layer, select_modules
+from trainables.lora.shell import Shell, saved_config
+from trainables.lora.targets import routed_layer, select_modules
 
 WEIGHTS = "adapter_model.safetensors"
 MOMENTS = "optimizer.safetensors"
-
-
-def linear_modules(base: nn.Module) -> list[str]:
-    """Full names of the linear layers inside the model's blocks, in order (the output head is not one)."""
-    return [
-        name for name, module in base.named_modules() if isinstance(module, nn.Linear) and BLOCK.search(name)
-    ]
 
 
 class Adapters:
@@ -46,13 +40,16 @@ class Adapters:
     def __init__(self, base: nn.Module, source: str) -> None:
         self.base = base
         self._source = source
-        self.linear = linear_modules(base)
+        layers = linear_layers(base)
+        self.linear = list(layers)
+        self._shell = Shell(base)
         self._peft: PeftModel | None = None
         self.names: list[str] = []
         weight = next(base.parameters())
         low = weight.dtype if weight.dtype in (torch.float16, torch.bfloat16) else None
-        modules = {name: cast(nn.Linear, base.get_submodule(name)) for name in self.linear}
-        features = {name: (each.in_features, each.out_features) for name, each in modules.items()}
+        features = {name: (layer.inner, layer.outer) for name, layer in layers.items()}
+        self._biased = {name for name, layer in layers.items() if layer.bias}
+        self._transposed = any(layer.transposed for layer in layers.values())
         self.arena = Arena(features, weight.device, torch.float32 if low else weight.dtype)
         self._shared = PackedPass(self.arena, low)
         self._scales: dict[str, float] = {}
@@ -78,6 +75,7 @@ class Adapters:
             target_modules=chosen,
             use_rslora=params.rslora,
             lora_dropout=params.dropout,
+            fan_in_fan_out=self._transposed,
             bias="none",
             task_type="CAUSAL_LM",
         )
@@ -85,7 +83,7 @@ class Adapters:
             with torch.random.fork_rng():
                 torch.manual_seed(params.seed)
                 if self._peft is None:
-                    self._peft = get_peft_model(self.base, config, adapter_name=name)
+                    self._peft = PeftModel(self._shell, config, adapter_name=name)
                 else:
                     self._peft.add_adapter(name, config)
             self.arena.add(dict.fromkeys(chosen, params.rank))
@@ -103,11 +101,17 @@ class Adapters:
             a.copy_(layer.lora_A[name].weight.data)
             b.copy_(layer.lora_B[name].weight.data.t())
             if "forward" not in vars(layer):
-                layer.forward = partial(self._forward, site, layer)
+                forward = self._forward_flat if site in self._biased else self._forward
+                layer.forward = partial(forward, site, layer)
         self._point()
 
     def _forward(self, site: str, layer: LoraLayer, x: Tensor) -> Tensor:
         return self._shared.add(site, x, layer.base_layer(x))
+
+    def _forward_flat(self, site: str, layer: LoraLayer, x: Tensor) -> Tensor:
+        """With a bias torch returns a view of a flat product, and writing to a view costs copies."""
+        out = layer.base_layer(x.reshape(-1, x.shape[-1]))
+        return self._shared.add(site, x, out).view(*x.shape[:-1], out.shape[-1])
 
     def remove(self, name: str) -> None:
         """Drops an adapter, whole or half made; the base is as it was. Needs no memory."""
@@ -186,7 +190,7 @@ class Adapters:
         assert self._peft is not None
         weights = get_peft_model_state_dict(self._peft, adapter_name=name, save_embedding_layers=False)
         save_file({key: _own(value) for key, value in weights.items()}, folder / WEIGHTS)
-        config: dict[str, Any] = self._peft.peft_config[name].to_dict()
+        config = saved_config(self._peft.peft_config[name], self.base)
         config |= {"inference_mode": True, "base_model_name_or_path": self._source}
         (folder / "adapter_config.json").write_text(
             json.dumps(config, indent=2, sort_keys=True, default=_plain)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from trainables.lora.adapters import MOMENTS
 
@@ -18,54 +22,93 @@ _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 _RETRY_SECONDS = 5.0
 
 
-def write_whole(final: Path, write: Callable[[Path], None], retry_seconds: float = _RETRY_SECONDS) -> None:
+def write_whole(
+    final: Path,
+    write: Callable[[Path], None],
+    retry_seconds: float = _RETRY_SECONDS,
+    say: Callable[[str], None] = lambda text: None,
+) -> None:
     """Has `write` fill a folder beside `final`, and moves it there once it is on disk.
 
     Where the storage refuses (full, quota, read-only), this waits and tries again: a trial is not
     lost for want of space.
+
+    Args:
+        final: The folder.
+        write: Fills the folder that it is given.
+        retry_seconds: Time between tries while storage refuses.
+        say: Called with a sentence when storage begins to refuse, and when it no longer does.
     """
 
     def make(making: Path) -> None:
-        shutil.rmtree(making, ignore_errors=True)
         making.mkdir(parents=True)
         write(making)
         _sync(making)
         shutil.rmtree(final, ignore_errors=True)
         making.rename(final)
 
-    _persist(final, make, retry_seconds)
+    _persist(final, make, retry_seconds, say)
 
 
 def write_whole_file(
-    final: Path, write: Callable[[Path], None], retry_seconds: float = _RETRY_SECONDS
+    final: Path,
+    write: Callable[[Path], None],
+    retry_seconds: float = _RETRY_SECONDS,
+    say: Callable[[str], None] = lambda text: None,
 ) -> None:
     """`write_whole` of a single file."""
 
     def make(making: Path) -> None:
         final.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write(making)
-            _sync_path(making)
-            making.rename(final)
-        finally:
-            making.unlink(missing_ok=True)
+        write(making)
+        _sync_path(making)
+        making.rename(final)
 
-    _persist(final, make, retry_seconds)
+    _persist(final, make, retry_seconds, say)
 
 
-def _persist(final: Path, make: Callable[[Path], None], retry_seconds: float) -> None:
+def _persist(
+    final: Path, make: Callable[[Path], None], retry_seconds: float, say: Callable[[str], None]
+) -> None:
     """Has `make` make `final` under another name first, again where the storage refuses."""
     making = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
+    refused = False
     while True:
         try:
             make(making)
-        except OSError as error:
-            if error.errno in _STORAGE_REFUSED:
-                time.sleep(retry_seconds)
-            elif error.errno not in _TAKEN:
+        except (OSError, SafetensorError) as error:
+            number = _errno(error)
+            if number in _STORAGE_REFUSED:
+                if not refused:
+                    say(f"{final} cannot be written ({os.strerror(number)}); waiting for storage.")
+                refused = True
+            elif number not in _TAKEN:
                 raise
         else:
+            if refused:
+                say(f"{final} is written: storage is there again.")
             return
+        finally:
+            _discard(making)  # what there is of it takes room that others can use
+        if refused:
+            time.sleep(retry_seconds)
+
+
+def _errno(error: OSError | SafetensorError) -> int | None:
+    """The system's number of an error; safetensors has it in its text alone."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return None if found is None else int(found[1])
+
+
+def _discard(making: Path) -> None:
+    """Removes what was begun, whatever it is."""
+    if making.is_dir():
+        shutil.rmtree(making, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            making.unlink(missing_ok=True)
 
 
 def drop_old_moments(current: Path) -> None:

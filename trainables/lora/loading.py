@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -14,10 +15,12 @@ from trainables.data.task import TaskData, load_task
 from trainables.evaluation.contamination import refuse_training_items
 from trainables.evaluation.harness.skills import HarnessSkill, load_harness
 from trainables.evaluation.items import Item, load_items
+from trainables.evaluation.lengths import with_reply_length
 from trainables.evaluation.skills import tokenise_skill
 from trainables.messages import GroupSettings
-from trainables.models.load import load_tokenizer, load_weights
+from trainables.models.load import fetch, load_tokenizer, load_weights, vocabulary_rows
 from trainables.models.resolve import ResolvedModel, resolve
+from trainables.models.vocabulary import refuse_unknown
 
 
 @dataclass(frozen=True)
@@ -39,21 +42,32 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
     The weights, which may take minutes, come after all that can be found wrong without them.
 
     Raises:
-        UserError: The model or the task cannot be loaded as configured, or questions are trained on.
+        UserError: The model or the task cannot be loaded as configured, questions are trained on, or texts
+            have tokens that the model does not have.
     """
-    resolved = resolve(settings.model)
+    resolved = fetch(resolve(settings.model), settings.model)
     tokenizer, context = load_tokenizer(resolved, settings.model)
     capability, task, seed = settings.capability, settings.task, settings.seed
     harness = load_harness(capability.skills, tokenizer, seed, context)
     asked: dict[str, Sequence[Item]] = {skill.name: skill.task.sought for skill in harness}
     skills = [(skill, asked.get(skill.name) or load_items(skill, seed)) for skill in capability.skills]
+    known = partial(refuse_unknown, tokenizer, vocabulary_rows(resolved, settings.model))
+    own = [items for skill, items in skills if skill.harness is None]
+    capability = with_reply_length(capability, tokenizer, own, context)
     for skill, items in skills:
         if skill.harness is None:  # the harness cuts its prompts to the context itself
-            tokenise_skill(tokenizer, skill, items, capability.max_new_tokens, context)
-    data = load_task(task, tokenizer, seed, look=partial(refuse_training_items, skills, task))
+            asked_as = tokenise_skill(tokenizer, skill, items, capability.reply_length, context)
+            known(chain(asked_as.asked, asked_as.bare, *asked_as.options), f"capability.skills.{skill.name}")
+    for one in harness:
+        known(one.task.prompts, f"capability.skills.{one.name}")
+    data = load_task(task, tokenizer, seed, partial(refuse_training_items, skills, task), context)
+    for key, part in (("task.train", data.train), ("task.heldout", data.heldout)):
+        known((example.input_ids for example in part.examples), key)
     general = None
     if capability.general_text is not None:
-        general = load_general(capability.general_text, capability.general_examples, task, tokenizer, seed)
+        most, length = capability.general_examples, data.facts.max_length
+        general = load_general(capability.general_text, most, task, tokenizer, seed, length)
+        known((example.input_ids for example in general.examples), "capability.general_text")
         refuse_training_text(general, capability.general_text, task, data.train.examples)
     model = load_weights(resolved, settings.model, tokenizer, device)
     return Loaded(resolved, model, tokenizer, data, device, general, harness)

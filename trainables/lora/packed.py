@@ -82,7 +82,7 @@ class Layout:
             return x.reshape(self.adapters, -1, x.shape[-1])
         taken = x.reshape(self.rows, -1, x.shape[-1])[self._take]
         taken[self._empty] = 0
-        return taken.view(self.adapters, -1, x.shape[-1])
+        return taken.reshape(self.adapters, -1, x.shape[-1])
 
     def gather(self, y: Tensor, like: Tensor) -> Tensor:
         """The inverse of `spread`, in the shape of `like` but for the features."""
@@ -120,12 +120,14 @@ class PackedPass:
         low: Type that the base model computes in, where it is not the arena's.
 
     Attributes:
+        dtype: Type that the adapters are multiplied in.
         layout: None runs the base model as it is.
         anchor: Makes the outputs require a gradient, which goes into the arena by itself.
     """
 
     def __init__(self, arena: Arena, low: torch.dtype | None) -> None:
         self.arena = arena
+        self.dtype = low or arena.weights.dtype
         self.layout: Layout | None = None
         self.anchor = torch.zeros((), requires_grad=True)
         self._low = low
@@ -175,15 +177,15 @@ class PackedPass:
             out: The base layer's output, shape (rows, ..., out).
 
         Raises:
-            ValueError: The layer does not see whole rows in order (a layer of an expert, for example),
-                and the pass has more than one adapter.
+            ValueError: The layer does not see whole rows (a layer of an expert, for example), and the pass
+                has more than one adapter.
         """
         layout = self.layout
         if layout is None or site not in self.arena.sites:
             return out
         if x.shape[0] != layout.rows and layout.adapters > 1 and x[..., 0].numel() % layout.rows:
             raise ValueError(f"{site} does not see whole rows, so several adapters cannot share a pass")
-        return cast(Tensor, _Packed.apply(x, out, self.anchor, self, site, layout))  # type: ignore[no-untyped-call]
+        return cast(Tensor, _Packed.apply(out, x, self.anchor, self, site, layout))  # type: ignore[no-untyped-call]
 
 
 def alike(ranks: Sequence[int], together: int) -> list[slice]:
@@ -202,15 +204,20 @@ class _Packed(torch.autograd.Function):
 
     The inner activations are kept with the rank outside, (adapters, rank, tokens). The gradients of A
     and B are added to the arena's, where an optimizer step finds those of all trials in one piece.
+
+    `out` is the first argument, because autograd takes the gradient of a view that is written to from the
+    first place of what `backward` returns, whichever argument the view was.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, out: Tensor, anchor: Tensor, shared: PackedPass, site: str, layout: Layout
+        ctx: Any, out: Tensor, x: Tensor, anchor: Tensor, shared: PackedPass, site: str, layout: Layout
     ) -> Tensor:
         segments = shared.segments(site, layout)
-        seen = layout.spread(x if layout.dropout is None else x * layout.dropout.scale(site, x))
-        direct = layout.even and out.is_contiguous()
+        seen = _seen(
+            layout, x, None if layout.dropout is None else layout.dropout.scale(site, x), shared.dtype
+        )
+        direct = layout.even and out.is_contiguous() and out.dtype == seen.dtype
         if direct:
             # In place: the base layer's weights are frozen, so its backward pass does not need its output.
             ctx.mark_dirty(out)
@@ -222,8 +229,8 @@ class _Packed(torch.autograd.Function):
             inners.append(torch.bmm(part.a, seen[part.rows].transpose(1, 2)).mul_(part.scale))
             wide[part.rows].baddbmm_(inners[-1].transpose(1, 2), part.b)
         ctx.save_for_backward(x, *inners)
-        ctx.segments, ctx.site, ctx.layout = segments, site, layout
-        return out if direct else out + layout.gather(wide, out)
+        ctx.segments, ctx.site, ctx.layout, ctx.dtype = segments, site, layout, shared.dtype
+        return out if direct else out + layout.gather(wide, out).to(out.dtype)
 
     @staticmethod
     @once_differentiable
@@ -231,8 +238,8 @@ class _Packed(torch.autograd.Function):
         x, *inners = ctx.saved_tensors
         layout = ctx.layout
         keep = None if layout.dropout is None else layout.dropout.scale(ctx.site, x)
-        seen, wide = layout.spread(x if keep is None else x * keep), layout.spread(grad)
-        seen_grad = torch.zeros_like(seen) if ctx.needs_input_grad[0] else None
+        seen, wide = _seen(layout, x, keep, ctx.dtype), layout.spread(grad).to(ctx.dtype)
+        seen_grad = torch.zeros_like(seen) if ctx.needs_input_grad[1] else None
         for part, inner in zip(ctx.segments, inners, strict=True):
             inner_grad = torch.bmm(part.b, wide[part.rows].transpose(1, 2)).mul_(part.scale)
             _add_product(part.b_grad, inner, wide[part.rows])
@@ -241,9 +248,14 @@ class _Packed(torch.autograd.Function):
                 torch.bmm(inner_grad.transpose(1, 2), part.a, out=seen_grad[part.rows])
         x_grad = None
         if seen_grad is not None:
-            x_grad = layout.gather(seen_grad, x)
+            x_grad = layout.gather(seen_grad, x).to(x.dtype)
             x_grad = x_grad if keep is None else x_grad * keep
-        return x_grad, grad, None, None, None, None
+        return grad, x_grad, None, None, None, None
+
+
+def _seen(layout: Layout, x: Tensor, keep: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """What the adapters multiply; some layers of a model compute in another type than the others."""
+    return layout.spread(x if keep is None else x * keep).to(dtype)
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:

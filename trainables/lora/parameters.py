@@ -42,15 +42,15 @@ class LoraParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    lr: Annotated[float, Field(gt=0, le=10)] = 2e-4
+    lr: Annotated[float, Field(ge=1e-12, le=10)] = 2e-4
     rank: Annotated[int, Field(ge=1, le=4096)] = 16
-    alpha: Annotated[float, Field(gt=0)] | None = None
-    alpha_per_rank: Annotated[float, Field(gt=0)] | None = None
+    alpha: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    alpha_per_rank: Annotated[float, Field(gt=0, le=1e4)] | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     target_modules: Literal["attention", "mlp", "all"] = "all"
     layers: Positive | None = None
     rslora: bool = False
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.0
     warmup: Annotated[float, Field(ge=0)] = 0.1
     schedule: Schedule = "wsd"
     decay: Annotated[float, Field(ge=0, le=1)] = 0.2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,8 @@ from trainables.messages import (
     front_items_file,
     items_file,
 )
+from trainables.models.attention import chosen
+from trainables.models.rows import where_rows_meet
 
 
 class LoraServer:
@@ -56,14 +58,22 @@ class LoraServer:
         settings: What the group serves.
         loaded: What this worker has read.
         shrinks: How often the group's workers have died for want of memory.
+        say: Called with what whoever watches the search should know.
 
     Raises:
         UserError: The questions cannot be asked, or the model not be trained, as configured; on every
             worker alike.
     """
 
-    def __init__(self, settings: GroupSettings, loaded: Loaded, shrinks: int = 0) -> None:
+    def __init__(
+        self,
+        settings: GroupSettings,
+        loaded: Loaded,
+        shrinks: int = 0,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self._settings = settings
+        self._say = say
         self._folder = Path(settings.folder)
         self._device = loaded.device
         self._parameters = sum(tensor.numel() for tensor in loaded.model.parameters())
@@ -85,8 +95,11 @@ class LoraServer:
             harness=loaded.harness,
             base=self._adapters.inactive,
         )
+        self._data_facts = self._data.facts.recorded() | {"max_new_tokens": self._evaluator.reply_length}
         self._general_fingerprint = [loaded.general.fingerprint] if loaded.general else []
         self._model_fingerprint = loaded.resolved.fingerprint
+        self._attention = chosen(loaded.model)
+        mixing = self._where_rows_meet(loaded)
         self._pack = Pack(
             self._base,
             self._adapters,
@@ -98,7 +111,7 @@ class LoraServer:
         probes = valid_parameters(settings.probes)
         self._rows = share_rows(self._pack, self._base, probes) if settings.sequence_packing else ""
         most = max(1, settings.most_slots >> shrinks)
-        self._choice = choose_slots(self._pack, self._base, settings.slots, most, probes).smaller(
+        self._choice = choose_slots(self._pack, self._base, settings.slots, most, probes, mixing).smaller(
             shrinks, max((params.batch_size for params in probes), default=1)
         )
         self._pack.limits = self._choice.limits
@@ -109,6 +122,13 @@ class LoraServer:
         self._asked: list[int] = []
         self._by_itself = False
         self._answers: list[tuple[int, Reply]] = []
+
+    def _where_rows_meet(self, loaded: Loaded) -> str | None:
+        """See `where_rows_meet`; the same on every worker."""
+        model = self._base.model
+        layers = {name: model.get_submodule(name) for name in self._adapters.linear}
+        found = where_rows_meet(model, layers, loaded.model.get_input_embeddings().num_embeddings)
+        return (found or "a layer") if self._base.any_worker(found is not None) else None
 
     def facts(self, seconds: float) -> GroupFacts:
         """What the driver is told when the group is up; `seconds` is the time that took."""
@@ -123,6 +143,8 @@ class LoraServer:
             seconds,
             slots=self._choice.slots,
             packing="; ".join(filter(None, (self._choice.reason, self._rows))),
+            attention=self._attention,
+            data=self._data_facts,
         )
 
     def from_first(self, value: Tensor) -> Tensor:
@@ -287,7 +309,7 @@ class LoraServer:
         if self._base.rank == 0:
             for slot in slots:
                 save = partial(self._pack.save, self._held[slot][1])
-                write_whole(self._folder / self._request(slot).save_to, save)
+                write_whole(self._folder / self._request(slot).save_to, save, say=self._say)
         # Trials at their full budget may be asked more than others.
         more = [slot for slot in slots if self._request(slot).last or not self._evaluator.asks_more_at_last]
         parts: tuple[tuple[list[int], Moment], ...] = (
@@ -391,7 +413,7 @@ class LoraServer:
             earlier = None if before is None else self._folder / before
             items = self._evaluator.items
             write = partial(write_items, outcomes=measured.outcomes, items=items, before=earlier)
-            write_whole_file(self._folder / name, write)
+            write_whole_file(self._folder / name, write, say=self._say)
         return name
 
     def _measure_base(self, name: str) -> Reply:

@@ -14,6 +14,7 @@ from trainables.lora.base import HeldBase
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import routed_layer, select_modules
+from trainables.machine import memory_available
 
 _GAIN = 1.05
 _LOSS = 0.85
@@ -82,7 +83,12 @@ class Choice:
 
 
 def choose_slots(
-    pack: Pack, base: HeldBase, asked: int | None, most: int, probes: Sequence[LoraParameters]
+    pack: Pack,
+    base: HeldBase,
+    asked: int | None,
+    most: int,
+    probes: Sequence[LoraParameters],
+    mixing: str | None = None,
 ) -> Choice:
     """The number of slots that was asked for, or the one with the most tokens per second.
 
@@ -97,10 +103,13 @@ def choose_slots(
         most: Largest number to choose: no group gets more trials. It is also less where the group's
             workers have died for want of memory, which `Choice.smaller` then says.
         probes: Parameters of trials like those to come.
+        mixing: A layer that is known not to see whole rows; see `where_rows_meet`.
     """
     limits = pack.limits
     if (layer := routed_layer(pack.linear)) is not None:
         return Choice(1, limits, f"{layer} sees the tokens that are routed to it, not whole rows")
+    if mixing is not None:
+        return Choice(1, limits, f"{mixing} does not hold the rows of a batch one after another")
     probes = [params for params in probes if _fits(pack, params)]
     if not probes:
         return Choice(1, limits, "no layer is adapted by the configurations that were tried")
@@ -257,7 +266,7 @@ def _memory(device: torch.device) -> float:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return float(free + torch.cuda.memory_reserved(device))
-    return float(psutil.virtual_memory().available + psutil.Process().memory_info().rss)
+    return memory_available() + psutil.Process().memory_info().rss
 
 
 def _reset_memory(device: torch.device) -> None:

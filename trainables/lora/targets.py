@@ -7,13 +7,41 @@ from collections.abc import Iterable
 
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
+from trainables.models.folder.weights import of_text
 
-ATTENTION = frozenset({"q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj", "query_key_value", "out_proj"})
-MLP = frozenset(
-    {"gate_proj", "up_proj", "down_proj", "gate_up_proj", "fc1", "fc2", "dense_h_to_4h", "dense_4h_to_h"}
-)
 BLOCK = re.compile(r"\.(\d+)\.")
 """The number of the block in a module's full name."""
+
+# By the names of the modules that a layer is in, else by its own, else again by those around it.
+_ATTENTION_PARENT = re.compile(r"attn|attention")
+_MLP_PARENT = re.compile(r"mlp|ffn|feed_forward|moe|expert")
+_ATTENTION = re.compile(r"[qkvo]_proj|[qkv]+_proj|query_key_value|Wqkv|(q|kv)_[ab]_proj\w*")
+_MLP = re.compile(r"(gate|up|down|gate_up)_proj|fc\d|fc_in|fc_out|c_fc|dense_h_to_4h|dense_4h_to_h")
+_MIXER_PARENT = re.compile(r"mixer|mamba|ssm|conv|temporal|recurrent")
+
+
+def in_text_blocks(name: str) -> bool:
+    """Whether a module lies in a block of the text model, by its full name."""
+    return BLOCK.search(name) is not None and of_text(name)
+
+
+def kind_of(name: str) -> str | None:
+    """What a linear layer belongs to, by its full name.
+
+    Returns:
+        "attention": attention, or what mixes positions in its stead (state spaces, convolutions); "mlp":
+        the feed-forward part, experts included; None: neither can be told.
+    """
+    block = BLOCK.search(name)
+    parents, _, leaf = (name if block is None else name[block.end() :]).rpartition(".")
+    if _ATTENTION_PARENT.search(parents):
+        return "attention"
+    if _MLP_PARENT.search(parents):
+        return "mlp"
+    for pattern, kind in ((_ATTENTION, "attention"), (_MLP, "mlp")):
+        if pattern.fullmatch(leaf):
+            return kind
+    return "attention" if _MIXER_PARENT.search(parents) else None
 
 
 def routed_layer(linear: Iterable[str]) -> str | None:
@@ -30,18 +58,27 @@ def select_modules(linear: Iterable[str], params: LoraParameters) -> list[str]:
     Raises:
         UserError: None of the model's layers is of the kind asked for.
     """
-    wanted = {"attention": ATTENTION, "mlp": MLP, "all": None}[params.target_modules]
+    linear = list(linear)
     chosen = []
     for name in linear:
         block = BLOCK.search(name)
         if params.layers is not None and (block is None or int(block.group(1)) >= params.layers):
             continue
-        if wanted is None or name.rsplit(".", 1)[-1] in wanted:
+        if params.target_modules in ("all", kind_of(name)):
             chosen.append(name)
     if not chosen:
-        kinds = sorted({name.rsplit(".", 1)[-1] for name in linear})
-        raise UserError(
-            f"target_modules={params.target_modules} finds no linear layer in this model.",
-            hint=f"Its linear layers are {', '.join(kinds)}; target_modules=all takes every one.",
-        )
+        raise _nothing(linear, params)
     return chosen
+
+
+def _nothing(linear: list[str], params: LoraParameters) -> UserError:
+    if not linear:
+        return UserError(
+            "this model has no linear layer that an adapter could be put on.",
+            hint="Its blocks must hold layers of torch.nn.Linear, or of transformers' Conv1D.",
+        )
+    kinds = sorted({name.rsplit(".", 1)[-1] for name in linear})
+    return UserError(
+        f"target_modules={params.target_modules} finds no linear layer in this model.",
+        hint=f"Its linear layers are {', '.join(kinds)}; target_modules=all takes every one.",
+    )

@@ -11,27 +11,40 @@ FULL_CONTENT = 64 * 2**20
 
 _EDGE = 2**20
 _SUFFIXES = frozenset({".json", ".safetensors", ".jinja", ".model", ".txt"})
+_VOCABULARIES = frozenset({".tiktoken", ".bpe", ".vocab", ".tokenizer"})
+"""Of tokenizers that are not in the one file tokenizer.json."""
 
 
-def folder_fingerprint(folder: Path) -> str:
-    """SHA-256 over the files that decide what a model computes: configuration, tokenizer, weights.
+def folder_fingerprint(folder: Path, *, code: bool = False) -> str:
+    """SHA-256 over the files that decide what a model computes: configuration, tokenizer, weights, code.
 
     Names, sizes and contents go in. Of a file above `FULL_CONTENT` only the first and last MiB are
     read, so that the fingerprint of a large model takes no longer than its listing.
 
     Args:
-        folder: Model folder in Hugging Face format; subfolders are not looked at.
+        folder: Model folder in Hugging Face format.
+        code: Whether Python files of the folder are run.
 
     Returns:
         64 hexadecimal digits.
     """
     total = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in _SUFFIXES and path.is_file():
-            size = path.stat().st_size
-            total.update(f"{path.name}\0{size}\0".encode())
-            total.update(_content(path, size))
+    for path in _read_files(folder, code):
+        size = path.stat().st_size
+        total.update(f"{path.relative_to(folder).as_posix()}\0{size}\0".encode())
+        total.update(_content(path, size))
     return total.hexdigest()
+
+
+def _read_files(folder: Path, code: bool) -> list[Path]:
+    """What transformers may read, in an order that added kinds of files leave as it was."""
+    files = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES)
+    files += sorted(folder.glob("additional_chat_templates/*.jinja"))
+    if not (folder / "tokenizer.json").is_file():
+        files += sorted(path for path in folder.iterdir() if path.suffix in _VOCABULARIES)
+    if code:
+        files += sorted(folder.rglob("*.py"))
+    return [path for path in files if path.is_file()]
 
 
 def file_sha256(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,8 +18,16 @@ from transformers import (
 )
 
 from trainables.errors import UserError
+from trainables.models.attention import requested
+from trainables.models.folder.tokenizer import beyond_embedding
 from trainables.models.quiet import quiet_libraries
-from trainables.models.resolve import ResolvedModel
+from trainables.models.resolve import ResolvedModel, fetched
+from trainables.models.soundness import (
+    leave_out_other_parts,
+    refuse_incomplete,
+    refuse_not_causal,
+    refuse_not_finite,
+)
 from trainables.settings import ModelConfig
 
 _NATIVE_BF16 = (8, 0)  # compute capability from which CUDA devices multiply in bfloat16
@@ -35,10 +44,22 @@ def load_base(
         device: Device that the parameters go to.
 
     Raises:
-        UserError: As `load_tokenizer` and `load_weights`.
+        UserError: As `fetch`, `load_tokenizer` and `load_weights`.
     """
+    resolved = fetch(resolved, config)
     tokenizer, _ = load_tokenizer(resolved, config)
     return load_weights(resolved, config, tokenizer, device), tokenizer
+
+
+def fetch(resolved: ResolvedModel, config: ModelConfig) -> ResolvedModel:
+    """As `fetched`.
+
+    Raises:
+        UserError: As `fetched`, or a hub model cannot be had.
+    """
+    quiet_libraries()
+    with _refusing(resolved, config):
+        return fetched(resolved, config)
 
 
 def load_tokenizer(
@@ -46,23 +67,39 @@ def load_tokenizer(
 ) -> tuple[PreTrainedTokenizerBase, int | None]:
     """Loads a model's tokenizer, and how many tokens the model can take, None where it does not say.
 
-    The tokenizer has a pad token (the end-of-sequence token where it came without one).
+    The tokenizer has a pad token that the model has too: its own, or else the end-of-sequence token.
 
     Raises:
         UserError: The folder or hub id cannot be loaded, or no reply could ever end.
     """
     quiet_libraries()
     with _refusing(resolved, config):
-        described = AutoConfig.from_pretrained(resolved.path_or_id, **_source(resolved, config))
+        described = _described(resolved, config)
         tokenizer = AutoTokenizer.from_pretrained(resolved.path_or_id, **_source(resolved, config))
     if tokenizer.eos_token_id is None:
         raise UserError(
             f"The tokenizer of {config.name!r} has no end-of-sequence token, so no reply could ever end.",
             hint="Set eos_token in its tokenizer_config.json.",
         )
-    if tokenizer.pad_token_id is None:
+    rows = getattr(described, "vocab_size", None)
+    if rows is not None and tokenizer.eos_token_id >= rows:
+        raise beyond_embedding(
+            str(tokenizer.eos_token), int(tokenizer.eos_token_id), rows, resolved.path_or_id
+        )
+    if tokenizer.pad_token_id is None or (rows is not None and tokenizer.pad_token_id >= rows):
         tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer, getattr(described.get_text_config(), "max_position_embeddings", None)
+    return tokenizer, getattr(described, "max_position_embeddings", None)
+
+
+def vocabulary_rows(resolved: ResolvedModel, config: ModelConfig) -> int | None:
+    """Rows of the model's token embedding, None where its configuration does not say.
+
+    Raises:
+        UserError: The configuration cannot be loaded.
+    """
+    with _refusing(resolved, config):
+        rows: int | None = getattr(_described(resolved, config), "vocab_size", None)
+    return rows
 
 
 def load_weights(
@@ -73,8 +110,8 @@ def load_weights(
 ) -> PreTrainedModel:
     """Loads the model itself.
 
-    It is in evaluation mode, none of its parameters requires a gradient, its attention is torch's scaled
-    dot-product attention, and weights are read from safetensors only.
+    It is in evaluation mode and none of its parameters requires a gradient; weights are read from
+    safetensors only. Of a multimodal model the parts are left out that text does not pass through.
 
     Args:
         resolved: What `resolve` returned for `config`.
@@ -83,20 +120,34 @@ def load_weights(
         device: Device that the parameters go to.
 
     Raises:
-        UserError: It cannot be loaded, or is not a causal language model in safetensors.
+        UserError: It cannot be loaded, lacks weights or has damaged ones, or is not a causal language model.
     """
     quiet_libraries()
+    device = torch.device(device)
+    attention = requested(config.attention, compute_dtype(config.dtype, device), device)
+    # A bot's conversion of a hub model's pickles would be read in place of the revision that was asked for.
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
     with _refusing(resolved, config):
-        model = AutoModelForCausalLM.from_pretrained(
+        model, report = AutoModelForCausalLM.from_pretrained(
             resolved.path_or_id,
-            dtype=compute_dtype(config.dtype, torch.device(device)),
+            config=_configuration(resolved, config),
+            dtype=compute_dtype(config.dtype, device),
             use_safetensors=True,
-            attn_implementation="sdpa",
+            # Whatever config.json says: it could name a kernel of the hub, which is code.
+            attn_implementation=attention,
+            experts_implementation=None,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, with their names
             **_source(resolved, config),
         )
+    refuse_incomplete(model, report, resolved.path_or_id)
+    leave_out_other_parts(model)
     if model.generation_config is not None:
         model.generation_config.pad_token_id = tokenizer.pad_token_id
     loaded: PreTrainedModel = _frozen(model).to(device)
+    refuse_not_finite(loaded, resolved.path_or_id)
+    with _refusing(resolved, config, "run"):
+        refuse_not_causal(loaded, resolved.path_or_id)
     return loaded
 
 
@@ -104,14 +155,34 @@ def _source(resolved: ResolvedModel, config: ModelConfig) -> dict[str, Any]:
     return {"revision": resolved.revision, "trust_remote_code": config.trust_remote_code}
 
 
+def _configuration(resolved: ResolvedModel, config: ModelConfig) -> Any:
+    """The model's configuration, without a pad token that its embedding has no row for."""
+    whole = AutoConfig.from_pretrained(resolved.path_or_id, **_source(resolved, config))
+    for one in {id(part): part for part in (whole, whole.get_text_config())}.values():
+        rows, pad = getattr(one, "vocab_size", None), getattr(one, "pad_token_id", None)
+        if isinstance(rows, int) and isinstance(pad, int) and not -rows <= pad < rows:
+            one.pad_token_id = None
+    return whole
+
+
+def _described(resolved: ResolvedModel, config: ModelConfig) -> Any:
+    """The configuration of the language model; multimodal models nest it."""
+    return _configuration(resolved, config).get_text_config()
+
+
 @contextmanager
-def _refusing(resolved: ResolvedModel, config: ModelConfig) -> Iterator[None]:
-    """What the library raises where a model cannot be loaded, as an error of the user's."""
+def _refusing(resolved: ResolvedModel, config: ModelConfig, what: str = "loaded") -> Iterator[None]:
+    """What the libraries raise where a model cannot be loaded or run, as an error of the user's.
+
+    Files can be damaged in ways that end in any exception; but for memory, trying again ends in the same.
+    """
     try:
         yield
-    except (OSError, ValueError, ImportError, KeyError) as error:
+    except (UserError, torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:
         raise UserError(
-            f"The model {config.name!r} ({resolved.path_or_id}) cannot be loaded: {_first_line(error)}",
+            f"The model {config.name!r} ({resolved.path_or_id}) cannot be {what}: {_first_line(error)}",
             hint="It must be a causal language model with its tokenizer and weights as safetensors; a hub "
             "id needs the network once.",
         ) from error
@@ -132,4 +203,8 @@ def _frozen(model: Any) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
+    if said and isinstance(error, OSError | ValueError | ImportError):
+        return said
+    return f"{type(error).__name__}: {said}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,14 @@ from pathlib import Path
 from trainables import embedded
 from trainables.errors import UserError
 from trainables.models import smollm2 as _smollm2  # noqa: F401  # registers its preparer
+from trainables.models.cache import cache_dir
 from trainables.models.fingerprint import folder_fingerprint
+from trainables.models.folder.check import check_folder
 from trainables.models.preparers import prepared_folder
 from trainables.settings import ModelConfig
 
 EMBEDDED = "embedded"
+_SMALL = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 
@@ -37,15 +41,17 @@ def resolve(config: ModelConfig) -> ResolvedModel:
     """Finds the configured model; a model with a preparer is prepared on first use.
 
     Raises:
-        UserError: `model.source` is neither a model folder nor a hub id, or preparing failed.
+        UserError: `model.source` is neither a folder nor a hub id, `check_folder` refuses it, or it could not
+            be prepared.
     """
     if config.prepare is not None:
         return _local(prepared_folder(config.prepare))
     if config.source == EMBEDDED:
-        return _local(embedded.model_dir())
+        folder = embedded.model_dir()
+        return ResolvedModel(str(folder), None, folder_fingerprint(folder))
     folder = Path(config.source).expanduser()
     if folder.is_dir():
-        return _local(folder.resolve())
+        return _local(folder.resolve(), code=config.trust_remote_code)
     if config.source.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(config.source):
         raise UserError(
             f"model.source: there is no folder {config.source!r}, and it is no hub id.",
@@ -55,14 +61,60 @@ def resolve(config: ModelConfig) -> ResolvedModel:
     return ResolvedModel(config.source, config.revision, f"{config.source}@{commit}")
 
 
-def _local(folder: Path) -> ResolvedModel:
-    if not (folder / "config.json").is_file():
-        raise UserError(
-            f"model.source: {folder} is not a model folder, it has no config.json.",
-            hint="Give a folder written by save_pretrained, with config.json, weights as safetensors "
-            "and the tokenizer.",
+def fetched(resolved: ResolvedModel, config: ModelConfig) -> ResolvedModel:
+    """The same model, checked, and of a hub model the commit that is loaded.
+
+    Of a hub model the small files are downloaded, which say what else would be read; weights are not.
+
+    Args:
+        resolved: What `resolve` returned for `config`.
+        config: The same model's settings.
+
+    Raises:
+        UserError: A hub model is one that `check_folder` refuses.
+        Exception: What the hub's client raises where a model cannot be had.
+    """
+    if Path(resolved.path_or_id).is_absolute():
+        return resolved
+    from huggingface_hub import snapshot_download
+
+    code = config.trust_remote_code
+    files = [*_SMALL, "*.py"] if code else list(_SMALL)
+    folder = Path(
+        snapshot_download(
+            resolved.path_or_id, revision=resolved.revision, allow_patterns=files, ignore_patterns=["*/*"]
         )
-    return ResolvedModel(str(folder), None, folder_fingerprint(folder))
+    )
+    check_folder(folder, code=code, weights=False, hub_id=resolved.path_or_id)
+    return ResolvedModel(resolved.path_or_id, folder.name, f"{resolved.path_or_id}@{folder.name}")
+
+
+def local_folder(config: ModelConfig) -> Path | None:
+    """The configured model's folder, where it lies on this machine; nothing is prepared or downloaded."""
+    if config.prepare is not None:
+        folder = cache_dir() / "models" / config.prepare
+    elif config.source == EMBEDDED:
+        folder = embedded.model_dir()
+    else:
+        folder = Path(os.path.expanduser(config.source))
+    try:
+        return folder if folder.is_dir() else cached_folder(config.source, config.revision)
+    except OSError:
+        return None  # A name that no file of this machine can have.
+
+
+def cached_folder(model_id: str, revision: str | None) -> Path | None:
+    """The snapshot of a hub model in this machine's cache, where it was downloaded before."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    stored = Path(HF_HUB_CACHE) / f"models--{model_id.replace('/', '--')}"
+    snapshot = stored / "snapshots" / _cached_commit(model_id, revision)
+    return snapshot if snapshot.is_dir() else None
+
+
+def _local(folder: Path, code: bool = False) -> ResolvedModel:
+    check_folder(folder, code=code)
+    return ResolvedModel(str(folder), None, folder_fingerprint(folder, code=code))
 
 
 def _cached_commit(model_id: str, revision: str | None) -> str:

@@ -11,6 +11,7 @@ import yaml
 from analysis.report.card import Findings, card
 from analysis.report.chart import Table
 from analysis.report.context import Context
+from trainables.data.facts import data_lines
 
 
 @card(
@@ -40,6 +41,7 @@ class Environment:
             "trainable": str(config["trainable"]),
             "model": _model(config["model"]),
             "task": str(config["task"]["name"]),
+            **{line.partition(": ")[0]: line.partition(": ")[2] for line in data_lines(_data(context))},
             "seed": str(config["seed"]),
             "commit": started.git_commit or "not run from a checkout",
             **{f"fingerprint of {name}": own for name, own in sorted(prints.items())},
@@ -61,6 +63,11 @@ class Environment:
                 ("Configuration", yaml.safe_dump(config, sort_keys=False, allow_unicode=True)),
             ),
         )
+
+
+def _data(context: Context) -> Mapping[str, Any]:
+    """The numbers about the training data, where they are recorded."""
+    return {} if context.base is None else context.base.data
 
 
 def _model(config: Mapping[str, Any]) -> str:

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeGuard
 
 from search.config.checks import parts
-from search.config.checks.task_files import check_form
+from search.config.checks.task_files import check_form, valid_task
 from search.config.compose import Composed
 from search.config.origins import Key, dotted
-from search.config.peek import first_record
 from trainables.data.general import FIELD, OTHER, SAME
-from trainables.data.sources import HubDataset, local_path, locate, same_source, user_path
+from trainables.data.sources import (
+    HubDataset,
+    LocalFiles,
+    Source,
+    local_path,
+    locate,
+    same_source,
+    user_path,
+)
 from trainables.errors import UserError
 from trainables.evaluation.harness.library import check_task
 from trainables.evaluation.items import OpenItem, read_items
+from trainables.models.cache import cache_dir
+from trainables.models.folder.check import check_folder, has_weights, takes_sdpa
+from trainables.models.resolve import EMBEDDED, cached_folder
 from trainables.settings import HARNESS, TaskConfig
 
-_FIELDS = {"text": ("text_field",), "completion": ("prompt_field", "completion_field")}
+_FORM = ("format", "prompt", "completion", "text_field", "prompt_field", "completion_field")
 
 
 def check_files(composed: Composed) -> None:
@@ -25,14 +36,9 @@ def check_files(composed: Composed) -> None:
     task = composed.data.get("task")
     if isinstance(task, dict):
         for name in ("train", "heldout"):
-            if _exists(composed, ("task", name), task.get(name)) and _check_fields(composed, task, name):
+            if _exists(composed, ("task", name), task.get(name)):
                 _check_task_file(composed, task, name)
-        if task.get("train") is not None and task.get("train") == task.get("heldout"):
-            composed.complain(
-                ("task", "heldout"),
-                "is the same as task.train, so nothing is held out",
-                "leave task.heldout out to split a part off, or give other data",
-            )
+        _check_apart(composed, task)
     capability = composed.data.get("capability")
     if isinstance(capability, dict):
         _check_general(composed, capability.get("general_text"), task)
@@ -46,13 +52,32 @@ def check_files(composed: Composed) -> None:
     _check_model(composed)
 
 
+def _check_apart(composed: Composed, task: dict[str, Any]) -> None:
+    """What is held out is not trained on."""
+    split = str(task.get("split", "train"))
+    train, heldout = (_located(task.get(name), split) for name in ("train", "heldout"))
+    same = task.get("train") is not None and task.get("train") == task.get("heldout")
+    if same or (train is not None and heldout is not None and same_source(train, heldout)):
+        composed.complain(
+            ("task", "heldout"),
+            "is the same as task.train" if same else "shares a file with task.train",
+            "leave task.heldout out to split a part off, or give other data",
+        )
+
+
+def _names(source: object) -> TypeGuard[str | list[str]]:
+    """Whether it is a name, or several of them."""
+    several = isinstance(source, list) and bool(source) and all(isinstance(one, str) for one in source)
+    return isinstance(source, str) or several
+
+
 def _exists(composed: Composed, key: Key, source: object, *, local: bool = False) -> bool:
     """Whether `source` is a file or a hub name; says so where it is neither."""
-    if not isinstance(source, str) or composed.is_broken(key):
+    if not _names(source) or composed.is_broken(key):
         return False
     try:
         if local:
-            local_path(source, dotted(key))
+            local_path(str(source), dotted(key))
         else:
             locate(source, dotted(key), "train")
     except UserError as error:
@@ -61,63 +86,48 @@ def _exists(composed: Composed, key: Key, source: object, *, local: bool = False
     return True
 
 
-def _is_source(source: str) -> bool:
-    """Whether it can be located; elsewhere it is said where it cannot."""
+def _located(source: object, split: str) -> Source | None:
+    """Where training data lie; elsewhere it is said where they cannot be located."""
     try:
-        locate(source, "task.train", "train")
+        return locate(source, "task.train", split) if _names(source) else None
     except UserError:
-        return False
-    return True
+        return None
 
 
 def _check_task_file(composed: Composed, task: dict[str, Any], name: str) -> None:
-    """A local file has the form that training reads."""
+    """Local files have records that training can make something of."""
     key = ("task", name)
     place = locate(task[name], dotted(key), "train")
-    if isinstance(place, HubDataset):
+    # Without a valid word on the form of the records nothing can be said of them.
+    unknown = any(composed.is_broken(("task", one)) for one in _FORM)
+    if isinstance(place, HubDataset) or unknown:
         return
-    length = task.get("max_length", TaskConfig.model_fields["max_length"].default)
-    fields = [wanted for _, wanted in _fields(composed)]
     split = name == "train" and task.get("heldout") is None
+    _check_form(composed, key, place, valid_task(task), split=split)
+
+
+def _check_form(composed: Composed, key: Key, place: LocalFiles, task: TaskConfig, *, split: bool) -> None:
     try:
-        if place.format == "text" and len(fields) > 1:
-            raise UserError(f"{task[name]} is plain text, without the fields {' and '.join(fields)}")
-        check_form(place, task[name], fields, split=split, max_length=length if type(length) is int else 0)
+        check_form(place, dotted(key), task, split=split)
     except (UserError, OSError) as error:
         message, hint = _said(error)
-        composed.complain(key, message, hint)
+        composed.complain(
+            _meant(key, task, message), message.removeprefix(f"{dotted(key)}: ").rstrip("."), hint
+        )
+
+
+def _meant(key: Key, task: TaskConfig, message: str) -> Key:
+    """The setting that names a field which is not there, where one is to blame."""
+    for name in ("text_field", "prompt_field", "completion_field") if key[0] == "task" else ():
+        if name in task.model_fields_set and f"lacks the field {getattr(task, name)!r}" in message:
+            return ("task", name)
+    return key
 
 
 def _said(error: UserError | OSError) -> tuple[str, str | None]:
     if isinstance(error, OSError):
         return f"cannot be read: {error.strerror}", None
     return error.message, error.hint
-
-
-def _fields(composed: Composed) -> list[tuple[str, str]]:
-    """The settings of fields that training reads, and the fields they name."""
-    shape = parts.text(composed, "task", "format") or "text"
-    return [
-        (field, parts.text(composed, "task", field) or field.removesuffix("_field"))
-        for field in _FIELDS.get(shape, ())
-    ]
-
-
-def _check_fields(composed: Composed, task: dict[str, Any], name: str) -> bool:
-    """Whether the first record of a JSONL file has the fields that training reads."""
-    record = first_record(task[name])
-    shape = parts.text(composed, "task", "format") or "text"
-    complete = True
-    for field, wanted in _fields(composed):
-        if record is None or wanted in record:
-            continue
-        complete = False
-        if not composed.is_broken(("task", field)):
-            hint = f"its first record has {', '.join(record)}; give task.{field}=NAME"
-            if shape == "text":
-                hint += ", or task.format=completion with task.prompt_field and task.completion_field"
-            composed.complain(("task", field), f"{task[name]} has no field {wanted!r}", hint)
-    return complete
 
 
 def _check_general(composed: Composed, source: object, task: object) -> None:
@@ -127,19 +137,13 @@ def _check_general(composed: Composed, source: object, task: object) -> None:
         return
     train, split = (task.get("train"), task.get("split", "train")) if isinstance(task, dict) else (None, "")
     place = locate(source, dotted(key), str(split))
-    if (
-        isinstance(train, str)
-        and _is_source(train)
-        and same_source(place, locate(train, "task.train", str(split)))
-    ):
+    trained_on = _located(train, str(split))
+    if trained_on is not None and same_source(place, trained_on):
         composed.complain(key, f"is {SAME}", OTHER)
     if isinstance(place, HubDataset):
         return
-    try:
-        check_form(place, source, [FIELD], split=False, max_length=0)
-    except (UserError, OSError) as error:
-        message, hint = _said(error)
-        composed.complain(key, message, hint)
+    plain = TaskConfig(name="general", train=source, format="text", text_field=FIELD)
+    _check_form(composed, key, place, plain, split=False)
 
 
 def _check_items(composed: Composed, index: int, skill: dict[str, Any]) -> None:
@@ -171,21 +175,25 @@ def _check_harness(composed: Composed, key: Key, task: str) -> None:
 
 
 def _check_model(composed: Composed) -> None:
-    """A local model has its folder, with a config.json."""
+    """A model that lies on this machine is whole, and of a kind that can be trained."""
     source = parts.text(composed, "model", "source")
-    if not source or source == "embedded" or parts.text(composed, "model", "prepare"):
-        return
-    if composed.is_broken(("model",)) or composed.is_broken(("model", "source")):
+    prepare = parts.text(composed, "model", "prepare")
+    if composed.is_broken(("model",)) or composed.is_broken(("model", "source")) or not source:
         return
     folder = user_path(source)
-    if "://" in source:
+    if prepare:
+        _check_folder(composed, cache_dir() / "models" / prepare)
+    elif source == EMBEDDED:
+        return
+    elif "://" in source:
         composed.complain(("model", "source"), "is a URL", "give a folder, or a hub id: org/name")
     elif os.path.isdir(folder):
-        if not os.path.isfile(folder / "config.json"):
+        _check_folder(composed, folder)
+        if parts.text(composed, "model", "attention") == "sdpa" and takes_sdpa(folder) is False:
             composed.complain(
-                ("model", "source"),
-                f"{source} is no model's folder: it has no config.json",
-                "give a folder that save_pretrained wrote",
+                ("model", "attention"),
+                "is not possible: the model does not take sdpa",
+                "leave it out, or eager",
             )
     elif source.startswith((".", "/", "~")) or source.count("/") > 1:
         composed.complain(
@@ -193,3 +201,25 @@ def _check_model(composed: Composed) -> None:
             f"there is no folder {source!r}",
             f"Looked for {folder.absolute()}; check the path.",
         )
+    else:
+        _check_cached(composed, source)
+
+
+def _check_folder(composed: Composed, folder: Path, *, weights: bool = True, hub_id: str = "") -> None:
+    model = composed.data.get("model")
+    code = isinstance(model, dict) and model.get("trust_remote_code") is True
+    try:
+        if folder.is_dir():
+            check_folder(folder, code=code, weights=weights, hub_id=hub_id)
+    except UserError as error:
+        composed.complain(("model", "source"), error.message.rstrip("."), error.hint)
+
+
+def _check_cached(composed: Composed, source: str) -> None:
+    """A hub model, where its snapshot lies on this machine; what is not there yet is no fault."""
+    try:
+        folder = cached_folder(source, parts.text(composed, "model", "revision") or None)
+    except OSError:
+        return  # A name that no file of this machine can have.
+    if folder is not None and all((folder / name).is_file() for name in ("config.json", "tokenizer.json")):
+        _check_folder(composed, folder, weights=has_weights(folder), hub_id=source)

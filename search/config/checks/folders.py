@@ -8,6 +8,7 @@ from pathlib import Path
 
 from search.config.checks import parts
 from search.config.compose import Composed
+from search.record.files import EVENTS
 
 _FOLDER = re.compile(r"\w[\w.-]*")
 _LONGEST = 200
@@ -17,7 +18,7 @@ _TAKEN = ("mlflow.db", "mlartifacts")
 def check_folders(composed: Composed) -> None:
     """The search's name, and the folder `out` that its own lies in."""
     name = parts.text(composed, "name")
-    if name and not composed.is_broken(("name",)):
+    if name and not composed.is_broken(("name",)) and not composed.is_broken(("out",)):
         _check_name(composed, name)
     out = parts.text(composed, "out")
     if not out or composed.is_broken(("out",)):
@@ -30,6 +31,18 @@ def check_folders(composed: Composed) -> None:
         if os.path.lexists(path) and not os.path.isdir(path):
             message = "is a file" if path == folder else f"lies in {path}, which is a file"
             composed.complain(("out",), f"{message}, where a folder belongs", "give another folder")
+            return
+    _check_writable(composed, folder, name)
+
+
+def _check_writable(composed: Composed, folder: Path, name: str) -> None:
+    """The search's folder, or the nearest above that is there, and its record are this user's to write."""
+    own = folder / name if _FOLDER.fullmatch(name) else folder
+    record = own / EVENTS
+    there = next(path for path in (own, *own.parents) if os.path.lexists(path))
+    for path, access in ((there, os.W_OK | os.X_OK), (record, os.W_OK | os.R_OK)):
+        if os.path.lexists(path) and not os.access(path, access):
+            composed.complain(("out",), f"{path} cannot be written by this user", "give another folder")
             return
 
 

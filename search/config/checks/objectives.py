@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from search.config.checks import parts
@@ -12,14 +13,22 @@ from trainables.evaluation.metrics import Asked, AskedSkill, metric_names
 from trainables.messages import DEGENERATE
 from trainables.settings import CapabilityConfig, SkillConfig
 
-METRICS = ("train_loss", "retention")
-"""Measured in every search, beside what an evaluation gives."""
+RANGES = {"train_loss": (0.0, math.inf), "retention": (0.0, 1.0)}
+"""Measured in every search, beside what an evaluation gives: the least and the greatest value.
+
+Retention may come out above 1; to ask for that is to ask for another base model.
+"""
 
 
 def measured(composed: Composed, skills: Sequence[SkillConfig]) -> list[str]:
     """Names of the metrics that there are with these skills."""
+    return [*RANGES, *metric_names(asked_of(composed, skills))]
+
+
+def asked_of(composed: Composed, skills: Sequence[SkillConfig]) -> Asked:
+    """What an evaluation of these skills is to measure."""
     known = [AskedSkill(skill, "options" in (first_record(skill.path) or {})) for skill in skills]
-    return [*METRICS, *metric_names(Asked(_settings(composed), known))]
+    return Asked(_settings(composed), known)
 
 
 def _settings(composed: Composed) -> CapabilityConfig:
@@ -79,7 +88,7 @@ def check_objectives(composed: Composed) -> None:
 def _begun_like(name: str, composed: Composed) -> str | None:
     """A metric of all skills that begins as this one's own do."""
     some = AskedSkill(SkillConfig(name=f"not_{name}"[:100], path="any.jsonl"), choice=True)
-    known = [*METRICS, *metric_names(Asked(_settings(composed), [some]))]
+    known = [*RANGES, *metric_names(Asked(_settings(composed), [some]))]
     return next((metric for metric in known if metric.startswith(f"{name}_")), None)
 
 

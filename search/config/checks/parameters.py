@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
 from search.config.checks import parts
 from search.config.checks.whole import check_whole, refusals
 from search.config.compose import Composed
-from search.config.nearest import did_you_mean
+from search.config.foreign import TRAINED
+from search.config.nearest import did_you_mean, nearest
 from search.config.origins import Key
 from search.config.space import CategoricalParameter, FloatParameter, IntParameter, Parameter
 from search.config.wording import describe
@@ -53,8 +54,15 @@ def _check_names(composed: Composed, model: type[BaseModel]) -> None:
                 composed.complain(
                     (section, name),
                     f"the trainable {parts.text(composed, 'trainable')} has no parameter {name!r}",
-                    did_you_mean(name, known),
+                    _meant(name, known),
                 )
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    """The parameter that another tool calls so, and those with nearly the name."""
+    elsewhere = [TRAINED[name.lower()]] if name.lower() in TRAINED else []
+    near = [*elsewhere, *(other for other in nearest(name, known) if other not in elsewhere)]
+    return f"did you mean {' or '.join(near)}?" if near else did_you_mean(name, known)
 
 
 def _check_values(

@@ -1,101 +1,80 @@
-"""Local files of training text: a light look at their form, before anything is started."""
+"""Local files of training text: a look at their records, before anything is started."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+import json
+from collections.abc import Mapping
 from typing import Any
 
-from trainables.data.lines import numbered_lines, parse_json
-from trainables.data.sources import LocalFile
+from pydantic import ValidationError
+
+from trainables.data.lengths import LEAST
+from trainables.data.reading import form_of, make_units
+from trainables.data.records import read_records
+from trainables.data.sources import LocalFiles
+from trainables.data.units import Conversation, Document, Unit
 from trainables.errors import UserError
+from trainables.settings import TaskConfig
 
-_LINES = 1000
-_WHOLE_FILE = 64 * 2**20
-_PARQUET = b"PAR1"
+_RECORDS = 10_000
+_ROUNDS = 3
+_LONG = 1000
 
 
-def check_form(file: LocalFile, shown: str, fields: Sequence[str], *, split: bool, max_length: int) -> None:
-    """Looks at up to 1,000 lines.
+def check_form(files: LocalFiles, key: str, task: TaskConfig, *, split: bool) -> None:
+    """Looks at up to 10,000 records.
 
     Args:
-        file: The file.
-        shown: How messages name it.
-        fields: The fields that each record must have as text.
+        files: The files.
+        key: Configuration key, for messages.
+        task: Says the form of the records, or the fields by which it is known.
         split: A held-out part is to be split off, which takes two documents.
-        max_length: Tokens per example, in which plain text is cut.
 
     Raises:
-        UserError: The file is empty or too small, not of the kind that its ending says, or a record lacks a
-            field.
+        UserError: The files are empty or too small, not of the kind that their endings say, of no known form,
+            or a record cannot be trained on.
     """
-    if file.path.stat().st_size == 0:
-        raise UserError(f"{shown} is empty")
-    if file.format == "parquet":
-        _check_parquet(file, shown)
-    elif file.format == "text":
-        _check_text(file, shown, max_length if split else 0)
-    else:
-        _check_records(file, shown, fields, 2 if split else 1)
-
-
-def _check_parquet(file: LocalFile, shown: str) -> None:
-    with file.path.open("rb") as stream:
-        start = stream.read(4)
-        stream.seek(-min(4, file.path.stat().st_size), 2)
-        if start != _PARQUET or stream.read() != _PARQUET:
-            raise UserError(f"{shown} is no Parquet file")
-
-
-def _check_text(file: LocalFile, shown: str, least: int) -> None:
-    """A token is a byte at least, so that a shorter text cannot give two examples."""
-    lines = [line for _, line in islice(numbered_lines(file.path, shown), _LINES)]
-    if not lines:
-        raise UserError(f"{shown} is empty")
-    if len(lines) < _LINES and sum(len(line.encode()) for line in lines) <= least:
+    shown = files.files[0].shown
+    records = read_records(files, key, _RECORDS)
+    units = make_units(records, form_of(records, task, files.text, key), task, key)
+    silent = [unit for unit in units if isinstance(unit, Conversation) and not unit.turns]
+    if len(silent) * 2 > len(units):
         raise UserError(
-            f"{shown} is too short for a part of it to be held out",
-            hint="Give more text, or task.heldout.",
+            f"{key}: {len(silent)} of {len(units)} records have no turn of the assistant, and nothing to "
+            "learn.",
+            hint="Conversations need messages of the role assistant; or train on text.",
         )
-
-
-def _check_records(file: LocalFile, shown: str, fields: Sequence[str], least: int) -> None:
-    different: set[str] = set()
-    looked = 0
-    for place, record in _records(file, shown):
-        _check_record(record, place, fields)
-        different.add(repr([record[name] for name in fields]))
-        looked += 1
-        if looked == _LINES:
-            return
-    if not looked:
-        raise UserError(f"{shown} is empty")
-    if len(different) < least:
+    if not split or not records.whole:
+        return
+    if files.text:
+        # A token is a byte at least, so that a shorter text cannot give two examples.
+        if sum(len(str(record["text"]).encode()) for record in records.rows) <= (task.max_length or LEAST):
+            raise UserError(
+                f"{key}: {shown} is too short for a part of it to be held out.",
+                hint="Give more text, or task.heldout.",
+            )
+    elif len({repr(unit) for unit in units[:1000]}) < 2 and not _divisible(units):
+        count = f"{len(units)} record{'' if len(units) == 1 else 's'}"
         raise UserError(
-            f"{shown} has {looked} record{'' if looked == 1 else 's'}, none of them different from another",
+            f"{key}: {shown} has {count}, none of them different from another.",
             hint="Give two different ones at least, of which one can be held out; or task.heldout.",
         )
 
 
-def _records(file: LocalFile, shown: str) -> Iterator[tuple[str, Any]]:
-    """Records with their places: one per line, or those of one JSON list."""
-    lines = numbered_lines(file.path, shown)
-    first = next(lines, None)
-    if first is not None and first[1].lstrip().startswith("[") and file.path.suffix == ".json":
-        if file.path.stat().st_size <= _WHOLE_FILE:
-            whole = parse_json(file.path.read_text(encoding="utf-8-sig"), shown)
-            yield from ((f"{shown}, record {index}", record) for index, record in enumerate(whole, 1))
-        return
-    for number, line in [] if first is None else [first]:
-        yield f"{shown}:{number}", parse_json(line, f"{shown}:{number}")
-    for number, line in lines:
-        yield f"{shown}:{number}", parse_json(line, f"{shown}:{number}")
+def _divisible(units: list[Unit]) -> bool:
+    """Whether the one document there is may be long enough to be divided."""
+    return isinstance(units[0], Document) and len(units[0].text) > _LONG
 
 
-def _check_record(record: Any, place: str, fields: Sequence[str]) -> None:
-    if not isinstance(record, dict):
-        raise UserError(f"{place} is no JSON object", hint='Lines are such as {"text": "..."}.')
-    for name in fields:
-        if not isinstance(record.get(name), str):
-            problem = "has no field" if name not in record else "has no text in the field"
-            raise UserError(f"{place} {problem} {name!r}", hint=f"Its fields are {', '.join(record)}.")
+def valid_task(section: Mapping[str, Any]) -> TaskConfig:
+    """The settings of a task that are valid by themselves, and defaults for the others."""
+    data = {"name": "task", "train": "unknown", **section}
+    for _ in range(_ROUNDS):
+        try:
+            return TaskConfig.model_validate_json(json.dumps(data), strict=True)
+        except ValidationError as error:
+            wrong = {str(details["loc"][0]) for details in error.errors() if details["loc"]}
+            wrong = wrong or {"prompt", "completion", "format"}
+            data = {key: value for key, value in data.items() if key not in wrong}
+            data = {"name": "task", "train": "unknown", **data}
+    return TaskConfig(name="task", train="unknown")

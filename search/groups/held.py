@@ -1,0 +1,97 @@
+"""What the table of slots holds of each request and each group."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from search.groups.losses import Starts
+from trainables.messages import BaselineRequest, Delivery, Reply, Request
+
+MAX_DELIVERIES = 3
+"""A request whose workers have died as often is given up. The last time it is delivered alone, so that
+no other trial is given up with the one that kills them."""
+
+
+@dataclass
+class Work:
+    """A request, the future of its reply, and how often it was delivered."""
+
+    request: Request
+    reply: asyncio.Future[Reply]
+    deliveries: int = 0
+    crashes: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def suspect(self) -> bool:
+        """Whether its workers have died so often that it is to be delivered alone."""
+        return self.deliveries >= MAX_DELIVERIES - 1
+
+
+@dataclass
+class Group:
+    """A worker group as the table of slots has it: who holds its slots, and what it has to do.
+
+    Attributes:
+        slots: The trial that holds each, or what stands for the base model's measurement; None: it is free.
+        starts: Of its workers.
+        incarnation: How often it has come up, from 0.
+        up: Whether it serves.
+        rounds: What it was given in this incarnation.
+        queue: Requests that wait for a round, with their slots.
+        outstanding: Deliveries that are not answered, by sequence number.
+        asked_at: When the first request of the queue came, by the loop's clock.
+        ended: Whether it is given up.
+        shrinks: How often its memory ran out.
+        alone: Whether its last round is of a suspect.
+    """
+
+    name: str
+    slots: list[int | None]
+    starts: Starts
+    incarnation: int = -1
+    up: bool = False
+    rounds: list[tuple[Delivery, ...]] = field(default_factory=list)
+    queue: deque[tuple[int, Work]] = field(default_factory=deque)
+    outstanding: dict[int, tuple[int, Work]] = field(default_factory=dict)
+    asked_at: float = 0.0
+    ended: bool = False
+    shrinks: int = 0
+    alone: bool = False
+
+    @property
+    def busy(self) -> set[int]:
+        """Slots with a delivery that is not answered."""
+        return {slot for slot, _ in self.outstanding.values()}
+
+    @property
+    def suspect(self) -> tuple[int, Work] | None:
+        """The first waiting request that is to be delivered alone, with its slot."""
+        return next(((slot, work) for slot, work in self.queue if work.suspect), None)
+
+    @property
+    def free(self) -> list[int]:
+        """Slots that a waiting request may have; one whose trial has left may still be busy with it."""
+        busy = self.busy
+        return [slot for slot, held in enumerate(self.slots) if held is None and slot not in busy]
+
+    def enqueue(self, slot: int, work: Work) -> None:
+        """Has a request wait for the next round."""
+        if not self.queue:
+            self.asked_at = asyncio.get_running_loop().time()
+        self.queue.append((slot, work))
+
+    def ready_at(self, linger: float) -> float | None:
+        """When the next round may be formed, by the loop's clock; None while there is nothing for one.
+
+        At once where every slot has a request, where the base model is to be measured, and where trials
+        are in training, which more can join at any time; else once others have had time to ask.
+        """
+        busy = self.busy
+        requests = {slot: work.request for slot, work in self.queue if slot not in busy}
+        if not requests or (busy and (self.alone or self.suspect is not None)):
+            return None
+        complete = len(requests) == len(self.slots)
+        baseline = any(isinstance(request, BaselineRequest) for request in requests.values())
+        return self.asked_at + (0.0 if busy or complete or baseline else linger)

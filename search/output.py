@@ -1,0 +1,53 @@
+"""Writing to a terminal or pipe: nothing that is shown can steer it, and it may be gone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import IO, Any, NoReturn
+
+from trainables.text import printable, printable_json
+
+
+def write_line(file: IO[str], line: str) -> None:
+    """Writes and flushes a line; where the file is closed or gone, the line is lost and nothing else.
+
+    Names, fields and messages come from files that others wrote: what a terminal would obey is spelled out.
+    """
+    _write(file, printable(line))
+
+
+def say(text: str) -> None:
+    """Writes text to standard output."""
+    write_line(sys.stdout, text.removesuffix("\n"))
+
+
+def complain(text: str) -> None:
+    """Writes text to standard error."""
+    write_line(sys.stderr, text.removesuffix("\n"))
+
+
+def say_json(data: Any) -> None:
+    """Writes data to standard output as one line of JSON."""
+    ascii_only = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    _write(sys.stdout, printable_json(json.dumps(data, ensure_ascii=ascii_only)))
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of command lines whose messages go the same way."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process with what is wrong, which quotes the command line."""
+        super().error(printable(message))
+
+
+def _write(file: IO[str], line: str) -> None:
+    try:
+        file.write(line + "\n")
+        file.flush()
+    except UnicodeEncodeError:
+        _write(file, line.encode("ascii", "backslashreplace").decode())
+    except (OSError, ValueError):
+        # ValueError: the file was closed.
+        return

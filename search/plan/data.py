@@ -1,0 +1,153 @@
+"""The training data of a plan: their form and lengths, and one example as the model will see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from search.config.schema import SearchConfig
+from search.errors import ConfigError, Problem
+from search.plan.model import DataLengths, DataPlan
+from search.plan.shapes import model_folder
+from search.plan.tokenizer import context_of, light_tokenizer
+from trainables.data.facts import data_warnings
+from trainables.data.formats import FORMATS, also_fitting
+from trainables.data.lengths import refuse_beyond
+from trainables.data.reading import ReadUnits, read_units
+from trainables.data.sources import HubDataset, locate
+from trainables.data.split import Split
+from trainables.data.units import Document, Unit
+from trainables.errors import UserError
+
+if TYPE_CHECKING:
+    from trainables.data.examples import Example
+    from trainables.data.tokenise import Tokenised, Tokeniser
+
+_READ = 50_000
+_SAMPLED = 500
+_LEAST = 64
+_CHARACTERS = 1_000_000
+
+
+def plan_data(config: SearchConfig) -> DataPlan | None:
+    """Looks at the training data.
+
+    Returns:
+        None for a hub data set, which is read when the search starts.
+
+    Raises:
+        ConfigError: They cannot be trained on, or most of them would be lost.
+    """
+    try:
+        if isinstance(locate(config.task.train, "task.train", config.task.split), HubDataset):
+            return None
+        return _data(config)
+    except UserError as error:
+        key, _, message = error.message.partition(": ")
+        raise ConfigError([Problem(key, message.rstrip("."), "training data", error.hint)]) from error
+
+
+def _data(config: SearchConfig) -> DataPlan:
+    task = config.task
+    read = read_units(task.train, "task.train", task, _READ)
+    folder = model_folder(config.model)
+    context = None if folder is None else context_of(folder)
+    if task.max_length is not None:
+        refuse_beyond(task.max_length, context)
+    tokenizer = None if folder is None else light_tokenizer(folder)
+    measured = None if tokenizer is None else _measured(config, read, tokenizer, context)
+    lengths, example, warnings = measured or (None, (), ())
+    form = read.format.name
+    return DataPlan(
+        format=f"{form} ({FORMATS.lines()[form]})" if not read.stream else "plain text, cut into pieces",
+        also=() if read.stream else tuple(also_fitting(read.records.rows[0], task, read.format)),
+        records=len(read.units),
+        whole=read.records.whole,
+        lengths=lengths,
+        example=example,
+        warnings=warnings,
+    )
+
+
+def _measured(
+    config: SearchConfig, read: ReadUnits, tokenizer: Any, context: int | None
+) -> tuple[DataLengths, tuple[tuple[str, bool], ...], tuple[str, ...]]:
+    from trainables.data.task import data_facts, refuse_lost
+    from trainables.data.tokenise import Tokeniser
+
+    task, tokeniser = config.task, Tokeniser(tokenizer, config.task)
+    sampled = _sample(read)
+    if read.stream:
+        texts = [unit.text for unit in (read.units[row] for row in sampled) if isinstance(unit, Document)]
+        tokenised = tokeniser.stream(texts)
+    else:
+        places = [read.records.place(row) for row in sampled]
+        tokenised = _tokenised(tokeniser, [read.units[row] for row in sampled], places)
+    length = task.max_length or tokenised.chosen_length(context)
+    cut = tokenised.cut(length)
+    refuse_lost(tokenised, cut, length, "task.train")
+    facts = data_facts(read, tokenised, cut, Split(), length, chosen=task.max_length is None)
+    count = max(1, len(tokenised.lengths))
+    divided = sum(own > length for own in tokenised.lengths)
+    replies = config.capability.max_new_tokens or _replies(config, tokenizer, context)
+    lengths = DataLengths(
+        sampled=len(sampled),
+        median=int(np.median(tokenised.lengths)),
+        longest=facts.longest,
+        mean=facts.tokens,
+        max_length=length,
+        chosen=facts.chosen,
+        context=context,
+        cut=(divided if tokenised.texts else cut.cut) / count,
+        no_room=cut.no_room / count,
+        texts=tokenised.texts,
+        replies=replies,
+        replies_chosen=config.capability.max_new_tokens is None,
+    )
+    own = facts.recorded() | {"records": len(sampled)}
+    first = next((group[0] for group in cut.groups if group), None)
+    return lengths, marked(tokenizer, first), tuple(data_warnings(own))
+
+
+def _tokenised(tokeniser: Tokeniser, units: Sequence[Unit], places: Sequence[str]) -> Tokenised:
+    try:
+        return tokeniser(units, places.__getitem__)
+    except UserError as error:
+        raise UserError(f"task.train: {error.message}", error.hint) from error
+
+
+def _sample(read: ReadUnits) -> list[int]:
+    """Records from all over the data, as many as are tokenised in a second or so."""
+    rows = len(read.units)
+    characters = sum(len(repr(read.units[row])) for row in range(0, rows, max(1, rows // 100)))
+    each = max(1, characters // len(range(0, rows, max(1, rows // 100))))
+    count = min(rows, _SAMPLED, max(_LEAST, _CHARACTERS // each))
+    return [place * rows // count for place in range(count)]
+
+
+def _replies(config: SearchConfig, tokenizer: Any, context: int | None) -> int:
+    """How long replies will be, by the accepted answers that are on this machine."""
+    from trainables.evaluation.items import read_items
+    from trainables.evaluation.lengths import reply_length
+
+    skills = [skill for skill in config.capability.skills if skill.harness is None]
+    items = [read_items(skill.path, "capability.skills") for skill in skills]
+    return reply_length(tokenizer, items, context, think=config.capability.think_section)
+
+
+def marked(tokenizer: Any, example: Example | None) -> tuple[tuple[str, bool], ...]:
+    """An example's text in parts, each with whether it is learned."""
+    if example is None:
+        return ()
+    edges = [0, *(np.flatnonzero(np.diff(example.loss_mask)) + 1).tolist(), len(example.input_ids)]
+    parts, known = [], ""
+    for start, end in pairwise(edges):
+        whole = tokenizer.decode(
+            example.input_ids[:end], skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+        parts.append((whole[len(known) :], bool(example.loss_mask[start])))
+        known = whole
+    return tuple(parts)

@@ -1,0 +1,70 @@
+"""The training data of a plan, in lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from search.plan.model import DataLengths, DataPlan
+
+BEGIN, END = "⟦", "⟧"
+"""Marks around what is learned, in an example as the model sees it."""
+
+_PART = 480
+
+
+def data_lines(data: DataPlan) -> Iterator[str]:
+    """Form, numbers and lengths."""
+    read = "" if data.records is None else f": {data.records:,} record{'' if data.records == 1 else 's'}"
+    yield f"{data.format}{read}{'' if data.whole else ', and more that were not looked at'}"
+    if data.also:
+        yield f"it has the fields of {', '.join(data.also)} too; task.format={data.also[0]} trains on these"
+    if data.lengths is None:
+        yield "lengths and an example are not shown: the model's tokenizer is not on this machine yet"
+        return
+    yield from _lengths(data.lengths, data.records)
+    yield from (f"warning: {text}" for text in data.warnings)
+
+
+def _lengths(lengths: DataLengths, records: int | None) -> Iterator[str]:
+    sampled = (
+        "" if records is None or lengths.sampled >= records else f" (of {lengths.sampled:,} of the records)"
+    )
+    yield f"tokens of a record{sampled}: median {lengths.median:,}, longest {lengths.longest:,}"
+    context = "" if lengths.context is None else f", the model takes {lengths.context:,}"
+    why = "chosen by the data" if lengths.chosen else "as configured"
+    yield f"task.max_length={lengths.max_length} ({why}{context}): {_cut(lengths)}"
+    chosen = "chosen by the accepted answers" if lengths.replies_chosen else "as configured"
+    yield f"capability.max_new_tokens={lengths.replies} ({chosen})"
+
+
+def _cut(lengths: DataLengths) -> str:
+    if lengths.texts:
+        return f"{lengths.cut:.1%} of the texts are cut into pieces, of which none is lost"
+    lost = f", {lengths.no_room:.1%} left out" if lengths.no_room else ""
+    return f"{lengths.cut:.1%} of the replies are cut{lost}"
+
+
+def example_lines(data: DataPlan) -> Iterator[list[tuple[str, bool]]]:
+    """One example as the model sees it, line by line, in parts, each with whether it is learned."""
+    line: list[tuple[str, bool]] = []
+    for text, learned in data.example:
+        shown = _shortened(_printable(text))
+        first, *others = (f"{BEGIN}{shown}{END}" if learned else shown).split("\n")
+        line.append((first, learned))
+        for other in others:
+            yield line
+            line = [(other, learned)]
+    if line:
+        yield line
+
+
+def _printable(text: str) -> str:
+    """Text without what a terminal would obey."""
+    return "".join(char if char.isprintable() or char in "\n" else repr(char)[1:-1] for char in text)
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _PART:
+        return text
+    left_out = len(text) - _PART
+    return f"{text[: _PART // 2]} [... {left_out} characters ...] {text[-_PART // 2 :]}"

@@ -1,0 +1,51 @@
+"""The signals that stop a search: Ctrl-C, SIGTERM, and SIGHUP from a terminal that is closed."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeAlias
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stop:
+    """Handler of the signals that stop a search.
+
+    Ray replaces what a handler raises by a bare `KeyboardInterrupt`: which signal it was is kept here.
+    """
+
+    number: int = signal.SIGINT
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Notes the signal and interrupts."""
+        self.number = number
+        raise KeyboardInterrupt
+
+
+stop = Stop()
+"""The handler that interrupts; `stop.number` is the signal that came."""
+
+Handler: TypeAlias = Callable[[int, FrameType | None], Any] | signal.Handlers
+
+
+@contextmanager
+def stop_signals(handler: Handler) -> Iterator[None]:
+    """Handles the signals that stop a search alike for a while: to stop in order, or to finish stopping."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    take_stop_signals(handler)
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def take_stop_signals(handler: Handler) -> None:
+    """Handles them so from now on."""
+    for number in _SIGNALS:
+        # `nohup` has a terminal's end ignored, and it stays so.
+        if not (number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN):
+            signal.signal(number, handler)

@@ -1,0 +1,51 @@
+"""The disk is full in the middle of a search, which waits for space, says so, and loses nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from search.record import RungReached, SearchState, read_events
+from tests.disks import small_disk
+from tests.mlflow_server import wait_for
+from tests.searches import assert_every_trial_finished_once, assert_mlflow_holds, count, finish, start
+
+pytestmark = [pytest.mark.integration, pytest.mark.faults]
+
+TRIALS = 3
+FULL_SECONDS = 15.0
+
+
+def test_a_search_waits_for_space_and_goes_on(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 48) as disk:
+        folder = disk.folder / "runs" / "demo"
+        words = ["space=demo", f"trials={TRIALS}", "budget.steps=9", f"out={folder.parent}"]
+        process = start(*words, "confirm.candidates=0")
+        printed: list[str] = []
+        assert process.stdout is not None
+        reader = threading.Thread(target=lambda: printed.extend(process.stdout or ()))
+        reader.start()
+        try:
+            wait_for(lambda: count(read_events(folder), RungReached) >= 1, 240)
+            disk.fill()
+            wait_for(lambda: any("waiting for storage" in line for line in printed), 60)
+            time.sleep(FULL_SECONDS)
+            assert process.poll() is None, "".join(printed)
+            recorded = len(read_events(folder))
+            disk.free()
+            reader.join(240)
+        finally:
+            process.kill()
+        code, _ = finish(process)
+        output = "".join(printed)
+        assert code == 0, output
+        assert "No space left on device" in output
+        assert "crashed" not in output
+        events = read_events(folder)
+        assert len(events) > recorded
+        assert_every_trial_finished_once(events, TRIALS)
+        assert not [trial for trial in SearchState.from_events(events).trials.values() if trial.failures]
+        assert_mlflow_holds(f"sqlite:///{folder.parent / 'mlflow.db'}", SearchState.from_events(events))

@@ -1,0 +1,115 @@
+"""What a plan says of the training data, and what is refused before anything is started."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.config.load import load_config
+from search.plan import make_plan
+from search.run import main
+from tests.search.config_files import write_space
+from trainables.data.task import load_task
+from trainables.models.load import load_tokenizer
+from trainables.models.resolve import resolve
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    write_space(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(name: str, *records: dict[str, Any]) -> None:
+    Path(name).write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def talk(number: int, words: int = 3) -> dict[str, Any]:
+    return {
+        "conversations": [
+            {"from": "human", "value": f"What of watch {number}?"},
+            {"from": "gpt", "value": f"Watch {number} is " + "calm " * words},
+        ]
+    }
+
+
+def test_the_plan_shows_an_example_as_the_model_will_see_it(capsys: pytest.CaptureFixture[str]) -> None:
+    write("talks.jsonl", *(talk(number) for number in range(30)))
+    assert main(["space=space.yaml", "task=talks.jsonl", "--plan"]) == 0
+    shown = capsys.readouterr().out
+    assert "conversations: [{from, value}, ...] (ShareGPT)): 30 records" in shown
+    marked = "<|user|>What of watch 0?<|end|><|assistant|>⟦Watch 0 is calm calm calm <|end|>⟧"
+    assert marked in shown
+    assert main(["space=space.yaml", "task=talks.jsonl", "--plan", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)["data"]
+    assert [learned for _, learned in data["example"]] == [False, True]
+    assert data["lengths"]["chosen"]
+    assert data["lengths"]["context"] == 256
+
+
+def test_the_plan_says_what_the_run_does() -> None:
+    write("talks.jsonl", *(talk(number, number) for number in range(1, 60)))
+    config = load_config(["space=space.yaml", "task=talks.jsonl"]).config
+    planned = make_plan(config).data
+    assert planned is not None
+    assert planned.lengths is not None
+    tokenizer, context = load_tokenizer(resolve(config.model), config.model)
+    data = load_task(config.task, tokenizer, config.seed, context=context)
+    assert planned.lengths.max_length == data.facts.max_length
+    assert planned.lengths.context == context
+    assert planned.records == data.facts.records
+    assert planned.lengths.longest == data.facts.longest
+    assert planned.lengths.mean == pytest.approx(data.facts.tokens)
+
+
+def test_control_codes_in_the_data_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    write("codes.jsonl", *({"text": f"\x1b[31mred {number}\x07"} for number in range(3)))
+    assert main(["space=space.yaml", "task=codes.jsonl", "--plan"]) == 0
+    shown = capsys.readouterr().out
+    assert r"\x1b[31mred" in shown.replace("⟦", "")
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("task.max_length=257",), "task.max_length: 257 is more than the 256 tokens"),
+        (("task.max_length=9",), "task.max_length: 5 of 5 prompts of task.train leave no room"),
+        (
+            ("task.prompt={conversations}",),
+            "task.prompt: prompt and completion are templates that go together",
+        ),
+        (("task.prompt={no}", "task.completion={name}"), "task.train: talks.jsonl:1 lacks the field 'no'"),
+        (("task.format=alpaca",), "task.train: talks.jsonl:1 lacks the field 'instruction'"),
+    ],
+)
+def test_what_cannot_be_trained_on_ends_the_plan(
+    words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("talks.jsonl", *(talk(number) for number in range(5)))
+    assert main(["space=space.yaml", "task=talks.jsonl", *words, "--plan"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_templates_are_taken_from_the_command_line_as_they_are() -> None:
+    write("odd.jsonl", *({"a": f"A{number}", "b": "B"} for number in range(5)))
+    words = ["space=space.yaml", "task=odd.jsonl", r"task.prompt={a}\nWhy?", 'task.completion="{b}"']
+    plan = make_plan(load_config(words).config).data
+    assert plan is not None
+    assert "".join(text for text, _ in plan.example) == "<|user|>A0\nWhy?<|end|><|assistant|>B<|end|>"
+
+
+def test_replies_that_are_cut_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    write("talks.jsonl", *(talk(number, 40) for number in range(30)))
+    assert main(["space=space.yaml", "task=talks.jsonl", "task.max_length=40", "--plan"]) == 0
+    assert "warning: 30 of 30 replies are cut at task.max_length=40" in capsys.readouterr().out
+
+
+def test_a_data_set_of_the_hub_is_read_later() -> None:
+    config = load_config(["space=space.yaml", "task=org/name", "task.subset=small"]).config
+    assert make_plan(config).data is None

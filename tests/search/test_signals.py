@@ -1,0 +1,45 @@
+"""What stops a search is known by its number, and what nohup has ignored stays ignored."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from search.signals import stop, stop_signals, take_stop_signals
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in NUMBERS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_each_interrupts_and_says_which_it_was(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), stop_signals(stop):
+        os.kill(os.getpid(), number)
+    assert stop.number == number
+    assert signal.getsignal(number) == before
+
+
+def test_a_second_one_does_not_interrupt_what_the_first_has_begun() -> None:
+    with stop_signals(signal.SIG_IGN):
+        for number in NUMBERS:
+            os.kill(os.getpid(), number)
+
+
+def test_the_end_of_a_terminal_stays_ignored_under_nohup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with stop_signals(stop):
+        os.kill(os.getpid(), signal.SIGHUP)
+        take_stop_signals(stop)
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN

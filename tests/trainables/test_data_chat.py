@@ -1,0 +1,273 @@
+"""What is learned of conversations, token by token, on kinds of tokenizers and families of templates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.trainables.chat_tokenizers import (
+    CHATML,
+    GEMMA,
+    GENERATION,
+    KINDS,
+    MISTRAL,
+    QWEN3,
+    R1,
+    TEMPLATES,
+    TOOLS,
+    UNENDED,
+    tokenizer,
+)
+from trainables.data.asking import Asking
+from trainables.data.encode import plain_ids
+from trainables.data.examples import Example
+from trainables.data.tokenise import Tokeniser
+from trainables.data.units import Conversation, Document, Pair, Unit
+from trainables.errors import UserError
+from trainables.settings import TaskConfig
+
+TURNS = (
+    {"role": "user", "content": "What is the watch like?"},
+    {"role": "assistant", "content": "It is calm."},
+    {"role": "user", "content": "12 + 7?"},
+    {"role": "assistant", "content": "19"},
+)
+
+
+def examples(made: Any, *units: Unit, **task: Any) -> list[Example]:
+    """The examples of records, whole."""
+    given_task = TaskConfig.model_validate({"name": "task", "train": "unused.jsonl", **task})
+    return [one for group in Tokeniser(made, given_task)(units, str).cut(10_000).groups for one in group]
+
+
+def targets(made: Any, example: Example) -> list[str]:
+    """The text of each run of targets."""
+    edges = np.flatnonzero(np.diff(example.loss_mask, prepend=False, append=False))
+    return [
+        made.decode(example.input_ids[start:end]) for start, end in zip(edges[::2], edges[1::2], strict=True)
+    ]
+
+
+def ids_of(made: Any, messages: Sequence[dict[str, Any]], **options: Any) -> list[int]:
+    return plain_ids(made, made.apply_chat_template(list(messages), tokenize=False, **options))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_turn_is_learned_with_the_end_that_the_template_writes(name: str, kind: str) -> None:
+    template, end = TEMPLATES[name]
+    made = tokenizer(kind, template)
+    found = examples(made, Conversation(TURNS))
+    learned = [part for example in found for part in targets(made, example)]
+    assert len(learned) == 2
+    for part, wanted in zip(learned, ("It is calm.", "19"), strict=True):
+        content = part.removesuffix(end)
+        assert content != part
+        assert content.split() == made.decode(plain_ids(made, wanted)).split() or wanted in content
+        assert "watch like" not in part
+    # The targets' last token is what generation stops at, and what a reply's likelihood ends with.
+    for example in found:
+        assert example.input_ids[example.loss_mask][-1] == Asking(made).end
+        assert example.loss_mask[-1]
+        assert not example.loss_mask[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", sorted(set(TEMPLATES) - {"r1"}))
+def test_what_stands_before_a_turn_is_what_a_model_is_asked_with(name: str, kind: str) -> None:
+    made = tokenizer(kind, TEMPLATES[name][0])
+    pair = Pair("What is the watch like?", "It is calm.", "unused")
+    (example,) = examples(made, pair)
+    start = int(example.loss_mask.argmax())
+    asked = Asking(made).prompt(pair.prompt)
+    assert example.input_ids[:start].tolist() == asked
+    if name != "llama3":  # whose template writes the day
+        assert asked == ids_of(made, TURNS[:1], add_generation_prompt=True)
+    prompt, (reply,) = Asking(made).replies(pair.prompt, [pair.completion])
+    assert [*prompt, *reply] == example.input_ids.tolist()
+    assert prompt[: len(asked)] == asked
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tokens_are_those_of_the_library(kind: str) -> None:
+    made = tokenizer(kind, GENERATION)
+    (example,) = examples(made, Conversation(TURNS))
+    known = made.apply_chat_template(
+        list(TURNS), tokenize=True, return_dict=True, return_assistant_tokens_mask=True
+    )
+    length = len(example.input_ids)
+    assert example.input_ids.tolist() == known["input_ids"][:length]
+    assert example.loss_mask.tolist() == [bool(one) for one in known["assistant_masks"][:length]]
+    assert not any(known["assistant_masks"][length:])
+
+
+CONTENT = st.text(st.sampled_from("ab c.\n東😀é  </"), max_size=8)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from(["bytes", "unigram"]),
+    st.sampled_from([CHATML, QWEN3, MISTRAL, GEMMA]),
+    st.lists(st.tuples(CONTENT, CONTENT), min_size=1, max_size=3),
+    st.sampled_from(["assistant", "last"]),
+)
+def test_any_conversation_is_learned_turn_by_turn(
+    kind: str, template: str, turns: list[tuple[str, str]], loss: str
+) -> None:
+    made = tokenizer(kind, template)
+    messages = tuple(
+        {"role": role, "content": content}
+        for pair in turns
+        for role, content in zip(("user", "assistant"), pair, strict=True)
+    )
+    found = examples(made, Conversation(messages), loss=loss)
+    ends = sum(int((one.input_ids[one.loss_mask] == Asking(made).end).sum()) for one in found)
+    assert ends == (1 if loss == "last" else len(turns))
+    for one in found:
+        assert one.loss_mask[-1]
+        whole = ids_of(made, messages)
+        if len(found) == 1 and loss == "assistant":
+            assert made.decode(whole).startswith(made.decode(one.input_ids))
+
+
+def test_a_template_that_rewrites_earlier_turns_gets_a_text_for_each() -> None:
+    made = tokenizer("bytes", QWEN3)
+    thinking = tuple(
+        message | {"content": f"<think>\nabout it\n</think>\n\n{message['content']}"}
+        if message["role"] == "assistant"
+        else message
+        for message in TURNS
+    )
+    first, second = examples(made, Conversation(thinking))
+    assert targets(made, first) == ["<think>\nabout it\n</think>\n\nIt is calm.<|im_end|>"]
+    assert targets(made, second) == ["<think>\nabout it\n</think>\n\n19<|im_end|>"]
+    assert "It is calm." in made.decode(second.input_ids)
+    assert made.decode(second.input_ids).count("about it") == 1
+    (only,) = examples(made, Conversation(thinking), loss="last")
+    assert only.input_ids.tolist() == second.input_ids.tolist()
+
+
+def test_a_thought_that_only_the_prompt_opens_is_no_target_of_the_reply() -> None:
+    made = tokenizer("bytes", R1)
+    (example,) = examples(made, Conversation(TURNS[:2]))
+    assert targets(made, example) == ["It is calm.</s>"]
+
+
+def test_without_a_mark_for_the_end_of_a_turn_the_text_ends_with_the_tokenizer_s() -> None:
+    made = tokenizer("bytes", UNENDED)
+    (example,) = examples(made, Conversation(TURNS))
+    assert targets(made, example) == ["It is calm.", "19</s>"]
+    assert Asking(made).end == made.eos_token_id
+
+
+@pytest.mark.parametrize(
+    ("template", "messages", "reason"),
+    [
+        (GEMMA, ({"role": "system", "content": "Be brief."}, *TURNS), "System role not supported"),
+        (GEMMA, (TURNS[0], *TURNS), "must alternate"),
+        (R1, ({"role": "system", "content": "Be brief."}, *TURNS), None),
+        (
+            "{% for m in messages if m['role'] != 'system' %}{{ m['content'] }}</s>{% endfor %}",
+            ({"role": "system", "content": "Be brief."}, *TURNS),
+            "system, which the model's chat template leaves out",
+        ),
+        ("{{ messages[0].content | nothing }}", TURNS, "refused by the model's chat template"),
+    ],
+)
+def test_what_a_template_cannot_put_is_refused_with_the_record(
+    template: str, messages: tuple[dict[str, Any], ...], reason: str | None
+) -> None:
+    made = tokenizer("bytes", template)
+    if reason is None:
+        assert examples(made, Conversation(messages))
+        return
+    with pytest.raises(UserError, match=f"^7 .*{reason}"):
+        Tokeniser(made, TaskConfig(name="task", train="unused"))([Conversation(messages)], lambda row: "7")
+
+
+CALL = {"type": "function", "function": {"name": "forecast", "arguments": {"city": "Oslo"}}}
+CALLING = (
+    TURNS[0],
+    {"role": "assistant", "content": "", "tool_calls": [CALL]},
+    {"role": "tool", "content": "fog"},
+    {"role": "assistant", "content": "Fog."},
+)
+SCHEMA = ({"type": "function", "function": {"name": "forecast"}},)
+
+
+def test_calls_of_tools_are_learned_where_the_template_writes_them() -> None:
+    made = tokenizer("bytes", TOOLS)
+    found = examples(made, Conversation(CALLING, SCHEMA))
+    learned = [part for example in found for part in targets(made, example)]
+    assert '"forecast"' in learned[0]
+    assert learned[0].endswith("</tool_call><|im_end|>")
+    assert learned[1].endswith("Fog.<|im_end|>")
+    assert made.decode(found[0].input_ids).startswith("<|im_start|>system\n[")
+    for template in (CHATML, QWEN3):  # one writes no calls, the other no tools
+        with pytest.raises(UserError, match="leaves out"):
+            examples(tokenizer("bytes", template), Conversation(CALLING, SCHEMA))
+
+
+def test_the_day_is_not_in_the_data() -> None:
+    made = tokenizer("bytes", TEMPLATES["llama3"][0])
+    (example,) = examples(made, Conversation(TURNS))
+    assert "Today: 26 Jul 2024 2024" in made.decode(example.input_ids)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_template_a_text_begins_and_ends_once(kind: str) -> None:
+    made = tokenizer(kind)
+    (text,) = examples(made, Document("The lamp is trimmed."))
+    (pair,) = examples(made, Pair("unused", "It is calm.", "What is it like? "))
+    begins = 0 if kind == "unigram" else 1
+    for example in (text, pair):
+        ids = example.input_ids.tolist()
+        assert ids.count(made.bos_token_id) == begins
+        assert ids[:begins] == [made.bos_token_id] * begins
+        assert ids.count(made.eos_token_id) == 1
+        assert ids[-1] == made.eos_token_id
+    assert targets(made, pair)[0].replace(" ", "") == "Itiscalm.</s>"
+    assert made.eos_token_id not in Asking(made).prompt("What is it like?")
+    prompt, (reply,) = Asking(made).replies("What is it like? ", ["It is calm."])
+    assert [*prompt, *reply] == pair.input_ids.tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_piece_of_a_text_begins_as_texts_do(kind: str) -> None:
+    made = tokenizer(kind)
+    task = TaskConfig(name="task", train="unused")
+    words = "The keeper writes down what he sees and the lamp is trimmed. " * 5
+    for tokenised in (
+        Tokeniser(made, task)([Document(words)], str),
+        Tokeniser(made, task).stream([words]),
+    ):
+        pieces = [one for group in tokenised.cut(16).groups for one in group]
+        assert len(pieces) > 3
+        assert all(len(one.input_ids) <= 16 for one in pieces)
+        for one in pieces:
+            begins = one.input_ids[0] == made.bos_token_id
+            assert begins == (kind != "unigram")
+            assert one.loss_mask.tolist() == [False, *[True] * (len(one.input_ids) - 1)]
+        inner = [token for one in pieces for token in one.input_ids.tolist() if token != made.bos_token_id]
+        assert [token for token in inner if token != made.eos_token_id] == plain_ids(
+            made, words if tokenised.groups[0][0][1] == [] else words.strip("\n") + "\n\n"
+        )
+
+
+def test_generation_stops_at_every_end_there_is() -> None:
+    made = tokenizer("bytes", GEMMA)
+    end, eos, other = (made.convert_tokens_to_ids(mark) for mark in ("<end_of_turn>", "</s>", "<|eot|>"))
+    assert Asking(made).end == end
+    assert Asking(made).ends([eos, other]) == {end, eos, other}
+    assert Asking(made).ends(None) == {end, eos}
+    assert Asking(tokenizer("bytes")).ends(other) == {eos, other}
+
+
+def test_messages_need_a_template() -> None:
+    with pytest.raises(UserError, match="no chat template"):
+        examples(tokenizer("bytes"), Conversation(TURNS))

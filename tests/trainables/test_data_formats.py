@@ -1,0 +1,283 @@
+"""Reading files of every kind, and recognising what their records are."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow
+import pyarrow.parquet
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trainables.data.fields import filled
+from trainables.data.formats import FORMATS
+from trainables.data.reading import ReadUnits, read_units
+from trainables.data.records import read_records
+from trainables.data.sources import HubDataset, LocalFile, LocalFiles, locate
+from trainables.data.units import Conversation, Document, Pair, Unit
+from trainables.errors import UserError
+from trainables.settings import TaskConfig
+
+ASKED = {"role": "user", "content": "Who?"}
+REPLIED = {"role": "assistant", "content": "I."}
+PARTS = [{"type": "text", "text": "I."}]
+TALK = Conversation((ASKED, REPLIED))
+EXAMPLES: dict[str, list[tuple[dict[str, Any], Unit]]] = {
+    "template": [({"story": "A.", "moral": "B."}, Pair("Moral of A.\n", "B.", "Moral of A.\n"))],
+    "messages": [
+        ({"messages": [ASKED, REPLIED]}, TALK),
+        ({"messages": json.dumps([ASKED, REPLIED]), "source": "cell"}, TALK),
+        ({"messages": [{**ASKED, "name": None}, {**REPLIED, "content": PARTS}]}, TALK),
+    ],
+    "conversations": [
+        ({"conversations": [{"from": "human", "value": "Who?"}, {"from": "gpt", "value": "I."}]}, TALK),
+        (
+            {"system": "S", "conversation": [{"from": "user", "value": "Who?"}, REPLIED]},
+            Conversation(({"role": "system", "content": "S"}, ASKED, REPLIED)),
+        ),
+    ],
+    "alpaca": [
+        (
+            {"instruction": "Add.", "input": "1 2", "output": "3"},
+            Pair("Add.\n\n1 2", "3", "### Instruction:\nAdd.\n\n### Input:\n1 2\n\n### Response:\n"),
+        ),
+        (
+            {"instruction": "Hi.", "input": "", "output": "Ho."},
+            Pair("Hi.", "Ho.", "### Instruction:\nHi.\n\n### Response:\n"),
+        ),
+    ],
+    "completion": [
+        ({"prompt": "Who?", "completion": "I."}, Pair("Who?", "I.", "Who?")),
+        ({"prompt": [ASKED], "completion": [REPLIED]}, Conversation((ASKED, REPLIED), first=1)),
+    ],
+    "question": [
+        ({"question": "Who?", "answer": "I."}, Pair("Who?", "I.", "Who?\n")),
+        ({"question": "Who?", "answers": ["I.", "Me."]}, Pair("Who?", "I.", "Who?\n")),
+        (
+            {"context": "C.", "question": "Who?", "answers": {"text": ["I."], "answer_start": [0]}},
+            Pair("C.\n\nWho?", "I.", "C.\n\nWho?\n"),
+        ),
+    ],
+    "text": [({"text": "2024-01-02T03:04:05"}, Document("2024-01-02T03:04:05"))],
+}  # fmt: skip
+SETTINGS = {"template": {"prompt": r"Moral of {story}\n", "completion": "{moral}"}}
+
+
+def task(**settings: Any) -> TaskConfig:
+    return TaskConfig.model_validate({"name": "task", "train": "unused", **settings})
+
+
+def read(path: Path | list[Path], **settings: Any) -> ReadUnits:
+    source = [str(one) for one in path] if isinstance(path, list) else str(path)
+    return read_units(source, "task.train", task(**settings))
+
+
+def test_every_form_has_examples() -> None:
+    assert set(EXAMPLES) == set(FORMATS)
+    known = TaskConfig.model_fields["format"].annotation
+    assert set(FORMATS) | {"auto"} == set(known.__args__)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_form_is_recognised_by_its_fields_and_none_other_takes_its_records(
+    tmp_path: Path, name: str
+) -> None:
+    records, units = zip(*EXAMPLES[name], strict=True)
+    for record, unit in EXAMPLES[name]:
+        (tmp_path / "one.jsonl").write_text(json.dumps(record))
+        found = read(tmp_path / "one.jsonl", **SETTINGS.get(name, {}))
+        assert (found.format.name, found.units) == (name, [unit])
+    (tmp_path / "all.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    said = read(tmp_path / "all.jsonl", format=name, **SETTINGS.get(name, {}))
+    assert said.units == list(units)
+    assert all(
+        FORMATS[name].make(record, task(**SETTINGS.get(name, {}))) == unit for record, unit in EXAMPLES[name]
+    )
+    assert list(units[0].parts())
+
+
+def _json_list(path: Path, rows: list[dict[str, str]]) -> None:
+    path.write_text(json.dumps(rows, indent=1))
+
+
+def _json_field(path: Path, rows: list[dict[str, str]]) -> None:
+    path.write_text(json.dumps({"version": "1", "data": rows}))
+
+
+def _jsonl(path: Path, rows: list[dict[str, str]]) -> None:
+    path.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(json.dumps(row).encode() for row in rows))
+
+
+def _table(delimiter: str) -> Callable[[Path, list[dict[str, str]]], None]:
+    def write(path: Path, rows: list[dict[str, str]]) -> None:
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]), delimiter=delimiter)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    return write
+
+
+def _parquet(path: Path, rows: list[dict[str, str]]) -> None:
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+
+
+WRITERS: dict[str, Callable[[Path, list[dict[str, str]]], None]] = {
+    "data.jsonl": _jsonl,
+    "data.ndjson": _jsonl,
+    "list.json": _json_list,
+    "field.json": _json_field,
+    "data.csv": _table(","),
+    "semicolons.csv": _table(";"),
+    "data.tsv": _table("\t"),
+    "data.parquet": _parquet,
+}
+VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=12)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=5))
+def test_every_kind_of_file_says_what_was_written(
+    tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, str]]
+) -> None:
+    folder = tmp_path_factory.mktemp("kinds")
+    rows = [{"prompt": prompt, "completion": completion} for prompt, completion in pairs]
+    for name, write in WRITERS.items():
+        write(folder / name, rows)
+        assert read_records(locate(str(folder / name), "key", "train"), "key").rows == rows, name
+        if name != "data.parquet":
+            (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes()))
+            assert read_records(locate(str(folder / f"{name}.gz"), "key", "train"), "key").rows == rows, name
+
+
+@settings(deadline=None, max_examples=12)
+@given(st.lists(st.sampled_from(["a", "\n", "\r\n", "\r", "é", " ", "\ufeff"]), max_size=14))
+def test_plain_text_is_cut_into_the_paragraphs_of_the_library(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[str]
+) -> None:
+    path = tmp_path_factory.mktemp("text") / "data.txt"
+    path.write_bytes(("x" + "".join(parts) + "y").encode())
+    known = datasets.Dataset.from_text(
+        str(path), sample_by="paragraph", keep_in_memory=True, cache_dir=str(path.parent)
+    )
+    assert read_records(locate(str(path), "key", "train"), "key").rows == list(known)
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "data.txt").write_bytes(b"\xef\xbb\xbfOne.\r\n\r\nTwo.")
+    found = read(tmp_path / "data.txt")
+    assert (found.stream, found.units) == (True, [Document("One."), Document("Two.")])
+
+
+def test_folders_and_lists_of_files(tmp_path: Path) -> None:
+    for name in "ba":
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"text": name}))
+    (tmp_path / "README.md").write_text("About the data.")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "c.jsonl").write_text(json.dumps({"text": "c"}))
+    assert read(tmp_path).units == [Document("a"), Document("b")]
+    assert read([tmp_path / "b.jsonl", tmp_path / "a.jsonl"]).units == [Document("b"), Document("a")]
+    with pytest.raises(UserError, match="is plain text and"):
+        read([tmp_path / "b.jsonl", tmp_path / "README.md"])
+    (tmp_path / "dataset_info.json").write_text("{}")
+    with pytest.raises(UserError, match="save_to_disk"):
+        read(tmp_path)
+
+
+def test_names_of_hub_data_sets_and_of_their_configurations() -> None:
+    assert locate("org/name", "key", "train", "small") == HubDataset("org/name", "small", "train")
+    assert locate("org/name:small#test", "key", "train", "small") == HubDataset("org/name", "small", "test")
+    with pytest.raises(UserError, match=r"'small', and task\.subset 'large'"):
+        locate("org/name:small", "key", "train", "large")
+    file = locate("embedded:domain_train.jsonl", "key", "train")
+    assert isinstance(file, LocalFiles)
+    assert isinstance(file.files[0], LocalFile)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", b'{"story": "x", "moral": "y"}', r"record 1 has fields of no known form: story, moral"),
+        ("a.jsonl", b'{"text": "x"}\n{"text": "\\ud800"}', r":2 holds half of a character \(\\ud800\)"),
+        ("a.jsonl", b'{"text": "x"}\n{"text": 3}', r":2 has no text in the field 'text', but a number"),
+        ("a.jsonl", b'{"text": "x"}\n\n{"text": null}', r":3 lacks the field 'text'"),
+        ("a.jsonl", b'{"text": "x"}\n[1]', r":2 is no JSON object"),
+        ("a.jsonl", b'{"text": "x"}\n{"text": 1' + b"0" * 5000 + b"}", r":2 .* number is too long"),
+        ("a.json", b"[1, 2]", r"record 1 is no JSON object"),
+        ("a.json", b'[{"text": "x"}', r"is not JSON"),
+        ("a.json", b"3", r"holds no JSON objects"),
+        ("a.jsonl", b'{"text": "x"}\n\xff', r":2 is not text in UTF-8"),
+        ("a.txt", b"One.\n\nTwo\xff", r"a\.txt:3 is not text in UTF-8"),
+        ("a.txt", b"One.\0", r"a\.txt:1 holds NUL bytes"),
+        ("a.csv", b"text,text\nx,y\n", r"a\.csv:1 is no header"),
+        ("a.csv", b"text,more\nx\n", r"a\.csv:2 has 1 values, and the header names 2"),
+        ("a.csv", b'text\n"x', r"is not CSV"),
+        ("a.csv.gz", b"text\nx\n", r"cannot be unpacked"),
+        ("a.parquet", b"PAR1 and no more", r"cannot be read as Parquet"),
+        ("a.jsonl", b'{"messages": 3}', r"has no list of messages in the field 'messages'"),
+        ("a.jsonl", b'{"messages": []}', r"has no messages"),
+        ("a.jsonl", b'{"messages": [{"role": "pirate", "content": "x"}]}', r"role 'pirate' in messages\.0"),
+        ("a.jsonl", b'{"messages": [{"role": "user"}]}', r"a message without content in messages\.0"),
+        ("a.jsonl", b'{"messages": [{"role": "user", "content": [{"type": "image"}]}]}', r"that is no text"),
+        ("a.jsonl", b'{"question": "x", "answers": []}', r"has no answer in the field 'answers'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_trained_on_is_named_in_one_line(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"^task\.train: .*{message}") as error:
+        read(tmp_path / name)
+    assert "\n" not in error.value.message
+
+
+def test_a_form_that_is_not_known_is_answered_with_the_line_to_type(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(
+        json.dumps({"id": 1, "story so far": "A.", "\x1b[31m": "x", "moral": "B."})
+    )
+    with pytest.raises(UserError) as error:
+        read(tmp_path / "a.jsonl")
+    assert "'task.prompt={story so far}' 'task.completion={moral}'" in str(error.value)
+    assert "\x1b" not in str(error.value)
+    found = read(tmp_path / "a.jsonl", prompt="{story so far}", completion="{moral}")
+    assert found.units == [Pair("A.", "B.", "A.")]
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{a}", "x"),
+        (r"{a}\n{b}\\n", "x\n3\\n"),
+        ("{{a}} {a}", "{a} x"),
+        ("{c.d.1}", "two"),
+        ("{c}", '{"d": ["one", "two"]}'),
+        ("{e.f}", "dotted"),
+        ("{g}", "true"),
+    ],
+)
+def test_templates_take_what_the_record_says(template: str, text: str) -> None:
+    record = {"a": "x", "b": 3, "c": {"d": ["one", "two"]}, "e.f": "dotted", "g": True}
+    assert filled(template, record) == text
+
+
+@pytest.mark.parametrize(
+    "given_settings",
+    [
+        {"prompt": "{a"},
+        {"prompt": "{a}"},
+        {"prompt": "{}", "completion": "{b}"},
+        {"prompt": "a}", "completion": "{b}"},
+        {"format": "template"},
+        {"format": "alpaca", "prompt": "{a}", "completion": "{b}"},
+    ],
+)
+def test_templates_without_sense_are_refused(given_settings: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"write \{name\}|go together|give both|takes no templates"):
+        task(**given_settings)

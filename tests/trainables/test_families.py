@@ -1,0 +1,294 @@
+"""Packed training and evaluation are right on every family of models: each is compared with plain PEFT.
+
+With WRITE_DOCS=1 in the environment the table in docs/models.md is written anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from peft import LoraConfig, PeftModel
+from torch import Tensor
+from torch.nn import functional
+from transformers import AutoModelForCausalLM
+
+from search.plan.shapes import model_shapes
+from tests.trainables.families import FAMILIES, VOCABULARY, tiny
+from tests.trainables.small import random_examples
+from trainables.data.order import DataOrder
+from trainables.evaluation.forward import Forward
+from trainables.evaluation.generate import greedy
+from trainables.evaluation.likelihood import score_continuations
+from trainables.lora.adapters import Adapters
+from trainables.lora.base import HeldBase
+from trainables.lora.linear import linear_layers, linear_modules
+from trainables.lora.pack import Pack, PassLimits
+from trainables.lora.parameters import LoraParameters
+from trainables.lora.schedule import learning_rate
+from trainables.lora.shell import Shell
+from trainables.lora.targets import in_text_blocks, routed_layer, select_modules
+from trainables.lora.trial import LoraTrial
+from trainables.models.quiet import quiet_libraries
+from trainables.models.rows import where_rows_meet
+from trainables.models.soundness import refuse_not_causal, refuse_not_finite
+from trainables.settings import ModelConfig
+
+pytestmark = pytest.mark.integration
+
+STEPS, TOTAL = 3, 8
+EXAMPLES = random_examples(12)
+PACKS = {
+    "unequal": [
+        LoraParameters(lr=1e-2, rank=3, batch_size=2, seed=1, clip=0),
+        LoraParameters(lr=5e-3, rank=5, batch_size=3, seed=2, clip=0.5, target_modules="attention"),
+        LoraParameters(lr=1e-2, rank=2, batch_size=1, seed=3, rslora=True, layers=1),
+    ],
+    # As many rows from each: the adapters' products are added to the base's output in place.
+    "equal": [
+        LoraParameters(lr=1e-2, rank=4, batch_size=2, seed=4),
+        LoraParameters(lr=1e-2, rank=2, batch_size=2, seed=5, alpha=3),
+    ],
+}
+PROMPTS = [list(np.random.default_rng(seed).integers(3, VOCABULARY, size=3 + 2 * seed)) for seed in range(5)]
+ENDS = {2, *range(5, VOCABULARY, 10)}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A family's trials after training, together."""
+
+    adapters: Adapters
+    trials: list[LoraTrial]
+    grads: list[Tensor]
+
+    def weights(self, trial: LoraTrial) -> dict[str, Tensor]:
+        """By PEFT's names without that of the adapter."""
+        part = f".{trial.name}."
+        named = self.adapters.base.named_parameters()
+        return {key.replace(part, "."): value.detach() for key, value in named if part in key}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet(group_of_one: None) -> None:
+    quiet_libraries()
+
+
+@cache
+def trained(family: str, kind: str = "unequal") -> Trained:
+    """As many trials as can share a pass, after some steps in one; and their last gradients, clipped."""
+    model = tiny(family, torch.float64)
+    base = HeldBase(model, zero_stage=0)
+    adapters = Adapters(base.model, family)
+    pack = Pack(base, adapters, EXAMPLES, TOTAL, PassLimits(cost=10**6))
+    wanted = PACKS[kind] if routed_layer(adapters.linear) is None else PACKS[kind][:1]
+    trials = [pack.add(f"t{index}", params) for index, params in enumerate(wanted)]
+    for trial in trials:
+        pack.start(trial, STEPS)
+    while pack.active:
+        assert not pack.step().failed
+    rows = {name: row for row, name in enumerate(adapters.names)}
+    grads = [
+        torch.cat(
+            [
+                part.flatten()
+                for a, b in adapters.arena.views(rows[trial.name], adapters.arena.grads).values()
+                for part in (a, b.t())
+            ]
+        ).clone()
+        for trial in trials
+    ]
+    return Trained(adapters, trials, grads)
+
+
+def alone(family: str, params: LoraParameters) -> tuple[list[float], dict[str, Tensor], Tensor]:
+    """Losses, weights and last (clipped) gradients of a trial that PEFT's own layers train by example."""
+    model = tiny(family, torch.float64)
+    layers = linear_layers(model)
+    torch.manual_seed(params.seed)
+    config = LoraConfig(
+        r=params.rank,
+        lora_alpha=params.effective_alpha,  # type: ignore[arg-type]
+        target_modules=select_modules(layers, params),
+        use_rslora=params.rslora,
+        fan_in_fan_out=any(layer.transposed for layer in layers.values()),
+    )
+    peft = PeftModel(Shell(model), config)
+    named = {name: value for name, value in peft.named_parameters() if value.requires_grad}
+    adamw = torch.optim.AdamW(named.values(), lr=params.lr, weight_decay=params.weight_decay)
+    order, losses, grads = DataOrder(params.seed, len(EXAMPLES), params.batch_size), [], torch.empty(0)
+    for step in range(STEPS):
+        adamw.zero_grad()
+        batch = [EXAMPLES[index] for index in order.batch(step)]
+        targets = sum(example.targets for example in batch)
+        loss = torch.zeros((), dtype=torch.float64)
+        for example in batch:  # none is padded
+            ids = torch.from_numpy(example.input_ids).long()[None]
+            wanted = ids.masked_fill(~torch.from_numpy(example.loss_mask), -100)
+            logits = model(input_ids=ids, use_cache=False).logits.double()
+            own = functional.cross_entropy(logits[0, :-1], wanted[0, 1:], reduction="sum") / targets
+            own.backward()
+            loss += own.detach()
+        losses.append(loss.item())
+        if params.clip:
+            torch.nn.utils.clip_grad_norm_(named.values(), params.clip)
+        grads = torch.cat(
+            [value.grad.flatten() for value in named.values() if value.grad is not None]
+        ).clone()
+        for group in adamw.param_groups:
+            group["lr"] = learning_rate(params, step, TOTAL)
+        adamw.step()
+    plain = {name.removeprefix("base_model.model.").replace(".default", ""): v for name, v in named.items()}
+    return losses, {name: value.detach() for name, value in plain.items()}, grads
+
+
+def distance(one: Tensor, other: Tensor) -> float:
+    return float((one - other).norm() / other.norm())
+
+
+@pytest.mark.parametrize("kind", PACKS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_trials_in_a_pack_train_as_plain_peft_does_alone(family: str, kind: str) -> None:
+    found = trained(family, kind)
+    loss, rest = (1e-10, 1e-9) if FAMILIES[family].exact else (1e-6, 1e-5)
+    for trial, grads in zip(found.trials, found.grads, strict=True):
+        losses, weights, expected = alone(family, trial.params)
+        assert trial.slice.losses == pytest.approx(losses, rel=loss)
+        ours = found.weights(trial)
+        assert ours.keys() == weights.keys()
+        assert distance(torch.cat([ours[k].flatten() for k in weights]), flat(weights)) <= rest
+        assert len(grads) == len(expected)
+        assert abs(grads.norm() - expected.norm()) <= rest * expected.norm()
+        assert distance(grads, expected) <= rest
+
+
+def flat(tensors: dict[str, Tensor]) -> Tensor:
+    return torch.cat([value.flatten() for value in tensors.values()])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_saved_adapters_load_into_the_saved_model_with_plain_peft(family: str, tmp_path: Path) -> None:
+    found = trained(family)
+    tiny(family, torch.float64).save_pretrained(tmp_path / "model")
+    options = {"experts_implementation": "eager"}
+    base: Any = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float64, **options)
+    ids = torch.arange(3, 15)[None]
+    trial = found.trials[0]
+    (tmp_path / "adapter").mkdir()
+    found.adapters.save(trial.name, tmp_path / "adapter")
+    with torch.no_grad():
+        found.adapters.arrange([trial.name])
+        with found.adapters.active(1):
+            found.adapters.lay_out_active([1])
+            ours: Tensor = found.adapters.base(input_ids=ids, use_cache=False).logits
+        peft = PeftModel.from_pretrained(base, str(tmp_path / "adapter")).eval()
+        theirs: Tensor = peft(input_ids=ids, use_cache=False).logits
+    assert (ours - theirs).abs().max() <= 1e-5 * ours.abs().max()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_plan_knows_the_sizes_that_training_has(family: str, tmp_path: Path) -> None:
+    model = tiny(family)
+    model.save_pretrained(tmp_path)
+    shapes = model_shapes(ModelConfig(name=family, source=str(tmp_path)))
+    assert shapes is not None
+    assert shapes.parameters == sum(value.numel() for value in model.parameters())
+    assert list(shapes.linear) == linear_modules(model) or set(shapes.linear) == set(linear_modules(model))
+    found = trained(family)
+    for trial in found.trials:
+        assert shapes.trainable(trial.params) == len(flat(found.weights(trial)))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_and_positions_are_treated_as_packing_assumes(family: str) -> None:
+    model = tiny(family)
+    layers = {name: model.get_submodule(name) for name in linear_modules(model)}
+    refuse_not_finite(model, family)
+    refuse_not_causal(model, family)
+    assert where_rows_meet(model, layers, VOCABULARY) is None
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_replies_and_likelihoods_are_those_of_whole_passes(family: str) -> None:
+    model = tiny(family)
+    head = list(range(3, 73))
+    prompts = [head + prompt for prompt in PROMPTS]
+    options = [[[7, 8], [9], [7, 10, 11]]] * len(prompts)
+    forward = Forward(model)
+    with forward.evaluating():
+        short, long = (
+            greedy(forward, texts, copies=1, ends=ENDS, pad_id=0, max_new_tokens=6, batch_size=3)[0]
+            for texts in (PROMPTS, prompts)
+        )
+        scored = score_continuations(forward, prompts, options, copies=1, pad_id=0, batch_size=8)[0]
+    assert [*short, *long] == [whole_reply(model, prompt, 6) for prompt in PROMPTS + prompts]
+    for prompt, texts, values in zip(prompts, options, scored, strict=True):
+        expected = [whole_likelihood(model, prompt, text) for text in texts]
+        assert [value.value for value in values] == pytest.approx(expected, abs=1e-3)
+
+
+def whole_reply(model: Any, prompt: list[int], most: int) -> list[int]:
+    """What `model.generate` gives, without a cache and up to the end."""
+    with torch.no_grad():
+        ids = model.generate(
+            torch.tensor([prompt]),
+            attention_mask=torch.ones(1, len(prompt), dtype=torch.int64),
+            do_sample=False,
+            use_cache=False,
+            max_new_tokens=most,
+            eos_token_id=sorted(ENDS),
+            pad_token_id=0,
+        )
+    reply: list[int] = ids[0, len(prompt) :].tolist()
+    return next((reply[:place] for place, token in enumerate(reply) if token in ENDS), reply)
+
+
+def whole_likelihood(model: Any, prompt: list[int], text: list[int]) -> float:
+    with torch.no_grad():
+        logits = model(torch.tensor([[*prompt, *text]]), use_cache=False).logits[0, len(prompt) - 1 : -1]
+    return float(logits.log_softmax(-1)[torch.arange(len(text)), torch.tensor(text)].sum())
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+TABLE = re.compile(r"(?<=<!-- table -->\n).*(?=<!-- end -->)", re.S)
+
+
+def test_the_table_of_models_says_what_is_tested() -> None:
+    lines = [
+        "| family | for example | what is special | adapters on | none on | packs | attention | replies |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, family in FAMILIES.items():
+        model = tiny(name)
+        linear = linear_modules(model)
+        others = {
+            key.rpartition(".")[2]
+            for key, module in model.named_modules()
+            if isinstance(module, torch.nn.Linear) and in_text_blocks(key) and key not in linear
+        }
+        cells = [
+            f"`{family.type or name}`",
+            family.models,
+            family.kind,
+            ", ".join(sorted({key.rpartition(".")[2] for key in linear})),
+            ", ".join(sorted(others)) or "-",
+            "yes" if routed_layer(linear) is None else "one at a time",
+            model.config.get_text_config()._attn_implementation,
+            "cached" if Forward(model).caches else "whole passes",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    table = "\n".join(lines) + "\n"
+    page = PAGE.read_text(encoding="utf-8")
+    if os.environ.get("WRITE_DOCS") == "1":
+        PAGE.write_text(TABLE.sub(lambda _: table, page), encoding="utf-8")
+        return
+    found = TABLE.search(page)
+    assert found is not None
+    assert found[0] == table

@@ -1,0 +1,98 @@
+"""What became of a task's records, in numbers. Light: no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """Numbers about the training data, held-out examples split off from them included.
+
+    Attributes:
+        format: Name of the records' form (`trainables.data.formats`).
+        records: Number of records.
+        examples: Number of examples that they gave.
+        train: Examples that are trained on.
+        heldout: Examples that are held out.
+        gap: Examples left out between the two parts of one document, or with the rest of it.
+        max_length: Tokens of an example, at most.
+        chosen: Whether that was chosen by the data; else the configuration says it.
+        longest: Tokens of the longest record, before it was cut.
+        tokens: Mean tokens of an example, as trained on.
+        cut: Examples of replies that lost targets to `max_length`.
+        no_room: Examples of replies left out, whose prompts leave no room for a target.
+        no_reply: Conversations left out, in which there is nothing to learn.
+        blank: Records with a blank reply, of which the end alone is learned.
+    """
+
+    format: str
+    records: int
+    examples: int
+    train: int
+    heldout: int
+    gap: int
+    max_length: int
+    chosen: bool
+    longest: int
+    tokens: float
+    cut: int
+    no_room: int
+    no_reply: int
+    blank: int
+
+    def recorded(self) -> dict[str, Any]:
+        """As a record holds them."""
+        return asdict(self)
+
+
+def data_lines(recorded: Mapping[str, Any]) -> Iterator[str]:
+    """The data in a sentence; nothing is said of records that do not have these numbers.
+
+    Args:
+        recorded: As `DataFacts.recorded` gives them.
+    """
+    if (facts := _facts(recorded)) is not None:
+        yield (
+            f"data: {facts.records} records of the form {facts.format}; {facts.train} examples to train on, "
+            f"{facts.heldout} held out; {facts.tokens:.0f} tokens on average, at most {facts.max_length}"
+            + (f" ({facts.cut} cut)" if facts.cut else "")
+        )
+
+
+def data_warnings(recorded: Mapping[str, Any]) -> Iterator[str]:
+    """What a user should know of data that are not all trained on as they are, in sentences.
+
+    Args:
+        recorded: As `DataFacts.recorded` gives them.
+    """
+    if (facts := _facts(recorded)) is None:
+        return
+    replies = facts.examples + facts.no_room
+    # A length that was chosen cuts 1% of the examples, by design.
+    if facts.cut * 100 > (replies if facts.chosen else 0):
+        yield (
+            f"{facts.cut} of {replies} replies are cut at task.max_length={facts.max_length}, and their ends "
+            f"are not learned (the longest record has {facts.longest} tokens)"
+        )
+    if facts.no_room:
+        yield (
+            f"{facts.no_room} of {replies} prompts leave no room for a reply within "
+            f"task.max_length={facts.max_length}, and are left out"
+        )
+    if facts.no_reply:
+        yield f"{facts.no_reply} of {facts.records} records have no turn of the assistant, and are left out"
+    if facts.blank:
+        yield f"{facts.blank} of {facts.records} records have a blank reply, of which only the end is learned"
+    if facts.gap:
+        yield (
+            f"{facts.gap} pieces of a long document are neither trained on nor held out, so that the two "
+            "parts are apart"
+        )
+
+
+def _facts(recorded: Mapping[str, Any]) -> DataFacts | None:
+    names = {field.name for field in fields(DataFacts)}
+    return DataFacts(**{name: recorded[name] for name in names}) if names <= recorded.keys() else None

@@ -1,0 +1,112 @@
+"""Values of a record's fields as text, and templates that are filled from them. Light: no torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from trainables.data.units import WrongRecord
+
+_MARK = re.compile(r"\{\{|\}\}|\{([^{}\n]*)\}|[{}]")
+_ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}
+_KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
+
+
+def fields_of(record: Mapping[str, Any]) -> str:
+    """The names of a record's fields, for messages."""
+    names = [name if name.isprintable() else repr(name) for name in map(str, record)]
+    shown = ", ".join(name if len(name) <= 40 else f"{name[:37]}..." for name in names[:20])
+    return f"{shown} and {len(names) - 20} more" if len(names) > 20 else shown or "none"
+
+
+def text_of(record: Mapping[str, Any], name: str) -> str:
+    """The text in a field.
+
+    Raises:
+        WrongRecord: There is none.
+    """
+    value = record.get(name)
+    if value is None:
+        raise WrongRecord(f"lacks the field {name!r}", f"Its fields are {fields_of(record)}.")
+    return as_text(value, name)
+
+
+def as_text(value: Any, name: str) -> str:
+    """A value that must be text.
+
+    Raises:
+        WrongRecord: It is not, or holds half of a character.
+    """
+    if not isinstance(value, str):
+        kind = _KINDS.get(type(value), f"a value of type {type(value).__name__}")
+        raise WrongRecord(
+            f"has no text in the field {name!r}, but {kind}",
+            f"Write it as text, or let a template do so: 'task.prompt={{...}}' 'task.completion={{{name}}}'.",
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise WrongRecord(
+            f"holds half of a character (\\u{ord(value[error.start]):04x}) in the field {name!r}",
+            "It was cut within a pair of UTF-16 codes: leave it out, or repair what wrote the file.",
+        ) from error
+    return value
+
+
+def optional_text(record: Mapping[str, Any], *names: str) -> str:
+    """The text of the first of some fields that is there and not blank, else nothing."""
+    for name in names:
+        if record.get(name) is not None and (text := as_text(record[name], name)).strip():
+            return text
+    return ""
+
+
+def filled(template: str, record: Mapping[str, Any]) -> str:
+    r"""A template with its fields: `{name}`, or `{name.inner.0}` for what lies within; `{{` is a brace.
+
+    `\n` and `\t` are a line's end and a tab, for shells that pass them on so. What is no text is written as
+    JSON.
+
+    Raises:
+        WrongRecord: The record lacks a field.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        if match[0] in ("{{", "}}"):
+            return match[0][0]
+        found = _within(record, match[1])
+        return as_text(found if isinstance(found, str) else json.dumps(found, ensure_ascii=False), match[1])
+
+    return _MARK.sub(value, re.sub(r"\\[nt\\]", lambda match: _ESCAPES[match[0]], template))
+
+
+def template_fields(template: str) -> list[str]:
+    """The fields that a template names.
+
+    Raises:
+        ValueError: A brace is not closed, or names nothing.
+    """
+    names = []
+    for match in _MARK.finditer(template):
+        if match[0] in ("{", "}") or (match[1] is not None and not match[1].strip()):
+            raise ValueError(f"has a {match[0]} without a field; write {{name}}, and {{{{ or }}}} for braces")
+        if match[1] is not None:
+            names.append(match[1])
+    return names
+
+
+def _within(record: Mapping[str, Any], path: str) -> Any:
+    if path in record:
+        found = record[path]
+    else:
+        found = record
+        for part in path.split("."):
+            if isinstance(found, list) and part.isdecimal() and int(part) < len(found):
+                found = found[int(part)]
+            else:
+                found = found.get(part) if isinstance(found, Mapping) else None
+    if found is None:
+        raise WrongRecord(f"lacks the field {path!r}", f"Its fields are {fields_of(record)}.")
+    return found

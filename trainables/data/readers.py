@@ -1,0 +1,190 @@
+"""Reads local files as records, with what the file says: no types are guessed. Light: no torch."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import IO, Any, TypeAlias
+
+from trainables.data.lines import numbered, parse_json
+from trainables.data.sources import Kind, LocalFile
+from trainables.errors import UserError
+
+Record: TypeAlias = dict[str, Any]
+Placed: TypeAlias = Iterator[tuple[str, Record]]
+"""Records, each with its place in the file: ":17" is its line, ", record 17" its number."""
+
+_PARQUET = b"PAR1"
+_LARGEST_FIELD = 2**31 - 1
+_ROWS_AT_ONCE = 1000
+
+
+def read_file(file: LocalFile) -> Placed:
+    """Records of a file, each with its place in it.
+
+    Raises:
+        UserError: It cannot be read as what its ending says.
+    """
+    try:
+        with file.path.open("rb") as stream:
+            if file.packed:
+                with gzip.open(stream) as unpacked:
+                    yield from _READERS[file.format](unpacked, file)
+            else:
+                yield from _READERS[file.format](stream, file)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{file.shown} cannot be unpacked: {error}", hint="Is it whole, and gzip?") from error
+    except OSError as error:
+        raise UserError(f"{file.shown} cannot be read: {error.strerror or error}") from error
+
+
+def _json(stream: IO[bytes], file: LocalFile) -> Placed:
+    """JSON objects one a line, or one JSON list of them, or an object that holds one such list."""
+    lines = numbered(stream, file.shown)
+    first = next(lines, None)
+    if first is None:
+        return
+    second = next(lines, None)
+    rest = chain([first], [] if second is None else [second], lines)
+    if second is None or first[1].lstrip().startswith("[") or not _is_object(first[1]):
+        whole = "".join(text for _, text in rest)
+        yield from _counted(_listed(whole, first, file.shown))
+        return
+    for number, line in rest:
+        place = f"{file.shown}:{number}"
+        yield f":{number}", _object(parse_json(line, place), place)
+
+
+def _counted(records: Iterable[Record]) -> Placed:
+    return ((f", record {number}", record) for number, record in enumerate(records, 1))
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _listed(text: str, first: tuple[int, str], shown: str) -> list[Record]:
+    """Records of a file that is one JSON value."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        number, line = first
+        if line.lstrip().startswith("[") and isinstance(_or_none(line), list):
+            raise UserError(f"{shown}:{number} is no JSON object", hint=_EXAMPLE) from None
+        if not line.lstrip().startswith("["):
+            parse_json(line, f"{shown}:{number}")  # raises, and names the line
+        value = parse_json(text, shown)
+    if isinstance(value, dict):
+        lists = [inner for inner in value.values() if _is_list_of_objects(inner)]
+        value = lists[0] if len(lists) == 1 and not _is_conversation(lists[0]) else [value]
+    if not isinstance(value, list):
+        raise UserError(f"{shown} holds no JSON objects", hint=_EXAMPLE)
+    return [_object(one, f"{shown}, record {index}") for index, one in enumerate(value, 1)]
+
+
+_EXAMPLE = 'Lines are such as {"text": "..."}.'
+
+
+def _or_none(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_list_of_objects(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def _is_conversation(value: list[Record]) -> bool:
+    return any(name in value[0] for name in ("role", "from"))
+
+
+def _object(value: Any, place: str) -> Record:
+    if not isinstance(value, dict):
+        raise UserError(f"{place} is no JSON object", hint=_EXAMPLE)
+    return value
+
+
+def _csv(stream: IO[bytes], file: LocalFile) -> Placed:
+    """Rows below a header; every value is text."""
+    csv.field_size_limit(_LARGEST_FIELD)
+    text = io.StringIO(_decoded(stream.read(), file.shown), newline="")
+    header_line = text.readline()
+    text.seek(0)
+    marks = "\t" if file.format == "tsv" else next((mark for mark in ",;\t" if mark in header_line), ",")
+    rows = csv.reader(text, delimiter=marks, strict=True)
+    try:
+        header = next(rows, [])
+        if len(set(header)) < len(header) or not all(name.strip() for name in header):
+            raise UserError(
+                f"{file.shown}:1 is no header: a name is empty or comes twice",
+                hint="The first line names the columns.",
+            )
+        for row in rows:
+            if row and len(row) != len(header):
+                raise UserError(
+                    f"{file.shown}:{rows.line_num} has {len(row)} values, and the header names {len(header)}",
+                    hint="Put values that hold the separator or a line break in double quotes.",
+                )
+            if row:
+                yield f":{rows.line_num}", dict(zip(header, row, strict=True))
+    except csv.Error as error:
+        raise UserError(f"{file.shown}:{rows.line_num} is not CSV: {error}") from error
+
+
+def _parquet(stream: IO[bytes], file: LocalFile) -> Placed:
+    import pyarrow
+    from pyarrow import parquet
+
+    if stream.read(4) != _PARQUET:
+        raise UserError(f"{file.shown} is no Parquet file")
+    stream.seek(0)
+    try:
+        batches = parquet.ParquetFile(stream).iter_batches(_ROWS_AT_ONCE)
+        yield from _counted(row for batch in batches for row in batch.to_pylist())
+    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise UserError(f"{file.shown} cannot be read as Parquet: {reason}") from error
+
+
+def _text(stream: IO[bytes], file: LocalFile) -> Placed:
+    """Paragraphs, which are divided by blank lines."""
+    text = _decoded(stream.read(), file.shown).replace("\r\n", "\n").replace("\r", "\n")
+    yield from _counted({"text": part} for part in text.split("\n\n") if part)
+
+
+def _decoded(data: bytes, shown: str) -> str:
+    """Text in UTF-8, without a byte order mark.
+
+    Raises:
+        UserError: It is not.
+    """
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{shown}:{line} is not text in UTF-8", hint="Save it as UTF-8.") from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UserError(f"{shown}:{line} holds NUL bytes: it is no text", hint="Save it as UTF-8.")
+    return text
+
+
+_READERS: dict[Kind, Callable[[Any, LocalFile], Placed]] = {
+    "json": _json,
+    "csv": _csv,
+    "tsv": _csv,
+    "parquet": _parquet,
+    "text": _text,
+}

@@ -1,0 +1,81 @@
+"""The linear layers of a model that an adapter can be put on."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from torch import nn
+
+from trainables.lora.targets import in_text_blocks
+
+_PLAIN = frozenset({"Linear", "FalconLinear"})
+"""Classes that compute x @ W.T + b; other subclasses of `nn.Linear` do more, such as routing tokens."""
+
+_READ = re.compile(r"\bself\.(\w+)\.weight\b(?!\[|\.(?:dtype|device|shape|ndim|data)\b)")
+
+_TRANSPOSED = "Conv1D"
+"""The class of transformers with W of shape (in, out)."""
+
+
+@dataclass(frozen=True)
+class LinearLayer:
+    """A linear layer.
+
+    Attributes:
+        inner: Features of its input.
+        outer: Features of its output.
+        transposed: Whether its weight is of shape (in, out), as that of GPT-2's layers.
+        bias: Whether it has a bias.
+    """
+
+    inner: int
+    outer: int
+    transposed: bool
+    bias: bool
+
+
+def linear_layers(model: nn.Module) -> dict[str, LinearLayer]:
+    """The linear layers inside the text model's blocks by full name, in order; the output head is not one.
+
+    Layers whose weight another module reads by itself are left out, for an adapter on them would do
+    nothing there: the kernels of state-space models take the weights of projections as they are.
+
+    Args:
+        model: On any device, also "meta".
+    """
+    found = {}
+    for name, module in model.named_modules():
+        if in_text_blocks(name) and (layer := _linear(module)) is not None:
+            parent, _, leaf = name.rpartition(".")
+            owner: Any = type(model.get_submodule(parent))
+            if leaf not in read_directly(owner):
+                found[name] = layer
+    return found
+
+
+def linear_modules(model: nn.Module) -> list[str]:
+    """The names of `linear_layers`."""
+    return list(linear_layers(model))
+
+
+def _linear(module: nn.Module) -> LinearLayer | None:
+    kind, bias = type(module).__name__, getattr(module, "bias", None) is not None
+    if isinstance(module, nn.Linear) and kind in _PLAIN:
+        return LinearLayer(module.in_features, module.out_features, False, bias)
+    if kind == _TRANSPOSED:
+        return LinearLayer(int(module.nx), int(module.nf), True, bias)  # type: ignore[arg-type]
+    return None
+
+
+@cache
+def read_directly(parent: Any) -> frozenset[str]:
+    """Names of the layers of a module of this class whose weights its code reads, whole, by itself."""
+    try:
+        source = inspect.getsource(parent)
+    except (OSError, TypeError):
+        return frozenset()
+    return frozenset(_READ.findall(source))

@@ -1,0 +1,173 @@
+"""Everything that can be found wrong with a model's folder before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trainables.errors import UserError
+from trainables.models.folder.architectures import (
+    causal_models,
+    is_known,
+    supports_sdpa,
+    transformers_version,
+)
+from trainables.models.folder.reading import (
+    damaged,
+    optional_object,
+    read_object,
+    text_part,
+)
+from trainables.models.folder.tokenizer import SETTINGS, check_tokenizer
+from trainables.models.folder.weights import embedding_rows, named_files, read_shapes
+
+CONFIG = "config.json"
+ADAPTER = "adapter_config.json"
+# transformers goes on without them where they cannot be read.
+_MORE_JSON = ("generation_config.json", "special_tokens_map.json", "added_tokens.json")
+_TRUST = "model.trust_remote_code=true model.revision=<commit>"
+_CAUSAL = "Give a causal language model, such as llama, qwen3 or gemma3."
+# Their attention sees what comes after, unless they are configured as decoders.
+_LOOKING_AHEAD = frozenset(
+    {"bert", "bert-generation", "big_bird", "camembert", "data2vec-text", "electra", "ernie", "megatron-bert"}
+    | {"rembert", "roberta", "roberta-prelayernorm", "roc_bert", "roformer", "xlm", "xlm-roberta"}
+    | {"xlm-roberta-xl", "xmod", "xlnet", "cpmant"}
+)
+
+
+def check_folder(folder: Path, *, code: bool = False, weights: bool = True, hub_id: str = "") -> None:
+    """Refuses a model that is damaged, of a kind that is not trained, or would have code or a pickle run.
+
+    Args:
+        folder: Model folder in Hugging Face format.
+        code: Whether the model's own code is trusted.
+        weights: Whether the weights must be there; else only their names are looked at.
+        hub_id: Of a hub model's snapshot.
+
+    Raises:
+        UserError: Names the file, and what to do.
+    """
+    if not (folder / CONFIG).is_file():
+        raise _no_model(folder)
+    config = read_object(folder / CONFIG)
+    if (folder / ADAPTER).is_file():
+        raise damaged(
+            folder / ADAPTER,
+            "an adapter lies beside the model, and would be loaded on top of it",
+            "Move it elsewhere, or merge it (merge_and_unload) and save the merged model.",
+        )
+    for name in (CONFIG, SETTINGS):
+        if code:
+            _check_code(folder / name, hub_id)
+    _check_kind(folder, config, code)
+    for name in _MORE_JSON:
+        optional_object(folder / name)
+    _check_ends(folder / "generation_config.json")
+    rows = None
+    if weights:
+        rows = embedding_rows(read_shapes(folder, config))
+        _check_rows(folder, config, rows)
+    elif any(folder.glob("*.safetensors*")):
+        named_files(folder, config)
+    check_tokenizer(folder, rows)
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether all files of weights are there that the folder names."""
+    try:
+        return all((folder / name).is_file() for name in named_files(folder, read_object(folder / CONFIG)))
+    except UserError:
+        return False
+
+
+def takes_sdpa(folder: Path) -> bool | None:
+    """Whether the model's class takes torch's scaled dot-product attention; None where it is not known."""
+    try:
+        return supports_sdpa(str(read_object(folder / CONFIG).get("model_type")))
+    except UserError:
+        return None
+
+
+def _no_model(folder: Path) -> UserError:
+    if (folder / ADAPTER).is_file():
+        base = optional_object(folder / ADAPTER).get("base_model_name_or_path")
+        return UserError(
+            f"{folder} is an adapter, not a model: it has {ADAPTER} and no {CONFIG}.",
+            hint=f"Give the model that it was trained on ({base}), or merge the two (merge_and_unload) and "
+            "save the result.",
+        )
+    return UserError(
+        f"{folder} is no model's folder: it has no {CONFIG}.",
+        hint="Give a folder that save_pretrained wrote, with config.json, weights as safetensors and the "
+        "tokenizer.",
+    )
+
+
+def _check_code(path: Path, hub_id: str) -> None:
+    """Code that a pinned revision does not pin: of another repository, which moves on by itself."""
+    named = optional_object(path).get("auto_map")
+    entries = named.values() if isinstance(named, dict) else ()
+    for entry in entries:
+        for name in entry if isinstance(entry, list) else [entry]:
+            if isinstance(name, str) and "--" in name and name.split("--")[0] != hub_id:
+                raise damaged(
+                    path,
+                    f"its auto_map names code of another repository ({name}), which model.revision does not "
+                    "pin",
+                    "Put the code into the model's folder and take the part before -- out of auto_map.",
+                )
+
+
+def _check_kind(folder: Path, config: Mapping[str, Any], code: bool) -> None:
+    """The model is a causal language model that transformers knows."""
+    path = folder / CONFIG
+    kind = config.get("model_type")
+    own = config.get("auto_map")
+    if code and isinstance(own, dict) and "AutoModelForCausalLM" in own:
+        return
+    if not isinstance(kind, str):
+        raise damaged(path, "it does not say what the model is (model_type)")
+    known = causal_models()
+    looks_ahead = kind in _LOOKING_AHEAD and config.get("is_decoder") is not True
+    if looks_ahead or config.get("is_encoder_decoder") is True:
+        raise damaged(
+            path,
+            f"a model of type {kind} does not write text from left to right, and cannot be trained here",
+            _CAUSAL,
+        )
+    if kind in known or not known:
+        return
+    version = transformers_version()
+    if isinstance(config.get("text_config"), dict):
+        raise damaged(
+            path,
+            f"the text part of a multimodal model of type {kind} is not loaded by transformers {version}",
+            "Give a text-only model of the family; of multimodal ones gemma3, gemma4, llama4 and qwen3_5 do.",
+        )
+    if is_known(kind):
+        raise damaged(path, f"a model of type {kind} is no causal language model", _CAUSAL)
+    where = "or check model_type"
+    if isinstance(own, dict):
+        where = f"or, as the model brings code of its own: {_TRUST}"
+    raise damaged(
+        path,
+        f"transformers {version} does not know models of type {kind!r}",
+        f"A newer version may: pip install -U transformers; {where}.",
+    )
+
+
+def _check_ends(path: Path) -> None:
+    """Tokens that end a reply are tokens."""
+    ends = optional_object(path).get("eos_token_id")
+    if ends is not None and not all(type(end) is int for end in (ends if isinstance(ends, list) else [ends])):
+        raise damaged(path, f"its eos_token_id is neither the id of a token nor a list of ids: {ends!r}")
+
+
+def _check_rows(folder: Path, config: Mapping[str, Any], rows: int | None) -> None:
+    size = text_part(config).get("vocab_size")
+    # More rows are no fault: some families have tokens of images beyond those of text.
+    if rows is not None and isinstance(size, int) and size > rows:
+        raise damaged(
+            folder / CONFIG, f"it gives a vocabulary of {size:,} tokens, and the weights have {rows:,}"
+        )

@@ -1,0 +1,34 @@
+"""A model's modules without weights, as they are built to be trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from trainables.errors import UserError
+from trainables.models.quiet import quiet_libraries
+from trainables.models.soundness import leave_out_other_parts
+
+
+def skeleton(folder: Path, trust_remote_code: bool = False) -> nn.Module:
+    """The model of a folder on the device "meta": every module and every shape, and no memory.
+
+    Raises:
+        UserError: Its config.json is not that of a causal language model.
+    """
+    quiet_libraries()
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        with torch.device("meta"):
+            model: nn.Module = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+    except (ValueError, KeyError, TypeError, AttributeError, ImportError, OSError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"{folder / 'config.json'} is not that of a causal language model: {reason}",
+            hint="Give another model, or fetch this one again.",
+        ) from error
+    leave_out_other_parts(model)
+    return model
