@@ -42,10 +42,13 @@ def test_rows_hold_every_example_once_and_no_more_than_their_room(lengths: list[
 
 
 def train(
-    room: int | None, within: PassLimits | None = None, checkpointing: bool = False
+    room: int | None,
+    within: PassLimits | None = None,
+    checkpointing: bool = False,
+    model: torch.nn.Module | None = None,
 ) -> tuple[list[list[float]], torch.Tensor, list[int]]:
     """Losses, the arena and the padding of unequal trials trained in one pack, in float64."""
-    base = LocalBase(tiny_llama().double(), checkpointing=checkpointing)
+    base = LocalBase(model or tiny_llama().double(), checkpointing=checkpointing)
     adapters = Adapters(base.model, "tiny")
     pack = Pack(base, adapters, EXAMPLES, TOTAL, within, row_room=room)
     trials = []
@@ -175,6 +178,18 @@ def test_a_model_whose_layers_keep_examples_apart_is_known_by_its_numbers(dtype:
         assert why_apart(tiny(make, dtype), EXAMPLES, LONGEST) is None, name
     for name, make in NOT_KEPT_APART.items():
         assert why_apart(tiny(make, dtype), EXAMPLES, LONGEST) == LEAK, name
+
+
+@pytest.mark.parametrize("name", ["a biased qwen2", "learned positions"])
+def test_other_architectures_train_to_the_same_adapters_too(name: str) -> None:
+    def model() -> torch.nn.Module:
+        return tiny(KEPT_APART[name], torch.float64).model.requires_grad_(False)
+
+    losses, weights, _ = train(None, model=model())
+    found, moved, _ = train(ROOM * LONGEST, PassLimits(examples=2), checkpointing=True, model=model())
+    for one, other in zip(found, losses, strict=True):
+        assert one == pytest.approx(other, rel=1e-10)
+    assert (moved - weights).norm() <= 1e-9 * weights.norm()
 
 
 def test_without_positions_or_short_examples_no_row_is_shared() -> None:
