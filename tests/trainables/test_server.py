@@ -407,14 +407,18 @@ def test_questions_that_are_trained_on_are_refused(group_of_one: None, tmp_path:
 
 
 def test_shared_rows_and_recomputed_blocks_change_no_reply(loaded: Loaded, tmp_path: Path) -> None:
+    wanted = [params | {"batch_size": 3 + params["batch_size"]} for params in PARAMS]
     replies = {}
     for name, changes in (
         ("plain", {}),
         ("spared", {"sequence_packing": True, "gradient_checkpointing": True, "micro_batch": 2}),
     ):
-        server = fresh(loaded, settings(tmp_path / name, **changes))
-        assert ("sequence packing: " in server.facts(0.0).packing) == (name == "spared")
-        replies[name] = finish(server, [Delivery(trial, trial, request(trial, 4)) for trial in range(3)])
+        task = settings(tmp_path).task.model_copy(update={"max_length": 48})
+        given = settings(tmp_path / name, task=task, probes=tuple(wanted), **changes)
+        server = fresh(load(given, torch.device("cpu")), given)
+        assert ("; sequence packing: " in server.facts(0.0).packing) == (name == "spared")
+        asked = [replace(request(trial, 4), params=wanted[trial]) for trial in range(3)]
+        replies[name] = finish(server, [Delivery(trial, trial, each) for trial, each in enumerate(asked)])
     for trial in range(3):
         assert_same(replies["spared"][trial], replies["plain"][trial])
         assert replies["spared"][trial].padding < replies["plain"][trial].padding
