@@ -11,7 +11,6 @@ import numpy as np
 from search.config.schema import SearchConfig
 from search.errors import ConfigError, Problem
 from search.plan.model import DataLengths, DataPlan
-from search.plan.shapes import model_folder
 from search.plan.tokenizer import context_of, light_tokenizer
 from trainables.data.facts import data_warnings
 from trainables.data.formats import FORMATS, also_fitting
@@ -21,6 +20,7 @@ from trainables.data.sources import HubDataset, locate
 from trainables.data.split import Split
 from trainables.data.units import Document, Unit
 from trainables.errors import UserError
+from trainables.models.resolve import local_folder
 
 if TYPE_CHECKING:
     from trainables.data.examples import Example
@@ -53,7 +53,7 @@ def plan_data(config: SearchConfig) -> DataPlan | None:
 def _data(config: SearchConfig) -> DataPlan:
     task = config.task
     read = read_units(task.train, "task.train", task, _READ)
-    folder = model_folder(config.model)
+    folder = local_folder(config.model)
     context = None if folder is None else context_of(folder)
     if task.max_length is not None:
         refuse_beyond(task.max_length, context)

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from search.errors import ConfigError, Problem
-from trainables import embedded
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import in_text_blocks, select_modules
-from trainables.models.cache import cache_dir
+from trainables.models.resolve import local_folder
 from trainables.settings import ModelConfig
 
 # The format's own limit of a header, in bytes; and sizes far above those of any model.
@@ -85,7 +84,7 @@ def model_shapes(model: ModelConfig) -> ModelShapes | None:
     Raises:
         ConfigError: The model's files are damaged.
     """
-    folder = model_folder(model)
+    folder = local_folder(model)
     if folder is None or not (folder / "config.json").is_file():
         return None
     config = _read_config(folder / "config.json")
@@ -155,31 +154,6 @@ def _read_config(path: Path) -> Mapping[str, Any]:
     if not isinstance(config, dict):
         raise _damaged(path, "it is not a JSON object")
     return config
-
-
-def model_folder(model: ModelConfig) -> Path | None:
-    """Where a model's files lie; None where they are not on this machine yet."""
-    if model.prepare is not None:
-        return cache_dir() / "models" / model.prepare
-    if model.source == "embedded":
-        return embedded.model_dir()
-    folder = Path(model.source).expanduser()
-    try:
-        return folder if folder.is_dir() else _hub_cache(model)
-    except OSError:
-        return None  # A name that no file of this machine can have.
-
-
-def _hub_cache(model: ModelConfig) -> Path | None:
-    """The snapshot of a hub model, where it was downloaded before."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    stored = Path(HF_HUB_CACHE) / f"models--{model.source.replace('/', '--')}"
-    revision = model.revision or "main"
-    reference = stored / "refs" / revision
-    commit = reference.read_text().strip() if reference.is_file() else revision
-    snapshot = stored / "snapshots" / commit
-    return snapshot if snapshot.is_dir() else None
 
 
 def _headers(folder: Path) -> dict[str, tuple[int, ...]]:
