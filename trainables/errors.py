@@ -44,3 +44,8 @@ class OutOfMemoryError(TrainableError):
     """The device had no memory left for the smallest micro-batch."""
 
     failure_class = "out_of_memory"
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without what libraries add to it; its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -13,6 +13,7 @@ from jinja2.exceptions import TemplateError
 
 from trainables.data.encode import plain_ids, special_ids
 from trainables.data.units import Conversation, Message, WrongRecord
+from trainables.errors import first_line
 
 _DAY = datetime(2024, 7, 26)  # that of the templates of Llama 3, where they are given none
 _NOW = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
@@ -75,8 +76,9 @@ class Chat:
                 )
             )
         except (TemplateError, TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise WrongRecord(f"is refused by the model's chat template: {reason[:200]}", _HINT) from error
+            raise WrongRecord(
+                f"is refused by the model's chat template: {first_line(error)[:200]}", _HINT
+            ) from error
 
     def replies(self, conversation: Conversation, *, last: bool) -> list[Rendered]:
         """The turns of the assistant that are to be learned, in as few texts as is exact.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from trainables.data.readers import Record, read_file
 from trainables.data.sources import HubDataset, LocalFile, Source
-from trainables.errors import UserError
+from trainables.errors import UserError, first_line
 
 __all__ = ["Record", "Records", "read_records"]
 
@@ -88,10 +88,8 @@ def _read_hub(source: HubDataset, key: str) -> list[Record]:
     try:
         return list(datasets.load_dataset(source.name, source.config, split=source.split))
     except errors as error:
-        cause = error.__cause__ or error
-        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         raise UserError(
-            f"{key}: {source.name} cannot be read: {reason}",
+            f"{key}: {source.name} cannot be read: {first_line(error.__cause__ or error)}",
             hint="A hub data set needs the network once, its right name, and its configuration as "
             "task.subset=NAME where it has several.",
         ) from error

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from trainables.errors import UserError
+from trainables.errors import UserError, first_line
 from trainables.models.configuration import configuration
 from trainables.models.quiet import quiet_libraries
 from trainables.models.soundness import leave_out_other_parts
@@ -26,9 +26,8 @@ def skeleton(folder: Path, trust_remote_code: bool = False) -> nn.Module:
         with torch.device("meta"):
             model: nn.Module = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
     except Exception as error:  # a named boundary: damaged files can end in any of them
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"{folder / 'config.json'} is not that of a causal language model: {reason}",
+            f"{folder / 'config.json'} is not that of a causal language model: {first_line(error)}",
             hint="Give another model, or fetch this one again.",
         ) from error
     leave_out_other_parts(model)

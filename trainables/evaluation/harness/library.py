@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from trainables.data.sources import user_path
-from trainables.errors import UserError
+from trainables.errors import UserError, first_line
 
 FILES = (".yaml", ".yml")
 """How the name of a task's file ends."""
@@ -110,7 +110,7 @@ def _single(name: str, key: str) -> Any:
         tasks = manager.load(_resolved(path) if local else str(known or name))["tasks"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise UserError(
-            f"{key}: the task {name!r} cannot be loaded: {_first_line(error)}",
+            f"{key}: the task {name!r} cannot be loaded: {first_line(error)}",
             hint="Its data come from a hub, which needs the network once, or from local files "
             "(dataset_path: json, dataset_kwargs.data_files) of a task file of your own.",
         ) from error
@@ -171,7 +171,3 @@ def seeded(seed: int) -> Iterator[None]:
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
