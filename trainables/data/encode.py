@@ -46,8 +46,10 @@ def special_ids(tokenizer: Any) -> dict[int, str]:
     }
 
 
-def encode(tokenizer: Any, text: str, cuts: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Tokens of a text, and how many of them stand before each cut.
+def encode_all(
+    tokenizer: Any, texts: Sequence[tuple[str, Sequence[int]]]
+) -> list[tuple[list[int], list[int]]]:
+    """Tokens of each text, and how many of them stand before each of its cuts.
 
     They are those of the whole text, as `apply_chat_template` gives them, wherever its tokens end at the
     cuts. Where one would reach across, the text is tokenised in two parts: a model that is given what stands
@@ -55,16 +57,9 @@ def encode(tokenizer: Any, text: str, cuts: Sequence[int]) -> tuple[list[int], l
 
     Args:
         tokenizer: The model's.
-        text: Without the special tokens that the tokenizer would add by itself.
-        cuts: Places in the text, ascending.
+        texts: Each without the special tokens that the tokenizer would add by itself, and with its cuts:
+            places in the text, ascending.
     """
-    return encode_all(tokenizer, [(text, cuts)])[0]
-
-
-def encode_all(
-    tokenizer: Any, texts: Sequence[tuple[str, Sequence[int]]]
-) -> list[tuple[list[int], list[int]]]:
-    """`encode` of many texts at once."""
     wholes = _batch(tokenizer, [text for text, _ in texts])
     pieces = [
         text[start:end]

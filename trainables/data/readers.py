@@ -53,7 +53,7 @@ def _json(stream: IO[bytes], file: LocalFile) -> Placed:
         return
     second = next(lines, None)
     rest = chain([first], [] if second is None else [second], lines)
-    if second is None or first[1].lstrip().startswith("[") or not _is_object(first[1]):
+    if second is None or first[1].lstrip().startswith("[") or not isinstance(_or_none(first[1]), dict):
         whole = "".join(text for _, text in rest)
         yield from _counted(_listed(whole, first, file.shown))
         return
@@ -64,13 +64,6 @@ def _json(stream: IO[bytes], file: LocalFile) -> Placed:
 
 def _counted(records: Iterable[Record]) -> Placed:
     return ((f", record {number}", record) for number, record in enumerate(records, 1))
-
-
-def _is_object(line: str) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _listed(text: str, first: tuple[int, str], shown: str) -> list[Record]:

@@ -9,8 +9,6 @@ from trainables.data.readers import Record, read_file
 from trainables.data.sources import HubDataset, LocalFile, Source
 from trainables.errors import UserError, first_line
 
-__all__ = ["Record", "Records", "read_records"]
-
 
 @dataclass(eq=False)
 class Records:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
+from trainables.data.readers import Record
 from trainables.data.reading import try_units
-from trainables.data.records import Record
 from trainables.data.sources import LocalFiles, local_path, locate
 from trainables.errors import UserError
 from trainables.evaluation.items import Item
