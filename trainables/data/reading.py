@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trainables.data.formats import AUTO, Format, recognise
-from trainables.data.records import Record, Records, read_records
+from trainables.data.readers import Record
+from trainables.data.records import Records, read_records
 from trainables.data.sources import LocalFiles, locate
 from trainables.data.units import Unit, WrongRecord
 from trainables.errors import UserError
@@ -30,9 +31,7 @@ class ReadUnits:
     stream: bool
 
 
-def read_units(
-    source: str | Sequence[str], key: str, task: TaskConfig, most: int = 2**62, split: str | None = None
-) -> ReadUnits:
+def read_units(source: str | Sequence[str], key: str, task: TaskConfig, most: int = 2**62) -> ReadUnits:
     """Reads a source, and looks at every record.
 
     Args:
@@ -40,12 +39,11 @@ def read_units(
         key: Configuration key, for messages.
         task: Says the form, or the fields by which it is known.
         most: Records of local files, at most.
-        split: Split of a hub data set; None takes the task's.
 
     Raises:
         UserError: It cannot be read, is of no known form, or a record cannot be trained on.
     """
-    place = locate(source, key, split or task.split, task.subset)
+    place = locate(source, key, task.split, task.subset)
     records = read_records(place, key, most)
     stream = isinstance(place, LocalFiles) and place.text
     form = form_of(records, task, stream, key)
@@ -88,6 +86,24 @@ def make_units(records: Records, form: Format, task: TaskConfig, key: str) -> li
         except WrongRecord as error:
             raise UserError(f"{key}: {records.place(row)} {error.message}.", error.hint) from error
     return units
+
+
+def refuse_silent(silent: int, records: int, key: str) -> None:
+    """Refuses data of which most records have no turn of the assistant.
+
+    Args:
+        silent: Records that have none.
+        records: All records.
+        key: Configuration key, for the message.
+
+    Raises:
+        UserError: They are more than half.
+    """
+    if silent * 2 > records:
+        raise UserError(
+            f"{key}: {silent} of {records} records have no turn of the assistant, and nothing to learn.",
+            hint="Conversations need messages of the role assistant; or train on text.",
+        )
 
 
 def try_units(rows: Sequence[Record], task: TaskConfig) -> list[tuple[int, Unit]]:

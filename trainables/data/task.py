@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 from trainables.data.examples import Example, TokenisedData
 from trainables.data.facts import DataFacts
 from trainables.data.lengths import refuse_beyond
-from trainables.data.reading import ReadUnits, read_units
-from trainables.data.records import Record
+from trainables.data.readers import Record
+from trainables.data.reading import ReadUnits, read_units, refuse_silent
 from trainables.data.sources import locate, same_source
 from trainables.data.split import Split, sample, split_groups
 from trainables.data.tokenise import Cut, Tokenised, Tokeniser
@@ -125,12 +125,7 @@ def refuse_lost(tokenised: Tokenised, cut: Cut, length: int, key: str) -> None:
             hint=f"The longest record has {longest} tokens: raise task.max_length as far as the model's "
             "context goes, or leave out records with long prompts.",
         )
-    if tokenised.no_reply * 2 > len(tokenised.groups):
-        raise UserError(
-            f"{key}: {tokenised.no_reply} of {len(tokenised.groups)} records have no turn of the assistant, "
-            "and nothing to learn.",
-            hint="Conversations need messages of the role assistant; or train on text.",
-        )
+    refuse_silent(tokenised.no_reply, len(tokenised.groups), key)
 
 
 def data_facts(

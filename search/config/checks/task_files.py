@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from trainables.data.lengths import LEAST
-from trainables.data.reading import form_of, make_units
+from trainables.data.reading import form_of, make_units, refuse_silent
 from trainables.data.records import read_records
 from trainables.data.sources import LocalFiles
 from trainables.data.units import Conversation, Document, Unit
@@ -37,13 +37,8 @@ def check_form(files: LocalFiles, key: str, task: TaskConfig, *, split: bool) ->
     shown = files.files[0].shown
     records = read_records(files, key, _RECORDS)
     units = make_units(records, form_of(records, task, files.text, key), task, key)
-    silent = [unit for unit in units if isinstance(unit, Conversation) and not unit.turns]
-    if len(silent) * 2 > len(units):
-        raise UserError(
-            f"{key}: {len(silent)} of {len(units)} records have no turn of the assistant, and nothing to "
-            "learn.",
-            hint="Conversations need messages of the role assistant; or train on text.",
-        )
+    silent = sum(isinstance(unit, Conversation) and not unit.turns for unit in units)
+    refuse_silent(silent, len(units), key)
     if not split or not records.whole:
         return
     if files.text:
