@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +17,11 @@ from trainables.data.lengths import refuse_beyond
 from trainables.data.reading import ReadUnits, read_units
 from trainables.data.sources import HubDataset, locate
 from trainables.data.split import Split
-from trainables.data.units import Document, Unit
 from trainables.errors import UserError
 from trainables.models.resolve import local_folder
 
 if TYPE_CHECKING:
     from trainables.data.examples import Example
-    from trainables.data.tokenise import Tokenised, Tokeniser
 
 _READ = 50_000
 _SAMPLED = 500
@@ -76,23 +73,17 @@ def _measured(
     config: SearchConfig, read: ReadUnits, tokenizer: Any, context: int | None
 ) -> tuple[DataLengths, tuple[tuple[str, bool], ...], tuple[str, ...]]:
     from trainables.data.task import data_facts, refuse_lost
-    from trainables.data.tokenise import Tokeniser
+    from trainables.data.tokenise import Tokeniser, tokenise
 
-    task, tokeniser = config.task, Tokeniser(tokenizer, config.task)
-    sampled = _sample(read)
-    if read.stream:
-        texts = [unit.text for unit in (read.units[row] for row in sampled) if isinstance(unit, Document)]
-        tokenised = tokeniser.stream(texts)
-    else:
-        places = [read.records.place(row) for row in sampled]
-        tokenised = _tokenised(tokeniser, [read.units[row] for row in sampled], places)
+    task, sampled = config.task, _sample(read)
+    tokenised = tokenise(read, Tokeniser(tokenizer, task), "task.train", sampled)
     length = task.max_length or tokenised.chosen_length(context)
     cut = tokenised.cut(length)
     refuse_lost(tokenised, cut, length, "task.train")
     facts = data_facts(read, tokenised, cut, Split(), length, chosen=task.max_length is None)
     count = max(1, len(tokenised.lengths))
     divided = sum(own > length for own in tokenised.lengths)
-    replies = config.capability.max_new_tokens or _replies(config, tokenizer, context)
+    replies = _replies(config, tokenizer, context)
     lengths = DataLengths(
         sampled=len(sampled),
         median=int(np.median(tokenised.lengths)),
@@ -112,13 +103,6 @@ def _measured(
     return lengths, marked(tokenizer, first), tuple(data_warnings(own))
 
 
-def _tokenised(tokeniser: Tokeniser, units: Sequence[Unit], places: Sequence[str]) -> Tokenised:
-    try:
-        return tokeniser(units, places.__getitem__)
-    except UserError as error:
-        raise UserError(f"task.train: {error.message}", error.hint) from error
-
-
 def _sample(read: ReadUnits) -> list[int]:
     """Records from all over the data, as many as are tokenised in a second or so."""
     rows = len(read.units)
@@ -129,13 +113,13 @@ def _sample(read: ReadUnits) -> list[int]:
 
 
 def _replies(config: SearchConfig, tokenizer: Any, context: int | None) -> int:
-    """How long replies will be, by the accepted answers that are on this machine."""
+    """How long replies may be: as configured, or by the accepted answers that are on this machine."""
     from trainables.evaluation.items import read_items
-    from trainables.evaluation.lengths import reply_length
+    from trainables.evaluation.lengths import with_reply_length
 
     skills = [skill for skill in config.capability.skills if skill.harness is None]
-    items = [read_items(skill.path, "capability.skills") for skill in skills]
-    return reply_length(tokenizer, items, context, think=config.capability.think_section)
+    items = (read_items(skill.path, "capability.skills") for skill in skills)
+    return with_reply_length(config.capability, tokenizer, items, context).reply_length
 
 
 def marked(tokenizer: Any, example: Example | None) -> tuple[tuple[str, bool], ...]:

@@ -10,8 +10,7 @@ from trainables.data.examples import Example, TokenisedData
 from trainables.data.reading import read_units
 from trainables.data.sources import locate, same_source
 from trainables.data.split import sample
-from trainables.data.tokenise import Tokeniser, target_bytes
-from trainables.data.units import Document
+from trainables.data.tokenise import Tokeniser, target_bytes, tokenise
 from trainables.errors import UserError
 from trainables.settings import TaskConfig
 
@@ -54,10 +53,7 @@ def load_general(
     """
     plain = TaskConfig(name="general", train=source, split=task.split, format="text", text_field=FIELD)
     read = read_units(source, KEY, plain)
-    texts = [unit.text for unit in read.units if isinstance(unit, Document)]
-    tokeniser = Tokeniser(tokenizer, plain)
-    tokenised = tokeniser.stream(texts) if read.stream else tokeniser(read.units, read.records.place)
-    pieces = tokenised.cut(length)
+    pieces = tokenise(read, Tokeniser(tokenizer, plain), KEY).cut(length)
     chosen = sample([example for group in pieces.groups for example in group], most, seed)
     if not chosen:
         raise UserError(f"{KEY}: {source} has no text.", hint="Give a longer one.")

@@ -13,8 +13,7 @@ from trainables.data.readers import Record
 from trainables.data.reading import ReadUnits, read_units, refuse_silent
 from trainables.data.sources import locate, same_source
 from trainables.data.split import Split, sample, split_groups
-from trainables.data.tokenise import Cut, Tokenised, Tokeniser
-from trainables.data.units import Document
+from trainables.data.tokenise import Cut, Tokenised, Tokeniser, tokenise
 from trainables.errors import UserError
 from trainables.settings import TaskConfig
 
@@ -66,7 +65,7 @@ def load_task(
     if look is not None:
         look(read.records.rows)
     tokeniser = Tokeniser(tokenizer, task)
-    tokenised = _tokenised(read, "task.train", tokeniser)
+    tokenised = tokenise(read, tokeniser, "task.train")
     length = task.max_length or tokenised.chosen_length(context)
     cut = tokenised.cut(length)
     refuse_lost(tokenised, cut, length, "task.train")
@@ -75,7 +74,7 @@ def load_task(
         wanted = round(task.heldout_fraction * sum(len(group) for group in groups))
         split = split_groups(groups, max(1, min(task.heldout_examples, wanted)), seed)
     else:
-        other = _tokenised(read_units(task.heldout, "task.heldout", task), "task.heldout", tokeniser)
+        other = tokenise(read_units(task.heldout, "task.heldout", task), tokeniser, "task.heldout")
         other_cut = other.cut(length)
         refuse_lost(other, other_cut, length, "task.heldout")
         split = Split(_flat(groups), sample(_flat(other_cut.groups), task.heldout_examples, seed))
@@ -94,15 +93,6 @@ def _shared(task: TaskConfig) -> bool:
     assert task.heldout is not None
     train = locate(task.train, "task.train", task.split, task.subset)
     return same_source(train, locate(task.heldout, "task.heldout", task.split, task.subset))
-
-
-def _tokenised(read: ReadUnits, key: str, tokeniser: Tokeniser) -> Tokenised:
-    try:
-        if read.stream:
-            return tokeniser.stream([unit.text for unit in read.units if isinstance(unit, Document)])
-        return tokeniser(read.units, read.records.place)
-    except UserError as error:
-        raise UserError(f"{key}: {error.message}.", error.hint) from error
 
 
 def by_document(cut: Cut, stream: bool) -> list[list[Example]]:

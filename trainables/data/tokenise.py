@@ -14,6 +14,7 @@ from trainables.data.chat import Chat, Rendered, chat_of
 from trainables.data.encode import OwnSpecials, encode_all
 from trainables.data.examples import Example
 from trainables.data.lengths import piece_length, reply_length
+from trainables.data.reading import ReadUnits
 from trainables.data.units import Document, Pair, Unit, WrongRecord
 from trainables.errors import UserError
 from trainables.settings import TaskConfig
@@ -178,6 +179,28 @@ class Tokeniser:
             mask[len(before) + start : len(before) + end] = True
         mask[-1:] |= not one.ended
         return _ids(whole), mask
+
+
+def tokenise(read: ReadUnits, tokeniser: Tokeniser, key: str, rows: Sequence[int] | None = None) -> Tokenised:
+    """Tokens of what was read.
+
+    Args:
+        read: The records.
+        tokeniser: The model's.
+        key: Configuration key, for messages.
+        rows: Those of the records that are wanted, at least one; None: all.
+
+    Raises:
+        UserError: A record cannot be put to this model.
+    """
+    rows = range(len(read.units)) if rows is None else rows
+    units = [read.units[row] for row in rows]
+    if read.stream:
+        return tokeniser.stream([unit.text for unit in units if isinstance(unit, Document)])
+    try:
+        return tokeniser(units, lambda number: read.records.place(rows[number]))
+    except UserError as error:
+        raise UserError(f"{key}: {error.message}.", error.hint) from error
 
 
 def target_bytes(tokenizer: Any, example: Example) -> int:
