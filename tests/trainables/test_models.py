@@ -63,6 +63,20 @@ def test_fingerprint_ignores_other_files(folder: Path) -> None:
     assert folder_fingerprint(folder) == before
 
 
+def test_fingerprint_sees_whatever_else_is_read(folder: Path) -> None:
+    prints = [folder_fingerprint(folder)]
+    (folder / "additional_chat_templates").mkdir()
+    (folder / "additional_chat_templates" / "tools.jinja").write_text("{{ messages }}")
+    prints.append(folder_fingerprint(folder))
+    (folder / "words.tiktoken").write_text("YQ== 0")
+    assert folder_fingerprint(folder) == prints[-1], "it is not read beside tokenizer.json"
+    (folder / "tokenizer.json").unlink()
+    prints.append(folder_fingerprint(folder))
+    (folder / "words.tiktoken").write_text("Yg== 0")
+    prints.append(folder_fingerprint(folder))
+    assert len(set(prints)) == len(prints)
+
+
 @pytest.mark.parametrize("offset", [0, FULL_CONTENT])
 def test_fingerprint_of_large_files_reads_both_ends(tmp_path: Path, offset: int) -> None:
     path = tmp_path / "model.safetensors"

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,6 +29,7 @@ from trainables.errors import UserError
 from trainables.models.folder.check import check_folder, takes_sdpa
 from trainables.models.load import load_base, load_tokenizer
 from trainables.models.resolve import fetched, resolve
+from trainables.models.skeleton import skeleton
 from trainables.settings import ModelConfig
 
 
@@ -92,6 +94,7 @@ SEEN: dict[str, tuple[Damage, str]] = {
         r"tokenizer\.json: it cannot be read",
     ),
     "no tokenizer": (gone("tokenizer.json"), "has no tokenizer"),
+    "empty tokenizer": (edited("tokenizer.json", model={"type": "BPE", "vocab": {}}), "has no vocabulary"),
     "tokenizer settings": (
         written("tokenizer_config.json", "[]"),
         r"tokenizer_config\.json: it is not a JSON",
@@ -132,6 +135,11 @@ def test_an_adapter_is_told_from_a_model(folder: Path) -> None:
     assert "org/base" in (refused.value.hint or "")
 
 
+def without_words(folder: Path) -> None:
+    (folder / "tokenizer.json").rename(folder / "vocab.json")
+    edited("tokenizer_config.json", tokenizer_class="LlamaTokenizer")(folder)
+
+
 def infinite(value: float) -> torch.Tensor:
     tensor = embedded_weights()[WEIGHT].clone()
     tensor[3, 3] = value
@@ -152,6 +160,7 @@ LOADED: dict[str, tuple[Damage, str]] = {
     "too large": (with_weights(model__norm__weight=torch.full((128,), 3e38)), "predictions are not finite"),
     "heads": (edited("config.json", num_attention_heads=3), "cannot be loaded: .*heads"),
     "activation": (edited("config.json", hidden_act="nope"), "cannot be loaded: KeyError: 'nope'"),
+    "empty tokenizer": (without_words, "knows no words"),
     "ends": (edited("tokenizer_config.json", eos_token="<new>"), "'<new>' has the id 1280, beyond"),
 }
 
@@ -228,6 +237,8 @@ def test_kernels_of_the_hub_are_not_fetched(folder: Path) -> None:
     edited("config.json", attn_implementation="org/kernel", experts_implementation="org/kernel")(folder)
     model, _ = load_base(resolve(config(folder)), config(folder), "cpu")
     assert model.config._attn_implementation == "sdpa"
+    built: Any = skeleton(folder)
+    assert built.config._attn_implementation == "sdpa"
     assert os.environ["USE_HUB_KERNELS"] == "NO"
 
 
@@ -251,6 +262,10 @@ def test_a_hub_models_files_are_checked_in_the_cache(
     with pytest.raises(UserError, match=r"x\.bin"):
         fetched(resolve(config("org/name")), config("org/name"))
     index.unlink()
+    edited("config.json", transformers_weights="adapter_model.bin")(snapshot)
+    with pytest.raises(UserError, match=r"adapter_model\.bin"):
+        fetched(resolve(config("org/name")), config("org/name"))
+    edited("config.json", transformers_weights=None)(snapshot)
     found = fetched(resolve(config("org/name")), config("org/name"))
     assert (found.path_or_id, found.revision, found.fingerprint) == ("org/name", commit, f"org/name@{commit}")
 

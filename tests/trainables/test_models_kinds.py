@@ -23,6 +23,7 @@ from trainables.messages import GroupSettings
 from trainables.models.attention import chosen, requested
 from trainables.models.load import load_base, load_tokenizer, vocabulary_rows
 from trainables.models.resolve import resolve
+from trainables.models.skeleton import skeleton
 from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
 
 VOCABULARY = 97
@@ -162,6 +163,7 @@ def test_a_pad_token_that_the_model_lacks_is_never_looked_up(tmp_path: Path) -> 
     model, tokenizer = load_base(resolve(config), config, "cpu")
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
     assert model.generation_config.pad_token_id == tokenizer.eos_token_id
+    skeleton(folder)  # as the plan builds it
 
 
 def test_tokens_that_the_model_lacks_are_named(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from tests.trainables.harness_tasks import graded_task
+from tests.trainables.model_folders import WEIGHT, with_weights
 from trainables.data.sources import local_path
 from trainables.embedded import model_dir
 from trainables.errors import UserError
@@ -51,6 +52,7 @@ def settings(folder: Path, **changes: Any) -> GroupSettings:
             name="lighthouse",
             train="embedded:domain_train.jsonl",
             heldout="embedded:domain_heldout.jsonl",
+            heldout_examples=16,
             max_length=64,
         ),
         "capability": CapabilityConfig(skills=tuple(skills)),
@@ -145,7 +147,7 @@ def test_trials_that_join_one_another_and_leave_reply_as_alone(loaded: Loaded, t
 
 def test_a_diverged_trial_and_a_wrong_one_leave_the_others_alone(loaded: Loaded, tmp_path: Path) -> None:
     alone = finish(fresh(loaded, settings(tmp_path / "alone")), [Delivery(0, 0, request(0, 6))])[0]
-    wild = PARAMS[1] | {"lr": 10.0, "clip": 0.0, "alpha": 1e30}
+    wild = PARAMS[1] | {"lr": 10.0, "clip": 0.0, "alpha": 1e6, "weight_decay": 100.0}
     lost = TrainRequest(2, PARAMS[2], 4, 8, "trials/2/rung-0", "trials/2/rung-1")
     replies = finish(
         fresh(loaded, settings(tmp_path / "packed")),
@@ -369,7 +371,7 @@ def test_a_task_that_cannot_be_scored_is_answered_for(group_of_one: None, tmp_pa
     [
         ({"general_text": "embedded:domain_train.jsonl"}, "the same as task.train"),
         ({"general_text": "copy.jsonl"}, "1 of 2 examples of copy.jsonl are in the training data"),
-        ({"general_text": "other.jsonl"}, "has no text in the field 'text'"),
+        ({"general_text": "other.jsonl"}, "lacks the field 'text'"),
         ({"max_new_tokens": 5000}, "the model's context is"),
     ],
 )
@@ -382,7 +384,7 @@ def test_what_is_wrong_with_the_data_is_said_before_the_weights_are_read(
     (tmp_path / "other.jsonl").write_text('{"body": "x"}\n')
     folder = tmp_path / "model"
     shutil.copytree(model_dir(), folder)
-    (folder / "model.safetensors").write_bytes(b"broken")
+    with_weights(**{WEIGHT: None})(folder)  # which is seen only where they are loaded
     given = settings(tmp_path, model=ModelConfig(name="own", source=str(folder)))
     given = replace(given, capability=given.capability.model_copy(update=capability))
     with pytest.raises(UserError, match=message):

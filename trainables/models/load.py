@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedModel,
@@ -19,6 +18,7 @@ from transformers import (
 
 from trainables.errors import UserError
 from trainables.models.attention import requested
+from trainables.models.configuration import configuration
 from trainables.models.folder.tokenizer import beyond_embedding
 from trainables.models.quiet import quiet_libraries
 from trainables.models.resolve import ResolvedModel, fetched
@@ -76,6 +76,12 @@ def load_tokenizer(
     with _refusing(resolved, config):
         described = _described(resolved, config)
         tokenizer = AutoTokenizer.from_pretrained(resolved.path_or_id, **_source(resolved, config))
+    if not {*tokenizer("1 a", add_special_tokens=False)["input_ids"]} - {tokenizer.unk_token_id}:
+        # The library makes an empty one where it does not find the files that it looks for.
+        raise UserError(
+            f"The tokenizer of {config.name!r} ({resolved.path_or_id}) knows no words.",
+            hint="Save it with the model: AutoTokenizer.from_pretrained(...).save_pretrained(folder).",
+        )
     if tokenizer.eos_token_id is None:
         raise UserError(
             f"The tokenizer of {config.name!r} has no end-of-sequence token, so no reply could ever end.",
@@ -130,12 +136,10 @@ def load_weights(
     with _refusing(resolved, config):
         model, report = AutoModelForCausalLM.from_pretrained(
             resolved.path_or_id,
-            config=_configuration(resolved, config),
+            config=configuration(resolved.path_or_id, **_source(resolved, config)),
             dtype=compute_dtype(config.dtype, device),
             use_safetensors=True,
-            # Whatever config.json says: it could name a kernel of the hub, which is code.
             attn_implementation=attention,
-            experts_implementation=None,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are refused below, with their names
             **_source(resolved, config),
@@ -155,19 +159,9 @@ def _source(resolved: ResolvedModel, config: ModelConfig) -> dict[str, Any]:
     return {"revision": resolved.revision, "trust_remote_code": config.trust_remote_code}
 
 
-def _configuration(resolved: ResolvedModel, config: ModelConfig) -> Any:
-    """The model's configuration, without a pad token that its embedding has no row for."""
-    whole = AutoConfig.from_pretrained(resolved.path_or_id, **_source(resolved, config))
-    for one in {id(part): part for part in (whole, whole.get_text_config())}.values():
-        rows, pad = getattr(one, "vocab_size", None), getattr(one, "pad_token_id", None)
-        if isinstance(rows, int) and isinstance(pad, int) and not -rows <= pad < rows:
-            one.pad_token_id = None
-    return whole
-
-
 def _described(resolved: ResolvedModel, config: ModelConfig) -> Any:
     """The configuration of the language model; multimodal models nest it."""
-    return _configuration(resolved, config).get_text_config()
+    return configuration(resolved.path_or_id, **_source(resolved, config)).get_text_config()
 
 
 @contextmanager

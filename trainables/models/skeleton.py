@@ -6,9 +6,10 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoModelForCausalLM
 
 from trainables.errors import UserError
+from trainables.models.configuration import configuration
 from trainables.models.quiet import quiet_libraries
 from trainables.models.soundness import leave_out_other_parts
 
@@ -21,10 +22,10 @@ def skeleton(folder: Path, trust_remote_code: bool = False) -> nn.Module:
     """
     quiet_libraries()
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+        config = configuration(folder, trust_remote_code=trust_remote_code)
         with torch.device("meta"):
             model: nn.Module = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
-    except (ValueError, KeyError, TypeError, AttributeError, ImportError, OSError, RuntimeError) as error:
+    except Exception as error:  # a named boundary: damaged files can end in any of them
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"{folder / 'config.json'} is not that of a causal language model: {reason}",

@@ -68,7 +68,7 @@ def check_folder(folder: Path, *, code: bool = False, weights: bool = True, hub_
     if weights:
         rows = embedding_rows(read_shapes(folder, config))
         _check_rows(folder, config, rows)
-    elif any(folder.glob("*.safetensors*")):
+    elif any(folder.glob("*.safetensors*")) or "transformers_weights" in config:
         named_files(folder, config)
     check_tokenizer(folder, rows)
 

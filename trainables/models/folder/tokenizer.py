@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ FILE = "tokenizer.json"
 SETTINGS = "tokenizer_config.json"
 # What tokenizers without a tokenizer.json are made of.
 _VOCABULARIES = ("*.model", "*.tiktoken", "vocab.*", "tekken.json", "tokenizer.*.json", "byte_maps.json")
+
+_READERS = ("sentencepiece", "tiktoken")  # packages, of what such a .model file may be
 
 
 def check_tokenizer(folder: Path, rows: int | None) -> None:
@@ -38,6 +41,12 @@ def check_tokenizer(folder: Path, rows: int | None) -> None:
         raise UserError(
             f"{folder} has no tokenizer: there is no {FILE}.",
             hint="Save the model's tokenizer into the same folder: "
+            "AutoTokenizer.from_pretrained(...).save_pretrained(folder).",
+        )
+    elif any(folder.glob("*.model")) and not any(map(importlib.util.find_spec, _READERS)):
+        raise UserError(
+            f"{folder} has no {FILE}, and its tokenizer cannot be made from the other files here.",
+            hint=f"pip install {' '.join(_READERS)}, or save it with a machine that has them: "
             "AutoTokenizer.from_pretrained(...).save_pretrained(folder).",
         )
     check_template(folder, settings)
