@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, Any, NoReturn
 
 from trainables.text import printable, printable_json
@@ -51,3 +54,25 @@ def _write(file: IO[str], line: str) -> None:
     except (OSError, ValueError):
         # ValueError: the file was closed.
         return
+
+
+@contextmanager
+def unless_gone(*files: IO[str]) -> Iterator[None]:
+    """Leaves out what cannot be written any more because the terminal or the reader of a pipe is gone.
+
+    Args:
+        files: What is written to. Python writes out what they still hold when it ends, and would fail then.
+    """
+    try:
+        yield
+        for file in files:
+            file.flush()
+    except (OSError, SystemExit):  # rich ends the program where a pipe is broken
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for file in files:
+            with suppress(OSError, ValueError):
+                file.flush()
+                continue
+            with suppress(OSError, ValueError):
+                os.dup2(nowhere, file.fileno())
+        os.close(nowhere)

@@ -121,10 +121,10 @@ def _list(words: Sequence[str], as_json: bool) -> int:
 def _search(words: Sequence[str], as_json: bool) -> int:
     resolved: Resolved = load_config(words)
     for note in resolved.notes:
-        print(f"note: {note}", file=sys.stderr)
+        complain(f"note: {note}")
     counted = in_steps(resolved.config)
     if counted.sentence is not None:
-        print(f"budget: {counted.sentence}", file=sys.stderr)
+        complain(f"budget: {counted.sentence}")
     # Ray, MLflow and the rest are imported only now that the configuration is known to be right.
     from search.session import run_search
 

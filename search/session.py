@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import signal
+import sys
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from search.contents import PREFIX, contents
 from search.errors import RecordError, TightropeError
 from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
-from search.output import say_json
+from search.output import say_json, unless_gone
 from search.provenance import git_commit, versions
 from search.reach import temporary_folder
 from search.record import (
@@ -119,14 +120,15 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
         )
         session = _Session(config, folder, command, record, view, conductor, _scratch(config, folder))
         code = _run(session)
-    try:
-        summary = write_summary(conductor.state, folder)
-    except RecordError as error:
-        console.print(str(error), style="yellow", markup=False)
-        summary = summarise(conductor.state, folder)
-    render_summary(console, summary, ui=ui_command(folder, config.tracking), command=command)
-    if as_json:
-        say_json(summary)
+    with unless_gone(sys.stdout, sys.stderr):
+        try:
+            summary = write_summary(conductor.state, folder)
+        except RecordError as error:
+            console.print(str(error), style="yellow", markup=False)
+            summary = summarise(conductor.state, folder)
+        render_summary(console, summary, ui=ui_command(folder, config.tracking), command=command)
+        if as_json:
+            say_json(summary)
     return code
 
 

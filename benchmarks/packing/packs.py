@@ -12,6 +12,7 @@ from trainables.lora.adapters import Adapters
 from trainables.lora.base import HeldBase
 from trainables.lora.checkpointing import checkpoint_blocks
 from trainables.lora.pack import Pack, PassLimits
+from trainables.lora.row_sharing import ROOM
 from trainables.lora.slots import Choice, choose_slots
 
 ONE_PASS = PassLimits(cost=2**31)
@@ -36,7 +37,7 @@ class LocalBase(HeldBase):
 def packed(work: Work, limits: PassLimits, slots: int | None = None, share_rows: bool = False) -> Timing:
     """Trains the trials in packs of `slots` (None: all of them), one pack after another.
 
-    With `share_rows` several short examples of a trial share a row, up to the length of the longest example.
+    With `share_rows` several short examples of a trial share a row, as in a group.
 
     Where memory does not suffice for a pass, passes are made smaller and all is begun anew.
 
@@ -53,7 +54,7 @@ def packed(work: Work, limits: PassLimits, slots: int | None = None, share_rows:
 
 def _train(work: Work, limits: PassLimits, slots: int, meter: Meter, share_rows: bool) -> list[list[float]]:
     pack, base = _pack(work, limits)
-    pack.row_room = pack.longest if share_rows else None
+    pack.row_room = ROOM * pack.longest if share_rows else None
     meter.watch(base.model)
     losses = []
     for first in range(0, len(work.trials), slots):

@@ -7,12 +7,14 @@ import textwrap
 from search.config.library import PRESET_GROUPS, first_comment, preset_files, space_files
 from search.schedulers import SCHEDULERS
 from search.searchers import SEARCHERS
+from trainables.data.formats import FORMATS
 from trainables.specs import TRAINABLES
 
 _HEADINGS = {
     "space": "Spaces (space=NAME, or space=FILE.yaml)",
     "model": "Models (model=NAME, model=org/name of the hub, or model=FOLDER)",
     "task": "Tasks (task=NAME, task=FILE, or task=org/name of the hub)",
+    "task.format": "Forms of data, recognised by their fields (task.format=NAME says one)",
     "capability": "Capabilities (capability=NAME, or capability=FILE.jsonl)",
     "trainable": "Trainables (trainable=NAME)",
     "searcher": "Searchers (searcher=NAME)",
@@ -25,6 +27,7 @@ def choices() -> dict[str, dict[str, str]]:
     found = {"space": {name: first_comment(path) for name, path in space_files().items()}}
     for group in PRESET_GROUPS:
         found[group] = {name: first_comment(path) for name, path in preset_files(group).items()}
+    found["task.format"] = FORMATS.lines()
     found["trainable"] = TRAINABLES.lines()
     found["searcher"] = SEARCHERS.lines()
     found["scheduler"] = SCHEDULERS.lines()

@@ -92,7 +92,7 @@ def _hint(value: Any, expected: Sequence[str], literals: Sequence[str]) -> str |
     if literals and isinstance(value, str):
         near = nearest(value, literals)
         return f"did you mean {' or '.join(near)}?" if near else None
-    if expected == ["text"] and isinstance(value, int | float | bool):
+    if expected == ["text"] and isinstance(value, int | float | bool | dict):
         return QUOTES
     if isinstance(value, float) and value.is_integer() and "a whole number" in expected:
         return f"write {value:.0f}"

@@ -6,6 +6,7 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,7 @@ class Dispatcher:
     async def down(self, name: str, seen: Crash | None = None, preempted: bool = False) -> None:
         """See `SlotTable.down`."""
         if seen is not None:
+            seen = replace(seen, doing=self._table.at(name) or seen.doing)
             self._keep(name, seen)
         problem = self._table.down(name, seen, preempted)
         if problem is not None:

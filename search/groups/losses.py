@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from trainables.crash import UNEXPLAINED, Crash
 
@@ -60,10 +60,8 @@ class Starts:
         Returns:
             The crash, where it was one.
         """
-        if seen is not None:
-            seen = replace(seen, doing=self.doing or seen.doing)
-            if seen.kind in UNEXPLAINED and self.joined:
-                seen = None  # why that was while it served is not known: as good as lost
+        if seen is not None and seen.kind in UNEXPLAINED and self.joined:
+            seen = None  # why that was while it served is not known: as good as lost
         crash, excused = self._crash or seen, self._excused or preempted
         self._ended, self._crash, self._excused, self.doing = self.number, None, False, ""
         if crash is None:

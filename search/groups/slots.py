@@ -82,6 +82,10 @@ class SlotTable:
         group = self._groups[name]
         return None if group.ended else group.starts.begin(rank)
 
+    def at(self, name: str) -> str:
+        """What a group is at, as its first worker has said; empty where it has not."""
+        return self._groups[name].starts.doing
+
     def doing(self, name: str, what: str) -> None:
         """A group's first worker says what it is at, to follow "while"."""
         self._groups[name].starts.doing = what

@@ -65,6 +65,8 @@ def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
     history = read_history(config, LoraParameters().batch_size)
     data = plan_data(config)
     notes = _notes(config, shapes, slots, number, history)
+    if data is None:
+        notes.append(f"{config.task.train} is a data set of the hub, and read when the search starts.")
     estimated = None
     if shapes and params:
         try:

@@ -19,6 +19,7 @@ from analysis.render import render_summary
 from analysis.summary import main, summarise, write_summary
 from search.errors import RecordError
 from search.record import (
+    BaselineMeasured,
     Event,
     SearchEnded,
     SearchState,
@@ -37,6 +38,7 @@ from tests.records import (
     trial_events,
     write_record,
 )
+from trainables.data.facts import DataFacts
 
 UI = "mlflow ui --backend-store-uri sqlite:///runs/mlflow.db --host 127.0.0.1"
 COMMAND = "python -m search.run space=demo trials=24"
@@ -292,6 +294,27 @@ def test_an_interrupted_search_shows_how_to_resume_and_what_got_furthest(tmp_pat
     assert f"Resume   {COMMAND}" in text
     assert [trial["status"] for trial in summary["trials"]] == ["running"] * len(summary["trials"])
     assert "those that got furthest" in text
+
+
+def test_what_was_lost_of_the_data_is_said_wherever_the_result_is(tmp_path: Path) -> None:
+    facts = DataFacts("completion", 40, 30, 27, 3, 0, 48, False, 90, 47.5, 30, 4, 6, 0).recorded()
+    events = [
+        event.model_copy(update={"data": facts}) if isinstance(event, BaselineMeasured) else event
+        for event in make_events()
+    ]
+    write_record(tmp_path, events)
+    summary = write_summary(SearchState.from_events(read_events(tmp_path)), tmp_path)
+    assert summary["data"] == facts
+    console = Console(file=io.StringIO(), width=400)
+    render_summary(console, summary)
+    assert isinstance(console.file, io.StringIO)
+    for text in (console.file.getvalue(), (tmp_path / "summary.md").read_text()):
+        assert "30 of 34 replies are cut at task.max_length=48" in text
+        assert "4 of 34 prompts leave no room for a reply" in text
+        assert "6 of 40 records have no turn of the assistant" in text
+    plain = write_summary(SearchState.from_events(make_events()), tmp_path)
+    assert plain["data"] == {}
+    assert not any("Of the data" in caveat for caveat in plain["caveats"])
 
 
 def test_a_long_front_is_cut(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.disks import small_disk
 from tests.mlflow_server import wait_for
 from tests.searches import assert_every_trial_finished_once, assert_mlflow_holds, count, finish, start
 
-pytestmark = [pytest.mark.integration, pytest.mark.faults]
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.alone]
 
 TRIALS = 3
 FULL_SECONDS = 15.0

@@ -255,14 +255,16 @@ def test_losses_that_were_announced_and_want_of_memory_do_not_count() -> None:
 
 def test_a_process_that_is_killed_while_it_loads_is_killed_again_and_one_that_serves_was_lost() -> None:
     async def scene() -> None:
-        table = table_of("g")
-        for times in range(2):
-            table.begin("g", 0)
-            table.doing("g", "loading the data and a model")
-            problem = table.down("g", killed("starting its process", "killed by the system"))
-            assert (problem is None) == (times == 0)
-        assert "while loading the data and a model" in str(problem)
-        assert "memory" in str(problem)
+        dispatcher = Dispatcher()
+        await dispatcher.add_group("g")
+        for _ in range(2):
+            await dispatcher.begin("g", 0)
+            await dispatcher.doing("g", "loading the data and a model")
+            await dispatcher.down("g", killed("starting its process", "killed by the system"))
+        problem = await dispatcher.first_facts()
+        assert isinstance(problem, Reply)
+        assert "while loading the data and a model" in problem.message
+        assert "memory" in problem.message
         table = table_of("g")
         for _ in range(3):
             await_join = table.join("g", 1)

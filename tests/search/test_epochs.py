@@ -86,13 +86,14 @@ def test_unequal_batch_sizes_are_refused_with_what_would_be_right(parameter: str
     assert "budget.steps=N" in said
 
 
-def test_epochs_without_room_for_the_rungs_or_without_a_tokenizer_are_refused(folder: Path) -> None:
+def test_epochs_without_room_for_the_rungs_or_that_cannot_be_counted_are_refused(folder: Path) -> None:
     assert "are 2 steps; 3 rungs with eta 3 need 9" in problem("budget.epochs=1")
     assert "most" in problem("budget.epochs=2147483647")
-    (folder / "bare").mkdir()
-    for name in ("config.json", "model.safetensors"):
-        shutil.copy(embedded.model_dir() / name, folder / "bare")
-    assert "cannot be counted: The model 'small'" in problem("budget.epochs=6", "model.source=bare")
+    shutil.copytree(embedded.model_dir(), folder / "endless")
+    settings = folder / "endless" / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"eos_token": None}))
+    said = problem("budget.epochs=6", "model.source=endless")
+    assert "cannot be counted: The tokenizer of 'small' has no end-of-sequence token" in said
 
 
 def test_the_plan_says_how_steps_were_counted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -259,9 +259,8 @@ def test_targets_that_a_model_lacks_are_refused(tmp_path: Path, capsys: pytest.C
 
     folder = tmp_path / "mamba"
     shutil.copytree(embedded.model_dir(), folder)
-    MambaForCausalLM(MambaConfig(vocab_size=1280, hidden_size=16, num_hidden_layers=1)).save_pretrained(
-        folder
-    )
+    config = MambaConfig(vocab_size=1280, hidden_size=16, num_hidden_layers=1)
+    MambaForCausalLM(config).save_pretrained(folder)
     assert main(["space=space.yaml", f"model={folder}", "--plan", "fixed.target_modules=mlp"]) == 2
     assert "fixed.target_modules: target_modules=mlp finds no linear layer" in capsys.readouterr().err
     assert main(["space=space.yaml", f"model={folder}", "--plan"]) == 0

@@ -125,6 +125,32 @@ def test_a_short_question_counts_as_a_line_of_its_own(task: TaskConfig) -> None:
     assert refused(task, item, "Orders:\nGo. x\nEnd.")
 
 
+HELLO = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Good day."}]
+ASKS = {"role": "user", "content": METAL.question}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"messages": [*HELLO, ASKS, {"role": "assistant", "content": "An alloy of copper."}]},
+        {
+            "conversations": [
+                {"from": "system", "value": "Be brief."},
+                {"from": "human", "value": METAL.question},
+                {"from": "gpt", "value": "An alloy of copper."},
+            ]
+        },
+        {"instruction": METAL.question, "input": "", "output": "An alloy of copper."},
+        {"question": METAL.question, "answers": ["An alloy of copper."]},
+        {"prompt": [ASKS], "completion": [{"role": "assistant", "content": "An alloy of copper."}]},
+    ],
+)
+def test_questions_are_found_in_data_of_every_form(task: TaskConfig, record: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"1 of its 1 questions .* in record 1 of task\.train"):
+        refuse_training_items([skill(METAL)], task, [record])
+    refuse_training_items([skill(KEEPER)], task, [record])
+
+
 @pytest.mark.parametrize(
     ("item", "prompt", "completion", "found"),
     [

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoTokenizer
 
 from tests.trainables.chat_tokenizers import (
     CHATML,
@@ -29,6 +30,7 @@ from trainables.data.examples import Example
 from trainables.data.tokenise import Tokeniser
 from trainables.data.units import Conversation, Document, Pair, Unit
 from trainables.errors import UserError
+from trainables.models.cache import cache_dir
 from trainables.settings import TaskConfig
 
 TURNS = (
@@ -242,9 +244,9 @@ def test_every_piece_of_a_text_begins_as_texts_do(kind: str) -> None:
     made = tokenizer(kind)
     task = TaskConfig(name="task", train="unused")
     words = "The keeper writes down what he sees and the lamp is trimmed. " * 5
-    for tokenised in (
-        Tokeniser(made, task)([Document(words)], str),
-        Tokeniser(made, task).stream([words]),
+    for tokenised, end in (
+        (Tokeniser(made, task)([Document(words)], str), ""),
+        (Tokeniser(made, task).stream([words]), "\n\n"),
     ):
         pieces = [one for group in tokenised.cut(16).groups for one in group]
         assert len(pieces) > 3
@@ -254,9 +256,20 @@ def test_every_piece_of_a_text_begins_as_texts_do(kind: str) -> None:
             assert begins == (kind != "unigram")
             assert one.loss_mask.tolist() == [False, *[True] * (len(one.input_ids) - 1)]
         inner = [token for one in pieces for token in one.input_ids.tolist() if token != made.bos_token_id]
-        assert [token for token in inner if token != made.eos_token_id] == plain_ids(
-            made, words if tokenised.groups[0][0][1] == [] else words.strip("\n") + "\n\n"
-        )
+        assert [token for token in inner if token != made.eos_token_id] == plain_ids(made, words + end)
+
+
+def test_a_real_template_on_its_own_tokenizer() -> None:
+    folder = cache_dir() / "models" / "smollm2"
+    if not (folder / "tokenizer.json").is_file():
+        pytest.skip("SmolLM2 is not prepared on this machine (model=smollm2 does it)")
+    made = AutoTokenizer.from_pretrained(folder)
+    (example,) = examples(made, Conversation(({"role": "system", "content": "Be brief."}, *TURNS)))
+    messages = [{"role": "system", "content": "Be brief."}, *TURNS]
+    known = made.apply_chat_template(messages, tokenize=True, return_dict=True)["input_ids"]
+    assert example.input_ids.tolist() == known[: len(example.input_ids)]
+    assert made.decode(known[len(example.input_ids) :]) == "\n"
+    assert targets(made, example) == ["It is calm.<|im_end|>", "19<|im_end|>"]
 
 
 def test_generation_stops_at_every_end_there_is() -> None:

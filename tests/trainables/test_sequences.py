@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from trainables.lora.adapters import Adapters
 from trainables.lora.checkpointing import checkpoint_blocks
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.row_sharing import share_rows
+from trainables.lora.row_sharing import ROOM, share_rows
 from trainables.lora.sequences import fill_rows, spread_rows, why_apart
 
 LONGEST = max(len(example.input_ids) for example in EXAMPLES)
@@ -41,10 +42,13 @@ def test_rows_hold_every_example_once_and_no_more_than_their_room(lengths: list[
 
 
 def train(
-    room: int | None, within: PassLimits | None = None, checkpointing: bool = False
+    room: int | None,
+    within: PassLimits | None = None,
+    checkpointing: bool = False,
+    model: torch.nn.Module | None = None,
 ) -> tuple[list[list[float]], torch.Tensor, list[int]]:
     """Losses, the arena and the padding of unequal trials trained in one pack, in float64."""
-    base = LocalBase(tiny_llama().double(), checkpointing=checkpointing)
+    base = LocalBase(model or tiny_llama().double(), checkpointing=checkpointing)
     adapters = Adapters(base.model, "tiny")
     pack = Pack(base, adapters, EXAMPLES, TOTAL, within, row_room=room)
     trials = []
@@ -176,6 +180,18 @@ def test_a_model_whose_layers_keep_examples_apart_is_known_by_its_numbers(dtype:
         assert why_apart(tiny(make, dtype), EXAMPLES, LONGEST) == LEAK, name
 
 
+@pytest.mark.parametrize("name", ["a biased qwen2", "learned positions"])
+def test_other_architectures_train_to_the_same_adapters_too(name: str) -> None:
+    def model() -> torch.nn.Module:
+        return tiny(KEPT_APART[name], torch.float64).model.requires_grad_(False)
+
+    losses, weights, _ = train(None, model=model())
+    found, moved, _ = train(ROOM * LONGEST, PassLimits(examples=2), checkpointing=True, model=model())
+    for one, other in zip(found, losses, strict=True):
+        assert one == pytest.approx(other, rel=1e-10)
+    assert (moved - weights).norm() <= 1e-9 * weights.norm()
+
+
 def test_without_positions_or_short_examples_no_row_is_shared() -> None:
     mamba = tiny(lambda: transformers.MambaConfig(hidden_size=32, num_hidden_layers=2), torch.float32)
     assert why_apart(mamba, EXAMPLES, LONGEST) == "this model takes no positions"
@@ -193,5 +209,31 @@ def test_a_group_says_what_sharing_rows_spares_or_why_it_does_not() -> None:
     assert re.fullmatch(r"sequence packing: \d+% padding instead of \d+%", said["llama"][0])
     after, before = map(int, re.findall(r"\d+", said["llama"][0]))
     assert after < before
-    assert said["llama"][1] == LONGEST
+    assert said["llama"][1] in (LONGEST, ROOM * LONGEST)
     assert said["lfm2"] == (f"no sequence packing: {LEAK}", None)
+
+
+def test_rows_are_not_shared_where_that_spares_next_to_nothing() -> None:
+    alike = [example for example in random_examples(200) if len(example.input_ids) == 14]
+    base = LocalBase(tiny_llama())
+    pack = Pack(base, Adapters(base.model, "tiny"), alike, TOTAL)
+    said = share_rows(pack, base, [LoraParameters(batch_size=4)])
+    assert said == "no sequence packing: it would spare too little (0% padding instead of 0%)"
+    assert pack.row_room is None
+
+
+def test_without_memory_for_a_shared_row_rows_become_as_short_as_an_example(
+    apart: tuple[list[list[float]], torch.Tensor, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = LocalBase.logits
+
+    def limited(base: LocalBase, input_ids: torch.Tensor, positions: torch.Tensor | None = None) -> Any:
+        if input_ids.numel() > 20:
+            raise torch.OutOfMemoryError("no memory")
+        return forward(base, input_ids, positions)
+
+    monkeypatch.setattr(LocalBase, "logits", limited)
+    losses, weights, _ = train(ROOM * LONGEST)
+    for found, expected in zip(losses, apart[0], strict=True):
+        assert found == pytest.approx(expected, rel=1e-10)
+    assert (weights - apart[1]).norm() <= 1e-9 * apart[1].norm()

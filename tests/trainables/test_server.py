@@ -52,6 +52,7 @@ def settings(folder: Path, **changes: Any) -> GroupSettings:
             name="lighthouse",
             train="embedded:domain_train.jsonl",
             heldout="embedded:domain_heldout.jsonl",
+            heldout_examples=16,
             max_length=64,
         ),
         "capability": CapabilityConfig(skills=tuple(skills)),
@@ -146,7 +147,7 @@ def test_trials_that_join_one_another_and_leave_reply_as_alone(loaded: Loaded, t
 
 def test_a_diverged_trial_and_a_wrong_one_leave_the_others_alone(loaded: Loaded, tmp_path: Path) -> None:
     alone = finish(fresh(loaded, settings(tmp_path / "alone")), [Delivery(0, 0, request(0, 6))])[0]
-    wild = PARAMS[1] | {"lr": 10.0, "clip": 0.0, "alpha": 1e30}
+    wild = PARAMS[1] | {"lr": 10.0, "clip": 0.0, "alpha": 1e6, "weight_decay": 100.0}
     lost = TrainRequest(2, PARAMS[2], 4, 8, "trials/2/rung-0", "trials/2/rung-1")
     replies = finish(
         fresh(loaded, settings(tmp_path / "packed")),
@@ -370,7 +371,7 @@ def test_a_task_that_cannot_be_scored_is_answered_for(group_of_one: None, tmp_pa
     [
         ({"general_text": "embedded:domain_train.jsonl"}, "the same as task.train"),
         ({"general_text": "copy.jsonl"}, "1 of 2 examples of copy.jsonl are in the training data"),
-        ({"general_text": "other.jsonl"}, "has no text in the field 'text'"),
+        ({"general_text": "other.jsonl"}, "lacks the field 'text'"),
         ({"max_new_tokens": 5000}, "the model's context is"),
     ],
 )
@@ -407,14 +408,18 @@ def test_questions_that_are_trained_on_are_refused(group_of_one: None, tmp_path:
 
 
 def test_shared_rows_and_recomputed_blocks_change_no_reply(loaded: Loaded, tmp_path: Path) -> None:
+    wanted = [params | {"batch_size": 3 + params["batch_size"]} for params in PARAMS]
     replies = {}
     for name, changes in (
         ("plain", {}),
         ("spared", {"sequence_packing": True, "gradient_checkpointing": True, "micro_batch": 2}),
     ):
-        server = fresh(loaded, settings(tmp_path / name, **changes))
-        assert ("sequence packing: " in server.facts(0.0).packing) == (name == "spared")
-        replies[name] = finish(server, [Delivery(trial, trial, request(trial, 4)) for trial in range(3)])
+        task = settings(tmp_path).task.model_copy(update={"max_length": 48})
+        given = settings(tmp_path / name, task=task, probes=tuple(wanted), **changes)
+        server = fresh(load(given, torch.device("cpu")), given)
+        assert ("; sequence packing: " in server.facts(0.0).packing) == (name == "spared")
+        asked = [replace(request(trial, 4), params=wanted[trial]) for trial in range(3)]
+        replies[name] = finish(server, [Delivery(trial, trial, each) for trial, each in enumerate(asked)])
     for trial in range(3):
         assert_same(replies["spared"][trial], replies["plain"][trial])
         assert replies["spared"][trial].padding < replies["plain"][trial].padding

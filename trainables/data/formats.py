@@ -108,7 +108,7 @@ def _field(record: Row, *names: str) -> str:
 
 @_format(
     "template",
-    'any fields, put together by task.prompt="{a}\\n{b}" and task.completion="{c}"',
+    r"any fields, put together by 'task.prompt={a}\n{b}' and 'task.completion={c}'",
     lambda task: (),
 )
 def _template(record: Row, task: TaskConfig) -> Unit:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import gzip
 import io
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import IO, Any, TypeAlias
 
@@ -23,6 +22,8 @@ Placed: TypeAlias = Iterator[tuple[str, Record]]
 _PARQUET = b"PAR1"
 _LARGEST_FIELD = 2**31 - 1
 _ROWS_AT_ONCE = 1000
+_CHUNK = 2**20
+_SAVE = "Save it as UTF-8."
 
 
 def read_file(file: LocalFile) -> Placed:
@@ -118,28 +119,38 @@ def _object(value: Any, place: str) -> Record:
 def _csv(stream: IO[bytes], file: LocalFile) -> Placed:
     """Rows below a header; every value is text."""
     csv.field_size_limit(_LARGEST_FIELD)
-    text = io.StringIO(_decoded(stream.read(), file.shown), newline="")
-    header_line = text.readline()
-    text.seek(0)
-    marks = "\t" if file.format == "tsv" else next((mark for mark in ",;\t" if mark in header_line), ",")
-    rows = csv.reader(text, delimiter=marks, strict=True)
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    number = 1
     try:
+        first = text.readline()
+        marks = "\t" if file.format == "tsv" else next((mark for mark in ",;\t" if mark in first), ",")
+        rows = csv.reader(chain([first], text), delimiter=marks, strict=True)
         header = next(rows, [])
-        if len(set(header)) < len(header) or not all(name.strip() for name in header):
-            raise UserError(
-                f"{file.shown}:1 is no header: a name is empty or comes twice",
-                hint="The first line names the columns.",
-            )
+        _check_header(header, file.shown)
         for row in rows:
+            number = rows.line_num
+            place = f"{file.shown}:{number}"
+            if any("\0" in value for value in row):
+                raise UserError(f"{place} holds NUL bytes: it is no text", hint=_SAVE)
             if row and len(row) != len(header):
                 raise UserError(
-                    f"{file.shown}:{rows.line_num} has {len(row)} values, and the header names {len(header)}",
+                    f"{place} has {len(row)} values, and the header names {len(header)}",
                     hint="Put values that hold the separator or a line break in double quotes.",
                 )
             if row:
-                yield f":{rows.line_num}", dict(zip(header, row, strict=True))
+                yield f":{number}", dict(zip(header, row, strict=True))
     except csv.Error as error:
-        raise UserError(f"{file.shown}:{rows.line_num} is not CSV: {error}") from error
+        raise UserError(f"{file.shown}:{number} is not CSV: {error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file.shown}, after line {number}, is not text in UTF-8", hint=_SAVE) from error
+
+
+def _check_header(header: Sequence[str], shown: str) -> None:
+    if len(set(header)) < len(header) or not all(name.strip() for name in header):
+        raise UserError(
+            f"{shown}:1 is no header: a name is empty or comes twice",
+            hint="The first line names the columns.",
+        )
 
 
 def _parquet(stream: IO[bytes], file: LocalFile) -> Placed:
@@ -159,26 +170,23 @@ def _parquet(stream: IO[bytes], file: LocalFile) -> Placed:
 
 def _text(stream: IO[bytes], file: LocalFile) -> Placed:
     """Paragraphs, which are divided by blank lines."""
-    text = _decoded(stream.read(), file.shown).replace("\r\n", "\n").replace("\r", "\n")
-    yield from _counted({"text": part} for part in text.split("\n\n") if part)
+    yield from _counted({"text": part} for part in _paragraphs(stream, file.shown) if part)
 
 
-def _decoded(data: bytes, shown: str) -> str:
-    """Text in UTF-8, without a byte order mark.
-
-    Raises:
-        UserError: It is not.
-    """
-    data = data.removeprefix(codecs.BOM_UTF8)
+def _paragraphs(stream: IO[bytes], shown: str) -> Iterator[str]:
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig")  # every kind of line's end is read as \n
+    kept, lines = "", 1
     try:
-        text = data.decode("utf-8")
+        while chunk := text.read(_CHUNK):
+            if "\0" in chunk:
+                line = lines + chunk.count("\n", 0, chunk.index("\0"))
+                raise UserError(f"{shown}:{line} holds NUL bytes: it is no text", hint=_SAVE)
+            lines += chunk.count("\n")
+            *parts, kept = (kept + chunk).split("\n\n")
+            yield from parts
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{shown}:{line} is not text in UTF-8", hint="Save it as UTF-8.") from error
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise UserError(f"{shown}:{line} holds NUL bytes: it is no text", hint="Save it as UTF-8.")
-    return text
+        raise UserError(f"{shown}, after line {lines}, is not text in UTF-8", hint=_SAVE) from error
+    yield kept
 
 
 _READERS: dict[Kind, Callable[[Any, LocalFile], Placed]] = {

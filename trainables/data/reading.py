@@ -71,7 +71,7 @@ def form_of(records: Records, task: TaskConfig, stream: bool, key: str) -> Forma
     try:
         return recognise(records.rows, task)
     except WrongRecord as error:
-        hint = f"{error.hint} docs/data.md shows the known forms."
+        hint = f"{error.hint} python -m search.run --list shows the known forms."
         raise UserError(f"{key}: {records.place(0)} {error.message}.", hint) from error
 
 

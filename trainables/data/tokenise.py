@@ -24,8 +24,8 @@ Groups = list[list[Example]]
 _AT_ONCE = 512
 
 
-Tokens = tuple[list[int], list[bool]]
-"""Token ids, and which of them are targets."""
+Tokens = tuple[NDArray[np.int32], NDArray[np.bool_]]
+"""Token ids, and which of them are targets; of texts that is not said, for all but the first are."""
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Tokenised:
                 if not example.targets:
                     found.no_room += 1
                     continue
-                found.cut += any(mask[most:])
+                found.cut += bool(mask[most:].any())
                 own.append(example)
             found.groups.append(own)
         return found
@@ -130,14 +130,16 @@ class Tokeniser:
         """Plain text, of paragraphs joined again by blank lines, as one text without an end."""
         texts = [paragraph.strip("\n") + "\n\n" for paragraph in paragraphs]
         parts = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
-        ids = [*self._before, *chain.from_iterable(parts)]
-        return Tokenised([[(ids, [True] * len(ids))]], texts=True, before=self._before)
+        ids = _ids([*self._before, *chain.from_iterable(parts)])
+        return Tokenised([[(ids, _UNSAID)]], texts=True, before=self._before)
 
     def _texts(self, texts: Sequence[str]) -> Tokenised:
         found = Tokenised(texts=True, before=self._before)
-        for ids in self._tokenizer(list(texts), add_special_tokens=False)["input_ids"]:
-            end = [] if ids and ids[-1] == self._eos else [self._eos]
-            found.groups.append([([*self._before, *ids, *end], [])])
+        for start in range(0, len(texts), _AT_ONCE):
+            batch = list(texts[start : start + _AT_ONCE])
+            for ids in self._tokenizer(batch, add_special_tokens=False)["input_ids"]:
+                end = [] if ids and ids[-1] == self._eos else [self._eos]
+                found.groups.append([(_ids([*self._before, *ids, *end]), _UNSAID)])
         return found
 
     def _replies(
@@ -169,12 +171,13 @@ class Tokeniser:
         return [Rendered(text, ((len(unit.plain), len(text)),), False)]
 
     def _sequence(self, one: Rendered, ids: list[int], counts: list[int]) -> Tokens:
-        mask = [False] * len(ids)
+        before = self._before if self._chat is None else ()
+        whole = [*before, *ids, *([] if one.ended else [self._eos])]
+        mask = np.zeros(len(whole), dtype=np.bool_)
         for start, end in zip(counts[::2], counts[1::2], strict=True):
-            mask[start:end] = [True] * (end - start)
-        if self._chat is None:
-            ids, mask = [*self._before, *ids], [False] * len(self._before) + mask
-        return (ids, mask) if one.ended else ([*ids, self._eos], [*mask, True])
+            mask[len(before) + start : len(before) + end] = True
+        mask[-1:] |= not one.ended
+        return _ids(whole), mask
 
 
 def target_bytes(tokenizer: Any, example: Example) -> int:
@@ -191,16 +194,21 @@ def _bytes(tokenizer: Any, ids: NDArray[np.int32]) -> int:
     return len(text.encode())
 
 
-def _pieces(ids: Sequence[int], before: tuple[int, ...], most: int) -> Iterator[Example]:
+_UNSAID = np.zeros(0, dtype=np.bool_)
+
+
+def _ids(ids: Sequence[int]) -> NDArray[np.int32]:
+    return np.asarray(ids, dtype=np.int32)
+
+
+def _pieces(ids: NDArray[np.int32], before: tuple[int, ...], most: int) -> Iterator[Example]:
     """Pieces of a text, each of which begins with `before`."""
     room = max(1, most - len(before))
     for start in range(len(before), len(ids), room):
-        piece = [*before, *ids[start : start + room]]
+        piece = np.concatenate([_ids(before), ids[start : start + room]])
         if len(piece) > 1:
             yield _example(piece, np.arange(len(piece)) >= len(before))
 
 
-def _example(ids: Sequence[int], mask: Sequence[bool] | NDArray[np.bool_]) -> Example:
-    # Nothing predicts the first token.
-    targets = np.asarray(mask, dtype=np.bool_) & (np.arange(len(ids)) > 0)
-    return Example(np.asarray(ids, dtype=np.int32), targets)
+def _example(ids: NDArray[np.int32], mask: NDArray[np.bool_]) -> Example:
+    return Example(ids, mask & (np.arange(len(ids)) > 0))  # nothing predicts the first token

@@ -81,10 +81,13 @@ class Conversation:
         ]
 
     def parts(self) -> Iterator[tuple[str, ...]]:
-        """Each assistant message after all that goes before it."""
+        """Each assistant message after the one before it, and after all that go before it."""
         for place in self.turns:
-            before = "\n".join(str(message["content"]) for message in self.messages[:place])
-            yield before, str(self.messages[place]["content"])
+            before = [str(message["content"]) for message in self.messages[:place]]
+            reply = str(self.messages[place]["content"])
+            yield "\n".join(before[-1:]), reply
+            if len(before) > 1:
+                yield "\n".join(before), reply
 
 
 Unit: TypeAlias = Document | Pair | Conversation

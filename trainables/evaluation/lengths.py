@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from trainables.data.asking import Asking
-from trainables.data.encode import plain_ids
 from trainables.evaluation.items import ChoiceItem, Item
 from trainables.settings import CapabilityConfig
 
@@ -16,6 +15,7 @@ THOUGHT = 512
 _ROOM = 8
 _STEP = 4
 _LEAST = 12
+_TEMPLATE = 1024
 
 
 def with_reply_length(
@@ -47,10 +47,13 @@ def reply_length(tokenizer: Any, items: Iterable[Sequence[Item]], context: int |
             questions[item.question] = None
             texts = item.options if isinstance(item, ChoiceItem) else (item.answer,)
             answers.update(dict.fromkeys(texts))
-    longest = max((len(plain_ids(tokenizer, text)) for text in answers), default=0)
+    batch = tokenizer(list(answers), add_special_tokens=False)["input_ids"] if answers else []
+    longest = max(map(len, batch), default=0)
     wanted = max(_LEAST, longest + max(_ROOM, longest // 2))
     length = -(-wanted // _STEP) * _STEP + (THOUGHT if think else 0)
-    if context is None:
+    # A token is a byte of text at least, and a template writes no more than so much.
+    most = max((len(text.encode()) for text in questions), default=0) + _TEMPLATE
+    if context is None or most + length <= context:
         return length
     asking = Asking(tokenizer)
     asked = max((len(asking.prompt(text)) for text in questions), default=0)

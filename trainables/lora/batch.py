@@ -56,7 +56,7 @@ def deal(trials: Sequence[LoraTrial], rank: int, world: int, room: int | None = 
     if room is None:
         rows = [[[[pair] for pair in part] for part in parts] for parts in dealt]
     else:
-        rows = [_shared_rows(parts, room) for parts in dealt]
+        rows = _shared_rows([trial.params.batch_size for trial in trials], dealt, room)
     return [
         _share(trial, batch, parts, rank) for trial, batch, parts in zip(trials, batches, rows, strict=True)
     ]
@@ -67,13 +67,24 @@ def _longest_first(batch: Sequence[Example], worker: int, world: int) -> Row:
     return sorted(own, key=lambda pair: -len(pair[1].input_ids))
 
 
-def _shared_rows(parts: Sequence[Row], room: int) -> list[list[Row]]:
-    """The rows of each worker's part of a batch: as many on each."""
-    lengths = [[len(example.input_ids) for _, example in part] for part in parts]
-    count = max(len(fill_rows(each, room)) for each in lengths)
+def _shared_rows(
+    batch_sizes: Sequence[int], dealt: Sequence[Sequence[Row]], room: int
+) -> list[list[list[Row]]]:
+    """Of each trial the rows of each worker.
+
+    Trials of one batch size get as many rows as each other: a layer then takes all of them as they are, which
+    gains more than the padding costs.
+    """
+    lengths = [[[len(example.input_ids) for _, example in part] for part in parts] for parts in dealt]
+    counts: dict[int, int] = {}
+    for size, own in zip(batch_sizes, lengths, strict=True):
+        counts[size] = max(counts.get(size, 0), *(len(fill_rows(each, room)) for each in own))
     return [
-        [[part[place] for place in row] for row in spread_rows(each, room, count)]
-        for part, each in zip(parts, lengths, strict=True)
+        [
+            [[part[place] for place in row] for row in spread_rows(each, room, counts[size])]
+            for part, each in zip(parts, own, strict=True)
+        ]
+        for size, parts, own in zip(batch_sizes, dealt, lengths, strict=True)
     ]
 
 

@@ -67,7 +67,8 @@ class Pack:
         total: Steps of the full budget.
         limits: Of a pass.
         spike: A trial fails where its smoothed loss rises to this multiple of its lowest; None lets it.
-        row_room: Tokens of a row that short examples of a trial share; None gives each a row of its own.
+        row_room: Tokens of a row that short examples of a trial share, at least those of the longest example;
+            None gives each a row of its own.
     """
 
     def __init__(
@@ -219,6 +220,9 @@ class Pack:
         """Halves what a pass may hold; gives up a trial that has no room for a single example."""
         if self._base.device.type == "cuda":
             torch.cuda.empty_cache()
+        if any(stuck) and self.row_room is not None and self.row_room > self.longest:
+            self.row_room = self.longest  # what one example alone would take
+            return
         if not any(stuck):
             divisible = [one for one in passes if sum(one.counts) > 1]
             self.limits.tokens = max(sum(one.counts) * one.width(lengths) for one in divisible) // 2

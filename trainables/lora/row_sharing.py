@@ -12,6 +12,13 @@ from trainables.lora.passes import plan_passes
 from trainables.lora.sequences import why_apart
 from trainables.lora.trial import LoraTrial
 
+ROOM = 2
+"""A row has room for this many of the longest examples, or for one where that leaves less padding: with
+more room the rows of several trials are of more like lengths."""
+
+_LEAST = 0.05
+"""Share of the tokens of passes that it must spare: attention with a mask is slower than without."""
+
 _STEPS = 8
 """Steps whose padding is counted."""
 
@@ -27,13 +34,17 @@ def share_rows(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters]) -> 
     Returns:
         In one line, whether they do, and what padding it spares.
     """
-    room = pack.longest
-    reason = why_apart(base, pack.examples, room)
+    longest = pack.longest
+    reason = why_apart(base, pack.examples, ROOM * longest)
     if base.any_worker(reason is not None):  # all plan the same passes, whatever rounding says on each
         return f"no sequence packing: {reason or 'another worker has found a reason'}"
+    before = padding(pack, base, probes, None)
+    after, room = min((padding(pack, base, probes, room), room) for room in (longest, ROOM * longest))
+    found = f"{after:.0%} padding instead of {before:.0%}"
+    if (1 - before) / (1 - after) > 1 - _LEAST:
+        return f"no sequence packing: it would spare too little ({found})"
     pack.row_room = room
-    before, after = (padding(pack, base, probes, each) for each in (None, room))
-    return f"sequence packing: {after:.0%} padding instead of {before:.0%}"
+    return f"sequence packing: {found}"
 
 
 def padding(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters], room: int | None) -> float:

@@ -39,6 +39,7 @@ def check_files(composed: Composed) -> None:
             if _exists(composed, ("task", name), task.get(name)):
                 _check_task_file(composed, task, name)
         _check_apart(composed, task)
+        _check_subset(composed, task)
     capability = composed.data.get("capability")
     if isinstance(capability, dict):
         _check_general(composed, capability.get("general_text"), task)
@@ -62,6 +63,14 @@ def _check_apart(composed: Composed, task: dict[str, Any]) -> None:
             ("task", "heldout"),
             "is the same as task.train" if same else "shares a file with task.train",
             "leave task.heldout out to split a part off, or give other data",
+        )
+
+
+def _check_subset(composed: Composed, task: dict[str, Any]) -> None:
+    """Files have no configurations."""
+    if task.get("subset") is not None and isinstance(_located(task.get("train"), "train"), LocalFiles):
+        composed.complain(
+            ("task", "subset"), "is for data sets of the hub, and task.train is a file", "leave it out"
         )
 
 
