@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from trainables.models.soundness import leave_out_other_parts
+
 VOCABULARY = 97
 WIDTH = 64
 LAYERS = 2
@@ -232,8 +234,14 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def tiny(family: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """A frozen model of the family with random weights, always the same ones."""
+def tiny(family: str, dtype: torch.dtype = torch.float32, whole: bool = False) -> PreTrainedModel:
+    """A frozen model of the family with random weights, always the same ones, as it is trained.
+
+    Args:
+        family: One of `FAMILIES`.
+        dtype: Of its weights.
+        whole: Keep the parts for images, too, as they are saved.
+    """
     entry = FAMILIES[family]
     settings = _COMMON | entry.config
     if entry.text is not None:
@@ -249,5 +257,7 @@ def tiny(family: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
                 value.normal_(0, 0.5 if "embed" in name else 0.08)
             elif name.endswith("bias"):
                 value.normal_(0, 0.1)
+    if not whole:
+        leave_out_other_parts(model)
     frozen: PreTrainedModel = model.eval().requires_grad_(False)
     return frozen

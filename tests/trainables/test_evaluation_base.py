@@ -44,7 +44,7 @@ def model() -> PeftModel:
 def general(tmp_path_factory: pytest.TempPathFactory) -> GeneralText:
     path = tmp_path_factory.mktemp("general") / "general.jsonl"
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
-    return load_general(str(path), 64, TASK, character_tokenizer(), 0)
+    return load_general(str(path), 64, TASK, character_tokenizer(), 0, 12)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_general_text_counts_the_bytes_of_what_is_predicted(tmp_path: Path) -> N
     path = tmp_path / "general.jsonl"
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     tokenizer = AutoTokenizer.from_pretrained(model_dir())
-    found = load_general(str(path), 64, TASK, tokenizer, 0)
+    found = load_general(str(path), 64, TASK, tokenizer, 0, 12)
     pieces = [example.input_ids for example in found.examples]
     assert len(pieces) > len(texts)
     assert max(map(len, pieces)) == 12
@@ -197,7 +197,7 @@ def test_packed_and_shared_out_they_are_as_alone(
     ("name", "content", "message"),
     [
         ("none.jsonl", None, "capability.general_text: there is no file"),
-        ("other.jsonl", '{"body": "x"}\n', "record 1 of .*other.jsonl has no text in the field 'text'"),
+        ("other.jsonl", '{"body": "x"}\n', "other.jsonl, record 1 lacks the field 'text'"),
         ("empty.txt", "", "capability.general_text: .* is empty"),
     ],
 )
@@ -207,12 +207,12 @@ def test_general_text_that_cannot_be_read_is_refused(
     if content is not None:
         (tmp_path / name).write_text(content)
     with pytest.raises(UserError, match=message):
-        load_general(str(tmp_path / name), 64, TASK, character_tokenizer(), 0)
+        load_general(str(tmp_path / name), 64, TASK, character_tokenizer(), 0, 12)
 
 
 def test_at_most_as_many_examples_as_asked_for_by_the_seed(tmp_path: Path) -> None:
     path = tmp_path / "long.txt"
     path.write_text("\n\n".join(f"Line {n} of a long text." for n in range(40)))
-    texts = [load_general(str(path), 5, TASK, character_tokenizer(), seed) for seed in (0, 0, 1)]
+    texts = [load_general(str(path), 5, TASK, character_tokenizer(), seed, 12) for seed in (0, 0, 1)]
     assert len(texts[0].examples) == 5
     assert texts[0].fingerprint == texts[1].fingerprint != texts[2].fingerprint

@@ -58,6 +58,8 @@ SEEN: dict[str, tuple[Damage, str]] = {
     "too long": (resized(50), r"model\.safetensors: it is cut off or damaged"),
     "no header": (written("model.safetensors", "x"), r"model\.safetensors: it is cut off or damaged"),
     "no weights": (gone("model.safetensors"), "has no weights"),
+    "missing": (with_weights(**{WEIGHT: None}), f"lack the weight {WEIGHT}, which would be random"),
+    "missing blocks": (edited("config.json", num_hidden_layers=7), r"layers\.5\.\S+ \(and 13 more\)"),
     "shard missing": (indexed("b.safetensors"), r"b\.safetensors: there is no such file"),
     "tensor missing": (indexed("shard.safetensors", "a.b"), r"shard\.safetensors: it lacks the tensor a\.b"),
     "shard elsewhere": (indexed("../x.safetensors"), r"names '\.\./x\.safetensors'"),
@@ -147,8 +149,10 @@ def infinite(value: float) -> torch.Tensor:
 
 
 LOADED: dict[str, tuple[Damage, str]] = {
-    "missing": (with_weights(**{WEIGHT: None}), f"lack the weight {WEIGHT}, which would be random"),
-    "missing blocks": (edited("config.json", num_hidden_layers=7), r"layers\.5\.\S+ \(and 17 more\)"),
+    "missing": (
+        with_weights(model__norm__weight=None),
+        r"lack the weight model\.norm\.weight, which",
+    ),
     "more blocks": (edited("config.json", num_hidden_layers=2), r"have the weight model\.layers\.2\."),
     "a bias": (
         with_weights(**{WEIGHT.replace("weight", "bias"): torch.zeros(384)}),
@@ -239,7 +243,9 @@ def test_kernels_of_the_hub_are_not_fetched(folder: Path) -> None:
     assert model.config._attn_implementation == "sdpa"
     built: Any = skeleton(folder)
     assert built.config._attn_implementation == "sdpa"
-    assert os.environ["USE_HUB_KERNELS"] == "NO"
+    given = {key: value for key, value in os.environ.items() if key != "USE_HUB_KERNELS"}
+    asked = [sys.executable, "-c", "import os, trainables; print(os.environ['USE_HUB_KERNELS'])"]
+    assert subprocess.run(asked, env=given, capture_output=True, text=True, check=True).stdout == "NO\n"
 
 
 def test_a_hub_models_files_are_checked_in_the_cache(

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from tests.trainables.harness_tasks import graded_task
-from tests.trainables.model_folders import WEIGHT, with_weights
+from tests.trainables.model_folders import with_weights
 from trainables.data.sources import local_path
 from trainables.embedded import model_dir
 from trainables.errors import UserError
@@ -384,7 +384,7 @@ def test_what_is_wrong_with_the_data_is_said_before_the_weights_are_read(
     (tmp_path / "other.jsonl").write_text('{"body": "x"}\n')
     folder = tmp_path / "model"
     shutil.copytree(model_dir(), folder)
-    with_weights(**{WEIGHT: None})(folder)  # which is seen only where they are loaded
+    with_weights(model__norm__weight=None)(folder)  # which is seen only where they are loaded
     given = settings(tmp_path, model=ModelConfig(name="own", source=str(folder)))
     given = replace(given, capability=given.capability.model_copy(update=capability))
     with pytest.raises(UserError, match=message):

@@ -29,7 +29,7 @@ def share_rows(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters]) -> 
     Args:
         pack: Its `row_room` is set.
         base: The base model.
-        probes: Parameters of trials like those to come.
+        probes: Parameters of trials like those to come, as many as are held at once at the most.
 
     Returns:
         In one line, whether they do, and what padding it spares.

@@ -109,8 +109,9 @@ class LoraServer:
             settings.spike,
         )
         probes = valid_parameters(settings.probes)
-        self._rows = share_rows(self._pack, self._base, probes) if settings.sequence_packing else ""
         most = max(1, settings.most_slots >> shrinks)
+        together = probes[: min(most, settings.slots or most)]
+        self._rows = share_rows(self._pack, self._base, together) if settings.sequence_packing else ""
         self._choice = choose_slots(self._pack, self._base, settings.slots, most, probes, mixing).smaller(
             shrinks, max((params.batch_size for params in probes), default=1)
         )

@@ -20,7 +20,7 @@ from trainables.models.folder.reading import (
     text_part,
 )
 from trainables.models.folder.tokenizer import SETTINGS, check_tokenizer
-from trainables.models.folder.weights import embedding_rows, named_files, read_shapes
+from trainables.models.folder.weights import Shapes, embedding_rows, named_files, read_shapes
 
 CONFIG = "config.json"
 ADAPTER = "adapter_config.json"
@@ -28,6 +28,12 @@ ADAPTER = "adapter_config.json"
 _MORE_JSON = ("generation_config.json", "special_tokens_map.json", "added_tokens.json")
 _TRUST = "model.trust_remote_code=true model.revision=<commit>"
 _CAUSAL = "Give a causal language model, such as llama, qwen3 or gemma3."
+_LLAMA_LIKE = frozenset(
+    {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "smollm3", "granite", "olmo2"}
+)
+_MOST_LAYERS = 10_000
+_BLOCK = "model.layers."
+_PROJECTIONS = (*(f"self_attn.{name}" for name in "qkvo"), "mlp.gate", "mlp.up", "mlp.down")
 # Their attention sees what comes after, unless they are configured as decoders.
 _LOOKING_AHEAD = frozenset(
     {"bert", "bert-generation", "big_bird", "camembert", "data2vec-text", "electra", "ernie", "megatron-bert"}
@@ -66,7 +72,9 @@ def check_folder(folder: Path, *, code: bool = False, weights: bool = True, hub_
     _check_ends(folder / "generation_config.json")
     rows = None
     if weights:
-        rows = embedding_rows(read_shapes(folder, config))
+        shapes = read_shapes(folder, config)
+        _check_blocks(folder, config, shapes)
+        rows = embedding_rows(shapes)
         _check_rows(folder, config, rows)
     elif any(folder.glob("*.safetensors*")) or "transformers_weights" in config:
         named_files(folder, config)
@@ -162,6 +170,19 @@ def _check_ends(path: Path) -> None:
     ends = optional_object(path).get("eos_token_id")
     if ends is not None and not all(type(end) is int for end in (ends if isinstance(ends, list) else [ends])):
         raise damaged(path, f"its eos_token_id is neither the id of a token nor a list of ids: {ends!r}")
+
+
+def _check_blocks(folder: Path, config: Mapping[str, Any], shapes: Shapes) -> None:
+    """Of the commonest architectures no projection is missing; of others that is seen in loading."""
+    layers = config.get("num_hidden_layers")
+    known = config.get("model_type") in _LLAMA_LIKE and "quantization_config" not in config
+    if not known or type(layers) is not int or not any(name.startswith(_BLOCK) for name in shapes):
+        return
+    blocks = range(min(layers, _MOST_LAYERS))
+    names = (f"{_BLOCK}{block}.{name}_proj.weight" for block in blocks for name in _PROJECTIONS)
+    if missing := [name for name in names if name not in shapes]:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise damaged(folder, f"the files lack the weight {missing[0]}{more}, which would be random")
 
 
 def _check_rows(folder: Path, config: Mapping[str, Any], rows: int | None) -> None:
