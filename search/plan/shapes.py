@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +12,13 @@ from search.errors import ConfigError, Problem
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import in_text_blocks, select_modules
+from trainables.models.folder.check import CONFIG, has_weights
+from trainables.models.folder.reading import damaged, read_object
+from trainables.models.folder.weights import Shapes, read_shapes
 from trainables.models.resolve import local_folder
 from trainables.settings import ModelConfig
 
-# The format's own limit of a header, in bytes; and sizes far above those of any model.
-_LONGEST_HEADER = 100_000_000
+# Sizes far above those of any model.
 _LARGEST_SIZE = 2**40
 _MOST_LAYERS = 10_000
 
@@ -85,33 +85,33 @@ def model_shapes(model: ModelConfig) -> ModelShapes | None:
         ConfigError: The model's files are damaged.
     """
     folder = local_folder(model)
-    if folder is None or not (folder / "config.json").is_file():
+    if folder is None or not (folder / CONFIG).is_file():
         return None
-    config = _read_config(folder / "config.json")
-    headers = _headers(folder)
-    if config.get("model_type") not in _LLAMA_LIKE:
-        return _built(folder, model)
     try:
-        return _shapes(config, headers or _from_config(config))
+        config = read_object(folder / CONFIG)
+        if config.get("model_type") not in _LLAMA_LIKE:
+            return _built(folder, model)
+        tensors = read_shapes(folder, config) if has_weights(folder) else None
+    except UserError as error:
+        raise _refused(error) from error
+    try:
+        return _shapes(config, tensors or _from_config(config))
     except (ValueError, TypeError, ArithmeticError, KeyError) as error:
-        raise _damaged(folder / "config.json", "its sizes are not those of a model") from error
+        raise _refused(damaged(folder / CONFIG, "its sizes are not those of a model")) from error
 
 
 def _built(folder: Path, model: ModelConfig) -> ModelShapes:
     """The shapes of a model of any architecture.
 
     Raises:
-        ConfigError: It cannot be built.
+        UserError: It cannot be built.
     """
     from torch import nn
 
     from trainables.lora.linear import linear_layers
     from trainables.models.skeleton import skeleton
 
-    try:
-        built: Any = skeleton(folder, model.trust_remote_code)
-    except UserError as error:
-        raise _damaged(folder / "config.json", error.message.rpartition("config.json ")[2]) from error
+    built: Any = skeleton(folder, model.trust_remote_code)
     text = built.config.get_text_config()
     linear = linear_layers(built)
     others = {
@@ -132,56 +132,8 @@ def _built(folder: Path, model: ModelConfig) -> ModelShapes:
     )
 
 
-def _damaged(path: Path, what: str) -> ConfigError:
-    problem = Problem(
-        "model.source", f"{path}: {what}", "model files", "Fetch the model again, or give another one."
-    )
-    return ConfigError([problem])
-
-
-def _read_config(path: Path) -> Mapping[str, Any]:
-    """A model's config.json.
-
-    Raises:
-        ConfigError: It is not a JSON object.
-    """
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _damaged(path, f"it cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, "it is not JSON") from error
-    if not isinstance(config, dict):
-        raise _damaged(path, "it is not a JSON object")
-    return config
-
-
-def _headers(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes by name from the headers of all safetensors files.
-
-    Raises:
-        ConfigError: A header is damaged.
-    """
-    shapes: dict[str, tuple[int, ...]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            shapes |= _header(path)
-        except OSError as error:
-            raise _damaged(path, f"it cannot be read ({error.strerror})") from error
-        except (ValueError, RecursionError, AttributeError, KeyError, TypeError, struct.error) as error:
-            raise _damaged(path, "it does not begin with a header of safetensors") from error
-    return shapes
-
-
-def _header(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes from one file: 8 bytes with the length of the header, then the header as JSON."""
-    with path.open("rb") as stream:
-        (length,) = struct.unpack("<Q", stream.read(8))
-        if length > min(_LONGEST_HEADER, path.stat().st_size):
-            raise ValueError("the header is longer than the file")
-        header = json.loads(stream.read(length))
-    entries = {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
-    return {name: tuple(_size(size) for size in shape) for name, shape in entries.items()}
+def _refused(error: UserError) -> ConfigError:
+    return ConfigError([Problem("model.source", error.message.rstrip("."), "model files", error.hint)])
 
 
 def _size(value: Any) -> int:
@@ -195,7 +147,7 @@ def _size(value: Any) -> int:
     return value
 
 
-def _from_config(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+def _from_config(config: Mapping[str, Any]) -> Shapes:
     """The same from a config.json, for architectures like Llama."""
     hidden, inner = _size(config["hidden_size"]), _size(config["intermediate_size"])
     vocabulary, layers = _size(config["vocab_size"]), _layers(config)
@@ -229,7 +181,7 @@ def _layers(config: Mapping[str, Any]) -> int:
     return layers
 
 
-def _shapes(config: Mapping[str, Any], tensors: Mapping[str, tuple[int, ...]]) -> ModelShapes:
+def _shapes(config: Mapping[str, Any], tensors: Shapes) -> ModelShapes:
     linear = {
         name.removesuffix(".weight"): (shape[0], shape[1])
         for name, shape in tensors.items()
