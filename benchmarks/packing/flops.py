@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from benchmarks.packing.work import Work
-from trainables.lora.linear import linear_modules
+from trainables.lora.linear import linear_layers
 from trainables.lora.targets import select_modules
 
 
@@ -29,7 +29,7 @@ def needed(work: Work) -> float:
     total = 4.0 * weights * work.tokens + per_pair * sum(length**2 for length in work.lengths)
     share = work.tokens / len(work.trials)
     for params in work.trials:
-        chosen = [layers[name] for name in select_modules(linear_modules(work.model), params)]
+        chosen = [layers[name] for name in select_modules(linear_layers(work.model), params)]
         sizes = sum(params.rank * (each.in_features + each.out_features) for each in chosen)
         total += 6.0 * sizes * share
     return total

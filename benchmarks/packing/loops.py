@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -16,7 +16,7 @@ from trainables.data.batches import collate
 from trainables.data.examples import Example
 from trainables.data.loss import token_losses
 from trainables.data.order import DataOrder
-from trainables.lora.linear import linear_modules
+from trainables.lora.linear import linear_layers
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import select_modules
 
@@ -53,7 +53,7 @@ def _train(work: Work, params: LoraParameters, meter: Meter, rows: int | None) -
     base = work.twin()
     meter.watch(base)
     torch.manual_seed(params.seed)
-    model: Any = get_peft_model(base, _config(linear_modules(base), params))
+    model: Any = get_peft_model(base, _config(linear_layers(base), params))
     model.train()
     weights = [value for value in model.parameters() if value.requires_grad]
     optimizer = _adamw([{"params": weights, "lr": params.lr}], params, work.device)
@@ -128,7 +128,7 @@ def _timed(step: Callable[[int], Tensor], work: Work, meter: Meter) -> Tensor:
 
 
 def _with_adapters(base: nn.Module, names: Sequence[str], trials: Sequence[LoraParameters]) -> PeftModel:
-    linear = linear_modules(base)
+    linear = linear_layers(base)
     model: PeftModel | None = None
     for name, params in zip(names, trials, strict=True):
         torch.manual_seed(params.seed)
@@ -148,7 +148,7 @@ def _of_adapter(model: PeftModel, name: str) -> list[nn.Parameter]:
     return own
 
 
-def _config(linear: Sequence[str], params: LoraParameters) -> LoraConfig:
+def _config(linear: Iterable[str], params: LoraParameters) -> LoraConfig:
     return LoraConfig(
         r=params.rank,
         lora_alpha=params.effective_alpha,

@@ -15,7 +15,7 @@ from trainables.data.batches import collate
 from trainables.data.examples import Example
 from trainables.data.order import DataOrder
 from trainables.lora.dropout import keep_scale, stream_key
-from trainables.lora.linear import linear_modules
+from trainables.lora.linear import linear_layers
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.schedule import learning_rate
 from trainables.lora.targets import select_modules
@@ -46,7 +46,7 @@ def plain_peft(
         LoraConfig(
             r=params.rank,
             lora_alpha=params.effective_alpha,  # type: ignore[arg-type]
-            target_modules=select_modules(linear_modules(model), params),
+            target_modules=select_modules(linear_layers(model), params),
             use_rslora=params.rslora,
             task_type="CAUSAL_LM",
         ),

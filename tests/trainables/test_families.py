@@ -29,7 +29,7 @@ from trainables.evaluation.generate import greedy
 from trainables.evaluation.likelihood import score_continuations
 from trainables.lora.adapters import Adapters
 from trainables.lora.base import HeldBase
-from trainables.lora.linear import linear_layers, linear_modules
+from trainables.lora.linear import linear_layers
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.schedule import learning_rate
@@ -200,7 +200,7 @@ def test_the_plan_knows_the_sizes_that_training_has(family: str, tmp_path: Path)
     shapes = model_shapes(ModelConfig(name=family, source=str(tmp_path)))
     assert shapes is not None
     assert shapes.parameters == sum(value.numel() for value in model.parameters())
-    assert set(shapes.linear) == set(linear_modules(model))
+    assert set(shapes.linear) == set(linear_layers(model))
     found = trained(family)
     for trial in found.trials:
         assert shapes.trainable(trial.params) == len(flat(found.weights(trial)))
@@ -209,7 +209,7 @@ def test_the_plan_knows_the_sizes_that_training_has(family: str, tmp_path: Path)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_and_positions_are_treated_as_packing_assumes(family: str) -> None:
     model = tiny(family)
-    layers = {name: model.get_submodule(name) for name in linear_modules(model)}
+    layers = {name: model.get_submodule(name) for name in linear_layers(model)}
     refuse_not_finite(model, family)
     refuse_not_causal(model, family)
     assert where_rows_meet(model, layers, VOCABULARY) is None
@@ -267,7 +267,7 @@ def test_the_table_of_models_says_what_is_tested() -> None:
     ]
     for name, family in FAMILIES.items():
         model = tiny(name)
-        linear = linear_modules(model)
+        linear = linear_layers(model)
         others = {
             key.rpartition(".")[2]
             for key, module in model.named_modules()

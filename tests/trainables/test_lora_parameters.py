@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from tests.trainables.small import tiny_llama
 from trainables.errors import UserError
-from trainables.lora.linear import linear_modules
+from trainables.lora.linear import linear_layers
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.schedule import learning_rate, warmup_steps
 from trainables.lora.targets import select_modules
 
 
 def test_target_modules_and_first_layers_are_selected() -> None:
-    linear = linear_modules(tiny_llama())
+    linear = list(linear_layers(tiny_llama()))
     assert not any("lm_head" in name for name in linear)
     attention = select_modules(linear, LoraParameters(target_modules="attention", layers=2))
     assert {name.rsplit(".", 1)[-1] for name in attention} == {"q_proj", "k_proj", "v_proj", "o_proj"}

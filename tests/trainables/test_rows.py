@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from tests.trainables.small import VOCABULARY, tiny_llama
-from trainables.lora.linear import linear_modules, read_directly
+from trainables.lora.linear import linear_layers, read_directly
 from trainables.models.rows import where_rows_meet
 
 
 def look(model: nn.Module) -> str | None:
-    layers = {name: model.get_submodule(name) for name in linear_modules(model)}
+    layers = {name: model.get_submodule(name) for name in linear_layers(model)}
     return where_rows_meet(model, layers, VOCABULARY)
 
 

@@ -57,11 +57,6 @@ def linear_layers(model: nn.Module) -> dict[str, LinearLayer]:
     return found
 
 
-def linear_modules(model: nn.Module) -> list[str]:
-    """The names of `linear_layers`."""
-    return list(linear_layers(model))
-
-
 def _linear(module: nn.Module) -> LinearLayer | None:
     kind, bias = type(module).__name__, getattr(module, "bias", None) is not None
     if isinstance(module, nn.Linear) and kind in _PLAIN:
