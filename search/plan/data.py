@@ -114,11 +114,11 @@ def _sample(read: ReadUnits) -> list[int]:
 
 def _replies(config: SearchConfig, tokenizer: Any, context: int | None) -> int:
     """How long replies may be: as configured, or by the accepted answers that are on this machine."""
-    from trainables.evaluation.items import read_items
+    from trainables.evaluation.items import load_items
     from trainables.evaluation.lengths import with_reply_length
 
     skills = [skill for skill in config.capability.skills if skill.harness is None]
-    items = (read_items(skill.path, "capability.skills") for skill in skills)
+    items = (load_items(skill, config.seed) for skill in skills)
     return with_reply_length(config.capability, tokenizer, items, context).reply_length
 
 

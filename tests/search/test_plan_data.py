@@ -66,6 +66,19 @@ def test_the_plan_says_what_the_run_does() -> None:
     assert planned.lengths.mean == pytest.approx(data.facts.tokens)
 
 
+def test_only_questions_that_will_be_asked_count_for_the_length_of_replies() -> None:
+    answers = ["calm " * 40, *["calm"] * 39]
+    write("asked.jsonl", *({"question": f"Watch {n}?", "answer": text} for n, text in enumerate(answers)))
+    words = ["space=space.yaml", "capability=asked.jsonl"]
+    lengths = []
+    for most in (1, len(answers)):
+        data = make_plan(load_config([*words, f"capability.skills.0.limit={most}"]).config).data
+        assert data is not None
+        assert data.lengths is not None
+        lengths.append(data.lengths.replies)
+    assert lengths[0] < 40 < lengths[1]
+
+
 def test_control_codes_in_the_data_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     write("codes.jsonl", *({"text": f"\x1b[31mred {number}\x07"} for number in range(3)))
     assert main(["space=space.yaml", "task=codes.jsonl", "--plan"]) == 0
