@@ -247,3 +247,10 @@ def test_several_slots_are_refused_where_trials_run_one_at_a_time(monkeypatch: p
 def test_another_source_for_a_prepared_model_is_not_passed_over() -> None:
     found = problems("model=smollm2", "model.source=org/other")
     assert "model=org/other" in (found["model.source"].hint or "")
+
+
+def test_the_same_data_set_of_the_hub_is_not_held_out_under_another_spelling() -> None:
+    words = ("task.train=org/name", "task.subset=a", "task.heldout=org/name:a")
+    found = problems(*words)["task.heldout"]
+    assert "task.train" in found.message
+    assert "task.heldout" not in problems(*words[:2], "task.heldout=org/name:b", "seed=x")

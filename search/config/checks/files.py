@@ -55,8 +55,7 @@ def check_files(composed: Composed) -> None:
 
 def _check_apart(composed: Composed, task: dict[str, Any]) -> None:
     """What is held out is not trained on."""
-    split = str(task.get("split", "train"))
-    train, heldout = (_located(task.get(name), split) for name in ("train", "heldout"))
+    train, heldout = (_located(task.get(name), *_part(task)) for name in ("train", "heldout"))
     same = task.get("train") is not None and task.get("train") == task.get("heldout")
     if same or (train is not None and heldout is not None and same_source(train, heldout)):
         composed.complain(
@@ -64,6 +63,12 @@ def _check_apart(composed: Composed, task: dict[str, Any]) -> None:
             "is the same as task.train" if same else "shares a file with task.train",
             "leave task.heldout out to split a part off, or give other data",
         )
+
+
+def _part(task: dict[str, Any]) -> tuple[str, str | None]:
+    """Split and subset of the task's hub data sets whose names give none."""
+    subset = task.get("subset")
+    return str(task.get("split", "train")), subset if isinstance(subset, str) else None
 
 
 def _check_subset(composed: Composed, task: dict[str, Any]) -> None:
@@ -95,10 +100,10 @@ def _exists(composed: Composed, key: Key, source: object, *, local: bool = False
     return True
 
 
-def _located(source: object, split: str) -> Source | None:
+def _located(source: object, split: str, subset: str | None = None) -> Source | None:
     """Where training data lie; elsewhere it is said where they cannot be located."""
     try:
-        return locate(source, "task.train", split) if _names(source) else None
+        return locate(source, "task.train", split, subset) if _names(source) else None
     except UserError:
         return None
 
@@ -144,9 +149,10 @@ def _check_general(composed: Composed, source: object, task: object) -> None:
     key = ("capability", "general_text")
     if not isinstance(source, str) or not _exists(composed, key, source):
         return
-    train, split = (task.get("train"), task.get("split", "train")) if isinstance(task, dict) else (None, "")
-    place = locate(source, dotted(key), str(split))
-    trained_on = _located(train, str(split))
+    task = task if isinstance(task, dict) else {}
+    split, subset = _part(task)
+    place = locate(source, dotted(key), split)
+    trained_on = _located(task.get("train"), split, subset)
     if trained_on is not None and same_source(place, trained_on):
         composed.complain(key, f"is {SAME}", OTHER)
     if isinstance(place, HubDataset):
