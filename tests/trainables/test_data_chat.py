@@ -179,6 +179,14 @@ def test_without_a_mark_for_the_end_of_a_turn_the_text_ends_with_the_tokenizer_s
             "system, which the model's chat template leaves out",
         ),
         ("{{ messages[0].content | nothing }}", TURNS, "refused by the model's chat template"),
+        ("{{ 1 / 0 }}", TURNS, "refused by the model's chat template: division by zero"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", TURNS, "refused by .*: maximum recursion depth"),
+        ("{% for i in range(10 ** 9) %}{% endfor %}", TURNS, "refused by the model's chat template"),
+        (
+            "{% for m in messages %}{{ m['content'] if m['role'] == 'user' }}</s>{% endfor %}",
+            TURNS,
+            "has a reply, which the model's chat template leaves out",
+        ),
     ],
 )
 def test_what_a_template_cannot_put_is_refused_with_the_record(
@@ -190,6 +198,13 @@ def test_what_a_template_cannot_put_is_refused_with_the_record(
         return
     with pytest.raises(UserError, match=f"^7 .*{reason}"):
         Tokeniser(made, TaskConfig(name="task", train="unused"))([Conversation(messages)], lambda row: "7")
+
+
+def test_a_greeting_that_replies_to_nothing_is_context() -> None:
+    made = tokenizer("bytes", CHATML)
+    (example,) = examples(made, Conversation(({"role": "assistant", "content": "Hello!"}, *TURNS)))
+    assert targets(made, example) == ["It is calm.<|im_end|>", "19<|im_end|>"]
+    assert "Hello!" in made.decode(example.input_ids)
 
 
 CALL = {"type": "function", "function": {"name": "forecast", "arguments": {"city": "Oslo"}}}

@@ -58,6 +58,14 @@ SEEN: dict[str, tuple[Damage, str]] = {
     "too long": (resized(50), r"model\.safetensors: it is cut off or damaged"),
     "no header": (written("model.safetensors", "x"), r"model\.safetensors: it is cut off or damaged"),
     "no weights": (gone("model.safetensors"), "has no weights"),
+    "quantised": (
+        edited("config.json", quantization_config={"quant_method": "gptq", "bits": 4}),
+        r"config\.json: the weights are quantised \(gptq\)",
+    ),
+    "quantised anyhow": (
+        edited("config.json", quantization_config={"load_in_4bit": True}),
+        r"config\.json: the weights are quantised \(of an unknown kind\)",
+    ),
     "shard missing": (indexed("b.safetensors"), r"b\.safetensors: there is no such file"),
     "tensor missing": (indexed("shard.safetensors", "a.b"), r"shard\.safetensors: it lacks the tensor a\.b"),
     "shard elsewhere": (indexed("../x.safetensors"), r"names '\.\./x\.safetensors'"),

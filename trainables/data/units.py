@@ -73,11 +73,11 @@ class Conversation:
 
     @property
     def turns(self) -> list[int]:
-        """The assistant messages that may be learned, by their place."""
+        """The assistant messages that may be learned, by their place; one that opens replies to nothing."""
         return [
             place
             for place, message in enumerate(self.messages)
-            if place >= self.first and message["role"] == "assistant"
+            if place >= max(1, self.first) and message["role"] == "assistant"
         ]
 
     def parts(self) -> Iterator[tuple[str, ...]]:
