@@ -27,6 +27,7 @@ from tests.trainables.chat_tokenizers import (
 from trainables.data.asking import Asking
 from trainables.data.encode import plain_ids
 from trainables.data.examples import Example
+from trainables.data.messages import conversation_of
 from trainables.data.tokenise import Tokeniser
 from trainables.data.units import Conversation, Document, Pair, Unit
 from trainables.errors import UserError
@@ -198,6 +199,13 @@ def test_what_a_template_cannot_put_is_refused_with_the_record(
         return
     with pytest.raises(UserError, match=f"^7 .*{reason}"):
         Tokeniser(made, TaskConfig(name="task", train="unused"))([Conversation(messages)], lambda row: "7")
+
+
+def test_turns_of_weight_0_are_context() -> None:
+    weighed = [{**turn, "weight": weight} for turn, weight in zip(TURNS, (1, 0, 1, 1), strict=True)]
+    made = tokenizer("bytes", CHATML)
+    (example,) = examples(made, conversation_of({"messages": weighed}, "messages"))
+    assert targets(made, example) == ["19<|im_end|>"]
 
 
 def test_a_greeting_that_replies_to_nothing_is_context() -> None:

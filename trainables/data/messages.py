@@ -28,7 +28,7 @@ ROLES = {
 }
 """Roles by what data sets call them."""
 
-_KEPT = ("name", "tool_call_id", "reasoning_content", "thinking")
+_KEPT = ("name", "tool_call_id", "reasoning_content", "thinking", "weight")
 
 
 def conversation_of(record: Mapping[str, Any], field: str) -> Conversation:
