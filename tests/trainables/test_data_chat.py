@@ -27,6 +27,7 @@ from tests.trainables.chat_tokenizers import (
 from trainables.data.asking import Asking
 from trainables.data.encode import plain_ids
 from trainables.data.examples import Example
+from trainables.data.messages import conversation_of
 from trainables.data.tokenise import Tokeniser
 from trainables.data.units import Conversation, Document, Pair, Unit
 from trainables.errors import UserError
@@ -179,6 +180,14 @@ def test_without_a_mark_for_the_end_of_a_turn_the_text_ends_with_the_tokenizer_s
             "system, which the model's chat template leaves out",
         ),
         ("{{ messages[0].content | nothing }}", TURNS, "refused by the model's chat template"),
+        ("{{ 1 / 0 }}", TURNS, "refused by the model's chat template: division by zero"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", TURNS, "refused by .*: maximum recursion depth"),
+        ("{% for i in range(10 ** 9) %}{% endfor %}", TURNS, "refused by the model's chat template"),
+        (
+            "{% for m in messages %}{{ m['content'] if m['role'] == 'user' }}</s>{% endfor %}",
+            TURNS,
+            "has a reply, which the model's chat template leaves out",
+        ),
     ],
 )
 def test_what_a_template_cannot_put_is_refused_with_the_record(
@@ -190,6 +199,20 @@ def test_what_a_template_cannot_put_is_refused_with_the_record(
         return
     with pytest.raises(UserError, match=f"^7 .*{reason}"):
         Tokeniser(made, TaskConfig(name="task", train="unused"))([Conversation(messages)], lambda row: "7")
+
+
+def test_turns_of_weight_0_are_context() -> None:
+    weighed = [{**turn, "weight": weight} for turn, weight in zip(TURNS, (1, 0, 1, 1), strict=True)]
+    made = tokenizer("bytes", CHATML)
+    (example,) = examples(made, conversation_of({"messages": weighed}, "messages"))
+    assert targets(made, example) == ["19<|im_end|>"]
+
+
+def test_a_greeting_that_replies_to_nothing_is_context() -> None:
+    made = tokenizer("bytes", CHATML)
+    (example,) = examples(made, Conversation(({"role": "assistant", "content": "Hello!"}, *TURNS)))
+    assert targets(made, example) == ["It is calm.<|im_end|>", "19<|im_end|>"]
+    assert "Hello!" in made.decode(example.input_ids)
 
 
 CALL = {"type": "function", "function": {"name": "forecast", "arguments": {"city": "Oslo"}}}

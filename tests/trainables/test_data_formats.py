@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import gzip
 import json
 from collections.abc import Callable
@@ -228,6 +229,8 @@ def test_names_of_hub_data_sets_and_of_their_configurations() -> None:
         ("a.jsonl", b'{"messages": [{"role": "pirate", "content": "x"}]}', r"role 'pirate' in messages\.0"),
         ("a.jsonl", b'{"messages": [{"role": "user"}]}', r"a message without content in messages\.0"),
         ("a.jsonl", b'{"messages": [{"role": "user", "content": [{"type": "image"}]}]}', r"that is no text"),
+        ("a.jsonl", b'{"question": "", "answer": null}\n{"question": "", "answer": ""}', ":1 lacks"),
+        ("a.csv", b"\n\ntext,more\nx\n", r"a\.csv:4 has 1 values, and the header names 2"),
         ("a.jsonl", b'{"question": "x", "answers": []}', r"has no answer in the field 'answers'"),
     ],
 )  # fmt: skip
@@ -238,6 +241,46 @@ def test_what_cannot_be_trained_on_is_named_in_one_line(
     with pytest.raises(UserError, match=rf"^task\.train: .*{message}") as error:
         read(tmp_path / name)
     assert "\n" not in error.value.message
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ",question,answer\n0,Who?,I.\n1,Who?,I.\n",  # as pandas writes it, with its index
+        "\nquestion,answer\nWho?,I.\nWho?,I.\n",
+        'question;answer;"more, or less"\nWho?;I.;\nWho?;I.;\n',
+        'question\tanswer\t"a ""b"", c; d"\nWho?\tI.\t\nWho?\tI.\t\n',
+    ],
+)
+def test_tables_as_programs_write_them(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    assert read(tmp_path / "a.csv").units == [Pair("Who?", "I.", "Who?\n")] * 2
+
+
+def test_values_that_no_text_stands_for_are_written_by_templates_as_they_are(tmp_path: Path) -> None:
+    rows = [{"question": "When?", "answer": {"day": datetime.date(2024, 7, 26)}}]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "a.parquet")
+    found = read(tmp_path / "a.parquet", prompt="{question}", completion="{answer.day} {answer}")
+    assert found.units == [Pair("When?", '"2024-07-26" {"day": "2024-07-26"}', "When?")]
+
+
+def test_a_table_whose_values_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    times = pyarrow.array([datetime.datetime(2024, 7, 26)], pyarrow.timestamp("us", tz="Nowhere/There"))
+    pyarrow.parquet.write_table(pyarrow.table({"text": times}), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=r"cannot be read as Parquet: .*Nowhere/There"):
+        read(tmp_path / "a.parquet")
+
+
+def test_no_tools_may_be_written_as_an_empty_cell(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps({"messages": [ASKED, REPLIED], "tools": ""}))
+    assert read(tmp_path / "a.jsonl").units == [TALK]
+
+
+def test_what_was_rejected_is_not_proposed_to_be_learned(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps({"prompt": "A?", "chosen": "B.", "rejected": "C."}))
+    with pytest.raises(UserError) as error:
+        read(tmp_path / "a.jsonl")
+    assert "'task.prompt={prompt}' 'task.completion={chosen}'" in str(error.value)
 
 
 def test_a_form_that_is_not_known_is_answered_with_the_line_to_type(tmp_path: Path) -> None:

@@ -60,6 +60,14 @@ SEEN: dict[str, tuple[Damage, str]] = {
     "no weights": (gone("model.safetensors"), "has no weights"),
     "missing": (with_weights(**{WEIGHT: None}), f"lack the weight {WEIGHT}, which would be random"),
     "missing blocks": (edited("config.json", num_hidden_layers=7), r"layers\.5\.\S+ \(and 13 more\)"),
+    "quantised": (
+        edited("config.json", quantization_config={"quant_method": "gptq", "bits": 4}),
+        r"config\.json: the weights are quantised \(gptq\)",
+    ),
+    "quantised anyhow": (
+        edited("config.json", quantization_config={"load_in_4bit": True}),
+        r"config\.json: the weights are quantised \(of an unknown kind\)",
+    ),
     "shard missing": (indexed("b.safetensors"), r"b\.safetensors: there is no such file"),
     "tensor missing": (indexed("shard.safetensors", "a.b"), r"shard\.safetensors: it lacks the tensor a\.b"),
     "shard elsewhere": (indexed("../x.safetensors"), r"names '\.\./x\.safetensors'"),

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jinja2.exceptions import TemplateError
-
 from trainables.data.encode import plain_ids, special_ids
 from trainables.data.units import Conversation, Message, WrongRecord
 from trainables.errors import first_line
@@ -75,7 +73,9 @@ class Chat:
                     tokenize=False,
                 )
             )
-        except (TemplateError, TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # a template is a program, and may fail as any does
             raise WrongRecord(
                 f"is refused by the model's chat template: {first_line(error)[:200]}", _HINT
             ) from error
@@ -126,6 +126,7 @@ class Chat:
         message = messages[place]
         self._refuse_lost_calls(message, text[start:])
         after = _end_of_content(text, start, str(message["content"]))
+        self._refuse_lost_reply(message, text[start:], found=after > start)
         end = text.find(self._stop, after) if self._stop else -1
         if end >= 0:
             assert self._stop is not None
@@ -161,6 +162,15 @@ class Chat:
         for call in message.get("tool_calls", ()):
             if call["function"]["name"] not in written:
                 raise WrongRecord("calls tools, which the model's chat template leaves out", _TOOLS)
+
+    def _refuse_lost_reply(self, message: Message, written: str, *, found: bool) -> None:
+        """Nothing but marks may be written of a reply, which leaves only its end to learn."""
+        if found or not str(message["content"]).rpartition("</think>")[2].strip():
+            return
+        for mark in filter(None, self._marks.values()):
+            written = written.replace(mark, "")
+        if not written.strip():
+            raise WrongRecord("has a reply, which the model's chat template leaves out", _HINT)
 
     def _end_of_turn(self) -> int | None:
         messages = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": _PROBE}]

@@ -77,7 +77,9 @@ def filled(template: str, record: Mapping[str, Any]) -> str:
         if match[0] in ("{{", "}}"):
             return match[0][0]
         found = _within(record, match[1])
-        return as_text(found if isinstance(found, str) else json.dumps(found, ensure_ascii=False), match[1])
+        return as_text(
+            found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, default=str), match[1]
+        )
 
     return _MARK.sub(value, re.sub(r"\\[nt\\]", lambda match: _ESCAPES[match[0]], template))
 

@@ -17,6 +17,7 @@ Row: TypeAlias = Mapping[str, Any]
 Needs: TypeAlias = tuple[tuple[str, ...], ...]
 
 AUTO = "auto"
+_LOOKED_AT = 100
 TEMPLATE = "template"
 
 
@@ -50,7 +51,7 @@ def _format(
 
 
 def recognise(rows: Sequence[Row], task: TaskConfig) -> Format:
-    """The form of records: what `task.format` says, or what the fields of the first record do.
+    """The form of records: what `task.format` says, or what the fields of the first records do.
 
     Args:
         rows: Records, at least one.
@@ -67,7 +68,11 @@ def recognise(rows: Sequence[Row], task: TaskConfig) -> Format:
     for name, given in (("completion", ("prompt_field", "completion_field")), ("text", ("text_field",))):
         if any(getattr(task, one) != defaults[one].default for one in given):
             return FORMATS[name]
-    found = next((FORMATS[name] for name in FORMATS if FORMATS[name].fits(rows[0], task)), None)
+    # A field of the first record may be empty, which is then said of that record.
+    fitting = (
+        FORMATS[name] for row in rows[:_LOOKED_AT] for name in FORMATS if FORMATS[name].fits(row, task)
+    )
+    found = next(fitting, None)
     if found is None:
         raise WrongRecord(
             f"has fields of no known form: {fields_of(rows[0])}", f"Say what is trained on: {_line(rows[0])}."
@@ -84,6 +89,9 @@ def _line(record: Row) -> str:
     """What to add to the command line for a record of an unknown form."""
     texts = [name for name, value in record.items() if isinstance(value, str)]
     texts = [name for name in texts if name.isprintable() and not set("{}") & set(name)]
+    texts = [
+        name for name in texts if "reject" not in name.lower()
+    ]  # of preferences, what is not to be learned
     if not texts:
         return 'a record needs a field with text, such as {"text": "..."}'
     if len(texts) == 1:
@@ -186,7 +194,7 @@ def _answer(record: Row) -> str:
         if not value:
             raise WrongRecord(f"has no answer in the field {name!r}", "Leave the record out.")
         value = value[0]
-    return text_of({name: value}, name)
+    return text_of({**record, name: value}, name)
 
 
 @_format("text", "text: whole documents", lambda task: ((task.text_field,),))

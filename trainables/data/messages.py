@@ -28,7 +28,7 @@ ROLES = {
 }
 """Roles by what data sets call them."""
 
-_KEPT = ("name", "tool_call_id", "reasoning_content", "thinking")
+_KEPT = ("name", "tool_call_id", "reasoning_content", "thinking", "weight")
 
 
 def conversation_of(record: Mapping[str, Any], field: str) -> Conversation:
@@ -43,7 +43,7 @@ def conversation_of(record: Mapping[str, Any], field: str) -> Conversation:
     system = optional_text(record, "system", "system_prompt")
     if system and messages[0]["role"] != "system":
         messages = [{"role": "system", "content": system}, *messages]
-    tools = _parsed(record.get("tools"))
+    tools = _parsed(record.get("tools")) or None  # cells of tables may be empty
     if tools is not None and not (isinstance(tools, list) and all(isinstance(one, dict) for one in tools)):
         raise WrongRecord("has tools that are no list of JSON objects", "Give them as JSON schemas.")
     return Conversation(tuple(messages), tuple(tools) if tools else None)

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -23,6 +24,7 @@ _PARQUET = b"PAR1"
 _LARGEST_FIELD = 2**31 - 1
 _ROWS_AT_ONCE = 1000
 _CHUNK = 2**20
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _SAVE = "Save it as UTF-8."
 
 
@@ -115,13 +117,15 @@ def _csv(stream: IO[bytes], file: LocalFile) -> Placed:
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     number = 1
     try:
-        first = text.readline()
-        marks = "\t" if file.format == "tsv" else next((mark for mark in ",;\t" if mark in first), ",")
+        above, first = next(((at, line) for at, line in enumerate(text) if line.strip()), (0, ""))
+        bare = _QUOTED.sub("", first)  # names may hold what separates those of other files
+        marks = "\t" if file.format == "tsv" else next((mark for mark in ",;\t" if mark in bare), ",")
         rows = csv.reader(chain([first], text), delimiter=marks, strict=True)
         header = next(rows, [])
-        _check_header(header, file.shown)
+        unnamed = int(len(header) > 1 and not header[0])  # pandas writes its index so
+        _check_header(header[unnamed:], file.shown)
         for row in rows:
-            number = rows.line_num
+            number = above + rows.line_num
             place = f"{file.shown}:{number}"
             if any("\0" in value for value in row):
                 raise UserError(f"{place} holds NUL bytes: it is no text", hint=_SAVE)
@@ -131,7 +135,7 @@ def _csv(stream: IO[bytes], file: LocalFile) -> Placed:
                     hint="Put values that hold the separator or a line break in double quotes.",
                 )
             if row:
-                yield f":{number}", dict(zip(header, row, strict=True))
+                yield f":{number}", dict(zip(header[unnamed:], row[unnamed:], strict=True))
     except csv.Error as error:
         raise UserError(f"{file.shown}:{number} is not CSV: {error}") from error
     except UnicodeDecodeError as error:
@@ -147,7 +151,6 @@ def _check_header(header: Sequence[str], shown: str) -> None:
 
 
 def _parquet(stream: IO[bytes], file: LocalFile) -> Placed:
-    import pyarrow
     from pyarrow import parquet
 
     if stream.read(4) != _PARQUET:
@@ -156,8 +159,10 @@ def _parquet(stream: IO[bytes], file: LocalFile) -> Placed:
     try:
         batches = parquet.ParquetFile(stream).iter_batches(_ROWS_AT_ONCE)
         yield from _counted(row for batch in batches for row in batch.to_pylist())
-    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0][:200]
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # not pyarrow's alone: a time zone that is unknown here gives pytz's
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise UserError(f"{file.shown} cannot be read as Parquet: {reason}") from error
 
 

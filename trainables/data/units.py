@@ -73,11 +73,14 @@ class Conversation:
 
     @property
     def turns(self) -> list[int]:
-        """The assistant messages that may be learned, by their place."""
+        """The assistant messages that may be learned, by their place.
+
+        One that opens the conversation replies to nothing, and one of weight 0 is context only.
+        """
         return [
             place
             for place, message in enumerate(self.messages)
-            if place >= self.first and message["role"] == "assistant"
+            if place >= max(1, self.first) and message["role"] == "assistant" and message.get("weight") != 0
         ]
 
     def parts(self) -> Iterator[tuple[str, ...]]:

@@ -42,6 +42,9 @@ _LOOKING_AHEAD = frozenset(
 )
 
 
+_DEQUANTISED = ("mxfp4", "gguf")
+
+
 def check_folder(folder: Path, *, code: bool = False, weights: bool = True, hub_id: str = "") -> None:
     """Refuses a model that is damaged, of a kind that is not trained, or would have code or a pickle run.
 
@@ -67,6 +70,7 @@ def check_folder(folder: Path, *, code: bool = False, weights: bool = True, hub_
         if code:
             _check_code(folder / name, hub_id)
     _check_kind(folder, config, code)
+    _check_quantisation(folder / CONFIG, config)
     for name in _MORE_JSON:
         optional_object(folder / name)
     _check_ends(folder / "generation_config.json")
@@ -163,6 +167,21 @@ def _check_kind(folder: Path, config: Mapping[str, Any], code: bool) -> None:
         f"transformers {version} does not know models of type {kind!r}",
         f"A newer version may: pip install -U transformers; {where}.",
     )
+
+
+def _check_quantisation(path: Path, config: Mapping[str, Any]) -> None:
+    """Adapters are computed with weights of full precision, which transformers makes of some on its own."""
+    found = text_part(config).get("quantization_config") or config.get("quantization_config")
+    if not found:
+        return
+    method = found.get("quant_method") if isinstance(found, dict) else None
+    if method not in _DEQUANTISED:
+        kind = str(method or "of an unknown kind")[:40]
+        raise damaged(
+            path,
+            f"the weights are quantised ({kind}), which is not trained here",
+            "Give the model in full precision (bfloat16 or float32), from which this one was made.",
+        )
 
 
 def _check_ends(path: Path) -> None:
