@@ -84,6 +84,8 @@ def _line(record: Row) -> str:
     """What to add to the command line for a record of an unknown form."""
     texts = [name for name, value in record.items() if isinstance(value, str)]
     texts = [name for name in texts if name.isprintable() and not set("{}") & set(name)]
+    if "chosen" in texts:  # of preferences the better reply is trained on
+        texts = [name for name in texts if name not in ("chosen", "rejected")] + ["chosen"]
     if not texts:
         return 'a record needs a field with text, such as {"text": "..."}'
     if len(texts) == 1:
