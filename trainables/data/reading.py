@@ -90,7 +90,7 @@ def make_units(records: Records, form: Format, task: TaskConfig, key: str) -> li
             if hint is None and row > 0:
                 hint = f"All records are read in the form of the first one, {form.name}."
             if task.format != AUTO and row == 0 and "lacks the field" in error.message:
-                said = f"task.format={task.format} is set; task.format=auto recognises the form by the fields."
+                said = f"task.format={task.format} is set; task.format=auto goes by the fields."
                 hint = said if hint is None else f"{hint} {said}"
             raise UserError(f"{key}: {records.place(row)} {error.message}.", hint) from error
     return units
