@@ -42,10 +42,11 @@ def _lengths(lengths: DataLengths, records: int | None) -> Iterator[str]:
 
 def _cut(lengths: DataLengths) -> str:
     if lengths.texts:
-        return f"{_share(lengths.cut, 'text')} cut into pieces, of which none is lost"
+        pieces = " into pieces, none of which is lost" if lengths.cut else ""
+        return f"{_share(lengths.cut, 'text')} cut{pieces}"
     lost = ""
     if lengths.no_room:
-        lost = f"; {_share(lengths.no_room, 'example')} left out, for their prompts leave no room for a reply"
+        lost = f"; {_share(lengths.no_room, 'example')} left out: the prompt leaves no room for a reply"
     return f"{_share(lengths.cut, 'reply', 'replies')} cut at that length{lost}"
 
 
