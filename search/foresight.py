@@ -1,4 +1,4 @@
-"""How well the order of trials at a rung foretells their order at the full budget."""
+"""How well the order of trials at a rung predicts their order at the full budget."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Foresight:
     """Compares the trials that reached the full budget at a rung and at the end.
 
     The agreement is the share of pairs of trials that are in the same order at both, over all
-    objectives (Kendall's concordance, 1 for a rung that foretells the end and 1/2 for one that says
+    objectives (Kendall's concordance, 1 for a rung that predicts the end and 1/2 for one that says
     nothing). A pair counts by the inverse of the probability that both were trained to the end (Horvitz and
     Thompson, 1952, doi:10.1080/01621459.1952.10483446). The prior counts as `PRIOR_TRIALS` trials, the sample
     as its effective size (sum of weights)^2 / (sum of squared weights).
@@ -70,7 +70,7 @@ class Foresight:
     def kept(self, n: int, eta: int) -> int:
         """Of n trials at the rung, how many go on.
 
-        From floor(n / eta) where the rung foretells the end to all but the last where it says nothing: the
+        From floor(n / eta) where the rung predicts the end to all but the last where it says nothing: the
         share that is stopped is (1 - 1/eta) (2 agreement - 1).
         """
         trust = min(1.0, max(0.0, 2 * self.agreement - 1))

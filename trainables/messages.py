@@ -196,7 +196,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class GroupFacts:
-    """What a group found out when it came up.
+    """What a group found when it came up.
 
     Attributes:
         device: In words, for example "cpu" or the GPU's name.

@@ -197,7 +197,6 @@ def _not_shown(study: Study, checks: Mapping[str, Check]) -> Decision:
         reasons.append(f"{below}: {listed(fallen)}.")
     elif by_case:
         worst = min((change for change, _ in by_case.values()), key=lambda change: change.interval.low)
-        reasons.append(
-            f"In no trial can the fall be larger than {points(worst.interval.low)} (95% interval)."
-        )
+        fall = max(0.0, -worst.interval.low)
+        reasons.append(f"In no trial is the fall larger than {100 * fall:.1f} points (95% interval).")
     return Decision("undecided", headline, tuple(reasons))

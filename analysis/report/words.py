@@ -15,9 +15,9 @@ MOST_ROWS = 150
 """Longer tables would only repeat trials.csv."""
 
 JUDGED = (
-    "Counted are trials at the full budget, and those that diverged or that a guard ended for breaking the "
-    "model (by their last measurement; a diverged one counts as 0). Trials that the scheduler stopped "
-    "early are not: what they would have kept is not known."
+    "The counts include trials at the full budget, and those that diverged or that a guard ended for "
+    "breaking the model (by their last measurement; a diverged one counts as 0). Trials that the scheduler "
+    "stopped early are left out: what they would have kept is not known."
 )
 
 _ENDS = {

@@ -58,6 +58,8 @@ def choose(group: str, value: Any, places: dict[Key, str]) -> Section:
             return base
         kept = {key: place for key, place in places.items() if key and key[0] != "preset"}
         return Section({**base.data, **own}, {**base.places, **kept}, base.problems)
+    if group == "task":
+        value, places = _named_task(value, places)
     if not isinstance(value, str):
         return Section(value, dict(places))
     if group not in PRESET_GROUPS:
@@ -92,6 +94,21 @@ def _task(name: str) -> dict[str, Any] | None:
     if "://" in name or not (looks_local(name) or _HUB_ID.fullmatch(name) or is_path(name)):
         return None
     return {"name": path.name.removesuffix(".gz").rsplit(".", 1)[0] or name, "train": name}
+
+
+def _named_task(value: Any, places: dict[Key, str]) -> tuple[Any, dict[Key, str]]:
+    """A task that gives files, or a list of them, and no name: it bears that of the first file."""
+    if isinstance(value, list):
+        value, places = {"train": value}, {(): places[()], ("train",): places[()]}
+    if not isinstance(value, dict) or "name" in value:
+        return value, places
+    train = value.get("train")
+    first = train[0] if isinstance(train, list) and train else train
+    task = _task(first) if isinstance(first, str) else None
+    if task is None:
+        return value, places
+    where = places.get(("train",), places[()])
+    return {"name": task["name"], **value}, {**places, ("name",): where}
 
 
 def _capability(name: str) -> dict[str, Any] | None:

@@ -61,7 +61,7 @@ def _data(config: SearchConfig) -> DataPlan:
     return DataPlan(
         format=f"{form} ({FORMATS.lines()[form]})" if not read.stream else "plain text, cut into pieces",
         also=() if read.stream else tuple(also_fitting(read.records.rows[0], task, read.format)),
-        records=len(read.units),
+        records=None if read.stream else len(read.units),
         whole=read.records.whole,
         lengths=lengths,
         example=example,

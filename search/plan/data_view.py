@@ -29,7 +29,10 @@ def _lengths(lengths: DataLengths, records: int | None) -> Iterator[str]:
     sampled = (
         "" if records is None or lengths.sampled >= records else f" (of {lengths.sampled:,} of the records)"
     )
-    yield f"tokens of a record{sampled}: median {lengths.median:,}, longest {lengths.longest:,}"
+    if records is None:
+        yield f"tokens looked at: {lengths.longest:,}"
+    else:
+        yield f"tokens of a record{sampled}: median {lengths.median:,}, longest {lengths.longest:,}"
     context = "" if lengths.context is None else f", the model takes {lengths.context:,}"
     why = "chosen by the data" if lengths.chosen else "as configured"
     yield f"task.max_length={lengths.max_length} ({why}{context}): {_cut(lengths)}"
@@ -39,9 +42,21 @@ def _lengths(lengths: DataLengths, records: int | None) -> Iterator[str]:
 
 def _cut(lengths: DataLengths) -> str:
     if lengths.texts:
-        return f"{lengths.cut:.1%} of the texts are cut into pieces, of which none is lost"
-    lost = f", {lengths.no_room:.1%} left out" if lengths.no_room else ""
-    return f"{lengths.cut:.1%} of the replies are cut{lost}"
+        pieces = " into pieces, none of which is lost" if lengths.cut else ""
+        return f"{_share(lengths.cut, 'text')} cut{pieces}"
+    lost = ""
+    if lengths.no_room:
+        lost = f"; {_share(lengths.no_room, 'example')} left out: the prompt leaves no room for a reply"
+    return f"{_share(lengths.cut, 'reply', 'replies')} cut at that length{lost}"
+
+
+def _share(share: float, one: str, many: str | None = None) -> str:
+    many = many or f"{one}s"
+    if share == 0:
+        return f"no {one} is"
+    if share == 1:
+        return f"all {many} are"
+    return f"{max(share, 0.001):.1%} of the {many} are"
 
 
 def example_lines(data: DataPlan) -> Iterator[list[tuple[str, bool]]]:

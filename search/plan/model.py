@@ -160,7 +160,7 @@ class DataPlan:
     Attributes:
         format: The form of the records, and what it has.
         also: Other forms that the first record has the fields of.
-        records: Number of records that were read; None for hub data sets.
+        records: Number of records that were read; None for plain text, which has none.
         whole: Whether they are all.
         lengths: None where the model's tokenizer is not on this machine.
         example: One example as the model will see it: parts in order, and whether each is learned.

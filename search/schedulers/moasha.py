@@ -211,7 +211,7 @@ class Moasha:
         share = f"n // {self._eta}"
         rule = f"Of the n trials at a rung, the best {share} go on"
         if self._options.share == "learned":
-            rule += " where the rung has foretold the end, and more, up to nearly all, where it has not"
+            rule += " where the rung has predicted the end, and more, up to nearly all, where it has not"
         rule += "; so does every trial that no other dominates"
         if self._options.variant == "promotion":
             return f"{rule}. The others are paused, and go on from their adapters once they are among these."

@@ -19,7 +19,7 @@ _LEAST_AGREEMENT = 0.79
 def trusted(objectives: Sequence[ObjectiveConfig], outcomes: Sequence[Outcome]) -> list[bool]:
     """Whether a searcher should be told of each trial.
 
-    Of one that was stopped, only as long as its last rung foretells the end: as long as at least about 8
+    Of one that was stopped, only as long as its last rung predicts the end: as long as at least about 8
     of 10 pairs of trained trials were in the same order there. A rung that misleads stops good trials, and
     who learns from that stays away from good regions; nothing is lost by forgetting such a trial.
 

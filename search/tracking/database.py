@@ -1,4 +1,4 @@
-"""Whether MLflow can use an SQLite file, found out without importing MLflow."""
+"""Whether MLflow can use an SQLite file, checked without importing MLflow."""
 
 from __future__ import annotations
 

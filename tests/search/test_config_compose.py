@@ -86,6 +86,15 @@ def test_sections_are_chosen_by_preset_path_or_hub_id(folder: Path) -> None:
     assert load_config(["space=space.yaml", "model=./model"]).config.model.source == "./model"
 
 
+def test_a_task_without_a_name_bears_that_of_its_first_file(folder: Path) -> None:
+    shutil.copy(folder / "train.jsonl", folder / "more.jsonl")
+    config = load_config(["space=space.yaml", "task=[more.jsonl,train.jsonl]"]).config
+    assert (config.task.name, config.task.train) == ("more", ("more.jsonl", "train.jsonl"))
+    write_space(folder, SPACE.replace("  name: letters\n", ""))
+    config = load_config(["space=space.yaml"]).config
+    assert (config.task.name, config.task.train) == ("train", "train.jsonl")
+
+
 def test_a_preset_can_be_changed_in_parts_in_the_file_and_on_the_command_line(folder: Path) -> None:
     text = SPACE.replace(
         "model: {name: small, source: embedded}", "model: {preset: embedded, dtype: float32}"

@@ -121,7 +121,28 @@ def test_templates_are_taken_from_the_command_line_as_they_are() -> None:
 def test_replies_that_are_cut_are_said(capsys: pytest.CaptureFixture[str]) -> None:
     write("talks.jsonl", *(talk(number, 40) for number in range(30)))
     assert main(["space=space.yaml", "task=talks.jsonl", "task.max_length=40", "--plan"]) == 0
-    assert "warning: 30 of 30 replies are cut at task.max_length=40" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "task.max_length=40 (as configured, the model takes 256): all replies are cut" in shown
+    assert "warning: 30 of 30 replies are cut at task.max_length=40" in shown
+
+
+@pytest.mark.parametrize(
+    ("record", "words", "hint"),
+    [
+        (
+            {"prompt": "a", "chosen": "b", "rejected": "c"},
+            (),
+            "'task.prompt={prompt}' 'task.completion={chosen}'",
+        ),
+        ({"prompt": "a", "completion": "b"}, ("task.format=text",), "task.format=auto goes by"),
+    ],
+)
+def test_the_hint_for_other_fields_is_the_line_to_type(
+    record: dict[str, Any], words: tuple[str, ...], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("other.jsonl", record, record | {"prompt": "d"})
+    assert main(["space=space.yaml", "task=other.jsonl", *words, "--plan"]) == 2
+    assert hint in capsys.readouterr().err
 
 
 def test_a_data_set_of_the_hub_is_read_later() -> None:

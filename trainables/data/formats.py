@@ -89,9 +89,8 @@ def _line(record: Row) -> str:
     """What to add to the command line for a record of an unknown form."""
     texts = [name for name, value in record.items() if isinstance(value, str)]
     texts = [name for name in texts if name.isprintable() and not set("{}") & set(name)]
-    texts = [
-        name for name in texts if "reject" not in name.lower()
-    ]  # of preferences, what is not to be learned
+    # Of preferences the better reply is learned, and not what was rejected.
+    texts = sorted((name for name in texts if "reject" not in name.lower()), key="chosen".__eq__)
     if not texts:
         return 'a record needs a field with text, such as {"text": "..."}'
     if len(texts) == 1:

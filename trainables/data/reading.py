@@ -84,7 +84,13 @@ def make_units(records: Records, form: Format, task: TaskConfig, key: str) -> li
         try:
             units.append(form.make(record, task))
         except WrongRecord as error:
-            raise UserError(f"{key}: {records.place(row)} {error.message}.", error.hint) from error
+            hint = error.hint
+            if hint is None and row > 0:
+                hint = f"All records are read in the form of the first one, {form.name}."
+            if task.format != AUTO and row == 0 and "lacks the field" in error.message:
+                said = f"task.format={task.format} is set; task.format=auto goes by the fields."
+                hint = said if hint is None else f"{hint} {said}"
+            raise UserError(f"{key}: {records.place(row)} {error.message}.", hint) from error
     return units
 
 

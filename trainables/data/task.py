@@ -112,8 +112,8 @@ def refuse_lost(tokenised: Tokenised, cut: Cut, length: int, key: str) -> None:
         raise UserError(
             f"task.max_length: {cut.no_room} of {replies} prompts of {key} leave no room for a reply within "
             f"{length} tokens.",
-            hint=f"The longest record has {longest} tokens: raise task.max_length as far as the model's "
-            "context goes, or leave out records with long prompts.",
+            hint=f"The longest record has {longest} tokens. Raise task.max_length where the model's context "
+            "allows it, or leave out records with long prompts.",
         )
     refuse_silent(tokenised.no_reply, len(tokenised.groups), key)
 

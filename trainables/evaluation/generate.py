@@ -19,7 +19,7 @@ Tokens: TypeAlias = Sequence[int]
 
 ACCEPTED = 1 / 3
 """Share of a batch's drafted tokens that must be right for the next batch to have drafts: they cost a pass
-over a prompt a little, and spare passes over single tokens, which are the dearer ones."""
+over a prompt a little, and spare passes over single tokens, which cost more."""
 
 
 def greedy(

@@ -66,9 +66,9 @@ class Knowledge:
                 "them together.",
                 "Differences from the base model are paired question by question where the answers were "
                 "kept, else over trials as wholes, of which a single one has no interval.",
-                "Counted are trials at the full budget, and those that were ended for being broken, by "
-                "their last measurement. Where the base model scores at chance by likelihood there is no "
-                "knowledge to lose.",
+                "The counts include trials at the full budget, and those that were ended for being "
+                "broken, by their last measurement. Where the base model scores at chance by likelihood "
+                "there is no knowledge to lose.",
                 *asked_late(context, skills),
             ),
             plots=(plot,),

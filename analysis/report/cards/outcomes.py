@@ -65,8 +65,8 @@ class Outcomes:
                 "Wrong: an answer could be read and is not right. Leaking: no answer could be read, and "
                 "the reply holds text of the training domain. Unparseable: no answer could be read for "
                 "another reason. A model that knows the answer but lost the format is not one that forgot.",
-                "Counted are trials at the full budget, and those that were ended for being broken, by "
-                "their last measurement. Intervals are over trials (Student's t).",
+                "The counts include trials at the full budget, and those that were ended for being "
+                "broken, by their last measurement. Intervals are over trials (Student's t).",
                 *asked_late(context, scopes),
             ),
             plots=(plot,),
