@@ -79,7 +79,7 @@ def _measured(
     tokenised = tokenise(read, Tokeniser(tokenizer, task), "task.train", sampled)
     length = task.max_length or tokenised.chosen_length(context)
     cut = tokenised.cut(length)
-    refuse_lost(tokenised, cut, length, "task.train")
+    refuse_lost(tokenised, cut, length, "task.train", chosen=task.max_length is None)
     facts = data_facts(read, tokenised, cut, Split(), length, chosen=task.max_length is None)
     count = max(1, len(tokenised.lengths))
     divided = sum(own > length for own in tokenised.lengths)

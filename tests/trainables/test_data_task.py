@@ -296,15 +296,26 @@ def test_a_length_is_chosen_within_the_context_and_one_beyond_it_is_refused(
 ) -> None:
     records = [{"prompt": f"Say {number}.", "completion": "light " * number} for number in range(1, 80)]
     path = write_jsonl(tmp_path / "data.jsonl", records)
-    data = load_task(task(path), tokenizer, seed=0, context=40)
-    assert data.facts.max_length == 40
-    assert max(len(one.input_ids) for one in data.train.examples + data.heldout.examples) == 40
-    assert data.facts.cut == sum(length > 40 for length in (len(one) for one in _whole(tokenizer, records)))
+    data = load_task(task(path), tokenizer, seed=0, context=200)
+    assert data.facts.max_length == 200
+    assert max(len(one.input_ids) for one in data.train.examples + data.heldout.examples) == 200
+    assert data.facts.cut == sum(length > 200 for length in (len(one) for one in _whole(tokenizer, records)))
     assert any(
-        "replies are cut at task.max_length=40" in text for text in data_warnings(data.facts.recorded())
+        "replies are cut at task.max_length=200" in text for text in data_warnings(data.facts.recorded())
     )
-    with pytest.raises(UserError, match=r"task\.max_length: 41 is more than the 40 tokens"):
-        load_task(task(path, max_length=41), tokenizer, seed=0, context=40)
+    with pytest.raises(UserError, match=r"task\.max_length: 201 is more than the 200 tokens"):
+        load_task(task(path, max_length=201), tokenizer, seed=0, context=200)
+
+
+def test_replies_that_most_lose_their_ends_are_refused_unless_that_is_asked_for(
+    tmp_path: Path, tokenizer: Any
+) -> None:
+    records = [{"prompt": f"Say {number}.", "completion": "light " * number} for number in range(50, 80)]
+    path = write_jsonl(tmp_path / "data.jsonl", records)
+    with pytest.raises(UserError, match=r"30 of 30 replies of task\.train would lose their ends") as caught:
+        load_task(task(path), tokenizer, seed=0, context=40)
+    assert "task.max_length=40" in str(caught.value.hint)
+    assert load_task(task(path, max_length=40), tokenizer, seed=0, context=40).facts.cut == 30
 
 
 def _whole(tokenizer: Any, records: list[dict[str, str]]) -> list[list[int]]:

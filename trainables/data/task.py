@@ -68,7 +68,7 @@ def load_task(
     tokenised = tokenise(read, tokeniser, "task.train")
     length = task.max_length or tokenised.chosen_length(context)
     cut = tokenised.cut(length)
-    refuse_lost(tokenised, cut, length, "task.train")
+    refuse_lost(tokenised, cut, length, "task.train", chosen=task.max_length is None)
     groups = by_document(cut, read.stream)
     if task.heldout is None:
         wanted = round(task.heldout_fraction * sum(len(group) for group in groups))
@@ -76,7 +76,7 @@ def load_task(
     else:
         other = tokenise(read_units(task.heldout, "task.heldout", task), tokeniser, "task.heldout")
         other_cut = other.cut(length)
-        refuse_lost(other, other_cut, length, "task.heldout")
+        refuse_lost(other, other_cut, length, "task.heldout", chosen=False)
         split = Split(_flat(groups), sample(_flat(other_cut.groups), task.heldout_examples, seed))
     for key, part in (("task.train", split.train), ("task.heldout", split.heldout)):
         if not part:
@@ -100,11 +100,19 @@ def by_document(cut: Cut, stream: bool) -> list[list[Example]]:
     return [[example] for group in cut.groups for example in group] if stream else cut.groups
 
 
-def refuse_lost(tokenised: Tokenised, cut: Cut, length: int, key: str) -> None:
+def refuse_lost(tokenised: Tokenised, cut: Cut, length: int, key: str, *, chosen: bool) -> None:
     """Refuses data of which most replies are lost.
 
+    Args:
+        tokenised: The data.
+        cut: Their examples.
+        length: Tokens that these have, at most.
+        key: Configuration key of the data, for messages.
+        chosen: Whether nobody asked for that length.
+
     Raises:
-        UserError: Most prompts leave no room for a reply, or most records have none.
+        UserError: Most prompts leave no room for a reply, most records have none, or most replies lose their
+            ends without anybody having asked for that.
     """
     replies = sum(map(len, tokenised.groups))
     if not tokenised.texts and cut.no_room * 2 > replies:
@@ -114,6 +122,13 @@ def refuse_lost(tokenised: Tokenised, cut: Cut, length: int, key: str) -> None:
             f"{length} tokens.",
             hint=f"The longest record has {longest} tokens. Raise task.max_length where the model's context "
             "allows it, or leave out records with long prompts.",
+        )
+    if chosen and cut.cut * 2 > replies:
+        raise UserError(
+            f"task.max_length: {cut.cut} of {replies} replies of {key} would lose their ends, being longer "
+            f"than {length} tokens, the most that is chosen for this model.",
+            hint=f"Say task.max_length={length} to learn only how they begin, or more where the model "
+            "takes it; or leave out long records.",
         )
     refuse_silent(tokenised.no_reply, len(tokenised.groups), key)
 
