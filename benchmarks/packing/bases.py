@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, LlamaConfig
+from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, Qwen2ForCausalLM
 
 from trainables.data.examples import Example
 from trainables.data.task import load_task
@@ -34,9 +34,9 @@ _TRAINED = {
         TaskConfig(name="legal", train=TEXT, max_length=64),
     ),
 }
-_SHAPES = {
-    # The shape of Qwen2.5-1.5B: its weights' biases are left out.
-    "1.5b": LlamaConfig(
+_SHAPES: dict[str, LlamaConfig | Qwen2Config] = {
+    # The shape of Qwen2.5-1.5B.
+    "1.5b": Qwen2Config(
         vocab_size=151_936,
         hidden_size=1536,
         intermediate_size=8960,
@@ -60,7 +60,10 @@ _LENGTHS = ("256", "1024")
 Data: TypeAlias = dict[str, Sequence[Example]]
 """Training examples by the name of their length."""
 
-MODELS = (*_TRAINED, *_SHAPES)
+BIASED = "embedded-biased"
+"""The embedded model as a Qwen2, which has biases for queries, keys and values; they are zero."""
+
+MODELS = (*_TRAINED, BIASED, *_SHAPES)
 
 
 def load(
@@ -85,16 +88,27 @@ def load(
         return random_base(_SHAPES[name], device), {
             each: random_examples(each, _SHAPES[name].vocab_size) for each in lengths or _LENGTHS
         }
-    model_config, task = _TRAINED[name]
+    model_config, task = _TRAINED["embedded" if name == BIASED else name]
     if task.train == TEXT:
         task = task.model_copy(update={"train": str(text)})
     model, tokenizer = load_base(resolve(model_config), model_config, device)
+    if name == BIASED:
+        model = _with_biases(model).to(device)
     if lengths:
         return model, {each: random_examples(each, len(tokenizer)) for each in lengths}
     return model, {f"<={task.max_length}": load_task(task, tokenizer, seed=0).train.examples}
 
 
-def random_base(config: LlamaConfig, device: torch.device) -> nn.Module:
+def _with_biases(llama: Any) -> Any:
+    sizes = {key: value for key, value in llama.config.to_dict().items() if key != "model_type"}
+    model = Qwen2ForCausalLM(Qwen2Config(**sizes))
+    lacking = model.load_state_dict(llama.state_dict(), strict=False).missing_keys
+    for name in lacking:
+        model.get_parameter(name).data.zero_()
+    return model.requires_grad_(False).eval()
+
+
+def random_base(config: LlamaConfig | Qwen2Config, device: torch.device) -> nn.Module:
     """A model of this shape in bfloat16, made on its device."""
     torch.manual_seed(0)
     with device:
