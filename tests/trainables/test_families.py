@@ -82,10 +82,11 @@ def quiet(group_of_one: None) -> None:
 
 
 @cache
-def trained(family: str, kind: str = "unequal") -> Trained:
+def trained(
+    family: str, kind: str = "unequal", dtype: torch.dtype = torch.float64, stage: int = 0
+) -> Trained:
     """As many trials as can share a pass, after some steps in one; and their last gradients, clipped."""
-    model = tiny(family, torch.float64)
-    base = HeldBase(model, zero_stage=0)
+    base = HeldBase(tiny(family, dtype), zero_stage=stage, persist=0)
     adapters = Adapters(base.model, family)
     pack = Pack(base, adapters, EXAMPLES, TOTAL, PassLimits(cost=10**6))
     wanted = PACKS[kind] if routed_layer(adapters.linear) is None else PACKS[kind][:1]
@@ -171,6 +172,13 @@ def test_trials_in_a_pack_train_as_plain_peft_does_alone(family: str, kind: str)
 
 def flat(tensors: dict[str, Tensor]) -> Tensor:
     return torch.cat([value.flatten() for value in tensors.values()])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_sharded_weights_train_the_same(family: str) -> None:
+    whole, sharded = (trained(family, "equal", torch.float32, stage) for stage in (0, 3))
+    for one, other in zip(whole.trials, sharded.trials, strict=True):
+        assert other.slice.losses == pytest.approx(one.slice.losses, rel=1e-4)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -59,7 +59,12 @@ class HeldBase:
         deepspeed = start_deepspeed(device)
         self.sharded = zero_stage == 3
         dtype = next(model.parameters()).dtype
-        sharding = {"stage": 3, "stage3_param_persistence_threshold": persist}
+        sharding: dict[str, Any] = {"stage": 3, "stage3_param_persistence_threshold": persist}
+        if "leaf_module" in deepspeed.runtime.zero.config.DeepSpeedZeroConfig.model_fields:
+            # By default DeepSpeed gathers the blocks of some MoE models whole. As it lets go of them it looks
+            # into the modules that follow, and fails on adapters, which it does not know. Experts are few
+            # large weights in transformers 5, and need no such care.
+            sharding["leaf_module"] = {"classes": []}
         config = {
             "train_micro_batch_size_per_gpu": 1,
             "zero_optimization": sharding if self.sharded else {"stage": 0},
