@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from analysis.objectives import completed_trials, objectives_of, repetitions, search_trials
 from analysis.search_runs import ranked
-from search.config.safety import ConfirmConfig, LimitsConfig
+from search.config.schema import ConfirmConfig, LimitsConfig
 from search.limits import reached, spent
 from search.record import SearchState
 

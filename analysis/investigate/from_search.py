@@ -13,8 +13,8 @@ from analysis.investigate.errors import InputError
 from analysis.investigate.study import Case, Measured, Share, Study
 from analysis.objectives import objectives_of, search_trials
 from analysis.recommend import recommend
-from search.config.nearest import did_you_mean
 from search.record import BaselineMeasured, RungReached, SearchState, TrialState
+from trainables.nearest import did_you_mean
 
 BASE = "base"
 TRAIN_LOSS = "train_loss"
