@@ -20,6 +20,17 @@ from trainables.specs import TRAINABLES
 PRESET_GROUPS = ("model", "task", "capability")
 YAML_ENDINGS = (".yaml", ".yml")
 
+_HEADINGS = {
+    "space": "Spaces (space=NAME, or space=FILE.yaml)",
+    "model": "Models (model=NAME, model=org/name of the hub, or model=FOLDER)",
+    "task": "Tasks (task=NAME, task=FILE, or task=org/name of the hub)",
+    "task.format": "Forms of data, recognised by their fields (task.format=NAME says one)",
+    "capability": "Capabilities (capability=NAME, or capability=FILE.jsonl)",
+    "trainable": "Trainables (trainable=NAME)",
+    "searcher": "Searchers (searcher=NAME)",
+    "scheduler": "Schedulers (scheduler=NAME)",
+}
+
 
 def folder() -> Path:
     """The shipped package of spaces."""
@@ -104,18 +115,6 @@ def first_record(source: str) -> dict[str, Any] | None:
     except (UserError, OSError):
         return None
     return record if isinstance(record, dict) else None
-
-
-_HEADINGS = {
-    "space": "Spaces (space=NAME, or space=FILE.yaml)",
-    "model": "Models (model=NAME, model=org/name of the hub, or model=FOLDER)",
-    "task": "Tasks (task=NAME, task=FILE, or task=org/name of the hub)",
-    "task.format": "Forms of data, recognised by their fields (task.format=NAME says one)",
-    "capability": "Capabilities (capability=NAME, or capability=FILE.jsonl)",
-    "trainable": "Trainables (trainable=NAME)",
-    "searcher": "Searchers (searcher=NAME)",
-    "scheduler": "Schedulers (scheduler=NAME)",
-}
 
 
 def choices() -> dict[str, dict[str, str]]:

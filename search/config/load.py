@@ -21,6 +21,11 @@ from search.config.schema import SearchConfig
 from search.config.wording import QUOTES, WHOLE, config_error, describe
 from trainables.nearest import distance
 
+_ROUNDS = 4
+_NAMED = (("searcher",), ("scheduler",))
+# What a configuration without its space's file has anyhow.
+_FOLLOWS = ("missing", "too_short", "union_tag_not_found", "tuple_type", "list_type")
+
 
 @dataclass(frozen=True)
 class Resolved:
@@ -47,12 +52,6 @@ def load_config(words: Sequence[str]) -> Resolved:
     if config is None or composed.problems:
         raise config_error(composed.problems)
     return Resolved(config, composed.origins, tuple(composed.notes))
-
-
-_ROUNDS = 4
-_NAMED = (("searcher",), ("scheduler",))
-# What a configuration without its space's file has anyhow.
-_FOLLOWS = ("missing", "too_short", "union_tag_not_found", "tuple_type", "list_type")
 
 
 def validate(composed: Composed, trainable_parameters: Sequence[str]) -> SearchConfig | None:

@@ -17,6 +17,9 @@ _WHOLE = 2**63
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SERVERS = ("http", "https")
 
+_URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/(?P<rest>.*)", re.DOTALL)
+# One slash is enough: `Path` takes the second one away, and so do people.
+
 
 def _representable(value: Scalar) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
@@ -66,10 +69,6 @@ Folder: TypeAlias = Annotated[Text, AfterValidator(_folder)]
 
 TrackingUri: TypeAlias = Annotated[Text, AfterValidator(_tracking)]
 """Address of an MLflow server or database."""
-
-
-_URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/(?P<rest>.*)", re.DOTALL)
-# One slash is enough: `Path` takes the second one away, and so do people.
 
 
 def uri_problem(value: str) -> tuple[str, str] | None:

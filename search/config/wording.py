@@ -36,6 +36,9 @@ _BOUNDS = {
     "less_than_equal": ("le", "must be at most"),
 }
 
+_KEY = 100
+_WORD = re.compile(r"\S{301,}")
+
 
 def show(value: Any) -> str:
     """A value as it would be written in YAML, cut to a readable length."""
@@ -119,10 +122,6 @@ def _literals(error: ErrorDetails) -> list[str]:
 
 def _one_of(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-_KEY = 100
-_WORD = re.compile(r"\S{301,}")
 
 
 def config_error(problems: Iterable[Problem]) -> ConfigError:

@@ -37,6 +37,10 @@ from trainables.settings import HARNESS, TaskConfig
 
 _FORM = ("format", "prompt", "completion", "text_field", "prompt_field", "completion_field")
 
+_RECORDS = 10_000
+_ROUNDS = 3
+_LONG = 1000
+
 
 def check_files(composed: Composed) -> None:
     """Training data, held-out data, skills, and the model's folder."""
@@ -245,11 +249,6 @@ def _check_cached(composed: Composed, source: str) -> None:
         return  # A name that no file of this machine can have.
     if folder is not None and all((folder / name).is_file() for name in ("config.json", "tokenizer.json")):
         _check_folder(composed, folder, weights=has_weights(folder), hub_id=source)
-
-
-_RECORDS = 10_000
-_ROUNDS = 3
-_LONG = 1000
 
 
 def check_form(files: LocalFiles, key: str, task: TaskConfig, *, split: bool) -> None:

@@ -28,6 +28,9 @@ from search.record.events import Params, Scalar
 from search.space import SampledParameter, SearchSpace, declaration_problems
 from trainables.nearest import did_you_mean, nearest
 
+_SAMPLES = 32
+_Pick = Callable[[str, SampledParameter], Scalar]
+
 
 def check_parameters(composed: Composed) -> None:
     """Names, values, bounds, conditions, expressions, and listed points."""
@@ -146,9 +149,6 @@ def _check_points(composed: Composed, space: SearchSpace) -> None:
             composed.complain(("points", index), message, "every listed point must lie in the space")
 
 
-_SAMPLES = 32
-
-
 def check_whole(composed: Composed, model: type[BaseModel], space: SearchSpace) -> None:
     """Tries corners of the space and points within, and reports the first that no trial could run with.
 
@@ -178,9 +178,6 @@ def refusals(model: type[BaseModel], values: Mapping[str, Any]) -> list[ErrorDet
     except ValidationError as error:
         return error.errors(include_url=False)
     return []
-
-
-_Pick = Callable[[str, SampledParameter], Scalar]
 
 
 def _picks() -> Iterator[_Pick]:

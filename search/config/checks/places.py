@@ -11,7 +11,7 @@ from search.config.compose import Composed
 from search.config.origins import Key
 from search.config.values import uri_problem
 from search.record.files import EVENTS
-from search.tracking.database import database_problem
+from search.tracking.store import database_problem
 
 _PATHS: tuple[tuple[str, ...], ...] = (
     ("out",),
@@ -21,6 +21,12 @@ _PATHS: tuple[tuple[str, ...], ...] = (
     ("capability", "general_text"),
     ("warm_start", "search"),
 )
+
+_FOLDER = re.compile(r"\w[\w.-]*")
+_LONGEST = 200
+_TAKEN = ("mlflow.db", "mlartifacts")
+_SQLITE = "sqlite:///"
+_KEY = ("warm_start", "search")
 
 
 def check_uris(composed: Composed) -> None:
@@ -34,11 +40,6 @@ def check_uris(composed: Composed) -> None:
         problem = uri_problem(value) if isinstance(value, str) else None
         if problem is not None and not composed.is_broken(key):
             composed.complain(key, *problem)
-
-
-_FOLDER = re.compile(r"\w[\w.-]*")
-_LONGEST = 200
-_TAKEN = ("mlflow.db", "mlartifacts")
 
 
 def check_folders(composed: Composed) -> None:
@@ -93,9 +94,6 @@ def _check_name(composed: Composed, name: str) -> None:
     composed.complain(("name",), message, hint)
 
 
-_SQLITE = "sqlite:///"
-
-
 def check_tracking(composed: Composed) -> None:
     """The SQLite file that runs are written to, where it is there already; and the folder of artifacts."""
     section = composed.data.get("tracking")
@@ -123,9 +121,6 @@ def _check(composed: Composed, key: tuple[str, ...], path: Path) -> None:
     problem = database_problem(path)
     if problem is not None:
         composed.complain(key, *problem)
-
-
-_KEY = ("warm_start", "search")
 
 
 def check_warm_start(composed: Composed) -> None:
