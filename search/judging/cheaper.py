@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analysis import wording
-from analysis.confirmation import Candidate
+from search import wording
+from search.judging.confirmation import Candidate
 from search.record.events import Params
 
 _FASTER = 1.1

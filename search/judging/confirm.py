@@ -6,10 +6,10 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 
-from analysis.confirmation import confirmation
-from analysis.objectives import completed_trials
-from analysis.search_runs import ranked
 from search.config.schema import SearchConfig
+from search.judging.confirmation import confirmation
+from search.judging.objectives import completed_trials
+from search.judging.search_runs import ranked
 from search.record import SearchState, TrialState
 
 

@@ -9,7 +9,7 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.objectives import (
+from search.judging.objectives import (
     completed_trials,
     cost,
     is_measured,

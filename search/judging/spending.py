@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.objectives import completed_trials, objectives_of, repetitions, search_trials
-from analysis.search_runs import ranked
 from search.config.safety import ConfirmConfig, LimitsConfig
-from search.limits import reached, spent
+from search.judging.limits import reached, spent
+from search.judging.objectives import completed_trials, objectives_of, repetitions, search_trials
+from search.judging.search_runs import ranked
 from search.record import SearchState
 
 

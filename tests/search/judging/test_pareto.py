@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.pareto import ParetoTrial, nondominated, pareto_front
+from search.judging.pareto import ParetoTrial, nondominated, pareto_front
 from search.record import SearchState, TrialFinished
 from tests.records import make_config, opening_events, trial_events
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from analysis.objectives import (
+from search.config.schema import ObjectiveConfig
+from search.judging.objectives import (
     cost,
     is_broken,
     is_measured,
@@ -16,8 +17,7 @@ from analysis.objectives import (
     repetitions,
     values_of,
 )
-from analysis.student import t_quantile
-from search.config.schema import ObjectiveConfig
+from search.judging.student import t_quantile
 from search.record import SearchState, TrialState
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from analysis.objectives import search_trials
-from analysis.phases import Phase, devices_per_group, phases
-from analysis.spending import spending
+from search.judging.objectives import search_trials
+from search.judging.phases import Phase, devices_per_group, phases
+from search.judging.spending import spending
 from search.record import SearchState
 
 ENDED_EARLY = ("stopped", "diverged")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from analysis import wording
-from analysis.extending import extension
-from analysis.objectives import search_trials
+from search import wording
+from search.judging.extending import extension
+from search.judging.objectives import search_trials
 from search.record import SearchState, TrialState
 
 _ADVICE = {

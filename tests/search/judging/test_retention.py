@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from search.paired import Pairs, Z, difference, ratio_of_means
+from search.judging.paired import Pairs, Z, difference, ratio_of_means
+from search.judging.retention import retained, retained_interval
 from search.record import BaselineMeasured, Interval
-from search.retention import retained, retained_interval
 from trainables.evaluation.intervals import mean_of_shares
 
 PAIRED = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from analysis import wording
-from analysis.causes import none_completed
-from analysis.confirmation import confirmation
-from analysis.confirmed import by_repetitions
-from analysis.extending import extension
-from analysis.objectives import completed_trials, objectives_of
-from analysis.recommendation import Recommendation
-from analysis.search_runs import by_search_runs
+from search import wording
+from search.judging.causes import none_completed
+from search.judging.confirmation import confirmation
+from search.judging.confirmed import by_repetitions
+from search.judging.extending import extension
+from search.judging.objectives import completed_trials, objectives_of
+from search.judging.recommendation import Recommendation
+from search.judging.search_runs import by_search_runs
 from search.record import SearchState
 
 __all__ = ["Recommendation", "recommend"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.recommend import recommend
+from search.judging.recommend import recommend
 from search.record import Event, Interval, SearchState
 from tests.records import make_config, opening_events, trial_events
 

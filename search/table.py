@@ -10,9 +10,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from analysis import wording
-from analysis.objectives import bound_of
+from search import wording
 from search.config.schema import ObjectiveConfig
+from search.judging.objectives import bound_of
 from search.record.events import Interval, Params
 
 Kind: TypeAlias = Literal["base", "recommended", "broken", "plain", "mean"]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from analysis.causes import all_failed, cause_of, causes, guards
-from analysis.recommend import recommend
+from search.judging.causes import all_failed, cause_of, causes, guards
+from search.judging.recommend import recommend
 from search.record import Decided, Event, SearchState, TrialFinished
 from tests.records import guarded_events, opening_events, trial_events
 

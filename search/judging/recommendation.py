@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis import wording
-from analysis.objectives import bound_of
+from search import wording
 from search.config.schema import ObjectiveConfig
+from search.judging.objectives import bound_of
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.confirmation import Estimate, confirmation, estimate, not_beyond_noise
-from analysis.student import t_quantile
 from search.config.schema import ObjectiveConfig
+from search.judging.confirmation import Estimate, confirmation, estimate, not_beyond_noise
+from search.judging.student import t_quantile
 from search.record import Event, SearchState, TrialFinished, TrialProposed
 from tests.records import make_config, opening_events, trial_events
 

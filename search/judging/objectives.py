@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from search.config.schema import ObjectiveConfig
-from search.measurement import constraint_violations
+from search.judging.measurement import constraint_violations
 from search.record import SearchState, TrialState
 
 

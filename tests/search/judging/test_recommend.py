@@ -6,8 +6,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.pareto import pareto_front
-from analysis.recommend import recommend
+from search.judging.pareto import pareto_front
+from search.judging.recommend import recommend
 from search.record import Event, Interval, SearchState, TrialFinished, TrialProposed
 from tests.records import make_config, make_events, opening_events, trial_events
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from analysis.budget import budget_used
-from analysis.spending import spending
+from search.judging.budget import budget_used
+from search.judging.spending import spending
 from search.record import Decided, Event, SearchEnded, SearchState, SlotsChosen
 from tests.records import BEGIN, guarded_events, make_config, opening_events, trial_events
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis import wording
-from analysis.cheaper import cheapest
-from analysis.confirmation import Candidate, Confirmation
-from analysis.extending import extension
-from analysis.objectives import bound_of, completed_trials, cost, objectives_of
-from analysis.recommendation import (
+from search import wording
+from search.config.schema import ObjectiveConfig
+from search.judging.cheaper import cheapest
+from search.judging.confirmation import Candidate, Confirmation
+from search.judging.extending import extension
+from search.judging.measurement import constraint_violations, total_violation
+from search.judging.objectives import bound_of, completed_trials, cost, objectives_of
+from search.judging.recommendation import (
     Recommendation,
     bound_name,
     bounded,
@@ -17,9 +19,7 @@ from analysis.recommendation import (
     constraints,
     superlative,
 )
-from analysis.search_runs import ranked
-from search.config.schema import ObjectiveConfig
-from search.measurement import constraint_violations, total_violation
+from search.judging.search_runs import ranked
 from search.record import SearchState
 
 

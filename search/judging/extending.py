@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from analysis.objectives import search_trials
-from analysis.spending import spending
 from search.config.schema import SearchConfig
 from search.errors import TightropeError
+from search.judging.objectives import search_trials
+from search.judging.spending import spending
 from search.record import SearchState
 from search.searchers.base import point_key
 from search.space import SearchSpace

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.student import t_quantile
+from search.judging.student import t_quantile
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from analysis.objectives import completed_trials, is_broken
-from analysis.pareto import pareto_front
-from analysis.recommend import recommend
 from search.config.schema import SearchConfig
+from search.judging.objectives import completed_trials, is_broken
+from search.judging.pareto import pareto_front
+from search.judging.recommend import recommend
 from search.record import SearchState, TrialState
 
 

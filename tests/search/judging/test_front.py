@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from analysis.pareto import pareto_front
-from analysis.recommend import recommend
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
-from search.front import on_front
+from search.judging.front import on_front
+from search.judging.pareto import pareto_front
+from search.judging.recommend import recommend
 from search.record import (
     Event,
     Failed,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis import wording
-from analysis.objectives import (
+from search import wording
+from search.config.schema import ObjectiveConfig
+from search.judging.measurement import constraint_violations, total_violation
+from search.judging.objectives import (
     bound_of,
     cost,
     is_broken,
@@ -14,9 +16,14 @@ from analysis.objectives import (
     metrics_of,
     values_of,
 )
-from analysis.recommendation import Recommendation, bound_name, bounded, conditions, constraints, superlative
-from search.config.schema import ObjectiveConfig
-from search.measurement import constraint_violations, total_violation
+from search.judging.recommendation import (
+    Recommendation,
+    bound_name,
+    bounded,
+    conditions,
+    constraints,
+    superlative,
+)
 from search.record import TrialState
 
 

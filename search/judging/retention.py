@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from search.paired import ratio_of_means
+from search.judging.paired import ratio_of_means
 from search.record.events import BaselineMeasured, Interval
 from trainables.messages import DEGENERATE, Reply
 
