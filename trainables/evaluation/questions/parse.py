@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from trainables.evaluation.prompts import LETTERS
+from trainables.evaluation.questions.prompts import LETTERS
 
 _LEAD = re.compile(
     r"(?:(?:the|my)\s+)?(?:(?:correct|right|best)\s+)?(?:answer|option|choice)(?:\s+is)?\s*:?\s*",

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainables.evaluation.degenerate import ends_in_loop, is_degenerate
-from trainables.evaluation.items import ChoiceItem, Item, OpenItem
-from trainables.evaluation.leaks import LeakIndex
+from trainables.evaluation.contamination.leaks import LeakIndex
+from trainables.evaluation.contamination.words import grams
 from trainables.evaluation.outcomes import UNPARSEABLE, Outcome, Result
-from trainables.evaluation.parse import parse_choice
-from trainables.evaluation.squad import same_answer, token_f1
-from trainables.evaluation.think import split_thought
-from trainables.evaluation.words import grams
+from trainables.evaluation.questions.degenerate import ends_in_loop, is_degenerate
+from trainables.evaluation.questions.items import ChoiceItem, Item, OpenItem
+from trainables.evaluation.questions.parse import parse_choice
+from trainables.evaluation.questions.squad import same_answer, token_f1
+from trainables.evaluation.questions.think import split_thought
 from trainables.settings import CapabilityConfig, SkillConfig
 
 _GRAM = 4

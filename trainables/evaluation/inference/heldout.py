@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from trainables.data.batches import IGNORED, collate
 from trainables.data.examples import Example
-from trainables.evaluation.batching import LOGITS, Budget, Shape, batches_by_shape
-from trainables.evaluation.forward import Forward
+from trainables.evaluation.inference.batching import LOGITS, Budget, Shape, batches_by_shape
+from trainables.evaluation.inference.forward import Forward
 
 
 def example_losses(

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables.evaluation.targets import Targets
+from trainables.evaluation.inference.targets import Targets
 
 Tokens = Sequence[int]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from trainables.data.asking import Asking
 from trainables.errors import UserError
-from trainables.evaluation.items import ChoiceItem, Item
-from trainables.evaluation.prompts import choice_prompt
+from trainables.evaluation.questions.items import ChoiceItem, Item
+from trainables.evaluation.questions.prompts import choice_prompt
 from trainables.settings import SkillConfig
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from trainables.data.examples import Example
-from trainables.evaluation.forward import Forward
-from trainables.evaluation.heldout import example_losses
+from trainables.evaluation.inference.forward import Forward
+from trainables.evaluation.inference.heldout import example_losses
 from trainables.evaluation.outcomes import Outcomes
 
 Shard: TypeAlias = tuple[int, int]

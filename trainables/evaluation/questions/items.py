@@ -13,7 +13,7 @@ import numpy as np
 from trainables.data.lines import numbered_lines, parse_json
 from trainables.data.sources import local_path
 from trainables.errors import UserError
-from trainables.evaluation.prompts import LETTERS
+from trainables.evaluation.questions.prompts import LETTERS
 from trainables.settings import SkillConfig
 from trainables.text import encodable
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from trainables.data.asking import Asking
-from trainables.evaluation.items import ChoiceItem, Item
+from trainables.evaluation.questions.items import ChoiceItem, Item
 from trainables.settings import CapabilityConfig
 
 THOUGHT = 512
