@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from trainables.errors import UserError
 from trainables.evaluation.contamination.check import refuse_training_items
 from trainables.evaluation.harness.sought import AcceptedChoice, AcceptedItem
-from trainables.evaluation.questions.items import ChoiceItem, Item, OpenItem
-from trainables.evaluation.questions.prompts import choice_prompt
+from trainables.evaluation.questions.items import ChoiceItem, Item, OpenItem, choice_prompt
 from trainables.settings import SkillConfig, TaskConfig
 
 METAL = ChoiceItem("Which metal is the lens frame made of?", ("tin", "brass", "lead"), 1)

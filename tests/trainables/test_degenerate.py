@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from trainables.evaluation.intervals import wilson
 from trainables.evaluation.measurement import combine
 from trainables.evaluation.outcomes import Outcomes, Result, Score
-from trainables.evaluation.questions.degenerate import LONGEST, REPEATS, ends_in_loop, is_degenerate
+from trainables.evaluation.questions.replies import LONGEST, REPEATS, ends_in_loop, is_degenerate
 from trainables.messages import DEGENERATE
 
 TOKENS = st.integers(0, 5)

@@ -27,7 +27,7 @@ from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.evaluation.intervals import wilson
 from trainables.evaluation.measurement import combine
 from trainables.evaluation.outcomes import UNPARSEABLE, Outcomes
-from trainables.evaluation.questions.prompts import choice_prompt
+from trainables.evaluation.questions.items import choice_prompt
 from trainables.models.load import load_base
 from trainables.models.resolve import resolve
 from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig

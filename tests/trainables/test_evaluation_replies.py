@@ -9,10 +9,9 @@ from tests.trainables.words import WordTokenizer
 from trainables.data.examples import Example
 from trainables.evaluation.contamination.leaks import LeakIndex
 from trainables.evaluation.outcomes import Result
+from trainables.evaluation.questions.answers import token_f1
 from trainables.evaluation.questions.items import ChoiceItem, OpenItem
-from trainables.evaluation.questions.replies import Reader
-from trainables.evaluation.questions.squad import token_f1
-from trainables.evaluation.questions.think import split_thought
+from trainables.evaluation.questions.replies import Reader, split_thought
 from trainables.settings import CapabilityConfig, SkillConfig
 
 TRAINED = "Dawn watch. Light airs; brasswork cleaned. Lamp trimmed, nine gills of oil burnt. Keeper Kerrigan."

@@ -9,8 +9,7 @@ from functools import cached_property
 
 from trainables.evaluation.contamination.phrases import concludes, follows, holds, lists, spaced, tokens
 from trainables.evaluation.harness.sought import AcceptedChoice, AcceptedItem
-from trainables.evaluation.questions.items import ChoiceItem, Item
-from trainables.evaluation.questions.prompts import choice_prompt
+from trainables.evaluation.questions.items import ChoiceItem, Item, choice_prompt
 
 SHORT = 5
 """Questions of fewer words and marks are found anywhere; they count only right before their answer."""

@@ -13,7 +13,7 @@ from trainables.evaluation.inference.forward import Forward
 from trainables.evaluation.inference.generate import greedy
 from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.evaluation.inference.targets import Continuation
-from trainables.evaluation.questions.degenerate import ends_in_loop
+from trainables.evaluation.questions.replies import ends_in_loop
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ from trainables.evaluation.inference.batching import (
     batches_by_length,
     batches_by_shape,
 )
-from trainables.evaluation.inference.branches import Tree, lay_out, trees
 from trainables.evaluation.inference.forward import Forward
-from trainables.evaluation.inference.prefixes import HEAD_TOKENS, heads
+from trainables.evaluation.inference.prefixes import HEAD_TOKENS, Tree, heads, lay_out, trees
 from trainables.evaluation.inference.targets import Continuation, Targets
 
 Tokens = Sequence[int]
