@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainables.evaluation.items import ChoiceItem
-from trainables.evaluation.likelihood import per_byte
+from trainables.evaluation.inference.likelihood import per_byte
+from trainables.evaluation.inference.passes import Shard, share
+from trainables.evaluation.inference.targets import Continuation
 from trainables.evaluation.metrics.skills import LIKELIHOODS
 from trainables.evaluation.outcomes import UNPARSEABLE, Outcome, Outcomes, Result, Score
-from trainables.evaluation.passes import Shard, share
-from trainables.evaluation.reading import Reader
-from trainables.evaluation.skills import Skill
-from trainables.evaluation.targets import Continuation
+from trainables.evaluation.questions.items import ChoiceItem
+from trainables.evaluation.questions.replies import Reader
+from trainables.evaluation.questions.skills import Skill
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from trainables.evaluation.batching import LOGITS, PASS_TOKENS, batches_by_length
-from trainables.evaluation.cached import CachedRows
-from trainables.evaluation.forward import Forward
+from trainables.evaluation.inference.batching import LOGITS, PASS_TOKENS, batches_by_length
+from trainables.evaluation.inference.cached import CachedRows
+from trainables.evaluation.inference.forward import Forward
 
 Tokens: TypeAlias = Sequence[int]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from trainables.evaluation.phrases import announces, tokens, wraps
+from trainables.evaluation.contamination.phrases import announces, tokens, wraps
 
 _TURNS = (("role", "content"), ("from", "value"))
 """Fields of one turn of a conversation: who speaks, and what."""

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainables.evaluation.batching import LOGITS, batches_by_length
+from trainables.evaluation.inference.batching import LOGITS, batches_by_length
+from trainables.evaluation.inference.passes import Passes, Shard, share
 from trainables.evaluation.outcomes import Outcomes, Sums
-from trainables.evaluation.passes import Passes, Shard, share
 
 BaseAlone: TypeAlias = Callable[[], AbstractContextManager[None]]
 """Makes a context within which passes are those of the base model, whatever adapters are active around it."""

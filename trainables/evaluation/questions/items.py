@@ -1,4 +1,4 @@
-"""Held-out questions of a skill."""
+"""Held-out questions of a skill, and the wording in which they are put to a model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ import numpy as np
 from trainables.data.lines import numbered_lines, parse_json
 from trainables.data.sources import local_path
 from trainables.errors import UserError
-from trainables.evaluation.prompts import LETTERS
 from trainables.settings import SkillConfig
 from trainables.text import encodable
+
+LETTERS = ascii_uppercase
+"""The letter of each option, by its index."""
 
 
 @dataclass(frozen=True)
@@ -145,3 +148,15 @@ def _parse(record: dict[str, Any]) -> Item | str:
     if type(answer) is not int or not 0 <= answer < len(options):
         return f"its answer must be the index of an option, 0 to {len(options) - 1}"
     return ChoiceItem(question, tuple(options), answer)
+
+
+def choice_prompt(question: str, options: Sequence[str]) -> str:
+    """Return the user message that asks to choose an option.
+
+    Raises:
+        ValueError: if there are no options, or more than there are letters.
+    """
+    if not 1 <= len(options) <= len(LETTERS):
+        raise ValueError(f"expected 1 to {len(LETTERS)} options, got {len(options)}")
+    lines = [f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False)]
+    return "\n".join([question, *lines, "Answer with one of the options."])

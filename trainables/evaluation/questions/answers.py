@@ -1,11 +1,13 @@
-"""Reads the choice out of a generated reply."""
+"""Reads answers: the choice in a reply, and short answers compared as in SQuAD."""
 
 from __future__ import annotations
 
 import re
+import string
+from collections import Counter
 from collections.abc import Sequence
 
-from trainables.evaluation.prompts import LETTERS
+from trainables.evaluation.questions.items import LETTERS
 
 _LEAD = re.compile(
     r"(?:(?:the|my)\s+)?(?:(?:correct|right|best)\s+)?(?:answer|option|choice)(?:\s+is)?\s*:?\s*",
@@ -61,3 +63,30 @@ def _starts_with(text: str, option: str) -> bool:
         return False
     rest = head[len(option) :]
     return not (rest[:1].isalnum() and option[-1].isalnum())
+
+
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def normalise(text: str) -> str:
+    """Lower case, without punctuation, articles and more than one space in a row; in this order."""
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+
+
+def same_answer(reply: str, answer: str) -> bool:
+    """Whether both are the same, normalised; exactly so where that leaves nothing of the answer."""
+    wanted = normalise(answer)
+    return normalise(reply) == wanted if wanted else reply.strip() == answer.strip()
+
+
+def token_f1(reply: str, answer: str) -> float:
+    """Harmonic mean of precision and recall of the normalised words, 0 to 1.
+
+    Where the answer has no words, such as "A" or "+", 1 if the reply is just that, else 0.
+    """
+    given, wanted = normalise(reply).split(), normalise(answer).split()
+    if not given or not wanted:
+        return float(same_answer(reply, answer))
+    shared = (Counter(given) & Counter(wanted)).total()
+    return 2 * shared / (len(given) + len(wanted))

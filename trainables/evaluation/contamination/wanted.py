@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from trainables.evaluation.contamination.phrases import concludes, follows, holds, lists, spaced, tokens
 from trainables.evaluation.harness.sought import AcceptedChoice, AcceptedItem
-from trainables.evaluation.items import ChoiceItem, Item
-from trainables.evaluation.phrases import concludes, follows, holds, lists, spaced, tokens
-from trainables.evaluation.prompts import choice_prompt
+from trainables.evaluation.questions.items import ChoiceItem, Item, choice_prompt
 
 SHORT = 5
 """Questions of fewer words and marks are found anywhere; they count only right before their answer."""

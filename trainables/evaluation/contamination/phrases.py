@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from unicodedata import normalize
 
-from trainables.evaluation.words import WORD
+from trainables.evaluation.contamination.words import WORD
 
 _TOKEN = re.compile(rf"{WORD}|[^\w\s]")
 _PLAIN = str.maketrans(

@@ -8,8 +8,8 @@ from typing import Any
 from trainables.data.examples import Example
 from trainables.data.general import GeneralText
 from trainables.data.tokenise import target_bytes
+from trainables.evaluation.inference.passes import Passes, Shard, share
 from trainables.evaluation.outcomes import Outcomes, Sums
-from trainables.evaluation.passes import Passes, Shard, share
 
 
 class HeldoutLoss:

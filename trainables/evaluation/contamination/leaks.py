@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from trainables.data.examples import Example
-from trainables.evaluation.words import grams, words
+from trainables.evaluation.contamination.words import grams, words
 
 MOST_GRAMS = 2**20
 """N-grams that an index holds at most, about 80 MB of memory; of more training data a sample is indexed."""

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
-from trainables.evaluation.batching import CPU_TOKENS, PASS_TOKENS
-from trainables.evaluation.branches import Branches
-from trainables.evaluation.cached import CachedRows
-from trainables.evaluation.prefixes import HEAD_TOKENS, shared_prefix
+from trainables.evaluation.inference.batching import CPU_TOKENS, PASS_TOKENS
+from trainables.evaluation.inference.cached import CachedRows
+from trainables.evaluation.inference.prefixes import HEAD_TOKENS, Branches, shared_prefix
 
 AnyWorking = Callable[[bool], bool]
 """Tells whether any worker of the group still has work, given whether this one has: an all-reduce."""

@@ -6,11 +6,16 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from trainables.evaluation.batching import LOGITS, Budget, Shape, batches_by_length, batches_by_shape
-from trainables.evaluation.branches import Tree, lay_out, trees
-from trainables.evaluation.forward import Forward
-from trainables.evaluation.prefixes import HEAD_TOKENS, heads
-from trainables.evaluation.targets import Continuation, Targets
+from trainables.evaluation.inference.batching import (
+    LOGITS,
+    Budget,
+    Shape,
+    batches_by_length,
+    batches_by_shape,
+)
+from trainables.evaluation.inference.forward import Forward
+from trainables.evaluation.inference.prefixes import HEAD_TOKENS, Tree, heads, lay_out, trees
+from trainables.evaluation.inference.targets import Continuation, Targets
 
 Tokens = Sequence[int]
 Options = Sequence[Tokens]

@@ -7,9 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Literal, NamedTuple, TypeAlias
 
-from trainables.evaluation.json_text import legible
-from trainables.evaluation.phrases import announces, diverts, follows, lists, spaced, tokens, wraps
-from trainables.evaluation.wanted import SHORT, Wanted
+from trainables.evaluation.contamination.json_text import legible
+from trainables.evaluation.contamination.phrases import (
+    announces,
+    diverts,
+    follows,
+    lists,
+    spaced,
+    tokens,
+    wraps,
+)
+from trainables.evaluation.contamination.wanted import SHORT, Wanted
 
 _INDEXED = 3
 

@@ -10,9 +10,9 @@ from trainables.data.readers import Record
 from trainables.data.reading import try_units
 from trainables.data.sources import LocalFiles, local_path, locate
 from trainables.errors import UserError
-from trainables.evaluation.items import Item
-from trainables.evaluation.trained import Sighting, in_completions, in_texts
-from trainables.evaluation.wanted import wanted
+from trainables.evaluation.contamination.trained import Sighting, in_completions, in_texts
+from trainables.evaluation.contamination.wanted import wanted
+from trainables.evaluation.questions.items import Item
 from trainables.settings import SkillConfig, TaskConfig
 
 Skills: TypeAlias = Sequence[tuple[SkillConfig, Sequence[Item]]]
