@@ -10,8 +10,9 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.budget import budget_used
-from analysis.objectives import (
+from search.config.schema import ObjectiveConfig, SearchConfig
+from search.judging.budget import budget_used
+from search.judging.objectives import (
     completed_trials,
     cost,
     is_measured,
@@ -19,9 +20,8 @@ from analysis.objectives import (
     metrics_of,
     values_of,
 )
-from analysis.pareto import pareto_front
-from analysis.recommend import recommend
-from search.config.schema import ObjectiveConfig, SearchConfig
+from search.judging.pareto import pareto_front
+from search.judging.recommend import recommend
 from search.record import SearchState
 from search.searchers import Searcher, make_searcher
 from search.simulate.curves import RecordedCurves

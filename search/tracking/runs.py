@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from analysis.confirmation import Estimate, estimate
-from analysis.objectives import is_measured
 from search.config.schema import ObjectiveConfig
+from search.judging.confirmation import Estimate, estimate
+from search.judging.objectives import is_measured
 from search.record import Interval
 from search.tracking.mlflow_limits import Point, key, tag
 
