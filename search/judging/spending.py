@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search.config.safety import ConfirmConfig, LimitsConfig
+from search.config.schema import ConfirmConfig, LimitsConfig
 from search.judging.limits import reached, spent
 from search.judging.objectives import completed_trials, objectives_of, ranked, repetitions, search_trials
 from search.record import SearchState
