@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from search.config.checks import parts
 from search.config.compose import Composed
 from search.config.nearest import did_you_mean
-from search.config.peek import first_record
+from trainables.data.peek import first_record
 from trainables.evaluation.metrics import Asked, AskedSkill, metric_names
 from trainables.messages import DEGENERATE
 from trainables.settings import CapabilityConfig, SkillConfig
