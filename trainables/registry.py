@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
 from trainables.errors import first_line
+from trainables.nearest import nearest
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ class Registry(Generic[T]):
         """`; did you mean 'x'?`, or the names there are where none is near."""
         if name in self._broken:
             return f"; {name} is installed and cannot be imported ({self._broken[name]})"
-        near = difflib.get_close_matches(name, self._entries, n=1)
+        near = nearest(name, self._entries)
         if near:
             return f"; did you mean {near[0]!r}?"
         return f"; there are: {', '.join(self._entries)}"

@@ -33,7 +33,7 @@ capability.skills.*.path capability.general_text
 
 def metrics(options: LoraOptions) -> Sequence[MetricSpec]:
     """What an evaluation measures with these skills, in the order of registration."""
-    from trainables.data.peek import first_record
+    from trainables.data.lines import first_record
     from trainables.evaluation.metrics import METRICS, Asked, AskedSkill
 
     capability = options.capability

@@ -1,11 +1,11 @@
-"""The nearest right name to a wrong one."""
+"""The names nearest to a misspelt one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 _LONGEST = 60
-"""Longer words are no slips of the pen, and the distance takes time with the square of the length."""
+"""A longer word is no typing error, and the distance takes time that grows with the square of its length."""
 
 
 def distance(left: str, right: str) -> int:
@@ -27,20 +27,26 @@ def distance(left: str, right: str) -> int:
 
 
 def nearest(word: str, names: Iterable[str]) -> list[str]:
-    """The names with the fewest edits from `word`, and none where all are far from it.
+    """The names with the fewest edits from `word`, ignoring case; empty where all are far from it.
 
-    One edit is always near, more only in longer words. Failing that, a name that `word`
-    abbreviates or extends counts as near.
-    Nothing is near to a word of more than 60 characters.
+    One edit is always near; more are near only in longer words. Failing that, a name that `word`
+    abbreviates or extends is near. Nothing is near a word of more than 60 characters.
     """
     if len(word) > _LONGEST:
         return []
-    ranked = sorted((distance(word.lower(), name.lower()), name) for name in set(names))
-    if ranked and ranked[0][0] <= max(1, len(word) // 3):
-        return [name for edits, name in ranked if edits == ranked[0][0]]
+    known, most = set(names), max(1, len(word) // 3)
+    # Words need at least as many edits as their lengths differ: most names are ruled out by that alone.
+    alike = _ranked(word, (name for name in known if abs(len(name) - len(word)) <= most))
+    if alike and alike[0][0] <= most:
+        return [name for edits, name in alike if edits == alike[0][0]]
     if len(word) < 3:
         return []
-    return [name for _, name in ranked if word in name or (len(name) >= 3 and name in word)][:3]
+    parts = _ranked(word, (name for name in known if word in name or (len(name) >= 3 and name in word)))
+    return [name for _, name in parts][:3]
+
+
+def _ranked(word: str, names: Iterable[str]) -> list[tuple[int, str]]:
+    return sorted((distance(word.lower(), name.lower()), name) for name in names)
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
