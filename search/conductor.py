@@ -25,7 +25,6 @@ from search.record import (
     Event,
     Failed,
     FrontMeasured,
-    Interval,
     RungReached,
     SearchState,
     TrialFinished,
@@ -37,6 +36,7 @@ from search.record.events import Origin, Params, TrialStatus
 from search.schedulers import Scheduler, Verdict
 from search.searchers import Searcher
 from search.space import SearchSpace
+from trainables.interval import Interval
 from trainables.messages import FrontRequest, Reply, TrainRequest, TrialRequest, checkpoint_folder
 
 

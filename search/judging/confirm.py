@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from search.config.schema import SearchConfig
 from search.judging.confirmation import confirmation
 from search.judging.objectives import completed_trials, ranked
 from search.record import SearchState, TrialState
+from search.seeds import derived_seed
 
 
 @dataclass(frozen=True)
@@ -64,5 +64,4 @@ def next_repeat(config: SearchConfig, state: SearchState) -> Repeat | None:
 
 
 def _seed(seed: int, trial: int, index: int) -> int:
-    digest = hashlib.sha256(f"{seed}/confirm/{trial}/{index}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") % 2**31
+    return derived_seed(seed, "confirm", trial, index) % 2**31

@@ -8,17 +8,16 @@ from dataclasses import dataclass, field
 
 from search.config.schema import ObjectiveConfig
 from search.judging.objectives import (
-    cost,
+    costs_of,
     is_broken,
     is_measured,
     keeps_constraints,
     metrics_of,
     objectives_of,
     repetitions,
-    values_of,
 )
-from search.judging.student import t_quantile
 from search.record import SearchState, TrialState
+from trainables.interval import t_quantile
 
 
 @dataclass(frozen=True)
@@ -194,5 +193,4 @@ def _candidate(
 
 
 def _order(objectives: Sequence[ObjectiveConfig], candidate: Candidate) -> tuple[float, ...]:
-    values = values_of(objectives, candidate.means)
-    return tuple(cost(objective, value) for objective, value in zip(objectives, values, strict=True))
+    return costs_of(objectives, candidate.means)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from search.config.schema import ObjectiveConfig
-from search.record.events import Interval, TrialStatus
+from search.record.events import TrialStatus
+from trainables.interval import Interval
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from search.judging.objectives import (
     completed_trials,
-    cost,
     is_measured,
     keeps_constraints,
     metrics_of,
@@ -68,7 +67,7 @@ def pareto_front(state: SearchState, among: Sequence[TrialState] | None = None) 
     points = np.array([values_of(objectives, metrics_of(trial)) for trial in trials], dtype=np.float64)
     keep = nondominated(points, [objective.direction == "max" for objective in objectives])
     found = [
-        (not keeps_constraints(objectives, metrics_of(trial)), cost(objectives[0], point[0]), trial.number)
+        (not keeps_constraints(objectives, metrics_of(trial)), objectives[0].cost(point[0]), trial.number)
         for trial, point, kept in zip(trials, points, keep, strict=True)
         if kept
     ]

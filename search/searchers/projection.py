@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from search.config.schema import ObjectiveConfig
 from search.judging.measurement import Outcome, violation_of
+from search.judging.objectives import to_costs
 from search.searchers.lessons import Lesson, valued, worse
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -119,8 +120,8 @@ def _learn(objectives: Sequence[ObjectiveConfig], completed: Sequence[Outcome], 
     ]
     if len(usable) < MIN_TRAINED:
         return None
-    here = np.array([_costs(objectives, outcome.rungs[rung]) for outcome in usable])
-    final = np.array([_costs(objectives, outcome.rungs[-1]) for outcome in usable])
+    here = np.array([to_costs(objectives, outcome.rungs[rung]) for outcome in usable])
+    final = np.array([to_costs(objectives, outcome.rungs[-1]) for outcome in usable])
     return _Trained(
         here=here,
         final=final,
@@ -133,7 +134,7 @@ def _learn(objectives: Sequence[ObjectiveConfig], completed: Sequence[Outcome], 
 def _project(
     objectives: Sequence[ObjectiveConfig], values: Sequence[float], trained: _Trained
 ) -> list[float]:
-    costs = np.array(_costs(objectives, values))
+    costs = np.array(to_costs(objectives, values))
     violation = violation_of(objectives, values)
     projection = np.array(
         [slope * cost + level for cost, (slope, level) in zip(costs, trained.lines, strict=True)]
@@ -143,12 +144,4 @@ def _project(
     beaters = trained.final[ahead] if ahead.any() else trained.final
     held = np.maximum(beaters, projection)
     moved = ((held - projection) / np.where(trained.spread > 0, trained.spread, 1.0)).sum(axis=1)
-    return _costs(objectives, held[int(np.argmin(moved))])
-
-
-def _costs(objectives: Sequence[ObjectiveConfig], values: Sequence[float] | Floats) -> list[float]:
-    """Values turned so that less is better, or costs back into values."""
-    return [
-        float(value) if objective.direction == "min" else -float(value)
-        for objective, value in zip(objectives, values, strict=True)
-    ]
+    return list(to_costs(objectives, held[int(np.argmin(moved))].tolist()))

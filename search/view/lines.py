@@ -13,7 +13,6 @@ from search.record import (
     Event,
     Failed,
     FrontMeasured,
-    Interval,
     RungReached,
     SearchEnded,
     SearchStarted,
@@ -25,6 +24,7 @@ from search.record import (
     WarmStarted,
 )
 from search.view.progress import Progress
+from trainables.interval import Interval
 
 _NOT_FINISHED = {"running": 0, "paused": 0}
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from search.config.schema import ObjectiveConfig
 from search.judging.confirmation import Estimate, confirmation, estimate, not_beyond_noise
-from search.judging.student import t_quantile
 from search.record import Event, SearchState, TrialFinished, TrialProposed
 from tests.records import make_config, opening_events, trial_events
+from trainables.interval import t_quantile
 
 LOSS = ObjectiveConfig(metric="train_loss", direction="min")
 VALUES = st.floats(-100, 100)
