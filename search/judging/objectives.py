@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from search.config.schema import ObjectiveConfig
-from search.judging.measurement import constraint_violations
+from search.judging.constraints import keeps_constraints
 from search.record import SearchState, TrialState
 
 
@@ -61,16 +61,6 @@ def is_broken(trial: TrialState) -> bool:
     return ended.status in ("diverged", "infeasible") or ended.failure_class is not None
 
 
-def keeps_constraints(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]) -> bool:
-    """Whether the measured values themselves, not the bounds of their intervals, keep every constraint."""
-    return all(violation <= 0 for violation in constraint_violations(objectives, metrics))
-
-
-def bound_of(objective: ObjectiveConfig) -> float | None:
-    """Floor or ceiling, whichever the objective has."""
-    return objective.ceiling if objective.floor is None else objective.floor
-
-
 def cost(objective: ObjectiveConfig, value: float) -> float:
     """The value turned so that less is better."""
     return value if objective.direction == "min" else -value
@@ -82,7 +72,7 @@ def costs_of(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]
     return tuple(cost(objective, value) for objective, value in zip(objectives, values, strict=True))
 
 
-def ranked(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialState]) -> list[TrialState]:
+def rank_trials(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialState]) -> list[TrialState]:
     """The trials that keep every constraint by their measured values and are not broken, best first.
 
     They are ordered by the first objective; ties by those that follow, then by number.
