@@ -71,7 +71,7 @@ def costs_of(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]
     return to_costs(objectives, values_of(objectives, metrics))
 
 
-def ranked(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialState]) -> list[TrialState]:
+def rank_trials(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialState]) -> list[TrialState]:
     """The trials that keep every constraint by their measured values and are not broken, best first.
 
     They are ordered by the first objective; ties by those that follow, then by number.
