@@ -30,7 +30,7 @@ def keys_at(key: Key) -> list[str]:
             continue
         annotations = [model.model_fields[part].annotation for model in models if part in model.model_fields]
         free = part in _NAMED_BY_USER and models == [SearchConfig]
-        models = [found for annotation in annotations for found in model_types(annotation)]
+        models = [model for annotation in annotations for model in model_types(annotation)]
     return [] if free else list(dict.fromkeys(name for model in models for name in model.model_fields))
 
 

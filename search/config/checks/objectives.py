@@ -22,7 +22,7 @@ Retention may come out above 1; to ask for that is to ask for another base model
 """
 
 
-def measured(composed: Composed, skills: Sequence[SkillConfig]) -> list[str]:
+def known_metrics(composed: Composed, skills: Sequence[SkillConfig]) -> list[str]:
     """Names of the metrics that there are with these skills."""
     return [*RANGES, *metric_names(asked_of(composed, skills))]
 
@@ -46,8 +46,8 @@ def _settings(composed: Composed) -> CapabilityConfig:
 def check_objectives(composed: Composed) -> None:
     """Every objective names a metric that is measured, and no two the same."""
     skills = list(parts.skills(composed).values())
-    known = measured(composed, [skill for skill in skills if skill.at == "every"])
-    late = set(measured(composed, skills)) - set(known)
+    known = known_metrics(composed, [skill for skill in skills if skill.at == "every"])
+    late = set(known_metrics(composed, skills)) - set(known)
     # With a skill that could not be read, its metrics cannot be told from slips.
     complete = not (composed.incomplete or composed.is_broken(("capability",))) and len(
         parts.skills(composed)
@@ -96,8 +96,8 @@ def _begun_like(name: str, composed: Composed) -> str | None:
 
 def _all_skills(composed: Composed) -> list[object]:
     capability = composed.data.get("capability")
-    found = capability.get("skills") if isinstance(capability, dict) else None
-    return found if isinstance(found, list) else []
+    skills = capability.get("skills") if isinstance(capability, dict) else None
+    return skills if isinstance(skills, list) else []
 
 
 def check_bounds(composed: Composed) -> None:
@@ -118,10 +118,10 @@ def check_bounds(composed: Composed) -> None:
 def _ranges(composed: Composed) -> Mapping[str, tuple[float, float]]:
     """The least and the greatest value of every metric that there is."""
     asked = asked_of(composed, list(parts.skills(composed).values()))
-    found = dict(RANGES)
+    ranges = dict(RANGES)
     for metric in METRICS:
-        found |= dict.fromkeys(METRICS[metric].names(asked), (METRICS[metric].low, METRICS[metric].high))
-    return found
+        ranges |= dict.fromkeys(METRICS[metric].names(asked), (METRICS[metric].low, METRICS[metric].high))
+    return ranges
 
 
 def _check_reach(composed: Composed, index: int, objective: ObjectiveConfig, low: float, high: float) -> None:
