@@ -34,8 +34,8 @@ def contents(config: SearchConfig) -> dict[str, str]:
     Of what is larger than 64 MiB only sizes and edges are read. What cannot be read is left out.
     """
     data = config.model_dump(mode="json")
-    found = {"model.source": _model(config.model)}
-    part = config.task.split + (f" of {config.task.subset}" if config.task.subset else "")
+    found = {"model.source": _model(config.options.model)}
+    part = config.options.task.split + (f" of {config.options.task.subset}" if config.options.task.subset else "")
     for key, value in leaves(data, ["content"]).items():
         if key[0] != "model" and key[-1] not in ("split", "subset") and value is not None:
             found[dotted(key)] = _data(value, part)

@@ -37,7 +37,7 @@ def in_steps(config: SearchConfig) -> Counted:
     from trainables.data.count import count_examples
 
     try:
-        examples = count_examples(config.model, config.task, config.seed)
+        examples = count_examples(config.options.model, config.options.task, config.seed)
     except UserError as error:
         raise _wrong(f"the training examples cannot be counted: {error.message}", error.hint) from error
     batch = _batch_size(config)

@@ -31,9 +31,9 @@ def group_settings(
     asked = config.workers.slots
     return GroupSettings(
         trainable=config.trainable,
-        model=_model(config.model),
-        task=_task(config.task),
-        capability=_capability(config.capability),
+        model=_model(config.options.model),
+        task=_task(config.options.task),
+        capability=_capability(config.options.capability),
         seed=config.seed,
         total_steps=config.budget.full_steps,
         zero_stage=config.workers.zero_stage,

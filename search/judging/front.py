@@ -13,7 +13,7 @@ from search.record import SearchState, TrialState
 
 def asks_front(config: SearchConfig) -> bool:
     """Whether there are skills that only trials on the front are asked."""
-    return any(skill.at == "front" for skill in config.capability.skills)
+    return any(skill.at == "front" for skill in config.options.capability.skills)
 
 
 def on_front(state: SearchState) -> list[int]:

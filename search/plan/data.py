@@ -39,7 +39,7 @@ def plan_data(config: SearchConfig) -> DataPlan | None:
         ConfigError: They cannot be trained on, or most of them would be lost.
     """
     try:
-        if isinstance(locate(config.task.train, "task.train", config.task.split), HubDataset):
+        if isinstance(locate(config.options.task.train, "task.train", config.options.task.split), HubDataset):
             return None
         return _data(config)
     except UserError as error:
@@ -48,9 +48,9 @@ def plan_data(config: SearchConfig) -> DataPlan | None:
 
 
 def _data(config: SearchConfig) -> DataPlan:
-    task = config.task
+    task = config.options.task
     read = read_units(task.train, "task.train", task, _READ)
-    folder = local_folder(config.model)
+    folder = local_folder(config.options.model)
     context = None if folder is None else context_of(folder)
     if task.max_length is not None:
         refuse_beyond(task.max_length, context)
@@ -75,7 +75,7 @@ def _measured(
     from trainables.data.task import data_facts, refuse_lost
     from trainables.data.tokenise import Tokeniser, tokenise
 
-    task, sampled = config.task, _sample(read)
+    task, sampled = config.options.task, _sample(read)
     tokenised = tokenise(read, Tokeniser(tokenizer, task), "task.train", sampled)
     length = task.max_length or tokenised.chosen_length(context)
     cut = tokenised.cut(length)
@@ -96,7 +96,7 @@ def _measured(
         no_room=cut.no_room / count,
         texts=tokenised.texts,
         replies=replies,
-        replies_chosen=config.capability.max_new_tokens is None,
+        replies_chosen=config.options.capability.max_new_tokens is None,
     )
     own = facts.recorded() | {"records": len(sampled)}
     first = next((group[0] for group in cut.groups if group), None)
@@ -117,9 +117,9 @@ def _replies(config: SearchConfig, tokenizer: Any, context: int | None) -> int:
     from trainables.evaluation.questions.items import load_items
     from trainables.evaluation.questions.skills import with_reply_length
 
-    skills = [skill for skill in config.capability.skills if skill.harness is None]
+    skills = [skill for skill in config.options.capability.skills if skill.harness is None]
     items = (load_items(skill, config.seed) for skill in skills)
-    return with_reply_length(config.capability, tokenizer, items, context).reply_length
+    return with_reply_length(config.options.capability, tokenizer, items, context).reply_length
 
 
 def marked(tokenizer: Any, example: Example | None) -> tuple[tuple[str, bool], ...]:

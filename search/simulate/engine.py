@@ -207,5 +207,5 @@ class _Simulation:
 
 def _trained_only(config: SearchConfig) -> SearchConfig:
     """The search without what is asked after it, which decides nothing and of which curves say nothing."""
-    skills = tuple(skill for skill in config.capability.skills if skill.at != "front")
-    return config.model_copy(update={"capability": config.capability.model_copy(update={"skills": skills})})
+    skills = tuple(skill for skill in config.options.capability.skills if skill.at != "front")
+    return config.model_copy(update={"capability": config.options.capability.model_copy(update={"skills": skills})})

@@ -85,7 +85,7 @@ class EventLines:
                 config = self._config
                 return (
                     f"search {config.name} begins: space {config.space}, trainable {config.trainable}, "
-                    f"model {config.model.name}, seed {config.seed}"
+                    f"model {config.options.model.name}, seed {config.seed}"
                 )
             case SessionStarted():
                 return f"session {event.session} begins: {wording.plural(event.trials, 'trial')} asked for"
