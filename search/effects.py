@@ -40,7 +40,7 @@ tracking.enabled tracking.uri tracking.experiment
 _TABLE: tuple[tuple[Effect, str], ...] = (("search", _SEARCH), ("none", _NONE))
 
 EFFECTS: Mapping[str, Effect] = {key: effect for effect, keys in _TABLE for key in keys.split()}
-"""Of the settings of every search, by dotted key; `*` stands for an index, and for a name that the user gives.
+"""Of the settings of every search, by dotted key; `*` stands for an index, or for a name of the user's.
 
 Those of a trainable's own sections are in its `TrainableSpec.effects`.
 """

@@ -34,10 +34,11 @@ def in_steps(config: SearchConfig) -> Counted:
     budget = config.budget
     if budget.epochs is None:
         return Counted(config)
-    from trainables.data.count import count_examples
-
+    count = TRAINABLES[config.trainable].examples
+    if count is None:
+        raise _wrong(f"the trainable {config.trainable} has no epochs", "Give budget.steps.")
     try:
-        examples = count_examples(config.options.model, config.options.task, config.seed)
+        examples = count(config.options, config.seed)
     except UserError as error:
         raise _wrong(f"the training examples cannot be counted: {error.message}", error.hint) from error
     batch = _batch_size(config)

@@ -11,9 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel
 
 from search.config.library import PRESET_GROUPS, find_space, shown, space_files
+from search.config.options import known_metrics
 from search.config.origins import COMMAND_LINE, DEFAULT, Key, Origins, dotted, everywhere
 from search.config.overrides import GROUPS, Override, entry, parse_words
-from search.config.options import known_metrics
 from search.config.schema import (
     DEFAULT_TRAINABLE,
     SearchConfig,
@@ -43,7 +43,7 @@ class Composed:
         broken: Keys that have a problem already, so that nothing more is said of what they lack.
         incomplete: The space's file could not be read: nothing is said of what is missing.
         notes: What the user should know of how it was put together.
-        trainable: The registered trainable that is asked for; the default one where there is none of the name.
+        trainable: The trainable that is asked for; the default one where there is none of the name.
     """
 
     data: dict[str, Any] = field(default_factory=dict)

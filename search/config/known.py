@@ -46,7 +46,7 @@ def unknown_key(key: Key, data: Mapping[str, Any], trainable_parameters: Sequenc
     if len(key) == 1 and (owners := _owners(str(key[0]))):
         one = "the trainable" if len(owners) == 1 else "the trainables"
         return (
-            f"is a section of {one} {' and '.join(owners)}, and this search has trainable={trainable_of(data)}",
+            f"belongs to {one} {' and '.join(owners)}, and this search has trainable={trainable_of(data)}",
             f"leave it out, or choose trainable={' or '.join(owners)}",
         )
     return "is not a known key", unknown_key_hint(key, data, trainable_parameters)

@@ -92,7 +92,7 @@ def _place(key: Key) -> tuple[str, int]:
 
 
 def _refused(details: ErrorDetails, data: Mapping[str, Any]) -> Key:
-    """The key, or the entry of a list, that an error is about; nothing where it is about what is not there."""
+    """The key, or the entry of a list, that an error is about; empty where that is not there."""
     location = details["loc"]
     if not location or location[0] not in data:
         return ()

@@ -249,6 +249,11 @@ class SearchConfig(Opening):
         options = TRAINABLES[trainable_of({"trainable": self.trainable})].options
         return options.model_construct(**{name: getattr(self, name) for name in options.model_fields})
 
+    @property
+    def metrics(self) -> tuple[MetricSpec, ...]:
+        """What the trainable measures, which may take a look at the first lines of files."""
+        return tuple(TRAINABLES[trainable_of({"trainable": self.trainable})].metrics(self.options))
+
     @classmethod
     def model_validate(cls, obj: Any, **settings: Any) -> Self:
         """As in pydantic; of `SearchConfig` itself the subclass of the trainable that `obj` names."""
@@ -269,8 +274,7 @@ class SearchConfig(Opening):
     def _with_objectives(self) -> Self:
         if self.objectives:
             return self
-        objectives = default_objectives(TRAINABLES[trainable_of({"trainable": self.trainable})].metrics(self.options))
-        return self.model_copy(update={"objectives": objectives})
+        return self.model_copy(update={"objectives": default_objectives(self.metrics)})
 
 
 DEFAULT_TRAINABLE: str = Opening.model_fields["trainable"].default
@@ -286,12 +290,11 @@ def trainable_of(data: object) -> str:
 def config_model(trainable: str) -> type[SearchConfig]:
     """The schema of searches with this trainable: the sections that it owns come after the opening."""
     options = TRAINABLES[trainable].options
-    if taken := options.model_fields.keys() & SearchConfig.model_fields.keys():
-        raise ValueError(f"{trainable} has sections of every search for its own: {', '.join(sorted(taken))}")
+    if taken := [name for name in options.model_fields if name in dir(SearchConfig)]:
+        raise ValueError(f"sections of {trainable} have names that every search has: {', '.join(taken)}")
     # `Opening` comes last to come first: fields are taken from the end of the bases.
     bases: Any = (SearchConfig, options, Opening)
-    model: type[SearchConfig] = create_model(f"{options.__name__}Search", __base__=bases)
-    return model
+    return cast(type[SearchConfig], create_model(f"{options.__name__}Search", __base__=bases))
 
 
 def default_objectives(metrics: Iterable[MetricSpec]) -> tuple[ObjectiveConfig, ...]:

@@ -12,8 +12,8 @@ from search.record import SearchState, TrialState
 
 
 def asks_front(config: SearchConfig) -> bool:
-    """Whether there are skills that only trials on the front are asked."""
-    return any(skill.at == "front" for skill in config.options.capability.skills)
+    """Whether there is something that only trials on the front are asked."""
+    return any(metric.at == "front" for metric in config.metrics)
 
 
 def on_front(state: SearchState) -> list[int]:
@@ -36,13 +36,13 @@ class FrontQuestions:
     """Keeps account of who is to be asked in this session, once the search is over.
 
     Args:
-        config: The search.
+        asks: Whether there is anything to ask.
         most_losses: How often a request that was lost is made again.
     """
 
-    def __init__(self, config: SearchConfig, most_losses: int) -> None:
+    def __init__(self, asks: bool, most_losses: int) -> None:
         self._most_losses = most_losses
-        self._asks = asks_front(config)
+        self._asks = asks
         self._under_way: set[int] = set()
         self._given_up: set[int] = set()
         self._losses: Counter[int] = Counter()

@@ -66,7 +66,9 @@ def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
     data = plan_data(config)
     notes = _notes(config, shapes, slots, number, history)
     if data is None:
-        notes.append(f"{config.options.task.train} is a data set of the hub, and read when the search starts.")
+        notes.append(
+            f"{config.options.task.train} is a data set of the hub, and read when the search starts."
+        )
     estimated = None
     if shapes and params:
         try:
@@ -245,8 +247,8 @@ def _notes(
     notes = []
     if shapes is None:
         notes.append(
-            f"The shapes of {config.options.model.source} are not known on this machine before it is first fetched: "
-            "no number of parameters, time or memory can be given."
+            f"The shapes of {config.options.model.source} are not known on this machine before it is first "
+            "fetched: no number of parameters, time or memory can be given."
         )
     if number < config.trials:
         asked = f"{config.trials} trials asked for"

@@ -45,7 +45,9 @@ def _default(composed: Composed, key: tuple[str, ...]) -> object:
 def trainable(composed: Composed) -> TrainableSpec | None:
     """The trainable's spec, where its name is known."""
     name = text(composed, "trainable")
-    return TRAINABLES[name] if name in TRAINABLES else None
+    if name not in TRAINABLES:
+        return None
+    return TRAINABLES[name]
 
 
 def has(composed: Composed, name: str, section: type[BaseModel]) -> bool:
