@@ -109,6 +109,20 @@ class ObjectiveConfig(Section):
             raise ValueError("ceiling is for a minimised metric; use floor")
         return self
 
+    @property
+    def sign(self) -> float:
+        """Turns the metric's values so that less is better: 1 where it is minimised, else -1."""
+        return 1.0 if self.direction == "min" else -1.0
+
+    @property
+    def best(self) -> str:
+        """Which value is the best one, in words."""
+        return "lowest" if self.direction == "min" else "highest"
+
+    def cost(self, value: float) -> float:
+        """A value turned so that less is better, or a cost back into a value."""
+        return self.sign * value
+
 
 class BudgetConfig(Section):
     """Optimizer steps of a full trial, and the rungs at which it is measured.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from search import wording
-from search.judging.objectives import bound_of
+from search.judging.constraints import bound_of
 from search.judging.spending import spending
 from search.record import (
     BaselineMeasured,
@@ -13,7 +13,6 @@ from search.record import (
     Event,
     Failed,
     FrontMeasured,
-    Interval,
     RungReached,
     SearchEnded,
     SearchStarted,
@@ -25,6 +24,7 @@ from search.record import (
     WarmStarted,
 )
 from search.view.progress import Progress
+from trainables.interval import Interval
 from trainables.specs import TRAINABLES
 
 _NOT_FINISHED = {"running": 0, "paused": 0}
