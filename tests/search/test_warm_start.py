@@ -19,7 +19,7 @@ from search.resume import refuse_changes
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
-from search.warm_start import WarmStartError
+from search.warm_start import WarmStartError, read_warm_start
 from tests.records import make_config, make_events, opening_events, trial_events, write_record
 from tests.search.config_files import write_space
 
