@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from search.config.schema import SearchConfig
-from search.confirm import Repeat, candidates, next_repeat
-from search.front import FrontQuestions
 from search.guards import make_guards
-from search.limits import reached, spent
-from search.measurement import Outcome
+from search.judging.confirm import Repeat, candidates, next_repeat
+from search.judging.front import FrontQuestions
+from search.judging.limits import reached, spent
+from search.judging.measurement import Outcome
+from search.judging.retention import recorded_intervals, retained, retained_interval
 from search.record import (
     Decided,
     Event,
@@ -33,7 +34,6 @@ from search.record import (
     WarmStarted,
 )
 from search.record.events import Origin, Params, TrialStatus
-from search.retention import recorded_intervals, retained, retained_interval
 from search.schedulers import Scheduler, Verdict
 from search.searchers import Searcher
 from search.space import SearchSpace

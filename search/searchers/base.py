@@ -8,7 +8,7 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from search.config.schema import SearchConfig
 from search.config.searchers import GpConfig, Nsga2Config, Nsga3Config, SearcherConfig, TpeConfig
-from search.measurement import Outcome
+from search.judging.measurement import Outcome
 from search.record.events import Params, Scalar, WarmStarted
 from search.space import SearchSpace
 from trainables.registry import Registry

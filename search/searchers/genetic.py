@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.config.schema import SearchConfig
 from search.config.searchers import Nsga2Config, Nsga3Config
-from search.measurement import Outcome
+from search.judging.measurement import Outcome
 from search.record.events import Params, WarmStarted
 from search.searchers.base import startup
 from search.searchers.known import CAPACITY

@@ -8,7 +8,7 @@ import moocore
 import numpy as np
 
 from search.config.schema import ObjectiveConfig
-from search.measurement import Outcome
+from search.judging.measurement import Outcome
 from search.record.events import Params, Scalar
 from search.searchers.lessons import worse
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.config.schema import ObjectiveConfig
-from search.measurement import Outcome, constraint_violations, violation_of
+from search.judging.measurement import Outcome, constraint_violations, violation_of
 
 BROKEN = 3.0
 _HUGE = 1e50

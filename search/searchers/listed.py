@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from search.config.schema import SearchConfig
-from search.measurement import Outcome
+from search.judging.measurement import Outcome
 from search.record.events import Params, Scalar, WarmStarted
 from search.searchers.base import Proposal, Searcher, point_key, register
 from search.space import SearchSpace, SpaceError

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.config.schema import SearchConfig
 from search.config.searchers import GpConfig, Nsga2Config, Nsga3Config, TpeConfig
-from search.measurement import Outcome, violation_of
+from search.judging.measurement import Outcome, violation_of
 from search.record.events import Params, PriorTrial, Scalar, WarmStarted
 from search.searchers.base import Proposal
 from search.searchers.codec import Codec

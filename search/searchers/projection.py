@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.config.schema import ObjectiveConfig
-from search.measurement import Outcome, violation_of
+from search.judging.measurement import Outcome, violation_of
 from search.searchers.lessons import Lesson, valued, worse
 
 Floats: TypeAlias = NDArray[np.float64]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from search.config.schema import SearchConfig
 from search.config.searchers import QmcConfig
-from search.measurement import Outcome
+from search.judging.measurement import Outcome
 from search.record.events import Scalar, WarmStarted
 from search.searchers.base import Proposal, register
 from search.searchers.draw import quantile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from search.config.schema import SearchConfig
-from search.measurement import Outcome
+from search.judging.measurement import Outcome
 from search.record.events import Scalar, WarmStarted
 from search.searchers.base import Proposal, register
 from search.searchers.draw import draw

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from search.config.schema import ObjectiveConfig
-from search.foresight import agreement
-from search.measurement import Outcome
+from search.judging.foresight import agreement
+from search.judging.measurement import Outcome
 from search.searchers.lessons import valued
 
 _MOST_TRAINED = 100

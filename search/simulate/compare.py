@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from analysis.budget import budget_used
-from analysis.objectives import completed_trials
-from analysis.pareto import pareto_front
-from analysis.recommend import recommend
 from search.config.schema import SearchConfig
+from search.judging.budget import budget_used
+from search.judging.objectives import completed_trials
+from search.judging.pareto import pareto_front
+from search.judging.recommend import recommend
 from search.record import SearchState
 from search.searchers import Searcher, make_searcher
 from search.simulate.curves import RecordedCurves

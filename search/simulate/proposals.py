@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.config.space import CategoricalParameter
-from search.measurement import Outcome
+from search.judging.measurement import Outcome
 from search.record import WarmStarted
 from search.record.events import Params, Scalar
 from search.searchers import Proposal, Searcher

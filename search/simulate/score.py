@@ -6,7 +6,8 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.objectives import (
+from search.config.schema import ObjectiveConfig
+from search.judging.objectives import (
     completed_trials,
     cost,
     is_measured,
@@ -14,7 +15,6 @@ from analysis.objectives import (
     metrics_of,
     values_of,
 )
-from search.config.schema import ObjectiveConfig
 from search.record import SearchState
 
 

@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from analysis.confirmation import Estimate, estimate
-from analysis.objectives import is_measured
 from search.config.schema import ObjectiveConfig
+from search.judging.confirmation import Estimate, estimate
+from search.judging.objectives import is_measured
 
 
 class TrialCounts:

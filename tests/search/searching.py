@@ -10,7 +10,7 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from search.config.schema import SearchConfig
-from search.measurement import Outcome
+from search.judging.measurement import Outcome
 from search.record import WarmStarted
 from search.record.events import Params, PriorTrial
 from search.searchers import Proposal, Searcher, make_searcher

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.config.schema import SearchConfig
-from search.measurement import Outcome
+from search.judging.measurement import Outcome
 from search.record import TrialProposed, WarmStarted, parse_event
 from search.record.events import Params, TrialStatus
 from search.searchers import SEARCHERS, Proposal, Searcher, make_searcher, startup

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.config.schema import ObjectiveConfig
-from search.measurement import Outcome
+from search.judging.measurement import Outcome
 from search.searchers.known import KnownTrials
 from search.searchers.lessons import BROKEN, Lesson, at_rung, valued, with_values, worse
 from search.searchers.projection import fit_line, projected

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from search.measurement import Outcome
+from search.judging.measurement import Outcome
 from search.record.events import TrialStatus
 from tests.search.searching import (
     LOSS,
@@ -180,7 +180,7 @@ def test_tpe_draws_anew_for_every_number() -> None:
 _PROPOSE = """
 import sys
 from search.config.schema import SearchConfig
-from search.measurement import Outcome
+from search.judging.measurement import Outcome
 from search.searchers import make_searcher
 from search.space import SearchSpace
 

@@ -1,0 +1,76 @@
+"""The objectives of a recorded search, and what a trial's measurements say about them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from search.config.schema import ObjectiveConfig
+from search.judging.measurement import constraint_violations
+from search.record import SearchState, TrialState
+
+
+def objectives_of(state: SearchState) -> tuple[ObjectiveConfig, ...]:
+    """The objectives as configured, the first being the one that is optimised within the constraints."""
+    if state.started is None:
+        return ()
+    return tuple(ObjectiveConfig.model_validate(item) for item in state.started.config["objectives"])
+
+
+def search_trials(state: SearchState) -> list[TrialState]:
+    """Trials that are not repetitions of others, by number."""
+    return sorted(
+        (trial for trial in state.trials.values() if trial.confirms is None), key=lambda trial: trial.number
+    )
+
+
+def repetitions(state: SearchState) -> dict[int, list[TrialState]]:
+    """What confirmation has begun: the repetitions of each candidate by its number, both ascending."""
+    found: dict[int, list[TrialState]] = {}
+    for trial in sorted(state.trials.values(), key=lambda trial: trial.number):
+        if trial.confirms is not None:
+            found.setdefault(trial.confirms, []).append(trial)
+    return dict(sorted(found.items()))
+
+
+def completed_trials(state: SearchState) -> list[TrialState]:
+    """Trials of the search phase that reached the full budget, by number; no repetitions."""
+    return [trial for trial in search_trials(state) if trial.status == "completed" and trial.last is not None]
+
+
+def metrics_of(trial: TrialState) -> Mapping[str, float]:
+    """What was measured at the trial's last rung; empty before the first."""
+    return trial.last.metrics if trial.last else {}
+
+
+def values_of(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]) -> tuple[float, ...]:
+    """The objectives' values in the configured order; NaN for one that was not measured."""
+    return tuple(metrics.get(objective.metric, math.nan) for objective in objectives)
+
+
+def is_measured(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]) -> bool:
+    """Whether every objective has a finite value."""
+    return all(map(math.isfinite, values_of(objectives, metrics)))
+
+
+def is_broken(trial: TrialState) -> bool:
+    """Whether the trial diverged, did not fit, or tripped a guard, at the last rung too."""
+    ended = trial.finished
+    if ended is None or ended.status == "failed":
+        return False
+    return ended.status in ("diverged", "infeasible") or ended.failure_class is not None
+
+
+def keeps_constraints(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]) -> bool:
+    """Whether the measured values themselves, not the bounds of their intervals, keep every constraint."""
+    return all(violation <= 0 for violation in constraint_violations(objectives, metrics))
+
+
+def bound_of(objective: ObjectiveConfig) -> float | None:
+    """Floor or ceiling, whichever the objective has."""
+    return objective.ceiling if objective.floor is None else objective.floor
+
+
+def cost(objective: ObjectiveConfig, value: float) -> float:
+    """The value turned so that less is better."""
+    return value if objective.direction == "min" else -value
