@@ -120,12 +120,27 @@ def _with_biases(llama: Any) -> Any:
     return model.requires_grad_(False).eval()
 
 
-def random_base(config: LlamaConfig | Qwen2Config, device: torch.device) -> nn.Module:
-    """A model of this shape in bfloat16, made on its device."""
+def miniature(config: LlamaConfig | Qwen2Config) -> LlamaConfig | Qwen2Config:
+    """A model of the same family with two small layers, to rehearse with."""
+    return type(config)(
+        vocab_size=509,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=config.tie_word_embeddings,
+    )
+
+
+def random_base(
+    config: LlamaConfig | Qwen2Config, device: torch.device, dtype: torch.dtype = torch.bfloat16
+) -> nn.Module:
+    """A model of this shape, made on its device."""
     torch.manual_seed(0)
     with device:
         model: Any = AutoModelForCausalLM.from_config(
-            config, dtype=torch.bfloat16, attn_implementation="sdpa"
+            config, dtype=dtype, attn_implementation="sdpa"
         )
     frozen: nn.Module = model.requires_grad_(False).eval()
     return frozen
