@@ -38,7 +38,7 @@ def packed(work: Work, limits: PassLimits, slots: int | None = None, share_rows:
 
 
 def _train(work: Work, limits: PassLimits, slots: int, meter: Meter, share_rows: bool) -> list[list[float]]:
-    pack, base = new_pack(work, limits)
+    pack, base, _ = new_pack(work, limits)
     pack.row_room = ROOM * pack.longest if share_rows else None
     meter.watch(base.model)
     losses = []
@@ -69,11 +69,12 @@ def _run(pack: Pack) -> None:
 def choose(work: Work) -> Choice:
     """What `slots=auto` chooses for these trials."""
     release(work.device)
-    pack, base = new_pack(work, PassLimits())
+    pack, base, _ = new_pack(work, PassLimits())
     return choose_slots(pack, base, None, len(work.trials), work.trials)
 
 
-def new_pack(work: Work, limits: PassLimits) -> tuple[Pack, HeldBase]:
-    """An empty pack on a base model of its own."""
+def new_pack(work: Work, limits: PassLimits) -> tuple[Pack, HeldBase, Adapters]:
+    """An empty pack on a base model of its own, and what it is made of."""
     base = HeldBase(work.twin())
-    return Pack(base, Adapters(base.model, "base"), work.examples, _TOTAL, limits), base
+    adapters = Adapters(base.model, "base")
+    return Pack(base, adapters, work.examples, _TOTAL, limits), base, adapters

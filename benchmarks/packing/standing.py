@@ -55,15 +55,20 @@ class StandingPack:
 
     Args:
         work: The base model; the adapters are those of its trials.
+
+    Attributes:
+        pack: It holds them.
+        columns: Of their storage.
     """
 
     def __init__(self, work: Work) -> None:
         self._device = work.device
         self._trials = work.trials
-        self.pack, self.base = new_pack(work, replace(ONE_PASS))
+        self.pack, _, adapters = new_pack(work, replace(ONE_PASS))
         with work.device:  # PEFT draws the weights where it makes them
             for index, params in enumerate(work.trials):
                 self.pack.add(_name(index), params)
+        self.columns = adapters.arena.columns
 
     def trials(
         self, params: Sequence[LoraParameters], examples: Sequence[Example], first: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -87,7 +87,8 @@ def _rows(cell: Cell, stage: Stage) -> Iterator[Row]:
 
 
 def _generation(ours: Ours, theirs: Theirs, questions: Questions, rounding: float, device: torch.device) -> Row:
-    ours.generate(questions)  # warms up
+    ours.generate(questions)  # warms up, as does the next
+    theirs.generate(replace(questions, new_tokens=2))
     seconds, mine = timed(lambda: ours.generate(questions), device)
     plain, replies = timed(lambda: theirs.generate(questions), device)
     verdict = judge(
