@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from search.config.report import config_error
 from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter
+from search.config.wording import config_error
 from search.errors import Problem
 from trainables.errors import UserError
 from trainables.settings import LARGEST

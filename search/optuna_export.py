@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from search.config.schema import ObjectiveConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
-from search.config.uris import uri_problem
+from search.config.values import uri_problem
 from search.errors import RecordError, TightropeError
 from search.judging.measurement import constraint_violations
 from search.output import complain, say

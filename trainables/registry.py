@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
+
+from trainables.nearest import nearest
 
 T = TypeVar("T")
 
@@ -59,7 +60,7 @@ class Registry(Generic[T]):
 
     def suggestion(self, name: str) -> str:
         """`; did you mean 'x'?`, or the names there are where none is near."""
-        near = difflib.get_close_matches(name, self._entries, n=1)
+        near = nearest(name, self._entries)
         if near:
             return f"; did you mean {near[0]!r}?"
         return f"; there are: {', '.join(self._entries)}"

@@ -10,11 +10,11 @@ from typing import Literal
 from analysis.investigate.answers import Answers, read_answers
 from analysis.investigate.errors import InputError
 from analysis.investigate.study import Case, Measured, Share, Study
-from search.config.nearest import did_you_mean
 from search.judging.confirmation import confirmation
 from search.judging.objectives import objectives_of, search_trials
 from search.judging.recommend import recommend
 from search.record import BaselineMeasured, RungReached, SearchState, TrialState
+from trainables.nearest import did_you_mean
 
 BASE = "base"
 TRAIN_LOSS = "train_loss"

@@ -1,16 +1,35 @@
-"""The spaces and presets that are shipped, and files of the user's own."""
+"""What can be chosen by name: shipped spaces and presets, files of the user's own, registered parts."""
 
 from __future__ import annotations
 
 import os
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import spaces
-from search.config.nearest import did_you_mean
-from trainables.data.sources import user_path
+from search.schedulers import SCHEDULERS
+from search.searchers import SEARCHERS
+from trainables.data.formats import FORMATS
+from trainables.data.lines import numbered_lines, parse_json
+from trainables.data.sources import local_path, user_path
+from trainables.errors import UserError
+from trainables.nearest import did_you_mean
+from trainables.specs import TRAINABLES
 
 PRESET_GROUPS = ("model", "task", "capability")
 YAML_ENDINGS = (".yaml", ".yml")
+
+_HEADINGS = {
+    "space": "Spaces (space=NAME, or space=FILE.yaml)",
+    "model": "Models (model=NAME, model=org/name of the hub, or model=FOLDER)",
+    "task": "Tasks (task=NAME, task=FILE, or task=org/name of the hub)",
+    "task.format": "Forms of data, recognised by their fields (task.format=NAME says one)",
+    "capability": "Capabilities (capability=NAME, or capability=FILE.jsonl)",
+    "trainable": "Trainables (trainable=NAME)",
+    "searcher": "Searchers (searcher=NAME)",
+    "scheduler": "Schedulers (scheduler=NAME)",
+}
 
 
 def folder() -> Path:
@@ -79,3 +98,47 @@ def _files(where: Path) -> dict[str, Path]:
     if not os.path.isdir(where):
         return {}
     return {path.stem: path for path in sorted(where.iterdir()) if path.suffix in YAML_ENDINGS}
+
+
+def first_record(source: str) -> dict[str, Any] | None:
+    """The first record of a JSONL file.
+
+    Args:
+        source: As in the configuration: a path, or `embedded:<file>`.
+
+    Returns:
+        None where it is no such file, or its first line is no JSON object.
+    """
+    try:
+        _, line = next(numbered_lines(local_path(source, ""), source), (0, ""))
+        record = parse_json(line, source)
+    except (UserError, OSError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def choices() -> dict[str, dict[str, str]]:
+    """Per key of the command line, each name that it takes with its line of description."""
+    found = {"space": {name: first_comment(path) for name, path in space_files().items()}}
+    for group in PRESET_GROUPS:
+        found[group] = {name: first_comment(path) for name, path in preset_files(group).items()}
+    found["task.format"] = FORMATS.lines()
+    found["trainable"] = TRAINABLES.lines()
+    found["searcher"] = SEARCHERS.lines()
+    found["scheduler"] = SCHEDULERS.lines()
+    return found
+
+
+def listing_text() -> str:
+    """The choices for people."""
+    blocks = []
+    for key, lines in choices().items():
+        width = max(map(len, lines), default=0)
+        blocks.append(
+            "\n".join([_HEADINGS[key], *(f"  {name:<{width}}  {line}" for name, line in lines.items())])
+        )
+    for name in TRAINABLES:
+        fields = ", ".join(TRAINABLES[name].parameters.model_fields)
+        head = f"Parameters of {name} (parameters.NAME={{type: ...}} or fixed.NAME=VALUE)"
+        blocks.append(f"{head}\n{textwrap.fill(fields, 98, initial_indent='  ', subsequent_indent='  ')}")
+    return "\n\n".join(blocks)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from search.config.schema import SearchConfig
 from search.judging.confirmation import confirmation
-from search.judging.objectives import completed_trials
-from search.judging.search_runs import ranked
+from search.judging.objectives import completed_trials, ranked
 from search.record import SearchState, TrialState
 
 

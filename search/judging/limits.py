@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search.config.safety import LimitsConfig
+from search.config.schema import LimitsConfig
 from search.record import SearchState
 
 

@@ -26,11 +26,11 @@ def search_trials(state: SearchState) -> list[TrialState]:
 
 def repetitions(state: SearchState) -> dict[int, list[TrialState]]:
     """What confirmation has begun: the repetitions of each candidate by its number, both ascending."""
-    found: dict[int, list[TrialState]] = {}
+    groups: dict[int, list[TrialState]] = {}
     for trial in sorted(state.trials.values(), key=lambda trial: trial.number):
         if trial.confirms is not None:
-            found.setdefault(trial.confirms, []).append(trial)
-    return dict(sorted(found.items()))
+            groups.setdefault(trial.confirms, []).append(trial)
+    return dict(sorted(groups.items()))
 
 
 def completed_trials(state: SearchState) -> list[TrialState]:
@@ -74,3 +74,24 @@ def bound_of(objective: ObjectiveConfig) -> float | None:
 def cost(objective: ObjectiveConfig, value: float) -> float:
     """The value turned so that less is better."""
     return value if objective.direction == "min" else -value
+
+
+def costs_of(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]) -> tuple[float, ...]:
+    """The objectives' values in the configured order, each turned so that less is better."""
+    values = values_of(objectives, metrics)
+    return tuple(cost(objective, value) for objective, value in zip(objectives, values, strict=True))
+
+
+def ranked(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialState]) -> list[TrialState]:
+    """The trials that keep every constraint by their measured values and are not broken, best first.
+
+    They are ordered by the first objective; ties by those that follow, then by number.
+    """
+    kept = [
+        trial
+        for trial in trials
+        if is_measured(objectives, metrics_of(trial))
+        and keeps_constraints(objectives, metrics_of(trial))
+        and not is_broken(trial)
+    ]
+    return sorted(kept, key=lambda trial: (costs_of(objectives, metrics_of(trial)), trial.number))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search.config.safety import ConfirmConfig, LimitsConfig
+from search.config.schema import ConfirmConfig, LimitsConfig
 from search.judging.limits import reached, spent
-from search.judging.objectives import completed_trials, objectives_of, repetitions, search_trials
-from search.judging.search_runs import ranked
+from search.judging.objectives import completed_trials, objectives_of, ranked, repetitions, search_trials
 from search.record import SearchState
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from analysis.investigate.answers import Answers
 from analysis.investigate.study import Measured
-from analysis.report.card import Findings, cards
+from analysis.report.card import Findings
+from analysis.report.cards import cards
 from analysis.report.context import Context
 from analysis.report.lost import Shifts, over_items, over_trials
 from analysis.report.statistics import Estimate, mean

@@ -10,9 +10,9 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-import analysis.report.cards  # noqa: F401  registers them
 from analysis.report.build import make
-from analysis.report.card import CARDS, Findings, cards
+from analysis.report.card import CARDS, Findings
+from analysis.report.cards import cards
 from analysis.report.context import Context
 from analysis.report.words import asked_late
 from search.judging.paired import difference

@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.report.card import cards
+from analysis.report.cards import cards
 from analysis.report.clock import Clock, unit
 from analysis.report.context import Context
 from analysis.report.groups import MOST, by

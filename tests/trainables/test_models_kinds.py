@@ -15,9 +15,9 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 from tests.trainables.model_folders import edited
 from trainables import embedded
 from trainables.errors import UserError
-from trainables.evaluation.forward import Forward
-from trainables.evaluation.generate import greedy
-from trainables.evaluation.likelihood import score_continuations
+from trainables.evaluation.inference.forward import Forward
+from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.lora.loading import load
 from trainables.messages import GroupSettings
 from trainables.models.attention import chosen, requested

@@ -12,11 +12,10 @@ import torch
 
 from trainables.data.general import GeneralText, load_general, refuse_training_text
 from trainables.data.task import TaskData, load_task
-from trainables.evaluation.contamination import refuse_training_items
+from trainables.evaluation.contamination.check import refuse_training_items
 from trainables.evaluation.harness.skills import HarnessSkill, load_harness
-from trainables.evaluation.items import Item, load_items
-from trainables.evaluation.lengths import with_reply_length
-from trainables.evaluation.skills import tokenise_skill
+from trainables.evaluation.questions.items import Item, load_items
+from trainables.evaluation.questions.skills import tokenise_skill, with_reply_length
 from trainables.messages import GroupSettings
 from trainables.models.load import fetch, load_tokenizer, load_weights, vocabulary_rows
 from trainables.models.resolve import ResolvedModel, resolve

@@ -15,7 +15,7 @@ from analysis.report.words import MOST_ROWS, cut, trial_line, trial_row
 from search import wording
 from search.config.schema import ObjectiveConfig
 from search.judging.objectives import bound_of, is_measured, metrics_of
-from search.judging.recommendation import bound_name
+from search.judging.recommend import bound_name
 from search.record import TrialState
 
 

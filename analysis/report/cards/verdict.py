@@ -17,7 +17,7 @@ from search.judging.causes import causes
 from search.judging.confirmation import confirmation
 from search.judging.grades import LABELS, grade
 from search.judging.objectives import cost, is_measured, keeps_constraints, metrics_of
-from search.judging.recommendation import constraints
+from search.judging.recommend import constraints
 from search.record import TrialState
 
 _SIDE = ("right", "wrong", "unparseable", "leaking", "general_perplexity")

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from search.config.checks import parts
 from search.config.compose import Composed
-from search.config.nearest import did_you_mean
 from search.schedulers import SCHEDULERS
 from search.searchers import SEARCHERS
 from trainables.models import smollm2  # noqa: F401  (registers its preparer)
 from trainables.models.preparers import PREPARERS
+from trainables.nearest import did_you_mean
 from trainables.specs import TRAINABLES
 
 
