@@ -14,10 +14,10 @@ from transformers import GenerationConfig
 
 from benchmarks.evaluation.equal import Difference
 from benchmarks.packing.work import Work
-from trainables.evaluation.forward import Forward, left_padded
-from trainables.evaluation.generate import greedy
-from trainables.evaluation.likelihood import score_continuations
-from trainables.evaluation.passes import Passes
+from trainables.evaluation.inference.forward import Forward, left_padded
+from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.likelihood import score_continuations
+from trainables.evaluation.inference.passes import Passes
 from trainables.lora.adapters import Adapters
 from trainables.lora.linear import linear_layers
 from trainables.lora.parameters import LoraParameters

@@ -56,27 +56,24 @@ def kind_of(name: str, above: Sequence[str], shapes: Sequence[Sequence[int]], si
         sizes: See `Sizes`.
     """
     names = (name, *above)
+    in_adapter = any(each.startswith(_ADAPTER) for each in names)
     if any("scaled_dot_product" in each for each in names):
         return ATTENTION
     if any(each.startswith(_PRODUCTS) for each in names):
         if any(sizes.vocabulary in shape for shape in shapes):
             return HEAD
         batched = any(each.startswith(("aten::bmm", "aten::baddbmm")) for each in names)
-        return ADAPTERS if batched and _in_adapter(above) else BASE
+        return ADAPTERS if batched and in_adapter else BASE
     last = {shape[-1] for shape in shapes if shape}
     if last & sizes.columns:
         return OPTIMIZER
     if sizes.vocabulary in last or any("nll_loss" in each or "log_softmax" in each for each in names):
         return LOSS
-    if _in_adapter(above):
+    if in_adapter:
         return BESIDE
     if name.startswith("aten::add") and above and above[0].startswith(_ENGINE):
         return SUMS
     return OTHER
-
-
-def _in_adapter(above: Sequence[str]) -> bool:
-    return any(each.startswith(_ADAPTER) for each in above)
 
 
 @dataclass
@@ -110,7 +107,7 @@ class Account:
 
     @property
     def launches(self) -> int:
-        """Number of kernels; on a CPU of operations."""
+        """Number of kernels; on a CPU of calls, and those that they make in turn."""
         return sum(spent.launches for spent in self.kinds.values())
 
     @property
@@ -174,7 +171,7 @@ def _counted(events: Iterable[Any], cuda: bool, wall: float, sizes: Sizes) -> Ac
         if event.device_type != torch.autograd.DeviceType.CPU:
             continue  # kernels, which are listed with the operations that launched them too
         micros = event.self_device_time_total if cuda else event.self_cpu_time_total
-        launches = len(event.kernels) if cuda else int(not event.cpu_children)
+        launches = len(event.kernels) if cuda else 1
         if micros or launches:
             above = _above(event)
             made.add(kind_of(event.name, above, event.input_shapes, sizes), event.name, micros / 1e6, launches)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +23,9 @@ MIXED = "PEFT, mixed batch"
 ONE = "packed, one pass"
 LIMITS = "packed, limits as measured"
 AUTO = "slots=auto"
+
+MOST_BY_AUTO = 16
+"""Largest number that `slots=auto` measures: `search.groups.probes.MOST`, which needs the search's libraries."""
 
 _OF_PLAIN = Repeats(runs=3, steps=4, seconds=2.0)
 _OF_PACKS = Repeats(runs=5, seconds=2.0)
@@ -180,7 +182,8 @@ class Measuring:
 
         whole_batch = self._series.batch_size * self._series.length
         for count in sorted(set(self._series.slots) & set(self._sizes), reverse=True):
-            choice = choose_from(*_arguments(measure_doubling(measure, count), whole_batch))
+            packs, end = measure_doubling(measure, min(count, MOST_BY_AUTO))
+            choice = choose_from(packs, PassLimits(), whole_batch, end)
             yield self._auto_row(count, choice)
             if choice.slots < count and room(self._expected(count)):
                 measured = self._measure_pack(count, choice.limits)
@@ -255,9 +258,3 @@ def _numbered(step: Step) -> Callable[[], object]:
 def _doubling(most: int) -> list[int]:
     return [2**power for power in range(most.bit_length()) if 2**power <= most]
 
-
-def _arguments(
-    found: tuple[list[Measured], str], whole_batch: int
-) -> tuple[list[Measured], PassLimits, int, str]:
-    measured, end = found
-    return measured, PassLimits(), whole_batch, end

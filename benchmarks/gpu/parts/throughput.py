@@ -60,7 +60,7 @@ def run(stage: Stage) -> Iterator[Row]:
 def _on_one_pack(stage: Stage, series: Sequence[Series], peak: float, left_out: list[str]) -> Iterator[Row]:
     """Series of one model and the same ranks, on the same adapters."""
     first, per_token = series[0], 0.0
-    if stage.remaining() < (0 if stage.rehearse else _START[first.model]):
+    if not _enough(stage, _START[first.model]):
         left_out += [_named(each) for each in series]
         return
     shape = miniature(SHAPES[first.model]) if stage.rehearse else SHAPES[first.model]
@@ -70,18 +70,23 @@ def _on_one_pack(stage: Stage, series: Sequence[Series], peak: float, left_out: 
     work = Work(model, examples, make_trials(most, 1, first.ranks), warm=1, steps=1)
     pack = StandingPack(work)
     for each in series:
-        if stage.remaining() < 0 if stage.rehearse else stage.remaining() < _LEAST:
+        if not _enough(stage, _LEAST):
             left_out.append(_named(each))
             continue
         measuring = Measuring(pack, work, each, peak, per_token)
         try:
-            yield from measuring.rows(lambda seconds: stage.remaining() > seconds)
+            yield from measuring.rows(lambda seconds: _enough(stage, seconds))
         except torch.OutOfMemoryError:
             yield {"series": _named(each), "skipped": "out of memory"}
         per_token = measuring.per_token
         left_out += [f"{_named(each)}: {what}" for what in measuring.left_out]
     del pack, work, model, measuring
     release(stage.device)
+
+
+def _enough(stage: Stage, seconds: float) -> bool:
+    """Whether there is time for what takes so long; next to none where it is rehearsed."""
+    return stage.remaining() > (0.0 if stage.rehearse else seconds)
 
 
 _START = {"1.5b": 20.0, "8b": 30.0}
