@@ -9,16 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel
 
 from trainables.registry import Registry
 from trainables.settings import At, Section
-
-if TYPE_CHECKING:
-    from trainables.planning import PlanRequest, TrainablePlan
-    from trainables.serving.held import Held, HeldSettings
 
 Direction: TypeAlias = Literal["min", "max"]
 Effect: TypeAlias = Literal["search", "content", "none"]
@@ -125,18 +121,18 @@ class TrainableSpec:
     parameters: type[BaseModel]
     options: type[Section]
     metrics: Callable[[Any], Sequence[MetricSpec]]
-    worker: Callable[[], Callable[[HeldSettings], Held]]
+    worker: Callable[[], Any]
     artifact: Artifact
     baselines: Mapping[str, str] = field(default_factory=lambda: {"base": "the untouched base"})
     unpacked: str | None = None
     subject: Callable[[Any], str] = plain_subject
     check: Callable[[Any], Iterable[Finding]] = no_findings
-    plan: Callable[[PlanRequest], TrainablePlan] | None = None
+    plan: Callable[[Any], Any] | None = None
     examples: Callable[[Any, int], int] | None = None
     localise: Callable[[Any], Any] = unchanged
     effects: Mapping[str, Effect] = field(default_factory=dict)
     contents: Callable[[Any], Mapping[str, str]] = lambda options: {}
 
 
-TRAINABLES: Registry[TrainableSpec] = Registry("trainable")
-"""Filled by `trainables.specs`."""
+TRAINABLES: Registry[TrainableSpec] = Registry("trainable", plugins="tightrope.trainables")
+"""Filled by `trainables.specs`, which is where to import it from."""

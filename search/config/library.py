@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import textwrap
 from pathlib import Path
-from typing import Any
 
 import spaces
 from search.schedulers import SCHEDULERS
 from search.searchers import SEARCHERS
 from trainables.data.formats import FORMATS
-from trainables.data.lines import numbered_lines, parse_json
-from trainables.data.sources import local_path, user_path
-from trainables.errors import UserError
+from trainables.data.sources import user_path
 from trainables.nearest import did_you_mean
 from trainables.specs import TRAINABLES
 
@@ -98,23 +95,6 @@ def _files(where: Path) -> dict[str, Path]:
     if not os.path.isdir(where):
         return {}
     return {path.stem: path for path in sorted(where.iterdir()) if path.suffix in YAML_ENDINGS}
-
-
-def first_record(source: str) -> dict[str, Any] | None:
-    """The first record of a JSONL file.
-
-    Args:
-        source: As in the configuration: a path, or `embedded:<file>`.
-
-    Returns:
-        None where it is no such file, or its first line is no JSON object.
-    """
-    try:
-        _, line = next(numbered_lines(local_path(source, ""), source), (0, ""))
-        record = parse_json(line, source)
-    except (UserError, OSError):
-        return None
-    return record if isinstance(record, dict) else None
 
 
 def choices() -> dict[str, dict[str, str]]:

@@ -85,7 +85,7 @@ class LoraServer:
         self._evaluator = Evaluator(
             self._base.model,
             loaded.tokenizer,
-            settings.capability,
+            settings.options.capability,
             self._data.heldout.examples,
             settings.seed,
             self._base.any_worker if self._base.sharded else None,

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from search.config.checks import parts
 from search.config.compose import Composed
-from search.config.library import first_record
 from search.config.schema import ObjectiveConfig
 from search.config.space import IntParameter
+from trainables.data.lines import first_record
 from trainables.evaluation.metrics import METRICS, Asked, AskedSkill, metric_names
 from trainables.messages import DEGENERATE
 from trainables.nearest import did_you_mean
