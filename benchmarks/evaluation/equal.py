@@ -27,9 +27,7 @@ class Difference:
     theirs: int | None
 
 
-def differences(
-    ours: Sequence[Sequence[Tokens]], theirs: Sequence[Sequence[Tokens]]
-) -> list[Difference]:
+def differences(ours: Sequence[Sequence[Tokens]], theirs: Sequence[Sequence[Tokens]]) -> list[Difference]:
     """The first difference of each pair of replies that are not equal, by adapter and prompt.
 
     After it the texts are not the same any more, and nothing follows from what comes next.
@@ -94,9 +92,7 @@ def judge(
         within: Distance up to which rounding may decide between two tokens.
     """
     different = differences(ours, theirs)
-    gaps = [
-        float("inf") if None in (each.ours, each.theirs) else gap(each) for each in different
-    ]
+    gaps = [float("inf") if None in (each.ours, each.theirs) else gap(each) for each in different]
     replies = sum(len(own) for own in ours)
     ties = sum(each <= within for each in gaps)
     return Verdict(replies, len(different), ties, max(gaps, default=0.0), within)

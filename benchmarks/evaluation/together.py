@@ -143,7 +143,11 @@ class Theirs:
         scored = []
         for name in self.names:
             self.model.set_adapter(name)
-            rows = [(p, o) for p, options in zip(questions.prompts, questions.options, strict=True) for o in options]
+            rows = [
+                (p, o)
+                for p, options in zip(questions.prompts, questions.options, strict=True)
+                for o in options
+            ]
             values = [
                 value for batch in _batches(rows, questions.batch_size) for value in self._values(batch)
             ]
@@ -186,7 +190,7 @@ class Theirs:
         """How far PEFT's own numbers are from those in the next wider type.
 
         Returns:
-            Of any logit after a prompt, and of the log-probability of an option, at most; by the first adapter.
+            At most, of any logit after a prompt, and of the log-probability of an option.
         """
         self.model.set_adapter(self.names[0])
         prompts = list(questions.prompts[:rows])
@@ -226,7 +230,7 @@ def names(work: Work) -> list[str]:
 def _config(linear: list[str], params: LoraParameters) -> LoraConfig:
     return LoraConfig(
         r=params.rank,
-        lora_alpha=params.effective_alpha,  # type: ignore[arg-type]
+        lora_alpha=params.effective_alpha,
         target_modules=select_modules(linear, params),
         task_type="CAUSAL_LM",
     )

@@ -168,13 +168,15 @@ def account(step: Callable[[], object], device: torch.device, wall: float, sizes
 def _counted(events: Iterable[Any], cuda: bool, wall: float, sizes: Sizes) -> Account:
     made = Account(wall, cuda)
     for event in events:
-        if event.device_type != torch.autograd.DeviceType.CPU:
+        if event.device_type.name != "CPU":
             continue  # kernels, which are listed with the operations that launched them too
         micros = event.self_device_time_total if cuda else event.self_cpu_time_total
         launches = len(event.kernels) if cuda else 1
         if micros or launches:
             above = _above(event)
-            made.add(kind_of(event.name, above, event.input_shapes, sizes), event.name, micros / 1e6, launches)
+            made.add(
+                kind_of(event.name, above, event.input_shapes, sizes), event.name, micros / 1e6, launches
+            )
     return made
 
 

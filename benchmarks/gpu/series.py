@@ -25,7 +25,7 @@ LIMITS = "packed, limits as measured"
 AUTO = "slots=auto"
 
 MOST_BY_AUTO = 16
-"""Largest number that `slots=auto` measures: `search.groups.probes.MOST`, which needs the search's libraries."""
+"""What `slots=auto` measures at most: `search.groups.probes.MOST`, which takes the search's libraries."""
 
 _OF_PLAIN = Repeats(runs=3, steps=4, seconds=2.0)
 _OF_PACKS = Repeats(runs=5, seconds=2.0)
@@ -103,7 +103,7 @@ class Measuring:
         self.left_out: list[str] = []
 
     def rows(self, room: Room) -> Iterator[Row]:
-        """The rows, those of the most important numbers of trials first; what there is no time for is left out."""
+        """The rows, most important numbers of trials first; `left_out` says what there was no time for."""
         yield self._measure_plain()
         for count in self._series.slots:
             if not room(self._expected(count)):
@@ -149,7 +149,9 @@ class Measuring:
         params = self._work.trials[first : first + count]
         trials = self._pack.trials(params, self._work.examples, first)
         measured = self._pack.measure(trials, limits, _OF_PACKS)
-        self.per_token = max(self.per_token, measured.seconds / measured.tokens) if count > 1 else self.per_token
+        self.per_token = (
+            max(self.per_token, measured.seconds / measured.tokens) if count > 1 else self.per_token
+        )
         return measured
 
     def _mixed(self, count: int) -> Row:
@@ -187,7 +189,9 @@ class Measuring:
             yield self._auto_row(count, choice)
             if choice.slots < count and room(self._expected(count)):
                 measured = self._measure_pack(count, choice.limits)
-                yield self._row(LIMITS, count, measured.seconds) | {"tokens_per_pass_limit": choice.limits.tokens}
+                yield self._row(LIMITS, count, measured.seconds) | {
+                    "tokens_per_pass_limit": choice.limits.tokens
+                }
 
     def _alone_in_packs(self) -> dict[int, float]:
         """Seconds of packs of one, by rank."""
@@ -202,7 +206,11 @@ class Measuring:
         seconds = count / choice.slots * self._sizes[choice.slots].seconds
         best = max(each.tokens / each.seconds for size, each in self._sizes.items() if size <= count)
         row = self._row(AUTO, count, seconds)
-        row |= {"slots": choice.slots, "share_of_best": row["tokens_per_second"] / best, "reason": choice.reason}
+        row |= {
+            "slots": choice.slots,
+            "share_of_best": row["tokens_per_second"] / best,
+            "reason": choice.reason,
+        }
         return Aim(1.0).judge(row)
 
     def _cell(self, way: str, count: int) -> Row:
@@ -257,4 +265,3 @@ def _numbered(step: Step) -> Callable[[], object]:
 
 def _doubling(most: int) -> list[int]:
     return [2**power for power in range(most.bit_length()) if 2**power <= most]
-

@@ -139,9 +139,7 @@ def random_base(
     """A model of this shape, made on its device."""
     torch.manual_seed(0)
     with device:
-        model: Any = AutoModelForCausalLM.from_config(
-            config, dtype=dtype, attn_implementation="sdpa"
-        )
+        model: Any = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa")
     frozen: nn.Module = model.requires_grad_(False).eval()
     return frozen
 

@@ -1,4 +1,4 @@
-"""A pack that stays, for many measurements: on a GPU its adapters take longer to make than it takes to train them."""
+"""A pack that stays for many measurements: on a GPU its adapters take longer to make than to train."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class StandingPack:
         for trial in trials:
             pack.start(trial, _FOREVER)
         try:
-            seconds, tokens = float("nan"), -1
+            tokens: int | None = -1  # of no pass
             while tokens != pack.limits.tokens:  # memory may run out in later steps too
                 self.step()
                 tokens = pack.limits.tokens
@@ -118,9 +118,7 @@ class StandingPack:
             pack.active = []
         memory = torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else 0
         limit = None if tokens == limits.tokens else tokens
-        return Measured(
-            len(trials), seconds, real / steps, passed / steps, seconds, float(memory), limit
-        )
+        return Measured(len(trials), seconds, real / steps, passed / steps, seconds, float(memory), limit)
 
     def step(self) -> None:
         """An optimizer step of the trials that have been started.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -60,7 +60,9 @@ def standing(work: Work) -> StandingPack:
 SERIES = Series("8b", 6, 2, (3, 5), (2, 4), mixed=(2,), aims={4: Aim(1e-9, share=0.5)})
 
 
-def measured(standing: StandingPack, work: Work, room: Callable[[float], bool]) -> tuple[list[Row], Measuring]:
+def measured(
+    standing: StandingPack, work: Work, room: Callable[[float], bool]
+) -> tuple[list[Row], Measuring]:
     measuring = Measuring(standing, work, SERIES, peak=1e12)
     return list(measuring.rows(room)), measuring
 
@@ -86,7 +88,9 @@ def test_rows_come_by_importance_and_ratios_are_to_as_many_plain_trials(
             assert row["slots"] in (1, 2, 4)
             assert row["share_of_best"] <= 1
             if row["slots"] in (2, 4):
-                assert row["seconds"] == pytest.approx(packs[row["slots"]]["seconds"] * row["K"] / row["slots"])
+                assert row["seconds"] == pytest.approx(
+                    packs[row["slots"]]["seconds"] * row["K"] / row["slots"]
+                )
     assert packs[4]["aim"] == f"1e-09x {PLAIN}, 50% of the matrix peak"
     assert packs[4]["met"] is False  # fast enough, and far from the peak
     assert Aim(1e-9).judge(packs[4])["met"] is True
@@ -101,17 +105,19 @@ def test_what_there_is_no_time_for_is_named(standing: StandingPack, work: Work) 
 
 
 def test_nothing_is_loaded_once_the_box_is_over() -> None:
-    for rehearse, series in ((True, throughput.REHEARSED), (False, throughput.SERIES)):
-        began = time.monotonic()
-        if not rehearse:
-            continue
-        (row,) = throughput.run(Stage(CPU, rehearse, until=began - 1))
-        assert len(row["not_measured"]) == len(series)
+    (row,) = throughput.run(Stage(CPU, rehearse=True, until=time.monotonic() - 1))
+    assert len(row["not_measured"]) == len(throughput.REHEARSED)
 
 
 def test_the_most_important_cells_come_first_and_packs_are_those_that_auto_measures() -> None:
     first, second = throughput.SERIES[:2]
-    assert (first.model, first.length, first.batch_size, first.ranks, first.slots[0]) == ("8b", 1024, 1, (32,), 16)
+    assert (first.model, first.length, first.batch_size, first.ranks, first.slots[0]) == (
+        "8b",
+        1024,
+        1,
+        (32,),
+        16,
+    )
     assert first.aims[16] == Aim(8.0, share=0.45)
     assert (second.model, second.length, second.batch_size, second.slots[0]) == ("1.5b", 256, 1, 32)
     assert second.aims[32] == Aim(12.8)
@@ -125,14 +131,14 @@ def test_a_standing_pack_measures_what_is_asked_and_moves_nothing(standing: Stan
     trials = standing.trials(make_trials(3, 2, (3, 5)), examples)
     repeats = Repeats(runs=2, steps=2)
     whole = standing.measure(trials, repeats=repeats)
+    before = trials[0].slice.losses[0]
     parts = standing.measure(trials, PassLimits(tokens=20, cost=1), repeats)
     assert (whole.slots, whole.tokens, whole.passed, whole.limit) == (3, 54, 54, None)
     assert parts.tokens == 54
     assert parts.limit is None
     again = standing.trials(make_trials(1, 2, (3,)), examples)
     standing.measure(again, repeats=Repeats(runs=1))
-    losses = [trial.slice.losses[0] for trial in (trials[0], again[0])]
-    assert losses[0] == losses[1]
+    assert again[0].slice.losses[0] == pytest.approx(before, rel=1e-6)
     assert not standing.pack.active
     with pytest.raises(ValueError, match="has rank 3, not 5"):
         standing.trials(make_trials(1, 2, (5,)), examples)
@@ -158,7 +164,12 @@ SIZES = Sizes(vocabulary=509, columns=frozenset({7000, 7000 + EXTRA}))
         (OPTIMIZER, "aten::fill_", ["aten::zero_"], [[2, 7000 + EXTRA], []]),
         (LOSS, "aten::_log_softmax_backward_data", ["LogSoftmaxBackward0"], [[48, 509], [48, 509]]),
         (LOSS, "aten::copy_", ["aten::to"], [[2, 24, 509], [2, 24, 509]]),
-        (SUMS, "aten::add_", ["autograd::engine::evaluate_function: MmBackward0"], [[2, 24, 64], [2, 24, 64]]),
+        (
+            SUMS,
+            "aten::add_",
+            ["autograd::engine::evaluate_function: MmBackward0"],
+            [[2, 24, 64], [2, 24, 64]],
+        ),
         (OTHER, "aten::add", [], [[2, 24, 64], [2, 24, 64]]),
         (OTHER, "aten::silu", [], [[2, 24, 128]]),
     ],
@@ -174,18 +185,15 @@ def test_every_product_of_a_step_is_accounted_for(standing: StandingPack, work: 
         standing.pack.start(trial, trial.step + 2)
     columns = frozenset({standing.columns, standing.columns + EXTRA})
     made = account(standing.step, CPU, wall, Sizes(SHAPE.vocab_size, columns))
-    calls = {
-        kind: sum(
-            spent.launches
-            for (own, name), spent in made.operators.items()
-            if own == kind and name.removeprefix("aten::").rstrip("_") in ("mm", "addmm", "bmm", "baddbmm")
-        )
-        for kind in (BASE, HEAD, ADAPTERS)
-    }
-    # No gradient goes into the embeddings, so the first three layers have none for their input.
-    assert calls[HEAD] == 2
-    assert calls[BASE] == 2 * SITES - 3
-    assert calls[ADAPTERS] == 2 * SITES + 4 * SITES - 3
+
+    def calls(kind: str, *names: str) -> int:
+        return sum(made.operators[kind, name].launches for name in names if (kind, name) in made.operators)
+
+    # No gradient goes into the embeddings, so the first three layers have none for their input. Two ranks
+    # do not share products on a CPU.
+    assert calls(HEAD, "aten::mm") == 2
+    assert calls(BASE, "aten::mm", "aten::addmm") == 2 * SITES - 3
+    assert calls(ADAPTERS, "aten::bmm", "aten::baddbmm_") == 2 * (2 * SITES + 4 * SITES - 3)
     assert all(made.kinds[kind].seconds > 0 for kind in (ATTENTION, OPTIMIZER, LOSS, BESIDE, SUMS, OTHER))
     assert made.busy == pytest.approx(sum(spent.seconds for spent in made.operators.values()))
     assert len(made.top(5).splitlines()) == 6
@@ -207,7 +215,9 @@ replies = st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=6), min_size
 
 
 @given(st.data(), replies)
-def test_a_planted_difference_is_the_only_one_and_at_its_place(data: st.DataObject, own: list[list[int]]) -> None:
+def test_a_planted_difference_is_the_only_one_and_at_its_place(
+    data: st.DataObject, own: list[list[int]]
+) -> None:
     ours = [own, [list(reversed(reply)) for reply in own]]
     assert differences(ours, ours) == []
     adapter, prompt = data.draw(st.integers(0, 1)), data.draw(st.integers(0, len(own) - 1))
@@ -237,9 +247,9 @@ QUESTIONS = Questions(
 
 
 @pytest.fixture
-def evaluators(work: Work) -> Iterator[tuple[Ours, Theirs]]:
+def evaluators(work: Work) -> tuple[Ours, Theirs]:
     ours = Ours(work)
-    yield ours, Theirs(work, ours)
+    return ours, Theirs(work, ours)
 
 
 def verdict(ours: Ours, theirs: Theirs) -> Any:
@@ -257,7 +267,9 @@ def scores_differ(ours: Ours, theirs: Theirs) -> float:
     )
 
 
-def test_adapters_together_answer_as_with_peft_and_a_wrong_weight_shows(evaluators: tuple[Ours, Theirs]) -> None:
+def test_adapters_together_answer_as_with_peft_and_a_wrong_weight_shows(
+    evaluators: tuple[Ours, Theirs],
+) -> None:
     ours, theirs = evaluators
     assert verdict(ours, theirs).equal
     assert scores_differ(ours, theirs) < 1e-4

@@ -86,7 +86,9 @@ def _rows(cell: Cell, stage: Stage) -> Iterator[Row]:
     yield facts | {"what": "likelihood"} | _likelihood(ours, theirs, questions, value, stage.device)
 
 
-def _generation(ours: Ours, theirs: Theirs, questions: Questions, rounding: float, device: torch.device) -> Row:
+def _generation(
+    ours: Ours, theirs: Theirs, questions: Questions, rounding: float, device: torch.device
+) -> Row:
     ours.generate(questions)  # warms up, as does the next
     theirs.generate(replace(questions, new_tokens=2))
     seconds, mine = timed(lambda: ours.generate(questions), device)
@@ -108,7 +110,9 @@ def _generation(ours: Ours, theirs: Theirs, questions: Questions, rounding: floa
     }
 
 
-def _likelihood(ours: Ours, theirs: Theirs, questions: Questions, rounding: float, device: torch.device) -> Row:
+def _likelihood(
+    ours: Ours, theirs: Theirs, questions: Questions, rounding: float, device: torch.device
+) -> Row:
     ours.score(questions)  # warms up
     seconds, mine = timed(lambda: ours.score(questions), device)
     plain, values = timed(lambda: theirs.score(questions), device)
@@ -171,7 +175,7 @@ def _questions(cell: Cell, vocabulary: int) -> Questions:
 
 PART = Part(
     "evaluation",
-    "adapters evaluated together, against PEFT with one adapter after another: the same answers, and how fast",
+    "adapters evaluated together, against PEFT with one after another: the same answers, and how fast",
     50.0,
     run,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -35,7 +36,10 @@ def run(stage: Stage) -> Iterator[Row]:
         quantise(model, name, stage.device)
     row: Row = {"model": "1.5b", "layers": len(layers), "parameter_bytes": _bytes(model), "in_bf16": before}
     if not linear_layers(model):
-        yield row | {"packs": False, "reason": "adapters are put on no 4-bit layer: packs on NF4 are not there yet"}
+        yield row | {
+            "packs": False,
+            "reason": "adapters are put on no 4-bit layer: packs on NF4 are not there yet",
+        }
         return
     seconds = _step_seconds(model, shape.vocab_size)
     yield row | {"packs": True, "K": _SLOTS, "seconds": seconds, "seconds_in_bf16": dense}
@@ -50,8 +54,8 @@ def _step_seconds(model: nn.Module, vocabulary: int) -> float:
 
 
 def quantise(model: nn.Module, name: str, device: torch.device) -> None:
-    """Puts a layer in NF4 with double quantisation (Dettmers et al., 2023, arXiv:2305.14314) in the place of one."""
-    import bitsandbytes as bnb
+    """Puts a layer in NF4 with double quantisation (arXiv:2305.14314) in the place of a dense one."""
+    bnb: Any = import_module("bitsandbytes")
 
     dense: Any = model.get_submodule(name)
     layer: Any = bnb.nn.Linear4bit(

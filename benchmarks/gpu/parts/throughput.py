@@ -20,7 +20,7 @@ _UNEQUAL = (4, 8, 16, 32, 64)
 _ALL = (32, 16, 8, 4, 2)
 
 PLORA = 12.8
-"""PLoRA (Yan et al., 2025, arXiv:2508.02932) says that it trains up to so many times as fast as its baseline."""
+"""What PLoRA (Yan et al., 2025, arXiv:2508.02932) says it gains in throughput, at most."""
 
 SERIES = (
     Series("8b", 1024, 1, _EQUAL, (16, 8, 4, 2), mixed=(16,), aims={16: Aim(8.0, share=0.45)}),
