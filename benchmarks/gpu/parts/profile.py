@@ -71,7 +71,7 @@ def _rows(cell: Cell, made: Account) -> Iterator[Row]:
         spent = made.kinds[kind]
         yield {
             "model": cell.model,
-            "kind": kind,
+            "work": kind,
             "milliseconds": 1e3 * spent.seconds,
             "share": spent.seconds / made.busy,
             "launches": spent.launches,
