@@ -81,7 +81,7 @@ def train_alone(
         with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
             logits = peft(**batch, use_cache=False).logits
             loss = functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
-        loss.backward()
+        torch.autograd.backward(loss)
         if params.clip:
             torch.nn.utils.clip_grad_norm_(weights, params.clip)
         for group in adamw.param_groups:

@@ -20,8 +20,9 @@ END = "end"
 NOT_RUN = "not run"
 """Kinds of lines: what holds for all of them; a measurement; the end of a part; one that was left out."""
 
-_BOX = 30.0
-"""Seconds of the box of a part that is rehearsed, and of the conditions."""
+_BOX = 120.0
+"""Seconds of the box of a part that is rehearsed, and of the conditions: few are needed, but the machine may
+be busy."""
 
 
 class Results:

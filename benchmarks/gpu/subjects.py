@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,18 +74,15 @@ def _precise_norms(model: nn.Module) -> None:
     """Has norms compute in float64, which transformers lets compute in fp32 whatever the model's type is."""
     for module in model.modules():
         if type(module).__name__.endswith("RMSNorm"):
-            module.forward = _Norm(module)
+            module.forward = partial(_norm, module)
 
 
-class _Norm:
+def _norm(module: Any, x: Tensor) -> Tensor:
     """x / sqrt(mean(x^2) + epsilon) * weight (Zhang and Sennrich, 2019, arXiv:1910.07467)."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self._weight, self._epsilon = module.weight, module.variance_epsilon
-
-    def __call__(self, x: Tensor) -> Tensor:
-        assert isinstance(self._weight, Tensor)
-        return self._weight * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self._epsilon)
+    normed: Tensor = (
+        module.weight * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + module.variance_epsilon)
+    )
+    return normed
 
 
 def subjects(stage: Stage) -> list[Subject]:
@@ -105,9 +103,9 @@ def _subjects(device: torch.device, rehearse: bool) -> list[Subject]:
     lengths = (4, 12) if rehearse else (24, 96)
     made = [_subject("Llama, small", LlamaConfig(**small), lengths, device)]
     made.append(_subject("Qwen2, small", Qwen2Config(**small), lengths, device))
-    if not rehearse:
-        made.append(_subject("Llama, 135M", SMOLLM2, lengths, device))
-        made[-1] = replace(made[-1], trials=TRIALS[:3])
+    if rehearse:
+        return [replace(each, trials=TRIALS[1:4]) for each in made]
+    made.append(replace(_subject("Llama, 135M", SMOLLM2, lengths, device), trials=TRIALS[:3]))
     return made
 
 

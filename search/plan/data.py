@@ -18,6 +18,8 @@ from trainables.data.reading import ReadUnits, read_units
 from trainables.data.sources import HubDataset, locate
 from trainables.data.split import Split
 from trainables.errors import UserError
+from trainables.evaluation.contamination.check import check_questions
+from trainables.evaluation.questions.items import load_items
 from trainables.models.resolve import local_folder
 
 if TYPE_CHECKING:
@@ -39,18 +41,50 @@ def plan_data(config: SearchConfig) -> DataPlan | None:
         ConfigError: They cannot be trained on, or most of them would be lost.
     """
     try:
-        if isinstance(locate(config.task.train, "task.train", config.task.split), HubDataset):
+        if isinstance(locate(config.options.task.train, "task.train", config.options.task.split), HubDataset):
             return None
         return _data(config)
     except UserError as error:
-        key, _, message = error.message.partition(": ")
-        raise ConfigError([Problem(key, message.rstrip("."), "training data", error.hint)]) from error
+        raise _wrong(error) from error
+
+
+def refuse_contamination(config: SearchConfig) -> None:
+    """Searches local training data for the questions of the skills, before anything is started.
+
+    The workers search all records, and for the documents of harness tasks too.
+
+    Raises:
+        ConfigError: Questions are there with their answers, or either cannot be read.
+    """
+    try:
+        if not isinstance(
+            locate(config.options.task.train, "task.train", config.options.task.split), HubDataset
+        ):
+            _overlap(config, read_units(config.options.task.train, "task.train", config.options.task, _READ))
+    except UserError as error:
+        raise _wrong(error) from error
+
+
+def _wrong(error: UserError) -> ConfigError:
+    key, _, message = error.message.partition(": ")
+    return ConfigError([Problem(key, message.rstrip("."), "training data", error.hint)])
+
+
+def _overlap(config: SearchConfig, read: ReadUnits) -> str:
+    """A warning of the questions that overlap with the training data, or nothing."""
+    skills = [
+        (skill, load_items(skill, config.seed))
+        for skill in config.options.capability.skills
+        if not skill.harness
+    ]
+    return check_questions(skills, config.options.task, read)
 
 
 def _data(config: SearchConfig) -> DataPlan:
-    task = config.task
+    task = config.options.task
     read = read_units(task.train, "task.train", task, _READ)
-    folder = local_folder(config.model)
+    overlap = _overlap(config, read)
+    folder = local_folder(config.options.model)
     context = None if folder is None else context_of(folder)
     if task.max_length is not None:
         refuse_beyond(task.max_length, context)
@@ -65,7 +99,7 @@ def _data(config: SearchConfig) -> DataPlan:
         whole=read.records.whole,
         lengths=lengths,
         example=example,
-        warnings=warnings,
+        warnings=(*warnings, overlap) if overlap else warnings,
     )
 
 
@@ -75,7 +109,7 @@ def _measured(
     from trainables.data.task import data_facts, refuse_lost
     from trainables.data.tokenise import Tokeniser, tokenise
 
-    task, sampled = config.task, _sample(read)
+    task, sampled = config.options.task, _sample(read)
     tokenised = tokenise(read, Tokeniser(tokenizer, task), "task.train", sampled)
     length = task.max_length or tokenised.chosen_length(context)
     cut = tokenised.cut(length)
@@ -96,7 +130,7 @@ def _measured(
         no_room=cut.no_room / count,
         texts=tokenised.texts,
         replies=replies,
-        replies_chosen=config.capability.max_new_tokens is None,
+        replies_chosen=config.options.capability.max_new_tokens is None,
     )
     own = facts.recorded() | {"records": len(sampled)}
     first = next((group[0] for group in cut.groups if group), None)
@@ -114,12 +148,11 @@ def _sample(read: ReadUnits) -> list[int]:
 
 def _replies(config: SearchConfig, tokenizer: Any, context: int | None) -> int:
     """How long replies may be: as configured, or by the accepted answers that are on this machine."""
-    from trainables.evaluation.questions.items import load_items
     from trainables.evaluation.questions.skills import with_reply_length
 
-    skills = [skill for skill in config.capability.skills if skill.harness is None]
+    skills = [skill for skill in config.options.capability.skills if skill.harness is None]
     items = (load_items(skill, config.seed) for skill in skills)
-    return with_reply_length(config.capability, tokenizer, items, context).reply_length
+    return with_reply_length(config.options.capability, tokenizer, items, context).reply_length
 
 
 def marked(tokenizer: Any, example: Example | None) -> tuple[tuple[str, bool], ...]:

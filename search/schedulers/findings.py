@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from search.config.schema import ObjectiveConfig
-from search.judging.measurement import constraint_violations
-from search.record.events import Interval
+from search.judging.constraints import constraint_violations
+from trainables.interval import Interval
 
 
 def measured_text(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,9 +13,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.config.schema import SearchConfig
 from search.config.searchers import GpConfig, Nsga2Config, Nsga3Config, TpeConfig
-from search.judging.measurement import Outcome, violation_of
+from search.judging.constraints import violation_of
 from search.record.events import Params, PriorTrial, Scalar, WarmStarted
-from search.searchers.base import Proposal
+from search.searchers.base import Proposal, TrialOutcome
 from search.searchers.codec import Codec
 from search.searchers.draw import draw
 from search.searchers.known import CAPACITY, KnownTrials
@@ -24,6 +23,7 @@ from search.searchers.lessons import BROKEN, Lesson, at_rung, valued, with_value
 from search.searchers.projection import projected
 from search.searchers.study import make_study
 from search.searchers.trusted import trusted
+from search.seeds import derived_seed
 from search.space import SearchSpace
 
 # Numbers of known trials in the study, priors first; 0 is the one that is asked for.
@@ -104,7 +104,7 @@ class OptunaSearcher:
         """Remembers the trial as running."""
         self._known.begin(number, sampled)
 
-    def observe(self, outcome: Outcome) -> None:
+    def observe(self, outcome: TrialOutcome) -> None:
         """Remembers how the trial ended."""
         for forgotten in self._known.end(outcome):
             self._cache.pop(key_of(forgotten), None)
@@ -131,8 +131,7 @@ class OptunaSearcher:
             return self._space.walk(lambda name, _: self._codecs[name].suggest(trial, name))
 
     def _seed_of(self, what: str) -> int:
-        digest = hashlib.sha256(f"{self._seed}/{what}".encode()).digest()
-        return int.from_bytes(digest[:4], "big")
+        return derived_seed(self._seed, what) >> 32  # NumPy's generators take 32 bits.
 
     def _told(self) -> list[FrozenTrial]:
         """The finished trials as the study sees them: priors while they count, then this search's own."""
@@ -172,7 +171,7 @@ class OptunaSearcher:
             self._lessons = {number: lesson for number, lesson, is_told in known if is_told}
         return self._lessons
 
-    def _is_final(self, outcome: Outcome) -> bool:
+    def _is_final(self, outcome: TrialOutcome) -> bool:
         """Whether what is known of a trial is enough to be told, and not just where it was."""
         if outcome.status != "stopped" or not outcome.rungs:
             return True

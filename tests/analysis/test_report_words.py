@@ -129,7 +129,7 @@ def test_a_lucky_trial_among_broken_ones_is_not_praised_without_a_word(tmp_path:
         if isinstance(event, TrialProposed) and event.sampled == {"lr": LRS[2], "rank": 16}:
             best.append(event.trial)
         if isinstance(event, RungReached) and event.trial in best:
-            own = event.intervals[RETENTION].model_copy(update={"low": 0.93, "high": 1.02})
+            own = event.intervals[RETENTION]._replace(low=0.93, high=1.02)
             kept = {RETENTION: 0.97, "capability": 0.88}
             intervals = event.intervals | {RETENTION: own}
             return event.model_copy(update={"metrics": event.metrics | kept, "intervals": intervals})

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from trainables.evaluation.intervals import Interval, wilson
+from trainables.evaluation.intervals import wilson
 from trainables.evaluation.outcomes import Outcomes
+from trainables.interval import Interval
 from trainables.registry import Registry
 from trainables.settings import CapabilityConfig, SkillConfig
 

@@ -9,9 +9,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from trainables.evaluation.intervals import Interval, token_mean
+from trainables.evaluation.intervals import token_mean
 from trainables.evaluation.metrics.base import METRICS, Asked, Estimate, Metric
 from trainables.evaluation.outcomes import Outcomes, Sums
+from trainables.interval import Interval
 
 _LARGEST_EXPONENT = 700.0
 

@@ -8,9 +8,10 @@ from itertools import pairwise
 import numpy as np
 
 from trainables.evaluation.contamination.words import words
-from trainables.evaluation.intervals import Interval, token_mean
+from trainables.evaluation.intervals import token_mean
 from trainables.evaluation.metrics.base import METRICS, Asked, Estimate, Metric, share_of
 from trainables.evaluation.outcomes import Outcomes, Result
+from trainables.interval import Interval
 from trainables.messages import DEGENERATE
 
 
