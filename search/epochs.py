@@ -62,7 +62,9 @@ def _batch_size(config: SearchConfig) -> int:
         return int(parameter.choices[0] or 0)
     field = TRAINABLES[config.trainable].parameters.model_fields.get("batch_size")
     if field is None:
-        raise _wrong(f"the trainable {config.trainable} has no batch_size to count steps by", "Give budget.steps.")
+        raise _wrong(
+            f"the trainable {config.trainable} has no batch_size to count steps by", "Give budget.steps."
+        )
     return int(config.fixed.get("batch_size", field.default) or 0)
 
 
