@@ -35,13 +35,13 @@ def is_percentage(text: str) -> bool:
 
 def decimal_marks(texts: Iterable[str]) -> frozenset[Mark]:
     """The decimal marks that numbers among the texts have beyond doubt."""
-    found: set[Mark] = set()
+    marks: set[Mark] = set()
     for text in map(_plain, texts):
         if "." in text and "," in text and _has_both(text):
-            found.add("." if text.rindex(".") > text.rindex(",") else ",")
+            marks.add("." if text.rindex(".") > text.rindex(",") else ",")
         elif (match := _DECIMAL.fullmatch(text)) and not _GROUPED.fullmatch(text):
-            found.add("," if match["mark"] == "," else ".")
-    return frozenset(found)
+            marks.add("," if match["mark"] == "," else ".")
+    return frozenset(marks)
 
 
 def read_number(text: str, marks: frozenset[Mark]) -> float:

@@ -63,8 +63,8 @@ def _delimiter(text: str) -> str:
 
 
 def _width(header: str, delimiter: str) -> int:
-    found: Sequence[str] = next(csv.reader([header], delimiter=delimiter), [])
-    return len(found)
+    cells: Sequence[str] = next(csv.reader([header], delimiter=delimiter), [])
+    return len(cells)
 
 
 def _read_parquet(path: Path) -> TableFile:

@@ -97,9 +97,9 @@ def meanings(metrics: Sequence[str], skills: Sequence[str]) -> dict[str, str]:
         metrics: As in the record.
         skills: Names of the search's skills.
     """
-    found = {name: METRICS[name] for name in metrics if name in METRICS}
+    meanings = {name: METRICS[name] for name in metrics if name in METRICS}
     for ending, told in ENDINGS.items():
-        own = [skill for skill in skills if f"{skill}_{ending}" in metrics]
-        if own:
-            found[f"<skill>_{ending}"] = f"{told} Of {', '.join(own)}."
-    return found
+        measured = [skill for skill in skills if f"{skill}_{ending}" in metrics]
+        if measured:
+            meanings[f"<skill>_{ending}"] = f"{told} Of {', '.join(measured)}."
+    return meanings
