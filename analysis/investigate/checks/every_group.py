@@ -50,7 +50,7 @@ def holds_in_every_group(context: Context) -> Check:
         p < ALPHA and trend.change is not None and trend.change.value < 0
         for trend, p in zip(trends, adjusted, strict=True)
     ]
-    against = [fall for trend in trends if trend.change is not None and trend.change.interval.low > 0]
+    against = [trend for trend in trends if trend.change is not None and trend.change.interval.low > 0]
     falling, moving = sum(g.falls > 0 for g in trends), sum(g.falls != 0 for g in trends)
     sign_p = binomial_p(falling, moving)
     there = sum(trend.change is not None for trend in trends)
