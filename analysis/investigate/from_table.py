@@ -98,10 +98,10 @@ _SHARES = ("capability", "unparseable", "likelihood")
 
 
 def _study(name: str, model: str, rows: Sequence[_Row], columns: Columns, notes: tuple[str, ...]) -> Study:
-    model_rows = [row for row in rows if row.model == model]
-    cases = [row.case for row in model_rows if not row.is_base]
+    rows_of_model = [row for row in rows if row.model == model]
+    cases = [row.case for row in rows_of_model if not row.is_base]
     known = tuple(case for case in cases if math.isfinite(case.last.capability))
-    bases = [row.case for row in model_rows if row.is_base and math.isfinite(row.case.last.capability)]
+    bases = [row.case for row in rows_of_model if row.is_base and math.isfinite(row.case.last.capability)]
     base = _one_base(bases, name) if bases else _given_base(columns, model, known)
     steps = [case.last.step for case in known if case.last.step is not None]
     return Study(
@@ -158,10 +158,10 @@ def _base_rows(table: TableFile, base_row: tuple[str, str] | None) -> list[bool]
     if base_row is None:
         return [False] * table.rows
     name, value = base_row
-    matches = [_same(table, cell, value) for cell in table.column(name, "--base-row")]
-    if not any(matches):
+    is_base = [_same(table, cell, value) for cell in table.column(name, "--base-row")]
+    if not any(is_base):
         raise InputError(f"--base-row {name}={value}: no row of {table.path} has that.")
-    return matches
+    return is_base
 
 
 def _same(table: TableFile, cell: Cell, value: str) -> bool:
