@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from trainables.lora.base import start_deepspeed
+from trainables.serving.base import start_deepspeed
 from trainables.lora.loading import load
 from trainables.lora.options import LoraOptions
 from trainables.lora.server import LoraServer

@@ -7,7 +7,7 @@ from torch import nn
 
 from tests.trainables.small import random_examples, tiny_llama
 from trainables.lora.adapters import Adapters
-from trainables.lora.base import HeldBase
+from trainables.serving.base import HeldBase
 from trainables.lora.pack import Pack, PassLimits
 
 TOTAL = 12

@@ -10,7 +10,7 @@ from tests.trainables.small import tiny_llama
 from trainables.errors import UserError
 from trainables.lora.linear import linear_layers
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.schedule import learning_rate, warmup_steps
+from trainables.serving.schedule import learning_rate, warmup_steps
 from trainables.lora.targets import select_modules
 
 

@@ -17,7 +17,7 @@ from tests.trainables.packs import EXAMPLES, TOTAL
 from tests.trainables.small import VOCABULARY, random_examples, tiny_llama
 from trainables.errors import UserError
 from trainables.lora.adapters import Adapters
-from trainables.lora.checkpointing import checkpoint_blocks
+from trainables.models.checkpointing import checkpoint_blocks
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.row_sharing import ROOM, share_rows

@@ -19,7 +19,7 @@ from tests.trainables.test_server import assert_same, finish, settings
 from trainables.data.examples import Example
 from trainables.lora.loading import Loaded, load
 from trainables.lora.server import LoraServer
-from trainables.lora.spike import SmoothedLoss
+from trainables.serving.spike import SmoothedLoss
 from trainables.messages import Delivery, Reply, TrainRequest
 
 LOSSES = st.lists(st.floats(0.0, 20.0), min_size=1, max_size=60)

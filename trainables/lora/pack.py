@@ -15,7 +15,7 @@ from trainables.data.examples import Example
 from trainables.errors import DivergedError, OutOfMemoryError, SpikeError, TrainableError
 from trainables.lora.adapters import Adapters
 from trainables.lora.arena import EXTRA
-from trainables.lora.base import HeldBase
+from trainables.serving.base import HeldBase
 from trainables.lora.batch import Batch, Share, deal
 from trainables.lora.optimizer import clip_and_update
 from trainables.lora.parameters import LoraParameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trainables.lora.base import HeldBase
+from trainables.serving.base import HeldBase
 from trainables.lora.batch import deal
 from trainables.lora.pack import Pack
 from trainables.lora.parameters import LoraParameters

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trainables.data.examples import Example
-from trainables.lora.base import HeldBase
+from trainables.serving.base import HeldBase
 from trainables.lora.rows import join, row_positions
 
 _PROBED = 4

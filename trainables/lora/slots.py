@@ -10,7 +10,7 @@ import psutil
 import torch
 
 from trainables.errors import UserError
-from trainables.lora.base import HeldBase
+from trainables.serving.base import HeldBase
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import routed_layer, select_modules

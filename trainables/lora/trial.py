@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from trainables.data.examples import Example
 from trainables.data.order import DataOrder
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.schedule import learning_rate
-from trainables.lora.spike import SmoothedLoss
+from trainables.serving.schedule import learning_rate
+from trainables.serving.spike import SmoothedLoss
 
 
 @dataclass

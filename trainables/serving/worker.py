@@ -62,7 +62,7 @@ def _serve(settings: GroupSettings, line: Line, began: float) -> None:
     import ray
     import torch
 
-    from trainables.lora.base import start_deepspeed
+    from trainables.serving.base import start_deepspeed
     from trainables.lora.server import LoraServer
     from trainables.specs import TRAINABLES
 

@@ -21,12 +21,12 @@ from trainables.evaluation.itemfile import write_items
 from trainables.evaluation.measurement import Measurement, combine
 from trainables.evaluation.outcomes import Outcomes
 from trainables.lora.adapters import Adapters
-from trainables.lora.base import HeldBase
-from trainables.lora.checkpoints import drop_old_moments, write_whole, write_whole_file
+from trainables.serving.base import HeldBase
+from trainables.serving.checkpoints import drop_old_moments, write_whole, write_whole_file
 from trainables.lora.loading import Loaded
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.replies import front_reply, rung_reply, valid_parameters, with_slice
+from trainables.serving.replies import front_reply, rung_reply, valid_parameters, with_slice
 from trainables.lora.row_sharing import share_rows
 from trainables.lora.slots import choose_slots
 from trainables.lora.trial import LoraTrial
