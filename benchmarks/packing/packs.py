@@ -9,11 +9,11 @@ from torch import nn
 from benchmarks.packing.meter import Meter, Timing, release
 from benchmarks.packing.work import Work
 from trainables.lora.adapters import Adapters
-from trainables.serving.base import HeldBase
-from trainables.models.checkpointing import checkpoint_blocks
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.row_sharing import ROOM
 from trainables.lora.slots import Choice, choose_slots
+from trainables.models.checkpointing import checkpoint_blocks
+from trainables.serving.base import HeldBase
 
 ONE_PASS = PassLimits(cost=2**31)
 """All trials in one pass, whatever its padding."""
