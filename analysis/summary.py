@@ -24,8 +24,9 @@ from search.errors import RecordError, TightropeError
 from search.judging.budget import budget_used
 from search.judging.causes import all_failed, cause_of, causes, guards
 from search.judging.confirmation import Confirmation, confirmation
+from search.judging.constraints import keeps_constraints
 from search.judging.extending import extension
-from search.judging.objectives import keeps_constraints, metrics_of, objectives_of, search_trials
+from search.judging.objectives import metrics_of, objectives_of, search_trials
 from search.judging.pareto import pareto_front
 from search.judging.recommend import recommend
 from search.output import Parser, complain, say_json

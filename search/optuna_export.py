@@ -18,7 +18,7 @@ from search.config.schema import ObjectiveConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
 from search.config.values import uri_problem
 from search.errors import RecordError, TightropeError
-from search.judging.measurement import constraint_violations
+from search.judging.constraints import constraint_violations
 from search.output import complain, say
 from search.record import SearchState, TrialState, read_events
 from search.record.events import Scalar

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from search import wording
 from search.config.schema import ObjectiveConfig
-from search.judging.objectives import bound_of
+from search.judging.constraints import bound_of
 from search.record.events import Interval, Params
 
 Kind: TypeAlias = Literal["base", "recommended", "broken", "plain", "mean"]

@@ -1,40 +1,42 @@
-"""What the repetitions of candidates say: means, intervals, and who differs from the best beyond noise."""
+"""Confirmation: which trials are trained again with new seeds, and what their repetitions say."""
 
 from __future__ import annotations
 
-import math
+import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from search.config.schema import ObjectiveConfig
+from search.config.schema import ObjectiveConfig, SearchConfig
+from search.judging.constraints import keeps_constraints
 from search.judging.objectives import (
-    cost,
+    completed_trials,
+    costs_of,
     is_broken,
     is_measured,
-    keeps_constraints,
     metrics_of,
     objectives_of,
+    ranked,
     repetitions,
-    values_of,
 )
-from search.judging.student import t_quantile
+from search.judging.pooled import PooledMean, pooled_means, ties
 from search.record import SearchState, TrialState
+
+FURTHER = 3
+"""Most candidates, as a multiple of the configured number, where none of the first holds up."""
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean over repetitions.
+class Repeat:
+    """A trial to be trained again.
 
     Attributes:
-        n: Number of repetitions.
-        error: Standard error of the mean; None where no candidate has two repetitions.
-        half: Half the width of the mean's 95% interval; None likewise.
+        trial: Number of the trial that is repeated.
+        seed: Seed of the repetition, in [0, 2**31).
     """
 
-    mean: float
-    n: int
-    error: float | None = None
-    half: float | None = None
+    trial: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Candidate:
     runs: tuple[int, ...]
     broken: tuple[int, ...]
     missing: int
-    estimates: Mapping[str, Estimate] = field(default_factory=dict)
+    estimates: Mapping[str, PooledMean] = field(default_factory=dict)
     keeps: bool = False
     train_seconds: float = 0.0
 
@@ -84,10 +86,36 @@ class Confirmation:
     tied: tuple[int, ...]
 
 
-def confirmation(state: SearchState) -> Confirmation | None:
-    """Judges the candidates by their repetitions alone, or None where none has finished.
+def candidates(config: SearchConfig, state: SearchState) -> list[TrialState]:
+    """The trials to train again: the best of the search phase by `ranked`, best first.
 
-    The run by which a candidate was chosen is left out: the best of many runs is lucky on average.
+    Of many trials near a bound, the best keep it by luck. While repetitions rule out every candidate, the
+    next trial becomes a candidate too, up to `FURTHER` times the configured number.
+    """
+    ordered = ranked(config.objectives, completed_trials(state))[: FURTHER * config.confirm.candidates]
+    count, out = config.confirm.candidates, _ruled_out(state)
+    while count < len(ordered) and all(trial.number in out for trial in ordered[:count]):
+        count += 1
+    return ordered[:count]
+
+
+def next_repeat(config: SearchConfig, state: SearchState) -> Repeat | None:
+    """The repetition to begin now, or None where all are there; every candidate's first comes first."""
+    if config.confirm.candidates == 0:
+        return None
+    begun = Counter(trial.confirms for trial in state.trials.values() if trial.confirms is not None)
+    chosen = candidates(config, state)
+    for index in range(config.confirm.seeds):
+        for trial in chosen:
+            if begun[trial.number] <= index:
+                return Repeat(trial.number, _seed(config.seed, trial.number, index))
+    return None
+
+
+def confirmation(state: SearchState) -> Confirmation | None:
+    """Judges the candidates by their repetitions alone; None where no repetition has finished.
+
+    The run that made a trial a candidate does not count: the best of many runs is lucky on average.
     """
     groups = repetitions(state)
     if state.started is None or not groups:
@@ -95,72 +123,34 @@ def confirmation(state: SearchState) -> Confirmation | None:
     objectives = objectives_of(state)
     seeds: int = state.started.config["confirm"]["seeds"]
     runs = {number: _measured(objectives, trials) for number, trials in groups.items()}
-    estimates, freedom = estimate(objectives, [[metrics_of(run) for run in of] for of in runs.values()])
-    found = [
-        _candidate(objectives, number, groups[number], of, own, seeds)
-        for (number, of), own in zip(runs.items(), estimates, strict=True)
+    means, freedom = pooled_means(objectives, [list(map(metrics_of, trials)) for trials in runs.values()])
+    judged = [
+        _candidate(objectives, number, groups[number], trials, estimates, seeds)
+        for (number, trials), estimates in zip(runs.items(), means, strict=True)
     ]
-    if not any(candidate.runs or candidate.broken for candidate in found):
+    if not any(candidate.runs or candidate.broken for candidate in judged):
         return None
-    found.sort(key=lambda one: (not one.keeps, _order(objectives, one) if one.keeps else (), one.trial))
-    kept = [candidate for candidate in found if candidate.keeps]
-    same = not_beyond_noise([one.estimates[objectives[0].metric] for one in kept], freedom)
-    tied = tuple(one.trial for one, close in zip(kept, same, strict=True) if close)
-    return Confirmation(tuple(found), seeds, freedom, tied)
+    kept = sorted(
+        (candidate for candidate in judged if candidate.keeps),
+        key=lambda candidate: (costs_of(objectives, candidate.means), candidate.trial),
+    )
+    out = sorted((candidate for candidate in judged if not candidate.keeps), key=lambda each: each.trial)
+    tied = ties([candidate.estimates[objectives[0].metric] for candidate in kept], freedom)
+    numbers = tuple(candidate.trial for candidate, ties_best in zip(kept, tied, strict=True) if ties_best)
+    return Confirmation((*kept, *out), seeds, freedom, numbers)
 
 
-def estimate(
-    objectives: Sequence[ObjectiveConfig], groups: Sequence[Sequence[Mapping[str, float]]]
-) -> tuple[list[dict[str, Estimate]], int]:
-    """Means of each group with t-intervals; the variance within groups is pooled over them.
-
-    With n_i runs of group i and mean m_i: s^2 = sum (x_ij - m_i)^2 / sum (n_i - 1), and the 95% interval is
-    m_i +- t(0.975) s / sqrt(n_i), t with sum (n_i - 1) degrees of freedom.
-
-    Args:
-        objectives: Those to estimate.
-        groups: The runs' metrics; every objective is finite in each.
-
-    Returns:
-        One estimate per objective for each group, empty for a group without runs; and the degrees of
-        freedom.
-    """
-    freedom = sum(max(0, len(runs) - 1) for runs in groups)
-    found: list[dict[str, Estimate]] = [{} for _ in groups]
-    for objective in objectives:
-        columns = [[run[objective.metric] for run in runs] for runs in groups]
-        means = [math.fsum(column) / len(column) if column else math.nan for column in columns]
-        squares = math.fsum(
-            (value - mean) ** 2 for column, mean in zip(columns, means, strict=True) for value in column
-        )
-        for own, column, mean in zip(found, columns, means, strict=True):
-            if not column:
-                continue
-            error = math.sqrt(squares / freedom / len(column)) if freedom else None
-            half = None if error is None else t_quantile(0.975, freedom) * error
-            own[objective.metric] = Estimate(mean, len(column), error, half)
-    return found, freedom
+def _ruled_out(state: SearchState) -> set[int]:
+    """Trials of which every repetition has ended, and whose repetitions break a constraint."""
+    confirmed = confirmation(state)
+    if confirmed is None:
+        return set()
+    return {each.trial for each in confirmed.candidates if not (each.keeps or each.missing)}
 
 
-def not_beyond_noise(estimates: Sequence[Estimate], freedom: int) -> list[bool]:
-    """Which means do not differ from the first beyond noise; the first, which is the best, does not.
-
-    The two-sided 95% t-interval of the difference contains 0; with k comparisons each is made at
-    1 - 0.05 / k (Bonferroni), so that all hold together with 95%. Where the noise is not known, only equal
-    means are the same.
-
-    Args:
-        estimates: Of one objective, with the pooled variance of `estimate`.
-        freedom: Its degrees of freedom.
-    """
-    if len(estimates) < 2 or not freedom:
-        return [own.mean == estimates[0].mean for own in estimates]
-    best = estimates[0]
-    quantile = t_quantile(1 - 0.025 / (len(estimates) - 1), freedom)
-    return [
-        own is best or abs(own.mean - best.mean) <= quantile * math.hypot(own.error or 0.0, best.error or 0.0)
-        for own in estimates
-    ]
+def _seed(seed: int, trial: int, index: int) -> int:
+    digest = hashlib.sha256(f"{seed}/confirm/{trial}/{index}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % 2**31
 
 
 def _measured(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialState]) -> list[TrialState]:
@@ -176,11 +166,11 @@ def _candidate(
     number: int,
     begun: Sequence[TrialState],
     runs: Sequence[TrialState],
-    estimates: Mapping[str, Estimate],
+    estimates: Mapping[str, PooledMean],
     seeds: int,
 ) -> Candidate:
     broken = tuple(trial.number for trial in begun if is_broken(trial))
-    means = {metric: own.mean for metric, own in estimates.items()}
+    means = {metric: pooled.mean for metric, pooled in estimates.items()}
     seconds = [sum(rung.train_seconds for rung in trial.rungs) for trial in runs]
     return Candidate(
         trial=number,
@@ -191,8 +181,3 @@ def _candidate(
         keeps=bool(runs) and not broken and keeps_constraints(objectives, means),
         train_seconds=sum(seconds) / len(seconds) if seconds else 0.0,
     )
-
-
-def _order(objectives: Sequence[ObjectiveConfig], candidate: Candidate) -> tuple[float, ...]:
-    values = values_of(objectives, candidate.means)
-    return tuple(cost(objective, value) for objective, value in zip(objectives, values, strict=True))

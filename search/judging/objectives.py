@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from search.config.schema import ObjectiveConfig
-from search.judging.measurement import constraint_violations
+from search.judging.constraints import keeps_constraints
 from search.record import SearchState, TrialState
 
 
@@ -59,16 +59,6 @@ def is_broken(trial: TrialState) -> bool:
     if ended is None or ended.status == "failed":
         return False
     return ended.status in ("diverged", "infeasible") or ended.failure_class is not None
-
-
-def keeps_constraints(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]) -> bool:
-    """Whether the measured values themselves, not the bounds of their intervals, keep every constraint."""
-    return all(violation <= 0 for violation in constraint_violations(objectives, metrics))
-
-
-def bound_of(objective: ObjectiveConfig) -> float | None:
-    """Floor or ceiling, whichever the objective has."""
-    return objective.ceiling if objective.floor is None else objective.floor
 
 
 def cost(objective: ObjectiveConfig, value: float) -> float:

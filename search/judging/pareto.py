@@ -9,11 +9,11 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
+from search.judging.constraints import keeps_constraints
 from search.judging.objectives import (
     completed_trials,
     cost,
     is_measured,
-    keeps_constraints,
     metrics_of,
     objectives_of,
     values_of,

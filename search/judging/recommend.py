@@ -9,10 +9,9 @@ from search import wording
 from search.config.schema import ObjectiveConfig
 from search.judging.causes import none_completed
 from search.judging.confirmation import Candidate, Confirmation, confirmation
+from search.judging.constraints import bound_name, bound_of, bounded, constraint_violations, total_violation
 from search.judging.extending import extension
-from search.judging.measurement import constraint_violations, total_violation
 from search.judging.objectives import (
-    bound_of,
     completed_trials,
     cost,
     costs_of,
@@ -63,16 +62,6 @@ def recommend(state: SearchState) -> Recommendation:
         return choice
     unfinished = f"The search has {wording.plural(len(state.unfinished), 'unfinished trial')}."
     return replace(choice, caveats=(*choice.caveats, unfinished))
-
-
-def bounded(objectives: Sequence[ObjectiveConfig]) -> list[ObjectiveConfig]:
-    """Those with a floor or a ceiling."""
-    return [objective for objective in objectives if bound_of(objective) is not None]
-
-
-def bound_name(objective: ObjectiveConfig) -> str:
-    """ "floor" or "ceiling"."""
-    return "floor" if objective.floor is not None else "ceiling"
 
 
 def constraints(objectives: Sequence[ObjectiveConfig]) -> str:

@@ -1,13 +1,27 @@
-"""What a search has spent of hours, device-hours and money, and which limit ended it."""
+"""What a search has spent of hours, device-hours and money, and which limit is reached or ended it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from search.config.schema import ConfirmConfig, LimitsConfig
-from search.judging.limits import reached, spent
 from search.judging.objectives import completed_trials, objectives_of, ranked, repetitions, search_trials
 from search.record import SearchState
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What all sessions of a search took together.
+
+    Attributes:
+        hours: Wall-clock time.
+        device_hours: Hours of each session times its devices: GPUs, or CPU workers where it had none.
+        node_hours: Hours of each session times the nodes of its cluster.
+    """
+
+    hours: float
+    device_hours: float
+    node_hours: float
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,44 @@ class Spending:
     ended_by: str | None
 
 
+def spent(state: SearchState, now: float | None = None) -> Spent:
+    """Adds up the sessions.
+
+    Args:
+        state: The search.
+        now: Time until which the last session has lasted, in seconds since the epoch; None: until its
+            last event.
+    """
+    hours = device_hours = node_hours = 0.0
+    for number, span in enumerate(state.spans, 1):
+        ended = max(span.ended, now) if now is not None and number == len(state.spans) else span.ended
+        each = max(0.0, ended - span.began) / 3600
+        hours += each
+        device_hours += each * span.devices
+        node_hours += each * span.nodes
+    return Spent(hours, device_hours, node_hours)
+
+
+def reached(limits: LimitsConfig, used: Spent, with_reserve: Spent) -> str | None:
+    """The first limit that is reached, in words; None where none is.
+
+    Args:
+        limits: As configured.
+        used: What was spent.
+        with_reserve: The same with what is to be kept back; of that, never more than half of a limit.
+    """
+    price = limits.price or 0.0
+    for name, limit, value, more in (
+        ("hours", limits.hours, used.hours, with_reserve.hours),
+        ("device_hours", limits.device_hours, used.device_hours, with_reserve.device_hours),
+        ("cost", limits.cost, used.node_hours * price, with_reserve.node_hours * price),
+    ):
+        if limit is not None and value + (reserve := min(more - value, limit / 2)) >= limit:
+            kept = f", {reserve:.3g} are kept back for confirmation" if reserve else ""
+            return f"limits.{name}: {value:.3g} of {limit:g} are spent{kept}"
+    return None
+
+
 def spending(state: SearchState) -> Spending:
     """Adds up the sessions of a search that has begun."""
     assert state.started is not None
@@ -76,7 +128,7 @@ def _ended_by(state: SearchState, config: LimitsConfig, limits: tuple[Limit, ...
     whole = len(search_trials(state)) >= state.sessions[-1].trials or _exhaustible(state)
     if whole and not _repetitions_missing(state):
         return None
-    first = max(limits, key=lambda one: one.spent / one.limit)
+    first = max(limits, key=lambda limit: limit.spent / limit.limit)
     if first.spent < first.limit / 2:
         return None  # no more than half of a limit is ever kept back
     return f"limits.{first.name}: {first.spent:.3g} of {first.limit:g} are spent"

@@ -12,14 +12,8 @@ from numpy.typing import NDArray
 
 from search.config.schema import ObjectiveConfig, SearchConfig
 from search.judging.budget import budget_used
-from search.judging.objectives import (
-    completed_trials,
-    cost,
-    is_measured,
-    keeps_constraints,
-    metrics_of,
-    values_of,
-)
+from search.judging.constraints import keeps_constraints
+from search.judging.objectives import completed_trials, cost, is_measured, metrics_of, values_of
 from search.judging.pareto import pareto_front
 from search.judging.recommend import recommend
 from search.record import SearchState

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from search.config.schema import ObjectiveConfig
-from search.judging.confirmation import Estimate, estimate
 from search.judging.objectives import is_measured
+from search.judging.pooled import PooledMean, pooled_means
 from search.record import Interval
 from search.tracking.mlflow_limits import Point, key, tag
 
@@ -185,11 +185,11 @@ class Confirmed:
         if self.count == self._told:
             return {}
         self._told = self.count
-        estimates, _ = estimate(self._objectives, list(self._runs.values()))
+        estimates, _ = pooled_means(self._objectives, list(self._runs.values()))
         return {trial: _points(own) for trial, own in zip(self._runs, estimates, strict=True)}
 
 
-def _points(estimates: Mapping[str, Estimate]) -> dict[str, float]:
+def _points(estimates: Mapping[str, PooledMean]) -> dict[str, float]:
     found: dict[str, float] = {}
     for metric, own in estimates.items():
         found |= {f"confirmed_{metric}": own.mean, "confirmed_runs": float(own.n)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from search import wording
-from search.judging.objectives import bound_of
+from search.judging.constraints import bound_of
 from search.judging.spending import spending
 from search.record import (
     BaselineMeasured,

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from search.config.schema import SearchConfig
-from search.judging.confirm import candidates
+from search.judging.confirmation import candidates
 from search.judging.front import asks_front, on_front
-from search.judging.limits import spent
 from search.judging.pareto import ParetoTrial, pareto_front
+from search.judging.spending import spent
 from search.record import (
     Decided,
     Event,

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
-from search.judging.confirm import candidates
-from search.judging.limits import spent
+from search.judging.confirmation import candidates
 from search.judging.recommend import recommend
+from search.judging.spending import spent
 from search.record import (
     Decided,
     Event,

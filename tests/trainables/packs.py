@@ -19,7 +19,7 @@ class Bench:
 
     def __init__(self, dtype: torch.dtype) -> None:
         self.dtype = dtype
-        self.base = HeldBase(tiny_llama().to(dtype), zero_stage=0)
+        self.base = HeldBase(tiny_llama().to(dtype))
         self.adapters = Adapters(self.base.model, "tiny")
 
     def parameters(self, name: str) -> dict[str, nn.Parameter]:

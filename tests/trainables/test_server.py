@@ -173,15 +173,14 @@ def test_without_memory_for_its_adapter_a_trial_waits_for_the_others(
     loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = fresh(loaded, settings(tmp_path))
-    pack = server.held.pack
-    add = pack.add
+    add = server.held.add
 
     def limited(name: str, params: Any) -> Any:
         if len(server._trials) >= 2:
             raise torch.OutOfMemoryError("no memory")
         return add(name, params)
 
-    monkeypatch.setattr(pack, "add", limited)
+    monkeypatch.setattr(server.held, "add", limited)
     replies = finish(server, [Delivery(slot, slot, request(slot, 4)) for slot in range(3)])
     assert {sequence: reply.outcome for sequence, reply in replies.items()} == dict.fromkeys(range(3), "ok")
     assert replies[2].pack == 1

@@ -14,8 +14,8 @@ from analysis.report.look import BASE, BEST, DOMINATED, FLOOR, FRONT, Look
 from analysis.report.words import MOST_ROWS, cut, trial_line, trial_row
 from search import wording
 from search.config.schema import ObjectiveConfig
-from search.judging.objectives import bound_of, is_measured, metrics_of
-from search.judging.recommend import bound_name
+from search.judging.constraints import bound_name, bound_of
+from search.judging.objectives import is_measured, metrics_of
 from search.record import TrialState
 
 

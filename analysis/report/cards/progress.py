@@ -17,7 +17,8 @@ from analysis.report.context import Context
 from analysis.report.look import FRONT, GREEN, Look
 from analysis.report.words import MOST_ROWS, cut, number
 from search import wording
-from search.judging.objectives import cost, is_measured, keeps_constraints, metrics_of, values_of
+from search.judging.constraints import keeps_constraints
+from search.judging.objectives import cost, is_measured, metrics_of, values_of
 from search.record import TrialState
 
 _MARGIN = 0.1

@@ -15,8 +15,9 @@ from analysis.report.words import bracketed, number, spoken, with_interval
 from search import wording
 from search.judging.causes import causes
 from search.judging.confirmation import confirmation
+from search.judging.constraints import keeps_constraints
 from search.judging.grades import LABELS, grade
-from search.judging.objectives import cost, is_measured, keeps_constraints, metrics_of
+from search.judging.objectives import cost, is_measured, metrics_of
 from search.judging.recommend import constraints
 from search.record import TrialState
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.config.schema import ObjectiveConfig
-from search.judging.measurement import constraint_violations, total_violation
+from search.judging.constraints import constraint_violations, total_violation
 from search.record.events import Interval
 
 LOSS = ObjectiveConfig(metric="loss", direction="min", ceiling=2.0)

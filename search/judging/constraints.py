@@ -1,34 +1,32 @@
-"""What a trial's measurements mean to those who decide: objective values and constraint violations."""
+"""Constraints: the floors and ceilings of objectives, and by how much measurements violate them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 from search.config.schema import ObjectiveConfig
-from search.record.events import Interval, TrialStatus
+from search.record.events import Interval
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a finished trial tells the searcher.
+def bound_of(objective: ObjectiveConfig) -> float | None:
+    """Floor or ceiling, whichever the objective has."""
+    return objective.ceiling if objective.floor is None else objective.floor
 
-    Attributes:
-        trial: Number of the trial.
-        status: How it ended; "completed" is the only one that reached the full budget.
-        rungs: Objective values at each rung that it reached, the first rung first; in the configured order
-            and in the metrics' own units, NaN where one was not measured.
-    """
 
-    trial: int
-    status: TrialStatus
-    rungs: tuple[tuple[float, ...], ...] = ()
+def bound_name(objective: ObjectiveConfig) -> str:
+    """ "floor" or "ceiling"."""
+    return "floor" if objective.floor is not None else "ceiling"
 
-    @property
-    def values(self) -> tuple[float, ...] | None:
-        """Objective values at the full budget; None where the trial did not get there."""
-        return self.rungs[-1] if self.status == "completed" and self.rungs else None
+
+def bounded(objectives: Sequence[ObjectiveConfig]) -> list[ObjectiveConfig]:
+    """Those with a floor or a ceiling: the constraints."""
+    return [objective for objective, _ in _bounds(objectives)]
+
+
+def keeps_constraints(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]) -> bool:
+    """Whether the measured values themselves, not the bounds of their intervals, keep every constraint."""
+    return all(violation <= 0 for violation in constraint_violations(objectives, metrics))
 
 
 def violation_of(objectives: Sequence[ObjectiveConfig], values: Sequence[float]) -> float:
@@ -57,10 +55,8 @@ def constraint_violations(
             None, for ranking and for the searcher: the measured values themselves.
     """
     violations = []
-    for objective in objectives:
-        if (constraint := _constraint(objective)) is None:
-            continue
-        bound, sign = constraint
+    for objective, bound in _bounds(objectives):
+        sign = 1 if objective.floor is None else -1  # of an excess over the bound that violates it
         value = metrics.get(objective.metric, math.nan)
         interval = (intervals or {}).get(objective.metric)
         if interval is not None:
@@ -73,21 +69,18 @@ def constraint_violations(
 
 
 def total_violation(objectives: Sequence[ObjectiveConfig], violations: Sequence[float]) -> float:
-    """Sum of what is violated, each relative to the size of its bound; 0 where all constraints are kept.
+    """Sum of the violations, each relative to the size of its bound; 0 where all constraints are kept.
 
-    Violations of metrics in different units can be added only so; a bound of 0 counts as 1.
+    Metrics differ in their units, so that only relative violations can be added; a bound of 0 counts as 1.
     """
-    constraints = [constraint for objective in objectives if (constraint := _constraint(objective))]
     return sum(
         max(0.0, violation) / (abs(bound) or 1.0)
-        for (bound, _), violation in zip(constraints, violations, strict=True)
+        for (_, bound), violation in zip(_bounds(objectives), violations, strict=True)
     )
 
 
-def _constraint(objective: ObjectiveConfig) -> tuple[float, int] | None:
-    """Bound, and the sign of a metric's excess over it that violates the constraint."""
-    if objective.floor is not None:
-        return objective.floor, -1
-    if objective.ceiling is not None:
-        return objective.ceiling, 1
-    return None
+def _bounds(objectives: Sequence[ObjectiveConfig]) -> Iterator[tuple[ObjectiveConfig, float]]:
+    """The constraints with their bounds."""
+    for objective in objectives:
+        if (bound := bound_of(objective)) is not None:
+            yield objective, bound

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from search.judging.confirm import candidates
+from search.judging.confirmation import candidates
 from search.judging.recommend import recommend
 from search.record import Event, SearchStarted
 from tests.search.test_conductor import BASE, LENIENT, conduct, configure, make, train
