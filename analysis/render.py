@@ -14,8 +14,9 @@ from analysis.costs import used_lines
 from search import wording
 from search.config.schema import ObjectiveConfig
 from search.judging.extending import extend_command
-from search.record.events import Interval
+from search.record.events import INTERVAL
 from search.table import Kind, Row, choose_columns, legend, make_columns, make_table
+from trainables.interval import Interval
 
 MOST_ROWS = 20
 
@@ -93,7 +94,7 @@ def summary_rows(summary: Mapping[str, Any]) -> list[Row]:
         for name, item in sorted(summary["baselines"].items(), key=lambda pair: pair[0] != "base")
     ]
     confirmed = summary["confirmation"] or {"candidates": ()}
-    candidates = {one["trial"]: one for one in confirmed["candidates"]}
+    candidates = {candidate["trial"]: candidate for candidate in confirmed["candidates"]}
     for trial in summary["trials"]:
         kind: Kind = "plain" if trial["feasible"] else "broken"
         if best is not None and trial["trial"] == best["trial"]:
@@ -109,15 +110,17 @@ def summary_rows(summary: Mapping[str, Any]) -> list[Row]:
 
 def status(trial: Mapping[str, Any]) -> str:
     """How a trial ended; of one that a guard or a limit stopped, what it was."""
-    own: str = trial["status"]
+    ended: str = trial["status"]
     cause: str | None = trial["cause"]
-    return own if cause is None or cause == "scheduler" else cause
+    return ended if cause is None or cause == "scheduler" else cause
 
 
 def _mean_row(candidate: Mapping[str, Any]) -> Row:
     means = candidate["means"]
-    halves = {name: (own["high"] - own["low"]) / 2 for name, own in means.items() if own["low"] is not None}
-    metrics = {name: own["mean"] for name, own in means.items()}
+    halves = {
+        name: (mean["high"] - mean["low"]) / 2 for name, mean in means.items() if mean["low"] is not None
+    }
+    metrics = {name: mean["mean"] for name, mean in means.items()}
     progress = "confirmed" if candidate["keeps"] else "ruled out"
     return Row(f"  mean, n={candidate['n']}", progress, {}, metrics, {}, "mean", halves)
 
@@ -166,5 +169,5 @@ def _next_steps(summary: Mapping[str, Any], ui: str | None, command: str | None)
 
 def _measurement(item: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, Interval]]:
     """Metrics and intervals, with NaN and Inf as numbers again."""
-    intervals = {name: Interval.model_validate(value) for name, value in item["intervals"].items()}
+    intervals = {name: INTERVAL.validate_python(value) for name, value in item["intervals"].items()}
     return {name: float(value) for name, value in item["metrics"].items()}, intervals

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,7 +21,7 @@ from analysis.render import render_summary
 from search.console import SafeConsole
 from search.errors import RecordError, TightropeError
 from search.judging.budget import budget_used
-from search.judging.causes import all_failed, cause_of, causes, guards
+from search.judging.causes import cause_counts, cause_of, guard_counts, why_all_failed
 from search.judging.confirmation import Confirmation, confirmation
 from search.judging.constraints import keeps_constraints
 from search.judging.extending import extension
@@ -33,6 +32,7 @@ from search.output import Parser, complain, say_json
 from search.record import SearchState, TrialState, read_events
 from search.record.files import EVENTS
 from trainables.data.facts import data_warnings
+from trainables.replacement import replacement
 
 __all__ = ["main", "render_summary", "summarise", "write_summary"]
 
@@ -53,7 +53,7 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
     if state.started is None:
         raise RecordError(f"{folder} holds no search that has begun.")
     config = state.started.config
-    found = recommend(state)
+    recommendation = recommend(state)
     front = pareto_front(state)
     confirmed = confirmation(state)
     data = state.baselines["base"].data if "base" in state.baselines else {}
@@ -80,16 +80,20 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         "counts": dict(sorted(counts.items())),
         "baselines": {name: _measurement(base) for name, base in state.baselines.items()},
         "pareto": [trial.number for trial in front],
-        "trials": [_trial(state, trial) for trial in _shown(state, [one.number for one in front], confirmed)],
-        "recommended": None if found.trial is None else _trial(state, state.trials[found.trial]),
-        "nearest": found.nearest,
-        "reason": found.reason,
-        "caveats": [*found.caveats, *(f"Of the data, {text}." for text in data_warnings(data))],
+        "trials": [
+            _trial(state, trial) for trial in _shown(state, [optimal.number for optimal in front], confirmed)
+        ],
+        "recommended": None
+        if recommendation.trial is None
+        else _trial(state, state.trials[recommendation.trial]),
+        "nearest": recommendation.nearest,
+        "reason": recommendation.reason,
+        "caveats": [*recommendation.caveats, *(f"Of the data, {text}." for text in data_warnings(data))],
         "data": dict(data),
         "confirmation": None if confirmed is None else confirmation_block(confirmed),
-        "all_failed": all_failed(state) is not None,
-        "causes": causes(state),
-        "guards": guards(state),
+        "all_failed": why_all_failed(state) is not None,
+        "causes": cause_counts(state),
+        "guards": guard_counts(state),
         "limits": limits_block(state),
         "extension": extension(state)._asdict(),
         "warm_start": warm_start_block(state),
@@ -112,8 +116,10 @@ def write_summary(state: SearchState, folder: Path) -> dict[str, Any]:
     """
     summary = summarise(state, folder)
     try:
-        _replace(folder / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
-        _replace(folder / "summary.md", to_markdown(summary))
+        with replacement(folder / "summary.json") as part:
+            part.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        with replacement(folder / "summary.md") as part:
+            part.write_text(to_markdown(summary), encoding="utf-8")
     except OSError as error:
         raise RecordError(
             f"The summary in {folder} cannot be written ({error.strerror}).",
@@ -122,24 +128,10 @@ def write_summary(state: SearchState, folder: Path) -> dict[str, Any]:
     return summary
 
 
-def _replace(path: Path, text: str) -> None:
-    """Writes beside the file and renames, so that a reader never sees half of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        # Temporary files are private to the user; the summary is as readable as the record beside it.
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
 def _shown(state: SearchState, front: Sequence[int], confirmed: Confirmation | None) -> list[TrialState]:
     """Trials to show in full: the front and the candidates, or without a front those that got furthest."""
     if front:
-        candidates = [one.trial for one in confirmed.candidates] if confirmed else []
+        candidates = [candidate.trial for candidate in confirmed.candidates] if confirmed else []
         return [state.trials[number] for number in dict.fromkeys([*front, *candidates])]
     reached = [trial for trial in search_trials(state) if trial.last is not None]
     reached.sort(key=lambda trial: (-trial.last.step if trial.last else 0, trial.number))

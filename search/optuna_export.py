@@ -23,6 +23,7 @@ from search.output import complain, say
 from search.record import SearchState, TrialState, read_events
 from search.record.events import Scalar
 from search.schedulers.findings import bound_text
+from trainables.replacement import replacement
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -102,20 +103,18 @@ def export(folder: Path, out: Path) -> int:
         raise ExportError(
             f"{out} exists and is no export of a search", hint="Give another file, or remove this one."
         )
-    part = out.with_name(f"{out.name}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        part.touch()
-        _write(state, part)
-        os.replace(part, out)
+        with replacement(out) as part:
+            part.touch()
+            try:
+                _write(state, part)
+            finally:
+                with suppress(OSError):
+                    part.with_name(f"{part.name}-journal").unlink(missing_ok=True)
     except OSError as error:
         problem = error.strerror or str(error)
         raise ExportError(f"{out} cannot be written ({problem})", hint="Give another file.") from error
-    finally:
-        for left in (part, part.with_name(f"{part.name}-journal")):
-            with suppress(OSError):
-                left.unlink(missing_ok=True)
     return len(state.trials)
 
 
@@ -161,7 +160,7 @@ def _write(state: SearchState, path: Path) -> None:
         study.set_user_attr(_MARK, state.started.config["name"])
         if "base" in state.baselines:
             study.set_user_attr("base model", _plain(state.baselines["base"].metrics))
-        study.add_trials([_frozen(trial, objectives, encoders) for trial in state.trials.values()])
+        study.add_trials([_freeze(trial, objectives, encoders) for trial in state.trials.values()])
     except (SQLAlchemyError, StorageInternalError) as error:
         raise OSError(_first_line(error)) from error
     finally:
@@ -179,7 +178,7 @@ def _url(path: Path) -> str:
     return f"sqlite:///{path.absolute()}"
 
 
-def _frozen(
+def _freeze(
     trial: TrialState, objectives: Sequence[ObjectiveConfig], encoders: dict[str, _Encoder]
 ) -> FrozenTrial:
     from optuna.trial import TrialState as State
@@ -217,16 +216,16 @@ def _constraints(objectives: Sequence[ObjectiveConfig], metrics: dict[str, float
 
 def _attributes(trial: TrialState, objectives: Sequence[ObjectiveConfig]) -> dict[str, Any]:
     """What was measured at each rung, and how the trial ended."""
-    found: dict[str, Any] = {"status": trial.status, "origin": trial.proposed.origin}
+    attributes: dict[str, Any] = {"status": trial.status, "origin": trial.proposed.origin}
     if trial.confirms is not None:
-        found["repeats trial"] = trial.confirms
+        attributes["repeats trial"] = trial.confirms
     if trial.finished is not None:
-        found["reason"] = trial.finished.reason
+        attributes["reason"] = trial.finished.reason
     for rung in trial.rungs:
         for objective in objectives:
             if objective.metric in rung.metrics:
-                found[f"{objective.metric} at step {rung.step}"] = rung.metrics[objective.metric]
-    return _plain(found)
+                attributes[f"{objective.metric} at step {rung.step}"] = rung.metrics[objective.metric]
+    return _plain(attributes)
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

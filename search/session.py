@@ -23,7 +23,7 @@ from search.contents import PREFIX, contents
 from search.errors import RecordError, TightropeError
 from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
-from search.judging.causes import all_failed
+from search.judging.causes import why_all_failed
 from search.judging.recommend import recommend
 from search.judging.retention import recorded_intervals
 from search.output import say_json, unless_gone
@@ -48,7 +48,7 @@ from search.space import SearchSpace
 from search.tracking.process import Tracker
 from search.tracking.store import ui_command
 from search.view import View, make_view
-from search.warm_start import warm_started
+from search.warm_start import read_warm_start
 from trainables.data.facts import data_lines, data_warnings
 from trainables.messages import GroupFacts, Reply
 from trainables.specs import TRAINABLES
@@ -148,7 +148,7 @@ def _run(session: _Session) -> int:
     """Trains what is left; returns the exit code."""
     state = session.conductor.state
     if session.conductor.finished and state.ended is not None:
-        if all_failed(state) is not None:
+        if why_all_failed(state) is not None:
             return 1
         if state.ended.reason == "finished":
             return 0
@@ -190,7 +190,7 @@ def _attempt(session: _Session, tracker: Tracker) -> _Outcome:
             _begin(session)
             tracker.start()
             _train(session)
-        why = all_failed(state)
+        why = why_all_failed(state)
         if why is None:
             ended = SearchEnded(reason="finished", recommended=recommend(state).trial)
         else:
@@ -227,7 +227,7 @@ def _begin(session: _Session) -> None:
     config, state = session.config, session.conductor.state
     warm_start = None
     if config.warm_start is not None and state.warm_start is None:
-        warm_start = warm_started(config, SearchSpace(config.parameters, config.fixed))
+        warm_start = read_warm_start(config, SearchSpace(config.parameters, config.fixed))
     if state.started is None:
         session.append(
             SearchStarted(
@@ -295,7 +295,8 @@ def _train(session: _Session) -> None:
     )
     try:
         groups = WorkerGroups(settings, config.workers, capacity, session.scratch, view.note)
-        view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {config.model.name}")
+        subject = TRAINABLES[config.trainable].subject(config.options)
+        view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {subject}")
         groups.start()
         _serve(session, groups, capacity)
         groups.stop()

@@ -9,7 +9,7 @@ from analysis.investigate.checks.grid import trends
 from analysis.investigate.study import Study
 from analysis.investigate.words import percent
 from search import wording
-from search.judging.paired import Z
+from trainables.interval import Z
 
 POWER_Z = 0.8416212335729143
 """80% quantile of the normal distribution."""
@@ -69,10 +69,10 @@ def _items(study: Study) -> str | None:
         return None
     fall = FALL * base.capability
     changed = [
-        sum(a != b for skill in base.bits for a, b in zip(base.bits[skill], own.bits[skill], strict=True))
+        sum(a != b for skill in base.bits for a, b in zip(base.bits[skill], model.bits[skill], strict=True))
         / sum(map(len, base.bits.values()))
-        for own in (case.last for case in study.cases)
-        if pairable(base.bits, own.bits)
+        for model in (case.last for case in study.cases)
+        if pairable(base.bits, model.bits)
     ]
     n = items_for(fall, sum(changed) / len(changed) if changed else DISCORDANT)
     if n <= base.n:

@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from analysis.investigate.errors import InputError
-from analysis.investigate.number_text import Mark, is_percentage, read_number
-from analysis.investigate.table_file import TableFile
+from analysis.investigate.table_file import TableFile, is_percentage, read_number
 
 
 def read_shares(
@@ -29,25 +28,24 @@ def read_shares(
     Raises:
         InputError: There is no such column, a value is no share, or the unit of a column cannot be told.
     """
-    found = {option: table.numbers(column, option) for option, column in columns.items()}
+    shares = {option: table.numbers(column, option) for option, column in columns.items()}
     plain = {option: columns[option] for option in columns if _has_no_sign(table, columns[option], option)}
     notes = []
     scaled = percent
     if scaled is None:
-        above = [option for option in plain if any(value > 1 for value in _known(found[option]))]
-        _refuse_unclear(plain, above, found)
+        above = [option for option in plain if any(value > 1 for value in _known(shares[option]))]
+        _refuse_unclear(plain, above, shares)
         scaled = bool(above)
         notes += [_PERCENT.format(name=columns[option]) for option in above]
         if not above and len(plain) < len(columns):
             notes += [_SHARES.format(name=column) for column in plain.values()]
     for option, column in columns.items():
         scale = 100 if option in plain and scaled else 1
-        _refuse_no_share(found[option], scale, f"{option} {column}")
-        found[option] = [value / scale for value in found[option]]
-    return found, tuple(notes)
+        _refuse_no_share(shares[option], scale, f"{option} {column}")
+        shares[option] = [value / scale for value in shares[option]]
+    return shares, tuple(notes)
 
 
-_POINT: frozenset[Mark] = frozenset((".",))
 _PERCENT = "Column {name!r} was read as percentages, since it has values above 1."
 _SHARES = (
     "Column {name!r} was read as shares from 0 to 1, since it has no percent signs and no value above 1 "
@@ -63,7 +61,7 @@ def read_share(text: str, option: str, percent: bool | None) -> float:
     """
     hint = "Give 0.271, or 27.1% for a percentage."
     try:
-        value = read_number(text, _POINT)
+        value = read_number(text, "," if "," in text else ".")
     except ValueError:
         raise InputError(f"{option} {text}: {text!r} is no number.", hint=hint) from None
     if not is_percentage(text) and (percent if percent is not None else value > 1):
@@ -82,11 +80,11 @@ def _known(values: Sequence[float]) -> list[float]:
 
 
 def _refuse_unclear(
-    plain: Mapping[str, str], above: Sequence[str], found: Mapping[str, Sequence[float]]
+    plain: Mapping[str, str], above: Sequence[str], shares: Mapping[str, Sequence[float]]
 ) -> None:
     """Beside percentages a column without a value above 1 may hold small percentages, or shares."""
     for option, column in plain.items():
-        if above and option not in above and any(_known(found[option])):
+        if above and option not in above and any(_known(shares[option])):
             raise InputError(
                 f"{option} {column}: column {plain[above[0]]!r} holds percentages, and no value of "
                 f"{column!r} is above 1: it may hold percentages or shares.",

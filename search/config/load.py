@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from search.config.checks import check, parts
 from search.config.compose import Composed, compose
 from search.config.foreign import is_foreign, meant_parameter
-from search.config.known import unknown_key_hint
+from search.config.known import unknown_key
 from search.config.origins import Key, Origins, dotted
 from search.config.schema import SearchConfig
 from search.config.wording import QUOTES, WHOLE, config_error, describe
@@ -68,30 +68,29 @@ def validate(composed: Composed, trainable_parameters: Sequence[str]) -> SearchC
         The configuration, or None where the schema refuses it.
     """
     data = copy.deepcopy(composed.data)
-    found: dict[Key, list[ErrorDetails]] = {}
+    refused: dict[Key, list[ErrorDetails]] = {}
     for _ in range(_ROUNDS):
         try:
-            config = SearchConfig.model_validate_json(json.dumps(data), strict=True)
+            config = composed.model.model_validate_json(json.dumps(data), strict=True)
         except ValidationError as error:
-            unknown = _collect(error, data, found)
+            unknown = _collect(error, data, refused)
             for key in unknown:
-                message = "is not a known key"
-                composed.complain(key, message, unknown_key_hint(key, composed.data, trainable_parameters))
+                composed.complain(key, *unknown_key(key, composed.data, trainable_parameters))
                 _delete(data, key)
             if not unknown:
                 break
         else:
-            if not found and not composed.problems:
+            if not refused and not composed.problems:
                 return config
             break
     composed.data = data
-    for key, errors in found.items():
+    for key, errors in refused.items():
         _complain(composed, key, errors)
     return None
 
 
-def _collect(error: ValidationError, data: Any, found: dict[Key, list[ErrorDetails]]) -> list[Key]:
-    """Sorts new errors into `found` by key; returns the unknown keys."""
+def _collect(error: ValidationError, data: Any, known: dict[Key, list[ErrorDetails]]) -> list[Key]:
+    """Sorts new errors into `known` by key; returns the unknown keys."""
     unknown: list[Key] = []
     fresh: dict[Key, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False):
@@ -101,7 +100,7 @@ def _collect(error: ValidationError, data: Any, found: dict[Key, list[ErrorDetai
         elif not _is_echo(details):
             fresh.setdefault(key, []).append(details)
     for key, errors in fresh.items():
-        found.setdefault(key, errors)
+        known.setdefault(key, errors)
     return unknown
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +15,12 @@ from search.judging.objectives import (
     is_measured,
     metrics_of,
     objectives_of,
-    ranked,
+    rank_trials,
     repetitions,
 )
 from search.judging.pooled import PooledMean, pooled_means, ties
 from search.record import SearchState, TrialState
+from search.seeds import derived_seed
 
 FURTHER = 3
 """Most candidates, as a multiple of the configured number, where none of the first holds up."""
@@ -87,12 +87,12 @@ class Confirmation:
 
 
 def candidates(config: SearchConfig, state: SearchState) -> list[TrialState]:
-    """The trials to train again: the best of the search phase by `ranked`, best first.
+    """The trials to train again: the best of the search phase by `rank_trials`, best first.
 
     Of many trials near a bound, the best keep it by luck. While repetitions rule out every candidate, the
     next trial becomes a candidate too, up to `FURTHER` times the configured number.
     """
-    ordered = ranked(config.objectives, completed_trials(state))[: FURTHER * config.confirm.candidates]
+    ordered = rank_trials(config.objectives, completed_trials(state))[: FURTHER * config.confirm.candidates]
     count, out = config.confirm.candidates, _ruled_out(state)
     while count < len(ordered) and all(trial.number in out for trial in ordered[:count]):
         count += 1
@@ -149,8 +149,7 @@ def _ruled_out(state: SearchState) -> set[int]:
 
 
 def _seed(seed: int, trial: int, index: int) -> int:
-    digest = hashlib.sha256(f"{seed}/confirm/{trial}/{index}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") % 2**31
+    return derived_seed(seed, "confirm", trial, index) % 2**31
 
 
 def _measured(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialState]) -> list[TrialState]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from search.config.schema import ObjectiveConfig
-from search.record.events import Interval
+from trainables.interval import Interval
 
 
 def bound_of(objective: ObjectiveConfig) -> float | None:
@@ -19,8 +19,8 @@ def bound_name(objective: ObjectiveConfig) -> str:
     return "floor" if objective.floor is not None else "ceiling"
 
 
-def bounded(objectives: Sequence[ObjectiveConfig]) -> list[ObjectiveConfig]:
-    """Those with a floor or a ceiling: the constraints."""
+def constraints_of(objectives: Sequence[ObjectiveConfig]) -> list[ObjectiveConfig]:
+    """The objectives with a floor or a ceiling."""
     return [objective for objective, _ in _bounds(objectives)]
 
 

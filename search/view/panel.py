@@ -45,7 +45,7 @@ def draw(progress: Progress, messages: Sequence[str], width: int, height: int) -
     parts: list[RenderableType] = [_header(progress), _bars(progress, width), _counts(progress)]
     parts += [*further, Text()]
     parts += _front(progress, min(room - running, _MOST_ROWS), width)
-    parts += _running(progress, running, width)
+    parts += _running_rows(progress, running, width)
     parts += [Text(message, style="dim", no_wrap=True, overflow="ellipsis") for message in messages]
     return Group(*parts)
 
@@ -91,10 +91,10 @@ def _further(progress: Progress, width: int) -> list[RenderableType]:
         what = Text(f"{done}/{most} of trials {repeated}", no_wrap=True, overflow="ellipsis")
         grid.add_row("Confirm", ProgressBar(most, done, width=_bar(width)), what)
         parts.append(grid)
-    if (asked := progress.asked)[1]:
+    if (on_front := progress.on_front)[1]:
         grid = Table.grid(padding=(0, 1))
-        what = Text(f"{asked[0]}/{asked[1]} asked more", no_wrap=True, overflow="ellipsis")
-        grid.add_row("Front  ", ProgressBar(asked[1], asked[0], width=_bar(width)), what)
+        what = Text(f"{on_front[0]}/{on_front[1]} evaluated", no_wrap=True, overflow="ellipsis")
+        grid.add_row("Front  ", ProgressBar(on_front[1], on_front[0], width=_bar(width)), what)
         parts.append(grid)
     if spent := progress.spent:
         each = ", ".join(f"{used:.3g} of {limit:g} {name}" for name, used, limit in spent)
@@ -126,7 +126,7 @@ def _front(progress: Progress, room: int, width: int) -> list[RenderableType]:
     ]
     for member in front[:room]:
         best = member.feasible and member == front[0]
-        rows.append(_completed(progress.state.trials[member.number], member, best))
+        rows.append(_completed_row(progress.state.trials[member.number], member, best))
     if not rows:
         return []
     title = "Pareto-optimal so far" if front else "Base model; no trial has completed yet"
@@ -137,14 +137,14 @@ def _front(progress: Progress, room: int, width: int) -> list[RenderableType]:
     return [_table(progress, rows, width, title), Text()]
 
 
-def _completed(trial: TrialState, member: ParetoTrial, best: bool) -> Row:
+def _completed_row(trial: TrialState, member: ParetoTrial, best: bool) -> Row:
     assert trial.last is not None
     kind: Kind = "recommended" if best else "plain" if member.feasible else "broken"
     label = str(trial.number)
     return Row(label, trial.status, trial.proposed.sampled, trial.last.metrics, trial.last.intervals, kind)
 
 
-def _running(progress: Progress, room: int, width: int) -> list[RenderableType]:
+def _running_rows(progress: Progress, room: int, width: int) -> list[RenderableType]:
     running = progress.running
     rungs = progress.config.budget.rungs
     rows = [
@@ -167,8 +167,6 @@ def _running(progress: Progress, room: int, width: int) -> list[RenderableType]:
 
 def _table(progress: Progress, rows: list[Row], width: int, title: str, keep_progress: bool = False) -> Table:
     header = "reached" if keep_progress else "status"
-    columns = make_columns(
-        rows, progress.config.objectives, ("heldout_loss", "capability"), header, keep_progress
-    )
+    columns = make_columns(rows, progress.config.objectives, progress.shown, header, keep_progress)
     kept, _ = choose_columns(columns, width)
     return make_table(kept, rows, title)

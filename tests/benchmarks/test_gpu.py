@@ -143,12 +143,18 @@ def test_wrong_arguments_are_refused_in_one_line(words: list[str]) -> None:
 _HOOK = f"""
 import sys
 
-class Refusing:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {REFUSED}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+class Lacking:
+    def __init__(self, finder):
+        self._finder = finder
 
-sys.meta_path.insert(0, Refusing())
+    def __getattr__(self, name):
+        return getattr(self._finder, name)
+
+    def find_spec(self, name, path=None, target=None):
+        lacks = name.partition(".")[0] in {REFUSED}
+        return None if lacks else self._finder.find_spec(name, path, target)
+
+sys.meta_path[:] = [Lacking(finder) for finder in sys.meta_path]
 """
 
 
@@ -156,7 +162,7 @@ sys.meta_path.insert(0, Refusing())
 def test_the_whole_of_it_is_rehearsed_without_what_a_gpu_machine_lacks(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(_HOOK)
     refused = command("moocore", hook=tmp_path)
-    assert "No module named 'moocore'" in refused.stderr
+    assert "No module named moocore" in refused.stderr
     began = time.monotonic()
     done = command("benchmarks.gpu", "--rehearse", f"--out={tmp_path}", hook=tmp_path)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -13,7 +13,6 @@ from search.record import (
     Event,
     Failed,
     FrontMeasured,
-    Interval,
     RungReached,
     SearchEnded,
     SearchState,
@@ -26,6 +25,7 @@ from search.view import make_view
 from search.view.progress import Progress
 from search.view.views import LiveView, PlainView
 from tests.records import BEGIN, guarded_events, make_config, make_events, opening_events, trial_events
+from trainables.interval import Interval
 
 EVENTS = make_events(24, seed=4)
 
@@ -252,14 +252,14 @@ def test_the_front_is_asked_in_lines_and_in_a_bar(monkeypatch: pytest.MonkeyPatc
     begun = opening_events(config)
     feed(view, [*begun, *trial_events(0, {"train_loss": 1.0, "retention": 1.0}, time=BEGIN + 10)], clock)
     console.print(view.render())
-    assert "asked more" not in console.export_text()
+    assert "evaluated" not in console.export_text()
     feed(view, trial_events(1, {"train_loss": 0.5, "retention": 0.99}, time=BEGIN + 20), clock)
     console.print(view.render())
-    assert re.search(r"^Front .* 0/2 asked more$", console.export_text(), re.MULTILINE)
+    assert re.search(r"^Front .* 0/2 evaluated$", console.export_text(), re.MULTILINE)
     feed(view, [asked(1, BEGIN + 70)], clock)
     console.print(view.render())
     text = console.export_text()
-    assert re.search(r"^Front .* 1/2 asked more$", text, re.MULTILINE)
+    assert re.search(r"^Front .* 1/2 evaluated$", text, re.MULTILINE)
     assert re.search(r"eval 3\d s", text)
     lines = plain([*confirmed(), asked(0, BEGIN + 70)], trials=2)
     assert lines[-1].endswith("trial 0, on the front: dear_generation 0.25 [0.12, 0.38] (measured in 30.0 s)")

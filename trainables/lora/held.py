@@ -56,7 +56,6 @@ class LoraHeld:
     def __init__(self, settings: GroupSettings, loaded: Loaded, shrinks: int = 0) -> None:
         options: LoraOptions = settings.options
         self._loaded = loaded
-        self._parameters = sum(tensor.numel() for tensor in loaded.model.parameters())
         self._data = loaded.data
         self.base = HeldBase(loaded.model, settings.zero_stage, checkpointing=settings.gradient_checkpointing)
         self.adapters = Adapters(self.base.model, loaded.resolved.path_or_id)
@@ -110,7 +109,6 @@ class LoraHeld:
             device,
             self._loaded.resolved.fingerprint,
             hashlib.sha256("\n".join(parts).encode()).hexdigest(),
-            self._parameters,
             seconds,
             slots=self._choice.slots,
             packing="; ".join(filter(None, (self._choice.reason, self._rows))),

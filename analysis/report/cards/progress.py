@@ -18,7 +18,7 @@ from analysis.report.look import FRONT, GREEN, Look
 from analysis.report.words import MOST_ROWS, cut, number
 from search import wording
 from search.judging.constraints import keeps_constraints
-from search.judging.objectives import cost, is_measured, metrics_of, values_of
+from search.judging.objectives import costs_of, is_measured, metrics_of
 from search.record import TrialState
 
 _MARGIN = 0.1
@@ -65,7 +65,7 @@ class Progress:
                 ("cost", "time of trials on workers", costs, spent.hours(context.state.last_time)),
             )
         )
-        when = next(index for index, own in enumerate(every) if _as_good(own, every[-1]))
+        when = next(index for index, value in enumerate(every) if _as_good(value, every[-1]))
         share = f"{hours[when] / hours[-1]:.0%} of the working time" if hours[-1] else "no time"
         return Findings(
             data={
@@ -108,15 +108,10 @@ class _Spent:
 
 def _box(context: Context) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Best and worst value of each objective, less being better, over completed trials and the base model."""
-    points = [values_of(context.objectives, metrics_of(trial)) for trial in _finished(context)]
+    costs = [costs_of(context.objectives, metrics_of(trial)) for trial in _finished(context)]
     if context.base is not None and is_measured(context.objectives, context.base.metrics):
-        points.append(values_of(context.objectives, context.base.metrics))
-    turned = np.array([_turned(context, point) for point in points])
-    return turned.min(axis=0), turned.max(axis=0)
-
-
-def _turned(context: Context, point: Sequence[float]) -> list[float]:
-    return [cost(objective, own) for objective, own in zip(context.objectives, point, strict=True)]
+        costs.append(costs_of(context.objectives, context.base.metrics))
+    return np.min(costs, axis=0), np.max(costs, axis=0)
 
 
 def _hypervolumes(context: Context, trials: Sequence[TrialState], keeping: bool) -> list[float]:
@@ -125,33 +120,33 @@ def _hypervolumes(context: Context, trials: Sequence[TrialState], keeping: bool)
     scale = np.where(worst > best, worst - best, 1.0)
     reference = np.full(len(best), 1 + _MARGIN)
     kept = np.empty((0, len(best)))
-    found: list[float] = []
+    volumes: list[float] = []
     for trial in trials:
-        point = (np.array(_turned(context, values_of(context.objectives, metrics_of(trial)))) - best) / scale
+        point = (np.array(costs_of(context.objectives, metrics_of(trial))) - best) / scale
         counts = not keeping or keeps_constraints(context.objectives, metrics_of(trial))
         if counts and not (kept <= point).all(axis=1).any():
             kept = np.vstack([kept[~(point <= kept).all(axis=1)], point])
-            found.append(float(moocore.hypervolume(kept, ref=reference) / (1 + _MARGIN) ** len(best)))
+            volumes.append(float(moocore.hypervolume(kept, ref=reference) / (1 + _MARGIN) ** len(best)))
         else:
-            found.append(found[-1] if found else 0.0)
-    return found
+            volumes.append(volumes[-1] if volumes else 0.0)
+    return volumes
 
 
 def _best(context: Context, trials: Sequence[TrialState], keeping: bool) -> list[float]:
     """The best value of the only objective after each trial; NaN before the first that counts."""
     objective = context.objectives[0]
-    best, found = math.nan, []
+    best, values = math.nan, []
     for trial in trials:
-        own = metrics_of(trial)[objective.metric]
+        value = metrics_of(trial)[objective.metric]
         counts = not keeping or keeps_constraints(context.objectives, metrics_of(trial))
-        if counts and not cost(objective, own) >= cost(objective, best):
-            best = own
-        found.append(best)
-    return found
+        if counts and not objective.cost(value) >= objective.cost(best):
+            best = value
+        values.append(best)
+    return values
 
 
-def _as_good(own: float, last: float) -> bool:
-    return abs(own - last) <= 0.01 * abs(last)
+def _as_good(value: float, last: float) -> bool:
+    return abs(value - last) <= 0.01 * abs(last)
 
 
 def _chart(
@@ -164,9 +159,9 @@ def _chart(
     label: str,
     end: float,
 ) -> XYChart:
-    text = [f"after trial {t.number}: {number(own)}" for t, own in zip(trials, every, strict=True)]
+    text = [f"after trial {t.number}: {number(value)}" for t, value in zip(trials, every, strict=True)]
     name, factor = unit(end)
-    at = [own * factor for own in (*x, end)]
+    at = [place * factor for place in (*x, end)]
     series = [Series("all completed trials", at, [*every, every[-1]], FRONT, "steps", text=[*text, "end"])]
     if keeping != every:
         series.append(
@@ -186,11 +181,11 @@ def _table(
 ) -> Table:
     rows = []
     before = math.nan
-    for trial, at, spent, own in zip(trials, hours, costs, values, strict=True):
-        if own != before:
+    for trial, at, spent, value in zip(trials, hours, costs, values, strict=True):
+        if value != before:
             clock = wording.duration(at * 3600)
-            rows.append((str(trial.number), clock, wording.duration(spent * 3600), number(own)))
-        before = own
+            rows.append((str(trial.number), clock, wording.duration(spent * 3600), number(value)))
+        before = value
     caption = f"Trials that improved it.{cut(len(rows))}"
     return Table(("trial", "working time", "time on workers", label), tuple(rows[:MOST_ROWS]), caption)
 
@@ -200,7 +195,7 @@ def _note(context: Context) -> str:
     ends = []
     for objective, low, high in zip(context.objectives, best, worst, strict=True):
         far = high + _MARGIN * ((high - low) or 1.0)
-        ends.append(f"{objective.metric} {number(cost(objective, float(far)))}")
+        ends.append(f"{objective.metric} {number(objective.cost(float(far)))}")
     return (
         "Hypervolume is the share that the front dominates of the box between the best values found and "
         f"the reference point ({', '.join(ends)}: the worst among completed trials and the base model, and "

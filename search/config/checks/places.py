@@ -12,6 +12,7 @@ from search.config.origins import Key
 from search.config.values import uri_problem
 from search.record.files import EVENTS
 from search.tracking.store import database_problem
+from trainables.settings import CapabilityConfig
 
 _PATHS: tuple[tuple[str, ...], ...] = (
     ("out",),
@@ -32,8 +33,7 @@ _KEY = ("warm_start", "search")
 def check_uris(composed: Composed) -> None:
     """Every path of the configuration; to come before what looks for it."""
     paths: dict[Key, object] = {key: parts.text(composed, *key) for key in _PATHS}
-    capability = composed.data.get("capability")
-    skills = capability.get("skills") if isinstance(capability, dict) else None
+    skills = parts.section(composed, "capability", CapabilityConfig).get("skills")
     for index, skill in parts.mappings_in(skills).items():
         paths["capability", "skills", index, "path"] = skill.get("path")
     for key, value in paths.items():
@@ -64,9 +64,9 @@ def check_folders(composed: Composed) -> None:
 
 def _check_writable(composed: Composed, folder: Path, name: str) -> None:
     """The search's folder, or the nearest above that is there, and its record are this user's to write."""
-    own = folder / name if _FOLDER.fullmatch(name) else folder
-    record = own / EVENTS
-    there = next(path for path in (own, *own.parents) if os.path.lexists(path))
+    search_folder = folder / name if _FOLDER.fullmatch(name) else folder
+    record = search_folder / EVENTS
+    there = next(path for path in (search_folder, *search_folder.parents) if os.path.lexists(path))
     for path, access in ((there, os.W_OK | os.X_OK), (record, os.W_OK | os.R_OK)):
         if os.path.lexists(path) and not os.access(path, access):
             composed.complain(("out",), f"{path} cannot be written by this user", "give another folder")
