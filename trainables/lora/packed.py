@@ -193,7 +193,8 @@ class PackedPass:
         flat = x if getattr(base, "bias", None) is None else x.reshape(-1, x.shape[-1])
         dense = base if _dense(base) else None
         out = base(flat) if dense is None else None
-        made: Tensor = _Packed.apply(out, x, self.anchor, self, site, layout, dense)  # type: ignore[no-untyped-call]
+        given = (out, x, self.anchor, self, site, layout, dense)
+        made: Tensor = _Packed.apply(*given)  # type: ignore[no-untyped-call]
         return made.view(*x.shape[:-1], made.shape[-1])
 
 
@@ -225,10 +226,11 @@ class _Packed(torch.autograd.Function):
     The inner activations are kept with the rank outside, (adapters, rank, tokens). The gradients of A
     and B are added to the arena's, where an optimizer step finds those of all trials in one piece.
 
-    Where the base layer is a product with a dense weight it is taken here as well: the gradient of its input
-    is then one tensor, to which the adapters' is added where it lies. As two, autograd would have to sum them.
-    Where it is not, `out` is what it gave. That is the first argument, because autograd takes the gradient of a
-    view that is written to from the first place of what `backward` returns, whichever argument the view was.
+    Where the base layer is a product with a dense weight it is taken here as well: the gradient of its
+    input is then one tensor, to which the adapters' is added where it lies. As two, autograd would have to
+    sum them. Where it is not, `out` is what it gave. That is the first argument, because autograd takes the
+    gradient of a view that is written to from the first place of what `backward` returns, whichever argument
+    the view was.
     """
 
     @staticmethod
