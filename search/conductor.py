@@ -17,7 +17,7 @@ from search.config.schema import SearchConfig
 from search.guards import make_guards
 from search.judging.confirmation import Repeat, candidates, next_repeat
 from search.judging.front import FrontEvaluations, has_front_metrics
-from search.judging.retention import recorded_intervals, retained, retained_interval
+from search.judging.retention import recorded_intervals, with_retention, with_retention_interval
 from search.judging.spending import limit_reached, usage
 from search.record import (
     Decided,
@@ -368,10 +368,12 @@ class Conductor:
 
     def with_retention(self, metrics: dict[str, float]) -> dict[str, float]:
         """Adds retention: capability as a share of the base model's."""
-        return retained(metrics, self.state.baselines.get("base"))
+        return with_retention(metrics, self.state.baselines.get("base"))
 
     def _intervals(self, reply: Reply) -> dict[str, Interval]:
-        return retained_interval(recorded_intervals(reply), reply.items, self.state.baselines.get("base"))
+        return with_retention_interval(
+            recorded_intervals(reply), reply.items, self.state.baselines.get("base")
+        )
 
     def _ask_scheduler(self, event: RungReached) -> Verdict:
         return self._scheduler.report(event.trial, event.rung, event.metrics, event.intervals)

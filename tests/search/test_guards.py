@@ -15,7 +15,7 @@ from search.config.load import load_config
 from search.config.schema import SearchConfig
 from search.errors import ConfigError
 from search.guards import GUARDS, make_guards
-from search.judging.retention import retained, retained_interval
+from search.judging.retention import with_retention, with_retention_interval
 from search.record import (
     BaselineMeasured,
     Decided,
@@ -47,8 +47,8 @@ def reached(facts: str, degenerate: str, base: BaselineMeasured = BASE) -> RungR
         trial=0,
         rung=0,
         step=10,
-        metrics=retained({"capability": share}, base),
-        intervals=retained_interval(capability, items, base),
+        metrics=with_retention({"capability": share}, base),
+        intervals=with_retention_interval(capability, items, base),
         items=items,
         train_seconds=1.0,
         eval_seconds=1.0,

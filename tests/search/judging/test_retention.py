@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from search.judging.paired import Pairs, difference, ratio_of_means
-from search.judging.retention import retained, retained_interval
+from search.judging.retention import with_retention, with_retention_interval
 from search.record import BaselineMeasured
 from trainables.evaluation.intervals import mean_of_shares
 from trainables.interval import Interval, Z
@@ -160,19 +160,19 @@ def capability(items: dict[str, str]) -> dict[str, Interval]:
 
 def test_retention_is_the_share_of_the_base_model_s_capability() -> None:
     base, _, _ = measured({"facts": ("1110", "1110")})
-    assert retained({"capability": 0.6, "kl": 1.0}, base) == {
+    assert with_retention({"capability": 0.6, "kl": 1.0}, base) == {
         "capability": 0.6,
         "kl": 1.0,
         "retention": pytest.approx(0.8),
     }
-    assert retained({"capability": 0.6}, None) == {"capability": 0.6}
-    assert retained({"kl": 0.6}, base) == {"kl": 0.6}
+    assert with_retention({"capability": 0.6}, None) == {"capability": 0.6}
+    assert with_retention({"kl": 0.6}, base) == {"kl": 0.6}
 
 
 def test_answers_that_agree_make_a_narrower_interval_than_a_fixed_base() -> None:
     base, items, value = measured({"facts": table(60, 1, 2, 17), "format": table(40, 2, 2, 36)})
     before = capability(items)
-    found = retained_interval(before, items, base)
+    found = with_retention_interval(before, items, base)
     paired, scale = found["retention"], base.metrics["capability"]
     assert found["capability"] == before["capability"]
     assert paired.low < value / scale < paired.high
@@ -183,9 +183,9 @@ def test_answers_that_agree_make_a_narrower_interval_than_a_fixed_base() -> None
 
 def test_items_of_degenerate_replies_do_not_count() -> None:
     base, items, _ = measured({"facts": table(60, 1, 2, 17)})
-    plain = retained_interval(capability(items), items, base)
+    plain = with_retention_interval(capability(items), items, base)
     more = base.model_copy(update={"items": base.items | {"degenerate": "0" * 80}})
-    assert retained_interval(capability(items), items | {"degenerate": "1" * 80}, more) == plain
+    assert with_retention_interval(capability(items), items | {"degenerate": "1" * 80}, more) == plain
 
 
 def test_measurements_that_cannot_be_paired_take_the_base_model_as_fixed() -> None:
@@ -200,6 +200,6 @@ def test_measurements_that_cannot_be_paired_take_the_base_model_as_fixed() -> No
         (base, {"facts": "1" * 79}),
         (base, {"other": items["facts"]}),
     ):
-        assert retained_interval(before, other, one)["retention"].low == pytest.approx(fixed)
-    assert retained_interval(before, items, base)["retention"].low != pytest.approx(fixed)
-    assert retained_interval(before, items, None) == before
+        assert with_retention_interval(before, other, one)["retention"].low == pytest.approx(fixed)
+    assert with_retention_interval(before, items, base)["retention"].low != pytest.approx(fixed)
+    assert with_retention_interval(before, items, None) == before
