@@ -102,15 +102,15 @@ class HarnessTask:
         chosen = range(shard[0], self.items, shard[1])
         flat: list[Request] = [request for item in chosen for request in self._requests[item]]
         instances = {item: self._instances[item] for item in chosen}
-        found = []
-        for own in answers(asking, self._tokens, flat):
-            remaining = iter(own)
+        per_adapter = []
+        for adapter in answers(asking, self._tokens, flat):
+            remaining = iter(adapter)
             given = {item: [next(remaining) for _ in asked] for item, asked in instances.items()}
             scores = score_documents(self._task, instances, given)
             for score in scores:
                 score.right = self.recorded.right(score)
-            found.append(scores)
-        return found
+            per_adapter.append(scores)
+        return per_adapter
 
     @property
     def generates(self) -> bool:

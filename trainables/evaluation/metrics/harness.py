@@ -24,13 +24,13 @@ def _names(asked: Asked) -> list[str]:
 
 
 def _measure(outcomes: Outcomes) -> dict[str, Estimate]:
-    found: dict[str, Estimate] = {}
+    estimates: dict[str, Estimate] = {}
     for score in outcomes.scores:
         if score.scoring == SCORING or score.scoring.startswith(SIDE):
             metric = re.sub(r"[^A-Za-z0-9_]+", "_", score.scoring.removeprefix(SIDE))
             name = f"{score.skill}_{metric}"
-            found |= _figures(name, score) if score.aggregation else _share(name, score)
-    return found
+            estimates |= _figures(name, score) if score.aggregation else _share(name, score)
+    return estimates
 
 
 def _share(name: str, score: Score) -> dict[str, Estimate]:
@@ -41,12 +41,12 @@ def _share(name: str, score: Score) -> dict[str, Estimate]:
 def _figures(name: str, score: Score) -> dict[str, Estimate]:
     """The figure, and how far it is from the base model's; only what can be told."""
     given = [result.part for result in score.results if result.part is not None]
-    pairs = [(one.part, one.base) for one in score.results if None not in (one.part, one.base)]
-    found = {name: figure(score.aggregation, given) if given else None}
+    pairs = [(result.part, result.base) for result in score.results if None not in (result.part, result.base)]
+    figures = {name: figure(score.aggregation, given) if given else None}
     if pairs and len(pairs) == len(given):
-        own, base = zip(*pairs, strict=True)
-        found[f"{name}{CHANGE}"] = change(score.aggregation, own, base)
-    return {key: Estimate(*one) for key, one in found.items() if one is not None}
+        values, base = zip(*pairs, strict=True)
+        figures[f"{name}{CHANGE}"] = change(score.aggregation, values, base)
+    return {key: Estimate(*result) for key, result in figures.items() if result is not None}
 
 
 METRICS.register("<skill>_harness", "Share of items right by the rules of the lm-evaluation-harness task.")(

@@ -29,8 +29,8 @@ def _of(part: str, measure: Callable[[Sums], Estimate | None], name: str) -> Cal
 
     def measured(outcomes: Outcomes) -> _Found:
         sums: Sums = getattr(outcomes, part)
-        found = measure(sums) if sums.sums else None
-        return {} if found is None else {name: found}
+        estimate = measure(sums) if sums.sums else None
+        return {} if estimate is None else {name: estimate}
 
     return measured
 
@@ -55,18 +55,18 @@ def _exp(value: float) -> float:
 
 
 def _loss_change(outcomes: Outcomes) -> dict[str, Estimate]:
-    found = outcomes.general
-    if not found.base:
+    general = outcomes.general
+    if not general.base:
         return {}
-    changes = [tuned - base for tuned, base in zip(found.sums, found.base, strict=True)]
-    return {"general_loss_change": _mean(changes, found.tokens)}
+    changes = [tuned - base for tuned, base in zip(general.sums, general.base, strict=True)]
+    return {"general_loss_change": _mean(changes, general.tokens)}
 
 
 def _kl_base(outcomes: Outcomes) -> dict[str, Estimate]:
-    found = outcomes.divergence
-    if not found.sums:
+    divergence = outcomes.divergence
+    if not divergence.sums:
         return {}
-    value, interval = _mean(found.sums, found.tokens)
+    value, interval = _mean(divergence.sums, divergence.tokens)
     if interval is not None:
         interval = Interval(max(0.0, interval.low), interval.high, interval.n)
     return {"kl_base": Estimate(value, interval)}

@@ -39,8 +39,8 @@ def _distinct(outcomes: Outcomes) -> dict[str, Estimate]:
         return {}
     pairs: list[tuple[str, str]] = []
     for reply in replies:
-        own = words(reply.reply)
-        pairs += pairwise(own)
+        spoken = words(reply.reply)
+        pairs += pairwise(spoken)
     return {"distinct_2": Estimate(len(set(pairs)) / len(pairs) if pairs else 1.0)}
 
 

@@ -32,12 +32,12 @@ def _f1_names(asked: Asked) -> list[str]:
 
 def _f1(outcomes: Outcomes) -> dict[str, Estimate]:
     """Means, whose interval is that of a share: values between 0 and 1 vary no more than 0 and 1 do."""
-    found = {}
+    estimates = {}
     for score in outcomes.scores:
         if score.scoring == "generation" and not score.choice:
             total, n = sum(result.f1 for result in score.results), len(score.results)
-            found[f"{score.skill}_f1"] = Estimate(total / n, wilson(min(total, n), n))
-    return found
+            estimates[f"{score.skill}_f1"] = Estimate(total / n, wilson(min(total, n), n))
+    return estimates
 
 
 def _capability(outcomes: Outcomes) -> dict[str, Estimate]:
