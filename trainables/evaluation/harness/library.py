@@ -149,8 +149,8 @@ def _beside(folder: Path, files: Any) -> Any:
         return {split: _beside(folder, part) for split, part in files.items()}
     if isinstance(files, list):
         return [_beside(folder, part) for part in files]
-    beside = folder / str(files)
-    return str(beside.resolve()) if beside.is_file() else files
+    path = folder / str(files)
+    return str(path.resolve()) if path.is_file() else files
 
 
 def _unknown(name: str, key: str, names: Iterable[str]) -> str:
