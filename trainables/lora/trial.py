@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from trainables.data.batches import DataOrder
 from trainables.data.examples import Example
-from trainables.data.order import DataOrder
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.schedule import learning_rate
 from trainables.lora.spike import SmoothedLoss

@@ -7,8 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from trainables.evaluation.harness.requests import Generation, Request, Window
-from trainables.evaluation.harness.tokens import HarnessTokens
+from trainables.evaluation.harness.requests import Generation, HarnessTokens, Request, Window
 from trainables.evaluation.inference.forward import Forward
 from trainables.evaluation.inference.generate import greedy
 from trainables.evaluation.inference.likelihood import score_continuations

@@ -15,10 +15,9 @@ from trainables.errors import UserError
 from trainables.evaluation.harness.answers import Asking, answers
 from trainables.evaluation.harness.library import load_task, seeded
 from trainables.evaluation.harness.metrics import TaskMetrics
-from trainables.evaluation.harness.requests import Generation, Request, Requests
+from trainables.evaluation.harness.requests import Generation, HarnessTokens, Request, Requests
 from trainables.evaluation.harness.scores import DocumentScore, score_documents
 from trainables.evaluation.harness.sought import sought_item
-from trainables.evaluation.harness.tokens import HarnessTokens
 
 CONTEXT = 2048
 """Tokens that a model can take where it does not say (that of `HFLM`)."""

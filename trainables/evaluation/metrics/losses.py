@@ -17,17 +17,17 @@ from trainables.interval import Interval
 _LARGEST_EXPONENT = 700.0
 _BITS_PER_BYTE = "in bits per byte of UTF-8, by which models with different tokenizers can be compared."
 
-_Found: TypeAlias = dict[str, Estimate]
+_Estimates: TypeAlias = dict[str, Estimate]
 
 
 def _mean(sums: list[float], over: list[int]) -> Estimate:
     return Estimate(*token_mean(np.array(sums), np.array(over)))
 
 
-def _of(part: str, measure: Callable[[Sums], Estimate | None], name: str) -> Callable[[Outcomes], _Found]:
+def _of(part: str, measure: Callable[[Sums], Estimate | None], name: str) -> Callable[[Outcomes], _Estimates]:
     """The metric over one of the texts, where it was measured."""
 
-    def measured(outcomes: Outcomes) -> _Found:
+    def measured(outcomes: Outcomes) -> _Estimates:
         sums: Sums = getattr(outcomes, part)
         estimate = measure(sums) if sums.sums else None
         return {} if estimate is None else {name: estimate}
