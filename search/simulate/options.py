@@ -1,4 +1,4 @@
-"""The command line of `python -m search.simulate`: a recorded search, and what is to be different."""
+"""The command line of `python -m search.simulate`: a recorded search, and what to change."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def _check_trials(composed: Composed, recorded: int) -> None:
 
 
 def _check_recorded(composed: Composed, config: SearchConfig, state: SearchState) -> None:
-    """What is asked for must have been recorded."""
+    """Refuses objectives that the search has not recorded."""
     assert state.started is not None
     measured = [rung for trial in state.trials.values() for rung in trial.rungs]
     steps = sorted({rung.step for rung in measured})
