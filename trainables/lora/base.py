@@ -11,6 +11,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from trainables.lora.checkpointing import checkpoint_blocks
+from trainables.models.chunks import NextTokens, chunk_tokens, chunked_losses
+from trainables.models.head import OutputHead, find_head
 
 
 def start_deepspeed(device: torch.device) -> Any:
@@ -50,7 +52,12 @@ class HeldBase:
 
     Raises:
         UserError: `checkpointing` is asked for and the model cannot do it.
+
+    Attributes:
+        head: The output head, where logits are made for targets only; see `find_head`.
     """
+
+    head: OutputHead | None = None
 
     def __init__(
         self, model: nn.Module, zero_stage: int, persist: int = 100_000, checkpointing: bool = False
@@ -89,6 +96,37 @@ class HeldBase:
         given = {} if positions is None else {"position_ids": positions}
         logits: Tensor = self.model(input_ids=input_ids, use_cache=False, **given).logits
         return logits
+
+    def find_head(self, vocabulary: int) -> str:
+        """Finds out whether logits can be made for targets only; a collective call.
+
+        Args:
+            vocabulary: Number of tokens.
+
+        Returns:
+            Why they cannot, or nothing.
+        """
+        head = find_head(self.model, vocabulary)
+        reason = "" if isinstance(head, OutputHead) else head
+        lacking = self.any_worker(bool(reason))
+        self.head = head if isinstance(head, OutputHead) and not lacking else None
+        self._chunk = chunk_tokens(vocabulary, self.device.type)
+        return reason or ("another worker cannot" if lacking else "")
+
+    def losses(self, input_ids: Tensor, wanted: NextTokens, positions: Tensor | None = None) -> Tensor:
+        """Cross-entropy of the wanted tokens in nats, fp32 or better, shape (rows, length); 0 elsewhere.
+
+        Args:
+            input_ids: Shape (rows, length).
+            wanted: What is to be predicted.
+            positions: See `logits`.
+        """
+        if self.head is None:
+            return wanted.losses(self.logits(input_ids, positions))
+        return self.head.read(
+            lambda: self.logits(input_ids, positions),
+            lambda project, hidden: chunked_losses(project, hidden, wanted, self._chunk),
+        )
 
     def after_backward(self) -> None:
         """Lets go of layers that a backward pass left gathered (stage 3)."""

@@ -99,7 +99,10 @@ class LoraServer:
         self._general_fingerprint = [loaded.general.fingerprint] if loaded.general else []
         self._model_fingerprint = loaded.resolved.fingerprint
         self._attention = chosen(loaded.model)
-        mixing = self._where_rows_meet(loaded)
+        vocabulary = loaded.model.get_input_embeddings().num_embeddings
+        whole = self._base.find_head(vocabulary)
+        self._head = f"whole logits: {whole}" if whole else ""
+        mixing = self._where_rows_meet(vocabulary)
         self._pack = Pack(
             self._base,
             self._adapters,
@@ -124,11 +127,11 @@ class LoraServer:
         self._by_itself = False
         self._answers: list[tuple[int, Reply]] = []
 
-    def _where_rows_meet(self, loaded: Loaded) -> str | None:
+    def _where_rows_meet(self, vocabulary: int) -> str | None:
         """See `where_rows_meet`; the same on every worker."""
         model = self._base.model
         layers = {name: model.get_submodule(name) for name in self._adapters.linear}
-        found = where_rows_meet(model, layers, loaded.model.get_input_embeddings().num_embeddings)
+        found = where_rows_meet(model, layers, vocabulary)
         return (found or "a layer") if self._base.any_worker(found is not None) else None
 
     def facts(self, seconds: float) -> GroupFacts:
@@ -143,7 +146,7 @@ class LoraServer:
             self._parameters,
             seconds,
             slots=self._choice.slots,
-            packing="; ".join(filter(None, (self._choice.reason, self._rows))),
+            packing="; ".join(filter(None, (self._choice.reason, self._rows, self._head))),
             attention=self._attention,
             data=self._data_facts,
         )
