@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -133,4 +134,15 @@ def random_examples(lengths: str, vocabulary: int) -> list[Example]:
     return [
         Example(draw.integers(0, vocabulary, size=int(n)).astype(np.int32), np.arange(n) > 0)
         for n in draw.integers(low, high + 1, size=EXAMPLES)
+    ]
+
+
+def masked(examples: Sequence[Example], share: float) -> list[Example]:
+    """The same with this share of each example's tokens no targets, from its start: a prompt."""
+    return [
+        replace(
+            example,
+            loss_mask=example.loss_mask & (np.arange(len(example.input_ids)) >= share * len(example.input_ids)),
+        )
+        for example in examples
     ]
