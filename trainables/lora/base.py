@@ -11,7 +11,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from trainables.lora.checkpointing import checkpoint_blocks
-from trainables.models.chunks import NextTokens, chunk_tokens, chunked_losses
+from trainables.models.chunk_size import chunk_tokens, small
+from trainables.models.chunks import NextTokens, chunked_losses
 from trainables.models.head import OutputHead, find_head
 
 
@@ -97,11 +98,12 @@ class HeldBase:
         logits: Tensor = self.model(input_ids=input_ids, use_cache=False, **given).logits
         return logits
 
-    def find_head(self, vocabulary: int) -> str:
+    def find_head(self, vocabulary: int, always: bool = False) -> str:
         """Finds out whether logits can be made for targets only; a collective call.
 
         Args:
             vocabulary: Number of tokens.
+            always: Also in passes that are so small that whole logits take no longer.
 
         Returns:
             Why they cannot, or nothing.
@@ -110,7 +112,7 @@ class HeldBase:
         reason = "" if isinstance(head, OutputHead) else head
         lacking = self.any_worker(bool(reason))
         self.head = head if isinstance(head, OutputHead) and not lacking else None
-        self._chunk = chunk_tokens(vocabulary, self.device.type)
+        self._vocabulary, self._always = vocabulary, always
         return reason or ("another worker cannot" if lacking else "")
 
     def losses(self, input_ids: Tensor, wanted: NextTokens, positions: Tensor | None = None) -> Tensor:
@@ -121,12 +123,18 @@ class HeldBase:
             wanted: What is to be predicted.
             positions: See `logits`.
         """
-        if self.head is None:
+        if self.head is None or self._small(input_ids.numel(), len(wanted.places)):
             return wanted.losses(self.logits(input_ids, positions))
+        chunk = chunk_tokens(self._vocabulary, self.device.type)
         return self.head.read(
             lambda: self.logits(input_ids, positions),
-            lambda project, hidden: chunked_losses(project, hidden, wanted, self._chunk),
+            lambda project, hidden: chunked_losses(project, hidden, wanted, chunk),
         )
+
+    def _small(self, places: int, wanted: int) -> bool:
+        # Workers that share sharded weights must gather them alike, and for whole logits it is once more.
+        always = self._always or self.sharded
+        return not always and small(places, wanted, self._vocabulary, self.device.type)
 
     def after_backward(self) -> None:
         """Lets go of layers that a backward pass left gathered (stage 3)."""

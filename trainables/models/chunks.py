@@ -21,13 +21,6 @@ from trainables.data.batches import IGNORED
 Project = Callable[[Tensor], Tensor]
 """From hidden states, shape (tokens, hidden), to logits, shape (tokens, vocabulary), each token by itself."""
 
-CHUNK_LOGITS = {"cpu": 2**21, "cuda": 2**27}
-"""Logits of a chunk by the kind of device: 8 MiB in fp32, which stay in a core's reach, and 512 MiB."""
-
-_CHUNK_BYTES = 8
-"""Of a logit in half precision: itself, its probability in fp32, and its gradient."""
-
-
 @dataclass(frozen=True)
 class NextTokens:
     """The tokens that a pass has to predict.
@@ -66,11 +59,6 @@ class NextTokens:
         precise = logits.flatten(0, 1).to(torch.promote_types(logits.dtype, torch.float32))
         losses = functional.cross_entropy(precise, targets, ignore_index=IGNORED, reduction="none")
         return losses.view(rows, length)
-
-
-def chunk_tokens(vocabulary: int, device: str) -> int:
-    """Tokens of a chunk on a kind of device."""
-    return max(1, CHUNK_LOGITS.get(device, CHUNK_LOGITS["cuda"]) // vocabulary)
 
 
 def chunked_losses(project: Project, hidden: Tensor, wanted: NextTokens, chunk: int) -> Tensor:

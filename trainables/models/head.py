@@ -55,7 +55,7 @@ class OutputHead:
 
     def __init__(self, module: nn.Module, afterwards: Afterwards | None = None) -> None:
         self._module = module
-        self._afterwards = afterwards or Afterwards()
+        self.afterwards = afterwards or Afterwards()
 
     def read(self, run: Callable[[], Any], reader: Reader[_T]) -> _T:
         """What `reader` makes of the head's input in a pass in which the head itself does nothing.
@@ -75,7 +75,7 @@ class OutputHead:
         forward = self._module.forward
 
         def project(hidden: Tensor) -> Tensor:
-            return self._afterwards(forward(hidden))
+            return self.afterwards(forward(hidden))
 
         def instead(hidden: Tensor) -> Tensor:
             results.append(reader(project, seen.pop()))
