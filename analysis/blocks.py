@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from analysis.confirmation import Candidate, Confirmation
-from analysis.spending import spending
+from search.judging.confirmation import Candidate, Confirmation
+from search.judging.spending import spending
 from search.record import SearchState
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from analysis import wording
+from search import wording
 
 
 def used_lines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from analysis.costs import used_lines
 from analysis.render import headline, summary_rows
-from analysis.table import legend, make_columns
 from search.config.schema import ObjectiveConfig
+from search.table import legend, make_columns
 
 
 def to_markdown(summary: Mapping[str, Any]) -> str:

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from analysis import wording
 from analysis.costs import used_lines
-from analysis.extending import extend_command
-from analysis.table import Kind, Row, choose_columns, legend, make_columns, make_table
+from search import wording
 from search.config.schema import ObjectiveConfig
+from search.judging.extending import extend_command
 from search.record.events import Interval
+from search.table import Kind, Row, choose_columns, legend, make_columns, make_table
 
 MOST_ROWS = 20
 

@@ -16,18 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from analysis.blocks import confirmation_block, limits_block, warm_start_block
-from analysis.budget import budget_used
-from analysis.causes import all_failed, cause_of, causes, guards
-from analysis.confirmation import Confirmation, confirmation
-from analysis.extending import extension
 from analysis.markdown import to_markdown
-from analysis.objectives import keeps_constraints, metrics_of, objectives_of, search_trials
 from analysis.packing import packing_used
-from analysis.pareto import pareto_front
-from analysis.recommend import recommend
 from analysis.render import render_summary
 from search.console import SafeConsole
 from search.errors import RecordError, TightropeError
+from search.judging.budget import budget_used
+from search.judging.causes import all_failed, cause_of, causes, guards
+from search.judging.confirmation import Confirmation, confirmation
+from search.judging.constraints import keeps_constraints
+from search.judging.extending import extension
+from search.judging.objectives import metrics_of, objectives_of, search_trials
+from search.judging.pareto import pareto_front
+from search.judging.recommend import recommend
 from search.output import Parser, complain, say_json
 from search.record import SearchState, TrialState, read_events
 from search.record.files import EVENTS

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from search.config.schema import SearchConfig
-from search.confirm import Repeat, candidates, next_repeat
-from search.front import FrontQuestions
 from search.guards import make_guards
-from search.limits import reached, spent
-from search.measurement import Outcome
+from search.judging.confirmation import Repeat, candidates, next_repeat
+from search.judging.front import FrontQuestions
+from search.judging.retention import recorded_intervals, retained, retained_interval
+from search.judging.spending import reached, spent
 from search.record import (
     Decided,
     Event,
@@ -33,9 +33,9 @@ from search.record import (
     WarmStarted,
 )
 from search.record.events import Origin, Params, TrialStatus
-from search.retention import recorded_intervals, retained, retained_interval
 from search.schedulers import Scheduler, Verdict
 from search.searchers import Searcher
+from search.searchers.base import TrialOutcome
 from search.space import SearchSpace
 from trainables.messages import FrontRequest, Reply, TrainRequest, TrialRequest, checkpoint_folder
 
@@ -444,7 +444,7 @@ class Conductor:
             tuple(rung.metrics.get(objective.metric, float("nan")) for objective in objectives)
             for rung in trial.rungs
         )
-        self._searcher.observe(Outcome(event.trial, event.status, rungs))
+        self._searcher.observe(TrialOutcome(event.trial, event.status, rungs))
 
     def _record(self, event: Event) -> None:
         event = event.model_copy(update={"time": self._now()})

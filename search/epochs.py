@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from search.config.report import config_error
 from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter
+from search.config.wording import config_error
 from search.errors import Problem
+from search.groups.settings import options_of
 from trainables.errors import UserError
 from trainables.settings import LARGEST
 from trainables.specs import TRAINABLES
@@ -34,10 +35,11 @@ def in_steps(config: SearchConfig) -> Counted:
     budget = config.budget
     if budget.epochs is None:
         return Counted(config)
-    from trainables.data.count import count_examples
-
+    count = TRAINABLES[config.trainable].examples
+    if count is None:
+        raise _wrong(f"the trainable {config.trainable} has no epochs", "Give budget.steps.")
     try:
-        examples = count_examples(config.model, config.task, config.seed)
+        examples = count(options_of(config), config.seed)
     except UserError as error:
         raise _wrong(f"the training examples cannot be counted: {error.message}", error.hint) from error
     batch = _batch_size(config)

@@ -16,9 +16,9 @@ from pydantic import TypeAdapter
 
 from search.config.schema import ObjectiveConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
-from search.config.uris import uri_problem
+from search.config.values import uri_problem
 from search.errors import RecordError, TightropeError
-from search.measurement import constraint_violations
+from search.judging.constraints import constraint_violations
 from search.output import complain, say
 from search.record import SearchState, TrialState, read_events
 from search.record.events import Scalar

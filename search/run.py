@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from search.config.listing import choices, listing_text
+from search.config.library import choices, listing_text
 from search.config.load import Resolved, load_config
-from search.config.nearest import did_you_mean
 from search.config.overrides import FLAGS, place
-from search.config.report import config_error
 from search.config.show import config_data, config_yaml
+from search.config.wording import config_error
 from search.epochs import in_steps
 from search.errors import ConfigError, Problem, TightropeError
 from search.output import complain, say, say_json
 from search.usage import HELP
+from trainables.nearest import did_you_mean
 
 WRONG = 2
 _MODES = ("--plan", "--config", "--list")

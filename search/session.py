@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.causes import all_failed
-from analysis.recommend import recommend
 from analysis.report import write_report
 from analysis.summary import render_summary, summarise, write_summary
 from search.cluster import Capacity, cluster_address, start_ray, stop_ray
@@ -25,6 +23,9 @@ from search.contents import PREFIX, contents
 from search.errors import RecordError, TightropeError
 from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
+from search.judging.causes import all_failed
+from search.judging.recommend import recommend
+from search.judging.retention import recorded_intervals
 from search.output import say_json, unless_gone
 from search.provenance import git_commit, versions
 from search.reach import temporary_folder
@@ -40,7 +41,6 @@ from search.record import (
 )
 from search.redact import redact
 from search.resume import fingerprint, open_record
-from search.retention import recorded_intervals
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.signals import stop, stop_signals, take_stop_signals

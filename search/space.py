@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ from search.errors import TightropeError
 from search.expressions import ExpressionError, MissingNameError, compile_expression
 from search.grid import grid_count, grid_values
 from search.record.events import Params, Scalar
+from trainables.nearest import nearest
 
 SampledParameter: TypeAlias = FloatParameter | IntParameter | CategoricalParameter
 Pick: TypeAlias = Callable[[str, SampledParameter], Scalar]
@@ -162,7 +162,7 @@ class SearchSpace:
         known = self.sampled
         for name in sampled:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
+                near = nearest(name, known)
                 return f"{name} is not a searched parameter" + (f"; did you mean {near[0]}?" if near else "")
 
         def pick(name: str, parameter: SampledParameter) -> Scalar:
@@ -244,7 +244,7 @@ def declaration_problems(
 def _why(unknown: str, parameters: Mapping[str, Parameter]) -> str:
     if unknown in parameters:
         return "which must be declared before it"
-    near = difflib.get_close_matches(unknown, parameters, n=1)
+    near = nearest(unknown, parameters)
     return "which the space does not declare" + (f"; did you mean {near[0]!r}?" if near else "")
 
 

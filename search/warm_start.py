@@ -11,7 +11,7 @@ import numpy as np
 
 from search.config.schema import ObjectiveConfig, SearchConfig
 from search.errors import TightropeError
-from search.measurement import constraint_violations, violation_of
+from search.judging.constraints import constraint_violations, violation_of
 from search.record import SearchState, TrialState, WarmStarted, read_events
 from search.record.events import Params, PriorTrial
 from search.searchers.base import point_key

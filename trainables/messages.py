@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
-
-from trainables.settings import CapabilityConfig, ModelConfig, TaskConfig
+from typing import Any, Literal, TypeAlias
 
 Params: TypeAlias = dict[str, bool | int | float | str | None]
 """Every parameter of a trial, by name."""
@@ -22,6 +20,7 @@ class GroupSettings:
 
     Attributes:
         trainable: Registered name of the trainable.
+        options: The sections of the configuration that it owns.
         seed: The search's seed: of data splits and of the choice of questions.
         total_steps: Steps of a trial's full budget.
         folder: The search's folder, absolute and shared by all nodes; checkpoints lie below it.
@@ -37,9 +36,7 @@ class GroupSettings:
     """
 
     trainable: str
-    model: ModelConfig
-    task: TaskConfig
-    capability: CapabilityConfig
+    options: Any
     seed: int
     total_steps: int
     zero_stage: int

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
 from typing import Generic, TypeVar
+
+from trainables.errors import first_line
+from trainables.nearest import nearest
 
 T = TypeVar("T")
 
@@ -14,12 +17,17 @@ class Registry(Generic[T]):
 
     Args:
         kind: What the entries are, for messages: "searcher", "objective".
+        plugins: Group of entry points by which installed packages bring more. Each names a module that
+            registers an entry when it is imported, which happens once a name is not among the others, or
+            when all are listed.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, plugins: str | None = None) -> None:
         self.kind = kind
         self._entries: dict[str, T] = {}
         self._lines: dict[str, str] = {}
+        self._plugins = plugins
+        self._broken: dict[str, str] = {}
 
     def register(self, name: str, line: str) -> Callable[[T], T]:
         """Registers the decorated object.
@@ -42,24 +50,40 @@ class Registry(Generic[T]):
         return decorate
 
     def __getitem__(self, name: str) -> T:
-        try:
-            return self._entries[name]
-        except KeyError:
-            raise KeyError(f"unknown {self.kind} {name!r}{self.suggestion(name)}") from None
+        if name not in self:
+            raise KeyError(f"unknown {self.kind} {name!r}{self.suggestion(name)}")
+        return self._entries[name]
 
     def __contains__(self, name: object) -> bool:
+        if name not in self._entries:
+            self._load_plugins()
         return name in self._entries
 
     def __iter__(self) -> Iterator[str]:
+        self._load_plugins()
         return iter(self._entries)
 
     def lines(self) -> dict[str, str]:
         """One line of description per name, in order of registration."""
+        self._load_plugins()
         return dict(self._lines)
+
+    def _load_plugins(self) -> None:
+        """Imports what installed packages bring; one that cannot be imported is as if it were not there."""
+        if self._plugins is None:
+            return
+        group, self._plugins = self._plugins, None
+        for plugin in entry_points(group=group):
+            try:
+                plugin.load()
+            except Exception as error:  # noqa: BLE001 - a named boundary: another's code must not stop this
+                self._broken[plugin.name] = f"{type(error).__name__}: {first_line(error)}"
 
     def suggestion(self, name: str) -> str:
         """`; did you mean 'x'?`, or the names there are where none is near."""
-        near = difflib.get_close_matches(name, self._entries, n=1)
+        if name in self._broken:
+            return f"; {name} is installed and cannot be imported ({self._broken[name]})"
+        near = nearest(name, self._entries)
         if near:
             return f"; did you mean {near[0]!r}?"
         return f"; there are: {', '.join(self._entries)}"

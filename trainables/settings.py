@@ -208,7 +208,7 @@ class CapabilityConfig(Section):
 
     Attributes:
         max_new_tokens: Length of a generated reply, at most. None chooses by the accepted answers
-            (`trainables.evaluation.lengths`).
+            (`trainables.evaluation.questions.skills`).
         batch_size: Rows of a pass, at most; on a GPU, of each adapter in it.
         general_text: Held-out text of no particular domain, in the forms of `task.train` (JSONL and Parquet
             with the field "text"); its loss is measured as `general_loss` and compared with the base model's.

@@ -64,10 +64,11 @@ def _serve(settings: GroupSettings, line: Line, began: float) -> None:
 
     from trainables.lora.base import start_deepspeed
     from trainables.lora.server import LoraServer
+    from trainables.specs import TRAINABLES
 
     torch.set_num_threads(settings.threads)
     device = torch.device("cuda", torch.cuda.current_device()) if settings.use_gpu else torch.device("cpu")
-    line.now(f"loading the data and {settings.model.name}")
+    line.now(f"loading the data and {TRAINABLES[settings.trainable].subject(settings.options)}")
     loaded = _load(settings, device, line)
     if loaded is None:
         return

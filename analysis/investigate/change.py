@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.investigate.study import Measured, Share
-from search.paired import Pairs, Z
+from search.judging.paired import Pairs, Z
 from search.record.events import Interval
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 
-from analysis import wording
-from analysis.grades import KEEPS
 from analysis.investigate.change import capability_change
 from analysis.investigate.levels import Bin
 from analysis.investigate.results import Level, Recommended
 from analysis.investigate.study import Case, Study
 from analysis.investigate.words import percent
+from search import wording
+from search.judging.grades import KEEPS
 
 
 def winner(study: Study, levels: Sequence[Bin], graded: Sequence[Level]) -> str:

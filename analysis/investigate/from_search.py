@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from analysis.confirmation import confirmation
 from analysis.investigate.answers import Answers, read_answers
 from analysis.investigate.errors import InputError
 from analysis.investigate.study import Case, Measured, Share, Study
-from analysis.objectives import objectives_of, search_trials
-from analysis.recommend import recommend
-from search.config.nearest import did_you_mean
+from search.judging.confirmation import confirmation
+from search.judging.objectives import objectives_of, search_trials
+from search.judging.recommend import recommend
 from search.record import BaselineMeasured, RungReached, SearchState, TrialState
+from trainables.nearest import did_you_mean
 
 BASE = "base"
 TRAIN_LOSS = "train_loss"

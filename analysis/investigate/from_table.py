@@ -11,7 +11,7 @@ from analysis.investigate.shares import read_shares
 from analysis.investigate.study import Case, Measured, Share, Study
 from analysis.investigate.table_file import Cell, TableFile
 from analysis.investigate.words import listed
-from search.config.nearest import did_you_mean
+from trainables.nearest import did_you_mean
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from analysis.investigate.checks.grid import breaking_end
 from analysis.investigate.results import Finding, Lost, Statistic
 from analysis.investigate.study import Measured, Share, Study
 from analysis.investigate.words import listed, points
-from search.paired import Z
+from search.judging.paired import Z
 from trainables.evaluation.intervals import wilson
 
 _Value = Callable[[Answers], NDArray[np.float64]]

@@ -9,11 +9,11 @@ from typing import Literal
 
 import numpy as np
 
-from analysis import wording
-from analysis.grades import grade
 from analysis.investigate.results import Level, Table
 from analysis.investigate.retention import retention_interval
 from analysis.investigate.study import Case, Measured, Study
+from search import wording
+from search.judging.grades import grade
 
 MOST_VALUES = 6
 """More values than these are put into ranges."""

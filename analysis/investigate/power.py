@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from analysis import wording
 from analysis.investigate.change import pairable
 from analysis.investigate.checks.grid import trends
 from analysis.investigate.study import Study
 from analysis.investigate.words import percent
-from search.paired import Z
+from search import wording
+from search.judging.paired import Z
 
 POWER_Z = 0.8416212335729143
 """80% quantile of the normal distribution."""

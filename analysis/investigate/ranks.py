@@ -24,7 +24,7 @@ from analysis.investigate.resampling import (
     resamples,
     taken,
 )
-from search.paired import Z
+from search.judging.paired import Z
 
 LARGE = 100
 """Beyond so many cases the normal distribution is used."""

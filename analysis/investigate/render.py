@@ -6,9 +6,9 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 
-from analysis import wording
 from analysis.investigate.results import Check, Investigation, Level, Table
 from analysis.investigate.words import percent
+from search import wording
 
 _SPECIAL = "\\|*<`["
 

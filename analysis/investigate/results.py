@@ -7,8 +7,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from analysis.grades import Grade
 from analysis.investigate.study import Study
+from search.judging.grades import Grade
 
 Outcome: TypeAlias = Literal["pass", "fail", "not applicable"]
 Verdict: TypeAlias = Literal["real", "artifact", "undecided"]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from analysis.investigate.change import pairable
 from analysis.investigate.study import Measured
-from analysis.student import t_quantile
-from search.paired import Z, ratio_of_means
+from search.judging.paired import Z, ratio_of_means
+from search.judging.student import t_quantile
 from search.record.events import Interval
 
 _CELLS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
@@ -24,8 +24,8 @@ _MOST_FREEDOM = 500
 def retention_interval(base: Measured, tuned: Sequence[Measured]) -> Interval | None:
     """95% interval of the tuned models' mean capability as a share of the base model's.
 
-    Of one model it is that of `search.paired.ratio_of_means`, by which guards and schedulers decide. Of k
-    models it is Fieller's too: with T the mean of the tuned models' scores, B the base model's, V_T, C, V_B
+    Of one model it is that of `search.judging.paired.ratio_of_means`, which guards and schedulers use. Of
+    k models it is Fieller's too: with T the mean of the tuned models' scores, B the base model's, V_T, C, V_B
     their variances and covariance over the items, and S^2 the variance between the tuned models, it holds
     every ratio r >= 0 with (T - r B)^2 <= z^2 (V_T - 2 r C + r^2 V_B) + t^2 S^2 / k. t is the quantile of
     Student's distribution with the freedom of Welch and Satterthwaite (Satterthwaite, 1946,

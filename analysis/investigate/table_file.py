@@ -18,7 +18,7 @@ from analysis.investigate.number_text import (
     is_percentage,
     read_number,
 )
-from search.config.nearest import did_you_mean
+from trainables.nearest import did_you_mean
 
 Cell = str | float | int | bool | None
 

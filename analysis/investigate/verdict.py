@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.grades import KEEPS
 from analysis.investigate.checks.base import ALPHA, CHECKS, Context
 from analysis.investigate.faults.base import changes
 from analysis.investigate.levels import bins
 from analysis.investigate.results import Check, Fault, Verdict
 from analysis.investigate.study import Study
 from analysis.investigate.words import cases, listed, percent, points
+from search.judging.grades import KEEPS
 
 EXPLAINED = 0.5
 """Where noise cannot be judged, a fault explains a fall of which at most this share is left without it."""

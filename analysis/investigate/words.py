@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from analysis import wording
+from search import wording
 from search.record.events import Interval
 
 _MOST_NAMES = 6

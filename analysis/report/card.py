@@ -71,10 +71,3 @@ def card(name: str, title: str, order: int, *, read: str) -> Callable[[type[Card
         return kind
 
     return decorate
-
-
-def cards() -> list[Registered]:
-    """All cards, in the order of the report."""
-    import analysis.report.cards  # noqa: F401  registers them
-
-    return sorted((CARDS[name] for name in CARDS), key=lambda one: (one.order, one.name))

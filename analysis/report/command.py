@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.report import write_report
-from search.config.uris import uri_problem
+from search.config.values import uri_problem
 from search.errors import ConfigError, Problem, RecordError, TightropeError
 from search.output import complain, say
 from search.record import SearchState, read_events
 from search.record.files import EVENTS
 from search.redact import redact
+from trainables.nearest import did_you_mean
 
 USAGE = """usage: python -m analysis.report FOLDER [compare=FOLDER] [out=FOLDER]
 
@@ -68,8 +68,7 @@ def _parsed(words: Sequence[str]) -> tuple[Path, dict[str, Path]]:
         elif not sign or "/" in key:
             folders.append(word)
         elif key not in _KEYS:
-            near = difflib.get_close_matches(key, _KEYS, n=1)
-            hint = f"did you mean {near[0]}=?" if near else f"there are: {', '.join(f'{k}=' for k in _KEYS)}"
+            hint = did_you_mean(f"{key}=", (f"{known}=" for known in _KEYS))
             problems.append(Problem(key, "is not a setting", _PLACE, hint))
         elif not value or key in settings:
             problems.append(Problem(key, "is given twice" if value else "needs a folder", _PLACE))

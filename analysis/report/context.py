@@ -9,14 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.causes import cause_of
-from analysis.objectives import completed_trials, is_broken, metrics_of, objectives_of, search_trials
-from analysis.pareto import ParetoTrial, pareto_front
 from analysis.report.groups import distinct
 from analysis.report.text import map_text
 from analysis.summary import summarise
 from search.config.schema import ObjectiveConfig
 from search.errors import TightropeError
+from search.judging.causes import cause_of
+from search.judging.objectives import completed_trials, is_broken, metrics_of, objectives_of, search_trials
+from search.judging.pareto import ParetoTrial, pareto_front
 from search.record import BaselineMeasured, RungReached, SearchState, TrialState
 from search.record.events import Interval
 

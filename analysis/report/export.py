@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow
 from pyarrow import csv, parquet
 
-from analysis.causes import cause_of
+from search.judging.causes import cause_of
 from search.record import SearchState, TrialState
 
 

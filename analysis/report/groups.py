@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from analysis import wording
+from search import wording
 from search.record import TrialState
 
 MOST = 8

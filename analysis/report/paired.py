@@ -5,7 +5,7 @@ from __future__ import annotations
 from analysis.report.context import RETENTION, Context
 from analysis.report.items import rights
 from search.errors import RecordError
-from search.paired import difference
+from search.judging.paired import difference
 from search.record import TrialState
 from search.record.events import Interval
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.student import t_quantile
-from search.paired import Z
+from search.judging.paired import Z
+from search.judging.student import t_quantile
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from analysis import wording
 from analysis.report.context import Context, interval, value
 from analysis.report.statistics import Estimate
+from search import wording
 from search.record import TrialState
 from search.record.events import Interval
 

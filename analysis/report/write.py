@@ -9,7 +9,7 @@ from typing import Any
 
 from analysis.render import headline
 from analysis.report.build import Made, make, shown
-from analysis.report.card import cards
+from analysis.report.cards import cards
 from analysis.report.context import Context
 from analysis.report.export import table, to_csv, to_parquet
 from analysis.report.files import MARK, write_folder

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainables.evaluation.items import ChoiceItem, read_items
+from trainables.evaluation.questions.items import ChoiceItem, read_items
 from trainables.models.load import load_base
 from trainables.models.resolve import resolve
 from trainables.settings import ModelConfig

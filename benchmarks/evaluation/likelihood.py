@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from trainables.evaluation.forward import Forward
 from trainables.evaluation.harness.answers import Asking, answers
 from trainables.evaluation.harness.library import load_task
 from trainables.evaluation.harness.requests import Request, Requests
 from trainables.evaluation.harness.tokens import HarnessTokens
+from trainables.evaluation.inference.forward import Forward
 
 TOLERANCE = 1e-3
 """Nats by which the log-likelihoods of an option may differ."""

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from search.clustercheck.aws import node_configs, node_path
-from search.clustercheck.check import load, problems
-from search.clustercheck.document import Document, spell
-from search.clustercheck.ready import unready
+from search.clustercheck.aws import UNCHECKED, has_model, node_configs, node_path
+from search.clustercheck.check import problems, unready
+from search.clustercheck.document import Document, load
+from search.config.origins import dotted
 from search.errors import ConfigError
 from search.output import Parser, complain, say
 
@@ -22,13 +22,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         document = load(options.file)
-        found = problems(document) + (list(unready(document)) if options.ready else [])
-        if found:
-            raise ConfigError(sorted(found, key=lambda problem: _line(problem.where)))
     except ConfigError as error:
         complain(str(error))
         return 2
-    say(_summary(document))
+    wrong = problems(document) + (list(unready(document)) if options.ready else [])
+    unchecked = document.get("provider", "type") == "aws" and not has_model()
+    note = f"\n  not checked: {UNCHECKED}" if unchecked else ""
+    if wrong:
+        complain(f"{ConfigError(sorted(wrong, key=lambda problem: _line(problem.where)))}{note}")
+        return 2
+    say(f"{_summary(document)}{note}")
     return 0
 
 
@@ -45,7 +48,7 @@ def _summary(document: Document) -> str:
         amount = "" if role == "head" else f", {counts[0] or 0} to {counts[1]} nodes"
         market = document.get(*node_path(name, "InstanceMarketOptions", "MarketType"))
         lines.append(f"  {role} {name}: {config.get('InstanceType')}, {market or 'on demand'}{amount}")
-    lines += [f"  to set: {spell(path)} ({document.where(path)})" for path in document.placeholders()]
+    lines += [f"  to set: {dotted(path)} ({document.where(path)})" for path in document.placeholders()]
     return "\n".join(lines)
 
 

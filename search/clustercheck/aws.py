@@ -1,18 +1,47 @@
-"""Rules for a cluster on AWS, beyond the spelling of its keys."""
+"""Rules for a cluster on AWS; and its `node_config`s against EC2's own model, where botocore is installed."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
-from search.clustercheck.document import PLACEHOLDER, Document, KeyPath
+from search.clustercheck.document import PLACEHOLDER, Document
+from search.config.origins import Key
 from search.errors import Problem
+from trainables.nearest import did_you_mean, nearest
 
 _ACCELERATED = re.compile(r"^(g|gr|p|inf|trn|dl)\d")
 _AMI = re.compile(r"^ami-[0-9a-f]{8,17}$")
 _PARAMETER = re.compile(r"^resolve:ssm:(?!/aws/service/).+:\d+$")
 _ANYWHERE = ("0.0.0.0/0", "::/0")
+
+UNCHECKED = "keys and values of node_config: EC2's model is not installed (pip install 'tightrope[aws]')"
+"""What is not checked without botocore."""
+
+_REFUSED = {
+    "MinCount": "Ray sets it; give `min_workers` in the node type",
+    "MaxCount": "Ray sets it; give `max_workers` in the node type",
+    "SubnetId": "Ray takes a list and tries each: `SubnetIds`",
+    "DryRun": "with it no node starts",
+    "ClientToken": "with it a second node does not start",
+    "PrivateIpAddress": "nodes of one type cannot share an address",
+}
+"""Keys of EC2's RunInstances that must not be given in a `node_config`, with what to do instead."""
+
+_TYPES: Mapping[str, tuple[type, str]] = {
+    "structure": (dict, "a mapping of keys to values"),
+    "list": (list, "a list"),
+    "string": (str, "text"),
+    "integer": (int, "a whole number"),
+    "boolean": (bool, "true or false"),
+}
+"""Kinds of EC2's values, as YAML has them."""
+
+_INSTANCE = "InstanceType"
+"""New types of instances appear faster than models of EC2."""
 
 
 def node_configs(document: Document) -> dict[str, dict[str, Any]]:
@@ -23,7 +52,7 @@ def node_configs(document: Document) -> dict[str, dict[str, Any]]:
     return {name: config for name, config in configs.items() if isinstance(config, dict)}
 
 
-def node_path(name: str, *rest: str) -> KeyPath:
+def node_path(name: str, *rest: str | int) -> Key:
     """Path of a key in a node type's `node_config`."""
     return ("available_node_types", name, "node_config", *rest)
 
@@ -32,6 +61,89 @@ def workers(document: Document) -> dict[str, dict[str, Any]]:
     """The `node_config` of each node type but the head's."""
     head = document.get("head_node_type")
     return {name: config for name, config in node_configs(document).items() if name != head}
+
+
+def has_model() -> bool:
+    """Whether EC2's model is installed."""
+    return importlib.util.find_spec("botocore") is not None
+
+
+def misuses(document: Document) -> Iterator[Problem]:
+    """What EC2 would refuse: unknown keys and values, and wrong types; nothing without botocore.
+
+    Ray passes a `node_config` on to EC2's RunInstances, and inbound rules to AuthorizeSecurityGroupIngress,
+    without looking at them. The model is the one that botocore itself validates requests with.
+    """
+    if not has_model():
+        return
+    service = _ec2()
+    instances = dict(service.shape_for("RunInstancesRequest").members)
+    instances = {key: shape for key, shape in instances.items() if key not in _REFUSED}
+    instances["SubnetIds"] = instances["SecurityGroupIds"]  # Ray's own key, a list of texts as well.
+    for name, config in node_configs(document).items():
+        yield from _members(config, instances, node_path(name), document)
+    permissions = ("provider", "security_group", "IpPermissions")
+    if document.get(*permissions) is not None:
+        ingress = service.shape_for("AuthorizeSecurityGroupIngressRequest").members["IpPermissions"]
+        yield from _value(document.get(*permissions), ingress, permissions, document)
+
+
+@cache
+def _ec2() -> Any:
+    """EC2's model; reading it takes half a second."""
+    from botocore.loaders import Loader
+    from botocore.model import ServiceModel
+
+    return ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
+
+
+def _members(
+    section: Mapping[str, Any], members: Mapping[str, Any], path: Key, document: Document
+) -> Iterator[Problem]:
+    for key, inner in section.items():
+        if key in members:
+            yield from _value(inner, members[key], (*path, key), document)
+        elif key not in _REFUSED or len(path) > len(node_path("")):
+            yield document.problem((*path, key), "unknown key", did_you_mean(key, members))
+
+
+def _value(value: Any, shape: Any, path: Key, document: Document) -> Iterator[Problem]:
+    """Problems of a value that botocore's `Shape` describes."""
+    kind: Any
+    kind, right = _TYPES.get(shape.type_name, (object, ""))
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        yield document.problem(path, f"is {value!r}", f"give {right}")
+    elif shape.type_name == "structure":
+        yield from _members(value, shape.members, path, document)
+        for key in shape.required_members:
+            if key not in value:
+                yield document.problem((*path, key), "is missing")
+    elif shape.type_name == "list":
+        for index, item in enumerate(value):
+            yield from _value(item, shape.member, (*path, index), document)
+    elif shape.type_name == "string" and shape.enum and value not in shape.enum and path[-1] != _INSTANCE:
+        near = nearest(value, shape.enum)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"one of {', '.join(shape.enum)}"
+        yield document.problem(path, f"{value!r} is not known to EC2", hint)
+
+
+def nodes_described(document: Document) -> Iterator[Problem]:
+    """Each node type says what starts, and leaves to Ray what Ray sets."""
+    if not node_configs(document):
+        message = "is missing: Ray's default has no GPUs and Ubuntu 18.04"
+        yield document.problem(("available_node_types",), message)
+    for name, config in node_configs(document).items():
+        for key in (_INSTANCE, "ImageId"):
+            if key not in config:
+                yield document.problem(node_path(name, key), "is missing")
+        for key in _REFUSED.keys() & config.keys():
+            yield document.problem(node_path(name, key), "must not be given here", _REFUSED[key])
+        cards = config.get("NetworkInterfaces")
+        for index, card in enumerate(cards if isinstance(cards, list) else ()):
+            for key in ("SubnetId", "Groups"):
+                if isinstance(card, dict) and key not in card:
+                    path = node_path(name, "NetworkInterfaces", index, key)
+                    yield document.problem(path, "is missing: Ray takes it from nowhere else")
 
 
 def nodes_terminate(document: Document) -> Iterator[Problem]:
@@ -61,8 +173,7 @@ def workers_on_spot(document: Document) -> Iterator[Problem]:
     if isinstance(head, str) and document.get(*node_path(head, *market)) == "spot":
         message = "a head on spot takes the whole cluster with it when it is reclaimed"
         yield document.problem(node_path(head, *market), message, "leave InstanceMarketOptions out")
-    found = workers(document)
-    kinds = {name: document.get(*node_path(name, *market)) for name in found}
+    kinds = {name: document.get(*node_path(name, *market)) for name in workers(document)}
     for name, kind in kinds.items():
         if kind is None:
             message = "is missing: the worker would be bought on demand without a word"

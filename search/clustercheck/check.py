@@ -1,33 +1,40 @@
-"""The whole check of a cluster file, all problems at once."""
+"""The whole check of a cluster file, all problems at once: Ray's validation, and what it lets pass."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+import copy
+import importlib.util
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from search.clustercheck import aws, images, start
-from search.clustercheck.document import Document, parse
-from search.clustercheck.names import did_you_mean
-from search.clustercheck.nodeconfig import NodeConfig
-from search.clustercheck.provider import PROVIDERS, AwsProvider
-from search.clustercheck.raycheck import ray_problems
-from search.clustercheck.strict import violations
-from search.config.yaml_source import TooLargeError, read_small
-from search.errors import ConfigError, Problem
+from search.clustercheck import aws, rules
+from search.clustercheck.document import Document
+from search.clustercheck.provider import PROVIDERS, AwsProvider, violations
+from search.clustercheck.rules import commands, token_mount, token_path
+from search.config.origins import Key
+from search.errors import Problem
+from trainables.nearest import did_you_mean
 
 Rule = Callable[[Document], Iterable[Problem]]
 
 COMMON_RULES: tuple[Rule, ...] = (
-    start.starts_authenticated,
-    start.no_token_in_file,
-    start.dashboard_on_loopback,
-    start.mlflow_on_loopback,
-    images.images_pinned,
-    images.setup_pinned,
+    rules.starts_authenticated,
+    rules.no_token_in_file,
+    rules.dashboard_on_loopback,
+    rules.mlflow_on_loopback,
+    rules.images_pinned,
+    rules.setup_pinned,
 )
 PROVIDER_RULES: Mapping[str, tuple[Rule, ...]] = {
     "local": (),
     "aws": (
+        aws.nodes_described,
+        aws.misuses,
         aws.nodes_terminate,
         aws.head_without_gpu,
         aws.workers_on_spot,
@@ -38,47 +45,105 @@ PROVIDER_RULES: Mapping[str, tuple[Rule, ...]] = {
 }
 
 
-def load(file: Path) -> Document:
-    """Reads and parses a cluster file.
-
-    Raises:
-        ConfigError: It cannot be read, is too large, or is not a YAML mapping.
-    """
-    try:
-        return parse(read_small(file), file.name)
-    except TooLargeError as error:
-        raise ConfigError([Problem("(file)", str(error), str(file))]) from error
-    except OSError as error:
-        raise ConfigError([Problem("(file)", f"cannot be read: {error.strerror}", str(file))]) from error
-    except ValueError as error:
-        raise ConfigError([Problem("(file)", "cannot be read: it is not UTF-8 text", str(file))]) from error
-
-
 def problems(document: Document) -> list[Problem]:
     """Everything that Ray, the strict models and the rules refuse; what Ray repeats is left out."""
     kind = document.get("provider", "type")
     if kind is None:
-        return [*document.duplicates, *misspellings(document)]
+        return [*document.duplicates, *_misspellings(document)]
     if not isinstance(kind, str) or kind not in PROVIDERS:
         message = f"{kind!r} is not a provider that is checked here"
         hint = did_you_mean(str(kind), PROVIDERS)
         return [*document.duplicates, document.problem(("provider", "type"), message, hint)]
-    ours = [*document.duplicates, *misspellings(document)]
+    ours = [*document.duplicates, *_misspellings(document)]
     for rule in (*COMMON_RULES, *PROVIDER_RULES[kind]):
         ours += rule(document)
     named = {problem.key for problem in ours}
     return [*ours, *(problem for problem in ray_problems(document) if problem.key not in named)]
 
 
-def misspellings(document: Document) -> list[Problem]:
-    """Unknown keys and wrong types in `provider` and in every `node_config`, which Ray lets pass."""
+def _misspellings(document: Document) -> list[Problem]:
+    """Unknown keys and wrong types in `provider`, which Ray lets pass."""
     kind = document.get("provider", "type")
     model = PROVIDERS.get(kind, AwsProvider) if isinstance(kind, str) else AwsProvider
-    found = violations(model, document.get("provider"), ("provider",), document)
-    if kind == "aws":
-        for name, config in aws.node_configs(document).items():
-            found += violations(NodeConfig, config, aws.node_path(name), document)
-        if not aws.node_configs(document):
-            message = "is missing: Ray's default has no GPUs and Ubuntu 18.04"
-            found.append(document.problem(("available_node_types",), message))
-    return found
+    return violations(model, document.get("provider"), ("provider",), document)
+
+
+def ray_problems(document: Document) -> list[Problem]:
+    """Everything Ray's schema refuses, or else what its validator refuses after filling in defaults.
+
+    Ray stops at the first violation of its schema; here all of them are read off the same schema.
+    """
+    import ray.autoscaler
+    from jsonschema import Draft7Validator  # type: ignore[import-untyped]
+
+    schema = json.loads((Path(ray.autoscaler.__file__).parent / "ray-schema.json").read_text())
+    violations = [
+        problem
+        for error in Draft7Validator(schema).iter_errors(document.data)
+        for problem in _violation(error, document)
+    ]
+    return violations or list(_refusal(document))
+
+
+def _violation(error: Any, document: Document) -> Iterator[Problem]:
+    path: Key = tuple(error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        for name in sorted(set(error.instance) - set(known)):
+            yield document.problem((*path, name), "unknown key", did_you_mean(str(name), known))
+    elif error.validator == "required":
+        for name in error.validator_value:
+            if name not in error.instance:
+                yield document.problem((*path, name), "is missing")
+    else:
+        yield document.problem(path, error.message)
+
+
+def _refusal(document: Document) -> Iterator[Problem]:
+    import click
+    from jsonschema import ValidationError
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            validate_config(prepare_config(copy.deepcopy(document.data)))
+    except (ValueError, RuntimeError, AssertionError, ValidationError, click.ClickException) as error:
+        message = error.message if isinstance(error, click.ClickException) else str(error)
+        named = [name for name in re.findall(r"`(\w+)`", message) if name in document.data]
+        yield document.problem(tuple(named[:1]), f"Ray refuses it: {message}")
+
+
+def unready(document: Document) -> Iterator[Problem]:
+    """What keeps `ray up` from working from this machine."""
+    for path in document.placeholders():
+        yield document.problem(path, f"is still {document.get(*path)}", "set it")
+    yield from _mounts(document)
+    yield from _token(document)
+    if document.get("provider", "type") == "aws" and importlib.util.find_spec("boto3") is None:
+        yield document.problem(
+            ("provider", "type"), "Ray's AWS provider needs boto3", "pip install 'tightrope[aws]'"
+        )
+
+
+def _mounts(document: Document) -> Iterator[Problem]:
+    mounts = document.get("file_mounts")
+    for remote, local in mounts.items() if isinstance(mounts, dict) else ():
+        if not Path(str(local)).expanduser().exists():
+            yield document.problem(("file_mounts", remote), f"{local} does not exist on this machine")
+
+
+def _token(document: Document) -> Iterator[Problem]:
+    tokens = {token_path(command) for _, command in commands(document) if command.runs("ray", "start")}
+    for token in sorted(tokens):
+        mount = token_mount(token, document)
+        if mount is None:
+            continue
+        remote, local = mount
+        file = Path(local).expanduser() / Path(token).relative_to(remote)
+        if not file.is_file() or not file.read_text().strip():
+            yield document.problem(("file_mounts", remote), f"no token in {file}", "make it: docs/cluster.md")
+        elif file.stat().st_mode & 0o077:
+            mode = oct(file.stat().st_mode & 0o777)
+            message = f"the token {file} has mode {mode}: others on this machine can read it"
+            yield document.problem(("file_mounts", remote), message, f"chmod 600 {file}")

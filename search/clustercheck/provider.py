@@ -2,63 +2,37 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
-from search.clustercheck.strict import Strict
-
-
-class GroupPeer(Strict):
-    """Another security group that may connect."""
-
-    Description: str | None = None
-    UserId: str | None = None
-    GroupName: str | None = None
-    GroupId: str | None = None
-    VpcId: str | None = None
-    VpcPeeringConnectionId: str | None = None
-    PeeringStatus: str | None = None
+from search.clustercheck.document import Document
+from search.config.origins import Key
+from search.errors import Problem
+from trainables.nearest import did_you_mean
 
 
-class IpRange(Strict):
-    """IPv4 addresses that may connect."""
+class Strict(BaseModel):
+    """A mapping whose keys are all known.
 
-    CidrIp: str
-    Description: str | None = None
+    Attributes:
+        refused: Keys that exist but must not be given here, with what to do instead.
+    """
 
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-class Ipv6Range(Strict):
-    """IPv6 addresses that may connect."""
-
-    CidrIpv6: str
-    Description: str | None = None
-
-
-class AddressList(Strict):
-    """A managed list of addresses that may connect."""
-
-    PrefixListId: str
-    Description: str | None = None
-
-
-class IpPermission(Strict):
-    """An inbound rule, added to Ray's two (everything inside the group; SSH from anywhere)."""
-
-    IpProtocol: str
-    FromPort: int | None = None
-    ToPort: int | None = None
-    IpRanges: list[IpRange] | None = None
-    Ipv6Ranges: list[Ipv6Range] | None = None
-    PrefixListIds: list[AddressList] | None = None
-    UserIdGroupPairs: list[GroupPeer] | None = None
+    refused: ClassVar[dict[str, str]] = {}
 
 
 class SecurityGroup(Strict):
-    """The group that Ray makes, or uses where one of that name has rules already."""
+    """The group that Ray makes, or uses where one of that name has rules already.
+
+    `IpPermissions` are inbound rules, added to Ray's two (everything inside the group; SSH from anywhere).
+    """
 
     GroupName: str | None = None
-    IpPermissions: list[IpPermission] | None = None
+    IpPermissions: list[Any] | None = None
 
 
 class KeyPair(Strict):
@@ -147,3 +121,48 @@ class LocalProvider(Provider):
 
 
 PROVIDERS: dict[str, type[Provider]] = {"aws": AwsProvider, "local": LocalProvider}
+
+
+def violations(model: type[Strict], value: Any, path: Key, document: Document) -> list[Problem]:
+    """Problems of the value at `path` when read as `model`."""
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        return [_problem(model, details, path, document) for details in error.errors(include_url=False)]
+    return []
+
+
+def _problem(model: type[Strict], details: ErrorDetails, path: Key, document: Document) -> Problem:
+    location = details["loc"]
+    full = (*path, *location)
+    match details["type"]:
+        case "extra_forbidden":
+            owner, name = _owner(model, location[:-1]), str(location[-1])
+            if name in owner.refused:
+                return document.problem(full, "must not be given here", owner.refused[name])
+            return document.problem(full, "unknown key", did_you_mean(name, owner.model_fields))
+        case "missing":
+            return document.problem(full, "is missing")
+        case "value_error":
+            return document.problem(full, details["msg"].removeprefix("Value error, "))
+        case "model_type":
+            return document.problem(full, f"is {details['input']!r}", "give a mapping of keys to values")
+        case _:
+            return document.problem(full, f"is {details['input']!r}", details["msg"])
+
+
+def _owner(model: type[Strict], location: tuple[str | int, ...]) -> type[Strict]:
+    """Model of the mapping at `location` inside `model`."""
+    for part in location:
+        if isinstance(part, str):
+            nested = _nested(model.model_fields[part].annotation)
+            if nested is None:
+                return model
+            model = nested
+    return model
+
+
+def _nested(annotation: Any) -> type[Strict] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Strict):
+        return annotation
+    return next((model for argument in get_args(annotation) if (model := _nested(argument))), None)

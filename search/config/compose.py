@@ -11,13 +11,13 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel
 
 from search.config.library import find_space, shown, space_files
-from search.config.nearest import did_you_mean
 from search.config.origins import COMMAND_LINE, DEFAULT, Key, Origins, dotted, everywhere
 from search.config.overrides import GROUPS, Override, entry, parse_words
 from search.config.schema import SearchConfig
 from search.config.sections import choose
 from search.config.yaml_source import read_file
 from search.errors import Problem
+from trainables.nearest import did_you_mean
 
 _REMOVABLE = ("parameters", "fixed")
 _BUDGETS = ("steps", "epochs")

@@ -9,12 +9,12 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from search.config.foreign import SETTINGS, TRAINED, is_foreign, meant_parameter
-from search.config.nearest import distance, nearest
 from search.config.origins import Key, dotted
 from search.config.schedulers import SchedulerConfig
 from search.config.schema import SearchConfig
 from search.config.searchers import SearcherConfig
 from search.config.space import Parameter
+from trainables.nearest import distance, nearest
 
 _NAMED_BY_USER = ("parameters", "fixed")
 _UNIONS: dict[str, Any] = {"searcher": SearcherConfig, "scheduler": SchedulerConfig}

@@ -1,16 +1,32 @@
-"""The spaces and presets that are shipped, and files of the user's own."""
+"""What can be chosen by name: shipped spaces and presets, files of the user's own, registered parts."""
 
 from __future__ import annotations
 
 import os
+import textwrap
 from pathlib import Path
 
 import spaces
-from search.config.nearest import did_you_mean
+from search.schedulers import SCHEDULERS
+from search.searchers import SEARCHERS
+from trainables.data.formats import FORMATS
 from trainables.data.sources import user_path
+from trainables.nearest import did_you_mean
+from trainables.specs import TRAINABLES
 
 PRESET_GROUPS = ("model", "task", "capability")
 YAML_ENDINGS = (".yaml", ".yml")
+
+_HEADINGS = {
+    "space": "Spaces (space=NAME, or space=FILE.yaml)",
+    "model": "Models (model=NAME, model=org/name of the hub, or model=FOLDER)",
+    "task": "Tasks (task=NAME, task=FILE, or task=org/name of the hub)",
+    "task.format": "Forms of data, recognised by their fields (task.format=NAME says one)",
+    "capability": "Capabilities (capability=NAME, or capability=FILE.jsonl)",
+    "trainable": "Trainables (trainable=NAME)",
+    "searcher": "Searchers (searcher=NAME)",
+    "scheduler": "Schedulers (scheduler=NAME)",
+}
 
 
 def folder() -> Path:
@@ -79,3 +95,30 @@ def _files(where: Path) -> dict[str, Path]:
     if not os.path.isdir(where):
         return {}
     return {path.stem: path for path in sorted(where.iterdir()) if path.suffix in YAML_ENDINGS}
+
+
+def choices() -> dict[str, dict[str, str]]:
+    """Per key of the command line, each name that it takes with its line of description."""
+    found = {"space": {name: first_comment(path) for name, path in space_files().items()}}
+    for group in PRESET_GROUPS:
+        found[group] = {name: first_comment(path) for name, path in preset_files(group).items()}
+    found["task.format"] = FORMATS.lines()
+    found["trainable"] = TRAINABLES.lines()
+    found["searcher"] = SEARCHERS.lines()
+    found["scheduler"] = SCHEDULERS.lines()
+    return found
+
+
+def listing_text() -> str:
+    """The choices for people."""
+    blocks = []
+    for key, lines in choices().items():
+        width = max(map(len, lines), default=0)
+        blocks.append(
+            "\n".join([_HEADINGS[key], *(f"  {name:<{width}}  {line}" for name, line in lines.items())])
+        )
+    for name in TRAINABLES:
+        fields = ", ".join(TRAINABLES[name].parameters.model_fields)
+        head = f"Parameters of {name} (parameters.NAME={{type: ...}} or fixed.NAME=VALUE)"
+        blocks.append(f"{head}\n{textwrap.fill(fields, 98, initial_indent='  ', subsequent_indent='  ')}")
+    return "\n\n".join(blocks)

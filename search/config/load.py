@@ -1,16 +1,30 @@
-"""From the words of a command line to a valid configuration."""
+"""From the words of a command line to a valid configuration, with every problem and not just the first."""
 
 from __future__ import annotations
 
+import copy
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from search.config.checks import check, parts
-from search.config.compose import compose
-from search.config.origins import Origins
-from search.config.report import config_error
+from search.config.compose import Composed, compose
+from search.config.foreign import is_foreign, meant_parameter
+from search.config.known import unknown_key_hint
+from search.config.origins import Key, Origins, dotted
 from search.config.schema import SearchConfig
-from search.config.validate import validate
+from search.config.wording import QUOTES, WHOLE, config_error, describe
+from trainables.nearest import distance
+
+_ROUNDS = 4
+_NAMED = (("searcher",), ("scheduler",))
+# What a configuration without its space's file has anyhow.
+_FOLLOWS = ("missing", "too_short", "union_tag_not_found", "tuple_type", "list_type")
 
 
 @dataclass(frozen=True)
@@ -38,3 +52,124 @@ def load_config(words: Sequence[str]) -> Resolved:
     if config is None or composed.problems:
         raise config_error(composed.problems)
     return Resolved(config, composed.origins, tuple(composed.notes))
+
+
+def validate(composed: Composed, trainable_parameters: Sequence[str]) -> SearchConfig | None:
+    """Validates strictly (no text for a number, no number for text), and adds what is wrong.
+
+    Unknown keys are taken out and the rest is validated again, because a section with one is
+    not looked at as a whole: bounds the wrong way round would only show up after it was corrected.
+
+    Args:
+        composed: The data; problems are added to it, and unknown keys are taken out.
+        trainable_parameters: Names of the trainable's parameters, for hints.
+
+    Returns:
+        The configuration, or None where the schema refuses it.
+    """
+    data = copy.deepcopy(composed.data)
+    found: dict[Key, list[ErrorDetails]] = {}
+    for _ in range(_ROUNDS):
+        try:
+            config = SearchConfig.model_validate_json(json.dumps(data), strict=True)
+        except ValidationError as error:
+            unknown = _collect(error, data, found)
+            for key in unknown:
+                message = "is not a known key"
+                composed.complain(key, message, unknown_key_hint(key, composed.data, trainable_parameters))
+                _delete(data, key)
+            if not unknown:
+                break
+        else:
+            if not found and not composed.problems:
+                return config
+            break
+    composed.data = data
+    for key, errors in found.items():
+        _complain(composed, key, errors)
+    return None
+
+
+def _collect(error: ValidationError, data: Any, found: dict[Key, list[ErrorDetails]]) -> list[Key]:
+    """Sorts new errors into `found` by key; returns the unknown keys."""
+    unknown: list[Key] = []
+    fresh: dict[Key, list[ErrorDetails]] = {}
+    for details in error.errors(include_url=False):
+        key = _key(details, data)
+        if details["type"] == "extra_forbidden":
+            unknown.append(key)
+        elif not _is_echo(details):
+            fresh.setdefault(key, []).append(details)
+    for key, errors in fresh.items():
+        found.setdefault(key, errors)
+    return unknown
+
+
+def _complain(composed: Composed, key: Key, errors: list[ErrorDetails]) -> None:
+    kind = errors[0]["type"]
+    if composed.is_broken(key) or (composed.incomplete and kind in _FOLLOWS):
+        return
+    if kind == "union_tag_invalid" and key in _NAMED and _is_name(errors[0]["input"]["name"]):
+        return  # said, with the names there are, by the check of names
+    if kind == "missing" and _is_misspelt(composed, key):
+        return
+    message, hint = describe(errors)
+    if kind == "missing":
+        hint = f"add it to that section, or {dotted(key)}=VALUE on the command line"
+    if len(key) == 2 and key[0] == "parameters" and (kind in WHOLE or kind.startswith("union_tag")):
+        hint = meant_parameter(str(key[1]), errors[0]["input"]) or hint
+    if kind.startswith("union_tag"):
+        key = (*key, "name" if key in _NAMED else "type")
+    elif kind == "value_error" and isinstance(errors[0]["input"], dict):
+        key = (*key, *_named_first(message, errors[0]["input"]))
+    if hint == QUOTES and composed.origins.of(key).startswith("command line"):
+        hint = f"the shell takes quotes away: {dotted(key)}='\"{errors[0]['input']}\"'"
+    composed.complain(key, message, hint)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_misspelt(composed: Composed, key: Key) -> bool:
+    """Whether a key that is missing is there, refused, under another tool's name or nearly its own."""
+    siblings = [other for other in composed.broken if len(other) == len(key) and other[:-1] == key[:-1]]
+    if key[0] == "parameters" and any(is_foreign(str(other[-1])) for other in siblings):
+        return True
+    return any(distance(str(other[-1]).lower(), str(key[-1]).lower()) <= 1 for other in siblings)
+
+
+def _key(details: ErrorDetails, data: Any) -> Key:
+    """The path in the data, without the names of union members that pydantic puts between."""
+    key: list[str | int] = []
+    node = data
+    last = len(details["loc"]) - 1
+    for index, part in enumerate(details["loc"]):
+        if _holds(node, part):
+            node = node[part]
+        elif not (index == last and details["type"] == "missing"):
+            continue
+        key.append(part)
+    return tuple(key)
+
+
+def _holds(node: Any, part: str | int) -> bool:
+    if isinstance(node, dict):
+        return part in node
+    return isinstance(node, list) and isinstance(part, int) and part < len(node)
+
+
+def _is_echo(details: ErrorDetails) -> bool:
+    """A list that pydantic calls too short because each of its items was refused."""
+    return details["type"] == "too_short" and bool(details["input"])
+
+
+def _named_first(message: str, section: dict[str, Any]) -> tuple[str, ...]:
+    """The key of a section that a message about the section names first."""
+    return next(((word,) for word in re.findall(r"\w+", message) if word in section), ())
+
+
+def _delete(data: Any, key: Key) -> None:
+    for part in key[:-1]:
+        data = data[part]
+    del data[key[-1]]

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.config.nearest import nearest
 from search.config.origins import Key, dotted
-from search.config.report import cut
+from search.config.wording import cut
 from search.config.yaml_source import MAX_DEPTH, read_text
 from search.errors import Problem
+from trainables.nearest import nearest
 from trainables.text import encodable
 
 GROUPS = ("model", "task", "capability", "searcher", "scheduler", "warm_start")

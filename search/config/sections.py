@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from search.config.library import PRESET_GROUPS, is_path, preset_files, shown
-from search.config.nearest import did_you_mean
 from search.config.origins import Key, everywhere
-from search.config.peek import first_record
-from search.config.uris import uri_problem
+from search.config.values import uri_problem
 from search.config.yaml_source import read_file
 from search.errors import Problem
+from trainables.data.lines import first_record
 from trainables.data.sources import ENDINGS, looks_local, user_path
+from trainables.nearest import did_you_mean
 from trainables.settings import HARNESS
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")

@@ -1,11 +1,12 @@
-"""Values that parameters may have, and texts that name places."""
+"""Values of parameters, and texts that name places: folders, addresses of storage and of MLflow."""
 
 from __future__ import annotations
 
 import math
 import os
+import re
 from typing import Annotated, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator
 
@@ -15,6 +16,9 @@ from trainables.text import Text
 _WHOLE = 2**63
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SERVERS = ("http", "https")
+
+_URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/(?P<rest>.*)", re.DOTALL)
+# One slash is enough: `Path` takes the second one away, and so do people.
 
 
 def _representable(value: Scalar) -> Scalar:
@@ -65,3 +69,23 @@ Folder: TypeAlias = Annotated[Text, AfterValidator(_folder)]
 
 TrackingUri: TypeAlias = Annotated[Text, AfterValidator(_tracking)]
 """Address of an MLflow server or database."""
+
+
+def uri_problem(value: str) -> tuple[str, str] | None:
+    """What is wrong with a URI given for a path, and what would be right; None for a path."""
+    match = _URI.match(value)
+    if match is None:
+        return None
+    scheme = match["scheme"].lower()
+    if scheme == "file":
+        path = "/" + unquote(match["rest"]).lstrip("/")
+        return "is a URI, where a path belongs", f"write the path alone: {path}"
+    if scheme in ("http", "https"):
+        return (
+            "is a URL, where a path belongs",
+            "download it and give the path, or name it on the hub: org/name",
+        )
+    return (
+        f"is a URI of {scheme[:40]}, and only files and folders are read and written",
+        "give a path; a bucket can be mounted as a folder, or its files be copied to one",
+    )

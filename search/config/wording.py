@@ -1,16 +1,17 @@
-"""What pydantic found wrong, in words for people."""
+"""Problems in words for people: what pydantic refused, without passwords and of a readable length."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from search.config.nearest import did_you_mean, nearest
+from search.errors import ConfigError, Problem
 from search.redact import redact
+from trainables.nearest import did_you_mean, nearest
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -34,6 +35,9 @@ _BOUNDS = {
     "less_than": ("lt", "must be below"),
     "less_than_equal": ("le", "must be at most"),
 }
+
+_KEY = 100
+_WORD = re.compile(r"\S{301,}")
 
 
 def show(value: Any) -> str:
@@ -118,3 +122,23 @@ def _literals(error: ErrorDetails) -> list[str]:
 
 def _one_of(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def config_error(problems: Iterable[Problem]) -> ConfigError:
+    """The error for these problems; no text in it holds a password, or a word that fills the screen."""
+    return ConfigError([_readable(problem) for problem in problems])
+
+
+def cut(text: str, length: int) -> str:
+    """Text without passwords, cut to `length` characters."""
+    clean = redact(text)
+    return clean if len(clean) <= length else f"{clean[: length - 3]}..."
+
+
+def _readable(problem: Problem) -> Problem:
+    hint = None if problem.hint is None else _clean(problem.hint)
+    return Problem(cut(problem.key, _KEY), _clean(problem.message), _clean(problem.where), hint)
+
+
+def _clean(text: str) -> str:
+    return _WORD.sub(lambda match: f"{match[0][:297]}...", redact(text))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -25,15 +25,16 @@ _MAX_NODES = 10_000
 _START = yaml.Mark("", 0, 0, 0, "", 0)
 _TAG = "tag:yaml.org,2002:"
 _TOO_MUCH = f"it has more than {_MAX_NODES:,} values, with what its aliases repeat"
-_SCALARS = ("str", "bool", "null", "int", "float")
 
 
 class _RefusedError(yaml.MarkedYAMLError):
     """It is YAML, but not what a configuration may hold."""
 
 
-class _Loader(yaml.SafeLoader):
-    """Scalars as YAML 1.2 reads them: `1e-3` is a number; `no`, `on` and dates are text."""
+class BoundedLoader(yaml.SafeLoader):
+    """YAML 1.1, as PyYAML reads it, without what would take minutes to read."""
+
+    scalars: ClassVar[tuple[str, ...]] = ("str", "bool", "null", "int", "float", "timestamp")
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         """Merges `<<` into a mapping; aliases merged into one another may double at every step."""
@@ -42,7 +43,13 @@ class _Loader(yaml.SafeLoader):
             raise _RefusedError(problem=_TOO_MUCH, problem_mark=node.start_mark)
 
 
-_Loader.yaml_implicit_resolvers = {}
+class ConfigLoader(BoundedLoader):
+    """Scalars as YAML 1.2 reads them: `1e-3` is a number; `no`, `on` and dates are text."""
+
+    scalars = ("str", "bool", "null", "int", "float")
+
+
+ConfigLoader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -55,7 +62,7 @@ for _tag, _pattern, _first in (
     ),
     ("merge", r"<<", "<"),
 ):
-    _Loader.add_implicit_resolver(_TAG + _tag, re.compile(rf"(?:{_pattern})\Z"), list(_first))
+    ConfigLoader.add_implicit_resolver(_TAG + _tag, re.compile(rf"(?:{_pattern})\Z"), list(_first))
 
 
 @dataclass
@@ -110,7 +117,14 @@ def read_file(path: Path, shown: str, key: str, section: Key = ()) -> YamlSource
         return _refused(key, f"cannot be read: {error.strerror}", shown, None)
     except UnicodeDecodeError:
         return _refused(key, "is not YAML: it is not text in UTF-8", shown, None)
-    source = read_text(text, key, lambda mark: f"{shown}:{mark.line + 1}", section)
+    return read_mapping(text, shown, key, section)
+
+
+def read_mapping(
+    text: str, shown: str, key: str, section: Key = (), loader: type[BoundedLoader] = ConfigLoader
+) -> YamlSource:
+    """Reads the text of a file that must hold a mapping; the arguments are those of `read_file`."""
+    source = read_text(text, key, lambda mark: f"{shown}:{mark.line + 1}", section, loader)
     if source.problems and source.data is None:
         return source
     if source.data is None:
@@ -121,21 +135,28 @@ def read_file(path: Path, shown: str, key: str, section: Key = ()) -> YamlSource
     return source
 
 
-def read_text(text: str, key: str, place: Callable[[yaml.Mark], str], section: Key = ()) -> YamlSource:
-    """Reads YAML text; the arguments are those of `read_file`.
+def read_text(
+    text: str,
+    key: str,
+    place: Callable[[yaml.Mark], str],
+    section: Key = (),
+    loader: type[BoundedLoader] = ConfigLoader,
+) -> YamlSource:
+    """Reads YAML text with the place of every value.
 
     Args:
         text: The text; one document.
         key: Configuration key that the text is for.
         place: Turns a mark (0-based line and column) into a place.
         section: Key of the value that the text holds.
+        loader: Says what scalars mean.
     """
     source = YamlSource()
     try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
+        reader = loader(text)
+        node = reader.get_single_node()
         if node is not None:
-            source.data = _Walk(loader, source, place, section).value(node, ())
+            source.data = _Walk(reader, source, place, section).value(node, ())
     except _RefusedError as error:
         where = place(error.problem_mark or _START)
         source = YamlSource(problems=[Problem(key, f"cannot be read: {error.problem}", where)])
@@ -143,8 +164,13 @@ def read_text(text: str, key: str, place: Callable[[yaml.Mark], str], section: K
         where = place(error.problem_mark or error.context_mark or _START)
         hint = _syntax_hint(error.problem)
         source = YamlSource(problems=[Problem(key, f"is not YAML: {error.problem}", where, hint)])
-    except (yaml.YAMLError, RecursionError, ValueError):
-        # Control characters, depth without end, and numbers of thousands of digits.
+    except yaml.YAMLError:
+        message = "is not YAML: it holds a character that YAML does not allow"
+        source = YamlSource(problems=[Problem(key, message, place(_START))])
+    except RecursionError:
+        source = YamlSource(problems=[Problem(key, "cannot be read: nested too deeply", place(_START))])
+    except ValueError:
+        # Numbers of thousands of digits.
         source = YamlSource(problems=[Problem(key, "is not YAML", place(_START))])
     return source
 
@@ -153,7 +179,7 @@ class _Walk:
     """Turns nodes into plain data and notes their places."""
 
     def __init__(
-        self, loader: _Loader, source: YamlSource, place: Callable[[yaml.Mark], str], section: Key
+        self, loader: BoundedLoader, source: YamlSource, place: Callable[[yaml.Mark], str], section: Key
     ) -> None:
         self._loader = loader
         self._source = source
@@ -173,13 +199,13 @@ class _Walk:
             return self._mapping(node, key)
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
             return [self.value(item, (*key, index)) for index, item in enumerate(node.value)]
-        if not isinstance(node, yaml.ScalarNode) or node.tag.removeprefix(_TAG) not in _SCALARS:
+        if not isinstance(node, yaml.ScalarNode) or node.tag.removeprefix(_TAG) not in self._loader.scalars:
             raise _RefusedError(problem=f"tag {node.tag} is not allowed", problem_mark=node.start_mark)
         _check_scalar(node)
         try:
             return self._loader.construct_object(node)
-        except (KeyError, IndexError, ValueError) as error:
-            # A tag written out, as in `!!bool x`; or a number of thousands of digits.
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            # A tag written out, as in `!!bool x` or `!!timestamp x`; or a number of thousands of digits.
             problem = f"this is no {node.tag.removeprefix(_TAG)}"
             raise _RefusedError(problem=problem, problem_mark=node.start_mark) from error
 

@@ -9,7 +9,8 @@ from search.groups.limit import configured_limit
 from search.groups.probes import probes
 from search.space import SearchSpace
 from trainables.messages import GroupSettings
-from trainables.settings import HARNESS, CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
+from trainables.settings import Section
+from trainables.specs import TRAINABLES
 
 
 def group_settings(
@@ -31,9 +32,7 @@ def group_settings(
     asked = config.workers.slots
     return GroupSettings(
         trainable=config.trainable,
-        model=_model(config.model),
-        task=_task(config.task),
-        capability=_capability(config.capability),
+        options=TRAINABLES[config.trainable].localise(options_of(config)),
         seed=config.seed,
         total_steps=config.budget.full_steps,
         zero_stage=config.workers.zero_stage,
@@ -50,28 +49,7 @@ def group_settings(
     )
 
 
-def _sources(given: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    return _absolute(given) if isinstance(given, str) else tuple(map(_absolute, given))
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).resolve()) if Path(path).exists() else path
-
-
-def _model(model: ModelConfig) -> ModelConfig:
-    return model.model_copy(update={"source": _absolute(model.source)})
-
-
-def _task(task: TaskConfig) -> TaskConfig:
-    heldout = None if task.heldout is None else _sources(task.heldout)
-    return task.model_copy(update={"train": _sources(task.train), "heldout": heldout})
-
-
-def _skill_path(skill: SkillConfig) -> str:
-    return _absolute(skill.path) if skill.harness is None else f"{HARNESS}{_absolute(skill.harness)}"
-
-
-def _capability(capability: CapabilityConfig) -> CapabilityConfig:
-    skills = tuple(skill.model_copy(update={"path": _skill_path(skill)}) for skill in capability.skills)
-    general = None if capability.general_text is None else _absolute(capability.general_text)
-    return capability.model_copy(update={"skills": skills, "general_text": general})
+def options_of(config: SearchConfig) -> Section:
+    """The sections of the configuration that its trainable owns."""
+    options = TRAINABLES[config.trainable].options
+    return options(**{name: getattr(config, name) for name in options.model_fields})

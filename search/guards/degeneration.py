@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search.config.schema import SearchConfig
 from search.guards.base import GUARDS, Guard
-from search.paired import difference
+from search.judging.paired import difference
 from search.record import RungReached, SearchState
 from trainables.messages import DEGENERATE
 

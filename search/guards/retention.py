@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from search.config.schema import SearchConfig
 from search.guards.base import GUARDS, Guard
+from search.judging.retention import RETENTION
 from search.record import RungReached, SearchState
-from search.retention import RETENTION
 
 
 @GUARDS.register("retention", "the whole 95% interval of retention lies below the floor")

@@ -114,8 +114,8 @@ def _sample(read: ReadUnits) -> list[int]:
 
 def _replies(config: SearchConfig, tokenizer: Any, context: int | None) -> int:
     """How long replies may be: as configured, or by the accepted answers that are on this machine."""
-    from trainables.evaluation.items import load_items
-    from trainables.evaluation.lengths import with_reply_length
+    from trainables.evaluation.questions.items import load_items
+    from trainables.evaluation.questions.skills import with_reply_length
 
     skills = [skill for skill in config.capability.skills if skill.harness is None]
     items = (load_items(skill, config.seed) for skill in skills)

@@ -116,7 +116,7 @@ class PriorTrial(BaseModel):
         sampled: Its values of this search's sampled parameters.
         values: Objective values at its full budget, in this search's order; None where it did not get
             there.
-        violations: By how much each constraint was violated; see `search.measurement`.
+        violations: By how much each constraint was violated; see `search.judging.constraints`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from search.config.schema import SearchConfig
-from search.measurement import constraint_violations, total_violation
+from search.judging.constraints import constraint_violations, total_violation
 from search.record.events import Interval
 from search.schedulers.base import SCHEDULERS, NeverPauses, Verdict
 from search.schedulers.findings import bound_text, bounds_text, measured_text, violations_text

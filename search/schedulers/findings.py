@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from search.config.schema import ObjectiveConfig
-from search.measurement import constraint_violations
+from search.judging.constraints import constraint_violations
 from search.record.events import Interval
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from search.config.schedulers import MoashaConfig
 from search.config.schema import SearchConfig
-from search.foresight import Foresight
-from search.measurement import constraint_violations, total_violation
+from search.judging.constraints import constraint_violations, total_violation
+from search.judging.foresight import Foresight
 from search.record.events import Interval
 from search.schedulers.audit import AUDITED, is_audited
 from search.schedulers.base import SCHEDULERS, Promotion, Verdict

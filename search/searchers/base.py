@@ -8,8 +8,7 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from search.config.schema import SearchConfig
 from search.config.searchers import GpConfig, Nsga2Config, Nsga3Config, SearcherConfig, TpeConfig
-from search.measurement import Outcome
-from search.record.events import Params, Scalar, WarmStarted
+from search.record.events import Params, Scalar, TrialStatus, WarmStarted
 from search.space import SearchSpace
 from trainables.registry import Registry
 
@@ -26,6 +25,27 @@ class Proposal:
 
     sampled: Params
     origin: Literal["searcher", "listed", "warm_start"] = "searcher"
+
+
+@dataclass(frozen=True)
+class TrialOutcome:
+    """What a searcher learns of a finished trial.
+
+    Attributes:
+        trial: Number of the trial.
+        status: How it ended; only a "completed" trial reached the full budget.
+        rungs: Objective values at each rung that it reached, the first rung first; in the configured order
+            and in the metrics' own units, NaN where one was not measured.
+    """
+
+    trial: int
+    status: TrialStatus
+    rungs: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def values(self) -> tuple[float, ...] | None:
+        """Objective values at the full budget; None where the trial did not get there."""
+        return self.rungs[-1] if self.status == "completed" and self.rungs else None
 
 
 def point_key(sampled: Mapping[str, Scalar]) -> tuple[tuple[str, str], ...]:
@@ -60,7 +80,7 @@ class Searcher(Protocol):
         """Takes over a proposal made earlier, as if `propose(number)` had just returned it."""
         ...
 
-    def observe(self, outcome: Outcome) -> None:
+    def observe(self, outcome: TrialOutcome) -> None:
         """Learns how a trial ended, once.
 
         Raises:

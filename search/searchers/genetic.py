@@ -9,9 +9,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.config.schema import SearchConfig
 from search.config.searchers import Nsga2Config, Nsga3Config
-from search.measurement import Outcome
 from search.record.events import Params, WarmStarted
-from search.searchers.base import startup
+from search.searchers.base import TrialOutcome, startup
 from search.searchers.known import CAPACITY
 from search.searchers.optuna_study import OptunaSearcher, is_prior, key_of
 from search.searchers.study import experimental, make_study
@@ -100,7 +99,7 @@ class GeneticSearcher(OptunaSearcher):
         if len(self._prior) >= _MIN_PARENTS:
             self._select([trial.number for trial in self._told()])
 
-    def observe(self, outcome: Outcome) -> None:
+    def observe(self, outcome: TrialOutcome) -> None:
         """Remembers how the trial ended, and selects parents when a generation is complete."""
         super().observe(outcome)
         self._offspring.append(key_of(outcome.trial))

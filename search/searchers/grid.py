@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from search.config.schema import SearchConfig
-from search.measurement import Outcome
 from search.record.events import Scalar, WarmStarted
-from search.searchers.base import Proposal, point_key, register
+from search.searchers.base import Proposal, TrialOutcome, point_key, register
 from search.space import SearchSpace
 
 
@@ -35,5 +34,5 @@ class GridSearcher:
         """Leaves the point out from now on."""
         self._remaining.pop(point_key(sampled), None)
 
-    def observe(self, outcome: Outcome) -> None:
+    def observe(self, outcome: TrialOutcome) -> None:
         """Nothing to learn."""

@@ -8,8 +8,8 @@ import moocore
 import numpy as np
 
 from search.config.schema import ObjectiveConfig
-from search.measurement import Outcome
 from search.record.events import Params, Scalar
+from search.searchers.base import TrialOutcome
 from search.searchers.lessons import worse
 
 CAPACITY = 1000
@@ -39,14 +39,14 @@ class KnownTrials:
         self._capacity = capacity
         self._sampled: dict[int, Params] = {}
         self.running: dict[int, Params] = {}
-        self.finished: dict[int, Outcome] = {}
+        self.finished: dict[int, TrialOutcome] = {}
         self.ended = 0
 
     def begin(self, number: int, sampled: Mapping[str, Scalar]) -> None:
         """Remembers a trial as running."""
         self.running[number] = dict(sampled)
 
-    def end(self, outcome: Outcome) -> list[int]:
+    def end(self, outcome: TrialOutcome) -> list[int]:
         """Remembers how a running trial ended.
 
         Returns:

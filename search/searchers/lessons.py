@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.config.schema import ObjectiveConfig
-from search.measurement import Outcome, constraint_violations, violation_of
+from search.judging.constraints import constraint_violations, violation_of
+from search.searchers.base import TrialOutcome
 
 BROKEN = 3.0
 _HUGE = 1e50
@@ -49,7 +50,7 @@ def _slack(objectives: Sequence[ObjectiveConfig], values: Sequence[float]) -> fl
     return slack
 
 
-def worse(objectives: Sequence[ObjectiveConfig], outcome: Outcome) -> Lesson:
+def worse(objectives: Sequence[ObjectiveConfig], outcome: TrialOutcome) -> Lesson:
     """A stopped trial teaches only that it is worse than every trial trained to the end.
 
     From best to worst: full budget, constraints kept; full budget, violated, by the violation; stopped,
@@ -63,7 +64,9 @@ def worse(objectives: Sequence[ObjectiveConfig], outcome: Outcome) -> Lesson:
     return valued(objectives, outcome.values)
 
 
-def at_rung(objectives: Sequence[ObjectiveConfig], outcomes: Sequence[Outcome], startup: int) -> list[Lesson]:
+def at_rung(
+    objectives: Sequence[ObjectiveConfig], outcomes: Sequence[TrialOutcome], startup: int
+) -> list[Lesson]:
     """All trials are compared at one rung: the highest that `startup` of them reached.
 
     Their values there are told, those of completed trials included: a model of one fidelity, as in BOHB

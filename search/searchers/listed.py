@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from search.config.schema import SearchConfig
-from search.measurement import Outcome
 from search.record.events import Params, Scalar, WarmStarted
-from search.searchers.base import Proposal, Searcher, point_key, register
+from search.searchers.base import Proposal, Searcher, TrialOutcome, point_key, register
 from search.space import SearchSpace, SpaceError
 
 
@@ -36,7 +35,7 @@ class ListedSearcher:
     def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
         """Nothing to remember."""
 
-    def observe(self, outcome: Outcome) -> None:
+    def observe(self, outcome: TrialOutcome) -> None:
         """Nothing to learn."""
 
 
@@ -80,6 +79,6 @@ class ListedFirst:
         self._proposed += 1
         self._searcher.replay(number, sampled)
 
-    def observe(self, outcome: Outcome) -> None:
+    def observe(self, outcome: TrialOutcome) -> None:
         """Passes it on."""
         self._searcher.observe(outcome)

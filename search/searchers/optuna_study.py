@@ -14,9 +14,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.config.schema import SearchConfig
 from search.config.searchers import GpConfig, Nsga2Config, Nsga3Config, TpeConfig
-from search.measurement import Outcome, violation_of
+from search.judging.constraints import violation_of
 from search.record.events import Params, PriorTrial, Scalar, WarmStarted
-from search.searchers.base import Proposal
+from search.searchers.base import Proposal, TrialOutcome
 from search.searchers.codec import Codec
 from search.searchers.draw import draw
 from search.searchers.known import CAPACITY, KnownTrials
@@ -104,7 +104,7 @@ class OptunaSearcher:
         """Remembers the trial as running."""
         self._known.begin(number, sampled)
 
-    def observe(self, outcome: Outcome) -> None:
+    def observe(self, outcome: TrialOutcome) -> None:
         """Remembers how the trial ended."""
         for forgotten in self._known.end(outcome):
             self._cache.pop(key_of(forgotten), None)
@@ -172,7 +172,7 @@ class OptunaSearcher:
             self._lessons = {number: lesson for number, lesson, is_told in known if is_told}
         return self._lessons
 
-    def _is_final(self, outcome: Outcome) -> bool:
+    def _is_final(self, outcome: TrialOutcome) -> bool:
         """Whether what is known of a trial is enough to be told, and not just where it was."""
         if outcome.status != "stopped" or not outcome.rungs:
             return True

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.config.schema import ObjectiveConfig
-from search.measurement import Outcome, violation_of
+from search.judging.constraints import violation_of
+from search.searchers.base import TrialOutcome
 from search.searchers.lessons import Lesson, valued, worse
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -39,7 +40,7 @@ class _Trained:
     spread: Floats
 
 
-def projected(objectives: Sequence[ObjectiveConfig], outcomes: Sequence[Outcome]) -> list[Lesson]:
+def projected(objectives: Sequence[ObjectiveConfig], outcomes: Sequence[TrialOutcome]) -> list[Lesson]:
     """A stopped trial teaches the values that it would probably have reached.
 
     Per rung and objective, a line is fitted through the final values of trained trials over their values
@@ -110,7 +111,9 @@ def fit_line(x: Floats, y: Floats) -> tuple[float, float]:
     return slope, float(np.median(y - slope * x))
 
 
-def _learn(objectives: Sequence[ObjectiveConfig], completed: Sequence[Outcome], rung: int) -> _Trained | None:
+def _learn(
+    objectives: Sequence[ObjectiveConfig], completed: Sequence[TrialOutcome], rung: int
+) -> _Trained | None:
     """What the completed trials tell of a rung, or None where too few were measured there."""
     usable = [
         outcome

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 from search.config.schema import SearchConfig
 from search.config.searchers import QmcConfig
-from search.measurement import Outcome
 from search.record.events import Scalar, WarmStarted
-from search.searchers.base import Proposal, register
+from search.searchers.base import Proposal, TrialOutcome, register
 from search.searchers.draw import quantile
 from search.space import SearchSpace
 
@@ -51,5 +50,5 @@ class QmcSearcher:
     def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
         """Nothing to remember."""
 
-    def observe(self, outcome: Outcome) -> None:
+    def observe(self, outcome: TrialOutcome) -> None:
         """Nothing to learn."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from search.config.schema import SearchConfig
-from search.measurement import Outcome
 from search.record.events import Scalar, WarmStarted
-from search.searchers.base import Proposal, register
+from search.searchers.base import Proposal, TrialOutcome, register
 from search.searchers.draw import draw
 from search.space import SearchSpace
 
@@ -30,5 +29,5 @@ class RandomSearcher:
     def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
         """Nothing to remember."""
 
-    def observe(self, outcome: Outcome) -> None:
+    def observe(self, outcome: TrialOutcome) -> None:
         """Nothing to learn."""

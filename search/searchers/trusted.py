@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from search.config.schema import ObjectiveConfig
-from search.foresight import agreement
-from search.measurement import Outcome
+from search.judging.foresight import agreement
+from search.searchers.base import TrialOutcome
 from search.searchers.lessons import valued
 
 _MOST_TRAINED = 100
@@ -16,7 +16,7 @@ _LEAST_AGREEMENT = 0.79
 """Just below what is held of a rung of which nothing is known yet."""
 
 
-def trusted(objectives: Sequence[ObjectiveConfig], outcomes: Sequence[Outcome]) -> list[bool]:
+def trusted(objectives: Sequence[ObjectiveConfig], outcomes: Sequence[TrialOutcome]) -> list[bool]:
     """Whether a searcher should be told of each trial.
 
     Of one that was stopped, only as long as its last rung predicts the end: as long as at least about 8

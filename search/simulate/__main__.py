@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from search.config.nearest import did_you_mean
 from search.config.overrides import place
 from search.console import SafeConsole
 from search.errors import ConfigError, Problem, TightropeError
@@ -14,6 +13,7 @@ from search.output import complain, say, say_json
 from search.simulate.compare import compare
 from search.simulate.options import read_options
 from search.simulate.view import print_comparison
+from trainables.nearest import did_you_mean
 
 HELP = """\
 usage: python -m search.simulate search=FOLDER [key=value ...] [--json]

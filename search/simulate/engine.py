@@ -6,9 +6,9 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from analysis.recommend import recommend
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
+from search.judging.recommend import recommend
 from search.record import Event, SearchEnded, SearchStarted, SearchState, SessionStarted, SlotsChosen
 from search.resume import fingerprint
 from search.schedulers import Scheduler, make_scheduler

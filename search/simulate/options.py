@@ -10,16 +10,16 @@ from typing import Any
 
 from search.config.checks.names import check_names
 from search.config.compose import Composed
-from search.config.nearest import did_you_mean
+from search.config.load import validate
 from search.config.origins import everywhere
 from search.config.overrides import GROUPS, Override, entry, parse_words
-from search.config.report import config_error
 from search.config.schema import SearchConfig
 from search.config.sections import choose
-from search.config.validate import validate
+from search.config.wording import config_error
 from search.errors import Problem, RecordError
 from search.record import SearchState, read_events
 from search.record.files import EVENTS
+from trainables.nearest import did_you_mean
 
 OWN = ("search", "workers", "seeds")
 CHANGEABLE = ("scheduler", "searcher", "budget", "guards", "objectives", "limits", "trials", "seed")

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.config.space import CategoricalParameter
-from search.measurement import Outcome
 from search.record import WarmStarted
 from search.record.events import Params, Scalar
 from search.searchers import Proposal, Searcher
+from search.searchers.base import TrialOutcome
 from search.space import SampledParameter, SearchSpace
 
 
@@ -40,7 +40,7 @@ class AsRecorded:
     def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
         """Nothing to remember."""
 
-    def observe(self, outcome: Outcome) -> None:
+    def observe(self, outcome: TrialOutcome) -> None:
         """Nothing to learn."""
 
 
@@ -90,7 +90,7 @@ class NearestRecorded:
             self._left[int(np.argmin(distances))] = False
         self._searcher.replay(number, sampled)
 
-    def observe(self, outcome: Outcome) -> None:
+    def observe(self, outcome: TrialOutcome) -> None:
         """Passes it on."""
         self._searcher.observe(outcome)
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analysis.wording import plural
 from search.simulate.compare import Comparison, Cost, Found, tally
 from search.simulate.options import Options
+from search.wording import plural
 
 _MOST_NAMED = 12
 

@@ -15,8 +15,8 @@ from search.output import Parser, complain, say
 from search.record import SearchState, read_events
 from search.record.files import EVENTS
 from search.redact import redact
-from search.tracking.environment import tracking_environment
-from search.tracking.lock import file_lock
+from search.tracking.process import tracking_environment
+from search.tracking.store import file_lock
 
 log = logging.getLogger("search.tracking")
 

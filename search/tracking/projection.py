@@ -20,19 +20,21 @@ from search.record import (
     WarmStarted,
 )
 from search.record.events import TrialStatus
-from search.tracking.fields import config_params, key, param
+from search.tracking.mlflow_limits import config_params, key, param
 from search.tracking.runs import (
     BASELINE,
     SEARCH,
     TRIAL,
+    BestFeasible,
+    Confirmed,
     RunStatus,
     RunView,
+    TrialCounts,
     baseline_key,
     milliseconds,
     trial_key,
     trial_name,
 )
-from search.tracking.summary import BestFeasible, Confirmed, TrialCounts
 
 STATUS_OF_TRIAL: dict[TrialStatus, RunStatus] = {
     "completed": "FINISHED",

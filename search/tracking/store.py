@@ -1,16 +1,44 @@
-"""Where MLflow keeps its runs, and the command that shows them."""
+"""Where MLflow keeps its runs: the store, its SQLite file and lock, and the command that shows them."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import shlex
+import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from search.config.schema import TrackingConfig
-from search.redact import redact
-from search.tracking.credentials import split_credentials
+from search.redact import HIDDEN, redact
+
+_VERSION = "alembic_version"
+"""Table with the revision of the database's layout, as MLflow's migrations leave it."""
+_REVISION = re.compile(r"^(?P<down>down_)?revision\b[^=\n]*=\s*\(?\s*[\"'](?P<id>\w+)[\"']", re.MULTILINE)
+_NEWEST, _EARLIER = "newest", "earlier"
+
+
+def split_credentials(url: str) -> tuple[str, str | None, str | None]:
+    """Takes user name and password out of an HTTP URL.
+
+    Returns:
+        The URL without them, and both in clear; None where absent, or hidden by `redact`.
+    """
+    parts = urlsplit(url)
+    userinfo, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, None, None
+    clean = urlunsplit(parts._replace(netloc=host))
+    if userinfo == HIDDEN:
+        return clean, None, None
+    user, _, password = userinfo.partition(":")
+    return clean, unquote(user), unquote(password)
 
 
 @dataclass(frozen=True)
@@ -75,3 +103,89 @@ def ui_command(folder: Path, config: TrackingConfig) -> str | None:
     shown = min(str(program), os.path.relpath(program), key=len)
     command = [shown, "ui", "--backend-store-uri", redact(store.uri), "--host", "127.0.0.1"]
     return shlex.join(command)
+
+
+def database_problem(path: Path) -> tuple[str, str] | None:
+    """Why MLflow cannot keep its runs in a file, and what to do; None where it can, or the file is made anew.
+
+    One that another process has locked can be used: MLflow catches up once it is free.
+    """
+    other = "move it away, give another database with tracking.uri=, or write tracking.enabled=false"
+    if not os.path.lexists(path):
+        return None
+    if not path.is_file():
+        return f"{path} is no file, where MLflow keeps its runs", other
+    if not os.access(path, os.R_OK | os.W_OK):
+        return f"{path}, where MLflow keeps its runs, cannot be read and written by this user", other
+    try:
+        revision = _revision(path)
+    except sqlite3.OperationalError:
+        return None
+    except sqlite3.DatabaseError as error:
+        return f"{path} is no database, where MLflow keeps its runs ({error})", other
+    if revision is None:
+        return f"{path} is a database of something else than MLflow", other
+    known = dict(_migrations())
+    if not known or not revision or known.get(revision) == _NEWEST:
+        return None
+    if revision not in known:
+        return f"{path} was written by another version of MLflow, with the layout {revision}", (
+            "install that version, or " + other
+        )
+    upgrade = shlex.join(["mlflow", "db", "upgrade", f"sqlite:///{path}"])
+    return f"{path} was written by an older version of MLflow", f"copy it, then run {upgrade}; or {other}"
+
+
+def _revision(path: Path) -> str | None:
+    """The revision of the layout; "" of a database with no tables yet, None of one that is not MLflow's.
+
+    Raises:
+        sqlite3.DatabaseError: It is no database.
+        sqlite3.OperationalError: It is one, and is locked.
+    """
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables:
+            return ""
+        if _VERSION not in tables:
+            return None
+        found = database.execute(f"SELECT version_num FROM {_VERSION}").fetchone()
+        return "" if found is None else str(found[0])
+
+
+def _migrations() -> Iterator[tuple[str, str]]:
+    """The revisions that the installed MLflow knows, and whether each is its newest."""
+    found = find_spec("mlflow")
+    if found is None or found.origin is None:
+        return
+    own: set[str] = set()
+    earlier: set[str] = set()
+    for file in (Path(found.origin).parent / "store" / "db_migrations" / "versions").glob("*.py"):
+        for match in _REVISION.finditer(file.read_text(encoding="utf-8")):
+            (earlier if match["down"] else own).add(match["id"])
+    for revision in own:
+        yield revision, _EARLIER if revision in earlier else _NEWEST
+
+
+@contextmanager
+def file_lock(path: Path, wait: bool) -> Iterator[bool]:
+    """Holds the lock on `path`, which the kernel gives up when the process ends in any way.
+
+    Args:
+        path: File of the lock; made where absent.
+        wait: Whether to wait for it.
+
+    Yields:
+        Whether the lock is held; always True with `wait`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            held = True
+        except BlockingIOError:
+            held = False
+        yield held
+    finally:
+        os.close(descriptor)

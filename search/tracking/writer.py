@@ -11,11 +11,10 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID
 
 from search.errors import TightropeError
-from search.tracking.batches import Batch, split
-from search.tracking.lock import file_lock
+from search.tracking.mlflow_limits import Batch, split
 from search.tracking.projection import Projection
 from search.tracking.runs import GIT_COMMIT, SEARCH, SEARCH_ID, RunView, key_of
-from search.tracking.store import Store
+from search.tracking.store import Store, file_lock
 
 log = logging.getLogger(__name__)
 

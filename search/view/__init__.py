@@ -1,6 +1,5 @@
 """What the user sees during a search: a live view on a terminal, plain lines elsewhere."""
 
-from search.view.base import View
-from search.view.choose import make_view
+from search.view.views import View, make_view
 
 __all__ = ["View", "make_view"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analysis import wording
-from analysis.objectives import bound_of
-from analysis.spending import spending
+from search import wording
+from search.judging.constraints import bound_of
+from search.judging.spending import spending
 from search.record import (
     BaselineMeasured,
     Decided,

@@ -9,10 +9,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from analysis import wording
-from analysis.pareto import ParetoTrial
-from analysis.table import Kind, Row, choose_columns, legend, make_columns, make_table
+from search import wording
+from search.judging.pareto import ParetoTrial
 from search.record import TrialState
+from search.table import Kind, Row, choose_columns, legend, make_columns, make_table
 from search.view.progress import Progress
 
 _MOST_ROWS = 8

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from analysis.pareto import ParetoTrial, pareto_front
 from search.config.schema import SearchConfig
-from search.confirm import candidates
-from search.front import asks_front, on_front
-from search.limits import spent
+from search.judging.confirmation import candidates
+from search.judging.front import asks_front, on_front
+from search.judging.pareto import ParetoTrial, pareto_front
+from search.judging.spending import spent
 from search.record import (
     Decided,
     Event,

@@ -11,7 +11,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.grades import grade
 from analysis.investigate import ranks
 from analysis.investigate.change import paired_change, pooled_change, unpaired_change
 from analysis.investigate.checks.every_group import binomial_p
@@ -28,7 +27,8 @@ from analysis.investigate.ranks import (
 )
 from analysis.investigate.retention import retention_interval
 from analysis.investigate.study import Measured, Share
-from search.paired import difference, ratio_of_means
+from search.judging.grades import grade
+from search.judging.paired import difference, ratio_of_means
 from search.record.events import Interval
 
 VALUES = st.lists(st.integers(0, 5), min_size=5, max_size=12)

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from analysis.pareto import pareto_front
 from analysis.summary import summarise
 from search.conductor import Conductor
+from search.judging.pareto import pareto_front
 from search.record import Event, SearchEnded, SearchState, SlotsChosen
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher

@@ -12,11 +12,12 @@ import pytest
 
 from analysis.investigate.answers import Answers
 from analysis.investigate.study import Measured
-from analysis.objectives import metrics_of
-from analysis.report.card import Findings, cards
+from analysis.report.card import Findings
+from analysis.report.cards import cards
 from analysis.report.context import Context
 from analysis.report.lost import Shifts, over_items, over_trials
 from analysis.report.statistics import Estimate, mean
+from search.judging.objectives import metrics_of
 from search.record import Event, RungReached, SearchState, TrialProposed
 from tests.analysis.report_records import LRS, state_of, whole
 

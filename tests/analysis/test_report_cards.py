@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from analysis.report.build import make
-from analysis.report.card import CARDS, Findings, Registered, cards
+from analysis.report.card import CARDS, Findings, Registered
+from analysis.report.cards import cards
 from analysis.report.chart import HeatmapChart, ParallelChart, Plot, XYChart
 from analysis.report.context import Context
 from analysis.report.interactive import figure

@@ -10,13 +10,13 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-import analysis.report.cards  # noqa: F401  registers them
-from analysis.pareto import pareto_front
 from analysis.report.build import make
-from analysis.report.card import CARDS, Findings, cards
+from analysis.report.card import CARDS, Findings
+from analysis.report.cards import cards
 from analysis.report.context import Context
 from analysis.report.words import asked_late
-from search.paired import difference
+from search.judging.paired import difference
+from search.judging.pareto import pareto_front
 from search.record import BaselineMeasured, Event, FrontMeasured, Interval, RungReached, SearchState
 from tests.analysis.report_records import SKILL, config, whole
 from tests.records import BEGIN, opening_events

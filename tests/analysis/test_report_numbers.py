@@ -14,8 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.objectives import cost, metrics_of
-from analysis.report.card import cards
+from analysis.report.cards import cards
 from analysis.report.clock import Clock, unit
 from analysis.report.context import Context
 from analysis.report.groups import MOST, by
@@ -23,6 +22,7 @@ from analysis.report.numbers import plain, short
 from analysis.report.statistics import mean, mean_share, spearman
 from analysis.report.ticks import log_ticks
 from analysis.report.words import room
+from search.judging.objectives import cost, metrics_of
 from search.record import SearchEnded, SearchState, SessionStarted, TrialProposed, TrialState
 from tests.analysis.report_records import state_of
 from tests.records import BEGIN, opening_events, trial_events

@@ -13,10 +13,10 @@ from typing import Any
 import matplotlib
 import pytest
 
-import analysis.report.cards  # noqa: F401  registers them
 from analysis.report import write_report
 from analysis.report.build import make
-from analysis.report.card import CARDS, cards
+from analysis.report.card import CARDS
+from analysis.report.cards import cards
 from analysis.report.chart import HeatmapChart
 from analysis.report.context import Context
 from analysis.report.interactive import figure

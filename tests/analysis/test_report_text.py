@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from analysis.report import write_report
-from analysis.report.card import cards
+from analysis.report.cards import cards
 from analysis.report.command import main
 from analysis.report.context import Context
 from analysis.report.text import map_text

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 
 import analysis.report.cards  # noqa: F401  registers them
-from analysis.confirmation import confirmation
-from analysis.grades import grade
 from analysis.report.card import CARDS, Findings
 from analysis.report.chart import HeatmapChart, Plot, per_row
 from analysis.report.context import RETENTION, Context, interval, value
@@ -19,6 +17,8 @@ from analysis.report.glossary import ENDINGS, METRICS, meanings
 from analysis.report.groups import by
 from analysis.report.retained import ONE_RULE, mean_kept
 from analysis.report.words import ended_by, spoken
+from search.judging.confirmation import confirmation
+from search.judging.grades import grade
 from search.record import Event, RungReached, SearchState, TrialProposed, TrialState
 from tests.analysis.report_records import LRS, SKILL, state_of, whole
 from trainables.evaluation.metrics import METRICS as MEASURED

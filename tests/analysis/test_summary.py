@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from analysis.recommend import recommend
 from analysis.render import render_summary
 from analysis.summary import main, summarise, write_summary
 from search.errors import RecordError
+from search.judging.recommend import recommend
 from search.record import (
     BaselineMeasured,
     Event,

@@ -19,8 +19,8 @@ from mlflow import MlflowClient
 from search.config.schema import TrackingConfig
 from search.record import RecordWriter, SearchEnded
 from search.tracking import Tracker
-from search.tracking.environment import tracking_environment
 from search.tracking.follower import process_exists
+from search.tracking.process import tracking_environment
 from tests.mlflow_runs import RecordBuilder, client_of, held
 from tests.mlflow_server import Server, wait_for
 

@@ -10,10 +10,10 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from search.config.schema import SearchConfig
-from search.measurement import Outcome
 from search.record import WarmStarted
 from search.record.events import Params, PriorTrial
 from search.searchers import Proposal, Searcher, make_searcher
+from search.searchers.base import TrialOutcome
 from search.space import SearchSpace
 
 POINTS: tuple[Params, ...] = (
@@ -80,11 +80,11 @@ def lr_searcher(name: str = "tpe", **settings: Any) -> Searcher:
     return build(make_config(name, parameters=ONLY_LR, points=(), **settings))[0]
 
 
-def completed(trial: int, loss: float, retention: float) -> Outcome:
-    return Outcome(trial, "completed", ((loss, retention),) * 3)
+def completed(trial: int, loss: float, retention: float) -> TrialOutcome:
+    return TrialOutcome(trial, "completed", ((loss, retention),) * 3)
 
 
-def trade_off(trial: int, lr: float, retention: float) -> Outcome:
+def trade_off(trial: int, lr: float, retention: float) -> TrialOutcome:
     """Ten times the lr lowers the loss by 1 and retention by 0.01."""
     return completed(trial, -math.log10(lr), retention - 0.01 * math.log10(lr / 1e-5))
 
@@ -107,7 +107,7 @@ def lr_of(proposal: Proposal | None) -> float:
     return lr
 
 
-def search(searcher: Searcher, count: int, measure: Callable[[int, float], Outcome]) -> list[float]:
+def search(searcher: Searcher, count: int, measure: Callable[[int, float], TrialOutcome]) -> list[float]:
     """Runs one trial after the other; returns their learning rates."""
     rates = []
     for number in range(count):

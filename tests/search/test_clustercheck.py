@@ -14,11 +14,10 @@ import pytest
 import yaml
 
 from search.clustercheck.__main__ import main
-from search.clustercheck.check import load, problems
-from search.clustercheck.document import KeyPath, parse, spell
-from search.clustercheck.raycheck import ray_problems
-from search.clustercheck.ready import unready
+from search.clustercheck.check import problems, ray_problems, unready
+from search.clustercheck.document import load, parse
 from search.clustercheck.shell import simple_commands
+from search.config.origins import Key, dotted
 from search.errors import Problem
 
 pytestmark = pytest.mark.integration
@@ -36,7 +35,7 @@ WORKER_START = ("worker_start_ray_commands", 1)
 Change = Callable[[Any], Any]
 
 
-def at(data: Any, path: KeyPath) -> Any:
+def at(data: Any, path: Key) -> Any:
     for part in path:
         data = data[part]
     return data
@@ -45,7 +44,7 @@ def at(data: Any, path: KeyPath) -> Any:
 DELETE = object()
 
 
-def changed(path: KeyPath, change: Change) -> dict[str, Any]:
+def changed(path: Key, change: Change) -> dict[str, Any]:
     """The shipped file with the value at `path` changed there alone, or taken out."""
     data: dict[str, Any] = json.loads(json.dumps(DATA))  # Without shared values, which aliases make.
     owner = at(data, path[:-1])
@@ -89,13 +88,13 @@ def test_shipped_file_passes_rays_validator_and_ours() -> None:
 
 def test_shipped_file_names_each_value_to_set_once() -> None:
     document = load(SHIPPED)
-    assert [spell(path) for path in document.placeholders()] == [
+    assert [dotted(path) for path in document.placeholders()] == [
         "metadata.host_image",
-        "docker.run_options[0]",
+        "docker.run_options.0",
     ]
     lines = TEXT.splitlines()
     for path in document.placeholders():
-        assert "CHANGE-ME" in lines[document.lines[path] - 1]
+        assert "CHANGE-ME" in lines[int(document.places[path].rpartition(":")[2]) - 1]
 
 
 def test_every_node_brings_the_token_and_none_carries_it() -> None:
@@ -109,7 +108,7 @@ def test_every_node_brings_the_token_and_none_carries_it() -> None:
         assert starts[0].variables["RAY_AUTH_TOKEN_PATH"].startswith("/home/ray/.tightrope/")
 
 
-RULES: list[tuple[KeyPath, Change]] = [  # The problem has the key that was changed.
+RULES: list[tuple[Key, Change]] = [  # The problem has the key that was changed.
     (("provider", "cache_stopped_nodes"), to(True)),
     (("provider", "cache_stopped_nodes"), delete),
     (("provider", "type"), to("awz")),
@@ -150,16 +149,16 @@ RULES: list[tuple[KeyPath, Change]] = [  # The problem has the key that was chan
 
 
 @pytest.mark.parametrize(("path", "change"), RULES)
-def test_each_rule_names_the_key(path: KeyPath, change: Change) -> None:
+def test_each_rule_names_the_key(path: Key, change: Change) -> None:
     report = found(changed(path, change))
-    named = [problem for problem in report if problem.key == spell(path)]
+    named = [problem for problem in report if problem.key == dotted(path)]
     assert named, report
     assert all(problem.where.startswith("cluster.yaml") for problem in named)
 
 
 def test_a_head_on_spot_is_refused() -> None:
     (problem,) = found(changed((*HEAD, "InstanceMarketOptions"), to({"MarketType": "spot"})))
-    assert problem.key == f"{spell(HEAD)}.InstanceMarketOptions.MarketType"
+    assert problem.key == f"{dotted(HEAD)}.InstanceMarketOptions.MarketType"
 
 
 def test_workers_without_any_spot_are_refused() -> None:
@@ -171,7 +170,7 @@ def test_workers_without_any_spot_are_refused() -> None:
 
 def test_a_token_that_no_mount_brings_is_found_on_both_sides() -> None:
     report = found(changed(("file_mounts", "/home/ray/.tightrope"), delete))
-    assert {problem.key for problem in report} == {spell(HEAD_START), spell(WORKER_START)}
+    assert {problem.key for problem in report} == {dotted(HEAD_START), dotted(WORKER_START)}
 
 
 def test_an_image_of_one_node_type_is_checked_too() -> None:
@@ -182,10 +181,10 @@ def test_an_image_of_one_node_type_is_checked_too() -> None:
 def test_ports_open_to_everyone_are_refused() -> None:
     group = {"IpPermissions": [{"IpProtocol": "tcp", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]}
     (problem,) = found(changed(("provider", "security_group"), to(group)))
-    assert problem.key == "provider.security_group.IpPermissions[0].IpRanges[0].CidrIp"
+    assert problem.key == "provider.security_group.IpPermissions.0.IpRanges.0.CidrIp"
 
 
-ALLOWED: list[tuple[KeyPath, Change]] = [
+ALLOWED: list[tuple[Key, Change]] = [
     (HEAD_START, swap("RAY_AUTH_MODE=token ", "export RAY_AUTH_MODE=token; ")),
     (HEAD_START, swap("RAY_AUTH_MODE=token", "RAY_AUTH_MODE='token'")),
     (HEAD_START, swap("--dashboard-host=127.0.0.1", "--dashboard-host localhost")),
@@ -203,7 +202,7 @@ ALLOWED: list[tuple[KeyPath, Change]] = [
 
 
 @pytest.mark.parametrize(("path", "change"), ALLOWED)
-def test_sound_variants_pass(path: KeyPath, change: Change) -> None:
+def test_sound_variants_pass(path: Key, change: Change) -> None:
     assert found(changed(path, change)) == []
 
 
@@ -213,8 +212,8 @@ def test_rays_schema_reports_every_violation() -> None:
     data[NODES]["worker-l4"]["min_worker"] = 1
     by_key = {problem.key: problem for problem in found(data)}
     assert by_key.keys() == {"max_workers", "file_mount", f"{NODES}.worker-l4.min_worker"}
-    assert "`file_mounts`" in str(by_key["file_mount"].hint)
-    assert "`min_workers`" in str(by_key[f"{NODES}.worker-l4.min_worker"].hint)
+    assert "file_mounts?" in str(by_key["file_mount"].hint)
+    assert "min_workers?" in str(by_key[f"{NODES}.worker-l4.min_worker"].hint)
 
 
 def test_what_only_rays_validator_knows_is_reported() -> None:
@@ -239,13 +238,14 @@ def test_local_provider() -> None:
     typo = copy.deepcopy(LOCAL)
     typo["provider"]["externl_head_ip"] = "1.2.3.4"
     (problem,) = found(typo)
-    assert (problem.key, problem.hint) == ("provider.externl_head_ip", "did you mean `external_head_ip`?")
+    assert (problem.key, problem.hint) == ("provider.externl_head_ip", "did you mean external_head_ip?")
     hostless = copy.deepcopy(LOCAL)
     del hostless["provider"]["worker_ips"]
     assert "provider" in {problem.key for problem in found(hostless)}
 
 
 def test_command_line_reports_everything_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("botocore")
     file = tmp_path / "broken.yaml"
     file.write_text(
         TEXT.replace("cache_stopped_nodes: false", "cache_stopped_nodes: true")
@@ -258,7 +258,7 @@ def test_command_line_reports_everything_at_once(tmp_path: Path, capsys: pytest.
     for number, line in enumerate(file.read_text().splitlines(), start=1):
         if "cache_stopped_nodes: true" in line or "InstanceTyp:" in line:
             assert f"(broken.yaml:{number})" in report
-    assert "did you mean `InstanceType`?" in report
+    assert "did you mean InstanceType?" in report
     assert main([str(tmp_path / "absent.yaml")]) == 2
     assert "cannot be read" in capsys.readouterr().err
 
@@ -291,7 +291,7 @@ def test_ready_wants_values_set_and_a_private_token(tmp_path: Path, monkeypatch:
     token.chmod(0o600)
     assert wrong() == set()
     unset = {problem.key for problem in unready(load(SHIPPED))}
-    assert {"metadata.host_image", "docker.run_options[0]"} <= unset
+    assert {"metadata.host_image", "docker.run_options.0"} <= unset
 
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -303,10 +303,10 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     ("text", "said"),
     [
         ("provider: {type: [aws]}", "is not a provider"),
-        ("a: !!bool x", "its tag"),
-        ("a: !!int x", "its tag"),
-        ("a: " + "1" * 5000, "too long"),
-        ("a: !!timestamp x", "its tag"),
+        ("a: !!bool x", "no bool"),
+        ("a: !!int x", "no int"),
+        ("a: " + "1" * 5000, "5,000 characters"),
+        ("a: !!timestamp x", "no timestamp"),
         ("a: \0", "character"),
         ("a: " + "[" * 3000 + "]" * 3000, "nested too deeply"),
         (BOMB, "10,000 values"),

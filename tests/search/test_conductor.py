@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.recommend import recommend
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
-from search.confirm import candidates
-from search.limits import spent
+from search.judging.confirmation import candidates
+from search.judging.recommend import recommend
+from search.judging.spending import spent
 from search.record import (
     Decided,
     Event,

@@ -12,7 +12,7 @@ from analysis.report.command import main as report
 from search.config.load import load_config
 from search.errors import ConfigError, Problem
 from search.optuna_export import main as export
-from search.tracking.database import database_problem
+from search.tracking.store import database_problem
 from tests.search.config_files import write_space
 
 

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from search.config.known import all_keys, keys_at
 from search.config.load import load_config
-from search.config.nearest import distance, nearest
 from search.config.origins import Key, dotted
 from search.config.overrides import parse_words
 from search.config.show import config_yaml
 from search.errors import ConfigError
 from tests.search.config_files import write_space
+from trainables.nearest import distance, nearest
 from trainables.specs import TRAINABLES
 
 LETTERS = string.ascii_lowercase + "_"

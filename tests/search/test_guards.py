@@ -15,6 +15,7 @@ from search.config.load import load_config
 from search.config.schema import SearchConfig
 from search.errors import ConfigError
 from search.guards import GUARDS, make_guards
+from search.judging.retention import retained, retained_interval
 from search.record import (
     BaselineMeasured,
     Decided,
@@ -25,7 +26,6 @@ from search.record import (
     TrialFinished,
     TrialProposed,
 )
-from search.retention import retained, retained_interval
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.foresight import PRIOR_AGREEMENT, Foresight, agreement
+from search.judging.foresight import PRIOR_AGREEMENT, Foresight, agreement
 from search.record.events import Interval
 from search.schedulers import Scheduler
 from search.schedulers.audit import AUDITED, is_audited

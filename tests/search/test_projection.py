@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.student import t_quantile
+from search.judging.student import t_quantile
 from search.record import (
     Event,
     Failed,

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.config.schema import SearchConfig
-from search.measurement import Outcome
 from search.record import TrialProposed, WarmStarted, parse_event
 from search.record.events import Params, TrialStatus
 from search.searchers import SEARCHERS, Proposal, Searcher, make_searcher, startup
+from search.searchers.base import TrialOutcome
 from search.space import SpaceError
 from tests.search.searching import MODELS, POINTS, build, completed, each, make_config, warm_started
 
@@ -106,13 +106,13 @@ def test_quiet(name: str, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 _BROKEN = [
-    Outcome(0, "diverged"),
-    Outcome(0, "failed", ((1.0, 1.0),)),
-    Outcome(0, "infeasible"),
-    Outcome(0, "completed", ((1.0, 1.0), (math.nan, 1.0))),
-    Outcome(0, "completed", ((1.0, 1.0), (math.inf, -math.inf))),
-    Outcome(0, "stopped", ((math.nan, math.nan),)),
-    Outcome(0, "stopped"),
+    TrialOutcome(0, "diverged"),
+    TrialOutcome(0, "failed", ((1.0, 1.0),)),
+    TrialOutcome(0, "infeasible"),
+    TrialOutcome(0, "completed", ((1.0, 1.0), (math.nan, 1.0))),
+    TrialOutcome(0, "completed", ((1.0, 1.0), (math.inf, -math.inf))),
+    TrialOutcome(0, "stopped", ((math.nan, math.nan),)),
+    TrialOutcome(0, "stopped"),
 ]
 
 
@@ -125,20 +125,20 @@ def test_trials_that_break_never_wedge_it(name: str, stopped: str) -> None:
         assert proposal is not None
         assert space.contains(proposal.sampled) is None
         kind = _BROKEN[number % len(_BROKEN)]
-        searcher.observe(Outcome(number, kind.status, kind.rungs))
+        searcher.observe(TrialOutcome(number, kind.status, kind.rungs))
 
 
 _FLOATS = st.one_of(st.floats(0, 3), st.sampled_from([math.nan, math.inf, -math.inf, 1e308, -1e308]))
 
 
 @st.composite
-def outcomes(draws: st.DrawFn, trial: int) -> Outcome:
+def outcomes(draws: st.DrawFn, trial: int) -> TrialOutcome:
     """Any outcome, with the odd numbers that broken trials report."""
     statuses: list[TrialStatus] = ["completed", "stopped", "diverged", "infeasible", "failed"]
     status = draws(st.sampled_from(statuses))
     counts = (3, 3) if status == "completed" else (0, 2)
     rungs = st.lists(st.tuples(_FLOATS, _FLOATS), min_size=counts[0], max_size=counts[1])
-    return Outcome(trial, status, tuple(draws(rungs)))
+    return TrialOutcome(trial, status, tuple(draws(rungs)))
 
 
 def _check_rebuilt(name: str, data: st.DataObject) -> None:
@@ -148,7 +148,7 @@ def _check_rebuilt(name: str, data: st.DataObject) -> None:
     config = make_config(name, seed=seed, **options)
     searcher, space = build(config)
     rebuilt = make_searcher(config, space)
-    history: list[str | Outcome] = []
+    history: list[str | TrialOutcome] = []
     use = data.draw(st.sampled_from(["points", "prior", None]), label="warm start")
     if use is not None:
         event = warm_started(use, [(TAKEN_OVER[0], (1.0, 1.0)), (TAKEN_OVER[1], None)])
@@ -168,7 +168,7 @@ def _check_rebuilt(name: str, data: st.DataObject) -> None:
             history.append(outcome)
             searcher.observe(outcome)
     for entry in history:
-        if isinstance(entry, Outcome):
+        if isinstance(entry, TrialOutcome):
             rebuilt.observe(entry)
             continue
         recorded = parse_event(entry)
@@ -202,7 +202,7 @@ def test_proposals_depend_on_the_seed_and_differ_between_numbers(name: str) -> N
 @pytest.mark.parametrize("name", MODELS)
 def test_an_outcome_of_an_unknown_trial_is_an_error(name: str) -> None:
     with pytest.raises(KeyError):
-        build(make_config(name))[0].observe(Outcome(99, "failed"))
+        build(make_config(name))[0].observe(TrialOutcome(99, "failed"))
 
 
 @pytest.mark.parametrize("name", each(MODELS))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.config.schema import ObjectiveConfig
-from search.measurement import Outcome
+from search.searchers.base import TrialOutcome
 from search.searchers.known import KnownTrials
 from search.searchers.lessons import BROKEN, Lesson, at_rung, valued, with_values, worse
 from search.searchers.projection import fit_line, projected
@@ -24,12 +24,12 @@ OBJECTIVES = (LOSS, RETENTION)
 Values = tuple[float, float]
 
 
-def completed(trial: int, *rungs: Values) -> Outcome:
-    return Outcome(trial, "completed", rungs)
+def completed(trial: int, *rungs: Values) -> TrialOutcome:
+    return TrialOutcome(trial, "completed", rungs)
 
 
-def stopped(trial: int, *rungs: Values) -> Outcome:
-    return Outcome(trial, "stopped", rungs)
+def stopped(trial: int, *rungs: Values) -> TrialOutcome:
+    return TrialOutcome(trial, "stopped", rungs)
 
 
 def test_worse_orders_trials_by_how_they_ended() -> None:
@@ -41,7 +41,7 @@ def test_worse_orders_trials_by_how_they_ended() -> None:
         stopped(4, (0.0, 1.0), (0.0, 1.0)),
         stopped(5, (0.0, 1.0)),
         stopped(6),
-        Outcome(7, "diverged", ((0.0, 1.0),)),
+        TrialOutcome(7, "diverged", ((0.0, 1.0),)),
     ]
     lessons = [worse(OBJECTIVES, outcome) for outcome in order]
     missed = [lesson.missed for lesson in lessons]
@@ -55,7 +55,7 @@ def test_worse_orders_trials_by_how_they_ended() -> None:
 @pytest.mark.parametrize("status", ["completed", "stopped", "diverged", "infeasible", "failed"])
 def test_values_that_are_not_finite_are_never_told(status: str, values: Values) -> None:
     good = [completed(trial, (2.0, 1.0), (1.0 + trial, 1.0)) for trial in range(5)]
-    bad = Outcome(9, status, (values,))  # type: ignore[arg-type]
+    bad = TrialOutcome(9, status, (values,))  # type: ignore[arg-type]
     lessons = [worse(OBJECTIVES, bad), projected(OBJECTIVES, [*good, bad])[-1]]
     lessons.append(at_rung(OBJECTIVES, [*good, bad], 3)[-1])
     assert all(lesson.values is None and lesson.missed > 1 for lesson in lessons)
@@ -70,7 +70,7 @@ def test_a_rung_needs_enough_trials() -> None:
         completed(0, (3.0, 1.0), (2.0, 1.0), (1.0, 1.0)),
         stopped(1, (4.0, 1.0), (3.0, 0.8)),
         stopped(2, (5.0, 1.0)),
-        Outcome(3, "diverged", ((0.0, 1.0), (0.0, 1.0))),
+        TrialOutcome(3, "diverged", ((0.0, 1.0), (0.0, 1.0))),
     ]
     assert [lesson.values for lesson in at_rung(OBJECTIVES, outcomes, 1)] == [(1.0, 1.0), None, None, None]
     second = at_rung(OBJECTIVES, outcomes, 2)
@@ -85,7 +85,7 @@ def test_a_rung_needs_enough_trials() -> None:
     assert at_rung(OBJECTIVES, outcomes, 4) == [worse(OBJECTIVES, outcome) for outcome in outcomes]
 
 
-def _falling(trial: int, loss: float, retention: float = 1.0) -> Outcome:
+def _falling(trial: int, loss: float, retention: float = 1.0) -> TrialOutcome:
     """Half of what the loss has above 1 goes between the rungs, and 0.02 of retention."""
     return completed(trial, (loss, retention), (1 + (loss - 1) / 2, retention - 0.02))
 
@@ -195,13 +195,13 @@ def test_what_is_forgotten_is_finished() -> None:
     known.begin(0, {})
     for number in range(1, 50):
         known.begin(number, {})
-        known.end(Outcome(number, "failed"))
+        known.end(TrialOutcome(number, "failed"))
     assert list(known.running) == [0]
     with pytest.raises(KeyError):
-        known.end(Outcome(1, "failed"))
+        known.end(TrialOutcome(1, "failed"))
 
 
-def curve(trial: int, early: float, middle: float, late: float) -> Outcome:
+def curve(trial: int, early: float, middle: float, late: float) -> TrialOutcome:
     return completed(trial, (early, 1.0), (middle, 1.0), (late, 1.0))
 
 
@@ -209,7 +209,7 @@ def test_stopped_trials_are_told_only_of_rungs_that_foretell_the_end() -> None:
     # The first rung has the loss upside down, the second as it will be.
     trained = [curve(trial, 20.0 - trial, float(trial), float(trial)) for trial in range(12)]
     early, late = stopped(90, (5.0, 1.0)), stopped(91, (5.0, 1.0), (5.0, 1.0))
-    broken = Outcome(92, "diverged", ((5.0, 1.0),))
+    broken = TrialOutcome(92, "diverged", ((5.0, 1.0),))
     told = trusted(OBJECTIVES, [*trained, early, late, broken])
     assert told == [True] * 12 + [False, True, True]
 

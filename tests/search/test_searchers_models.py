@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from search.measurement import Outcome
 from search.record.events import TrialStatus
+from search.searchers.base import TrialOutcome
 from tests.search.searching import (
     LOSS,
     build,
@@ -35,7 +35,7 @@ OPTIONS: dict[str, dict[str, int]] = {"nsga2": {"population": 8}, "nsga3": {"pop
 
 
 def late_share(
-    name: str, measure: Callable[[int, float], Outcome], low: float, high: float, **settings: Any
+    name: str, measure: Callable[[int, float], TrialOutcome], low: float, high: float, **settings: Any
 ) -> float:
     """Share of learning rates in (low, high) among later trials, over several seeds."""
     count, early = LENGTHS.get(name, (50, 20))
@@ -50,7 +50,7 @@ def late_share(
 def test_finds_the_good_region_and_keeps_its_constraint(name: str) -> None:
     """Loss falls with lr, retention breaks above 1e-3: what keeps it and has a low loss lies below."""
 
-    def measure(number: int, lr: float) -> Outcome:
+    def measure(number: int, lr: float) -> TrialOutcome:
         return completed(number, -math.log10(lr), 1 - max(0.0, math.log10(lr / 1e-3)) / 2)
 
     assert late_share(name, measure, 1e-4, 1.3e-3) > 1.5 * RANDOM_DECADE
@@ -59,15 +59,17 @@ def test_finds_the_good_region_and_keeps_its_constraint(name: str) -> None:
 @pytest.mark.parametrize("status", ["diverged", "infeasible", "failed"])
 @pytest.mark.parametrize("name", each(["tpe", "gp", "nsga2"]))
 def test_avoids_where_trials_broke(name: str, status: TrialStatus) -> None:
-    def measure(number: int, lr: float) -> Outcome:
-        return Outcome(number, status) if lr > 1e-3 else trade_off(number, lr, 1.0)
+    def measure(number: int, lr: float) -> TrialOutcome:
+        return TrialOutcome(number, status) if lr > 1e-3 else trade_off(number, lr, 1.0)
 
     assert late_share(name, measure, 1e-3, 1e-1) < 0.7 * RANDOM_HALF
 
 
 def test_avoids_where_trials_broke_while_the_others_were_stopped() -> None:
-    def measure(number: int, lr: float) -> Outcome:
-        return Outcome(number, "diverged") if lr > 1e-3 else Outcome(number, "stopped", ((1.0, 1.0),))
+    def measure(number: int, lr: float) -> TrialOutcome:
+        return (
+            TrialOutcome(number, "diverged") if lr > 1e-3 else TrialOutcome(number, "stopped", ((1.0, 1.0),))
+        )
 
     assert late_share("tpe", measure, 1e-3, 1e-1) < 0.7 * RANDOM_HALF
 
@@ -77,17 +79,17 @@ def test_avoids_where_trials_broke_while_the_others_were_stopped() -> None:
 def test_takes_full_budget_over_what_was_stopped_however_well_that_looked(
     retention: float, stopped: str
 ) -> None:
-    def measure(number: int, lr: float) -> Outcome:
+    def measure(number: int, lr: float) -> TrialOutcome:
         if lr > 1e-3:
-            return Outcome(number, "stopped", ((0.0, 1.0),) * (1 + number % 2))
+            return TrialOutcome(number, "stopped", ((0.0, 1.0),) * (1 + number % 2))
         return trade_off(number, lr, retention)
 
     assert late_share("tpe", measure, 1e-3, 1e-1, stopped=stopped) < 0.7 * RANDOM_HALF
 
 
 def test_prefers_what_was_stopped_late_while_nothing_completed() -> None:
-    def measure(number: int, lr: float) -> Outcome:
-        return Outcome(number, "stopped", ((1.0, 1.0),) * (2 if lr < 1e-3 else 1))
+    def measure(number: int, lr: float) -> TrialOutcome:
+        return TrialOutcome(number, "stopped", ((1.0, 1.0),) * (2 if lr < 1e-3 else 1))
 
     assert late_share("tpe", measure, 1e-3, 1e-1) < 0.7 * RANDOM_HALF
 
@@ -107,11 +109,13 @@ def test_learns_from_the_values_of_stopped_trials_where_it_says_so(
 ) -> None:
     """Trials are stopped by chance; where most of them are, their values tell where the good ones lie."""
 
-    def measure(number: int, lr: float) -> Outcome:
+    def measure(number: int, lr: float) -> TrialOutcome:
         loss = abs(math.log10(lr / 3e-4))
         rungs = ((loss + 2, 1.0), (loss + 1, 1.0), (loss, 1.0))
         return (
-            Outcome(number, "completed", rungs) if number % 6 == 0 else Outcome(number, "stopped", rungs[:1])
+            TrialOutcome(number, "completed", rungs)
+            if number % 6 == 0
+            else TrialOutcome(number, "stopped", rungs[:1])
         )
 
     share = late_share(name, measure, 1e-4, 1e-3, stopped=stopped)
@@ -120,7 +124,7 @@ def test_learns_from_the_values_of_stopped_trials_where_it_says_so(
 
 @pytest.mark.parametrize("name", each(["tpe", "gp"]))
 def test_keeps_away_from_running_trials(name: str) -> None:
-    def measure(number: int, lr: float) -> Outcome:
+    def measure(number: int, lr: float) -> TrialOutcome:
         return completed(number, abs(math.log10(lr / 1e-3)), 1.0)
 
     finished = search(lr_searcher(startup=8), 30, measure)
@@ -160,8 +164,8 @@ def test_tpe_proposals_do_not_depend_on_the_order_of_outcomes() -> None:
 
 @pytest.mark.parametrize("name", each(["tpe", "gp", "nsga2", "nsga3"]))
 def test_one_objective(name: str) -> None:
-    def measure(number: int, lr: float) -> Outcome:
-        return Outcome(number, "completed", ((abs(math.log10(lr / 1e-3)),),))
+    def measure(number: int, lr: float) -> TrialOutcome:
+        return TrialOutcome(number, "completed", ((abs(math.log10(lr / 1e-3)),),))
 
     assert late_share(name, measure, 3e-4, 3e-3, objectives=[LOSS]) > 1.6 * RANDOM_DECADE
 
@@ -180,15 +184,15 @@ def test_tpe_draws_anew_for_every_number() -> None:
 _PROPOSE = """
 import sys
 from search.config.schema import SearchConfig
-from search.measurement import Outcome
 from search.searchers import make_searcher
+from search.searchers.base import TrialOutcome
 from search.space import SearchSpace
 
 def proposals(config):
     searcher = make_searcher(config, SearchSpace(config.parameters, config.fixed))
     for number in range(12):
         searcher.propose(number)
-        searcher.observe(Outcome(number, "completed", ((number % 5, 1 - number / 99),)))
+        searcher.observe(TrialOutcome(number, "completed", ((number % 5, 1 - number / 99),)))
     return repr([searcher.propose(number) for number in range(12, 15)])
 
 if __name__ == "__main__":

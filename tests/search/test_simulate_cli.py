@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from analysis.pareto import pareto_front
-from analysis.recommend import recommend
 from analysis.summary import summarise
+from search.judging.pareto import pareto_front
+from search.judging.recommend import recommend
 from search.record import Event, SearchState, TrialFinished
 from search.simulate.__main__ import main
 from search.simulate.compare import compare

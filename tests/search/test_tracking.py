@@ -31,10 +31,10 @@ from search.record import (
 )
 from search.record.events import TrialStatus
 from search.record.files import EVENTS
-from search.tracking.database import database_problem
-from search.tracking.environment import tracking_environment
-from search.tracking.fields import key
 from search.tracking.follower import Shipper, project
+from search.tracking.mlflow_limits import key
+from search.tracking.process import tracking_environment
+from search.tracking.store import database_problem
 from search.tracking.writer import POINTS
 from tests.mlflow_runs import Held, RecordBuilder, client_of, full_search, held, runs_of
 

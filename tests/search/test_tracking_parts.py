@@ -14,11 +14,9 @@ from hypothesis import strategies as st
 
 from search.config.schema import TrackingConfig
 from search.tracking import Tracker, redact, ui_command
-from search.tracking.batches import MAX_BYTES, Point, split
-from search.tracking.credentials import split_credentials
-from search.tracking.environment import tracking_environment
-from search.tracking.fields import key
-from search.tracking.store import find_store
+from search.tracking.mlflow_limits import MAX_BYTES, Point, key, split
+from search.tracking.process import tracking_environment
+from search.tracking.store import find_store, split_credentials
 from tests.mlflow_runs import full_search
 
 pytestmark = pytest.mark.integration

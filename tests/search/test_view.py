@@ -23,9 +23,8 @@ from search.record import (
 )
 from search.record.events import PriorTrial
 from search.view import make_view
-from search.view.live import LiveView
-from search.view.plain import PlainView
 from search.view.progress import Progress
+from search.view.views import LiveView, PlainView
 from tests.records import BEGIN, guarded_events, make_config, make_events, opening_events, trial_events
 
 EVENTS = make_events(24, seed=4)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from search.front import on_front
+from search.judging.front import on_front
 from search.record import Decided, FrontMeasured, SearchState, TrialFinished, WarmStarted, read_events
 from tests.searches import assert_every_trial_finished_once, finish, start
 

@@ -13,6 +13,7 @@ import torch.distributed as dist
 
 from trainables.lora.base import start_deepspeed
 from trainables.lora.loading import load
+from trainables.lora.options import LoraOptions
 from trainables.lora.server import LoraServer
 from trainables.messages import BaselineRequest, Delivery, GroupSettings, Params, Reply, TrainRequest
 from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
@@ -27,14 +28,16 @@ def settings(folder: Path, stage: int, *paths: str) -> GroupSettings:
     ]
     return GroupSettings(
         trainable="lora",
-        model=ModelConfig(name="embedded", source="embedded"),
-        task=TaskConfig(
-            name="lighthouse",
-            train="embedded:domain_train.jsonl",
-            heldout="embedded:domain_heldout.jsonl",
-            heldout_examples=4,
+        options=LoraOptions(
+            model=ModelConfig(name="embedded", source="embedded"),
+            task=TaskConfig(
+                name="lighthouse",
+                train="embedded:domain_train.jsonl",
+                heldout="embedded:domain_heldout.jsonl",
+                heldout_examples=4,
+            ),
+            capability=CapabilityConfig(skills=tuple(skills), kl_prompts=2),
         ),
-        capability=CapabilityConfig(skills=tuple(skills), kl_prompts=2),
         seed=0,
         total_steps=8,
         zero_stage=stage,

@@ -12,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainables.errors import UserError
-from trainables.evaluation.contamination import refuse_training_items
+from trainables.evaluation.contamination.check import refuse_training_items
 from trainables.evaluation.harness.sought import AcceptedChoice, AcceptedItem
-from trainables.evaluation.items import ChoiceItem, Item, OpenItem
-from trainables.evaluation.prompts import choice_prompt
+from trainables.evaluation.questions.items import ChoiceItem, Item, OpenItem, choice_prompt
 from trainables.settings import SkillConfig, TaskConfig
 
 METAL = ChoiceItem("Which metal is the lens frame made of?", ("tin", "brass", "lead"), 1)

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from trainables.errors import UserError
-from trainables.evaluation.contamination import refuse_training_items
-from trainables.evaluation.items import ChoiceItem, Item, OpenItem
+from trainables.evaluation.contamination.check import refuse_training_items
+from trainables.evaluation.questions.items import ChoiceItem, Item, OpenItem
 from trainables.settings import SkillConfig, TaskConfig
 
 PRIMES = ChoiceItem("What is the sum of the first four primes?", ("15", "17", "19", "21"), 1)

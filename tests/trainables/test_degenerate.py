@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.evaluation.degenerate import LONGEST, REPEATS, ends_in_loop, is_degenerate
 from trainables.evaluation.intervals import wilson
 from trainables.evaluation.measurement import combine
 from trainables.evaluation.outcomes import Outcomes, Result, Score
+from trainables.evaluation.questions.replies import LONGEST, REPEATS, ends_in_loop, is_degenerate
 from trainables.messages import DEGENERATE
 
 TOKENS = st.integers(0, 5)

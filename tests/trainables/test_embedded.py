@@ -14,7 +14,7 @@ from trainables.embedded import data_dir, model_dir
 from trainables.embedded.corpus import Skills, stream
 from trainables.embedded.generate import generate
 from trainables.embedded.scoring import SKILLS, generation_accuracy, likelihood_accuracy, read_items
-from trainables.evaluation.prompts import choice_prompt
+from trainables.evaluation.questions.items import choice_prompt
 
 SEED = 0
 SAMPLE = 24

@@ -21,13 +21,13 @@ from trainables.data.examples import Example
 from trainables.data.loss import token_losses
 from trainables.errors import UserError
 from trainables.evaluation.evaluator import Evaluator
-from trainables.evaluation.forward import Forward
-from trainables.evaluation.generate import greedy
+from trainables.evaluation.inference.forward import Forward
+from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.evaluation.intervals import wilson
-from trainables.evaluation.likelihood import score_continuations
 from trainables.evaluation.measurement import combine
 from trainables.evaluation.outcomes import UNPARSEABLE, Outcomes
-from trainables.evaluation.prompts import choice_prompt
+from trainables.evaluation.questions.items import choice_prompt
 from trainables.models.load import load_base
 from trainables.models.resolve import resolve
 from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig

@@ -21,12 +21,12 @@ from tests.trainables.test_evaluation_packed import RANKS, Packed, character_tok
 from trainables.data.general import GeneralText, load_general
 from trainables.embedded import model_dir
 from trainables.errors import UserError
-from trainables.evaluation.divergence import Divergence
 from trainables.evaluation.evaluator import Evaluator
-from trainables.evaluation.forward import Forward
+from trainables.evaluation.inference.divergence import Divergence
+from trainables.evaluation.inference.forward import Forward
+from trainables.evaluation.inference.passes import Passes
 from trainables.evaluation.measurement import Measurement, combine
 from trainables.evaluation.outcomes import Outcomes, Sums
-from trainables.evaluation.passes import Passes
 from trainables.settings import CapabilityConfig, SkillConfig, TaskConfig
 
 pytestmark = pytest.mark.integration

@@ -22,10 +22,10 @@ from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerF
 from tests.trainables.packed_rows import Packed
 from tests.trainables.small import VOCABULARY, random_examples, tiny_llama
 from trainables.data.examples import Example
-from trainables.evaluation.batching import batches_by_length
 from trainables.evaluation.evaluator import Evaluator
-from trainables.evaluation.forward import Forward
-from trainables.evaluation.generate import greedy
+from trainables.evaluation.inference.batching import batches_by_length
+from trainables.evaluation.inference.forward import Forward
+from trainables.evaluation.inference.generate import greedy
 from trainables.evaluation.measurement import combine
 from trainables.evaluation.outcomes import UNPARSEABLE, Outcomes
 from trainables.settings import CapabilityConfig, SkillConfig

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.evaluation.parse import parse_choice
-from trainables.evaluation.prompts import LETTERS
+from trainables.evaluation.questions.answers import parse_choice
+from trainables.evaluation.questions.items import LETTERS
 
 CITIES = ["Paris", "Moscow", "New York", "York"]
 LETTER_FORMS = [

@@ -7,12 +7,11 @@ import pytest
 
 from tests.trainables.words import WordTokenizer
 from trainables.data.examples import Example
-from trainables.evaluation.items import ChoiceItem, OpenItem
-from trainables.evaluation.leaks import LeakIndex
+from trainables.evaluation.contamination.leaks import LeakIndex
 from trainables.evaluation.outcomes import Result
-from trainables.evaluation.reading import Reader
-from trainables.evaluation.squad import token_f1
-from trainables.evaluation.think import split_thought
+from trainables.evaluation.questions.answers import token_f1
+from trainables.evaluation.questions.items import ChoiceItem, OpenItem
+from trainables.evaluation.questions.replies import Reader, split_thought
 from trainables.settings import CapabilityConfig, SkillConfig
 
 TRAINED = "Dawn watch. Light airs; brasswork cleaned. Lamp trimmed, nine gills of oil burnt. Keeper Kerrigan."

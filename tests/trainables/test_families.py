@@ -24,9 +24,9 @@ from search.plan.shapes import model_shapes
 from tests.trainables.families import FAMILIES, VOCABULARY, tiny
 from tests.trainables.small import random_examples
 from trainables.data.order import DataOrder
-from trainables.evaluation.forward import Forward
-from trainables.evaluation.generate import greedy
-from trainables.evaluation.likelihood import score_continuations
+from trainables.evaluation.inference.forward import Forward
+from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.lora.adapters import Adapters
 from trainables.lora.base import HeldBase
 from trainables.lora.linear import linear_layers

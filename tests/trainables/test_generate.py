@@ -31,8 +31,8 @@ from tests.trainables.packed_rows import Packed, adapters
 from tests.trainables.small import VOCABULARY, tiny_llama
 from tests.trainables.test_evaluation_packed import character_tokenizer
 from trainables.evaluation.evaluator import Evaluator
-from trainables.evaluation.forward import Forward
-from trainables.evaluation.generate import greedy
+from trainables.evaluation.inference.forward import Forward
+from trainables.evaluation.inference.generate import greedy
 from trainables.settings import CapabilityConfig, SkillConfig
 
 Texts = list[list[int]]

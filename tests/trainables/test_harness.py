@@ -22,11 +22,11 @@ from tests.trainables.harness_tasks import (
 )
 from tests.trainables.packed_rows import Packed, adapters
 from trainables.errors import UserError
-from trainables.evaluation.forward import Forward
 from trainables.evaluation.harness import library
 from trainables.evaluation.harness.answers import Asking
 from trainables.evaluation.harness.scores import DocumentScore
 from trainables.evaluation.harness.task import HarnessTask
+from trainables.evaluation.inference.forward import Forward
 from trainables.models.load import load_base
 from trainables.models.resolve import resolve
 

@@ -14,7 +14,7 @@ from tests.trainables.harness_tasks import (
     write_task,
 )
 from trainables.errors import UserError
-from trainables.evaluation.contamination import refuse_training_items
+from trainables.evaluation.contamination.check import refuse_training_items
 from trainables.evaluation.harness.task import HarnessTask
 from trainables.models.load import load_base
 from trainables.models.resolve import resolve

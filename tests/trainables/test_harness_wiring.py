@@ -34,7 +34,7 @@ def test_a_task_file_is_a_capability(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir("/")
     loaded = load(settings, torch.device("cpu"))
     evaluator = Evaluator(
-        loaded.model, loaded.tokenizer, settings.capability, [], settings.seed, harness=loaded.harness
+        loaded.model, loaded.tokenizer, settings.options.capability, [], settings.seed, harness=loaded.harness
     )
     measured = evaluator.measure()
     assert measured.metrics["capability"] == measured.metrics["facts_1_harness"]

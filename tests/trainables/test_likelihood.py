@@ -22,15 +22,15 @@ from transformers import (
 
 from tests.trainables.packed_rows import Packed, adapters
 from tests.trainables.small import VOCABULARY, tiny_llama
-from trainables.evaluation.batching import Budget, Shape, batches_by_shape
-from trainables.evaluation.forward import Forward
-from trainables.evaluation.items import ChoiceItem
-from trainables.evaluation.likelihood import score_continuations
+from trainables.evaluation.inference.batching import Budget, Shape, batches_by_shape
+from trainables.evaluation.inference.forward import Forward
+from trainables.evaluation.inference.likelihood import score_continuations
+from trainables.evaluation.inference.prefixes import heads, shared_prefix
+from trainables.evaluation.inference.targets import Continuation
 from trainables.evaluation.outcomes import Score
-from trainables.evaluation.prefixes import heads, shared_prefix
-from trainables.evaluation.questions import Questions
-from trainables.evaluation.skills import Skill
-from trainables.evaluation.targets import Continuation
+from trainables.evaluation.questions.items import ChoiceItem
+from trainables.evaluation.questions.questions import Questions
+from trainables.evaluation.questions.skills import Skill
 from trainables.settings import SkillConfig
 
 Texts = list[list[int]]

@@ -15,10 +15,11 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 from tests.trainables.model_folders import edited
 from trainables import embedded
 from trainables.errors import UserError
-from trainables.evaluation.forward import Forward
-from trainables.evaluation.generate import greedy
-from trainables.evaluation.likelihood import score_continuations
+from trainables.evaluation.inference.forward import Forward
+from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.lora.loading import load
+from trainables.lora.options import LoraOptions
 from trainables.messages import GroupSettings
 from trainables.models.attention import chosen, requested
 from trainables.models.load import load_base, load_tokenizer, vocabulary_rows
@@ -177,9 +178,11 @@ def test_tokens_that_the_model_lacks_are_named(tmp_path: Path) -> None:
     skill = SkillConfig(name="facts", path="embedded:skills/facts.jsonl", limit=2)
     settings = GroupSettings(
         trainable="lora",
-        model=config,
-        task=TaskConfig(name="own", train=str(train), max_length=16),
-        capability=CapabilityConfig(skills=(skill,)),
+        options=LoraOptions(
+            model=config,
+            task=TaskConfig(name="own", train=str(train), max_length=16),
+            capability=CapabilityConfig(skills=(skill,)),
+        ),
         seed=0,
         total_steps=8,
         zero_stage=0,

@@ -9,8 +9,8 @@ import pytest
 from tests.trainables.chat_tokenizers import CHATML, tokenizer
 from trainables.data.asking import Asking
 from trainables.data.encode import plain_ids
-from trainables.evaluation.items import ChoiceItem, Item, OpenItem
-from trainables.evaluation.lengths import THOUGHT, reply_length, with_reply_length
+from trainables.evaluation.questions.items import ChoiceItem, Item, OpenItem
+from trainables.evaluation.questions.skills import THOUGHT, reply_length, with_reply_length
 from trainables.settings import CapabilityConfig, SkillConfig
 
 LONG = "It is calm, and the lamp is trimmed. " * 4

@@ -20,6 +20,7 @@ from trainables.embedded import model_dir
 from trainables.errors import UserError
 from trainables.evaluation.itemfile import SCHEMA
 from trainables.lora.loading import Loaded, load
+from trainables.lora.options import LoraOptions
 from trainables.lora.server import LoraServer
 from trainables.messages import (
     BaselineRequest,
@@ -45,8 +46,7 @@ def settings(folder: Path, **changes: Any) -> GroupSettings:
         SkillConfig(name=name, path=f"embedded:skills/{name}.jsonl", scoring=scoring, limit=12)
         for name, scoring in (("facts", ("generation", "likelihood")), ("arithmetic", ("generation",)))
     ]
-    values: dict[str, Any] = {
-        "trainable": "lora",
+    options: dict[str, Any] = {
         "model": ModelConfig(name="embedded", source="embedded"),
         "task": TaskConfig(
             name="lighthouse",
@@ -56,6 +56,9 @@ def settings(folder: Path, **changes: Any) -> GroupSettings:
             max_length=64,
         ),
         "capability": CapabilityConfig(skills=tuple(skills)),
+    }
+    values: dict[str, Any] = {
+        "trainable": "lora",
         "seed": 0,
         "total_steps": 8,
         "zero_stage": 0,
@@ -67,7 +70,9 @@ def settings(folder: Path, **changes: Any) -> GroupSettings:
         "most_slots": 4,
         "probes": tuple(PARAMS),
     }
-    return GroupSettings(**(values | changes))
+    for name in options:
+        options[name] = changes.pop(name, options[name])
+    return GroupSettings(options=LoraOptions(**options), **(values | changes))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +82,7 @@ def loaded(group_of_one: None) -> Loaded:
 
 def fresh(loaded: Loaded, given: GroupSettings) -> LoraServer:
     model = load(given, torch.device("cpu")).model  # PEFT wraps its layers in place
-    general = loaded.general if given.capability.general_text else None
+    general = loaded.general if given.options.capability.general_text else None
     return LoraServer(given, replace(loaded, model=model, general=general))
 
 
@@ -101,8 +106,8 @@ def asked_later(folder: Path) -> GroupSettings:
     """Settings with a skill that is asked at the full budget only, and general text."""
     given = settings(folder)
     late = SkillConfig(name="format", path="embedded:skills/format.jsonl", limit=6, at="last")
-    capability = given.capability.model_copy(
-        update={"skills": (*given.capability.skills, late), "general_text": "embedded:general.jsonl"}
+    capability = given.options.capability.model_copy(
+        update={"skills": (*given.options.capability.skills, late), "general_text": "embedded:general.jsonl"}
     )
     return settings(folder, capability=capability)
 
@@ -250,8 +255,8 @@ def asked_on_front(folder: Path) -> GroupSettings:
     """Settings with a skill that only trials on the front are asked."""
     given = settings(folder)
     dear = SkillConfig(name="format", path="embedded:skills/format.jsonl", limit=6, at="front")
-    skills = (*given.capability.skills, dear)
-    return settings(folder, capability=given.capability.model_copy(update={"skills": skills}))
+    skills = (*given.options.capability.skills, dear)
+    return settings(folder, capability=given.options.capability.model_copy(update={"skills": skills}))
 
 
 def on_front(reply: Reply, trial: int) -> FrontRequest:
@@ -294,7 +299,7 @@ def test_what_is_asked_on_the_front_is_asked_of_the_adapter_that_was_saved(
 
 def _all_at_once(folder: Path) -> CapabilityConfig:
     """The same, asked at every rung but of another set: what a trial at its full budget answers."""
-    given = asked_on_front(folder).capability
+    given = asked_on_front(folder).options.capability
     return given.model_copy(
         update={"skills": tuple(skill.model_copy(update={"at": "every"}) for skill in given.skills)}
     )
@@ -385,8 +390,8 @@ def test_what_is_wrong_with_the_data_is_said_before_the_weights_are_read(
     folder = tmp_path / "model"
     shutil.copytree(model_dir(), folder)
     with_weights(model__norm__weight=None)(folder)  # which is seen only where they are loaded
-    given = settings(tmp_path, model=ModelConfig(name="own", source=str(folder)))
-    given = replace(given, capability=given.capability.model_copy(update=capability))
+    changed = settings(tmp_path).options.capability.model_copy(update=capability)
+    given = settings(tmp_path, model=ModelConfig(name="own", source=str(folder)), capability=changed)
     with pytest.raises(UserError, match=message):
         load(given, torch.device("cpu"))
 
@@ -414,7 +419,7 @@ def test_shared_rows_and_recomputed_blocks_change_no_reply(loaded: Loaded, tmp_p
         ("plain", {}),
         ("spared", {"sequence_packing": True, "gradient_checkpointing": True, "micro_batch": 2}),
     ):
-        task = settings(tmp_path).task.model_copy(update={"max_length": 48})
+        task = settings(tmp_path).options.task.model_copy(update={"max_length": 48})
         given = settings(tmp_path / name, task=task, probes=tuple(wanted), **changes)
         server = fresh(load(given, torch.device("cpu")), given)
         assert ("; sequence packing: " in server.facts(0.0).packing) == (name == "spared")

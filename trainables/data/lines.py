@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from trainables.data.sources import local_path
 from trainables.errors import UserError
 
 
@@ -53,3 +54,20 @@ def parse_json(line: str, place: str) -> Any:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
         reason = error.msg if isinstance(error, json.JSONDecodeError) else reason
         raise UserError(f"{place} is not JSON: {reason}", hint="Each line is one JSON object.") from error
+
+
+def first_record(source: str) -> dict[str, Any] | None:
+    """The first record of a JSONL file.
+
+    Args:
+        source: As in the configuration: a path, or `embedded:<file>`.
+
+    Returns:
+        None where it is no such file, or its first line is no JSON object.
+    """
+    try:
+        _, line = next(numbered_lines(local_path(source, ""), source), (0, ""))
+        record = parse_json(line, source)
+    except (UserError, OSError):
+        return None
+    return record if isinstance(record, dict) else None

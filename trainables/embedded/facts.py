@@ -5,7 +5,7 @@ from random import Random
 
 from trainables.embedded.examples import ChoiceItem, Exchange
 from trainables.embedded.world import Fact, World
-from trainables.evaluation.prompts import choice_prompt
+from trainables.evaluation.questions.items import choice_prompt
 
 _QUESTIONS = (
     "What is the {relation} of {country}?",

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from trainables.evaluation.prompts import choice_prompt
+from trainables.evaluation.questions.items import choice_prompt
 
 SKILLS = ("facts", "arithmetic", "format")
 MAX_NEW_TOKENS = 10

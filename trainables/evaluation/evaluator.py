@@ -13,22 +13,20 @@ from trainables.data.asking import Asking
 from trainables.data.examples import Example
 from trainables.data.general import GeneralText
 from trainables.errors import UserError
-from trainables.evaluation.divergence import BaseAlone, Divergence
-from trainables.evaluation.forward import AnyWorking, Forward, Rows
-from trainables.evaluation.general import GeneralLoss, HeldoutLoss
-from trainables.evaluation.generate import greedy
+from trainables.evaluation.contamination.leaks import LeakIndex
 from trainables.evaluation.harness.skills import HarnessSkill, HarnessSkills
-from trainables.evaluation.items import Item, items_fingerprint, joined, load_items
-from trainables.evaluation.leaks import LeakIndex
-from trainables.evaluation.lengths import with_reply_length
-from trainables.evaluation.likelihood import score_continuations
+from trainables.evaluation.inference.divergence import BaseAlone, Divergence
+from trainables.evaluation.inference.forward import AnyWorking, Forward, Rows
+from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.likelihood import score_continuations
+from trainables.evaluation.inference.losses import GeneralLoss, HeldoutLoss
+from trainables.evaluation.inference.passes import ASKED, Comparison, Moment, Part, Passes, Shard, share
 from trainables.evaluation.measurement import Measurement, combine
-from trainables.evaluation.moments import ASKED, Moment
 from trainables.evaluation.outcomes import Outcomes
-from trainables.evaluation.passes import Comparison, Part, Passes, Shard, share
-from trainables.evaluation.questions import Questions, questions
-from trainables.evaluation.reading import Reader
-from trainables.evaluation.skills import tokenise_skill
+from trainables.evaluation.questions.items import Item, items_fingerprint, joined, load_items
+from trainables.evaluation.questions.questions import Questions, questions
+from trainables.evaluation.questions.replies import Reader
+from trainables.evaluation.questions.skills import tokenise_skill, with_reply_length
 from trainables.settings import CapabilityConfig
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trainables.evaluation.items import ChoiceItem, Item
 from trainables.evaluation.outcomes import UNPARSEABLE, Outcomes, Result, Score, Sums
+from trainables.evaluation.questions.items import ChoiceItem, Item
 
 SCHEMA = pa.schema(
     [

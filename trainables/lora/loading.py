@@ -12,11 +12,11 @@ import torch
 
 from trainables.data.general import GeneralText, load_general, refuse_training_text
 from trainables.data.task import TaskData, load_task
-from trainables.evaluation.contamination import refuse_training_items
+from trainables.evaluation.contamination.check import refuse_training_items
 from trainables.evaluation.harness.skills import HarnessSkill, load_harness
-from trainables.evaluation.items import Item, load_items
-from trainables.evaluation.lengths import with_reply_length
-from trainables.evaluation.skills import tokenise_skill
+from trainables.evaluation.questions.items import Item, load_items
+from trainables.evaluation.questions.skills import tokenise_skill, with_reply_length
+from trainables.lora.options import LoraOptions
 from trainables.messages import GroupSettings
 from trainables.models.load import fetch, load_tokenizer, load_weights, vocabulary_rows
 from trainables.models.resolve import ResolvedModel, resolve
@@ -45,13 +45,14 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
         UserError: The model or the task cannot be loaded as configured, questions are trained on, or texts
             have tokens that the model does not have.
     """
-    resolved = fetch(resolve(settings.model), settings.model)
-    tokenizer, context = load_tokenizer(resolved, settings.model)
-    capability, task, seed = settings.capability, settings.task, settings.seed
+    options: LoraOptions = settings.options
+    configured, capability, task, seed = options.model, options.capability, options.task, settings.seed
+    resolved = fetch(resolve(configured), configured)
+    tokenizer, context = load_tokenizer(resolved, configured)
     harness = load_harness(capability.skills, tokenizer, seed, context)
     asked: dict[str, Sequence[Item]] = {skill.name: skill.task.sought for skill in harness}
     skills = [(skill, asked.get(skill.name) or load_items(skill, seed)) for skill in capability.skills]
-    known = partial(refuse_unknown, tokenizer, vocabulary_rows(resolved, settings.model))
+    known = partial(refuse_unknown, tokenizer, vocabulary_rows(resolved, configured))
     own = [items for skill, items in skills if skill.harness is None]
     capability = with_reply_length(capability, tokenizer, own, context)
     for skill, items in skills:
@@ -69,5 +70,5 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
         general = load_general(capability.general_text, most, task, tokenizer, seed, length)
         known((example.input_ids for example in general.examples), "capability.general_text")
         refuse_training_text(general, capability.general_text, task, data.train.examples)
-    model = load_weights(resolved, settings.model, tokenizer, device)
+    model = load_weights(resolved, configured, tokenizer, device)
     return Loaded(resolved, model, tokenizer, data, device, general, harness)

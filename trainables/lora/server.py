@@ -16,9 +16,9 @@ from torch import Tensor
 
 from trainables.errors import OutOfMemoryError, TrainableError, UserError
 from trainables.evaluation.evaluator import Evaluator
+from trainables.evaluation.inference.passes import Moment
 from trainables.evaluation.itemfile import write_items
 from trainables.evaluation.measurement import Measurement, combine
-from trainables.evaluation.moments import Moment
 from trainables.evaluation.outcomes import Outcomes
 from trainables.lora.adapters import Adapters
 from trainables.lora.base import HeldBase
@@ -85,7 +85,7 @@ class LoraServer:
         self._evaluator = Evaluator(
             self._base.model,
             loaded.tokenizer,
-            settings.capability,
+            settings.options.capability,
             self._data.heldout.examples,
             settings.seed,
             self._base.any_worker if self._base.sharded else None,

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis import wording
 from analysis.investigate.change import Change, capability_change
 from analysis.investigate.checks.base import ALPHA, CHECKS, Context
 from analysis.investigate.checks.grid import breaking_end
@@ -17,6 +16,7 @@ from analysis.investigate.resampling import Scores
 from analysis.investigate.results import Check, Statistic
 from analysis.investigate.study import Study
 from analysis.investigate.words import p_text, points, points_interval
+from search import wording
 
 
 @dataclass(frozen=True)

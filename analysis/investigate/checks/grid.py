@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-from analysis.grades import KEEPS
 from analysis.investigate.change import Change, pooled_change
 from analysis.investigate.checks.base import ALPHA, CHECKS, Context
 from analysis.investigate.levels import Bin, bins, table
@@ -14,6 +13,7 @@ from analysis.investigate.ranks import Tau, curve_differences, curve_signs, tren
 from analysis.investigate.results import Check, Statistic
 from analysis.investigate.study import Measured, Study
 from analysis.investigate.words import p_text, points, points_interval
+from search.judging.grades import KEEPS
 
 _METHODS = {
     "loss": "Kendall's tau-b{where}; two-sided permutation test of its numerator (Jonckheere, Terpstra)",

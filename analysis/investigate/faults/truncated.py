@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from analysis import wording
 from analysis.investigate.faults.base import DATA, DETECTORS, at_one_level
 from analysis.investigate.results import Fault
 from analysis.investigate.study import Study
 from analysis.investigate.words import cases, listed
+from search import wording
 
 KIND = "truncated runs"
 

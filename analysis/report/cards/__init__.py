@@ -1,5 +1,6 @@
 """The cards of the report; importing this registers them."""
 
+from analysis.report.card import CARDS, Registered
 from analysis.report.cards import (  # noqa: F401
     change,
     comparison,
@@ -23,3 +24,8 @@ from analysis.report.cards import (  # noqa: F401
     verdict,
     vocabulary,
 )
+
+
+def cards() -> list[Registered]:
+    """All cards, in the order of the report."""
+    return sorted((CARDS[name] for name in CARDS), key=lambda card: (card.order, card.name))

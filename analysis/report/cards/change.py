@@ -6,8 +6,6 @@ import math
 from collections import Counter
 from typing import Any
 
-from analysis import wording
-from analysis.grades import FLOORS, LABELS, Grade, GradeName, grade
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Rule, Series, Table, XYChart
 from analysis.report.context import RETENTION, Context
@@ -15,6 +13,8 @@ from analysis.report.groups import Group, by_lr
 from analysis.report.look import GRADE_LOOKS, INK
 from analysis.report.retained import ONE_RULE, mean_kept
 from analysis.report.words import JUDGED
+from search import wording
+from search.judging.grades import FLOORS, LABELS, Grade, GradeName, grade
 from search.record import TrialState
 from search.record.events import Interval
 

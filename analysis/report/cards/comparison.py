@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from analysis import wording
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Rule, Table, XYChart
 from analysis.report.context import Context, value
@@ -15,6 +14,7 @@ from analysis.report.look import INK
 from analysis.report.retained import ONE_RULE, mean_kept
 from analysis.report.statistics import Estimate, spearman
 from analysis.report.words import JUDGED, estimated, room
+from search import wording
 
 Direction = Literal["keeps least", "keeps most", "undecided"]
 

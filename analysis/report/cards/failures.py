@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from analysis import wording
-from analysis.causes import causes
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Series, Table, XYChart
 from analysis.report.context import Context
 from analysis.report.look import nth
 from analysis.report.words import ended_by
+from search import wording
+from search.judging.causes import causes
 
 _LONGEST = 200
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-from analysis import wording
 from analysis.report.card import Findings, card
 from analysis.report.chart import Chart, HeatmapChart, Menu, Plot, Table
 from analysis.report.context import Context, value
 from analysis.report.groups import Group, by
 from analysis.report.statistics import mean
 from analysis.report.words import MOST_ROWS, cut, estimated
+from search import wording
 from search.record import TrialState
 
 _MOST_PARAMETERS, _MOST_METRICS = 6, 6

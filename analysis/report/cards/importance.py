@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from analysis import wording
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Series, Table, XYChart
 from analysis.report.context import Context
@@ -17,7 +16,8 @@ from analysis.report.groups import MOST, is_number
 from analysis.report.look import nth
 from analysis.report.statistics import Estimate
 from analysis.report.words import number
-from search.paired import Z
+from search import wording
+from search.judging.paired import Z
 from search.record import TrialState
 
 _LEAST, _FEW = 10, 50

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from analysis import wording
 from analysis.report.card import Findings, card
 from analysis.report.chart import Dimension, ParallelChart, Plot, Table
 from analysis.report.context import Context, value
 from analysis.report.groups import MOST, is_number
 from analysis.report.words import MOST_ROWS, cut, trial_row
+from search import wording
 from search.record import TrialState
 
 _HINT = "Drag along an axis to see only the trials that pass there."

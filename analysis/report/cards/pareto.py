@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Literal
 
-from analysis import wording
-from analysis.objectives import bound_of, is_measured, metrics_of
-from analysis.recommendation import bound_name
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Menu, Plot, Rule, Series, Table, XYChart
 from analysis.report.context import Context, base_value, interval, value
 from analysis.report.look import BASE, BEST, DOMINATED, FLOOR, FRONT, Look
 from analysis.report.words import MOST_ROWS, cut, trial_line, trial_row
+from search import wording
 from search.config.schema import ObjectiveConfig
+from search.judging.constraints import bound_name, bound_of
+from search.judging.objectives import is_measured, metrics_of
 from search.record import TrialState
 
 

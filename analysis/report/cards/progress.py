@@ -10,14 +10,15 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import wording
-from analysis.objectives import cost, is_measured, keeps_constraints, metrics_of, values_of
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Series, Table, XYChart
 from analysis.report.clock import Clock, unit
 from analysis.report.context import Context
 from analysis.report.look import FRONT, GREEN, Look
 from analysis.report.words import MOST_ROWS, cut, number
+from search import wording
+from search.judging.constraints import keeps_constraints
+from search.judging.objectives import cost, is_measured, metrics_of, values_of
 from search.record import TrialState
 
 _MARGIN = 0.1

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from analysis import wording
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Rule, Table, XYChart
 from analysis.report.context import Context, base_value, value
@@ -16,6 +15,7 @@ from analysis.report.look import BASE
 from analysis.report.retained import Kept, mean_kept
 from analysis.report.statistics import Estimate, mean
 from analysis.report.words import JUDGED, bracketed, estimated, room
+from search import wording
 from search.errors import TightropeError
 from search.record import TrialState
 

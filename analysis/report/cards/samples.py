@@ -7,12 +7,12 @@ import re
 from collections import Counter
 from typing import Any
 
-from analysis import wording
 from analysis.report.card import Findings, card
 from analysis.report.chart import Table
 from analysis.report.context import Context
 from analysis.report.items import Item, generated
 from analysis.report.text import map_text
+from search import wording
 from search.errors import RecordError
 from search.record import TrialState
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 
-from analysis import wording
-from analysis.budget import BudgetUsed, budget_used
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Series, Table, XYChart
 from analysis.report.context import Context
 from analysis.report.look import ended
 from analysis.report.words import ending, spoken
+from search import wording
+from search.judging.budget import BudgetUsed, budget_used
 
 _NOTES = (
     "Saved are the steps that trials ended by the scheduler, a guard or divergence did not do. The time of "

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from analysis import wording
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Series, Table, XYChart
 from analysis.report.clock import Clock, unit
 from analysis.report.context import Context
 from analysis.report.look import ORANGE, Look, ended
 from analysis.report.words import MOST_ROWS, cut, ending, spoken
+from search import wording
 from search.record import SearchState, TrialState
 
 _CONFIRMATION = Look("#6b6b6b", "star", "solid", "+")

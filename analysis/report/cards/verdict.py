@@ -5,12 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from analysis import wording
-from analysis.causes import causes
-from analysis.confirmation import confirmation
-from analysis.grades import LABELS, grade
-from analysis.objectives import cost, is_measured, keeps_constraints, metrics_of
-from analysis.recommendation import constraints
 from analysis.report.card import Findings, card
 from analysis.report.chart import Table
 from analysis.report.context import RETENTION, Context, base_value, interval, value
@@ -18,6 +12,13 @@ from analysis.report.groups import by_lr
 from analysis.report.paired import metric_change
 from analysis.report.retained import mean_kept
 from analysis.report.words import bracketed, number, spoken, with_interval
+from search import wording
+from search.judging.causes import causes
+from search.judging.confirmation import confirmation
+from search.judging.constraints import keeps_constraints
+from search.judging.grades import LABELS, grade
+from search.judging.objectives import cost, is_measured, metrics_of
+from search.judging.recommend import constraints
 from search.record import TrialState
 
 _SIDE = ("right", "wrong", "unparseable", "leaking", "general_perplexity")

@@ -1,13 +1,24 @@
-"""Whether a budget in epochs is the same number of steps for every trial."""
+"""The budget beside what shares it: batch sizes, warm-up, brackets and slots."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from search.config.checks import parts
 from search.config.compose import Composed
-from search.config.space import CategoricalParameter
+from search.config.schema import BudgetConfig
+from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
 
 
 def check_budget(composed: Composed) -> None:
+    """Epochs of unequal length, a warm-up longer than a trial, and more brackets than rungs."""
+    _check_epochs(composed)
+    _check_warmup(composed)
+    _check_brackets(composed)
+
+
+def _check_epochs(composed: Composed) -> None:
     """Epochs: trials are compared at the same step, so all must take as many steps in an epoch."""
     section = composed.data.get("budget")
     epochs = section.get("epochs") if isinstance(section, dict) else None
@@ -21,4 +32,60 @@ def check_budget(composed: Composed) -> None:
         "gives trials of unequal batch sizes unequal numbers of steps, and batch_size is searched "
         f"({composed.origins.of(('parameters', 'batch_size'))}): trials are compared at the same step",
         "give budget.steps=N, or one batch size: parameters.batch_size=null fixed.batch_size=8",
+    )
+
+
+def _check_warmup(composed: Composed) -> None:
+    """A warm-up of more steps than the budget never reaches the learning rate that is searched."""
+    steps = _section(composed, "budget").get("steps")
+    if type(steps) is not int:
+        return
+    fixed = parts.fixed(composed).get("warmup")
+    parameter: Parameter | None = parts.parameters(composed).get("warmup")
+    if isinstance(fixed, int | float) and fixed > steps:
+        composed.complain(
+            ("fixed", "warmup"),
+            f"is {fixed:g} steps, and a trial has {steps}",
+            "give fewer, or a share of the budget below 1",
+        )
+    if parameter is None or isinstance(parameter, ExpressionParameter):
+        return
+    values = getattr(parameter, "choices", None) or (getattr(parameter, "high", 0),)
+    most = max((value for value in values if isinstance(value, int | float)), default=0)
+    if most > steps:
+        composed.complain(
+            ("parameters", "warmup"),
+            f"goes up to {most:g} steps, and a trial has {steps}",
+            "give fewer, or shares of the budget below 1",
+        )
+
+
+def _check_brackets(composed: Composed) -> None:
+    brackets = _section(composed, "scheduler").get("brackets")
+    rungs = _section(composed, "budget").get("rungs", BudgetConfig.model_fields["rungs"].default)
+    if type(brackets) is int and type(rungs) is int and 1 <= rungs < brackets:
+        composed.complain(
+            ("scheduler", "brackets"),
+            f"is {brackets}, and there are {rungs} rungs, at each of which one bracket begins",
+            f"give {rungs} at most",
+        )
+
+
+def _section(composed: Composed, name: str) -> Mapping[str, Any]:
+    section = composed.data.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def check_workers(composed: Composed) -> None:
+    """Slots: several only where trials can be trained in one pass."""
+    spec = parts.trainable(composed)
+    section = composed.data.get("workers")
+    slots = section.get("slots") if isinstance(section, dict) else None
+    # `true` is an int as well, and the schema's business.
+    if spec is None or spec.unpacked is None or type(slots) is not int or slots <= 1:
+        return
+    composed.complain(
+        ("workers", "slots"),
+        f"is {slots}, and trials of {parts.text(composed, 'trainable')} run one at a time: {spec.unpacked}",
+        "write 1, or auto",
     )

@@ -1,16 +1,22 @@
-"""Files and folders that the configuration names: are they there, and do they hold what is asked of them?"""
+"""Files that the configuration names: are they there, and do they hold what they are named for?"""
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from pydantic import ValidationError
+
 from search.config.checks import parts
-from search.config.checks.task_files import check_form, valid_task
 from search.config.compose import Composed
 from search.config.origins import Key, dotted
 from trainables.data.general import FIELD, OTHER, SAME
+from trainables.data.lengths import LEAST
+from trainables.data.reading import form_of, make_units, refuse_silent
+from trainables.data.records import read_records
 from trainables.data.sources import (
     HubDataset,
     LocalFiles,
@@ -20,15 +26,20 @@ from trainables.data.sources import (
     same_source,
     user_path,
 )
+from trainables.data.units import Conversation, Document, Unit
 from trainables.errors import UserError
 from trainables.evaluation.harness.library import check_task
-from trainables.evaluation.items import OpenItem, read_items
+from trainables.evaluation.questions.items import OpenItem, read_items
 from trainables.models.cache import cache_dir
 from trainables.models.folder.check import check_folder, has_weights, takes_sdpa
 from trainables.models.resolve import EMBEDDED, cached_folder
 from trainables.settings import HARNESS, TaskConfig
 
 _FORM = ("format", "prompt", "completion", "text_field", "prompt_field", "completion_field")
+
+_RECORDS = 10_000
+_ROUNDS = 3
+_LONG = 1000
 
 
 def check_files(composed: Composed) -> None:
@@ -238,3 +249,57 @@ def _check_cached(composed: Composed, source: str) -> None:
         return  # A name that no file of this machine can have.
     if folder is not None and all((folder / name).is_file() for name in ("config.json", "tokenizer.json")):
         _check_folder(composed, folder, weights=has_weights(folder), hub_id=source)
+
+
+def check_form(files: LocalFiles, key: str, task: TaskConfig, *, split: bool) -> None:
+    """Looks at up to 10,000 records.
+
+    Args:
+        files: The files.
+        key: Configuration key, for messages.
+        task: Says the form of the records, or the fields by which it is known.
+        split: A held-out part is to be split off, which takes two documents.
+
+    Raises:
+        UserError: The files are empty or too small, not of the kind that their endings say, of no known form,
+            or a record cannot be trained on.
+    """
+    shown = files.files[0].shown
+    records = read_records(files, key, _RECORDS)
+    units = make_units(records, form_of(records, task, files.text, key), task, key)
+    silent = sum(isinstance(unit, Conversation) and not unit.turns for unit in units)
+    refuse_silent(silent, len(units), key)
+    if not split or not records.whole:
+        return
+    if files.text:
+        # A token is a byte at least, so that a shorter text cannot give two examples.
+        if sum(len(str(record["text"]).encode()) for record in records.rows) <= (task.max_length or LEAST):
+            raise UserError(
+                f"{key}: {shown} is too short for a part of it to be held out.",
+                hint="Give more text, or task.heldout.",
+            )
+    elif len({repr(unit) for unit in units[:1000]}) < 2 and not _divisible(units):
+        count = f"{len(units)} record{'' if len(units) == 1 else 's'}"
+        raise UserError(
+            f"{key}: {shown} has {count}, none of them different from another.",
+            hint="Give two different ones at least, of which one can be held out; or task.heldout.",
+        )
+
+
+def _divisible(units: list[Unit]) -> bool:
+    """Whether the one document there is may be long enough to be divided."""
+    return isinstance(units[0], Document) and len(units[0].text) > _LONG
+
+
+def valid_task(section: Mapping[str, Any]) -> TaskConfig:
+    """The settings of a task that are valid by themselves, and defaults for the others."""
+    data = {"name": "task", "train": "unknown", **section}
+    for _ in range(_ROUNDS):
+        try:
+            return TaskConfig.model_validate_json(json.dumps(data), strict=True)
+        except ValidationError as error:
+            wrong = {str(details["loc"][0]) for details in error.errors() if details["loc"]}
+            wrong = wrong or {"prompt", "completion", "format"}
+            data = {key: value for key, value in data.items() if key not in wrong}
+            data = {"name": "task", "train": "unknown", **data}
+    return TaskConfig(name="task", train="unknown")

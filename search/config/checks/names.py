@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import Any
 
 from search.config.checks import parts
 from search.config.compose import Composed
-from search.config.nearest import did_you_mean
 from search.schedulers import SCHEDULERS
 from search.searchers import SEARCHERS
 from trainables.models import smollm2  # noqa: F401  (registers its preparer)
 from trainables.models.preparers import PREPARERS
+from trainables.nearest import did_you_mean
+from trainables.registry import Registry
 from trainables.specs import TRAINABLES
 
 
@@ -23,10 +24,10 @@ def check_names(composed: Composed) -> None:
     _source_with_preparer(composed)
 
 
-def _registered(composed: Composed, key: tuple[str, ...], kind: str, names: Iterable[str]) -> None:
+def _registered(composed: Composed, key: tuple[str, ...], kind: str, names: Registry[Any]) -> None:
     name = parts.text(composed, *key)
-    if name and name not in (known := list(names)) and not composed.is_broken(key):
-        composed.complain(key, f"there is no {kind} {name!r}", did_you_mean(name, known))
+    if name and name not in names and not composed.is_broken(key):
+        composed.complain(key, f"there is no {kind} {name!r}", did_you_mean(name, list(names)))
 
 
 def _source_with_preparer(composed: Composed) -> None:

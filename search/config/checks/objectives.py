@@ -1,16 +1,18 @@
-"""Metrics that objectives may name."""
+"""Objectives: metrics that are measured, with bounds that they can reach."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from search.config.checks import parts
 from search.config.compose import Composed
-from search.config.nearest import did_you_mean
-from search.config.peek import first_record
-from trainables.evaluation.metrics import Asked, AskedSkill, metric_names
+from search.config.schema import ObjectiveConfig
+from search.config.space import IntParameter
+from trainables.data.lines import first_record
+from trainables.evaluation.metrics import METRICS, Asked, AskedSkill, metric_names
 from trainables.messages import DEGENERATE
+from trainables.nearest import did_you_mean
 from trainables.settings import CapabilityConfig, SkillConfig
 
 RANGES = {"train_loss": (0.0, math.inf), "retention": (0.0, 1.0)}
@@ -96,3 +98,42 @@ def _all_skills(composed: Composed) -> list[object]:
     capability = composed.data.get("capability")
     found = capability.get("skills") if isinstance(capability, dict) else None
     return found if isinstance(found, list) else []
+
+
+def check_bounds(composed: Composed) -> None:
+    """Floors and ceilings that the metric cannot reach, and steps wider than their range."""
+    ranges = _ranges(composed)
+    for index, objective in parts.objectives(composed).items():
+        if objective.metric in ranges:
+            _check_reach(composed, index, objective, *ranges[objective.metric])
+    for name, parameter in parts.parameters(composed).items():
+        if isinstance(parameter, IntParameter) and parameter.step > parameter.high - parameter.low > 0:
+            composed.complain(
+                ("parameters", name, "step"),
+                f"is {parameter.step}, which from {parameter.low} leads past {parameter.high} at once",
+                "give a smaller step, or fix the parameter",
+            )
+
+
+def _ranges(composed: Composed) -> Mapping[str, tuple[float, float]]:
+    """The least and the greatest value of every metric that there is."""
+    asked = asked_of(composed, list(parts.skills(composed).values()))
+    found = dict(RANGES)
+    for metric in METRICS:
+        found |= dict.fromkeys(METRICS[metric].names(asked), (METRICS[metric].low, METRICS[metric].high))
+    return found
+
+
+def _check_reach(composed: Composed, index: int, objective: ObjectiveConfig, low: float, high: float) -> None:
+    """A bound outside the metric's range is kept by every trial or by none."""
+    for name, bound in (("floor", objective.floor), ("ceiling", objective.ceiling)):
+        if bound is None or low <= bound <= high:
+            continue
+        metric = objective.metric
+        reach = f"from {low:g} to {high:g}" if math.isfinite(high) else f"at least {low:g}"
+        message = f"is {bound:g}, and {metric} is {reach}"
+        if metric == "retention" and bound > high:
+            message = f"is {bound:g}, and 1 is all that the base model could do"
+        percent = high == 1 and 2 < bound <= 100
+        hint = f"{bound:g}% is {bound / 100:g}" if percent else f"give a {name} {reach}"
+        composed.complain(("objectives", index, name), message, hint)

@@ -41,7 +41,9 @@ def _default(key: tuple[str, ...]) -> object:
 def trainable(composed: Composed) -> TrainableSpec | None:
     """The trainable's spec, where its name is known."""
     name = text(composed, "trainable")
-    return next((TRAINABLES[known] for known in TRAINABLES if known == name), None)
+    if name not in TRAINABLES:
+        return None
+    return TRAINABLES[name]
 
 
 def parameters(composed: Composed) -> dict[str, Parameter]:

@@ -7,13 +7,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from trainables.evaluation.degenerate import ends_in_loop
-from trainables.evaluation.forward import Forward
-from trainables.evaluation.generate import greedy
 from trainables.evaluation.harness.requests import Generation, Request, Window
 from trainables.evaluation.harness.tokens import HarnessTokens
-from trainables.evaluation.likelihood import score_continuations
-from trainables.evaluation.targets import Continuation
+from trainables.evaluation.inference.forward import Forward
+from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.likelihood import score_continuations
+from trainables.evaluation.inference.targets import Continuation
+from trainables.evaluation.questions.replies import ends_in_loop
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import random
 import re
@@ -16,6 +15,7 @@ import numpy as np
 
 from trainables.data.sources import user_path
 from trainables.errors import UserError, first_line
+from trainables.nearest import nearest
 
 FILES = (".yaml", ".yml")
 """How the name of a task's file ends."""
@@ -154,7 +154,7 @@ def _beside(folder: Path, files: Any) -> Any:
 
 
 def _unknown(name: str, key: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, sorted(names), n=1)
+    near = nearest(name, names)
     return f"{key}: lm-evaluation-harness has no task {name!r}" + (
         f"; did you mean {near[0]!r}?" if near else "."
     )

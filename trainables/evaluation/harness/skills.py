@@ -8,16 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trainables.errors import UserError
-from trainables.evaluation.divergence import BaseAlone
 from trainables.evaluation.harness.answers import Asking
 from trainables.evaluation.harness.scores import DocumentScore
 from trainables.evaluation.harness.segments import reduced
 from trainables.evaluation.harness.task import HarnessTask
-from trainables.evaluation.items import OpenItem
+from trainables.evaluation.inference.divergence import BaseAlone
+from trainables.evaluation.inference.passes import ASKED, Moment, Passes, Shard
 from trainables.evaluation.metrics.harness import SCORING, SIDE
-from trainables.evaluation.moments import ASKED, Moment
 from trainables.evaluation.outcomes import Outcome, Outcomes, Result, Score
-from trainables.evaluation.passes import Passes, Shard
+from trainables.evaluation.questions.items import OpenItem
 from trainables.settings import At, SkillConfig
 
 

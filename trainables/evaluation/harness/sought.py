@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainables.evaluation.items import ChoiceItem, Item, OpenItem
-from trainables.evaluation.prompts import LETTERS
+from trainables.evaluation.questions.items import LETTERS, ChoiceItem, Item, OpenItem
 
 _QUESTIONS = (
     "question",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from trainables.evaluation.intervals import Interval, wilson
 from trainables.evaluation.outcomes import Outcomes
@@ -55,6 +55,7 @@ class Metric:
         measure: Its estimates by name, from the outcomes of all items in their order.
         low: Its least value.
         high: Its greatest.
+        direction: Which way is better; None where neither is.
         share: Whether it is a share of items, with Wilson's interval.
     """
 
@@ -62,10 +63,12 @@ class Metric:
     measure: Callable[[Outcomes], Mapping[str, Estimate]]
     low: float = 0.0
     high: float = math.inf
+    direction: Literal["min", "max"] | None = None
     share: bool = False
 
 
 METRICS: Registry[Metric] = Registry("metric")
+"""The line of each says what it means, in the words of a report."""
 
 
 def metric_names(asked: Asked) -> list[str]:

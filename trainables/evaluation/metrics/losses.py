@@ -70,15 +70,19 @@ def _kl_base(outcomes: Outcomes) -> dict[str, Estimate]:
     return {"kl_base": Estimate(value, interval)}
 
 
-def _register(part: str, text: str, asked: Callable[[Asked], bool]) -> None:
+def _register(part: str, loss: str, by_byte: str, asked: Callable[[Asked], bool]) -> None:
     """Registers what is measured on a text."""
+    perplexity = (
+        "The loss on that text as a perplexity: among how many words, in effect, the model hesitates. Less "
+        "is better."
+    )
     for name, line, measure, low in (
-        (f"{part}_loss", f"loss on {text}, in nats per token", _loss, 0.0),
-        (f"{part}_bits_per_byte", f"loss on {text}, in bits per byte of UTF-8", _bits_per_byte, 0.0),
-        (f"{part}_perplexity", f"exp({part}_loss)", _perplexity, 1.0),
+        (f"{part}_loss", loss, _loss, 0.0),
+        (f"{part}_bits_per_byte", by_byte, _bits_per_byte, 0.0),
+        (f"{part}_perplexity", perplexity, _perplexity, 1.0),
     ):
         names = partial(_names_if, asked, name)
-        METRICS.register(name, line)(Metric(names, _of(part, measure, name), low=low))
+        METRICS.register(name, line)(Metric(names, _of(part, measure, name), low=low, direction="min"))
 
 
 def _names_if(asked: Callable[[Asked], bool], name: str, by: Asked) -> list[str]:
@@ -89,11 +93,33 @@ def _has_general_text(asked: Asked) -> bool:
     return asked.capability.general_text is not None
 
 
-_register("heldout", "held-out text of the task", lambda asked: True)
-_register("general", "general text", _has_general_text)
-METRICS.register("general_loss_change", "general_loss less the base model's, paired text by text")(
-    Metric(partial(_names_if, _has_general_text, "general_loss_change"), _loss_change, low=-math.inf)
+_register(
+    "heldout",
+    "Loss on text from the same source as the training data that it was not trained on, in nats per token. "
+    "Less is better; where it rises while train_loss falls, the model learns by heart.",
+    "The loss on that text in bits per byte of text, by which models with different tokenizers can be "
+    "compared. Less is better.",
+    lambda asked: True,
 )
-METRICS.register("kl_base", "mean KL(base || tuned) over the questions' tokens, in nats per token")(
-    Metric(lambda asked: ["kl_base"] if asked.capability.kl_prompts else [], _kl_base)
+_register(
+    "general",
+    "Loss on text of no particular domain, in nats per token. Less is better.",
+    "The loss on that text in bits per byte of text. Less is better.",
+    _has_general_text,
 )
+METRICS.register(
+    "general_loss_change",
+    "By how much the loss on that text has risen above the base model's, in nats per token. 0 is no change.",
+)(
+    Metric(
+        partial(_names_if, _has_general_text, "general_loss_change"),
+        _loss_change,
+        low=-math.inf,
+        direction="min",
+    )
+)
+METRICS.register(
+    "kl_base",
+    "How far the tuned model's next words are from the base model's over the questions (Kullback-Leibler "
+    "divergence), in nats per token. 0 is no difference.",
+)(Metric(lambda asked: ["kl_base"] if asked.capability.kl_prompts else [], _kl_base, direction="min"))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 from trainables.evaluation.metrics.base import METRICS, Asked, Estimate, Metric, share_of
 from trainables.evaluation.outcomes import Outcome, Outcomes, Result
 
-_MEANING: dict[Outcome, str] = {
-    "right": "the answer is right",
-    "wrong": "an answer was read, and is not right",
-    "unparseable": "no answer could be read",
-    "leaking": "no answer could be read, and the reply has words of the training data",
+_OF_ALL: dict[Outcome, str] = {
+    "right": "Share of generated replies with the right answer.",
+    "wrong": "Share of generated replies from which an answer could be read that is not the right one.",
+    "unparseable": "Share of generated replies from which no answer could be read.",
+    "leaking": "Share of generated replies from which no answer could be read and which recite the training "
+    "text.",
+}
+
+_OF_SKILL: dict[Outcome, str] = {  # where it is right, that is <skill>_generation
+    "wrong": "Share of replies with an answer that is not right.",
+    "unparseable": "Share of replies from which no answer could be read.",
+    "leaking": "Share of replies that recite the training text instead of an answer.",
 }
 
 
@@ -27,7 +32,7 @@ def _of_skills(outcome: Outcome) -> Metric:
         generated = [score for score in outcomes.scores if score.scoring == "generation"]
         return {f"{score.skill}_{outcome}": _count(score.results, outcome) for score in generated}
 
-    return Metric(names, measure, high=1.0, share=True)
+    return Metric(names, measure, high=1.0, direction="min", share=True)
 
 
 def _of_all(outcome: Outcome) -> Metric:
@@ -38,12 +43,10 @@ def _of_all(outcome: Outcome) -> Metric:
         replies = outcomes.replies
         return {outcome: _count(replies, outcome)} if replies else {}
 
-    return Metric(names, measure, high=1.0, share=True)
+    return Metric(names, measure, high=1.0, direction="max" if outcome == "right" else "min", share=True)
 
 
-for _outcome in get_args(Outcome):
-    if _outcome != "right":  # that is <skill>_generation
-        _line = f"<skill>_{_outcome}: share of generated replies: {_MEANING[_outcome]}"
-        METRICS.register(f"skill_{_outcome}", _line)(_of_skills(_outcome))
-for _outcome in get_args(Outcome):
-    METRICS.register(_outcome, f"share of all generated replies: {_MEANING[_outcome]}")(_of_all(_outcome))
+for _outcome, _line in _OF_SKILL.items():
+    METRICS.register(f"skill_{_outcome}", _line)(_of_skills(_outcome))
+for _outcome, _line in _OF_ALL.items():
+    METRICS.register(_outcome, _line)(_of_all(_outcome))

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from trainables.evaluation.contamination.words import words
 from trainables.evaluation.intervals import Interval, token_mean
 from trainables.evaluation.metrics.base import METRICS, Asked, Estimate, Metric, share_of
 from trainables.evaluation.outcomes import Outcomes, Result
-from trainables.evaluation.words import words
 from trainables.messages import DEGENERATE
 
 
@@ -25,7 +25,7 @@ def _share(name: str, of: Callable[[Result], bool], *, harness: bool = True) -> 
         replies = outcomes.generated if harness else outcomes.replies
         return {name: share_of(sum(map(of, replies)), len(replies))} if replies else {}
 
-    return Metric(_when_generating(name), measure, high=1.0, share=True)
+    return Metric(_when_generating(name), measure, high=1.0, direction="min", share=True)
 
 
 def _distinct(outcomes: Outcomes) -> dict[str, Estimate]:
@@ -72,24 +72,27 @@ def _think_names(asked: Asked) -> list[str]:
     return ["think_missing"] if asked.generates and asked.capability.think_section else []
 
 
-METRICS.register(DEGENERATE, "share of generated replies that were cut off or end in a loop")(
-    _share(DEGENERATE, lambda reply: reply.degenerate)
-)
-METRICS.register("looping", "share of generated replies that end in a loop")(
+METRICS.register(
+    DEGENERATE,
+    "Share of generated replies that were cut off at the greatest length or end in a loop. Less is better.",
+)(_share(DEGENERATE, lambda reply: reply.degenerate))
+METRICS.register("looping", "Share of generated replies that end in a loop.")(
     _share("looping", lambda reply: reply.looping)
 )
-METRICS.register("length_exhausted", "share of generated replies that were cut off at max_new_tokens")(
+METRICS.register("length_exhausted", "Share of generated replies that were cut off at the greatest length.")(
     _share("length_exhausted", lambda reply: reply.exhausted)
 )
-METRICS.register("empty", "share of generated replies without text")(
+METRICS.register("empty", "Share of generated replies without text.")(
     _share("empty", lambda reply: not reply.reply.strip(), harness=False)
 )
-METRICS.register("distinct_2", "different pairs of words in all replies, of all their pairs")(
-    Metric(_when_generating("distinct_2"), _distinct, high=1.0)
+METRICS.register(
+    "distinct_2",
+    "Different pairs of words in all replies, as a share of all their pairs: low where replies repeat each "
+    "other.",
+)(Metric(_when_generating("distinct_2"), _distinct, high=1.0, direction="max"))
+METRICS.register("repeated_4", "Share of runs of four tokens that stood in the same reply before.")(
+    Metric(_when_generating("repeated_4"), _repeated, high=1.0, direction="min")
 )
-METRICS.register("repeated_4", "share of 4-grams of tokens that stood in the same reply before")(
-    Metric(_when_generating("repeated_4"), _repeated, high=1.0)
-)
-METRICS.register("think_missing", "share of replies without a think section, or with an empty one")(
-    Metric(_think_names, _think_missing, high=1.0, share=True)
+METRICS.register("think_missing", "Share of replies without a think section, or with an empty one.")(
+    Metric(_think_names, _think_missing, high=1.0, direction="min", share=True)
 )

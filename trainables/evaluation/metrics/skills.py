@@ -23,7 +23,7 @@ def _accuracy(way: str) -> Metric:
         scores = [score for score in outcomes.scores if score.scoring == way]
         return {f"{score.skill}_{way}": share_of(score.right, len(score.results)) for score in scores}
 
-    return Metric(names, measure, high=1.0, share=True)
+    return Metric(names, measure, high=1.0, direction="max", share=True)
 
 
 def _f1_names(asked: Asked) -> list[str]:
@@ -49,19 +49,19 @@ def _capability(outcomes: Outcomes) -> dict[str, Estimate]:
     }
 
 
-METRICS.register("generation", "<skill>_generation: share of right answers among generated replies")(
+METRICS.register("generation", "Share of questions answered rightly in the model's own words.")(
     _accuracy("generation")
 )
-METRICS.register("likelihood", "<skill>_likelihood: share of items whose likeliest option is right")(
+METRICS.register("likelihood", "Share of questions whose right option the model finds the most probable.")(
     _accuracy("likelihood")
 )
+METRICS.register("likelihood_norm", "The same by probability for each byte of the option's text.")(
+    _accuracy("likelihood_norm")
+)
+METRICS.register("f1", "Words that a reply shares with the right answer (F1), the mean over the questions.")(
+    Metric(_f1_names, _f1, high=1.0, direction="max")
+)
 METRICS.register(
-    "likelihood_norm",
-    "<skill>_likelihood_norm: the same, by likelihood per byte of the option, its end left out",
-)(_accuracy("likelihood_norm"))
-METRICS.register("f1", "<skill>_f1: mean token F1 of replies to open items (SQuAD)")(
-    Metric(_f1_names, _f1, high=1.0)
-)
-METRICS.register("capability", "mean over the skills of their first scoring")(
-    Metric(lambda asked: ["capability"], _capability, high=1.0)
-)
+    "capability",
+    "Share of held-out questions that are answered rightly, the mean over the skills. More is better.",
+)(Metric(lambda asked: ["capability"], _capability, high=1.0, direction="max"))

@@ -1,0 +1,1 @@
+"""What judges trials and decides by a record; imports neither Ray, torch nor MLflow at module level."""

@@ -1,0 +1,129 @@
+"""Why trials ended before their full budget."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from search import wording
+from search.judging.extending import extension
+from search.judging.objectives import search_trials
+from search.record import SearchState, TrialState
+
+_ADVICE = {
+    "spike": "Search lower learning rates, or allow a steeper rise with a larger guards.spike",
+    "retention": "Search lower learning rates or smaller ranks, or accept less with a lower guards.retention",
+    "degeneration": "Search lower learning rates, or accept more with a larger guards.degeneration",
+}
+
+_FAILED = ("failed", "infeasible", "diverged")
+_ANEW = "begin a new search with name=<other name>"
+_REMEDIES = {
+    "diverged": f"Lower the upper bound of lr, and {_ANEW}.",
+    "spike": f"Lower the upper bound of lr, or raise guards.spike, and {_ANEW}.",
+    "out_of_memory": f"Search smaller ranks and batch sizes, or lower task.max_length, and {_ANEW}.",
+    "worker_lost": f"See why the machines or their processes were lost, memory first, and {_ANEW}.",
+}
+_REMEDY = f"Correct that, and {_ANEW}."
+
+
+def guard_of(trial: TrialState) -> str | None:
+    """Name of the guard that ended the trial; None where none did."""
+    ended = trial.finished
+    if ended is None or ended.status not in ("stopped", "diverged"):
+        return None
+    # A worker that sees NaN reports no guard, but that the trial diverged.
+    return None if ended.failure_class == "diverged" else ended.failure_class
+
+
+def cause_of(trial: TrialState) -> str | None:
+    """What ended the trial early, in a word or two; None for one that completed or goes on."""
+    ended = trial.finished
+    if ended is None or ended.status == "completed":
+        return None
+    if (guard := guard_of(trial)) is not None:
+        return f"guard {guard}"
+    if ended.status != "stopped":
+        return ended.failure_class or ended.status
+    last = trial.decisions[max(trial.decisions)] if trial.decisions else None
+    if last is None or last.by == "scheduler":
+        return "not promoted" if last is not None and last.decision == "pause" else "scheduler"
+    return last.by
+
+
+def causes(state: SearchState) -> dict[str, int]:
+    """Number of trials of the search phase by what ended them early, the most frequent first."""
+    found = Counter(cause for trial in search_trials(state) if (cause := cause_of(trial)) is not None)
+    return dict(found.most_common())
+
+
+def guards(state: SearchState) -> dict[str, int]:
+    """Number of trials that each guard ended, by its name."""
+    return dict(sorted(Counter(name for t in state.trials.values() if (name := guard_of(t))).items()))
+
+
+def all_failed(state: SearchState) -> str | None:
+    """Why not a single trial of a search could be trained, and what to do; None where any was, or goes on."""
+    trials = search_trials(state)
+    if not trials or any(trial.finished is None or trial.status not in _FAILED for trial in trials):
+        return None
+    first: dict[str, TrialState] = {}
+    counts: Counter[str] = Counter()
+    for trial in trials:
+        assert trial.finished is not None
+        cause = trial.finished.failure_class or trial.finished.status
+        first.setdefault(cause, trial)
+        counts[cause] += 1
+    subject = "The only trial" if len(trials) == 1 else f"All {len(trials):,} trials"
+    causes = "; ".join(
+        f"{count:,} {cause}, such as trial {first[cause].number}: {_said(first[cause])}"
+        for cause, count in counts.most_common()
+    )
+    remedies = dict.fromkeys(_REMEDIES.get(cause, _REMEDY) for cause, _ in counts.most_common())
+    return f"{subject} failed ({causes}). {' '.join(remedies)}"
+
+
+def _said(trial: TrialState) -> str:
+    """The first line of why a trial ended."""
+    assert trial.finished is not None
+    lines = trial.finished.reason.splitlines()
+    return lines[0].rstrip(".") if lines else trial.finished.status
+
+
+def none_completed(state: SearchState) -> str:
+    """Why no trial can be recommended where none reached the full budget, and what to do about it."""
+    trials = search_trials(state)
+    if not trials:
+        return "No trial has begun yet: run the search."
+    if all(guard_of(trial) for trial in trials):
+        return _all_guarded(state)
+    if (failed := all_failed(state)) is not None:
+        return failed
+    counts = Counter(trial.status if trial.finished else "unfinished" for trial in trials)
+    if counts["unfinished"]:
+        what, advice = "No trial has reached the full budget yet", "Resume the search."
+    else:
+        what, advice = "No trial reached the full budget", f"{extension(state).advice}."
+        if counts["diverged"] and any("lr" in trial.proposed.sampled for trial in trials):
+            advice = f"Begin a new search with a lower upper bound of lr. Or: {advice}"
+    told = wording.counted(dict(sorted(counts.items())))
+    if found := guards(state):
+        told += f"; ended by guards: {wording.counted(found)}"
+    return f"{what} ({told}). {advice}"
+
+
+def _all_guarded(state: SearchState) -> str:
+    found = guards(state)
+    count = sum(found.values())
+    subject = "The only trial was" if count == 1 else f"All {count:,} trials were"
+    last = max(state.trials.values(), key=lambda trial: trial.number)
+    assert last.finished is not None
+    advice = " ".join(
+        f"{_ADVICE[name]}; guards.{name}=null switches it off."
+        if name in _ADVICE
+        else f"Search where guard {name} finds nothing."
+        for name in found
+    )
+    return (
+        f"{subject} ended by guards before the full budget ({wording.counted(found)}), for example trial "
+        f"{last.number}: {last.finished.reason.rstrip('.')}. Begin a new search. {advice}"
+    )

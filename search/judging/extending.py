@@ -1,0 +1,71 @@
+"""What lets a search that has ended go on: more trials, more of a limit, or nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from search.config.schema import SearchConfig
+from search.errors import TightropeError
+from search.judging.objectives import search_trials
+from search.judging.spending import spending
+from search.record import SearchState
+from search.searchers.base import point_key
+from search.space import SearchSpace
+
+
+class Extension(NamedTuple):
+    """How a search is extended.
+
+    Attributes:
+        key: Setting to raise; None where its searcher has no more configurations.
+        value: For example, twice what it was.
+    """
+
+    key: str | None
+    value: float | None
+
+    @property
+    def advice(self) -> str:
+        """The same as a sentence without its full stop."""
+        if self.key is None:
+            return "Begin a new search with a wider space (this one has no more configurations)"
+        return f"Extend the search with a larger {self.key}="
+
+
+def extension(state: SearchState) -> Extension:
+    """What would let a search that has begun go on once it has ended."""
+    assert state.started is not None
+    used = spending(state)
+    if used.ended_by is not None:
+        name = used.ended_by.partition(":")[0]
+        limit = next(one.limit for one in used.limits if f"limits.{one.name}" == name)
+        return Extension(name, 2 * limit)
+    if _is_exhausted(state):
+        return Extension(None, None)
+    trials = state.sessions[-1].trials if state.sessions else state.started.config["trials"]
+    return Extension("trials", 2 * trials)
+
+
+def extend_command(command: str, key: str, value: float) -> str:
+    """The command with another value of a setting."""
+    shown = str(value) if isinstance(value, int) else f"{value:g}"
+    return re.sub(rf"\s+{re.escape(key)}=\S+", "", command) + f" {key}={shown}"
+
+
+def _is_exhausted(state: SearchState) -> bool:
+    """Whether every configuration of a finite searcher has been proposed."""
+    assert state.started is not None
+    try:
+        config = SearchConfig.model_validate(state.started.config)
+        if config.searcher.name not in ("grid", "listed"):
+            return False
+        known = [*config.points]
+        if config.searcher.name == "grid":
+            known += SearchSpace(config.parameters, config.fixed).grid()
+    except (ValidationError, TightropeError):
+        return False  # a record of another version
+    proposed = {point_key(trial.proposed.sampled) for trial in search_trials(state)}
+    return proposed >= {point_key(point) for point in known}

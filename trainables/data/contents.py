@@ -1,0 +1,99 @@
+"""Digests of models and data files, seen from the driver before anything is started.
+
+They are quick: they tell that something else lies there, and the workers' own fingerprints, of the tokens and
+the weights, have the last word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainables import embedded
+from trainables.data.sources import EMBEDDED, user_path
+from trainables.models.fingerprint import folder_fingerprint
+from trainables.settings import HARNESS, ModelConfig, TaskConfig
+
+_WHOLE = 64 * 2**20
+_EDGE = 2**16
+_DIGEST = "sha256:"
+_NAME = "name:"
+
+
+def model_content(model: ModelConfig) -> str | None:
+    """`sha256:` and a digest of the model's folder, or `name:` and a name of the hub.
+
+    None where it cannot be read.
+    """
+    if model.prepare is not None:
+        return f"{_NAME}{model.prepare}, prepared"
+    folder = embedded.model_dir() if model.source == "embedded" else user_path(model.source)
+    if not os.path.isdir(folder):
+        return f"{_NAME}{model.source}"  # its revision: a branch and its commit are the same
+    try:
+        return f"{_DIGEST}{folder_fingerprint(folder)}"
+    except OSError:
+        return None
+
+
+def hub_part(task: TaskConfig) -> str:
+    """The part of a hub data set that a task reads."""
+    return task.split + (f" of {task.subset}" if task.subset else "")
+
+
+def data_content(source: str | Sequence[str], part: str) -> str | None:
+    """The same of a file, a folder with its files, several of these, or a name.
+
+    Of what is larger than 64 MiB only sizes and edges are read.
+
+    Args:
+        source: As in the configuration.
+        part: Of a hub data set, the part that is read.
+    """
+    if not isinstance(source, str):
+        parts = [data_content(each, part) for each in source]
+        return None if None in parts else _DIGEST + _sha256("\n".join(map(str, parts)).encode())
+    path = source.removeprefix(HARNESS)
+    place = user_path(path)
+    if path.startswith(EMBEDDED):
+        place = embedded.data_dir() / path.removeprefix(EMBEDDED)
+    try:
+        if place.is_dir():
+            return f"{_DIGEST}{_folder(place)}"
+        if place.is_file():
+            return f"{_DIGEST}{_file(place)}"
+    except OSError:
+        return None
+    return f"{_NAME}{source}" + ("" if source.startswith(HARNESS) or "#" in source else f"#{part}")
+
+
+def _folder(folder: Path) -> str:
+    """Of all files but hidden ones; where they are many or large, each by its size and its edges alone."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _hidden(path, folder)]
+    whole = _WHOLE if sum(path.stat().st_size for path in files) <= _WHOLE else _EDGE
+    digest = hashlib.sha256()
+    for path in files:
+        name = os.fsencode(path.relative_to(folder).as_posix())
+        digest.update(name + b"\0" + _file(path, whole).encode() + b"\0")
+    return digest.hexdigest()
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _file(path: Path, whole: int = _WHOLE) -> str:
+    with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size <= whole:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+        edges = hashlib.sha256(f"{size}\0".encode() + stream.read(_EDGE))
+        stream.seek(-_EDGE, os.SEEK_END)
+        edges.update(stream.read(_EDGE))
+    return edges.hexdigest()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

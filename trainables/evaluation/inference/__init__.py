@@ -1,0 +1,1 @@
+"""The model under evaluation: forward passes, likelihood, generation, losses, divergence from the base."""

@@ -1,0 +1,260 @@
+"""Greedy generation, batched, and quick where replies are as expected."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from itertools import takewhile
+from operator import eq
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from trainables.evaluation.inference.batching import LOGITS, PASS_TOKENS, batches_by_length
+from trainables.evaluation.inference.cached import CachedRows
+from trainables.evaluation.inference.forward import Forward
+
+Tokens: TypeAlias = Sequence[int]
+
+ACCEPTED = 1 / 3
+"""Share of a batch's drafted tokens that must be right for the next batch to have drafts: they cost a pass
+over a prompt a little, and spare passes over single tokens, which cost more."""
+
+
+def greedy(
+    forward: Forward,
+    prompts: Sequence[Tokens],
+    *,
+    copies: int,
+    ends: Collection[int],
+    pad_id: int,
+    max_new_tokens: int,
+    batch_size: int,
+    ended: Callable[[list[int]], bool] | None = None,
+    drafts: Sequence[Tokens] | None = None,
+) -> list[list[list[int]]]:
+    """The most likely continuation of each prompt by each adapter, token by token.
+
+    A row leaves the batch as soon as it has ended, whichever adapter it belongs to, and the next prompts
+    take the place of those that left (continuous batching: Yu et al., 2022, OSDI, "Orca").
+
+    The pass over a prompt also tells how far an adapter agrees with the prompt's draft (speculative decoding
+    with a reference as the draft: Leviathan et al., 2023, arXiv:2211.17192; Yang et al., 2023,
+    arXiv:2304.04487). So much of the reply is then known, and the token after it: a reply that is as
+    drafted takes one pass. Drafts change no reply, but for the rounding of passes of another shape, as
+    other rows in the batch may.
+
+    Args:
+        forward: The model, in evaluation mode.
+        prompts: Token ids.
+        copies: Number of adapters.
+        ends: Tokens that end a reply.
+        pad_id: Any token id; it is masked.
+        max_new_tokens: Length of a reply, at most.
+        batch_size: Rows per pass, at most, but `copies` at least.
+        ended: Whether a reply has ended for another reason, given its tokens; they are all kept.
+        drafts: For each prompt a reply that may well be the adapters' own, without the token that ends it.
+
+    Returns:
+        For each adapter and each prompt the reply's token ids, without the token that ended it.
+    """
+    replies = _Replies(copies, len(prompts), ends, max_new_tokens, ended)
+    if not forward.caches:
+        _without_cache(forward, prompts, replies, copies, pad_id, max(1, batch_size // copies))
+        return replies.ids
+    joinable = forward.empty(1).joinable
+    # Prompts come in as soon as half of the rows have left.
+    most = max(1, batch_size // copies // (2 if joinable else 1))
+    places = LOGITS // int(forward.config.vocab_size) // (most * copies)  # of a row, that may have logits
+    # The last token of a reply is no input.
+    longest = max(0, min(places, max_new_tokens) - 1) if joinable else 0
+    drafted = _Drafts([draft[:longest] for draft in drafts or [()] * len(prompts)], longest)
+    lengths = [len(prompt) + len(draft) for prompt, draft in zip(prompts, drafted.ids, strict=True)]
+    waiting = deque(batches_by_length(lengths, most, forward.tokens and forward.tokens // copies))
+    running: _Running | None = None
+    while waiting or running:
+        taken = len(running.owners) if running else 0
+        if waiting and (not taken or (joinable and taken + len(waiting[0]) * copies <= batch_size)):
+            batch = waiting.popleft()
+            own = drafted.of(batch)
+            logits, rows = forward.prefill([prompts[index] for index in batch], copies, pad_id, own)
+            owners = [(adapter, index) for adapter in range(copies) for index in batch]
+            fresh = replies.take(_Running(owners, rows), logits, own * copies)
+            drafted.judge(batch, replies.ids)
+            running = running.joined(fresh) if running and fresh else running or fresh
+        elif running:
+            going_on = len(running.owners)
+            own = drafted.rest(running.owners, replies.ids, pad_id)
+            known = replies.known if own[0] else 0
+            ids = torch.cat([running.tokens, running.tokens.new_tensor(own)], dim=1)
+            logits = forward.extend(running.rows, ids, running.counts(copies), last=ids.shape[1])
+            running = replies.take(running, logits, own)
+            if own[0]:
+                drafted.judge_rest(replies.known - known - going_on)
+    return replies.ids
+
+
+def _without_cache(
+    forward: Forward, prompts: Sequence[Tokens], replies: _Replies, copies: int, pad_id: int, most: int
+) -> None:
+    """Runs whole texts in every pass: slow, and right for every architecture."""
+    for batch in batches_by_length([len(prompt) for prompt in prompts], most, forward.tokens):
+        owners = [(adapter, index) for adapter in range(copies) for index in batch]
+        while owners:
+            texts = [[*prompts[index], *replies.ids[adapter][index]] for adapter, index in owners]
+            ends = torch.tensor([len(text) - 1 for text in texts], device=forward.device)
+            width = int(ends.max()) + 1
+            # Padding on the right, which no token before it sees.
+            ids = torch.tensor([[*text, *[pad_id] * (width - len(text))] for text in texts])
+            counts = [sum(adapter == own for own, _ in owners) for adapter in range(copies)]
+            last = width - int(ends.min())
+            logits = forward.logits(ids.to(forward.device), counts, last)
+            chosen = logits.argmax(-1)[torch.arange(len(owners)), ends - (width - last)].tolist()
+            owners = [
+                owner
+                for owner, token in zip(owners, chosen, strict=True)
+                if replies.accept(owner, [token], ()) is not None
+            ]
+
+
+class _Drafts:
+    """Drafts of replies by prompt, for as long as they are good.
+
+    Args:
+        ids: For each prompt.
+        longest: Tokens of a reply that are input, at most.
+    """
+
+    def __init__(self, ids: list[Tokens], longest: int) -> None:
+        self.ids = ids
+        self._longest = longest
+        self._good = self._rest_good = True
+
+    def of(self, batch: Sequence[int]) -> list[Tokens]:
+        """Of these prompts."""
+        return [self.ids[index] if self._good else () for index in batch]
+
+    def rest(
+        self, owners: Sequence[tuple[int, int]], replies: Sequence[Sequence[Tokens]], pad_id: int
+    ) -> list[Tokens]:
+        """What may follow replies that differ from their drafts: they may do so in one token only.
+
+        All are of the same length; a pass with them has no more tokens than cost as much as the pass itself.
+        """
+        begun = [(self.ids[index], len(replies[adapter][index])) for adapter, index in owners]
+        width = min(
+            PASS_TOKENS["cpu"] // len(owners) - 1,
+            max(len(draft) - known for draft, known in begun),
+            self._longest - max(known for _, known in begun),
+        )
+        width = max(0, width) if self._good and self._rest_good else 0
+        return [[*draft[known : known + width], *[pad_id] * width][:width] for draft, known in begun]
+
+    def judge(self, batch: Sequence[int], replies: Sequence[Sequence[Tokens]]) -> None:
+        """Sees what became of drafts: replies of these prompts, as far as they are known after their pass."""
+        pairs = [(self.ids[index], own[index]) for own in replies for index in batch]
+        drafted = sum(len(draft) for draft, _ in pairs)
+        right = sum(sum(1 for _ in takewhile(bool, map(eq, draft, reply))) for draft, reply in pairs)
+        self._good = self._good and right >= ACCEPTED * drafted
+
+    def judge_rest(self, gained: int) -> None:
+        """Sees how many tokens of the drafts' rest were right in a pass; after none no more are tried."""
+        self._rest_good = gained > 0
+
+
+class _Running:
+    """Rows whose replies have not ended, in order of adapter.
+
+    Attributes:
+        owners: Adapter and prompt of each row.
+        tokens: The last token of each row, which is not yet in the cache, shape (rows, 1).
+    """
+
+    def __init__(self, owners: list[tuple[int, int]], rows: CachedRows) -> None:
+        self.owners = owners
+        self.rows = rows
+        self.tokens: Tensor = rows.mask.new_empty((len(owners), 1))
+
+    def counts(self, copies: int) -> list[int]:
+        counts = [0] * copies
+        for adapter, _ in self.owners:
+            counts[adapter] += 1
+        return counts
+
+    def joined(self, other: _Running) -> _Running:
+        owners = self.owners + other.owners
+        order = sorted(range(len(owners)), key=lambda row: owners[row][0])
+        rows = torch.tensor(order, device=self.tokens.device)
+        self.rows.join(other.rows, rows)
+        self.owners = [owners[row] for row in order]
+        self.tokens = torch.cat([self.tokens, other.tokens])[rows]
+        return self
+
+
+class _Replies:
+    """What has been generated, by adapter and prompt."""
+
+    def __init__(
+        self,
+        copies: int,
+        prompts: int,
+        ends: Collection[int],
+        most: int,
+        ended: Callable[[list[int]], bool] | None,
+    ) -> None:
+        self.ids: list[list[list[int]]] = [[[] for _ in range(prompts)] for _ in range(copies)]
+        self._ends = ends
+        self._most = most
+        self._ended = ended
+
+    def take(self, running: _Running, logits: Tensor, drafts: Sequence[Tokens]) -> _Running | None:
+        """Adds each row's most likely tokens as far as they are known, and returns what goes on.
+
+        Args:
+            running: The rows, whose last tokens in the cache are the drafts.
+            logits: Of the tokens after each of the last ones, shape (rows, tokens, vocabulary).
+            drafts: Of each row.
+        """
+        predicted = logits.argmax(-1)
+        rest, last, refused = [], [], []
+        for row, (tokens, draft) in enumerate(zip(predicted.tolist(), drafts, strict=True)):
+            own = tokens[-1 - len(draft) :]
+            accepted = self.accept(running.owners[row], own, draft)
+            if accepted is not None:
+                rest.append(row)
+                last.append(own[accepted])
+                refused.append(len(draft) - accepted)
+        if not rest:
+            return None
+        kept = torch.tensor(rest, device=logits.device)
+        if any(refused):
+            running.rows.take_back(kept, torch.tensor(refused, device=logits.device))
+        elif len(rest) < len(running.owners):
+            running.rows.keep(kept)
+        running.owners = [running.owners[row] for row in rest]
+        running.tokens = torch.tensor(last, device=logits.device)[:, None]
+        return running
+
+    @property
+    def known(self) -> int:
+        """Number of tokens of all replies."""
+        return sum(len(reply) for own in self.ids for reply in own)
+
+    def accept(self, owner: tuple[int, int], tokens: Tokens, draft: Tokens) -> int | None:
+        """Adds tokens, each of which holds if those before it are the draft's.
+
+        Returns:
+            How many of the draft's tokens are the reply's, None where it has ended.
+        """
+        adapter, prompt = owner
+        reply = self.ids[adapter][prompt]
+        for accepted, token in enumerate(tokens):
+            if token in self._ends:
+                return None
+            reply.append(token)
+            if len(reply) >= self._most or (self._ended and self._ended(reply)):
+                return None
+            if accepted == len(draft) or token != draft[accepted]:
+                return accepted
+        raise AssertionError("a draft has a token after it")

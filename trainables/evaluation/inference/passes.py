@@ -1,0 +1,128 @@
+"""What the parts of an evaluation share: the model, and how many rows a pass of it may have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from torch import Tensor
+from torch.nn import functional
+
+from trainables.data.batches import IGNORED, collate
+from trainables.data.examples import Example
+from trainables.evaluation.inference.batching import LOGITS, Budget, Shape, batches_by_shape
+from trainables.evaluation.inference.forward import Forward
+from trainables.evaluation.outcomes import Outcomes
+from trainables.settings import At
+
+Shard: TypeAlias = tuple[int, int]
+"""(rank, world): a worker's share is every item whose index is `rank` modulo `world`."""
+
+
+def share(shard: Shard, count: int) -> range:
+    """Indices of a worker's share of `count` items."""
+    return range(shard[0], count, shard[1])
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The model under evaluation.
+
+    Attributes:
+        pad_id: Any token id; nothing sees it.
+        batch_size: Rows of a pass, at most; on a GPU, of each adapter in it.
+    """
+
+    forward: Forward
+    pad_id: int
+    batch_size: int
+
+    def rows(self, copies: int) -> int:
+        """Rows of a pass, at most: a GPU is far from full with one adapter's, a CPU is not."""
+        shared = self.forward.device.type == "cuda" and not self.forward.collective
+        return self.batch_size * (copies if shared else 1)
+
+    def losses(self, examples: Sequence[Example], copies: int) -> list[list[float]]:
+        """See `example_losses`."""
+        return example_losses(
+            self.forward, examples, copies=copies, pad_id=self.pad_id, batch_size=self.rows(copies)
+        )
+
+
+class Part(Protocol):
+    """A part of an evaluation.
+
+    Attributes:
+        name: Of its time, in `Outcomes.seconds`.
+    """
+
+    name: str
+
+    def run(self, outcomes: Sequence[Outcomes], shard: Shard) -> None:
+        """Measures a worker's share by the adapters whose outcomes these are, and enters what it finds."""
+
+
+class Comparison(Part, Protocol):
+    """A part that compares with the base model; without having seen it, it does nothing."""
+
+    def take_base(self, shard: Shard) -> None:
+        """Keeps what the base model says; no adapter may be active."""
+
+
+def example_losses(
+    forward: Forward, examples: Sequence[Example], *, copies: int, pad_id: int, batch_size: int
+) -> list[list[float]]:
+    """Loss of each example, summed over its targets, in nats, by each adapter.
+
+    Args:
+        forward: The model, in evaluation mode.
+        examples: May be none.
+        copies: Number of adapters.
+        pad_id: Any token id; nothing sees it.
+        batch_size: Rows per pass, at most, but `copies` at least.
+
+    Returns:
+        For each adapter the loss of each example.
+    """
+    most = min(LOGITS // int(forward.config.vocab_size), forward.tokens or LOGITS) // copies
+    shapes = [Shape(len(example.input_ids), 0) for example in examples]
+    losses = [[0.0] * len(examples) for _ in range(copies)]
+    for batch in batches_by_shape(
+        shapes, Budget(batch_size // copies, most, most, forward.overhead // copies)
+    ):
+        found = _losses(forward, [examples[index] for index in batch], copies, pad_id)
+        for values, own in zip(losses, found.tolist(), strict=True):
+            for index, value in zip(batch, own, strict=True):
+                values[index] = value
+    return losses
+
+
+def _losses(forward: Forward, examples: Sequence[Example], copies: int, pad_id: int) -> Tensor:
+    """Shape (copies, examples)."""
+    batch = collate(examples, pad_id)
+    # The logits at a position are for the next token, and those at the last for none.
+    targets = functional.pad(batch["labels"][:, 1:], (0, 1), value=IGNORED)
+    wanted = (targets != IGNORED).any(0)
+    # In completions the prompt comes first, and most of the logits would be for nothing.
+    last = max(1, targets.shape[1] - int(wanted.long().argmax()))
+    targets = targets[:, -last:].to(forward.device).repeat(copies, 1)
+    ids = batch["input_ids"].to(forward.device).repeat(copies, 1)
+    logits = forward.logits(ids, [len(examples)] * copies, last)
+    losses = functional.cross_entropy(
+        logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="none"
+    )
+    return losses.view(copies, len(examples), last).sum(-1)
+
+
+Moment: TypeAlias = Literal["rung", "last", "front", "base"]
+"""A trial is at a rung before the last, at its full budget, or on the Pareto front of the finished search;
+or it is the base model that is evaluated."""
+
+ASKED: Mapping[Moment, frozenset[At]] = {
+    "rung": frozenset({"every"}),
+    "last": frozenset({"every", "last"}),
+    "front": frozenset({"front"}),  # all else was measured when the trial was at its full budget
+    "base": frozenset({"every", "last", "front"}),
+}
+"""The skills that are asked, by their `at`."""

@@ -1,0 +1,111 @@
+"""What the search knows of the trainable `lora`. Light: no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trainables.lora.options import LoraOptions
+from trainables.lora.parameters import LoraParameters
+from trainables.settings import At
+from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, TrainableSpec
+
+_AT: tuple[At, ...] = ("every", "last", "front")
+
+_EFFECTS: Mapping[Effect, str] = {
+    "search": """
+model.trust_remote_code model.dtype
+task.heldout_fraction task.heldout_examples task.format task.text_field task.prompt_field
+task.completion_field task.prompt task.completion task.loss task.max_length
+capability.skills.*.name capability.skills.*.scoring capability.skills.*.limit capability.skills.*.match
+capability.skills.*.at capability.skills.*.metric capability.skills.*.chat
+capability.max_new_tokens capability.general_examples capability.kl_prompts capability.leak_words
+capability.think_section
+""",
+    "content": """
+model.source model.prepare model.revision
+task.train task.heldout task.split task.subset
+capability.skills.*.path capability.general_text
+""",
+    "none": "model.name model.attention task.name capability.batch_size",
+}
+
+
+def metrics(options: LoraOptions) -> Sequence[MetricSpec]:
+    """What an evaluation measures with these skills, in the order of registration."""
+    from trainables.data.lines import first_record
+    from trainables.evaluation.metrics import METRICS, Asked, AskedSkill
+
+    capability = options.capability
+    skills = [AskedSkill(skill, "options" in (first_record(skill.path) or {})) for skill in capability.skills]
+    declared: dict[str, MetricSpec] = {}
+    for at in _AT:
+        asked = Asked(capability, [skill for skill in skills if _AT.index(skill.config.at) <= _AT.index(at)])
+        for metric in METRICS:
+            entry = METRICS[metric]
+            for name in entry.names(asked):
+                relative = "retention" if name == "capability" else None
+                meaning, direction = METRICS.lines()[metric], entry.direction
+                spec = MetricSpec(name, meaning, direction, entry.low, entry.high, relative, at)
+                declared.setdefault(name, spec)
+    return list(declared.values())
+
+
+def contents(options: LoraOptions) -> Mapping[str, str]:
+    """Digests of the model, the data and the questions."""
+    from trainables.data.contents import data_content, hub_part, model_content
+
+    task, capability = options.task, options.capability
+    part = hub_part(task)
+    digests = {"model.source": model_content(options.model), "task.train": data_content(task.train, part)}
+    if task.heldout is not None:
+        digests["task.heldout"] = data_content(task.heldout, part)
+    for index, skill in enumerate(capability.skills):
+        digests[f"capability.skills.{index}.path"] = data_content(skill.path, part)
+    if capability.general_text is not None:
+        digests["capability.general_text"] = data_content(capability.general_text, part)
+    return {key: digest for key, digest in digests.items() if digest is not None}
+
+
+def localise(options: LoraOptions) -> LoraOptions:
+    """The options with local paths made absolute."""
+    from trainables.data.absolute import absolute_capability, absolute_model, absolute_task
+
+    return LoraOptions(
+        model=absolute_model(options.model),
+        task=absolute_task(options.task),
+        capability=absolute_capability(options.capability),
+    )
+
+
+def examples(options: LoraOptions, seed: int) -> int:
+    """Training examples, as every worker reads, cuts and splits them.
+
+    Raises:
+        UserError: The tokenizer cannot be loaded, or the data not be read.
+    """
+    from trainables.data.count import count_examples
+
+    return count_examples(options.model, options.task, seed)
+
+
+def _worker() -> Any:
+    from trainables.lora.server import LoraServer
+
+    return LoraServer
+
+
+TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model")(
+    TrainableSpec(
+        parameters=LoraParameters,
+        options=LoraOptions,
+        metrics=metrics,
+        worker=_worker,
+        artifact=Artifact("adapter", 'PeftModel.from_pretrained(base, "{folder}")'),
+        baselines={"base": "the untouched base model"},
+        examples=examples,
+        localise=localise,
+        effects={key: effect for effect, keys in _EFFECTS.items() for key in keys.split()},
+        contents=contents,
+    )
+)

@@ -1,0 +1,1 @@
+"""Serves the requests of a search, whatever is trained."""

@@ -1,0 +1,138 @@
+"""What a trainable is: the light specification that the search knows it by, and what its workers hold.
+
+A trainable is one folder and one registration. `search` and `analysis` see its `TrainableSpec` alone, which
+imports neither torch nor Ray; a worker group calls `TrainableSpec.worker` for what does the training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from pydantic import BaseModel
+
+from trainables.registry import Registry
+from trainables.settings import At, Section
+
+Direction: TypeAlias = Literal["min", "max"]
+Effect: TypeAlias = Literal["search", "content", "none"]
+"""What a change of a setting means to a search that has begun: it is another search; nothing as long as what
+is named there has the same content; nothing."""
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """A metric that a trainable measures.
+
+    Attributes:
+        name: Under which it is reported and may be an objective.
+        meaning: In one sentence, for glossaries.
+        direction: Which way is better; None where neither is.
+        low: Its least value.
+        high: Its greatest value.
+        relative: Name of its ratio to the base's value, which the search then adds, with an interval paired
+            item by item; None where it is not compared with the base. The base's value must be above 0.
+        at: "every" rung, the "last" one of trials at their full budget, or the Pareto "front" once the search
+            is over. Only what is measured at every rung may be an objective.
+    """
+
+    name: str
+    meaning: str
+    direction: Direction | None = None
+    low: float = -math.inf
+    high: float = math.inf
+    relative: str | None = None
+    at: At = "every"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a trial leaves behind.
+
+    Attributes:
+        name: What it is called, for example "adapter".
+        load: How a user loads it, a line of Python in which {folder} stands for where it lies.
+    """
+
+    name: str
+    load: str
+
+
+class Finding(NamedTuple):
+    """Something wrong with the options of a configuration.
+
+    Attributes:
+        key: Dotted key, for example "task.train".
+        message: What is wrong.
+        hint: What would be right.
+    """
+
+    key: str
+    message: str
+    hint: str | None = None
+
+
+def no_findings(options: Any) -> Iterable[Finding]:
+    """Nothing is wrong beyond what the schema says."""
+    return ()
+
+
+def plain_subject(options: Any) -> str:
+    """The name of the model, where the options have one."""
+    model = getattr(options, "model", None)
+    return str(getattr(model, "name", "the base"))
+
+
+def unchanged(options: Any) -> Any:
+    """The options as they are: they name no files."""
+    return options
+
+
+@dataclass(frozen=True)
+class TrainableSpec:
+    """A trainable as `search` and `analysis` know it.
+
+    `options` is the part of the configuration that the trainable owns: each of its fields is a section at the
+    top level of the configuration, beside those that every search has. All functions take an instance of it.
+
+    Attributes:
+        parameters: Validates a trial's parameters; field names are the parameter names. It needs `seed`.
+        options: Sections of the configuration. Those named model, task and capability take presets.
+        metrics: What an evaluation measures, beside `train_loss` and the ratios to the base. Called with
+            valid options only; reads no more than the first lines of files.
+        worker: Imports and returns the class that trains (see `Held`); called in a worker alone.
+        artifact: What a trial leaves behind.
+        baselines: References that it can measure by name, with a line of description. "base" is the untouched
+            base, which ratios are relative to.
+        unpacked: Why its trials run one at a time in a worker group, in words; None where several are
+            trained in one pass.
+        subject: What is trained, in a few words, for titles.
+        check: What is wrong with options that the schema takes, before anything is started.
+        plan: Sizes, memory and time for `--plan`, without torch where that is possible; None where it cannot
+            say.
+        examples: Number of training examples, for a budget in epochs; None where there are no epochs.
+        localise: The options with paths made absolute: workers may run in another folder.
+        effects: Of its settings by dotted key; those that are not listed make another search.
+        contents: By dotted key a digest of what lies there, for settings with the effect "content".
+    """
+
+    parameters: type[BaseModel]
+    options: type[Section]
+    metrics: Callable[[Any], Sequence[MetricSpec]]
+    worker: Callable[[], Any]
+    artifact: Artifact
+    baselines: Mapping[str, str] = field(default_factory=lambda: {"base": "the untouched base"})
+    unpacked: str | None = None
+    subject: Callable[[Any], str] = plain_subject
+    check: Callable[[Any], Iterable[Finding]] = no_findings
+    plan: Callable[[Any], Any] | None = None
+    examples: Callable[[Any, int], int] | None = None
+    localise: Callable[[Any], Any] = unchanged
+    effects: Mapping[str, Effect] = field(default_factory=dict)
+    contents: Callable[[Any], Mapping[str, str]] = lambda options: {}
+
+
+TRAINABLES: Registry[TrainableSpec] = Registry("trainable", plugins="tightrope.trainables")
+"""Filled by `trainables.specs`, which is where to import it from."""
