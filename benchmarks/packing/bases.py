@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, Qwen2ForCausalLM
 
@@ -139,10 +140,10 @@ def random_examples(lengths: str, vocabulary: int) -> list[Example]:
 
 def masked(examples: Sequence[Example], share: float) -> list[Example]:
     """The same with this share of each example's tokens no targets, from its start: a prompt."""
+
+    def reply(length: int) -> NDArray[np.bool_]:
+        return np.arange(length) >= share * length
+
     return [
-        replace(
-            example,
-            loss_mask=example.loss_mask & (np.arange(len(example.input_ids)) >= share * len(example.input_ids)),
-        )
-        for example in examples
+        replace(example, loss_mask=example.loss_mask & reply(len(example.input_ids))) for example in examples
     ]

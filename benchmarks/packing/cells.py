@@ -22,9 +22,9 @@ PLAIN = "plain"
 SHARED_ROWS = "shared_rows"
 WHOLE_LOGITS = "whole_logits"
 MODES = (PLAIN, "mixed", "packed_one_pass", WHOLE_LOGITS, SHARED_ROWS, "packed_auto_limits", "auto")
-"""Plain PEFT in turn; PEFT's mixed batches; all trials in one pass; the same with the logits of all tokens
-at once; with short examples of a trial in shared rows (`workers.sequence_packing`); all trials in one pack, in passes as `slots=auto` limits
-them; packs of the size that `slots=auto` chooses, one after another."""
+"""Plain PEFT in turn; PEFT's mixed batches; all trials in one pass; the same with the logits of all tokens at
+once, and with short examples of a trial in shared rows (`workers.sequence_packing`); all trials in one pack,
+in passes as `slots=auto` limits them; packs of the size that `slots=auto` chooses, one after another."""
 
 MOST_STEPS = 50
 

@@ -22,7 +22,8 @@ class Timing:
         seconds: On the clock.
         passed: Tokens that went through the model, with padding.
         passes: Forward passes.
-        memory: Largest number of bytes allocated on the device; on a CPU, resident beyond those before the run.
+        memory: Largest number of bytes allocated on the device; on a CPU, resident and not so
+            before the run.
         losses: Of each trial, the mean loss of each optimizer step.
         rows: Rows of a pass, at most, where memory made it necessary to divide a batch (PEFT's loops).
         limit: Tokens of a pass, at most (packs).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from torch import nn
 
@@ -98,5 +99,6 @@ def choose(work: Work) -> Choice:
 
 def _pack(work: Work, limits: PassLimits) -> tuple[Pack, HeldBase]:
     base = LocalBase(work.twin())
-    base.find_head(base.model.get_input_embeddings().num_embeddings)
+    model: Any = base.model
+    base.find_head(model.get_input_embeddings().num_embeddings)
     return Pack(base, Adapters(base.model, "base"), work.examples, _TOTAL, limits), base

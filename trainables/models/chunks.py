@@ -21,6 +21,7 @@ from trainables.data.batches import IGNORED
 Project = Callable[[Tensor], Tensor]
 """From hidden states, shape (tokens, hidden), to logits, shape (tokens, vocabulary), each token by itself."""
 
+
 @dataclass(frozen=True)
 class NextTokens:
     """The tokens that a pass has to predict.

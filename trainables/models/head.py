@@ -40,6 +40,7 @@ class Afterwards:
     cap: float | None = None
 
     def __call__(self, logits: Tensor) -> Tensor:
+        """The model's logits from the head's output."""
         if self.factor != 1:
             logits = logits * self.factor
         return logits if self.cap is None else torch.tanh(logits / self.cap) * self.cap
@@ -127,7 +128,7 @@ def find_head(model: nn.Module, vocabulary: int) -> OutputHead | str:
     Raises:
         torch.OutOfMemoryError: There is no memory for a small batch.
     """
-    module = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    module = cast(Any, model).get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
     if not isinstance(module, nn.Module):
         return "the model does not say which layer makes its logits"
     draw = torch.Generator().manual_seed(0)
@@ -180,7 +181,7 @@ def _same(project: Project, hidden: Tensor, ids: Tensor, logits: Tensor) -> bool
                 losses = token_losses(projected, ids.to(device))
             else:
                 losses = chunked_losses(project, own, tokens.to(device), chunk=3)[:, :-1]
-            losses.sum().backward()
+            torch.autograd.backward(losses.sum())
             runs.append((losses.detach(), own.grad))
     (losses, grad), (by_parts, other) = runs
     pairs = ((logits, projected.detach()), (losses, by_parts), (grad, other))
