@@ -22,7 +22,7 @@ from analysis.render import render_summary
 from search.console import SafeConsole
 from search.errors import RecordError, TightropeError
 from search.judging.budget import budget_used
-from search.judging.causes import all_failed, cause_of, causes, guards
+from search.judging.causes import cause_counts, cause_of, guard_counts, why_all_failed
 from search.judging.confirmation import Confirmation, confirmation
 from search.judging.constraints import keeps_constraints
 from search.judging.extending import extension
@@ -87,9 +87,9 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         "caveats": [*found.caveats, *(f"Of the data, {text}." for text in data_warnings(data))],
         "data": dict(data),
         "confirmation": None if confirmed is None else confirmation_block(confirmed),
-        "all_failed": all_failed(state) is not None,
-        "causes": causes(state),
-        "guards": guards(state),
+        "all_failed": why_all_failed(state) is not None,
+        "causes": cause_counts(state),
+        "guards": guard_counts(state),
         "limits": limits_block(state),
         "extension": extension(state)._asdict(),
         "warm_start": warm_start_block(state),

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from search.config.schema import SearchConfig
 from search.guards import make_guards
 from search.judging.confirmation import Repeat, candidates, next_repeat
-from search.judging.front import FrontQuestions
+from search.judging.front import FrontEvaluations
 from search.judging.retention import recorded_intervals, retained, retained_interval
-from search.judging.spending import reached, spent
+from search.judging.spending import limit_reached, usage
 from search.record import (
     Decided,
     Event,
@@ -90,7 +90,7 @@ class Conductor:
         self._append = append
         self._clock = clock
         self._guards = make_guards(config)
-        self._front = FrontQuestions(config, _MAX_LOSSES)
+        self._front = FrontEvaluations(config, _MAX_LOSSES)
         self._rungs = config.budget.rung_steps
         self._exhausted = False
         self._to_confirm: int | None = None  # number of candidates, until another trial finishes
@@ -220,7 +220,7 @@ class Conductor:
         if limits.hours is limits.device_hours is limits.cost is None:
             return None
         later = now + (self._confirmation_seconds() if reserve else 0.0)
-        return reached(limits, spent(self.state, now), spent(self.state, later))
+        return limit_reached(limits, usage(self.state, now), usage(self.state, later))
 
     def _now(self) -> float:
         """The time; before this session has begun that of the last event, as none passes between sessions."""
@@ -259,7 +259,7 @@ class Conductor:
         rung = len(trial.rungs)
         last = trial.last
         if number in self._front:
-            assert last is not None and last.checkpoint is not None  # noqa: PT018 - see FrontQuestions.due
+            assert last is not None and last.checkpoint is not None  # noqa: PT018 - see FrontEvaluations.due
             return FrontRequest(number, dict(trial.params), last.step, last.checkpoint, last.items_file)
         return TrainRequest(
             trial=number,
@@ -306,14 +306,14 @@ class Conductor:
         return self._conclude(event, *self._judge(event))
 
     def lose(self, number: int, message: str) -> None:
-        """Takes that a trial's request was lost: it goes on from its last rung, up to 3 times."""
+        """A trial's request was lost: the trial continues from its last rung, up to 3 times."""
         trial = self.state.trials[number]
         if trial.finished is not None and number not in self._front:
             return
         self._record(Failed(trial=number, failure_class="worker_lost", message=message))
         if number in self._front:
             if self._spent(reserve=False) is not None:
-                self._front.end(number, answered=False)
+                self._front.end(number, measured=False)
             elif self._front.lose(number):
                 self._waiting.append(number)
             return
@@ -323,8 +323,8 @@ class Conductor:
             self._waiting.append(number)
 
     def _take_front(self, number: int, reply: Reply) -> None:
-        answered = reply.outcome == "ok"
-        if answered:
+        measured = reply.outcome == "ok"
+        if measured:
             event: Event = FrontMeasured(
                 trial=number,
                 metrics=reply.metrics,
@@ -338,7 +338,7 @@ class Conductor:
             message = f"asked on the front: {reply.message}"
             event = Failed(trial=number, failure_class=reply.outcome, message=message)
         self._record(event)
-        self._front.end(number, answered=answered)
+        self._front.end(number, measured=measured)
 
     def cut(self, number: int, reason: str, by: str) -> None:
         """Ends an unfinished trial at its last rung for a reason from outside; it counts as stopped.

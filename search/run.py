@@ -125,6 +125,9 @@ def _search(words: Sequence[str], as_json: bool) -> int:
     counted = in_steps(resolved.config)
     if counted.sentence is not None:
         complain(f"budget: {counted.sentence}")
+    from search.plan.data import refuse_contamination
+
+    refuse_contamination(counted.config)
     # Ray, MLflow and the rest are imported only now that the configuration is known to be right.
     from search.session import run_search
 

@@ -23,7 +23,7 @@ from search.contents import PREFIX, contents
 from search.errors import RecordError, TightropeError
 from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
-from search.judging.causes import all_failed
+from search.judging.causes import why_all_failed
 from search.judging.recommend import recommend
 from search.judging.retention import recorded_intervals
 from search.output import say_json, unless_gone
@@ -148,7 +148,7 @@ def _run(session: _Session) -> int:
     """Trains what is left; returns the exit code."""
     state = session.conductor.state
     if session.conductor.finished and state.ended is not None:
-        if all_failed(state) is not None:
+        if why_all_failed(state) is not None:
             return 1
         if state.ended.reason == "finished":
             return 0
@@ -190,7 +190,7 @@ def _attempt(session: _Session, tracker: Tracker) -> _Outcome:
             _begin(session)
             tracker.start()
             _train(session)
-        why = all_failed(state)
+        why = why_all_failed(state)
         if why is None:
             ended = SearchEnded(reason="finished", recommended=recommend(state).trial)
         else:

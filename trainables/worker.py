@@ -62,7 +62,7 @@ def _serve(settings: GroupSettings, line: Line, began: float) -> None:
     import ray
     import torch
 
-    from trainables.lora.base import start_deepspeed
+    from trainables.lora.base import needs_deepspeed, start_deepspeed
     from trainables.lora.server import LoraServer
     from trainables.specs import TRAINABLES
 
@@ -73,8 +73,9 @@ def _serve(settings: GroupSettings, line: Line, began: float) -> None:
     if loaded is None:
         return
     shrinks: int = ray.get(line.dispatcher.shrinks.remote(line.name))
-    line.now("starting DeepSpeed")
-    start_deepspeed(device)  # a long import, which would disturb the other groups' measuring as well
+    if needs_deepspeed(settings.zero_stage):
+        line.now("starting DeepSpeed")
+        start_deepspeed(device)  # a long import, which would disturb the other groups' measuring as well
     if measures(settings, shrinks) and line.first:
         # The group's other workers come to a call that all make together, and wait in it.
         line.now("waiting for the other groups to load")

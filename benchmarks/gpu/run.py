@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TextIO
 
 from benchmarks.gpu.budget import box
@@ -19,8 +20,9 @@ END = "end"
 NOT_RUN = "not run"
 """Kinds of lines: what holds for all of them; a measurement; the end of a part; one that was left out."""
 
-_BOX = 30.0
-"""Seconds of the box of a part that is rehearsed, and of the conditions."""
+_BOX = 120.0
+"""Seconds of the box of a part that is rehearsed, and of the conditions: few are needed, but the machine may
+be busy."""
 
 
 class Results:
@@ -34,9 +36,9 @@ class Results:
         self._streams = streams
         self.failed = False
 
-    def write(self, kind: str, **facts: object) -> None:
+    def write(self, kind: str, facts: Row) -> None:
         """Writes a line."""
-        line = json.dumps({"kind": kind, **facts})
+        line = json.dumps({"kind": kind} | facts)
         for stream in self._streams:
             print(line, file=stream, flush=True)
 
@@ -47,7 +49,7 @@ class Results:
         for key, value in (("reason", end.reason), ("trace", end.trace)):
             if value is not None:
                 facts[key] = value
-        self.write(END, **facts)
+        self.write(END, facts)
 
 
 def run_all(
@@ -69,7 +71,7 @@ def run_all(
         load: Finds a part by its name.
     """
     until = time.monotonic() + seconds
-    end = run_apart(conditions, device, rehearse, _BOX, lambda row: results.write(CONDITIONS, **row))
+    end = run_apart(conditions, device, rehearse, _BOX, partial(results.write, CONDITIONS))
     if end.reason is not None:
         results.end(CONDITIONS, "the machine and the libraries", _BOX, end)
     parts = []
@@ -83,11 +85,11 @@ def run_all(
         wanted = [_BOX if rehearse else each.seconds for each in parts[index:]]
         room = box(wanted, until - time.monotonic())
         if room is None:
-            results.write(NOT_RUN, part=part.name, claim=part.claim, reason="no time left")
+            results.write(NOT_RUN, {"part": part.name, "claim": part.claim, "reason": "no time left"})
             continue
         end = run_apart(part.run, device, rehearse, room, _keeper(results, part.name))
         results.end(part.name, part.claim, room, end)
 
 
 def _keeper(results: Results, name: str) -> Callable[[Row], None]:
-    return lambda row: results.write(ROW, part=name, **row)
+    return lambda row: results.write(ROW, {"part": name} | row)

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from torch import nn
-
 from benchmarks.packing.meter import Meter, Timing, release
 from benchmarks.packing.work import Work
 from trainables.lora.adapters import Adapters
 from trainables.lora.base import HeldBase
-from trainables.lora.checkpointing import checkpoint_blocks
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.row_sharing import ROOM
 from trainables.lora.slots import Choice, choose_slots
@@ -21,18 +18,6 @@ ONE_PASS = PassLimits(cost=2**31)
 
 _TOTAL = 10**6
 """Steps of the full budget; the learning rate is constant."""
-
-
-class LocalBase(HeldBase):
-    """The base model on this process alone, which has nothing to shard or to reduce: no DeepSpeed."""
-
-    def __init__(self, model: nn.Module, checkpointing: bool = False) -> None:
-        self.model = model
-        if checkpointing:
-            checkpoint_blocks(model)
-        self.device = next(model.parameters()).device
-        self.sharded = False
-        self.world, self.rank = 1, 0
 
 
 def packed(
@@ -98,7 +83,7 @@ def choose(work: Work) -> Choice:
 
 
 def _pack(work: Work, limits: PassLimits) -> tuple[Pack, HeldBase]:
-    base = LocalBase(work.twin())
+    base = HeldBase(work.twin())
     model: Any = base.model
     base.find_head(model.get_input_embeddings().num_embeddings)
     return Pack(base, Adapters(base.model, "base"), work.examples, _TOTAL, limits), base

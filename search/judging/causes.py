@@ -36,7 +36,7 @@ def guard_of(trial: TrialState) -> str | None:
 
 
 def cause_of(trial: TrialState) -> str | None:
-    """What ended the trial early, in a word or two; None for one that completed or goes on."""
+    """What ended the trial early, in a word or two; None where it completed or still runs."""
     ended = trial.finished
     if ended is None or ended.status == "completed":
         return None
@@ -50,19 +50,19 @@ def cause_of(trial: TrialState) -> str | None:
     return last.by
 
 
-def causes(state: SearchState) -> dict[str, int]:
-    """Number of trials of the search phase by what ended them early, the most frequent first."""
-    found = Counter(cause for trial in search_trials(state) if (cause := cause_of(trial)) is not None)
-    return dict(found.most_common())
+def cause_counts(state: SearchState) -> dict[str, int]:
+    """Number of trials of the search phase by what ended them early, the most frequent cause first."""
+    causes = (cause_of(trial) for trial in search_trials(state))
+    return dict(Counter(cause for cause in causes if cause is not None).most_common())
 
 
-def guards(state: SearchState) -> dict[str, int]:
+def guard_counts(state: SearchState) -> dict[str, int]:
     """Number of trials that each guard ended, by its name."""
     return dict(sorted(Counter(name for t in state.trials.values() if (name := guard_of(t))).items()))
 
 
-def all_failed(state: SearchState) -> str | None:
-    """Why not a single trial of a search could be trained, and what to do; None where any was, or goes on."""
+def why_all_failed(state: SearchState) -> str | None:
+    """Why every trial of a search failed, and what to do; None where any did not fail or still runs."""
     trials = search_trials(state)
     if not trials or any(trial.finished is None or trial.status not in _FAILED for trial in trials):
         return None
@@ -75,28 +75,28 @@ def all_failed(state: SearchState) -> str | None:
         counts[cause] += 1
     subject = "The only trial" if len(trials) == 1 else f"All {len(trials):,} trials"
     causes = "; ".join(
-        f"{count:,} {cause}, such as trial {first[cause].number}: {_said(first[cause])}"
+        f"{count:,} {cause}, such as trial {first[cause].number}: {_first_line(first[cause])}"
         for cause, count in counts.most_common()
     )
     remedies = dict.fromkeys(_REMEDIES.get(cause, _REMEDY) for cause, _ in counts.most_common())
     return f"{subject} failed ({causes}). {' '.join(remedies)}"
 
 
-def _said(trial: TrialState) -> str:
+def _first_line(trial: TrialState) -> str:
     """The first line of why a trial ended."""
     assert trial.finished is not None
     lines = trial.finished.reason.splitlines()
     return lines[0].rstrip(".") if lines else trial.finished.status
 
 
-def none_completed(state: SearchState) -> str:
-    """Why no trial can be recommended where none reached the full budget, and what to do about it."""
+def why_none_completed(state: SearchState) -> str:
+    """Why no trial reached the full budget, and what to do about it."""
     trials = search_trials(state)
     if not trials:
         return "No trial has begun yet: run the search."
     if all(guard_of(trial) for trial in trials):
-        return _all_guarded(state)
-    if (failed := all_failed(state)) is not None:
+        return _why_all_guarded(state)
+    if (failed := why_all_failed(state)) is not None:
         return failed
     counts = Counter(trial.status if trial.finished else "unfinished" for trial in trials)
     if counts["unfinished"]:
@@ -105,15 +105,15 @@ def none_completed(state: SearchState) -> str:
         what, advice = "No trial reached the full budget", f"{extension(state).advice}."
         if counts["diverged"] and any("lr" in trial.proposed.sampled for trial in trials):
             advice = f"Begin a new search with a lower upper bound of lr. Or: {advice}"
-    told = wording.counted(dict(sorted(counts.items())))
-    if found := guards(state):
-        told += f"; ended by guards: {wording.counted(found)}"
-    return f"{what} ({told}). {advice}"
+    ended = wording.counted(dict(sorted(counts.items())))
+    if guarded := guard_counts(state):
+        ended += f"; ended by guards: {wording.counted(guarded)}"
+    return f"{what} ({ended}). {advice}"
 
 
-def _all_guarded(state: SearchState) -> str:
-    found = guards(state)
-    count = sum(found.values())
+def _why_all_guarded(state: SearchState) -> str:
+    counts = guard_counts(state)
+    count = sum(counts.values())
     subject = "The only trial was" if count == 1 else f"All {count:,} trials were"
     last = max(state.trials.values(), key=lambda trial: trial.number)
     assert last.finished is not None
@@ -121,9 +121,9 @@ def _all_guarded(state: SearchState) -> str:
         f"{_ADVICE[name]}; guards.{name}=null switches it off."
         if name in _ADVICE
         else f"Search where guard {name} finds nothing."
-        for name in found
+        for name in counts
     )
     return (
-        f"{subject} ended by guards before the full budget ({wording.counted(found)}), for example trial "
+        f"{subject} ended by guards before the full budget ({wording.counted(counts)}), for example trial "
         f"{last.number}: {last.finished.reason.rstrip('.')}. Begin a new search. {advice}"
     )

@@ -16,7 +16,7 @@ from search.judging.objectives import (
     is_measured,
     metrics_of,
     objectives_of,
-    ranked,
+    rank_trials,
     repetitions,
 )
 from search.judging.pooled import PooledMean, pooled_means, ties
@@ -87,12 +87,12 @@ class Confirmation:
 
 
 def candidates(config: SearchConfig, state: SearchState) -> list[TrialState]:
-    """The trials to train again: the best of the search phase by `ranked`, best first.
+    """The trials to train again: the best of the search phase by `rank_trials`, best first.
 
     Of many trials near a bound, the best keep it by luck. While repetitions rule out every candidate, the
     next trial becomes a candidate too, up to `FURTHER` times the configured number.
     """
-    ordered = ranked(config.objectives, completed_trials(state))[: FURTHER * config.confirm.candidates]
+    ordered = rank_trials(config.objectives, completed_trials(state))[: FURTHER * config.confirm.candidates]
     count, out = config.confirm.candidates, _ruled_out(state)
     while count < len(ordered) and all(trial.number in out for trial in ordered[:count]):
         count += 1

@@ -19,8 +19,8 @@ def bound_name(objective: ObjectiveConfig) -> str:
     return "floor" if objective.floor is not None else "ceiling"
 
 
-def bounded(objectives: Sequence[ObjectiveConfig]) -> list[ObjectiveConfig]:
-    """Those with a floor or a ceiling: the constraints."""
+def constraints_of(objectives: Sequence[ObjectiveConfig]) -> list[ObjectiveConfig]:
+    """The objectives with a floor or a ceiling."""
     return [objective for objective, _ in _bounds(objectives)]
 
 

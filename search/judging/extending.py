@@ -1,4 +1,4 @@
-"""What lets a search that has ended go on: more trials, more of a limit, or nothing."""
+"""What extends a search that has ended: more trials, more of a limit, or nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Extension(NamedTuple):
 
     Attributes:
         key: Setting to raise; None where its searcher has no more configurations.
-        value: For example, twice what it was.
+        value: Twice the present one; None where `key` is.
     """
 
     key: str | None
@@ -29,19 +29,19 @@ class Extension(NamedTuple):
 
     @property
     def advice(self) -> str:
-        """The same as a sentence without its full stop."""
+        """The advice as a sentence without its full stop."""
         if self.key is None:
             return "Begin a new search with a wider space (this one has no more configurations)"
         return f"Extend the search with a larger {self.key}="
 
 
 def extension(state: SearchState) -> Extension:
-    """What would let a search that has begun go on once it has ended."""
+    """What would extend a search that has begun, once it has ended."""
     assert state.started is not None
     used = spending(state)
     if used.ended_by is not None:
         name = used.ended_by.partition(":")[0]
-        limit = next(one.limit for one in used.limits if f"limits.{one.name}" == name)
+        limit = next(limit.limit for limit in used.limits if f"limits.{limit.name}" == name)
         return Extension(name, 2 * limit)
     if _is_exhausted(state):
         return Extension(None, None)

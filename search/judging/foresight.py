@@ -11,10 +11,10 @@ Floats: TypeAlias = NDArray[np.float64]
 
 PRIOR_AGREEMENT = 0.8
 PRIOR_TRIALS = 4.0
-"""A rung is held to order 8 of 10 pairs rightly until trials have shown otherwise, with the weight of 4."""
+"""Until trials show otherwise, a rung is assumed to order 8 of 10 pairs correctly, with the weight of 4."""
 
 _WINDOW = 200
-"""Trained trials that are compared, the newest."""
+"""The newest trained trials, which are compared."""
 
 
 class Foresight:
@@ -68,7 +68,7 @@ class Foresight:
         return _with_prior(float(self._agree.sum()), float(self._ordered.sum()), float(size))
 
     def kept(self, n: int, eta: int) -> int:
-        """Of n trials at the rung, how many go on.
+        """How many of n trials at the rung continue.
 
         From floor(n / eta) where the rung predicts the end to all but the last where it says nothing: the
         share that is stopped is (1 - 1/eta) (2 agreement - 1).

@@ -1,4 +1,4 @@
-"""Which finished trials are asked the skills with `at: front`."""
+"""Which finished trials are evaluated on the skills with `at: front`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from search.judging.recommend import recommend
 from search.record import SearchState, TrialState
 
 
-def asks_front(config: SearchConfig) -> bool:
-    """Whether there are skills that only trials on the front are asked."""
+def has_front_skills(config: SearchConfig) -> bool:
+    """Whether there are skills on which only trials on the front are evaluated."""
     return any(skill.at == "front" for skill in config.capability.skills)
 
 
 def on_front(state: SearchState) -> list[int]:
     """Trials to choose from: the Pareto-optimal ones that keep every constraint, and the recommended one.
 
-    Those that a guard found broken at the full budget are left out, and dominate no other.
+    Trials that a guard ended at the full budget are left out, and dominate no other trial.
 
     Returns:
         Their numbers, by the first objective, best first. Where no trial keeps the constraints, all
@@ -32,58 +32,58 @@ def on_front(state: SearchState) -> list[int]:
     return numbers if recommended is None or recommended in numbers else [*numbers, recommended]
 
 
-class FrontQuestions:
-    """Keeps account of who is to be asked in this session, once the search is over.
+class FrontEvaluations:
+    """Which trials this session still has to evaluate on the front skills, once the search is over.
 
     Args:
         config: The search.
-        most_losses: How often a request that was lost is made again.
+        most_losses: How often a lost request is repeated.
     """
 
     def __init__(self, config: SearchConfig, most_losses: int) -> None:
         self._most_losses = most_losses
-        self._asks = asks_front(config)
+        self._has_skills = has_front_skills(config)
         self._under_way: set[int] = set()
         self._given_up: set[int] = set()
         self._losses: Counter[int] = Counter()
         self._front: tuple[int, list[int]] = 0, []
 
     def __contains__(self, trial: int) -> bool:
-        """Whether the trial is being asked."""
+        """Whether the trial is being evaluated."""
         return trial in self._under_way
 
     def __len__(self) -> int:
-        """Number of trials that are being asked."""
+        """Number of trials that are being evaluated."""
         return len(self._under_way)
 
     def due(self, state: SearchState) -> int | None:
-        """The next trial to ask; no trial may be unfinished."""
-        if not self._asks:
+        """The next trial to evaluate; no trial may be unfinished."""
+        if not self._has_skills:
             return None
-        if self._front[0] != len(state.trials):  # finished trials change no more
+        if self._front[0] != len(state.trials):  # finished trials no longer change
             self._front = len(state.trials), on_front(state)
         done = self._under_way | self._given_up
         left = (state.trials[number] for number in self._front[1] if number not in done)
-        return next((trial.number for trial in left if _can_be_asked(trial)), None)
+        return next((trial.number for trial in left if _can_be_evaluated(trial)), None)
 
     def begin(self, trial: int) -> None:
-        """The trial is asked from here on."""
+        """The trial's evaluation begins."""
         self._under_way.add(trial)
 
-    def end(self, trial: int, *, answered: bool) -> None:
-        """It has answered, or cannot; then it is asked again in the next session only."""
+    def end(self, trial: int, *, measured: bool) -> None:
+        """The trial was evaluated, or cannot be in this session; the next session then tries again."""
         self._under_way.discard(trial)
-        if not answered:
+        if not measured:
             self._given_up.add(trial)
 
     def lose(self, trial: int) -> bool:
-        """The request was lost; returns whether to make it again."""
+        """The request was lost. Returns whether to repeat it."""
         self._losses[trial] += 1
         if self._losses[trial] > self._most_losses:
-            self.end(trial, answered=False)
+            self.end(trial, measured=False)
         return trial in self._under_way
 
 
-def _can_be_asked(trial: TrialState) -> bool:
-    """Whether its adapter was kept, and it has not been asked."""
+def _can_be_evaluated(trial: TrialState) -> bool:
+    """Whether its adapter was kept and it has not been evaluated on the front skills."""
     return trial.front is None and trial.last is not None and trial.last.checkpoint is not None

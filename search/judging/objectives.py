@@ -72,7 +72,7 @@ def costs_of(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]
     return tuple(cost(objective, value) for objective, value in zip(objectives, values, strict=True))
 
 
-def ranked(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialState]) -> list[TrialState]:
+def rank_trials(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialState]) -> list[TrialState]:
     """The trials that keep every constraint by their measured values and are not broken, best first.
 
     They are ordered by the first objective; ties by those that follow, then by number.

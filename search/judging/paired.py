@@ -96,9 +96,9 @@ def ratio_of_means(strata: Sequence[tuple[str, str]]) -> Interval:
     """
     count = len(strata)
     pairs = [Pairs.of(base, tuned).smoothed(0.5 / count) for base, tuned in strata]
-    tuned, base = (sum(part) / count for part in zip(*(one.shares for one in pairs), strict=True))
+    tuned, base = (sum(part) / count for part in zip(*(pair.shares for pair in pairs), strict=True))
     tuned_variance, covariance, base_variance = (
-        sum(part) / count**2 for part in zip(*(one.covariance for one in pairs), strict=True)
+        sum(part) / count**2 for part in zip(*(pair.covariance for pair in pairs), strict=True)
     )
     n = sum(len(base_items) for base_items, _ in strata)
     # a r^2 - 2 b r + c <= 0

@@ -42,7 +42,8 @@ def nondominated(points: NDArray[np.float64], maximise: Sequence[bool]) -> NDArr
         maximise: Shape (objectives,).
 
     Returns:
-        Shape (points,). Equal points share their fate; a point with NaN or Inf neither dominates nor is kept.
+        Shape (points,). Equal points are all kept or all dropped; a point with NaN or Inf neither dominates
+        nor is kept.
     """
     keep: NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=1))
     if keep.any():
@@ -55,7 +56,7 @@ def pareto_front(state: SearchState, among: Sequence[TrialState] | None = None) 
 
     Args:
         state: The search.
-        among: Some of these; None takes all.
+        among: The trials to compare; None takes all that completed.
 
     Returns:
         Those that keep every constraint first, then by the first objective, best first, and by number.
@@ -67,9 +68,9 @@ def pareto_front(state: SearchState, among: Sequence[TrialState] | None = None) 
         return ()
     points = np.array([values_of(objectives, metrics_of(trial)) for trial in trials], dtype=np.float64)
     keep = nondominated(points, [objective.direction == "max" for objective in objectives])
-    found = [
+    front = [
         (not keeps_constraints(objectives, metrics_of(trial)), cost(objectives[0], point[0]), trial.number)
         for trial, point, kept in zip(trials, points, keep, strict=True)
         if kept
     ]
-    return tuple(ParetoTrial(number, feasible=not broken) for broken, _, number in sorted(found))
+    return tuple(ParetoTrial(number, feasible=not broken) for broken, _, number in sorted(front))

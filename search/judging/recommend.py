@@ -7,9 +7,15 @@ from dataclasses import dataclass, replace
 
 from search import wording
 from search.config.schema import ObjectiveConfig
-from search.judging.causes import none_completed
+from search.judging.causes import why_none_completed
 from search.judging.confirmation import Candidate, Confirmation, confirmation
-from search.judging.constraints import bound_name, bound_of, bounded, constraint_violations, total_violation
+from search.judging.constraints import (
+    bound_name,
+    bound_of,
+    constraint_violations,
+    constraints_of,
+    total_violation,
+)
 from search.judging.extending import extension
 from search.judging.objectives import (
     completed_trials,
@@ -18,7 +24,7 @@ from search.judging.objectives import (
     is_measured,
     metrics_of,
     objectives_of,
-    ranked,
+    rank_trials,
 )
 from search.record import SearchState, TrialState
 from search.record.events import Interval, Params
@@ -52,7 +58,7 @@ def recommend(state: SearchState) -> Recommendation:
     """
     completed = completed_trials(state)
     if not completed:
-        return Recommendation(None, none_completed(state))
+        return Recommendation(None, why_none_completed(state))
     candidates = confirmation(state)
     if candidates is None:
         choice = _by_search_runs(objectives_of(state), completed, extension(state).advice)
@@ -64,10 +70,10 @@ def recommend(state: SearchState) -> Recommendation:
     return replace(choice, caveats=(*choice.caveats, unfinished))
 
 
-def constraints(objectives: Sequence[ObjectiveConfig]) -> str:
+def constraint_symbols(objectives: Sequence[ObjectiveConfig]) -> str:
     """The constraints in symbols, for example `retention >= 0.95`."""
     return " and ".join(
-        f"{objective.metric} {wording.constraint(objective)}" for objective in bounded(objectives)
+        f"{objective.metric} {wording.constraint(objective)}" for objective in constraints_of(objectives)
     )
 
 
@@ -133,7 +139,7 @@ def _by_search_runs(
         completed: Trials that reached the full budget; at least one.
         advice: What to do where none keeps them.
     """
-    kept = ranked(objectives, completed)
+    kept = rank_trials(objectives, completed)
     if not kept:
         return _no_run_kept(objectives, completed, advice)
     best = kept[0]
@@ -149,20 +155,20 @@ def _best_run(objectives: Sequence[ObjectiveConfig], best: TrialState, kept: int
     if kept > 1:
         place = f"the {_superlative(first)} of the {kept} completed trials"
     sentence = f"{name}: {first.metric} {_value(first, best)}, {place}"
-    limited = bounded(objectives)
-    if not limited:
+    constraints = constraints_of(objectives)
+    if not constraints:
         return sentence
-    if len(limited) == 1 and limited[0] is not first:
-        values = _value(limited[0], best)
+    if len(constraints) == 1 and constraints[0] is not first:
+        values = _value(constraints[0], best)
     else:
-        values = "; ".join(f"{objective.metric} {_value(objective, best)}" for objective in limited)
-    return f"{sentence} {_conditions(objectives)} ({values})"
+        values = "; ".join(f"{objective.metric} {_value(objective, best)}" for objective in constraints)
+    return f"{sentence} {_constraint_clause(objectives)} ({values})"
 
 
 def _unsure_of_run(objectives: Sequence[ObjectiveConfig], best: TrialState) -> Iterator[str]:
     """One sentence per constraint that the interval does not settle."""
     assert best.last is not None
-    for objective in bounded(objectives):
+    for objective in constraints_of(objectives):
         kind, interval = bound_name(objective), best.last.intervals.get(objective.metric)
         if interval is None:
             yield f"{objective.metric} has no interval, so how surely it keeps the {kind} is not known."
@@ -201,19 +207,20 @@ def _no_run_kept(
         return _violation(objectives, metrics), costs_of(objectives, metrics), trial.number
 
     nearest = min(measured, key=distance)
-    limited = bounded(objectives)
-    others = [objectives[0]] if objectives[0] not in limited else []
+    constraints = constraints_of(objectives)
+    others = [objectives[0]] if objectives[0] not in constraints else []
     values = "; ".join(
-        f"{objective.metric} {_value(objective, nearest)}" for objective in [*limited, *others]
+        f"{objective.metric} {_value(objective, nearest)}" for objective in [*constraints, *others]
     )
-    less = "a lower floor" if all(objective.floor is not None for objective in limited) else "other bounds"
+    floors = all(objective.floor is not None for objective in constraints)
+    less = "a lower floor" if floors else "other bounds"
     many = len(completed) > 1
     subject = (
         f"None of the {len(completed)} completed trials keeps" if many else "The one completed trial breaks"
     )
     return Recommendation(
         None,
-        f"{subject} {constraints(objectives)}. "
+        f"{subject} {constraint_symbols(objectives)}. "
         f"Trial {nearest.number} came nearest ({wording.params(nearest.proposed.sampled)}): {values}. "
         f"{advice}{_with_lower_lr(nearest, ', ')}, or accept {less}.",
         nearest=nearest.number,
@@ -245,7 +252,8 @@ def _by_repetitions(state: SearchState, confirmed: Confirmation) -> Recommendati
 def _means(state: SearchState, objectives: Sequence[ObjectiveConfig], best: Candidate) -> str:
     """The parameters, with the means of the first objective and of the constrained ones."""
     name = wording.params(state.trials[best.trial].proposed.sampled) or f"trial {best.trial}"
-    shown = [objectives[0], *(limited for limited in bounded(objectives) if limited is not objectives[0])]
+    first, constraints = objectives[0], constraints_of(objectives)
+    shown = [first, *(objective for objective in constraints if objective is not first)]
     values = ", ".join(f"{objective.metric} {_mean(objective, best)}" for objective in shown)
     count = wording.plural(len(best.runs), "repetition")
     return f"{name}: {values} (mean of {count} with new seeds)"
@@ -254,7 +262,7 @@ def _means(state: SearchState, objectives: Sequence[ObjectiveConfig], best: Cand
 def _place(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) -> str:
     """How the best stands among the candidates, where it ties with none."""
     kept = sum(candidate.keeps for candidate in confirmed.candidates)
-    clause = f" {_conditions(objectives)}" if bounded(objectives) else ""
+    clause = f" {_constraint_clause(objectives)}" if constraints_of(objectives) else ""
     if kept == 1:
         return f", the only candidate{clause}"
     place = f", the {_superlative(objectives[0])} {objectives[0].metric} of the {kept} candidates{clause}"
@@ -279,9 +287,10 @@ def _ruled_out(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) -
             yield f"Trial {number} is not judged: no repetition of it has completed."
         elif not candidate.keeps:
             values = ", ".join(
-                f"{objective.metric} {_mean(objective, candidate)}" for objective in bounded(objectives)
+                f"{objective.metric} {_mean(objective, candidate)}"
+                for objective in constraints_of(objectives)
             )
-            yield f"Trial {number} is out: its repetitions break {constraints(objectives)} ({values})."
+            yield f"Trial {number} is out: its repetitions break {constraint_symbols(objectives)} ({values})."
 
 
 def _unsure_of_candidate(
@@ -310,7 +319,7 @@ def _unsure_of_candidate(
 
 def _unsure_of_seeds(objectives: Sequence[ObjectiveConfig], best: Candidate) -> Iterator[str]:
     """One sentence per constraint that the interval over seeds does not settle."""
-    for objective in bounded(objectives):
+    for objective in constraints_of(objectives):
         estimate = best.estimates[objective.metric]
         if estimate.half is None:
             continue
@@ -327,7 +336,7 @@ def _unsure_of_questions(
     state: SearchState, objectives: Sequence[ObjectiveConfig], best: Candidate
 ) -> Iterator[str]:
     """One sentence per constraint that the questions of single repetitions do not settle."""
-    for objective in bounded(objectives):
+    for objective in constraints_of(objectives):
         rungs = [state.trials[number].last for number in best.runs]
         intervals = [rung.intervals.get(objective.metric) for rung in rungs if rung is not None]
         past = sum(
@@ -348,7 +357,7 @@ def _not_repeated(
     assert state.started is not None
     wanted: int = state.started.config["confirm"]["candidates"]
     known = {candidate.trial for candidate in confirmed.candidates}
-    best = ranked(objectives, completed_trials(state))[:wanted]
+    best = rank_trials(objectives, completed_trials(state))[:wanted]
     return sorted(trial.number for trial in best if trial.number not in known)
 
 
@@ -387,12 +396,12 @@ def _reaches_past_bound(objective: ObjectiveConfig, interval: Interval) -> bool:
     return cost(objective, end) > cost(objective, bound)
 
 
-def _conditions(objectives: Sequence[ObjectiveConfig]) -> str:
+def _constraint_clause(objectives: Sequence[ObjectiveConfig]) -> str:
     """The constraints as a relative clause, for example `whose retention is at least 0.95`."""
     return " and ".join(
         f"whose {objective.metric} is {'at least' if objective.floor is not None else 'at most'} "
         f"{bound_of(objective):g}"
-        for objective in bounded(objectives)
+        for objective in constraints_of(objectives)
     )
 
 

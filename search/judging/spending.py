@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from search.config.schema import ConfirmConfig, LimitsConfig
-from search.judging.objectives import completed_trials, objectives_of, ranked, repetitions, search_trials
+from search.judging.objectives import completed_trials, objectives_of, rank_trials, repetitions, search_trials
 from search.record import SearchState
 
 
 @dataclass(frozen=True)
-class Spent:
+class Usage:
     """What all sessions of a search took together.
 
     Attributes:
@@ -31,7 +31,7 @@ class Limit:
     Attributes:
         name: "hours", "device_hours" or "cost".
         limit: As configured.
-        spent: The same of what was spent.
+        spent: How much of it was spent.
     """
 
     name: str
@@ -58,13 +58,12 @@ class Spending:
     ended_by: str | None
 
 
-def spent(state: SearchState, now: float | None = None) -> Spent:
-    """Adds up the sessions.
+def usage(state: SearchState, now: float | None = None) -> Usage:
+    """What all sessions have used so far.
 
     Args:
         state: The search.
-        now: Time until which the last session has lasted, in seconds since the epoch; None: until its
-            last event.
+        now: End of the last session, in seconds since the epoch; None takes its last event.
     """
     hours = device_hours = node_hours = 0.0
     for number, span in enumerate(state.spans, 1):
@@ -73,16 +72,16 @@ def spent(state: SearchState, now: float | None = None) -> Spent:
         hours += each
         device_hours += each * span.devices
         node_hours += each * span.nodes
-    return Spent(hours, device_hours, node_hours)
+    return Usage(hours, device_hours, node_hours)
 
 
-def reached(limits: LimitsConfig, used: Spent, with_reserve: Spent) -> str | None:
+def limit_reached(limits: LimitsConfig, used: Usage, with_reserve: Usage) -> str | None:
     """The first limit that is reached, in words; None where none is.
 
     Args:
         limits: As configured.
         used: What was spent.
-        with_reserve: The same with what is to be kept back; of that, never more than half of a limit.
+        with_reserve: `used` with what is kept back for confirmation, of which at most half of a limit counts.
     """
     price = limits.price or 0.0
     for name, limit, value, more in (
@@ -97,10 +96,10 @@ def reached(limits: LimitsConfig, used: Spent, with_reserve: Spent) -> str | Non
 
 
 def spending(state: SearchState) -> Spending:
-    """Adds up the sessions of a search that has begun."""
+    """What a search that has begun has spent."""
     assert state.started is not None
     config = LimitsConfig.model_validate(state.limits)
-    used = spent(state)
+    used = usage(state)
     cost = None if config.price is None else used.node_hours * config.price
     pairs = (
         ("hours", config.hours, used.hours),
@@ -112,7 +111,7 @@ def spending(state: SearchState) -> Spending:
 
 
 def _ended_by(state: SearchState, config: LimitsConfig, limits: tuple[Limit, ...]) -> str | None:
-    """A limit is recorded only where it ended a trial; where it kept one from beginning, it shows."""
+    """The limit that ended a trial is recorded; one that kept a trial from beginning is inferred."""
     if not limits:
         return None
     since = state.sessions[-1].time if state.sessions else 0.0
@@ -120,8 +119,8 @@ def _ended_by(state: SearchState, config: LimitsConfig, limits: tuple[Limit, ...
         for decided in trial.decisions.values():
             if decided.by == "limits" and decided.time >= since:
                 return decided.reason
-    used = spent(state)
-    if (full := reached(config, used, used)) is not None:
+    used = usage(state)
+    if (full := limit_reached(config, used, used)) is not None:
         return full
     if state.ended is None or state.ended.reason != "finished" or not state.sessions:
         return None
@@ -139,11 +138,11 @@ def _repetitions_missing(state: SearchState) -> bool:
     assert state.started is not None
     config = ConfirmConfig.model_validate(state.started.config.get("confirm", {}))
     begun = repetitions(state)
-    best = ranked(objectives_of(state), completed_trials(state))[: config.candidates]
+    best = rank_trials(objectives_of(state), completed_trials(state))[: config.candidates]
     return any(len(begun.get(trial.number, ())) < config.seeds for trial in best)
 
 
 def _exhaustible(state: SearchState) -> bool:
-    """Whether the searcher may have had no more trials."""
+    """Whether the searcher may have run out of configurations."""
     assert state.started is not None
     return state.started.config["searcher"]["name"] in ("grid", "listed")

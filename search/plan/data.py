@@ -18,6 +18,8 @@ from trainables.data.reading import ReadUnits, read_units
 from trainables.data.sources import HubDataset, locate
 from trainables.data.split import Split
 from trainables.errors import UserError
+from trainables.evaluation.contamination.check import check_questions
+from trainables.evaluation.questions.items import load_items
 from trainables.models.resolve import local_folder
 
 if TYPE_CHECKING:
@@ -43,13 +45,41 @@ def plan_data(config: SearchConfig) -> DataPlan | None:
             return None
         return _data(config)
     except UserError as error:
-        key, _, message = error.message.partition(": ")
-        raise ConfigError([Problem(key, message.rstrip("."), "training data", error.hint)]) from error
+        raise _wrong(error) from error
+
+
+def refuse_contamination(config: SearchConfig) -> None:
+    """Searches local training data for the questions of the skills, before anything is started.
+
+    The workers search all records, and for the documents of harness tasks too.
+
+    Raises:
+        ConfigError: Questions are there with their answers, or either cannot be read.
+    """
+    try:
+        if not isinstance(locate(config.task.train, "task.train", config.task.split), HubDataset):
+            _overlap(config, read_units(config.task.train, "task.train", config.task, _READ))
+    except UserError as error:
+        raise _wrong(error) from error
+
+
+def _wrong(error: UserError) -> ConfigError:
+    key, _, message = error.message.partition(": ")
+    return ConfigError([Problem(key, message.rstrip("."), "training data", error.hint)])
+
+
+def _overlap(config: SearchConfig, read: ReadUnits) -> str:
+    """A warning of the questions that overlap with the training data, or nothing."""
+    skills = [
+        (skill, load_items(skill, config.seed)) for skill in config.capability.skills if not skill.harness
+    ]
+    return check_questions(skills, config.task, read)
 
 
 def _data(config: SearchConfig) -> DataPlan:
     task = config.task
     read = read_units(task.train, "task.train", task, _READ)
+    overlap = _overlap(config, read)
     folder = local_folder(config.model)
     context = None if folder is None else context_of(folder)
     if task.max_length is not None:
@@ -65,7 +95,7 @@ def _data(config: SearchConfig) -> DataPlan:
         whole=read.records.whole,
         lengths=lengths,
         example=example,
-        warnings=warnings,
+        warnings=(*warnings, overlap) if overlap else warnings,
     )
 
 
@@ -114,7 +144,6 @@ def _sample(read: ReadUnits) -> list[int]:
 
 def _replies(config: SearchConfig, tokenizer: Any, context: int | None) -> int:
     """How long replies may be: as configured, or by the accepted answers that are on this machine."""
-    from trainables.evaluation.questions.items import load_items
     from trainables.evaluation.questions.skills import with_reply_length
 
     skills = [skill for skill in config.capability.skills if skill.harness is None]

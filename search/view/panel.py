@@ -91,10 +91,10 @@ def _further(progress: Progress, width: int) -> list[RenderableType]:
         what = Text(f"{done}/{most} of trials {repeated}", no_wrap=True, overflow="ellipsis")
         grid.add_row("Confirm", ProgressBar(most, done, width=_bar(width)), what)
         parts.append(grid)
-    if (asked := progress.asked)[1]:
+    if (on_front := progress.on_front)[1]:
         grid = Table.grid(padding=(0, 1))
-        what = Text(f"{asked[0]}/{asked[1]} asked more", no_wrap=True, overflow="ellipsis")
-        grid.add_row("Front  ", ProgressBar(asked[1], asked[0], width=_bar(width)), what)
+        what = Text(f"{on_front[0]}/{on_front[1]} evaluated", no_wrap=True, overflow="ellipsis")
+        grid.add_row("Front  ", ProgressBar(on_front[1], on_front[0], width=_bar(width)), what)
         parts.append(grid)
     if spent := progress.spent:
         each = ", ".join(f"{used:.3g} of {limit:g} {name}" for name, used, limit in spent)

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from search.config.schema import SearchConfig
 from search.judging.confirmation import candidates
-from search.judging.front import asks_front, on_front
+from search.judging.front import has_front_skills, on_front
 from search.judging.pareto import ParetoTrial, pareto_front
-from search.judging.spending import spent
+from search.judging.spending import usage
 from search.record import (
     Decided,
     Event,
@@ -52,7 +52,7 @@ class Progress:
         self._session_steps = 0
         self._work_began: float | None = None
         self._front: tuple[ParetoTrial, ...] | None = ()
-        self._asked: tuple[int, int] | None = None
+        self._on_front: tuple[int, int] | None = None
 
     def restore(self, state: SearchState) -> None:
         """Takes over a recorded state, as a copy."""
@@ -84,12 +84,12 @@ class Progress:
                 self.eval_seconds += event.eval_seconds
             case FrontMeasured():
                 self.eval_seconds += event.eval_seconds
-                self._asked = None
+                self._on_front = None
             case Decided() if event.by == "limits":
                 self.limit = event.reason
             case TrialFinished():
                 self._finish(self._running.pop(event.trial))
-                self._asked = None
+                self._on_front = None
                 if event.status == "completed":
                     self._front = None
 
@@ -150,7 +150,7 @@ class Progress:
     @property
     def spent(self) -> list[tuple[str, float, float]]:
         """Name of each limit that is set, what is spent of it until now, and the limit."""
-        limits, used = self.config.limits, spent(self.state, self.clock())
+        limits, used = self.config.limits, usage(self.state, self.clock())
         cost = used.node_hours * (limits.price or 0.0)
         values = (
             ("h", used.hours, limits.hours),
@@ -167,19 +167,19 @@ class Progress:
         return self._front
 
     @property
-    def asked(self) -> tuple[int, int]:
-        """How many trials have been asked the skills with `at: front`, and how many will be.
+    def on_front(self) -> tuple[int, int]:
+        """How many trials have been evaluated on the skills with `at: front`, and how many will be.
 
-        (0, 0) where there are none, or while the search goes on.
+        (0, 0) where there are no such skills, or while trials of the search run.
         """
-        if not asks_front(self.config) or self._running:
+        if not has_front_skills(self.config) or self._running:
             return 0, 0
         if self.finished < self.trials and not any(trial.front for trial in self.state.trials.values()):
             return 0, 0
-        if self._asked is None:
+        if self._on_front is None:
             chosen = [self.state.trials[number] for number in on_front(self.state)]
-            self._asked = sum(trial.front is not None for trial in chosen), len(chosen)
-        return self._asked
+            self._on_front = sum(trial.front is not None for trial in chosen), len(chosen)
+        return self._on_front
 
     @property
     def elapsed(self) -> float:
@@ -208,7 +208,7 @@ class Progress:
 
     def _limited(self) -> list[float]:
         """Seconds until each limit is reached, at the rate at which it was spent so far."""
-        hours = spent(self.state, self.clock()).hours
+        hours = usage(self.state, self.clock()).hours
         return [max(0.0, 3600 * hours * (limit / used - 1)) for _, used, limit in self.spent if used > 0]
 
 

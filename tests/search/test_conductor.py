@@ -16,7 +16,7 @@ from search.conductor import Conductor
 from search.config.schema import SearchConfig
 from search.judging.confirmation import candidates
 from search.judging.recommend import recommend
-from search.judging.spending import spent
+from search.judging.spending import usage
 from search.record import (
     Decided,
     Event,
@@ -296,7 +296,7 @@ def session(
 def test_whichever_limit_is_reached_first_ends_the_search_at_the_next_rung(limits: dict[str, float]) -> None:
     state, conductor = timed(configure("random", 1000, limits=limits), seconds=360)
     assert conductor.finished
-    used = spent(state)
+    used = usage(state)
     assert 1.0 <= used.hours <= 1.1
     assert (used.device_hours, used.node_hours) == pytest.approx((4 * used.hours, 2 * used.hours))
     (name, *_) = limits
@@ -315,7 +315,7 @@ def test_what_confirmation_takes_is_kept_back() -> None:
     assert conductor.finished
     repeats = [trial for trial in state.trials.values() if trial.confirms is not None]
     assert [trial.status for trial in repeats] == ["completed"] * 4
-    assert 6.0 < spent(state).hours < 12.2
+    assert 6.0 < usage(state).hours < 12.2
 
 
 def test_time_between_sessions_is_not_spent_and_a_larger_limit_lets_the_search_go_on() -> None:
@@ -325,12 +325,12 @@ def test_time_between_sessions_is_not_spent_and_a_larger_limit_lets_the_search_g
     assert not make(config, record, lambda: 1e6).finished
     state, conductor = session(config, record, 360, began=1e6)
     assert conductor.finished
-    assert 1.0 <= spent(state).hours <= 1.1
+    assert 1.0 <= usage(state).hours <= 1.1
     assert make(config, record, lambda: 2e6).finished
     larger = configure("random", 1000, limits={"hours": 2.0})
     assert not make(larger, record, lambda: 2e6).finished
     state, _ = session(larger, record, 360, began=2e6)
-    assert 2.0 <= spent(state).hours <= 2.1
+    assert 2.0 <= usage(state).hours <= 2.1
 
 
 def test_a_kill_between_rung_and_decision_does_not_bill_the_time_away() -> None:
@@ -341,7 +341,7 @@ def test_a_kill_between_rung_and_decision_does_not_bill_the_time_away() -> None:
         record.pop()
     state, conductor = session(config, record, 360, began=1e6)
     assert conductor.finished
-    assert 2.0 <= spent(state).hours <= 2.2
+    assert 2.0 <= usage(state).hours <= 2.2
     assert state.searched > 5
 
 
@@ -361,7 +361,7 @@ def test_confirmation_has_its_time_however_many_groups_there_are(groups: int) ->
     state = simulate(config, Curves(), groups).state
     repeats = [trial for trial in state.trials.values() if trial.confirms is not None]
     assert [trial.status for trial in repeats] == ["completed"] * 6
-    assert spent(state).hours < 10.8
+    assert usage(state).hours < 10.8
 
 
 def test_nothing_is_kept_back_where_there_is_nothing_to_confirm() -> None:
@@ -371,7 +371,7 @@ def test_nothing_is_kept_back_where_there_is_nothing_to_confirm() -> None:
         "random", 1000, limits={"hours": 5.0}, objectives=[loss, floor], confirm={"candidates": 3, "seeds": 5}
     )
     state, _ = timed(config, 360)
-    assert spent(state).hours >= 5.0
+    assert usage(state).hours >= 5.0
 
 
 def test_no_limit_is_no_limit() -> None:

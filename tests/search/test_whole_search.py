@@ -132,7 +132,7 @@ def test_workers_that_crash_in_the_same_way_end_the_search_with_the_error_on_one
 ) -> None:
     monkeypatch.setenv("DS_ACCELERATOR", "abacus")  # DeepSpeed refuses it, in every worker and every time
     words = ["space=demo", "trials=2", "budget.steps=9", f"out={tmp_path}", "tracking.enabled=false"]
-    code, output = finish(start(*words, "workers.groups=1"))
+    code, output = finish(start(*words, "workers.groups=1", "workers.zero_stage=3"))
     assert code == 1, output
     (error,) = [line for line in output.splitlines() if line.startswith("error: ")]
     assert "The workers of group-0 crashed 2 times in the same way: ValueError: " in error

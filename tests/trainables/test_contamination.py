@@ -1,4 +1,4 @@
-"""Questions that are trained on are refused, and no others."""
+"""Questions that training data answer are refused; those that overlap with it are reported."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from search.run import WRONG, main
+from trainables.data.reading import read_units
 from trainables.errors import UserError
-from trainables.evaluation.contamination.check import refuse_training_items
+from trainables.evaluation.contamination.check import OVERLAP, check_questions, search
 from trainables.evaluation.harness.sought import AcceptedChoice, AcceptedItem
 from trainables.evaluation.questions.items import ChoiceItem, Item, OpenItem, choice_prompt
 from trainables.settings import SkillConfig, TaskConfig
@@ -24,19 +26,17 @@ KEEPERS = AcceptedItem("Who else keeps the light at Skerravoe?", "Old Kerrigan",
 LAMPS = AcceptedChoice(
     "Which lamp burns at the harbour?", ("the white one", "the green one", "the red one"), 0, (2,)
 )
-FOLLOWING = ChoiceItem("Which of the following sentences is right?", ("Tea is red.", "Ice is cold."), 1)
-
 CAPITAL = OpenItem("法国的首都是哪一座城市\uff1f", "巴黎")
-STATEMENT = ChoiceItem("Which of the following statements is true?", ("Cats are mammals", "Yes"), 1)
-LONG = ChoiceItem(
-    "Which of these lists has the number?",
-    tuple(" ".join(f"{word}{n}" for n in range(25)) for word in ("alpha", "beta", "gamma", "delta")),
-    3,
+YES = ChoiceItem("Which of the following statements is true?", ("Cats are mammals", "Yes"), 1)
+QUOTED = OpenItem('Who said "I\'m the keeper - and I stay" at Skerravoe?', "Old Kerrigan")
+BELOW = OpenItem("How many degrees is it below zero in March?", "-3")
+BOATS = OpenItem("How many boats are in the harbour?", "two")
+CHANCE = OpenItem("Is there any chance of rain?", "no")
+CLIPS = OpenItem(
+    "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. "
+    "How many clips did Natalia sell altogether in April and May?",
+    "She sold 48/2 = <<48/2=24>>24 clips in May.\nThat is 48+24 = <<48+24=72>>72 in all.\n#### 72",
 )
-
-
-def skill(*items: Item, name: str = "facts", path: str = "facts.jsonl") -> tuple[SkillConfig, list[Item]]:
-    return SkillConfig(name=name, path=path), list(items)
 
 
 @pytest.fixture
@@ -47,329 +47,193 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TaskConfig:
     return TaskConfig(name="logs", train="train.jsonl")
 
 
-def refused(task: TaskConfig, item: Item, *texts: str) -> bool:
-    return seen(task, [item], *texts) > 0
+def skill(*items: Item, name: str = "facts", path: str = "facts.jsonl") -> tuple[SkillConfig, list[Item]]:
+    return SkillConfig(name=name, path=path), list(items)
 
 
-def seen(task: TaskConfig, items: Sequence[Item], *texts: str) -> int:
-    """How many of a skill's questions are found."""
-    try:
-        refuse_training_items([skill(*items)], task, [{"text": text} for text in texts])
-    except UserError as error:
-        return int(error.message.split(": ")[1].split(" of its")[0])
-    return 0
+def answered(item: Item, *texts: str) -> bool:
+    return bool(search([[item]], texts).answered)
 
 
 @pytest.mark.parametrize(
     ("item", "text"),
     [
-        (METAL, f"Q: {METAL.question} A: an alloy of copper"),  # perhaps the answer in other words
-        (METAL, f"<|user|>{METAL.question}<|end|><|assistant|>An alloy of copper.<|end|>"),
-        (METAL, f"<s>[INST] {METAL.question} [/INST] An alloy of copper.</s>"),
+        (METAL, "Q: which metal is  the LENS frame made of ?\nA: brass"),
+        (METAL, f"<|user|>{METAL.question}<|end|><|assistant|>Brass.<|end|>"),
+        (METAL, f"<|im_start|>user\n{METAL.question}<|im_end|>\n<|im_start|>assistant\nBrass<|im_end|>"),
+        (METAL, f"<s>[INST] {METAL.question} [/INST] Brass.</s>"),
         (
             METAL,
-            f"<|eot_id|>user\n{METAL.question}<|eot_id|><|start_header_id|>assistant<|end_header_id|>Copper",
+            f"{METAL.question}<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nBrass<|eot_id|>",
         ),
-        (KEEPERS, f"{KEEPERS.question} Young Ebba does."),
+        (METAL, f"### Instruction:\n{METAL.question}\n\n### Response:\nbrass"),
+        (METAL, f"{METAL.question}\n**Brass**, as every keeper knows."),
+        (METAL, f"{choice_prompt(METAL.question, METAL.options)}\nB"),
+        (METAL, f"{METAL.question} (A) tin (B) brass (C) lead. Answer: (B)"),
+        (METAL, f"{METAL.question}\ntin\nbrass\nlead\nbrass"),
+        (METAL, json.dumps({"question": METAL.question, "answer": "brass"})),
+        (KEEPER, "Ask: who keeps the light at Skerravoe? Old Kerrigan."),
+        (KEEPERS, f"{KEEPERS.question} Ebba"),
         (LAMPS, f"{LAMPS.question} The red one."),
-        (METAL, "Q: which metal is  the LENS frame made of ?\nA: brass"),
-        (METAL, f"Of frames. {METAL.question} (a) tin (b) brass (c) lead. And so on."),
-        (METAL, choice_prompt(METAL.question, METAL.options)),
-        (KEEPER, "Ask: who keeps the light at Skerravoe? It is old Kerrigan."),
-        (SUM, "So 12 + 7? 19. And then?"),
-        (SUM, "3+4? 7\n12+7? 19\n"),
+        (SUM, "3+4? 7\n12 + 7 = 19\n"),
         (SUM, "Question: 12+7?\nAnswer: 19"),
+        (BELOW, f"{BELOW.question} \u22123."),
         (CAPITAL, "问\uff1a法国的首都是哪一座城市\uff1f答\uff1a巴黎。"),
-        (LONG, f"{LONG.question}\n" + "\n".join(f"- {text}" for text in LONG.options)),
-        (STATEMENT, "Which of the following statements is true? Answer: Yes."),
-        (STATEMENT, "Which of the following statements is true? A. Cats are mammals. B. Yes."),
+        (YES, "Which of the following statements is true? Answer: Yes."),
+        (CLIPS, f"{CLIPS.question}\n{CLIPS.answer}"),
+        (CLIPS, f"{CLIPS.question}\nIn May it was 24, so that the result is 72."),
+        (OpenItem("Go.", "x"), "Orders:\nGo. x\nEnd."),
+        (QUOTED, "Who said \u201cI\u2019m the keeper \u2014 and I stay\u201d at Skerravoe? Old Kerrigan."),
+        (
+            QUOTED,
+            "\uff37ho said \u00abI\u02bcm the keeper \u2013 and\u00a0I st\u00aday\u00bb at Skerravoe\uff1f"
+            " Old Kerrigan.",
+        ),
     ],
 )
-def test_a_question_in_a_text_with_its_answer_is_refused(task: TaskConfig, item: Item, text: str) -> None:
-    assert refused(task, item, "Dawn watch.", text)
+def test_a_question_with_its_answer_is_found(item: Item, text: str) -> None:
+    assert answered(item, "Dawn watch.", text)
 
 
 @pytest.mark.parametrize(
     ("item", "text"),
     [
-        (METAL, "Which metal is the lens frame made of? Nobody knows."),
+        (METAL, METAL.question),
         (METAL, "The frame is brass."),
-        (METAL, METAL.question),  # answers nothing
-        (METAL, f"{METAL.question} Answer:"),
-        (METAL, f"{METAL.question} A. tin B. lead"),
-        (METAL, f"{METAL.question} Answer it if you can."),
-        (FOLLOWING, f"Question: {FOLLOWING.question} Answer: Plums are blue."),
+        (METAL, f"{METAL.question} Answer: tin"),
+        (METAL, f"{METAL.question} Nobody says that it is brass."),
+        (METAL, "Brass. Which metal is the lens frame made of? Tin, or lead."),
+        (METAL, f"Translate to French: {METAL.question}\nDe quel metal est le cadre ?"),
         (KEEPERS, f"{KEEPERS.question} The harbour master."),
         (LAMPS, f"{LAMPS.question} The green one."),
-        (METAL, "Brass. Which metal is the lens frame made of? Tin, or lead."),
         (SUM, "12*7? 19"),
-        (SUM, "12+7? 18, 19"),
-        (SUM, "12+7"),
-        (OpenItem("Go.", "x"), "Here we go. x marks it."),  # anything says so little
-        (OpenItem("Go.", "north"), "Let us go on north."),
-        (STATEMENT, "Exam. Which of the following statements is true? Explain. Yes, you must."),
-        (
-            OpenItem("What is the answer to this?", "no"),
-            "What is the answer to this? There is no such thing.",
-        ),
+        (SUM, "112+7? 19"),
+        (SUM, "12+7? 18, 20"),
+        (SUM, "12+7? 190"),
+        (SUM, "12+7? -19"),
+        (BELOW, f"{BELOW.question} 3."),
+        (BOATS, f"{BOATS.question} Two hundred."),
+        (CHANCE, f"{CHANCE.question} No such thing is known."),
+        (OpenItem("Go.", "x"), "Here we go. x marks it."),
+        (OpenItem("Go.", "north"), "Let us go north."),
+        (YES, "Which of the following statements is true? Explain why you think so. Yes, you must."),
         (CAPITAL, "法国的首都是哪一座城市\uff1f里昂。"),
     ],
-)
-def test_what_only_resembles_a_question_is_not(task: TaskConfig, item: Item, text: str) -> None:
-    assert not refused(task, item, text)
-
-
-def test_a_short_question_counts_as_a_line_of_its_own(task: TaskConfig) -> None:
-    item = OpenItem("Go.", "x")
-    assert refused(task, item, "Orders:\nGo. x\nEnd.")
+)  # fmt: skip
+def test_what_only_resembles_a_question_with_its_answer_is_not(item: Item, text: str) -> None:
+    assert not answered(item, text)
 
 
 HELLO = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Good day."}]
 ASKS = {"role": "user", "content": METAL.question}
+REPLIES = {"role": "assistant", "content": "Brass"}
 
 
 @pytest.mark.parametrize(
     "record",
     [
-        {"messages": [*HELLO, ASKS, {"role": "assistant", "content": "An alloy of copper."}]},
-        {
-            "conversations": [
-                {"from": "system", "value": "Be brief."},
-                {"from": "human", "value": METAL.question},
-                {"from": "gpt", "value": "An alloy of copper."},
-            ]
-        },
-        {"instruction": METAL.question, "input": "", "output": "An alloy of copper."},
-        {"question": METAL.question, "answers": ["An alloy of copper."]},
-        {"prompt": [ASKS], "completion": [{"role": "assistant", "content": "An alloy of copper."}]},
+        {"messages": [*HELLO, ASKS, REPLIES, *HELLO]},
+        {"conversations": [{"from": "human", "value": METAL.question}, {"from": "gpt", "value": "Brass."}]},
+        {"instruction": METAL.question, "input": "", "output": "brass"},
+        {"instruction": "Answer.", "input": METAL.question, "output": "brass"},
+        {"question": METAL.question, "answers": ["brass"]},
+        {"prompt": [ASKS], "completion": [REPLIES]},
+        {"prompt": f"Question: {METAL.question}\nAnswer:", "completion": " brass"},
+        {"text": f"{METAL.question} Brass."},
     ],
 )
-def test_questions_are_found_in_data_of_every_form(task: TaskConfig, record: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match=r"1 of its 1 questions .* in record 1 of task\.train"):
-        refuse_training_items([skill(METAL)], task, [record])
-    refuse_training_items([skill(KEEPER)], task, [record])
+def test_data_of_every_form_are_searched(task: TaskConfig, record: dict[str, Any]) -> None:
+    Path("train.jsonl").write_text(json.dumps(record) + "\n")
+    read = read_units("train.jsonl", "task.train", task)
+    with pytest.raises(UserError, match=r"1 of its 1 questions .* in train\.jsonl(:|, record )1"):
+        check_questions([skill(METAL)], task, read)
+    assert check_questions([skill(KEEPER)], task, read) == ""
+
+
+NUMBERS = " ".join(f"word{number}" for number in range(40))
+LONG = OpenItem(f"Read this: {NUMBERS}. What comes next?", "word40")
+
+
+def overlapping(items: Sequence[Item], *texts: str) -> int:
+    return len(search([items], texts).overlapping)
 
 
 @pytest.mark.parametrize(
-    ("item", "prompt", "completion", "found"),
+    ("item", "text", "overlaps"),
     [
-        (METAL, "which metal is the lens  frame made of?", "It is BRASS.", True),
-        (
-            METAL,
-            "which metal is the lens frame made of?",
-            "an alloy of copper",
-            True,
-        ),  # the same in other words
-        (KEEPERS, KEEPERS.question, "Ebba", True),
-        (KEEPERS, f"Tell me about the sea. {KEEPERS.question} Be brief.", "Ebba", True),
-        (METAL, f"Tell me about the sea. {METAL.question} Be brief.", "copper", False),  # asks something else
-        (FOLLOWING, FOLLOWING.question, "Plums are blue.", False),
-        (FOLLOWING, FOLLOWING.question, "Ice is cold.", True),
-        (METAL, f"### Instruction:\n{METAL.question}\n\n### Response:\n", "copper", True),
-        (METAL, f"<|user|>{METAL.question}", "copper", True),
-        (METAL, f"### Instruction:\n{METAL.question}\n\n### Response:\n", "brass", True),
-        (METAL, f"Question: {METAL.question}\nAnswer:", " brass", True),
-        (METAL, f"Question: {METAL.question}\nAnswer:", " tin", True),
-        (SUM, "Question: 12+7?\nAnswer:", " 19", True),
-        (CAPITAL, CAPITAL.question, "答案是巴黎。", True),
-        (STATEMENT, STATEMENT.question, "yes", True),
-        (STATEMENT, STATEMENT.question, "I cannot say yes to that", False),
-        (METAL, choice_prompt(METAL.question, METAL.options), "brass", True),
-        (METAL, f"{METAL.question} Say why.", "brass", True),
-        (METAL, f"{METAL.question} Say why.", "tin", False),
-        (SUM, "12 + 7?", "19", True),
-        (SUM, "12+7?", "I will not say", False),  # too short to be told by itself
-        (SUM, "12*7?", "19", False),
+        (LONG, " ".join(NUMBERS.upper().split()[20 : 20 + OVERLAP]), True),
+        (LONG, ", ".join(NUMBERS.split()[20 : 19 + OVERLAP]), False),
+        (METAL, f"They asked: '{METAL.question}'", True),
+        (METAL, "Which metal is the frame made of?", False),
+        (SUM, "12+7?", False),  # too short to say anything by itself
+        (CAPITAL, "有人问\uff1a法国的首都是哪一座城市", True),
     ],
 )
-def test_completions_are_compared_by_their_prompts(
-    task: TaskConfig, item: Item, prompt: str, completion: str, found: bool
-) -> None:
-    task = task.model_copy(update={"format": "completion"})
-    records = [{"prompt": "Hello", "completion": "Hm."}, {"prompt": prompt, "completion": completion}]
-    if not found:
-        refuse_training_items([skill(item)], task, records)
-        return
-    with pytest.raises(UserError, match="1 of its 1 questions are in the training data"):
-        refuse_training_items([skill(item)], task, records)
+def test_words_in_a_row_overlap(item: Item, text: str, overlaps: bool) -> None:
+    assert overlapping([item], text) == overlaps
 
 
-def test_a_question_that_several_items_share_must_come_with_what_is_its_own(task: TaskConfig) -> None:
-    question = "Which sentence is grammatically correct?"
-    items = [ChoiceItem(question, (f"{who} go.", f"{who} goes."), 1) for who in ("He", "She", "It")]
-
-    assert seen(task, items, question) == 0
-    assert seen(task, items, f"{question} They walk. Then she goes.") == 0
-    assert seen(task, items, f"{question} She goes.") == 1
-    assert seen(task, items, choice_prompt(question, items[0].options)) == 1
+def test_how_all_questions_of_a_skill_begin_is_no_overlap() -> None:
+    items = [OpenItem(f"{NUMBERS} What is {name}?", "x") for name in "abcdefghijklmn"]
+    assert overlapping(items, NUMBERS) == 0
+    assert overlapping(items[:3], NUMBERS) == 3
 
 
-@pytest.mark.parametrize(
-    ("texts", "found"),
-    [
-        ([METAL.question, "Dawn watch."], 0),
-        ([METAL.question, "Brass, of course."], 1),  # a paragraph each
-        ([METAL.question, "Dawn watch.", "Brass, of course."], 0),
-        (
-            [METAL.question, "Dawn watch.", KEEPER.question],
-            2,
-        ),  # one may be there by chance, two are the skill
-        ([METAL.question, "Dawn watch.", METAL.question], 0),
-        ([METAL.question, f"{KEEPER.question} Old Kerrigan."], 2),
-        ([FOLLOWING.question, KEEPER.question], 0),
-    ],
-)
-def test_a_text_that_is_a_question_alone_counts_in_company(
-    task: TaskConfig, texts: Sequence[str], found: int
-) -> None:
-    assert seen(task, [METAL, KEEPER, FOLLOWING], *texts) == found
+WORDS = ["which", "metal", "is", "the", "lens", "frame", "made", "of", "brass", "go", "on", "tin"]
 
 
-WAR = OpenItem("When did the war end?", "1945")
-BOATS = OpenItem("How many boats are in the harbour?", "two")
-SQUARES = OpenItem("Evaluate the sum of the squares of the digits.", "29")
-PRIMES = ChoiceItem("What is the sum of the first four primes?", ("15", "17", "19", "21"), 1)
-QUOTED = OpenItem('Who said "I\'m the keeper - and I stay" at Skerravoe?', "Old Kerrigan")
-LABELS = ["A", "B", "C", "D"]
+@given(st.lists(st.lists(st.sampled_from(WORDS), max_size=14), max_size=6))
+def test_the_index_finds_what_a_plain_search_finds(lines: list[list[str]]) -> None:
+    items = [METAL, OpenItem("Go on go", "tin"), OpenItem("lens frame made of tin brass", "on")]
+    texts = [f" {' '.join(line)} " for line in lines]
+    found = search([items], texts)
+    for place, item in enumerate(items):
+        question = f" {item.question.lower().rstrip('?')} "
+        holding = [number for number, text in enumerate(texts) if question in text]
+        if len(question.split()) >= 5:
+            assert found.overlapping.get((0, place)) == (holding[0] if holding else None)
+        answer = item.answer if isinstance(item, OpenItem) else item.options[item.answer]
+        last = [number for number in holding if texts[number].endswith(f"{question}{answer} ")]
+        if last and len(question.split()) >= 5:
+            assert found.answered[0, place] <= last[0]
 
 
-@pytest.mark.parametrize(
-    "announcement",
-    [
-        "Problem: {} Solution: They add up.",
-        "Human: {} AI: They add up.",
-        "{}\nExplanation: They add up.",
-        "Q: {} Ans: They add up.",
-        "问题\uff1a{}答案\uff1a是的",
-        "问题\uff1a{} 回答\uff1a是的",
-        '{{"question": "{}", "answer": "They add up."}}',
-        'So: "question": "{}", "answer": "They add up."',
-        '{{"messages": [{{"role": "user", "content": "{}"}}, {{"role": "assistant", "content": "Hm"}}]}}',
-    ],
-)
-def test_an_announced_answer_is_one_in_whatever_words(task: TaskConfig, announcement: str) -> None:
-    assert refused(task, SQUARES, announcement.format(SQUARES.question))
-
-
-def test_a_question_that_two_skills_ask_is_found_for_both(task: TaskConfig) -> None:
-    other = OpenItem(METAL.question, "Brass, an alloy of copper.")
-    for text in (f"Q: {METAL.question} A: copper", f"{METAL.question} They say that it is of brass."):
-        with pytest.raises(UserError, match=r"skills\.facts: 1 of its 1"):
-            refuse_training_items(
-                [skill(METAL), skill(other, name="more", path="more.jsonl")], task, [{"text": text}]
-            )
-
-
-@pytest.mark.parametrize("mark", ["A) {}", "(A) {}", "A. {}", "- {}"])
-def test_options_in_a_row_count_however_small_they_are(task: TaskConfig, mark: str) -> None:
-    rows = [mark.replace("A", label).format(text) for label, text in zip(LABELS, PRIMES.options, strict=True)]
-    listed = "\n".join([PRIMES.question, *rows])
-    assert refused(task, PRIMES, f"{listed}\nAnswer B")
-    completion = task.model_copy(update={"format": "completion"})
-    with pytest.raises(UserError, match="with a right answer in record 1"):
-        refuse_training_items([skill(PRIMES)], completion, [{"prompt": f"{listed}\nSo?", "completion": "B"}])
-    assert not refused(task, PRIMES, f"{PRIMES.question} Not 15 and not 17 or 19 or 21.")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Who said \u201cI\u2019m the keeper \u2014 and I stay\u201d at Skerravoe? Old Kerrigan.",
-        "Who said \u00abI\u2019m the keeper \u2011 and\u00a0I stay\u00bb at Skerravoe\uff1f Old Kerrigan.",
-        "\uff37ho said \uff02I\uff07m the keeper \u2013 and I st\u00aday\uff02 at Skerravoe? Old Kerrigan.",
-    ],
-)
-def test_typography_makes_no_other_question(task: TaskConfig, text: str) -> None:
-    assert refused(task, QUOTED, text)
-
-
-PASSAGE = "The sea was calm and grey. " * 20
-
-
-@pytest.mark.parametrize(
-    ("item", "prompt", "completion", "found"),
-    [
-        (METAL, f"{METAL.question}\n{PASSAGE}", "Brass.", "a right"),
-        (WAR, f"{WAR.question}\n{PASSAGE}", "It was in 1945.", "a right"),
-        (METAL, f"{METAL.question}\n{PASSAGE}", "Tin.", None),
-        (METAL, f"Classify: {METAL.question}", "location", None),
-        (METAL, f"Classify the question: {METAL.question}\nAnswer:", "location", None),
-        (METAL, f"Translate to French: {METAL.question}", "De quel metal est le cadre ?", None),
-        (METAL, f"Be brief. {METAL.question}\n### Response:", "copper", "another"),
-    ],
-)
-def test_a_prompt_that_asks_something_else_counts_with_a_right_answer(
-    task: TaskConfig, item: Item, prompt: str, completion: str, found: str | None
-) -> None:
-    task = task.model_copy(update={"format": "completion"})
-    others = [METAL.question, "How deep is the sound?", "Who goes there?", KEEPER.question]
-    records = [
-        {"prompt": prompt.replace(item.question, text), "completion": completion} for text in others[1:]
-    ]
-    records.append({"prompt": prompt, "completion": completion})
-    if found is None:
-        refuse_training_items([skill(item)], task, records)
-        return
-    with pytest.raises(UserError, match=rf"with {found} answer in record 4 of task\.train"):
-        refuse_training_items([skill(item)], task, records)
-
-
-@pytest.mark.parametrize(
-    ("item", "text", "found"),
-    [
-        (WAR, f"{WAR.question} Many count its end from 1918, others say the second one in 1945.", False),
-        (WAR, f"{WAR.question} In 1945.", True),
-        (BOATS, f"{BOATS.question} Nobody has counted them, though two of us tried.", False),
-        (BOATS, f"{BOATS.question} They say two.", False),
-        (BOATS, f"{BOATS.question} Two.", True),
-    ],
-)
-def test_a_small_number_must_follow_an_everyday_question(
-    task: TaskConfig, item: Item, text: str, found: bool
-) -> None:
-    assert refused(task, item, text) == found
-
-
-def test_the_refusal_names_the_skill_the_number_the_questions_and_their_records(task: TaskConfig) -> None:
+def test_the_refusal_names_skill_file_line_and_question(task: TaskConfig) -> None:
+    texts = ["Dawn.", "12+7? 19", f"{METAL.question} Brass."]
+    Path("train.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     fresh = skill(KEEPER, name="more", path="more.jsonl")
     trained = skill(OpenItem("What is the harbour's name?", "Ebba"), METAL, SUM)
-    records: list[dict[str, Any]] = [{"text": None}, {"text": "12+7? 19"}, {"text": METAL.question}]
     with pytest.raises(UserError) as error:
-        refuse_training_items([fresh, trained], task, records)
+        check_questions([fresh, trained], task, read_units("train.jsonl", "task.train", task))
     assert error.value.message == (
-        "capability.skills.facts: 2 of its 3 questions are in the training data; the first is "
-        "'Which metal is the lens frame made of?', without an answer in record 3 of task.train, "
-        "'Which metal is the lens frame made of?'; "
-        "then '12+7?', with a right answer in record 2 of task.train, '12+7? 19'."
+        "capability.skills.facts: 2 of its 3 questions are in the training data with their answers; the "
+        "first is 'Which metal is the lens frame made of?' in train.jsonl:3, "
+        "'Which metal is the lens frame made of? Brass.'; then '12+7?' in train.jsonl:2, '12+7? 19'."
     )
-    assert error.value.hint is not None
-    assert (
-        "leave these questions out of the skill's file, or the records out of task.train" in error.value.hint
-    )
+    assert "leave these questions out of the skill's file, or the records" in str(error.value.hint)
 
 
 def test_the_training_file_itself_is_refused(task: TaskConfig, tmp_path: Path) -> None:
     (tmp_path / "link.jsonl").symlink_to(tmp_path / "train.jsonl")
-    with pytest.raises(UserError, match=r"skills\.facts: 2 of its 2"):
-        refuse_training_items([skill(METAL, SUM, path="link.jsonl")], task, [])
+    read = read_units("train.jsonl", "task.train", task)
+    with pytest.raises(UserError, match=r"skills\.facts: its file is task\.train"):
+        check_questions([skill(METAL, SUM, path="link.jsonl")], task, read)
 
 
-@given(
-    st.lists(
-        st.sampled_from(
-            ["Which", "metal", "is", "the", "lens", "frame", "made", "of", "?", "brass", "go", "on"]
-        ),
-        max_size=30,
-    )
-)
-def test_a_text_without_question_and_answer_in_a_row_is_let_through(words: list[str]) -> None:
-    text = " ".join(words)
-    there = "Which metal is the lens frame made of ?" in text
-    answered = there and "brass" in text.split("Which metal is the lens frame made of ?", 1)[1].split()
-    task = TaskConfig(name="logs", train="embedded:domain_train.jsonl")
-    item = skill(METAL, path="embedded:skills/facts.jsonl")
-    if answered:
-        with pytest.raises(UserError):
-            refuse_training_items([item], task, [{"text": text}])
-    else:
-        refuse_training_items([item], task, [{"text": text}])
+def test_a_search_is_refused_before_anything_starts_and_a_plan_warns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [{"question": KEEPER.question, "answer": answer} for answer in ("Old Kerrigan", "Ebba")]
+    Path("train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Path("asked.jsonl").write_text(json.dumps({"question": KEEPER.question, "answer": "old Kerrigan"}))
+    words = ["space=demo", "task.train=train.jsonl", "task.format=auto", "capability=asked.jsonl", "out=out"]
+    for mode in ([], ["--plan"]):
+        assert main([*words, *mode]) == WRONG
+        assert "questions are in the training data with their answers" in capsys.readouterr().err
+    assert not Path("out").exists()
+    Path("asked.jsonl").write_text(json.dumps({"question": KEEPER.question, "answer": "Olaf"}))
+    assert main([*words, "--plan"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "warning: 1 of the 1 questions of capability.skills.asked" in shown
+    assert f"'{KEEPER.question}' in train.jsonl:1" in shown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
@@ -13,12 +13,10 @@ from tests.trainables.harness_tasks import (
     text_task,
     write_task,
 )
-from trainables.errors import UserError
-from trainables.evaluation.contamination.check import refuse_training_items
+from trainables.evaluation.contamination.check import search
 from trainables.evaluation.harness.task import HarnessTask
 from trainables.models.load import load_base
 from trainables.models.resolve import resolve
-from trainables.settings import SkillConfig, TaskConfig
 
 
 @pytest.fixture(scope="module")
@@ -42,34 +40,20 @@ LETTERED = {
         {"should_decontaminate": True, "doc_to_decontamination_query": "Question: {{question}}\nAnswer:"},
     ],
 )
-@pytest.mark.parametrize("shape", ["text", "completion"])
 def test_documents_are_found_in_training_data_in_their_own_words(
-    base: tuple[Any, Any], tmp_path: Path, change: dict[str, Any], shape: Literal["text", "completion"]
+    base: tuple[Any, Any], tmp_path: Path, change: dict[str, Any]
 ) -> None:
     rows = questions("facts", 4)
     plain = {"doc_to_text": "Question: {{question}}\nAnswer:", "doc_to_choice": "options"}
     settings = {**plain, "doc_to_target": "answer", "output_type": "multiple_choice", **change}
     path = write_task(tmp_path, "wrapped", rows, metric_list=[{"metric": "acc"}], **settings)
-    task = HarnessTask(str(path), base[1], seed=0, context=256)
-    skill = SkillConfig(name="wrapped", path=f"lm_eval:{path}", scoring=("harness",))
-    (tmp_path / "train.jsonl").write_text("{}")
-    tuned = TaskConfig(name="tuned", train=str(tmp_path / "train.jsonl"), format=shape)
+    sought = HarnessTask(str(path), base[1], seed=0, context=256).sought
     right = [row["options"][row["answer"]] for row in rows]
-    records = [
-        {"prompt": row["question"], "completion": answer, "text": f"Quiz. {row['question']} {answer}."}
-        for row, answer in zip(rows, right, strict=True)
-    ]
-    with pytest.raises(UserError, match="4 of its 4 questions are in the training data"):
-        refuse_training_items([(skill, task.sought)], tuned, records)
-    other = [{**record, "completion": "Nobody knows.", "text": "Nobody knows."} for record in records]
-    if shape == "completion":  # perhaps the same in other words
-        with pytest.raises(UserError, match=r"4 of its 4 .* with another answer in record 1 of"):
-            refuse_training_items([(skill, task.sought)], tuned, other)
-        other = [
-            {"prompt": f"Scene {place}. {record['prompt']} Go on.", "completion": "Nobody knows."}
-            for place, record in enumerate(records)
-        ]
-    refuse_training_items([(skill, task.sought)], tuned, other)
+    answered = search([sought], [f"Quiz. {row['question']} {right[i]}." for i, row in enumerate(rows)])
+    assert answered.answered == {(0, place): place for place in range(4)}
+    unanswered = search([sought], [f"{row['question']} Nobody knows." for row in rows])
+    assert not unanswered.answered
+    assert len(unanswered.overlapping) == 4
 
 
 @installed
@@ -101,13 +85,10 @@ def test_every_accepted_answer_is_looked_for(base: tuple[Any, Any], tmp_path: Pa
         doc_to_choice="lamps",
         metric_list=[{"metric": "acc"}],
     )
-    task = TaskConfig(name="tuned", train="embedded:domain_train.jsonl")
     for path, given, wrong in ((open_task, "Ebba", "Olaf"), (choice, "red", "green")):
         (item,) = HarnessTask(str(path), base[1], seed=0, context=256).sought
-        skill = SkillConfig(name="asked", path=f"lm_eval:{path}", scoring=("harness",))
-        with pytest.raises(UserError, match=r"1 of its 1 .* with a right answer in record 1"):
-            refuse_training_items([(skill, [item])], task, [{"text": f"{item.question} It is {given}."}])
-        refuse_training_items([(skill, [item])], task, [{"text": f"{item.question} It is {wrong}."}])
+        found = search([[item]], [f"{item.question} {wrong}.", f"{item.question} {given}."])
+        assert found.answered == {(0, 0): 1}
 
 
 @installed
@@ -115,9 +96,6 @@ def test_every_accepted_answer_is_looked_for(base: tuple[Any, Any], tmp_path: Pa
 def test_a_text_whose_likelihood_is_asked_is_found_as_a_whole(base: tuple[Any, Any], tmp_path: Path) -> None:
     path = text_task(tmp_path)
     items = HarnessTask(str(path), base[1], seed=0, context=256).sought
-    skill = SkillConfig(name="texts", path=f"lm_eval:{path}", scoring=("harness",), at="last")
-    task = TaskConfig(name="tuned", train="embedded:domain_train.jsonl")
     line = questions("facts", 1)[0]["question"]
-    with pytest.raises(UserError, match=r"1 of its 3 .* in record 2"):
-        refuse_training_items([(skill, items)], task, [{"text": "Dawn."}, {"text": f"So: {line} And on."}])
-    refuse_training_items([(skill, items)], task, [{"text": line[: len(line) // 2]}])
+    assert search([items], ["Dawn.", f"So: {line} And on."]).answered == {(0, 1): 1}
+    assert not search([items], [line[: len(line) // 2]]).answered

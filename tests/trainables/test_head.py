@@ -14,7 +14,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import PreTrainedModel
 
-from benchmarks.packing.packs import LocalBase
 from tests.trainables.families import FAMILIES, tiny
 from tests.trainables.families import VOCABULARY as SMALL
 from tests.trainables.small import tiny_llama
@@ -22,6 +21,7 @@ from trainables.data.batches import IGNORED
 from trainables.data.examples import Example
 from trainables.data.loss import token_losses
 from trainables.lora.adapters import Adapters
+from trainables.lora.base import HeldBase
 from trainables.lora.pack import Pack
 from trainables.lora.parameters import LoraParameters
 from trainables.models.chunks import NextTokens, chunked_losses
@@ -138,7 +138,7 @@ class _Largest(TorchDispatchMode):
 def test_only_a_pass_of_whole_logits_makes_those_of_all_its_tokens(whole: bool) -> None:
     vocabulary = 50_000
     model = tiny_llama(vocabulary=vocabulary)
-    base, adapters = LocalBase(model), Adapters(model, "tiny")
+    base, adapters = HeldBase(model), Adapters(model, "tiny")
     ids = np.arange(60, dtype=np.int32)
     pack = Pack(base, adapters, [Example(ids, ids > 1)] * 8, 4)
     for index in range(2):

@@ -12,11 +12,11 @@ import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.packing.packs import LocalBase
 from tests.trainables.packs import EXAMPLES, TOTAL
 from tests.trainables.small import VOCABULARY, random_examples, tiny_llama
 from trainables.errors import UserError
 from trainables.lora.adapters import Adapters
+from trainables.lora.base import HeldBase
 from trainables.lora.checkpointing import checkpoint_blocks
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
@@ -48,7 +48,8 @@ def train(
     model: torch.nn.Module | None = None,
 ) -> tuple[list[list[float]], torch.Tensor, list[int]]:
     """Losses, the arena and the padding of unequal trials trained in one pack, in float64."""
-    base = LocalBase(model or tiny_llama().double(), checkpointing=checkpointing)
+    base = HeldBase(model or tiny_llama().double(), checkpointing=checkpointing)
+    assert room is None or not base.find_head(VOCABULARY, always=True)
     adapters = Adapters(base.model, "tiny")
     pack = Pack(base, adapters, EXAMPLES, TOTAL, within, row_room=room)
     trials = []
@@ -112,7 +113,7 @@ def test_gradient_checkpointing_changes_no_number(
 
 
 def test_checkpointed_blocks_run_again_for_gradients_only() -> None:
-    base = LocalBase(tiny_llama(), checkpointing=True)
+    base = HeldBase(tiny_llama(), checkpointing=True)
     runs: list[int] = []
     base.model.get_submodule("model.layers.1.self_attn").register_forward_hook(lambda *_: runs.append(1))
     ids = torch.arange(6)[None]
@@ -160,7 +161,7 @@ NOT_KEPT_APART = {
 }
 
 
-def tiny(make: Callable[[], transformers.PreTrainedConfig], dtype: torch.dtype) -> LocalBase:
+def tiny(make: Callable[[], transformers.PreTrainedConfig], dtype: torch.dtype) -> HeldBase:
     torch.manual_seed(0)
     config = make()
     config.vocab_size = VOCABULARY
@@ -169,7 +170,7 @@ def tiny(make: Callable[[], transformers.PreTrainedConfig], dtype: torch.dtype) 
         model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
     except ValueError:
         model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
-    return LocalBase(model.to(dtype).eval())
+    return HeldBase(model.to(dtype).eval())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -196,7 +197,7 @@ def test_without_positions_or_short_examples_no_row_is_shared() -> None:
     mamba = tiny(lambda: transformers.MambaConfig(hidden_size=32, num_hidden_layers=2), torch.float32)
     assert why_apart(mamba, EXAMPLES, LONGEST) == "this model takes no positions"
     alike = [example for example in random_examples(60) if len(example.input_ids) == 14]
-    assert "no two examples" in (why_apart(LocalBase(tiny_llama()), alike, 14) or "")
+    assert "no two examples" in (why_apart(HeldBase(tiny_llama()), alike, 14) or "")
 
 
 def test_a_group_says_what_sharing_rows_spares_or_why_it_does_not() -> None:
@@ -215,7 +216,7 @@ def test_a_group_says_what_sharing_rows_spares_or_why_it_does_not() -> None:
 
 def test_rows_are_not_shared_where_that_spares_next_to_nothing() -> None:
     alike = [example for example in random_examples(200) if len(example.input_ids) == 14]
-    base = LocalBase(tiny_llama())
+    base = HeldBase(tiny_llama())
     pack = Pack(base, Adapters(base.model, "tiny"), alike, TOTAL)
     said = share_rows(pack, base, [LoraParameters(batch_size=4)])
     assert said == "no sequence packing: it would spare too little (0% padding instead of 0%)"
@@ -225,14 +226,14 @@ def test_rows_are_not_shared_where_that_spares_next_to_nothing() -> None:
 def test_without_memory_for_a_shared_row_rows_become_as_short_as_an_example(
     apart: tuple[list[list[float]], torch.Tensor, list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward = LocalBase.logits
+    forward = HeldBase.logits
 
-    def limited(base: LocalBase, input_ids: torch.Tensor, positions: torch.Tensor | None = None) -> Any:
+    def limited(base: HeldBase, input_ids: torch.Tensor, positions: torch.Tensor | None = None) -> Any:
         if input_ids.numel() > 20:
             raise torch.OutOfMemoryError("no memory")
         return forward(base, input_ids, positions)
 
-    monkeypatch.setattr(LocalBase, "logits", limited)
+    monkeypatch.setattr(HeldBase, "logits", limited)
     losses, weights, _ = train(ROOM * LONGEST)
     for found, expected in zip(losses, apart[0], strict=True):
         assert found == pytest.approx(expected, rel=1e-10)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 
@@ -26,6 +26,7 @@ class DataFacts:
         no_room: Examples of replies left out, whose prompts leave no room for a target.
         no_reply: Conversations left out, in which there is nothing to learn.
         blank: Records with a blank reply, of which the end alone is learned.
+        overlap: In a sentence, which questions of the evaluation overlap with the records; empty for none.
     """
 
     format: str
@@ -42,6 +43,7 @@ class DataFacts:
     no_room: int
     no_reply: int
     blank: int
+    overlap: str = ""
 
     def recorded(self) -> dict[str, Any]:
         """As a record holds them."""
@@ -91,8 +93,12 @@ def data_warnings(recorded: Mapping[str, Any]) -> Iterator[str]:
             f"{facts.gap} pieces of a long document are neither trained on nor held out, so that the two "
             "parts are apart"
         )
+    if facts.overlap:
+        yield facts.overlap
 
 
 def _facts(recorded: Mapping[str, Any]) -> DataFacts | None:
-    names = {field.name for field in fields(DataFacts)}
-    return DataFacts(**{name: recorded[name] for name in names}) if names <= recorded.keys() else None
+    """None where a record does not have them; `overlap` came later than the others."""
+    known = {field.name: recorded[field.name] for field in fields(DataFacts) if field.name in recorded}
+    needed = {field.name for field in fields(DataFacts) if field.default is MISSING}
+    return DataFacts(**known) if needed <= known.keys() else None

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trainables.data.formats import AUTO, Format, recognise
-from trainables.data.readers import Record
 from trainables.data.records import Records, read_records
 from trainables.data.sources import LocalFiles, locate
 from trainables.data.units import Unit, WrongRecord
@@ -110,16 +109,3 @@ def refuse_silent(silent: int, records: int, key: str) -> None:
             f"{key}: {silent} of {records} records have no turn of the assistant, and nothing to learn.",
             hint="Conversations need messages of the role assistant; or train on text.",
         )
-
-
-def try_units(rows: Sequence[Record], task: TaskConfig) -> list[tuple[int, Unit]]:
-    """The units of those records that can be trained on, each with the record's number."""
-    found: list[tuple[int, Unit]] = []
-    form = None
-    for number, record in enumerate(rows):
-        try:
-            form = form or recognise([record], task)
-            found.append((number, form.make(record, task)))
-        except WrongRecord:
-            continue
-    return found

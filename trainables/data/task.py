@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from trainables.data.examples import Example, TokenisedData
 from trainables.data.facts import DataFacts
 from trainables.data.lengths import refuse_beyond
-from trainables.data.readers import Record
 from trainables.data.reading import ReadUnits, read_units, refuse_silent
 from trainables.data.sources import locate, same_source
 from trainables.data.split import Split, sample, split_groups
@@ -17,8 +16,8 @@ from trainables.data.tokenise import Cut, Tokenised, Tokeniser, tokenise
 from trainables.errors import UserError
 from trainables.settings import TaskConfig
 
-Look: TypeAlias = Callable[[Sequence[Record]], None]
-"""Is shown records before anything is made of them, and may refuse them."""
+Look: TypeAlias = Callable[[ReadUnits], str]
+"""Looks at the training data before anything is made of them; returns a warning or "", or refuses them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +46,7 @@ def load_task(
         task: Settings; relative paths are relative to the working directory.
         tokenizer: The base model's.
         seed: The search's seed.
-        look: Is shown the records of `task.train`.
+        look: Looks at the records of `task.train`.
         context: Tokens that the model can take; None where it does not say.
 
     Raises:
@@ -62,8 +61,7 @@ def load_task(
     if task.max_length is not None:
         refuse_beyond(task.max_length, context)
     read = read_units(task.train, "task.train", task)
-    if look is not None:
-        look(read.records.rows)
+    overlap = "" if look is None else look(read)
     tokeniser = Tokeniser(tokenizer, task)
     tokenised = tokenise(read, tokeniser, "task.train")
     length = task.max_length or tokenised.chosen_length(context)
@@ -86,7 +84,9 @@ def load_task(
                 "task.max_length is smaller.",
             )
     facts = data_facts(read, tokenised, cut, split, length, chosen=task.max_length is None)
-    return TaskData(TokenisedData.of(split.train), TokenisedData.of(split.heldout), facts)
+    return TaskData(
+        TokenisedData.of(split.train), TokenisedData.of(split.heldout), replace(facts, overlap=overlap)
+    )
 
 
 def _shared(task: TaskConfig) -> bool:

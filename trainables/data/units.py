@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -29,10 +28,6 @@ class Document:
 
     text: str
 
-    def parts(self) -> Iterator[tuple[str, ...]]:
-        """The text."""
-        yield (self.text,)
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -53,9 +48,10 @@ class Pair:
             ({"role": "user", "content": self.prompt}, {"role": "assistant", "content": self.completion})
         )
 
-    def parts(self) -> Iterator[tuple[str, ...]]:
-        """Prompt and completion."""
-        yield self.prompt, self.completion
+    @property
+    def text(self) -> str:
+        """Prompt and completion, a line each."""
+        return f"{self.prompt}\n{self.completion}"
 
 
 @dataclass(frozen=True)
@@ -83,14 +79,10 @@ class Conversation:
             if place >= max(1, self.first) and message["role"] == "assistant" and message.get("weight") != 0
         ]
 
-    def parts(self) -> Iterator[tuple[str, ...]]:
-        """Each assistant message after the one before it, and after all that go before it."""
-        for place in self.turns:
-            before = [str(message["content"]) for message in self.messages[:place]]
-            reply = str(self.messages[place]["content"])
-            yield "\n".join(before[-1:]), reply
-            if len(before) > 1:
-                yield "\n".join(before), reply
+    @property
+    def text(self) -> str:
+        """The contents of all messages, a line each."""
+        return "\n".join(str(message["content"] or "") for message in self.messages)
 
 
 Unit: TypeAlias = Document | Pair | Conversation

@@ -1,4 +1,4 @@
-"""The frozen base model, held by DeepSpeed for as long as the worker lives."""
+"""The frozen base model, held for as long as the worker lives; by DeepSpeed where several workers do."""
 
 from __future__ import annotations
 
@@ -37,13 +37,23 @@ def start_deepspeed(device: torch.device) -> Any:
     return deepspeed
 
 
+def needs_deepspeed(zero_stage: int) -> bool:
+    """Whether a base model is held by DeepSpeed: not on a single worker that keeps the whole of it."""
+    return zero_stage == 3 or _world() > 1
+
+
+def _world() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
 class HeldBase:
-    """A frozen causal language model under DeepSpeed ZeRO.
+    """A frozen causal language model, under DeepSpeed ZeRO where there is anything to share.
 
     Stages 0, 1 and 2 keep the whole model on every worker: what stages 1 and 2 shard beyond stage 0 are
     the optimizer state and gradients of trained weights, and a frozen base has neither. Stage 3
     shards the weights over the workers and gathers each layer when a pass reaches it
-    (Rajbhandari et al., 2020, arXiv:1910.02054). Adapters are never under ZeRO.
+    (Rajbhandari et al., 2020, arXiv:1910.02054). Adapters are never under ZeRO. A single worker with the
+    whole model needs neither DeepSpeed nor a process group.
 
     Args:
         model: The model, frozen, on its device.
@@ -61,31 +71,35 @@ class HeldBase:
     head: OutputHead | None = None
 
     def __init__(
-        self, model: nn.Module, zero_stage: int, persist: int = 100_000, checkpointing: bool = False
+        self, model: nn.Module, zero_stage: int = 0, persist: int = 100_000, checkpointing: bool = False
     ) -> None:
-        device = next(model.parameters()).device
-        deepspeed = start_deepspeed(device)
+        self.device = next(model.parameters()).device
         self.sharded = zero_stage == 3
-        dtype = next(model.parameters()).dtype
+        self.world = _world()
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.model = model
+        if needs_deepspeed(zero_stage):
+            self._engine = self._under_deepspeed(persist)
+            self.model = self._engine.module
+        if checkpointing:
+            checkpoint_blocks(self.model)
+
+    def _under_deepspeed(self, persist: int) -> Any:
+        deepspeed = start_deepspeed(self.device)
         sharding: dict[str, Any] = {"stage": 3, "stage3_param_persistence_threshold": persist}
         if "leaf_module" in deepspeed.runtime.zero.config.DeepSpeedZeroConfig.model_fields:
             # By default DeepSpeed gathers the blocks of some MoE models whole. As it lets go of them it looks
             # into the modules that follow, and fails on adapters, which it does not know. Experts are few
             # large weights in transformers 5, and need no such care.
             sharding["leaf_module"] = {"classes": []}
+        half = next(self.model.parameters()).dtype == torch.bfloat16
         config = {
             "train_micro_batch_size_per_gpu": 1,
             "zero_optimization": sharding if self.sharded else {"stage": 0},
-            "bf16": {"enabled": dtype == torch.bfloat16 and self.sharded},
+            "bf16": {"enabled": half and self.sharded},
         }
-        engine, *_ = deepspeed.initialize(model=model, config=config, dist_init_required=False)
-        self._engine = engine
-        self.model: nn.Module = engine.module
-        if checkpointing:
-            checkpoint_blocks(self.model)
-        self.world = dist.get_world_size()
-        self.rank = dist.get_rank()
-        self.device = device
+        engine, *_ = deepspeed.initialize(model=self.model, config=config, dist_init_required=False)
+        return engine
 
     def logits(self, input_ids: Tensor, positions: Tensor | None = None) -> Tensor:
         """Logits of all tokens, shape (rows, length, vocabulary).

@@ -12,7 +12,7 @@ import torch
 
 from trainables.data.general import GeneralText, load_general, refuse_training_text
 from trainables.data.task import TaskData, load_task
-from trainables.evaluation.contamination.check import refuse_training_items
+from trainables.evaluation.contamination.check import check_questions
 from trainables.evaluation.harness.skills import HarnessSkill, load_harness
 from trainables.evaluation.questions.items import Item, load_items
 from trainables.evaluation.questions.skills import tokenise_skill, with_reply_length
@@ -61,7 +61,7 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
             known(chain(asked_as.asked, asked_as.bare, *asked_as.options), f"capability.skills.{skill.name}")
     for one in harness:
         known(one.task.prompts, f"capability.skills.{one.name}")
-    data = load_task(task, tokenizer, seed, partial(refuse_training_items, skills, task), context)
+    data = load_task(task, tokenizer, seed, partial(check_questions, skills, task), context)
     for key, part in (("task.train", data.train), ("task.heldout", data.heldout)):
         known((example.input_ids for example in part.examples), key)
     general = None

@@ -10,7 +10,7 @@ from analysis.report.context import Context
 from analysis.report.look import nth
 from analysis.report.words import ended_by
 from search import wording
-from search.judging.causes import causes
+from search.judging.causes import cause_counts
 
 _LONGEST = 200
 
@@ -26,12 +26,12 @@ class Failures:
 
     def applies(self, context: Context) -> str | None:
         """Where a trial ended early or something failed."""
-        found = causes(context.state) or context.state.failures
+        found = cause_counts(context.state) or context.state.failures
         return None if found else "No trial ended early, and nothing failed."
 
     def compute(self, context: Context) -> Findings:
         """Trials by what ended them; failures that a trial survived, by class."""
-        ends = causes(context.state)
+        ends = cause_counts(context.state)
         survived = Counter(one.failure_class for one in context.state.failures)
         labels = {cause: ended_by(cause) for cause in ends}
         order = [*labels.values(), *(f"{name} (survived)" for name in survived)]

@@ -13,12 +13,12 @@ from analysis.report.paired import metric_change
 from analysis.report.retained import mean_kept
 from analysis.report.words import bracketed, number, spoken, with_interval
 from search import wording
-from search.judging.causes import causes
+from search.judging.causes import cause_counts
 from search.judging.confirmation import confirmation
 from search.judging.constraints import keeps_constraints
 from search.judging.grades import LABELS, grade
 from search.judging.objectives import cost, is_measured, metrics_of
-from search.judging.recommend import constraints
+from search.judging.recommend import constraint_symbols
 from search.record import TrialState
 
 _SIDE = ("right", "wrong", "unparseable", "leaking", "general_perplexity")
@@ -57,7 +57,7 @@ class Verdict:
                 "caveats": summary["caveats"],
                 "by_first_objective_alone": None if tempting is None else tempting.number,
                 "counts": summary["counts"],
-                "causes": causes(context.state),
+                "causes": cause_counts(context.state),
             },
             texts=tuple(texts),
             notes=(*_state(context), *summary["caveats"], *_neighbours(context), *_notation(context)),
@@ -210,7 +210,7 @@ def _temptation(context: Context, tempting: TrialState) -> str:
     if kept is not None and kept != first.metric:
         text += f" and {kept} {with_interval(value(tempting, kept), interval(tempting, kept))}"
     if not keeps_constraints(context.objectives, metrics_of(tempting)):
-        text += f"; it breaks {constraints(context.objectives)}"
+        text += f"; it breaks {constraint_symbols(context.objectives)}"
     if (number_ := context.recommended) is not None:
         chosen = context.state.trials[number_]
         given_up = cost(first, value(chosen, first.metric)) - cost(first, value(tempting, first.metric))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from search.judging.causes import all_failed, cause_of, causes, guards
+from search.judging.causes import cause_counts, cause_of, guard_counts, why_all_failed
 from search.judging.recommend import recommend
 from search.record import Decided, Event, SearchState, TrialFinished
 from tests.records import guarded_events, opening_events, trial_events
@@ -47,8 +47,8 @@ def test_every_trial_that_ended_early_has_its_cause() -> None:
         "out_of_memory",
         "failed",
     ]
-    assert sum(causes(state).values()) == 8
-    assert guards(state) == {"retention": 1, "spike": 1}
+    assert sum(cause_counts(state).values()) == 8
+    assert guard_counts(state) == {"retention": 1, "spike": 1}
 
 
 def test_where_guards_ended_every_trial_they_are_named_and_what_to_change() -> None:
@@ -76,7 +76,7 @@ def test_where_all_trials_failed_each_cause_has_an_example_and_a_remedy() -> Non
     state = state_of(
         ended(0, "failed", "crashed"), ended(1, "infeasible", "out_of_memory"), ended(2, "failed", "crashed")
     )
-    why = all_failed(state)
+    why = why_all_failed(state)
     assert why is not None
     assert why.startswith(
         "All 3 trials failed (2 crashed, such as trial 0: why; 1 out_of_memory, such as trial 1"
@@ -84,7 +84,7 @@ def test_where_all_trials_failed_each_cause_has_an_example_and_a_remedy() -> Non
     assert "lower task.max_length" in why
     assert recommend(state).reason == why
     assert "larger trials=" not in why
-    alone = all_failed(state_of(ended(0, "diverged", "diverged")))
+    alone = why_all_failed(state_of(ended(0, "diverged", "diverged")))
     assert alone is not None
     assert alone.startswith(
         "The only trial failed (1 diverged, such as trial 0: why). Lower the upper bound of lr"
@@ -93,7 +93,7 @@ def test_where_all_trials_failed_each_cause_has_an_example_and_a_remedy() -> Non
 
 def test_a_search_in_which_any_trial_was_trained_or_goes_on_has_not_failed() -> None:
     failed = ended(0, "failed", "user")
-    assert all_failed(SearchState()) is None
-    assert all_failed(state_of(failed, stopped(1, "scheduler"))) is None
-    assert all_failed(state_of(failed, trial_events(1, {"train_loss": 1.0, "retention": 1.0}))) is None
-    assert all_failed(state_of(failed, trial_events(1, {})[:1])) is None
+    assert why_all_failed(SearchState()) is None
+    assert why_all_failed(state_of(failed, stopped(1, "scheduler"))) is None
+    assert why_all_failed(state_of(failed, trial_events(1, {"train_loss": 1.0, "retention": 1.0}))) is None
+    assert why_all_failed(state_of(failed, trial_events(1, {})[:1])) is None

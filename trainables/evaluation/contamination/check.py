@@ -1,64 +1,202 @@
-"""Refuses to evaluate on what is trained on."""
+"""Searches the training data for the questions of an evaluation.
+
+A question that stands there with its accepted answer is refused. One that only overlaps with the training
+data, by 13 words in a row as in Brown et al. (2020, arXiv:2005.14165, appendix C), is reported.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from trainables.data.readers import Record
-from trainables.data.reading import try_units
+from trainables.data.reading import ReadUnits
 from trainables.data.sources import LocalFiles, local_path, locate
 from trainables.errors import UserError
-from trainables.evaluation.contamination.trained import Sighting, in_completions, in_texts
-from trainables.evaluation.contamination.wanted import wanted
-from trainables.evaluation.questions.items import Item
+from trainables.evaluation.contamination.words import Phrases, PlainText, grams
+from trainables.evaluation.harness.sought import AcceptedChoice, AcceptedItem
+from trainables.evaluation.questions.items import LETTERS, ChoiceItem, Item, choice_prompt
 from trainables.settings import SkillConfig, TaskConfig
 
 Skills: TypeAlias = Sequence[tuple[SkillConfig, Sequence[Item]]]
+Words: TypeAlias = tuple[str, ...]
+Asked: TypeAlias = tuple[int, int]
+"""A question: the number of its skill, and its place among the skill's items."""
+
+OVERLAP = 13
+"""Words in a row that a question and the training data have in common."""
+
+SHORTEST = 5
+"""A question of fewer words does not overlap, and stands in a text only if it begins after a break."""
+
+BETWEEN = 4
+"""Words between a question and its answer, at most: "Answer:", or the marks of a chat template."""
+
+COMMON = 10
+"""Words in a row that more questions of a skill have in common are how it asks, and no overlap."""
+
+_RESULT = "####"
+"""What stands before the result where an answer is a worked solution, as in GSM8K."""
 
 _SHOWN = 80
 _NAMED = 3
 
 
-def refuse_training_items(skills: Skills, task: TaskConfig, records: Iterable[Record]) -> None:
-    """Looks for the questions in the training data, whatever their case, spacing and typography.
+@dataclass
+class _Phrase:
+    """Words in a row of some questions.
 
-    A question counts where the training data answer it:
+    Attributes:
+        questions: Those of which they are part of the text.
+        answers: Where they are the whole of a question, who accepts which answer.
+        lengths: Words of these answers.
+    """
 
-    - with one of its right answers after it, wherever it stands: in a text, or in a prompt with the answer
-      in the completion;
-    - with its options, all of them after it;
-    - with any answer, for it may be the right one in other words, where it is the whole prompt, bare, with
-      its lettered options or in a template, where an answer to it is announced ("A:"), and where a long
-      question is a line of a text with something on the next line.
+    questions: set[Asked] = field(default_factory=set)
+    answers: dict[Words, list[Asked]] = field(default_factory=dict)
+    lengths: set[int] = field(default_factory=set)
 
-    A text that is nothing but a question answers none. It counts where the next text has the answer, and
-    where more of the skill's questions are found. What anybody might ask needs more: a question that is
-    short, that points to something beside it ("which of the following"), or that several items of its skill
-    share counts with a right answer only. Where several share it, their options or their answer must follow
-    right after it, and so must an answer such as "yes" or a small number.
+
+@dataclass
+class Contamination:
+    """Questions that are in the training data, each with the first record that has it.
+
+    Attributes:
+        answered: With an accepted answer.
+        overlapping: With words in a row of theirs, at least.
+    """
+
+    answered: dict[Asked, int] = field(default_factory=dict)
+    overlapping: dict[Asked, int] = field(default_factory=dict)
+
+
+def check_questions(skills: Skills, task: TaskConfig, read: ReadUnits) -> str:
+    """Searches the training data for the questions of an evaluation, in time linear in both.
 
     Args:
         skills: Skills and the items that they will ask.
         task: The task.
-        records: Those of `task.train`; one without text where text belongs is passed over.
+        read: The records of `task.train`.
+
+    Returns:
+        A warning of the questions that overlap with the training data; empty where none does.
 
     Raises:
-        UserError: A skill's questions are there. It names the first of them and their records.
+        UserError: Questions of a skill are there with their answers, or its file is `task.train`.
     """
-    for skill, items in skills:
+    for skill, _ in skills:
         if skill.harness is None and _same_file(skill, task):
-            raise _refusal(skill, items, [(item, "its file is task.train") for item in items])
-    questions = wanted([items for _, items in skills])
-    parts = [(number, part) for number, unit in try_units(list(records), task) for part in unit.parts()]
-    texts = dict(parts)
-    found = in_completions(questions, [(number, one[0], one[1]) for number, one in parts if len(one) == 2])
-    found |= in_texts(questions, [(number, one[0]) for number, one in parts if len(one) == 1])
+            raise _refusal(skill, "its file is task.train.")
+    contamination = search([items for _, items in skills], (unit.text for unit in read.units))
     for number, (skill, items) in enumerate(skills):
-        seen = sorted((one.place, sighting) for one, sighting in found.items() if one.skill == number)
-        if seen:
-            raise _refusal(skill, items, [(items[place], _where(one, texts)) for place, one in seen])
+        answered = list(_of_skill(number, items, contamination.answered, read))
+        if answered:
+            raise _refusal(skill, _answered(items, answered))
+    warnings = []
+    for number, (skill, items) in enumerate(skills):
+        overlapping = list(_of_skill(number, items, contamination.overlapping, read))
+        if overlapping:
+            warnings.append(_warning(skill, items, overlapping))
+    return "; ".join(warnings)
+
+
+def search(skills: Sequence[Sequence[Item]], texts: Iterable[str]) -> Contamination:
+    """Searches texts for the questions of skills.
+
+    A question is there with its answer where its words stand in a row, whatever their case, punctuation and
+    typography, and an accepted answer
+
+    - comes next, with at most `BETWEEN` words and a break between the two, and ends at a break; or
+    - is the end of the text, for a question of `OVERLAP` words or more.
+
+    A break is punctuation, the end of a line or the end of the text.
+    """
+    phrases = _phrases(skills)
+    contamination = Contamination()
+    for number, given in enumerate(texts):
+        text = PlainText(given)
+        for match in phrases.matches(text.words):
+            phrase = match.value
+            if phrase.answers and (match.end - match.start >= SHORTEST or text.breaks(match.start)):
+                for answer in _answers_after(text, match.end, phrase, match.end - match.start >= OVERLAP):
+                    for asked in phrase.answers[answer]:
+                        contamination.answered.setdefault(asked, number)
+            if len(phrase.questions) <= COMMON:
+                for asked in phrase.questions:
+                    contamination.overlapping.setdefault(asked, number)
+    return contamination
+
+
+def _answers_after(text: PlainText, end: int, phrase: _Phrase, telling: bool) -> Iterator[Words]:
+    """Accepted answers that follow a question, or end the text after a telling one."""
+    for start in range(end, min(end + BETWEEN, len(text.words)) + 1):
+        if start == end or text.breaks(start):
+            for length in phrase.lengths:
+                answer = text.words[start : start + length]
+                if answer in phrase.answers and text.breaks(start + length):
+                    yield answer
+    if telling:
+        for length in phrase.lengths:
+            if len(text.words) - length >= end and text.words[-length:] in phrase.answers:
+                yield text.words[-length:]
+
+
+def _phrases(skills: Sequence[Sequence[Item]]) -> Phrases[_Phrase]:
+    phrases: Phrases[_Phrase] = Phrases()
+
+    def phrase(words: Words) -> _Phrase:
+        known = phrases.get(words)
+        if known is None:
+            phrases[words] = known = _Phrase()
+        return known
+
+    for number, items in enumerate(skills):
+        for place, item in enumerate(items):
+            for question, answers in _forms(item):
+                whole = phrase(question)
+                for answer in answers:
+                    whole.answers.setdefault(answer, []).append((number, place))
+                    whole.lengths.add(len(answer))
+            question = PlainText(item.question).words
+            if len(question) >= SHORTEST:
+                for part in grams(question, min(OVERLAP, len(question))):
+                    phrase(part).questions.add((number, place))
+    return phrases
+
+
+def _forms(item: Item) -> Iterator[tuple[Words, list[Words]]]:
+    """The ways in which a question is asked, by itself or with its options, and its answers in each."""
+    question = PlainText(item.question).words
+    if isinstance(item, ChoiceItem):
+        options = [PlainText(text).words for text in item.options]
+        right = (item.answer, *(item.others if isinstance(item, AcceptedChoice) else ()))
+        answers = [options[index] for index in right]
+        letters = [PlainText(LETTERS[index]).words for index in right]
+        listed = "\n".join(f"{letter}. {text}" for letter, text in zip(LETTERS, item.options, strict=False))
+        forms = [
+            (question, answers),
+            (PlainText("\n".join((item.question, *item.options))).words, answers),
+            (PlainText(f"{item.question}\n{listed}").words, answers + letters),
+            (PlainText(choice_prompt(item.question, item.options)).words, answers + letters),
+        ]
+    else:
+        accepted = [item.answer, *(item.others if isinstance(item, AcceptedItem) else ())]
+        results = [text.rpartition(_RESULT)[2] for text in accepted if _RESULT in text]
+        forms = [(question, [PlainText(text).words for text in dict.fromkeys(accepted + results)])]
+    for words, answers in forms:
+        if words:
+            yield words, [answer for answer in answers if answer]
+
+
+def _of_skill(
+    number: int, items: Sequence[Item], seen: Mapping[Asked, int], read: ReadUnits
+) -> Iterator[tuple[Item, str]]:
+    """The skill's questions that were seen, in its order, and where."""
+    for skill, place in sorted(seen):
+        if skill == number:
+            row = seen[skill, place]
+            yield items[place], f"{read.records.place(row)}, {_shortly(read.units[row].text)}"
 
 
 def _same_file(skill: SkillConfig, task: TaskConfig) -> bool:
@@ -67,22 +205,33 @@ def _same_file(skill: SkillConfig, task: TaskConfig) -> bool:
     return isinstance(place, LocalFiles) and any(os.path.samefile(path, file.path) for file in place.files)
 
 
-def _where(seen: Sighting, texts: Mapping[int, Sequence[str]]) -> str:
-    return f"{seen.how} in record {seen.record + 1} of task.train, {_shortly(' '.join(texts[seen.record]))}"
-
-
 def _shortly(text: str) -> str:
     shown = " ".join(text.split())
     return repr(shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}...")
 
 
-def _refusal(skill: SkillConfig, items: Sequence[Item], seen: Sequence[tuple[Item, str]]) -> UserError:
+def _answered(items: Sequence[Item], seen: Sequence[tuple[Item, str]]) -> str:
     (first, where), *others = seen
-    more = "".join(f"; then {_shortly(item.question)}, {place}" for item, place in others[: _NAMED - 1])
+    more = "".join(f"; then {_shortly(item.question)} in {place}" for item, place in others[: _NAMED - 1])
+    return (
+        f"{len(seen)} of its {len(items)} questions are in the training data with their answers; "
+        f"the first is {_shortly(first.question)} in {where}{more}."
+    )
+
+
+def _refusal(skill: SkillConfig, message: str) -> UserError:
     return UserError(
-        f"capability.skills.{skill.name}: {len(seen)} of its {len(items)} questions are in the training "
-        f"data; the first is {_shortly(first.question)}, {where}{more}.",
+        f"capability.skills.{skill.name}: {message}",
         hint="What is trained on shows no capability: leave these questions out of "
         + ("the skill's file" if skill.harness is None else "the task, by process_docs in a copy of its file")
         + ", or the records out of task.train.",
+    )
+
+
+def _warning(skill: SkillConfig, items: Sequence[Item], seen: Sequence[tuple[Item, str]]) -> str:
+    first, where = seen[0]
+    return (
+        f"{len(seen)} of the {len(items)} questions of capability.skills.{skill.name} have {OVERLAP} words "
+        "in a row (or all, where they have fewer) in common with the training data; the first is "
+        f"{_shortly(first.question)} in {where}"
     )
