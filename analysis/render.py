@@ -14,8 +14,9 @@ from analysis.costs import used_lines
 from search import wording
 from search.config.schema import ObjectiveConfig
 from search.judging.extending import extend_command
-from search.record.events import Interval
+from search.record.events import INTERVAL
 from search.table import Kind, Row, choose_columns, legend, make_columns, make_table
+from trainables.interval import Interval
 
 MOST_ROWS = 20
 
@@ -166,5 +167,5 @@ def _next_steps(summary: Mapping[str, Any], ui: str | None, command: str | None)
 
 def _measurement(item: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, Interval]]:
     """Metrics and intervals, with NaN and Inf as numbers again."""
-    intervals = {name: Interval.model_validate(value) for name, value in item["intervals"].items()}
+    intervals = {name: INTERVAL.validate_python(value) for name, value in item["intervals"].items()}
     return {name: float(value) for name, value in item["metrics"].items()}, intervals

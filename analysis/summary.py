@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -33,6 +32,7 @@ from search.output import Parser, complain, say_json
 from search.record import SearchState, TrialState, read_events
 from search.record.files import EVENTS
 from trainables.data.facts import data_warnings
+from trainables.replacement import replacement
 
 __all__ = ["main", "render_summary", "summarise", "write_summary"]
 
@@ -112,28 +112,16 @@ def write_summary(state: SearchState, folder: Path) -> dict[str, Any]:
     """
     summary = summarise(state, folder)
     try:
-        _replace(folder / "summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
-        _replace(folder / "summary.md", to_markdown(summary))
+        with replacement(folder / "summary.json") as part:
+            part.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        with replacement(folder / "summary.md") as part:
+            part.write_text(to_markdown(summary), encoding="utf-8")
     except OSError as error:
         raise RecordError(
             f"The summary in {folder} cannot be written ({error.strerror}).",
             hint=f"Nothing is lost: python -m analysis.summary {folder} makes it again from the record.",
         ) from error
     return summary
-
-
-def _replace(path: Path, text: str) -> None:
-    """Writes beside the file and renames, so that a reader never sees half of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        # Temporary files are private to the user; the summary is as readable as the record beside it.
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def _shown(state: SearchState, front: Sequence[int], confirmed: Confirmation | None) -> list[TrialState]:

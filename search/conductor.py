@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from search.config.schema import SearchConfig
 from search.guards import make_guards
 from search.judging.confirmation import Repeat, candidates, next_repeat
-from search.judging.front import FrontEvaluations
+from search.judging.front import FrontEvaluations, has_front_metrics
 from search.judging.retention import recorded_intervals, retained, retained_interval
 from search.judging.spending import limit_reached, usage
 from search.record import (
@@ -24,7 +24,6 @@ from search.record import (
     Event,
     Failed,
     FrontMeasured,
-    Interval,
     RungReached,
     SearchState,
     TrialFinished,
@@ -37,6 +36,7 @@ from search.schedulers import Scheduler, Verdict
 from search.searchers import Searcher
 from search.searchers.base import TrialOutcome
 from search.space import SearchSpace
+from trainables.interval import Interval
 from trainables.messages import FrontRequest, Reply, TrainRequest, TrialRequest, checkpoint_folder
 
 
@@ -71,6 +71,7 @@ class Conductor:
         append: Records an event and returns when it is on disk.
         events: The record so far.
         clock: Seconds since the epoch; events bear its time.
+        front: Whether trials on the Pareto front are asked what only they are.
     """
 
     def __init__(
@@ -82,6 +83,8 @@ class Conductor:
         append: Callable[[Event], None],
         events: Iterable[Event] = (),
         clock: Callable[[], float] = time.time,
+        *,
+        front: bool = True,
     ) -> None:
         self._config = config
         self._space = space
@@ -90,7 +93,7 @@ class Conductor:
         self._append = append
         self._clock = clock
         self._guards = make_guards(config)
-        self._front = FrontEvaluations(config, _MAX_LOSSES)
+        self._front = FrontEvaluations(front and has_front_metrics(config), _MAX_LOSSES)
         self._rungs = config.budget.rung_steps
         self._exhausted = False
         self._to_confirm: int | None = None  # number of candidates, until another trial finishes

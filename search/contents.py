@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from search.config.schema import SearchConfig
-from search.groups.settings import options_of
 from trainables.specs import TRAINABLES
 
 PREFIX = "content."
@@ -17,7 +16,7 @@ def contents(config: SearchConfig) -> dict[str, str]:
 
     What cannot be read is left out.
     """
-    return dict(TRAINABLES[config.trainable].contents(options_of(config)))
+    return dict(TRAINABLES[config.trainable].contents(config.options))
 
 
 def changed(recorded: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

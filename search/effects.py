@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from search.config.origins import Key
-
-Effect: TypeAlias = Literal["search", "content", "none"]
-"""What a change does: another search; nothing, as long as what is named has the same content; nothing."""
+from search.config.schema import trainable_of
+from trainables.specs import TRAINABLES
+from trainables.trainable import Effect
 
 _SEARCH = """
 seed trainable
-model.trust_remote_code model.dtype
-task.heldout_fraction task.heldout_examples task.format task.text_field task.prompt_field
-task.completion_field task.prompt task.completion task.loss task.max_length
-capability.skills.*.name capability.skills.*.scoring capability.skills.*.limit capability.skills.*.match
-capability.skills.*.at capability.skills.*.metric capability.skills.*.chat
-capability.max_new_tokens capability.general_examples capability.kl_prompts capability.leak_words
-capability.think_section
 parameters.*.when parameters.*.type parameters.*.low parameters.*.high parameters.*.points parameters.*.step
 parameters.*.choices parameters.*.value
 fixed.* points baselines
@@ -32,18 +25,10 @@ warm_start.use warm_start.trials
 workers.workers
 """
 
-_CONTENT = """
-model.source model.prepare model.revision
-task.train task.heldout task.split task.subset
-capability.skills.*.path capability.general_text
-"""
-
 # How much, where, how fast and how visibly. What an earlier search gave is in the record; so are the steps
 # that epochs came to.
 _NONE = """
 space name out trials report
-model.name model.attention task.name
-capability.batch_size
 limits.hours limits.device_hours limits.cost limits.price
 warm_start.search
 workers.groups workers.cpus workers.gpus workers.slots workers.zero_stage workers.micro_batch
@@ -52,10 +37,13 @@ budget.epochs
 tracking.enabled tracking.uri tracking.experiment
 """
 
-_TABLE: tuple[tuple[Effect, str], ...] = (("search", _SEARCH), ("content", _CONTENT), ("none", _NONE))
+_TABLE: tuple[tuple[Effect, str], ...] = (("search", _SEARCH), ("none", _NONE))
 
 EFFECTS: Mapping[str, Effect] = {key: effect for effect, keys in _TABLE for key in keys.split()}
-"""By dotted key; `*` stands for an index, and for a name that the user gives."""
+"""Of the settings of every search, by dotted key; `*` stands for an index, or for a name of the user's.
+
+Those of a trainable's own sections are in its `TrainableSpec.effects`.
+"""
 
 SOMETIMES = ("parameters.*.points", "task.heldout_fraction")
 """Read only in some configurations: see `leaves`."""
@@ -75,26 +63,31 @@ def leaves(config: Mapping[str, Any], effects: Iterable[Effect]) -> dict[Key, An
     """The values of a resolved configuration whose change has one of these effects.
 
     Values that nothing reads are left out: the grid's numbers of points for other searchers, and the share
-    to hold out where held-out data are given. A key that the table lacks, such as one of another version,
+    to hold out where held-out data are given. A key that the tables lack, such as one of another version,
     counts as "search".
     """
-    wanted = set(effects)
+    wanted, table = set(effects), effects_of(config)
     return {
         key: value
-        for key, value in _walk(config, ())
-        if EFFECTS.get(pattern(key), "search") in wanted and not _unread(config, pattern(key))
+        for key, value in _walk(config, (), table)
+        if table.get(pattern(key), "search") in wanted and not _unread(config, pattern(key))
     }
 
 
-def _walk(value: Any, key: Key) -> Iterable[tuple[Key, Any]]:
-    if pattern(key) not in EFFECTS:
+def effects_of(config: Mapping[str, Any]) -> Mapping[str, Effect]:
+    """The effects of all settings of a configuration, those of its trainable's sections among them."""
+    return {**TRAINABLES[trainable_of(config)].effects, **EFFECTS}
+
+
+def _walk(value: Any, key: Key, table: Mapping[str, Effect]) -> Iterable[tuple[Key, Any]]:
+    if pattern(key) not in table:
         if isinstance(value, Mapping):
             for name, inner in value.items():
-                yield from _walk(inner, (*key, name))
+                yield from _walk(inner, (*key, name), table)
             return
         if isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
             for index, inner in enumerate(value):
-                yield from _walk(inner, (*key, index))
+                yield from _walk(inner, (*key, index), table)
             return
     yield key, list(value) if isinstance(value, tuple) else value
 

@@ -9,7 +9,6 @@ from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter
 from search.config.wording import config_error
 from search.errors import Problem
-from search.groups.settings import options_of
 from trainables.errors import UserError
 from trainables.settings import LARGEST
 from trainables.specs import TRAINABLES
@@ -39,7 +38,7 @@ def in_steps(config: SearchConfig) -> Counted:
     if count is None:
         raise _wrong(f"the trainable {config.trainable} has no epochs", "Give budget.steps.")
     try:
-        examples = count(options_of(config), config.seed)
+        examples = count(config.options, config.seed)
     except UserError as error:
         raise _wrong(f"the training examples cannot be counted: {error.message}", error.hint) from error
     batch = _batch_size(config)

@@ -23,6 +23,7 @@ from search.output import complain, say
 from search.record import SearchState, TrialState, read_events
 from search.record.events import Scalar
 from search.schedulers.findings import bound_text
+from trainables.replacement import replacement
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -102,20 +103,18 @@ def export(folder: Path, out: Path) -> int:
         raise ExportError(
             f"{out} exists and is no export of a search", hint="Give another file, or remove this one."
         )
-    part = out.with_name(f"{out.name}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        part.touch()
-        _write(state, part)
-        os.replace(part, out)
+        with replacement(out) as part:
+            part.touch()
+            try:
+                _write(state, part)
+            finally:
+                with suppress(OSError):
+                    part.with_name(f"{part.name}-journal").unlink(missing_ok=True)
     except OSError as error:
         problem = error.strerror or str(error)
         raise ExportError(f"{out} cannot be written ({problem})", hint="Give another file.") from error
-    finally:
-        for left in (part, part.with_name(f"{part.name}-journal")):
-            with suppress(OSError):
-                left.unlink(missing_ok=True)
     return len(state.trials)
 
 

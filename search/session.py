@@ -295,7 +295,8 @@ def _train(session: _Session) -> None:
     )
     try:
         groups = WorkerGroups(settings, config.workers, capacity, session.scratch, view.note)
-        view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {config.model.name}")
+        subject = TRAINABLES[config.trainable].subject(config.options)
+        view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {subject}")
         groups.start()
         _serve(session, groups, capacity)
         groups.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
@@ -18,6 +17,7 @@ from search.errors import TightropeError
 from search.expressions import ExpressionError, MissingNameError, compile_expression
 from search.grid import grid_count, grid_values
 from search.record.events import Params, Scalar
+from search.seeds import derived_seed
 from trainables.nearest import nearest
 
 SampledParameter: TypeAlias = FloatParameter | IntParameter | CategoricalParameter
@@ -98,8 +98,7 @@ class SearchSpace:
         _, values = self._evaluate(lambda name, _: sampled[name])
         params = {name: values[name] for name in [*self.parameters, *self.fixed] if name in values}
         if "seed" not in params:
-            digest = hashlib.sha256(f"{seed}/{trial}".encode()).digest()
-            params["seed"] = int.from_bytes(digest[:8], "big") % 2**31
+            params["seed"] = derived_seed(seed, trial) % 2**31
         return params
 
     def grid(self) -> list[Params]:

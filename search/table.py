@@ -13,7 +13,8 @@ from rich.text import Text
 from search import wording
 from search.config.schema import ObjectiveConfig
 from search.judging.constraints import bound_of
-from search.record.events import Interval, Params
+from search.record.events import Params
+from trainables.interval import Interval
 
 Kind: TypeAlias = Literal["base", "recommended", "broken", "plain", "mean"]
 

@@ -12,6 +12,7 @@ import numpy as np
 from search.config.schema import ObjectiveConfig, SearchConfig
 from search.errors import TightropeError
 from search.judging.constraints import constraint_violations, violation_of
+from search.judging.objectives import to_costs
 from search.record import SearchState, TrialState, WarmStarted, read_events
 from search.record.events import Params, PriorTrial
 from search.searchers.base import point_key
@@ -77,7 +78,7 @@ def _best(folder: Path, state: SearchState, config: SearchConfig) -> list[TrialS
     for trial in _finished(folder, state):
         values = _values(trial, objectives)
         if values is not None and violation_of(objectives, values) == 0:
-            found.append((_costs(objectives, values), trial.number, trial))
+            found.append((to_costs(objectives, values), trial.number, trial))
     if not found:
         raise WarmStartError(
             f"no trial of {folder} has reached its full budget and keeps its constraints",
@@ -94,10 +95,10 @@ def _prior(folder: Path, state: SearchState, config: SearchConfig) -> list[Trial
     """All finished trials, those that teach most of what is good first."""
     finished = _finished(folder, state)
     objectives = config.objectives
-    keys: dict[int, tuple[float, list[float]]] = {}
+    keys: dict[int, tuple[float, tuple[float, ...]]] = {}
     for trial in finished:
         if (values := _values(trial, objectives)) is not None:
-            keys[trial.number] = violation_of(objectives, values), _costs(objectives, values)
+            keys[trial.number] = violation_of(objectives, values), to_costs(objectives, values)
     if not keys:
         names = " and ".join(objective.metric for objective in objectives)
         raise WarmStartError(
@@ -147,10 +148,6 @@ def _values(trial: TrialState, objectives: Sequence[ObjectiveConfig]) -> list[fl
         return None
     values = [trial.last.metrics.get(objective.metric, math.nan) for objective in objectives]
     return values if all(map(math.isfinite, values)) else None
-
-
-def _costs(objectives: Sequence[ObjectiveConfig], values: Sequence[float]) -> list[float]:
-    return [v if o.direction == "min" else -v for o, v in zip(objectives, values, strict=True)]
 
 
 def _plain(objectives: Sequence[ObjectiveConfig]) -> list[tuple[str, str]]:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from search.config.schema import ObjectiveConfig
-from search.record.events import Interval, Scalar
+from search.record.events import Scalar
+from trainables.interval import Interval
 
 _MOST_DECIMALS = 6
 

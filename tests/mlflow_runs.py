@@ -14,7 +14,6 @@ from search.record import (
     BaselineMeasured,
     Decided,
     Event,
-    Interval,
     RungReached,
     SearchEnded,
     SearchStarted,
@@ -25,6 +24,7 @@ from search.record import (
 )
 from search.record.events import Params, TrialStatus
 from search.record.files import EVENTS
+from trainables.interval import Interval
 
 START = 1_700_000_000.0
 

@@ -13,7 +13,6 @@ from search.record import (
     BaselineMeasured,
     Decided,
     Event,
-    Interval,
     RecordWriter,
     RungReached,
     SearchEnded,
@@ -24,6 +23,7 @@ from search.record import (
 )
 from search.record.events import Origin
 from trainables.evaluation.intervals import wilson
+from trainables.interval import Interval
 
 BEGIN = 1_700_000_000.0
 QUESTIONS = 240

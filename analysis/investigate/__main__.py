@@ -10,10 +10,10 @@ from analysis.investigate.errors import InputError
 from analysis.investigate.from_search import from_search
 from analysis.investigate.from_table import from_table
 from analysis.investigate.options import columns_of, make_parser
-from analysis.investigate.read_table import read_table
 from analysis.investigate.render import to_markdown, to_text
 from analysis.investigate.run import investigate_studies
 from analysis.investigate.study import Study
+from analysis.investigate.table_file import read_table
 from search.errors import TightropeError
 from search.output import complain, say, say_json
 from search.record import SearchState, read_events
@@ -52,7 +52,7 @@ def _studies(options: argparse.Namespace) -> list[Study]:
     if options.table is not None:
         if options.folders:
             raise InputError("--table and folders of searches cannot be given together.")
-        return from_table(read_table(options.table), columns_of(options))
+        return from_table(read_table(options.table, options.decimal), columns_of(options))
     if not options.folders:
         raise InputError("There is nothing to investigate.", hint="Give a search's folder, or --table FILE.")
     return [

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.investigate.study import Measured, Share
-from search.judging.paired import Pairs, Z
-from search.record.events import Interval
+from search.judging.paired import Pairs
+from trainables.interval import Interval, Z
 
 
 @dataclass(frozen=True)

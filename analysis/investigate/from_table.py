@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from analysis.investigate.errors import InputError
 from analysis.investigate.shares import read_shares
 from analysis.investigate.study import Case, Measured, Share, Study
-from analysis.investigate.table_file import Cell, TableFile
+from analysis.investigate.table_file import Cell, TableFile, read_number
 from analysis.investigate.words import listed
 from trainables.nearest import did_you_mean
 
@@ -168,7 +168,7 @@ def _same(table: TableFile, cell: Cell, value: str) -> bool:
     if str(cell).strip() == value.strip():
         return True
     try:
-        return cell is not None and table.value(cell) == table.value(value)
+        return cell is not None and table.value(cell) == read_number(value, "," if "," in value else ".")
     except (ValueError, TypeError, OverflowError):
         return False
 

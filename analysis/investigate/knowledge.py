@@ -16,8 +16,8 @@ from analysis.investigate.checks.grid import breaking_end
 from analysis.investigate.results import Finding, Lost, Statistic
 from analysis.investigate.study import Measured, Share, Study
 from analysis.investigate.words import listed, points
-from search.judging.paired import Z
 from trainables.evaluation.intervals import wilson
+from trainables.interval import Z
 
 _Value = Callable[[Answers], NDArray[np.float64]]
 

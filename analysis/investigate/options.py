@@ -53,6 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--likelihood", metavar="COLUMN", help="accuracy by likelihood of the options")
     add("--steps", metavar="COLUMN", help="optimizer steps done")
     add("--chance", metavar="VALUE", help="a guesser's share of right answers")
+    add("--decimal", choices=(".", ","), help="decimal sign (default: the only one that numbers have)")
     add("--percent", action="store_true", help="shares without a percent sign are percentages")
     return parser
 

@@ -9,7 +9,7 @@ from analysis.investigate.checks.grid import trends
 from analysis.investigate.study import Study
 from analysis.investigate.words import percent
 from search import wording
-from search.judging.paired import Z
+from trainables.interval import Z
 
 POWER_Z = 0.8416212335729143
 """80% quantile of the normal distribution."""

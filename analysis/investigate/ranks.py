@@ -24,7 +24,7 @@ from analysis.investigate.resampling import (
     resamples,
     taken,
 )
-from search.judging.paired import Z
+from trainables.interval import Z
 
 LARGE = 100
 """Beyond so many cases the normal distribution is used."""

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from analysis.investigate.change import pairable
 from analysis.investigate.study import Measured
-from search.judging.paired import Z, ratio_of_means
-from search.judging.student import t_quantile
-from search.record.events import Interval
+from search.judging.paired import ratio_of_means
+from trainables.interval import Interval, Z, t_quantile
 
 _CELLS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0))
 """Outcomes of an item under the base model and under the tuned ones."""

@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from analysis.investigate.errors import InputError
-from analysis.investigate.number_text import Mark, is_percentage, read_number
-from analysis.investigate.table_file import TableFile
+from analysis.investigate.table_file import TableFile, is_percentage, read_number
 
 
 def read_shares(
@@ -47,7 +46,6 @@ def read_shares(
     return found, tuple(notes)
 
 
-_POINT: frozenset[Mark] = frozenset((".",))
 _PERCENT = "Column {name!r} was read as percentages, since it has values above 1."
 _SHARES = (
     "Column {name!r} was read as shares from 0 to 1, since it has no percent signs and no value above 1 "
@@ -63,7 +61,7 @@ def read_share(text: str, option: str, percent: bool | None) -> float:
     """
     hint = "Give 0.271, or 27.1% for a percentage."
     try:
-        value = read_number(text, _POINT)
+        value = read_number(text, "," if "," in text else ".")
     except ValueError:
         raise InputError(f"{option} {text}: {text!r} is no number.", hint=hint) from None
     if not is_percentage(text) and (percent if percent is not None else value > 1):

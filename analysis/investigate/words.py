@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from search import wording
-from search.record.events import Interval
+from trainables.interval import Interval
 
 _MOST_NAMES = 6
 

@@ -18,7 +18,7 @@ from search.judging.causes import cause_of
 from search.judging.objectives import completed_trials, is_broken, metrics_of, objectives_of, search_trials
 from search.judging.pareto import ParetoTrial, pareto_front
 from search.record import BaselineMeasured, RungReached, SearchState, TrialState
-from search.record.events import Interval
+from trainables.interval import Interval
 
 if TYPE_CHECKING:
     from analysis.investigate.study import Measured, Study

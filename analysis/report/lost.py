@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.investigate.knowledge import what_was_lost
 from analysis.investigate.results import Lost
 from analysis.report.statistics import Estimate, mean
-from search.judging.paired import Z
+from trainables.interval import Z
 
 if TYPE_CHECKING:
     from analysis.investigate.study import Measured

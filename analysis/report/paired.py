@@ -7,7 +7,7 @@ from analysis.report.items import rights
 from search.errors import RecordError
 from search.judging.paired import difference
 from search.record import TrialState
-from search.record.events import Interval
+from trainables.interval import Interval
 
 
 def score_change(context: Context, trial: TrialState, skill: str, way: str) -> Interval | None:

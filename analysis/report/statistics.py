@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from search.judging.paired import Z
-from search.judging.student import t_quantile
+from trainables.interval import Z, t_quantile
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,9 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> Estimate | None:
     n = len(points)
     if n < 4:
         return None
-    first, second = _ranks(points[:, 0]), _ranks(points[:, 1])
+    from scipy.stats import rankdata
+
+    first, second = rankdata(points[:, 0]), rankdata(points[:, 1])
     if not first.std() or not second.std():
         return None
     rho = float(np.clip(np.corrcoef(first, second)[0, 1], -1.0, 1.0))
@@ -80,11 +80,3 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> Estimate | None:
         return Estimate(rho, min(rho, end * rho), max(rho, end * rho), n)
     half = Z * math.sqrt((1 + rho**2 / 2) / (n - 3))
     return Estimate(rho, math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half), n)
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 1; equal values share the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
-    return ranks

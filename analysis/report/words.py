@@ -9,7 +9,7 @@ from analysis.report.context import Context, interval, value
 from analysis.report.statistics import Estimate
 from search import wording
 from search.record import TrialState
-from search.record.events import Interval
+from trainables.interval import Interval
 
 MOST_ROWS = 150
 """Longer tables would only repeat trials.csv."""

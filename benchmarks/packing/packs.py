@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from benchmarks.packing.meter import Meter, Timing, release
 from benchmarks.packing.work import Work
@@ -84,6 +83,4 @@ def choose(work: Work) -> Choice:
 
 def _pack(work: Work, limits: PassLimits) -> tuple[Pack, HeldBase]:
     base = HeldBase(work.twin())
-    model: Any = base.model
-    base.find_head(model.get_input_embeddings().num_embeddings)
     return Pack(base, Adapters(base.model, "base"), work.examples, _TOTAL, limits), base

@@ -10,11 +10,18 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel
 
-from search.config.library import find_space, shown, space_files
+from search.config.library import PRESET_GROUPS, find_space, shown, space_files
+from search.config.options import known_metrics
 from search.config.origins import COMMAND_LINE, DEFAULT, Key, Origins, dotted, everywhere
 from search.config.overrides import GROUPS, Override, entry, parse_words
-from search.config.schema import SearchConfig
-from search.config.sections import choose
+from search.config.schema import (
+    DEFAULT_TRAINABLE,
+    SearchConfig,
+    config_model,
+    default_objectives,
+    trainable_of,
+)
+from search.config.sections import Section, choose
 from search.config.yaml_source import read_file
 from search.errors import Problem
 from trainables.nearest import did_you_mean
@@ -36,6 +43,7 @@ class Composed:
         broken: Keys that have a problem already, so that nothing more is said of what they lack.
         incomplete: The space's file could not be read: nothing is said of what is missing.
         notes: What the user should know of how it was put together.
+        trainable: The trainable that is asked for; the default one where there is none of the name.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -44,6 +52,12 @@ class Composed:
     broken: set[Key] = field(default_factory=set)
     incomplete: bool = False
     notes: list[str] = field(default_factory=list)
+    trainable: str = DEFAULT_TRAINABLE
+
+    @property
+    def model(self) -> type[SearchConfig]:
+        """The schema, with the sections of the trainable."""
+        return config_model(self.trainable)
 
     def complain(self, key: Key, message: str, hint: str | None = None, where: str | None = None) -> None:
         """Adds a problem with the value at `key`, and marks it as broken."""
@@ -61,6 +75,7 @@ def compose(words: Sequence[str]) -> Composed:
     composed = Composed(problems=problems)
     space = next((override for override in overrides if override.key == ("space",)), None)
     _take_space(composed, space)
+    _take_trainable(composed, overrides)
     chosen = {override.key[0]: override for override in overrides if override.chooses}
     for group in GROUPS:
         _take_section(composed, group, chosen.get(group))
@@ -97,7 +112,7 @@ def _name_defaults(composed: Composed) -> None:
     for group in ("searcher", "scheduler"):
         section = composed.data.get(group)
         if isinstance(section, dict) and "name" not in section:
-            composed.data[group] = {"name": SearchConfig.model_fields[group].default.name, **section}
+            composed.data[group] = {"name": composed.model.model_fields[group].default.name, **section}
             composed.origins.replace((group, "name"), {(): DEFAULT})
 
 
@@ -128,6 +143,12 @@ def _take_space(composed: Composed, space: Override | None) -> None:
         composed.origins.replace((key,), {(): space.where})
 
 
+def _take_trainable(composed: Composed, overrides: Sequence[Override]) -> None:
+    """The trainable that is asked for says which sections there are."""
+    word = next((override for override in overrides if override.key == ("trainable",)), None)
+    composed.trainable = trainable_of(composed.data if word is None else {"trainable": word.value})
+
+
 def _take_section(composed: Composed, group: str, override: Override | None) -> None:
     value: Any
     places: dict[Key, str]
@@ -137,7 +158,10 @@ def _take_section(composed: Composed, group: str, override: Override | None) -> 
         value, places = composed.data[group], composed.origins.below((group,))
     else:
         return
-    section = choose(group, value, places)
+    if group in PRESET_GROUPS and group not in composed.model.model_fields:
+        section = Section(value, dict(places))  # refused by the schema, with what it belongs to
+    else:
+        section = choose(group, value, places)
     composed.problems += section.problems
     composed.origins.replace((group,), {(): places[()], **section.places})
     if section.data is None and section.problems:
@@ -173,11 +197,15 @@ def _apply(composed: Composed, config: DictConfig, override: Override) -> None:
 def _fill_list(composed: Composed, config: DictConfig, key: Key) -> None:
     """Writes a list's default out, so that one of its entries can be changed."""
     name = str(key[0])
-    field = SearchConfig.model_fields.get(name)
-    if len(key) > 1 and name not in config and field is not None and isinstance(field.default, tuple):
-        entries = [
-            entry.model_dump(exclude_none=True) for entry in field.default if isinstance(entry, BaseModel)
-        ]
+    if len(key) == 1 or name in config:
+        return
+    field = composed.model.model_fields.get(name)
+    default: Any = None if field is None else field.default
+    if name == "objectives":
+        known = known_metrics(composed.trainable, OmegaConf.to_container(config))
+        default = default_objectives(known.metrics)
+    if isinstance(default, tuple):
+        entries = [entry.model_dump(exclude_none=True) for entry in default if isinstance(entry, BaseModel)]
         if entries:
             config[name] = entries
             composed.origins.replace((name,), everywhere(entries, DEFAULT))

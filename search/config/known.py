@@ -11,27 +11,50 @@ from pydantic import BaseModel
 from search.config.foreign import SETTINGS, TRAINED, is_foreign, meant_parameter
 from search.config.origins import Key, dotted
 from search.config.schedulers import SchedulerConfig
-from search.config.schema import SearchConfig
+from search.config.schema import SearchConfig, config_model, trainable_of
 from search.config.searchers import SearcherConfig
 from search.config.space import Parameter
 from trainables.nearest import distance, nearest
+from trainables.specs import TRAINABLES
 
 _NAMED_BY_USER = ("parameters", "fixed")
 _UNIONS: dict[str, Any] = {"searcher": SearcherConfig, "scheduler": SchedulerConfig}
 
 
-def keys_at(key: Key) -> list[str]:
+def keys_at(key: Key, model: type[SearchConfig]) -> list[str]:
     """The keys that the section at `key` may have; empty where it names its own, or is no section."""
-    models: list[type[BaseModel]] = [SearchConfig]
+    models: list[type[BaseModel]] = [model]
     free = False
     for part in key:
         if isinstance(part, int) or free:
             free = False
             continue
-        annotations = [model.model_fields[part].annotation for model in models if part in model.model_fields]
-        free = part in _NAMED_BY_USER and models == [SearchConfig]
+        annotations = [one.model_fields[part].annotation for one in models if part in one.model_fields]
+        free = part in _NAMED_BY_USER and models == [model]
         models = [found for annotation in annotations for found in model_types(annotation)]
-    return [] if free else list(dict.fromkeys(name for model in models for name in model.model_fields))
+    return [] if free else list(dict.fromkeys(name for inner in models for name in inner.model_fields))
+
+
+def unknown_key(key: Key, data: Mapping[str, Any], trainable_parameters: Sequence[str]) -> tuple[str, str]:
+    """Message and hint about a key that the schema does not have.
+
+    Args:
+        key: The unknown key.
+        data: The configuration it is in.
+        trainable_parameters: Names of the trainable's parameters.
+    """
+    if len(key) == 1 and (owners := _owners(str(key[0]))):
+        one = "the trainable" if len(owners) == 1 else "the trainables"
+        return (
+            f"belongs to {one} {' and '.join(owners)}, and this search has trainable={trainable_of(data)}",
+            f"leave it out, or choose trainable={' or '.join(owners)}",
+        )
+    return "is not a known key", unknown_key_hint(key, data, trainable_parameters)
+
+
+def _owners(section: str) -> list[str]:
+    """The trainables that have a section of this name for their own."""
+    return [name for name in TRAINABLES if section in TRAINABLES[name].options.model_fields]
 
 
 def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Sequence[str]) -> str:
@@ -45,9 +68,9 @@ def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Se
         data: The configuration it is in.
         trainable_parameters: Names of the trainable's parameters.
     """
-    word = str(key[-1])
+    model, word = config_model(trainable_of(data)), str(key[-1])
     name, colon, value = word.partition(":")
-    if colon and name in keys_at(key[:-1]):
+    if colon and name in keys_at(key[:-1], model):
         return f"write `{name}: {value}`: YAML wants a space after the colon"
     if word == "preset":
         return f"to choose a preset write {dotted(key[:-1])}=NAME"
@@ -58,7 +81,7 @@ def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Se
     if key[0] in _UNIONS and len(key) == 2:
         section = str(key[0])
         return _member_hint(_UNIONS[section], "name", data[section]["name"], word, above=f"{section}.")
-    siblings = [name for name in keys_at(key[:-1]) if name != "space"]
+    siblings = [name for name in keys_at(key[:-1], model) if name != "space"]
     slips = [name for name in nearest(word, siblings) if distance(word.lower(), name.lower()) <= 1]
     if slips:
         return _meant([(*key[:-1], name) for name in slips])
@@ -75,13 +98,13 @@ def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Se
             f"{word} is a parameter of the trainable: fixed.{word}=... fixes it, "
             f"parameters.{word}={{type: ...}} searches it"
         )
-    elsewhere = [known for known in all_keys() if known[-1] == word]
+    elsewhere = [known for known in all_keys(model) if known[-1] == word]
     if elsewhere:
         return _meant(elsewhere)
     near = [(*key[:-1], name) for name in nearest(word, siblings)]
     if not near:
-        names = nearest(word, {str(known[-1]) for known in all_keys()})
-        near = [known for known in all_keys() if known[-1] in names]
+        names = nearest(word, {str(known[-1]) for known in all_keys(model)})
+        near = [known for known in all_keys(model) if known[-1] in names]
     if near:
         return _meant(near)
     return f"the keys here are {', '.join(siblings)}" if siblings else "leave it out"
@@ -101,9 +124,9 @@ def _member_hint(union: Any, tag: str, kind: str, word: str, above: str = "") ->
 
 
 @cache
-def all_keys() -> tuple[Key, ...]:
+def all_keys(model: type[SearchConfig]) -> tuple[Key, ...]:
     """Every key of the schema that has one name only, sections and values."""
-    return tuple(dict.fromkeys(_walk(SearchConfig, ())))
+    return tuple(dict.fromkeys(_walk(model, ())))
 
 
 def _walk(model: type[BaseModel], above: Key) -> Iterator[Key]:

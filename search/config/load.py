@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from search.config.checks import check, parts
 from search.config.compose import Composed, compose
 from search.config.foreign import is_foreign, meant_parameter
-from search.config.known import unknown_key_hint
+from search.config.known import unknown_key
 from search.config.origins import Key, Origins, dotted
 from search.config.schema import SearchConfig
 from search.config.wording import QUOTES, WHOLE, config_error, describe
@@ -71,12 +71,11 @@ def validate(composed: Composed, trainable_parameters: Sequence[str]) -> SearchC
     found: dict[Key, list[ErrorDetails]] = {}
     for _ in range(_ROUNDS):
         try:
-            config = SearchConfig.model_validate_json(json.dumps(data), strict=True)
+            config = composed.model.model_validate_json(json.dumps(data), strict=True)
         except ValidationError as error:
             unknown = _collect(error, data, found)
             for key in unknown:
-                message = "is not a known key"
-                composed.complain(key, message, unknown_key_hint(key, composed.data, trainable_parameters))
+                composed.complain(key, *unknown_key(key, composed.data, trainable_parameters))
                 _delete(data, key)
             if not unknown:
                 break

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
 from search.config.schedulers import MoashaConfig, SchedulerConfig
 from search.config.searchers import GpConfig, SearcherConfig
 from search.config.space import Parameter
 from search.config.values import Folder, TrackingUri, Value
-from trainables.settings import LARGEST, CapabilityConfig, ModelConfig, Positive, Section, TaskConfig
+from trainables.settings import LARGEST, Positive, Section
+from trainables.specs import TRAINABLES
 from trainables.text import Text
+from trainables.trainable import MetricSpec
 
 
 class GuardsConfig(Section):
@@ -104,6 +109,20 @@ class ObjectiveConfig(Section):
             raise ValueError("ceiling is for a minimised metric; use floor")
         return self
 
+    @property
+    def sign(self) -> float:
+        """Turns the metric's values so that less is better: 1 where it is minimised, else -1."""
+        return 1.0 if self.direction == "min" else -1.0
+
+    @property
+    def best(self) -> str:
+        """Which value is the best one, in words."""
+        return "lowest" if self.direction == "min" else "highest"
+
+    def cost(self, value: float) -> float:
+        """A value turned so that less is better, or a cost back into a value."""
+        return self.sign * value
+
 
 class BudgetConfig(Section):
     """Optimizer steps of a full trial, and the rungs at which it is measured.
@@ -193,19 +212,8 @@ class TrackingConfig(Section):
     experiment: Text = "tightrope"
 
 
-class SearchConfig(Section):
-    """A whole search.
-
-    Attributes:
-        space: Name or file of the space this came from.
-        name: Name of the search; its folder is `out/name`.
-        out: Folder of searches; `~` is filled in.
-        points: Listed points (values of `parameters`), tried before the searcher proposes.
-        fixed: Parameters of the trainable that are not searched.
-        baselines: References measured before any trial.
-        report: Whether the report is made at the end of every session; `python -m analysis.report` makes it
-            at any time.
-    """
+class Opening(Section):
+    """What a configuration begins with, before the sections of its trainable."""
 
     space: Text
     name: Text
@@ -213,17 +221,31 @@ class SearchConfig(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     trials: Positive = 16
     trainable: Text = "lora"
-    model: ModelConfig
-    task: TaskConfig
-    capability: CapabilityConfig
+
+
+class SearchConfig(Opening):
+    """A whole search.
+
+    The sections that belong to the trainable stand beside these: `model_validate` gives an instance of the
+    subclass that has them (`config_model`). Code that knows of no trainable reads them through `options`.
+
+    Attributes:
+        space: Name or file of the space this came from.
+        name: Name of the search; its folder is `out/name`.
+        out: Folder of searches; `~` is filled in.
+        points: Listed points (values of `parameters`), tried before the searcher proposes.
+        fixed: Parameters of the trainable that are not searched.
+        baselines: References measured before any trial, by their names in `TrainableSpec.baselines`.
+        objectives: Where none are given, `default_objectives`.
+        report: Whether the report is made at the end of every session; `python -m analysis.report` makes it
+            at any time.
+    """
+
     parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
     fixed: dict[str, Value] = Field(default_factory=dict)
     points: tuple[dict[str, Value], ...] = ()
-    baselines: tuple[Literal["base"], ...] = ("base",)
-    objectives: Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1)] = (
-        ObjectiveConfig(metric="train_loss", direction="min"),
-        ObjectiveConfig(metric="retention", direction="max", floor=0.95),
-    )
+    baselines: tuple[Text, ...] = ("base",)
+    objectives: Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1)] = ()
     budget: BudgetConfig
     searcher: SearcherConfig = GpConfig()
     scheduler: SchedulerConfig = MoashaConfig()
@@ -234,3 +256,68 @@ class SearchConfig(Section):
     workers: WorkersConfig = WorkersConfig()
     tracking: TrackingConfig = TrackingConfig()
     report: bool = True
+
+    @property
+    def options(self) -> Any:
+        """The sections that the trainable owns, as an instance of `TrainableSpec.options`."""
+        options = TRAINABLES[trainable_of({"trainable": self.trainable})].options
+        return options.model_construct(**{name: getattr(self, name) for name in options.model_fields})
+
+    @property
+    def metrics(self) -> tuple[MetricSpec, ...]:
+        """What the trainable measures, which may take a look at the first lines of files."""
+        return tuple(TRAINABLES[trainable_of({"trainable": self.trainable})].metrics(self.options))
+
+    @classmethod
+    def model_validate(cls, obj: Any, **settings: Any) -> Self:
+        """As in pydantic; of `SearchConfig` itself the subclass of the trainable that `obj` names."""
+        if cls is not SearchConfig:
+            return super().model_validate(obj, **settings)
+        model = config_model(trainable_of(obj))
+        return cast(Self, model.model_validate(obj, **settings))
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **settings: Any) -> Self:
+        """The same of JSON."""
+        if cls is not SearchConfig:
+            return super().model_validate_json(json_data, **settings)
+        model = config_model(trainable_of(json.loads(json_data)))
+        return cast(Self, model.model_validate_json(json_data, **settings))
+
+    @model_validator(mode="after")
+    def _with_objectives(self) -> Self:
+        if self.objectives:
+            return self
+        return self.model_copy(update={"objectives": default_objectives(self.metrics)})
+
+
+DEFAULT_TRAINABLE: str = Opening.model_fields["trainable"].default
+
+
+def trainable_of(data: object) -> str:
+    """The trainable that plain data name; the default where they name none that there is."""
+    name = data.get("trainable") if isinstance(data, Mapping) else None
+    return name if isinstance(name, str) and name in TRAINABLES else DEFAULT_TRAINABLE
+
+
+@cache
+def config_model(trainable: str) -> type[SearchConfig]:
+    """The schema of searches with this trainable: the sections that it owns come after the opening."""
+    options = TRAINABLES[trainable].options
+    if taken := [name for name in options.model_fields if name in dir(SearchConfig)]:
+        raise ValueError(f"sections of {trainable} have names that every search has: {', '.join(taken)}")
+    # `Opening` comes last to come first: fields are taken from the end of the bases.
+    bases: Any = (SearchConfig, options, Opening)
+    return cast(type[SearchConfig], create_model(f"{options.__name__}Search", __base__=bases))
+
+
+def default_objectives(metrics: Iterable[MetricSpec]) -> tuple[ObjectiveConfig, ...]:
+    """The training loss, and of the first ratio to the base 95% where more is better, 105% where less is."""
+    objectives = [ObjectiveConfig(metric="train_loss", direction="min")]
+    for metric in metrics:
+        if metric.relative is not None and metric.at == "every":
+            bound: dict[str, Any] = {"ceiling": 1.05} if metric.direction == "min" else {"floor": 0.95}
+            direction = metric.direction or "max"
+            objectives.append(ObjectiveConfig(metric=metric.relative, direction=direction, **bound))
+            break
+    return tuple(objectives)

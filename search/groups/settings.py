@@ -9,7 +9,6 @@ from search.groups.limit import configured_limit
 from search.groups.probes import probes
 from search.space import SearchSpace
 from trainables.messages import GroupSettings
-from trainables.settings import Section
 from trainables.specs import TRAINABLES
 
 
@@ -32,7 +31,7 @@ def group_settings(
     asked = config.workers.slots
     return GroupSettings(
         trainable=config.trainable,
-        options=TRAINABLES[config.trainable].localise(options_of(config)),
+        options=TRAINABLES[config.trainable].localise(config.options),
         seed=config.seed,
         total_steps=config.budget.full_steps,
         zero_stage=config.workers.zero_stage,
@@ -47,9 +46,3 @@ def group_settings(
         probes=probes(config, SearchSpace(config.parameters, config.fixed)),
         spike=config.guards.spike,
     )
-
-
-def options_of(config: SearchConfig) -> Section:
-    """The sections of the configuration that its trainable owns."""
-    options = TRAINABLES[config.trainable].options
-    return options(**{name: getattr(config, name) for name in options.model_fields})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from search.judging.objectives import (
 )
 from search.judging.pooled import PooledMean, pooled_means, ties
 from search.record import SearchState, TrialState
+from search.seeds import derived_seed
 
 FURTHER = 3
 """Most candidates, as a multiple of the configured number, where none of the first holds up."""
@@ -149,8 +149,7 @@ def _ruled_out(state: SearchState) -> set[int]:
 
 
 def _seed(seed: int, trial: int, index: int) -> int:
-    digest = hashlib.sha256(f"{seed}/confirm/{trial}/{index}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") % 2**31
+    return derived_seed(seed, "confirm", trial, index) % 2**31
 
 
 def _measured(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialState]) -> list[TrialState]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from search.config.schema import ObjectiveConfig
-from search.record.events import Interval
+from trainables.interval import Interval
 
 
 def bound_of(objective: ObjectiveConfig) -> float | None:

@@ -11,9 +11,9 @@ from search.judging.recommend import recommend
 from search.record import SearchState, TrialState
 
 
-def has_front_skills(config: SearchConfig) -> bool:
-    """Whether there are skills on which only trials on the front are evaluated."""
-    return any(skill.at == "front" for skill in config.capability.skills)
+def has_front_metrics(config: SearchConfig) -> bool:
+    """Whether there is something that only trials on the front are evaluated on."""
+    return any(metric.at == "front" for metric in config.metrics)
 
 
 def on_front(state: SearchState) -> list[int]:
@@ -36,13 +36,13 @@ class FrontEvaluations:
     """Which trials this session still has to evaluate on the front skills, once the search is over.
 
     Args:
-        config: The search.
+        wanted: Whether there is anything to evaluate.
         most_losses: How often a lost request is repeated.
     """
 
-    def __init__(self, config: SearchConfig, most_losses: int) -> None:
+    def __init__(self, wanted: bool, most_losses: int) -> None:
         self._most_losses = most_losses
-        self._has_skills = has_front_skills(config)
+        self._wanted = wanted
         self._under_way: set[int] = set()
         self._given_up: set[int] = set()
         self._losses: Counter[int] = Counter()
@@ -58,7 +58,7 @@ class FrontEvaluations:
 
     def due(self, state: SearchState) -> int | None:
         """The next trial to evaluate; no trial may be unfinished."""
-        if not self._has_skills:
+        if not self._wanted:
             return None
         if self._front[0] != len(state.trials):  # finished trials no longer change
             self._front = len(state.trials), on_front(state)

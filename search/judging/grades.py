@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from search.record.events import Interval
+from trainables.interval import Interval
 
 GradeName: TypeAlias = Literal["maintained", "slight", "moderate", "catastrophic"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from search.config.schema import ObjectiveConfig
 from search.judging.constraints import keeps_constraints
@@ -61,15 +61,14 @@ def is_broken(trial: TrialState) -> bool:
     return ended.status in ("diverged", "infeasible") or ended.failure_class is not None
 
 
-def cost(objective: ObjectiveConfig, value: float) -> float:
-    """The value turned so that less is better."""
-    return value if objective.direction == "min" else -value
+def to_costs(objectives: Sequence[ObjectiveConfig], values: Iterable[float]) -> tuple[float, ...]:
+    """The objectives' values turned so that less is better, or such costs back into values."""
+    return tuple(objective.cost(value) for objective, value in zip(objectives, values, strict=True))
 
 
 def costs_of(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]) -> tuple[float, ...]:
     """The objectives' values in the configured order, each turned so that less is better."""
-    values = values_of(objectives, metrics)
-    return tuple(cost(objective, value) for objective, value in zip(objectives, values, strict=True))
+    return to_costs(objectives, values_of(objectives, metrics))
 
 
 def rank_trials(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialState]) -> list[TrialState]:

@@ -7,10 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search.record.events import Interval
-
-Z = 1.959963984540054
-"""97.5% quantile of the normal distribution."""
+from trainables.interval import Interval, Z
 
 
 @dataclass(frozen=True)

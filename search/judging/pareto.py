@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from search.judging.constraints import keeps_constraints
 from search.judging.objectives import (
     completed_trials,
-    cost,
     is_measured,
     metrics_of,
     objectives_of,
@@ -69,7 +68,7 @@ def pareto_front(state: SearchState, among: Sequence[TrialState] | None = None) 
     points = np.array([values_of(objectives, metrics_of(trial)) for trial in trials], dtype=np.float64)
     keep = nondominated(points, [objective.direction == "max" for objective in objectives])
     front = [
-        (not keeps_constraints(objectives, metrics_of(trial)), cost(objectives[0], point[0]), trial.number)
+        (not keeps_constraints(objectives, metrics_of(trial)), objectives[0].cost(point[0]), trial.number)
         for trial, point, kept in zip(trials, points, keep, strict=True)
         if kept
     ]

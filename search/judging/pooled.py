@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from search.config.schema import ObjectiveConfig
-from search.judging.student import t_quantile
+from trainables.interval import t_quantile
 
 
 @dataclass(frozen=True)

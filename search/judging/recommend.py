@@ -19,7 +19,6 @@ from search.judging.constraints import (
 from search.judging.extending import extension
 from search.judging.objectives import (
     completed_trials,
-    cost,
     costs_of,
     is_measured,
     metrics_of,
@@ -27,7 +26,8 @@ from search.judging.objectives import (
     rank_trials,
 )
 from search.record import SearchState, TrialState
-from search.record.events import Interval, Params
+from search.record.events import Params
+from trainables.interval import Interval
 
 _FASTER = 1.1
 """Training times within 10% of the least count as equal: they vary from run to run."""
@@ -153,7 +153,7 @@ def _best_run(objectives: Sequence[ObjectiveConfig], best: TrialState, kept: int
     name = wording.params(best.proposed.sampled) or f"trial {best.number}"
     place = "the only completed trial"
     if kept > 1:
-        place = f"the {_superlative(first)} of the {kept} completed trials"
+        place = f"the {first.best} of the {kept} completed trials"
     sentence = f"{name}: {first.metric} {_value(first, best)}, {place}"
     constraints = constraints_of(objectives)
     if not constraints:
@@ -265,14 +265,14 @@ def _place(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) -> st
     clause = f" {_constraint_clause(objectives)}" if constraints_of(objectives) else ""
     if kept == 1:
         return f", the only candidate{clause}"
-    place = f", the {_superlative(objectives[0])} {objectives[0].metric} of the {kept} candidates{clause}"
+    place = f", the {objectives[0].best} {objectives[0].metric} of the {kept} candidates{clause}"
     return f"{place}, by more than noise" if confirmed.freedom else place
 
 
 def _tie(first: ObjectiveConfig, confirmed: Confirmation, best: Candidate) -> str:
     return (
         f"It is a tie: the {first.metric} of {wording.names(sorted(confirmed.tied))} differs by no more than "
-        f"noise (the {_superlative(first)} mean is {_mean(first, best)} of trial {best.trial})"
+        f"noise (the {first.best} mean is {_mean(first, best)} of trial {best.trial})"
     )
 
 
@@ -393,7 +393,7 @@ def _reaches_past_bound(objective: ObjectiveConfig, interval: Interval) -> bool:
     bound = bound_of(objective)
     assert bound is not None
     end = interval.low if bound_name(objective) == "floor" else interval.high
-    return cost(objective, end) > cost(objective, bound)
+    return objective.cost(end) > objective.cost(bound)
 
 
 def _constraint_clause(objectives: Sequence[ObjectiveConfig]) -> str:
@@ -403,10 +403,6 @@ def _constraint_clause(objectives: Sequence[ObjectiveConfig]) -> str:
         f"{bound_of(objective):g}"
         for objective in constraints_of(objectives)
     )
-
-
-def _superlative(objective: ObjectiveConfig) -> str:
-    return "lowest" if objective.direction == "min" else "highest"
 
 
 def _with_lower_lr(trial: TrialState, conjunction: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from search.judging.paired import ratio_of_means
-from search.record.events import BaselineMeasured, Interval
+from search.record.events import BaselineMeasured
+from trainables.interval import Interval
 from trainables.messages import DEGENERATE, Reply
 
 RETENTION = "retention"
@@ -20,7 +21,7 @@ def retained(metrics: Mapping[str, float], base: BaselineMeasured | None) -> dic
 
 def recorded_intervals(reply: Reply) -> dict[str, Interval]:
     """A worker's intervals in the record's form."""
-    return {key: Interval(low=low, high=high, n=n) for key, (low, high, n) in reply.intervals.items()}
+    return {key: Interval(*interval) for key, interval in reply.intervals.items()}
 
 
 def retained_interval(

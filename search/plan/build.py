@@ -57,7 +57,7 @@ def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
     config = recorded.config
     space = SearchSpace(config.parameters, config.fixed)
     taken_over = _taken_over(config, space, recorded.state)
-    shapes = model_shapes(config.model)
+    shapes = model_shapes(config.options.model)
     if shapes is not None:
         _refuse_targets(space, shapes)
     slots = _slots(config)
@@ -66,7 +66,9 @@ def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
     data = plan_data(config)
     notes = _notes(config, shapes, slots, number, history)
     if data is None:
-        notes.append(f"{config.task.train} is a data set of the hub, and read when the search starts.")
+        notes.append(
+            f"{config.options.task.train} is a data set of the hub, and read when the search starts."
+        )
     estimated = None
     if shapes and params:
         try:
@@ -77,7 +79,7 @@ def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
     return Plan(
         name=config.name,
         space=config.space,
-        model=config.model.name,
+        model=config.options.model.name,
         folder=str(Path(config.out) / config.name),
         recorded=_recorded(recorded.state),
         running=is_being_written(recorded.folder),
@@ -106,9 +108,9 @@ def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
 
 def _attention(config: SearchConfig) -> str | None:
     """What `model.attention` comes to, where the model's files say it."""
-    if config.model.attention != "auto":
-        return f"{config.model.attention} (model.attention)"
-    folder = local_folder(config.model)
+    if config.options.model.attention != "auto":
+        return f"{config.options.model.attention} (model.attention)"
+    folder = local_folder(config.options.model)
     takes = None if folder is None else takes_sdpa(folder)
     if takes is None:
         return None
@@ -119,8 +121,8 @@ def _lengths(config: SearchConfig, data: DataPlan | None) -> Lengths:
     """Lengths to estimate with; where the data's are not known, those of short texts."""
     if data is not None and (known := data.lengths) is not None:
         return Lengths(known.mean, known.max_length, known.replies)
-    most = config.task.max_length or _EXAMPLE
-    return Lengths(most, most, config.capability.max_new_tokens or _REPLY)
+    most = config.options.task.max_length or _EXAMPLE
+    return Lengths(most, most, config.options.capability.max_new_tokens or _REPLY)
 
 
 def _recorded(state: SearchState) -> tuple[int, int] | None:
@@ -245,8 +247,8 @@ def _notes(
     notes = []
     if shapes is None:
         notes.append(
-            f"The shapes of {config.model.source} are not known on this machine before it is first fetched: "
-            "no number of parameters, time or memory can be given."
+            f"The shapes of {config.options.model.source} are not known on this machine before it is first "
+            "fetched: no number of parameters, time or memory can be given."
         )
     if number < config.trials:
         asked = f"{config.trials} trials asked for"

@@ -41,7 +41,7 @@ def plan_data(config: SearchConfig) -> DataPlan | None:
         ConfigError: They cannot be trained on, or most of them would be lost.
     """
     try:
-        if isinstance(locate(config.task.train, "task.train", config.task.split), HubDataset):
+        if isinstance(locate(config.options.task.train, "task.train", config.options.task.split), HubDataset):
             return None
         return _data(config)
     except UserError as error:
@@ -57,8 +57,10 @@ def refuse_contamination(config: SearchConfig) -> None:
         ConfigError: Questions are there with their answers, or either cannot be read.
     """
     try:
-        if not isinstance(locate(config.task.train, "task.train", config.task.split), HubDataset):
-            _overlap(config, read_units(config.task.train, "task.train", config.task, _READ))
+        if not isinstance(
+            locate(config.options.task.train, "task.train", config.options.task.split), HubDataset
+        ):
+            _overlap(config, read_units(config.options.task.train, "task.train", config.options.task, _READ))
     except UserError as error:
         raise _wrong(error) from error
 
@@ -71,16 +73,18 @@ def _wrong(error: UserError) -> ConfigError:
 def _overlap(config: SearchConfig, read: ReadUnits) -> str:
     """A warning of the questions that overlap with the training data, or nothing."""
     skills = [
-        (skill, load_items(skill, config.seed)) for skill in config.capability.skills if not skill.harness
+        (skill, load_items(skill, config.seed))
+        for skill in config.options.capability.skills
+        if not skill.harness
     ]
-    return check_questions(skills, config.task, read)
+    return check_questions(skills, config.options.task, read)
 
 
 def _data(config: SearchConfig) -> DataPlan:
-    task = config.task
+    task = config.options.task
     read = read_units(task.train, "task.train", task, _READ)
     overlap = _overlap(config, read)
-    folder = local_folder(config.model)
+    folder = local_folder(config.options.model)
     context = None if folder is None else context_of(folder)
     if task.max_length is not None:
         refuse_beyond(task.max_length, context)
@@ -105,7 +109,7 @@ def _measured(
     from trainables.data.task import data_facts, refuse_lost
     from trainables.data.tokenise import Tokeniser, tokenise
 
-    task, sampled = config.task, _sample(read)
+    task, sampled = config.options.task, _sample(read)
     tokenised = tokenise(read, Tokeniser(tokenizer, task), "task.train", sampled)
     length = task.max_length or tokenised.chosen_length(context)
     cut = tokenised.cut(length)
@@ -126,7 +130,7 @@ def _measured(
         no_room=cut.no_room / count,
         texts=tokenised.texts,
         replies=replies,
-        replies_chosen=config.capability.max_new_tokens is None,
+        replies_chosen=config.options.capability.max_new_tokens is None,
     )
     own = facts.recorded() | {"records": len(sampled)}
     first = next((group[0] for group in cut.groups if group), None)
@@ -146,9 +150,9 @@ def _replies(config: SearchConfig, tokenizer: Any, context: int | None) -> int:
     """How long replies may be: as configured, or by the accepted answers that are on this machine."""
     from trainables.evaluation.questions.skills import with_reply_length
 
-    skills = [skill for skill in config.capability.skills if skill.harness is None]
+    skills = [skill for skill in config.options.capability.skills if skill.harness is None]
     items = (load_items(skill, config.seed) for skill in skills)
-    return with_reply_length(config.capability, tokenizer, items, context).reply_length
+    return with_reply_length(config.options.capability, tokenizer, items, context).reply_length
 
 
 def marked(tokenizer: Any, example: Example | None) -> tuple[tuple[str, bool], ...]:

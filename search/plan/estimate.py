@@ -14,6 +14,7 @@ from trainables.data.sources import local_path
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
 from trainables.models.chunk_size import LOGIT_BYTES, chunk_tokens
+from trainables.settings import CapabilityConfig
 
 CORE_FLOPS = 4e10
 """Assumed of one CPU core in float32: half of what a current core reaches in large matrix products."""
@@ -150,11 +151,11 @@ def _evaluation(config: SearchConfig, shapes: ModelShapes, speed: float, lengths
 
     What is not asked at every rung is left out.
     """
-    capability = config.capability
+    capability: CapabilityConfig = config.options.capability
     tokens = passes = 0.0
-    if config.task.heldout or config.task.heldout_fraction:
-        tokens += config.task.heldout_examples * lengths.mean
-        passes += config.task.heldout_examples / capability.batch_size
+    if config.options.task.heldout or config.options.task.heldout_fraction:
+        tokens += config.options.task.heldout_examples * lengths.mean
+        passes += config.options.task.heldout_examples / capability.batch_size
     if capability.general_text is not None:
         tokens += capability.general_examples * lengths.mean
         passes += capability.general_examples / capability.batch_size
@@ -191,7 +192,9 @@ def _worker_bytes(
     lengths: Lengths,
 ) -> float:
     """Memory of a worker whose group holds `held` trials at once."""
-    half = config.model.dtype == "bfloat16" or (config.model.dtype == "auto" and slots.gpus > 0)
+    half = config.options.model.dtype == "bfloat16" or (
+        config.options.model.dtype == "auto" and slots.gpus > 0
+    )
     size = 2 if half else 4
     shards = slots.workers_per_group if config.workers.zero_stage == 3 else 1
     adapter = max(shapes.trainable(params) or 0 for params in trials)

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, TypeAdapter
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    SerializationInfo,
+    TypeAdapter,
+)
+
+from trainables.interval import Interval
 
 Scalar: TypeAlias = bool | int | float | str | None
 Params: TypeAlias = dict[str, Scalar]
@@ -15,7 +27,7 @@ Decision: TypeAlias = Literal["continue", "pause", "stop"]
 TrialStatus: TypeAlias = Literal["completed", "stopped", "diverged", "infeasible", "failed"]
 
 
-def _from_json(value: object) -> object:
+def _from_json(value: Any) -> Any:
     return float(value) if value in ("nan", "inf", "-inf") else value
 
 
@@ -27,20 +39,28 @@ def _to_json(value: float) -> float | str:
 Number: TypeAlias = Annotated[float, BeforeValidator(_from_json), PlainSerializer(_to_json, when_used="json")]
 
 
-class Interval(BaseModel):
-    """A two-sided 95% interval of a metric.
+def _interval(value: object) -> Interval:
+    if isinstance(value, Interval):
+        return value
+    if not isinstance(value, Mapping) or value.keys() != set(Interval._fields):
+        raise ValueError("is no interval: give low, high and n")
+    low, high = _from_json(value["low"]), _from_json(value["high"])
+    if not all(isinstance(bound, int | float) for bound in (low, high)) or not isinstance(value["n"], int):
+        raise ValueError("low and high of an interval are numbers, and n is a whole one")
+    try:
+        return Interval(float(low), float(high), value["n"])
+    except OverflowError:
+        raise ValueError("a bound of an interval is too large") from None
 
-    Attributes:
-        low: Lower bound, in the metric's own unit.
-        high: Upper bound.
-        n: Sample size it rests on.
-    """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+def _interval_data(interval: Interval, info: SerializationInfo) -> dict[str, Any]:
+    shown = _to_json if info.mode_is_json() else float
+    return {"low": shown(interval.low), "high": shown(interval.high), "n": interval.n}
 
-    low: Number
-    high: Number
-    n: int
+
+RecordedInterval: TypeAlias = Annotated[Interval, PlainValidator(_interval), PlainSerializer(_interval_data)]
+"""An interval as a record has it: keys `low`, `high` and `n`."""
+INTERVAL: TypeAdapter[Interval] = TypeAdapter(RecordedInterval)
 
 
 class _Event(BaseModel):
@@ -156,7 +176,7 @@ class BaselineMeasured(_Event):
     event: Literal["baseline_measured"] = "baseline_measured"
     name: str
     metrics: dict[str, Number]
-    intervals: dict[str, Interval] = {}
+    intervals: dict[str, RecordedInterval] = {}
     items: dict[str, str] = {}
     fingerprints: dict[str, str] = {}
     seconds: float
@@ -215,7 +235,7 @@ class RungReached(_Event):
     rung: int
     step: int
     metrics: dict[str, Number]
-    intervals: dict[str, Interval] = {}
+    intervals: dict[str, RecordedInterval] = {}
     items: dict[str, str] = {}
     curve: list[tuple[int, Number]] = []
     checkpoint: str | None = None
@@ -244,7 +264,7 @@ class FrontMeasured(_Event):
     event: Literal["front_measured"] = "front_measured"
     trial: int
     metrics: dict[str, Number]
-    intervals: dict[str, Interval] = {}
+    intervals: dict[str, RecordedInterval] = {}
     eval_seconds: float
     eval_parts: dict[str, Number] = {}
     items_file: str | None = None

@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 from search.config.schema import SearchConfig
 from search.judging.constraints import constraint_violations, total_violation
-from search.record.events import Interval
 from search.schedulers.base import SCHEDULERS, NeverPauses, Verdict
 from search.schedulers.findings import bound_text, bounds_text, measured_text, violations_text
+from trainables.interval import Interval
 
 _Rank: TypeAlias = tuple[float, float]
 _LAST: _Rank = (math.inf, math.inf)
@@ -68,9 +68,8 @@ class Asha(NeverPauses):
     def describe(self) -> list[str]:
         """Rungs, order, rule, and the objectives that play no part."""
         first, *others = self._objectives
-        better = "lowest" if first.direction == "min" else "highest"
         bounds = bounds_text(self._objectives)
-        order = f"by {first.metric}, {better} first"
+        order = f"by {first.metric}, {first.best} first"
         if bounds:
             order = (
                 f"those that may keep {bounds} (by the favourable bound of the 95% interval) "
@@ -96,4 +95,4 @@ class Asha(NeverPauses):
         )
         if not (math.isfinite(value) and math.isfinite(violation)):
             return _LAST
-        return violation, value if first.direction == "min" else -value
+        return violation, first.cost(value)

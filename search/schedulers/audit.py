@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from search.seeds import derived_share
 
 AUDITED = 0.1
 """Their share. Trials that were let go on are no fair sample: where stopping is wrong, they are those of
@@ -11,5 +11,4 @@ which it does not show."""
 
 def is_audited(seed: int, trial: int) -> bool:
     """Whether the trial is one of them; by the search's seed and its number alone."""
-    digest = hashlib.sha256(f"{seed}/audit/{trial}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") < AUDITED * 2**64
+    return derived_share(seed, "audit", trial) < AUDITED

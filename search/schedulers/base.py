@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from search.config.schema import SearchConfig
-from search.record.events import Decision, Interval
+from search.record.events import Decision
+from trainables.interval import Interval
 from trainables.registry import Registry
 
 

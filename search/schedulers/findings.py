@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from search.config.schema import ObjectiveConfig
 from search.judging.constraints import constraint_violations
-from search.record.events import Interval
+from trainables.interval import Interval
 
 
 def measured_text(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 
@@ -12,11 +11,12 @@ from search.config.schedulers import MoashaConfig
 from search.config.schema import SearchConfig
 from search.judging.constraints import constraint_violations, total_violation
 from search.judging.foresight import Foresight
-from search.record.events import Interval
 from search.schedulers.audit import AUDITED, is_audited
 from search.schedulers.base import SCHEDULERS, Promotion, Verdict
 from search.schedulers.dominance import SPREADS, place, places
 from search.schedulers.findings import bounds_text, measured_text, violations_text
+from search.seeds import derived_share
+from trainables.interval import Interval
 
 _WINDOW = 1000
 """Trials of a rung that are compared, the newest: as many say where the best n / eta begin to within a few
@@ -182,10 +182,7 @@ class Moasha:
     def describe(self) -> list[str]:
         """Rungs, order and rule."""
         bounds = bounds_text(self._objectives)
-        names = " and ".join(
-            f"{objective.metric} ({'lowest' if objective.direction == 'min' else 'highest'} first)"
-            for objective in self._objectives
-        )
+        names = " and ".join(f"{objective.metric} ({objective.best} first)" for objective in self._objectives)
         order = f"by {names}"
         if len(self._objectives) > 1:
             spread = self._options.spread
@@ -222,9 +219,8 @@ class Moasha:
     def _bracket(self, trial: int) -> int:
         if self._brackets == 1:
             return 0
-        digest = hashlib.sha256(f"{self._seed}/bracket/{trial}".encode()).digest()
         weights = [self._eta**-bracket for bracket in range(self._brackets)]
-        left = int.from_bytes(digest[:8], "big") / 2**64 * sum(weights)
+        left = derived_share(self._seed, "bracket", trial) * sum(weights)
         for bracket, weight in enumerate(weights):
             left -= weight
             if left < 0:
@@ -237,8 +233,7 @@ class Moasha:
         violations = constraint_violations(self._objectives, metrics, intervals)
         violation = total_violation(self._objectives, violations)
         costs = tuple(
-            metrics.get(objective.metric, math.nan) * (1 if objective.direction == "min" else -1)
-            for objective in self._objectives
+            objective.cost(metrics.get(objective.metric, math.nan)) for objective in self._objectives
         )
         if not (math.isfinite(violation) and all(map(math.isfinite, costs))):
             return math.inf, tuple(math.inf for _ in costs)

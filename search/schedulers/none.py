@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from search.config.schema import SearchConfig
-from search.record.events import Interval
 from search.schedulers.base import SCHEDULERS, NeverPauses, Verdict
+from trainables.interval import Interval
 
 
 @SCHEDULERS.register("none", "no early stopping: every trial gets the full budget")

@@ -75,7 +75,7 @@ class KnownTrials:
     def _best(self, count: int) -> Iterator[int]:
         """The best completed trials: constraints first, then by fronts."""
         found = [(number, worse(self._objectives, outcome)) for number, outcome in self.finished.items()]
-        signs = [1.0 if objective.direction == "min" else -1.0 for objective in self._objectives]
+        signs = [objective.sign for objective in self._objectives]
         completed = [(number, lesson) for number, lesson in found if lesson.values is not None]
         if not completed:
             return

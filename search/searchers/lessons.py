@@ -104,10 +104,7 @@ def with_values(lessons: Sequence[Lesson], objectives: Sequence[ObjectiveConfig]
     known = [lesson for lesson in lessons if lesson.values is not None]
     columns = list(zip(*(lesson.values for lesson in known if lesson.values is not None), strict=True))
     worst = (
-        tuple(
-            (max if objective.direction == "min" else min)(column)
-            for objective, column in zip(objectives, columns, strict=True)
-        )
+        tuple(max(column, key=objective.cost) for objective, column in zip(objectives, columns, strict=True))
         if known
         else (0.0,) * len(objectives)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +23,7 @@ from search.searchers.lessons import BROKEN, Lesson, at_rung, valued, with_value
 from search.searchers.projection import projected
 from search.searchers.study import make_study
 from search.searchers.trusted import trusted
+from search.seeds import derived_seed
 from search.space import SearchSpace
 
 # Numbers of known trials in the study, priors first; 0 is the one that is asked for.
@@ -131,8 +131,7 @@ class OptunaSearcher:
             return self._space.walk(lambda name, _: self._codecs[name].suggest(trial, name))
 
     def _seed_of(self, what: str) -> int:
-        digest = hashlib.sha256(f"{self._seed}/{what}".encode()).digest()
-        return int.from_bytes(digest[:4], "big")
+        return derived_seed(self._seed, what) >> 32  # NumPy's generators take 32 bits.
 
     def _told(self) -> list[FrozenTrial]:
         """The finished trials as the study sees them: priors while they count, then this search's own."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from search.config.schema import ObjectiveConfig
 from search.judging.constraints import violation_of
+from search.judging.objectives import to_costs
 from search.searchers.base import TrialOutcome
 from search.searchers.lessons import Lesson, valued, worse
 
@@ -122,8 +123,8 @@ def _learn(
     ]
     if len(usable) < MIN_TRAINED:
         return None
-    here = np.array([_costs(objectives, outcome.rungs[rung]) for outcome in usable])
-    final = np.array([_costs(objectives, outcome.rungs[-1]) for outcome in usable])
+    here = np.array([to_costs(objectives, outcome.rungs[rung]) for outcome in usable])
+    final = np.array([to_costs(objectives, outcome.rungs[-1]) for outcome in usable])
     return _Trained(
         here=here,
         final=final,
@@ -136,7 +137,7 @@ def _learn(
 def _project(
     objectives: Sequence[ObjectiveConfig], values: Sequence[float], trained: _Trained
 ) -> list[float]:
-    costs = np.array(_costs(objectives, values))
+    costs = np.array(to_costs(objectives, values))
     violation = violation_of(objectives, values)
     projection = np.array(
         [slope * cost + level for cost, (slope, level) in zip(costs, trained.lines, strict=True)]
@@ -146,12 +147,4 @@ def _project(
     beaters = trained.final[ahead] if ahead.any() else trained.final
     held = np.maximum(beaters, projection)
     moved = ((held - projection) / np.where(trained.spread > 0, trained.spread, 1.0)).sum(axis=1)
-    return _costs(objectives, held[int(np.argmin(moved))])
-
-
-def _costs(objectives: Sequence[ObjectiveConfig], values: Sequence[float] | Floats) -> list[float]:
-    """Values turned so that less is better, or costs back into values."""
-    return [
-        float(value) if objective.direction == "min" else -float(value)
-        for objective, value in zip(objectives, values, strict=True)
-    ]
+    return list(to_costs(objectives, held[int(np.argmin(moved))].tolist()))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from search.config.schema import ObjectiveConfig, SearchConfig
 from search.judging.budget import budget_used
 from search.judging.constraints import keeps_constraints
-from search.judging.objectives import completed_trials, cost, is_measured, metrics_of, values_of
+from search.judging.objectives import completed_trials, costs_of, is_measured, metrics_of
 from search.judging.pareto import pareto_front
 from search.judging.recommend import recommend
 from search.record import SearchState
@@ -63,11 +63,10 @@ class Hypervolume:
     def _points(self, state: SearchState) -> NDArray[np.float64]:
         """All objectives minimised; shape [trials, objectives]."""
         rows = [
-            [cost(one, value) for one, value in zip(self._objectives, found, strict=True)]
+            costs_of(self._objectives, metrics)
             for trial in completed_trials(state)
             if is_measured(self._objectives, metrics := metrics_of(trial))
             and (not self._feasible or keeps_constraints(self._objectives, metrics))
-            for found in [values_of(self._objectives, metrics)]
         ]
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self._objectives))
 

@@ -127,7 +127,7 @@ def _reached(spanned: list[RungReached]) -> Reply:
         "ok",
         step=last.step,
         metrics=dict(last.metrics),
-        intervals={key: (found.low, found.high, found.n) for key, found in last.intervals.items()},
+        intervals=dict(last.intervals),
         curve=[pair for rung in spanned for pair in rung.curve],
         checkpoint=last.checkpoint,
         train_seconds=sum(rung.train_seconds for rung in spanned),

@@ -59,7 +59,7 @@ def simulate(
     up to its last rung, as of any stopped trial.
 
     Args:
-        config: The search. What only real workers need (model, task, tracking) is not looked at.
+        config: The search. What only real workers need (the trainable's sections, tracking) is not looked at.
         curves: What training would give.
         workers: Number of trials in training at the same time.
         events: The record of a simulated search to go on with.
@@ -106,12 +106,19 @@ class _Simulation:
         space: SearchSpace,
         events: list[Event],
     ) -> None:
-        self._config = config = _trained_only(config)
+        self._config = config
         self._curves = curves
         self._events = events
         self._now = events[-1].time if events else 0.0
         self._conductor = Conductor(
-            config, space, searcher, scheduler, events.append, list(events), clock=lambda: self._now
+            config,
+            space,
+            searcher,
+            scheduler,
+            events.append,
+            list(events),
+            clock=lambda: self._now,
+            front=False,  # which decides nothing, and of which curves say nothing
         )
         self._due: list[_Slice] = []
         self._begun = 0
@@ -203,9 +210,3 @@ class _Simulation:
         """Records an event that is not the conductor's own."""
         self._events.append(event)
         self._conductor.state.apply(event)
-
-
-def _trained_only(config: SearchConfig) -> SearchConfig:
-    """The search without what is asked after it, which decides nothing and of which curves say nothing."""
-    skills = tuple(skill for skill in config.capability.skills if skill.at != "front")
-    return config.model_copy(update={"capability": config.capability.model_copy(update={"skills": skills})})

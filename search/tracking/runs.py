@@ -11,8 +11,8 @@ from typing import Literal, TypeAlias
 from search.config.schema import ObjectiveConfig
 from search.judging.objectives import is_measured
 from search.judging.pooled import PooledMean, pooled_means
-from search.record import Interval
 from search.tracking.mlflow_limits import Point, key, tag
+from trainables.interval import Interval
 
 RunStatus: TypeAlias = Literal["RUNNING", "FINISHED", "KILLED", "FAILED"]
 
@@ -152,7 +152,7 @@ class BestFeasible:
             return {}
         first = self._objectives[0]
         value = metrics[first.metric]
-        cost = value if first.direction == "min" else -value
+        cost = first.cost(value)
         if cost >= self._best:
             return {}
         self._best = cost

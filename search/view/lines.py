@@ -13,7 +13,6 @@ from search.record import (
     Event,
     Failed,
     FrontMeasured,
-    Interval,
     RungReached,
     SearchEnded,
     SearchStarted,
@@ -25,6 +24,8 @@ from search.record import (
     WarmStarted,
 )
 from search.view.progress import Progress
+from trainables.interval import Interval
+from trainables.specs import TRAINABLES
 
 _NOT_FINISHED = {"running": 0, "paused": 0}
 
@@ -83,9 +84,10 @@ class EventLines:
         match event:
             case SearchStarted():
                 config = self._config
+                subject = TRAINABLES[config.trainable].subject(config.options)
                 return (
                     f"search {config.name} begins: space {config.space}, trainable {config.trainable}, "
-                    f"model {config.model.name}, seed {config.seed}"
+                    f"model {subject}, seed {config.seed}"
                 )
             case SessionStarted():
                 return f"session {event.session} begins: {wording.plural(event.trials, 'trial')} asked for"
@@ -96,7 +98,7 @@ class EventLines:
                 count = wording.plural(len(event.trials), "trial")
                 return f"warm start from {self._warm_start(event)}: {count} {use}"
             case BaselineMeasured():
-                values = self._values(event.metrics, event.intervals, ("heldout_loss", "capability"))
+                values = self._values(event.metrics, event.intervals, self._progress.shown)
                 return f"baseline {event.name}: {values} (measured in {wording.duration(event.seconds)})"
             case TrialProposed():
                 return f"trial {event.trial} {self._beginning(event)}: {wording.params(event.sampled)}"

@@ -167,8 +167,6 @@ def _running(progress: Progress, room: int, width: int) -> list[RenderableType]:
 
 def _table(progress: Progress, rows: list[Row], width: int, title: str, keep_progress: bool = False) -> Table:
     header = "reached" if keep_progress else "status"
-    columns = make_columns(
-        rows, progress.config.objectives, ("heldout_loss", "capability"), header, keep_progress
-    )
+    columns = make_columns(rows, progress.config.objectives, progress.shown, header, keep_progress)
     kept, _ = choose_columns(columns, width)
     return make_table(kept, rows, title)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from search.config.schema import SearchConfig
 from search.judging.confirmation import candidates
-from search.judging.front import has_front_skills, on_front
+from search.judging.front import has_front_metrics, on_front
 from search.judging.pareto import ParetoTrial, pareto_front
 from search.judging.spending import usage
 from search.record import (
@@ -21,8 +21,18 @@ from search.record import (
     TrialProposed,
     TrialState,
 )
+from trainables.trainable import MetricSpec
 
 STATUSES = ("running", "paused", "completed", "stopped", "diverged", "infeasible", "failed")
+
+_HELDOUT_LOSS = "heldout_loss"
+
+
+def shown_metrics(metrics: Sequence[MetricSpec]) -> tuple[str, ...]:
+    """What tables show beside the objectives: the held-out loss, and what is compared with the base."""
+    names = [metric.name for metric in metrics if metric.relative is not None]
+    names += [metric.name for metric in metrics if metric.name == _HELDOUT_LOSS]
+    return tuple(sorted(names, key=lambda name: name != _HELDOUT_LOSS))
 
 
 class Progress:
@@ -53,6 +63,8 @@ class Progress:
         self._work_began: float | None = None
         self._front: tuple[ParetoTrial, ...] | None = ()
         self._on_front: tuple[int, int] | None = None
+        self._has_front = has_front_metrics(config)
+        self.shown = shown_metrics(config.metrics)
 
     def restore(self, state: SearchState) -> None:
         """Takes over a recorded state, as a copy."""
@@ -172,7 +184,7 @@ class Progress:
 
         (0, 0) where there are no such skills, or while trials of the search run.
         """
-        if not has_front_skills(self.config) or self._running:
+        if not self._has_front or self._running:
             return 0, 0
         if self.finished < self.trials and not any(trial.front for trial in self.state.trials.values()):
             return 0, 0

@@ -11,7 +11,6 @@ from typing import Any
 from search.record import (
     BaselineMeasured,
     Event,
-    Interval,
     RungReached,
     SearchState,
     TrialFinished,
@@ -20,6 +19,7 @@ from search.record import (
 from search.record.events import TrialStatus
 from tests.records import BEGIN, make_config, opening_events, write_record
 from trainables.evaluation.intervals import wilson
+from trainables.interval import Interval
 
 SKILL = "exam"
 OPTIONS = 4

@@ -16,7 +16,6 @@ from search.record import (
     BaselineMeasured,
     Event,
     Failed,
-    Interval,
     RungReached,
     SearchEnded,
     SearchState,
@@ -27,6 +26,7 @@ from search.record import (
 from tests.records import BEGIN, guarded_events, make_config, make_events, opening_events, trial_events
 from trainables.evaluation.intervals import wilson
 from trainables.evaluation.itemfile import SCHEMA
+from trainables.interval import Interval
 
 LRS, RANKS, N = (1e-5, 1e-4, 1e-3), (2, 4, 8, 16), 120
 _UNTOUCHED = 1e-6

@@ -29,7 +29,7 @@ from analysis.investigate.retention import retention_interval
 from analysis.investigate.study import Measured, Share
 from search.judging.grades import grade
 from search.judging.paired import difference, ratio_of_means
-from search.record.events import Interval
+from trainables.interval import Interval
 
 VALUES = st.lists(st.integers(0, 5), min_size=5, max_size=12)
 

@@ -13,7 +13,7 @@ import pytest
 from analysis.investigate import Investigation, investigate_studies
 from analysis.investigate.__main__ import main
 from analysis.investigate.from_table import Columns, from_table
-from analysis.investigate.read_table import read_table
+from analysis.investigate.table_file import read_table
 from tests.analysis import published
 from tests.analysis.investigate_records import Damage, knowledge_lost, make_scene, no_effect
 

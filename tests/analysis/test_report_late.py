@@ -17,11 +17,12 @@ from analysis.report.context import Context
 from analysis.report.words import asked_late
 from search.judging.paired import difference
 from search.judging.pareto import pareto_front
-from search.record import BaselineMeasured, Event, FrontMeasured, Interval, RungReached, SearchState
+from search.record import BaselineMeasured, Event, FrontMeasured, RungReached, SearchState
 from tests.analysis.report_records import SKILL, config, whole
 from tests.records import BEGIN, opening_events
 from trainables.evaluation.intervals import wilson
 from trainables.evaluation.itemfile import SCHEMA
+from trainables.interval import Interval
 
 LAST, FRONT, N = "finals", "essays", 80
 _BASE = 0.8

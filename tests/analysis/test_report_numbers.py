@@ -22,7 +22,7 @@ from analysis.report.numbers import plain, short
 from analysis.report.statistics import mean, mean_share, spearman
 from analysis.report.ticks import log_ticks
 from analysis.report.words import room
-from search.judging.objectives import cost, metrics_of
+from search.judging.objectives import metrics_of
 from search.record import SearchEnded, SearchState, SessionStarted, TrialProposed, TrialState
 from tests.analysis.report_records import state_of
 from tests.records import BEGIN, opening_events, trial_events
@@ -172,12 +172,12 @@ def test_the_hypervolume_is_that_of_the_trials_so_far(tmp_path: Path) -> None:
     (card,) = [one.card for one in cards() if one.name == "progress"]
     found = card.compute(context).data
     turned = [
-        [cost(one, metrics_of(context.state.trials[number])[one.metric]) for one in context.objectives]
+        [one.cost(metrics_of(context.state.trials[number])[one.metric]) for one in context.objectives]
         for number in found["trials"]
     ]
     base = context.base
     assert base is not None
-    every = np.array([*turned, [cost(one, base.metrics[one.metric]) for one in context.objectives]])
+    every = np.array([*turned, [one.cost(base.metrics[one.metric]) for one in context.objectives]])
     low, high = every.min(axis=0), every.max(axis=0)
     for count in (1, 5, len(turned)):
         points = (np.array(turned[:count]) - low) / (high - low)

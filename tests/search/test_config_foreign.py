@@ -10,6 +10,7 @@ from search.config.foreign import KEYS, SETTINGS, TRAINED
 from search.config.known import all_keys
 from search.config.load import load_config
 from search.config.origins import dotted
+from search.config.schema import config_model
 from search.errors import ConfigError, Problem
 from tests.search.config_files import write_space
 from trainables.lora.parameters import LoraParameters
@@ -83,7 +84,7 @@ def test_choices_and_whole_numbers_in_the_form_of_another_tool(given: str, meant
 
 
 def test_what_is_hinted_at_is_there() -> None:
-    known = {dotted(key) for key in all_keys()}
+    known = {dotted(key) for key in all_keys(config_model("lora"))}
     assert set(SETTINGS.values()) <= known
     assert set(TRAINED.values()) <= set(LoraParameters.model_fields)
     assert not known & set(SETTINGS), "a word of this tool is no other tool's"

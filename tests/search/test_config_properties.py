@@ -17,6 +17,7 @@ from search.config.known import all_keys, keys_at
 from search.config.load import load_config
 from search.config.origins import Key, dotted
 from search.config.overrides import parse_words
+from search.config.schema import config_model
 from search.config.show import config_yaml
 from search.errors import ConfigError
 from tests.search.config_files import write_space
@@ -25,6 +26,7 @@ from trainables.specs import TRAINABLES
 
 LETTERS = string.ascii_lowercase + "_"
 PARAMETERS = list(TRAINABLES["lora"].parameters.model_fields)
+KEYS = all_keys(config_model("lora"))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -52,9 +54,9 @@ def slips(draw: st.DrawFn, word: str) -> str:
 @st.composite
 def misspelt_keys(draw: st.DrawFn) -> tuple[Key, Key]:
     """A key of the schema and the same with a slip in its last part that makes it unknown."""
-    key = draw(st.sampled_from(all_keys()))
+    key = draw(st.sampled_from(KEYS))
     wrong = draw(slips(str(key[-1])))
-    assume(wrong not in keys_at(key[:-1]) and wrong not in PARAMETERS)
+    assume(wrong not in keys_at(key[:-1], config_model("lora")) and wrong not in PARAMETERS)
     return key, (*key[:-1], wrong)
 
 
@@ -108,7 +110,7 @@ def test_no_text_is_too_odd_for_a_word(text: str) -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(
-    st.lists(st.sampled_from(["space", *map(dotted, all_keys()), "fixed.lr", "points.0", "a.b"]), max_size=4),
+    st.lists(st.sampled_from(["space", *map(dotted, KEYS), "fixed.lr", "points.0", "a.b"]), max_size=4),
     st.data(),
 )
 def test_nothing_but_a_configuration_error_comes_of_wrong_values(

@@ -20,7 +20,6 @@ from search.record import (
     BaselineMeasured,
     Decided,
     Event,
-    Interval,
     RungReached,
     SearchState,
     TrialFinished,
@@ -32,6 +31,7 @@ from search.space import SearchSpace
 from tests.records import make_config
 from tests.search.config_files import SPACE, write_space
 from trainables.errors import DivergedError, OutOfMemoryError, SpikeError, UserError
+from trainables.interval import Interval
 from trainables.messages import DEGENERATE, Outcome, Reply
 
 N = 120

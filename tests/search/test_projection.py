@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from search.judging.student import t_quantile
 from search.record import (
     Event,
     Failed,
     FrontMeasured,
-    Interval,
     RungReached,
     SearchEnded,
     SessionStarted,
@@ -19,6 +17,7 @@ from search.record import (
 from search.tracking.projection import Projection
 from search.tracking.runs import SEARCH, trial_key
 from tests.records import BEGIN, guarded_events, opening_events, trial_events
+from trainables.interval import Interval, t_quantile
 
 
 def project(events: list[Event]) -> Projection:

@@ -17,7 +17,6 @@ from search.errors import RecordError
 from search.record import (
     BaselineMeasured,
     Failed,
-    Interval,
     RecordReader,
     RecordWriter,
     RungReached,
@@ -31,6 +30,7 @@ from search.record import (
 )
 from search.record.files import EVENTS
 from tests.records import opening_events
+from trainables.interval import Interval
 
 values = st.floats(allow_nan=True, allow_infinity=True)
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.config.schema import SearchConfig
-from search.record.events import Interval
 from search.schedulers import SCHEDULERS, Scheduler, make_scheduler
+from trainables.interval import Interval
 
 NAMES = list(SCHEDULERS)
 LOSS = {"metric": "train_loss", "direction": "min"}

@@ -13,7 +13,6 @@ from search.record import (
     Event,
     Failed,
     FrontMeasured,
-    Interval,
     RungReached,
     SearchEnded,
     SearchState,
@@ -26,6 +25,7 @@ from search.view import make_view
 from search.view.progress import Progress
 from search.view.views import LiveView, PlainView
 from tests.records import BEGIN, guarded_events, make_config, make_events, opening_events, trial_events
+from trainables.interval import Interval
 
 EVENTS = make_events(24, seed=4)
 

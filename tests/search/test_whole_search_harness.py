@@ -96,7 +96,7 @@ def test_the_summary_the_report_and_mlflow_have_them(folder: Path, events: list[
     own, base = summary["baselines"]["base"], base_measured(events)
     for metric in (f"{TASK}_harness", f"{TASK}_brier_score"):
         assert own["metrics"][metric] == base.metrics[metric]
-        assert own["intervals"][metric] == base.intervals[metric].model_dump()
+        assert own["intervals"][metric] == base.intervals[metric]._asdict()
     cards = json.loads((folder / "demo" / "report" / "report.json").read_text())["cards"]
     assert not {name: card["message"] for name, card in cards.items() if card["state"] == "error"}
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Z = 1.959963984540054
-"""97.5% quantile of the normal distribution."""
-
-
-class Interval(NamedTuple):
-    """Bounds of a 95% confidence interval, and the number of items that it rests on."""
-
-    low: float
-    high: float
-    n: int
+from trainables.interval import Interval, Z
 
 
 def wilson(successes: float, n: int) -> Interval:

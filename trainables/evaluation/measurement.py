@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainables.evaluation.intervals import Interval
 from trainables.evaluation.metrics import METRICS
 from trainables.evaluation.outcomes import Outcomes, merge
+from trainables.interval import Interval
 from trainables.messages import DEGENERATE
 
 

@@ -65,10 +65,12 @@ class HeldBase:
         UserError: `checkpointing` is asked for and the model cannot do it.
 
     Attributes:
-        head: The output head, where logits are made for targets only; see `find_head`.
+        head: The output head, where logits are made for targets only.
+        whole_logits: Why they are made for all tokens, or nothing; None until `find_head` is called.
     """
 
     head: OutputHead | None = None
+    whole_logits: str | None = None
 
     def __init__(
         self, model: nn.Module, zero_stage: int = 0, persist: int = 100_000, checkpointing: bool = False
@@ -112,22 +114,23 @@ class HeldBase:
         logits: Tensor = self.model(input_ids=input_ids, use_cache=False, **given).logits
         return logits
 
-    def find_head(self, vocabulary: int, always: bool = False) -> str:
+    def find_head(self, always: bool = False) -> str:
         """Finds out whether logits can be made for targets only; a collective call.
 
         Args:
-            vocabulary: Number of tokens.
             always: Also in passes that are so small that whole logits take no longer.
 
         Returns:
             Why they cannot, or nothing.
         """
-        head = find_head(self.model, vocabulary)
-        reason = "" if isinstance(head, OutputHead) else head
-        lacking = self.any_worker(bool(reason))
-        self.head = head if isinstance(head, OutputHead) and not lacking else None
-        self._vocabulary, self._always = vocabulary, always
-        return reason or ("another worker cannot" if lacking else "")
+        model: Any = self.model
+        self._vocabulary, self._always = int(model.get_input_embeddings().num_embeddings), always
+        head = find_head(model, self._vocabulary)
+        self.whole_logits = head if isinstance(head, str) else ""
+        if self.any_worker(isinstance(head, str)):
+            self.whole_logits = self.whole_logits or "another worker cannot do without"
+        self.head = None if isinstance(head, str) or self.whole_logits else head
+        return self.whole_logits
 
     def losses(self, input_ids: Tensor, wanted: NextTokens, positions: Tensor | None = None) -> Tensor:
         """Cross-entropy of the wanted tokens in nats, fp32 or better, shape (rows, length); 0 elsewhere.

@@ -5,16 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import time
-import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
 
 from trainables.lora.adapters import MOMENTS
+from trainables.replacement import replacement
 
 _STORAGE_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
@@ -41,11 +39,8 @@ def write_whole(
     """
 
     def make(making: Path) -> None:
-        making.mkdir(parents=True)
+        making.mkdir()
         write(making)
-        _sync(making)
-        shutil.rmtree(final, ignore_errors=True)
-        making.rename(final)
 
     _persist(final, make, retry_seconds, say)
 
@@ -57,25 +52,19 @@ def write_whole_file(
     say: Callable[[str], None] = lambda text: None,
 ) -> None:
     """`write_whole` of a single file."""
-
-    def make(making: Path) -> None:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        write(making)
-        _sync_path(making)
-        making.rename(final)
-
-    _persist(final, make, retry_seconds, say)
+    _persist(final, write, retry_seconds, say)
 
 
 def _persist(
     final: Path, make: Callable[[Path], None], retry_seconds: float, say: Callable[[str], None]
 ) -> None:
     """Has `make` make `final` under another name first, again where the storage refuses."""
-    making = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
     refused = False
     while True:
         try:
-            make(making)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with replacement(final, sync=True) as making:
+                make(making)
         except (OSError, SafetensorError) as error:
             number = _errno(error)
             if number in _STORAGE_REFUSED:
@@ -88,8 +77,6 @@ def _persist(
             if refused:
                 say(f"{final} is written: storage is there again.")
             return
-        finally:
-            _discard(making)  # what there is of it takes room that others can use
         if refused:
             time.sleep(retry_seconds)
 
@@ -102,15 +89,6 @@ def _errno(error: OSError | SafetensorError) -> int | None:
     return None if found is None else int(found[1])
 
 
-def _discard(making: Path) -> None:
-    """Removes what was begun, whatever it is."""
-    if making.is_dir():
-        shutil.rmtree(making, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            making.unlink(missing_ok=True)
-
-
 def drop_old_moments(current: Path) -> None:
     """Deletes the optimizer's moments of the rungs before `current`, which nothing goes on from any more.
 
@@ -120,16 +98,3 @@ def drop_old_moments(current: Path) -> None:
     for folder in current.parent.glob("rung-*/"):
         if int(folder.name.rpartition("-")[2]) < int(current.name.rpartition("-")[2]):
             (folder / MOMENTS).unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    for path in [*folder.iterdir(), folder]:
-        _sync_path(path)
-
-
-def _sync_path(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -89,6 +89,8 @@ class Pack:
         self._examples = examples
         self._total = total
         self._spike = spike
+        if base.whole_logits is None:
+            base.find_head()
 
     @property
     def linear(self) -> list[str]:

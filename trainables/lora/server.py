@@ -76,7 +76,6 @@ class LoraServer:
         self._say = say
         self._folder = Path(settings.folder)
         self._device = loaded.device
-        self._parameters = sum(tensor.numel() for tensor in loaded.model.parameters())
         self._data = loaded.data
         self._base = HeldBase(
             loaded.model, settings.zero_stage, checkpointing=settings.gradient_checkpointing
@@ -99,10 +98,9 @@ class LoraServer:
         self._general_fingerprint = [loaded.general.fingerprint] if loaded.general else []
         self._model_fingerprint = loaded.resolved.fingerprint
         self._attention = chosen(loaded.model)
-        vocabulary = loaded.model.get_input_embeddings().num_embeddings
-        whole = self._base.find_head(vocabulary)
+        whole = self._base.find_head()
         self._head = f"whole logits: {whole}" if whole else ""
-        mixing = self._where_rows_meet(vocabulary)
+        mixing = self._where_rows_meet(loaded)
         self._pack = Pack(
             self._base,
             self._adapters,
@@ -127,11 +125,11 @@ class LoraServer:
         self._by_itself = False
         self._answers: list[tuple[int, Reply]] = []
 
-    def _where_rows_meet(self, vocabulary: int) -> str | None:
+    def _where_rows_meet(self, loaded: Loaded) -> str | None:
         """See `where_rows_meet`; the same on every worker."""
         model = self._base.model
         layers = {name: model.get_submodule(name) for name in self._adapters.linear}
-        found = where_rows_meet(model, layers, vocabulary)
+        found = where_rows_meet(model, layers, loaded.model.get_input_embeddings().num_embeddings)
         return (found or "a layer") if self._base.any_worker(found is not None) else None
 
     def facts(self, seconds: float) -> GroupFacts:
@@ -143,7 +141,6 @@ class LoraServer:
             name,
             self._model_fingerprint,
             data,
-            self._parameters,
             seconds,
             slots=self._choice.slots,
             packing="; ".join(filter(None, (self._choice.reason, self._rows, self._head))),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from filelock import FileLock
 from trainables.errors import UserError
 from trainables.models.cache import cache_dir
 from trainables.registry import Registry
+from trainables.replacement import replacement
 
 Preparer = Callable[[Path], None]
 """Fills the empty folder that it is given with a model in Hugging Face format (safetensors)."""
@@ -37,15 +37,11 @@ def prepared_folder(name: str) -> Path:
         return folder
     try:
         models.mkdir(parents=True, exist_ok=True)
-        with (
-            FileLock(models / f".{name}.lock"),
-            tempfile.TemporaryDirectory(dir=models, prefix=f".{name}-") as scratch,
-        ):
+        with FileLock(models / f".{name}.lock"):
             if not folder.is_dir():
-                fresh = Path(scratch) / name
-                fresh.mkdir()
-                preparer(fresh)
-                fresh.rename(folder)
+                with replacement(folder) as fresh:
+                    fresh.mkdir()
+                    preparer(fresh)
     except OSError as error:
         raise UserError(
             f"The model {name!r} could not be kept in {models}: {error.strerror or error}.",

@@ -16,7 +16,7 @@ from analysis.report.words import JUDGED
 from search import wording
 from search.judging.grades import FLOORS, LABELS, Grade, GradeName, grade
 from search.record import TrialState
-from search.record.events import Interval
+from trainables.interval import Interval
 
 GRADES = tuple(name for name, _ in FLOORS)
 _PHRASES: dict[GradeName, str] = {

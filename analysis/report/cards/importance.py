@@ -17,8 +17,8 @@ from analysis.report.look import nth
 from analysis.report.statistics import Estimate
 from analysis.report.words import number
 from search import wording
-from search.judging.paired import Z
 from search.record import TrialState
+from trainables.interval import Z
 
 _LEAST, _FEW = 10, 50
 _BEST = 0.5

@@ -16,7 +16,7 @@ from analysis.report.statistics import Estimate
 from analysis.report.words import MOST_ROWS, bracketed, cut, with_interval
 from search import wording
 from search.record import TrialState
-from search.record.events import Interval
+from trainables.interval import Interval
 
 _WHO = {
     "last": "trials at their full budget",

@@ -18,7 +18,7 @@ from analysis.report.look import FRONT, GREEN, Look
 from analysis.report.words import MOST_ROWS, cut, number
 from search import wording
 from search.judging.constraints import keeps_constraints
-from search.judging.objectives import cost, is_measured, metrics_of, values_of
+from search.judging.objectives import costs_of, is_measured, metrics_of
 from search.record import TrialState
 
 _MARGIN = 0.1
@@ -108,15 +108,10 @@ class _Spent:
 
 def _box(context: Context) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Best and worst value of each objective, less being better, over completed trials and the base model."""
-    points = [values_of(context.objectives, metrics_of(trial)) for trial in _finished(context)]
+    costs = [costs_of(context.objectives, metrics_of(trial)) for trial in _finished(context)]
     if context.base is not None and is_measured(context.objectives, context.base.metrics):
-        points.append(values_of(context.objectives, context.base.metrics))
-    turned = np.array([_turned(context, point) for point in points])
-    return turned.min(axis=0), turned.max(axis=0)
-
-
-def _turned(context: Context, point: Sequence[float]) -> list[float]:
-    return [cost(objective, own) for objective, own in zip(context.objectives, point, strict=True)]
+        costs.append(costs_of(context.objectives, context.base.metrics))
+    return np.min(costs, axis=0), np.max(costs, axis=0)
 
 
 def _hypervolumes(context: Context, trials: Sequence[TrialState], keeping: bool) -> list[float]:
@@ -127,7 +122,7 @@ def _hypervolumes(context: Context, trials: Sequence[TrialState], keeping: bool)
     kept = np.empty((0, len(best)))
     found: list[float] = []
     for trial in trials:
-        point = (np.array(_turned(context, values_of(context.objectives, metrics_of(trial)))) - best) / scale
+        point = (np.array(costs_of(context.objectives, metrics_of(trial))) - best) / scale
         counts = not keeping or keeps_constraints(context.objectives, metrics_of(trial))
         if counts and not (kept <= point).all(axis=1).any():
             kept = np.vstack([kept[~(point <= kept).all(axis=1)], point])
@@ -144,7 +139,7 @@ def _best(context: Context, trials: Sequence[TrialState], keeping: bool) -> list
     for trial in trials:
         own = metrics_of(trial)[objective.metric]
         counts = not keeping or keeps_constraints(context.objectives, metrics_of(trial))
-        if counts and not cost(objective, own) >= cost(objective, best):
+        if counts and not objective.cost(own) >= objective.cost(best):
             best = own
         found.append(best)
     return found
@@ -200,7 +195,7 @@ def _note(context: Context) -> str:
     ends = []
     for objective, low, high in zip(context.objectives, best, worst, strict=True):
         far = high + _MARGIN * ((high - low) or 1.0)
-        ends.append(f"{objective.metric} {number(cost(objective, float(far)))}")
+        ends.append(f"{objective.metric} {number(objective.cost(float(far)))}")
     return (
         "Hypervolume is the share that the front dominates of the box between the best values found and "
         f"the reference point ({', '.join(ends)}: the worst among completed trials and the base model, and "

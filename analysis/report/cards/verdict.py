@@ -17,7 +17,7 @@ from search.judging.causes import cause_counts
 from search.judging.confirmation import confirmation
 from search.judging.constraints import keeps_constraints
 from search.judging.grades import LABELS, grade
-from search.judging.objectives import cost, is_measured, metrics_of
+from search.judging.objectives import is_measured, metrics_of
 from search.judging.recommend import constraint_symbols
 from search.record import TrialState
 
@@ -197,7 +197,7 @@ def _by_first_objective(context: Context) -> TrialState | None:
     usable = [t for t in context.completed if is_measured((first,), metrics_of(t))]
     if not usable:
         return None
-    best = min(usable, key=lambda trial: (cost(first, value(trial, first.metric)), trial.number))
+    best = min(usable, key=lambda trial: (first.cost(value(trial, first.metric)), trial.number))
     return None if best.number == context.recommended else best
 
 
@@ -213,7 +213,7 @@ def _temptation(context: Context, tempting: TrialState) -> str:
         text += f"; it breaks {constraint_symbols(context.objectives)}"
     if (number_ := context.recommended) is not None:
         chosen = context.state.trials[number_]
-        given_up = cost(first, value(chosen, first.metric)) - cost(first, value(tempting, first.metric))
+        given_up = first.cost(value(chosen, first.metric)) - first.cost(value(tempting, first.metric))
         if math.isfinite(given_up) and given_up > 0:
             text += (
                 ". Between the two trials' own runs, the recommended one gives up "

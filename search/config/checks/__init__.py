@@ -6,6 +6,8 @@ from search.config.checks.names import check_names
 from search.config.checks.objectives import check_bounds, check_objectives
 from search.config.checks.parameters import check_parameters
 from search.config.checks.places import check_folders, check_tracking, check_uris, check_warm_start
+from search.config.checks.skills import check_skills
+from search.config.checks.trainable import check_options
 from search.config.compose import Composed
 
 _CHECKS = (
@@ -16,8 +18,10 @@ _CHECKS = (
     check_parameters,
     check_budget,
     check_objectives,
+    check_skills,
     check_bounds,
     check_files,
+    check_options,
     check_workers,
     check_warm_start,
 )

@@ -33,7 +33,7 @@ from trainables.evaluation.questions.items import OpenItem, read_items
 from trainables.models.cache import cache_dir
 from trainables.models.folder.check import check_folder, has_weights, takes_sdpa
 from trainables.models.resolve import EMBEDDED, cached_folder
-from trainables.settings import HARNESS, TaskConfig
+from trainables.settings import HARNESS, CapabilityConfig, ModelConfig, TaskConfig
 
 _FORM = ("format", "prompt", "completion", "text_field", "prompt_field", "completion_field")
 
@@ -44,24 +44,22 @@ _LONG = 1000
 
 def check_files(composed: Composed) -> None:
     """Training data, held-out data, skills, and the model's folder."""
-    task = composed.data.get("task")
-    if isinstance(task, dict):
-        for name in ("train", "heldout"):
-            if _exists(composed, ("task", name), task.get(name)):
-                _check_task_file(composed, task, name)
-        _check_apart(composed, task)
-        _check_subset(composed, task)
-    capability = composed.data.get("capability")
-    if isinstance(capability, dict):
-        _check_general(composed, capability.get("general_text"), task)
-    skills = capability.get("skills") if isinstance(capability, dict) else None
-    for index, skill in parts.mappings_in(skills).items():
+    task = parts.section(composed, "task", TaskConfig)
+    for name in ("train", "heldout"):
+        if _exists(composed, ("task", name), task.get(name)):
+            _check_task_file(composed, task, name)
+    _check_apart(composed, task)
+    _check_subset(composed, task)
+    capability = parts.section(composed, "capability", CapabilityConfig)
+    _check_general(composed, capability.get("general_text"), task)
+    for index, skill in parts.mappings_in(capability.get("skills")).items():
         path: Key = ("capability", "skills", index, "path")
-        if isinstance(task := skill.get("path"), str) and task.startswith(HARNESS):
-            _check_harness(composed, path, task.removeprefix(HARNESS))
+        if isinstance(named := skill.get("path"), str) and named.startswith(HARNESS):
+            _check_harness(composed, path, named.removeprefix(HARNESS))
         elif _exists(composed, path, skill.get("path"), local=True):
             _check_items(composed, index, skill)
-    _check_model(composed)
+    if parts.has(composed, "model", ModelConfig):
+        _check_model(composed)
 
 
 def _check_apart(composed: Composed, task: dict[str, Any]) -> None:

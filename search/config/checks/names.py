@@ -12,22 +12,40 @@ from trainables.models import smollm2  # noqa: F401  (registers its preparer)
 from trainables.models.preparers import PREPARERS
 from trainables.nearest import did_you_mean
 from trainables.registry import Registry
+from trainables.settings import ModelConfig
 from trainables.specs import TRAINABLES
 
 
 def check_names(composed: Composed) -> None:
-    """Trainable, searcher, scheduler and preparer."""
+    """Trainable, searcher, scheduler, baselines and preparer."""
     _registered(composed, ("trainable",), "trainable", TRAINABLES)
     _registered(composed, ("searcher", "name"), "searcher", SEARCHERS)
     _registered(composed, ("scheduler", "name"), "scheduler", SCHEDULERS)
-    _registered(composed, ("model", "prepare"), "preparer of models", PREPARERS)
-    _source_with_preparer(composed)
+    _check_baselines(composed)
+    if parts.has(composed, "model", ModelConfig):
+        _registered(composed, ("model", "prepare"), "preparer of models", PREPARERS)
+        _source_with_preparer(composed)
 
 
 def _registered(composed: Composed, key: tuple[str, ...], kind: str, names: Registry[Any]) -> None:
     name = parts.text(composed, *key)
     if name and name not in names and not composed.is_broken(key):
         composed.complain(key, f"there is no {kind} {name!r}", did_you_mean(name, list(names)))
+
+
+def _check_baselines(composed: Composed) -> None:
+    """References that the trainable can measure, each once."""
+    known = TRAINABLES[composed.trainable].baselines
+    given = composed.data.get("baselines")
+    names = given if isinstance(given, list) else []
+    for index, name in enumerate(names):
+        if not isinstance(name, str):
+            continue
+        if name not in known:
+            message = f"{composed.trainable} has no baseline {name!r}"
+            composed.complain(("baselines", index), message, did_you_mean(name, known))
+        elif name in names[:index]:
+            composed.complain(("baselines", index), f"{name} is named twice", "keep one of them")
 
 
 def _source_with_preparer(composed: Composed) -> None:

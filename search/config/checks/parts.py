@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from search.config.compose import Composed
-from search.config.schema import ObjectiveConfig, SearchConfig
+from search.config.known import model_types
+from search.config.options import KnownMetrics, known_metrics
+from search.config.schema import ObjectiveConfig, default_objectives
 from search.config.space import Parameter
 from search.record.events import Scalar
-from trainables.settings import SkillConfig
+from trainables.settings import CapabilityConfig, SkillConfig
 from trainables.specs import TRAINABLES, TrainableSpec
 
 M = TypeVar("M", bound=BaseModel)
@@ -26,13 +29,14 @@ def text(composed: Composed, *key: str) -> str:
         section = section.get(part) if isinstance(section, dict) else None
     value = section.get(key[-1]) if isinstance(section, dict) else None
     if value is None:
-        default = _default(key)
+        default = _default(composed, key)
         return default if isinstance(default, str) else ""
     return value if isinstance(value, str) else ""
 
 
-def _default(key: tuple[str, ...]) -> object:
-    value: Any = SearchConfig.model_fields[key[0]].default
+def _default(composed: Composed, key: tuple[str, ...]) -> object:
+    field = composed.model.model_fields.get(key[0])
+    value: Any = None if field is None else field.default
     for part in key[1:]:
         value = getattr(value, part, None)
     return value
@@ -44,6 +48,23 @@ def trainable(composed: Composed) -> TrainableSpec | None:
     if name not in TRAINABLES:
         return None
     return TRAINABLES[name]
+
+
+def has(composed: Composed, name: str, section: type[BaseModel]) -> bool:
+    """Whether the trainable has a section of this name, and it is such a one."""
+    field = TRAINABLES[composed.trainable].options.model_fields.get(name)
+    return field is not None and any(issubclass(model, section) for model in model_types(field.annotation))
+
+
+def section(composed: Composed, name: str, model: type[BaseModel]) -> dict[str, Any]:
+    """The data of such a section; empty where the trainable has none, or it is none."""
+    return _mapping(composed, name) if has(composed, name, model) else {}
+
+
+def metrics(composed: Composed) -> KnownMetrics:
+    """What the trainable measures, as far as its sections are valid."""
+    known = known_metrics(composed.trainable, composed.data)
+    return replace(known, complete=known.complete and not composed.incomplete)
 
 
 def parameters(composed: Composed) -> dict[str, Parameter]:
@@ -69,13 +90,13 @@ def fixed(composed: Composed) -> dict[str, Scalar]:
 def objectives(composed: Composed) -> dict[int, ObjectiveConfig]:
     """The valid objectives by their place in the list; the defaults where there is no list."""
     if "objectives" not in composed.data:
-        return dict(enumerate(SearchConfig.model_fields["objectives"].default))
+        return dict(enumerate(default_objectives(metrics(composed).metrics)))
     return _entries(composed.data["objectives"], ObjectiveConfig)
 
 
 def skills(composed: Composed) -> dict[int, SkillConfig]:
     """The valid skills by their place in the list."""
-    return _entries(_mapping(composed, "capability").get("skills"), SkillConfig)
+    return _entries(section(composed, "capability", CapabilityConfig).get("skills"), SkillConfig)
 
 
 def mappings_in(value: Any) -> dict[int, dict[str, Any]]:

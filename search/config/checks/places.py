@@ -12,6 +12,7 @@ from search.config.origins import Key
 from search.config.values import uri_problem
 from search.record.files import EVENTS
 from search.tracking.store import database_problem
+from trainables.settings import CapabilityConfig
 
 _PATHS: tuple[tuple[str, ...], ...] = (
     ("out",),
@@ -32,8 +33,7 @@ _KEY = ("warm_start", "search")
 def check_uris(composed: Composed) -> None:
     """Every path of the configuration; to come before what looks for it."""
     paths: dict[Key, object] = {key: parts.text(composed, *key) for key in _PATHS}
-    capability = composed.data.get("capability")
-    skills = capability.get("skills") if isinstance(capability, dict) else None
+    skills = parts.section(composed, "capability", CapabilityConfig).get("skills")
     for index, skill in parts.mappings_in(skills).items():
         paths["capability", "skills", index, "path"] = skill.get("path")
     for key, value in paths.items():

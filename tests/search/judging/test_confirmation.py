@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from search.config.schema import ObjectiveConfig
 from search.judging.confirmation import confirmation
 from search.judging.pooled import PooledMean, pooled_means, ties
-from search.judging.student import t_quantile
 from search.record import Event, SearchState, TrialFinished, TrialProposed
 from tests.records import make_config, opening_events, trial_events
+from trainables.interval import t_quantile
 
 LOSS = ObjectiveConfig(metric="train_loss", direction="min")
 VALUES = st.floats(-100, 100)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from search.config.schema import ObjectiveConfig
 from search.judging.constraints import constraint_violations, total_violation
-from search.record.events import Interval
+from trainables.interval import Interval
 
 LOSS = ObjectiveConfig(metric="loss", direction="min", ceiling=2.0)
 SPEED = ObjectiveConfig(metric="speed", direction="max")

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from search.judging.pareto import pareto_front
 from search.judging.recommend import recommend
-from search.record import Event, Interval, SearchState, TrialFinished, TrialProposed
+from search.record import Event, SearchState, TrialFinished, TrialProposed
 from tests.records import make_config, make_events, opening_events, trial_events
+from trainables.interval import Interval
 
 POINTS = st.lists(
     st.tuples(

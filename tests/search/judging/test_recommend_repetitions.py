@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from search.judging.recommend import recommend
-from search.record import Event, Interval, SearchState
+from search.record import Event, SearchState
 from tests.records import make_config, opening_events, trial_events
+from trainables.interval import Interval
 
 SURE = {"retention": Interval(low=0.96, high=1.0, n=2000)}
 

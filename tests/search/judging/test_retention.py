@@ -9,10 +9,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from search.judging.paired import Pairs, Z, difference, ratio_of_means
+from search.judging.paired import Pairs, difference, ratio_of_means
 from search.judging.retention import retained, retained_interval
-from search.record import BaselineMeasured, Interval
+from search.record import BaselineMeasured
 from trainables.evaluation.intervals import mean_of_shares
+from trainables.interval import Interval, Z
 
 PAIRED = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 STRATA = st.lists(PAIRED, min_size=1, max_size=4)

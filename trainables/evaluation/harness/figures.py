@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trainables.evaluation.harness.segments import SEGMENTED, score, sums
-from trainables.evaluation.intervals import Interval, token_mean, wilson
+from trainables.evaluation.intervals import token_mean, wilson
+from trainables.interval import Interval, t_quantile
 
 GROUPS = 20
 """Groups of documents that are left out in turn, at most."""
@@ -155,7 +156,7 @@ def _estimate(found: Sequence[float | None], n: int) -> Figure | None:
     pseudo = weights * whole - (weights - 1) * without
     centre = groups * whole - float(((1 - 1 / weights) * without).sum())
     variance = float(((pseudo - centre) ** 2 / (weights - 1)).mean())
-    return _spread(whole, _student(groups - 1) * math.sqrt(variance), n)
+    return _spread(whole, t_quantile(0.975, groups - 1) * math.sqrt(variance), n)
 
 
 def _difference(one: float | None, other: float | None) -> float | None:
@@ -223,12 +224,6 @@ def _statistic(aggregation: str) -> _Statistic:
 
     found: _Statistic = get_aggregation(aggregation)
     return found
-
-
-def _student(freedom: int) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, 0.975))
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from trainables.evaluation.intervals import Interval, wilson
+from trainables.evaluation.intervals import wilson
 from trainables.evaluation.outcomes import Outcomes
+from trainables.interval import Interval
 from trainables.registry import Registry
 from trainables.settings import CapabilityConfig, SkillConfig
 
@@ -68,7 +69,8 @@ class Metric:
 
 
 METRICS: Registry[Metric] = Registry("metric")
-"""The line of each says what it means, in the words of a report."""
+"""By name, in which `<skill>` stands for any skill's. The line of each describes it: reports and
+docs/search.md have no other description."""
 
 
 def metric_names(asked: Asked) -> list[str]:

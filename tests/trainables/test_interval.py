@@ -1,12 +1,12 @@
+"""Quantiles of Student's t distribution."""
+
 from __future__ import annotations
 
 import math
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from search.judging.student import t_quantile
+from trainables.interval import t_quantile
 
 
 @pytest.mark.parametrize(
@@ -26,15 +26,7 @@ def test_quantiles_are_those_of_the_tables(probability: float, freedom: int, exp
     assert t_quantile(probability, freedom) == pytest.approx(expected, abs=5e-4)
 
 
-@settings(deadline=None)
-@given(st.floats(0.5, 0.9999), st.integers(1, 300))
-def test_quantiles_are_those_of_scipy(probability: float, freedom: int) -> None:
-    special = pytest.importorskip("scipy.special")
-    expected = float(special.stdtrit(freedom, probability))
-    assert t_quantile(probability, freedom) == pytest.approx(expected, rel=1e-7, abs=1e-9)
-
-
-@pytest.mark.parametrize(("probability", "freedom"), [(1.0, 3), (0.4, 3), (math.nan, 3), (0.9, 0), (0.9, -1)])
+@pytest.mark.parametrize(("probability", "freedom"), [(1.0, 3), (0.0, 3), (math.nan, 3), (0.9, 0), (0.9, -1)])
 def test_what_has_no_quantile_is_refused(probability: float, freedom: int) -> None:
     with pytest.raises(ValueError, match="no quantile"):
         t_quantile(probability, freedom)

@@ -1,0 +1,43 @@
+"""Names of held-out skills, which metrics have in theirs."""
+
+from __future__ import annotations
+
+from search.config.checks import parts
+from search.config.checks.objectives import TRAIN_LOSS
+from search.config.compose import Composed
+from trainables.evaluation.metrics import Asked, AskedSkill, metric_names
+from trainables.messages import DEGENERATE
+from trainables.settings import CapabilityConfig, SkillConfig
+
+
+def check_skills(composed: Composed) -> None:
+    """No two skills have the same name, and none has one whose metrics would look like others."""
+    names: set[str] = set()
+    for index, skill in parts.skills(composed).items():
+        key = ("capability", "skills", index, "name")
+        if skill.name in names:
+            composed.complain(key, f"two skills are named {skill.name!r}", "rename one of them")
+        elif skill.name == DEGENERATE:
+            message = f"{DEGENERATE!r} is the name of a metric of all skills"
+            composed.complain(key, message, "give the skill another name")
+        elif (metric := _begun_like(skill.name, composed)) is not None:
+            message = f"the metric {metric!r} would look like one of the skill {skill.name!r}"
+            composed.complain(key, message, "give the skill another name")
+        names.add(skill.name)
+
+
+def _begun_like(name: str, composed: Composed) -> str | None:
+    """A metric of all skills that begins as this one's own do."""
+    others = AskedSkill(SkillConfig(name=f"not_{name}"[:100], path="any.jsonl"), choice=True)
+    ratios = [metric.relative or "" for metric in parts.metrics(composed).metrics]
+    known = [TRAIN_LOSS, *ratios, *metric_names(Asked(_settings(composed), [others]))]
+    return next((metric for metric in known if metric.startswith(f"{name}_")), None)
+
+
+def _settings(composed: Composed) -> CapabilityConfig:
+    """The settings of all skills, as far as they are valid."""
+    fields = parts.section(composed, "capability", CapabilityConfig)
+    known = CapabilityConfig.model_fields.keys() - {"skills"}
+    fields = {key: value for key, value in fields.items() if key in known}
+    fields = {key: value for key, value in fields.items() if not composed.is_broken(("capability", key))}
+    return CapabilityConfig.model_construct(skills=(), **fields)

@@ -1,0 +1,47 @@
+"""Files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def replacement(path: Path, *, sync: bool = False) -> Iterator[Path]:
+    """A hidden path beside `path`, at which to make a file or a folder that then takes its place.
+
+    A reader of a file sees the old one or the new one; an old folder goes before the new one comes. Where the
+    block fails, what it has made is removed and what was there stays.
+
+    Args:
+        path: Where to; its parent must be there.
+        sync: Whether to wait until what was made is on disk, for what must outlast the machine.
+    """
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        yield part
+        if sync:
+            _sync(part)
+        if part.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        part.rename(path)
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """A file, or a flat folder with its files."""
+    for entry in [*(path.iterdir() if path.is_dir() else ()), path]:
+        handle = os.open(entry, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
