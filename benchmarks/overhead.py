@@ -49,12 +49,13 @@ def stock_worker(config: dict[str, Any]) -> None:
     import ray.train
     import torch
 
+    from trainables.lora.held import LoraHeld
     from trainables.lora.loading import load
-    from trainables.lora.server import LoraServer
+    from trainables.serving.server import Server
 
     torch.set_num_threads(1)
     settings = config["settings"]
-    server = LoraServer(settings, load(settings, torch.device("cpu")))
+    server = Server(settings, LoraHeld(settings, load(settings, torch.device("cpu"))))
     began = time.perf_counter()
     server.accept(Delivery(0, 0, config["request"]))
     while server.training:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel
 
 from trainables.registry import Registry
 from trainables.settings import At, Section
+
+if TYPE_CHECKING:
+    from trainables.serving.held import Read
 
 Direction: TypeAlias = Literal["min", "max"]
 Effect: TypeAlias = Literal["search", "content", "none"]
@@ -102,7 +105,8 @@ class TrainableSpec:
         options: Sections of the configuration. Those named model, task and capability take presets.
         metrics: What an evaluation measures, beside `train_loss` and the ratios to the base. Called with
             valid options only; reads no more than the first lines of files.
-        worker: Imports and returns the class that trains (see `Held`); called in a worker alone.
+        worker: Imports and returns what reads the base and the data, and leads to what is held
+            (`trainables.serving.held`); called in a worker alone.
         artifact: What a trial leaves behind.
         baselines: References that it can measure by name, with a line of description. "base" is the untouched
             base, which ratios are relative to.
@@ -121,7 +125,7 @@ class TrainableSpec:
     parameters: type[BaseModel]
     options: type[Section]
     metrics: Callable[[Any], Sequence[MetricSpec]]
-    worker: Callable[[], Any]
+    worker: Callable[[], Read]
     artifact: Artifact
     baselines: Mapping[str, str] = field(default_factory=lambda: {"base": "the untouched base"})
     unpacked: str | None = None

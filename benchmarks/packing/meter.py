@@ -55,6 +55,12 @@ def _resident(key: str) -> int:
     return 1024 * int(status.partition(f"{key}:")[2].split()[0])
 
 
+def synchronise(device: torch.device) -> None:
+    """Waits until the device has done what it was asked to."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 class Meter:
     """Context in which time, passes and tokens are counted; may be entered many times."""
 
@@ -78,7 +84,7 @@ class Meter:
             self.passed += kwargs["input_ids"].numel()
 
     def __enter__(self) -> None:
-        self._synchronise()
+        synchronise(self._device)
         self._running = True
         self._began = time.perf_counter()
 
@@ -86,13 +92,9 @@ class Meter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            self._synchronise()
+            synchronise(self._device)
         self.seconds += time.perf_counter() - self._began
         self._running = False
-
-    def _synchronise(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
 
     def timing(self, losses: list[list[float]], rows: int | None = None, limit: int | None = None) -> Timing:
         """What has been counted."""

@@ -7,10 +7,10 @@ from dataclasses import replace
 from benchmarks.packing.meter import Meter, Timing, release
 from benchmarks.packing.work import Work
 from trainables.lora.adapters import Adapters
-from trainables.lora.base import HeldBase
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.row_sharing import ROOM
 from trainables.lora.slots import Choice, choose_slots
+from trainables.serving.base import HeldBase
 
 ONE_PASS = PassLimits(cost=2**31)
 """All trials in one pass, whatever its padding."""
@@ -38,7 +38,7 @@ def packed(
     """
     while True:
         meter, left = Meter(work.device), replace(limits)
-        pack, base = _pack(work, left)
+        pack, base, _ = new_pack(work, left)
         pack.row_room = ROOM * pack.longest if share_rows else None
         if whole_logits:
             base.head = None
@@ -53,7 +53,8 @@ def _train(work: Work, pack: Pack, slots: int, meter: Meter) -> list[list[float]
     losses = []
     for first in range(0, len(work.trials), slots):
         params = work.trials[first : first + slots]
-        trials = [pack.add(f"trial{index}", each) for index, each in enumerate(params)]
+        with work.device:  # PEFT draws the weights where it makes them
+            trials = [pack.add(f"trial{index}", each) for index, each in enumerate(params)]
         for trial in trials:
             pack.start(trial, work.warm)
         _run(pack)
@@ -77,10 +78,12 @@ def _run(pack: Pack) -> None:
 def choose(work: Work) -> Choice:
     """What `slots=auto` chooses for these trials."""
     release(work.device)
-    pack, base = _pack(work, PassLimits())
+    pack, base, _ = new_pack(work, PassLimits())
     return choose_slots(pack, base, None, len(work.trials), work.trials)
 
 
-def _pack(work: Work, limits: PassLimits) -> tuple[Pack, HeldBase]:
+def new_pack(work: Work, limits: PassLimits) -> tuple[Pack, HeldBase, Adapters]:
+    """An empty pack on a base model of its own, and what it is made of."""
     base = HeldBase(work.twin())
-    return Pack(base, Adapters(base.model, "base"), work.examples, _TOTAL, limits), base
+    adapters = Adapters(base.model, "base")
+    return Pack(base, adapters, work.examples, _TOTAL, limits), base, adapters

@@ -127,7 +127,7 @@ def _value(value: Any, shape: Any, path: Key, document: Document) -> Iterator[Pr
         yield document.problem(path, f"{value!r} is not known to EC2", hint)
 
 
-def nodes_described(document: Document) -> Iterator[Problem]:
+def nodes_are_complete(document: Document) -> Iterator[Problem]:
     """Each node type says what starts, and leaves to Ray what Ray sets."""
     if not node_configs(document):
         message = "is missing: Ray's default has no GPUs and Ubuntu 18.04"
@@ -168,7 +168,7 @@ def head_without_gpu(document: Document) -> Iterator[Problem]:
 
 
 def workers_on_spot(document: Document) -> Iterator[Problem]:
-    """There are workers, each says what it is bought as, one or more on spot; the head is not."""
+    """Every worker says how it is bought, at least one is on spot, and the head is not."""
     head, market = document.get("head_node_type"), ("InstanceMarketOptions", "MarketType")
     if isinstance(head, str) and document.get(*node_path(head, *market)) == "spot":
         message = "a head on spot takes the whole cluster with it when it is reclaimed"
@@ -196,7 +196,7 @@ def nodes_have_profiles(document: Document) -> Iterator[Problem]:
             yield document.problem(node_path(name, "IamInstanceProfile"), message, hint)
 
 
-def hosts_pinned(document: Document) -> Iterator[Problem]:
+def hosts_are_pinned(document: Document) -> Iterator[Problem]:
     """Each node type names its host image by id; Ray's default is Ubuntu 18.04 with a driver of 2022."""
     for name, config in node_configs(document).items():
         image = str(config.get("ImageId", ""))

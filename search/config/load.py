@@ -29,7 +29,7 @@ _FOLLOWS = ("missing", "too_short", "union_tag_not_found", "tuple_type", "list_t
 
 @dataclass(frozen=True)
 class Resolved:
-    """A valid configuration, where its values came from, and what the user should know of it."""
+    """A valid configuration, where its values came from, and notes for the user."""
 
     config: SearchConfig
     origins: Origins
@@ -57,8 +57,8 @@ def load_config(words: Sequence[str]) -> Resolved:
 def validate(composed: Composed, trainable_parameters: Sequence[str]) -> SearchConfig | None:
     """Validates strictly (no text for a number, no number for text), and adds what is wrong.
 
-    Unknown keys are taken out and the rest is validated again, because a section with one is
-    not looked at as a whole: bounds the wrong way round would only show up after it was corrected.
+    pydantic does not check a section as a whole while it holds an unknown key. Unknown keys are therefore
+    removed and the rest is validated again, so that swapped bounds, for example, show up at once.
 
     Args:
         composed: The data; problems are added to it, and unknown keys are taken out.
@@ -68,29 +68,29 @@ def validate(composed: Composed, trainable_parameters: Sequence[str]) -> SearchC
         The configuration, or None where the schema refuses it.
     """
     data = copy.deepcopy(composed.data)
-    found: dict[Key, list[ErrorDetails]] = {}
+    refused: dict[Key, list[ErrorDetails]] = {}
     for _ in range(_ROUNDS):
         try:
             config = composed.model.model_validate_json(json.dumps(data), strict=True)
         except ValidationError as error:
-            unknown = _collect(error, data, found)
+            unknown = _collect(error, data, refused)
             for key in unknown:
                 composed.complain(key, *unknown_key(key, composed.data, trainable_parameters))
                 _delete(data, key)
             if not unknown:
                 break
         else:
-            if not found and not composed.problems:
+            if not refused and not composed.problems:
                 return config
             break
     composed.data = data
-    for key, errors in found.items():
+    for key, errors in refused.items():
         _complain(composed, key, errors)
     return None
 
 
-def _collect(error: ValidationError, data: Any, found: dict[Key, list[ErrorDetails]]) -> list[Key]:
-    """Sorts new errors into `found` by key; returns the unknown keys."""
+def _collect(error: ValidationError, data: Any, known: dict[Key, list[ErrorDetails]]) -> list[Key]:
+    """Sorts new errors into `known` by key; returns the unknown keys."""
     unknown: list[Key] = []
     fresh: dict[Key, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False):
@@ -100,7 +100,7 @@ def _collect(error: ValidationError, data: Any, found: dict[Key, list[ErrorDetai
         elif not _is_echo(details):
             fresh.setdefault(key, []).append(details)
     for key, errors in fresh.items():
-        found.setdefault(key, errors)
+        known.setdefault(key, errors)
     return unknown
 
 
@@ -131,7 +131,7 @@ def _is_name(value: object) -> bool:
 
 
 def _is_misspelt(composed: Composed, key: Key) -> bool:
-    """Whether a key that is missing is there, refused, under another tool's name or nearly its own."""
+    """Whether a missing key was given under another tool's name, or misspelt."""
     siblings = [other for other in composed.broken if len(other) == len(key) and other[:-1] == key[:-1]]
     if key[0] == "parameters" and any(is_foreign(str(other[-1])) for other in siblings):
         return True
@@ -139,7 +139,7 @@ def _is_misspelt(composed: Composed, key: Key) -> bool:
 
 
 def _key(details: ErrorDetails, data: Any) -> Key:
-    """The path in the data, without the names of union members that pydantic puts between."""
+    """The path in the data, without the names of union members that pydantic inserts."""
     key: list[str | int] = []
     node = data
     last = len(details["loc"]) - 1

@@ -37,7 +37,7 @@ class Section:
 
 
 def choose(group: str, value: Any, places: dict[Key, str]) -> Section:
-    """Makes a section of what a space file or the command line gives for it.
+    """Builds a section from what a space file or the command line gives for it.
 
     A name is a preset's, a registered searcher's or scheduler's, a hub id, or a path. A mapping is the
     section itself; its key `preset` names a preset that its other keys override.
@@ -50,14 +50,14 @@ def choose(group: str, value: Any, places: dict[Key, str]) -> Section:
     where = places[()]
     if isinstance(value, dict) and group in PRESET_GROUPS and "preset" in value:
         name = value["preset"]
-        own = {key: inner for key, inner in value.items() if key != "preset"}
+        overriding = {key: inner for key, inner in value.items() if key != "preset"}
         if not isinstance(name, str):
             return _wrong(f"{group}.preset", "is not a name", places.get(("preset",), where), _presets(group))
         base = _by_name(group, name, places.get(("preset",), where), f"{group}.preset", may_be_path=False)
         if base.data is None:
             return base
         kept = {key: place for key, place in places.items() if key and key[0] != "preset"}
-        return Section({**base.data, **own}, {**base.places, **kept}, base.problems)
+        return Section({**base.data, **overriding}, {**base.places, **kept}, base.problems)
     if group == "task":
         value, places = _named_task(value, places)
     if not isinstance(value, str):
@@ -97,7 +97,7 @@ def _task(name: str) -> dict[str, Any] | None:
 
 
 def _named_task(value: Any, places: dict[Key, str]) -> tuple[Any, dict[Key, str]]:
-    """A task that gives files, or a list of them, and no name: it bears that of the first file."""
+    """Names a task after its first file where it has files and no name."""
     if isinstance(value, list):
         value, places = {"train": value}, {(): places[()], ("train",): places[()]}
     if not isinstance(value, dict) or "name" in value:
@@ -114,8 +114,8 @@ def _named_task(value: Any, places: dict[Key, str]) -> tuple[Any, dict[Key, str]
 def _capability(name: str) -> dict[str, Any] | None:
     if name.startswith(HARNESS):
         task = user_path(name.removeprefix(HARNESS))
-        own = task.stem if task.suffix in (".yaml", ".yml") else task.name
-        return {"skills": [{"name": _skill(own), "path": name, "scoring": ["harness"]}]}
+        stem = task.stem if task.suffix in (".yaml", ".yml") else task.name
+        return {"skills": [{"name": _skill(stem), "path": name, "scoring": ["harness"]}]}
     path = user_path(name)
     if path.suffix not in ENDINGS and not os.path.isfile(path):
         return None
@@ -125,7 +125,7 @@ def _capability(name: str) -> dict[str, Any] | None:
 
 
 def _skill(text: str) -> str:
-    """A skill's name; metrics have it in theirs."""
+    """A name for a skill that can be part of a metric's name."""
     name = re.sub(r"[^A-Za-z0-9_]", "_", text)[:60]
     return name if name[:1].isalpha() else f"skill_{name}"
 

@@ -49,14 +49,14 @@ def simulate(
 ) -> Simulated:
     """Conducts a search whose trials are not trained but looked up.
 
-    A worker trains one slice at a time, from one rung to the next, which takes it the slice's training and
-    evaluation time. Where the trial goes on, so does its worker with it; a free worker is given the next
-    trial, and is asked again after every report, because that may let a paused trial go on. Equal
+    A worker trains one slice at a time, from one rung to the next, for as long as the slice's training and
+    evaluation took. A worker keeps its trial while the trial continues; a free worker takes the next trial.
+    After every report free workers look again, because the report may resume a paused trial. Equal
     arguments give equal records.
 
-    Where a trial goes on and its curve is not known that far, nothing is made up: it ends there as stopped,
-    by "curve", and is counted as censored. The scheduler and the searcher know of it what was measured
-    up to its last rung, as of any stopped trial.
+    Where a trial continues beyond its known curve, nothing is made up: it is stopped there by "curve" and
+    counts as censored. The scheduler and the searcher know what was measured up to its last rung, as for
+    any stopped trial.
 
     Args:
         config: The search. What only real workers need (the trainable's sections, tracking) is not looked at.
@@ -186,7 +186,7 @@ class _Simulation:
         return Simulated(self._events, state, tuple(censored))
 
     def _start_next(self) -> bool:
-        """Gives a free worker something to train; whether there is anything."""
+        """Gives a free worker something to train; returns whether there was anything."""
         while (number := self._conductor.next_trial()) is not None:
             if self._train(number):
                 return True

@@ -49,8 +49,8 @@ class NearestRecorded:
 
     The distance is Euclidean over parameters scaled to 0..1: numbers by the bounds that the space gives them
     (log-float ones on a logarithmic scale); 1 for categorical ones that differ and for parameters that only
-    one of the two has. Ties go to the configuration that was recorded first. The searcher is told the
-    recorded one, as if it had proposed that.
+    one of the two has. Ties go to the configuration that was recorded first. The searcher learns the
+    recorded one, as if it had proposed it.
 
     Args:
         searcher: Proposes from the whole space.
@@ -62,14 +62,14 @@ class NearestRecorded:
         self._searcher = searcher
         self._parameters = space.sampled
         self._candidates = [dict(candidate) for candidate in candidates]
-        self._table = np.array([self._scaled(candidate) for candidate in self._candidates])
+        self._table = np.array([self._scale(candidate) for candidate in self._candidates])
         self._is_category = np.array(
             [isinstance(parameter, CategoricalParameter) for parameter in self._parameters.values()]
         )
         self._left = np.ones(len(self._candidates), dtype=bool)
 
     def propose(self, number: int) -> Proposal | None:
-        """The nearest one that is left; None where none is, or the searcher has no more."""
+        """The nearest configuration that is left; None where none is left or the searcher has no more."""
         proposal = self._searcher.propose(number) if self._left.any() else None
         if proposal is None:
             return None
@@ -96,13 +96,13 @@ class NearestRecorded:
 
     def _distances(self, sampled: Mapping[str, Scalar]) -> NDArray[np.float64]:
         """To each candidate, squared; shape [candidates]."""
-        gap = np.abs(self._table - self._scaled(sampled))
+        gap = np.abs(self._table - self._scale(sampled))
         gap = np.where(self._is_category, gap > 0, gap)
-        one_lacks = np.isnan(self._table) ^ np.isnan(self._scaled(sampled))
+        one_lacks = np.isnan(self._table) ^ np.isnan(self._scale(sampled))
         squares: NDArray[np.float64] = np.square(np.where(one_lacks, 1.0, np.nan_to_num(gap))).sum(axis=1)
         return squares
 
-    def _scaled(self, sampled: Mapping[str, Scalar]) -> NDArray[np.float64]:
+    def _scale(self, sampled: Mapping[str, Scalar]) -> NDArray[np.float64]:
         """A row of the table; NaN where the parameter is not active."""
         return np.array(
             [

@@ -24,7 +24,7 @@ ADAPTER = "tightrope.adapter"
 
 
 def ship_artifacts(folder: Path, projection: Projection, writer: Writer) -> None:
-    """Copies to MLflow what it does not hold yet in its present form.
+    """Copies to MLflow the files that it lacks or holds in an older version.
 
     Args:
         folder: The search's folder.
@@ -55,8 +55,10 @@ def _ship_report(folder: Path, writer: Writer) -> None:
 
 
 def _ship(contents: Mapping[str, bytes], name: str, subfolder: str | None, writer: Writer) -> None:
-    """Logs files with these contents, unless the search's run holds just these already."""
-    digest = hashlib.sha256(b"".join(hashlib.sha256(own).digest() for own in contents.values())).hexdigest()
+    """Logs files with these contents unless the search's run already holds exactly these."""
+    digest = hashlib.sha256(
+        b"".join(hashlib.sha256(content).digest() for content in contents.values())
+    ).hexdigest()
     tag = f"tightrope.sha256.{name}"
     if writer.tag(SEARCH, tag) == digest:
         return

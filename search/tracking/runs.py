@@ -1,4 +1,4 @@
-"""What MLflow should hold of one run, as the record says it; and of the parent run, counts and bests."""
+"""One run as MLflow should hold it, and the counts and best values of the parent run."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def milliseconds(time: float) -> int:
 
 @dataclass
 class RunView:
-    """A run of MLflow. Points are only ever appended and tags only set, so what is new can be told.
+    """A run of MLflow. Points are only ever appended and tags only set, so that what is new is known.
 
     Attributes:
         start: Milliseconds since the epoch.
@@ -98,7 +98,7 @@ class RunView:
         self.tags[STATUS] = word
 
     def open(self, word: str = "running") -> None:
-        """Makes the run go on, or wait; `word` is our own, finer status."""
+        """Reopens the run; `word` is our own, finer status."""
         self.status = "RUNNING"
         self.tags[STATUS] = word
 
@@ -119,7 +119,7 @@ class TrialCounts:
         self._counts: Counter[str] = Counter()
 
     def change(self, statuses: Mapping[int, str]) -> dict[str, float]:
-        """Takes the new statuses of some trials into account.
+        """Records the new statuses of some trials.
 
         Returns:
             `<kind>_<status>` for every status whose count changed; empty where none did.
@@ -146,9 +146,9 @@ class BestFeasible:
         self._objectives = objectives
         self._best = math.inf
 
-    def improved(self, metrics: Mapping[str, float]) -> dict[str, float]:
+    def improvement(self, metrics: Mapping[str, float]) -> dict[str, float]:
         """`best_feasible_<metric>` where these metrics are better than all before, else empty."""
-        if not self._objectives or not all(_feasible(metrics, one) for one in self._objectives):
+        if not self._objectives or not all(_feasible(metrics, objective) for objective in self._objectives):
             return {}
         first = self._objectives[0]
         value = metrics[first.metric]
@@ -180,25 +180,25 @@ class Confirmed:
     def news(self) -> dict[int, dict[str, float]]:
         """By candidate, `confirmed_<metric>`, its interval as `_low` and `_high`, and `confirmed_runs`.
 
-        Empty where no repetition has completed since it was last asked.
+        Empty where no repetition has completed since the last call.
         """
         if self.count == self._told:
             return {}
         self._told = self.count
         estimates, _ = pooled_means(self._objectives, list(self._runs.values()))
-        return {trial: _points(own) for trial, own in zip(self._runs, estimates, strict=True)}
+        return {trial: _points(means) for trial, means in zip(self._runs, estimates, strict=True)}
 
 
 def _points(estimates: Mapping[str, PooledMean]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for metric, own in estimates.items():
-        found |= {f"confirmed_{metric}": own.mean, "confirmed_runs": float(own.n)}
-        if own.half is not None:
-            found |= {
-                f"confirmed_{metric}_low": own.mean - own.half,
-                f"confirmed_{metric}_high": own.mean + own.half,
+    points: dict[str, float] = {}
+    for metric, mean in estimates.items():
+        points |= {f"confirmed_{metric}": mean.mean, "confirmed_runs": float(mean.n)}
+        if mean.half is not None:
+            points |= {
+                f"confirmed_{metric}_low": mean.mean - mean.half,
+                f"confirmed_{metric}_high": mean.mean + mean.half,
             }
-    return found
+    return points
 
 
 def _feasible(metrics: Mapping[str, float], objective: ObjectiveConfig) -> bool:

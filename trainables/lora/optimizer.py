@@ -39,15 +39,25 @@ def clip_and_update(
     def column(values: Sequence[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float64).to(norms.device, norms.dtype)[:, None]
 
-    weights, first, second = arena.weights[:rows], arena.first[:rows], arena.second[:rows]
     grads = arena.grads[:rows, : arena.columns]
     if any(clips):
         limits = column([clip or float("inf") for clip in clips])
         grads.mul_((limits / (norms[:, None] + 1e-6)).clamp(max=1.0))
-    if any(decays):
-        weights.mul_(column([1 - rate * decay for rate, decay in zip(rates, decays, strict=True)]))
-    first.lerp_(grads, 1 - BETAS[0])
-    second.mul_(BETAS[1]).addcmul_(grads, grads, value=1 - BETAS[1])
-    root = column([(1 - BETAS[1] ** (step + 1)) ** 0.5 for step in steps])
-    sizes = column([rate / (1 - BETAS[0] ** (step + 1)) for rate, step in zip(rates, steps, strict=True)])
-    weights.sub_(sizes * first / (second.sqrt().div_(root).add_(EPSILON)))
+    counts = torch.tensor([step + 1 for step in steps], dtype=torch.float32).to(norms.device)
+    for row, (rate, decay) in enumerate(zip(rates, decays, strict=True)):
+        # One pass over the memory, which is all that this costs, where single operations take ten.
+        torch._fused_adamw_(
+            [arena.weights[row]],
+            [grads[row]],
+            [arena.first[row]],
+            [arena.second[row]],
+            [],
+            [counts[row]],
+            lr=rate,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            weight_decay=decay,
+            eps=EPSILON,
+            amsgrad=False,
+            maximize=False,
+        )

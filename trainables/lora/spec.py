@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from trainables.lora.options import LoraOptions
 from trainables.lora.parameters import LoraParameters
 from trainables.settings import At
 from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, TrainableSpec
+
+if TYPE_CHECKING:
+    from trainables.serving.held import Read
 
 _AT: tuple[At, ...] = ("every", "last", "front")
 
@@ -89,10 +92,10 @@ def examples(options: LoraOptions, seed: int) -> int:
     return count_examples(options.model, options.task, seed)
 
 
-def _worker() -> Any:
-    from trainables.lora.server import LoraServer
+def _worker() -> Read:
+    from trainables.lora.held import read
 
-    return LoraServer
+    return read
 
 
 TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model")(

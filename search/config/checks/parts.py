@@ -23,7 +23,7 @@ _PARAMETER: TypeAdapter[Parameter] = TypeAdapter(Parameter)
 
 
 def text(composed: Composed, *key: str) -> str:
-    """A text value, its default, or nothing where there is none or it is of another type."""
+    """A text value or its default; empty where there is none or it is not text."""
     section: Any = composed.data
     for part in key[:-1]:
         section = section.get(part) if isinstance(section, dict) else None
@@ -62,24 +62,24 @@ def section(composed: Composed, name: str, model: type[BaseModel]) -> dict[str, 
 
 
 def metrics(composed: Composed) -> KnownMetrics:
-    """What the trainable measures, as far as its sections are valid."""
+    """The trainable's metrics, as far as its sections are valid."""
     known = known_metrics(composed.trainable, composed.data)
     return replace(known, complete=known.complete and not composed.incomplete)
 
 
 def parameters(composed: Composed) -> dict[str, Parameter]:
     """The valid search parameters, in their declared order."""
-    found: dict[str, Parameter] = {}
+    valid: dict[str, Parameter] = {}
     for name, data in _mapping(composed, "parameters").items():
         try:
-            found[name] = _PARAMETER.validate_json(json.dumps(data), strict=True)
+            valid[name] = _PARAMETER.validate_json(json.dumps(data), strict=True)
         except ValidationError:
             continue
-    return found
+    return valid
 
 
 def fixed(composed: Composed) -> dict[str, Scalar]:
-    """The fixed values that are single values."""
+    """The valid fixed values."""
     return {
         name: value
         for name, value in _mapping(composed, "fixed").items()
@@ -111,10 +111,10 @@ def _mapping(composed: Composed, key: str) -> dict[str, Any]:
 
 
 def _entries(value: Any, model: type[M]) -> dict[int, M]:
-    found: dict[int, M] = {}
+    valid: dict[int, M] = {}
     for index, item in mappings_in(value).items():
         try:
-            found[index] = model.model_validate_json(json.dumps(item), strict=True)
+            valid[index] = model.model_validate_json(json.dumps(item), strict=True)
         except ValidationError:
             continue
-    return found
+    return valid

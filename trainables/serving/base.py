@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from trainables.lora.checkpointing import checkpoint_blocks
+from trainables.models.checkpointing import checkpoint_blocks
 from trainables.models.chunk_size import chunk_tokens, small
 from trainables.models.chunks import NextTokens, chunked_losses
 from trainables.models.head import OutputHead, find_head
