@@ -21,11 +21,11 @@ from trainables.data.batches import IGNORED
 from trainables.data.examples import Example
 from trainables.data.loss import token_losses
 from trainables.lora.adapters import Adapters
-from trainables.lora.base import HeldBase
 from trainables.lora.pack import Pack
 from trainables.lora.parameters import LoraParameters
 from trainables.models.chunks import NextTokens, chunked_losses
 from trainables.models.head import Afterwards, OutputHead, find_head
+from trainables.serving.base import HeldBase
 
 FALL_BACK: frozenset[str] = frozenset()
 """Families whose logits are made whole."""
