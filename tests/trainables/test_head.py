@@ -17,9 +17,8 @@ from transformers import PreTrainedModel
 from tests.trainables.families import FAMILIES, tiny
 from tests.trainables.families import VOCABULARY as SMALL
 from tests.trainables.small import tiny_llama
-from trainables.data.batches import IGNORED
+from trainables.data.batches import IGNORED, token_losses
 from trainables.data.examples import Example
-from trainables.data.loss import token_losses
 from trainables.lora.adapters import Adapters
 from trainables.lora.pack import Pack
 from trainables.lora.parameters import LoraParameters

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.data.batches import collate, token_losses
+from trainables.data.batches import collate
 from trainables.data.examples import Example
 from trainables.lora.dropout import stream_key
 from trainables.lora.packed import Dropout

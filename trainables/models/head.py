@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from trainables.data.loss import token_losses
+from trainables.data.batches import token_losses
 from trainables.models.chunks import NextTokens, Project, chunked_losses
 
 _T = TypeVar("_T")
