@@ -199,7 +199,7 @@ class PackedPass:
 
 
 def _dense(base: nn.Module) -> TypeGuard[nn.Linear]:
-    """Whether the layer is x @ W.T + b with a weight that this process has, and nobody listens to its calls."""
+    """Whether the layer is x @ W.T + b with a weight that is all here, and nobody listens to its calls."""
     return (
         isinstance(base, nn.Linear)
         and type(base).__name__ in PLAIN
