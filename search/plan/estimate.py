@@ -1,0 +1,59 @@
+"""Estimated time of a whole search, from what a trial takes."""
+
+from __future__ import annotations
+
+from search.config.schema import SearchConfig
+from search.plan.model import Estimate, Slots
+from trainables.planning import Costs
+
+STARTUP_SECONDS = 15.0
+"""Ray, the workers' imports and the process group."""
+
+
+def estimate(config: SearchConfig, costs: Costs, number: int, slots: Slots) -> Estimate:
+    """Estimates a search.
+
+    Args:
+        config: The search.
+        costs: What a trial takes.
+        number: Number of trials.
+        slots: What they run on.
+    """
+    evaluation = costs.evaluation_seconds
+    rungs = config.budget.rung_steps
+    steps = [at - before for before, at in zip((0, *rungs), rungs, strict=False)]
+    alone = [count * costs.step_seconds + evaluation for count in steps]
+    work = [count * costs.shared_step_seconds + evaluation for count in steps]
+    trial, whole = sum(alone), sum(work)
+    likely = sum(seconds / config.budget.eta**rung for rung, seconds in enumerate(work))
+    if config.scheduler.name == "none":
+        likely = whole
+    fixed = STARTUP_SECONDS + evaluation
+    groups = slots.groups or 1
+    repeated = repetitions(config, number)
+    confirmation = max(repeated * whole / groups, trial) if repeated else 0.0
+    # However many groups there are, a trial takes its own time.
+    fewest = fixed + max(number * work[0] / groups, alone[0])
+    expected, most = (
+        fixed + max(number * seconds / groups, trial) + confirmation for seconds in (likely, whole)
+    )
+    gpus = slots.gpus * slots.workers_per_group * groups
+    return Estimate(
+        step_seconds=costs.step_seconds,
+        evaluation_seconds=evaluation,
+        trial_seconds=trial,
+        fewest_seconds=fewest,
+        likely_seconds=expected,
+        most_seconds=most,
+        confirmation_seconds=confirmation,
+        gpu_hours=expected * gpus / 3600,
+        time_basis=costs.time_basis,
+        worker_bytes=costs.worker_bytes,
+        most_worker_bytes=costs.most_worker_bytes,
+        memory_basis=costs.memory_basis,
+    )
+
+
+def repetitions(config: SearchConfig, number: int) -> int:
+    """Most repetitions of candidates where there are `number` trials."""
+    return min(config.confirm.candidates, number) * config.confirm.seeds
