@@ -12,6 +12,7 @@ from trainables.lora.options import LoraOptions
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.plan.history import History
 from trainables.lora.plan.shapes import ModelShapes
+from trainables.models.chunk_size import LOGIT_BYTES, chunk_tokens
 from trainables.planning import Costs, PlannedWorkers, PlanRequest
 
 CORE_FLOPS = 4e10
@@ -85,7 +86,7 @@ def costs(
         worker_bytes=least,
         most_worker_bytes=most,
         memory_basis="process 0.9 GB + weights + slots x (16 bytes per trainable parameter + activations "
-        f"of a micro-batch: tokens x ({_kept(workers)} + 3 vocabulary) values)",
+        f"of a micro-batch: tokens x ({_kept(workers)}) values) + {LOGIT_BYTES} bytes per logit of a chunk",
     )
 
 
@@ -170,7 +171,8 @@ def _worker_bytes(
     block = 12 * shapes.hidden + 4 * shapes.intermediate
     checkpointed = shapes.layers * shapes.hidden + block
     kept = checkpointed if workers.gradient_checkpointing else shapes.layers * block
-    per_token = kept + 3 * shapes.vocabulary
     # fp32 adapter, its gradient and the two moments of AdamW.
-    trial = 16 * adapter + tokens * per_token * size
-    return PROCESS_BYTES + shapes.parameters * size / shards + held * trial
+    trial = 16 * adapter + tokens * kept * size
+    chunk = chunk_tokens(shapes.vocabulary, "cuda" if workers.gpus else "cpu")
+    logits = LOGIT_BYTES * shapes.vocabulary * min(held * tokens, chunk)
+    return PROCESS_BYTES + shapes.parameters * size / shards + logits + held * trial
