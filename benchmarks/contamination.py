@@ -1,8 +1,8 @@
 """What it costs to search training data for evaluation questions, as records and questions grow.
 
 Records are generated words, half of them from the 14 most common, so that beginnings of questions are met
-often; one record in a thousand holds a whole question. The sizes are timed in turn, `--repeats` times each, in CPU
-seconds, and the least counts. Ratios are to the first size.
+often; one record in a thousand holds a whole question. The sizes are timed in turn, `--repeats` times each,
+in CPU seconds, and the least counts. Ratios are to the first size.
 
 The last line is one JSON object.
 """
