@@ -17,7 +17,7 @@ from search.config.schema import SearchConfig
 from search.guards import make_guards
 from search.judging.confirmation import Repeat, candidates, next_repeat
 from search.judging.front import FrontEvaluations, has_front_metrics
-from search.judging.retention import recorded_intervals, retained, retained_interval
+from search.judging.retention import retained, retained_interval
 from search.judging.spending import limit_reached, usage
 from search.record import (
     Decided,
@@ -331,7 +331,7 @@ class Conductor:
             event: Event = FrontMeasured(
                 trial=number,
                 metrics=reply.metrics,
-                intervals=recorded_intervals(reply),
+                intervals=dict(reply.intervals),
                 eval_seconds=reply.eval_seconds,
                 eval_parts=reply.eval_parts,
                 items_file=reply.items_file,
@@ -371,7 +371,7 @@ class Conductor:
         return retained(metrics, self.state.baselines.get("base"))
 
     def _intervals(self, reply: Reply) -> dict[str, Interval]:
-        return retained_interval(recorded_intervals(reply), reply.items, self.state.baselines.get("base"))
+        return retained_interval(reply.intervals, reply.items, self.state.baselines.get("base"))
 
     def _ask_scheduler(self, event: RungReached) -> Verdict:
         return self._scheduler.report(event.trial, event.rung, event.metrics, event.intervals)

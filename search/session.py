@@ -25,7 +25,6 @@ from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
 from search.judging.causes import why_all_failed
 from search.judging.recommend import recommend
-from search.judging.retention import recorded_intervals
 from search.output import say_json, unless_gone
 from search.provenance import git_commit, versions
 from search.reach import temporary_folder
@@ -367,7 +366,7 @@ def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) ->
         BaselineMeasured(
             name="base",
             metrics=reply.metrics | {"retention": 1.0},
-            intervals=recorded_intervals(reply),
+            intervals=dict(reply.intervals),
             items=reply.items,
             fingerprints={"model": facts.model_fingerprint, "data": facts.data_fingerprint},
             seconds=reply.eval_seconds,

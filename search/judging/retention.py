@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from search.judging.paired import ratio_of_means
 from search.record.events import BaselineMeasured
 from trainables.interval import Interval
-from trainables.messages import DEGENERATE, Reply
+from trainables.messages import DEGENERATE
 
 RETENTION = "retention"
 
@@ -17,11 +17,6 @@ def retained(metrics: Mapping[str, float], base: BaselineMeasured | None) -> dic
     if base is None or "capability" not in metrics:
         return dict(metrics)
     return dict(metrics) | {RETENTION: metrics["capability"] / base.metrics["capability"]}
-
-
-def recorded_intervals(reply: Reply) -> dict[str, Interval]:
-    """A worker's intervals in the record's form."""
-    return {key: Interval(*interval) for key, interval in reply.intervals.items()}
 
 
 def retained_interval(
