@@ -13,6 +13,7 @@ from search.plan.shapes import ModelShapes
 from trainables.data.sources import local_path
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
+from trainables.models.chunk_size import LOGIT_BYTES, chunk_tokens
 from trainables.settings import CapabilityConfig
 
 CORE_FLOPS = 4e10
@@ -110,7 +111,7 @@ def estimate(
         worker_bytes=_worker_bytes(config, shapes, trials, slots, slots.least_per_group, lengths),
         most_worker_bytes=_worker_bytes(config, shapes, trials, slots, slots.most_per_group, lengths),
         memory_basis="process 0.9 GB + weights + slots x (16 bytes per trainable parameter + activations "
-        f"of a micro-batch: tokens x ({_kept(config)} + 3 vocabulary) values)",
+        f"of a micro-batch: tokens x ({_kept(config)}) values) + {LOGIT_BYTES} bytes per logit of a chunk",
     )
 
 
@@ -202,7 +203,8 @@ def _worker_bytes(
     block = 12 * shapes.hidden + 4 * shapes.intermediate
     checkpointed = shapes.layers * shapes.hidden + block
     kept = checkpointed if config.workers.gradient_checkpointing else shapes.layers * block
-    per_token = kept + 3 * shapes.vocabulary
     # fp32 adapter, its gradient and the two moments of AdamW.
-    trial = 16 * adapter + tokens * per_token * size
-    return PROCESS_BYTES + shapes.parameters * size / shards + held * trial
+    trial = 16 * adapter + tokens * kept * size
+    chunk = chunk_tokens(shapes.vocabulary, "cuda" if slots.gpus else "cpu")
+    logits = LOGIT_BYTES * shapes.vocabulary * min(held * tokens, chunk)
+    return PROCESS_BYTES + shapes.parameters * size / shards + logits + held * trial

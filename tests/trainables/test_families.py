@@ -23,7 +23,7 @@ from transformers import AutoModelForCausalLM
 from search.plan.shapes import model_shapes
 from tests.trainables.families import FAMILIES, VOCABULARY, tiny
 from tests.trainables.small import random_examples
-from trainables.data.order import DataOrder
+from trainables.data.batches import DataOrder
 from trainables.evaluation.inference.forward import Forward
 from trainables.evaluation.inference.generate import greedy
 from trainables.evaluation.inference.likelihood import score_continuations
@@ -87,6 +87,7 @@ def trained(
 ) -> Trained:
     """As many trials as can share a pass, after some steps in one; and their last gradients, clipped."""
     base = HeldBase(tiny(family, dtype), zero_stage=stage, persist=0)
+    assert not base.find_head(always=True)
     adapters = Adapters(base.model, family)
     pack = Pack(base, adapters, EXAMPLES, TOTAL, PassLimits(cost=10**6))
     wanted = PACKS[kind] if routed_layer(adapters.linear) is None else PACKS[kind][:1]
