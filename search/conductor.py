@@ -141,8 +141,8 @@ class Conductor:
     def next_trial(self) -> int | None:
         """Number of the trial to run now.
 
-        One that was interrupted or paused, a new one, a repetition, or one on the Pareto front that is
-        to be asked more than others.
+        A trial that was interrupted or paused, a new trial, a repetition, or a trial on the Pareto front
+        whose remaining evaluations are due.
 
         Returns:
             None where there is nothing to start now. There may be later, when a trial has finished,
