@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from analysis.summary import summarise
+from analysis.report.build import make
+from analysis.report.cards import cards
+from analysis.report.context import Context
+from analysis.summary import write_summary
 from search.baselines import baseline_event, missing_baselines
 from search.conductor import Conductor
 from search.config.load import load_config
@@ -190,6 +193,12 @@ def conduct(config: SearchConfig, record: list[Event], most: int | None = None) 
     return conductor
 
 
+def write(folder: Path, record: list[Event]) -> None:
+    with RecordWriter(folder / "runs" / "space") as writer:
+        for event in record:
+            writer.append(event)
+
+
 SEARCH = ("searcher=random", "scheduler=none", "confirm.candidates=0")
 
 
@@ -245,9 +254,7 @@ class TestSearch:
         conduct(config, whole)
         cut: list[Event] = []
         conduct(config, cut, most=len(whole) // 2)
-        with RecordWriter(folder / "runs" / "space") as writer:
-            for event in cut:
-                writer.append(event)
+        write(folder, cut)
         recorded = open_record(config)
         resumed = list(recorded.events)
         conduct(recorded.config, resumed)
@@ -258,12 +265,10 @@ class TestSearch:
         assert ends[0] == ends[1]
 
     def test_a_changed_section_is_another_search_unless_it_says_otherwise(self, folder: Path) -> None:
-        with RecordWriter(folder / "runs" / "space") as writer:
-            record: list[Event] = []
-            begin(load(), record)
-            for event in record:
-                writer.append(event)
-        with pytest.raises(SpaceChangedError, match="net.width: recorded 4, now 8"):
+        record: list[Event] = []
+        begin(load(), record)
+        write(folder, record)
+        with pytest.raises(SpaceChangedError, match=r"net\.width: recorded 4, now 8"):
             open_record(load("net.width=8"))
         open_record(load("net.layers=[a]"))
         open_record(load("net.table=rowz"))  # other content is what counts, and that is as long
@@ -275,9 +280,7 @@ class TestSearch:
     ) -> None:
         record: list[Event] = []
         conduct(load(*SEARCH), record)
-        with RecordWriter(folder / "runs" / "space") as writer:
-            for event in record:
-                writer.append(event)
+        write(folder, record)
         monkeypatch.undo()  # `toy` is not registered any more
         state = SearchState.from_events(read_events(folder / "runs" / "space"))
         assert state.started is not None
@@ -311,7 +314,24 @@ class TestProjections:
         assert again.state.searched == 4
         assert not again.censored
 
-    def test_the_view_and_the_summary_take_it(self, folder: Path) -> None:
+    def test_the_report_and_the_summary_take_it(self, folder: Path) -> None:
+        record = self.record()
+        state = SearchState.from_events(record)
+        summary = write_summary(state, folder)
+        assert (summary["search"]["model"], summary["search"]["task"]) == ("a net of rows", None)
+        assert f"- Net: `{summary['recommended']['adapter']}` in" in (folder / "summary.md").read_text()
+        made = {card.card.name: card for card in make(cards(), Context(state, folder))}
+        assert not {name: card.message for name, card in made.items() if card.state == "error"}
+        for name in ("outcomes", "knowledge", "late", "samples", "investigation"):
+            assert made[name].message == "Trials of toy are not asked questions."
+        verdict, words = made["verdict"].findings, made["vocabulary"].findings
+        assert verdict is not None
+        assert words is not None
+        assert "its accuracy is" in " ".join(verdict.texts)
+        assert words.data["metrics"]["accuracy_kept"].startswith("accuracy divided by the base model's")
+        assert "adapter" not in str(words.tables)
+
+    def test_the_view_takes_it(self) -> None:
         file = io.StringIO()
         view = make_view(Console(file=file), load(*SEARCH), 4, live=False)
         for event in self.record():
@@ -319,5 +339,3 @@ class TestProjections:
         text = file.getvalue()
         assert "model a net of rows" in text
         assert "accuracy 0.8" in text
-        summary = summarise(SearchState.from_events(self.record()), folder)
-        assert summary["search"]["trainable"] == "toy"
