@@ -133,7 +133,7 @@ def run_ours(config: SearchConfig, scratch: Path) -> dict[str, float]:
         facts = groups.wait_for_first(print)
         if not isinstance(facts, GroupFacts):
             raise RuntimeError(facts.message)
-    base = groups.measure_base()
+    base = groups.measure_baseline("base")
     conductor.state.apply(BaselineMeasured(name="base", metrics=base.metrics, seconds=base.eval_seconds))
     ready = time.perf_counter()
     run_tune(conductor, groups, capacity.groups, config.budget.rung_steps, scratch / "ours", scratch)

@@ -35,10 +35,13 @@ class MetricSpec:
         direction: Which way is better; None where neither is.
         low: Its least value.
         high: Its greatest value.
-        relative: Name of its ratio to the base's value, which the search then adds, with an interval paired
-            item by item; None where it is not compared with the base. The base's value must be above 0.
+        relative: Name of its ratio to the base's value, which the search then adds with an interval; None
+            where it is not compared with the base. The base's value must be above 0.
         at: "every" rung, the "last" one of trials at their full budget, or the Pareto "front" once the search
             is over. Only what is measured at every rung may be an objective.
+        items: Names of the items (`Reply.items`) whose mean it is; an interval of its ratio is then paired
+            with the base item by item. Without them the base's value counts as known exactly.
+        sample: What `Interval.n` counts, in the plural.
     """
 
     name: str
@@ -48,6 +51,8 @@ class MetricSpec:
     high: float = math.inf
     relative: str | None = None
     at: At = "every"
+    items: tuple[str, ...] = ()
+    sample: str = "items"
 
 
 @dataclass(frozen=True)

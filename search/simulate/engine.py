@@ -10,6 +10,7 @@ from search.conductor import Conductor
 from search.config.schema import SearchConfig
 from search.judging.recommend import recommend
 from search.record import Event, SearchEnded, SearchStarted, SearchState, SessionStarted, SlotsChosen
+from search.record.explained import explanation
 from search.resume import fingerprint
 from search.schedulers import Scheduler, make_scheduler
 from search.searchers import Searcher, make_searcher
@@ -134,6 +135,7 @@ class _Simulation:
                     config=config.model_dump(mode="json"),
                     fingerprints={"space": fingerprint(config)},
                     versions={},
+                    trainable=explanation(config.trainable, config.options),
                 )
             )
         self._append(

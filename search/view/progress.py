@@ -63,8 +63,9 @@ class Progress:
         self._work_began: float | None = None
         self._front: tuple[ParetoTrial, ...] | None = ()
         self._on_front: tuple[int, int] | None = None
-        self._has_front = has_front_metrics(config)
-        self.shown = shown_metrics(config.metrics)
+        metrics = config.metrics
+        self._has_front = has_front_metrics(metrics)
+        self.shown = shown_metrics(metrics)
 
     def restore(self, state: SearchState) -> None:
         """Starts from a copy of a recorded state."""

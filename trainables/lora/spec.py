@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trainables.data.sections import (
@@ -43,15 +44,17 @@ def metrics(options: LoraOptions) -> Sequence[MetricSpec]:
 
     capability = options.capability
     skills = [AskedSkill(skill, "options" in (first_record(skill.path) or {})) for skill in capability.skills]
+    counting = tuple(skill.name for skill in capability.skills if skill.at == "every")
     declared: dict[str, MetricSpec] = {}
     for at in _AT:
         asked = Asked(capability, [skill for skill in skills if _AT.index(skill.config.at) <= _AT.index(at)])
         for metric in METRICS:
             entry = METRICS[metric]
             for name in entry.names(asked):
-                relative = "retention" if name == "capability" else None
                 meaning, direction = METRICS.lines()[metric], entry.direction
-                spec = MetricSpec(name, meaning, direction, entry.low, entry.high, relative, at)
+                spec = MetricSpec(name, meaning, direction, entry.low, entry.high, at=at)
+                if name == "capability":
+                    spec = replace(spec, relative="retention", items=counting, sample="questions")
                 declared.setdefault(name, spec)
     return list(declared.values())
 
@@ -84,7 +87,7 @@ def examples(options: LoraOptions, seed: int) -> int:
     Raises:
         UserError: The tokenizer cannot be loaded, or the data not be read.
     """
-    from trainables.data.count import count_examples
+    from trainables.data.task import count_examples
 
     return count_examples(options.model, options.task, seed)
 
