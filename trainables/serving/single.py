@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from trainables.data.order import DataOrder
+from trainables.data.batches import DataOrder
 from trainables.errors import OutOfMemoryError, UserError
 from trainables.evaluation.intervals import token_mean
 from trainables.messages import GroupFacts, GroupSettings, Moment

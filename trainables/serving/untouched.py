@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 
 _State: TypeAlias = Mapping[str, tuple[object, ...]]
 
@@ -15,7 +16,7 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 class Untouched:
     """Knows the modules, hooks, weights and buffers that a model had, without a copy of them.
 
-    A tensor counts how often it has been written to; that is compared, and no number is read.
+    Of the numbers of a tensor the sum is compared.
 
     Args:
         model: The model as it is to stay.
@@ -44,13 +45,18 @@ def _state(model: nn.Module) -> _State:
     state: dict[str, tuple[object, ...]] = {}
     for name, module in model.named_modules(remove_duplicate=False):
         hooks = tuple(key for kind in _HOOKS for key in getattr(module, kind))
-        state[f"module {name}"] = (id(module), module.training, hooks, "forward" in vars(module))
+        state[f"module {name or 'at the top'}"] = (
+            id(module),
+            module.training,
+            hooks,
+            "forward" in vars(module),
+        )
     # Buffers that are not saved are the model's own scratch paper.
-    for name, tensor in model.state_dict(keep_vars=True).items():
-        state[name] = (id(tensor), tensor.requires_grad, *_written(tensor))
-    return state
-
-
-def _written(tensor: Tensor) -> tuple[object, ...]:
-    """Where the numbers lie and how often they were written; of ZeRO's, which come and go, nothing."""
-    return () if hasattr(tensor, "ds_id") else (tensor.data_ptr(), tensor._version)
+    tensors = model.state_dict(keep_vars=True)
+    for name, tensor in tensors.items():
+        state[name] = (id(tensor), tensor.requires_grad)
+    # What ZeRO has sharded comes and goes, and is not looked at.
+    whole = {name: tensor for name, tensor in tensors.items() if not hasattr(tensor, "ds_id")}
+    sums = [tensor.detach().sum(dtype=torch.float64) for tensor in whole.values()]
+    numbers = torch.stack(sums).tolist() if sums else []
+    return state | {f"values of {name}": (repr(number),) for name, number in zip(whole, numbers, strict=True)}

@@ -1,4 +1,4 @@
-"""What a worker holds for soft prompt tuning: the four functions of `Single`, and PEFT's form of what is saved."""
+"""What a worker holds for soft prompt tuning: the functions of `Single`, and PEFT's form of what is saved."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from soft_prompt.spec import SoftPromptOptions, SoftPromptParameters
-from trainables.data.batches import IGNORED, collate
+from trainables.data.batches import IGNORED, collate, token_losses
 from trainables.data.examples import Example
-from trainables.data.loss import token_losses
 from trainables.data.task import TaskData, load_task
 from trainables.messages import GroupSettings, Moment
 from trainables.models.attention import chosen

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from trainables.data.count import count_examples
 from trainables.data.sections import EFFECTS, absolute_model, absolute_task, contents_of
 from trainables.parameters import TrainingParameters
 from trainables.settings import ModelConfig, Section, TaskConfig
@@ -52,6 +51,8 @@ def metrics(options: SoftPromptOptions) -> Sequence[MetricSpec]:
 
 
 def examples(options: SoftPromptOptions, seed: int) -> int:
+    from trainables.data.task import count_examples
+
     return count_examples(options.model, options.task, seed)
 
 
