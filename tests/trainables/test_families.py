@@ -20,7 +20,6 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
-from search.plan.shapes import model_shapes
 from tests.trainables.families import FAMILIES, VOCABULARY, tiny
 from tests.trainables.small import random_examples
 from trainables.data.batches import DataOrder
@@ -31,6 +30,7 @@ from trainables.lora.adapters import Adapters
 from trainables.lora.linear import linear_layers
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
+from trainables.lora.plan.shapes import model_shapes
 from trainables.lora.shell import Shell
 from trainables.lora.targets import in_text_blocks, routed_layer, select_modules
 from trainables.lora.trial import LoraTrial
@@ -87,6 +87,7 @@ def trained(
 ) -> Trained:
     """As many trials as can share a pass, after some steps in one; and their last gradients, clipped."""
     base = HeldBase(tiny(family, dtype), zero_stage=stage, persist=0)
+    assert not base.find_head(always=True)
     adapters = Adapters(base.model, family)
     pack = Pack(base, adapters, EXAMPLES, TOTAL, PassLimits(cost=10**6))
     wanted = PACKS[kind] if routed_layer(adapters.linear) is None else PACKS[kind][:1]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.data.batches import collate, token_losses
+from trainables.data.batches import collate
 from trainables.data.examples import Example
 from trainables.lora.dropout import stream_key
 from trainables.lora.packed import Dropout
@@ -17,6 +17,7 @@ from trainables.lora.passes import Pass
 from trainables.lora.rows import join, row_positions
 from trainables.lora.sequences import fill_rows, spread_rows
 from trainables.lora.trial import LoraTrial
+from trainables.models.chunks import NextTokens
 
 Row = list[tuple[int, Example]]
 """(place in the batch, example) of those that share a row."""
@@ -114,7 +115,7 @@ class Batch:
             causal and padding has no targets.
         positions: Position of every token in its example, shape (rows, longest); None where no row holds
             more than one.
-        labels: As `collate` makes them, shape (rows, longest).
+        wanted: What is to be predicted.
         targets: Target tokens of the whole batch that each row is of, shape (rows,).
         owners: Trial of each row, counted from the first of the step, shape (rows,).
         tokens: Tokens of all rows without padding.
@@ -123,7 +124,7 @@ class Batch:
 
     input_ids: Tensor
     positions: Tensor | None
-    labels: Tensor
+    wanted: NextTokens
     targets: Tensor
     owners: Tensor
     tokens: int
@@ -145,16 +146,16 @@ class Batch:
         return cls(
             tensors["input_ids"].to(device),
             positions,
-            tensors["labels"].to(device),
+            NextTokens.of(tensors["labels"]).to(device),
             torch.tensor([share.targets for _, share, _ in rows], device=device),
             torch.tensor([index for index, *_ in rows], device=device),
             sum(_length(row) for *_, row in rows),
             _dropout([(share.trial, row) for _, share, row in rows], positions, device),
         )
 
-    def losses(self, logits: Tensor) -> Tensor:
-        """Each row's part of its trial's mean loss, shape (rows,), fp32."""
-        return token_losses(logits, self.labels).sum(-1) / self.targets
+    def losses(self, losses: Tensor) -> Tensor:
+        """Each row's part of its trial's mean loss, shape (rows,), from those of its tokens."""
+        return losses.sum(-1) / self.targets
 
 
 def _dropout(
