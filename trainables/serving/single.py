@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from trainables.data.batches import DataOrder
 from trainables.errors import OutOfMemoryError, UserError
 from trainables.evaluation.intervals import token_mean
+from trainables.interval import Interval
 from trainables.messages import GroupFacts, GroupSettings, Moment
 from trainables.parameters import TrainingParameters
 from trainables.serving.base import HeldBase
@@ -335,7 +336,7 @@ class Single(ABC, Generic[P]):
         if first := next((text for text, _ in shares if text), ""):
             raise UserError(first)
         metrics: dict[str, float] = {}
-        intervals: dict[str, tuple[float, float, int]] = {}
+        intervals: dict[str, Interval] = {}
         for name in shares[0][1]:
             items = sorted(tuple(item) for _, share in shares for item in share[name])
             sums = np.array([value for _, value, _ in items], dtype=np.float64)
