@@ -34,7 +34,7 @@ _TRAINED = {
         TaskConfig(name="legal", train=TEXT, max_length=64),
     ),
 }
-_SHAPES: dict[str, LlamaConfig | Qwen2Config] = {
+SHAPES: dict[str, LlamaConfig | Qwen2Config] = {
     # The shape of Qwen2.5-1.5B.
     "1.5b": Qwen2Config(
         vocab_size=151_936,
@@ -63,7 +63,7 @@ Data: TypeAlias = dict[str, Sequence[Example]]
 BIASED = "embedded-biased"
 """The embedded model as a Qwen2, which has biases for queries, keys and values; they are zero."""
 
-MODELS = (*_TRAINED, BIASED, *_SHAPES)
+MODELS = (*_TRAINED, BIASED, *SHAPES)
 
 
 def load(
@@ -84,9 +84,9 @@ def load(
     Raises:
         UserError: smollm2 or the text is not there.
     """
-    if name in _SHAPES:
-        return random_base(_SHAPES[name], device), {
-            each: random_examples(each, _SHAPES[name].vocab_size) for each in lengths or _LENGTHS
+    if name in SHAPES:
+        return random_base(SHAPES[name], device), {
+            each: random_examples(each, SHAPES[name].vocab_size) for each in lengths or _LENGTHS
         }
     model_config, task = _TRAINED["embedded" if name == BIASED else name]
     if task.train == TEXT:

@@ -12,6 +12,7 @@ from search.plan.model import Estimate, Slots
 from search.plan.shapes import ModelShapes
 from trainables.data.sources import local_path
 from trainables.errors import UserError
+from trainables.lora.memory import adapter_bytes, pass_bytes
 from trainables.lora.parameters import LoraParameters
 from trainables.settings import CapabilityConfig
 
@@ -109,8 +110,7 @@ def estimate(
         time_basis=_time_basis(config, history, tokens, speed),
         worker_bytes=_worker_bytes(config, shapes, trials, slots, slots.least_per_group, lengths),
         most_worker_bytes=_worker_bytes(config, shapes, trials, slots, slots.most_per_group, lengths),
-        memory_basis="process 0.9 GB + weights + slots x (16 bytes per trainable parameter + activations "
-        f"of a micro-batch: tokens x ({_kept(config)} + 3 vocabulary) values)",
+        memory_basis=_memory_basis(config),
     )
 
 
@@ -122,10 +122,14 @@ def _operations(config: SearchConfig) -> int:
     return 6 if config.workers.gradient_checkpointing else 4
 
 
-def _kept(config: SearchConfig) -> str:
-    """Values that the blocks keep of a token for the backward pass."""
-    block = "(12 hidden + 4 intermediate)"
-    return f"layers x hidden + {block}" if config.workers.gradient_checkpointing else f"layers x {block}"
+def _memory_basis(config: SearchConfig) -> str:
+    blocks = (
+        "the inputs of all blocks and one block" if config.workers.gradient_checkpointing else "all blocks"
+    )
+    return (
+        "process 0.9 GB + weights + slots x (16 bytes per trainable parameter, 18 in bfloat16, + for each "
+        f"token of a micro-batch what {blocks} keep and 12 bytes per word of the vocabulary)"
+    )
 
 
 def repetitions(config: SearchConfig, number: int) -> int:
@@ -199,10 +203,7 @@ def _worker_bytes(
     adapter = max(shapes.trainable(params) or 0 for params in trials)
     batch = max(params.batch_size for params in trials) / slots.workers_per_group
     tokens = min(batch, config.workers.micro_batch or batch) * lengths.most
-    block = 12 * shapes.hidden + 4 * shapes.intermediate
-    checkpointed = shapes.layers * shapes.hidden + block
-    kept = checkpointed if config.workers.gradient_checkpointing else shapes.layers * block
-    per_token = kept + 3 * shapes.vocabulary
-    # fp32 adapter, its gradient and the two moments of AdamW.
-    trial = 16 * adapter + tokens * per_token * size
-    return PROCESS_BYTES + shapes.parameters * size / shards + held * trial
+    rank = max(params.rank for params in trials)
+    one_pass = pass_bytes(shapes, held * tokens, rank, half, config.workers.gradient_checkpointing)
+    adapters = held * adapter_bytes(adapter, half)
+    return PROCESS_BYTES + shapes.parameters * size / shards + adapters + one_pass
