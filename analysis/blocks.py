@@ -15,7 +15,7 @@ def confirmation_block(confirmed: Confirmation) -> dict[str, Any]:
         "seeds": confirmed.seeds,
         "freedom": confirmed.freedom,
         "tied": list(confirmed.tied),
-        "candidates": [_candidate(one) for one in confirmed.candidates],
+        "candidates": [_candidate(candidate) for candidate in confirmed.candidates],
     }
 
 
@@ -30,12 +30,12 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "train_seconds": candidate.train_seconds,
         "means": {
             metric: {
-                "mean": own.mean,
-                "error": own.error,
-                "low": None if own.half is None else own.mean - own.half,
-                "high": None if own.half is None else own.mean + own.half,
+                "mean": estimate.mean,
+                "error": estimate.error,
+                "low": None if estimate.half is None else estimate.mean - estimate.half,
+                "high": None if estimate.half is None else estimate.mean + estimate.half,
             }
-            for metric, own in candidate.estimates.items()
+            for metric, estimate in candidate.estimates.items()
         },
     }
 
@@ -44,7 +44,7 @@ def limits_block(state: SearchState) -> dict[str, Any]:
     """What was spent of each limit that was set, and the one that ended the search."""
     used = spending(state)
     return {
-        "set": {one.name: {"limit": one.limit, "spent": one.spent} for one in used.limits},
+        "set": {limit.name: {"limit": limit.limit, "spent": limit.spent} for limit in used.limits},
         "reached": used.ended_by,
     }
 

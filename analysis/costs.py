@@ -98,6 +98,8 @@ def spent_line(summary: Mapping[str, Any]) -> str:
         text += f"; {used['cost']:.3g} of money" + (f" ({each})" if each else "")
     limits = summary["limits"]["set"]
     if limits:
-        each = ", ".join(f"{name} {own['spent']:.3g} of {own['limit']:g}" for name, own in limits.items())
+        each = ", ".join(
+            f"{name} {limit['spent']:.3g} of {limit['limit']:g}" for name, limit in limits.items()
+        )
         text += f"; limits: {each}"
     return f"{text}."

@@ -94,7 +94,7 @@ def summary_rows(summary: Mapping[str, Any]) -> list[Row]:
         for name, item in sorted(summary["baselines"].items(), key=lambda pair: pair[0] != "base")
     ]
     confirmed = summary["confirmation"] or {"candidates": ()}
-    candidates = {one["trial"]: one for one in confirmed["candidates"]}
+    candidates = {candidate["trial"]: candidate for candidate in confirmed["candidates"]}
     for trial in summary["trials"]:
         kind: Kind = "plain" if trial["feasible"] else "broken"
         if best is not None and trial["trial"] == best["trial"]:
@@ -110,15 +110,17 @@ def summary_rows(summary: Mapping[str, Any]) -> list[Row]:
 
 def status(trial: Mapping[str, Any]) -> str:
     """How a trial ended; of one that a guard or a limit stopped, what it was."""
-    own: str = trial["status"]
+    ended: str = trial["status"]
     cause: str | None = trial["cause"]
-    return own if cause is None or cause == "scheduler" else cause
+    return ended if cause is None or cause == "scheduler" else cause
 
 
 def _mean_row(candidate: Mapping[str, Any]) -> Row:
     means = candidate["means"]
-    halves = {name: (own["high"] - own["low"]) / 2 for name, own in means.items() if own["low"] is not None}
-    metrics = {name: own["mean"] for name, own in means.items()}
+    halves = {
+        name: (mean["high"] - mean["low"]) / 2 for name, mean in means.items() if mean["low"] is not None
+    }
+    metrics = {name: mean["mean"] for name, mean in means.items()}
     progress = "confirmed" if candidate["keeps"] else "ruled out"
     return Row(f"  mean, n={candidate['n']}", progress, {}, metrics, {}, "mean", halves)
 

@@ -53,7 +53,7 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
     if state.started is None:
         raise RecordError(f"{folder} holds no search that has begun.")
     config = state.started.config
-    found = recommend(state)
+    recommendation = recommend(state)
     front = pareto_front(state)
     confirmed = confirmation(state)
     data = state.baselines["base"].data if "base" in state.baselines else {}
@@ -80,11 +80,15 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         "counts": dict(sorted(counts.items())),
         "baselines": {name: _measurement(base) for name, base in state.baselines.items()},
         "pareto": [trial.number for trial in front],
-        "trials": [_trial(state, trial) for trial in _shown(state, [one.number for one in front], confirmed)],
-        "recommended": None if found.trial is None else _trial(state, state.trials[found.trial]),
-        "nearest": found.nearest,
-        "reason": found.reason,
-        "caveats": [*found.caveats, *(f"Of the data, {text}." for text in data_warnings(data))],
+        "trials": [
+            _trial(state, trial) for trial in _shown(state, [optimal.number for optimal in front], confirmed)
+        ],
+        "recommended": None
+        if recommendation.trial is None
+        else _trial(state, state.trials[recommendation.trial]),
+        "nearest": recommendation.nearest,
+        "reason": recommendation.reason,
+        "caveats": [*recommendation.caveats, *(f"Of the data, {text}." for text in data_warnings(data))],
         "data": dict(data),
         "confirmation": None if confirmed is None else confirmation_block(confirmed),
         "all_failed": why_all_failed(state) is not None,
@@ -127,7 +131,7 @@ def write_summary(state: SearchState, folder: Path) -> dict[str, Any]:
 def _shown(state: SearchState, front: Sequence[int], confirmed: Confirmation | None) -> list[TrialState]:
     """Trials to show in full: the front and the candidates, or without a front those that got furthest."""
     if front:
-        candidates = [one.trial for one in confirmed.candidates] if confirmed else []
+        candidates = [candidate.trial for candidate in confirmed.candidates] if confirmed else []
         return [state.trials[number] for number in dict.fromkeys([*front, *candidates])]
     reached = [trial for trial in search_trials(state) if trial.last is not None]
     reached.sort(key=lambda trial: (-trial.last.step if trial.last else 0, trial.number))

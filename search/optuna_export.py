@@ -160,7 +160,7 @@ def _write(state: SearchState, path: Path) -> None:
         study.set_user_attr(_MARK, state.started.config["name"])
         if "base" in state.baselines:
             study.set_user_attr("base model", _plain(state.baselines["base"].metrics))
-        study.add_trials([_frozen(trial, objectives, encoders) for trial in state.trials.values()])
+        study.add_trials([_freeze(trial, objectives, encoders) for trial in state.trials.values()])
     except (SQLAlchemyError, StorageInternalError) as error:
         raise OSError(_first_line(error)) from error
     finally:
@@ -178,7 +178,7 @@ def _url(path: Path) -> str:
     return f"sqlite:///{path.absolute()}"
 
 
-def _frozen(
+def _freeze(
     trial: TrialState, objectives: Sequence[ObjectiveConfig], encoders: dict[str, _Encoder]
 ) -> FrozenTrial:
     from optuna.trial import TrialState as State
@@ -216,16 +216,16 @@ def _constraints(objectives: Sequence[ObjectiveConfig], metrics: dict[str, float
 
 def _attributes(trial: TrialState, objectives: Sequence[ObjectiveConfig]) -> dict[str, Any]:
     """What was measured at each rung, and how the trial ended."""
-    found: dict[str, Any] = {"status": trial.status, "origin": trial.proposed.origin}
+    attributes: dict[str, Any] = {"status": trial.status, "origin": trial.proposed.origin}
     if trial.confirms is not None:
-        found["repeats trial"] = trial.confirms
+        attributes["repeats trial"] = trial.confirms
     if trial.finished is not None:
-        found["reason"] = trial.finished.reason
+        attributes["reason"] = trial.finished.reason
     for rung in trial.rungs:
         for objective in objectives:
             if objective.metric in rung.metrics:
-                found[f"{objective.metric} at step {rung.step}"] = rung.metrics[objective.metric]
-    return _plain(found)
+                attributes[f"{objective.metric} at step {rung.step}"] = rung.metrics[objective.metric]
+    return _plain(attributes)
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

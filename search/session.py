@@ -48,7 +48,7 @@ from search.space import SearchSpace
 from search.tracking.process import Tracker
 from search.tracking.store import ui_command
 from search.view import View, make_view
-from search.warm_start import warm_started
+from search.warm_start import read_warm_start
 from trainables.data.facts import data_lines, data_warnings
 from trainables.messages import GroupFacts, Reply
 from trainables.specs import TRAINABLES
@@ -227,7 +227,7 @@ def _begin(session: _Session) -> None:
     config, state = session.config, session.conductor.state
     warm_start = None
     if config.warm_start is not None and state.warm_start is None:
-        warm_start = warm_started(config, SearchSpace(config.parameters, config.fixed))
+        warm_start = read_warm_start(config, SearchSpace(config.parameters, config.fixed))
     if state.started is None:
         session.append(
             SearchStarted(

@@ -30,7 +30,7 @@ class WarmStartError(TightropeError):
         super().__init__(f"{KEY}: {message}", hint)
 
 
-def warm_started(config: SearchConfig, space: SearchSpace) -> WarmStarted:
+def read_warm_start(config: SearchConfig, space: SearchSpace) -> WarmStarted:
     """Reads an earlier search's record and chooses what is taken over.
 
     With `use=points` these are the configurations of its best trials: those trained to the full budget that
@@ -62,7 +62,7 @@ def warm_started(config: SearchConfig, space: SearchSpace) -> WarmStarted:
     trials = _inside(ordered, config, space)
     if not trials:
         first = ordered[0]
-        problem = space.contains(_sampled(first, space))
+        problem = space.contains(_sample_of(first, space))
         raise WarmStartError(
             f"no trial of {folder} lies in this space; of trial {first.number}, {problem}",
             "Widen the space, or give a search of the same parameters.",
@@ -74,26 +74,26 @@ def _best(folder: Path, state: SearchState, config: SearchConfig) -> list[TrialS
     """Trials that keep the earlier search's constraints, best first by its objectives."""
     assert state.started is not None
     objectives = [ObjectiveConfig.model_validate(data) for data in state.started.config["objectives"]]
-    found = []
-    for trial in _finished(folder, state):
+    candidates = []
+    for trial in _finished_trials(folder, state):
         values = _values(trial, objectives)
         if values is not None and violation_of(objectives, values) == 0:
-            found.append((to_costs(objectives, values), trial.number, trial))
-    if not found:
+            candidates.append((to_costs(objectives, values), trial.number, trial))
+    if not candidates:
         raise WarmStartError(
             f"no trial of {folder} has reached its full budget and keeps its constraints",
             "Give another search, or its trials as they are: warm_start.use=prior.",
         )
-    fronts = np.zeros(len(found))
+    fronts = np.zeros(len(candidates))
     if _plain(objectives) != _plain(config.objectives) and len(objectives) > 1:
-        fronts = moocore.pareto_rank(np.array([costs for costs, *_ in found]))
-    ranked = [(front, *entry) for front, entry in zip(fronts, found, strict=True)]
+        fronts = moocore.pareto_rank(np.array([costs for costs, *_ in candidates]))
+    ranked = [(front, *entry) for front, entry in zip(fronts, candidates, strict=True)]
     return [trial for *_, trial in sorted(ranked, key=lambda entry: entry[:3])]
 
 
 def _prior(folder: Path, state: SearchState, config: SearchConfig) -> list[TrialState]:
     """All finished trials, those that teach most of what is good first."""
-    finished = _finished(folder, state)
+    finished = _finished_trials(folder, state)
     objectives = config.objectives
     keys: dict[int, tuple[float, tuple[float, ...]]] = {}
     for trial in finished:
@@ -113,27 +113,27 @@ def _inside(ordered: list[TrialState], config: SearchConfig, space: SearchSpace)
     """The first trials that lie in the space, each configuration once."""
     assert config.warm_start is not None
     metrics = [objective.metric for objective in config.objectives]
-    found: dict[tuple[tuple[str, str], ...], PriorTrial] = {}
+    inside: dict[tuple[tuple[str, str], ...], PriorTrial] = {}
     for trial in ordered:
-        sampled = _sampled(trial, space)
-        if space.contains(sampled) is not None or point_key(sampled) in found:
+        sampled = _sample_of(trial, space)
+        if space.contains(sampled) is not None or point_key(sampled) in inside:
             continue
         values = _values(trial, config.objectives)
         violations = constraint_violations(config.objectives, dict(zip(metrics, values or (), strict=False)))
-        found[point_key(sampled)] = PriorTrial(
+        inside[point_key(sampled)] = PriorTrial(
             trial=trial.number, sampled=sampled, values=values, violations=list(violations) if values else []
         )
-        if len(found) == config.warm_start.trials:
+        if len(inside) == config.warm_start.trials:
             break
-    return list(found.values())
+    return list(inside.values())
 
 
-def _sampled(trial: TrialState, space: SearchSpace) -> Params:
+def _sample_of(trial: TrialState, space: SearchSpace) -> Params:
     """The trial's values of the parameters that this space samples, in this space's order."""
     return {name: trial.params[name] for name in space.sampled if name in trial.params}
 
 
-def _finished(folder: Path, state: SearchState) -> list[TrialState]:
+def _finished_trials(folder: Path, state: SearchState) -> list[TrialState]:
     finished = [trial for trial in state.trials.values() if trial.finished and trial.confirms is None]
     if not finished:
         raise WarmStartError(

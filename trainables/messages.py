@@ -199,7 +199,6 @@ class GroupFacts:
         device: In words, for example "cpu" or the GPU's name.
         model_fingerprint: Digest or revision of the base model.
         data_fingerprint: Digest of the training data, the held-out data and the questions.
-        parameters: Number of parameters of the base model.
         load_seconds: Time until the group could serve.
         slots: Trials that it holds at once.
         packing: In one line, why that many.
@@ -210,7 +209,6 @@ class GroupFacts:
     device: str
     model_fingerprint: str
     data_fingerprint: str
-    parameters: int
     load_seconds: float
     slots: int
     packing: str

@@ -36,16 +36,16 @@ def nearest(word: str, names: Iterable[str]) -> list[str]:
         return []
     known, most = set(names), max(1, len(word) // 3)
     # Words need at least as many edits as their lengths differ: most names are ruled out by that alone.
-    alike = _ranked(word, (name for name in known if abs(len(name) - len(word)) <= most))
+    alike = _rank(word, (name for name in known if abs(len(name) - len(word)) <= most))
     if alike and alike[0][0] <= most:
         return [name for edits, name in alike if edits == alike[0][0]]
     if len(word) < 3:
         return []
-    parts = _ranked(word, (name for name in known if word in name or (len(name) >= 3 and name in word)))
+    parts = _rank(word, (name for name in known if word in name or (len(name) >= 3 and name in word)))
     return [name for _, name in parts][:3]
 
 
-def _ranked(word: str, names: Iterable[str]) -> list[tuple[int, str]]:
+def _rank(word: str, names: Iterable[str]) -> list[tuple[int, str]]:
     return sorted((distance(word.lower(), name.lower()), name) for name in names)
 
 

@@ -30,16 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = make_parser().parse_args(arguments)
     try:
-        found = investigate_studies(_studies(options))
+        investigation = investigate_studies(_studies(options))
         if options.out is not None:
             try:
-                options.out.write_text(to_markdown(found), encoding="utf-8")
+                options.out.write_text(to_markdown(investigation), encoding="utf-8")
             except OSError as error:
                 raise InputError(f"--out {options.out} cannot be written ({error.strerror}).") from error
         if options.json:
-            say_json(found.as_dict())
+            say_json(investigation.as_dict())
         else:
-            say(to_text(found))
+            say(to_text(investigation))
         return 0
     except TightropeError as error:
         complain(f"error: {error}")

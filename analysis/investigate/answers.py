@@ -72,13 +72,13 @@ def read_answers(path: Path) -> Mapping[tuple[str, str], Answers]:
         raise InputError(f"{path} has no column {', '.join(sorted(missing))}.")
     columns = {name: table.column(name).to_numpy(zero_copy_only=False) for name in wanted[:-1]}
     columns["options"] = _lengths(table.column("values"))
-    found = {}
+    answers = {}
     for scoring in SCORINGS:
         of_way = columns["scoring"] == scoring
         for skill in dict.fromkeys(columns["skill"][of_way]):
             rows = np.flatnonzero(of_way & (columns["skill"] == skill))
-            found[str(skill), scoring] = _answers(columns, rows)
-    return found
+            answers[str(skill), scoring] = _answers(columns, rows)
+    return answers
 
 
 def _answers(columns: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]) -> Answers:

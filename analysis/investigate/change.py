@@ -43,14 +43,14 @@ def pooled_change(base: Measured | None, tuned: Sequence[Measured]) -> Change | 
     Item by item, as in `paired_change`, of the mean over the models; else of their mean share, as if it
     rested on the items of one model, since all were asked the same ones.
     """
-    if base is None or not tuned or not all(math.isfinite(own.capability) for own in (base, *tuned)):
+    if base is None or not tuned or not all(math.isfinite(model.capability) for model in (base, *tuned)):
         return None
-    if all(pairable(base.bits, own.bits) for own in tuned):
-        return _paired_mean(base.bits, [own.bits for own in tuned])
-    if not all(own.n for own in tuned):
+    if all(pairable(base.bits, model.bits) for model in tuned):
+        return _paired_mean(base.bits, [model.bits for model in tuned])
+    if not all(model.n for model in tuned):
         return None
-    mean = sum(own.capability for own in tuned) / len(tuned)
-    fewest = min(own.n for own in tuned if own.n)
+    mean = sum(model.capability for model in tuned) / len(tuned)
+    fewest = min(model.n for model in tuned if model.n)
     return unpaired_change(Share(base.capability, base.n), Share(mean, fewest))
 
 
@@ -59,8 +59,8 @@ def _paired_mean(base: Mapping[str, str], tuned: Sequence[Mapping[str, str]]) ->
     value = centre = variance = 0.0
     for skill, text in base.items():
         moves = [
-            sum(own[skill][i] == "1" for own in tuned) / len(tuned) - (one == "1")
-            for i, one in enumerate(text)
+            sum(model[skill][i] == "1" for model in tuned) / len(tuned) - (bit == "1")
+            for i, bit in enumerate(text)
         ]
         # Four cells with 0.5 / K observations more: two of them with a change, of +1 and of -1.
         n = len(text) + 2 / count
@@ -90,13 +90,13 @@ def paired_change(strata: Sequence[tuple[str, str]]) -> Change:
     """
     count = len(strata)
     plain = [Pairs.of(base, tuned) for base, tuned in strata]
-    value = sum(one.shares[0] - one.shares[1] for one in plain) / count
+    value = sum(pairs.shares[0] - pairs.shares[1] for pairs in plain) / count
     centre = variance = 0.0
-    for one in (pairs.smoothed(0.5 / count) for pairs in plain):
-        tuned_variance, covariance, base_variance = one.covariance
-        centre += (one.shares[0] - one.shares[1]) / count
+    for smoothed in (pairs.smoothed(0.5 / count) for pairs in plain):
+        tuned_variance, covariance, base_variance = smoothed.covariance
+        centre += (smoothed.shares[0] - smoothed.shares[1]) / count
         variance += (tuned_variance - 2 * covariance + base_variance) / count**2
-    return _change(value, centre, variance, int(sum(one.n for one in plain)), paired=True)
+    return _change(value, centre, variance, int(sum(pairs.n for pairs in plain)), paired=True)
 
 
 def unpaired_change(base: Share, tuned: Share) -> Change | None:
@@ -107,7 +107,7 @@ def unpaired_change(base: Share, tuned: Share) -> Change | None:
     """
     if not base.n or not tuned.n:
         return None
-    p, q = ((one.value * one.n + 1) / (one.n + 2) for one in (tuned, base) if one.n)
+    p, q = ((share.value * share.n + 1) / (share.n + 2) for share in (tuned, base) if share.n)
     variance = p * (1 - p) / (tuned.n + 2) + q * (1 - q) / (base.n + 2)
     return _change(tuned.value - base.value, p - q, variance, min(tuned.n, base.n), paired=False)
 

@@ -16,7 +16,7 @@ from search.judging.grades import KEEPS
 
 def winner(study: Study, levels: Sequence[Bin], graded: Sequence[Level]) -> str:
     """What happens to capability at the level of the best mean loss, in a sentence."""
-    known = [(one.loss, index) for index, one in enumerate(graded) if not math.isnan(one.loss)]
+    known = [(level.loss, index) for index, level in enumerate(graded) if not math.isnan(level.loss)]
     trained = _at_full_budget(study, levels)
     if trained:
         known = [(loss, index) for loss, index in known if index in trained] or known

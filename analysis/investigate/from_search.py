@@ -63,9 +63,11 @@ def from_search(
 
 
 def _ruled_out(state: SearchState) -> frozenset[str]:
-    found = confirmation(state)
-    candidates = found.candidates if found else ()
-    return frozenset(f"trial {one.trial}" for one in candidates if not (one.keeps or one.missing))
+    confirmed = confirmation(state)
+    candidates = confirmed.candidates if confirmed else ()
+    return frozenset(
+        f"trial {candidate.trial}" for candidate in candidates if not (candidate.keeps or candidate.missing)
+    )
 
 
 class _Measure:
@@ -90,7 +92,7 @@ class _Measure:
 
     def __call__(self, event: RungReached | BaselineMeasured, with_answers: bool) -> Measured:
         # Skills that only some trials are asked do not count: models would be compared by other questions.
-        metrics = {name: own for name, own in event.metrics.items() if not self._is_late(name)}
+        metrics = {name: metric for name, metric in event.metrics.items() if not self._is_late(name)}
         intervals = event.intervals
         n = {name: interval.n for name, interval in intervals.items()}
         answers = self._answers(event) if with_answers else {}
@@ -118,21 +120,21 @@ class _Measure:
             self._missing.append(event.items_file)
             return {}
         try:
-            found = read_answers(self._folder / event.items_file)
-            return {key: own for key, own in found.items() if key[0] not in self._late}
+            answers = read_answers(self._folder / event.items_file)
+            return {key: answer for key, answer in answers.items() if key[0] not in self._late}
         except InputError as error:
             self._notes.append(f"{error.message} The checks do without these answers.")
             return {}
 
     def _is_late(self, metric: str) -> bool:
         # The longest name: a skill may be named like the beginning of another.
-        own = [skill for skill in self._primary if metric.startswith(f"{skill}_")]
-        return max(own, key=len, default="") in self._late
+        skills = [skill for skill in self._primary if metric.startswith(f"{skill}_")]
+        return max(skills, key=len, default="") in self._late
 
     def _bits(self, answers: Mapping[tuple[str, str], Answers]) -> dict[str, str]:
         return {
-            skill: "".join("01"[bool(right)] for right in own.right)
-            for (skill, scoring), own in answers.items()
+            skill: "".join("01"[bool(right)] for right in answer.right)
+            for (skill, scoring), answer in answers.items()
             if self._primary.get(skill) == scoring
         }
 
@@ -162,17 +164,17 @@ def _shares(metrics: Mapping[str, float], n: Mapping[str, int]) -> dict[str, Sha
     """Means over the skills that are scored in the way; generation only of those scored both ways."""
     of = {way: {k.removesuffix(f"_{way}") for k in metrics if k.endswith(f"_{way}")} for way in _SUFFIXES}
     of["generation"] = of["likelihood"] = of["generation"] & of["likelihood"]
-    found = {}
+    shares = {}
     for way, skills in of.items():
         names = [f"{skill}_{way}" for skill in sorted(skills)]
         if names:
             counts = [n.get(name) for name in names]
             total = sum(count for count in counts if count is not None) if all(counts) else None
-            found[way] = Share(sum(metrics[name] for name in names) / len(names), total)
-    if "unparseable" in found:
-        leaking = found.get("leaking", Share(0.0)).value
-        found["unread"] = Share(found["unparseable"].value + leaking, found["unparseable"].n)
-    return found
+            shares[way] = Share(sum(metrics[name] for name in names) / len(names), total)
+    if "unparseable" in shares:
+        leaking = shares.get("leaking", Share(0.0)).value
+        shares["unread"] = Share(shares["unparseable"].value + leaking, shares["unparseable"].n)
+    return shares
 
 
 def _loss_metric(state: SearchState) -> str:

@@ -98,10 +98,10 @@ _SHARES = ("capability", "unparseable", "likelihood")
 
 
 def _study(name: str, model: str, rows: Sequence[_Row], columns: Columns, notes: tuple[str, ...]) -> Study:
-    own = [row for row in rows if row.model == model]
-    cases = [row.case for row in own if not row.is_base]
+    rows_of_model = [row for row in rows if row.model == model]
+    cases = [row.case for row in rows_of_model if not row.is_base]
     known = tuple(case for case in cases if math.isfinite(case.last.capability))
-    bases = [row.case for row in own if row.is_base and math.isfinite(row.case.last.capability)]
+    bases = [row.case for row in rows_of_model if row.is_base and math.isfinite(row.case.last.capability)]
     base = _one_base(bases, name) if bases else _given_base(columns, model, known)
     steps = [case.last.step for case in known if case.last.step is not None]
     return Study(
@@ -158,10 +158,10 @@ def _base_rows(table: TableFile, base_row: tuple[str, str] | None) -> list[bool]
     if base_row is None:
         return [False] * table.rows
     name, value = base_row
-    found = [_same(table, cell, value) for cell in table.column(name, "--base-row")]
-    if not any(found):
+    is_base = [_same(table, cell, value) for cell in table.column(name, "--base-row")]
+    if not any(is_base):
         raise InputError(f"--base-row {name}={value}: no row of {table.path} has that.")
-    return found
+    return is_base
 
 
 def _same(table: TableFile, cell: Cell, value: str) -> bool:
@@ -184,15 +184,15 @@ def _refuse_unplaced(rows: Sequence[_Row], columns: Columns, table: TableFile) -
 
 def _groups(table: TableFile, column: str) -> list[float | str | None]:
     """The values of the grouping parameter, numbers where they are; None for empty cells."""
-    found: list[float | str | None] = []
+    groups: list[float | str | None] = []
     for cell, line in zip(table.column(column, "--rank"), table.lines, strict=True):
         try:
             value = table.value(cell)
         except ValueError:
-            found.append(str(cell).strip())
+            groups.append(str(cell).strip())
         except (TypeError, OverflowError):
             message = f"--rank {column}: {cell!r} in row {line} is neither a number nor text."
             raise InputError(message) from None
         else:
-            found.append(None if math.isnan(value) else value)
-    return found
+            groups.append(None if math.isnan(value) else value)
+    return groups

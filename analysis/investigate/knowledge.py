@@ -48,7 +48,7 @@ def knowledge_or_format(study: Study) -> Finding:
     if end is None or base is None:
         return Finding("not applicable", "There is no base model, or no end at which capability is lower.")
     tuned = [case.last for case in end.cases]
-    skills = [skill for skill in _both(base) if all(_comparable(base, own, skill) for own in tuned)]
+    skills = [skill for skill in _both(base) if all(_comparable(base, model, skill) for model in tuned)]
     generation, likelihood, gap, unread = _shifts(base, tuned, skills)
     where = f"At {study.parameter} {end.label}{_on(skills or _measured_both_ways(base))}"
     if generation is None or likelihood is None or gap is None:
@@ -137,8 +137,8 @@ def at_chance(study: Study) -> str | None:
     chance = sum(chances) / len(chances) if chances else study.chance
     if share is None or not share.n or chance is None:
         return None
-    found = wilson(round(share.value * share.n), share.n)
-    if found.low > chance:
+    interval = wilson(round(share.value * share.n), share.n)
+    if interval.low > chance:
         return None
     return (
         "By likelihood the base model itself is no better than a guesser, so that there is no knowledge "
@@ -148,10 +148,10 @@ def at_chance(study: Study) -> str | None:
 
 def chance_of(study: Study, skill: str) -> float | None:
     """Share of right answers of a guesser, from the options that were scored; else the study's own."""
-    own = study.base.answers.get((skill, "likelihood")) if study.base else None
-    if own is None or not len(own.options) or int(own.options.min()) < 1:
+    answers = study.base.answers.get((skill, "likelihood")) if study.base else None
+    if answers is None or not len(answers.options) or int(answers.options.min()) < 1:
         return study.chance
-    return float((1 / own.options).mean())
+    return float((1 / answers.options).mean())
 
 
 def _shifts(
@@ -160,10 +160,10 @@ def _shifts(
     """Changes by generation, by likelihood, of the first beyond the second, and of what was not read."""
     if not skills:
         return _from_shares(base, tuned)
-    generation = _deltas(base, tuned, skills, "generation", lambda own: own.right.astype(np.float64))
-    likelihood = _deltas(base, tuned, skills, "likelihood", lambda own: own.right.astype(np.float64))
-    unread = _deltas(base, tuned, skills, "generation", lambda own: 1 - own.read.astype(np.float64))
-    gap = [one - other for one, other in zip(generation, likelihood, strict=True)]
+    generation = _deltas(base, tuned, skills, "generation", lambda answers: answers.right.astype(np.float64))
+    likelihood = _deltas(base, tuned, skills, "likelihood", lambda answers: answers.right.astype(np.float64))
+    unread = _deltas(base, tuned, skills, "generation", lambda answers: 1 - answers.read.astype(np.float64))
+    gap = [generated - other for generated, other in zip(generation, likelihood, strict=True)]
     return _shift(generation), _shift(likelihood), _shift(gap), _shift(unread)
 
 
@@ -184,9 +184,9 @@ def _both(measured: Measured) -> list[str]:
     return [skill for skill, scoring in ways if scoring == "likelihood" and (skill, "generation") in ways]
 
 
-def _comparable(base: Measured, own: Measured, skill: str) -> bool:
+def _comparable(base: Measured, tuned: Measured, skill: str) -> bool:
     keys = ((skill, "generation"), (skill, "likelihood"))
-    return all(key in own.answers and own.answers[key].same_items(base.answers[key]) for key in keys)
+    return all(key in tuned.answers and tuned.answers[key].same_items(base.answers[key]) for key in keys)
 
 
 def _deltas(
@@ -194,7 +194,7 @@ def _deltas(
 ) -> list[NDArray[np.float64]]:
     """Of each skill the change of each item, mean over the tuned models, shape (items,)."""
     return [
-        np.mean([value(own.answers[skill, scoring]) for own in tuned], axis=0)
+        np.mean([value(model.answers[skill, scoring]) for model in tuned], axis=0)
         - value(base.answers[skill, scoring])
         for skill in skills
     ]
@@ -203,9 +203,11 @@ def _deltas(
 def _shift(deltas: Sequence[NDArray[np.float64]]) -> _Shift:
     """Mean over skills of the mean change, items being the independent units (normal interval)."""
     count = len(deltas)
-    mean = float(np.mean([one.mean() for one in deltas]))
+    mean = float(np.mean([delta.mean() for delta in deltas]))
     # One item more that changed by 1, so that no change at all is not taken for sure.
-    variance = sum((float(((one - one.mean()) ** 2).sum()) + 1) / max(1, len(one)) ** 2 for one in deltas)
+    variance = sum(
+        (float(((delta - delta.mean()) ** 2).sum()) + 1) / max(1, len(delta)) ** 2 for delta in deltas
+    )
     half = Z * math.sqrt(variance) / count
     return _Shift(mean, mean - half, mean + half, sum(map(len, deltas)), paired=True)
 
@@ -223,10 +225,10 @@ def _from_shares(
 
 
 def _of_shares(base: Measured, tuned: Sequence[Measured], way: str) -> _Shift | None:
-    shares = [own.shares[way] for own in tuned if way in own.shares]
+    shares = [model.shares[way] for model in tuned if way in model.shares]
     if not shares or way not in base.shares:
         return None
-    mean = Share(sum(one.value for one in shares) / len(shares), shares[0].n)
+    mean = Share(sum(share.value for share in shares) / len(shares), shares[0].n)
     change = unpaired_change(base.shares[way], mean)
     if change is None:
         return None

@@ -52,14 +52,14 @@ def bins(study: Study) -> list[Bin]:
     edges = np.linspace(scale.min(), scale.max(), RANGES + 1)
     place = np.clip(np.searchsorted(edges, scale, side="right") - 1, 0, RANGES - 1)
     shown = [wording.scalar(float(10**edge if log else edge)) for edge in edges]
-    found = [
+    levels = [
         Bin(
             f"{shown[i]} to {shown[i + 1]}",
             tuple(c for c, p in zip(study.cases, place, strict=True) if p == i),
         )
         for i in range(RANGES)
     ]
-    return [one for one in found if one.cases]
+    return [level for level in levels if level.cases]
 
 
 def table(study: Study, levels: Sequence[Bin], what: Literal["loss", "capability"]) -> Table:
@@ -75,8 +75,8 @@ def table(study: Study, levels: Sequence[Bin], what: Literal["loss", "capability
 
 def groups_of(study: Study) -> list[float | str | None]:
     """Values of the grouping parameter, numbers in their order."""
-    found = {case.group for case in study.cases}
-    return sorted(found, key=lambda g: (isinstance(g, str), g if isinstance(g, int | float) else 0, str(g)))
+    groups = {case.group for case in study.cases}
+    return sorted(groups, key=lambda g: (isinstance(g, str), g if isinstance(g, int | float) else 0, str(g)))
 
 
 def graded(study: Study, levels: Sequence[Bin]) -> tuple[Level, ...]:

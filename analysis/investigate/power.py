@@ -69,10 +69,10 @@ def _items(study: Study) -> str | None:
         return None
     fall = FALL * base.capability
     changed = [
-        sum(a != b for skill in base.bits for a, b in zip(base.bits[skill], own.bits[skill], strict=True))
+        sum(a != b for skill in base.bits for a, b in zip(base.bits[skill], model.bits[skill], strict=True))
         / sum(map(len, base.bits.values()))
-        for own in (case.last for case in study.cases)
-        if pairable(base.bits, own.bits)
+        for model in (case.last for case in study.cases)
+        if pairable(base.bits, model.bits)
     ]
     n = items_for(fall, sum(changed) / len(changed) if changed else DISCORDANT)
     if n <= base.n:

@@ -62,13 +62,13 @@ def curve_signs(curves: NDArray[np.float64]) -> Signs:
     Args:
         curves: Shape (n, steps), NaN where nothing was measured.
     """
-    found = np.zeros((len(curves), len(curves)), dtype=np.int8)
+    signs = np.zeros((len(curves), len(curves)), dtype=np.int8)
     for column in curves.T:
         known = np.isfinite(column)
         both = known[:, None] & known[None, :]
         filled = np.where(known, column, 0.0)
-        found = np.where(both, _signs(filled), found).astype(np.int8)
-    return found
+        signs = np.where(both, _signs(filled), signs).astype(np.int8)
+    return signs
 
 
 def curve_differences(curves: NDArray[np.float64]) -> Scores:
@@ -77,12 +77,14 @@ def curve_differences(curves: NDArray[np.float64]) -> Scores:
     Args:
         curves: Shape (n, steps), NaN where nothing was measured.
     """
-    found = np.zeros((len(curves), len(curves)))
+    differences = np.zeros((len(curves), len(curves)))
     for column in curves.T:
         known = np.isfinite(column)
         filled = np.where(known, column, 0.0)
-        found = np.where(known[:, None] & known[None, :], filled[:, None] - filled[None, :], found)
-    return found
+        differences = np.where(
+            known[:, None] & known[None, :], filled[:, None] - filled[None, :], differences
+        )
+    return differences
 
 
 def _signs(values: NDArray[np.float64]) -> Signs:
@@ -95,8 +97,8 @@ def _signs(values: NDArray[np.float64]) -> Signs:
 def within(n: int, strata: Strata) -> Signs:
     """1 for each pair within a stratum, shape (n, n), else 0."""
     mask = np.zeros((n, n), dtype=np.int8)
-    for own in strata:
-        mask[np.ix_(own, own)] = 1
+    for stratum in strata:
+        mask[np.ix_(stratum, stratum)] = 1
     return mask
 
 
@@ -177,22 +179,22 @@ def bootstrap(x: Signs, y: Signs, strata: Strata, seed: int = 0) -> tuple[float,
         below = np.count_nonzero(xs, axis=1).astype(float) * np.count_nonzero(ys, axis=1)
         with np.errstate(invalid="ignore"):
             drawn.append((xs * ys).sum(axis=1) / np.sqrt(below))
-    found = np.concatenate(drawn)
-    found = found[np.isfinite(found)]
-    if not len(found):
+    values = np.concatenate(drawn)
+    values = values[np.isfinite(values)]
+    if not len(values):
         return float("nan"), float("nan")
-    low, high = np.quantile(found, [0.025, 0.975])
+    low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
 
 
 def holm(ps: Sequence[float]) -> list[float]:
     """p-values adjusted for their number (Holm, 1979); NaN stays NaN and is not counted."""
     known = sorted((p, index) for index, p in enumerate(ps) if not np.isnan(p))
-    found, largest = list(ps), 0.0
+    adjusted, largest = list(ps), 0.0
     for place, (p, index) in enumerate(known):
         largest = max(largest, min(1.0, (len(known) - place) * p))
-        found[index] = largest
-    return found
+        adjusted[index] = largest
+    return adjusted
 
 
 def _normal_interval(x: Signs, y: Signs) -> tuple[float, float]:

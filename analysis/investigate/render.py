@@ -13,39 +13,39 @@ from search import wording
 _SPECIAL = "\\|*<`["
 
 
-def to_markdown(found: Investigation) -> str:
+def to_markdown(investigation: Investigation) -> str:
     """The page: verdict, reasons, levels with their grades, and the checks."""
-    return "\n".join(_lines(found)) + "\n"
+    return "\n".join(_lines(investigation)) + "\n"
 
 
-def to_text(found: Investigation) -> str:
+def to_text(investigation: Investigation) -> str:
     """The same without what keeps letters from being read as Markdown."""
-    return re.sub(rf"\\([{re.escape(_SPECIAL)}])", r"\1", to_markdown(found))
+    return re.sub(rf"\\([{re.escape(_SPECIAL)}])", r"\1", to_markdown(investigation))
 
 
-def _lines(found: Investigation) -> Iterator[str]:
-    yield f"# Is the loss of capability real? {found.verdict.upper()}"
+def _lines(investigation: Investigation) -> Iterator[str]:
+    yield f"# Is the loss of capability real? {investigation.verdict.upper()}"
     yield ""
-    of = f"{'; '.join(found.studies)}; parameter {found.parameter}"
-    yield escape(f"{found.headline} ({of})")
+    of = f"{'; '.join(investigation.studies)}; parameter {investigation.parameter}"
+    yield escape(f"{investigation.headline} ({of})")
     yield ""
-    yield from (f"- {escape(reason)}" for reason in found.reasons)
-    yield from (f"- {escape(text)}" for text in found.needed)
+    yield from (f"- {escape(reason)}" for reason in investigation.reasons)
+    yield from (f"- {escape(text)}" for text in investigation.needed)
     yield ""
-    yield f"Where the loss is best: {escape(found.winner)}"
+    yield f"Where the loss is best: {escape(investigation.winner)}"
     yield ""
-    yield f"Knowledge or format: {found.finding.lost}. {escape(found.finding.sentence)}"
+    yield f"Knowledge or format: {investigation.finding.lost}. {escape(investigation.finding.sentence)}"
     yield ""
-    yield f"Recommended: {escape(found.recommended.sentence)}"
+    yield f"Recommended: {escape(investigation.recommended.sentence)}"
     yield ""
-    yield f"## Change from the base model by {escape(found.parameter)}"
+    yield f"## Change from the base model by {escape(investigation.parameter)}"
     yield ""
-    yield from _levels(found.levels)
+    yield from _levels(investigation.levels)
     yield "## Checks"
     yield ""
-    for check in found.checks:
+    for check in investigation.checks:
         yield from _check(check)
-    yield from (f"Note: {escape(note)}" for note in found.notes)
+    yield from (f"Note: {escape(note)}" for note in investigation.notes)
 
 
 def _levels(levels: Sequence[Level]) -> Iterator[str]:

@@ -25,7 +25,7 @@ _BATCH = 2e5
 
 def permutations(n: int, strata: Strata, seed: int) -> tuple[Iterator[NDArray[np.int64]], bool]:
     """Cases in other places of their stratum, in batches of shape (batch, n), and whether these are all."""
-    if math.prod(math.factorial(len(own)) for own in strata) <= MOST_EXACT:
+    if math.prod(math.factorial(len(stratum)) for stratum in strata) <= MOST_EXACT:
         return iter([_all_permutations(n, tuple(map(tuple, strata)))]), True
     return _drawn(n, strata, DRAWS, seed, with_replacement=False), False
 
@@ -51,11 +51,11 @@ def permutation_variance(x: Signs, y: Scores, strata: Strata) -> float:
     (Daniels, 1944, doi:10.1093/biomet/33.2.129).
     """
     total = 0.0
-    for own in strata:
-        n = len(own)
+    for stratum in strata:
+        n = len(stratum)
         if n < 2:
             continue
-        square = np.ix_(own, own)
+        square = np.ix_(stratum, stratum)
         a, b = x[square].astype(np.float64), y[square]
         a2, b2 = float((a * a).sum()), float((b * b).sum())
         total += 2 * a2 * b2 / (n * (n - 1))
@@ -67,11 +67,11 @@ def permutation_variance(x: Signs, y: Scores, strata: Strata) -> float:
 
 @lru_cache(maxsize=4)
 def _all_permutations(n: int, strata: tuple[tuple[int, ...], ...]) -> NDArray[np.int64]:
-    ways = [list(itertools.permutations(own)) for own in strata]
+    ways = [list(itertools.permutations(stratum)) for stratum in strata]
     chosen = list(itertools.product(*ways))
     orders = np.tile(np.arange(n), (len(chosen), 1))
-    for place, own in enumerate(strata):
-        orders[:, list(own)] = [choice[place] for choice in chosen]
+    for place, stratum in enumerate(strata):
+        orders[:, list(stratum)] = [choice[place] for choice in chosen]
     return orders
 
 
@@ -83,9 +83,9 @@ def _drawn(
     for start in range(0, count, size):
         batch = min(size, count - start)
         orders = np.tile(np.arange(n), (batch, 1))
-        for own in map(np.asarray, strata):
+        for stratum in map(np.asarray, strata):
             if with_replacement:
-                orders[:, own] = random.choice(own, (batch, len(own)))
+                orders[:, stratum] = random.choice(stratum, (batch, len(stratum)))
             else:
-                orders[:, own] = random.permuted(np.tile(own, (batch, 1)), axis=1)
+                orders[:, stratum] = random.permuted(np.tile(stratum, (batch, 1)), axis=1)
         yield orders

@@ -44,23 +44,23 @@ def retention_interval(base: Measured, tuned: Sequence[Measured]) -> Interval | 
     Returns:
         None where there is no model, or a number of items is not known; n is the number of items.
     """
-    known = [own for own in tuned if math.isfinite(own.capability)]
+    known = [model for model in tuned if math.isfinite(model.capability)]
     if not known or not base.capability > 0:
         return None
-    if all(pairable(base.bits, own.bits) for own in known):
+    if all(pairable(base.bits, model.bits) for model in known):
         n = sum(map(len, base.bits.values()))
         if len(known) == 1:
-            found = ratio_of_means([(text, known[0].bits[skill]) for skill, text in base.bits.items()])
+            interval = ratio_of_means([(text, known[0].bits[skill]) for skill, text in base.bits.items()])
         else:
-            found = _fieller(_from_items(base, known), n)
-    elif base.n and all(own.n for own in known):
-        n = min(own.n for own in (base, *known) if own.n)
-        found = _fieller(_from_shares(base, known), n)
+            interval = _fieller(_from_items(base, known), n)
+    elif base.n and all(model.n for model in known):
+        n = min(model.n for model in (base, *known) if model.n)
+        interval = _fieller(_from_shares(base, known), n)
     else:
         return None
-    measured = sum(own.capability for own in known) / len(known) / base.capability
+    measured = sum(model.capability for model in known) / len(known) / base.capability
     # What is added keeps the bounds from 0, where the measured value may be.
-    return Interval(low=min(found.low, measured), high=max(found.high, measured), n=n)
+    return Interval(low=min(interval.low, measured), high=max(interval.high, measured), n=n)
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,11 @@ class _Moments:
         return Z if freedom > _MOST_FREEDOM else t_quantile(0.975, int(freedom))
 
 
-def _fieller(own: _Moments, n: int) -> Interval:
+def _fieller(moments: _Moments, n: int) -> Interval:
     square = Z**2
-    a = own.base**2 - square * own.base_variance
-    b = own.tuned * own.base - square * own.covariance
-    c = own.tuned**2 - square * own.tuned_variance - own.quantile**2 * own.between
+    a = moments.base**2 - square * moments.base_variance
+    b = moments.tuned * moments.base - square * moments.covariance
+    c = moments.tuned**2 - square * moments.tuned_variance - moments.quantile**2 * moments.between
     if a <= 0:
         return Interval(low=0.0, high=math.inf, n=n)
     root = math.sqrt(max(0.0, b * b - a * c))
@@ -105,13 +105,13 @@ def _fieller(own: _Moments, n: int) -> Interval:
 
 def _from_items(base: Measured, tuned: Sequence[Measured]) -> _Moments:
     count = len(base.bits)
-    theirs, own = np.array(_CELLS).T
+    theirs, of_tuned = np.array(_CELLS).T
     means, variances = np.zeros(2), np.zeros((2, 2))
     scores = np.zeros(len(tuned))
     for skill, text in base.bits.items():
         weights = np.concatenate([np.ones(len(text)), np.full(len(_CELLS), 0.5 / count)])
         total = float(weights.sum())
-        rights = np.stack([np.concatenate([as_array(one.bits[skill]), own]) for one in tuned])
+        rights = np.stack([np.concatenate([as_array(model.bits[skill]), of_tuned]) for model in tuned])
         pair = np.stack([rights.mean(axis=0), np.concatenate([as_array(text), theirs])])
         mean = pair @ weights / total
         around = pair - mean[:, None]
@@ -130,8 +130,8 @@ def _from_items(base: Measured, tuned: Sequence[Measured]) -> _Moments:
 
 
 def _from_shares(base: Measured, tuned: Sequence[Measured]) -> _Moments:
-    shares = np.array([_share(one) for one in tuned])
-    counts = np.array([(one.n or 0) + 1 for one in tuned])
+    shares = np.array([_share(model) for model in tuned])
+    counts = np.array([(model.n or 0) + 1 for model in tuned])
     theirs = _share(base)
     return _Moments(
         tuned=float(shares.mean()),

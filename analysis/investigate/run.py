@@ -55,16 +55,16 @@ def investigate_studies(studies: Sequence[Study]) -> Investigation:
         )
     studies = _named_apart(studies)
     study = studies[0]
-    faults = tuple(fault for one in studies for fault in find_faults(one))
+    faults = tuple(fault for study in studies for fault in find_faults(study))
     context = Context(study, tuple(studies[1:]), faults)
     checks = {key: CHECKS[key](context) for key in CHECKS}
-    own = [fault for fault in faults if fault.study == study.name]
-    decision = decide(study, checks, own)
-    faulty = {label for fault in own if fault.certain for label in fault.cases}
+    study_faults = [fault for fault in faults if fault.study == study.name]
+    decision = decide(study, checks, study_faults)
+    faulty = {label for fault in study_faults if fault.certain for label in fault.cases}
     levels = bins(study)
     grades = graded(study, levels)
     return Investigation(
-        studies=tuple(one.name for one in studies),
+        studies=tuple(study.name for study in studies),
         parameter=study.parameter,
         group=study.group,
         verdict=decision.verdict,
@@ -77,7 +77,7 @@ def investigate_studies(studies: Sequence[Study]) -> Investigation:
         winner=winner(study, levels, grades),
         recommended=recommended(study, faulty),
         needed=needed(study) if decision.verdict == "undecided" else (),
-        notes=(*dict.fromkeys(note for one in studies for note in one.notes), *_of_steps(study)),
+        notes=(*dict.fromkeys(note for study in studies for note in study.notes), *_of_steps(study)),
     )
 
 
@@ -93,9 +93,9 @@ def _of_steps(study: Study) -> tuple[str, ...]:
 def _named_apart(studies: Sequence[Study]) -> list[Study]:
     """The studies under names that differ."""
     seen: dict[str, int] = {}
-    found = []
+    renamed = []
     for study in studies:
         seen[study.name] = seen.get(study.name, 0) + 1
         again = seen[study.name] > 1
-        found.append(replace(study, name=f"{study.name}, {seen[study.name]}") if again else study)
-    return found
+        renamed.append(replace(study, name=f"{study.name}, {seen[study.name]}") if again else study)
+    return renamed

@@ -28,22 +28,22 @@ def read_shares(
     Raises:
         InputError: There is no such column, a value is no share, or the unit of a column cannot be told.
     """
-    found = {option: table.numbers(column, option) for option, column in columns.items()}
+    shares = {option: table.numbers(column, option) for option, column in columns.items()}
     plain = {option: columns[option] for option in columns if _has_no_sign(table, columns[option], option)}
     notes = []
     scaled = percent
     if scaled is None:
-        above = [option for option in plain if any(value > 1 for value in _known(found[option]))]
-        _refuse_unclear(plain, above, found)
+        above = [option for option in plain if any(value > 1 for value in _known(shares[option]))]
+        _refuse_unclear(plain, above, shares)
         scaled = bool(above)
         notes += [_PERCENT.format(name=columns[option]) for option in above]
         if not above and len(plain) < len(columns):
             notes += [_SHARES.format(name=column) for column in plain.values()]
     for option, column in columns.items():
         scale = 100 if option in plain and scaled else 1
-        _refuse_no_share(found[option], scale, f"{option} {column}")
-        found[option] = [value / scale for value in found[option]]
-    return found, tuple(notes)
+        _refuse_no_share(shares[option], scale, f"{option} {column}")
+        shares[option] = [value / scale for value in shares[option]]
+    return shares, tuple(notes)
 
 
 _PERCENT = "Column {name!r} was read as percentages, since it has values above 1."
@@ -80,11 +80,11 @@ def _known(values: Sequence[float]) -> list[float]:
 
 
 def _refuse_unclear(
-    plain: Mapping[str, str], above: Sequence[str], found: Mapping[str, Sequence[float]]
+    plain: Mapping[str, str], above: Sequence[str], shares: Mapping[str, Sequence[float]]
 ) -> None:
     """Beside percentages a column without a value above 1 may hold small percentages, or shares."""
     for option, column in plain.items():
-        if above and option not in above and any(_known(found[option])):
+        if above and option not in above and any(_known(shares[option])):
             raise InputError(
                 f"{option} {column}: column {plain[above[0]]!r} holds percentages, and no value of "
                 f"{column!r} is above 1: it may hold percentages or shares.",

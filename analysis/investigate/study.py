@@ -126,12 +126,12 @@ class Study:
         """
         steps = sorted({m.step or 0 for case in self.cases for m in case.measured})
         place = {step: index for index, step in enumerate(steps)}
-        found = np.full((len(self.cases), len(steps)), np.nan)
+        curves = np.full((len(self.cases), len(steps)), np.nan)
         for row, case in enumerate(self.cases):
             for m in case.measured:
                 value = getattr(m, what)
-                found[row, place[m.step or 0]] = value if math.isfinite(value) else np.nan
-        return found
+                curves[row, place[m.step or 0]] = value if math.isfinite(value) else np.nan
+        return curves
 
     @property
     def strata(self) -> list[list[int]]:
@@ -143,6 +143,6 @@ class Study:
         groups: dict[object, list[int]] = {}
         for index, case in enumerate(self.cases):
             groups.setdefault(case.group, []).append(index)
-        if all(len({self.cases[i].x for i in own}) >= 2 for own in groups.values()):
+        if all(len({self.cases[i].x for i in group}) >= 2 for group in groups.values()):
             return list(groups.values())
         return [list(range(len(self.cases)))]

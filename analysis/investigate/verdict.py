@@ -117,10 +117,10 @@ def _something_left(sound: Study, fall: float) -> bool:
 
     Where the noise of the items is not known: whether more than half of the fall is left.
     """
-    found = changes(sound)
-    if not found:
+    changed = changes(sound)
+    if not changed:
         return fall_of(sound) > EXPLAINED * fall
-    return any(change.value < 0 and p < ALPHA for change, p in found.values())
+    return any(change.value < 0 and p < ALPHA for change, p in changed.values())
 
 
 def _blamed_fall(study: Study, faults: Sequence[Fault]) -> bool:
@@ -128,9 +128,9 @@ def _blamed_fall(study: Study, faults: Sequence[Fault]) -> bool:
     blamed = {label for fault in faults for label in fault.cases}
     if any(fault.whole for fault in faults):
         blamed = {case.label for case in study.cases}
-    found = changes(study)
-    if found:
-        return any(change.value < 0 and p < ALPHA for k, (change, p) in found.items() if k in blamed)
+    changed = changes(study)
+    if changed:
+        return any(change.value < 0 and p < ALPHA for k, (change, p) in changed.items() if k in blamed)
     base = study.base
     return base is not None and any(
         case.label in blamed and case.last.capability < base.capability for case in study.cases

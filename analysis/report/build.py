@@ -61,13 +61,13 @@ def shown(context: Context) -> Callable[[str], str]:
 def _made(card: Registered, context: Context) -> Made:
     if (reason := card.card.applies(context)) is not None:
         return Made(card, "absent", shown(context)(reason))
-    found = map_text(card.card.compute(context), shown(context))
-    pictures = {plot.name: picture(plot.charts) for plot in found.plots}
+    findings = map_text(card.card.compute(context), shown(context))
+    pictures = {plot.name: picture(plot.charts) for plot in findings.plots}
     figures = {}
-    for plot in found.plots:
+    for plot in findings.plots:
         variants = plot.variants or {(): plot.charts[0]}
         figures[plot.name] = {
             "menus": len(plot.menus),
             "figures": {"-".join(map(str, key)): figure(chart) for key, chart in variants.items()},
         }
-    return Made(card, "shown", "", found, pictures, figures, plain(found.data))
+    return Made(card, "shown", "", findings, pictures, figures, plain(findings.data))

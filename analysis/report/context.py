@@ -124,7 +124,9 @@ class Context:
     @cached_property
     def loss(self) -> str:
         """The metric that stands for the training's own success: the first minimised objective."""
-        return next((one.metric for one in self.objectives if one.direction == "min"), "train_loss")
+        return next(
+            (objective.metric for objective in self.objectives if objective.direction == "min"), "train_loss"
+        )
 
     @cached_property
     def kept(self) -> str | None:
@@ -137,7 +139,7 @@ class Context:
     @cached_property
     def shown_metrics(self) -> list[str]:
         """Objectives first, then the metrics most worth a look, as far as a trial has them."""
-        names = [one.metric for one in self.objectives]
+        names = [objective.metric for objective in self.objectives]
         names += ["heldout_loss", CAPABILITY, "general_loss_change", "kl_base", "degenerate"]
         known = {name for trial in self.trials for name in metrics_of(trial)}
         return [name for name in dict.fromkeys(names) if name in known]
@@ -145,11 +147,11 @@ class Context:
     @cached_property
     def parameters(self) -> dict[str, list[Any]]:
         """Sampled parameters that vary, with the distinct values that were tried."""
-        found: dict[str, list[Any]] = {}
+        sampled: dict[str, list[Any]] = {}
         for trial in self.trials:
-            for name, own in trial.proposed.sampled.items():
-                found.setdefault(name, []).append(own)
-        different = {name: distinct(values) for name, values in found.items()}
+            for name, value in trial.proposed.sampled.items():
+                sampled.setdefault(name, []).append(value)
+        different = {name: distinct(values) for name, values in sampled.items()}
         return {name: values for name, values in different.items() if len(values) > 1}
 
     @cached_property
@@ -177,12 +179,12 @@ class Context:
             study = self.study
         except (TightropeError, OSError, ValueError):
             return {}
-        found: dict[int | None, Measured] = {} if study.base is None else {None: study.base}
+        measured: dict[int | None, Measured] = {} if study.base is None else {None: study.base}
         by_label = {case.label: case.last for case in study.cases}
         for trial in self.trials:
-            if (own := by_label.get(f"trial {trial.number}")) is not None:
-                found[trial.number] = own
-        return found
+            if (model := by_label.get(f"trial {trial.number}")) is not None:
+                measured[trial.number] = model
+        return measured
 
     def cause(self, trial: TrialState) -> str | None:
         """What ended the trial early."""

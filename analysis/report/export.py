@@ -25,17 +25,17 @@ def table(state: SearchState) -> pyarrow.Table:
     return pyarrow.table(columns)
 
 
-def to_csv(own: pyarrow.Table) -> bytes:
+def to_csv(table: pyarrow.Table) -> bytes:
     """The table as CSV; what is missing is empty."""
     file = io.BytesIO()
-    csv.write_csv(own, file)
+    csv.write_csv(table, file)
     return file.getvalue()
 
 
-def to_parquet(own: pyarrow.Table) -> bytes:
+def to_parquet(table: pyarrow.Table) -> bytes:
     """The table as Parquet."""
     file = io.BytesIO()
-    parquet.write_table(own, file)
+    parquet.write_table(table, file)
     return file.getvalue()
 
 
@@ -52,11 +52,15 @@ def _row(trial: TrialState) -> dict[str, Any]:
         "train_seconds": trial.train_seconds,
         "eval_seconds": trial.eval_seconds,
     }
-    row |= {f"param.{name}": own for name, own in trial.params.items()}
+    row |= {f"param.{name}": param for name, param in trial.params.items()}
     if last is not None:
-        row |= {f"metric.{name}": float(own) for name, own in last.metrics.items()}
-        for name, own in last.intervals.items():
-            row |= {f"metric.{name}.low": own.low, f"metric.{name}.high": own.high, f"metric.{name}.n": own.n}
+        row |= {f"metric.{name}": float(metric) for name, metric in last.metrics.items()}
+        for name, interval in last.intervals.items():
+            row |= {
+                f"metric.{name}.low": interval.low,
+                f"metric.{name}.high": interval.high,
+                f"metric.{name}.n": interval.n,
+            }
     return row
 
 

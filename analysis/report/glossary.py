@@ -4,55 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-METRICS: dict[str, str] = {
-    "train_loss": "Training loss: how badly the model predicts the text that it is trained on, in nats per "
-    "token, the mean since the rung before. Less is better.",
-    "heldout_loss": "The same of text from the same source that it was not trained on. Less is better; where "
-    "it rises while train_loss falls, the model learns by heart.",
-    "heldout_perplexity": "The loss on that text as a perplexity: among how many words, in effect, the model "
-    "hesitates. Less is better.",
-    "heldout_bits_per_byte": "The loss on that text in bits per byte of text, by which models with different "
-    "tokenizers can be compared. Less is better.",
-    "capability": "Share of held-out questions that are answered rightly, the mean over the skills. More is "
-    "better.",
-    "retention": "Capability as a share of the base model's: 1 is as much as before tuning, 0.95 means that "
-    "a twentieth is gone. More is better.",
-    "general_loss": "Loss on text of no particular domain, in nats per token. Less is better.",
-    "general_loss_change": "By how much the loss on that text has risen above the base model's, in nats per "
-    "token. 0 is no change.",
-    "general_perplexity": "The loss on that text as a perplexity: among how many words, in effect, the model "
-    "hesitates. Less is better.",
-    "general_bits_per_byte": "The loss on that text in bits per byte of text. Less is better.",
-    "kl_base": "How far the tuned model's next words are from the base model's over the questions "
-    "(Kullback-Leibler divergence), in nats per token. 0 is no difference.",
-    "degenerate": "Share of generated replies that were cut off at the greatest length or end in a loop. "
-    "Less is better.",
-    "looping": "Share of generated replies that end in a loop.",
-    "length_exhausted": "Share of generated replies that were cut off at the greatest length.",
-    "empty": "Share of generated replies without text.",
-    "distinct_2": "Different pairs of words in all replies, as a share of all their pairs: low where replies "
-    "repeat each other.",
-    "repeated_4": "Share of runs of four tokens that stood in the same reply before.",
-    "think_missing": "Share of replies without a think section, or with an empty one.",
-    "right": "Share of generated replies with the right answer.",
-    "wrong": "Share of generated replies from which an answer could be read that is not the right one.",
-    "unparseable": "Share of generated replies from which no answer could be read.",
-    "leaking": "Share of generated replies from which no answer could be read and which recite the training "
-    "text.",
-}
-"""By the name in the record."""
+from trainables.evaluation.metrics import METRICS
 
-ENDINGS: dict[str, str] = {
-    "generation": "Share of questions answered rightly in the model's own words.",
-    "likelihood": "Share of questions whose right option the model finds the most probable.",
-    "likelihood_norm": "The same by probability for each byte of the option's text.",
-    "harness": "Share of items right by the rules of the lm-evaluation-harness task.",
-    "f1": "Words that a reply shares with the right answer (F1), the mean over the questions.",
-    "wrong": "Share of replies with an answer that is not right.",
-    "unparseable": "Share of replies from which no answer could be read.",
-    "leaking": "Share of replies that recite the training text instead of an answer.",
+_ALWAYS: dict[str, tuple[str, str]] = {
+    "train_loss": ("Training loss, the mean since the rung before, in nats per token.", "min"),
+    "retention": (
+        "Capability divided by the base model's: 1 is as much as before tuning, 0.95 means that a twentieth "
+        "is gone.",
+        "max",
+    ),
 }
-"""Of a metric `<skill>_<ending>`."""
+"""What every search measures beside what an evaluation gives: its description, and which way is better."""
+
+_BETTER = {"min": " Less is better.", "max": " More is better.", None: ""}
 
 WORDS: dict[str, str] = {
     "adapter, LoRA": "What tuning adds to the model: small matrices beside its weights, which stay as they "
@@ -91,15 +55,18 @@ WORDS: dict[str, str] = {
 
 
 def meanings(metrics: Sequence[str], skills: Sequence[str]) -> dict[str, str]:
-    """What metrics measure, those of skills once for all skills; one that is not known here is left out.
+    """What metrics measure, those of skills once for all skills; one that is not registered is left out.
 
     Args:
         metrics: As in the record.
         skills: Names of the search's skills.
     """
-    found = {name: METRICS[name] for name in metrics if name in METRICS}
-    for ending, told in ENDINGS.items():
-        own = [skill for skill in skills if f"{skill}_{ending}" in metrics]
-        if own:
-            found[f"<skill>_{ending}"] = f"{told} Of {', '.join(own)}."
-    return found
+    registered = {name: (line, METRICS[name].direction) for name, line in METRICS.lines().items()}
+    described: dict[str, str] = {}
+    for name, (line, direction) in (_ALWAYS | registered).items():
+        measured = [skill for skill in skills if name.replace("<skill>", skill) in metrics]
+        if name in metrics:
+            described[name] = line + _BETTER[direction]
+        elif "<skill>" in name and measured:
+            described[name] = f"{line}{_BETTER[direction]} Of {', '.join(measured)}."
+    return described

@@ -46,13 +46,13 @@ def by(trials: Sequence[TrialState], name: str, most: int = MOST, every: Sequenc
         every: All values of the search, so that the groups are the same whatever trials are grouped; groups
             without trials are left out.
     """
-    own = [(trial.proposed.sampled[name], trial) for trial in trials if name in trial.proposed.sampled]
-    known = distinct([*every, *(value for value, _ in own)])
-    if not own:
+    sampled = [(trial.proposed.sampled[name], trial) for trial in trials if name in trial.proposed.sampled]
+    known = distinct([*every, *(value for value, _ in sampled)])
+    if not sampled:
         return []
     if not all(is_number(value) for value in known):
         labels = sorted({wording.scalar(value) for value in known})
-        parts = [[t for v, t in own if wording.scalar(v) == label] for label in labels]
+        parts = [[t for v, t in sampled if wording.scalar(v) == label] for label in labels]
         return [
             Group(label, index, tuple(part))
             for index, (label, part) in enumerate(zip(labels, parts, strict=True))
@@ -61,11 +61,11 @@ def by(trials: Sequence[TrialState], name: str, most: int = MOST, every: Sequenc
     if len(known) <= most:
         values = sorted(known)
         return [
-            Group(label, float(value), tuple(t for v, t in own if v == value))
+            Group(label, float(value), tuple(t for v, t in sampled if v == value))
             for value, label in zip(values, _labels(values), strict=True)
-            if any(v == value for v, _ in own)
+            if any(v == value for v, _ in sampled)
         ]
-    return _ranges(own, sorted(map(float, known)), min(most, MOST))
+    return _ranges(sampled, sorted(map(float, known)), min(most, MOST))
 
 
 def distinct(values: Iterable[Any]) -> list[Any]:
@@ -81,13 +81,13 @@ def by_lr(trials: Sequence[TrialState], every: Sequence[TrialState]) -> list[Gro
 
 def _labels(values: Sequence[float]) -> list[str]:
     """Short ones that differ: a chart would put places of one name together."""
-    found = [wording.scalar(value) for value in values]
-    if len(set(found)) < len(set(values)):
-        found = [repr(value) for value in values]
-    return found
+    labels = [wording.scalar(value) for value in values]
+    if len(set(labels)) < len(set(values)):
+        labels = [repr(value) for value in values]
+    return labels
 
 
-def _ranges(own: Sequence[tuple[Any, TrialState]], known: Sequence[float], most: int) -> list[Group]:
+def _ranges(sampled: Sequence[tuple[Any, TrialState]], known: Sequence[float], most: int) -> list[Group]:
     low, high = known[0], known[-1]
     logarithmic = low > 0 and high / low >= 10
     count = most
@@ -98,14 +98,14 @@ def _ranges(own: Sequence[tuple[Any, TrialState]], known: Sequence[float], most:
         edges = [low + (high - low) * index / count for index in range(count + 1)]
     labels = _labels([*edges[:-1], high])
     edges[-1] = math.inf
-    found = []
+    groups = []
     for index, (begin, end) in enumerate(pairwise(edges)):
-        part = tuple(trial for value, trial in own if begin <= float(value) < end)
+        part = tuple(trial for value, trial in sampled if begin <= float(value) < end)
         # Rounding may put the least value below the first edge.
         if begin == edges[0]:
-            part = tuple(trial for value, trial in own if float(value) < end)
+            part = tuple(trial for value, trial in sampled if float(value) < end)
         last = high if end == math.inf else end
         centre = math.sqrt(begin * last) if logarithmic else (begin + last) / 2
         if part:
-            found.append(Group(f"{labels[index]} to {labels[index + 1]}", centre, part))
-    return found
+            groups.append(Group(f"{labels[index]} to {labels[index + 1]}", centre, part))
+    return groups

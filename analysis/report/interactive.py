@@ -55,37 +55,39 @@ def _safe(text: str) -> str:
 
 
 def _axis(axis: Axis, values: Sequence[Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"title": {"text": _safe(axis.title)}, "automargin": True}
+    layout: dict[str, Any] = {"title": {"text": _safe(axis.title)}, "automargin": True}
     if axis.scale == "category":
-        found |= {"type": "category", "categoryorder": "array"}
-        found["categoryarray"] = [
+        layout |= {"type": "category", "categoryorder": "array"}
+        layout["categoryarray"] = [
             _safe(str(value)) for value in dict.fromkeys([*axis.categories, *values]) if value is not None
         ]
     else:
-        found["type"] = axis.scale
+        layout["type"] = axis.scale
         if axis.scale == "log" and (ticks := log_ticks(values)) is not None:
-            found["tickvals"], found["ticktext"] = ticks
+            layout["tickvals"], layout["ticktext"] = ticks
     if axis.share:
-        found["tickformat"] = ".0%"
+        layout["tickformat"] = ".0%"
     if axis.low is not None and axis.high is not None and axis.scale == "linear":
-        found["range"] = [axis.high, axis.low] if axis.reverse else [axis.low, axis.high]
+        layout["range"] = [axis.high, axis.low] if axis.reverse else [axis.low, axis.high]
     elif axis.reverse:
-        found["autorange"] = "reversed"
+        layout["autorange"] = "reversed"
     elif axis.low == 0:
-        found["rangemode"] = "tozero"
-    return found
+        layout["rangemode"] = "tozero"
+    return layout
 
 
 def _xy(chart: XYChart) -> dict[str, Any]:
     layout = _layout(chart, chart.height)
-    xs = [value for one in chart.series for value in one.x]
-    ys = [value for one in chart.series for value in one.y]
+    xs = [value for series in chart.series for value in series.x]
+    ys = [value for series in chart.series for value in series.y]
     layout["xaxis"], layout["yaxis"] = _axis(chart.x, xs), _axis(chart.y, ys)
-    if any(one.kind == "bars" for one in chart.series):
+    if any(series.kind == "bars" for series in chart.series):
         layout["barmode"] = "stack" if chart.stacked else "overlay" if chart.sideways else "group"
-    layout["showlegend"] = len([one for one in chart.series if not one.quiet]) > 1 or bool(chart.rules)
+    layout["showlegend"] = len([series for series in chart.series if not series.quiet]) > 1 or bool(
+        chart.rules
+    )
     layout["shapes"] = [_shape(rule) for rule in chart.rules]
-    data = [_trace(one, chart) for one in chart.series]
+    data = [_trace(series, chart) for series in chart.series]
     data += [_rule_entry(rule) for rule in chart.rules]
     return {"data": data, "layout": layout}
 
@@ -211,14 +213,14 @@ def _cell_texts(chart: HeatmapChart) -> list[dict[str, Any]]:
     colours = matplotlib.colormaps[SCALE + ("_r" if chart.less_is_better else "")]
     cells: dict[str, tuple[list[str], list[str], list[str]]] = {}
     for y, values, texts in zip(chart.y, chart.z, chart.text, strict=True):
-        for x, own, text in zip(chart.x, values, texts, strict=True):
-            if own is not None and math.isfinite(own) and text:
+        for x, value, text in zip(chart.x, values, texts, strict=True):
+            if value is not None and math.isfinite(value) and text:
                 # Plotly colours cells that are all alike as the middle of the scale.
-                place = (own - low) / (high - low) if high > low else 0.5
-                for list_, one in zip(
+                place = (value - low) / (high - low) if high > low else 0.5
+                for list_, entry in zip(
                     cells.setdefault(ink(*colours(place)[:3]), ([], [], [])), (x, y, text), strict=True
                 ):
-                    list_.append(_safe(one))
+                    list_.append(_safe(entry))
     return [
         {
             "type": "scatter",
@@ -238,12 +240,12 @@ def _parallel(chart: ParallelChart) -> dict[str, Any]:
     layout["margin"] = {"l": 56, "r": 40, "t": 60, "b": 24}
     dimensions = [
         {
-            "label": _safe(one.title),
-            "values": _values(one.values),
-            "tickvals": _values(one.ticks),
-            "ticktext": [_safe(label) for label in one.labels],
+            "label": _safe(dimension.title),
+            "values": _values(dimension.values),
+            "tickvals": _values(dimension.ticks),
+            "ticktext": [_safe(label) for label in dimension.labels],
         }
-        for one in chart.dimensions
+        for dimension in chart.dimensions
     ]
     line = {
         "color": _values(chart.colour),

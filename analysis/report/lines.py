@@ -17,10 +17,10 @@ def line(
     return Series(
         name,
         [group.centre for group in groups],
-        [own.value for own in means],
+        [mean.value for mean in means],
         nth(index),
         "both",
-        low=[own.low for own in means],
-        high=[own.high for own in means],
-        text=[f"{name}, lr {group.label}: {own}" for group, own in zip(groups, texts, strict=True)],
+        low=[mean.low for mean in means],
+        high=[mean.high for mean in means],
+        text=[f"{name}, lr {group.label}: {text}" for group, text in zip(groups, texts, strict=True)],
     )

@@ -55,17 +55,17 @@ def over_items(base: Measured, tuned: Sequence[Measured], skill: str) -> Shifts 
         theirs = base.answers.get(key)
         if theirs is None or not tuned or not len(theirs.items):
             return None
-        if not all(key in own.answers and own.answers[key].same_items(theirs) for own in tuned):
+        if not all(key in model.answers and model.answers[key].same_items(theirs) for model in tuned):
             return None
     generation, likelihood = (
-        np.mean([own.answers[key].right.astype(np.float64) for own in tuned], axis=0)
+        np.mean([model.answers[key].right.astype(np.float64) for model in tuned], axis=0)
         - base.answers[key].right.astype(np.float64)
         for key in keys
     )
     if generation.shape != likelihood.shape:
         return None
     unread = (
-        np.mean([~own.answers[keys[0]].read for own in tuned], axis=0, dtype=np.float64)
+        np.mean([~model.answers[keys[0]].read for model in tuned], axis=0, dtype=np.float64)
         - ~base.answers[keys[0]].read
     )
     gap = _mean(generation - likelihood)
@@ -79,11 +79,11 @@ def over_trials(base: tuple[float, float], trials: Sequence[tuple[float, float]]
         base: Accuracy of the base model by generation, and by likelihood.
         trials: The same of each trial.
     """
-    changes = [(own[0] - base[0], own[1] - base[1]) for own in trials]
+    changes = [(trial[0] - base[0], trial[1] - base[1]) for trial in trials]
     return Shifts(
-        mean([one for one, _ in changes]),
+        mean([before for before, _ in changes]),
         mean([other for _, other in changes]),
-        mean([one - other for one, other in changes]),
+        mean([before - other for before, other in changes]),
         "trials",
     )
 

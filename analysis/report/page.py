@@ -38,8 +38,8 @@ def page(
     return environment.get_template("report.html.j2").render(
         title=title,
         subtitle=subtitle,
-        shown=[one for one in made if one.state != "absent"],
-        absent=[one for one in made if one.state == "absent"],
+        shown=[card for card in made if card.state != "absent"],
+        absent=[card for card in made if card.state == "absent"],
         facts=facts,
         asides=asides,
         style=_own("report.css"),
@@ -55,7 +55,7 @@ def _own(name: str) -> Markup:
 
 
 def _figures(made: Sequence[Made]) -> bytes:
-    figures = {f"{one.card.name}-{name}": own for one in made for name, own in one.figures.items()}
+    figures = {f"{card.card.name}-{name}": figure for card in made for name, figure in card.figures.items()}
     return json.dumps(figures, allow_nan=False, separators=(",", ":")).encode()
 
 

@@ -19,10 +19,10 @@ def score_change(context: Context, trial: TrialState, skill: str, way: str) -> I
     if context.base is None or trial.last is None:
         return None
     files = (context.base.items_file, trial.last.items_file)
-    theirs, own = (_rights(context, file, skill, way) for file in files)
-    if not own or own.keys() != theirs.keys():
+    theirs, ours = (_rights(context, file, skill, way) for file in files)
+    if not ours or ours.keys() != theirs.keys():
         return None
-    return difference(*("".join("01"[answers[key]] for key in theirs) for answers in (theirs, own)))
+    return difference(*("".join("01"[answers[key]] for key in theirs) for answers in (theirs, ours)))
 
 
 def metric_change(context: Context, trial: TrialState, metric: str) -> Interval | None:
@@ -30,11 +30,11 @@ def metric_change(context: Context, trial: TrialState, metric: str) -> Interval 
     for skill in context.config["capability"]["skills"]:
         name = skill["name"]
         if metric.startswith(f"{name}_") and (
-            found := score_change(context, trial, name, metric.removeprefix(f"{name}_"))
+            change := score_change(context, trial, name, metric.removeprefix(f"{name}_"))
         ):
-            return found
-    if metric == RETENTION and trial.last is not None and (own := trial.last.intervals.get(metric)):
-        return Interval(low=own.low - 1, high=own.high - 1, n=own.n)
+            return change
+    if metric == RETENTION and trial.last is not None and (around := trial.last.intervals.get(metric)):
+        return Interval(low=around.low - 1, high=around.high - 1, n=around.n)
     return _capability(context, trial) if metric == "capability" else None
 
 
@@ -42,8 +42,8 @@ def _capability(context: Context, trial: TrialState) -> Interval | None:
     # Here, so that a fault in the investigation is not every card's.
     from analysis.investigate.change import capability_change
 
-    base, own = context.measured.get(None), context.measured.get(trial.number)
-    change = None if own is None else capability_change(base, own)
+    base, tuned = context.measured.get(None), context.measured.get(trial.number)
+    change = None if tuned is None else capability_change(base, tuned)
     return change.interval if change is not None and change.paired else None
 
 

@@ -50,14 +50,14 @@ def mean_kept(context: Context, trials: Sequence[TrialState]) -> Kept:
     the numbers of questions are not known.
     """
     known = [trial for trial in trials if math.isfinite(context.left(trial))]
-    found = mean([context.left(trial) for trial in known])
+    kept = mean([context.left(trial) for trial in known])
     if len(known) == 1 and known[0].status != "diverged":
-        own = interval(known[0], context.kept or "")
-        if own is not None:
-            return Kept(Estimate(found.value, own.low, own.high, own.n), "questions")
+        questions = interval(known[0], context.kept or "")
+        if questions is not None:
+            return Kept(Estimate(kept.value, questions.low, questions.high, questions.n), "questions")
     if context.kept != RETENTION or (around := _over_questions(context, known)) is None:
-        return Kept(found, "trials")
-    return Kept(Estimate(found.value, around.low, around.high, around.n), "questions")
+        return Kept(kept, "trials")
+    return Kept(Estimate(kept.value, around.low, around.high, around.n), "questions")
 
 
 def _over_questions(context: Context, trials: Sequence[TrialState]) -> Any:
@@ -65,7 +65,7 @@ def _over_questions(context: Context, trials: Sequence[TrialState]) -> Any:
     from analysis.investigate.retention import retention_interval
 
     base = context.measured.get(None)
-    tuned = [own for trial in trials if (own := _measured(context, trial)) is not None]
+    tuned = [model for trial in trials if (model := _measured(context, trial)) is not None]
     if base is None or not base.capability > 0 or not tuned or len(tuned) < len(trials):
         return None
     return retention_interval(base, tuned)
@@ -73,7 +73,7 @@ def _over_questions(context: Context, trials: Sequence[TrialState]) -> Any:
 
 def _measured(context: Context, trial: TrialState) -> Measured | None:
     """A trial that diverged answers nothing rightly."""
-    base, own = context.measured.get(None), context.measured.get(trial.number)
+    base, model = context.measured.get(None), context.measured.get(trial.number)
     if trial.status != "diverged" or base is None:
-        return own
+        return model
     return replace(base, capability=0.0, bits={skill: "0" * len(text) for skill, text in base.bits.items()})

@@ -96,22 +96,22 @@ def _places(axis: Axis, values: Sequence[Any]) -> dict[Any, float]:
 
 
 def _xy(axes: Axes, chart: XYChart) -> None:
-    x_places = _places(chart.x, [value for one in chart.series for value in one.x])
-    y_places = _places(chart.y, [value for one in chart.series for value in one.y])
-    bars = [one for one in chart.series if one.kind == "bars"]
+    x_places = _places(chart.x, [value for series in chart.series for value in series.x])
+    y_places = _places(chart.y, [value for series in chart.series for value in series.y])
+    bars = [series for series in chart.series if series.kind == "bars"]
     totals: dict[Any, float] = {}
-    for one in chart.series:
-        x, y = _numbers(one.x, x_places), _numbers(one.y, y_places)
-        if one.kind == "bars":
-            _bars(axes, one, x, y, chart, bars.index(one), len(bars), totals)
+    for series in chart.series:
+        x, y = _numbers(series.x, x_places), _numbers(series.y, y_places)
+        if series.kind == "bars":
+            _bars(axes, series, x, y, chart, bars.index(series), len(bars), totals)
         else:
-            _points(axes, one, x, y)
+            _points(axes, series, x, y)
     for rule in chart.rules:
         line = axes.axhline if rule.of == "y" else axes.axvline
         look = rule.look
         line(rule.value, color=look.colour, linestyle=_DASHES[look.dash], linewidth=1.2, label=rule.name)
-    _set_axis(axes, "x", chart.x, x_places, [value for one in chart.series for value in one.x])
-    _set_axis(axes, "y", chart.y, y_places, [value for one in chart.series for value in one.y])
+    _set_axis(axes, "x", chart.x, x_places, [value for series in chart.series for value in series.x])
+    _set_axis(axes, "y", chart.y, y_places, [value for series in chart.series for value in series.y])
     _legend(axes, chart, slanted=_slanted(list(x_places)))
 
 
@@ -183,8 +183,8 @@ def _bars(
     width = 0.8
     if chart.stacked:
         begin = np.array([totals.get(float(at), 0.0) for at in place])
-        for at, own in zip(place, length, strict=True):
-            totals[float(at)] = totals.get(float(at), 0.0) + (0.0 if math.isnan(own) else float(own))
+        for at, height in zip(place, length, strict=True):
+            totals[float(at)] = totals.get(float(at), 0.0) + (0.0 if math.isnan(height) else float(height))
     elif not chart.sideways and count > 1:
         width = 0.8 / count
         place = place + (index - (count - 1) / 2) * width
@@ -209,20 +209,23 @@ def _spans(axes: Axes, place: Any, begin: Any, length: Any, style: dict[str, Any
     """Lying bars that begin anywhere, as one object: a timeline has thousands."""
     left, right, low, high = begin, begin + length, place - 0.4, place + 0.4
     corners = np.stack([left, low, right, low, right, high, left, high], axis=1).reshape(-1, 4, 2)
-    style = {"facecolors": style["color"], **{name: own for name, own in style.items() if name != "color"}}
+    style = {
+        "facecolors": style["color"],
+        **{name: value for name, value in style.items() if name != "color"},
+    }
     axes.add_collection(PolyCollection(list(corners), linewidths=0.3, **style))
     axes.autoscale_view()
 
 
 def _set_axis(axes: Axes, which: str, axis: Axis, places: dict[Any, float], values: Sequence[Any]) -> None:
-    own = axes.xaxis if which == "x" else axes.yaxis
+    drawn = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xlabel if which == "x" else axes.set_ylabel)(axis.title)
     limits = axes.set_xlim if which == "x" else axes.set_ylim
     if axis.scale == "log":
         (axes.set_xscale if which == "x" else axes.set_yscale)("log")
         if (ticks := log_ticks(values)) is not None:
             (axes.set_xticks if which == "x" else axes.set_yticks)(*ticks)
-            own.set_minor_locator(NullLocator())
+            drawn.set_minor_locator(NullLocator())
     if places:
         labels = [str(name) for name in places]
         if which == "x":
@@ -230,13 +233,13 @@ def _set_axis(axes: Axes, which: str, axis: Axis, places: dict[Any, float], valu
             axes.set_xticks(list(places.values()), labels, rotation=rotation, ha=align, fontsize=8)
         else:
             axes.set_yticks(list(places.values()), labels, fontsize=8)
-        own.set_minor_locator(NullLocator())
+        drawn.set_minor_locator(NullLocator())
     if axis.share:
-        own.set_major_formatter(PercentFormatter(1.0))
+        drawn.set_major_formatter(PercentFormatter(1.0))
     if axis.low is not None or axis.high is not None:
         limits(axis.low, axis.high)
     if axis.reverse:
-        own.set_inverted(True)
+        drawn.set_inverted(True)
 
 
 def _heatmap(axes: Axes, chart: HeatmapChart) -> None:
@@ -264,15 +267,17 @@ def _heatmap(axes: Axes, chart: HeatmapChart) -> None:
 
 def _parallel(axes: Axes, chart: ParallelChart) -> None:
     columns = []
-    for one in chart.dimensions:
-        values = np.array([math.nan if value is None else value for value in one.values], dtype=np.float64)
-        ends = [*one.ticks, *values[np.isfinite(values)]]
+    for dimension in chart.dimensions:
+        values = np.array(
+            [math.nan if value is None else value for value in dimension.values], dtype=np.float64
+        )
+        ends = [*dimension.ticks, *values[np.isfinite(values)]]
         low, high = min(ends), max(ends)
         scale = (high - low) or 1.0
         columns.append((values - low) / scale)
         place = len(columns) - 1
         axes.axvline(place, color=Look().colour, linewidth=0.8)
-        for tick, label in zip(one.ticks, one.labels, strict=True):
+        for tick, label in zip(dimension.ticks, dimension.labels, strict=True):
             box = {"facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.8, "pad": 1}
             height = (tick - low) / scale
             axes.text(place + 0.02, height, label, fontsize=8, va="center", zorder=5, bbox=box)
@@ -283,7 +288,7 @@ def _parallel(axes: Axes, chart: ParallelChart) -> None:
     axes.add_collection(drawn)
     axes.set_xlim(-0.1, table.shape[1] - 0.7)
     axes.set_ylim(-0.05, 1.05)
-    axes.set_xticks(range(table.shape[1]), [one.title for one in chart.dimensions], fontsize=8)
+    axes.set_xticks(range(table.shape[1]), [dimension.title for dimension in chart.dimensions], fontsize=8)
     axes.set_yticks([])
     axes.grid(False)
     axes.figure.colorbar(drawn, ax=axes, pad=0.02).set_label(chart.colour_title)

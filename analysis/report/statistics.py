@@ -45,10 +45,10 @@ def mean(values: Sequence[float]) -> Estimate:
 
 def mean_share(values: Sequence[float]) -> Estimate:
     """`mean` of shares, with the interval kept within 0 and 1."""
-    found = mean(values)
-    if found.low is None or found.high is None:
-        return found
-    return Estimate(found.value, max(0.0, found.low), min(1.0, found.high), found.n)
+    estimate = mean(values)
+    if estimate.low is None or estimate.high is None:
+        return estimate
+    return Estimate(estimate.value, max(0.0, estimate.low), min(1.0, estimate.high), estimate.n)
 
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> Estimate | None:

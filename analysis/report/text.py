@@ -19,8 +19,8 @@ def map_text(value: T, change: Callable[[str], str]) -> T:
     a part without a changed string is the same object as before.
     """
     # The names of metrics and parameters come again with every trial.
-    found: T = _mapped(value, cache(change))
-    return found
+    mapped: T = _mapped(value, cache(change))
+    return mapped
 
 
 def _mapped(value: Any, change: Callable[[str], str]) -> Any:
@@ -30,21 +30,21 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     if value is None or isinstance(value, int | float):
         return value
     if isinstance(value, list | tuple):
-        parts = [_mapped(own, change) for own in value]
-        same = all(new is own for new, own in zip(parts, value, strict=True))
+        parts = [_mapped(part, change) for part in value]
+        same = all(new is part for new, part in zip(parts, value, strict=True))
         return value if same else tuple(parts) if isinstance(value, tuple) else parts
     if isinstance(value, Mapping):
-        items = [(key, own, _mapped(key, change), _mapped(own, change)) for key, own in value.items()]
-        same = all(new_key is key and new is own for key, own, new_key, new in items)
+        items = [(key, part, _mapped(key, change), _mapped(part, change)) for key, part in value.items()]
+        same = all(new_key is key and new is old for key, old, new_key, new in items)
         return value if same else {new_key: new for _, _, new_key, new in items}
     if isinstance(value, BaseModel):
         return value.model_copy(update=fields) if (fields := _changed(dict(value), change)) else value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        own = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return dataclasses.replace(value, **fields) if (fields := _changed(own, change)) else value
+        members = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **fields) if (fields := _changed(members, change)) else value
     return value
 
 
-def _changed(own: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+def _changed(fields: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
     """The fields in which a string changes."""
-    return {name: new for name, old in own.items() if (new := _mapped(old, change)) is not old}
+    return {name: new for name, old in fields.items() if (new := _mapped(old, change)) is not old}

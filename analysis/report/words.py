@@ -42,14 +42,14 @@ def ending(context: Context, trial: TrialState) -> str:
 def asked_late(context: Context, shown: Iterable[str]) -> tuple[str, ...]:
     """A note for each shown skill that only some of the trials that count were asked, with their number."""
     names = set(shown)
-    found = []
+    late = []
     for skill in context.config["capability"]["skills"]:
         name = f"{skill['name']}_{skill['scoring'][0]}"
         asked = sum(math.isfinite(value(trial, name)) for trial in context.judged)
         if skill["name"] in names and skill.get("at", "every") != "every" and asked:
             trials = wording.plural(len(context.judged), "trial")
-            found.append(f"{skill['name']} is asked at the end only: {asked:,} of the {trials} counted here.")
-    return tuple(found)
+            late.append(f"{skill['name']} is asked at the end only: {asked:,} of the {trials} counted here.")
+    return tuple(late)
 
 
 def spoken(seconds: float) -> str:
@@ -62,42 +62,42 @@ def spoken(seconds: float) -> str:
     return f"{minutes // 60:,} h {minutes % 60} min"
 
 
-def number(own: float | None) -> str:
+def number(value: float | None) -> str:
     """A number, or a dash where it is not known."""
-    return "-" if own is None or math.isnan(own) else wording.number(own)
+    return "-" if value is None or math.isnan(value) else wording.number(value)
 
 
-def with_interval(own: float, around: Interval | None) -> str:
+def with_interval(value: float, around: Interval | None) -> str:
     """A measured value with its interval and sample size, for example `0.97 [0.94, 0.99], n=240`."""
-    if math.isnan(own):
+    if math.isnan(value):
         return "-"
     if around is None:
-        return wording.number(own)
-    return f"{_between(own, around.low, around.high)}, n={around.n:,}"
+        return wording.number(value)
+    return f"{_between(value, around.low, around.high)}, n={around.n:,}"
 
 
-def estimated(own: Estimate | None, of: str = "") -> str:
+def estimated(estimate: Estimate | None, of: str = "") -> str:
     """A mean or a correlation with its interval and sample size."""
-    if own is None or math.isnan(own.value):
+    if estimate is None or math.isnan(estimate.value):
         return "-"
     noun = f" {of}" if of else ""
-    if own.low is None or own.high is None:
-        return f"{wording.number(own.value)}, n={own.n:,}{noun}"
-    return f"{_between(own.value, own.low, own.high)}, n={own.n:,}{noun}"
+    if estimate.low is None or estimate.high is None:
+        return f"{wording.number(estimate.value)}, n={estimate.n:,}{noun}"
+    return f"{_between(estimate.value, estimate.low, estimate.high)}, n={estimate.n:,}{noun}"
 
 
-def bracketed(own: float, ends: tuple[float, float] | None) -> str:
+def bracketed(value: float, ends: tuple[float, float] | None) -> str:
     """A number with its interval, where it has one."""
-    return number(own) if ends is None else _between(own, *ends)
+    return number(value) if ends is None else _between(value, *ends)
 
 
-def _between(own: float, low: float, high: float) -> str:
+def _between(value: float, low: float, high: float) -> str:
     """With as many decimals as the width of the interval leaves a meaning to, the same for all three."""
-    largest = max(map(abs, (own, low, high)))
+    largest = max(map(abs, (value, low, high)))
     if not math.isfinite(high - low) or largest >= 1000 or high - low < 0.0005:
-        return f"{wording.number(own)} [{wording.number(low)}, {wording.number(high)}]"
+        return f"{wording.number(value)} [{wording.number(low)}, {wording.number(high)}]"
     decimals = 2 if high - low >= 0.02 else 3 if high - low >= 0.002 else 4
-    return f"{own:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
+    return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
 
 
 def trial_line(context: Context, trial: TrialState, metrics: Sequence[str]) -> str:
@@ -129,7 +129,7 @@ def cut(count: int) -> str:
 
 def room(values: Sequence[float]) -> tuple[float | None, float | None]:
     """Ends of an axis that hold the values with some room; intervals that reach further are cut off."""
-    known = [own for own in values if math.isfinite(own)]
+    known = [value for value in values if math.isfinite(value)]
     if not known:
         return None, None
     low, high = min(known), max(known)

@@ -33,7 +33,9 @@ def write(context: Context, out: Path) -> Path:
     began = time.perf_counter()
     summary = context.summary
     made = make(cards(), context)
-    files = {f"{one.card.name}-{name}.png": own for one in made for name, own in one.pictures.items()}
+    files = {
+        f"{card.card.name}-{name}.png": picture for card in made for name, picture in card.pictures.items()
+    }
     trials = table(context.state)
     files |= {"trials.csv": to_csv(trials), "trials.parquet": to_parquet(trials)}
     search = summary["search"]
@@ -57,13 +59,13 @@ def _data(summary: dict[str, Any], made: list[Made]) -> dict[str, Any]:
     return {
         "summary": plain(summary),
         "cards": {
-            one.card.name: {
-                "title": one.card.title,
-                "state": one.state,
-                "message": one.message,
-                "texts": list(one.findings.texts) if one.findings else [],
-                "data": one.data,
+            card.card.name: {
+                "title": card.card.title,
+                "state": card.state,
+                "message": card.message,
+                "texts": list(card.findings.texts) if card.findings else [],
+                "data": card.data,
             }
-            for one in made
+            for card in made
         },
     }

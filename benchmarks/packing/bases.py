@@ -35,6 +35,16 @@ _TRAINED = {
     ),
 }
 SHAPES: dict[str, LlamaConfig | Qwen2Config] = {
+    # The shape of SmolLM2-135M.
+    "135m": LlamaConfig(
+        vocab_size=49_152,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        tie_word_embeddings=True,
+    ),
     # The shape of Qwen2.5-1.5B.
     "1.5b": Qwen2Config(
         vocab_size=151_936,
@@ -56,6 +66,8 @@ SHAPES: dict[str, LlamaConfig | Qwen2Config] = {
         tie_word_embeddings=False,
     ),
 }
+"""Shapes of known models, to be initialised at random."""
+
 _LENGTHS = ("256", "1024")
 Data: TypeAlias = dict[str, Sequence[Example]]
 """Training examples by the name of their length."""
@@ -108,13 +120,26 @@ def _with_biases(llama: Any) -> Any:
     return model.requires_grad_(False).eval()
 
 
-def random_base(config: LlamaConfig | Qwen2Config, device: torch.device) -> nn.Module:
-    """A model of this shape in bfloat16, made on its device."""
+def miniature(config: LlamaConfig | Qwen2Config) -> LlamaConfig | Qwen2Config:
+    """A model of the same family with two small layers, to rehearse with."""
+    return type(config)(
+        vocab_size=509,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=config.tie_word_embeddings,
+    )
+
+
+def random_base(
+    config: LlamaConfig | Qwen2Config, device: torch.device, dtype: torch.dtype = torch.bfloat16
+) -> nn.Module:
+    """A model of this shape, made on its device."""
     torch.manual_seed(0)
     with device:
-        model: Any = AutoModelForCausalLM.from_config(
-            config, dtype=torch.bfloat16, attn_implementation="sdpa"
-        )
+        model: Any = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa")
     frozen: nn.Module = model.requires_grad_(False).eval()
     return frozen
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from benchmarks.packing.meter import synchronise
 from benchmarks.packing.work import Work
 from trainables.lora.linear import linear_layers
 from trainables.lora.targets import select_modules
@@ -40,9 +41,9 @@ def matrix_peak(device: torch.device, size: int = 8192) -> float:
     left, right = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
     seconds = []
     for _ in range(13):
-        torch.cuda.synchronize(device)
+        synchronise(device)
         began = time.perf_counter()
         torch.mm(left, right)
-        torch.cuda.synchronize(device)
+        synchronise(device)
         seconds.append(time.perf_counter() - began)
     return 2.0 * size**3 / statistics.median(seconds[3:])

@@ -22,6 +22,9 @@ from trainables.lora.targets import select_modules
 
 Loop = Callable[[Work, "int | None"], Timing]
 
+Step = Callable[[int], Tensor]
+"""Takes the optimizer step of this number."""
+
 
 def fitting(loop: Loop, work: Work, rows: int | None) -> Timing:
     """Runs a loop with at most `rows` rows in a pass, halved and begun anew while memory does not suffice.
@@ -45,15 +48,17 @@ def in_turn(work: Work, rows: int | None) -> Timing:
     without waiting for the device between steps.
     """
     meter = Meter(work.device)
-    losses = [_train(work, params, meter, rows) for params in work.trials]
+    losses = [_timed(plain_step(work, params, meter, rows), work, meter).tolist() for params in work.trials]
     return meter.timing(losses, rows=rows)
 
 
-def _train(work: Work, params: LoraParameters, meter: Meter, rows: int | None) -> list[float]:
+def plain_step(work: Work, params: LoraParameters, meter: Meter, rows: int | None) -> Step:
+    """A trial on a model of its own; what the call returns takes one optimizer step, and gives its loss."""
     base = work.twin()
     meter.watch(base)
     torch.manual_seed(params.seed)
-    model: Any = get_peft_model(base, _config(linear_layers(base), params))
+    with work.device:  # PEFT draws the weights where it makes them
+        model: Any = get_peft_model(base, _config(linear_layers(base), params))
     model.train()
     weights = [value for value in model.parameters() if value.requires_grad]
     optimizer = _adamw([{"params": weights, "lr": params.lr}], params, work.device)
@@ -73,17 +78,24 @@ def _train(work: Work, params: LoraParameters, meter: Meter, rows: int | None) -
         optimizer.zero_grad(set_to_none=True)
         return loss
 
-    found: list[float] = _timed(step, work, meter).tolist()
-    return found
+    return step
 
 
 def mixed(work: Work, rows: int | None) -> Timing:
+    """All trials in one batch with PEFT's `adapter_names`; see `mixed_step`."""
+    meter = Meter(work.device)
+    return meter.timing(_timed(mixed_step(work, meter, rows), work, meter).T.tolist(), rows=rows)
+
+
+def mixed_step(work: Work, meter: Meter, rows: int | None) -> Step:
     """All trials in one batch with PEFT's `adapter_names`, which goes through the adapters in a loop.
 
     PEFT refuses it in training mode; in evaluation mode gradients flow, and without dropout it is the
     same. One AdamW holds the adapters, each in a group of its own; each is clipped by its own norm.
+
+    Returns:
+        Takes one optimizer step of all trials, and gives the loss of each.
     """
-    meter = Meter(work.device)
     base = work.twin()
     meter.watch(base)
     names = [f"trial{index}" for index in range(len(work.trials))]
@@ -115,10 +127,10 @@ def mixed(work: Work, rows: int | None) -> Timing:
         optimizer.zero_grad(set_to_none=True)
         return losses
 
-    return meter.timing(_timed(step, work, meter).T.tolist(), rows=rows)
+    return step
 
 
-def _timed(step: Callable[[int], Tensor], work: Work, meter: Meter) -> Tensor:
+def _timed(step: Step, work: Work, meter: Meter) -> Tensor:
     """Losses of the steps on the clock, one below the other; those before them warm up."""
     for number in range(work.warm):
         step(number)
@@ -130,12 +142,14 @@ def _timed(step: Callable[[int], Tensor], work: Work, meter: Meter) -> Tensor:
 def _with_adapters(base: nn.Module, names: Sequence[str], trials: Sequence[LoraParameters]) -> PeftModel:
     linear = linear_layers(base)
     model: PeftModel | None = None
+    device = next(base.parameters()).device
     for name, params in zip(names, trials, strict=True):
         torch.manual_seed(params.seed)
-        if model is None:
-            model = get_peft_model(base, _config(linear, params), adapter_name=name)
-        else:
-            model.add_adapter(name, _config(linear, params))
+        with device:
+            if model is None:
+                model = get_peft_model(base, _config(linear, params), adapter_name=name)
+            else:
+                model.add_adapter(name, _config(linear, params))
     assert model is not None
     model.eval()
     return model
@@ -168,7 +182,10 @@ def _autocast(device: torch.device) -> AbstractContextManager[object]:
 
 
 def _tensors(examples: Sequence[Example], device: torch.device) -> dict[str, Tensor]:
-    return {name: tensor.to(device) for name, tensor in collate(examples, pad_id=0).items()}
+    tensors = collate(examples, pad_id=0)
+    if tensors["attention_mask"].all():
+        del tensors["attention_mask"]  # with it the model waits for the device, to see that nothing is masked
+    return {name: tensor.to(device) for name, tensor in tensors.items()}
 
 
 def _pieces(items: Sequence[Any], size: int | None) -> Iterator[Sequence[Any]]:

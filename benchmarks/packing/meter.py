@@ -43,6 +43,12 @@ def release(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
 
 
+def synchronise(device: torch.device) -> None:
+    """Waits until the device has done what it was asked to."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 class Meter:
     """Context in which time, passes and tokens are counted; may be entered many times."""
 
@@ -65,7 +71,7 @@ class Meter:
             self.passed += kwargs["input_ids"].numel()
 
     def __enter__(self) -> None:
-        self._synchronise()
+        synchronise(self._device)
         self._running = True
         self._began = time.perf_counter()
 
@@ -73,13 +79,9 @@ class Meter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            self._synchronise()
+            synchronise(self._device)
         self.seconds += time.perf_counter() - self._began
         self._running = False
-
-    def _synchronise(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
 
     def timing(self, losses: list[list[float]], rows: int | None = None, limit: int | None = None) -> Timing:
         """What has been counted."""

@@ -38,13 +38,14 @@ def packed(work: Work, limits: PassLimits, slots: int | None = None, share_rows:
 
 
 def _train(work: Work, limits: PassLimits, slots: int, meter: Meter, share_rows: bool) -> list[list[float]]:
-    pack, base = _pack(work, limits)
+    pack, base, _ = new_pack(work, limits)
     pack.row_room = ROOM * pack.longest if share_rows else None
     meter.watch(base.model)
     losses = []
     for first in range(0, len(work.trials), slots):
         params = work.trials[first : first + slots]
-        trials = [pack.add(f"trial{index}", each) for index, each in enumerate(params)]
+        with work.device:  # PEFT draws the weights where it makes them
+            trials = [pack.add(f"trial{index}", each) for index, each in enumerate(params)]
         for trial in trials:
             pack.start(trial, work.warm)
         _run(pack)
@@ -68,10 +69,12 @@ def _run(pack: Pack) -> None:
 def choose(work: Work) -> Choice:
     """What `slots=auto` chooses for these trials."""
     release(work.device)
-    pack, base = _pack(work, PassLimits())
+    pack, base, _ = new_pack(work, PassLimits())
     return choose_slots(pack, base, None, len(work.trials), work.trials)
 
 
-def _pack(work: Work, limits: PassLimits) -> tuple[Pack, HeldBase]:
+def new_pack(work: Work, limits: PassLimits) -> tuple[Pack, HeldBase, Adapters]:
+    """An empty pack on a base model of its own, and what it is made of."""
     base = HeldBase(work.twin())
-    return Pack(base, Adapters(base.model, "base"), work.examples, _TOTAL, limits), base
+    adapters = Adapters(base.model, "base")
+    return Pack(base, adapters, work.examples, _TOTAL, limits), base, adapters

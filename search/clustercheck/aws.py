@@ -127,7 +127,7 @@ def _value(value: Any, shape: Any, path: Key, document: Document) -> Iterator[Pr
         yield document.problem(path, f"{value!r} is not known to EC2", hint)
 
 
-def nodes_described(document: Document) -> Iterator[Problem]:
+def nodes_are_complete(document: Document) -> Iterator[Problem]:
     """Each node type says what starts, and leaves to Ray what Ray sets."""
     if not node_configs(document):
         message = "is missing: Ray's default has no GPUs and Ubuntu 18.04"
@@ -196,7 +196,7 @@ def nodes_have_profiles(document: Document) -> Iterator[Problem]:
             yield document.problem(node_path(name, "IamInstanceProfile"), message, hint)
 
 
-def hosts_pinned(document: Document) -> Iterator[Problem]:
+def hosts_are_pinned(document: Document) -> Iterator[Problem]:
     """Each node type names its host image by id; Ray's default is Ubuntu 18.04 with a driver of 2022."""
     for name, config in node_configs(document).items():
         image = str(config.get("ImageId", ""))

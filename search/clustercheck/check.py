@@ -23,23 +23,23 @@ from trainables.nearest import did_you_mean
 Rule = Callable[[Document], Iterable[Problem]]
 
 COMMON_RULES: tuple[Rule, ...] = (
-    rules.starts_authenticated,
+    rules.starts_authenticate,
     rules.no_token_in_file,
     rules.dashboard_on_loopback,
     rules.mlflow_on_loopback,
-    rules.images_pinned,
-    rules.setup_pinned,
+    rules.images_are_pinned,
+    rules.setup_is_pinned,
 )
 PROVIDER_RULES: Mapping[str, tuple[Rule, ...]] = {
     "local": (),
     "aws": (
-        aws.nodes_described,
+        aws.nodes_are_complete,
         aws.misuses,
         aws.nodes_terminate,
         aws.head_without_gpu,
         aws.workers_on_spot,
         aws.nodes_have_profiles,
-        aws.hosts_pinned,
+        aws.hosts_are_pinned,
         aws.no_open_ingress,
     ),
 }

@@ -155,14 +155,14 @@ def _owner(model: type[Strict], location: tuple[str | int, ...]) -> type[Strict]
     """Model of the mapping at `location` inside `model`."""
     for part in location:
         if isinstance(part, str):
-            nested = _nested(model.model_fields[part].annotation)
+            nested = _nested_model(model.model_fields[part].annotation)
             if nested is None:
                 return model
             model = nested
     return model
 
 
-def _nested(annotation: Any) -> type[Strict] | None:
+def _nested_model(annotation: Any) -> type[Strict] | None:
     if isinstance(annotation, type) and issubclass(annotation, Strict):
         return annotation
-    return next((model for argument in get_args(annotation) if (model := _nested(argument))), None)
+    return next((model for argument in get_args(annotation) if (model := _nested_model(argument))), None)

@@ -33,7 +33,7 @@ def commands(document: Document) -> Iterator[tuple[Key, SimpleCommand]]:
                 yield path, command
 
 
-def starts_authenticated(document: Document) -> Iterator[Problem]:
+def starts_authenticate(document: Document) -> Iterator[Problem]:
     """Every `ray start` runs with token authentication; without, Ray warns and runs open to all."""
     started: set[str | int] = set()
     for path, command in commands(document):
@@ -42,8 +42,8 @@ def starts_authenticated(document: Document) -> Iterator[Problem]:
         started.add(path[0])
         mode = command.variables.get("RAY_AUTH_MODE")
         if mode != "token":
-            found = "does not set RAY_AUTH_MODE" if mode is None else f"sets RAY_AUTH_MODE={mode}"
-            message = f"`ray start` {found}: anyone who reaches the port can run code"
+            fault = "does not set RAY_AUTH_MODE" if mode is None else f"sets RAY_AUTH_MODE={mode}"
+            message = f"`ray start` {fault}: anyone who reaches the port can run code"
             yield document.problem(path, message, "put `RAY_AUTH_MODE=token` in front of `ray start`")
         if not _is_mounted(token_path(command), document):
             message = f"the token {token_path(command)} is not in a folder of file_mounts"
@@ -114,7 +114,7 @@ def container_images(document: Document) -> Iterator[tuple[Key, str]]:
                 yield (*owner, key), image
 
 
-def images_pinned(document: Document) -> Iterator[Problem]:
+def images_are_pinned(document: Document) -> Iterator[Problem]:
     """Images carry a version; those of Ray the version that is installed here, as `ray up` wants."""
     import ray
 
@@ -132,7 +132,7 @@ def images_pinned(document: Document) -> Iterator[Problem]:
             yield document.problem(path, message, "the same version on both sides")
 
 
-def setup_pinned(document: Document) -> Iterator[Problem]:
+def setup_is_pinned(document: Document) -> Iterator[Problem]:
     """Set-up is given (Ray's default on AWS installs a nightly wheel) and installs no moving wheel."""
     if document.get("setup_commands") is None and document.get("provider", "type") == "aws":
         message = "is missing: Ray's default installs a nightly wheel"
@@ -141,8 +141,8 @@ def setup_pinned(document: Document) -> Iterator[Problem]:
         value = document.get(*path)
         if not isinstance(value, str) or not _is_setup(path):
             continue
-        if found := _MOVING_WHEEL.search(value):
-            message = f"installs a version that moves with time ({found[0]})"
+        if match := _MOVING_WHEEL.search(value):
+            message = f"installs a version that moves with time ({match[0]})"
             yield document.problem(path, message, "install released versions, -c constraints.txt")
 
 

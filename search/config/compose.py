@@ -124,12 +124,12 @@ def _take_space(composed: Composed, space: Override | None) -> None:
         composed.complain(("space",), message, hint, where)
         composed.incomplete = True
         return
-    found = find_space(space.value)
-    if not isinstance(found, Path):
-        composed.complain(("space",), found[0], found[1], space.where)
+    path = find_space(space.value)
+    if not isinstance(path, Path):
+        composed.complain(("space",), path[0], path[1], space.where)
         composed.incomplete = True
         return
-    source = read_file(found, shown(found), "space")
+    source = read_file(path, shown(path), "space")
     composed.problems += source.problems
     if not isinstance(source.data, dict):
         composed.incomplete = True
@@ -138,7 +138,7 @@ def _take_space(composed: Composed, space: Override | None) -> None:
     if "space" in source.data:
         hint = "a space has its file's name; leave the key out"
         composed.complain(("space",), "is not for a space's file", hint)
-    composed.data = {"name": found.stem, **source.data, "space": space.value}
+    composed.data = {"name": path.stem, **source.data, "space": space.value}
     for key in ("space", *(("name",) if "name" not in source.data else ())):
         composed.origins.replace((key,), {(): space.where})
 
@@ -174,7 +174,7 @@ def _take_section(composed: Composed, group: str, override: Override | None) -> 
 def _apply(composed: Composed, config: DictConfig, override: Override) -> None:
     """Sets, merges or removes the value at a dotted key."""
     _fill_list(composed, config, override.key)
-    key = _indexed(composed, config, override)
+    key = _resolve_indices(composed, config, override)
     if key is None:
         return
     if override.value is None and len(key) == 2 and key[0] in _REMOVABLE:
@@ -211,7 +211,7 @@ def _fill_list(composed: Composed, config: DictConfig, key: Key) -> None:
             composed.origins.replace((name,), everywhere(entries, DEFAULT))
 
 
-def _indexed(composed: Composed, config: DictConfig, override: Override) -> Key | None:
+def _resolve_indices(composed: Composed, config: DictConfig, override: Override) -> Key | None:
     """The key with indices of lists as numbers, or None where it leads nowhere."""
     node: Any = OmegaConf.to_container(config)
     key: list[str | int] = []

@@ -95,14 +95,14 @@ def meant_parameter(name: str, data: Any) -> str | None:
     if isinstance(data, str) and (call := _CALL.fullmatch(data)) is not None:
         data = _from_call(call[1], call[2])
     if isinstance(data, list):
-        return _listed(data)
+        return _choices_hint(data)
     if not isinstance(data, Mapping):
         return f"to fix it write fixed.{name}={_shown(data)}" if not isinstance(data, str) else None
     return _meant(name, {str(key).lower(): value for key, value in data.items()})
 
 
 def _meant(name: str, data: Mapping[str, Any]) -> str | None:
-    kind = next((_plain(data[key]) for key in _named("type") if isinstance(data.get(key), str)), "")
+    kind = next((_plain(data[key]) for key in _names_for("type") if isinstance(data.get(key), str)), "")
     if kind in _NORMAL or "sigma" in data:
         return f"normal distributions are not offered: write {_range('float or log-float', data)}"
     if kind in _CONSTANTS or ("value" in data and kind != "expression"):
@@ -112,32 +112,32 @@ def _meant(name: str, data: Mapping[str, Any]) -> str | None:
         return f"points: [{{{name}: {_shown(data['default'])}}}] has it tried first; leave it out here"
     if data.keys() & {"probabilities", "weights"}:
         return "all choices are equally likely at first; leave it out"
-    choices = next((data[key] for key in _named("choices") if key in data), None)
+    choices = next((data[key] for key in _names_for("choices") if key in data), None)
     if isinstance(choices, list):
-        return _listed(choices)
-    found = _KINDS.get(kind, kind if kind in ("float", "int", "categorical", "expression") else "")
+        return _choices_hint(choices)
+    meant = _KINDS.get(kind, kind if kind in ("float", "int", "categorical", "expression") else "")
     log = any(data.get(key) is True for key in _LOG)
     if any(data.get(key) is False for key in _LOG):
         return "leave it out: type: float is not logarithmic"
     low, high = _ends(data)
-    if found == "int" and log:
+    if meant == "int" and log:
         return f"write {{type: categorical, choices: [{_shown(low)}, ..., {_shown(high)}]}}"
     if log:
-        found = "log-float"
-    if not found and low is not None and high is not None:
-        found = "int" if isinstance(low, int) and isinstance(high, int) else "float"
-    if found in ("float", "log-float", "int"):
-        if found != "int" and data.keys() & {"q", "step", "quantization", "step_size"}:
-            return f"only type: int has steps: write {_range(found, data)}, or list the values as choices"
-        return f"write {_range(found, data)}"
-    if found == "categorical":
+        meant = "log-float"
+    if not meant and low is not None and high is not None:
+        meant = "int" if isinstance(low, int) and isinstance(high, int) else "float"
+    if meant in ("float", "log-float", "int"):
+        if meant != "int" and data.keys() & {"q", "step", "quantization", "step_size"}:
+            return f"only type: int has steps: write {_range(meant, data)}, or list the values as choices"
+        return f"write {_range(meant, data)}"
+    if meant == "categorical":
         return "write {type: categorical, choices: [...]}"
-    return "write {type: expression, value: '2 * rank'} or the like" if found == "expression" else None
+    return "write {type: expression, value: '2 * rank'} or the like" if meant == "expression" else None
 
 
-def _named(key: str) -> list[str]:
+def _names_for(key: str) -> list[str]:
     """Another tool's names for a key, and then its own: they may stand over what a space's file has."""
-    return [*(foreign for foreign, own in KEYS.items() if own == key), key]
+    return [*(foreign for foreign, ours in KEYS.items() if ours == key), key]
 
 
 def _plain(kind: str) -> str:
@@ -151,18 +151,18 @@ def _ends(data: Mapping[str, Any]) -> tuple[Any, Any]:
     for key in ("bounds", "range", "interval"):
         if isinstance(ends := data.get(key), list) and len(ends) == 2:
             return ends[0], ends[1]
-    low, high = (next((data[key] for key in _named(end) if key in data), None) for end in ("low", "high"))
+    low, high = (next((data[key] for key in _names_for(end) if key in data), None) for end in ("low", "high"))
     return low, high
 
 
 def _range(kind: str, data: Mapping[str, Any]) -> str:
     low, high = _ends(data)
-    step = next((data[key] for key in _named("step") if key in data), None)
+    step = next((data[key] for key in _names_for("step") if key in data), None)
     steps = f", step: {_shown(step)}" if kind == "int" and step is not None else ""
     return f"{{type: {kind}, low: {_shown(low)}, high: {_shown(high)}{steps}}}"
 
 
-def _listed(choices: list[Any]) -> str:
+def _choices_hint(choices: list[Any]) -> str:
     return f"write {{type: categorical, choices: {_shown(choices)}}}"
 
 

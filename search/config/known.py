@@ -29,9 +29,11 @@ def keys_at(key: Key, model: type[SearchConfig]) -> list[str]:
         if isinstance(part, int) or free:
             free = False
             continue
-        annotations = [one.model_fields[part].annotation for one in models if part in one.model_fields]
+        annotations = [
+            section.model_fields[part].annotation for section in models if part in section.model_fields
+        ]
         free = part in _NAMED_BY_USER and models == [model]
-        models = [found for annotation in annotations for found in model_types(annotation)]
+        models = [inner for annotation in annotations for inner in model_types(annotation)]
     return [] if free else list(dict.fromkeys(name for inner in models for name in inner.model_fields))
 
 
@@ -44,9 +46,9 @@ def unknown_key(key: Key, data: Mapping[str, Any], trainable_parameters: Sequenc
         trainable_parameters: Names of the trainable's parameters.
     """
     if len(key) == 1 and (owners := _owners(str(key[0]))):
-        one = "the trainable" if len(owners) == 1 else "the trainables"
+        kind = "the trainable" if len(owners) == 1 else "the trainables"
         return (
-            f"belongs to {one} {' and '.join(owners)}, and this search has trainable={trainable_of(data)}",
+            f"belongs to {kind} {' and '.join(owners)}, and this search has trainable={trainable_of(data)}",
             f"leave it out, or choose trainable={' or '.join(owners)}",
         )
     return "is not a known key", unknown_key_hint(key, data, trainable_parameters)

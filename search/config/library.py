@@ -67,8 +67,8 @@ def find_space(name: str) -> Path | tuple[str, str]:
         shipped = space_files()
         if name in shipped:
             return shipped[name]
-        own = [f"{name}{ending}" for ending in YAML_ENDINGS if os.path.isfile(f"{name}{ending}")]
-        hint = f"for your own file write space={own[0]}" if own else did_you_mean(name, shipped)
+        files = [f"{name}{ending}" for ending in YAML_ENDINGS if os.path.isfile(f"{name}{ending}")]
+        hint = f"for your own file write space={files[0]}" if files else did_you_mean(name, shipped)
         return f"there is no space {name!r}", hint
     path = user_path(name)
     if os.path.isfile(path):
@@ -99,14 +99,14 @@ def _files(where: Path) -> dict[str, Path]:
 
 def choices() -> dict[str, dict[str, str]]:
     """Per key of the command line, each name that it takes with its line of description."""
-    found = {"space": {name: first_comment(path) for name, path in space_files().items()}}
+    lines = {"space": {name: first_comment(path) for name, path in space_files().items()}}
     for group in PRESET_GROUPS:
-        found[group] = {name: first_comment(path) for name, path in preset_files(group).items()}
-    found["task.format"] = FORMATS.lines()
-    found["trainable"] = TRAINABLES.lines()
-    found["searcher"] = SEARCHERS.lines()
-    found["scheduler"] = SCHEDULERS.lines()
-    return found
+        lines[group] = {name: first_comment(path) for name, path in preset_files(group).items()}
+    lines["task.format"] = FORMATS.lines()
+    lines["trainable"] = TRAINABLES.lines()
+    lines["searcher"] = SEARCHERS.lines()
+    lines["scheduler"] = SCHEDULERS.lines()
+    return lines
 
 
 def listing_text() -> str:

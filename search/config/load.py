@@ -68,29 +68,29 @@ def validate(composed: Composed, trainable_parameters: Sequence[str]) -> SearchC
         The configuration, or None where the schema refuses it.
     """
     data = copy.deepcopy(composed.data)
-    found: dict[Key, list[ErrorDetails]] = {}
+    refused: dict[Key, list[ErrorDetails]] = {}
     for _ in range(_ROUNDS):
         try:
             config = composed.model.model_validate_json(json.dumps(data), strict=True)
         except ValidationError as error:
-            unknown = _collect(error, data, found)
+            unknown = _collect(error, data, refused)
             for key in unknown:
                 composed.complain(key, *unknown_key(key, composed.data, trainable_parameters))
                 _delete(data, key)
             if not unknown:
                 break
         else:
-            if not found and not composed.problems:
+            if not refused and not composed.problems:
                 return config
             break
     composed.data = data
-    for key, errors in found.items():
+    for key, errors in refused.items():
         _complain(composed, key, errors)
     return None
 
 
-def _collect(error: ValidationError, data: Any, found: dict[Key, list[ErrorDetails]]) -> list[Key]:
-    """Sorts new errors into `found` by key; returns the unknown keys."""
+def _collect(error: ValidationError, data: Any, known: dict[Key, list[ErrorDetails]]) -> list[Key]:
+    """Sorts new errors into `known` by key; returns the unknown keys."""
     unknown: list[Key] = []
     fresh: dict[Key, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False):
@@ -100,7 +100,7 @@ def _collect(error: ValidationError, data: Any, found: dict[Key, list[ErrorDetai
         elif not _is_echo(details):
             fresh.setdefault(key, []).append(details)
     for key, errors in fresh.items():
-        found.setdefault(key, errors)
+        known.setdefault(key, errors)
     return unknown
 
 

@@ -50,14 +50,14 @@ def choose(group: str, value: Any, places: dict[Key, str]) -> Section:
     where = places[()]
     if isinstance(value, dict) and group in PRESET_GROUPS and "preset" in value:
         name = value["preset"]
-        own = {key: inner for key, inner in value.items() if key != "preset"}
+        overriding = {key: inner for key, inner in value.items() if key != "preset"}
         if not isinstance(name, str):
             return _wrong(f"{group}.preset", "is not a name", places.get(("preset",), where), _presets(group))
         base = _by_name(group, name, places.get(("preset",), where), f"{group}.preset", may_be_path=False)
         if base.data is None:
             return base
         kept = {key: place for key, place in places.items() if key and key[0] != "preset"}
-        return Section({**base.data, **own}, {**base.places, **kept}, base.problems)
+        return Section({**base.data, **overriding}, {**base.places, **kept}, base.problems)
     if group == "task":
         value, places = _named_task(value, places)
     if not isinstance(value, str):
@@ -114,8 +114,8 @@ def _named_task(value: Any, places: dict[Key, str]) -> tuple[Any, dict[Key, str]
 def _capability(name: str) -> dict[str, Any] | None:
     if name.startswith(HARNESS):
         task = user_path(name.removeprefix(HARNESS))
-        own = task.stem if task.suffix in (".yaml", ".yml") else task.name
-        return {"skills": [{"name": _skill(own), "path": name, "scoring": ["harness"]}]}
+        stem = task.stem if task.suffix in (".yaml", ".yml") else task.name
+        return {"skills": [{"name": _skill(stem), "path": name, "scoring": ["harness"]}]}
     path = user_path(name)
     if path.suffix not in ENDINGS and not os.path.isfile(path):
         return None

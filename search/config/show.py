@@ -19,7 +19,7 @@ def config_yaml(resolved: Resolved) -> str:
 
     Passwords are left out of it, as `***`.
     """
-    data = _redacted(_plain(resolved))
+    data = _redact(_plain(resolved))
     space = data.pop("space")
     lines = [(f"# space={space}, resolved: every value, and where it came from", "")]
     for name, value in data.items():
@@ -30,18 +30,18 @@ def config_yaml(resolved: Resolved) -> str:
 
 def config_data(resolved: Resolved) -> dict[str, Any]:
     """The same for programs: `config`, and `origins` by dotted key."""
-    data = _redacted(_plain(resolved))
+    data = _redact(_plain(resolved))
     return {
         "config": data,
         "origins": {dotted(key): resolved.origins.of_value(key) for key in _leaves(data, ())},
     }
 
 
-def _redacted(value: Any) -> Any:
+def _redact(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _redacted(inner) for name, inner in value.items()}
+        return {name: _redact(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_redacted(inner) for inner in value]
+        return [_redact(inner) for inner in value]
     return redact(value) if isinstance(value, str) else value
 
 
@@ -99,10 +99,10 @@ def _scalar(value: object) -> str:
         return repr(value)
     text = str(value)
     as_read = read_text(f"[{text}]", "", str).data if text.isprintable() else None
-    return text if as_read == [text] else _quoted(text)
+    return text if as_read == [text] else _quote(text)
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     escaped = "".join(
         char if char.isprintable() and char not in '"\\' else f"\\U{ord(char):08x}" for char in text
     )

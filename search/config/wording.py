@@ -76,10 +76,10 @@ def describe(errors: Sequence[ErrorDetails]) -> tuple[str, str | None]:
         return f"is {show(value)}, where a list belongs", f"write [{show(value)}]"
     if kind == "too_short":
         return "is empty", f"give at least {error['ctx']['min_length']}"
-    return _unexpected(errors)
+    return _describe_unexpected(errors)
 
 
-def _unexpected(errors: Sequence[ErrorDetails]) -> tuple[str, str | None]:
+def _describe_unexpected(errors: Sequence[ErrorDetails]) -> tuple[str, str | None]:
     """A value that is none of what may stand here."""
     value = errors[0]["input"]
     literals = [literal for error in errors for literal in _literals(error)]

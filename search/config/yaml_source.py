@@ -112,11 +112,11 @@ def read_file(path: Path, shown: str, key: str, section: Key = ()) -> YamlSource
         text = read_small(path)
     except TooLargeError as error:
         hint = "Data belong in files of their own, which task.train and capability.skills name."
-        return _refused(key, str(error), shown, hint)
+        return _refusal(key, str(error), shown, hint)
     except OSError as error:
-        return _refused(key, f"cannot be read: {error.strerror}", shown, None)
+        return _refusal(key, f"cannot be read: {error.strerror}", shown, None)
     except UnicodeDecodeError:
-        return _refused(key, "is not YAML: it is not text in UTF-8", shown, None)
+        return _refusal(key, "is not YAML: it is not text in UTF-8", shown, None)
     return read_mapping(text, shown, key, section)
 
 
@@ -128,10 +128,10 @@ def read_mapping(
     if source.problems and source.data is None:
         return source
     if source.data is None:
-        return _refused(key, "is empty", f"{shown}:1", "A file of configuration has `key: value` lines.")
+        return _refusal(key, "is empty", f"{shown}:1", "A file of configuration has `key: value` lines.")
     if not isinstance(source.data, dict):
         kind = "a list" if isinstance(source.data, list) else "a single value"
-        return _refused(key, f"holds {kind}, not keys with values", f"{shown}:1", None)
+        return _refusal(key, f"holds {kind}, not keys with values", f"{shown}:1", None)
     return source
 
 
@@ -249,7 +249,7 @@ def _check_scalar(node: yaml.ScalarNode) -> None:
         raise _RefusedError(problem=problem, problem_mark=node.start_mark)
 
 
-def _refused(key: str, message: str, where: str, hint: str | None) -> YamlSource:
+def _refusal(key: str, message: str, where: str, hint: str | None) -> YamlSource:
     return YamlSource(problems=[Problem(key, message, where, hint)])
 
 

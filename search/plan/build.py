@@ -26,7 +26,7 @@ from search.resume import open_record
 from search.schedulers import make_scheduler
 from search.searchers import SEARCHERS, make_searcher, startup
 from search.space import SearchSpace
-from search.warm_start import warm_started
+from search.warm_start import read_warm_start
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import routed_layer, select_modules
@@ -171,7 +171,7 @@ def _taken_over(config: SearchConfig, space: SearchSpace, state: SearchState) ->
     """What an earlier search gives this one: as recorded, where it has begun."""
     if config.warm_start is None:
         return None
-    return state.warm_start or warm_started(config, space)
+    return state.warm_start or read_warm_start(config, space)
 
 
 def _sizes(space: SearchSpace, shapes: ModelShapes) -> list[RankSize]:

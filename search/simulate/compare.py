@@ -145,13 +145,13 @@ def compare(options: Options) -> Comparison:
     best, front = recommend(state).trial, tuple(trial.number for trial in pareto_front(state))
     watched = front if best is None or best in front else (best, *front)
     score = Hypervolume(options.config.objectives, state)
-    as_recorded = _simulate(options, curves, _plain(options.base), _proposer(options, 0, own=False))
+    as_recorded = _simulate(options, curves, _plain(options.base), _proposer(options, 0, as_recorded=False))
     recorded = _cost(as_recorded.state, at_least=False)
-    found = []
+    runs = []
     for index in range(options.seeds):
         config = options.config.model_copy(update={"seed": options.config.seed + index})
         run = _simulate(options, curves, config, _proposer(options, index, options.own_searcher))
-        found.append(
+        runs.append(
             Found(
                 cost=_cost(run.state, at_least=bool(run.censored)),
                 hypervolume=score.share(run.state),
@@ -162,7 +162,7 @@ def compare(options: Options) -> Comparison:
     return Comparison(
         recorded=recorded,
         without_stopping=_without_stopping(as_recorded, recorded, options.base.budget.full_steps),
-        found=tuple(found),
+        found=tuple(runs),
         best=best,
         front=front,
         cut_short=len(as_recorded.censored),
@@ -188,10 +188,10 @@ def _plain(config: SearchConfig) -> SearchConfig:
     return SearchConfig.model_validate(data)
 
 
-def _proposer(options: Options, index: int, own: bool) -> Searcher:
+def _proposer(options: Options, index: int, as_recorded: bool) -> Searcher:
     trials = options.recorded.trials.values()
     points = [dict(trial.proposed.sampled) for trial in trials if trial.confirms is None]
-    if not own:
+    if not as_recorded:
         return AsRecorded(points, shuffle=index or None)
     config = options.config.model_copy(update={"seed": options.config.seed + index})
     space = SearchSpace(config.parameters, config.fixed)
@@ -246,6 +246,6 @@ def _fates(run: Simulated, curves: RecordedCurves, watched: Iterable[int]) -> di
     return fates
 
 
-def tally(found: Iterable[Found], trial: int) -> Counter[str]:
+def tally(runs: Iterable[Found], trial: int) -> Counter[str]:
     """How often each fate befell a recorded trial."""
-    return Counter(one.fates[trial] for one in found)
+    return Counter(run.fates[trial] for run in runs)

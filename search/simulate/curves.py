@@ -98,14 +98,16 @@ class RecordedCurves:
             return None
         spanned = [rung for rung in trial.rungs if request.from_step < rung.step <= request.to_step]
         if spanned and spanned[-1].step == request.to_step:
-            return _reached(spanned)
-        return self._broken(trial, spanned, request)
+            return _last_reply(spanned)
+        return self._broken_reply(trial, spanned, request)
 
     def _key(self, params: Mapping[str, Scalar]) -> _Key:
         # repr, because 1, 1.0 and True are different values.
         return tuple(sorted((name, repr(params[name])) for name in self._names if name in params))
 
-    def _broken(self, trial: TrialState, spanned: list[RungReached], request: TrainRequest) -> Reply | None:
+    def _broken_reply(
+        self, trial: TrialState, spanned: list[RungReached], request: TrainRequest
+    ) -> Reply | None:
         ended = trial.finished
         outcome = None if ended is None else _BROKE.get((ended.status, ended.failure_class))
         if ended is None or outcome is None:
@@ -121,7 +123,7 @@ class RecordedCurves:
         )
 
 
-def _reached(spanned: list[RungReached]) -> Reply:
+def _last_reply(spanned: list[RungReached]) -> Reply:
     last = spanned[-1]
     return Reply(
         "ok",

@@ -66,14 +66,19 @@ def read_options(words: Sequence[str], known: Sequence[Problem] = ()) -> Options
     """
     overrides, problems = parse_words(words)
     problems += known
-    own = {str(one.key[0]): one for one in overrides if one.key[0] in OWN}
-    changes = [one for one in overrides if one.key[0] not in OWN]
-    state = _recorded(own.get("search"), problems)
-    numbers = {name: _whole(own.get(name), what, problems) for name, what in _WHOLE.items()}
+    ours = {str(override.key[0]): override for override in overrides if override.key[0] in OWN}
+    changes = [override for override in overrides if override.key[0] not in OWN]
+    state = _read_record(ours.get("search"), problems)
+    numbers = {name: _whole(ours.get(name), what, problems) for name, what in _WHOLE.items()}
     problems += [
-        Problem(str(one.key[0]), "is not what a simulation can change", one.where, _hint(str(one.key[0])))
-        for one in changes
-        if one.key[0] not in CHANGEABLE
+        Problem(
+            str(override.key[0]),
+            "is not what a simulation can change",
+            override.where,
+            _hint(str(override.key[0])),
+        )
+        for override in changes
+        if override.key[0] not in CHANGEABLE
     ]
     if state is None:
         raise config_error(problems)
@@ -90,7 +95,7 @@ def read_options(words: Sequence[str], known: Sequence[Problem] = ()) -> Options
     if config is None or composed.problems:
         raise config_error(composed.problems)
     return Options(
-        folder=Path(str(own["search"].value)),
+        folder=Path(str(ours["search"].value)),
         recorded=state,
         base=base,
         config=config,
@@ -109,7 +114,7 @@ def _hint(name: str) -> str:
     return near
 
 
-def _recorded(word: Override | None, problems: list[Problem]) -> SearchState | None:
+def _read_record(word: Override | None, problems: list[Problem]) -> SearchState | None:
     """The state of the search whose folder is given; None where there is none to simulate."""
     if word is None or len(word.key) > 1:
         problems.append(

@@ -62,7 +62,7 @@ class NearestRecorded:
         self._searcher = searcher
         self._parameters = space.sampled
         self._candidates = [dict(candidate) for candidate in candidates]
-        self._table = np.array([self._scaled(candidate) for candidate in self._candidates])
+        self._table = np.array([self._scale(candidate) for candidate in self._candidates])
         self._is_category = np.array(
             [isinstance(parameter, CategoricalParameter) for parameter in self._parameters.values()]
         )
@@ -96,13 +96,13 @@ class NearestRecorded:
 
     def _distances(self, sampled: Mapping[str, Scalar]) -> NDArray[np.float64]:
         """To each candidate, squared; shape [candidates]."""
-        gap = np.abs(self._table - self._scaled(sampled))
+        gap = np.abs(self._table - self._scale(sampled))
         gap = np.where(self._is_category, gap > 0, gap)
-        one_lacks = np.isnan(self._table) ^ np.isnan(self._scaled(sampled))
+        one_lacks = np.isnan(self._table) ^ np.isnan(self._scale(sampled))
         squares: NDArray[np.float64] = np.square(np.where(one_lacks, 1.0, np.nan_to_num(gap))).sum(axis=1)
         return squares
 
-    def _scaled(self, sampled: Mapping[str, Scalar]) -> NDArray[np.float64]:
+    def _scale(self, sampled: Mapping[str, Scalar]) -> NDArray[np.float64]:
         """A row of the table; NaN where the parameter is not active."""
         return np.array(
             [

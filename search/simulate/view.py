@@ -43,7 +43,7 @@ def _table(options: Options, answer: Comparison) -> Table:
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     table.add_row("as recorded", *_cells([answer.recorded], answer.recorded), "100%")
     table.add_row("without stopping", *_cells([answer.without_stopping], answer.recorded), "")
-    costs = [found.cost for found in answer.found]
+    costs = [run.cost for run in answer.found]
     table.add_row(_name(options), *_cells(costs, answer.recorded), _shares(answer.found))
     return table
 
@@ -72,8 +72,8 @@ def _cells(costs: Sequence[Cost], recorded: Cost) -> list[str]:
     ]
 
 
-def _shares(found: Sequence[Found]) -> str:
-    shares = [one.hypervolume for one in found if one.hypervolume is not None]
+def _shares(runs: Sequence[Found]) -> str:
+    shares = [run.hypervolume for run in runs if run.hypervolume is not None]
     return f"{fmean(shares):.1%}" if shares else "-"
 
 
@@ -87,7 +87,7 @@ def _front_line(answer: Comparison) -> str:
     if not answer.front:
         return "The recorded search has no Pareto-optimal trial."
     kept = fmean(
-        sum(found.fates[trial] == "trained to the end" for trial in answer.front) for found in answer.found
+        sum(run.fates[trial] == "trained to the end" for trial in answer.front) for run in answer.found
     )
     text = f"{kept:.3g} of the {plural(len(answer.front), 'Pareto-optimal trial')} trained to the end"
     times = {trial: tally(answer.found, trial)["trained to the end"] for trial in answer.front}
@@ -103,18 +103,18 @@ def _front_line(answer: Comparison) -> str:
     return f"{text}; {'not always' if count > 1 else 'not'}: {', '.join(lost[:_MOST_NAMED])}{more}."
 
 
-def _fate(found: Sequence[Found], trial: int) -> str:
-    counts = tally(found, trial).most_common()
-    if len(found) == 1:
+def _fate(runs: Sequence[Found], trial: int) -> str:
+    counts = tally(runs, trial).most_common()
+    if len(runs) == 1:
         return counts[0][0]
-    return ", ".join(f"{fate} in {count} of {len(found)}" for fate, count in counts)
+    return ", ".join(f"{fate} in {count} of {len(runs)}" for fate, count in counts)
 
 
 def _limits(options: Options, answer: Comparison) -> list[str]:
     """How far the answers hold."""
     lines = []
-    if any(found.censored for found in answer.found):
-        mean = fmean(found.censored for found in answer.found)
+    if any(run.censored for run in answer.found):
+        mean = fmean(run.censored for run in answer.found)
         lines.append(
             f"{mean:.4g} trials would have been trained further than was recorded: they end at their last "
             "recorded rung, and costs are at least what is shown."
@@ -126,7 +126,7 @@ def _limits(options: Options, answer: Comparison) -> list[str]:
         )
     if len(answer.found) > 1:
         what = "seeds of the searcher" if options.own_searcher else "orders of the recorded configurations"
-        shares = [found.hypervolume for found in answer.found if found.hypervolume is not None]
+        shares = [run.hypervolume for run in answer.found if run.hypervolume is not None]
         front = f"; the front is from {min(shares):.1%} to {max(shares):.1%}" if shares else ""
         lines.append(f"Means of {len(answer.found)} simulated searches with different {what}{front}.")
     workers = plural(options.workers, "simulated worker")

@@ -56,7 +56,9 @@ def _ship_report(folder: Path, writer: Writer) -> None:
 
 def _ship(contents: Mapping[str, bytes], name: str, subfolder: str | None, writer: Writer) -> None:
     """Logs files with these contents, unless the search's run holds just these already."""
-    digest = hashlib.sha256(b"".join(hashlib.sha256(own).digest() for own in contents.values())).hexdigest()
+    digest = hashlib.sha256(
+        b"".join(hashlib.sha256(content).digest() for content in contents.values())
+    ).hexdigest()
     tag = f"tightrope.sha256.{name}"
     if writer.tag(SEARCH, tag) == digest:
         return

@@ -59,13 +59,13 @@ def config_params(config: Mapping[str, object]) -> dict[str, str]:
 
 
 def _flatten(prefix: str, section: Mapping[str, object]) -> list[tuple[str, object]]:
-    found: list[tuple[str, object]] = []
+    flat: list[tuple[str, object]] = []
     for name, value in section.items():
         if isinstance(value, Mapping):
-            found += _flatten(f"{prefix}{name}.", value)
+            flat += _flatten(f"{prefix}{name}.", value)
         else:
-            found.append((f"{prefix}{name}", value))
-    return found
+            flat.append((f"{prefix}{name}", value))
+    return flat
 
 
 class Point(NamedTuple):

@@ -199,10 +199,14 @@ class Projection:
         run = self._run(trial_key(event.trial))
         for step, loss in event.curve:
             run.add_points({"train_loss_curve": loss}, event.time, step)
-        own = {"rung": event.rung, "train_seconds": event.train_seconds, "eval_seconds": event.eval_seconds}
+        details = {
+            "rung": event.rung,
+            "train_seconds": event.train_seconds,
+            "eval_seconds": event.eval_seconds,
+        }
         if event.tokens:
-            own |= {"tokens": event.tokens, "padding": event.padding, "pack": event.pack}
-        run.add_metrics(own | event.metrics, event.intervals, event.time, event.step)
+            details |= {"tokens": event.tokens, "padding": event.padding, "pack": event.pack}
+        run.add_metrics(details | event.metrics, event.intervals, event.time, event.step)
         run.set_tags({"checkpoint": event.checkpoint, "group": event.group})
         self._last_step[event.trial] = event.step
         if event.checkpoint is not None:
@@ -212,13 +216,13 @@ class Projection:
             self._last_metrics[event.trial] = event.metrics
             return
         self._rungs += 1
-        if best := self._best.improved(event.metrics):
+        if best := self._best.improvement(event.metrics):
             self._run(SEARCH).add_points(best, event.time, self._rungs)
 
     def _add_front(self, event: FrontMeasured) -> None:
         run = self._run(trial_key(event.trial))
-        own = {"front_eval_seconds": event.eval_seconds}
-        run.add_metrics(own | event.metrics, event.intervals, event.time, self._last_step[event.trial])
+        details = {"front_eval_seconds": event.eval_seconds}
+        run.add_metrics(details | event.metrics, event.intervals, event.time, self._last_step[event.trial])
         if key("tightrope.front_failure") in run.tags:
             run.set_tags({"front_failure": "asked again with success"})
 
@@ -270,6 +274,8 @@ class Projection:
 
     def _count(self, statuses: dict[int, str], time: float) -> None:
         for counts, repeated in ((self._counts, False), (self._repetition_counts, True)):
-            own = {trial: word for trial, word in statuses.items() if (trial in self._repeats) is repeated}
-            if changed := counts.change(own):
+            changes = {
+                trial: word for trial, word in statuses.items() if (trial in self._repeats) is repeated
+            }
+            if changed := counts.change(changes):
                 self._run(SEARCH).add_points(changed, time, counts.step)

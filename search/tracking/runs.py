@@ -146,9 +146,9 @@ class BestFeasible:
         self._objectives = objectives
         self._best = math.inf
 
-    def improved(self, metrics: Mapping[str, float]) -> dict[str, float]:
+    def improvement(self, metrics: Mapping[str, float]) -> dict[str, float]:
         """`best_feasible_<metric>` where these metrics are better than all before, else empty."""
-        if not self._objectives or not all(_feasible(metrics, one) for one in self._objectives):
+        if not self._objectives or not all(_feasible(metrics, objective) for objective in self._objectives):
             return {}
         first = self._objectives[0]
         value = metrics[first.metric]
@@ -186,19 +186,19 @@ class Confirmed:
             return {}
         self._told = self.count
         estimates, _ = pooled_means(self._objectives, list(self._runs.values()))
-        return {trial: _points(own) for trial, own in zip(self._runs, estimates, strict=True)}
+        return {trial: _points(means) for trial, means in zip(self._runs, estimates, strict=True)}
 
 
 def _points(estimates: Mapping[str, PooledMean]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for metric, own in estimates.items():
-        found |= {f"confirmed_{metric}": own.mean, "confirmed_runs": float(own.n)}
-        if own.half is not None:
-            found |= {
-                f"confirmed_{metric}_low": own.mean - own.half,
-                f"confirmed_{metric}_high": own.mean + own.half,
+    points: dict[str, float] = {}
+    for metric, mean in estimates.items():
+        points |= {f"confirmed_{metric}": mean.mean, "confirmed_runs": float(mean.n)}
+        if mean.half is not None:
+            points |= {
+                f"confirmed_{metric}_low": mean.mean - mean.half,
+                f"confirmed_{metric}_high": mean.mean + mean.half,
             }
-    return found
+    return points
 
 
 def _feasible(metrics: Mapping[str, float], objective: ObjectiveConfig) -> bool:

@@ -149,21 +149,21 @@ def _revision(path: Path) -> str | None:
             return ""
         if _VERSION not in tables:
             return None
-        found = database.execute(f"SELECT version_num FROM {_VERSION}").fetchone()
-        return "" if found is None else str(found[0])
+        row = database.execute(f"SELECT version_num FROM {_VERSION}").fetchone()
+        return "" if row is None else str(row[0])
 
 
 def _migrations() -> Iterator[tuple[str, str]]:
     """The revisions that the installed MLflow knows, and whether each is its newest."""
-    found = find_spec("mlflow")
-    if found is None or found.origin is None:
+    package = find_spec("mlflow")
+    if package is None or package.origin is None:
         return
-    own: set[str] = set()
+    revisions: set[str] = set()
     earlier: set[str] = set()
-    for file in (Path(found.origin).parent / "store" / "db_migrations" / "versions").glob("*.py"):
+    for file in (Path(package.origin).parent / "store" / "db_migrations" / "versions").glob("*.py"):
         for match in _REVISION.finditer(file.read_text(encoding="utf-8")):
-            (earlier if match["down"] else own).add(match["id"])
-    for revision in own:
+            (earlier if match["down"] else revisions).add(match["id"])
+    for revision in revisions:
         yield revision, _EARLIER if revision in earlier else _NEWEST
 
 

@@ -65,15 +65,15 @@ class Writer:
         self._stored = self._load()
 
     def _find_experiment(self, name: str, artifacts: str | None) -> str:
-        found = self.client.get_experiment_by_name(name)
-        if found is None:
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is None:
             return self.client.create_experiment(name, artifact_location=artifacts)
-        if found.lifecycle_stage != "active":
+        if experiment.lifecycle_stage != "active":
             raise DeletedExperimentError(
                 f"The MLflow experiment {name!r} has been deleted.",
-                hint=f"Restore it in MLflow (its id is {found.experiment_id}), or set tracking.experiment.",
+                hint=f"Restore it in MLflow (id {experiment.experiment_id}), or set tracking.experiment.",
             )
-        return found.experiment_id
+        return experiment.experiment_id
 
     def _load(self) -> dict[str, Stored]:
         """Reads the search's runs, and deletes all but the fullest of those that are the same run.
@@ -101,7 +101,7 @@ class Writer:
                 log.warning("deleting a second run of %s", run_key)
                 self.client.delete_run(run.info.run_id)
             else:
-                stored[run_key] = _stored(run)
+                stored[run_key] = _stored_state(run)
         return stored
 
     def ship(self, projection: Projection) -> None:
@@ -177,7 +177,7 @@ class Writer:
         stored.status, stored.end = view.status, view.end
 
 
-def _stored(run: Run) -> Stored:
+def _stored_state(run: Run) -> Stored:
     return Stored(
         run.info.run_id,
         run.info.status,

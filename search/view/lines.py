@@ -56,11 +56,11 @@ class EventLines:
                 self._rungs[event.trial] = event
                 return [self._rung(waiting)] if waiting else []
             case Decided():
-                return self._decided(event)
+                return self._decision_lines(event)
             case TrialFinished():
-                return self._finished(event)
+                return self._finish_lines(event)
             case SearchEnded():
-                return [*self.flush(), self._ended(event)]
+                return [*self.flush(), self._end_line(event)]
             case _:
                 return [self._other(event)]
 
@@ -101,7 +101,7 @@ class EventLines:
                 values = self._values(event.metrics, event.intervals, self._progress.shown)
                 return f"baseline {event.name}: {values} (measured in {wording.duration(event.seconds)})"
             case TrialProposed():
-                return f"trial {event.trial} {self._beginning(event)}: {wording.params(event.sampled)}"
+                return f"trial {event.trial} {self._begin_line(event)}: {wording.params(event.sampled)}"
             case FrontMeasured():
                 shown = [name for name in event.metrics if name in event.intervals]
                 values = self._values(event.metrics, event.intervals, shown)
@@ -115,14 +115,14 @@ class EventLines:
         configured = self._config.warm_start
         return f"search {event.search_id[:8]}" if configured is None else str(configured.search)
 
-    def _beginning(self, event: TrialProposed) -> str:
+    def _begin_line(self, event: TrialProposed) -> str:
         if event.repeats is not None:
             seeds, number = self._config.confirm.seeds, self._progress.repeated[event.repeats]
             return f"begins, confirming trial {event.repeats} (seed {number} of {max(seeds, number)})"
         origins = {"listed": " (listed)", "warm_start": " (from the earlier search)"}
         return f"begins{origins.get(event.origin, '')}"
 
-    def _decided(self, event: Decided) -> list[str]:
+    def _decision_lines(self, event: Decided) -> list[str]:
         rung = self._rungs.pop(event.trial, None)
         if event.decision == "stop":
             self._stopped[event.trial] = event.reason
@@ -137,7 +137,7 @@ class EventLines:
         late = [] if rung is None else [self._rung(rung)]
         return [*late, f"trial {event.trial} {self._place(event.rung)} {verdict}"]
 
-    def _finished(self, event: TrialFinished) -> list[str]:
+    def _finish_lines(self, event: TrialFinished) -> list[str]:
         rung = self._rungs.pop(event.trial, None)
         told = self._stopped.pop(event.trial, None)
         self._paused.discard(event.trial)
@@ -149,7 +149,7 @@ class EventLines:
         line = f"trial {event.trial} {event.status}: {_one_line(event.reason)}" + (values and f" ({values})")
         return [line] if rung is None else [self._rung(rung), line]
 
-    def _ended(self, event: SearchEnded) -> str:
+    def _end_line(self, event: SearchEnded) -> str:
         message = f" ({_one_line(event.message)})" if event.message else ""
         best = "" if event.recommended is None else f"; recommended trial {event.recommended}"
         counts = wording.counted(self._progress.counts | _NOT_FINISHED) or "no trial finished"
@@ -180,7 +180,7 @@ class EventLines:
         )
 
 
-def restored(progress: Progress) -> str:
+def restore_line(progress: Progress) -> str:
     """What a search that is resumed has already, in one line."""
     counts, repeated = progress.counts, progress.repetitions_finished
     paused = f" and {counts['paused']} paused" if counts["paused"] else ""

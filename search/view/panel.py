@@ -45,7 +45,7 @@ def draw(progress: Progress, messages: Sequence[str], width: int, height: int) -
     parts: list[RenderableType] = [_header(progress), _bars(progress, width), _counts(progress)]
     parts += [*further, Text()]
     parts += _front(progress, min(room - running, _MOST_ROWS), width)
-    parts += _running(progress, running, width)
+    parts += _running_rows(progress, running, width)
     parts += [Text(message, style="dim", no_wrap=True, overflow="ellipsis") for message in messages]
     return Group(*parts)
 
@@ -126,7 +126,7 @@ def _front(progress: Progress, room: int, width: int) -> list[RenderableType]:
     ]
     for member in front[:room]:
         best = member.feasible and member == front[0]
-        rows.append(_completed(progress.state.trials[member.number], member, best))
+        rows.append(_completed_row(progress.state.trials[member.number], member, best))
     if not rows:
         return []
     title = "Pareto-optimal so far" if front else "Base model; no trial has completed yet"
@@ -137,14 +137,14 @@ def _front(progress: Progress, room: int, width: int) -> list[RenderableType]:
     return [_table(progress, rows, width, title), Text()]
 
 
-def _completed(trial: TrialState, member: ParetoTrial, best: bool) -> Row:
+def _completed_row(trial: TrialState, member: ParetoTrial, best: bool) -> Row:
     assert trial.last is not None
     kind: Kind = "recommended" if best else "plain" if member.feasible else "broken"
     label = str(trial.number)
     return Row(label, trial.status, trial.proposed.sampled, trial.last.metrics, trial.last.intervals, kind)
 
 
-def _running(progress: Progress, room: int, width: int) -> list[RenderableType]:
+def _running_rows(progress: Progress, room: int, width: int) -> list[RenderableType]:
     running = progress.running
     rungs = progress.config.budget.rungs
     rows = [

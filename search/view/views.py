@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -16,7 +17,7 @@ from rich.live import Live
 from search.config.schema import SearchConfig
 from search.output import write_line
 from search.record import Event, SearchState
-from search.view.lines import EventLines, restored
+from search.view.lines import EventLines, restore_line
 from search.view.panel import draw
 from search.view.progress import Progress
 
@@ -52,7 +53,46 @@ class View(Protocol):
         ...
 
 
-class PlainView:
+class _EventView(ABC):
+    """What views have in common: the search's progress, and a line for each event of it.
+
+    Args:
+        progress: Follows the search.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._lines = EventLines(progress)
+        self._lock = threading.Lock()
+
+    def restore(self, state: SearchState) -> None:
+        """Takes what is recorded as part of the whole, and shows one line about it where anything is."""
+        if state.started is None:
+            return
+        with self._lock:
+            self._progress.restore(state)
+            self._lines.restore(state)
+            self._show([restore_line(self._progress)], self._progress.elapsed)
+
+    def __call__(self, event: Event) -> None:
+        """Shows the event's line, or waits for the event that completes it."""
+        with self._lock:
+            self._progress.apply(event)
+            self._show(self._lines.take(event), event.time - self._progress.began)
+
+    def note(self, text: str) -> None:
+        """Shows the note."""
+        with self._lock:
+            self._show([text], self._progress.elapsed)
+
+    def _show(self, lines: Iterable[str], elapsed: float) -> None:
+        self._put(f"[{max(elapsed, 0.0):6.1f} s] {line}" for line in lines)
+
+    @abstractmethod
+    def _put(self, lines: Iterable[str]) -> None: ...
+
+
+class PlainView(_EventView):
     """Writes one line per event, with the seconds since the session began.
 
     Args:
@@ -62,45 +102,23 @@ class PlainView:
     """
 
     def __init__(self, console: Console, progress: Progress) -> None:
+        super().__init__(progress)
         self._file = console.file
-        self._progress = progress
-        self._lines = EventLines(progress)
-        self._lock = threading.Lock()
 
     def start(self) -> None:
         """Nothing to prepare."""
 
-    def restore(self, state: SearchState) -> None:
-        """Writes one line about what is recorded, where anything is."""
-        if state.started is None:
-            return
-        with self._lock:
-            self._progress.restore(state)
-            self._lines.restore(state)
-            self._write([restored(self._progress)], self._progress.elapsed)
-
-    def __call__(self, event: Event) -> None:
-        """Writes the event's line, or waits for the one that completes it."""
-        with self._lock:
-            self._progress.apply(event)
-            self._write(self._lines.take(event), event.time - self._progress.began)
-
-    def note(self, text: str) -> None:
-        """Writes the note."""
-        with self._lock:
-            self._write([text], self._progress.elapsed)
-
     def close(self) -> None:
         """Writes what was still waiting."""
         with self._lock:
-            self._write(self._lines.flush(), self._progress.elapsed)
+            self._show(self._lines.flush(), self._progress.elapsed)
 
-    def _write(self, lines: Iterable[str], elapsed: float) -> None:
+    def _put(self, lines: Iterable[str]) -> None:
         for line in lines:
-            write_line(self._file, f"[{max(elapsed, 0.0):6.1f} s] {line}")
+            write_line(self._file, line)
 
 
-class LiveView:
+class LiveView(_EventView):
     """Redraws the search four times a second in rich's own thread; an event only changes what is drawn.
 
     It disappears when closed: the summary takes its place.
@@ -111,11 +129,9 @@ class LiveView:
     """
 
     def __init__(self, console: Console, progress: Progress) -> None:
+        super().__init__(progress)
         self._console = console
-        self._progress = progress
-        self._lines = EventLines(progress)
         self._messages: deque[str] = deque(maxlen=_MESSAGES)
-        self._lock = threading.Lock()
         self._live: Live | None = None
 
     def start(self) -> None:
@@ -130,28 +146,12 @@ class LiveView:
         with suppress(OSError):
             live.start()
 
-    def restore(self, state: SearchState) -> None:
-        """Shows what is recorded as part of the whole."""
-        if state.started is None:
-            return
-        with self._lock:
-            self._progress.restore(state)
-            self._lines.restore(state)
-            self._say([restored(self._progress)], self._progress.elapsed)
-
-    def __call__(self, event: Event) -> None:
-        """Takes the event into account; it is seen when next drawn."""
-        with self._lock:
-            self._progress.apply(event)
-            self._say(self._lines.take(event), event.time - self._progress.began)
-
     def note(self, text: str) -> None:
         """Shows the note among the latest events, or as a line of its own where nothing is drawn."""
         if self._live is None:
             write_line(self._console.file, text)
-            return
-        with self._lock:
-            self._say([text], self._progress.elapsed)
+        else:
+            super().note(text)
 
     def close(self) -> None:
         """Stops drawing."""
@@ -166,8 +166,8 @@ class LiveView:
         with self._lock:
             return draw(self._progress, list(self._messages), self._console.width, self._console.height)
 
-    def _say(self, lines: list[str], elapsed: float) -> None:
-        self._messages.extend(f"[{max(elapsed, 0.0):6.1f} s] {line}" for line in lines)
+    def _put(self, lines: Iterable[str]) -> None:
+        self._messages.extend(lines)
 
 
 def make_view(

@@ -55,7 +55,7 @@ def test_the_dispatcher_says_its_groups_capacity() -> None:
     async def scene() -> None:
         dispatcher = Dispatcher()
         await dispatcher.add_group("a")
-        await dispatcher.join("a", GroupFacts("cpu", "model", "data", 1, 1.0, slots=3, packing=""))
+        await dispatcher.join("a", GroupFacts("cpu", "model", "data", 1.0, slots=3, packing=""))
         assert await dispatcher.capacity() == 3
 
     asyncio.run(scene())

@@ -248,7 +248,7 @@ def test_a_group_may_come_back_with_fewer_slots() -> None:
 def test_the_dispatcher_opens_the_slots_that_a_group_has_chosen() -> None:
     async def scene() -> None:
         dispatcher = Dispatcher()
-        facts = GroupFacts("cpu", "model", "data", 1000, 1.5, slots=3, packing="3 slots train fastest")
+        facts = GroupFacts("cpu", "model", "data", 1.5, slots=3, packing="3 slots train fastest")
         await dispatcher.add_group("g")
         tasks = [asyncio.create_task(dispatcher.submit(request(trial))) for trial in range(4)]
         await settle()

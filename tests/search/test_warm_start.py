@@ -19,7 +19,7 @@ from search.resume import refuse_changes
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
-from search.warm_start import WarmStartError, warm_started
+from search.warm_start import WarmStartError, read_warm_start
 from tests.records import make_config, make_events, opening_events, trial_events, write_record
 from tests.search.config_files import write_space
 
@@ -41,7 +41,7 @@ def earlier(folder: Path, *trials: tuple[float, float, float], objectives: Any =
 
 def take_over(folder: Path, use: str = "points", trials: int = 8, **changes: Any) -> WarmStarted:
     config = begin_with(folder, use, trials, **changes)
-    return warm_started(config, SearchSpace(config.parameters, config.fixed))
+    return read_warm_start(config, SearchSpace(config.parameters, config.fixed))
 
 
 def begin_with(folder: Path, use: str = "points", trials: int = 8, **changes: Any) -> SearchConfig:
@@ -222,7 +222,7 @@ def test_a_search_goes_on_from_its_record_as_it_began(tmp_path: Path, use: str) 
         )
 
     first = conduct()
-    event = warm_started(config, space)
+    event = read_warm_start(config, space)
     first.warm_start(event)
     for _ in range(4):
         first.next_trial()

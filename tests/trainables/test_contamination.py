@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from search.run import WRONG, main
 from trainables.data.reading import read_units
 from trainables.errors import UserError
-from trainables.evaluation.contamination.check import OVERLAP, check_questions, search
+from trainables.evaluation.contamination.check import OVERLAP, check_questions, find_questions
 from trainables.evaluation.harness.sought import AcceptedChoice, AcceptedItem
 from trainables.evaluation.questions.items import ChoiceItem, Item, OpenItem, choice_prompt
 from trainables.settings import SkillConfig, TaskConfig
@@ -52,7 +52,7 @@ def skill(*items: Item, name: str = "facts", path: str = "facts.jsonl") -> tuple
 
 
 def answered(item: Item, *texts: str) -> bool:
-    return bool(search([[item]], texts).answered)
+    return bool(find_questions([[item]], texts).answered)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ LONG = OpenItem(f"Read this: {NUMBERS}. What comes next?", "word40")
 
 
 def overlapping(items: Sequence[Item], *texts: str) -> int:
-    return len(search([items], texts).overlapping)
+    return len(find_questions([items], texts).overlapping)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ WORDS = ["which", "metal", "is", "the", "lens", "frame", "made", "of", "brass", 
 def test_the_index_finds_what_a_plain_search_finds(lines: list[list[str]]) -> None:
     items = [METAL, OpenItem("Go on go", "tin"), OpenItem("lens frame made of tin brass", "on")]
     texts = [f" {' '.join(line)} " for line in lines]
-    found = search([items], texts)
+    found = find_questions([items], texts)
     for place, item in enumerate(items):
         question = f" {item.question.lower().rstrip('?')} "
         holding = [number for number, text in enumerate(texts) if question in text]
@@ -235,5 +235,5 @@ def test_a_search_is_refused_before_anything_starts_and_a_plan_warns(
     Path("asked.jsonl").write_text(json.dumps({"question": KEEPER.question, "answer": "Olaf"}))
     assert main([*words, "--plan"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "warning: 1 of the 1 questions of capability.skills.asked" in shown
-    assert f"'{KEEPER.question}' in train.jsonl:1" in shown
+    assert "warning: 1 of 1 questions of capability.skills.asked overlap" in shown
+    assert f"'{KEEPER.question}', with train.jsonl:1" in shown

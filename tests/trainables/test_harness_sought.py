@@ -13,7 +13,7 @@ from tests.trainables.harness_tasks import (
     text_task,
     write_task,
 )
-from trainables.evaluation.contamination.check import search
+from trainables.evaluation.contamination.check import find_questions
 from trainables.evaluation.harness.task import HarnessTask
 from trainables.models.load import load_base
 from trainables.models.resolve import resolve
@@ -49,9 +49,10 @@ def test_documents_are_found_in_training_data_in_their_own_words(
     path = write_task(tmp_path, "wrapped", rows, metric_list=[{"metric": "acc"}], **settings)
     sought = HarnessTask(str(path), base[1], seed=0, context=256).sought
     right = [row["options"][row["answer"]] for row in rows]
-    answered = search([sought], [f"Quiz. {row['question']} {right[i]}." for i, row in enumerate(rows)])
+    texts = [f"Quiz. {row['question']} {right[place]}." for place, row in enumerate(rows)]
+    answered = find_questions([sought], texts)
     assert answered.answered == {(0, place): place for place in range(4)}
-    unanswered = search([sought], [f"{row['question']} Nobody knows." for row in rows])
+    unanswered = find_questions([sought], [f"{row['question']} Nobody knows." for row in rows])
     assert not unanswered.answered
     assert len(unanswered.overlapping) == 4
 
@@ -87,7 +88,7 @@ def test_every_accepted_answer_is_looked_for(base: tuple[Any, Any], tmp_path: Pa
     )
     for path, given, wrong in ((open_task, "Ebba", "Olaf"), (choice, "red", "green")):
         (item,) = HarnessTask(str(path), base[1], seed=0, context=256).sought
-        found = search([[item]], [f"{item.question} {wrong}.", f"{item.question} {given}."])
+        found = find_questions([[item]], [f"{item.question} {wrong}.", f"{item.question} {given}."])
         assert found.answered == {(0, 0): 1}
 
 
@@ -97,5 +98,5 @@ def test_a_text_whose_likelihood_is_asked_is_found_as_a_whole(base: tuple[Any, A
     path = text_task(tmp_path)
     items = HarnessTask(str(path), base[1], seed=0, context=256).sought
     line = questions("facts", 1)[0]["question"]
-    assert search([items], ["Dawn.", f"So: {line} And on."]).answered == {(0, 1): 1}
-    assert not search([items], [line[: len(line) // 2]]).answered
+    assert find_questions([items], ["Dawn.", f"So: {line} And on."]).answered == {(0, 1): 1}
+    assert not find_questions([items], [line[: len(line) // 2]]).answered

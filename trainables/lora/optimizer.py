@@ -8,10 +8,6 @@ import torch
 from torch import Tensor
 
 from trainables.lora.arena import Arena
-from trainables.lora.transfer import to_device
-
-_PIECE = {"cpu": 2**20, "cuda": 2**24}
-"""Entries that are updated at once: what is computed in between is then small beside the weights."""
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
@@ -39,25 +35,29 @@ def clip_and_update(
         norms: Gradient norm of each row, shape (rows,).
     """
     rows = len(steps)
-    by_row = [
-        [clip or float("inf") for clip in clips],
-        [1 - rate * decay for rate, decay in zip(rates, decays, strict=True)],
-        [(1 - BETAS[1] ** (step + 1)) ** 0.5 for step in steps],
-        [rate / (1 - BETAS[0] ** (step + 1)) for rate, step in zip(rates, steps, strict=True)],
-    ]
-    (columns,) = to_device([torch.tensor(by_row, dtype=torch.float64).to(norms.dtype)], norms.device)
-    limits, kept, root, sizes = columns[..., None]
-    scales = (limits / (norms[:, None] + 1e-6)).clamp(max=1.0) if any(clips) else None
-    width = max(1, _PIECE.get(norms.device.type, _PIECE["cuda"]) // rows)
-    for start in range(0, arena.columns, width):
-        own = slice(start, min(start + width, arena.columns))
-        weights, grads, first, second = (
-            part[:rows, own] for part in (arena.weights, arena.grads, arena.first, arena.second)
+
+    def column(values: Sequence[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64).to(norms.device, norms.dtype)[:, None]
+
+    grads = arena.grads[:rows, : arena.columns]
+    if any(clips):
+        limits = column([clip or float("inf") for clip in clips])
+        grads.mul_((limits / (norms[:, None] + 1e-6)).clamp(max=1.0))
+    counts = torch.tensor([step + 1 for step in steps], dtype=torch.float32).to(norms.device)
+    for row, (rate, decay) in enumerate(zip(rates, decays, strict=True)):
+        # One pass over the memory, which is all that this costs, where single operations take ten.
+        torch._fused_adamw_(
+            [arena.weights[row]],
+            [grads[row]],
+            [arena.first[row]],
+            [arena.second[row]],
+            [],
+            [counts[row]],
+            lr=rate,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            weight_decay=decay,
+            eps=EPSILON,
+            amsgrad=False,
+            maximize=False,
         )
-        if scales is not None:
-            grads.mul_(scales)
-        if any(decays):
-            weights.mul_(kept)
-        first.lerp_(grads, 1 - BETAS[0])
-        second.mul_(BETAS[1]).addcmul_(grads, grads, value=1 - BETAS[1])
-        weights.sub_(sizes * first / (second.sqrt().div_(root).add_(EPSILON)))

@@ -76,7 +76,6 @@ class LoraServer:
         self._say = say
         self._folder = Path(settings.folder)
         self._device = loaded.device
-        self._parameters = sum(tensor.numel() for tensor in loaded.model.parameters())
         self._data = loaded.data
         self._base = HeldBase(
             loaded.model, settings.zero_stage, checkpointing=settings.gradient_checkpointing
@@ -140,7 +139,6 @@ class LoraServer:
             name,
             self._model_fingerprint,
             data,
-            self._parameters,
             seconds,
             slots=self._choice.slots,
             packing="; ".join(filter(None, (self._choice.reason, self._rows))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import psutil
@@ -119,26 +119,44 @@ def choose_slots(
         return Choice(asked, limits, "as configured")
     if most == 1:
         return Choice(1, limits, "no more may be opened")
-    measured: list[Measured] = []
-    flat = 0
     pack.limits = replace(limits, cost=2**31)  # one pass a step, whatever its padding
     alone: list[Measured] = []
-    size, end = 1, ""
-    while size <= min(most, len(probes)):
+
+    def measure(measured: Sequence[Measured], size: int) -> Measured | None:
         short = _short_of_memory(measured, base, size)
-        found = None if short else _measure(pack, base, probes[:size], alone)
+        return None if short else _measure(pack, base, probes[:size], alone)
+
+    measured, end = measure_doubling(measure, min(most, len(probes)))
+    pack.limits = limits
+    whole_batch = max(params.batch_size for params in probes) * pack.longest
+    return choose_from(measured, limits, whole_batch, end)
+
+
+def measure_doubling(
+    measure: Callable[[Sequence[Measured], int], Measured | None], most: int
+) -> tuple[list[Measured], str]:
+    """Measures packs of 1, 2, 4 ... trials until doubling gains nothing or memory does not allow it.
+
+    Args:
+        measure: Given the packs measured so far, measures one of so many trials; None where memory ran out.
+        most: Largest number of trials.
+
+    Returns:
+        The packs, smallest first, and why no larger one was measured, for `choose_from`.
+    """
+    measured: list[Measured] = []
+    flat, size = 0, 1
+    while size <= most:
+        found = measure(measured, size)
         if found is None:
-            end = f"; {size} would need more memory than there is"
-            break
+            return measured, f"; {size} would need more memory than there is"
         best = max((each.gain for each in measured), default=0.0)
         measured.append(found)
         flat += found.gain < _GAIN * best
         if flat == 2 or found.gain < _LOSS * best or found.limit is not None:
             break
         size *= 2
-    pack.limits = limits
-    whole_batch = max(params.batch_size for params in probes) * pack.longest
-    return choose_from(measured, limits, whole_batch, end)
+    return measured, ""
 
 
 def choose_from(measured: Sequence[Measured], limits: PassLimits, whole_batch: int, end: str = "") -> Choice:

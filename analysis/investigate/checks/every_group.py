@@ -44,20 +44,20 @@ def holds_in_every_group(context: Context) -> Check:
     if end is None:
         return Check("c", title, "fail", "Capability falls in neither direction of the parameter.")
     moves = value_signs(study.x) * curve_differences(study.curves("capability"))
-    found = [_group(study, group, {case.label for case in end.cases}, moves) for group in groups]
-    adjusted = holm([one.change.p if one.change else float("nan") for one in found])
+    trends = [_group(study, group, {case.label for case in end.cases}, moves) for group in groups]
+    adjusted = holm([trend.change.p if trend.change else float("nan") for trend in trends])
     below = [
-        p < ALPHA and one.change is not None and one.change.value < 0
-        for one, p in zip(found, adjusted, strict=True)
+        p < ALPHA and trend.change is not None and trend.change.value < 0
+        for trend, p in zip(trends, adjusted, strict=True)
     ]
-    against = [one for one in found if one.change is not None and one.change.interval.low > 0]
-    falling, moving = sum(g.falls > 0 for g in found), sum(g.falls != 0 for g in found)
+    against = [trend for trend in trends if trend.change is not None and trend.change.interval.low > 0]
+    falling, moving = sum(g.falls > 0 for g in trends), sum(g.falls != 0 for g in trends)
     sign_p = binomial_p(falling, moving)
-    there = sum(one.change is not None for one in found)
-    everywhere = there >= 2 and sum(below) == there and all(one.falls >= 0 for one in found)
+    there = sum(trend.change is not None for trend in trends)
+    everywhere = there >= 2 and sum(below) == there and all(trend.falls >= 0 for trend in trends)
     passes = not against and (everywhere or (sign_p < ALPHA and 2 * falling > moving))
     sentence = (
-        f"Towards {study.parameter} {end.label} capability falls in {falling} of {len(found)} values of "
+        f"Towards {study.parameter} {end.label} capability falls in {falling} of {len(trends)} values of "
         f"{study.group} ({p_text(sign_p)} by exact binomial test)"
     )
     if there:
@@ -66,9 +66,9 @@ def holds_in_every_group(context: Context) -> Check:
         Statistic(
             "groups that fall", falling, "two-sided exact binomial test against 1/2", p=sign_p, n=moving
         ),
-        *(_statistic(one, p) for one, p in zip(found, adjusted, strict=True) if one.change),
+        *(_statistic(trend, p) for trend, p in zip(trends, adjusted, strict=True) if trend.change),
     )
-    details = tuple(_told(one) for one in found if one.change)
+    details = tuple(_told(trend) for trend in trends if trend.change)
     return Check("c", title, "pass" if passes else "fail", sentence + ".", statistics, (), details)
 
 
@@ -81,12 +81,12 @@ def binomial_p(successes: int, n: int) -> float:
 
 
 def _group(study: Study, group: float | str | None, at_end: set[str], moves: Scores) -> _Group:
-    own = [index for index, case in enumerate(study.cases) if case.group == group]
-    square = np.ix_(own, own)
+    rows = [index for index, case in enumerate(study.cases) if case.group == group]
+    square = np.ix_(rows, rows)
     falls = int(np.sign(np.sum(moves[square])) * np.sign(np.sum(moves)))
     changes = [
         change
-        for case in (study.cases[index] for index in own)
+        for case in (study.cases[index] for index in rows)
         if case.label in at_end and (change := capability_change(study.base, case.last)) is not None
     ]
     # Of several trials the least fall: the group holds only if all of them do.

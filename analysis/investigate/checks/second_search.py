@@ -23,30 +23,30 @@ def holds_on_second_search(context: Context) -> Check:
     if not context.others:
         return Check("d", TITLE, "not applicable", "There is one search only.")
     faulty = {(fault.study, case) for fault in context.faults for case in fault.cases}
-    own, *others = (
+    first, *others = (
         study.without({case for name, case in faulty if name == study.name})
         for study in (context.study, *context.others)
     )
-    direction = capability_trend(own, 0).direction
+    direction = capability_trend(first, 0).direction
     statistics = [_tau(study, direction) for study in others]
-    adjusted = holm([math.nan if one.p is None else one.p for one in statistics])
+    adjusted = holm([math.nan if statistic.p is None else statistic.p for statistic in statistics])
     sentences, holds = [], []
-    for study, one, p in zip(others, statistics, adjusted, strict=True):
-        same = one.value * direction > 0
+    for study, statistic, p in zip(others, statistics, adjusted, strict=True):
+        same = statistic.value * direction > 0
         shown = p < ALPHA
         holds.append(same and shown)
-        low, high = (math.nan if bound is None else bound for bound in (one.low, one.high))
-        how = f"tau {one.value:+.2f} [{low:+.2f}, {high:+.2f}], {p_text(p)}, {one.n} trials"
-        if math.isnan(one.value):
+        low, high = (math.nan if bound is None else bound for bound in (statistic.low, statistic.high))
+        how = f"tau {statistic.value:+.2f} [{low:+.2f}, {high:+.2f}], {p_text(p)}, {statistic.n} trials"
+        if math.isnan(statistic.value):
             sentences.append(f"{study.name}: nothing to compare.")
         elif shown:
             sentences.append(f"{study.name}: {'the same' if same else 'the opposite'} trend ({how}).")
         else:
             sentences.append(f"{study.name}: no trend is shown ({how}).")
-    known = own.fingerprints.get("data")
+    known = first.fingerprints.get("data")
     outcome: Outcome = "pass" if all(holds) else "fail"
     details = tuple(
-        f"{study.name} has other texts or items than {own.name}."
+        f"{study.name} has other texts or items than {first.name}."
         for study in others
         if known is not None and study.fingerprints.get("data", known) != known
     )

@@ -39,5 +39,5 @@ def looked_for(study: Study) -> tuple[str, ...]:
 
 def find_faults(study: Study) -> tuple[Fault, ...]:
     """What the detectors find, the certain faults first."""
-    found = [fault for name in DETECTORS for fault in DETECTORS[name](study)]
-    return tuple(sorted(found, key=lambda fault: not fault.certain))
+    faults = [fault for name in DETECTORS for fault in DETECTORS[name](study)]
+    return tuple(sorted(faults, key=lambda fault: not fault.certain))

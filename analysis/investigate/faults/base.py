@@ -27,13 +27,13 @@ is as it was, from the second on it is broken."""
 
 def changes(study: Study, cases: Sequence[Case] | None = None) -> dict[str, tuple[Change, float]]:
     """Change from the base model and its p-value, Holm-adjusted over cases, by label, where known."""
-    found = {
+    changed = {
         case.label: change
         for case in (study.cases if cases is None else cases)
         if (change := capability_change(study.base, case.last)) is not None
     }
-    adjusted = holm([change.p for change in found.values()])
-    return {label: (change, p) for (label, change), p in zip(found.items(), adjusted, strict=True)}
+    adjusted = holm([change.p for change in changed.values()])
+    return {label: (change, p) for (label, change), p in zip(changed.items(), adjusted, strict=True)}
 
 
 def intact(base: Measured | None, tuned: Measured) -> bool | None:
@@ -62,5 +62,5 @@ def at_one_level(study: Study, labels: Sequence[str]) -> str:
 
     chosen = set(labels)
     counts = [(sum(c.label in chosen for c in level.cases), level.label) for level in bins(study)]
-    count, label = max(counts, key=lambda one: one[0])
+    count, label = max(counts, key=lambda counted: counted[0])
     return f" ({count} of {len(chosen)} at {study.parameter} {label})"

@@ -46,16 +46,16 @@ def constant_outputs(study: Study) -> list[Fault]:
     the model intact. Suspected: likewise, where nothing of the kind was measured. A model that those
     measurements find broken collapsed by itself, which is no fault.
     """
-    found = [one for case in study.cases if (one := _constant(study, case)) is not None]
-    shared = Counter(one.reply for one in found)
+    outputs = [output for case in study.cases if (output := _constant(study, case)) is not None]
+    shared = Counter(output.reply for output in outputs)
     certain, suspected = [], []
-    for one in found:
-        unlike_a_model = not one.read and (not one.reply or shared[one.reply] > 1)
-        if _ERROR.search(one.reply) or (unlike_a_model and one.intact):
-            certain.append(one)
-        elif unlike_a_model and one.intact is None:
-            suspected.append(one)
-    zeros = [] if found else _zeros(study)
+    for output in outputs:
+        unlike_a_model = not output.read and (not output.reply or shared[output.reply] > 1)
+        if _ERROR.search(output.reply) or (unlike_a_model and output.intact):
+            certain.append(output)
+        elif unlike_a_model and output.intact is None:
+            suspected.append(output)
+    zeros = [] if outputs else _zeros(study)
     return [
         *([_fault(study, certain, True)] if certain else []),
         *([_fault(study, suspected, False)] if suspected else []),
@@ -68,11 +68,11 @@ def common_reply(measured: Measured, least: float = SAME) -> tuple[str, bool] | 
     replies: list[str] = []
     questions: set[object] = set()
     read = 0
-    for (_, scoring), own in measured.answers.items():
+    for (_, scoring), answer in measured.answers.items():
         if scoring == "generation":
-            replies += [(reply or "").strip() for reply in own.replies]
-            questions.update(own.questions)
-            read += int(own.read.sum())
+            replies += [(reply or "").strip() for reply in answer.replies]
+            questions.update(answer.questions)
+            read += int(answer.read.sum())
     if len(questions) < LEAST:
         return None
     reply, count = Counter(replies).most_common(1)[0]
@@ -86,14 +86,13 @@ def _constant(study: Study, case: Case) -> _Constant | None:
     return _Constant(case, *common, intact(study.base, case.last))
 
 
-def _fault(study: Study, found: list[_Constant], certain: bool) -> Fault:
-    labels = tuple(one.case.label for one in found)
-    reply = Counter(one.reply for one in found).most_common(1)[0][0]
+def _fault(study: Study, outputs: list[_Constant], certain: bool) -> Fault:
+    labels = tuple(output.case.label for output in outputs)
+    reply = Counter(output.reply for output in outputs).most_common(1)[0][0]
     shown = f"the reply {reply[:60]!r}" if reply else "an empty reply"
-    sentence = (
-        f"{cases(len(found))} gave {shown} to every question: {listed(labels)}{at_one_level(study, labels)}."
-    )
-    if any(one.intact for one in found):
+    where = f"{listed(labels)}{at_one_level(study, labels)}"
+    sentence = f"{cases(len(outputs))} gave {shown} to every question: {where}."
+    if any(output.intact for output in outputs):
         sentence += " What is measured without generation finds these models intact."
     elif not certain:
         sentence += " Whether the models are intact was not measured."

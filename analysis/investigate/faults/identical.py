@@ -36,14 +36,14 @@ def identical_outcomes(study: Study) -> list[Fault]:
     for case in study.cases:
         if study.base is not None and _tells(study.base, case.last):
             alike[_outcomes(case.last)].append(case)
-    groups = [own for own in alike.values() if len({case.last.loss for case in own}) > 1]
-    sure = [own for own in groups if len(own) >= CERTAIN or _replies(own[0].last)]
-    unsure = [own for own in groups if own not in sure]
+    groups = [cases for cases in alike.values() if len({case.last.loss for case in cases}) > 1]
+    sure = [group for group in groups if len(group) >= CERTAIN or _replies(group[0].last)]
+    unsure = [group for group in groups if group not in sure]
     return [_fault(study, some, some is sure) for some in (sure, unsure) if some]
 
 
 def _fault(study: Study, groups: list[list[Case]], certain: bool) -> Fault:
-    labels = tuple(case.label for own in groups for case in own)
+    labels = tuple(case.label for group in groups for case in group)
     sentence = (
         f"{cases(len(labels))} with different losses have the same outcome on every item: {listed(labels)}"
         f"{at_one_level(study, labels)}. One model was evaluated in place of several."
@@ -58,16 +58,16 @@ def _outcomes(measured: Measured) -> Hashable:
 def _replies(measured: Measured) -> tuple[object, ...]:
     return tuple(
         reply
-        for (_, scoring), own in measured.answers.items()
+        for (_, scoring), answer in measured.answers.items()
         if scoring == "generation"
-        for reply in own.replies
+        for reply in answer.replies
     )
 
 
-def _tells(base: Measured, own: Measured) -> bool:
+def _tells(base: Measured, tuned: Measured) -> bool:
     """Whether the outcomes are too mixed, and too unlike the base model's, for two models to share them."""
     changed = right = wrong = 0
-    for skill, text in own.bits.items():
+    for skill, text in tuned.bits.items():
         if "1" in text and "0" in text:
             changed += sum(a != b for a, b in zip(text, base.bits.get(skill, ""), strict=False))
             right += text.count("1")

@@ -19,14 +19,14 @@ KIND = "irreproducible scores"
 @DATA.register(KIND, "trials of equal parameters and seed")
 def can_look_for_differences(study: Study) -> bool:
     """With two trials of equal parameters and seed whose scores can be compared."""
-    return any(capability_change(one.last, other.last) is not None for one, other in _pairs(study))
+    return any(capability_change(first.last, other.last) is not None for first, other in _pairs(study))
 
 
 @DETECTORS.register(KIND, "trials of equal parameters and seed whose scores differ by more than noise")
 def irreproducible_scores(study: Study) -> list[Fault]:
     """Pairs of equal parameters and seed at the same step that differ, Holm-adjusted over pairs."""
     pairs = _pairs(study)
-    differences = [capability_change(one.last, other.last) for one, other in pairs]
+    differences = [capability_change(first.last, other.last) for first, other in pairs]
     adjusted = holm([float("nan") if change is None else change.p for change in differences])
     labels = tuple(
         dict.fromkeys(
@@ -44,4 +44,4 @@ def _pairs(study: Study) -> list[tuple[Case, Case]]:
     for case in study.cases:
         if "seed" in case.settings:
             equal[(case.last.step, *sorted(map(repr, case.settings.items())))].append(case)
-    return [pair for own in equal.values() for pair in combinations(own, 2)]
+    return [pair for cases in equal.values() for pair in combinations(cases, 2)]

@@ -28,7 +28,7 @@ FAR_BELOW = 0.6
 def can_look_for_keys(study: Study) -> bool:
     """With answers that were read and a guesser's share, of any model."""
     models = (study.base, *(case.last for case in study.cases))
-    return any(own is not None and _read(study, own) is not None for own in models)
+    return any(model is not None and _read(study, model) is not None for model in models)
 
 
 @DETECTORS.register(KIND, "answers that are read are right far less often than a guesser's")
@@ -39,12 +39,14 @@ def miskeyed_answers(study: Study) -> list[Fault]:
     same answer to most may be below by the key's doing, and is left out.
     """
     models = [("the base model", study.base), *((case.label, case.last) for case in study.cases)]
-    found = [(label, *read) for label, own in models if own is not None and (read := _read(study, own))]
-    adjusted = holm([binomial_below(right, n, chance) for _, right, n, chance in found])
+    suspects = [
+        (label, *read) for label, model in models if model is not None and (read := _read(study, model))
+    ]
+    adjusted = holm([binomial_below(right, n, chance) for _, right, n, chance in suspects])
     below = [
-        one
-        for one, p in zip(found, adjusted, strict=True)
-        if p < ALPHA and one[1] <= FAR_BELOW * one[2] * one[3]
+        suspect
+        for suspect, p in zip(suspects, adjusted, strict=True)
+        if p < ALPHA and suspect[1] <= FAR_BELOW * suspect[2] * suspect[3]
     ]
     if not below:
         return []
@@ -73,21 +75,21 @@ def binomial_below(successes: int, n: int, share: float) -> float:
     return min(1.0, float(np.exp(logs).sum()))
 
 
-def _read(study: Study, own: Measured) -> tuple[int, int, float] | None:
+def _read(study: Study, model: Measured) -> tuple[int, int, float] | None:
     """Right answers, answers read, and a guesser's share; None where one is not known."""
-    if common_reply(own, MOST_SAME) is not None:
+    if common_reply(model, MOST_SAME) is not None:
         return None
     right = read = 0
     guesses = 0.0
-    for (skill, scoring), answers in own.answers.items():
+    for (skill, scoring), answers in model.answers.items():
         chance = chance_of(study, skill)
         if scoring == "generation" and chance is not None:
             right += int(answers.right.sum())
             read += int(answers.read.sum())
             guesses += chance * int(answers.read.sum())
-    if not own.answers and study.chance and own.n and "unparseable" in own.shares:
-        read = round(own.n * (1 - own.shares["unparseable"].value))
-        right, guesses = min(read, round(own.capability * own.n)), read * study.chance
+    if not model.answers and study.chance and model.n and "unparseable" in model.shares:
+        read = round(model.n * (1 - model.shares["unparseable"].value))
+        right, guesses = min(read, round(model.capability * model.n)), read * study.chance
     if read < LEAST or not guesses > 0:
         return None
     return right, read, guesses / read

@@ -39,7 +39,7 @@ def missing_items(study: Study) -> list[Fault]:
         elif missing:
             fewer[case.label] = missing
             harmless += _falls_anyway(reference, case.last)
-    found = []
+    faults = []
     if fewer:
         by_label = {case.label: case.last for case in study.cases}
         blamed = tuple(label for label in fewer if not _falls_anyway(reference, by_label[label]))
@@ -49,41 +49,41 @@ def missing_items(study: Study) -> list[Fault]:
         )
         if harmless:
             sentence += f" In {harmless} of them the fall stays even if all missing answers were right."
-        found.append(Fault(KIND, study.name, blamed, True, sentence, "Evaluate them on all items."))
+        faults.append(Fault(KIND, study.name, blamed, True, sentence, "Evaluate them on all items."))
     if others:
         sentence = f"{cases(len(others))} were asked other items than the base model: {listed(others)}."
         fix = "Evaluate every model on the same items."
-        found.append(Fault(KIND, study.name, tuple(others), True, sentence, fix))
-    return found
+        faults.append(Fault(KIND, study.name, tuple(others), True, sentence, fix))
+    return faults
 
 
-def _missing(reference: Measured, own: Measured) -> int | None:
+def _missing(reference: Measured, model: Measured) -> int | None:
     """Number of items that are missing; None where the items are not the same ones."""
     for key, theirs in reference.answers.items():
-        mine = own.answers.get(key)
+        mine = model.answers.get(key)
         if mine is not None and len(mine.items) == len(theirs.items) and not mine.same_items(theirs):
             return None
-    if reference.bits and own.bits:
-        if set(own.bits) - set(reference.bits):
+    if reference.bits and model.bits:
+        if set(model.bits) - set(reference.bits):
             return None
-        gaps = [len(text) - len(own.bits.get(skill, "")) for skill, text in reference.bits.items()]
+        gaps = [len(text) - len(model.bits.get(skill, "")) for skill, text in reference.bits.items()]
         return None if min(gaps) < 0 else sum(gaps)
-    if reference.n and own.n:
-        return None if own.n > reference.n else reference.n - own.n
+    if reference.n and model.n:
+        return None if model.n > reference.n else reference.n - model.n
     return 0
 
 
-def _falls_anyway(reference: Measured, own: Measured) -> bool:
-    if reference.bits and own.bits:
+def _falls_anyway(reference: Measured, model: Measured) -> bool:
+    if reference.bits and model.bits:
         best = sum(
-            (own.bits.get(skill, "").count("1") + len(text) - len(own.bits.get(skill, ""))) / len(text)
+            (model.bits.get(skill, "").count("1") + len(text) - len(model.bits.get(skill, ""))) / len(text)
             for skill, text in reference.bits.items()
         ) / len(reference.bits)
     else:
         assert reference.n is not None
-        assert own.n is not None
-        best = (own.capability * own.n + reference.n - own.n) / reference.n
-    fall = reference.capability - own.capability
+        assert model.n is not None
+        best = (model.capability * model.n + reference.n - model.n) / reference.n
+    fall = reference.capability - model.capability
     return fall > 0 and reference.capability - best > fall / 2
 
 

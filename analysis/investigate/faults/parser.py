@@ -37,12 +37,12 @@ def failing_parser(study: Study) -> list[Fault]:
         n = share.n or study.base.n
         if not n:
             continue
-        found = wilson(round(share.value * n), n)
-        if found.low > MOST_UNREADABLE:
+        interval = wilson(round(share.value * n), n)
+        if interval.low > MOST_UNREADABLE:
             where = "" if skill == "unparseable" else f" in {skill}"
             sentence = (
-                f"{percent(share.value)} [{percent(found.low)}, {percent(found.high)}] of the base model's "
-                f"own replies{where} could not be read (n = {n}): accuracy measures the parser."
+                f"{percent(share.value)} [{percent(interval.low)}, {percent(interval.high)}] of the base "
+                f"model's own replies{where} could not be read (n = {n}): accuracy measures the parser."
             )
             fix = "Mend the parser or the prompt until the base model's replies can be read."
             return [Fault(KIND, study.name, (), True, sentence, fix, whole=True, repaired=repair(study))]
@@ -58,7 +58,7 @@ def repair(study: Study) -> Study | None:
     """The study by likelihood, or by replies that could be read; None where neither is known of the base."""
     assert study.base is not None
     models = [study.base, *(case.last for case in study.cases)]
-    change = _by_likelihood if all("likelihood" in one.shares for one in models) else _by_what_was_read
+    change = _by_likelihood if all("likelihood" in model.shares for model in models) else _by_what_was_read
     base = change(study.base)
     if math.isnan(base.capability):
         return None
@@ -69,8 +69,8 @@ def repair(study: Study) -> Study | None:
 def _by_likelihood(measured: Measured) -> Measured:
     share = measured.shares.get("likelihood", Share(math.nan))
     bits = {
-        skill: "".join("01"[bool(right)] for right in own.right)
-        for (skill, scoring), own in measured.answers.items()
+        skill: "".join("01"[bool(right)] for right in answer.right)
+        for (skill, scoring), answer in measured.answers.items()
         if scoring == "likelihood"
     }
     return replace(measured, capability=share.value, n=share.n, bits=bits)

@@ -42,17 +42,17 @@ def unmoved_weights(study: Study) -> list[Fault]:
     return [Fault(KIND, study.name, labels, True, sentence, fix)]
 
 
-def _still(base: Measured | None, own: Measured) -> bool:
-    shifts = _shifts(base, own)
-    return bool(shifts) and all(math.isfinite(one) and one < STILL for one in shifts)
+def _still(base: Measured | None, tuned: Measured) -> bool:
+    shifts = _shifts(base, tuned)
+    return bool(shifts) and all(math.isfinite(shift) and shift < STILL for shift in shifts)
 
 
-def _shifts(base: Measured | None, own: Measured) -> list[float]:
+def _shifts(base: Measured | None, tuned: Measured) -> list[float]:
     """The KL to the base model, and by how much losses differ from its own, as far as they are known."""
     if base is None:
         return []
-    shifts = [own.metrics["kl_base"]] if "kl_base" in own.metrics else []
+    shifts = [tuned.metrics["kl_base"]] if "kl_base" in tuned.metrics else []
     for name in ("heldout_loss", "general_loss"):
-        if name in own.metrics and name in base.metrics:
-            shifts.append(abs(own.metrics[name] - base.metrics[name]))
+        if name in tuned.metrics and name in base.metrics:
+            shifts.append(abs(tuned.metrics[name] - base.metrics[name]))
     return shifts

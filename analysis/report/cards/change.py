@@ -57,20 +57,20 @@ class Change:
 
     def compute(self, context: Context) -> Findings:
         """A bar for each learning rate, in the colour and pattern of its grade."""
-        found = [_Row(context, group) for group in _groups(context)]
+        rows = [_Row(context, group) for group in _groups(context)]
         chart = XYChart(
-            Axis("learning rate", "category", categories=tuple(row.group.label for row in found)),
+            Axis("learning rate", "category", categories=tuple(row.group.label for row in rows)),
             Axis("change from the base model", share=True),
-            tuple(_bars(name, own) for name in GRADES if (own := [r for r in found if r.grade == name])),
+            tuple(_bars(name, graded) for name in GRADES if (graded := [r for r in rows if r.grade == name])),
             (Rule("base model", 0.0, "y", INK),),
             stacked=True,
         )
-        sentence = _sentence(found)
-        plot = Plot("change-by-lr", "Change from the base model", sentence, (chart,), table=_table(found))
+        sentence = _sentence(rows)
+        plot = Plot("change-by-lr", "Change from the base model", sentence, (chart,), table=_table(rows))
         return Findings(
-            data={"groups": [row.data() for row in found], "rule": _RULE},
+            data={"groups": [row.data() for row in rows], "rule": _RULE},
             texts=(sentence,),
-            notes=(_RULE, JUDGED, ONE_RULE, *_unsure(found)),
+            notes=(_RULE, JUDGED, ONE_RULE, *_unsure(rows)),
             plots=(plot,),
         )
 
@@ -111,9 +111,9 @@ def _grade(context: Context, trial: TrialState) -> GradeName:
 
 def _graded(retention: float, low: float | None, high: float | None) -> Grade:
     around = None if low is None or high is None else Interval(low=low, high=high, n=0)
-    found = grade(retention, around)
-    assert found is not None  # only finite values come here
-    return found
+    graded = grade(retention, around)
+    assert graded is not None  # only finite values come here
+    return graded
 
 
 def _less(end: float | None) -> float | None:
@@ -133,21 +133,21 @@ def _bars(name: GradeName, rows: list[_Row]) -> Series:
     )
 
 
-def _sentence(found: list[_Row]) -> str:
+def _sentence(rows: list[_Row]) -> str:
     parts = []
     for name in GRADES:
-        own = [f"{row.group.label} ({row.text})" for row in found if row.grade == name]
-        if own:
-            parts.append(f"{_PHRASES[name]} at lr {', '.join(own)}")
+        labels = [f"{row.group.label} ({row.text})" for row in rows if row.grade == name]
+        if labels:
+            parts.append(f"{_PHRASES[name]} at lr {', '.join(labels)}")
     return f"Retention by learning rate, the mean over trials: {'; '.join(parts)}."
 
 
-def _unsure(found: list[_Row]) -> tuple[str, ...]:
-    unsure = [f"lr {row.group.label} {row.graded}" for row in found if not row.graded.sure]
+def _unsure(rows: list[_Row]) -> tuple[str, ...]:
+    unsure = [f"lr {row.group.label} {row.graded}" for row in rows if not row.graded.sure]
     return (f"Grades that are not sure: {'; '.join(unsure)}.",) if unsure else ()
 
 
-def _table(found: list[_Row]) -> Table:
+def _table(rows: list[_Row]) -> Table:
     return Table(
         (
             "learning rate",
@@ -164,7 +164,7 @@ def _table(found: list[_Row]) -> Table:
                 str(len(row.group.trials)),
                 wording.counted({name: row.counts[name] for name in GRADES} | {"diverged": row.diverged}),
             )
-            for row in found
+            for row in rows
         ),
         "Retention and grades by learning rate.",
         printed=True,

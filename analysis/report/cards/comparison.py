@@ -38,18 +38,21 @@ class Comparison:
         """Rank correlations and retention by learning rate of both."""
         assert context.other is not None
         pair = (context, Context(*context.other))
-        found = [_correlation(one) for one in pair]
-        sides = [_direction(one) for one in found]
+        correlations = [_correlation(search) for search in pair]
+        sides = [_direction(correlation) for correlation in correlations]
         verdict = _verdict(sides)
         names = _names(pair)
-        rows = tuple(_row(one, name, own) for one, name, own in zip(pair, names, found, strict=True))
+        rows = tuple(
+            _row(search, name, correlation)
+            for search, name, correlation in zip(pair, names, correlations, strict=True)
+        )
         plots = _plots(pair, names, verdict)
         return Findings(
             data={
                 "verdict": verdict,
                 "searches": [
-                    _data(one, name, own, side)
-                    for one, name, own, side in zip(pair, names, found, sides, strict=True)
+                    _data(search, name, correlation, side)
+                    for search, name, correlation, side in zip(pair, names, correlations, sides, strict=True)
                 ],
             },
             texts=(verdict,),
@@ -71,9 +74,11 @@ class Comparison:
 
 
 def _names(pair: tuple[Context, Context]) -> list[str]:
-    names = [str(one.config["name"]) for one in pair]
+    names = [str(search.config["name"]) for search in pair]
     if names[0] == names[1]:
-        names = [f"{name} on {one.config['model']['name']}" for name, one in zip(names, pair, strict=True)]
+        names = [
+            f"{name} on {search.config['model']['name']}" for name, search in zip(names, pair, strict=True)
+        ]
     return names if names[0] != names[1] else [f"{names[0]} (this)", f"{names[1]} (other)"]
 
 
@@ -84,10 +89,10 @@ def _correlation(context: Context) -> Estimate | None:
     return spearman([value(t, context.loss) for t in done], [value(t, context.kept) for t in done])
 
 
-def _direction(found: Estimate | None) -> Direction:
-    if found is None or found.low is None or found.high is None:
+def _direction(correlation: Estimate | None) -> Direction:
+    if correlation is None or correlation.low is None or correlation.high is None:
         return "undecided"
-    return "keeps least" if found.low > 0 else "keeps most" if found.high < 0 else "undecided"
+    return "keeps least" if correlation.low > 0 else "keeps most" if correlation.high < 0 else "undecided"
 
 
 def _verdict(sides: list[Direction]) -> str:
@@ -102,7 +107,7 @@ def _verdict(sides: list[Direction]) -> str:
     )
 
 
-def _row(context: Context, name: str, found: Estimate | None) -> tuple[str, ...]:
+def _row(context: Context, name: str, correlation: Estimate | None) -> tuple[str, ...]:
     best, base = context.summary["recommended"], context.base
     capability = math.nan if base is None else base.metrics.get("capability", math.nan)
     around = None if base is None else base.intervals.get("capability")
@@ -111,16 +116,16 @@ def _row(context: Context, name: str, found: Estimate | None) -> tuple[str, ...]
         str(context.config["model"]["name"]),
         str(len(context.trials)),
         "-" if math.isnan(capability) else wording.measured(capability, around),
-        estimated(found, "trials"),
+        estimated(correlation, "trials"),
         "none" if best is None else f"trial {best['trial']}: {wording.params(best['sampled'])}",
     )
 
 
-def _data(context: Context, name: str, found: Estimate | None, side: Direction) -> dict[str, Any]:
+def _data(context: Context, name: str, correlation: Estimate | None, side: Direction) -> dict[str, Any]:
     groups = by_lr(context.judged, context.trials)
     return {
         "search": name,
-        "spearman": None if found is None else found.data(),
+        "spearman": None if correlation is None else correlation.data(),
         "what_trains_best": side,
         "by_lr": [{"lr": g.label, "kept": mean_kept(context, g.trials).data()} for g in groups],
         "recommended": context.recommended,
@@ -128,20 +133,25 @@ def _data(context: Context, name: str, found: Estimate | None, side: Direction) 
 
 
 def _plots(pair: tuple[Context, Context], names: list[str], verdict: str) -> tuple[Plot, ...]:
-    kept = [one.kept for one in pair]
+    kept = [search.kept for search in pair]
     if kept[0] is None or kept[0] != kept[1]:
         return ()
     series, rows = [], []
-    for index, (one, name) in enumerate(zip(pair, names, strict=True)):
-        groups = by_lr(one.judged, one.trials)
-        means = [mean_kept(one, group.trials) for group in groups]
-        series.append(line(name, groups, [own.estimate for own in means], [str(own) for own in means], index))
-        rows += [(name, g.label, str(own)) for g, own in zip(groups, means, strict=True)]
-    if not all(one.x for one in series):
+    for index, (search, name) in enumerate(zip(pair, names, strict=True)):
+        groups = by_lr(search.judged, search.trials)
+        means = [mean_kept(search, group.trials) for group in groups]
+        series.append(
+            line(name, groups, [mean.estimate for mean in means], [str(mean) for mean in means], index)
+        )
+        rows += [(name, g.label, str(mean)) for g, mean in zip(groups, means, strict=True)]
+    if not all(each.x for each in series):
         return ()
     rules = (Rule("base model", 1.0, "y", INK),) if kept[0] == "retention" else ()
     low, high = room(
-        [1.0 if rules else math.nan, *(float(v) for one in series for v in one.y if isinstance(v, float))]
+        [
+            1.0 if rules else math.nan,
+            *(float(v) for each in series for v in each.y if isinstance(v, float)),
+        ]
     )
     y = Axis(f"mean {kept[0]}", low=low, high=high)
     chart = XYChart(Axis("learning rate", "log"), y, tuple(series), rules)

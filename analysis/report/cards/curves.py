@@ -114,10 +114,10 @@ def _joined(
 
 def _line(trial: TrialState, metric: str | None, most: int) -> list[tuple[float, float]]:
     points = [
-        (float(step), own)
+        (float(step), value)
         for rung in trial.rungs
-        for step, own in (rung.curve if metric is None else _value(rung, metric))
-        if math.isfinite(own)
+        for step, value in (rung.curve if metric is None else _value(rung, metric))
+        if math.isfinite(value)
     ]
     if len(points) <= most:
         return points
@@ -137,9 +137,11 @@ def _table(context: Context, metric: str | None) -> Table:
             steps.setdefault(rung.step, []).append(rung)
     rows = []
     for step, rungs in sorted(steps.items()):
-        own = sorted(v for rung in rungs if math.isfinite(v := rung.metrics.get(names[0], math.nan)))
-        if own:
-            middle = own[len(own) // 2]
-            rows.append((f"{step:,}", f"{len(rungs):,}", number(own[0]), number(middle), number(own[-1])))
+        losses = sorted(v for rung in rungs if math.isfinite(v := rung.metrics.get(names[0], math.nan)))
+        if losses:
+            middle = losses[len(losses) // 2]
+            rows.append(
+                (f"{step:,}", f"{len(rungs):,}", number(losses[0]), number(middle), number(losses[-1]))
+            )
     caption = f"{names[0]} of the trials that reached each rung."
     return Table(("step", "trials", "least", "median", "most"), tuple(rows), caption)

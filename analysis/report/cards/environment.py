@@ -44,7 +44,7 @@ class Environment:
             **{line.partition(": ")[0]: line.partition(": ")[2] for line in data_lines(_data(context))},
             "seed": str(config["seed"]),
             "commit": started.git_commit or "not run from a checkout",
-            **{f"fingerprint of {name}": own for name, own in sorted(prints.items())},
+            **{f"fingerprint of {name}": fingerprint for name, fingerprint in sorted(prints.items())},
         }
         versions = tuple(sorted(started.versions.items()))
         return Findings(

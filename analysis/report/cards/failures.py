@@ -26,13 +26,13 @@ class Failures:
 
     def applies(self, context: Context) -> str | None:
         """Where a trial ended early or something failed."""
-        found = cause_counts(context.state) or context.state.failures
-        return None if found else "No trial ended early, and nothing failed."
+        ended = cause_counts(context.state) or context.state.failures
+        return None if ended else "No trial ended early, and nothing failed."
 
     def compute(self, context: Context) -> Findings:
         """Trials by what ended them; failures that a trial survived, by class."""
         ends = cause_counts(context.state)
-        survived = Counter(one.failure_class for one in context.state.failures)
+        survived = Counter(failure.failure_class for failure in context.state.failures)
         labels = {cause: ended_by(cause) for cause in ends}
         order = [*labels.values(), *(f"{name} (survived)" for name in survived)]
         series = [Series("ended a trial", list(ends.values()), list(labels.values()), nth(0), "bars")]
@@ -44,7 +44,7 @@ class Failures:
         chart = XYChart(
             Axis("number", low=0),
             Axis("", "category", reverse=True, categories=tuple(order)),
-            tuple(one for one in series if one.x),
+            tuple(each for each in series if each.x),
             sideways=True,
             height=max(0.5, 0.25 + 0.1 * len(order)),
         )
@@ -63,8 +63,8 @@ def _table(context: Context, labels: dict[str, str]) -> Table:
         example = trials[0]
         reason = example.finished.reason if example.finished else ""
         rows.append((label, str(len(trials)), f"trial {example.number}: {_cut(reason)}"))
-    counts = Counter(one.failure_class for one in context.state.failures)
-    examples = {one.failure_class: one for one in reversed(context.state.failures)}
+    counts = Counter(failure.failure_class for failure in context.state.failures)
+    examples = {failure.failure_class: failure for failure in reversed(context.state.failures)}
     rows += [
         (f"{name} (survived)", str(count), _cut(examples[name].message)) for name, count in counts.items()
     ]

@@ -108,7 +108,7 @@ def _grid(context: Context, trials: Sequence[TrialState], x: str, y: str) -> _Gr
 
 
 def _known(cell: Sequence[TrialState], metric: str) -> list[float]:
-    return [own for trial in cell if math.isfinite(own := value(trial, metric))]
+    return [measured for trial in cell if math.isfinite(measured := value(trial, metric))]
 
 
 def _average(values: Sequence[float]) -> float | None:
@@ -117,14 +117,16 @@ def _average(values: Sequence[float]) -> float | None:
 
 def _cells(grid: _Grid, metrics: Sequence[str], x: str, y: str) -> dict[str, Any]:
     """The means of a map as data, by row and column, with the number of trials that each is over."""
-    found = {name: [[_known(cell, name) for cell in row] for row in grid.cells] for name in metrics}
+    cells = {name: [[_known(cell, name) for cell in row] for row in grid.cells] for name in metrics}
     return {
         "x": x,
         "y": y,
         "columns": [group.label for group in grid.columns],
         "rows": [group.label for group in grid.rows],
-        "means": {name: [[_average(own) for own in row] for row in rows] for name, rows in found.items()},
-        "n": {name: [[len(own) for own in row] for row in rows] for name, rows in found.items()},
+        "means": {
+            name: [[_average(numbers) for numbers in row] for row in rows] for name, rows in cells.items()
+        },
+        "n": {name: [[len(numbers) for numbers in row] for row in rows] for name, rows in cells.items()},
     }
 
 
@@ -132,12 +134,12 @@ def _chart(context: Context, grid: _Grid, metric: str, x: str, y: str) -> Heatma
     z, texts = [], []
     for row in grid.cells:
         numbers = [_known(cell, metric) for cell in row]
-        means = [_average(own) for own in numbers]
+        means = [_average(cell) for cell in numbers]
         z.append(tuple(means))
         texts.append(
             tuple(
-                "" if middle is None else _cell(middle, len(own))
-                for middle, own in zip(means, numbers, strict=True)
+                "" if middle is None else _cell(middle, len(cell))
+                for middle, cell in zip(means, numbers, strict=True)
             )
         )
     less = context.directions.get(metric, "max" if metric == "capability" else "min") == "min"

@@ -50,35 +50,40 @@ class Importance:
     def compute(self, context: Context) -> Findings:
         """Importance of each parameter for each objective, with bootstrap intervals."""
         names, trials, rung = _pool(context)
-        found = {
-            one.metric: _importances(names, trials, rung, one.metric, one.direction == "max")
-            for one in context.objectives
+        importances = {
+            objective.metric: _importances(
+                names, trials, rung, objective.metric, objective.direction == "max"
+            )
+            for objective in context.objectives
         }
-        found = {metric: own for metric, own in found.items() if own}
-        order = sorted(names, key=lambda name: -sum(own[name].value for own in found.values()))
+        importances = {metric: shares for metric, shares in importances.items() if shares}
+        order = sorted(names, key=lambda name: -sum(shares[name].value for shares in importances.values()))
         series = tuple(
             Series(
                 metric,
                 order,
-                [own[name].value for name in order],
+                [shares[name].value for name in order],
                 nth(index),
                 "bars",
-                low=[own[name].low for name in order],
-                high=[own[name].high for name in order],
-                text=[f"{name}: {_text(own[name])} of {metric}" for name in order],
+                low=[shares[name].low for name in order],
+                high=[shares[name].high for name in order],
+                text=[f"{name}: {_text(shares[name])} of {metric}" for name in order],
             )
-            for index, (metric, own) in enumerate(found.items())
+            for index, (metric, shares) in enumerate(importances.items())
         )
         step = trials[0].rungs[rung].step
-        leading = [f"{max(own, key=lambda n: own[n].value)} for {metric}" for metric, own in found.items()]
+        leading = [
+            f"{max(shares, key=lambda n: shares[n].value)} for {metric}"
+            for metric, shares in importances.items()
+        ]
         plot = Plot(
             "importance",
             "Importance of each parameter",
             f"Bars of importance by parameter and objective; the largest: {', '.join(leading)}.",
             (XYChart(Axis("parameter", "category"), Axis("importance", low=0, share=True), series),),
             table=Table(
-                ("parameter", *found),
-                tuple((name, *(_text(own[name]) for own in found.values())) for name in order),
+                ("parameter", *importances),
+                tuple((name, *(_text(shares[name]) for shares in importances.values())) for name in order),
                 f"Importance with 95% bootstrap intervals, n={len(trials)} trials.",
             ),
         )
@@ -87,32 +92,34 @@ class Importance:
             data={
                 "step": step,
                 "n": len(trials),
-                "importances": {m: {n: e.data() for n, e in own.items()} for m, own in found.items()},
+                "importances": {
+                    m: {n: e.data() for n, e in shares.items()} for m, shares in importances.items()
+                },
             },
             texts=(first if leading else "No objective varies enough between trials to tell.",),
             notes=tuple(_notes(len(trials), len(names))),
-            plots=(plot,) if found else (),
+            plots=(plot,) if importances else (),
         )
 
 
 def _notes(trials: int, parameters: int) -> list[str]:
-    found = [
+    notes = [
         "The rung is the last that at least half of the measured trials reached: trials at different "
         "budgets cannot be compared, and those that went further were chosen for being good. PED-ANOVA "
         "asks how differently a parameter is spread among the better half of the trials than among all; it "
         "sees each parameter by itself, no interplay.",
     ]
     if trials < max(_FEW, 10 * parameters):
-        found.append(
+        notes.append(
             f"With {trials} trials this is a hint at most: {max(_FEW, 10 * parameters)} or more are needed "
             "for numbers that another search would repeat."
         )
-    return found
+    return notes
 
 
 def _pool(context: Context) -> tuple[list[str], list[TrialState], int]:
     """Parameters that every trial has, the trials to compare, and the rung to compare them at."""
-    metrics = [one.metric for one in context.objectives]
+    metrics = [objective.metric for objective in context.objectives]
     measured: dict[int, list[TrialState]] = {}
     for trial in context.trials:
         for index, reached in enumerate(trial.rungs):
@@ -145,12 +152,12 @@ def _importances(
     for _ in range(_RESAMPLES):
         picked = generator.integers(0, len(rows), drawn)
         samples.append(_ped_anova(names, [rows[i] for i in picked], [values[i] for i in picked]))
-    found = {}
+    importances = {}
     for name in names:
-        spread = float(np.std([own[name] for own in samples], ddof=1)) * math.sqrt(drawn / len(rows))
+        spread = float(np.std([sample[name] for sample in samples], ddof=1)) * math.sqrt(drawn / len(rows))
         low, high = max(0.0, whole[name] - Z * spread), min(1.0, whole[name] + Z * spread)
-        found[name] = Estimate(whole[name], low, high, len(rows))
-    return found
+        importances[name] = Estimate(whole[name], low, high, len(rows))
+    return importances
 
 
 def _ped_anova(
@@ -172,10 +179,10 @@ def _ped_anova(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=_BEST)
-            found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+            importances = optuna.importance.get_param_importances(study, evaluator=evaluator)
     finally:
         optuna.logging.set_verbosity(before)
-    return {name: _finite(found.get(name, 0.0)) for name in names}
+    return {name: _finite(importances.get(name, 0.0)) for name in names}
 
 
 def _finite(value: float) -> float:
@@ -196,10 +203,12 @@ def _distribution(values: Sequence[Any]) -> Any:
 
 def _spelled(row: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
     """Categories go by their text: choices must be hashable, and 1 and 1.0 and True are not the same."""
-    return {name: repr(own) if hasattr(kinds[name], "choices") else float(own) for name, own in row.items()}
+    return {
+        name: repr(value) if hasattr(kinds[name], "choices") else float(value) for name, value in row.items()
+    }
 
 
-def _text(own: Estimate) -> str:
-    if own.low is None or own.high is None:
-        return number(own.value)
-    return f"{own.value:.0%} [{own.low:.0%}, {own.high:.0%}]"
+def _text(share: Estimate) -> str:
+    if share.low is None or share.high is None:
+        return number(share.value)
+    return f"{share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"

@@ -35,22 +35,22 @@ class Investigate:
         """The verdict with its reasons; of two searches where another was given."""
         notes: tuple[str, ...] = ()
         try:
-            found = _investigated(context, with_items=True)
+            investigation = _investigated(context, with_items=True)
         except TightropeError as error:
             return Findings({"verdict": None}, (f"The checks could not be made: {error.message}",))
         except (OSError, ValueError) as error:
-            found = _investigated(context, with_items=False)
+            investigation = _investigated(context, with_items=False)
             notes = (f"Single answers could not be read, and the checks do without them: {_first(error)}.",)
         return Findings(
-            data=found.as_dict(),
+            data=investigation.as_dict(),
             texts=(
-                found.headline,
-                *found.reasons,
-                *found.needed,
-                f"Knowledge or format: {found.finding.sentence}",
+                investigation.headline,
+                *investigation.reasons,
+                *investigation.needed,
+                f"Knowledge or format: {investigation.finding.sentence}",
             ),
-            notes=(*found.notes, *notes),
-            tables=(_checks(found), *_faults(found)),
+            notes=(*investigation.notes, *notes),
+            tables=(_checks(investigation), *_faults(investigation)),
         )
 
 
@@ -71,27 +71,31 @@ def _first(error: Exception) -> str:
     return str(error).split("\n")[0].rstrip(".")
 
 
-def _checks(found: Investigation) -> Table:
+def _checks(investigation: Investigation) -> Table:
     rows = tuple(
-        (f"{one.key}: {one.title}\n[{one.outcome}]", one.sentence, "\n".join(map(_statistic, one.statistics)))
-        for one in found.checks
+        (
+            f"{check.key}: {check.title}\n[{check.outcome}]",
+            check.sentence,
+            "\n".join(map(_statistic, check.statistics)),
+        )
+        for check in investigation.checks
     )
     return Table(("check", "what was found", "statistics"), rows, "The five checks.", wide=True, printed=True)
 
 
-def _statistic(own: Statistic) -> str:
-    text = f"{own.name}: {number(own.value)}"
-    if own.low is not None and own.high is not None:
-        text += f" [{number(own.low)}, {number(own.high)}]"
-    if own.p is not None:
-        text += f", p = {number(own.p)}"
-    return text if own.n is None else f"{text}, n={own.n:,}"
+def _statistic(statistic: Statistic) -> str:
+    text = f"{statistic.name}: {number(statistic.value)}"
+    if statistic.low is not None and statistic.high is not None:
+        text += f" [{number(statistic.low)}, {number(statistic.high)}]"
+    if statistic.p is not None:
+        text += f", p = {number(statistic.p)}"
+    return text if statistic.n is None else f"{text}, n={statistic.n:,}"
 
 
-def _faults(found: Investigation) -> list[Table]:
+def _faults(investigation: Investigation) -> list[Table]:
     rows = tuple(
-        (one.kind, "certain" if one.certain else "suspected", one.study, one.sentence, one.fix)
-        for one in found.faults
+        (fault.kind, "certain" if fault.certain else "suspected", fault.study, fault.sentence, fault.fix)
+        for fault in investigation.faults
     )
     columns = ("fault", "how sure", "search", "evidence", "what to do")
     return [Table(columns, rows, "Faults of the evaluation.", wide=True, open=True)] if rows else []

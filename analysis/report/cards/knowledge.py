@@ -40,9 +40,9 @@ class Knowledge:
     def compute(self, context: Context) -> Findings:
         """Both accuracies by learning rate, and which fell further from the base model's."""
         skills = _skills(context)
-        found = {skill: _rows(context, skill) for skill in skills}
-        charts = {skill: _chart(context, skill, rows) for skill, rows in found.items()}
-        sentences = [_sentence(skill, rows) for skill, rows in found.items()]
+        skill_rows = {skill: _rows(context, skill) for skill in skills}
+        charts = {skill: _chart(context, skill, rows) for skill, rows in skill_rows.items()}
+        sentences = [_sentence(skill, rows) for skill, rows in skill_rows.items()]
         variants: dict[tuple[int, ...], Chart] = {(i,): chart for i, chart in enumerate(charts.values())}
         many = len(skills) > 1
         plot = Plot(
@@ -52,10 +52,10 @@ class Knowledge:
             tuple(charts.values()),
             (Menu("Questions", tuple(skills)),) if many else (),
             variants if many else {},
-            _table(found),
+            _table(skill_rows),
         )
         return Findings(
-            data={skill: [row.data() for row in rows] for skill, rows in found.items()},
+            data={skill: [row.data() for row in rows] for skill, rows in skill_rows.items()},
             texts=tuple(sentences),
             notes=(
                 "By likelihood, the model prefers the right option, whatever it would write. By "
@@ -83,10 +83,10 @@ class _Row:
         self.group = group
         self.knows, self.writes = (_accuracy(group, name) for name in (likelihood, generation))
         base = base_value(context, generation), base_value(context, likelihood)
-        own = context.measured
+        measured = context.measured
         paired = None
-        if None in own and all(trial.number in own for trial in group.trials):
-            paired = over_items(own[None], [own[trial.number] for trial in group.trials], skill)
+        if None in measured and all(trial.number in measured for trial in group.trials):
+            paired = over_items(measured[None], [measured[trial.number] for trial in group.trials], skill)
         values = [(value(trial, generation), value(trial, likelihood)) for trial in group.trials]
         self.shifts = paired or over_trials(base, values)
 
@@ -106,9 +106,13 @@ class _Row:
 
 def _accuracy(group: Group, name: str) -> Estimate:
     """Mean over trials; of a single one its own value, with its interval over items."""
-    found = mean_share([value(trial, name) for trial in group.trials])
-    own = interval(group.trials[0], name)
-    return found if found.n != 1 or own is None else Estimate(found.value, own.low, own.high, own.n)
+    accuracy = mean_share([value(trial, name) for trial in group.trials])
+    around = interval(group.trials[0], name)
+    return (
+        accuracy
+        if accuracy.n != 1 or around is None
+        else Estimate(accuracy.value, around.low, around.high, around.n)
+    )
 
 
 def _names(skill: str) -> tuple[str, str]:
@@ -137,16 +141,17 @@ def _chart(context: Context, skill: str, rows: list[_Row]) -> XYChart:
         Series(
             name,
             centres,
-            [own.value for own in found],
+            [estimate.value for estimate in estimates],
             look,
             "both",
-            low=[None if own.low is None else max(0.0, own.low) for own in found],
-            high=[None if own.high is None else min(1.0, own.high) for own in found],
+            low=[None if estimate.low is None else max(0.0, estimate.low) for estimate in estimates],
+            high=[None if estimate.high is None else min(1.0, estimate.high) for estimate in estimates],
             text=[
-                f"lr {r.group.label}, {name}: {estimated(own)}" for r, own in zip(rows, found, strict=True)
+                f"lr {r.group.label}, {name}: {estimated(estimate)}"
+                for r, estimate in zip(rows, estimates, strict=True)
             ],
         )
-        for name, look, found in sides
+        for name, look, estimates in sides
     )
     rules = tuple(
         Rule(f"base model {name}", base, "y", Look(look.colour, dash="dot"))
@@ -181,11 +186,11 @@ def _sentence(skill: str, rows: list[_Row]) -> str:
     return f"{skill}: {'; '.join(parts)}."
 
 
-def _table(found: dict[str, list[_Row]]) -> Table:
+def _table(skill_rows: dict[str, list[_Row]]) -> Table:
     rows = [
         (skill, r.group.label, estimated(r.knows), estimated(r.writes), _signed(r.shifts.gap), r.shifts.lost)
-        for skill, own in found.items()
-        for r in own
+        for skill, rows in skill_rows.items()
+        for r in rows
     ]
     return Table(
         ("questions", "learning rate", "by likelihood", "by generation", "fell further by", "lost"),
@@ -197,5 +202,5 @@ def _table(found: dict[str, list[_Row]]) -> Table:
     )
 
 
-def _signed(own: Estimate) -> str:
-    return number(own.value) if own.low is None else estimated(own)
+def _signed(change: Estimate) -> str:
+    return number(change.value) if change.low is None else estimated(change)

@@ -46,9 +46,9 @@ class Late:
     def compute(self, context: Context) -> Findings:
         """The front's scores of each skill beside the base model's, with the change; other trials below."""
         skills = _found(context)
-        charts: dict[str, Chart] = {one.name: _chart(context, one) for one in skills}
+        charts: dict[str, Chart] = {skill.name: _chart(context, skill) for skill in skills}
         many = len(charts) > 1
-        alt = " ".join(_sentence(context, one) for one in skills)
+        alt = " ".join(_sentence(context, skill) for skill in skills)
         plot = Plot(
             "late",
             "Right answers beside the base model",
@@ -57,11 +57,11 @@ class Late:
             (Menu("Skill", tuple(charts)),) if many else (),
             {(index,): chart for index, chart in enumerate(charts.values())} if many else {},
         )
-        tables = [_table(context, one, one.chosen, open=True) for one in skills if one.chosen]
-        tables += [_table(context, one, one.others, open=False) for one in skills if one.others]
+        tables = [_table(context, skill, skill.chosen, open=True) for skill in skills if skill.chosen]
+        tables += [_table(context, skill, skill.others, open=False) for skill in skills if skill.others]
         return Findings(
-            data={one.name: _data(context, one) for one in skills},
-            texts=tuple(_sentence(context, one) for one in skills),
+            data={skill.name: _data(context, skill) for skill in skills},
+            texts=tuple(_sentence(context, skill) for skill in skills),
             notes=(
                 "These skills do not count for capability and retention: nothing was decided by them.",
                 "Changes are paired with the base model question by question where the answers were kept "
@@ -100,10 +100,10 @@ def _late(context: Context) -> list[Mapping[str, Any]]:
 
 
 def _found(context: Context) -> list[_Skill]:
-    front = [one.number for one in context.front]
+    front = [optimal.number for optimal in context.front]
     best = context.recommended
     wanted = [*front, best] if best is not None and best not in front else front
-    found = []
+    skills = []
     for skill in _late(context):
         names = [f"{skill['name']}_{way}" for way in skill["scoring"]]
         asked = {t.number: t for t in context.trials if math.isfinite(value(t, names[0]))}
@@ -111,10 +111,10 @@ def _found(context: Context) -> list[_Skill]:
             chosen = tuple(asked[number] for number in wanted if number in asked)
             others = tuple(trial for number, trial in asked.items() if number not in wanted)
             known = [name for name in names if any(math.isfinite(value(t, name)) for t in asked.values())]
-            found.append(
+            skills.append(
                 _Skill(skill["name"], skill["at"], skill["scoring"][0], tuple(known), chosen, others)
             )
-    return found
+    return skills
 
 
 def _sentence(context: Context, skill: _Skill) -> str:
@@ -176,8 +176,8 @@ def _ends(change: Estimate | None) -> str:
 def _table(context: Context, skill: _Skill, trials: Sequence[TrialState], open: bool) -> Table:
     rows = []
     if context.base is not None:
-        own = context.base
-        cells = (with_interval(base_value(context, m), own.intervals.get(m)) for m in skill.metrics)
+        base = context.base
+        cells = (with_interval(base_value(context, m), base.intervals.get(m)) for m in skill.metrics)
         rows.append(("base model", "-", *cells, "-"))
     for trial in trials[:MOST_ROWS]:
         cells = (with_interval(value(trial, m), interval(trial, m)) for m in skill.metrics)
@@ -198,14 +198,14 @@ def _chart(context: Context, skill: _Skill) -> XYChart:
     if context.base is not None and math.isfinite(base):
         series.append(_points("base model", ["base model"], [base], [context.base.intervals.get(name)], BASE))
     others = "on the front" if skill.chosen else "asked"
-    for label, look, own in (
+    for label, look, trials in (
         (others, FRONT, [t for t in shown if t.number != context.recommended]),
         ("recommended", BEST, [t for t in shown if t.number == context.recommended]),
     ):
-        if own:
-            places = [f"trial {trial.number}" for trial in own]
-            intervals = [interval(trial, name) for trial in own]
-            series.append(_points(label, places, [value(t, name) for t in own], intervals, look))
+        if trials:
+            places = [f"trial {trial.number}" for trial in trials]
+            intervals = [interval(trial, name) for trial in trials]
+            series.append(_points(label, places, [value(t, name) for t in trials], intervals, look))
     order = ("base model", *(f"trial {trial.number}" for trial in shown))
     return XYChart(
         Axis("", "category", categories=order if math.isfinite(base) else order[1:]),
@@ -224,16 +224,17 @@ def _points(
         places,
         values,
         look,
-        low=[None if one is None else one.low for one in around],
-        high=[None if one is None else one.high for one in around],
+        low=[None if interval is None else interval.low for interval in around],
+        high=[None if interval is None else interval.high for interval in around],
         text=[
-            f"{at}: {with_interval(own, one)}" for at, own, one in zip(places, values, around, strict=True)
+            f"{at}: {with_interval(value, interval)}"
+            for at, value, interval in zip(places, values, around, strict=True)
         ],
     )
 
 
 def _data(context: Context, skill: _Skill) -> dict[str, Any]:
-    def one(trial: TrialState) -> dict[str, Any]:
+    def trial_data(trial: TrialState) -> dict[str, Any]:
         change = _change(context, skill, trial)
         return {
             "trial": trial.number,
@@ -245,6 +246,6 @@ def _data(context: Context, skill: _Skill) -> dict[str, Any]:
         "at": skill.at,
         "asked": len(skill.chosen) + len(skill.others),
         "base": {name: base_value(context, name) for name in skill.metrics},
-        "front": [one(trial) for trial in skill.chosen],
-        "others": [one(trial) for trial in skill.others],
+        "front": [trial_data(trial) for trial in skill.chosen],
+        "others": [trial_data(trial) for trial in skill.others],
     }

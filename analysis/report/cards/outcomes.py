@@ -56,7 +56,8 @@ class Outcomes:
         return Findings(
             data={
                 scope: {
-                    group: {name: own.data() for name, own in row.items()} for group, row in shares.items()
+                    group: {name: estimate.data() for name, estimate in row.items()}
+                    for group, row in shares.items()
                 }
                 for scope, shares in tables.items()
             },
@@ -75,11 +76,11 @@ class Outcomes:
 
 def _scopes(context: Context) -> dict[str, dict[str, str]]:
     """Metric of each outcome, over all replies and by skill, where a trial or the base model has them."""
-    found = {_ALL: {name: name for name in OUTCOMES}}
+    scopes = {_ALL: {name: name for name in OUTCOMES}}
     for skill in context.config["capability"]["skills"]:
-        own = {name: f"{skill['name']}_{name}" for name in OUTCOMES}
-        found[skill["name"]] = own | {"right": f"{skill['name']}_generation"}
-    return {scope: names for scope, names in found.items() if _trials(context, names)}
+        metrics = {name: f"{skill['name']}_{name}" for name in OUTCOMES}
+        scopes[skill["name"]] = metrics | {"right": f"{skill['name']}_generation"}
+    return {scope: names for scope, names in scopes.items() if _trials(context, names)}
 
 
 def _trials(context: Context, names: Mapping[str, str]) -> list[TrialState]:
@@ -88,25 +89,29 @@ def _trials(context: Context, names: Mapping[str, str]) -> list[TrialState]:
 
 def _shares(context: Context, names: Mapping[str, str]) -> dict[str, dict[str, Estimate]]:
     """Mean share of each outcome by group; the base model first."""
-    found: dict[str, dict[str, Estimate]] = {}
+    shares: dict[str, dict[str, Estimate]] = {}
     base = context.base
     if base is not None and set(names.values()) <= set(base.metrics):
-        found[_BASE] = {name: _of_base(context, metric) for name, metric in names.items()}
+        shares[_BASE] = {name: _of_base(context, metric) for name, metric in names.items()}
     trials = _trials(context, names)
     groups = by_lr(trials, context.trials) if "lr" in context.parameters else []
     parts = {f"lr {group.label}": list(group.trials) for group in groups} or {"all trials": trials}
     for label, part in parts.items():
-        own = {name: mean_share([t.last.metrics[m] for t in part if t.last]) for name, m in names.items()}
-        if not all(math.isnan(share.value) for share in own.values()):
-            found[label] = own
-    return found
+        row = {name: mean_share([t.last.metrics[m] for t in part if t.last]) for name, m in names.items()}
+        if not all(math.isnan(share.value) for share in row.values()):
+            shares[label] = row
+    return shares
 
 
 def _of_base(context: Context, metric: str) -> Estimate:
     assert context.base is not None
-    own = context.base.intervals.get(metric)
+    interval = context.base.intervals.get(metric)
     share = context.base.metrics[metric]
-    return Estimate(share, None, None, 1) if own is None else Estimate(share, own.low, own.high, own.n)
+    return (
+        Estimate(share, None, None, 1)
+        if interval is None
+        else Estimate(share, interval.low, interval.high, interval.n)
+    )
 
 
 def _chart(shares: Mapping[str, Mapping[str, Estimate]]) -> XYChart:

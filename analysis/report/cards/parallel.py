@@ -38,7 +38,7 @@ class Parallel:
     def compute(self, context: Context) -> Findings:
         """Trials by their last measurement, coloured by what they keep, or by the first objective."""
         trials = _usable(context)
-        metrics = [one.metric for one in context.objectives]
+        metrics = [objective.metric for objective in context.objectives]
         colour = context.kept if context.kept in metrics and context.kept else metrics[0]
         names = [name for name in context.parameters if all(name in t.proposed.sampled for t in trials)]
         dimensions = [_parameter(name, [t.proposed.sampled[name] for t in trials]) for name in names]
@@ -71,13 +71,13 @@ def _usable(context: Context) -> list[TrialState]:
 def _parameter(name: str, values: Sequence[Any]) -> Dimension:
     distinct = list(dict.fromkeys(values))
     if not all(map(is_number, distinct)):
-        labels = sorted({wording.scalar(own) for own in distinct})
+        labels = sorted({wording.scalar(value) for value in distinct})
         places = {label: float(index) for index, label in enumerate(labels)}
-        own = tuple(places[wording.scalar(one)] for one in values)
-        return Dimension(name, own, tuple(places.values()), tuple(labels))
+        points = tuple(places[wording.scalar(value)] for value in values)
+        return Dimension(name, points, tuple(places.values()), tuple(labels))
     low, high = min(distinct), max(distinct)
     if low > 0 and high / low >= 10:
-        scaled = tuple(math.log10(own) for own in values)
+        scaled = tuple(math.log10(value) for value in values)
         if len(distinct) <= MOST:
             ticks = sorted(distinct)
         else:

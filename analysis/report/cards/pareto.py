@@ -43,13 +43,13 @@ class Pareto:
         """Every pair of objectives."""
         pairs = list(combinations(context.objectives, 2))
         charts = tuple(_chart(context, x, y) for x, y in pairs)
-        names = [one.metric for one in context.objectives]
-        front = [context.state.trials[one.number] for one in context.front]
-        kept = sum(one.feasible for one in context.front)
+        names = [objective.metric for objective in context.objectives]
+        front = [context.state.trials[optimal.number] for optimal in context.front]
+        kept = sum(optimal.feasible for optimal in context.front)
         words = f"{len(front)} of {wording.plural(len(context.completed), 'completed trial')}"
         kept_words = (
             f"; the measured values of {kept} of them keep every constraint"
-            if any(bound_of(one) is not None for one in context.objectives)
+            if any(bound_of(objective) is not None for objective in context.objectives)
             else ""
         )
         table = Table(
@@ -70,7 +70,11 @@ class Pareto:
             table,
         )
         return Findings(
-            data={"front": [{"trial": one.number, "feasible": one.feasible} for one in context.front]},
+            data={
+                "front": [
+                    {"trial": optimal.number, "feasible": optimal.feasible} for optimal in context.front
+                ]
+            },
             texts=(
                 f"{words} are Pareto-optimal: no other is as good in every objective and better in one"
                 f"{kept_words}.",
@@ -88,7 +92,7 @@ class Pareto:
 def _chart(context: Context, x: ObjectiveConfig, y: ObjectiveConfig) -> XYChart:
     done = [trial for trial in context.completed if is_measured((x, y), metrics_of(trial))]
     best = context.recommended
-    optimal = {one.number for one in context.front}
+    optimal = {optimal.number for optimal in context.front}
     front = sorted((t for t in done if t.number in optimal), key=lambda trial: value(trial, x.metric))
     rest = [trial for trial in done if trial.number not in optimal and trial.number != best]
     series = []
@@ -129,10 +133,10 @@ def _points(
         [value(trial, x.metric) for trial in trials],
         [value(trial, y.metric) for trial in trials],
         look,
-        x_low=[one.low if one else None for one in across] or None,
-        x_high=[one.high if one else None for one in across] or None,
-        low=[one.low if one else None for one in along] or None,
-        high=[one.high if one else None for one in along] or None,
+        x_low=[interval.low if interval else None for interval in across] or None,
+        x_high=[interval.high if interval else None for interval in across] or None,
+        low=[interval.low if interval else None for interval in along] or None,
+        high=[interval.high if interval else None for interval in along] or None,
         text=[trial_line(context, trial, (x.metric, y.metric)) for trial in trials],
     )
 

@@ -65,7 +65,7 @@ class Progress:
                 ("cost", "time of trials on workers", costs, spent.hours(context.state.last_time)),
             )
         )
-        when = next(index for index, own in enumerate(every) if _as_good(own, every[-1]))
+        when = next(index for index, value in enumerate(every) if _as_good(value, every[-1]))
         share = f"{hours[when] / hours[-1]:.0%} of the working time" if hours[-1] else "no time"
         return Findings(
             data={
@@ -120,33 +120,33 @@ def _hypervolumes(context: Context, trials: Sequence[TrialState], keeping: bool)
     scale = np.where(worst > best, worst - best, 1.0)
     reference = np.full(len(best), 1 + _MARGIN)
     kept = np.empty((0, len(best)))
-    found: list[float] = []
+    volumes: list[float] = []
     for trial in trials:
         point = (np.array(costs_of(context.objectives, metrics_of(trial))) - best) / scale
         counts = not keeping or keeps_constraints(context.objectives, metrics_of(trial))
         if counts and not (kept <= point).all(axis=1).any():
             kept = np.vstack([kept[~(point <= kept).all(axis=1)], point])
-            found.append(float(moocore.hypervolume(kept, ref=reference) / (1 + _MARGIN) ** len(best)))
+            volumes.append(float(moocore.hypervolume(kept, ref=reference) / (1 + _MARGIN) ** len(best)))
         else:
-            found.append(found[-1] if found else 0.0)
-    return found
+            volumes.append(volumes[-1] if volumes else 0.0)
+    return volumes
 
 
 def _best(context: Context, trials: Sequence[TrialState], keeping: bool) -> list[float]:
     """The best value of the only objective after each trial; NaN before the first that counts."""
     objective = context.objectives[0]
-    best, found = math.nan, []
+    best, values = math.nan, []
     for trial in trials:
-        own = metrics_of(trial)[objective.metric]
+        value = metrics_of(trial)[objective.metric]
         counts = not keeping or keeps_constraints(context.objectives, metrics_of(trial))
-        if counts and not objective.cost(own) >= objective.cost(best):
-            best = own
-        found.append(best)
-    return found
+        if counts and not objective.cost(value) >= objective.cost(best):
+            best = value
+        values.append(best)
+    return values
 
 
-def _as_good(own: float, last: float) -> bool:
-    return abs(own - last) <= 0.01 * abs(last)
+def _as_good(value: float, last: float) -> bool:
+    return abs(value - last) <= 0.01 * abs(last)
 
 
 def _chart(
@@ -159,9 +159,9 @@ def _chart(
     label: str,
     end: float,
 ) -> XYChart:
-    text = [f"after trial {t.number}: {number(own)}" for t, own in zip(trials, every, strict=True)]
+    text = [f"after trial {t.number}: {number(value)}" for t, value in zip(trials, every, strict=True)]
     name, factor = unit(end)
-    at = [own * factor for own in (*x, end)]
+    at = [place * factor for place in (*x, end)]
     series = [Series("all completed trials", at, [*every, every[-1]], FRONT, "steps", text=[*text, "end"])]
     if keeping != every:
         series.append(
@@ -181,11 +181,11 @@ def _table(
 ) -> Table:
     rows = []
     before = math.nan
-    for trial, at, spent, own in zip(trials, hours, costs, values, strict=True):
-        if own != before:
+    for trial, at, spent, value in zip(trials, hours, costs, values, strict=True):
+        if value != before:
             clock = wording.duration(at * 3600)
-            rows.append((str(trial.number), clock, wording.duration(spent * 3600), number(own)))
-        before = own
+            rows.append((str(trial.number), clock, wording.duration(spent * 3600), number(value)))
+        before = value
     caption = f"Trials that improved it.{cut(len(rows))}"
     return Table(("trial", "working time", "time on workers", label), tuple(rows[:MOST_ROWS]), caption)
 

@@ -50,13 +50,13 @@ class Ranks:
         ranks = by(context.judged, "rank", most=_MOST_RANKS, every=context.parameters["rank"])
         metrics = [name for name in (context.kept, context.loss) if name is not None]
         plots = tuple(plot for name in metrics if (plot := _plot(context, ranks, name)) is not None)
-        falls = [] if context.kept is None else [own for rank in ranks if (own := _fall(context, rank))]
+        falls = [] if context.kept is None else [fall for rank in ranks if (fall := _fall(context, rank))]
         searched = by(context.trials, "rank", most=_MOST_RANKS, every=context.parameters["rank"])
         left_out = _left_out(searched, ranks, falls)
-        holds = bool(falls) and not left_out and all(own.surely for own in falls) and _passes(context)
+        holds = bool(falls) and not left_out and all(fall.surely for fall in falls) and _passes(context)
         return Findings(
             data={
-                "ranks": {own.rank: own.data() for own in falls},
+                "ranks": {fall.rank: fall.data() for fall in falls},
                 "falling": sum(f.change < 0 for f in falls),
                 "searched": [rank.label for rank in searched],
                 "left_out": left_out,
@@ -134,17 +134,17 @@ def _fall(context: Context, rank: Group) -> _Fall | None:
 
 def _left_out(searched: list[Group], ranks: list[Group], falls: list[_Fall]) -> dict[str, str]:
     """Ranks that say little or nothing about the learning rate, and why."""
-    measured, compared = {rank.label for rank in ranks}, {own.rank: own for own in falls}
-    found = {}
+    measured, compared = {rank.label for rank in ranks}, {fall.rank: fall for fall in falls}
+    left_out = {}
     for label in (rank.label for rank in searched):
         if label not in measured:
-            found[label] = "has no trial that counts"
+            left_out[label] = "has no trial that counts"
         elif label not in compared:
-            found[label] = "was measured at one learning rate only"
+            left_out[label] = "was measured at one learning rate only"
         elif compared[label].ratio < _APART:
             ends = f"{compared[label].lowest} and {compared[label].highest}"
-            found[label] = f"was measured at {ends} only, which lie close together"
-    return found
+            left_out[label] = f"was measured at {ends} only, which lie close together"
+    return left_out
 
 
 def _passes(context: Context) -> bool:
@@ -164,7 +164,7 @@ def _sentence(
 ) -> str:
     if not falls:
         return "No rank was measured at two learning rates: whether it holds at every rank cannot be seen."
-    falling, sure = sum(own.change < 0 for own in falls), sum(own.surely for own in falls)
+    falling, sure = sum(fall.change < 0 for fall in falls), sum(fall.surely for fall in falls)
     text = (
         f"In {falling} of {wording.plural(searched, 'rank')} less {context.kept} is left at the highest "
         f"learning rate than at the lowest; in {sure} of them the 95% interval of the difference excludes 0."
@@ -199,14 +199,16 @@ def _plot(context: Context, ranks: list[Group], name: str) -> Plot | None:
         if not groups:
             continue
         means = [_mean(context, name, group) for group in groups]
-        estimates, texts = [own.estimate for own in means], [str(own) for own in means]
+        estimates, texts = [mean.estimate for mean in means], [str(mean) for mean in means]
         series.append(line(f"rank {rank.label}", groups, estimates, texts, index))
         rows += [(rank.label, g.label, text) for g, text in zip(groups, texts, strict=True)]
     if not series:
         return None
     base = base_value(context, name)
     rules = () if math.isnan(base) else (Rule("base model", base, "y", BASE),)
-    low, high = room([base, *(float(own) for one in series for own in one.y if isinstance(own, float))])
+    low, high = room(
+        [base, *(float(value) for each in series for value in each.y if isinstance(value, float))]
+    )
     chart = XYChart(Axis("learning rate", "log"), Axis(name, low=low, high=high), tuple(series), rules)
     table = Table(
         ("rank", "learning rate", f"mean {name}"), tuple(rows), f"{name} by rank and learning rate."
@@ -218,13 +220,13 @@ def _plot(context: Context, ranks: list[Group], name: str) -> Plot | None:
 def _table(context: Context, falls: list[_Fall]) -> Table:
     rows = tuple(
         (
-            own.rank,
-            f"{own.lowest} / {own.highest}",
-            estimated(own.before),
-            estimated(own.after),
-            bracketed(own.change, own.interval),
+            fall.rank,
+            f"{fall.lowest} / {fall.highest}",
+            estimated(fall.before),
+            estimated(fall.after),
+            bracketed(fall.change, fall.interval),
         )
-        for own in falls
+        for fall in falls
     )
     columns = ("rank", "learning rates", "at the lowest", "at the highest", "difference")
     return Table(columns, rows, f"{context.kept} at the ends of the learning rate, rank by rank.")

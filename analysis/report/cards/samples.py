@@ -62,14 +62,14 @@ class Samples:
 
 def _chosen(context: Context) -> dict[str, TrialState]:
     kept = [t for t in context.judged if t.last is not None and t.last.items_file is not None]
-    found = {}
+    chosen = {}
     best = context.recommended
     if best is not None and any(trial.number == best for trial in kept):
-        found["recommended"] = context.state.trials[best]
+        chosen["recommended"] = context.state.trials[best]
     others = [trial for trial in kept if trial.number != best and math.isfinite(context.left(trial))]
     if others:
-        found["most broken"] = min(others, key=lambda trial: (context.left(trial), trial.number))
-    return found
+        chosen["most broken"] = min(others, key=lambda trial: (context.left(trial), trial.number))
+    return chosen
 
 
 def _replies(context: Context, name: str) -> dict[tuple[str, int], Item]:

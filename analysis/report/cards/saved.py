@@ -67,23 +67,23 @@ def _plot(context: Context, text: str) -> Plot:
             kind = ending(context, trial)
             counts.setdefault(kind, Counter())[trial.last.step if trial.last else 0] += 1
             looks[kind] = ended(trial.status, context.cause(trial))
-    steps = sorted({step for own in counts.values() for step in own})
+    steps = sorted({step for count in counts.values() for step in count})
     names = tuple(f"{step:,}" for step in steps)
     series = tuple(
         Series(
             kind,
             names,
-            [own[step] for step in steps],
+            [count[step] for step in steps],
             looks[kind],
             "bars",
-            text=[f"{own[step]:,} trials ended at step {step:,}: {kind}" for step in steps],
+            text=[f"{count[step]:,} trials ended at step {step:,}: {kind}" for step in steps],
         )
-        for kind, own in counts.items()
+        for kind, count in counts.items()
     )
     across = Axis("last rung of the trial, in optimizer steps", "category", categories=names)
     table = Table(
         ("step", *counts),
-        tuple((f"{step:,}", *(f"{own[step]:,}" for own in counts.values())) for step in steps),
+        tuple((f"{step:,}", *(f"{count[step]:,}" for count in counts.values())) for step in steps),
         "Trials by their last rung and what ended them.",
     )
     chart = XYChart(across, Axis("trials", low=0), series, stacked=True)
@@ -94,13 +94,13 @@ def _evaluation(context: Context, train: float, evaluation: float) -> tuple[Tabl
     """Where the time of trials and repetitions went, where the parts of evaluation were recorded."""
     parts: dict[str, float] = {}
     for trial in context.state.trials.values():
-        for own in trial.eval_parts:
-            for name, seconds in own.items():
+        for eval_part in trial.eval_parts:
+            for name, seconds in eval_part.items():
                 parts[name] = parts.get(name, 0.0) + seconds
     whole = train + evaluation
     if not parts or not whole:
         return ()
     rows = {"training": train, "evaluation": evaluation}
     rows |= {f"evaluation: {name}": seconds for name, seconds in sorted(parts.items())}
-    cells = tuple((name, spoken(own), f"{own / whole:.1%}") for name, own in rows.items())
+    cells = tuple((name, spoken(seconds), f"{seconds / whole:.1%}") for name, seconds in rows.items())
     return (Table(("", "time", "share"), cells, "Time of trials and repetitions, by what it was spent on."),)

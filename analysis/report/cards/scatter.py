@@ -104,8 +104,8 @@ def _chart(context: Context, kept: str) -> XYChart:
                 [value(trial, context.loss) for trial in trials],
                 [value(trial, kept) for trial in trials],
                 ended(trials[0].status, context.cause(trials[0])),
-                low=[one.low if one else None for one in around] if few else None,
-                high=[one.high if one else None for one in around] if few else None,
+                low=[interval.low if interval else None for interval in around] if few else None,
+                high=[interval.high if interval else None for interval in around] if few else None,
                 text=[trial_line(context, trial, (context.loss, kept)) for trial in trials],
             )
         )

@@ -57,12 +57,12 @@ class Timeline:
         whole = clock.hours(context.state.last_time)
         busy = sum(stay.end - stay.begin for stays in rows.values() for stay in stays)
         share = busy / (whole * len(rows)) if whole and rows else 0.0
-        failures = [(one, clock.hours(one.time)) for one in context.state.failures]
+        failures = [(failure, clock.hours(failure.time)) for failure in context.state.failures]
         names = tuple(rows)
         name, factor = unit(whole)
         series = _series(context, rows, factor)
         if failures:
-            texts = [f"{one.failure_class}: {one.message}" for one, _ in failures]
+            texts = [f"{failure.failure_class}: {failure.message}" for failure, _ in failures]
             first = [names[0]] * len(failures)
             series.append(Series("failure", [at * factor for _, at in failures], first, _FAILURE, text=texts))
         chart = XYChart(
@@ -102,18 +102,18 @@ class Timeline:
 
 
 def _stays(state: SearchState, clock: Clock) -> list[_Stay]:
-    found = []
+    stays = []
     for trial in state.trials.values():
         before = trial.proposed.time
         for rung in trial.rungs:
             seconds = (rung.train_seconds + rung.eval_seconds) * rung.pack
             begin = max(before, rung.time - seconds)
-            found.append(_Stay(trial, rung.rung, rung.group, clock.hours(begin), clock.hours(rung.time)))
+            stays.append(_Stay(trial, rung.rung, rung.group, clock.hours(begin), clock.hours(rung.time)))
             before = rung.time
         if (front := trial.front) is not None:
             begin = max(before, front.time - front.eval_seconds)
-            found.append(_Stay(trial, None, front.group, clock.hours(begin), clock.hours(front.time)))
-    return sorted(found, key=lambda stay: (stay.begin, stay.end))
+            stays.append(_Stay(trial, None, front.group, clock.hours(begin), clock.hours(front.time)))
+    return sorted(stays, key=lambda stay: (stay.begin, stay.end))
 
 
 def _rows(stays: list[_Stay]) -> dict[str, list[_Stay]]:
@@ -140,22 +140,22 @@ def _series(context: Context, rows: dict[str, list[_Stay]], factor: float) -> li
         for stay in stays:
             kind = "confirmation" if stay.trial.confirms is not None else ending(context, stay.trial)
             kinds.setdefault(kind, []).append((name, stay))
-    found = []
-    for kind, own in kinds.items():
-        trial = own[0][1].trial
+    drawn = []
+    for kind, stays_of_kind in kinds.items():
+        trial = stays_of_kind[0][1].trial
         look = _CONFIRMATION if kind == "confirmation" else ended(trial.status, context.cause(trial))
-        found.append(
+        drawn.append(
             Series(
                 kind,
-                [(stay.end - stay.begin) * factor for _, stay in own],
-                [name for name, _ in own],
+                [(stay.end - stay.begin) * factor for _, stay in stays_of_kind],
+                [name for name, _ in stays_of_kind],
                 look,
                 "bars",
-                base=[stay.begin * factor for _, stay in own],
-                text=[f"trial {stay.trial.number} {_work(stay)}" for _, stay in own],
+                base=[stay.begin * factor for _, stay in stays_of_kind],
+                text=[f"trial {stay.trial.number} {_work(stay)}" for _, stay in stays_of_kind],
             )
         )
-    return found
+    return drawn
 
 
 def _work(stay: _Stay) -> str:

@@ -88,13 +88,21 @@ class _Told:
 
 def _told(context: Context, best: TrialState) -> _Told:
     """By the repetitions, where the recommendation is; else by the trial's own run."""
-    found = confirmation(context.state)
-    one = next((c for c in found.candidates if c.trial == best.number and c.runs), None) if found else None
-    if one is not None and RETENTION in one.estimates:
-        own, loss = one.estimates[RETENTION], one.estimates.get(context.loss)
-        low, high = (None, None) if own.half is None else (own.mean - own.half, own.mean + own.half)
-        over = f"the mean of {wording.plural(len(one.runs), 'repetition')}"
-        return _Told(own.mean, low, high, math.nan if loss is None else loss.mean, over)
+    confirmed = confirmation(context.state)
+    candidate = (
+        next((c for c in confirmed.candidates if c.trial == best.number and c.runs), None)
+        if confirmed
+        else None
+    )
+    if candidate is not None and RETENTION in candidate.estimates:
+        retention, loss = candidate.estimates[RETENTION], candidate.estimates.get(context.loss)
+        low, high = (
+            (None, None)
+            if retention.half is None
+            else (retention.mean - retention.half, retention.mean + retention.half)
+        )
+        over = f"the mean of {wording.plural(len(candidate.runs), 'repetition')}"
+        return _Told(retention.mean, low, high, math.nan if loss is None else loss.mean, over)
     around = interval(best, RETENTION)
     low, high = (None, None) if around is None else (around.low, around.high)
     over = "its one run" if around is None else f"its one run on {wording.plural(around.n, 'question')}"
@@ -118,7 +126,7 @@ def _plainly(context: Context, best: TrialState) -> str:
         way = "falls" if told.loss < before else "rises" if told.loss > before else "stays"
         text += f"; its {context.loss}, of which less is better, {way} from {number(before)}"
         text += f" to {number(told.loss)}"
-    floor = next((one.floor for one in context.objectives if one.metric == RETENTION), None)
+    floor = next((objective.floor for objective in context.objectives if objective.metric == RETENTION), None)
     if floor is None or told.low is None or told.high is None:
         return f"{text}."
     if told.low >= floor:
@@ -134,17 +142,17 @@ def _neighbours(context: Context) -> list[str]:
     if best is None or context.kept != RETENTION:
         return []
     judged = [trial for trial in context.judged if math.isfinite(context.left(trial))]
-    own = next((g for g in by_lr(judged, context.trials) if any(t.number == best for t in g.trials)), None)
-    if own is None or len(own.trials) < 2:
+    peers = next((g for g in by_lr(judged, context.trials) if any(t.number == best for t in g.trials)), None)
+    if peers is None or len(peers.trials) < 2:
         return []
-    group, alone = mean_kept(context, own.trials), grade(context.left(context.state.trials[best]))
+    group, alone = mean_kept(context, peers.trials), grade(context.left(context.state.trials[best]))
     graded = grade(group.estimate.value)
     if alone is None or graded is None or alone.name == graded.name:
         return []
     if group.estimate.value >= context.left(context.state.trials[best]):
         return []
     text = (
-        f"The {len(own.trials)} trials at lr {own.label}, this one among them, have a mean retention of "
+        f"The {len(peers.trials)} trials at lr {peers.label}, this one among them, have a mean retention of "
         f"{group}, which is {LABELS[graded.name]}: settings near it may keep less."
     )
     if context.summary["confirmation"] is None:
@@ -154,7 +162,7 @@ def _neighbours(context: Context) -> list[str]:
 
 def _notation(context: Context) -> list[str]:
     words = [context.summary["reason"], *context.summary["caveats"]]
-    if not any("+/-" in one for one in words):
+    if not any("+/-" in word for word in words):
         return []
     return ["After +/- stands half the width of a 95% interval of the mean over repetitions (Student's t)."]
 
@@ -184,7 +192,9 @@ def _price(context: Context) -> str:
     )
     limits = context.summary["limits"]["set"]
     if limits:
-        each = ", ".join(f"{name} {own['spent']:.3g} of {own['limit']:g}" for name, own in limits.items())
+        each = ", ".join(
+            f"{name} {limit['spent']:.3g} of {limit['limit']:g}" for name, limit in limits.items()
+        )
         text += f" Limits: {each}."
     return text
 
@@ -223,14 +233,14 @@ def _temptation(context: Context, tempting: TrialState) -> str:
 
 
 def _state(context: Context) -> list[str]:
-    found = []
+    sentences = []
     if context.base is None:
-        found.append("No base model was measured: there is nothing to compare the trials with.")
+        sentences.append("No base model was measured: there is nothing to compare the trials with.")
     ended = context.summary["search"]["ended"]
     if ended != "finished":
         how = f"was {ended}" if ended == "interrupted" else "failed" if ended else "has not ended in order"
-        found.append(f"The search {how}: this is what it had found by then.")
-    return found
+        sentences.append(f"The search {how}: this is what it had found by then.")
+    return sentences
 
 
 def _table(context: Context, best: TrialState) -> Table:

@@ -64,7 +64,7 @@ def check_files(composed: Composed) -> None:
 
 def _check_apart(composed: Composed, task: dict[str, Any]) -> None:
     """What is held out is not trained on."""
-    train, heldout = (_located(task.get(name), *_part(task)) for name in ("train", "heldout"))
+    train, heldout = (_try_locate(task.get(name), *_part(task)) for name in ("train", "heldout"))
     same = task.get("train") is not None and task.get("train") == task.get("heldout")
     if same or (train is not None and heldout is not None and same_source(train, heldout)):
         composed.complain(
@@ -82,7 +82,7 @@ def _part(task: dict[str, Any]) -> tuple[str, str | None]:
 
 def _check_subset(composed: Composed, task: dict[str, Any]) -> None:
     """Files have no configurations."""
-    if task.get("subset") is not None and isinstance(_located(task.get("train"), "train"), LocalFiles):
+    if task.get("subset") is not None and isinstance(_try_locate(task.get("train"), "train"), LocalFiles):
         composed.complain(
             ("task", "subset"), "is for data sets of the hub, and task.train is a file", "leave it out"
         )
@@ -90,7 +90,7 @@ def _check_subset(composed: Composed, task: dict[str, Any]) -> None:
 
 def _names(source: object) -> TypeGuard[str | list[str]]:
     """Whether it is a name, or several of them."""
-    several = isinstance(source, list) and bool(source) and all(isinstance(one, str) for one in source)
+    several = isinstance(source, list) and bool(source) and all(isinstance(name, str) for name in source)
     return isinstance(source, str) or several
 
 
@@ -109,7 +109,7 @@ def _exists(composed: Composed, key: Key, source: object, *, local: bool = False
     return True
 
 
-def _located(source: object, split: str, subset: str | None = None) -> Source | None:
+def _try_locate(source: object, split: str, subset: str | None = None) -> Source | None:
     """Where training data lie; elsewhere it is said where they cannot be located."""
     try:
         return locate(source, "task.train", split, subset) if _names(source) else None
@@ -122,7 +122,7 @@ def _check_task_file(composed: Composed, task: dict[str, Any], name: str) -> Non
     key = ("task", name)
     place = locate(task[name], dotted(key), "train")
     # Without a valid word on the form of the records nothing can be said of them.
-    unknown = any(composed.is_broken(("task", one)) for one in _FORM)
+    unknown = any(composed.is_broken(("task", field)) for field in _FORM)
     if isinstance(place, HubDataset) or unknown:
         return
     split = name == "train" and task.get("heldout") is None
@@ -161,7 +161,7 @@ def _check_general(composed: Composed, source: object, task: object) -> None:
     task = task if isinstance(task, dict) else {}
     split, subset = _part(task)
     place = locate(source, dotted(key), split)
-    trained_on = _located(task.get("train"), split, subset)
+    trained_on = _try_locate(task.get("train"), split, subset)
     if trained_on is not None and same_source(place, trained_on):
         composed.complain(key, f"is {SAME}", OTHER)
     if isinstance(place, HubDataset):

@@ -18,16 +18,16 @@ from trainables.specs import TRAINABLES
 
 def check_names(composed: Composed) -> None:
     """Trainable, searcher, scheduler, baselines and preparer."""
-    _registered(composed, ("trainable",), "trainable", TRAINABLES)
-    _registered(composed, ("searcher", "name"), "searcher", SEARCHERS)
-    _registered(composed, ("scheduler", "name"), "scheduler", SCHEDULERS)
+    _check_registered(composed, ("trainable",), "trainable", TRAINABLES)
+    _check_registered(composed, ("searcher", "name"), "searcher", SEARCHERS)
+    _check_registered(composed, ("scheduler", "name"), "scheduler", SCHEDULERS)
     _check_baselines(composed)
     if parts.has(composed, "model", ModelConfig):
-        _registered(composed, ("model", "prepare"), "preparer of models", PREPARERS)
+        _check_registered(composed, ("model", "prepare"), "preparer of models", PREPARERS)
         _source_with_preparer(composed)
 
 
-def _registered(composed: Composed, key: tuple[str, ...], kind: str, names: Registry[Any]) -> None:
+def _check_registered(composed: Composed, key: tuple[str, ...], kind: str, names: Registry[Any]) -> None:
     name = parts.text(composed, *key)
     if name and name not in names and not composed.is_broken(key):
         composed.complain(key, f"there is no {kind} {name!r}", did_you_mean(name, list(names)))
@@ -51,8 +51,8 @@ def _check_baselines(composed: Composed) -> None:
 def _source_with_preparer(composed: Composed) -> None:
     """A source from the command line would be passed over for the one that the preset prepares."""
     source, prepare = composed.origins.of(("model", "source")), composed.origins.of(("model", "prepare"))
-    own = source.startswith("command line: model.source=")
-    if own and parts.text(composed, "model", "prepare") and not prepare.startswith("command line"):
+    given_alone = source.startswith("command line: model.source=")
+    if given_alone and parts.text(composed, "model", "prepare") and not prepare.startswith("command line"):
         given = parts.text(composed, "model", "source")
         preparer = parts.text(composed, "model", "prepare")
         message = f"is not used: model.prepare={preparer} ({prepare}) makes the model"

@@ -20,8 +20,8 @@ TRAIN_LOSS = "train_loss"
 def check_objectives(composed: Composed) -> None:
     """Every objective names a metric that is measured, and no two the same."""
     known = parts.metrics(composed)
-    names = measured([metric for metric in known.metrics if metric.at == "every"])
-    late = measured([metric for metric in known.metrics if metric.at != "every"])
+    names = metric_names([metric for metric in known.metrics if metric.at == "every"])
+    late = metric_names([metric for metric in known.metrics if metric.at != "every"])
     seen: set[str] = set()
     for index, objective in parts.objectives(composed).items():
         key = ("objectives", index, "metric")
@@ -38,7 +38,7 @@ def check_objectives(composed: Composed) -> None:
         seen.add(objective.metric)
 
 
-def measured(metrics: Sequence[MetricSpec]) -> list[str]:
+def metric_names(metrics: Sequence[MetricSpec]) -> list[str]:
     """Names of what a search with these metrics measures: the training loss, ratios to the base, and they."""
     ratios = [metric.relative for metric in metrics if metric.relative is not None]
     return [TRAIN_LOSS, *ratios, *(metric.name for metric in metrics)]

@@ -157,7 +157,7 @@ def check_whole(composed: Composed, model: type[BaseModel], space: SearchSpace) 
     for pick in _picks():
         picked: Params = {}
         try:
-            sampled = space.walk(_noting(pick, picked))
+            sampled = space.walk(_note_picks(pick, picked))
             params = space.resolve(sampled, trial=0, seed=0)
         except TightropeError as error:
             key = _source(space, error.message)
@@ -203,12 +203,12 @@ def _ends(parameter: SampledParameter) -> tuple[Scalar, Scalar]:
     return parameter.low, parameter.high
 
 
-def _noting(pick: _Pick, picked: Params) -> _Pick:
-    def noting(name: str, parameter: SampledParameter) -> Scalar:
+def _note_picks(pick: _Pick, picked: Params) -> _Pick:
+    def pick_and_note(name: str, parameter: SampledParameter) -> Scalar:
         picked[name] = pick(name, parameter)
         return picked[name]
 
-    return noting
+    return pick_and_note
 
 
 def _source(space: SearchSpace, message: str) -> Key:

@@ -69,13 +69,13 @@ def metrics(composed: Composed) -> KnownMetrics:
 
 def parameters(composed: Composed) -> dict[str, Parameter]:
     """The valid search parameters, in their declared order."""
-    found: dict[str, Parameter] = {}
+    valid: dict[str, Parameter] = {}
     for name, data in _mapping(composed, "parameters").items():
         try:
-            found[name] = _PARAMETER.validate_json(json.dumps(data), strict=True)
+            valid[name] = _PARAMETER.validate_json(json.dumps(data), strict=True)
         except ValidationError:
             continue
-    return found
+    return valid
 
 
 def fixed(composed: Composed) -> dict[str, Scalar]:
@@ -111,10 +111,10 @@ def _mapping(composed: Composed, key: str) -> dict[str, Any]:
 
 
 def _entries(value: Any, model: type[M]) -> dict[int, M]:
-    found: dict[int, M] = {}
+    valid: dict[int, M] = {}
     for index, item in mappings_in(value).items():
         try:
-            found[index] = model.model_validate_json(json.dumps(item), strict=True)
+            valid[index] = model.model_validate_json(json.dumps(item), strict=True)
         except ValidationError:
             continue
-    return found
+    return valid

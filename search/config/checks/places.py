@@ -64,9 +64,9 @@ def check_folders(composed: Composed) -> None:
 
 def _check_writable(composed: Composed, folder: Path, name: str) -> None:
     """The search's folder, or the nearest above that is there, and its record are this user's to write."""
-    own = folder / name if _FOLDER.fullmatch(name) else folder
-    record = own / EVENTS
-    there = next(path for path in (own, *own.parents) if os.path.lexists(path))
+    search_folder = folder / name if _FOLDER.fullmatch(name) else folder
+    record = search_folder / EVENTS
+    there = next(path for path in (search_folder, *search_folder.parents) if os.path.lexists(path))
     for path, access in ((there, os.W_OK | os.X_OK), (record, os.W_OK | os.R_OK)):
         if os.path.lexists(path) and not os.access(path, access):
             composed.complain(("out",), f"{path} cannot be written by this user", "give another folder")

@@ -88,20 +88,24 @@ def check_questions(skills: Skills, task: TaskConfig, read: ReadUnits) -> str:
     for skill, _ in skills:
         if skill.harness is None and _same_file(skill, task):
             raise _refusal(skill, "its file is task.train.")
-    contamination = search([items for _, items in skills], (unit.text for unit in read.units))
+    contamination = find_questions([items for _, items in skills], (unit.text for unit in read.units))
     for number, (skill, items) in enumerate(skills):
-        answered = list(_of_skill(number, items, contamination.answered, read))
-        if answered:
-            raise _refusal(skill, _answered(items, answered))
+        if answered := _of_skill(number, contamination.answered):
+            raise _refusal(skill, _with_answers(items, answered, read))
     warnings = []
     for number, (skill, items) in enumerate(skills):
-        overlapping = list(_of_skill(number, items, contamination.overlapping, read))
-        if overlapping:
-            warnings.append(_warning(skill, items, overlapping))
+        if overlapping := _of_skill(number, contamination.overlapping):
+            (place, row), *_ = overlapping
+            warnings.append(
+                f"{len(overlapping)} of {len(items)} questions of capability.skills.{skill.name} overlap "
+                f"with the training data by {OVERLAP} words in a row, or by all their words where they have "
+                "fewer; "
+                f"the first is {_shortly(items[place].question)}, with {read.records.place(row)}"
+            )
     return "; ".join(warnings)
 
 
-def search(skills: Sequence[Sequence[Item]], texts: Iterable[str]) -> Contamination:
+def find_questions(skills: Sequence[Sequence[Item]], texts: Iterable[str]) -> Contamination:
     """Searches texts for the questions of skills.
 
     A question is there with its answer where its words stand in a row, whatever their case, punctuation and
@@ -189,14 +193,20 @@ def _forms(item: Item) -> Iterator[tuple[Words, list[Words]]]:
             yield words, [answer for answer in answers if answer]
 
 
-def _of_skill(
-    number: int, items: Sequence[Item], seen: Mapping[Asked, int], read: ReadUnits
-) -> Iterator[tuple[Item, str]]:
-    """The skill's questions that were seen, in its order, and where."""
-    for skill, place in sorted(seen):
-        if skill == number:
-            row = seen[skill, place]
-            yield items[place], f"{read.records.place(row)}, {_shortly(read.units[row].text)}"
+def _of_skill(number: int, rows: Mapping[Asked, int]) -> list[tuple[int, int]]:
+    """Places of a skill's questions, in its order, each with the row of the record that has it."""
+    return sorted((place, row) for (skill, place), row in rows.items() if skill == number)
+
+
+def _with_answers(items: Sequence[Item], seen: Sequence[tuple[int, int]], read: ReadUnits) -> str:
+    shown = [
+        f"{_shortly(items[place].question)} in {read.records.place(row)}, {_shortly(read.units[row].text)}"
+        for place, row in seen[:_NAMED]
+    ]
+    return (
+        f"{len(seen)} of its {len(items)} questions are in the training data with their answers; the first "
+        f"is {'; then '.join(shown)}."
+    )
 
 
 def _same_file(skill: SkillConfig, task: TaskConfig) -> bool:
@@ -210,28 +220,10 @@ def _shortly(text: str) -> str:
     return repr(shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}...")
 
 
-def _answered(items: Sequence[Item], seen: Sequence[tuple[Item, str]]) -> str:
-    (first, where), *others = seen
-    more = "".join(f"; then {_shortly(item.question)} in {place}" for item, place in others[: _NAMED - 1])
-    return (
-        f"{len(seen)} of its {len(items)} questions are in the training data with their answers; "
-        f"the first is {_shortly(first.question)} in {where}{more}."
-    )
-
-
 def _refusal(skill: SkillConfig, message: str) -> UserError:
     return UserError(
         f"capability.skills.{skill.name}: {message}",
         hint="What is trained on shows no capability: leave these questions out of "
         + ("the skill's file" if skill.harness is None else "the task, by process_docs in a copy of its file")
         + ", or the records out of task.train.",
-    )
-
-
-def _warning(skill: SkillConfig, items: Sequence[Item], seen: Sequence[tuple[Item, str]]) -> str:
-    first, where = seen[0]
-    return (
-        f"{len(seen)} of the {len(items)} questions of capability.skills.{skill.name} have {OVERLAP} words "
-        "in a row (or all, where they have fewer) in common with the training data; the first is "
-        f"{_shortly(first.question)} in {where}"
     )

@@ -58,7 +58,7 @@ def _is_named(name: str) -> bool:
 def _names() -> set[str]:
     """The tasks that the library's files name on a line of their own."""
     line = re.compile(rb"""^["']?task["']?:\s*["']?([\w.-]+)""", re.MULTILINE)
-    return {found.decode() for content in _contents() for found in line.findall(content)}
+    return {name.decode() for content in _contents() for name in line.findall(content)}
 
 
 def _contents() -> Iterator[bytes]:
@@ -128,8 +128,8 @@ def _task_file(name: str) -> Path | None:
 
     line = re.compile(rb"""^["']?task["']?:\s*["']?%s["']?\s*$""" % re.escape(name.encode()), re.MULTILINE)
     folder = Path(str(lm_eval.tasks.__file__)).parent
-    found = [path for path in folder.rglob("*.yaml") if line.search(path.read_bytes())]
-    return found[0] if len(found) == 1 else None
+    paths = [path for path in folder.rglob("*.yaml") if line.search(path.read_bytes())]
+    return paths[0] if len(paths) == 1 else None
 
 
 def _resolved(path: Path) -> dict[str, Any]:
@@ -149,8 +149,8 @@ def _beside(folder: Path, files: Any) -> Any:
         return {split: _beside(folder, part) for split, part in files.items()}
     if isinstance(files, list):
         return [_beside(folder, part) for part in files]
-    own = folder / str(files)
-    return str(own.resolve()) if own.is_file() else files
+    path = folder / str(files)
+    return str(path.resolve()) if path.is_file() else files
 
 
 def _unknown(name: str, key: str, names: Iterable[str]) -> str:

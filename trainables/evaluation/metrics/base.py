@@ -69,7 +69,8 @@ class Metric:
 
 
 METRICS: Registry[Metric] = Registry("metric")
-"""The line of each says what it means, in the words of a report."""
+"""By name, in which `<skill>` stands for any skill's. The line of each describes it: reports and
+docs/search.md have no other description."""
 
 
 def metric_names(asked: Asked) -> list[str]:

@@ -49,6 +49,6 @@ def _figures(name: str, score: Score) -> dict[str, Estimate]:
     return {key: Estimate(*one) for key, one in found.items() if one is not None}
 
 
-METRICS.register("harness", "Share of items right by the rules of the lm-evaluation-harness task.")(
+METRICS.register("<skill>_harness", "Share of items right by the rules of the lm-evaluation-harness task.")(
     Metric(_names, _measure, high=1.0, direction="max", share=True)
 )

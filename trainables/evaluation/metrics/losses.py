@@ -15,6 +15,7 @@ from trainables.evaluation.outcomes import Outcomes, Sums
 from trainables.interval import Interval
 
 _LARGEST_EXPONENT = 700.0
+_BITS_PER_BYTE = "in bits per byte of UTF-8, by which models with different tokenizers can be compared."
 
 _Found: TypeAlias = dict[str, Estimate]
 
@@ -71,15 +72,12 @@ def _kl_base(outcomes: Outcomes) -> dict[str, Estimate]:
     return {"kl_base": Estimate(value, interval)}
 
 
-def _register(part: str, loss: str, by_byte: str, asked: Callable[[Asked], bool]) -> None:
+def _register(part: str, text: str, asked: Callable[[Asked], bool]) -> None:
     """Registers what is measured on a text."""
-    perplexity = (
-        "The loss on that text as a perplexity: among how many words, in effect, the model hesitates. Less "
-        "is better."
-    )
+    perplexity = f"exp({part}_loss): among how many tokens, in effect, the model hesitates."
     for name, line, measure, low in (
-        (f"{part}_loss", loss, _loss, 0.0),
-        (f"{part}_bits_per_byte", by_byte, _bits_per_byte, 0.0),
+        (f"{part}_loss", f"Loss on {text}, in nats per token.", _loss, 0.0),
+        (f"{part}_bits_per_byte", f"Loss on {text}, {_BITS_PER_BYTE}", _bits_per_byte, 0.0),
         (f"{part}_perplexity", perplexity, _perplexity, 1.0),
     ):
         names = partial(_names_if, asked, name)
@@ -94,23 +92,10 @@ def _has_general_text(asked: Asked) -> bool:
     return asked.capability.general_text is not None
 
 
-_register(
-    "heldout",
-    "Loss on text from the same source as the training data that it was not trained on, in nats per token. "
-    "Less is better; where it rises while train_loss falls, the model learns by heart.",
-    "The loss on that text in bits per byte of text, by which models with different tokenizers can be "
-    "compared. Less is better.",
-    lambda asked: True,
-)
-_register(
-    "general",
-    "Loss on text of no particular domain, in nats per token. Less is better.",
-    "The loss on that text in bits per byte of text. Less is better.",
-    _has_general_text,
-)
+_register("heldout", "text of the training data's source that is not trained on", lambda asked: True)
+_register("general", "text of no particular domain", _has_general_text)
 METRICS.register(
-    "general_loss_change",
-    "By how much the loss on that text has risen above the base model's, in nats per token. 0 is no change.",
+    "general_loss_change", "general_loss less the base model's, paired text by text: 0 is no change."
 )(
     Metric(
         partial(_names_if, _has_general_text, "general_loss_change"),
@@ -121,6 +106,6 @@ METRICS.register(
 )
 METRICS.register(
     "kl_base",
-    "How far the tuned model's next words are from the base model's over the questions (Kullback-Leibler "
-    "divergence), in nats per token. 0 is no difference.",
+    "Kullback-Leibler divergence from the base model, KL(base ‖ tuned), over the tokens of the "
+    "questions, in nats per token: 0 is no difference.",
 )(Metric(lambda asked: ["kl_base"] if asked.capability.kl_prompts else [], _kl_base, direction="min"))

@@ -47,6 +47,6 @@ def _of_all(outcome: Outcome) -> Metric:
 
 
 for _outcome, _line in _OF_SKILL.items():
-    METRICS.register(f"skill_{_outcome}", _line)(_of_skills(_outcome))
+    METRICS.register(f"<skill>_{_outcome}", _line)(_of_skills(_outcome))
 for _outcome, _line in _OF_ALL.items():
     METRICS.register(_outcome, _line)(_of_all(_outcome))

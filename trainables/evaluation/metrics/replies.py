@@ -75,12 +75,12 @@ def _think_names(asked: Asked) -> list[str]:
 
 METRICS.register(
     DEGENERATE,
-    "Share of generated replies that were cut off at the greatest length or end in a loop. Less is better.",
+    "Share of generated replies that were cut off at max_new_tokens or end in a loop.",
 )(_share(DEGENERATE, lambda reply: reply.degenerate))
 METRICS.register("looping", "Share of generated replies that end in a loop.")(
     _share("looping", lambda reply: reply.looping)
 )
-METRICS.register("length_exhausted", "Share of generated replies that were cut off at the greatest length.")(
+METRICS.register("length_exhausted", "Share of generated replies that were cut off at max_new_tokens.")(
     _share("length_exhausted", lambda reply: reply.exhausted)
 )
 METRICS.register("empty", "Share of generated replies without text.")(
@@ -88,8 +88,8 @@ METRICS.register("empty", "Share of generated replies without text.")(
 )
 METRICS.register(
     "distinct_2",
-    "Different pairs of words in all replies, as a share of all their pairs: low where replies repeat each "
-    "other.",
+    "Different pairs of neighbouring words in all replies, as a share of all pairs: low where replies "
+    "repeat each other.",
 )(Metric(_when_generating("distinct_2"), _distinct, high=1.0, direction="max"))
 METRICS.register("repeated_4", "Share of runs of four tokens that stood in the same reply before.")(
     Metric(_when_generating("repeated_4"), _repeated, high=1.0, direction="min")

@@ -49,19 +49,22 @@ def _capability(outcomes: Outcomes) -> dict[str, Estimate]:
     }
 
 
-METRICS.register("generation", "Share of questions answered rightly in the model's own words.")(
+METRICS.register("<skill>_generation", "Share of questions answered rightly in the model's own words.")(
     _accuracy("generation")
 )
-METRICS.register("likelihood", "Share of questions whose right option the model finds the most probable.")(
-    _accuracy("likelihood")
-)
-METRICS.register("likelihood_norm", "The same by probability for each byte of the option's text.")(
-    _accuracy("likelihood_norm")
-)
-METRICS.register("f1", "Words that a reply shares with the right answer (F1), the mean over the questions.")(
-    Metric(_f1_names, _f1, high=1.0, direction="max")
-)
+METRICS.register(
+    "<skill>_likelihood", "Share of questions whose right option the model finds the most probable."
+)(_accuracy("likelihood"))
+METRICS.register(
+    "<skill>_likelihood_norm",
+    "Share of questions whose right option is the most probable for each byte of its text.",
+)(_accuracy("likelihood_norm"))
+METRICS.register(
+    "<skill>_f1",
+    "Words that a reply shares with the right answer (token F1, as in SQuAD), the mean over the questions.",
+)(Metric(_f1_names, _f1, high=1.0, direction="max"))
 METRICS.register(
     "capability",
-    "Share of held-out questions that are answered rightly, the mean over the skills. More is better.",
+    "Share of held-out questions that are answered rightly, the mean over the skills, each by its first "
+    "scoring.",
 )(Metric(lambda asked: ["capability"], _capability, high=1.0, direction="max"))
