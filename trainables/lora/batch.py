@@ -163,7 +163,7 @@ class Batch:
             targets,
             owners,
             sum(_length(row) for *_, row in rows),
-            Dropout(*others, positions) if others else None,
+            Dropout(others[0], others[1], positions) if others else None,
         )
 
     def losses(self, logits: Tensor) -> Tensor:
