@@ -49,12 +49,13 @@ def stock_worker(config: dict[str, Any]) -> None:
     import ray.train
     import torch
 
+    from trainables.lora.held import LoraHeld
     from trainables.lora.loading import load
-    from trainables.lora.server import LoraServer
+    from trainables.serving.server import Server
 
     torch.set_num_threads(1)
     settings = config["settings"]
-    server = LoraServer(settings, load(settings, torch.device("cpu")))
+    server = Server(settings, LoraHeld(settings, load(settings, torch.device("cpu"))))
     began = time.perf_counter()
     server.accept(Delivery(0, 0, config["request"]))
     while server.training:
@@ -132,7 +133,7 @@ def run_ours(config: SearchConfig, scratch: Path) -> dict[str, float]:
         facts = groups.wait_for_first(print)
         if not isinstance(facts, GroupFacts):
             raise RuntimeError(facts.message)
-    base = groups.measure_base()
+    base = groups.measure_baseline("base")
     conductor.state.apply(BaselineMeasured(name="base", metrics=base.metrics, seconds=base.eval_seconds))
     ready = time.perf_counter()
     run_tune(conductor, groups, capacity.groups, config.budget.rung_steps, scratch / "ours", scratch)

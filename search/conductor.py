@@ -17,7 +17,7 @@ from search.config.schema import SearchConfig
 from search.guards import make_guards
 from search.judging.confirmation import Repeat, candidates, next_repeat
 from search.judging.front import FrontEvaluations, has_front_metrics
-from search.judging.retention import recorded_intervals, retained, retained_interval
+from search.judging.retention import BASE, recorded_intervals, relative_metrics, retained, retained_intervals
 from search.judging.spending import limit_reached, usage
 from search.record import (
     Decided,
@@ -93,7 +93,9 @@ class Conductor:
         self._append = append
         self._clock = clock
         self._guards = make_guards(config)
-        self._front = FrontEvaluations(front and has_front_metrics(config), _MAX_LOSSES)
+        metrics = config.metrics
+        self._relative = relative_metrics(metrics)
+        self._front = FrontEvaluations(front and has_front_metrics(metrics), _MAX_LOSSES)
         self._rungs = config.budget.rung_steps
         self._exhausted = False
         self._to_confirm: int | None = None  # number of candidates, until another trial finishes
@@ -292,7 +294,7 @@ class Conductor:
             rung=len(trial.rungs),
             step=reply.step,
             metrics=self.with_retention(reply.metrics),
-            intervals=self._intervals(reply),
+            intervals=self.intervals(reply),
             items=reply.items,
             curve=reply.curve,
             checkpoint=reply.checkpoint,
@@ -330,8 +332,8 @@ class Conductor:
         if measured:
             event: Event = FrontMeasured(
                 trial=number,
-                metrics=reply.metrics,
-                intervals=recorded_intervals(reply),
+                metrics=self.with_retention(reply.metrics),
+                intervals=self.intervals(reply),
                 eval_seconds=reply.eval_seconds,
                 eval_parts=reply.eval_parts,
                 items_file=reply.items_file,
@@ -367,11 +369,13 @@ class Conductor:
             self.aborted = message
 
     def with_retention(self, metrics: dict[str, float]) -> dict[str, float]:
-        """Adds retention: capability as a share of the base model's."""
-        return retained(metrics, self.state.baselines.get("base"))
+        """Adds the ratios to the base."""
+        return retained(metrics, self.state.baselines.get(BASE), self._relative)
 
-    def _intervals(self, reply: Reply) -> dict[str, Interval]:
-        return retained_interval(recorded_intervals(reply), reply.items, self.state.baselines.get("base"))
+    def intervals(self, reply: Reply) -> dict[str, Interval]:
+        """The reply's intervals, and those of the ratios to the base."""
+        base = self.state.baselines.get(BASE)
+        return retained_intervals(recorded_intervals(reply), reply.items, base, self._relative)
 
     def _ask_scheduler(self, event: RungReached) -> Verdict:
         return self._scheduler.report(event.trial, event.rung, event.metrics, event.intervals)

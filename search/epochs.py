@@ -60,8 +60,12 @@ def _batch_size(config: SearchConfig) -> int:
     parameter = config.parameters.get("batch_size")
     if isinstance(parameter, CategoricalParameter):
         return int(parameter.choices[0] or 0)
-    default = TRAINABLES[config.trainable].parameters.model_fields["batch_size"].default
-    return int(config.fixed.get("batch_size", default) or 0)
+    field = TRAINABLES[config.trainable].parameters.model_fields.get("batch_size")
+    if field is None:
+        raise _wrong(
+            f"the trainable {config.trainable} has no batch_size to count steps by", "Give budget.steps."
+        )
+    return int(config.fixed.get("batch_size", field.default) or 0)
 
 
 def _wrong(message: str, hint: str | None) -> Exception:

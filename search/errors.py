@@ -5,26 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trainables.errors import HintedError
 
-class TightropeError(Exception):
-    """Base class of every error raised on purpose.
 
-    Args:
-        message: What was wrong, in one sentence, naming the key or file.
-        hint: What to do about it, or None where the message already says so.
+class TightropeError(HintedError):
+    """Base class of every error that the search raises on purpose.
 
     `exit_code` is the process's: 2 where the input was wrong, 1 where something failed.
     """
 
     exit_code = 1
-
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
-
-    def __str__(self) -> str:
-        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def with_recorded_choices(recorded: Mapping[str, Any], config: SearchConfig) -> 
     """
     for (section, name), left in _CHOSEN.items():
         before = recorded.get(section, {}).get(name, left)
-        part = getattr(config, section)
-        if getattr(part, name) == left and before != left:
+        part = getattr(config, section, None)
+        if getattr(part, name, None) == left and before != left and part is not None:
             config = config.model_copy(update={section: part.model_copy(update={name: before})})
     return config

@@ -12,12 +12,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from search.config.origins import Key, dotted
-from search.config.schema import SearchConfig
+from search.config.schema import SearchConfig, trainable_of
 from search.contents import PREFIX, changed, contents
 from search.effects import SOMETIMES, leaves, pattern
 from search.errors import SpaceChangedError
 from search.record import Event, SearchState, read_events
 from search.recorded_choices import with_recorded_choices
+from trainables.specs import TRAINABLES
 
 _MEANS = "Resume with the recorded values, or begin a new search with name=<other name>."
 
@@ -82,8 +83,10 @@ def refuse_changes(recorded: Mapping[str, Any], config: SearchConfig) -> None:
 def _differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
     before, now = comparable(recorded), comparable(asked)
     yield from _lengths(("objectives",), recorded.get("objectives"), asked.get("objectives"))
-    skills = [(config.get("capability") or {}).get("skills") for config in (recorded, asked)]
-    yield from _lengths(("capability", "skills"), *skills)
+    for section in TRAINABLES[trainable_of(asked)].options.model_fields:
+        for name, entries in (asked.get(section) or {}).items():
+            if _has_sections(entries) or _has_sections((recorded.get(section) or {}).get(name)):
+                yield from _lengths((section, name), (recorded.get(section) or {}).get(name), entries)
     for key in before.keys() | now.keys():
         one_sided = key not in before or key not in now
         if one_sided and (pattern(key) in SOMETIMES or any(isinstance(part, int) for part in key)):
@@ -95,6 +98,11 @@ def _differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> Itera
     for key in here.keys() & there.keys():
         if key[0] != "model" and key[-1] != "subset" and (here[key] is None) != (there[key] is None):
             yield f"  {dotted(key)}: recorded {_show(here, key)}, now {_show(there, key)}"
+
+
+def _has_sections(value: Any) -> bool:
+    """Whether it is a list whose entries are sections."""
+    return isinstance(value, list | tuple) and any(isinstance(entry, Mapping) for entry in value)
 
 
 def _lengths(key: Key, before: Any, now: Any) -> Iterator[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from analysis.report import write_report
 from analysis.summary import render_summary, summarise, write_summary
+from search.baselines import baseline_event, missing_baselines, shown_baseline
 from search.cluster import Capacity, cluster_address, start_ray, stop_ray
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
@@ -25,12 +26,10 @@ from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
 from search.judging.causes import why_all_failed
 from search.judging.recommend import recommend
-from search.judging.retention import recorded_intervals
 from search.output import say_json, unless_gone
 from search.provenance import git_commit, versions
 from search.reach import temporary_folder
 from search.record import (
-    BaselineMeasured,
     Event,
     RecordWriter,
     SearchEnded,
@@ -39,6 +38,7 @@ from search.record import (
     SlotsChosen,
     read_events,
 )
+from search.record.explained import explanation
 from search.redact import redact
 from search.resume import fingerprint, open_record
 from search.schedulers import make_scheduler
@@ -237,6 +237,7 @@ def _begin(session: _Session) -> None:
                 | {f"{PREFIX}{key}": value for key, value in contents(config).items()},
                 versions=versions(),
                 git_commit=git_commit(),
+                trainable=explanation(config.trainable, config.options),
             )
         )
     if warm_start is not None:
@@ -324,8 +325,11 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
             attention=facts.attention,
         )
     )
-    if "base" not in conductor.state.baselines:
-        _measure_base(session, groups, facts)
+    for name in missing_baselines(config, conductor.state):
+        reply = groups.measure_baseline(name)
+        if reply.outcome != "ok":
+            raise _training_error(f"{shown_baseline(name)} could not be measured: {reply.message}")
+        session.append(baseline_event(config, name, reply, facts, conductor.state))
     rungs, slots = config.budget.rung_steps, groups.capacity()
     run_tune(conductor, groups, slots, rungs, session.scratch, session.folder, groups.listen)
     if conductor.aborted is not None:
@@ -340,8 +344,8 @@ def _training_error(text: str, otherwise: str | None = None) -> TrainingError:
 
 def _check_facts(session: _Session, facts: GroupFacts) -> None:
     """The model and the data must be those that the record's trials were trained with."""
-    base = session.conductor.state.baselines.get("base")
-    recorded = {} if base is None else base.fingerprints
+    measured = session.conductor.state.baselines.values()
+    recorded = next((baseline.fingerprints for baseline in measured), {})
     for key, found in (("model", facts.model_fingerprint), ("data", facts.data_fingerprint)):
         if recorded.get(key, found) != found:
             raise TightropeError(
@@ -352,27 +356,3 @@ def _check_facts(session: _Session, facts: GroupFacts) -> None:
     session.view.note(f"{ready}, attention by {facts.attention}")
     for line in (*data_lines(facts.data), *(f"warning: {text}" for text in data_warnings(facts.data))):
         session.view.note(line)
-
-
-def _measure_base(session: _Session, groups: WorkerGroups, facts: GroupFacts) -> None:
-    reply = groups.measure_base()
-    if reply.outcome != "ok":
-        raise _training_error(f"The base model could not be measured: {reply.message}")
-    if not reply.metrics.get("capability", 0.0) > 0.0:
-        raise TightropeError(
-            "The base model answers no question right, so there is no capability to retain.",
-            hint="Choose questions that the base model can answer: see capability.skills.",
-        )
-    session.append(
-        BaselineMeasured(
-            name="base",
-            metrics=reply.metrics | {"retention": 1.0},
-            intervals=recorded_intervals(reply),
-            items=reply.items,
-            fingerprints={"model": facts.model_fingerprint, "data": facts.data_fingerprint},
-            seconds=reply.eval_seconds,
-            eval_parts=reply.eval_parts,
-            items_file=reply.items_file,
-            data=dict(facts.data),
-        )
-    )

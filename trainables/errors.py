@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 
-class TrainableError(Exception):
-    """Base class; `hint` says what to do.
+class HintedError(Exception):
+    """An error that says what was wrong, and what to do about it.
 
     Args:
-        message: What was wrong, in one sentence.
-        hint: What to do about it.
+        message: What was wrong, in one sentence, naming the key or file.
+        hint: What to do about it, or None where the message already says so.
     """
-
-    failure_class = "error"
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -20,6 +18,12 @@ class TrainableError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+class TrainableError(HintedError):
+    """Base class of the training side's errors."""
+
+    failure_class = "error"
 
 
 class UserError(TrainableError):

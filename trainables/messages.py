@@ -10,6 +10,10 @@ Params: TypeAlias = dict[str, bool | int | float | str | None]
 
 Outcome: TypeAlias = Literal["ok", "diverged", "spike", "out_of_memory", "user", "crashed", "worker_lost"]
 
+Moment: TypeAlias = Literal["rung", "last", "front", "base"]
+"""A trial is at a rung before the last, at its full budget, or on the Pareto front of the finished search;
+or it is a baseline that is measured."""
+
 DEGENERATE = "degenerate"
 """The metric, and the key of its items; no skill may be named so."""
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel
 
 from trainables.registry import Registry
 from trainables.settings import At, Section
+
+if TYPE_CHECKING:
+    from trainables.serving.held import Read
 
 Direction: TypeAlias = Literal["min", "max"]
 Effect: TypeAlias = Literal["search", "content", "none"]
@@ -32,10 +35,13 @@ class MetricSpec:
         direction: Which way is better; None where neither is.
         low: Its least value.
         high: Its greatest value.
-        relative: Name of its ratio to the base's value, which the search then adds, with an interval paired
-            item by item; None where it is not compared with the base. The base's value must be above 0.
+        relative: Name of its ratio to the base's value, which the search then adds with an interval; None
+            where it is not compared with the base. The base's value must be above 0.
         at: "every" rung, the "last" one of trials at their full budget, or the Pareto "front" once the search
             is over. Only what is measured at every rung may be an objective.
+        items: Names of the items (`Reply.items`) whose mean it is; an interval of its ratio is then paired
+            with the base item by item. Without them the base's value counts as known exactly.
+        sample: What `Interval.n` counts, in the plural.
     """
 
     name: str
@@ -45,6 +51,8 @@ class MetricSpec:
     high: float = math.inf
     relative: str | None = None
     at: At = "every"
+    items: tuple[str, ...] = ()
+    sample: str = "items"
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,8 @@ class TrainableSpec:
         options: Sections of the configuration. Those named model, task and capability take presets.
         metrics: What an evaluation measures, beside `train_loss` and the ratios to the base. Called with
             valid options only; reads no more than the first lines of files.
-        worker: Imports and returns the class that trains (see `Held`); called in a worker alone.
+        worker: Imports and returns what reads the base and the data, and leads to what is held
+            (`trainables.serving.held`); called in a worker alone.
         artifact: What a trial leaves behind.
         baselines: References that it can measure by name, with a line of description. "base" is the untouched
             base, which ratios are relative to.
@@ -121,7 +130,7 @@ class TrainableSpec:
     parameters: type[BaseModel]
     options: type[Section]
     metrics: Callable[[Any], Sequence[MetricSpec]]
-    worker: Callable[[], Any]
+    worker: Callable[[], Read]
     artifact: Artifact
     baselines: Mapping[str, str] = field(default_factory=lambda: {"base": "the untouched base"})
     unpacked: str | None = None

@@ -17,8 +17,8 @@ from trainables.data.order import DataOrder
 from trainables.lora.dropout import keep_scale, stream_key
 from trainables.lora.linear import linear_layers
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.schedule import learning_rate
 from trainables.lora.targets import select_modules
+from trainables.serving.schedule import learning_rate
 
 
 class StreamDropout(nn.Module):

@@ -14,10 +14,10 @@ from benchmarks.gpu.alone import round_start
 from benchmarks.gpu.errors import Numbers
 from benchmarks.gpu.subjects import STEPS, Subject
 from trainables.lora.adapters import Adapters
-from trainables.lora.base import HeldBase
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.trial import LoraTrial
+from trainables.serving.base import HeldBase
 
 BAD = LoraParameters(lr=10.0, rank=8, batch_size=2, clip=0.0, warmup=0, seed=99)
 """A trial whose weights soon are as large as can be; norms inside the model keep even that finite."""

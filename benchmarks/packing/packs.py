@@ -7,10 +7,10 @@ from dataclasses import replace
 from benchmarks.packing.meter import Meter, Timing, release
 from benchmarks.packing.work import Work
 from trainables.lora.adapters import Adapters
-from trainables.lora.base import HeldBase
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.row_sharing import ROOM
 from trainables.lora.slots import Choice, choose_slots
+from trainables.serving.base import HeldBase
 
 ONE_PASS = PassLimits(cost=2**31)
 """All trials in one pass, whatever its padding."""

@@ -168,7 +168,7 @@ def head_without_gpu(document: Document) -> Iterator[Problem]:
 
 
 def workers_on_spot(document: Document) -> Iterator[Problem]:
-    """There are workers, each says what it is bought as, one or more on spot; the head is not."""
+    """Every worker says how it is bought, at least one is on spot, and the head is not."""
     head, market = document.get("head_node_type"), ("InstanceMarketOptions", "MarketType")
     if isinstance(head, str) and document.get(*node_path(head, *market)) == "spot":
         message = "a head on spot takes the whole cluster with it when it is reclaimed"

@@ -39,11 +39,11 @@ class Composed:
     Attributes:
         data: Nested plain data.
         origins: Where it came from.
-        problems: What was found wrong on the way.
-        broken: Keys that have a problem already, so that nothing more is said of what they lack.
-        incomplete: The space's file could not be read: nothing is said of what is missing.
-        notes: What the user should know of how it was put together.
-        trainable: The trainable that is asked for; the default one where there is none of the name.
+        problems: What is wrong with it.
+        broken: Keys that already have a problem; missing parts of theirs are not reported as well.
+        incomplete: The space's file could not be read, so missing keys are not reported.
+        notes: What the user should know about how it was composed.
+        trainable: The trainable asked for, or the default where no trainable has that name.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Composed:
         self.broken.add(key)
 
     def is_broken(self, key: Key) -> bool:
-        """A problem with `key`, or with the section it lies in, is known."""
+        """Whether `key`, or a section around it, already has a problem."""
         return any(key[:length] in self.broken for length in range(len(key) + 1))
 
 
@@ -91,7 +91,7 @@ def compose(words: Sequence[str]) -> Composed:
 
 
 def _one_budget(composed: Composed) -> None:
-    """Of steps and epochs the one on the command line replaces the other one of the space's file."""
+    """Steps or epochs on the command line replace whichever of the two the space's file has."""
     section = composed.data.get("budget")
     if not isinstance(section, dict) or any(section.get(name) is None for name in _BUDGETS):
         return
@@ -108,7 +108,7 @@ def _one_budget(composed: Composed) -> None:
 
 
 def _name_defaults(composed: Composed) -> None:
-    """Options of the default searcher or scheduler may be given without its name."""
+    """Fills in the default searcher or scheduler where only its options are given."""
     for group in ("searcher", "scheduler"):
         section = composed.data.get(group)
         if isinstance(section, dict) and "name" not in section:
@@ -117,7 +117,7 @@ def _name_defaults(composed: Composed) -> None:
 
 
 def _take_space(composed: Composed, space: Override | None) -> None:
-    """Reads the space's file; without one, nothing is said of what the configuration lacks."""
+    """Reads the space's file; without one, missing keys are not reported."""
     if space is None or not isinstance(space.value, str):
         hint = f"add space=NAME or space=FILE.yaml; {did_you_mean('', space_files())}"
         message, where = ("is no name", space.where) if space else ("is missing", "command line")
@@ -144,7 +144,7 @@ def _take_space(composed: Composed, space: Override | None) -> None:
 
 
 def _take_trainable(composed: Composed, overrides: Sequence[Override]) -> None:
-    """The trainable that is asked for says which sections there are."""
+    """Takes the trainable, which decides which sections exist."""
     word = next((override for override in overrides if override.key == ("trainable",)), None)
     composed.trainable = trainable_of(composed.data if word is None else {"trainable": word.value})
 
@@ -195,7 +195,7 @@ def _apply(composed: Composed, config: DictConfig, override: Override) -> None:
 
 
 def _fill_list(composed: Composed, config: DictConfig, key: Key) -> None:
-    """Writes a list's default out, so that one of its entries can be changed."""
+    """Writes out a list's default, so that the command line can change one entry."""
     name = str(key[0])
     if len(key) == 1 or name in config:
         return
@@ -248,7 +248,7 @@ def _remove(composed: Composed, config: DictConfig, key: Key, where: str) -> Non
 
 
 def _without_interpolation(composed: Composed, value: Any, key: Key, where: str | None) -> Any:
-    """A copy in which text that OmegaConf would fill in is refused: it could read the environment."""
+    """A copy without `${...}`, which is refused: OmegaConf would let it read the environment."""
     if isinstance(value, dict):
         return {
             name: _without_interpolation(composed, inner, (*key, name), where)
@@ -264,7 +264,7 @@ def _without_interpolation(composed: Composed, value: Any, key: Key, where: str 
 
 
 def _refuse_missing(composed: Composed, value: Any, key: Key) -> None:
-    """Values that the space leaves to the user."""
+    """Refuses values that the space leaves to the user and that the user has not given."""
     if isinstance(value, dict | list):
         for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
             _refuse_missing(composed, inner, (*key, name))

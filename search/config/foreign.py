@@ -1,4 +1,4 @@
-"""Words of other tools, and what is meant by them here.
+"""Other tools' names for what has a name here.
 
 From W&B sweeps, Optuna, Ray Tune, Hydra's sweepers, Ax, Hyperopt and Keras Tuner for searches; from
 transformers, PEFT and TRL for training.
@@ -81,12 +81,12 @@ _PREFIXES = ("suggest", "hp", "tune", "optuna")
 
 
 def is_foreign(key: str) -> bool:
-    """Whether a key that a parameter cannot have is another tool's."""
+    """Whether an unknown key of a parameter belongs to another tool."""
     return key.lower() in KEYS or key.lower() in _OTHERS
 
 
 def meant_parameter(name: str, data: Any) -> str | None:
-    """What to write in place of a parameter that is given as another tool has it; None where it is not.
+    """What to write in place of a parameter in another tool's notation; None where it is not in one.
 
     Args:
         name: The parameter.
@@ -136,7 +136,7 @@ def _meant(name: str, data: Mapping[str, Any]) -> str | None:
 
 
 def _names_for(key: str) -> list[str]:
-    """Another tool's names for a key, and then its own: they may stand over what a space's file has."""
+    """Other tools' names for a key, then ours: a word of the command line may override a space file's key."""
     return [*(foreign for foreign, ours in KEYS.items() if ours == key), key]
 
 
@@ -167,7 +167,7 @@ def _choices_hint(choices: list[Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as YAML has it on one line; what is not known is left open."""
+    """A value as YAML on one line; `...` where it is not known."""
     if value is None:
         return "..."
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The keys that the schema knows, and the nearest to one that it does not."""
+"""The schema's keys, and what an unknown key was probably meant to be."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNIONS: dict[str, Any] = {"searcher": SearcherConfig, "scheduler": SchedulerCon
 
 
 def keys_at(key: Key, model: type[SearchConfig]) -> list[str]:
-    """The keys that the section at `key` may have; empty where it names its own, or is no section."""
+    """The keys that the section at `key` may have; empty for values and where users choose the names."""
     models: list[type[BaseModel]] = [model]
     free = False
     for part in key:
@@ -55,15 +55,15 @@ def unknown_key(key: Key, data: Mapping[str, Any], trainable_parameters: Sequenc
 
 
 def _owners(section: str) -> list[str]:
-    """The trainables that have a section of this name for their own."""
+    """The trainables that own a section of this name."""
     return [name for name in TRAINABLES if section in TRAINABLES[name].options.model_fields]
 
 
 def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Sequence[str]) -> str:
     """What was probably meant by an unknown key.
 
-    A slip of the pen in the same section comes first, then the same name in another section, then
-    anything near.
+    A typing error in the same section comes first, then the same name in another section, then any
+    similar name.
 
     Args:
         key: The unknown key.
@@ -113,7 +113,7 @@ def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Se
 
 
 def _member_hint(union: Any, tag: str, kind: str, word: str, above: str = "") -> str:
-    """What a key of a section that comes in several kinds was probably meant to be."""
+    """What an unknown key was probably meant to be, in a section that comes in several kinds."""
     members = [(get_args(model.model_fields[tag].annotation), model) for model in model_types(union)]
     names = [name for kinds, model in members if kind in kinds for name in model.model_fields]
     here = f"{tag} {kind} has the keys {', '.join(names)}"
@@ -127,7 +127,7 @@ def _member_hint(union: Any, tag: str, kind: str, word: str, above: str = "") ->
 
 @cache
 def all_keys(model: type[SearchConfig]) -> tuple[Key, ...]:
-    """Every key of the schema that has one name only, sections and values."""
+    """Every key of the schema whose name is fixed, of sections and of values."""
     return tuple(dict.fromkeys(_walk(model, ())))
 
 
@@ -144,7 +144,7 @@ def _walk(model: type[BaseModel], above: Key) -> Iterator[Key]:
 
 
 def model_types(annotation: Any) -> list[type[BaseModel]]:
-    """The sections that a value of this type may be, or be made of."""
+    """The models of sections that a value of this type can hold."""
     if isinstance(annotation, type) and get_origin(annotation) is None:
         return [annotation] if issubclass(annotation, BaseModel) else []
     return [model for argument in get_args(annotation) for model in model_types(argument)]

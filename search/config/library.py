@@ -53,7 +53,7 @@ def preset_files(group: str) -> dict[str, Path]:
 
 
 def is_path(text: str) -> bool:
-    """Whether a name is meant as a file's."""
+    """Whether a name is a path."""
     return text.endswith(YAML_ENDINGS) or os.sep in text or text.startswith(("~", "."))
 
 
@@ -98,7 +98,7 @@ def _files(where: Path) -> dict[str, Path]:
 
 
 def choices() -> dict[str, dict[str, str]]:
-    """Per key of the command line, each name that it takes with its line of description."""
+    """For each key of the command line, the names that it takes, each with a one-line description."""
     lines = {"space": {name: first_comment(path) for name, path in space_files().items()}}
     for group in PRESET_GROUPS:
         lines[group] = {name: first_comment(path) for name, path in preset_files(group).items()}

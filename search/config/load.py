@@ -29,7 +29,7 @@ _FOLLOWS = ("missing", "too_short", "union_tag_not_found", "tuple_type", "list_t
 
 @dataclass(frozen=True)
 class Resolved:
-    """A valid configuration, where its values came from, and what the user should know of it."""
+    """A valid configuration, where its values came from, and notes for the user."""
 
     config: SearchConfig
     origins: Origins
@@ -57,8 +57,8 @@ def load_config(words: Sequence[str]) -> Resolved:
 def validate(composed: Composed, trainable_parameters: Sequence[str]) -> SearchConfig | None:
     """Validates strictly (no text for a number, no number for text), and adds what is wrong.
 
-    Unknown keys are taken out and the rest is validated again, because a section with one is
-    not looked at as a whole: bounds the wrong way round would only show up after it was corrected.
+    pydantic does not check a section as a whole while it holds an unknown key. Unknown keys are therefore
+    removed and the rest is validated again, so that swapped bounds, for example, show up at once.
 
     Args:
         composed: The data; problems are added to it, and unknown keys are taken out.
@@ -131,7 +131,7 @@ def _is_name(value: object) -> bool:
 
 
 def _is_misspelt(composed: Composed, key: Key) -> bool:
-    """Whether a key that is missing is there, refused, under another tool's name or nearly its own."""
+    """Whether a missing key was given under another tool's name, or misspelt."""
     siblings = [other for other in composed.broken if len(other) == len(key) and other[:-1] == key[:-1]]
     if key[0] == "parameters" and any(is_foreign(str(other[-1])) for other in siblings):
         return True
@@ -139,7 +139,7 @@ def _is_misspelt(composed: Composed, key: Key) -> bool:
 
 
 def _key(details: ErrorDetails, data: Any) -> Key:
-    """The path in the data, without the names of union members that pydantic puts between."""
+    """The path in the data, without the names of union members that pydantic inserts."""
     key: list[str | int] = []
     node = data
     last = len(details["loc"]) - 1

@@ -10,7 +10,7 @@ Key: TypeAlias = tuple[str | int, ...]
 
 DEFAULT = "default"
 COMMAND_LINE = "command line"
-"""What places begin with that are words of the command line."""
+"""How places on the command line begin."""
 
 
 def dotted(key: Key) -> str:

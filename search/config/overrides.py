@@ -41,7 +41,7 @@ class Override:
 
     @property
     def chooses(self) -> bool:
-        """It chooses a whole section by name (`model=smollm2`)."""
+        """Whether it chooses a whole section by name (`model=smollm2`)."""
         return len(self.key) == 1 and self.key[0] in GROUPS
 
 
@@ -51,17 +51,16 @@ def place(word: str) -> str:
 
 
 def entry(part: str | int, length: int) -> int | None:
-    """The index in a list of this length that a part of a key is, or None where it is none."""
+    """The list index that part of a key stands for, or None where it is not an index of such a list."""
     text = str(part)
     is_index = text.isdecimal() and len(text) <= _MOST_DIGITS and int(text) < length
     return int(text) if is_index else None
 
 
 def parse_words(words: Sequence[str]) -> tuple[list[Override], list[Problem]]:
-    """Parses all words, and returns what is wrong with those that cannot be.
+    """Parses all words; also returns a problem for each word that cannot be parsed.
 
-    Values are YAML: `30`, `1e-3`, `[1, 2]`, `{type: int, low: 1, high: 8}`, `null`. What a shell
-    leaves of a list without spaces (`[1,2]`) is one too.
+    Values are YAML: `30`, `1e-3`, `[1, 2]`, `[1,2]`, `{type: int, low: 1, high: 8}`, `null`.
     """
     overrides: dict[Key, Override] = {}
     problems: list[Problem] = []

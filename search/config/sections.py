@@ -37,7 +37,7 @@ class Section:
 
 
 def choose(group: str, value: Any, places: dict[Key, str]) -> Section:
-    """Makes a section of what a space file or the command line gives for it.
+    """Builds a section from what a space file or the command line gives for it.
 
     A name is a preset's, a registered searcher's or scheduler's, a hub id, or a path. A mapping is the
     section itself; its key `preset` names a preset that its other keys override.
@@ -97,7 +97,7 @@ def _task(name: str) -> dict[str, Any] | None:
 
 
 def _named_task(value: Any, places: dict[Key, str]) -> tuple[Any, dict[Key, str]]:
-    """A task that gives files, or a list of them, and no name: it bears that of the first file."""
+    """Names a task after its first file where it has files and no name."""
     if isinstance(value, list):
         value, places = {"train": value}, {(): places[()], ("train",): places[()]}
     if not isinstance(value, dict) or "name" in value:
@@ -125,7 +125,7 @@ def _capability(name: str) -> dict[str, Any] | None:
 
 
 def _skill(text: str) -> str:
-    """A skill's name; metrics have it in theirs."""
+    """A name for a skill that can be part of a metric's name."""
     name = re.sub(r"[^A-Za-z0-9_]", "_", text)[:60]
     return name if name[:1].isalpha() else f"skill_{name}"
 

@@ -15,9 +15,9 @@ _COLUMN = 44
 
 
 def config_yaml(resolved: Resolved) -> str:
-    """YAML that is itself a space's file: saved and given as `space=FILE`, it asks for the same search.
+    """The configuration as a space file: saved and given as `space=FILE`, it asks for the same search.
 
-    Passwords are left out of it, as `***`.
+    Passwords appear as `***`.
     """
     data = _redact(_plain(resolved))
     space = data.pop("space")
@@ -88,7 +88,7 @@ def _flow(value: Any) -> str:
 
 
 def _scalar(value: object) -> str:
-    """A scalar as this project's own reader of YAML takes it back."""
+    """A scalar that `yaml_source` reads back as the same value."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -26,7 +26,7 @@ _EXPECTED = {
 }
 QUOTES = "put it in quotes"
 
-# Where keys with values belong, and something else stands.
+# Errors that say a section was expected.
 WHOLE = ("dict_type", "model_type", "model_attributes_type", "dataclass_type")
 _LISTS = ("tuple_type", "list_type")
 _BOUNDS = {
@@ -80,7 +80,7 @@ def describe(errors: Sequence[ErrorDetails]) -> tuple[str, str | None]:
 
 
 def _describe_unexpected(errors: Sequence[ErrorDetails]) -> tuple[str, str | None]:
-    """A value that is none of what may stand here."""
+    """Message and hint for a value of the wrong type or outside a fixed set."""
     value = errors[0]["input"]
     literals = [literal for error in errors for literal in _literals(error)]
     expected = [_EXPECTED[error["type"]] for error in errors if error["type"] in _EXPECTED]
@@ -125,7 +125,7 @@ def _one_of(words: Sequence[str]) -> str:
 
 
 def config_error(problems: Iterable[Problem]) -> ConfigError:
-    """The error for these problems; no text in it holds a password, or a word that fills the screen."""
+    """The error for these problems, without passwords and with overlong words cut."""
     return ConfigError([_readable(problem) for problem in problems])
 
 

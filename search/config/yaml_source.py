@@ -1,4 +1,4 @@
-"""Reading YAML with the place of every value, and all that is wrong with it."""
+"""Reads YAML with the place of every value, and everything that is wrong with it."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _TOO_MUCH = f"it has more than {_MAX_NODES:,} values, with what its aliases repe
 
 
 class _RefusedError(yaml.MarkedYAMLError):
-    """It is YAML, but not what a configuration may hold."""
+    """Valid YAML that a configuration must not hold."""
 
 
 class BoundedLoader(yaml.SafeLoader):
-    """YAML 1.1, as PyYAML reads it, without what would take minutes to read."""
+    """YAML 1.1 as PyYAML reads it, with limits on size."""
 
     scalars: ClassVar[tuple[str, ...]] = ("str", "bool", "null", "int", "float", "timestamp")
 
@@ -239,7 +239,7 @@ class _Walk:
 
 
 def _check_scalar(node: yaml.ScalarNode) -> None:
-    """Refuses what nothing that comes later could compute with or write down."""
+    """Refuses numbers too long to compute with, and text that UTF-8 cannot hold."""
     text = node.value
     if node.tag in (f"{_TAG}int", f"{_TAG}float") and len(text) > _MAX_DIGITS:
         problem = f"a number of {len(text):,} characters, {_MAX_DIGITS:,} at most are read"

@@ -57,7 +57,7 @@ def run_group(spec: GroupSpec, dispatcher: Any) -> str:
     from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError
 
     from search.groups.callback import TellDispatcher
-    from trainables.worker import serve
+    from trainables.serving.worker import serve
 
     trainer = TorchTrainer(
         serve,

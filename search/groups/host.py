@@ -115,11 +115,11 @@ class WorkerGroups:
         for text in said:
             self._on_said(text)
 
-    def measure_base(self) -> Reply:
-        """Measures the untouched base model on the first group that is up."""
+    def measure_baseline(self, name: str) -> Reply:
+        """Measures a reference, such as the untouched base model, on the first group that is up."""
         import ray
 
-        asked = self.dispatcher.submit.remote(BaselineRequest())
+        asked = self.dispatcher.submit.remote(BaselineRequest(name))
         while not ray.wait([asked], timeout=_LOOK_SECONDS)[0]:
             self._hear()
         reply: Reply = ray.get(asked)

@@ -13,7 +13,7 @@ from trainables.messages import DEGENERATE
 def degeneration_guard(config: SearchConfig) -> Guard | None:
     """The guard at `guards.degeneration`, in shares of the replies."""
     allowed = config.guards.degeneration
-    if allowed is None:
+    if allowed is None or all(metric.name != DEGENERATE for metric in config.metrics):
         return None
     most: float = allowed
 

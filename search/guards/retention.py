@@ -1,34 +1,61 @@
-"""Ends trials whose model has surely lost what the base model could do."""
+"""Ends trials that have surely lost what the base could do."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
 from search.config.schema import SearchConfig
 from search.guards.base import GUARDS, Guard
-from search.judging.retention import RETENTION
+from search.judging.retention import relative_metrics
 from search.record import RungReached, SearchState
+from trainables.trainable import MetricSpec
+
+
+class _Bound(NamedTuple):
+    """What a ratio to the base must not lie below, or above where less is better."""
+
+    ratio: str
+    value: float
+    above: bool
+    sample: str
 
 
 @GUARDS.register("retention", "the whole 95% interval of retention lies below the floor")
 def retention_guard(config: SearchConfig) -> Guard | None:
-    """The guard at `guards.retention`; None without a floor."""
-    bound = _floor(config)
-    if bound is None:
+    """The guard at `guards.retention`, for every ratio to the base; None where none has a bound."""
+    bounds = list(_bounds(config, relative_metrics(config.metrics)))
+    if not bounds:
         return None
 
-    def below(rung: RungReached, state: SearchState) -> str | None:
-        interval = rung.intervals.get(RETENTION)
-        if interval is None or not interval.high < bound:
-            return None
-        return (
-            f"retention {rung.metrics[RETENTION]:.3g} [{interval.low:.3g}, {interval.high:.3g}] "
-            f"over {interval.n} questions lies below {bound:g} with its whole 95% interval"
-        )
+    def lost(rung: RungReached, state: SearchState) -> str | None:
+        return next((reason for bound in bounds if (reason := _reason(bound, rung)) is not None), None)
 
-    return below
+    return lost
 
 
-def _floor(config: SearchConfig) -> float | None:
-    if config.guards.retention != "floor":
-        return config.guards.retention
-    floors = (objective.floor for objective in config.objectives if objective.metric == RETENTION)
-    return next(floors, None)
+def _bounds(config: SearchConfig, relative: Mapping[str, MetricSpec]) -> Iterator[_Bound]:
+    """The configured floor, which of what is minimised is turned into a ceiling, or that of the objective."""
+    given = config.guards.retention
+    if given is None:
+        return
+    objectives = {objective.metric: objective for objective in config.objectives}
+    for ratio, metric in relative.items():
+        above = metric.direction == "min"
+        if given != "floor":
+            yield _Bound(ratio, 1 / given if above else given, above, metric.sample)
+        elif (objective := objectives.get(ratio)) is not None:
+            value = objective.ceiling if above else objective.floor
+            if value is not None:
+                yield _Bound(ratio, value, above, metric.sample)
+
+
+def _reason(bound: _Bound, rung: RungReached) -> str | None:
+    interval = rung.intervals.get(bound.ratio)
+    if interval is None or not (interval.low > bound.value if bound.above else interval.high < bound.value):
+        return None
+    return (
+        f"{bound.ratio} {rung.metrics[bound.ratio]:.3g} [{interval.low:.3g}, {interval.high:.3g}] "
+        f"over {interval.n} {bound.sample} lies {'above' if bound.above else 'below'} {bound.value:g} with "
+        "its whole 95% interval"
+    )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
-from search.config.schema import SearchConfig
 from search.judging.objectives import completed_trials, is_broken
 from search.judging.pareto import pareto_front
 from search.judging.recommend import recommend
 from search.record import SearchState, TrialState
+from trainables.trainable import MetricSpec
 
 
-def has_front_metrics(config: SearchConfig) -> bool:
+def has_front_metrics(metrics: Iterable[MetricSpec]) -> bool:
     """Whether there is something that only trials on the front are evaluated on."""
-    return any(metric.at == "front" for metric in config.metrics)
+    return any(metric.at == "front" for metric in metrics)
 
 
 def on_front(state: SearchState) -> list[int]:

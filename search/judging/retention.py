@@ -1,22 +1,39 @@
-"""Retention: capability as a share of the base model's, with an interval paired over the questions."""
+"""Retention: a metric as a share of the base's, with an interval paired item by item where it can be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from search.judging.paired import ratio_of_means
 from search.record.events import BaselineMeasured
 from trainables.interval import Interval
-from trainables.messages import DEGENERATE, Reply
+from trainables.messages import Reply
+from trainables.trainable import MetricSpec
 
-RETENTION = "retention"
+BASE = "base"
+"""The baseline that ratios are relative to."""
 
 
-def retained(metrics: Mapping[str, float], base: BaselineMeasured | None) -> dict[str, float]:
-    """The metrics of a rung with retention, where there is a base model to compare with."""
-    if base is None or "capability" not in metrics:
-        return dict(metrics)
-    return dict(metrics) | {RETENTION: metrics["capability"] / base.metrics["capability"]}
+def relative_metrics(metrics: Iterable[MetricSpec]) -> dict[str, MetricSpec]:
+    """The metrics that are compared with the base, by the name of their ratio to it."""
+    return {metric.relative: metric for metric in metrics if metric.relative is not None}
+
+
+def retained(
+    metrics: Mapping[str, float], base: BaselineMeasured | None, relative: Mapping[str, MetricSpec]
+) -> dict[str, float]:
+    """The metrics of a rung with their ratios to the base, as far as both were measured.
+
+    Args:
+        metrics: As measured.
+        base: The base's measurement.
+        relative: As `relative_metrics` gives them.
+    """
+    found = dict(metrics)
+    for ratio, metric in relative.items():
+        if base is not None and metric.name in metrics and metric.name in base.metrics:
+            found[ratio] = metrics[metric.name] / base.metrics[metric.name]
+    return found
 
 
 def recorded_intervals(reply: Reply) -> dict[str, Interval]:
@@ -24,31 +41,35 @@ def recorded_intervals(reply: Reply) -> dict[str, Interval]:
     return {key: Interval(*interval) for key, interval in reply.intervals.items()}
 
 
-def retained_interval(
-    intervals: Mapping[str, Interval], items: Mapping[str, str], base: BaselineMeasured | None
+def retained_intervals(
+    intervals: Mapping[str, Interval],
+    items: Mapping[str, str],
+    base: BaselineMeasured | None,
+    relative: Mapping[str, MetricSpec],
 ) -> dict[str, Interval]:
-    """The intervals of a rung with that of retention.
+    """The intervals of a rung with those of the ratios to the base.
 
-    It is paired item by item. Measurements that cannot be paired, such as those of a record without
-    items, have that of capability divided by the base model's score, as if that were known exactly.
+    They are paired item by item. Measurements that cannot be paired, such as those of a record without
+    items, have the metric's interval divided by the base's value, as if that were known exactly.
 
     Args:
         intervals: Of the rung's metrics.
         items: The rung's items, as in `RungReached.items`.
-        base: The base model's measurement.
+        base: The base's measurement.
+        relative: As `relative_metrics` gives them.
     """
     found = dict(intervals)
-    if base is None or "capability" not in found:
-        return found
-    if base.items and _pairable(base.items, items):
-        skills = [(base.items[name], items[name]) for name in items if name != DEGENERATE]
-        found[RETENTION] = ratio_of_means(skills)
-    else:
-        capability, scale = found["capability"], base.metrics["capability"]
-        found[RETENTION] = Interval(low=capability.low / scale, high=capability.high / scale, n=capability.n)
+    for ratio, metric in relative.items():
+        if base is None or metric.name not in base.metrics or metric.name not in intervals:
+            continue
+        if metric.items and _pairable(base.items, items, metric.items):
+            found[ratio] = ratio_of_means([(base.items[name], items[name]) for name in metric.items])
+        else:
+            measured, scale = intervals[metric.name], base.metrics[metric.name]
+            found[ratio] = Interval(low=measured.low / scale, high=measured.high / scale, n=measured.n)
     return found
 
 
-def _pairable(base: Mapping[str, str], tuned: Mapping[str, str]) -> bool:
+def _pairable(base: Mapping[str, str], tuned: Mapping[str, str], names: Iterable[str]) -> bool:
     """Whether two measurements are of the same items, as far as their names and counts tell."""
-    return base.keys() == tuned.keys() and all(len(base[name]) == len(tuned[name]) for name in base)
+    return all(name in base and name in tuned and len(base[name]) == len(tuned[name]) for name in names)

@@ -69,6 +69,40 @@ class _Event(BaseModel):
     time: float = Field(default_factory=time.time, description="Seconds since the epoch.")
 
 
+class RecordedMetric(BaseModel):
+    """A metric that the trainable measures, as `trainables.trainable.MetricSpec` says it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    meaning: str = ""
+    direction: Literal["min", "max"] | None = None
+    low: Number = -math.inf
+    high: Number = math.inf
+    relative: str | None = None
+    at: Literal["every", "last", "front"] = "every"
+    items: tuple[str, ...] = ()
+    sample: str = "items"
+
+
+class RecordedTrainable(BaseModel):
+    """What a reader must know of the trainable, which need not be installed where the record is read.
+
+    Attributes:
+        subject: What is trained, in a few words.
+        artifact: What a trial leaves behind.
+        load: How a user loads that, a line of Python in which {folder} stands for where it lies.
+        metrics: What is measured beside the training loss and the ratios to the base.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    subject: str
+    artifact: str
+    load: str
+    metrics: tuple[RecordedMetric, ...] = ()
+
+
 class SearchStarted(_Event):
     """First line of a record.
 
@@ -78,6 +112,8 @@ class SearchStarted(_Event):
         fingerprints: SHA-256 digest of `space`: what trials depend on.
         versions: Package name to installed version.
         git_commit: Commit of the working directory, or None outside a checkout.
+        trainable: What explains the trainable; None in records of before it was kept
+            (`search.record.explained` knows that of these).
     """
 
     event: Literal["search_started"] = "search_started"
@@ -86,6 +122,7 @@ class SearchStarted(_Event):
     fingerprints: dict[str, str]
     versions: dict[str, str]
     git_commit: str | None = None
+    trainable: RecordedTrainable | None = None
 
 
 class SessionStarted(_Event):

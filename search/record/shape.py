@@ -43,17 +43,23 @@ class _Recorded(BaseModel):
     trainable: str
     seed: int
     trials: int
+    budget: _Budget
+    objectives: list[_Objective] = Field(min_length=1)
+
+
+class _RecordedLora(_Recorded):
+    """With the sections of `lora`, without which no reader expects such a record."""
+
     model: _Named
     task: _Task
-    budget: _Budget
     capability: _Capability
-    objectives: list[_Objective] = Field(min_length=1)
 
 
 def config_problem(config: dict[str, Any]) -> str | None:
     """What is wrong with a recorded configuration, or None."""
     try:
-        _Recorded.model_validate(config)
+        shape = _RecordedLora if config.get("trainable") == "lora" else _Recorded
+        shape.model_validate(config)
     except ValidationError as error:
         return first_problem(error, "config")
     return None

@@ -135,7 +135,7 @@ class Comparison:
 
 
 def compare(options: Options) -> Comparison:
-    """Simulates what is asked for, and the recorded search beside it.
+    """Simulates the changed search, and the recorded one for comparison.
 
     Raises:
         SpaceError: The searcher cannot search the space.
@@ -171,7 +171,7 @@ def compare(options: Options) -> Comparison:
 
 
 def _under(recorded: SearchState, config: SearchConfig) -> SearchState:
-    """The recorded search's own phase, judged by the objectives asked for; repetitions are left out."""
+    """The recorded search without repetitions, judged by the objectives asked for."""
     assert recorded.started is not None
     started = recorded.started.model_copy(
         update={"config": recorded.started.config | config.model_dump(mode="json", include={"objectives"})}
@@ -220,7 +220,7 @@ def _cost(state: SearchState, at_least: bool) -> Cost:
 
 
 def _without_stopping(run: Simulated, recorded: Cost, full: int) -> Cost:
-    """Steps that were not recorded are known; the time that they take is not."""
+    """The cost had no trial been stopped: steps that were not recorded are known, their time is not."""
     missing = sum(
         full - (last.step if (last := run.state.trials[number].last) else 0) for number in run.censored
     )

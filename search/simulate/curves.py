@@ -1,4 +1,4 @@
-"""Learning curves to simulate with: what a trial measures at its rungs, and how long that takes."""
+"""Learning curves for simulations: what a trial measures at its rungs, and how long it takes."""
 
 from __future__ import annotations
 

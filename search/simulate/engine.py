@@ -10,6 +10,7 @@ from search.conductor import Conductor
 from search.config.schema import SearchConfig
 from search.judging.recommend import recommend
 from search.record import Event, SearchEnded, SearchStarted, SearchState, SessionStarted, SlotsChosen
+from search.record.explained import explanation
 from search.resume import fingerprint
 from search.schedulers import Scheduler, make_scheduler
 from search.searchers import Searcher, make_searcher
@@ -49,14 +50,14 @@ def simulate(
 ) -> Simulated:
     """Conducts a search whose trials are not trained but looked up.
 
-    A worker trains one slice at a time, from one rung to the next, which takes it the slice's training and
-    evaluation time. Where the trial goes on, so does its worker with it; a free worker is given the next
-    trial, and is asked again after every report, because that may let a paused trial go on. Equal
+    A worker trains one slice at a time, from one rung to the next, for as long as the slice's training and
+    evaluation took. A worker keeps its trial while the trial continues; a free worker takes the next trial.
+    After every report free workers look again, because the report may resume a paused trial. Equal
     arguments give equal records.
 
-    Where a trial goes on and its curve is not known that far, nothing is made up: it ends there as stopped,
-    by "curve", and is counted as censored. The scheduler and the searcher know of it what was measured
-    up to its last rung, as of any stopped trial.
+    Where a trial continues beyond its known curve, nothing is made up: it is stopped there by "curve" and
+    counts as censored. The scheduler and the searcher know what was measured up to its last rung, as for
+    any stopped trial.
 
     Args:
         config: The search. What only real workers need (the trainable's sections, tracking) is not looked at.
@@ -134,6 +135,7 @@ class _Simulation:
                     config=config.model_dump(mode="json"),
                     fingerprints={"space": fingerprint(config)},
                     versions={},
+                    trainable=explanation(config.trainable, config.options),
                 )
             )
         self._append(
@@ -186,7 +188,7 @@ class _Simulation:
         return Simulated(self._events, state, tuple(censored))
 
     def _start_next(self) -> bool:
-        """Gives a free worker something to train; whether there is anything."""
+        """Gives a free worker something to train; returns whether there was anything."""
         while (number := self._conductor.next_trial()) is not None:
             if self._train(number):
                 return True

@@ -1,9 +1,9 @@
-"""The command line of `python -m search.simulate`: a recorded search, and what is to be different."""
+"""The command line of `python -m search.simulate`: a recorded search, and what to change."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from search.config.compose import Composed
 from search.config.load import validate
 from search.config.origins import everywhere
 from search.config.overrides import GROUPS, Override, entry, parse_words
-from search.config.schema import SearchConfig
+from search.config.schema import SearchConfig, config_model, trainable_of
 from search.config.sections import choose
 from search.config.wording import config_error
 from search.errors import Problem, RecordError
@@ -70,12 +70,13 @@ def read_options(words: Sequence[str], known: Sequence[Problem] = ()) -> Options
     changes = [override for override in overrides if override.key[0] not in OWN]
     state = _read_record(ours.get("search"), problems)
     numbers = {name: _whole(ours.get(name), what, problems) for name, what in _WHOLE.items()}
+    known_keys = config_model(trainable_of(_config_of(state))).model_fields
     problems += [
         Problem(
             str(override.key[0]),
             "is not what a simulation can change",
             override.where,
-            _hint(str(override.key[0])),
+            _hint(str(override.key[0]), known_keys),
         )
         for override in changes
         if override.key[0] not in CHANGEABLE
@@ -83,7 +84,7 @@ def read_options(words: Sequence[str], known: Sequence[Problem] = ()) -> Options
     if state is None:
         raise config_error(problems)
     base = _base(state)
-    composed = Composed(data=base.model_dump(mode="json"), problems=problems)
+    composed = Composed(data=base.model_dump(mode="json"), problems=problems, trainable=base.trainable)
     for change in changes:
         if change.key[0] in CHANGEABLE:
             _apply(composed, change)
@@ -106,10 +107,14 @@ def read_options(words: Sequence[str], known: Sequence[Problem] = ()) -> Options
     )
 
 
-def _hint(name: str) -> str:
+def _config_of(state: SearchState | None) -> Mapping[str, Any]:
+    return {} if state is None or state.started is None else state.started.config
+
+
+def _hint(name: str, known: Container[str]) -> str:
     names = (*OWN, *CHANGEABLE)
     near = did_you_mean(name, names)
-    if name in SearchConfig.model_fields and near.startswith("there are"):
+    if name in known and near.startswith("there are"):
         return f"the curves were recorded with it as it was; {near}"
     return near
 
@@ -208,7 +213,7 @@ def _check_trials(composed: Composed, recorded: int) -> None:
 
 
 def _check_recorded(composed: Composed, config: SearchConfig, state: SearchState) -> None:
-    """What is asked for must have been recorded."""
+    """Refuses objectives that the search has not recorded."""
     assert state.started is not None
     measured = [rung for trial in state.trials.values() for rung in trial.rungs]
     steps = sorted({rung.step for rung in measured})

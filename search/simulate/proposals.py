@@ -49,8 +49,8 @@ class NearestRecorded:
 
     The distance is Euclidean over parameters scaled to 0..1: numbers by the bounds that the space gives them
     (log-float ones on a logarithmic scale); 1 for categorical ones that differ and for parameters that only
-    one of the two has. Ties go to the configuration that was recorded first. The searcher is told the
-    recorded one, as if it had proposed that.
+    one of the two has. Ties go to the configuration that was recorded first. The searcher learns the
+    recorded one, as if it had proposed it.
 
     Args:
         searcher: Proposes from the whole space.
@@ -69,7 +69,7 @@ class NearestRecorded:
         self._left = np.ones(len(self._candidates), dtype=bool)
 
     def propose(self, number: int) -> Proposal | None:
-        """The nearest one that is left; None where none is, or the searcher has no more."""
+        """The nearest configuration that is left; None where none is left or the searcher has no more."""
         proposal = self._searcher.propose(number) if self._left.any() else None
         if proposal is None:
             return None

@@ -1,4 +1,4 @@
-"""Files that go with the runs once a session has ended: summary, record, report, Pareto-optimal adapters."""
+"""Files that go with the runs once a session has ended: summary, record, report, and what trials trained."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from search.record.explained import explained
 from search.record.files import EVENTS
 from search.redact import redact
 from search.tracking.projection import Projection
@@ -19,12 +20,12 @@ log = logging.getLogger(__name__)
 
 SUMMARY = "summary.json"
 REPORT = "report"
-ADAPTER = "tightrope.adapter"
-"""Tag with the checkpoint whose files the artifact `adapter` holds."""
+TRAINED = "tightrope.adapter"
+"""Tag with the checkpoint whose files the artifact holds that a trial leaves behind, such as `adapter`."""
 
 
 def ship_artifacts(folder: Path, projection: Projection, writer: Writer) -> None:
-    """Copies to MLflow what it does not hold yet in its present form.
+    """Copies to MLflow the files that it lacks or holds in an older version.
 
     Args:
         folder: The search's folder.
@@ -35,10 +36,11 @@ def ship_artifacts(folder: Path, projection: Projection, writer: Writer) -> None
         if (folder / name).is_file():
             _ship_text(folder / name, writer)
     _ship_report(folder / REPORT, writer)
+    name = "adapter" if projection.started is None else explained(projection.started).artifact
     for number in _pareto(folder):
         checkpoint = projection.checkpoints.get(number)
         if checkpoint is not None:
-            _ship_adapter(folder, checkpoint, trial_key(number), writer)
+            _ship_trained(folder, checkpoint, trial_key(number), name, writer)
 
 
 def _ship_text(path: Path, writer: Writer) -> None:
@@ -55,7 +57,7 @@ def _ship_report(folder: Path, writer: Writer) -> None:
 
 
 def _ship(contents: Mapping[str, bytes], name: str, subfolder: str | None, writer: Writer) -> None:
-    """Logs files with these contents, unless the search's run holds just these already."""
+    """Logs files with these contents unless the search's run already holds exactly these."""
     digest = hashlib.sha256(
         b"".join(hashlib.sha256(content).digest() for content in contents.values())
     ).hexdigest()
@@ -69,15 +71,15 @@ def _ship(contents: Mapping[str, bytes], name: str, subfolder: str | None, write
     writer.set_tag(SEARCH, tag, digest)
 
 
-def _ship_adapter(folder: Path, checkpoint: str, run_key: str, writer: Writer) -> None:
+def _ship_trained(folder: Path, checkpoint: str, run_key: str, name: str, writer: Writer) -> None:
     # A checkpoint is never changed once it is recorded, so its path says what it holds.
-    if writer.tag(run_key, ADAPTER) == checkpoint:
+    if writer.tag(run_key, TRAINED) == checkpoint:
         return
     if not (folder / checkpoint).is_dir():
-        log.warning("%s is gone, so %s has no adapter in MLflow", folder / checkpoint, run_key)
+        log.warning("%s is gone, so %s has no %s in MLflow", folder / checkpoint, run_key, name)
         return
-    writer.client.log_artifacts(writer.run_id(run_key), str(folder / checkpoint), "adapter")
-    writer.set_tag(run_key, ADAPTER, checkpoint)
+    writer.client.log_artifacts(writer.run_id(run_key), str(folder / checkpoint), name.replace(" ", "_"))
+    writer.set_tag(run_key, TRAINED, checkpoint)
 
 
 def _pareto(folder: Path) -> list[int]:

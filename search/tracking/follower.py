@@ -31,7 +31,7 @@ MAX_BACKOFF_SECONDS = 5.0
 
 
 class Parent:
-    """The process whose end ends the follower; None is a process that never ends."""
+    """The process with which the follower ends; None stands for one that never ends."""
 
     def __init__(self, pid: int | None) -> None:
         self.pid = pid
@@ -72,7 +72,7 @@ class Shipper:
         self.store: Store | None = None
 
     def read(self) -> None:
-        """Takes in what was appended to the record.
+        """Reads what was appended to the record.
 
         Raises:
             RecordError: It is not a record.
@@ -122,7 +122,7 @@ class Shipper:
 
 
 def tracking_config(recorded: dict[str, object]) -> TrackingConfig:
-    """The driver's configuration of MLflow where it handed one on, else the recorded one."""
+    """The configuration of MLflow that the driver handed over, else the recorded one."""
     given = os.environ.get(TRACKING)
     if given is not None:
         return TrackingConfig.model_validate_json(given)
@@ -189,7 +189,7 @@ def project(folder: Path) -> Shipper:
 
 
 def _has_ended(projection: Projection, parent: Parent) -> bool:
-    """Whether the parent's own session has ended, and not just the one that it resumes."""
+    """Whether the parent's session has ended, and not only the session that it resumes."""
     if projection.ended is None or projection.session is None:
         return projection.ended is not None
     return parent.pid in (None, projection.session.pid)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Literal, NamedTuple, TypeAlias
 
-from search.config.schema import SearchConfig
+from search.config.schema import config_model, trainable_of
 from search.redact import redact
 
 MAX_KEY = 250
@@ -54,7 +54,8 @@ def tag(value: object) -> str:
 
 def config_params(config: Mapping[str, object]) -> dict[str, str]:
     """The declared fields of a resolved configuration, sections flattened to dotted keys."""
-    declared = {name: config[name] for name in SearchConfig.model_fields if name in config}
+    fields = config_model(trainable_of(config)).model_fields
+    declared = {name: config[name] for name in fields if name in config}
     return {key(name): param(value) for name, value in _flatten("", declared)}
 
 

@@ -1,4 +1,4 @@
-"""The driver's side of tracking: one child process with an environment of its own, and never a wait."""
+"""The driver's side of tracking: one child process, for which the search never waits."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _STOP_SECONDS = 2.0
 def tracking_environment(
     environment: Mapping[str, str], config: TrackingConfig | None = None
 ) -> dict[str, str]:
-    """What of `environment` the tracking process may see, with MLflow's settings.
+    """The part of `environment` that the tracking process may see, with MLflow's settings.
 
     Args:
         environment: Usually `os.environ`.
@@ -66,8 +66,8 @@ def tracking_environment(
 class Tracker:
     """Writes a search to MLflow from a process of its own, which reads the record.
 
-    The search hands nothing over and waits for nothing: whether MLflow is slow, away or broken, only
-    MLflow is late. If this process dies, the child writes what is recorded and ends.
+    The search hands nothing over and waits for nothing: where MLflow is slow, down or broken, only MLflow
+    is late. If the driver dies, the child writes what is recorded and ends.
 
     Args:
         folder: The search's folder.
@@ -105,8 +105,8 @@ class Tracker:
         """Waits until MLflow has everything. To be called after `SearchEnded` and the summary are written.
 
         Args:
-            timeout: Longest wait, in seconds. The child goes on after it, until it is done, MLflow is
-                away once this process has ended, or `stop` is called.
+            timeout: Longest wait, in seconds. The child keeps running after it until it is done, until `stop`
+                is called, or until MLflow fails once the driver has ended.
 
         Returns:
             None where MLflow has everything, else one sentence with the command that brings it there.

@@ -1,4 +1,4 @@
-"""What MLflow should hold of one run, as the record says it; and of the parent run, counts and bests."""
+"""One run as MLflow should hold it, and the counts and best values of the parent run."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def milliseconds(time: float) -> int:
 
 @dataclass
 class RunView:
-    """A run of MLflow. Points are only ever appended and tags only set, so what is new can be told.
+    """A run of MLflow. Points are only ever appended and tags only set, so that what is new is known.
 
     Attributes:
         start: Milliseconds since the epoch.
@@ -98,7 +98,7 @@ class RunView:
         self.tags[STATUS] = word
 
     def open(self, word: str = "running") -> None:
-        """Makes the run go on, or wait; `word` is our own, finer status."""
+        """Reopens the run; `word` is our own, finer status."""
         self.status = "RUNNING"
         self.tags[STATUS] = word
 
@@ -119,7 +119,7 @@ class TrialCounts:
         self._counts: Counter[str] = Counter()
 
     def change(self, statuses: Mapping[int, str]) -> dict[str, float]:
-        """Takes the new statuses of some trials into account.
+        """Records the new statuses of some trials.
 
         Returns:
             `<kind>_<status>` for every status whose count changed; empty where none did.
@@ -180,7 +180,7 @@ class Confirmed:
     def news(self) -> dict[int, dict[str, float]]:
         """By candidate, `confirmed_<metric>`, its interval as `_low` and `_high`, and `confirmed_runs`.
 
-        Empty where no repetition has completed since it was last asked.
+        Empty where no repetition has completed since the last call.
         """
         if self.count == self._told:
             return {}

@@ -89,9 +89,9 @@ def find_store(folder: Path, config: TrackingConfig) -> Store:
 
 
 def ui_command(folder: Path, config: TrackingConfig) -> str | None:
-    """What opens MLflow's user interface on the search: a command, or the address of the server.
+    """The command that opens MLflow's user interface on the search, or the address of the server.
 
-    None where nothing of the search is there to be opened: it is not tracked, or has not been yet.
+    None where MLflow has nothing of the search (yet).
     """
     store = find_store(folder, config)
     if not config.enabled or (store.database is not None and not store.database.is_file()):

@@ -1,4 +1,4 @@
-"""Bringing MLflow to the state that the projection says, over any number of tries and processes."""
+"""Brings MLflow to the projection's state, over any number of tries and processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class DeletedExperimentError(TightropeError):
 
 @dataclass
 class Stored:
-    """What MLflow is known to hold of one run."""
+    """What MLflow holds of one run, as far as known."""
 
     run_id: str
     status: str

@@ -31,7 +31,7 @@ _NOT_FINISHED = {"running": 0, "paused": 0}
 
 
 class EventLines:
-    """Turns events into lines; a rung and what was decided about it become one.
+    """Turns events into lines; a rung and the decision about it become one line.
 
     Args:
         progress: Follows the search; an event is given to it before it is taken here.
@@ -65,7 +65,7 @@ class EventLines:
                 return [self._other(event)]
 
     def flush(self) -> list[str]:
-        """The rungs about which nothing was decided."""
+        """Lines of the rungs without a decision."""
         waiting = [self._rung(rung) for rung in self._rungs.values()]
         self._rungs.clear()
         return waiting
@@ -171,7 +171,7 @@ class EventLines:
     def _values(
         self, metrics: Mapping[str, float], intervals: Mapping[str, Interval], more: Sequence[str] = ()
     ) -> str:
-        """The objectives that were measured, in their order, and then some more metrics."""
+        """The measured objectives in their order, then further metrics."""
         bounds = {objective.metric: bound_of(objective) for objective in self._config.objectives}
         return " ".join(
             f"{name} {wording.measured(metrics[name], intervals.get(name), bounds.get(name))}"
@@ -181,7 +181,7 @@ class EventLines:
 
 
 def restore_line(progress: Progress) -> str:
-    """What a search that is resumed has already, in one line."""
+    """What a resumed search already has, in one line."""
     counts, repeated = progress.counts, progress.repetitions_finished
     paused = f" and {counts['paused']} paused" if counts["paused"] else ""
     confirmed = f", {wording.plural(repeated, 'repetition')} of candidates" if repeated else ""

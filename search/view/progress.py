@@ -1,4 +1,4 @@
-"""How far a search is: its state, counts and pace, kept up with every event at constant cost."""
+"""How far a search is: its state, counts and pace, updated with every event at constant cost."""
 
 from __future__ import annotations
 
@@ -63,11 +63,12 @@ class Progress:
         self._work_began: float | None = None
         self._front: tuple[ParetoTrial, ...] | None = ()
         self._on_front: tuple[int, int] | None = None
-        self._has_front = has_front_metrics(config)
-        self.shown = shown_metrics(config.metrics)
+        metrics = config.metrics
+        self._has_front = has_front_metrics(metrics)
+        self.shown = shown_metrics(metrics)
 
     def restore(self, state: SearchState) -> None:
-        """Takes over a recorded state, as a copy."""
+        """Starts from a copy of a recorded state."""
         self.state = _copy(state)
         for trial in self.state.trials.values():
             last = trial.last
@@ -80,7 +81,7 @@ class Progress:
         self._front = None
 
     def apply(self, event: Event) -> None:
-        """Takes one event into account."""
+        """Updates the state with one event."""
         before = self._step_of(event.trial) if isinstance(event, RungReached) else 0
         self.state.apply(event)
         match event:
@@ -147,7 +148,7 @@ class Progress:
 
     @property
     def repetitions(self) -> int:
-        """Number of repetitions that there will be at most; all that may be, while the search goes on."""
+        """Largest number of repetitions that there can be."""
         confirm = self.config.confirm
         chosen = confirm.candidates
         if self.confirming:

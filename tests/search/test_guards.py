@@ -15,7 +15,7 @@ from search.config.load import load_config
 from search.config.schema import SearchConfig
 from search.errors import ConfigError
 from search.guards import GUARDS, make_guards
-from search.judging.retention import retained, retained_interval
+from search.judging.retention import relative_metrics, retained, retained_intervals
 from search.record import (
     BaselineMeasured,
     Decided,
@@ -33,9 +33,11 @@ from tests.search.config_files import SPACE, write_space
 from trainables.errors import DivergedError, OutOfMemoryError, SpikeError, UserError
 from trainables.interval import Interval
 from trainables.messages import DEGENERATE, Outcome, Reply
+from trainables.trainable import MetricSpec
 
 N = 120
 BASE_ITEMS = {"facts": "1" * 114 + "0" * 6, DEGENERATE: "1" * 12 + "0" * 108}
+RELATIVE = relative_metrics([MetricSpec("capability", "", "max", relative="retention", items=("facts",))])
 BASE = BaselineMeasured(name="base", metrics={"capability": 0.95}, items=BASE_ITEMS, seconds=1.0)
 
 
@@ -47,8 +49,8 @@ def reached(facts: str, degenerate: str, base: BaselineMeasured = BASE) -> RungR
         trial=0,
         rung=0,
         step=10,
-        metrics=retained({"capability": share}, base),
-        intervals=retained_interval(capability, items, base),
+        metrics=retained({"capability": share}, base, RELATIVE),
+        intervals=retained_intervals(capability, items, base, RELATIVE),
         items=items,
         train_seconds=1.0,
         eval_seconds=1.0,
@@ -164,7 +166,14 @@ def make_conductor(config: SearchConfig, record: list[Event]) -> Conductor:
 
 
 def config() -> SearchConfig:
-    return make_config(2, searcher={"name": "random"}, scheduler={"name": "none"}, confirm={"candidates": 0})
+    skills = [{"name": "facts", "path": "facts.jsonl"}]
+    return make_config(
+        2,
+        capability={"skills": skills},
+        searcher={"name": "random"},
+        scheduler={"name": "none"},
+        confirm={"candidates": 0},
+    )
 
 
 def answer(conductor: Conductor, number: int, rung: RungReached) -> Reply:

@@ -137,7 +137,7 @@ def test_workers_that_crash_in_the_same_way_end_the_search_with_the_error_on_one
     (error,) = [line for line in output.splitlines() if line.startswith("error: ")]
     assert "The workers of group-0 crashed 2 times in the same way: ValueError: " in error
     assert "deepspeed/accelerator/real_accelerator.py:" in error
-    assert "from trainables/lora/base.py:" in error
+    assert "from trainables/serving/base.py:" in error
     assert "while starting DeepSpeed" in error
     assert "Traceback" not in output
     assert "hint: The traceback is in crash.log" in output

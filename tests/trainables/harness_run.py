@@ -11,11 +11,12 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from trainables.lora.base import start_deepspeed
+from trainables.lora.held import LoraHeld
 from trainables.lora.loading import load
 from trainables.lora.options import LoraOptions
-from trainables.lora.server import LoraServer
 from trainables.messages import BaselineRequest, Delivery, GroupSettings, Params, Reply, TrainRequest
+from trainables.serving.base import start_deepspeed
+from trainables.serving.server import Server
 from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
 
 PARAMS: Params = {"lr": 1e-2, "rank": 4, "batch_size": 2, "seed": 1}
@@ -53,7 +54,7 @@ def settings(folder: Path, stage: int, *paths: str) -> GroupSettings:
 
 def answers(given: GroupSettings) -> list[Reply]:
     """What the base model and two trials that are measured together are answered."""
-    server = LoraServer(given, load(given, torch.device("cpu")))
+    server = Server(given, LoraHeld(given, load(given, torch.device("cpu"))))
     server.accept(Delivery(0, 0, BaselineRequest()))
     for trial in range(2):
         rung = TrainRequest(trial, {**PARAMS, "seed": trial}, 0, 2, None, f"trials/{trial}/rung-0")

@@ -7,8 +7,8 @@ from torch import nn
 
 from tests.trainables.small import random_examples, tiny_llama
 from trainables.lora.adapters import Adapters
-from trainables.lora.base import HeldBase
 from trainables.lora.pack import Pack, PassLimits
+from trainables.serving.base import HeldBase
 
 TOTAL = 12
 EXAMPLES = random_examples()

@@ -15,8 +15,7 @@ from safetensors.torch import load_file, save_file
 from tests.disks import FULL, small_disk
 from trainables.evaluation.itemfile import write_items
 from trainables.evaluation.outcomes import Outcomes, Sums
-from trainables.lora.adapters import MOMENTS
-from trainables.lora.checkpoints import drop_old_moments, write_whole, write_whole_file
+from trainables.serving.checkpoints import MOMENTS, drop_old_moments, write_whole, write_whole_file
 
 
 def as_tensors(path: Path) -> None:

@@ -28,10 +28,11 @@ from trainables.errors import UserError
 from trainables.evaluation.harness.skills import HarnessSkill, HarnessSkills, load_harness
 from trainables.evaluation.harness.task import HarnessTask
 from trainables.evaluation.inference.forward import Forward
-from trainables.evaluation.inference.passes import Moment, Passes
+from trainables.evaluation.inference.passes import Passes
 from trainables.evaluation.itemfile import write_items
 from trainables.evaluation.measurement import Measurement, combine
 from trainables.evaluation.outcomes import Outcomes
+from trainables.messages import Moment
 from trainables.models.load import load_base
 from trainables.models.resolve import resolve
 from trainables.settings import SkillConfig

@@ -16,12 +16,12 @@ from tests.trainables.packs import EXAMPLES, TOTAL
 from tests.trainables.small import VOCABULARY, random_examples, tiny_llama
 from trainables.errors import UserError
 from trainables.lora.adapters import Adapters
-from trainables.lora.base import HeldBase
-from trainables.lora.checkpointing import checkpoint_blocks
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.row_sharing import ROOM, share_rows
 from trainables.lora.sequences import fill_rows, spread_rows, why_apart
+from trainables.models.checkpointing import checkpoint_blocks
+from trainables.serving.base import HeldBase
 
 LONGEST = max(len(example.input_ids) for example in EXAMPLES)
 LEAK = "in this model an example would see the ones before it in its row"

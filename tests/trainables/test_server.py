@@ -19,9 +19,9 @@ from trainables.data.sources import local_path
 from trainables.embedded import model_dir
 from trainables.errors import UserError
 from trainables.evaluation.itemfile import SCHEMA
+from trainables.lora.held import LoraHeld
 from trainables.lora.loading import Loaded, load
 from trainables.lora.options import LoraOptions
-from trainables.lora.server import LoraServer
 from trainables.messages import (
     BaselineRequest,
     Delivery,
@@ -30,6 +30,7 @@ from trainables.messages import (
     Reply,
     TrainRequest,
 )
+from trainables.serving.server import Server
 from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
 
 pytestmark = pytest.mark.integration
@@ -80,10 +81,10 @@ def loaded(group_of_one: None) -> Loaded:
     return load(asked_later(Path()), torch.device("cpu"))
 
 
-def fresh(loaded: Loaded, given: GroupSettings) -> LoraServer:
+def fresh(loaded: Loaded, given: GroupSettings) -> Server:
     model = load(given, torch.device("cpu")).model  # PEFT wraps its layers in place
     general = loaded.general if given.options.capability.general_text else None
-    return LoraServer(given, replace(loaded, model=model, general=general))
+    return Server(given, LoraHeld(given, replace(loaded, model=model, general=general)))
 
 
 def request(trial: int, to_step: int, after: Reply | None = None) -> TrainRequest:
@@ -91,7 +92,7 @@ def request(trial: int, to_step: int, after: Reply | None = None) -> TrainReques
     return first if after is None else first.following(after, to_step)
 
 
-def finish(server: LoraServer, deliveries: list[Delivery]) -> dict[int, Reply]:
+def finish(server: Server, deliveries: list[Delivery]) -> dict[int, Reply]:
     """Serves deliveries that all come at once."""
     for delivery in deliveries:
         server.accept(delivery)
@@ -172,15 +173,14 @@ def test_without_memory_for_its_adapter_a_trial_waits_for_the_others(
     loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = fresh(loaded, settings(tmp_path))
-    pack = server._pack
-    add = pack.add
+    add = server.held.add
 
     def limited(name: str, params: Any) -> Any:
-        if len(server._held) >= 2:
+        if len(server._trials) >= 2:
             raise torch.OutOfMemoryError("no memory")
         return add(name, params)
 
-    monkeypatch.setattr(pack, "add", limited)
+    monkeypatch.setattr(server.held, "add", limited)
     replies = finish(server, [Delivery(slot, slot, request(slot, 4)) for slot in range(3)])
     assert {sequence: reply.outcome for sequence, reply in replies.items()} == dict.fromkeys(range(3), "ok")
     assert replies[2].pack == 1
@@ -191,18 +191,18 @@ def test_a_trial_that_others_leave_no_memory_goes_on_alone(
 ) -> None:
     alone = finish(fresh(loaded, settings(tmp_path / "alone")), [Delivery(0, 0, request(0, 4))])[0]
     server = fresh(loaded, settings(tmp_path / "packed"))
-    model = server._base.model
+    model = server.held.base.model
     forward = model.forward
 
     def limited(input_ids: torch.Tensor, **options: Any) -> Any:
-        first = server._held.get(0)
-        training = torch.is_grad_enabled() and first is not None and first[1] in server._pack.active
-        if training and len(server._held) > 1 and first is not None and first[1].step == 2:
+        first = server._trials.get(0)
+        training = torch.is_grad_enabled() and first is not None and first[1] in server.held.pack.active
+        if training and len(server._trials) > 1 and first is not None and first[1].step == 2:
             raise torch.OutOfMemoryError("no memory")
         return forward(input_ids=input_ids, **options)
 
     monkeypatch.setattr(model, "forward", limited)
-    server._pack.limits.tokens = 1  # every example by itself
+    server.held.pack.limits.tokens = 1  # every example by itself
     replies = finish(server, [Delivery(slot, slot, request(slot, 4)) for slot in range(3)])
     assert {sequence: reply.outcome for sequence, reply in replies.items()} == dict.fromkeys(range(3), "ok")
     assert_same(replies[0], alone)
@@ -220,9 +220,9 @@ def test_slots_are_chosen_by_measuring_and_the_base_is_as_before(loaded: Loaded,
 
 def test_a_group_that_ran_out_of_memory_begins_smaller(loaded: Loaded, tmp_path: Path) -> None:
     given = settings(tmp_path)
-    server = LoraServer(given, load(given, torch.device("cpu")), shrinks=1)
+    server = Server(given, LoraHeld(given, load(given, torch.device("cpu")), shrinks=1))
     assert server.facts(1.0).slots == 2
-    assert server._pack.limits.examples == 1
+    assert server.held.pack.limits.examples == 1
     assert "memory" in server.facts(1.0).packing
 
 
@@ -362,7 +362,7 @@ def test_a_new_group_compares_with_the_base_as_the_first_did(loaded: Loaded, tmp
 def test_a_task_that_cannot_be_scored_is_answered_for(group_of_one: None, tmp_path: Path) -> None:
     skill = SkillConfig(name="graded", path=f"lm_eval:{graded_task(tmp_path)}", scoring=("harness",))
     given = settings(tmp_path, capability=CapabilityConfig(skills=(skill,), kl_prompts=0))
-    server = LoraServer(given, load(given, torch.device("cpu")))
+    server = Server(given, LoraHeld(given, load(given, torch.device("cpu"))))
     base = finish(server, [Delivery(0, 0, BaselineRequest())])[0]
     replies = finish(server, [Delivery(1 + trial, trial, request(trial, 2)) for trial in range(2)])
     assert [reply.outcome for reply in (base, *replies.values())] == ["user"] * 3

@@ -13,7 +13,7 @@ from search.groups.settings import group_settings
 from tests.records import make_config
 from trainables.lora.pack import PassLimits
 from trainables.lora.slots import Measured, choose_from
-from trainables.worker import measures
+from trainables.serving.worker import measures
 
 
 def packs(gains: list[float]) -> list[Measured]:

@@ -17,10 +17,11 @@ from transformers import LlamaForCausalLM
 from tests.trainables.small import tiny_llama
 from tests.trainables.test_server import assert_same, finish, settings
 from trainables.data.examples import Example
+from trainables.lora.held import LoraHeld
 from trainables.lora.loading import Loaded, load
-from trainables.lora.server import LoraServer
-from trainables.lora.spike import SmoothedLoss
 from trainables.messages import Delivery, Reply, TrainRequest
+from trainables.serving.server import Server
+from trainables.serving.spike import SmoothedLoss
 
 LOSSES = st.lists(st.floats(0.0, 20.0), min_size=1, max_size=60)
 
@@ -113,16 +114,17 @@ def loaded(group_of_one: None) -> Loaded:
     return replace(found, data=data)
 
 
-def serve(loaded: Loaded, folder: Path, spike: float | None) -> LoraServer:
+def serve(loaded: Loaded, folder: Path, spike: float | None) -> Server:
     model = repeats_itself(len(loaded.tokenizer))
-    return LoraServer(settings(folder, total_steps=TOTAL, spike=spike), replace(loaded, model=model))
+    given = settings(folder, total_steps=TOTAL, spike=spike)
+    return Server(given, LoraHeld(given, replace(loaded, model=model)))
 
 
 def request(params: dict[str, Any], to_step: int = TOTAL) -> TrainRequest:
     return TrainRequest(1, params, 0, to_step, None, "trials/1/rung-0")
 
 
-def alone(server: LoraServer, one: TrainRequest) -> Reply:
+def alone(server: Server, one: TrainRequest) -> Reply:
     return finish(server, [Delivery(0, 0, one)])[0]
 
 

@@ -13,10 +13,10 @@ import torch.distributed as dist
 
 from tests.trainables.small import random_examples, tiny_llama
 from trainables.lora.adapters import Adapters
-from trainables.lora.base import HeldBase
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.sequences import why_apart
+from trainables.serving.base import HeldBase
 
 
 def logits(base: HeldBase, adapters: Adapters, rows: int) -> list[list[float]]:

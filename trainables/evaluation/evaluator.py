@@ -20,13 +20,14 @@ from trainables.evaluation.inference.forward import AnyWorking, Forward, Rows
 from trainables.evaluation.inference.generate import greedy
 from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.evaluation.inference.losses import GeneralLoss, HeldoutLoss
-from trainables.evaluation.inference.passes import ASKED, Comparison, Moment, Part, Passes, Shard, share
+from trainables.evaluation.inference.passes import ASKED, Comparison, Part, Passes, Shard, share
 from trainables.evaluation.measurement import Measurement, combine
 from trainables.evaluation.outcomes import Outcomes
 from trainables.evaluation.questions.items import Item, items_fingerprint, joined, load_items
 from trainables.evaluation.questions.questions import Questions, questions
 from trainables.evaluation.questions.replies import Reader
 from trainables.evaluation.questions.skills import tokenise_skill, with_reply_length
+from trainables.messages import Moment
 from trainables.settings import CapabilityConfig
 
 

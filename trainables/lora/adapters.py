@@ -21,9 +21,9 @@ from trainables.lora.packed import Dropout, Layout, PackedPass
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.shell import Shell, saved_config
 from trainables.lora.targets import routed_layer, select_modules
+from trainables.serving.checkpoints import MOMENTS
 
 WEIGHTS = "adapter_model.safetensors"
-MOMENTS = "optimizer.safetensors"
 
 
 class Adapters:

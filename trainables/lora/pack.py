@@ -6,7 +6,7 @@ import gc
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,12 +16,14 @@ from trainables.data.examples import Example
 from trainables.errors import DivergedError, OutOfMemoryError, SpikeError, TrainableError
 from trainables.lora.adapters import Adapters
 from trainables.lora.arena import EXTRA
-from trainables.lora.base import HeldBase
 from trainables.lora.batch import Batch, Share, deal
 from trainables.lora.optimizer import clip_and_update
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.passes import Lengths, Pass, plan_passes
-from trainables.lora.trial import LoraTrial, Slice
+from trainables.lora.trial import LoraTrial
+from trainables.serving.base import HeldBase
+from trainables.serving.held import Stepped
+from trainables.serving.slices import Slice
 
 
 @dataclass
@@ -37,21 +39,6 @@ class PassLimits:
     tokens: int | None = None
     examples: int | None = None
     cost: int = 256
-
-
-@dataclass
-class Stepped:
-    """What an optimizer step led to.
-
-    Attributes:
-        reached: Trials that are at the step they were to be trained to.
-        failed: Trials that cannot go on, and why.
-        word: Whether the first worker passed `word`.
-    """
-
-    reached: list[LoraTrial] = field(default_factory=list)
-    failed: list[tuple[LoraTrial, TrainableError]] = field(default_factory=list)
-    word: bool = False
 
 
 class Pack:
@@ -143,7 +130,7 @@ class Pack:
             self._adapters.load_moments(trial.name, folder)
         trial.step = step
 
-    def step(self, word: bool = False) -> Stepped:
+    def step(self, word: bool = False) -> Stepped[LoraTrial]:
         """One optimizer step of every trial that has been started; a collective call.
 
         Args:
@@ -153,7 +140,7 @@ class Pack:
             torch.OutOfMemoryError: In the middle of a pass that several workers make together.
         """
         began, trials = time.perf_counter(), list(self.active)
-        stepped = Stepped()
+        stepped = Stepped[LoraTrial]()
         while self.active and not self._try_step(word, stepped):
             pass
         for trial in trials:
@@ -162,7 +149,7 @@ class Pack:
         self._stop(stepped.reached)
         return stepped
 
-    def _try_step(self, word: bool, stepped: Stepped) -> bool:
+    def _try_step(self, word: bool, stepped: Stepped[LoraTrial]) -> bool:
         """One step; False where it has to be tried again, with less in a pass or without some trial."""
         self._adapters.arrange([trial.name for trial in self.active])
         shares = deal(self.active, self._base.rank, self._base.world, self.row_room)
@@ -216,7 +203,7 @@ class Pack:
         return ran
 
     def _shrink(
-        self, passes: Sequence[Pass], lengths: Lengths, stuck: Sequence[bool], stepped: Stepped
+        self, passes: Sequence[Pass], lengths: Lengths, stuck: Sequence[bool], stepped: Stepped[LoraTrial]
     ) -> None:
         """Halves what a pass may hold; gives up a trial that has no room for a single example."""
         if self._base.device.type == "cuda":
@@ -237,7 +224,7 @@ class Pack:
             self._stop([trial])
 
     def _update(
-        self, shares: Sequence[Share], norms: Tensor, facts: list[list[float]], stepped: Stepped
+        self, shares: Sequence[Share], norms: Tensor, facts: list[list[float]], stepped: Stepped[LoraTrial]
     ) -> None:
         """Moves the weights of the trials whose loss and gradient are sound."""
         trials = [share.trial for share in shares]

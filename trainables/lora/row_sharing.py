@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trainables.lora.base import HeldBase
 from trainables.lora.batch import deal
 from trainables.lora.pack import Pack
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.passes import plan_passes
 from trainables.lora.sequences import why_apart
 from trainables.lora.trial import LoraTrial
+from trainables.serving.base import HeldBase
 
 ROOM = 2
 """A row has room for this many of the longest examples, or for one where that leaves less padding: with

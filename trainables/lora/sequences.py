@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from trainables.data.examples import Example
-from trainables.lora.base import HeldBase
 from trainables.lora.rows import join, row_positions
+from trainables.serving.base import HeldBase
 
 _PROBED = 4
 """Examples of the row that the check looks at."""

@@ -10,11 +10,11 @@ import psutil
 import torch
 
 from trainables.errors import UserError
-from trainables.lora.base import HeldBase
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import routed_layer, select_modules
 from trainables.machine import memory_available
+from trainables.serving.base import HeldBase
 
 _GAIN = 1.05
 _LOSS = 0.85

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from trainables.lora.options import LoraOptions
 from trainables.lora.parameters import LoraParameters
 from trainables.settings import At
 from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, TrainableSpec
+
+if TYPE_CHECKING:
+    from trainables.serving.held import Read
 
 _AT: tuple[At, ...] = ("every", "last", "front")
 
@@ -38,15 +42,17 @@ def metrics(options: LoraOptions) -> Sequence[MetricSpec]:
 
     capability = options.capability
     skills = [AskedSkill(skill, "options" in (first_record(skill.path) or {})) for skill in capability.skills]
+    counting = tuple(skill.name for skill in capability.skills if skill.at == "every")
     declared: dict[str, MetricSpec] = {}
     for at in _AT:
         asked = Asked(capability, [skill for skill in skills if _AT.index(skill.config.at) <= _AT.index(at)])
         for metric in METRICS:
             entry = METRICS[metric]
             for name in entry.names(asked):
-                relative = "retention" if name == "capability" else None
                 meaning, direction = METRICS.lines()[metric], entry.direction
-                spec = MetricSpec(name, meaning, direction, entry.low, entry.high, relative, at)
+                spec = MetricSpec(name, meaning, direction, entry.low, entry.high, at=at)
+                if name == "capability":
+                    spec = replace(spec, relative="retention", items=counting, sample="questions")
                 declared.setdefault(name, spec)
     return list(declared.values())
 
@@ -89,10 +95,10 @@ def examples(options: LoraOptions, seed: int) -> int:
     return count_examples(options.model, options.task, seed)
 
 
-def _worker() -> Any:
-    from trainables.lora.server import LoraServer
+def _worker() -> Read:
+    from trainables.lora.held import read
 
-    return LoraServer
+    return read
 
 
 TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model")(

@@ -19,7 +19,7 @@ def check_budget(composed: Composed) -> None:
 
 
 def _check_epochs(composed: Composed) -> None:
-    """Epochs: trials are compared at the same step, so all must take as many steps in an epoch."""
+    """Trials are compared at the same step, so an epoch must have the same number of steps for all."""
     section = composed.data.get("budget")
     epochs = section.get("epochs") if isinstance(section, dict) else None
     parameter = parts.parameters(composed).get("batch_size")
@@ -77,7 +77,7 @@ def _section(composed: Composed, name: str) -> Mapping[str, Any]:
 
 
 def check_workers(composed: Composed) -> None:
-    """Slots: several only where trials can be trained in one pass."""
+    """Refuses several slots where trials cannot be trained in one pass."""
     spec = parts.trainable(composed)
     section = composed.data.get("workers")
     slots = section.get("slots") if isinstance(section, dict) else None

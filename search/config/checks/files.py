@@ -1,4 +1,4 @@
-"""Files that the configuration names: are they there, and do they hold what they are named for?"""
+"""Files that the configuration names: do they exist, and do they hold what they should?"""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check_files(composed: Composed) -> None:
 
 
 def _check_apart(composed: Composed, task: dict[str, Any]) -> None:
-    """What is held out is not trained on."""
+    """Refuses held-out data that are also trained on."""
     train, heldout = (_try_locate(task.get(name), *_part(task)) for name in ("train", "heldout"))
     same = task.get("train") is not None and task.get("train") == task.get("heldout")
     if same or (train is not None and heldout is not None and same_source(train, heldout)):
@@ -81,7 +81,7 @@ def _part(task: dict[str, Any]) -> tuple[str, str | None]:
 
 
 def _check_subset(composed: Composed, task: dict[str, Any]) -> None:
-    """Files have no configurations."""
+    """Refuses a subset of a file: only hub data sets have subsets."""
     if task.get("subset") is not None and isinstance(_try_locate(task.get("train"), "train"), LocalFiles):
         composed.complain(
             ("task", "subset"), "is for data sets of the hub, and task.train is a file", "leave it out"
@@ -110,7 +110,7 @@ def _exists(composed: Composed, key: Key, source: object, *, local: bool = False
 
 
 def _try_locate(source: object, split: str, subset: str | None = None) -> Source | None:
-    """Where training data lie; elsewhere it is said where they cannot be located."""
+    """Where training data lie, or None; another check reports data that cannot be located."""
     try:
         return locate(source, "task.train", split, subset) if _names(source) else None
     except UserError:
@@ -118,7 +118,7 @@ def _try_locate(source: object, split: str, subset: str | None = None) -> Source
 
 
 def _check_task_file(composed: Composed, task: dict[str, Any], name: str) -> None:
-    """Local files have records that training can make something of."""
+    """Local files must have records that can be trained on."""
     key = ("task", name)
     place = locate(task[name], dotted(key), "train")
     # Without a valid word on the form of the records nothing can be said of them.
@@ -140,7 +140,7 @@ def _check_form(composed: Composed, key: Key, place: LocalFiles, task: TaskConfi
 
 
 def _meant(key: Key, task: TaskConfig, message: str) -> Key:
-    """The setting that names a field which is not there, where one is to blame."""
+    """The setting that names a missing field, where such a setting is the cause."""
     for name in ("text_field", "prompt_field", "completion_field") if key[0] == "task" else ():
         if name in task.model_fields_set and f"lacks the field {getattr(task, name)!r}" in message:
             return ("task", name)
@@ -154,7 +154,7 @@ def _said(error: UserError | OSError) -> tuple[str, str | None]:
 
 
 def _check_general(composed: Composed, source: object, task: object) -> None:
-    """General text is other than the training text, of its form, in a field that is always the same."""
+    """General text must differ from the training text, and be plain text in the field `text`."""
     key = ("capability", "general_text")
     if not isinstance(source, str) or not _exists(composed, key, source):
         return
@@ -171,7 +171,7 @@ def _check_general(composed: Composed, source: object, task: object) -> None:
 
 
 def _check_items(composed: Composed, index: int, skill: dict[str, Any]) -> None:
-    """Every item is a question, and has options where they are to be scored."""
+    """Every item must be a question, with options where options are scored."""
     key: Key = ("capability", "skills", index)
     path = (*key, "path")
     try:
@@ -191,7 +191,7 @@ def _check_items(composed: Composed, index: int, skill: dict[str, Any]) -> None:
 
 
 def _check_harness(composed: Composed, key: Key, task: str) -> None:
-    """The library is installed, and a task file is there; whether a name is known takes too long to ask."""
+    """The library must be installed, and a task file exist; checking a task's name would take too long."""
     try:
         check_task(task, dotted(key))
     except UserError as error:
@@ -199,7 +199,7 @@ def _check_harness(composed: Composed, key: Key, task: str) -> None:
 
 
 def _check_model(composed: Composed) -> None:
-    """A model that lies on this machine is whole, and of a kind that can be trained."""
+    """A model on this machine must be complete and of a kind that can be trained."""
     source = parts.text(composed, "model", "source")
     prepare = parts.text(composed, "model", "prepare")
     if composed.is_broken(("model",)) or composed.is_broken(("model", "source")) or not source:
@@ -240,7 +240,7 @@ def _check_folder(composed: Composed, folder: Path, *, weights: bool = True, hub
 
 
 def _check_cached(composed: Composed, source: str) -> None:
-    """A hub model, where its snapshot lies on this machine; what is not there yet is no fault."""
+    """Checks a hub model whose snapshot is on this machine; one not yet downloaded is fine."""
     try:
         folder = cached_folder(source, parts.text(composed, "model", "revision") or None)
     except OSError:
@@ -285,12 +285,12 @@ def check_form(files: LocalFiles, key: str, task: TaskConfig, *, split: bool) ->
 
 
 def _divisible(units: list[Unit]) -> bool:
-    """Whether the one document there is may be long enough to be divided."""
+    """Whether the only document may be long enough to be divided."""
     return isinstance(units[0], Document) and len(units[0].text) > _LONG
 
 
 def valid_task(section: Mapping[str, Any]) -> TaskConfig:
-    """The settings of a task that are valid by themselves, and defaults for the others."""
+    """A task's valid settings, with defaults for the others."""
     data = {"name": "task", "train": "unknown", **section}
     for _ in range(_ROUNDS):
         try:

@@ -49,7 +49,7 @@ def _check_baselines(composed: Composed) -> None:
 
 
 def _source_with_preparer(composed: Composed) -> None:
-    """A source from the command line would be passed over for the one that the preset prepares."""
+    """Refuses a source from the command line that the preset's preparer would override."""
     source, prepare = composed.origins.of(("model", "source")), composed.origins.of(("model", "prepare"))
     given_alone = source.startswith("command line: model.source=")
     if given_alone and parts.text(composed, "model", "prepare") and not prepare.startswith("command line"):

@@ -39,7 +39,7 @@ def check_objectives(composed: Composed) -> None:
 
 
 def metric_names(metrics: Sequence[MetricSpec]) -> list[str]:
-    """Names of what a search with these metrics measures: the training loss, ratios to the base, and they."""
+    """Names of all that a search measures: the training loss, ratios to the base, and these metrics."""
     ratios = [metric.relative for metric in metrics if metric.relative is not None]
     return [TRAIN_LOSS, *ratios, *(metric.name for metric in metrics)]
 
@@ -83,7 +83,7 @@ def _ranges(composed: Composed) -> Mapping[str, _Range]:
 
 
 def _check_reach(composed: Composed, index: int, objective: ObjectiveConfig, values: _Range) -> None:
-    """A bound outside the metric's range is kept by every trial or by none."""
+    """Refuses a bound outside the metric's range: every trial would keep it, or none."""
     low, high = values.low, values.high
     for name, bound in (("floor", objective.floor), ("ceiling", objective.ceiling)):
         if bound is None or low <= bound <= high:

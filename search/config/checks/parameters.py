@@ -73,7 +73,7 @@ def _check_names(composed: Composed, model: type[BaseModel]) -> None:
 
 
 def _meant(name: str, known: Sequence[str]) -> str:
-    """The parameter that another tool calls so, and those with nearly the name."""
+    """The parameter that another tool calls by this name, and those with similar names."""
     elsewhere = [TRAINED[name.lower()]] if name.lower() in TRAINED else []
     near = [*elsewhere, *(other for other in nearest(name, known) if other not in elsewhere)]
     return f"did you mean {' or '.join(near)}?" if near else did_you_mean(name, known)
@@ -98,7 +98,7 @@ def _check_values(
 
 
 def _values(parameter: Parameter) -> dict[Key, Scalar]:
-    """The values of a parameter that say whether all of them are right, by where they are given."""
+    """The values of a parameter that decide whether all its values are valid, by their keys."""
     if isinstance(parameter, CategoricalParameter):
         return {("choices", index): choice for index, choice in enumerate(parameter.choices)}
     if isinstance(parameter, FloatParameter | IntParameter):
@@ -122,7 +122,7 @@ def _is_whole(model: type[BaseModel], name: str) -> bool:
 
 
 def _check_searcher(composed: Composed, parameters: Mapping[str, Parameter]) -> None:
-    """What a searcher needs of the parameters."""
+    """Requires what the searcher needs from the parameters."""
     searcher = parts.text(composed, "searcher", "name")
     if searcher == "listed" and not composed.data.get("points"):
         composed.complain(
@@ -150,9 +150,9 @@ def _check_points(composed: Composed, space: SearchSpace) -> None:
 
 
 def check_whole(composed: Composed, model: type[BaseModel], space: SearchSpace) -> None:
-    """Tries corners of the space and points within, and reports the first that no trial could run with.
+    """Tries corners of the space and points inside it, and reports the first that no trial could run with.
 
-    This finds what no value shows by itself: an expression that leaves the range, alpha given twice.
+    This finds faults that no single value shows: an expression that leaves the range, alpha given twice.
     """
     for pick in _picks():
         picked: Params = {}
@@ -172,7 +172,7 @@ def check_whole(composed: Composed, model: type[BaseModel], space: SearchSpace) 
 
 
 def refusals(model: type[BaseModel], values: Mapping[str, Any]) -> list[ErrorDetails]:
-    """What a trainable's model of its parameters has against these values."""
+    """Errors of a trainable's parameters with these values."""
     try:
         model.model_validate_json(json.dumps(values), strict=True)
     except ValidationError as error:

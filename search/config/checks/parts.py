@@ -23,7 +23,7 @@ _PARAMETER: TypeAdapter[Parameter] = TypeAdapter(Parameter)
 
 
 def text(composed: Composed, *key: str) -> str:
-    """A text value, its default, or nothing where there is none or it is of another type."""
+    """A text value or its default; empty where there is none or it is not text."""
     section: Any = composed.data
     for part in key[:-1]:
         section = section.get(part) if isinstance(section, dict) else None
@@ -62,7 +62,7 @@ def section(composed: Composed, name: str, model: type[BaseModel]) -> dict[str, 
 
 
 def metrics(composed: Composed) -> KnownMetrics:
-    """What the trainable measures, as far as its sections are valid."""
+    """The trainable's metrics, as far as its sections are valid."""
     known = known_metrics(composed.trainable, composed.data)
     return replace(known, complete=known.complete and not composed.incomplete)
 
@@ -79,7 +79,7 @@ def parameters(composed: Composed) -> dict[str, Parameter]:
 
 
 def fixed(composed: Composed) -> dict[str, Scalar]:
-    """The fixed values that are single values."""
+    """The valid fixed values."""
     return {
         name: value
         for name, value in _mapping(composed, "fixed").items()

@@ -31,7 +31,7 @@ _KEY = ("warm_start", "search")
 
 
 def check_uris(composed: Composed) -> None:
-    """Every path of the configuration; to come before what looks for it."""
+    """Refuses addresses of storage where paths belong; must run before the checks that open the paths."""
     paths: dict[Key, object] = {key: parts.text(composed, *key) for key in _PATHS}
     skills = parts.section(composed, "capability", CapabilityConfig).get("skills")
     for index, skill in parts.mappings_in(skills).items():
@@ -63,7 +63,7 @@ def check_folders(composed: Composed) -> None:
 
 
 def _check_writable(composed: Composed, folder: Path, name: str) -> None:
-    """The search's folder, or the nearest above that is there, and its record are this user's to write."""
+    """The user must be able to write the record, and the search's folder or the nearest one that exists."""
     search_folder = folder / name if _FOLDER.fullmatch(name) else folder
     record = search_folder / EVENTS
     there = next(path for path in (search_folder, *search_folder.parents) if os.path.lexists(path))
@@ -95,7 +95,7 @@ def _check_name(composed: Composed, name: str) -> None:
 
 
 def check_tracking(composed: Composed) -> None:
-    """The SQLite file that runs are written to, where it is there already; and the folder of artifacts."""
+    """Checks MLflow's SQLite file and folder of artifacts where they exist."""
     section = composed.data.get("tracking")
     if isinstance(section, dict) and section.get("enabled") is False:
         return
@@ -124,7 +124,7 @@ def _check(composed: Composed, key: tuple[str, ...], path: Path) -> None:
 
 
 def check_warm_start(composed: Composed) -> None:
-    """Its folder must hold a record, unless this search has begun and its own record has what it needs."""
+    """The earlier search must have a record, unless this search has begun and holds what it needs itself."""
     given = parts.text(composed, *_KEY)
     if not given or composed.is_broken(_KEY) or _begun(composed):
         return

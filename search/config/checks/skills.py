@@ -1,4 +1,4 @@
-"""Names of held-out skills, which metrics have in theirs."""
+"""Names of held-out skills, which are part of their metrics' names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainables.settings import CapabilityConfig, SkillConfig
 
 
 def check_skills(composed: Composed) -> None:
-    """No two skills have the same name, and none has one whose metrics would look like others."""
+    """Refuses skills of the same name, and names whose metrics would look like others."""
     names: set[str] = set()
     for index, skill in parts.skills(composed).items():
         key = ("capability", "skills", index, "name")
@@ -27,7 +27,7 @@ def check_skills(composed: Composed) -> None:
 
 
 def _begun_like(name: str, composed: Composed) -> str | None:
-    """A metric of all skills that begins as this one's own do."""
+    """A metric of all skills whose name begins like those of this skill's metrics."""
     others = AskedSkill(SkillConfig(name=f"not_{name}"[:100], path="any.jsonl"), choice=True)
     ratios = [metric.relative or "" for metric in parts.metrics(composed).metrics]
     known = [TRAIN_LOSS, *ratios, *metric_names(Asked(_settings(composed), [others]))]

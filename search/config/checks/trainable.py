@@ -1,4 +1,4 @@
-"""What the trainable itself has against its sections."""
+"""The trainable's own checks of its sections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trainables.specs import TRAINABLES
 
 
 def check_options(composed: Composed) -> None:
-    """Asks the trainable, once its sections are valid by themselves."""
+    """Runs the trainable's checks once each of its sections is valid."""
     spec = TRAINABLES[composed.trainable]
     given = {name: composed.data[name] for name in spec.options.model_fields if name in composed.data}
     if any(composed.is_broken((name,)) for name in spec.options.model_fields):

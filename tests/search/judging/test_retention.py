@@ -10,10 +10,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from search.judging.paired import Pairs, difference, ratio_of_means
-from search.judging.retention import retained, retained_interval
+from search.judging.retention import relative_metrics, retained, retained_intervals
 from search.record import BaselineMeasured
 from trainables.evaluation.intervals import mean_of_shares
 from trainables.interval import Interval, Z
+from trainables.trainable import MetricSpec
 
 PAIRED = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 STRATA = st.lists(PAIRED, min_size=1, max_size=4)
@@ -158,21 +159,26 @@ def capability(items: dict[str, str]) -> dict[str, Interval]:
     return {"capability": Interval(low=low, high=high, n=n)}
 
 
+def relative(*skills: str) -> dict[str, MetricSpec]:
+    """Capability as the trainable lora declares it."""
+    return relative_metrics([MetricSpec("capability", "", "max", relative="retention", items=skills)])
+
+
 def test_retention_is_the_share_of_the_base_model_s_capability() -> None:
     base, _, _ = measured({"facts": ("1110", "1110")})
-    assert retained({"capability": 0.6, "kl": 1.0}, base) == {
+    assert retained({"capability": 0.6, "kl": 1.0}, base, relative()) == {
         "capability": 0.6,
         "kl": 1.0,
         "retention": pytest.approx(0.8),
     }
-    assert retained({"capability": 0.6}, None) == {"capability": 0.6}
-    assert retained({"kl": 0.6}, base) == {"kl": 0.6}
+    assert retained({"capability": 0.6}, None, relative()) == {"capability": 0.6}
+    assert retained({"kl": 0.6}, base, relative()) == {"kl": 0.6}
 
 
 def test_answers_that_agree_make_a_narrower_interval_than_a_fixed_base() -> None:
     base, items, value = measured({"facts": table(60, 1, 2, 17), "format": table(40, 2, 2, 36)})
     before = capability(items)
-    found = retained_interval(before, items, base)
+    found = retained_intervals(before, items, base, relative(*items))
     paired, scale = found["retention"], base.metrics["capability"]
     assert found["capability"] == before["capability"]
     assert paired.low < value / scale < paired.high
@@ -183,9 +189,10 @@ def test_answers_that_agree_make_a_narrower_interval_than_a_fixed_base() -> None
 
 def test_items_of_degenerate_replies_do_not_count() -> None:
     base, items, _ = measured({"facts": table(60, 1, 2, 17)})
-    plain = retained_interval(capability(items), items, base)
+    plain = retained_intervals(capability(items), items, base, relative("facts"))
     more = base.model_copy(update={"items": base.items | {"degenerate": "0" * 80}})
-    assert retained_interval(capability(items), items | {"degenerate": "1" * 80}, more) == plain
+    worse = items | {"degenerate": "1" * 80}
+    assert retained_intervals(capability(items), worse, more, relative("facts")) == plain
 
 
 def test_measurements_that_cannot_be_paired_take_the_base_model_as_fixed() -> None:
@@ -200,6 +207,8 @@ def test_measurements_that_cannot_be_paired_take_the_base_model_as_fixed() -> No
         (base, {"facts": "1" * 79}),
         (base, {"other": items["facts"]}),
     ):
-        assert retained_interval(before, other, one)["retention"].low == pytest.approx(fixed)
-    assert retained_interval(before, items, base)["retention"].low != pytest.approx(fixed)
-    assert retained_interval(before, items, None) == before
+        assert retained_intervals(before, other, one, relative("facts"))["retention"].low == pytest.approx(
+            fixed
+        )
+    assert retained_intervals(before, items, base, relative(*items))["retention"].low != pytest.approx(fixed)
+    assert retained_intervals(before, items, None, relative("facts")) == before

@@ -13,10 +13,11 @@ from trainables.evaluation.harness.scores import DocumentScore
 from trainables.evaluation.harness.segments import reduced
 from trainables.evaluation.harness.task import HarnessTask
 from trainables.evaluation.inference.divergence import BaseAlone
-from trainables.evaluation.inference.passes import ASKED, Moment, Passes, Shard
+from trainables.evaluation.inference.passes import ASKED, Passes, Shard
 from trainables.evaluation.metrics.harness import SCORING, SIDE
 from trainables.evaluation.outcomes import Outcome, Outcomes, Result, Score
 from trainables.evaluation.questions.items import OpenItem
+from trainables.messages import Moment
 from trainables.settings import At, SkillConfig
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from torch import Tensor
 from torch.nn import functional
@@ -14,6 +14,7 @@ from trainables.data.examples import Example
 from trainables.evaluation.inference.batching import LOGITS, Budget, Shape, batches_by_shape
 from trainables.evaluation.inference.forward import Forward
 from trainables.evaluation.outcomes import Outcomes
+from trainables.messages import Moment
 from trainables.settings import At
 
 Shard: TypeAlias = tuple[int, int]
@@ -114,10 +115,6 @@ def _losses(forward: Forward, examples: Sequence[Example], copies: int, pad_id: 
     )
     return losses.view(copies, len(examples), last).sum(-1)
 
-
-Moment: TypeAlias = Literal["rung", "last", "front", "base"]
-"""A trial is at a rung before the last, at its full budget, or on the Pareto front of the finished search;
-or it is the base model that is evaluated."""
 
 ASKED: Mapping[Moment, frozenset[At]] = {
     "rung": frozenset({"every"}),

@@ -12,8 +12,8 @@ from trainables.errors import TrainableError
 from trainables.messages import Delivery, GroupSettings, Reply
 
 if TYPE_CHECKING:
-    from trainables.lora.loading import Loaded
-    from trainables.lora.server import LoraServer
+    from trainables.serving.held import Begin
+    from trainables.serving.server import Server
 
 
 def serve(config: dict[str, Any]) -> None:
@@ -62,15 +62,15 @@ def _serve(settings: GroupSettings, line: Line, began: float) -> None:
     import ray
     import torch
 
-    from trainables.lora.base import needs_deepspeed, start_deepspeed
-    from trainables.lora.server import LoraServer
+    from trainables.serving.base import needs_deepspeed, start_deepspeed
+    from trainables.serving.server import Server
     from trainables.specs import TRAINABLES
 
     torch.set_num_threads(settings.threads)
     device = torch.device("cuda", torch.cuda.current_device()) if settings.use_gpu else torch.device("cpu")
     line.now(f"loading the data and {TRAINABLES[settings.trainable].subject(settings.options)}")
-    loaded = _load(settings, device, line)
-    if loaded is None:
+    begin = _read(settings, device, line)
+    if begin is None:
         return
     shrinks: int = ray.get(line.dispatcher.shrinks.remote(line.name))
     if needs_deepspeed(settings.zero_stage):
@@ -85,7 +85,7 @@ def _serve(settings: GroupSettings, line: Line, began: float) -> None:
             "measuring how many trials to train at once" if measures(settings, shrinks) else "setting up"
         )
         try:
-            server = LoraServer(settings, loaded, shrinks, line.say)
+            server = Server(settings, begin(shrinks), line.say)
         except TrainableError as error:  # on every worker alike
             line.refuse(str(error))
             return
@@ -102,17 +102,17 @@ def _serve(settings: GroupSettings, line: Line, began: float) -> None:
     server.close()
 
 
-def _load(settings: GroupSettings, device: Any, line: Line) -> Loaded | None:
+def _read(settings: GroupSettings, device: Any, line: Line) -> Begin | None:
     """What the worker reads, on every worker or, where any of them cannot, on none: then None.
 
     Raises:
         Exception: What this worker cannot do for a reason that nobody expected.
     """
-    from trainables.lora.loading import load
+    from trainables.specs import TRAINABLES
 
-    loaded, problem, crash = None, "", None
+    begin, problem, crash = None, "", None
     try:
-        loaded = load(settings, device)
+        begin = TRAINABLES[settings.trainable].worker()(settings, device)
     except TrainableError as error:
         problem = str(error)
     except Exception as error:  # noqa: BLE001 - raised again once the other workers know
@@ -124,7 +124,7 @@ def _load(settings: GroupSettings, device: Any, line: Line) -> Loaded | None:
         if refusal != _CRASHED:
             line.refuse(refusal)
         return None
-    return loaded
+    return begin
 
 
 _CRASHED = "\0crashed"
@@ -136,7 +136,7 @@ def measures(settings: GroupSettings, shrinks: int) -> bool:
     return settings.slots is None and settings.most_slots >> shrinks > 1
 
 
-def _serve_rounds(server: LoraServer, mailbox: Mailbox) -> None:
+def _serve_rounds(server: Server, mailbox: Mailbox) -> None:
     while True:
         if not server.training or server.step(mailbox.full()):
             round_ = mailbox.take()

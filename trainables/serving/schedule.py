@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 
-from trainables.lora.parameters import LoraParameters
+from trainables.parameters import TrainingParameters
 
 
-def warmup_steps(params: LoraParameters, total: int) -> int:
+def warmup_steps(params: TrainingParameters, total: int) -> int:
     """Steps of the linear warm-up: `warmup` is a share of `total` below 1, else a number of steps."""
     if params.warmup < 1:
         return round(params.warmup * total)
     return min(round(params.warmup), total)
 
 
-def learning_rate(params: LoraParameters, step: int, total: int) -> float:
+def learning_rate(params: TrainingParameters, step: int, total: int) -> float:
     """Learning rate of one optimizer step.
 
     Args:

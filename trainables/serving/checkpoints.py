@@ -11,8 +11,10 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from trainables.lora.adapters import MOMENTS
 from trainables.replacement import replacement
+
+MOMENTS = "optimizer.safetensors"
+"""Beside what a trial leaves behind: what its training needs to go on as if it had not stopped."""
 
 _STORAGE_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from trainables.lora.checkpointing import checkpoint_blocks
+from trainables.models.checkpointing import checkpoint_blocks
 
 
 def start_deepspeed(device: torch.device) -> Any:
