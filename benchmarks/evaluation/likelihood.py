@@ -10,8 +10,7 @@ from typing import Any
 
 from trainables.evaluation.harness.answers import Asking, answers
 from trainables.evaluation.harness.library import load_task
-from trainables.evaluation.harness.requests import Request, Requests
-from trainables.evaluation.harness.tokens import HarnessTokens
+from trainables.evaluation.harness.requests import HarnessTokens, Request, Requests
 from trainables.evaluation.inference.forward import Forward
 
 TOLERANCE = 1e-3

@@ -11,9 +11,8 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainables.data.batches import collate
+from trainables.data.batches import DataOrder, collate
 from trainables.data.examples import Example
-from trainables.data.order import DataOrder
 from trainables.lora.dropout import keep_scale, stream_key
 from trainables.lora.linear import linear_layers
 from trainables.lora.parameters import LoraParameters

@@ -12,10 +12,8 @@ from torch import Tensor, nn
 
 from benchmarks.packing.meter import Meter, Timing
 from benchmarks.packing.work import Work
-from trainables.data.batches import collate
+from trainables.data.batches import DataOrder, collate, token_losses
 from trainables.data.examples import Example
-from trainables.data.loss import token_losses
-from trainables.data.order import DataOrder
 from trainables.lora.linear import linear_layers
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import select_modules

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from trainables.data.batches import DataOrder
 from trainables.data.examples import Example
-from trainables.data.order import DataOrder
 from trainables.lora.parameters import LoraParameters
 
 

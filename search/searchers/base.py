@@ -57,19 +57,19 @@ class Searcher(Protocol):
     """Proposes trials.
 
     A proposal is a function of the configuration, the trial's number, and the proposals and outcomes
-    known so far; no generator's state is carried from one to the next. So a searcher that is rebuilt
-    from a record, by `begin`, `replay` and `observe`, goes on as the one that wrote it would have.
+    known so far; no generator's state passes from one to the next. So a searcher that is rebuilt from a
+    record, by `begin`, `replay` and `observe`, continues as the searcher that wrote it.
     """
 
     def begin(self, event: WarmStarted) -> None:
-        """Takes over what an earlier search has found; before the first proposal."""
+        """Takes over the trials of an earlier search; before the first proposal."""
         ...
 
     def propose(self, number: int) -> Proposal | None:
-        """The trial with this number, or None where there is nothing left to propose.
+        """The trial with this number; None where nothing is left to propose.
 
         Args:
-            number: Ascending, each once; some are left out, which are given to repetitions.
+            number: Ascending, each once; numbers of repetitions are skipped.
 
         Raises:
             ExpressionError: A condition of the space cannot be computed for the values drawn.

@@ -20,7 +20,7 @@ class Codec:
 
     Attributes:
         distribution: Optuna compares choices with ==, under which 1, 1.0 and True are the same; so
-            categories are told by their index.
+            a category is its index.
     """
 
     def __init__(self, parameter: SampledParameter) -> None:
@@ -40,7 +40,7 @@ class Codec:
             )
 
     def encode(self, value: Scalar) -> Scalar:
-        """A value as Optuna is told it."""
+        """A value as Optuna holds it."""
         return value if self._choices is None else self._index[repr(value)]
 
     def suggest(self, trial: optuna.Trial, name: str) -> Scalar:

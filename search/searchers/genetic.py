@@ -97,7 +97,7 @@ class GeneticSearcher(OptunaSearcher):
         """Takes an earlier search's trials as the first parents, where they are priors."""
         super().begin(event)
         if len(self._prior) >= _MIN_PARENTS:
-            self._select([trial.number for trial in self._told()])
+            self._select([trial.number for trial in self._history()])
 
     def observe(self, outcome: TrialOutcome) -> None:
         """Remembers how the trial ended, and selects parents when a generation is complete."""
@@ -110,17 +110,17 @@ class GeneticSearcher(OptunaSearcher):
     def _ready(self) -> bool:
         return bool(self._parents)
 
-    def _ask(self, number: int) -> Params:
+    def _sample(self, number: int) -> Params:
         return self._suggest(self._make_sampler(self._seed_of(str(number))), self._parents)
 
     def _select(self, offspring: list[int]) -> None:
         """Selects the parents of the next generation, by what is known of all of them by now."""
-        told = {trial.number: trial for trial in self._told()}
+        known = {trial.number: trial for trial in self._history()}
         pool = {
-            trial.number: told.get(trial.number, trial)
+            trial.number: known.get(trial.number, trial)
             for trial in self._parents
-            if not is_prior(trial.number) or trial.number in told
-        } | {number: told[number] for number in offspring if number in told}
+            if not is_prior(trial.number) or trial.number in known
+        } | {number: known[number] for number in offspring if number in known}
         self._generation += 1
         sampler = self._make_genetic(self._seed_of(f"generation/{self._generation}"))
         study = make_study(self._objectives, sampler, [pool[number] for number in sorted(pool)])

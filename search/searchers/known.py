@@ -10,19 +10,19 @@ import numpy as np
 from search.config.schema import ObjectiveConfig
 from search.record.events import Params, Scalar
 from search.searchers.base import TrialOutcome
-from search.searchers.lessons import worse
+from search.searchers.lessons import lesson_of_outcome
 
 CAPACITY = 1000
 _BEST_SHARE = 10
 
 
 class KnownTrials:
-    """Running trials, and finished ones: all of them, or of more than 1,000 the best and the newest.
+    """Running trials, and finished trials: all, or the best and the newest of more than 1,000.
 
-    What a proposal costs grows with the trials that it rests on. So whenever half the capacity has come
-    on top of it, a tenth of the capacity is kept for the best completed trials, and the rest for those that
-    ended last; all others are forgotten. This depends on the order of the outcomes alone, so that a searcher
-    rebuilt from a record forgets the same ones.
+    The cost of a proposal grows with the trials that it rests on. So whenever there are half as many again
+    as the capacity, all are forgotten but the best completed trials (a tenth of the capacity) and those that
+    ended last. This depends only on the order of the outcomes, so that a searcher rebuilt from a record
+    forgets the same trials.
 
     Args:
         objectives: As configured.
@@ -74,9 +74,11 @@ class KnownTrials:
 
     def _best(self, count: int) -> Iterator[int]:
         """The best completed trials: constraints first, then by fronts."""
-        found = [(number, worse(self._objectives, outcome)) for number, outcome in self.finished.items()]
+        lessons = {
+            number: lesson_of_outcome(self._objectives, outcome) for number, outcome in self.finished.items()
+        }
         signs = [objective.sign for objective in self._objectives]
-        completed = [(number, lesson) for number, lesson in found if lesson.values is not None]
+        completed = [(number, lesson) for number, lesson in lessons.items() if lesson.values is not None]
         if not completed:
             return
         costs = np.array([lesson.values for _, lesson in completed], dtype=np.float64) * signs

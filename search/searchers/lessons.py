@@ -1,4 +1,4 @@
-"""What a finished trial teaches a searcher, as values and how bad it is beside them."""
+"""Which finished trials a searcher learns from, and what each teaches: values, and how bad it is."""
 
 from __future__ import annotations
 
@@ -7,30 +7,36 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from search.config.schema import ObjectiveConfig
 from search.judging.constraints import constraint_violations, violation_of
+from search.judging.foresight import agreement
 from search.searchers.base import TrialOutcome
 
 BROKEN = 3.0
 _HUGE = 1e50
+_MOST_TRAINED = 100
+_LEAST_AGREEMENT = 0.79
+"""Just below the agreement that is assumed of a rung of which nothing is known yet."""
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is told of a finished trial.
+    """What a searcher learns from a finished trial.
 
     Attributes:
         values: Objective values, comparable between all trials that have them; None where there are none.
-        missed: Below or at 0 where all constraints are kept, the lower the more amply; up to 1 where some
-            are violated; 1 to 2 where the trial was stopped, less the later; 3 where it broke.
+        missed: At most 0 where all constraints are kept, lower with more slack; up to 1 where some are
+            violated; 1 to 2 where the trial was stopped, lower at later rungs; 3 where it broke.
     """
 
     values: tuple[float, ...] | None
     missed: float
 
 
-def valued(objectives: Sequence[ObjectiveConfig], values: Sequence[float]) -> Lesson:
-    """The lesson of a trial with these values, `Lesson(None, BROKEN)` where one is not finite."""
+def lesson_of_values(objectives: Sequence[ObjectiveConfig], values: Sequence[float]) -> Lesson:
+    """The lesson of a trial with these values; `Lesson(None, BROKEN)` where any is not finite."""
     violation = violation_of(objectives, values)
     if not (math.isfinite(violation) and all(map(math.isfinite, values))):
         return Lesson(None, BROKEN)
@@ -50,28 +56,28 @@ def _slack(objectives: Sequence[ObjectiveConfig], values: Sequence[float]) -> fl
     return slack
 
 
-def worse(objectives: Sequence[ObjectiveConfig], outcome: TrialOutcome) -> Lesson:
-    """A stopped trial teaches only that it is worse than every trial trained to the end.
+def lesson_of_outcome(objectives: Sequence[ObjectiveConfig], outcome: TrialOutcome) -> Lesson:
+    """The lesson of a trial by its end alone: a stopped trial is worse than every trial trained to the end.
 
-    From best to worst: full budget, constraints kept; full budget, violated, by the violation; stopped,
-    those stopped at a later rung first; diverged, infeasible, failed, or with a value that is not finite.
-    Values of a lower fidelity are not used.
+    From best to worst: full budget, constraints kept; full budget, violated, by the violation; stopped, at a
+    later rung first; diverged, infeasible, failed, or with a value that is not finite. Values of a lower
+    fidelity are not used.
     """
     if outcome.status == "stopped":
         return Lesson(None, 1.0 + 1.0 / (1.0 + len(outcome.rungs)))
     if outcome.values is None:
         return Lesson(None, BROKEN)
-    return valued(objectives, outcome.values)
+    return lesson_of_values(objectives, outcome.values)
 
 
-def at_rung(
+def lessons_at_rung(
     objectives: Sequence[ObjectiveConfig], outcomes: Sequence[TrialOutcome], startup: int
 ) -> list[Lesson]:
-    """All trials are compared at one rung: the highest that `startup` of them reached.
+    """The lessons where all trials are compared at one rung: the highest that `startup` of them reached.
 
-    Their values there are told, those of completed trials included: a model of one fidelity, as in BOHB
-    (Falkner et al., 2018, arXiv:1807.01774). Trials stopped below that rung are `worse` than all that reached
-    it, as they were passed over for them. While no rung has enough trials, all lessons are `worse`.
+    They teach their values there, completed trials too: a model of one fidelity, as in BOHB (Falkner et al.,
+    2018, arXiv:1807.01774). The others teach `lesson_of_outcome`: trials stopped below that rung are worse
+    than all that reached it, and while no rung has enough trials, no values are used.
 
     Args:
         objectives: As configured.
@@ -88,18 +94,18 @@ def at_rung(
     enough = [rung for rung, count in reached.items() if count >= startup]
     rung = max(enough) if enough else None
     return [
-        valued(objectives, outcome.rungs[rung])
+        lesson_of_values(objectives, outcome.rungs[rung])
         if rung is not None and outcome.status in ("completed", "stopped") and len(outcome.rungs) > rung
-        else worse(objectives, outcome)
+        else lesson_of_outcome(objectives, outcome)
         for outcome in outcomes
     ]
 
 
 def with_values(lessons: Sequence[Lesson], objectives: Sequence[ObjectiveConfig]) -> list[Lesson]:
-    """Gives every lesson values, for samplers that leave out trials without them.
+    """Gives every lesson values, for samplers that ignore trials without them.
 
     A trial without values gets the worst of the others in each objective and in its constraints, so that
-    its region is avoided and not forgotten.
+    the sampler avoids its region instead of forgetting it.
     """
     known = [lesson for lesson in lessons if lesson.values is not None]
     columns = list(zip(*(lesson.values for lesson in known if lesson.values is not None), strict=True))
@@ -110,3 +116,36 @@ def with_values(lessons: Sequence[Lesson], objectives: Sequence[ObjectiveConfig]
     )
     missed = max((abs(lesson.missed) for lesson in known), default=1.0) or 1.0
     return [lesson if lesson.values is not None else Lesson(worst, missed) for lesson in lessons]
+
+
+def informative(objectives: Sequence[ObjectiveConfig], outcomes: Sequence[TrialOutcome]) -> list[bool]:
+    """Whether a searcher should learn from each trial.
+
+    It ignores trials stopped at a rung that misleads: one where fewer than about 8 of 10 pairs of trained
+    trials were in their final order. Such a rung stops good trials, and learning from that would keep the
+    searcher away from good regions.
+
+    Args:
+        objectives: As configured.
+        outcomes: Of all finished trials.
+
+    Returns:
+        One for each outcome.
+    """
+    pairs: dict[int, list[tuple[Sequence[float], Sequence[float]]]] = {}
+    completed = [outcome for outcome in outcomes if outcome.values is not None][-_MOST_TRAINED:]
+    for outcome in completed:
+        if lesson_of_values(objectives, outcome.rungs[-1]).values is None:
+            continue
+        for rung, values in enumerate(outcome.rungs[:-1]):
+            if lesson_of_values(objectives, values).values is not None:
+                pairs.setdefault(rung, []).append((values, outcome.rungs[-1]))
+    misleading = {
+        rung
+        for rung, compared in pairs.items()
+        if agreement(*np.array(compared).swapaxes(0, 1)) < _LEAST_AGREEMENT
+    }
+    return [
+        outcome.status != "stopped" or not outcome.rungs or len(outcome.rungs) - 1 not in misleading
+        for outcome in outcomes
+    ]

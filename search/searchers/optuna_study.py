@@ -19,16 +19,23 @@ from search.searchers.base import Proposal, TrialOutcome
 from search.searchers.codec import Codec
 from search.searchers.draw import draw
 from search.searchers.known import CAPACITY, KnownTrials
-from search.searchers.lessons import BROKEN, Lesson, at_rung, valued, with_values, worse
-from search.searchers.projection import projected
+from search.searchers.lessons import (
+    BROKEN,
+    Lesson,
+    informative,
+    lesson_of_outcome,
+    lesson_of_values,
+    lessons_at_rung,
+    with_values,
+)
+from search.searchers.projection import project_lessons
 from search.searchers.study import make_study
-from search.searchers.trusted import trusted
 from search.seeds import derived_seed
 from search.space import SearchSpace
 
-# Numbers of known trials in the study, priors first; 0 is the one that is asked for.
+# Numbers of known trials in the study, priors first; 0 is the trial to propose.
 _PRIOR = 1
-_MOST_PENDING = 32  # what a proposal costs grows faster with these than with those that are told
+_MOST_PENDING = 32  # pending trials make a proposal costlier than finished ones do
 _OWN = 2**40
 
 
@@ -43,26 +50,26 @@ def is_prior(key: int) -> bool:
 
 
 class OptunaSearcher:
-    """Draws at random until `startup` trials have finished, and then asks an Optuna sampler.
+    """Draws at random until `startup` trials have finished, and then from an Optuna sampler.
 
-    For every proposal a study is made of all trials known so far and asked once by a sampler seeded
-    from (search seed, trial number). A study that lived on would carry the sampler's generator and the
-    parameters it drew for inactive conditions, which a record does not hold.
+    Each proposal makes a new study of all trials known so far, and a sampler seeded from (search seed, trial
+    number). A lasting study would carry the sampler's generator and the parameters it drew for inactive
+    conditions, which a record does not hold.
 
-    Finished trials are told as COMPLETE with their values, or as PRUNED and infeasible where they have
-    none; see `search.searchers.lessons` for what each teaches. (PRUNED alone would not do: Optuna ranks such
-    trials above infeasible ones. FAIL would make the sampler forget the region instead of avoiding it.)
-    Trials that still run are RUNNING, which some samplers take as points to keep away from.
+    Finished trials are COMPLETE with their values, or PRUNED and infeasible where they have none; see
+    `search.searchers.lessons` for what each teaches. (PRUNED alone would not do: Optuna ranks such trials
+    above infeasible ones. FAIL would make the sampler forget the region instead of avoiding it.) Trials that
+    still run are RUNNING, which some samplers keep away from.
 
-    Trials of an earlier search (`warm_start.use=prior`) stand in for random ones of the start-up, and
-    are left out once `startup` trials of this search have finished: their values belong to another model or
-    other data, on another scale, and would go on to be compared with this search's own.
+    Trials of an earlier search (`warm_start.use=prior`) replace random start-up trials. They are left out
+    once `startup` trials of this search have finished: their values come from another model or other data,
+    and are not comparable with this search's values.
 
     Args:
         config: Objectives, seed and the searcher's options are used.
         space: The space to search.
         make_sampler: Builds the sampler from its seed.
-        needs_values: Whether the sampler leaves out trials without values, so that they are given some.
+        needs_values: Whether the sampler ignores trials without values, so that they get some.
         capacity: Finished trials that are remembered; see `KnownTrials`.
     """
 
@@ -96,7 +103,7 @@ class OptunaSearcher:
 
     def propose(self, number: int) -> Proposal:
         """A random point during the start-up, then the sampler's."""
-        sampled = self._ask(number) if self._ready() else draw(self._space, self._seed, number)
+        sampled = self._sample(number) if self._ready() else draw(self._space, self._seed, number)
         self.replay(number, sampled)
         return Proposal(dict(sampled))
 
@@ -113,19 +120,19 @@ class OptunaSearcher:
     def _ready(self) -> bool:
         return self._known.ended + len(self._prior) >= self._options.startup
 
-    def _ask(self, number: int) -> Params:
+    def _sample(self, number: int) -> Params:
         pending = dict(self._known.running)
         if self._options.stopped == "pending":
             learned = self._learned()
-            untold = [trial for trial in self._known.finished if trial not in learned]
-            pending |= {trial: self._known.sampled(trial) for trial in untold[-_MOST_PENDING:]}
+            unused = [trial for trial in self._known.finished if trial not in learned]
+            pending |= {trial: self._known.sampled(trial) for trial in unused[-_MOST_PENDING:]}
         pending = {trial: pending[trial] for trial in sorted(pending)[-2 * _MOST_PENDING :]}
         running = [self._running(key_of(trial), point) for trial, point in pending.items()]
-        told = sorted([*self._told(), *running], key=lambda trial: trial.number)
-        return self._suggest(self._make_sampler(self._seed_of(str(number))), told)
+        history = sorted([*self._history(), *running], key=lambda trial: trial.number)
+        return self._suggest(self._make_sampler(self._seed_of(str(number))), history)
 
-    def _suggest(self, sampler: BaseSampler, told: list[FrozenTrial]) -> Params:
-        trial = make_study(self._objectives, sampler, told).ask()
+    def _suggest(self, sampler: BaseSampler, history: list[FrozenTrial]) -> Params:
+        trial = make_study(self._objectives, sampler, history).ask()
         # Where a Gaussian process has nothing left to improve, Optuna divides 0 by 0 and means it.
         with np.errstate(divide="ignore", invalid="ignore"):
             return self._space.walk(lambda name, _: self._codecs[name].suggest(trial, name))
@@ -133,15 +140,17 @@ class OptunaSearcher:
     def _seed_of(self, what: str) -> int:
         return derived_seed(self._seed, what) >> 32  # NumPy's generators take 32 bits.
 
-    def _told(self) -> list[FrozenTrial]:
-        """The finished trials as the study sees them: priors while they count, then this search's own."""
+    def _history(self) -> list[FrozenTrial]:
+        """The finished trials as the study sees them: priors while they count, then those of this search."""
         prior = self._prior if self._known.ended < self._options.startup else ()
         points: dict[int, Mapping[str, Scalar]] = {}
         lessons: dict[int, Lesson] = {}
         for index, trial in enumerate(prior):
             points[_PRIOR + index] = trial.sampled
             lessons[_PRIOR + index] = (
-                Lesson(None, BROKEN) if trial.values is None else valued(self._objectives, trial.values)
+                Lesson(None, BROKEN)
+                if trial.values is None
+                else lesson_of_values(self._objectives, trial.values)
             )
         for number, lesson in self._learned().items():
             points[key_of(number)] = self._known.sampled(number)
@@ -151,31 +160,31 @@ class OptunaSearcher:
         return [self._finished(number, points[number], lesson) for number, lesson in lessons.items()]
 
     def _learned(self) -> dict[int, Lesson]:
-        """What each finished trial that is remembered teaches by now; some teach nothing."""
+        """What each remembered trial teaches by now; some teach nothing."""
         if self._lessons is None:
             outcomes = list(self._known.finished.values())
-            lessons = [worse(self._objectives, outcome) for outcome in outcomes]
+            lessons = [lesson_of_outcome(self._objectives, outcome) for outcome in outcomes]
             match self._options.stopped:
                 case "pending":
-                    lessons = projected(self._objectives, outcomes)
-                    told = [self._is_final(outcome) for outcome in outcomes]
+                    lessons = project_lessons(self._objectives, outcomes)
+                    used = [self._is_final(outcome) for outcome in outcomes]
                 case "rung":
-                    lessons = at_rung(self._objectives, outcomes, self._options.startup)
-                    told = [True] * len(outcomes)  # compared there, and not held worse for being stopped
+                    lessons = lessons_at_rung(self._objectives, outcomes, self._options.startup)
+                    used = [True] * len(outcomes)
                 case "worse":
-                    told = trusted(self._objectives, outcomes)
+                    used = informative(self._objectives, outcomes)
                 case "projected":
-                    lessons = projected(self._objectives, outcomes)
-                    told = trusted(self._objectives, outcomes)
-            known = zip(self._known.finished, lessons, told, strict=True)
-            self._lessons = {number: lesson for number, lesson, is_told in known if is_told}
+                    lessons = project_lessons(self._objectives, outcomes)
+                    used = informative(self._objectives, outcomes)
+            known = zip(self._known.finished, lessons, used, strict=True)
+            self._lessons = {number: lesson for number, lesson, is_used in known if is_used}
         return self._lessons
 
     def _is_final(self, outcome: TrialOutcome) -> bool:
-        """Whether what is known of a trial is enough to be told, and not just where it was."""
+        """Whether the searcher learns from the trial's values, and not only that its point was tried."""
         if outcome.status != "stopped" or not outcome.rungs:
             return True
-        # What broke a constraint early does not keep it later, and the constraint has to be learned.
+        # A constraint broken early is not kept later, and the searcher has to learn it.
         return violation_of(self._objectives, outcome.rungs[-1]) > 0
 
     def _finished(self, key: int, sampled: Mapping[str, Scalar], lesson: Lesson) -> FrozenTrial:

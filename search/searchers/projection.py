@@ -13,7 +13,7 @@ from search.config.schema import ObjectiveConfig
 from search.judging.constraints import violation_of
 from search.judging.objectives import to_costs
 from search.searchers.base import TrialOutcome
-from search.searchers.lessons import Lesson, valued, worse
+from search.searchers.lessons import Lesson, lesson_of_outcome, lesson_of_values
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -41,27 +41,27 @@ class _Trained:
     spread: Floats
 
 
-def projected(objectives: Sequence[ObjectiveConfig], outcomes: Sequence[TrialOutcome]) -> list[Lesson]:
-    """A stopped trial teaches the values that it would probably have reached.
+def project_lessons(objectives: Sequence[ObjectiveConfig], outcomes: Sequence[TrialOutcome]) -> list[Lesson]:
+    """The lessons where a stopped trial teaches the values that it would probably have reached.
 
     Per rung and objective, a line is fitted through the final values of trained trials over their values
     at the rung (see `fit_line`), and the stopped trial's last value is put into it. Violations follow from
     the projected values.
 
-    Lines are learned from trials that were let through, which did well from then on, so that a projection is
-    optimistic, and noise can place a stopped trial ahead of all that were trained. Nobody has seen it
-    there, and a model that believes it goes on to search where trials were stopped. So the projection is held
-    back to where a trained trial that beat it stays at least as good in every objective: of the trained
-    trials that at the same rung violated the constraints less, or equally and dominated it (or of all trained
-    ones, where it was stopped for another reason, such as spread), the one that needs the least correction,
-    relative to the ranges of the objectives. So it is never on the front alone, and how far it lies behind is
-    still learned.
+    The lines are learned from promoted trials, which did well later, so that a projection is optimistic, and
+    noise can place a stopped trial ahead of all trained trials. A model that believes this keeps searching
+    where trials are stopped. So the projection is corrected until one trained trial that beat the stopped
+    trial is at least as good in every objective. It is chosen from the trained trials that at the same rung
+    violated the constraints less, or equally and dominated it (from all trained trials where there are none,
+    as when it was stopped for its spread): the trial that needs the least correction, relative to the ranges
+    of the objectives. A projection is thus never alone on the front, and still shows how far behind it lies.
 
-    A trial that was stopped before the first rung, or at a rung with fewer than 3 trained trials, is `worse`.
+    A trial that was stopped before the first rung, or at a rung with fewer than 3 trained trials, teaches
+    `lesson_of_outcome`.
 
     Args:
         objectives: As configured.
-        outcomes: Of all finished trials; of the completed ones, the last 100 are learned from.
+        outcomes: Of all finished trials; lines are learned from the last 100 that completed.
 
     Returns:
         One lesson per outcome.
@@ -69,31 +69,31 @@ def projected(objectives: Sequence[ObjectiveConfig], outcomes: Sequence[TrialOut
     completed = [
         outcome
         for outcome in outcomes
-        if outcome.values is not None and valued(objectives, outcome.values).values is not None
+        if outcome.values is not None and lesson_of_values(objectives, outcome.values).values is not None
     ][-_MOST_TRAINED:]
     rungs: dict[int, _Trained | None] = {}
     lessons = []
     for outcome in outcomes:
-        lesson = worse(objectives, outcome)
+        lesson = lesson_of_outcome(objectives, outcome)
         if outcome.status == "stopped" and outcome.rungs:
             rung = len(outcome.rungs) - 1
             if rung not in rungs:
                 rungs[rung] = _learn(objectives, completed, rung)
             trained = rungs[rung]
-            if valued(objectives, outcome.rungs[rung]).values is None:
-                lesson = valued(objectives, outcome.rungs[rung])
+            if lesson_of_values(objectives, outcome.rungs[rung]).values is None:
+                lesson = lesson_of_values(objectives, outcome.rungs[rung])
             elif trained is not None:
-                lesson = valued(objectives, _project(objectives, outcome.rungs[rung], trained))
+                lesson = lesson_of_values(objectives, _project(objectives, outcome.rungs[rung], trained))
         lessons.append(lesson)
     return lessons
 
 
 def fit_line(x: Floats, y: Floats) -> tuple[float, float]:
-    """A line through few and noisy points that hardly leaves the diagonal direction without reason.
+    """A line through few and noisy points, with a slope near 1 unless they say otherwise.
 
     The slope is the median of those between pairs of points (Sen, 1968, doi:10.2307/2285891), at least 0 so
-    that the order at the rung is kept, and shrunk towards 1 (the difference at the rung stays as it is) as
-    if 3 more points said so; the intercept is the median of the residuals.
+    that the order at the rung is kept, and shrunk towards 1, where differences at the rung stay as they are,
+    with the weight of 3 points. The intercept is the median of the residuals.
 
     Args:
         x: Shape (n,), n at least 1.
@@ -115,11 +115,11 @@ def fit_line(x: Floats, y: Floats) -> tuple[float, float]:
 def _learn(
     objectives: Sequence[ObjectiveConfig], completed: Sequence[TrialOutcome], rung: int
 ) -> _Trained | None:
-    """What the completed trials tell of a rung, or None where too few were measured there."""
+    """What the completed trials show of a rung; None where too few were measured there."""
     usable = [
         outcome
         for outcome in completed
-        if len(outcome.rungs) > rung and valued(objectives, outcome.rungs[rung]).values is not None
+        if len(outcome.rungs) > rung and lesson_of_values(objectives, outcome.rungs[rung]).values is not None
     ]
     if len(usable) < MIN_TRAINED:
         return None

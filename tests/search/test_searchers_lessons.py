@@ -13,9 +13,16 @@ from hypothesis import strategies as st
 from search.config.schema import ObjectiveConfig
 from search.searchers.base import TrialOutcome
 from search.searchers.known import KnownTrials
-from search.searchers.lessons import BROKEN, Lesson, at_rung, valued, with_values, worse
-from search.searchers.projection import fit_line, projected
-from search.searchers.trusted import trusted
+from search.searchers.lessons import (
+    BROKEN,
+    Lesson,
+    informative,
+    lesson_of_outcome,
+    lesson_of_values,
+    lessons_at_rung,
+    with_values,
+)
+from search.searchers.projection import fit_line, project_lessons
 from tests.search.searching import build, make_config
 
 LOSS = ObjectiveConfig(metric="loss", direction="min")
@@ -43,7 +50,7 @@ def test_worse_orders_trials_by_how_they_ended() -> None:
         stopped(6),
         TrialOutcome(7, "diverged", ((0.0, 1.0),)),
     ]
-    lessons = [worse(OBJECTIVES, outcome) for outcome in order]
+    lessons = [lesson_of_outcome(OBJECTIVES, outcome) for outcome in order]
     missed = [lesson.missed for lesson in lessons]
     assert missed == sorted(missed)
     assert len(set(missed)) == len(missed)
@@ -56,13 +63,13 @@ def test_worse_orders_trials_by_how_they_ended() -> None:
 def test_values_that_are_not_finite_are_never_told(status: str, values: Values) -> None:
     good = [completed(trial, (2.0, 1.0), (1.0 + trial, 1.0)) for trial in range(5)]
     bad = TrialOutcome(9, status, (values,))  # type: ignore[arg-type]
-    lessons = [worse(OBJECTIVES, bad), projected(OBJECTIVES, [*good, bad])[-1]]
-    lessons.append(at_rung(OBJECTIVES, [*good, bad], 3)[-1])
+    lessons = [lesson_of_outcome(OBJECTIVES, bad), project_lessons(OBJECTIVES, [*good, bad])[-1]]
+    lessons.append(lessons_at_rung(OBJECTIVES, [*good, bad], 3)[-1])
     assert all(lesson.values is None and lesson.missed > 1 for lesson in lessons)
 
 
 def test_no_constraint_is_always_kept() -> None:
-    assert valued([LOSS], [5.0]) == Lesson((5.0,), -1.0)
+    assert lesson_of_values([LOSS], [5.0]) == Lesson((5.0,), -1.0)
 
 
 def test_a_rung_needs_enough_trials() -> None:
@@ -72,17 +79,24 @@ def test_a_rung_needs_enough_trials() -> None:
         stopped(2, (5.0, 1.0)),
         TrialOutcome(3, "diverged", ((0.0, 1.0), (0.0, 1.0))),
     ]
-    assert [lesson.values for lesson in at_rung(OBJECTIVES, outcomes, 1)] == [(1.0, 1.0), None, None, None]
-    second = at_rung(OBJECTIVES, outcomes, 2)
+    assert [lesson.values for lesson in lessons_at_rung(OBJECTIVES, outcomes, 1)] == [
+        (1.0, 1.0),
+        None,
+        None,
+        None,
+    ]
+    second = lessons_at_rung(OBJECTIVES, outcomes, 2)
     assert [lesson.values for lesson in second] == [(2.0, 1.0), (3.0, 0.8), None, None]
     assert second[0].missed <= 0 < second[1].missed < 1 < second[2].missed < second[3].missed == BROKEN
-    assert [lesson.values for lesson in at_rung(OBJECTIVES, outcomes, 3)] == [
+    assert [lesson.values for lesson in lessons_at_rung(OBJECTIVES, outcomes, 3)] == [
         (3.0, 1.0),
         (4.0, 1.0),
         (5.0, 1.0),
         None,
     ]
-    assert at_rung(OBJECTIVES, outcomes, 4) == [worse(OBJECTIVES, outcome) for outcome in outcomes]
+    assert lessons_at_rung(OBJECTIVES, outcomes, 4) == [
+        lesson_of_outcome(OBJECTIVES, outcome) for outcome in outcomes
+    ]
 
 
 def _falling(trial: int, loss: float, retention: float = 1.0) -> TrialOutcome:
@@ -92,7 +106,7 @@ def _falling(trial: int, loss: float, retention: float = 1.0) -> TrialOutcome:
 
 def test_a_stopped_trial_is_projected_as_the_trained_ones_went_on() -> None:
     trained = [_falling(trial, 2.0 + 0.1 * trial) for trial in range(40)]
-    lesson = projected(OBJECTIVES, [*trained, stopped(99, (8.0, 0.95))])[-1]
+    lesson = project_lessons(OBJECTIVES, [*trained, stopped(99, (8.0, 0.95))])[-1]
     assert lesson.values is not None
     # Between the slope of the trained trials, one half, and the diagonal.
     assert 1 + 7 / 2 - 0.01 < lesson.values[0] < 1 + 7 / 2 + 0.4
@@ -101,7 +115,9 @@ def test_a_stopped_trial_is_projected_as_the_trained_ones_went_on() -> None:
 
 def test_a_projection_violates_what_its_values_violate() -> None:
     trained = [_falling(trial, 2.0 + 0.1 * trial) for trial in range(5)]
-    kept, missed = projected(OBJECTIVES, [*trained, stopped(8, (5.0, 0.93)), stopped(9, (5.0, 0.91))])[-2:]
+    kept, missed = project_lessons(OBJECTIVES, [*trained, stopped(8, (5.0, 0.93)), stopped(9, (5.0, 0.91))])[
+        -2:
+    ]
     assert kept.missed < 0 < missed.missed < 1
 
 
@@ -109,8 +125,10 @@ def test_too_few_trained_trials_project_nothing() -> None:
     trained = [_falling(trial, 2.0 + trial) for trial in range(2)]
     other = completed(5, (math.nan, 1.0), (1.0, 1.0))
     outcome = stopped(9, (5.0, 1.0))
-    assert projected(OBJECTIVES, [*trained, other, outcome])[-1] == worse(OBJECTIVES, outcome)
-    assert projected(OBJECTIVES, [*trained, _falling(3, 4.0), outcome])[-1].values is not None
+    assert project_lessons(OBJECTIVES, [*trained, other, outcome])[-1] == lesson_of_outcome(
+        OBJECTIVES, outcome
+    )
+    assert project_lessons(OBJECTIVES, [*trained, _falling(3, 4.0), outcome])[-1].values is not None
 
 
 _VALUE = st.tuples(st.floats(0, 10), st.floats(0.5, 1))
@@ -126,9 +144,9 @@ def test_no_projection_is_ahead_of_all_that_were_trained(
 ) -> None:
     outcomes = [completed(trial, *rungs) for trial, rungs in enumerate(trained)]
     outcomes += [stopped(100 + trial, *rungs) for trial, rungs in enumerate(others)]
-    for outcome, lesson in zip(outcomes, projected(OBJECTIVES, outcomes), strict=True):
+    for outcome, lesson in zip(outcomes, project_lessons(OBJECTIVES, outcomes), strict=True):
         if outcome.status == "completed":
-            assert lesson == worse(OBJECTIVES, outcome)
+            assert lesson == lesson_of_outcome(OBJECTIVES, outcome)
             continue
         assert lesson.values is not None
         beaters = [final for here, final in trained if _dominates(here, outcome.rungs[0])] or [
@@ -205,18 +223,18 @@ def curve(trial: int, early: float, middle: float, late: float) -> TrialOutcome:
     return completed(trial, (early, 1.0), (middle, 1.0), (late, 1.0))
 
 
-def test_stopped_trials_are_told_only_of_rungs_that_foretell_the_end() -> None:
+def test_stopped_trials_teach_only_at_rungs_that_predict_the_end() -> None:
     # The first rung has the loss upside down, the second as it will be.
     trained = [curve(trial, 20.0 - trial, float(trial), float(trial)) for trial in range(12)]
     early, late = stopped(90, (5.0, 1.0)), stopped(91, (5.0, 1.0), (5.0, 1.0))
     broken = TrialOutcome(92, "diverged", ((5.0, 1.0),))
-    told = trusted(OBJECTIVES, [*trained, early, late, broken])
-    assert told == [True] * 12 + [False, True, True]
+    used = informative(OBJECTIVES, [*trained, early, late, broken])
+    assert used == [True] * 12 + [False, True, True]
 
 
-def test_a_rung_is_trusted_until_trials_have_shown_otherwise() -> None:
-    assert trusted(OBJECTIVES, [stopped(0, (1.0, 1.0)), stopped(1)]) == [True, True]
-    assert trusted(OBJECTIVES, [curve(0, 1.0, 1.0, 1.0), stopped(1, (1.0, 1.0))]) == [True, True]
+def test_a_rung_is_taken_to_predict_the_end_until_trials_have_shown_otherwise() -> None:
+    assert informative(OBJECTIVES, [stopped(0, (1.0, 1.0)), stopped(1)]) == [True, True]
+    assert informative(OBJECTIVES, [curve(0, 1.0, 1.0, 1.0), stopped(1, (1.0, 1.0))]) == [True, True]
 
 
 def proposals_after(*rungs: Values) -> list[dict[str, object]]:

@@ -65,8 +65,7 @@ def test_a_saved_adapter_loads_with_plain_peft_and_scores_the_recorded_heldout_l
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from trainables.data.batches import collate
-    from trainables.data.loss import token_losses
+    from trainables.data.batches import collate, token_losses
     from trainables.data.task import load_task
     from trainables.settings import TaskConfig
 

@@ -8,10 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.data.batches import IGNORED, collate
+from trainables.data.batches import IGNORED, DataOrder, collate, token_losses
 from trainables.data.examples import Example, TokenisedData
-from trainables.data.loss import token_losses
-from trainables.data.order import DataOrder
 
 SEEDS = st.integers(0, 2**63 - 1)
 

@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 
 from trainables.data.fields import filled
 from trainables.data.formats import FORMATS
-from trainables.data.reading import ReadUnits, read_units
-from trainables.data.records import read_records
+from trainables.data.reading import ReadUnits, read_records, read_units
 from trainables.data.sources import HubDataset, LocalFile, LocalFiles, locate
 from trainables.data.units import Conversation, Document, Pair, Unit
 from trainables.errors import UserError

@@ -15,10 +15,9 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from trainables.data.asking import Asking
-from trainables.data.batches import collate
+from trainables.data.batches import collate, token_losses
 from trainables.data.encode import plain_ids
 from trainables.data.examples import Example
-from trainables.data.loss import token_losses
 from trainables.errors import UserError
 from trainables.evaluation.evaluator import Evaluator
 from trainables.evaluation.inference.forward import Forward

@@ -23,7 +23,7 @@ from transformers import AutoModelForCausalLM
 from search.plan.shapes import model_shapes
 from tests.trainables.families import FAMILIES, VOCABULARY, tiny
 from tests.trainables.small import random_examples
-from trainables.data.order import DataOrder
+from trainables.data.batches import DataOrder
 from trainables.evaluation.inference.forward import Forward
 from trainables.evaluation.inference.generate import greedy
 from trainables.evaluation.inference.likelihood import score_continuations

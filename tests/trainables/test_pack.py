@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 from tests.trainables.packs import EXAMPLES, TOTAL, Bench
 from tests.trainables.small import tiny_llama
+from trainables.data.batches import DataOrder
 from trainables.data.examples import Example
-from trainables.data.order import DataOrder
 from trainables.errors import OutOfMemoryError
 from trainables.lora.adapters import WEIGHTS
 from trainables.lora.pack import Pack, PassLimits

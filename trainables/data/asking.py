@@ -26,8 +26,8 @@ class Asking:
     @property
     def end(self) -> int:
         """The token that ends a reply."""
-        own = None if self._chat is None else self._chat.end
-        return int(self._tokenizer.eos_token_id if own is None else own)
+        end = None if self._chat is None else self._chat.end
+        return int(self._tokenizer.eos_token_id if end is None else end)
 
     def ends(self, configured: int | Sequence[int] | None) -> frozenset[int]:
         """The tokens at which generation stops.
@@ -36,8 +36,8 @@ class Asking:
             configured: Those of the model's generation settings.
         """
         more = [configured] if configured is None or isinstance(configured, int) else configured
-        own = [self.end, self._tokenizer.eos_token_id, *more]
-        return frozenset(int(token) for token in own if token is not None)
+        ids = [self.end, self._tokenizer.eos_token_id, *more]
+        return frozenset(int(token) for token in ids if token is not None)
 
     def prompt(self, message: str) -> list[int]:
         """Tokens of a user message, up to where the reply begins.
@@ -67,12 +67,12 @@ class Asking:
         written = [self._written(message, text) for text in texts]
         # Where each reply's own text begins; the same for all, unless a template looks at the text.
         begin = min(start for _, start in written)
-        encoded = encode_all(self._tokenizer, [(one.text, [begin]) for one, _ in written])
+        encoded = encode_all(self._tokenizer, [(rendered.text, [begin]) for rendered, _ in written])
         before = self._before if self._chat is None else []
         prompt = [*before, *plain_ids(self._tokenizer, written[0][0].text[:begin])]
         return prompt, [
-            [*ids[counts[0] :], *([] if one.ended else [self.end])]
-            for (one, _), (ids, counts) in zip(written, encoded, strict=True)
+            [*ids[counts[0] :], *([] if rendered.ended else [self.end])]
+            for (rendered, _), (ids, counts) in zip(written, encoded, strict=True)
         ]
 
     def _written(self, message: str, text: str) -> tuple[Rendered, int]:
@@ -81,9 +81,9 @@ class Asking:
             whole = message + text
             return Rendered(whole, ((len(message), len(whole)),), False), len(message)
         try:
-            (one,) = self._chat.replies(Pair(message, text, message).conversation, last=True)
+            (rendered,) = self._chat.replies(Pair(message, text, message).conversation, last=True)
         except WrongRecord as error:
             raise UserError(f"The reply {text[:60]!r} {error.message}.", error.hint) from error
-        start, _ = one.spans[0]
-        begin = one.text.find(text.strip(), start)
-        return one, begin if one.text[start:begin].strip() else start
+        start, _ = rendered.spans[0]
+        begin = rendered.text.find(text.strip(), start)
+        return rendered, begin if rendered.text[start:begin].strip() else start

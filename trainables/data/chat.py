@@ -103,11 +103,14 @@ class Chat:
         self._refuse_dropped(conversation, turns[-1])
         alone = [self._turn(conversation, place) for place in turns]
         whole = alone[-1].text
-        if all(whole.startswith(one.text[: one.spans[0][1]]) for one in alone):
+        if all(whole.startswith(rendered.text[: rendered.spans[0][1]]) for rendered in alone):
             final = alone[-1]
-            spans = tuple(one.spans[0] for one in alone)
+            spans = tuple(rendered.spans[0] for rendered in alone)
             return [Rendered(whole[: spans[-1][1]], spans, final.ended)]
-        return [Rendered(one.text[: one.spans[0][1]], one.spans, one.ended) for one in alone]
+        return [
+            Rendered(rendered.text[: rendered.spans[0][1]], rendered.spans, rendered.ended)
+            for rendered in alone
+        ]
 
     def _turn(self, conversation: Conversation, place: int) -> Rendered:
         """The conversation up to a turn of the assistant, which is to be learned."""
@@ -126,7 +129,7 @@ class Chat:
         message = messages[place]
         self._refuse_lost_calls(message, text[start:])
         after = _end_of_content(text, start, str(message["content"]))
-        self._refuse_lost_reply(message, text[start:], found=after > start)
+        self._refuse_lost_reply(message, text[start:], located=after > start)
         end = text.find(self._stop, after) if self._stop else -1
         if end >= 0:
             assert self._stop is not None
@@ -148,8 +151,12 @@ class Chat:
             return
         text = self.write(messages, conversation.tools)
         for message in messages:
-            own = message["content"].strip()
-            if message["role"] not in _WRITTEN and own not in text and json.dumps(own)[1:-1] not in text:
+            content = message["content"].strip()
+            if (
+                message["role"] not in _WRITTEN
+                and content not in text
+                and json.dumps(content)[1:-1] not in text
+            ):
                 role = message["role"]
                 raise WrongRecord(
                     f"has a message of the role {role}, which the model's chat template leaves out",
@@ -163,9 +170,9 @@ class Chat:
             if call["function"]["name"] not in written:
                 raise WrongRecord("calls tools, which the model's chat template leaves out", _TOOLS)
 
-    def _refuse_lost_reply(self, message: Message, written: str, *, found: bool) -> None:
+    def _refuse_lost_reply(self, message: Message, written: str, *, located: bool) -> None:
         """Nothing but marks may be written of a reply, which leaves only its end to learn."""
-        if found or not str(message["content"]).rpartition("</think>")[2].strip():
+        if located or not str(message["content"]).rpartition("</think>")[2].strip():
             return
         for mark in filter(None, self._marks.values()):
             written = written.replace(mark, "")
@@ -193,8 +200,8 @@ _HINT = (
 def _end_of_content(text: str, start: int, content: str) -> int:
     """Where a message's content ends in what was written of it, with or without its thoughts."""
     for wanted in (content.strip(), content.rpartition("</think>")[2].strip()):
-        if wanted and (found := text.find(wanted, start)) >= 0:
-            return found + len(wanted)
+        if wanted and (begin := text.find(wanted, start)) >= 0:
+            return begin + len(wanted)
     return start
 
 
@@ -202,12 +209,12 @@ def _on_the_day(call: re.Match[str]) -> str:
     return repr(_DAY.strftime(call[2]))
 
 
-def common_prefix(one: str, other: str) -> int:
+def common_prefix(text: str, other: str) -> int:
     """How many characters two texts begin with alike."""
-    if one.startswith(other):
+    if text.startswith(other):
         return len(other)
-    differing = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
-    return next(differing, min(len(one), len(other)))
+    differing = (place for place, (a, b) in enumerate(zip(text, other, strict=False)) if a != b)
+    return next(differing, min(len(text), len(other)))
 
 
 def chat_of(tokenizer: Any) -> Chat | None:

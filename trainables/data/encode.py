@@ -67,19 +67,19 @@ def encode_all(
         for start, end in zip((0, *cuts), (*cuts, len(text)), strict=True)
     ]
     parts = iter(_batch(tokenizer, pieces))
-    found = []
+    encoded = []
     for (text, cuts), whole in zip(texts, wholes, strict=True):
-        own = [next(parts) for _ in range(len(cuts) + 1)]
-        if [token for part in own for token in part] == whole:
+        tokens = [next(parts) for _ in range(len(cuts) + 1)]
+        if [token for part in tokens for token in part] == whole:
             counts, total = [], 0
-            for part in own[:-1]:
+            for part in tokens[:-1]:
                 total += len(part)
                 counts.append(total)
-            found.append((whole, counts))
+            encoded.append((whole, counts))
         else:
             # Tokenizers that mark the beginning of words mark that of each piece as well.
-            found.append(_one_by_one(tokenizer, text, whole, cuts))
-    return found
+            encoded.append(_one_by_one(tokenizer, text, whole, cuts))
+    return encoded
 
 
 def _one_by_one(

@@ -76,9 +76,9 @@ def filled(template: str, record: Mapping[str, Any]) -> str:
     def value(match: re.Match[str]) -> str:
         if match[0] in ("{{", "}}"):
             return match[0][0]
-        found = _within(record, match[1])
+        inner = _within(record, match[1])
         return as_text(
-            found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, default=str), match[1]
+            inner if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False, default=str), match[1]
         )
 
     return _MARK.sub(value, re.sub(r"\\[nt\\]", lambda match: _ESCAPES[match[0]], template))
@@ -101,14 +101,14 @@ def template_fields(template: str) -> list[str]:
 
 def _within(record: Mapping[str, Any], path: str) -> Any:
     if path in record:
-        found = record[path]
+        value = record[path]
     else:
-        found = record
+        value = record
         for part in path.split("."):
-            if isinstance(found, list) and part.isdecimal() and int(part) < len(found):
-                found = found[int(part)]
+            if isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+                value = value[int(part)]
             else:
-                found = found.get(part) if isinstance(found, Mapping) else None
-    if found is None:
+                value = value.get(part) if isinstance(value, Mapping) else None
+    if value is None:
         raise WrongRecord(f"lacks the field {path!r}", f"Its fields are {fields_of(record)}.")
-    return found
+    return value

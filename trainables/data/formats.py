@@ -66,18 +66,18 @@ def recognise(rows: Sequence[Row], task: TaskConfig) -> Format:
         return FORMATS[TEMPLATE]
     defaults = TaskConfig.model_fields
     for name, given in (("completion", ("prompt_field", "completion_field")), ("text", ("text_field",))):
-        if any(getattr(task, one) != defaults[one].default for one in given):
+        if any(getattr(task, field) != defaults[field].default for field in given):
             return FORMATS[name]
     # A field of the first record may be empty, which is then said of that record.
     fitting = (
         FORMATS[name] for row in rows[:_LOOKED_AT] for name in FORMATS if FORMATS[name].fits(row, task)
     )
-    found = next(fitting, None)
-    if found is None:
+    form = next(fitting, None)
+    if form is None:
         raise WrongRecord(
             f"has fields of no known form: {fields_of(rows[0])}", f"Say what is trained on: {_line(rows[0])}."
         )
-    return found
+    return form
 
 
 def also_fitting(record: Row, task: TaskConfig, chosen: Format) -> list[str]:

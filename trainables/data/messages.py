@@ -44,7 +44,7 @@ def conversation_of(record: Mapping[str, Any], field: str) -> Conversation:
     if system and messages[0]["role"] != "system":
         messages = [{"role": "system", "content": system}, *messages]
     tools = _parsed(record.get("tools")) or None  # cells of tables may be empty
-    if tools is not None and not (isinstance(tools, list) and all(isinstance(one, dict) for one in tools)):
+    if tools is not None and not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
         raise WrongRecord("has tools that are no list of JSON objects", "Give them as JSON schemas.")
     return Conversation(tuple(messages), tuple(tools) if tools else None)
 
@@ -56,7 +56,7 @@ def messages_of(value: Any, field: str, role: str) -> list[Message]:
         WrongRecord: It is no such list.
     """
     parsed = _parsed(value)
-    if isinstance(parsed, list) and all(isinstance(one, dict) for one in parsed):
+    if isinstance(parsed, list) and all(isinstance(message, dict) for message in parsed):
         value = parsed
     if isinstance(value, str):
         return [{"role": role, "content": as_text(value, field)}]
@@ -66,7 +66,7 @@ def messages_of(value: Any, field: str, role: str) -> list[Message]:
         raise WrongRecord(f"lacks the field {field!r}")
     if not isinstance(value, list):
         raise WrongRecord(f"has no list of messages in the field {field!r}", _EXAMPLE)
-    return [_message(one, f"{field}.{place}") for place, one in enumerate(value)]
+    return [_message(message, f"{field}.{place}") for place, message in enumerate(value)]
 
 
 _EXAMPLE = 'Messages are such as {"role": "user", "content": "..."}.'
@@ -105,8 +105,8 @@ def _message(value: Any, field: str) -> Message:
 
 def _content(value: Any, field: str) -> str:
     if isinstance(value, list):
-        parts = [one.get("text") if isinstance(one, dict) else one for one in value]
-        texts = [one for one in parts if isinstance(one, str)]
+        parts = [part.get("text") if isinstance(part, dict) else part for part in value]
+        texts = [part for part in parts if isinstance(part, str)]
         if len(texts) < len(parts):
             raise WrongRecord(f"has content that is no text in {field}", "Only text is trained on.")
         value = "".join(texts)
@@ -116,16 +116,18 @@ def _content(value: Any, field: str) -> str:
 def _calls(value: Any, field: str) -> list[dict[str, Any]]:
     """Tool calls whose arguments are objects, which is what templates write as JSON."""
     calls = _parsed(value) or []
-    if not isinstance(calls, list) or not all(isinstance(one, dict) for one in calls):
+    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
         raise WrongRecord(f"has tool calls that are no list of objects in {field}")
-    found = []
+    written = []
     for call in calls:
         function = call.get("function", call)
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise WrongRecord(f"has a tool call without a function's name in {field}")
-        own = {"name": function["name"], "arguments": _parsed(function.get("arguments", {}))}
-        found.append({"type": "function", "function": own} | ({"id": call["id"]} if call.get("id") else {}))
-    return found
+        called = {"name": function["name"], "arguments": _parsed(function.get("arguments", {}))}
+        written.append(
+            {"type": "function", "function": called} | ({"id": call["id"]} if call.get("id") else {})
+        )
+    return written
 
 
 def _call(value: Mapping[str, Any], field: str) -> Message:

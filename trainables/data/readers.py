@@ -84,7 +84,7 @@ def _listed(text: str, first: tuple[int, str], shown: str) -> list[Record]:
         value = lists[0] if len(lists) == 1 and not _is_conversation(lists[0]) else [value]
     if not isinstance(value, list):
         raise UserError(f"{shown} holds no JSON objects", hint=_EXAMPLE)
-    return [_object(one, f"{shown}, record {index}") for index, one in enumerate(value, 1)]
+    return [_object(record, f"{shown}, record {index}") for index, record in enumerate(value, 1)]
 
 
 _EXAMPLE = 'Lines are such as {"text": "..."}.'
@@ -98,7 +98,7 @@ def _or_none(text: str) -> Any:
 
 
 def _is_list_of_objects(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+    return isinstance(value, list) and bool(value) and all(isinstance(element, dict) for element in value)
 
 
 def _is_conversation(value: list[Record]) -> bool:

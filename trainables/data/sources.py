@@ -71,11 +71,11 @@ class HubDataset:
 Source: TypeAlias = LocalFiles | HubDataset
 
 
-def same_source(one: Source, other: Source) -> bool:
+def same_source(source: Source, other: Source) -> bool:
     """Whether both are the same data or share a file, under whatever path; the files must be there."""
-    if isinstance(one, LocalFiles) and isinstance(other, LocalFiles):
-        return any(os.path.samefile(a.path, b.path) for a in one.files for b in other.files)
-    return one == other
+    if isinstance(source, LocalFiles) and isinstance(other, LocalFiles):
+        return any(os.path.samefile(a.path, b.path) for a in source.files for b in other.files)
+    return source == other
 
 
 def user_path(text: str) -> Path:
@@ -120,7 +120,7 @@ def locate(source: str | Sequence[str], key: str, split: str, subset: str | None
         UserError: There is no such file, it is of an unknown kind, or this is no hub name.
     """
     if not isinstance(source, str):
-        return _together([_local(one, key) for one in source], key)
+        return _together([_local(name, key) for name in source], key)
     if looks_local(source):
         return _together([_local(source, key)], key)
     match = _HUB_NAME.fullmatch(source)
@@ -182,7 +182,7 @@ def _in_folder(folder: Path, shown: str, key: str) -> list[LocalFile]:
             f"{key}: {shown!r} was written by save_to_disk, in a form that is not read here.",
             hint="Write it with to_json or to_parquet, and give that file.",
         )
-    found = [
+    files = [
         LocalFile(path, kind, str(Path(shown) / path.relative_to(folder)))
         for path in sorted(folder.rglob("*"))
         if (kind := _kind(path)) is not None
@@ -190,7 +190,7 @@ def _in_folder(folder: Path, shown: str, key: str) -> list[LocalFile]:
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
     # A README beside the data is no data.
-    chosen = [file for file in found if file.format != "text"] or found
+    chosen = [file for file in files if file.format != "text"] or files
     if not chosen:
         raise UserError(
             f"{key}: the folder {shown!r} holds no data files.",

@@ -89,10 +89,10 @@ def _divide(
     Of the document's copies one gives held-out pieces, and the others are left out where it is.
     """
     # The shortest that is long enough, or else the longest: what is left out of it is then the least.
-    long_enough = [one for one in documents if len(groups[one[0]]) >= wanted]
-    copies = min(long_enough, key=lambda one: len(groups[one[0]])) if long_enough else documents[0]
+    long_enough = [document for document in documents if len(groups[document[0]]) >= wanted]
+    copies = min(long_enough, key=lambda document: len(groups[document[0]])) if long_enough else documents[0]
     if not long_enough:
-        copies = max(documents, key=lambda one: len(groups[one[0]]))
+        copies = max(documents, key=lambda document: len(groups[document[0]]))
     size = len(groups[copies[0]])
     wanted = min(wanted, max(1, size - 1))
     start = (size - wanted) // 2

@@ -14,7 +14,7 @@ from trainables.data.sources import locate, same_source
 from trainables.data.split import Split, sample, split_groups
 from trainables.data.tokenise import Cut, Tokenised, Tokeniser, tokenise
 from trainables.errors import UserError
-from trainables.settings import TaskConfig
+from trainables.settings import ModelConfig, TaskConfig
 
 Look: TypeAlias = Callable[[ReadUnits], str]
 """Looks at the training data before anything is made of them; returns a warning or "", or refuses them."""
@@ -87,6 +87,24 @@ def load_task(
     return TaskData(
         TokenisedData.of(split.train), TokenisedData.of(split.heldout), replace(facts, overlap=overlap)
     )
+
+
+def count_examples(model: ModelConfig, task: TaskConfig, seed: int) -> int:
+    """Counts training examples, as every worker reads, cuts and splits them.
+
+    Args:
+        model: The base model; only its tokenizer is loaded.
+        task: Settings; relative paths are relative to the working directory.
+        seed: The search's seed.
+
+    Raises:
+        UserError: The tokenizer cannot be loaded, or the data not be read.
+    """
+    from trainables.models.load import fetch, load_tokenizer
+    from trainables.models.resolve import resolve
+
+    tokenizer, context = load_tokenizer(fetch(resolve(model), model), model)
+    return len(load_task(task, tokenizer, seed, context=context).train.examples)
 
 
 def _shared(task: TaskConfig) -> bool:

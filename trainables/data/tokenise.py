@@ -61,18 +61,18 @@ class Tokenised:
         """Examples of at most `most` tokens: pieces of texts, and the beginnings of conversations."""
         if self.texts:
             return Cut([[*_pieces(ids, self.before, most)] for group in self.groups for ids, _ in group])
-        found = Cut()
+        result = Cut()
         for group in self.groups:
-            own = []
+            examples = []
             for ids, mask in group:
                 example = _example(ids[:most], mask[:most])
                 if not example.targets:
-                    found.no_room += 1
+                    result.no_room += 1
                     continue
-                found.cut += bool(mask[most:].any())
-                own.append(example)
-            found.groups.append(own)
-        return found
+                result.cut += bool(mask[most:].any())
+                examples.append(example)
+            result.groups.append(examples)
+        return result
 
 
 @dataclass
@@ -122,10 +122,10 @@ class Tokeniser:
         """
         if isinstance(units[0], Document):
             return self._texts([unit.text for unit in units if isinstance(unit, Document)])
-        found = Tokenised()
+        tokenised = Tokenised()
         for start in range(0, len(units), _AT_ONCE):
-            self._replies(units[start : start + _AT_ONCE], start, place, found)
-        return found
+            self._replies(units[start : start + _AT_ONCE], start, place, tokenised)
+        return tokenised
 
     def stream(self, paragraphs: Sequence[str]) -> Tokenised:
         """Plain text, of paragraphs joined again by blank lines, as one text without an end."""
@@ -135,16 +135,16 @@ class Tokeniser:
         return Tokenised([[(ids, _UNSAID)]], texts=True, before=self._before)
 
     def _texts(self, texts: Sequence[str]) -> Tokenised:
-        found = Tokenised(texts=True, before=self._before)
+        tokenised = Tokenised(texts=True, before=self._before)
         for start in range(0, len(texts), _AT_ONCE):
             batch = list(texts[start : start + _AT_ONCE])
             for ids in self._tokenizer(batch, add_special_tokens=False)["input_ids"]:
                 end = [] if ids and ids[-1] == self._eos else [self._eos]
-                found.groups.append([(_ids([*self._before, *ids, *end]), _UNSAID)])
-        return found
+                tokenised.groups.append([(_ids([*self._before, *ids, *end]), _UNSAID)])
+        return tokenised
 
     def _replies(
-        self, units: Sequence[Unit], start: int, place: Callable[[int], str], found: Tokenised
+        self, units: Sequence[Unit], start: int, place: Callable[[int], str], tokenised: Tokenised
     ) -> None:
         written: list[list[Rendered]] = []
         for row, unit in enumerate(units, start):
@@ -152,12 +152,14 @@ class Tokeniser:
                 written.append(self._written(unit))
             except WrongRecord as error:
                 raise UserError(f"{place(row)} {error.message}", error.hint) from error
-            found.no_reply += not written[-1]
-            found.blank += isinstance(unit, Pair) and not unit.completion.strip()
-        flat = [(one.text, [*chain.from_iterable(one.spans)]) for group in written for one in group]
+            tokenised.no_reply += not written[-1]
+            tokenised.blank += isinstance(unit, Pair) and not unit.completion.strip()
+        flat = [
+            (rendered.text, [*chain.from_iterable(rendered.spans)]) for group in written for rendered in group
+        ]
         encoded = iter(encode_all(self._tokenizer, flat))
         for group in written:
-            found.groups.append([self._sequence(one, *next(encoded)) for one in group])
+            tokenised.groups.append([self._sequence(rendered, *next(encoded)) for rendered in group])
 
     def _written(self, unit: Unit) -> list[Rendered]:
         if self._chat is not None and not isinstance(unit, Document):
@@ -171,13 +173,13 @@ class Tokeniser:
         text = unit.plain + unit.completion
         return [Rendered(text, ((len(unit.plain), len(text)),), False)]
 
-    def _sequence(self, one: Rendered, ids: list[int], counts: list[int]) -> Tokens:
+    def _sequence(self, rendered: Rendered, ids: list[int], counts: list[int]) -> Tokens:
         before = self._before if self._chat is None else ()
-        whole = [*before, *ids, *([] if one.ended else [self._eos])]
+        whole = [*before, *ids, *([] if rendered.ended else [self._eos])]
         mask = np.zeros(len(whole), dtype=np.bool_)
         for start, end in zip(counts[::2], counts[1::2], strict=True):
             mask[len(before) + start : len(before) + end] = True
-        mask[-1:] |= not one.ended
+        mask[-1:] |= not rendered.ended
         return _ids(whole), mask
 
 

@@ -88,8 +88,9 @@ class Evaluator:
             for skill, items in asked.items()
         ]
         self._harness = HarnessSkills(self._passes, harness, self._ends, base)
-        own = items_fingerprint(skill.items for skill in self._skills)
-        self.fingerprint = joined([own, *self._harness.fingerprints])
+        self.fingerprint = joined(
+            [items_fingerprint(skill.items for skill in self._skills), *self._harness.fingerprints]
+        )
         self._comparisons: list[Comparison] = []
         if general is not None:
             self._comparisons.append(GeneralLoss(self._passes, general))
@@ -100,7 +101,7 @@ class Evaluator:
         if capability.kl_prompts and base is not None:
             often = [skill for skill in self._skills if skill.config.at == "every"]
             prompts = [ids for skill in often for ids in skill.prompts]
-            prompts += [ids for one in harness if one.at == "every" for ids in one.task.prompts]
+            prompts += [ids for skill in harness if skill.at == "every" for ids in skill.task.prompts]
             self._parts.append(Divergence(self._passes, base, prompts, capability.kl_prompts, seed))
 
     @property
@@ -181,8 +182,8 @@ class Evaluator:
                 self._forward.wait(copies)  # the others' passes need this worker
                 raise
             self._forward.wait(copies)
-        for one in outcomes:
-            one.seconds = {part: value / copies for part, value in seconds.items()}
+        for each in outcomes:
+            each.seconds = {part: value / copies for part, value in seconds.items()}
         return outcomes
 
     def mean_loss(self, examples: Sequence[Example]) -> float:
@@ -207,7 +208,7 @@ class Evaluator:
         rows = [(part, index) for part in asked for index in part.indices]
         replies = self._replies([part.skill.asked[index] for part, index in rows], copies)
         for place, (part, index) in enumerate(rows):
-            part.take_replies(index, [own[place] for own in replies], self._reader)
+            part.take_replies(index, [adapter[place] for adapter in replies], self._reader)
 
     def _likelihood(self, asked: Sequence[Questions], copies: int) -> None:
         values = score_continuations(
@@ -220,7 +221,7 @@ class Evaluator:
         )
         rows = [(part, index) for part in asked for index in part.indices]
         for place, (part, index) in enumerate(rows):
-            part.take_values(index, [own[place] for own in values])
+            part.take_values(index, [adapter[place] for adapter in values])
 
 
 @contextmanager

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.data.batches import collate
+from trainables.data.batches import collate, token_losses
 from trainables.data.examples import Example
-from trainables.data.loss import token_losses
 from trainables.lora.dropout import stream_key
 from trainables.lora.packed import Dropout
 from trainables.lora.passes import Pass

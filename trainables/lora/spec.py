@@ -90,7 +90,7 @@ def examples(options: LoraOptions, seed: int) -> int:
     Raises:
         UserError: The tokenizer cannot be loaded, or the data not be read.
     """
-    from trainables.data.count import count_examples
+    from trainables.data.task import count_examples
 
     return count_examples(options.model, options.task, seed)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trainables.data.batches import DataOrder
 from trainables.data.examples import Example
-from trainables.data.order import DataOrder
 from trainables.lora.parameters import LoraParameters
 from trainables.serving.schedule import learning_rate
 from trainables.serving.slices import Slice

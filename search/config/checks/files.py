@@ -15,8 +15,7 @@ from search.config.compose import Composed
 from search.config.origins import Key, dotted
 from trainables.data.general import FIELD, OTHER, SAME
 from trainables.data.lengths import LEAST
-from trainables.data.reading import form_of, make_units, refuse_silent
-from trainables.data.records import read_records
+from trainables.data.reading import form_of, make_units, read_records, refuse_silent
 from trainables.data.sources import (
     HubDataset,
     LocalFiles,

@@ -7,8 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from trainables.evaluation.harness.requests import Generation, Request, Window
-from trainables.evaluation.harness.tokens import HarnessTokens
+from trainables.evaluation.harness.requests import Generation, HarnessTokens, Request, Window
 from trainables.evaluation.inference.forward import Forward
 from trainables.evaluation.inference.generate import greedy
 from trainables.evaluation.inference.likelihood import score_continuations
@@ -64,8 +63,8 @@ def answers(asking: Asking, tokens: HarnessTokens, requests: Sequence[Request]) 
         if isinstance(request, Generation):
             return replies[copy][request]
         if isinstance(request, Window):
-            found = scored[copy][request]
-            return found.value, found.greedy
+            continuation = scored[copy][request]
+            return continuation.value, continuation.greedy
         return sum(scored[copy][window].value for window in request)
 
     return [[answer(copy, request) for request in requests] for copy in range(asking.copies)]
@@ -89,10 +88,10 @@ def _scores(asking: Asking, requests: Sequence[Request]) -> list[dict[Window, Co
     return [
         {
             Window(context, target): value
-            for (context, texts), values in zip(targets.items(), own, strict=True)
+            for (context, texts), values in zip(targets.items(), adapter, strict=True)
             for target, value in zip(texts, values, strict=True)
         }
-        for own in scored
+        for adapter in scored
     ]
 
 
@@ -122,11 +121,11 @@ def _replies(
             batch_size=asking.batch_size,
             ended=ended,
         )
-        for own, found in zip(replies, generated, strict=True):
-            for request, ids in zip(group, found, strict=True):
+        for adapter, rows in zip(replies, generated, strict=True):
+            for request, ids in zip(group, rows, strict=True):
                 text = whole = tokens.text(ids)
                 for stop in until:
                     text = text.split(stop)[0]
                 exhausted = len(ids) >= most and text == whole
-                own[request] = Reply(text, len(ids), exhausted, text == whole and ends_in_loop(ids))
+                adapter[request] = Reply(text, len(ids), exhausted, text == whole and ends_in_loop(ids))
     return replies

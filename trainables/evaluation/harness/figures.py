@@ -69,12 +69,12 @@ def figure(aggregation: str, values: Sequence[Any]) -> Figure | None:
             total = sum(values)
             return Figure(total / len(values), wilson(total, len(values))) if values else None
         return _mean(values)
-    found = _left_out(aggregation, values)
+    estimates = _left_out(aggregation, values)
     if aggregation in _EXPONENTIALS:
         return _exponential(
-            _within(_estimate([_logarithm(each) for each in found], len(values)), 0.0, math.inf)
+            _within(_estimate([_logarithm(each) for each in estimates], len(values)), 0.0, math.inf)
         )
-    return _within(_estimate(found, len(values)), *_RANGES.get(aggregation, (-math.inf, math.inf)))
+    return _within(_estimate(estimates, len(values)), *_RANGES.get(aggregation, (-math.inf, math.inf)))
 
 
 def change(aggregation: str, values: Sequence[Any], base: Sequence[Any]) -> Figure | None:
@@ -86,11 +86,11 @@ def change(aggregation: str, values: Sequence[Any], base: Sequence[Any]) -> Figu
         base: The base model's, of the same documents.
     """
     if aggregation == MEAN and _are_numbers([*values, *base]):
-        return _mean([one - other for one, other in zip(values, base, strict=True)])
-    own, theirs = _left_out(aggregation, values), _left_out(aggregation, base)
-    if len(own) != len(theirs):  # one of them has no figure
+        return _mean([value - other for value, other in zip(values, base, strict=True)])
+    tuned, theirs = _left_out(aggregation, values), _left_out(aggregation, base)
+    if len(tuned) != len(theirs):  # one of them has no figure
         return None
-    pairs = zip(own, theirs, strict=True)
+    pairs = zip(tuned, theirs, strict=True)
     return _estimate([_difference(*pair) for pair in pairs], len(values))
 
 
@@ -120,7 +120,7 @@ def _statistics(statistic: _Statistic, values: Sequence[Any]) -> list[float | No
     """The statistic of all documents, and of all but each group; None where there is none."""
     groups = _groups(len(values))
     parts = (
-        [one for one, own in zip(values, groups, strict=True) if own != group]
+        [value for value, member in zip(values, groups, strict=True) if member != group]
         for group in range(max(groups, default=-1) + 1)
     )
     return [_value(statistic, some) for some in (values, *parts)]
@@ -143,13 +143,13 @@ def _left_out_of(aggregation: str, values: str) -> tuple[float | None, ...]:
     return tuple(_value(partial(score, aggregation), some) for some in counts)
 
 
-def _estimate(found: Sequence[float | None], n: int) -> Figure | None:
+def _estimate(statistics: Sequence[float | None], n: int) -> Figure | None:
     """The figure, from what it is of all of n documents and without each group; see `jackknife`."""
-    whole, left = found[0], [part for part in found[1:] if part is not None and math.isfinite(part)]
+    whole, left = statistics[0], [part for part in statistics[1:] if part is not None and math.isfinite(part)]
     if whole is None:
         return None
     groups = len(left)
-    if groups < max(2, len(found) - 1) or not math.isfinite(whole):
+    if groups < max(2, len(statistics) - 1) or not math.isfinite(whole):
         return Figure(whole, None)
     weights = n / np.array([len(range(group, n, groups)) for group in range(groups)])
     without = np.array(left)
@@ -159,9 +159,9 @@ def _estimate(found: Sequence[float | None], n: int) -> Figure | None:
     return _spread(whole, t_quantile(0.975, groups - 1) * math.sqrt(variance), n)
 
 
-def _difference(one: float | None, other: float | None) -> float | None:
-    found = math.nan if one is None or other is None else one - other
-    return None if math.isnan(found) else found
+def _difference(value: float | None, other: float | None) -> float | None:
+    difference = math.nan if value is None or other is None else value - other
+    return None if math.isnan(difference) else difference
 
 
 def _logarithm(value: float | None) -> float | None:
@@ -178,11 +178,11 @@ def _mean(values: Sequence[float]) -> Figure | None:
     return _spread(value, interval.high - value, interval.n)
 
 
-def _exponential(found: Figure | None) -> Figure | None:
+def _exponential(estimate: Figure | None) -> Figure | None:
     """A figure of which this is the logarithm."""
-    if found is None:
+    if estimate is None:
         return None
-    value, interval = found
+    value, interval = estimate
     if interval is not None:
         interval = Interval(_exp(interval.low), _exp(interval.high), interval.n)
     return Figure(_exp(value), interval)
@@ -192,12 +192,12 @@ def _exp(value: float) -> float:
     return math.exp(value) if value < _LARGEST_EXPONENT else math.inf
 
 
-def _within(found: Figure | None, low: float, high: float) -> Figure | None:
+def _within(estimate: Figure | None, low: float, high: float) -> Figure | None:
     """The same with its interval cut off at these bounds."""
-    if found is None or found.interval is None:
-        return found
-    interval = found.interval
-    return found._replace(interval=Interval(max(low, interval.low), min(high, interval.high), interval.n))
+    if estimate is None or estimate.interval is None:
+        return estimate
+    interval = estimate.interval
+    return estimate._replace(interval=Interval(max(low, interval.low), min(high, interval.high), interval.n))
 
 
 def _spread(value: float, half: float, n: int) -> Figure:
@@ -222,8 +222,8 @@ def _statistic(aggregation: str) -> _Statistic:
     import lm_eval.api.metrics  # noqa: F401  (registers them)
     from lm_eval.api.registry import get_aggregation
 
-    found: _Statistic = get_aggregation(aggregation)
-    return found
+    statistic: _Statistic = get_aggregation(aggregation)
+    return statistic
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:

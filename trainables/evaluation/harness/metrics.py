@@ -48,15 +48,21 @@ class TaskMetrics:
         self._key = key
         self.primary = self._primary(metric)
         filters = [each.name for each in task._filters]
-        names = {named(one, each, filters): one for each in filters for one in task.aggregation()}
+        names = {
+            named(aggregated, each, filters): aggregated
+            for each in filters
+            for aggregated in task.aggregation()
+        }
         counting = self._counting(list(names))
         binary = () if self._has_own_results else BINARY
-        self.shares = [each for each, one in names.items() if one in binary and each != counting]
+        self.shares = [
+            each for each, aggregated in names.items() if aggregated in binary and each != counting
+        ]
         known = _aggregations()
         self.figures = {
-            each: known[task.aggregation()[one]]
-            for each, one in names.items()
-            if each not in (counting, *self.shares) and task.aggregation()[one] in known
+            each: known[task.aggregation()[aggregated]]
+            for each, aggregated in names.items()
+            if each not in (counting, *self.shares) and task.aggregation()[aggregated] in known
         }
 
     def right(self, score: DocumentScore) -> bool | None:
@@ -91,8 +97,8 @@ class TaskMetrics:
         """Whether the task scores documents itself; its values can be anything."""
         from lm_eval.api.task import ConfigurableTask
 
-        own = getattr(type(self._task), "process_results", None) is not ConfigurableTask.process_results
-        return own or self._task.get_config("process_results") is not None
+        replaced = getattr(type(self._task), "process_results", None) is not ConfigurableTask.process_results
+        return replaced or self._task.get_config("process_results") is not None
 
     def _primary(self, metric: str | None) -> str | None:
         known = list(self._task.aggregation())
@@ -115,8 +121,8 @@ class TaskMetrics:
         """Whether a metric is 0 or 1 for a document; of one that is the task's own only scores can tell."""
         listed = self._task.get_config("metric_list") or []
         functions = [entry["metric"] for entry in listed if callable(entry["metric"])]
-        own = metric in [function.__name__ for function in functions]
-        return metric in BINARY or self._has_own_results or own
+        custom = metric in [function.__name__ for function in functions]
+        return metric in BINARY or self._has_own_results or custom
 
     def _counting(self, names: Sequence[str]) -> str | None:
         """Which of these is the primary metric: its first filter's, where it names none."""

@@ -59,17 +59,17 @@ def score_documents(
         instances: Of each item, in the order of their `idx`; they are left as they are.
         answers: One for each instance.
     """
-    own = {
+    documents = {
         item: [_answered(*pair) for pair in zip(instances[item], answers[item], strict=True)]
         for item in instances
     }
-    everything = [instance for asked in own.values() for instance in asked]
+    everything = [instance for asked in documents.values() for instance in asked]
     if not everything:
         return []
     for filters in task._filters:
         filters.apply(everything)
     names = list(everything[0].filtered_resps)
-    return [_document(task, item, asked, answers[item][0], names) for item, asked in own.items()]
+    return [_document(task, item, asked, answers[item][0], names) for item, asked in documents.items()]
 
 
 def _answered(instance: Any, answer: Any) -> Any:
@@ -86,8 +86,8 @@ def _document(
     score = DocumentScore(item)
     doc = asked[0].doc
     for name in filters:
-        found = task.process_results(doc, [instance.filtered_resps[name] for instance in asked])
-        for metric, value in found.items():
+        results = task.process_results(doc, [instance.filtered_resps[name] for instance in asked])
+        for metric, value in results.items():
             score.values[named(metric, name, filters)] = _plain(value)
     answers = [instance.resps[0] for instance in asked]
     if isinstance(first, Reply):

@@ -56,9 +56,9 @@ def sums(aggregation: str, values: Sequence[Any], groups: Sequence[int]) -> list
     whole = counts.sum(axis=0)
     left: list[NDArray[Any]] = [whole]
     if groups:
-        own = np.zeros((max(groups) + 1, counts.shape[1]), dtype=counts.dtype)
-        np.add.at(own, np.array(groups), counts)
-        left += list(whole - own)
+        totals = np.zeros((max(groups) + 1, counts.shape[1]), dtype=counts.dtype)
+        np.add.at(totals, np.array(groups), counts)
+        left += list(whole - totals)
     return [each.tolist() for each in left]
 
 

@@ -14,7 +14,7 @@ from trainables.evaluation.harness.segments import reduced
 from trainables.evaluation.harness.task import HarnessTask
 from trainables.evaluation.inference.divergence import BaseAlone
 from trainables.evaluation.inference.passes import ASKED, Passes, Shard
-from trainables.evaluation.metrics.harness import SCORING, SIDE
+from trainables.evaluation.metrics.skills import SCORING, SIDE
 from trainables.evaluation.outcomes import Outcome, Outcomes, Result, Score
 from trainables.evaluation.questions.items import OpenItem
 from trainables.messages import Moment
@@ -49,7 +49,7 @@ def load_harness(
         UserError: As `HarnessTask`; or a task has no metric that says right or wrong, and would have to
             count for capability; or it has none that can be recorded.
     """
-    found = []
+    loaded = []
     for skill in skills:
         if skill.harness is not None:
             key = f"capability.skills.{skill.name}"
@@ -64,8 +64,8 @@ def load_harness(
                 key=key,
             )
             _check_recorded(task, skill, key)
-            found.append(HarnessSkill(skill.name, task, skill.at))
-    return found
+            loaded.append(HarnessSkill(skill.name, task, skill.at))
+    return loaded
 
 
 def _check_recorded(task: HarnessTask, skill: SkillConfig, key: str) -> None:
@@ -139,8 +139,8 @@ class HarnessSkills:
                 asked = skill.task.scores(self._asking(len(outcomes)), shard)
                 if moment == "base" and self._base is not None:
                     self._keep_base(skill, asked[0])  # it need not be asked again
-                for one, documents in zip(outcomes, asked, strict=True):
-                    one.scores += _scores(skill, documents, base)
+                for each, documents in zip(outcomes, asked, strict=True):
+                    each.scores += _scores(skill, documents, base)
 
     def _asking(self, copies: int) -> Asking:
         passes = self._passes

@@ -94,8 +94,8 @@ def _labels(task: Any, doc: Mapping[str, Any]) -> list[str]:
     """The options as the task has the model choose them; letters where it has it write one."""
     if task.get_config("doc_to_choice") is not None:
         return [str(option) for option in task.doc_to_choice(doc)]
-    found = next((len(texts) for texts in _lists(doc)), 0)
-    return list(LETTERS[:found])
+    count = next((len(texts) for texts in _lists(doc)), 0)
+    return list(LETTERS[:count])
 
 
 def _index(target: Any, labels: Sequence[str]) -> int | None:
@@ -108,11 +108,11 @@ def _index(target: Any, labels: Sequence[str]) -> int | None:
 
 def _texts(doc: Mapping[str, Any], count: int) -> list[str] | None:
     """The options' texts: a list of that many, or fields that are named by letters."""
-    found = next((texts for texts in _lists(doc) if len(texts) == count), None)
+    options = next((texts for texts in _lists(doc) if len(texts) == count), None)
     lettered = [doc.get(letter) for letter in LETTERS[:count]]
-    if found is None and all(isinstance(text, str) for text in lettered):
+    if options is None and all(isinstance(text, str) for text in lettered):
         return [str(text) for text in lettered]
-    return found
+    return options
 
 
 def _lists(doc: Mapping[str, Any]) -> Iterator[list[str]]:

@@ -15,10 +15,9 @@ from trainables.errors import UserError
 from trainables.evaluation.harness.answers import Asking, answers
 from trainables.evaluation.harness.library import load_task, seeded
 from trainables.evaluation.harness.metrics import TaskMetrics
-from trainables.evaluation.harness.requests import Generation, Request, Requests
+from trainables.evaluation.harness.requests import Generation, HarnessTokens, Request, Requests
 from trainables.evaluation.harness.scores import DocumentScore, score_documents
 from trainables.evaluation.harness.sought import sought_item
-from trainables.evaluation.harness.tokens import HarnessTokens
 
 CONTEXT = 2048
 """Tokens that a model can take where it does not say (that of `HFLM`)."""
@@ -102,15 +101,15 @@ class HarnessTask:
         chosen = range(shard[0], self.items, shard[1])
         flat: list[Request] = [request for item in chosen for request in self._requests[item]]
         instances = {item: self._instances[item] for item in chosen}
-        found = []
-        for own in answers(asking, self._tokens, flat):
-            remaining = iter(own)
+        per_adapter = []
+        for adapter in answers(asking, self._tokens, flat):
+            remaining = iter(adapter)
             given = {item: [next(remaining) for _ in asked] for item, asked in instances.items()}
             scores = score_documents(self._task, instances, given)
             for score in scores:
                 score.right = self.recorded.right(score)
-            found.append(scores)
-        return found
+            per_adapter.append(scores)
+        return per_adapter
 
     @property
     def generates(self) -> bool:

@@ -58,16 +58,16 @@ class Divergence:
     def run(self, outcomes: Sequence[Outcomes], shard: Shard) -> None:
         """See `Part`."""
         copies = len(outcomes)
-        found = [Sums() for _ in outcomes]
+        divergences = [Sums() for _ in outcomes]
         for chosen, base, first, tuned in self._logits(shard, copies):
-            for sums, own in zip(found[first:], tuned, strict=False):
+            for sums, adapter in zip(divergences[first:], tuned, strict=False):
                 for place, index in enumerate(chosen):
                     counted = min(len(self._prompts[index]), base.shape[1])
                     sums.examples.append(index)
-                    sums.sums.append(_divergence(base[place, :counted], own[place, :counted]))
+                    sums.sums.append(_divergence(base[place, :counted], adapter[place, :counted]))
                     sums.tokens.append(counted)
-        for one, sums in zip(outcomes, found, strict=True):
-            one.divergence = sums
+        for each, sums in zip(outcomes, divergences, strict=True):
+            each.divergence = sums
 
     def _logits(self, shard: Shard, copies: int) -> Iterator[tuple[list[int], Tensor, int, Tensor]]:
         """Prompts in batches, the base's logits, and those of some adapters with the first one's number.
@@ -75,11 +75,11 @@ class Divergence:
         Shapes are (prompts, positions, vocabulary) and (adapters, prompts, positions, vocabulary).
         """
         forward = self._passes.forward
-        own = share(shard, len(self._prompts))
+        indices = share(shard, len(self._prompts))
         tokens = min(self._most_places // (copies + 1), (forward.tokens or LOGITS) // copies)
-        lengths = [len(self._prompts[index]) for index in own]
+        lengths = [len(self._prompts[index]) for index in indices]
         for batch in batches_by_length(lengths, self._passes.rows(copies) // copies, tokens):
-            chosen = [own[place] for place in batch]
+            chosen = [indices[place] for place in batch]
             width = max(len(self._prompts[index]) for index in chosen)
             # A prompt that is too long has a batch to itself, without padding.
             last = min(width, self._most_places // 2)
@@ -106,8 +106,8 @@ def _divergence(base: Tensor, tuned: Tensor) -> float:
     positions = max(1, _AT_ONCE // base.shape[-1])
     total = 0.0
     for start in range(0, len(base), positions):
-        own = slice(start, start + positions)
-        wanted, found = base[own].float().log_softmax(-1), tuned[own].float().log_softmax(-1)
-        total += float(functional.kl_div(found, wanted, log_target=True, reduction="sum"))
+        window = slice(start, start + positions)
+        wanted, given = base[window].float().log_softmax(-1), tuned[window].float().log_softmax(-1)
+        total += float(functional.kl_div(given, wanted, log_target=True, reduction="sum"))
     # It is not negative; rounding may be. What is NaN stays so.
     return 0.0 if total < 0 else total

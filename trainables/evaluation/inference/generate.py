@@ -77,20 +77,20 @@ def greedy(
         taken = len(running.owners) if running else 0
         if waiting and (not taken or (joinable and taken + len(waiting[0]) * copies <= batch_size)):
             batch = waiting.popleft()
-            own = drafted.of(batch)
-            logits, rows = forward.prefill([prompts[index] for index in batch], copies, pad_id, own)
+            proposed = drafted.of(batch)
+            logits, rows = forward.prefill([prompts[index] for index in batch], copies, pad_id, proposed)
             owners = [(adapter, index) for adapter in range(copies) for index in batch]
-            fresh = replies.take(_Running(owners, rows), logits, own * copies)
+            fresh = replies.take(_Running(owners, rows), logits, proposed * copies)
             drafted.judge(batch, replies.ids)
             running = running.joined(fresh) if running and fresh else running or fresh
         elif running:
             going_on = len(running.owners)
-            own = drafted.rest(running.owners, replies.ids, pad_id)
-            known = replies.known if own[0] else 0
-            ids = torch.cat([running.tokens, running.tokens.new_tensor(own)], dim=1)
+            proposed = drafted.rest(running.owners, replies.ids, pad_id)
+            known = replies.known if proposed[0] else 0
+            ids = torch.cat([running.tokens, running.tokens.new_tensor(proposed)], dim=1)
             logits = forward.extend(running.rows, ids, running.counts(copies), last=ids.shape[1])
-            running = replies.take(running, logits, own)
-            if own[0]:
+            running = replies.take(running, logits, proposed)
+            if proposed[0]:
                 drafted.judge_rest(replies.known - known - going_on)
     return replies.ids
 
@@ -107,7 +107,7 @@ def _without_cache(
             width = int(ends.max()) + 1
             # Padding on the right, which no token before it sees.
             ids = torch.tensor([[*text, *[pad_id] * (width - len(text))] for text in texts])
-            counts = [sum(adapter == own for own, _ in owners) for adapter in range(copies)]
+            counts = [sum(adapter == owner for owner, _ in owners) for adapter in range(copies)]
             last = width - int(ends.min())
             logits = forward.logits(ids.to(forward.device), counts, last)
             chosen = logits.argmax(-1)[torch.arange(len(owners)), ends - (width - last)].tolist()
@@ -153,7 +153,7 @@ class _Drafts:
 
     def judge(self, batch: Sequence[int], replies: Sequence[Sequence[Tokens]]) -> None:
         """Sees what became of drafts: replies of these prompts, as far as they are known after their pass."""
-        pairs = [(self.ids[index], own[index]) for own in replies for index in batch]
+        pairs = [(self.ids[index], adapter[index]) for adapter in replies for index in batch]
         drafted = sum(len(draft) for draft, _ in pairs)
         right = sum(sum(1 for _ in takewhile(bool, map(eq, draft, reply))) for draft, reply in pairs)
         self._good = self._good and right >= ACCEPTED * drafted
@@ -219,11 +219,11 @@ class _Replies:
         predicted = logits.argmax(-1)
         rest, last, refused = [], [], []
         for row, (tokens, draft) in enumerate(zip(predicted.tolist(), drafts, strict=True)):
-            own = tokens[-1 - len(draft) :]
-            accepted = self.accept(running.owners[row], own, draft)
+            fresh = tokens[-1 - len(draft) :]
+            accepted = self.accept(running.owners[row], fresh, draft)
             if accepted is not None:
                 rest.append(row)
-                last.append(own[accepted])
+                last.append(fresh[accepted])
                 refused.append(len(draft) - accepted)
         if not rest:
             return None
@@ -239,7 +239,7 @@ class _Replies:
     @property
     def known(self) -> int:
         """Number of tokens of all replies."""
-        return sum(len(reply) for own in self.ids for reply in own)
+        return sum(len(reply) for adapter in self.ids for reply in adapter)
 
     def accept(self, owner: tuple[int, int], tokens: Tokens, draft: Tokens) -> int | None:
         """Adds tokens, each of which holds if those before it are the draft's.

@@ -71,11 +71,11 @@ def score_continuations(
     )
     passes = _branching if forward.branching(longest) else _one_by_one
     scored: list[list[dict[int, Continuation]]] = [[{} for _ in prompts] for _ in range(copies)]
-    for asked, found in passes(forward, prompts, continuations, copies, pad_id, batch_size // copies):
-        for own, values in zip(scored, found, strict=True):
+    for asked, by_adapter in passes(forward, prompts, continuations, copies, pad_id, batch_size // copies):
+        for adapter, values in zip(scored, by_adapter, strict=True):
             for (prompt, text), value in zip(asked, values, strict=True):
-                own[prompt][text] = value
-    return [[[texts[number] for number in range(len(texts))] for texts in own] for own in scored]
+                adapter[prompt][text] = value
+    return [[[texts[number] for number in range(len(texts))] for texts in adapter] for adapter in scored]
 
 
 def _branching(
@@ -165,7 +165,7 @@ def _one_by_one(
             range(row * last + first - min(firsts), row * last + len(texts[number]) - min(firsts))
             for row, (number, first) in enumerate(zip(batch, firsts, strict=True))
         ]
-        own = [asked[number] for number in batch]
-        targets = Targets.of([continuations[index][text] for index, text in own], places)
+        chosen = [asked[number] for number in batch]
+        targets = Targets.of([continuations[index][text] for index, text in chosen], places)
         logits = forward.logits(ids.to(forward.device).repeat(copies, 1), [len(batch)] * copies, last)
-        yield own, targets.to(forward.device).score(logits, copies)
+        yield chosen, targets.to(forward.device).score(logits, copies)

@@ -26,9 +26,9 @@ class HeldoutLoss:
         """See `Part`."""
         indices = share(shard, len(self._examples))
         losses = self._passes.losses([self._examples[index] for index in indices], len(outcomes))
-        for one, values in zip(outcomes, losses, strict=True):
+        for each, values in zip(outcomes, losses, strict=True):
             tokens = [self._examples[index].targets for index in indices]
-            one.heldout = Sums([*indices], values, tokens, [self._sizes[index] for index in indices])
+            each.heldout = Sums([*indices], values, tokens, [self._sizes[index] for index in indices])
 
 
 class GeneralLoss:
@@ -43,20 +43,20 @@ class GeneralLoss:
 
     def take_base(self, shard: Shard) -> None:
         """See `Comparison`."""
-        own = self._share(shard)
-        (losses,) = self._losses(own, 1)
-        self._base = dict(zip(own, losses, strict=True))
+        indices = self._share(shard)
+        (losses,) = self._losses(indices, 1)
+        self._base = dict(zip(indices, losses, strict=True))
 
     def run(self, outcomes: Sequence[Outcomes], shard: Shard) -> None:
         """See `Part`."""
-        own = self._share(shard)
-        for one, values in zip(outcomes, self._losses(own, len(outcomes)), strict=True):
-            one.general = Sums(
-                [*own],
+        indices = self._share(shard)
+        for each, values in zip(outcomes, self._losses(indices, len(outcomes)), strict=True):
+            each.general = Sums(
+                [*indices],
                 values,
-                [self._text.examples[index].targets for index in own],
-                [self._text.sizes[index] for index in own],
-                [self._base[index] for index in own] if self._base else [],
+                [self._text.examples[index].targets for index in indices],
+                [self._text.sizes[index] for index in indices],
+                [self._base[index] for index in indices] if self._base else [],
             )
 
     def _share(self, shard: Shard) -> range:

@@ -92,9 +92,9 @@ def example_losses(
     for batch in batches_by_shape(
         shapes, Budget(batch_size // copies, most, most, forward.overhead // copies)
     ):
-        found = _losses(forward, [examples[index] for index in batch], copies, pad_id)
-        for values, own in zip(losses, found.tolist(), strict=True):
-            for index, value in zip(batch, own, strict=True):
+        batch_losses = _losses(forward, [examples[index] for index in batch], copies, pad_id)
+        for values, row in zip(losses, batch_losses.tolist(), strict=True):
+            for index, value in zip(batch, row, strict=True):
                 values[index] = value
     return losses
 

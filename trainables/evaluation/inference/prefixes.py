@@ -47,7 +47,7 @@ def heads(prompts: Sequence[Sequence[int]], copies: int) -> list[Head]:
         copies: Number of adapters, each of which runs all prompts.
     """
     ids = [list(prompt) for prompt in prompts]
-    found: list[Head] = []
+    result: list[Head] = []
 
     def spared(tokens: int, count: int) -> int:
         return tokens * (count - 1) * copies
@@ -55,19 +55,19 @@ def heads(prompts: Sequence[Sequence[int]], copies: int) -> list[Head]:
     def part(members: list[int], shared: int) -> None:
         rest: list[int] = []
         for _, branch in groupby(members, key=lambda index: ids[index][shared]):
-            own = list(branch)
-            more = shared_prefix([ids[index] for index in own]) - shared
-            split = len(own) < len(members) and more >= OWN_HEAD_LENGTH
-            if split and spared(more, len(own)) >= OWN_HEAD_TOKENS:
-                part(own, shared + more)
+            group = list(branch)
+            more = shared_prefix([ids[index] for index in group]) - shared
+            split = len(group) < len(members) and more >= OWN_HEAD_LENGTH
+            if split and spared(more, len(group)) >= OWN_HEAD_TOKENS:
+                part(group, shared + more)
             else:
-                rest += own
+                rest += group
         if rest:
-            found.append(Head(shared if spared(shared, len(rest)) >= HEAD_TOKENS else 0, rest))
+            result.append(Head(shared if spared(shared, len(rest)) >= HEAD_TOKENS else 0, rest))
 
     if ids:
         part(sorted(range(len(ids)), key=lambda index: ids[index]), shared_prefix(ids))
-    return found
+    return result
 
 
 Tokens = Sequence[int]
@@ -140,12 +140,12 @@ def trees(prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) 
         prompts: Token ids, none empty.
         continuations: For each prompt the token ids of its continuations, none empty and one at least.
     """
-    found = [Tree()]
+    rows = [Tree()]
     for index in sorted(range(len(prompts)), key=lambda index: list(prompts[index])):
-        if not found[-1].add(index, prompts[index], continuations[index], ROW_TOKENS):
-            found.append(Tree())
-            found[-1].add(index, prompts[index], continuations[index], ROW_TOKENS)
-    return found
+        if not rows[-1].add(index, prompts[index], continuations[index], ROW_TOKENS):
+            rows.append(Tree())
+            rows[-1].add(index, prompts[index], continuations[index], ROW_TOKENS)
+    return rows
 
 
 @dataclass(frozen=True)

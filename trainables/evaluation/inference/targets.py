@@ -73,8 +73,8 @@ class Targets:
         more = functional.pad(self.real[:, 1:], (0, 1))  # another token follows
         bodies = values.masked_fill(~more, 0.0).sum(-1)
         return [
-            [Continuation(value, not miss, body) for value, miss, body in zip(*own, strict=True)]
-            for own in zip(sums.tolist(), missed.tolist(), bodies.tolist(), strict=True)
+            [Continuation(value, not miss, body) for value, miss, body in zip(*adapter, strict=True)]
+            for adapter in zip(sums.tolist(), missed.tolist(), bodies.tolist(), strict=True)
         ]
 
 

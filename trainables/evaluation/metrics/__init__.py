@@ -1,7 +1,7 @@
 """The metrics of an evaluation, registered by name."""
 
 # In the order in which they are reported.
-from trainables.evaluation.metrics import losses, skills, harness, outcomes, replies  # noqa: I001
+from trainables.evaluation.metrics import losses, skills, replies  # noqa: I001
 from trainables.evaluation.metrics.base import METRICS, Asked, AskedSkill, Estimate, Metric, metric_names
 
 __all__ = [
@@ -10,10 +10,8 @@ __all__ = [
     "AskedSkill",
     "Estimate",
     "Metric",
-    "harness",
     "losses",
     "metric_names",
-    "outcomes",
     "replies",
     "skills",
 ]

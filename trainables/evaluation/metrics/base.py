@@ -78,6 +78,6 @@ def metric_names(asked: Asked) -> list[str]:
     return [name for metric in METRICS for name in METRICS[metric].names(asked)]
 
 
-def share_of(found: int, n: int) -> Estimate:
+def share_of(successes: int, n: int) -> Estimate:
     """A share of items, with Wilson's interval."""
-    return Estimate(found / n, wilson(found, n))
+    return Estimate(successes / n, wilson(successes, n))

@@ -17,20 +17,20 @@ from trainables.interval import Interval
 _LARGEST_EXPONENT = 700.0
 _BITS_PER_BYTE = "in bits per byte of UTF-8, by which models with different tokenizers can be compared."
 
-_Found: TypeAlias = dict[str, Estimate]
+_Estimates: TypeAlias = dict[str, Estimate]
 
 
 def _mean(sums: list[float], over: list[int]) -> Estimate:
     return Estimate(*token_mean(np.array(sums), np.array(over)))
 
 
-def _of(part: str, measure: Callable[[Sums], Estimate | None], name: str) -> Callable[[Outcomes], _Found]:
+def _of(part: str, measure: Callable[[Sums], Estimate | None], name: str) -> Callable[[Outcomes], _Estimates]:
     """The metric over one of the texts, where it was measured."""
 
-    def measured(outcomes: Outcomes) -> _Found:
+    def measured(outcomes: Outcomes) -> _Estimates:
         sums: Sums = getattr(outcomes, part)
-        found = measure(sums) if sums.sums else None
-        return {} if found is None else {name: found}
+        estimate = measure(sums) if sums.sums else None
+        return {} if estimate is None else {name: estimate}
 
     return measured
 
@@ -55,18 +55,18 @@ def _exp(value: float) -> float:
 
 
 def _loss_change(outcomes: Outcomes) -> dict[str, Estimate]:
-    found = outcomes.general
-    if not found.base:
+    general = outcomes.general
+    if not general.base:
         return {}
-    changes = [tuned - base for tuned, base in zip(found.sums, found.base, strict=True)]
-    return {"general_loss_change": _mean(changes, found.tokens)}
+    changes = [tuned - base for tuned, base in zip(general.sums, general.base, strict=True)]
+    return {"general_loss_change": _mean(changes, general.tokens)}
 
 
 def _kl_base(outcomes: Outcomes) -> dict[str, Estimate]:
-    found = outcomes.divergence
-    if not found.sums:
+    divergence = outcomes.divergence
+    if not divergence.sums:
         return {}
-    value, interval = _mean(found.sums, found.tokens)
+    value, interval = _mean(divergence.sums, divergence.tokens)
     if interval is not None:
         interval = Interval(max(0.0, interval.low), interval.high, interval.n)
     return {"kl_base": Estimate(value, interval)}

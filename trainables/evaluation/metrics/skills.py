@@ -1,10 +1,13 @@
-"""Scores of each skill, and capability, which is made of them."""
+"""Scores of each skill, capability, which is made of them, and scores of lm-evaluation-harness tasks."""
 
 from __future__ import annotations
 
+import re
+
+from trainables.evaluation.harness.figures import change, figure
 from trainables.evaluation.intervals import mean_of_shares, wilson
 from trainables.evaluation.metrics.base import METRICS, Asked, Estimate, Metric, share_of
-from trainables.evaluation.outcomes import Outcomes
+from trainables.evaluation.outcomes import Outcomes, Score
 
 LIKELIHOODS = ("likelihood", "likelihood_norm")
 """Ways of scoring that come of the same passes, so that either gives both."""
@@ -32,12 +35,12 @@ def _f1_names(asked: Asked) -> list[str]:
 
 def _f1(outcomes: Outcomes) -> dict[str, Estimate]:
     """Means, whose interval is that of a share: values between 0 and 1 vary no more than 0 and 1 do."""
-    found = {}
+    estimates = {}
     for score in outcomes.scores:
         if score.scoring == "generation" and not score.choice:
             total, n = sum(result.f1 for result in score.results), len(score.results)
-            found[f"{score.skill}_f1"] = Estimate(total / n, wilson(min(total, n), n))
-    return found
+            estimates[f"{score.skill}_f1"] = Estimate(total / n, wilson(min(total, n), n))
+    return estimates
 
 
 def _capability(outcomes: Outcomes) -> dict[str, Estimate]:
@@ -68,3 +71,49 @@ METRICS.register(
     "Share of held-out questions that are answered rightly, the mean over the skills, each by its first "
     "scoring.",
 )(Metric(lambda asked: ["capability"], _capability, high=1.0, direction="max"))
+
+
+SCORING = "harness"
+"""The way in which a task is scored: by its own rules."""
+
+SIDE = "harness:"
+"""What a further metric of it is entered under, before the metric's name."""
+
+CHANGE = "_change"
+"""How the metric ends that is another one less the base model's."""
+
+
+def _harness_names(asked: Asked) -> list[str]:
+    # What further metrics a task has, only the task knows.
+    return [f"{skill.config.name}_{SCORING}" for skill in asked.skills if SCORING in skill.config.scoring]
+
+
+def _harness_scores(outcomes: Outcomes) -> dict[str, Estimate]:
+    estimates: dict[str, Estimate] = {}
+    for score in outcomes.scores:
+        if score.scoring == SCORING or score.scoring.startswith(SIDE):
+            metric = re.sub(r"[^A-Za-z0-9_]+", "_", score.scoring.removeprefix(SIDE))
+            name = f"{score.skill}_{metric}"
+            estimates |= _figures(name, score) if score.aggregation else _share(name, score)
+    return estimates
+
+
+def _share(name: str, score: Score) -> dict[str, Estimate]:
+    """The share; none where no document has the metric."""
+    return {name: share_of(score.right, len(score.results))} if score.results else {}
+
+
+def _figures(name: str, score: Score) -> dict[str, Estimate]:
+    """The figure, and how far it is from the base model's; only what can be told."""
+    given = [result.part for result in score.results if result.part is not None]
+    pairs = [(result.part, result.base) for result in score.results if None not in (result.part, result.base)]
+    figures = {name: figure(score.aggregation, given) if given else None}
+    if pairs and len(pairs) == len(given):
+        values, base = zip(*pairs, strict=True)
+        figures[f"{name}{CHANGE}"] = change(score.aggregation, values, base)
+    return {key: Estimate(*result) for key, result in figures.items() if result is not None}
+
+
+METRICS.register("<skill>_harness", "Share of items right by the rules of the lm-evaluation-harness task.")(
+    Metric(_harness_names, _harness_scores, high=1.0, direction="max", share=True)
+)

@@ -112,10 +112,10 @@ def items_fingerprint(items: Iterable[Sequence[Item]]) -> str:
 
 def _item(line: str, place: str) -> Item:
     record = parse_json(line, place)
-    found = _parse(record) if isinstance(record, dict) else "it is no object"
-    if isinstance(found, str):
-        raise UserError(f"{place} is no item: {found}", hint=_FORMS)
-    return found
+    item = _parse(record) if isinstance(record, dict) else "it is no object"
+    if isinstance(item, str):
+        raise UserError(f"{place} is no item: {item}", hint=_FORMS)
+    return item
 
 
 def _texts(record: dict[str, Any]) -> Iterator[str]:

@@ -47,10 +47,10 @@ class Questions:
         item = self.skill.items[index]
         assert isinstance(item, ChoiceItem)
         for way, scores in self.scores.items():
-            for score, own in zip(scores, values, strict=True):
-                each = [found.value for found in own]
+            for score, continuations in zip(scores, values, strict=True):
+                each = [continuation.value for continuation in continuations]
                 if way == "likelihood_norm":
-                    each = per_byte([found.body for found in own], item.options)
+                    each = per_byte([continuation.body for continuation in continuations], item.options)
                 score.results.append(_chosen(index, item.answer, each))
 
 
@@ -66,16 +66,16 @@ def questions(
     skills: Sequence[Skill], outcomes: Sequence[Outcomes], shard: Shard
 ) -> dict[str, list[Questions]]:
     """A worker's share by what it takes to score it; the scores are entered in the outcomes."""
-    found: dict[str, list[Questions]] = {"generation": [], "likelihood": []}
+    asked: dict[str, list[Questions]] = {"generation": [], "likelihood": []}
     for skill in skills:
         indices = share(shard, len(skill.items))
         made = {way: _scores(skill, way, outcomes) for way in _ways(skill)}
         likelihoods = {way: scores for way, scores in made.items() if way in LIKELIHOODS}
         if "generation" in made:
-            found["generation"].append(Questions(skill, indices, {"generation": made["generation"]}))
+            asked["generation"].append(Questions(skill, indices, {"generation": made["generation"]}))
         if likelihoods:
-            found["likelihood"].append(Questions(skill, indices, likelihoods))
-    return found
+            asked["likelihood"].append(Questions(skill, indices, likelihoods))
+    return asked
 
 
 def _ways(skill: Skill) -> list[str]:
@@ -91,6 +91,6 @@ def _scores(skill: Skill, way: str, outcomes: Sequence[Outcomes]) -> list[Score]
     primary = way == skill.config.scoring[0] and not late
     choice = isinstance(skill.items[0], ChoiceItem)
     scores = [Score(skill.config.name, way, primary, choice, late) for _ in outcomes]
-    for one, score in zip(outcomes, scores, strict=True):
-        one.scores.append(score)
+    for each, score in zip(outcomes, scores, strict=True):
+        each.scores.append(score)
     return scores

@@ -53,7 +53,7 @@ class Reader:
             # The tags may be special tokens.
             section, rest = split_thought(self._decoded(ids, skip=False))
             thought = bool(section)
-        found = list(grams(ids, _GRAM))
+        phrases = list(grams(ids, _GRAM))
         looping, exhausted = ends_in_loop(ids), len(ids) >= self._capability.reply_length
         facts = {
             "tokens": len(ids),
@@ -61,8 +61,8 @@ class Reader:
             "looping": looping,
             "exhausted": exhausted,
             "thought": thought,
-            "grams": len(found),
-            "repeats": len(found) - len(set(found)),
+            "grams": len(phrases),
+            "repeats": len(phrases) - len(set(phrases)),
         }
         return ReadReply(text, text if rest is None else rest, facts)
 
