@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from benchmarks.packing.bases import MODELS, TEXT, Data, load
+from benchmarks.packing.bases import MODELS, TEXT, Data, load, masked
 from benchmarks.packing.cells import MODES, PLAIN, Plan, measure
 from benchmarks.packing.flops import matrix_peak
 from benchmarks.packing.report import conditions, heading, line, rounded
@@ -59,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--target", type=float, default=5.0, help="seconds of one run of the plain loop")
     made.add_argument("--seconds", type=float, help="after this long, nothing further is measured")
     made.add_argument("--peak", type=float, help="FLOP/s of the device; measured by default (cuda only)")
+    made.add_argument(
+        "--prompt", type=float, default=0.0, help="share of each example, from its start, that is no target"
+    )
     made.add_argument("--text", type=Path, default=Path(TEXT), help="what smollm2 trains on")
     return made
 
@@ -94,6 +97,7 @@ def main() -> None:
         "model": options.model,
         "ranks": options.ranks,
         "repeats": options.repeats,
+        "prompt": options.prompt,
         **conditions(device),
         "rows": [],
     }
@@ -107,6 +111,7 @@ def main() -> None:
     try:
         plan = Plan(modes, options.repeats, options.target, until, peak)
         model, data = load(options.model, device, options.text, options.lengths)
+        data = {name: masked(examples, options.prompt) for name, examples in data.items()}
         result |= {"dtype": str(next(model.parameters()).dtype), "lengths": list(data)}
         for row in rows(options, model, data, plan, warm=int(device.type == "cuda")):
             print(line(row), flush=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, Qwen2ForCausalLM
 
@@ -158,4 +160,15 @@ def random_examples(lengths: str, vocabulary: int) -> list[Example]:
     return [
         Example(draw.integers(0, vocabulary, size=int(n)).astype(np.int32), np.arange(n) > 0)
         for n in draw.integers(low, high + 1, size=EXAMPLES)
+    ]
+
+
+def masked(examples: Sequence[Example], share: float) -> list[Example]:
+    """The same with this share of each example's tokens no targets, from its start: a prompt."""
+
+    def reply(length: int) -> NDArray[np.bool_]:
+        return np.arange(length) >= share * length
+
+    return [
+        replace(example, loss_mask=example.loss_mask & reply(len(example.input_ids))) for example in examples
     ]

@@ -20,10 +20,11 @@ from trainables.lora.slots import Choice
 
 PLAIN = "plain"
 SHARED_ROWS = "shared_rows"
-MODES = (PLAIN, "mixed", "packed_one_pass", SHARED_ROWS, "packed_auto_limits", "auto")
-"""Plain PEFT in turn; PEFT's mixed batches; all trials in one pass, and the same with short examples of a
-trial in shared rows (`workers.sequence_packing`); all trials in one pack, in passes as `slots=auto` limits
-them; packs of the size that `slots=auto` chooses, one after another."""
+WHOLE_LOGITS = "whole_logits"
+MODES = (PLAIN, "mixed", "packed_one_pass", WHOLE_LOGITS, SHARED_ROWS, "packed_auto_limits", "auto")
+"""Plain PEFT in turn; PEFT's mixed batches; all trials in one pass; the same with the logits of all tokens at
+once, and with short examples of a trial in shared rows (`workers.sequence_packing`); all trials in one pack,
+in passes as `slots=auto` limits them; packs of the size that `slots=auto` chooses, one after another."""
 
 MOST_STEPS = 50
 
@@ -77,9 +78,8 @@ def measure(work: Work, plan: Plan) -> dict[str, Any]:
         facts["auto_pass_cost"] = [choice.limits.cost for choice in choices]
         facts["auto_reason"] = choices[-1].reason
     facts["ways"] = {mode: _summary(work, each, runs[PLAIN], plan.peak) for mode, each in runs.items()}
-    if {SHARED_ROWS, "packed_one_pass"} <= runs.keys():
-        apart = runs["packed_one_pass"]
-        facts["ways"][SHARED_ROWS]["to_one_pass"] = _ratio(runs[SHARED_ROWS], apart)
+    for mode in {SHARED_ROWS, WHOLE_LOGITS} & runs.keys() if "packed_one_pass" in runs else ():
+        facts["ways"][mode]["to_one_pass"] = _ratio(runs[mode], runs["packed_one_pass"])
     return facts
 
 
@@ -94,6 +94,7 @@ _Limits: TypeAlias = dict[str, Timing]
 _PROBED: dict[str, Callable[[Work], Timing]] = {
     "mixed": lambda work: fitting(mixed, work, None),
     "packed_one_pass": lambda work: packed(work, ONE_PASS),
+    WHOLE_LOGITS: lambda work: packed(work, ONE_PASS, whole_logits=True),
     SHARED_ROWS: lambda work: packed(work, ONE_PASS, share_rows=True),
 }
 
@@ -118,6 +119,9 @@ def _run(mode: str, work: Work, limits: _Limits, choice: Sequence[Choice]) -> Ti
         PLAIN: lambda: fitting(in_turn, work, limits[PLAIN].rows),
         "mixed": lambda: fitting(mixed, work, limits["mixed"].rows),
         "packed_one_pass": lambda: packed(work, replace(ONE_PASS, tokens=limits["packed_one_pass"].limit)),
+        WHOLE_LOGITS: lambda: packed(
+            work, replace(ONE_PASS, tokens=limits[WHOLE_LOGITS].limit), whole_logits=True
+        ),
         SHARED_ROWS: lambda: packed(
             work, replace(ONE_PASS, tokens=limits[SHARED_ROWS].limit), share_rows=True
         ),
@@ -151,8 +155,7 @@ def _summary(
         facts["rows_per_pass"] = last.rows
     if last.limit is not None:
         facts["tokens_per_pass_limit"] = last.limit
-    if last.memory is not None:
-        facts["memory_gib"] = max(run.memory or 0 for run in runs) / 2**30
+    facts["memory_gib"] = max(run.memory for run in runs) / 2**30
     if peak is not None:
         facts["share_of_peak"] = needed(work) / statistics.median(seconds) / peak
     return facts

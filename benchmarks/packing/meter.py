@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -20,7 +22,8 @@ class Timing:
         seconds: On the clock.
         passed: Tokens that went through the model, with padding.
         passes: Forward passes.
-        memory: Largest number of bytes allocated on the device; None on a CPU.
+        memory: Largest number of bytes allocated on the device; on a CPU, resident and not so
+            before the run.
         losses: Of each trial, the mean loss of each optimizer step.
         rows: Rows of a pass, at most, where memory made it necessary to divide a batch (PEFT's loops).
         limit: Tokens of a pass, at most (packs).
@@ -29,7 +32,7 @@ class Timing:
     seconds: float
     passed: int
     passes: int
-    memory: int | None
+    memory: int
     losses: list[list[float]]
     rows: int | None = None
     limit: int | None = None
@@ -41,6 +44,15 @@ def release(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
+    else:
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")  # proc(5): the peak begins anew
+
+
+def _resident(key: str) -> int:
+    """Bytes by /proc/self/status: "VmRSS", or "VmHWM" for the peak."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.partition(f"{key}:")[2].split()[0])
 
 
 def synchronise(device: torch.device) -> None:
@@ -60,6 +72,7 @@ class Meter:
         self.passed = 0
         self.passes = 0
         release(device)
+        self._before = 0 if device.type == "cuda" else _resident("VmRSS")
 
     def watch(self, model: nn.Module) -> None:
         """Counts the passes of this model from now on."""
@@ -85,5 +98,8 @@ class Meter:
 
     def timing(self, losses: list[list[float]], rows: int | None = None, limit: int | None = None) -> Timing:
         """What has been counted."""
-        memory = torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else None
+        if self._device.type == "cuda":
+            memory = torch.cuda.max_memory_allocated(self._device)
+        else:
+            memory = _resident("VmHWM") - self._before
         return Timing(self.seconds, self.passed, self.passes, memory, losses, rows, limit)

@@ -19,10 +19,17 @@ _TOTAL = 10**6
 """Steps of the full budget; the learning rate is constant."""
 
 
-def packed(work: Work, limits: PassLimits, slots: int | None = None, share_rows: bool = False) -> Timing:
+def packed(
+    work: Work,
+    limits: PassLimits,
+    slots: int | None = None,
+    share_rows: bool = False,
+    whole_logits: bool = False,
+) -> Timing:
     """Trains the trials in packs of `slots` (None: all of them), one pack after another.
 
-    With `share_rows` several short examples of a trial share a row, as in a group.
+    With `share_rows` several short examples of a trial share a row, as in a group; with `whole_logits`
+    logits of all tokens are made at once, as in groups whose output head does not allow less.
 
     Where memory does not suffice for a pass, passes are made smaller and all is begun anew.
 
@@ -31,16 +38,18 @@ def packed(work: Work, limits: PassLimits, slots: int | None = None, share_rows:
     """
     while True:
         meter, left = Meter(work.device), replace(limits)
-        losses = _train(work, left, slots or len(work.trials), meter, share_rows)
+        pack, base, _ = new_pack(work, left)
+        pack.row_room = ROOM * pack.longest if share_rows else None
+        if whole_logits:
+            base.head = None
+        meter.watch(base.model)
+        losses = _train(work, pack, slots or len(work.trials), meter)
         if left.tokens == limits.tokens:
             return meter.timing(losses, limit=limits.tokens)
         limits = left
 
 
-def _train(work: Work, limits: PassLimits, slots: int, meter: Meter, share_rows: bool) -> list[list[float]]:
-    pack, base, _ = new_pack(work, limits)
-    pack.row_room = ROOM * pack.longest if share_rows else None
-    meter.watch(base.model)
+def _train(work: Work, pack: Pack, slots: int, meter: Meter) -> list[list[float]]:
     losses = []
     for first in range(0, len(work.trials), slots):
         params = work.trials[first : first + slots]

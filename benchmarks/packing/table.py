@@ -13,6 +13,7 @@ from typing import Any
 _NAMES = {
     "mixed": "PEFT, mixed batch",
     "packed_one_pass": "packed, one pass",
+    "whole_logits": "packed, one pass, whole logits",
     "shared_rows": "packed, one pass, shared rows",
     "packed_auto_limits": "packed, limits as measured",
     "auto": "`slots=auto`",

@@ -14,6 +14,7 @@ from trainables.data.sources import local_path
 from trainables.errors import UserError
 from trainables.lora.memory import adapter_bytes, pass_bytes
 from trainables.lora.parameters import LoraParameters
+from trainables.models.chunk_size import LOGIT_BYTES
 from trainables.settings import CapabilityConfig
 
 CORE_FLOPS = 4e10
@@ -128,7 +129,7 @@ def _memory_basis(config: SearchConfig) -> str:
     )
     return (
         "process 0.9 GB + weights + slots x (16 bytes per trainable parameter, 18 in bfloat16, + for each "
-        f"token of a micro-batch what {blocks} keep and 12 bytes per word of the vocabulary)"
+        f"token of a micro-batch what {blocks} keep) + {LOGIT_BYTES} bytes per logit of a chunk"
     )
 
 
@@ -204,6 +205,7 @@ def _worker_bytes(
     batch = max(params.batch_size for params in trials) / slots.workers_per_group
     tokens = min(batch, config.workers.micro_batch or batch) * lengths.most
     rank = max(params.rank for params in trials)
-    one_pass = pass_bytes(shapes, held * tokens, rank, half, config.workers.gradient_checkpointing)
+    device, recomputed = "cuda" if slots.gpus else "cpu", config.workers.gradient_checkpointing
+    one_pass = pass_bytes(shapes, held * tokens, rank, half, recomputed, device)
     adapters = held * adapter_bytes(adapter, half)
     return PROCESS_BYTES + shapes.parameters * size / shards + adapters + one_pass

@@ -20,6 +20,7 @@ class Bench:
     def __init__(self, dtype: torch.dtype) -> None:
         self.dtype = dtype
         self.base = HeldBase(tiny_llama().to(dtype))
+        assert not self.base.find_head(always=True)
         self.adapters = Adapters(self.base.model, "tiny")
 
     def parameters(self, name: str) -> dict[str, nn.Parameter]:

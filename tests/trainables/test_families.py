@@ -87,6 +87,7 @@ def trained(
 ) -> Trained:
     """As many trials as can share a pass, after some steps in one; and their last gradients, clipped."""
     base = HeldBase(tiny(family, dtype), zero_stage=stage, persist=0)
+    assert not base.find_head(always=True)
     adapters = Adapters(base.model, family)
     pack = Pack(base, adapters, EXAMPLES, TOTAL, PassLimits(cost=10**6))
     wanted = PACKS[kind] if routed_layer(adapters.linear) is None else PACKS[kind][:1]

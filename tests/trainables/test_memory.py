@@ -50,7 +50,8 @@ def ratio(family: str, layers: int, vocabulary: int, dtype: torch.dtype, checkpo
         warnings.simplefilter("ignore")
         measured = peak_bytes(pack.step, CPU)
     tokens = SLOTS * BATCH * LENGTH
-    return pass_bytes(sizes(model), tokens, RANK, dtype == torch.bfloat16, checkpointing) / measured
+    half = dtype == torch.bfloat16
+    return pass_bytes(sizes(model), tokens, RANK, half, checkpointing, "cpu") / measured
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])

@@ -49,6 +49,7 @@ def train(
 ) -> tuple[list[list[float]], torch.Tensor, list[int]]:
     """Losses, the arena and the padding of unequal trials trained in one pack, in float64."""
     base = HeldBase(model or tiny_llama().double(), checkpointing=checkpointing)
+    assert not base.find_head(always=room is not None)
     adapters = Adapters(base.model, "tiny")
     pack = Pack(base, adapters, EXAMPLES, TOTAL, within, row_room=room)
     trials = []

@@ -70,6 +70,7 @@ def test_losses_do_not_depend_on_stage_or_workers(
     np.testing.assert_allclose(report["base"], alone["base"], rtol=1e-5, atol=1e-6)
     assert report["words"] == [1] * workers
     assert report.get("why_apart") is None
+    assert not report["whole_logits"]
 
 
 @pytest.mark.integration

@@ -36,8 +36,11 @@ def train(stage: int, spared: bool) -> dict[str, Any]:
     """Trains ranks 4, 8 and 2 in one pack, with accumulation and batches that workers share unevenly."""
     # No weight stays gathered, so that stage 3 really shards even this small a model.
     base = HeldBase(tiny_llama(), stage, persist=0, checkpointing=spared)
+    whole = base.find_head(always=True)
+    if not stage:
+        base.head = None
     adapters = Adapters(base.model, "tiny")
-    report: dict[str, Any] = {"base": logits(base, adapters, 0)}
+    report: dict[str, Any] = {"base": logits(base, adapters, 0), "whole_logits": whole}
     examples = random_examples()
     room = 20 if spared else None
     if spared:

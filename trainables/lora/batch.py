@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.data.batches import collate, token_losses
+from trainables.data.batches import collate
 from trainables.data.examples import Example
 from trainables.lora.dropout import stream_key
 from trainables.lora.packed import Dropout
@@ -18,6 +18,7 @@ from trainables.lora.rows import join, row_positions
 from trainables.lora.sequences import fill_rows, spread_rows
 from trainables.lora.transfer import to_device
 from trainables.lora.trial import LoraTrial
+from trainables.models.chunks import NextTokens
 
 Row = list[tuple[int, Example]]
 """(place in the batch, example) of those that share a row."""
@@ -115,7 +116,7 @@ class Batch:
             causal and padding has no targets.
         positions: Position of every token in its example, shape (rows, longest); None where no row holds
             more than one.
-        labels: As `collate` makes them, shape (rows, longest).
+        wanted: What is to be predicted.
         targets: Target tokens of the whole batch that each row is of, shape (rows,).
         owners: Trial of each row, counted from the first of the step, shape (rows,).
         tokens: Tokens of all rows without padding.
@@ -124,7 +125,7 @@ class Batch:
 
     input_ids: Tensor
     positions: Tensor | None
-    labels: Tensor
+    wanted: NextTokens
     targets: Tensor
     owners: Tensor
     tokens: int
@@ -143,10 +144,12 @@ class Batch:
         shared = any(len(each) > 1 for each in examples)
         positions = row_positions(examples, tensors["input_ids"].shape[1]) if shared else None
         drawn = _dropout([(share.trial, row) for _, share, row in rows], positions)
-        input_ids, labels, targets, owners, *others = to_device(
+        wanted = NextTokens.of(tensors["labels"])
+        input_ids, places, tokens, targets, owners, *others = to_device(
             [
                 tensors["input_ids"],
-                tensors["labels"],
+                wanted.places,
+                wanted.tokens,
                 torch.tensor([share.targets for _, share, _ in rows]),
                 torch.tensor([index for index, *_ in rows]),
                 *([] if positions is None else [positions]),
@@ -158,16 +161,16 @@ class Batch:
         return cls(
             input_ids,
             positions,
-            labels,
+            NextTokens(places, tokens),
             targets,
             owners,
             sum(_length(row) for *_, row in rows),
             Dropout(others[0], others[1], positions) if others else None,
         )
 
-    def losses(self, logits: Tensor) -> Tensor:
-        """Each row's part of its trial's mean loss, shape (rows,), fp32."""
-        return token_losses(logits, self.labels).sum(-1) / self.targets
+    def losses(self, losses: Tensor) -> Tensor:
+        """Each row's part of its trial's mean loss, shape (rows,), from those of its tokens."""
+        return losses.sum(-1) / self.targets
 
 
 def _dropout(rows: Sequence[tuple[LoraTrial, Row]], positions: Tensor | None) -> list[Tensor]:

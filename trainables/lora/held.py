@@ -85,6 +85,8 @@ class LoraHeld:
         probes = valid_parameters(settings.probes)
         most = max(1, settings.most_slots >> shrinks)
         together = probes[: min(most, settings.slots or most)]
+        whole = self.base.whole_logits
+        self._logits = f"whole logits: {whole}" if whole else ""
         self._rows = share_rows(self.pack, self.base, together) if settings.sequence_packing else ""
         self._choice = choose_slots(self.pack, self.base, settings.slots, most, probes, mixing).smaller(
             shrinks, max((params.batch_size for params in probes), default=1)
@@ -111,7 +113,7 @@ class LoraHeld:
             hashlib.sha256("\n".join(parts).encode()).hexdigest(),
             seconds,
             slots=self._choice.slots,
-            packing="; ".join(filter(None, (self._choice.reason, self._rows))),
+            packing="; ".join(filter(None, (self._choice.reason, self._rows, self._logits))),
             attention=self._attention,
             data=self._data.facts.recorded() | {"max_new_tokens": self._evaluator.reply_length},
         )

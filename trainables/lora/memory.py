@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from trainables.lora.targets import kind_of
+from trainables.models.chunk_size import LOGIT_BYTES, chunk_tokens, small
 
 Linear = Mapping[str, tuple[int, int]]
 """(outputs, inputs) of linear layers by full name."""
@@ -44,27 +45,42 @@ def adapter_bytes(trainable: int, half: bool) -> int:
     return trainable * (16 + 2 * half)
 
 
-def pass_bytes(shapes: Shapes, tokens: float, rank: int, half: bool, checkpointing: bool) -> float:
-    """Memory of a pass at its fullest moment, which is early in the backward pass.
+def pass_bytes(
+    shapes: Shapes, tokens: float, rank: int, half: bool, checkpointing: bool, device: str
+) -> float:
+    """Memory of a pass at its fullest moment, between the forward and the backward pass.
 
     Then all blocks hold what they have kept, and either the loss or the last block has its gradients.
 
     Args:
         shapes: Sizes of the model.
-        tokens: Of the pass, with padding.
+        tokens: Of the pass, with padding; all are taken for targets.
         rank: Of an adapter on all linear layers.
         half: Whether the model computes in bfloat16, else in fp32.
         checkpointing: Whether a block keeps its input only.
+        device: Kind of device, "cpu" or "cuda".
     """
     size = 2 if half else 4
     block = block_bytes(shapes, rank, half)
-    # Three arrays in fp32, whatever the model computes in: the softmax that the forward pass has kept, its
-    # gradient and that of the logits.
-    loss = 12 * shapes.vocabulary
     gradients = 2 * shapes.intermediate * size
+    loss = _loss_bytes(shapes, tokens, size, device)
     if checkpointing:
-        return tokens * (shapes.layers * shapes.hidden * size + max(loss, block + gradients))
-    return tokens * (shapes.layers * block + max(loss, gradients))
+        return tokens * shapes.layers * shapes.hidden * size + max(loss, tokens * (block + gradients))
+    return tokens * shapes.layers * block + max(loss, tokens * gradients)
+
+
+def _loss_bytes(shapes: Shapes, tokens: float, size: int, device: str) -> float:
+    """Logits of a chunk, and the gradients of the hidden states that they come from; or, of few, all logits.
+
+    Of those there are three arrays in fp32, whatever the model computes in: the softmax that the forward pass
+    has kept, its gradient and that of the logits.
+    """
+    if small(round(tokens), round(tokens), shapes.vocabulary, device):
+        return 12 * shapes.vocabulary * tokens
+    at_once = min(tokens, chunk_tokens(shapes.vocabulary, device))
+    # A CPU takes the softmax of half precision in fp32 from a copy.
+    each = LOGIT_BYTES + (2 if size == 2 and device == "cpu" else 0)
+    return each * shapes.vocabulary * at_once + tokens * shapes.hidden * size
 
 
 def block_bytes(shapes: Shapes, rank: int, half: bool) -> int:

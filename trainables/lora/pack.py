@@ -77,6 +77,8 @@ class Pack:
         self._examples = examples
         self._total = total
         self._spike = spike
+        if base.whole_logits is None:
+            base.find_head()
 
     @property
     def linear(self) -> list[str]:
@@ -191,7 +193,7 @@ class Pack:
             try:
                 batch = Batch.of(one, shares, losses.device)
                 self._adapters.lay_out(one.first, one.counts, batch.dropout)
-                rows = batch.losses(self._base.logits(batch.input_ids, batch.positions))
+                rows = batch.losses(self._base.losses(batch.input_ids, batch.wanted, batch.positions))
                 torch.autograd.backward(rows.sum())
                 losses.index_add_(0, batch.owners, rows.detach().to(losses.dtype))
             except torch.OutOfMemoryError:

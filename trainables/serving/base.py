@@ -11,6 +11,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from trainables.models.checkpointing import checkpoint_blocks
+from trainables.models.chunk_size import chunk_tokens, small
+from trainables.models.chunks import NextTokens, chunked_losses
+from trainables.models.head import OutputHead, find_head
 
 
 def start_deepspeed(device: torch.device) -> Any:
@@ -60,7 +63,14 @@ class HeldBase:
 
     Raises:
         UserError: `checkpointing` is asked for and the model cannot do it.
+
+    Attributes:
+        head: The output head, where logits are made for targets only.
+        whole_logits: Why they are made for all tokens, or nothing; None until `find_head` is called.
     """
+
+    head: OutputHead | None = None
+    whole_logits: str | None = None
 
     def __init__(
         self, model: nn.Module, zero_stage: int = 0, persist: int = 100_000, checkpointing: bool = False
@@ -103,6 +113,45 @@ class HeldBase:
         given = {} if positions is None else {"position_ids": positions}
         logits: Tensor = self.model(input_ids=input_ids, use_cache=False, **given).logits
         return logits
+
+    def find_head(self, always: bool = False) -> str:
+        """Finds out whether logits can be made for targets only; a collective call.
+
+        Args:
+            always: Also in passes that are so small that whole logits take no longer.
+
+        Returns:
+            Why they cannot, or nothing.
+        """
+        model: Any = self.model
+        self._vocabulary, self._always = int(model.get_input_embeddings().num_embeddings), always
+        head = find_head(model, self._vocabulary)
+        self.whole_logits = head if isinstance(head, str) else ""
+        if self.any_worker(isinstance(head, str)):
+            self.whole_logits = self.whole_logits or "another worker cannot do without"
+        self.head = None if isinstance(head, str) or self.whole_logits else head
+        return self.whole_logits
+
+    def losses(self, input_ids: Tensor, wanted: NextTokens, positions: Tensor | None = None) -> Tensor:
+        """Cross-entropy of the wanted tokens in nats, fp32 or better, shape (rows, length); 0 elsewhere.
+
+        Args:
+            input_ids: Shape (rows, length).
+            wanted: What is to be predicted.
+            positions: See `logits`.
+        """
+        if self.head is None or self._small(input_ids.numel(), len(wanted.places)):
+            return wanted.losses(self.logits(input_ids, positions))
+        chunk = chunk_tokens(self._vocabulary, self.device.type)
+        return self.head.read(
+            lambda: self.logits(input_ids, positions),
+            lambda project, hidden: chunked_losses(project, hidden, wanted, chunk),
+        )
+
+    def _small(self, places: int, wanted: int) -> bool:
+        # Workers that share sharded weights must gather them alike, and for whole logits it is once more.
+        always = self._always or self.sharded
+        return not always and small(places, wanted, self._vocabulary, self.device.type)
 
     def after_backward(self) -> None:
         """Lets go of layers that a backward pass left gathered (stage 3)."""

@@ -78,7 +78,8 @@ def _measured(stage: Stage, given: Work, cell: Cell) -> Row:
     weights = sum(weight.numel() * weight.element_size() for weight in given.model.parameters())
     tokens = cell.slots * cell.batch_size * cell.length
     arena = cell.slots * adapter_bytes(trainable, half)
-    expected = weights + arena + pass_bytes(shapes, tokens, RANK, half, cell.checkpointing)
+    one_pass = pass_bytes(shapes, tokens, RANK, half, cell.checkpointing, stage.device.type)
+    expected = weights + arena + one_pass
     return {
         "measured_gib": measured / 2**30,
         "expected_gib": expected / 2**30,
