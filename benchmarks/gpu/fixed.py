@@ -64,8 +64,8 @@ class Fixed:
     def compiled(self, backend: str) -> Iterator[None]:
         """Has torch compile what lies between the linear layers: norms, rotation, the gate's product.
 
-        Each kind is compiled once for all blocks. The linear layers stay as they are, for their adapters write
-        to the arena, which a compiler does not see through.
+        Each kind is compiled once for all blocks. The linear layers stay as they are: their adapters write to
+        the arena, which a compiler does not see through.
         """
         compile_ = partial(torch.compile, backend=backend, dynamic=False)
         norm, gate = compile_(_norm), compile_(_gate)
@@ -95,7 +95,7 @@ def captured(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
     Raises:
         RuntimeError: Something in it cannot be captured.
     """
-    side = torch.cuda.Stream()
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(3):

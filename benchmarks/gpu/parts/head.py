@@ -1,10 +1,11 @@
-"""Losses and their gradients from hidden states: through chunks of logits, and through all of them at once."""
+"""Losses and their gradients from hidden states: through chunks of logits, and through all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TypeAlias
+from importlib import import_module
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ def _case(stage: Stage, model: str, tokens: int, prompt: float) -> Iterator[Row]
     shape = miniature(SHAPES[model]) if stage.rehearse else SHAPES[model]
     torch.manual_seed(0)
     width, vocabulary, rows = shape.hidden_size, shape.vocab_size, 8
-    options = {"device": stage.device, "dtype": torch.bfloat16}
+    options: Any = {"device": stage.device, "dtype": torch.bfloat16}
     head = nn.Linear(width, vocabulary, bias=False, **options).requires_grad_(False)
     hidden = torch.randn(rows, tokens // rows, width, **options).requires_grad_()
     labels = torch.randint(vocabulary, (rows, tokens // rows))
@@ -80,10 +81,9 @@ def _liger(stage: Stage) -> Way | None:
     if stage.device.type != "cuda":
         return None
     try:
-        from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
+        fused = import_module("liger_kernel.transformers").LigerFusedLinearCrossEntropyLoss(reduction="sum")
     except ImportError:
         return None
-    fused = LigerFusedLinearCrossEntropyLoss(reduction="sum")
 
     def way(head: nn.Module, hidden: Tensor, wanted: NextTokens) -> Tensor:
         loss: Tensor = fused(head.weight, hidden.flatten(0, 1)[wanted.places], wanted.tokens)

@@ -33,12 +33,18 @@ class Forward:
         any_working: Needed where a forward pass is collective (ZeRO stage 3): every worker must then
             take part in every pass of every other, and workers run out of work at different times.
         rows: See `Rows`.
+        head: The model's output head, where losses need no logits but those of targets.
     """
 
     def __init__(
-        self, model: nn.Module, any_working: AnyWorking | None = None, rows: Rows | None = None
+        self,
+        model: nn.Module,
+        any_working: AnyWorking | None = None,
+        rows: Rows | None = None,
+        head: OutputHead | None = None,
     ) -> None:
         self.model = model
+        self.head = head
         self._any_working = any_working
         self._rows = rows
         inner = next((module for module in model.modules() if isinstance(module, PreTrainedModel)), None)
@@ -94,6 +100,22 @@ class Forward:
         self._announce(counts)
         logits: Tensor = self.model(input_ids=input_ids, use_cache=False, **self._keep(last)).logits
         return logits[:, -last:]
+
+    def losses(self, input_ids: Tensor, wanted: NextTokens, counts: Sequence[int]) -> Tensor:
+        """Cross-entropy of the wanted tokens in nats, shape (batch, length); 0 elsewhere. Needs `head`.
+
+        Args:
+            input_ids: As for `logits`.
+            wanted: What is to be predicted.
+            counts: Rows of each adapter.
+        """
+        assert self.head is not None
+        self._announce(counts)
+        chunk = chunk_tokens(int(self.config.vocab_size), self.device.type)
+        return self.head.read(
+            lambda: self.model(input_ids=input_ids, use_cache=False),
+            lambda project, hidden: chunked_losses(project, hidden, wanted, chunk),
+        )
 
     def extend(
         self,
