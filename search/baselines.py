@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search.config.schema import SearchConfig
 from search.errors import TightropeError
-from search.judging.retention import BASE, recorded_intervals, relative_metrics, retained
+from search.judging.retention import BASE, relative_metrics, retained
 from search.record import BaselineMeasured, SearchState
 from trainables.messages import GroupFacts, Reply
 from trainables.specs import TRAINABLES
@@ -41,7 +41,7 @@ def baseline_event(
     return BaselineMeasured(
         name=name,
         metrics=metrics,
-        intervals=recorded_intervals(reply),
+        intervals=dict(reply.intervals),
         items=reply.items,
         fingerprints={"model": facts.model_fingerprint, "data": facts.data_fingerprint},
         seconds=reply.eval_seconds,

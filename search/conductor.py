@@ -17,7 +17,7 @@ from search.config.schema import SearchConfig
 from search.guards import make_guards
 from search.judging.confirmation import Repeat, candidates, next_repeat
 from search.judging.front import FrontEvaluations, has_front_metrics
-from search.judging.retention import BASE, recorded_intervals, relative_metrics, retained, retained_intervals
+from search.judging.retention import BASE, relative_metrics, retained, retained_intervals
 from search.judging.spending import limit_reached, usage
 from search.record import (
     Decided,
@@ -141,8 +141,8 @@ class Conductor:
     def next_trial(self) -> int | None:
         """Number of the trial to run now.
 
-        One that was interrupted or paused, a new one, a repetition, or one on the Pareto front that is
-        to be asked more than others.
+        A trial that was interrupted or paused, a new trial, a repetition, or a trial on the Pareto front
+        whose remaining evaluations are due.
 
         Returns:
             None where there is nothing to start now. There may be later, when a trial has finished,
@@ -375,7 +375,7 @@ class Conductor:
     def intervals(self, reply: Reply) -> dict[str, Interval]:
         """The reply's intervals, and those of the ratios to the base."""
         base = self.state.baselines.get(BASE)
-        return retained_intervals(recorded_intervals(reply), reply.items, base, self._relative)
+        return retained_intervals(reply.intervals, reply.items, base, self._relative)
 
     def _ask_scheduler(self, event: RungReached) -> Verdict:
         return self._scheduler.report(event.trial, event.rung, event.metrics, event.intervals)

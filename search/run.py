@@ -93,7 +93,7 @@ def _plan(words: Sequence[str], as_json: bool) -> int:
     plan = make_plan(counted.config, counted.sentence)
     plan = replace(plan, notes=(*resolved.notes, *plan.notes))
     if as_json:
-        say_json(asdict(plan))
+        say_json(plan.plain())
     else:
         from search.plan.view import print_plan
 
@@ -125,9 +125,9 @@ def _search(words: Sequence[str], as_json: bool) -> int:
     counted = in_steps(resolved.config)
     if counted.sentence is not None:
         complain(f"budget: {counted.sentence}")
-    from search.plan.data import refuse_contamination
+    from search.plan.trainable import inspect_data
 
-    refuse_contamination(counted.config)
+    inspect_data(counted.config)
     # Ray, MLflow and the rest are imported only now that the configuration is known to be right.
     from search.session import run_search
 

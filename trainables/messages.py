@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
+from trainables.interval import Interval
+
 Params: TypeAlias = dict[str, bool | int | float | str | None]
 """Every parameter of a trial, by name."""
 
@@ -153,7 +155,7 @@ class Reply:
         message: In words, where not "ok".
         step: Optimizer steps done.
         metrics: What was measured; after a failure, what was measured before it.
-        intervals: Metric to (low, high, n) of its 95% interval.
+        intervals: Metric to its 95% interval.
         items: "1" or "0" for each item, in the items' order: of each skill whether it was answered rightly,
             scored as for capability, and of `degenerate` every reply of all skills, in order of skill.
         curve: (step, mean training loss) pairs of this slice.
@@ -172,7 +174,7 @@ class Reply:
     message: str = ""
     step: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
-    intervals: dict[str, tuple[float, float, int]] = field(default_factory=dict)
+    intervals: dict[str, Interval] = field(default_factory=dict)
     items: dict[str, str] = field(default_factory=dict)
     curve: list[tuple[int, float]] = field(default_factory=list)
     checkpoint: str | None = None

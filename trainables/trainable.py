@@ -119,8 +119,10 @@ class TrainableSpec:
             trained in one pass.
         subject: What is trained, in a few words, for titles.
         check: What is wrong with options that the schema takes, before anything is started.
-        plan: Sizes, memory and time for `--plan`, without torch where that is possible; None where it cannot
-            say.
+        plan: Sizes, memory and time for `--plan` (`trainables.planning`: a `PlanRequest` to a
+            `TrainablePlan`), without torch where that is possible; None where it cannot say.
+        inspect: A look into the data themselves before a search starts, by options and seed; raises
+            `PlanRefusedError` where it must not be run.
         examples: Number of training examples, for a budget in epochs; None where there are no epochs.
         localise: The options with paths made absolute: workers may run in another folder.
         effects: Of its settings by dotted key; those that are not listed make another search.
@@ -137,6 +139,7 @@ class TrainableSpec:
     subject: Callable[[Any], str] = plain_subject
     check: Callable[[Any], Iterable[Finding]] = no_findings
     plan: Callable[[Any], Any] | None = None
+    inspect: Callable[[Any, int], None] = lambda options, seed: None
     examples: Callable[[Any, int], int] | None = None
     localise: Callable[[Any], Any] = unchanged
     effects: Mapping[str, Effect] = field(default_factory=dict)

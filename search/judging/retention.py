@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from search.judging.paired import ratio_of_means
 from search.record.events import BaselineMeasured
 from trainables.interval import Interval
-from trainables.messages import Reply
 from trainables.trainable import MetricSpec
 
 BASE = "base"
@@ -34,11 +33,6 @@ def retained(
         if base is not None and metric.name in metrics and metric.name in base.metrics:
             found[ratio] = metrics[metric.name] / base.metrics[metric.name]
     return found
-
-
-def recorded_intervals(reply: Reply) -> dict[str, Interval]:
-    """A worker's intervals in the record's form."""
-    return {key: Interval(*interval) for key, interval in reply.intervals.items()}
 
 
 def retained_intervals(

@@ -4,38 +4,30 @@ from __future__ import annotations
 
 import math
 import os
-from itertools import product
+from dataclasses import replace
 from pathlib import Path
+
+from pydantic import BaseModel
 
 from search.cluster import cluster_address, local_capacity, local_groups
 from search.config.schema import SearchConfig
-from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
-from search.errors import ConfigError, Problem
 from search.groups.limit import configured_limit
-from search.plan.data import plan_data
-from search.plan.estimate import Lengths, estimate, repetitions
-from search.plan.history import History, read_history
-from search.plan.model import DataPlan, Plan, PlannedTrial, RankSize, Slots
+from search.plan.estimate import estimate, repetitions
+from search.plan.model import Plan, PlannedTrial, Slots
 from search.plan.outlook import budget, confirmation, ends_first, guards, limits, teaches, warm_start
-from search.plan.shapes import ModelShapes, model_shapes
+from search.plan.trainable import planned_by_trainable
 from search.reach import ClusterError
 from search.record import SearchState, WarmStarted
-from search.record.events import Scalar
 from search.record.files import is_being_written
 from search.resume import open_record
 from search.schedulers import make_scheduler
 from search.searchers import SEARCHERS, make_searcher, startup
 from search.space import SearchSpace
 from search.warm_start import read_warm_start
-from trainables.errors import UserError
-from trainables.lora.parameters import LoraParameters
-from trainables.lora.targets import routed_layer, select_modules
-from trainables.models.folder.check import takes_sdpa
-from trainables.models.resolve import local_folder
+from trainables.planning import TrainablePlan
 from trainables.specs import TRAINABLES
 
 SHOWN = 8
-_EXAMPLE, _REPLY = 128, 16
 _EXHAUSTIBLE = ("grid", "listed")
 
 
@@ -48,8 +40,7 @@ def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
 
     Raises:
         TightropeError: The searcher cannot search this space.
-        ConfigError: The model's files are damaged, it has no layers of a kind that may be asked for, or its
-            tokenizer can make nothing of the data.
+        ConfigError: The trainable sees that it could not be trained.
         SpaceChangedError: The search's folder holds another search, as a run would say.
         RecordError: It holds a damaged record.
     """
@@ -57,36 +48,23 @@ def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
     config = recorded.config
     space = SearchSpace(config.parameters, config.fixed)
     taken_over = _taken_over(config, space, recorded.state)
-    shapes = model_shapes(config.options.model)
-    if shapes is not None:
-        _refuse_targets(space, shapes)
     slots = _slots(config)
-    first, params, number = _first(config, space, shapes, taken_over)
-    history = read_history(config, LoraParameters().batch_size)
-    data = plan_data(config)
-    notes = _notes(config, shapes, slots, number, history)
-    if data is None:
-        notes.append(
-            f"{config.options.task.train} is a data set of the hub, and read when the search starts."
-        )
-    estimated = None
-    if shapes and params:
-        try:
-            estimated = estimate(config, shapes, params, number, slots, history, _lengths(config, data))
-        except OverflowError:
-            notes.append("The numbers are too large for an estimate of time and memory.")
+    first, trials, number = _first(config, space, taken_over)
+    planned = planned_by_trainable(config, space, trials, slots)
+    estimated = None if planned.costs is None else estimate(config, planned.costs, number, slots)
     limited = limits(config, slots, estimated)
+    trained = dict(enumerate(planned.trained))
     return Plan(
         name=config.name,
         space=config.space,
-        model=config.options.model.name,
+        model=TRAINABLES[config.trainable].subject(config.options),
         folder=str(Path(config.out) / config.name),
         recorded=_recorded(recorded.state),
         running=is_being_written(recorded.folder),
-        attention=_attention(config),
+        attention=planned.attention,
         searcher=config.searcher.name,
         trials=number,
-        first=tuple(first),
+        first=tuple(replace(trial, trainable=trained.get(index)) for index, trial in enumerate(first)),
         budget=tuple(budget(config, counted)),
         rungs=config.budget.rung_steps,
         scheduler=tuple(make_scheduler(config).describe()),
@@ -98,31 +76,15 @@ def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
         ends_first=ends_first(limited, number, estimated),
         warm_start=warm_start(config, taken_over),
         slots=slots,
-        base_parameters=shapes.parameters if shapes else None,
-        sizes=tuple(_sizes(space, shapes)) if shapes else (),
-        data=data,
+        base_parameters=planned.base_parameters,
+        sizes=planned.sizes,
+        data=planned.data,
         estimate=estimated,
-        notes=tuple(notes),
+        notes=(*planned.notes, *_notes(config, planned, slots, number)),
+        size_table=planned.size_table,
+        data_text=planned.data_text,
+        sized=TRAINABLES[config.trainable].plan is not None,
     )
-
-
-def _attention(config: SearchConfig) -> str | None:
-    """What `model.attention` comes to, where the model's files say it."""
-    if config.options.model.attention != "auto":
-        return f"{config.options.model.attention} (model.attention)"
-    folder = local_folder(config.options.model)
-    takes = None if folder is None else takes_sdpa(folder)
-    if takes is None:
-        return None
-    return "sdpa" if takes else "eager: models of this kind do not take torch's scaled dot-product attention"
-
-
-def _lengths(config: SearchConfig, data: DataPlan | None) -> Lengths:
-    """Lengths to estimate with; where the data's are not known, those of short texts."""
-    if data is not None and (known := data.lengths) is not None:
-        return Lengths(known.mean, known.max_length, known.replies)
-    most = config.options.task.max_length or _EXAMPLE
-    return Lengths(most, most, config.options.capability.max_new_tokens or _REPLY)
 
 
 def _recorded(state: SearchState) -> tuple[int, int] | None:
@@ -134,8 +96,8 @@ def _recorded(state: SearchState) -> tuple[int, int] | None:
 
 
 def _first(
-    config: SearchConfig, space: SearchSpace, shapes: ModelShapes | None, taken_over: WarmStarted | None
-) -> tuple[list[PlannedTrial], list[LoraParameters], int]:
+    config: SearchConfig, space: SearchSpace, taken_over: WarmStarted | None
+) -> tuple[list[PlannedTrial], list[BaseModel], int]:
     """The first trials, their parameters, and the number of trials there will be.
 
     Proposals beyond the start-up of a model-based searcher depend on results, and are not shown.
@@ -153,17 +115,13 @@ def _first(
     certain = min(config.trials, max(random, listed)) if learns else config.trials
     model = TRAINABLES[config.trainable].parameters
     planned: list[PlannedTrial] = []
-    params: list[LoraParameters] = []
+    params: list[BaseModel] = []
     for number in range(certain if finite else min(certain, SHOWN)):
         proposal = searcher.propose(number)
         if proposal is None:
             return planned[:SHOWN], params, number
-        resolved = model.model_validate(space.resolve(proposal.sampled, number, config.seed))
-        size = None
-        if isinstance(resolved, LoraParameters):
-            params.append(resolved)
-            size = shapes.trainable(resolved) if shapes else None
-        planned.append(PlannedTrial(number, proposal.origin, proposal.sampled, size))
+        params.append(model.model_validate(space.resolve(proposal.sampled, number, config.seed)))
+        planned.append(PlannedTrial(number, proposal.origin, proposal.sampled, None))
     return planned[:SHOWN], params, config.trials
 
 
@@ -172,46 +130,6 @@ def _taken_over(config: SearchConfig, space: SearchSpace, state: SearchState) ->
     if config.warm_start is None:
         return None
     return state.warm_start or read_warm_start(config, space)
-
-
-def _sizes(space: SearchSpace, shapes: ModelShapes) -> list[RankSize]:
-    """Adapter sizes for every rank and kind of target that may be sampled (the ends, for a range)."""
-    sizes = []
-    names = ("rank", "target_modules", "layers")
-    for rank, target, layers in product(*(_possible(space, name) for name in names)):
-        params = LoraParameters.model_validate({"rank": rank, "target_modules": target, "layers": layers})
-        trainable = shapes.trainable(params)
-        if trainable is not None:
-            where = params.target_modules + (f", first {layers} layers" if layers is not None else "")
-            sizes.append(RankSize(params.rank, where, trainable, trainable / shapes.parameters))
-    return sizes
-
-
-def _refuse_targets(space: SearchSpace, shapes: ModelShapes) -> None:
-    """Raises where some trial would find no layer to adapt.
-
-    Raises:
-        ConfigError: For every such kind of target.
-    """
-    problems = []
-    for target in _possible(space, "target_modules"):
-        try:
-            select_modules(shapes.linear, LoraParameters.model_validate({"target_modules": target}))
-        except UserError as error:
-            where = "parameters" if "target_modules" in space.parameters else "fixed"
-            key = f"{where}.target_modules"
-            problems.append(Problem(key, error.message, "model files", error.hint))
-    if problems:
-        raise ConfigError(problems)
-
-
-def _possible(space: SearchSpace, name: str) -> list[Scalar]:
-    parameter: Parameter | None = space.parameters.get(name)
-    if isinstance(parameter, CategoricalParameter):
-        return list(parameter.choices)
-    if parameter is None or isinstance(parameter, ExpressionParameter):
-        return [space.fixed.get(name, LoraParameters.model_fields[name].default)]
-    return list(dict.fromkeys((parameter.low, parameter.high)))
 
 
 def _slots(config: SearchConfig) -> Slots:
@@ -241,37 +159,25 @@ def _gpus_here() -> int:
     return found if visible is None else min(found, len([one for one in visible.split(",") if one.strip()]))
 
 
-def _notes(
-    config: SearchConfig, shapes: ModelShapes | None, slots: Slots, number: int, history: History | None
-) -> list[str]:
+def _notes(config: SearchConfig, planned: TrainablePlan, slots: Slots, number: int) -> list[str]:
     notes = []
-    if shapes is None:
-        notes.append(
-            f"The shapes of {config.options.model.source} are not known on this machine before it is first "
-            "fetched: no number of parameters, time or memory can be given."
-        )
+    spec = TRAINABLES[config.trainable]
+    if spec.plan is None:
+        notes.append(f"The trainable {config.trainable} gives no sizes, time or memory.")
     if number < config.trials:
         asked = f"{config.trials} trials asked for"
         notes.append(f"{config.searcher.name} has only {number} configurations for the {asked}.")
-    if (reason := TRAINABLES[config.trainable].unpacked) is not None:
-        notes.append(f"Trials of {config.trainable} are not packed, but run one at a time: {reason}.")
-    if shapes is not None and (layer := routed_layer(shapes.linear)) is not None:
-        notes.append(
-            f"Trials of this model are not packed, but run one at a time: {layer} sees the tokens that are "
-            "routed to it, not whole rows."
-        )
-    if shapes is not None and shapes.left_out:
-        notes.append(
-            f"These linear layers get no adapter, for they do more than multiply or their weights are read "
-            f"without them: {', '.join(shapes.left_out)}."
-        )
+    if spec.unpacked is not None:
+        notes.append(f"Trials of {config.trainable} are not packed, but run one at a time: {spec.unpacked}.")
     if cluster_address(config.workers)[1] is None:
         try:
             local_capacity(config.workers, _gpus_here())
         except ClusterError as error:
             notes.append(f"On this machine a run would be refused: {error.message} {error.hint}")
+    if planned.costs is None:
+        return notes
     if slots.groups is None:
         notes.append("Times are for a single worker group.")
-    if history is None and slots.slots_per_group is None and slots.most_per_group > 1:
+    if not planned.costs.measured and slots.slots_per_group is None and slots.most_per_group > 1:
         notes.append("Times are for groups with one slot; what more slots gain is measured at the start.")
     return notes

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from search.record.events import Params
+from trainables.planning import DataText, SizeTable
+
+_FOR_PEOPLE = ("size_table", "data_text", "sized")
 
 
 @dataclass(frozen=True)
@@ -15,28 +19,13 @@ class PlannedTrial:
         trial: Its number.
         origin: "listed", "warm_start" or "searcher".
         sampled: Values of the searched parameters.
-        trainable: Number of trainable parameters; None where the model's shapes are not known.
+        trainable: Number of trained parameters; None where that is not known.
     """
 
     trial: int
     origin: str
     sampled: Params
     trainable: int | None
-
-
-@dataclass(frozen=True)
-class RankSize:
-    """Size of an adapter.
-
-    Attributes:
-        trainable: Number of trainable parameters.
-        share: The same as a share of the base model's parameters.
-    """
-
-    rank: int
-    target_modules: str
-    trainable: int
-    share: float
 
 
 @dataclass(frozen=True)
@@ -121,62 +110,6 @@ class PlannedLimit:
 
 
 @dataclass(frozen=True)
-class DataLengths:
-    """Lengths of the training data, in tokens of the model.
-
-    Attributes:
-        sampled: Records that they were measured on.
-        median: Of a record as a whole.
-        longest: Of those measured.
-        mean: Of an example, as trained on.
-        max_length: Of an example, at most.
-        chosen: Whether `max_length` was chosen by the lengths.
-        context: The most that the model can take; None where it does not say.
-        cut: Share of the replies that are cut, or of the texts that are cut into pieces.
-        no_room: Share of the prompts that leave no room for a reply, and are left out.
-        texts: Whether they are texts, of which nothing is lost when they are cut.
-        replies: Of a generated reply, at most.
-        replies_chosen: Whether that was chosen by the accepted answers.
-    """
-
-    sampled: int
-    median: int
-    longest: int
-    mean: float
-    max_length: int
-    chosen: bool
-    context: int | None
-    cut: float
-    no_room: float
-    texts: bool
-    replies: int
-    replies_chosen: bool
-
-
-@dataclass(frozen=True)
-class DataPlan:
-    """What a search trains on.
-
-    Attributes:
-        format: The form of the records, and what it has.
-        also: Other forms that the first record has the fields of.
-        records: Number of records that were read; None for plain text, which has none.
-        whole: Whether they are all.
-        lengths: None where the model's tokenizer is not on this machine.
-        example: One example as the model will see it: parts in order, and whether each is learned.
-        warnings: What is lost, in sentences.
-    """
-
-    format: str
-    also: tuple[str, ...]
-    records: int | None
-    whole: bool
-    lengths: DataLengths | None
-    example: tuple[tuple[str, bool], ...]
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Plan:
     """The plan of a search.
 
@@ -198,10 +131,13 @@ class Plan:
         ends_first: What will probably end the search, in a sentence.
         warm_start: What is taken over from an earlier search; None where nothing is.
         base_parameters: Number of parameters of the base model, where its shapes are known.
-        sizes: Adapter sizes over the ranks and target modules that may be sampled.
-        data: What is trained on.
+        sizes: Sizes of what may be trained, as `TrainablePlan` gives them.
+        data: What is trained on, likewise.
         estimate: None where the model is not on this machine.
         notes: What else is worth knowing before the start.
+        size_table: `sizes` for people.
+        data_text: `data` for people.
+        sized: Whether the trainable gives sizes, where they are known.
     """
 
     name: str
@@ -226,7 +162,14 @@ class Plan:
     warm_start: str | None
     slots: Slots
     base_parameters: int | None
-    sizes: tuple[RankSize, ...]
-    data: DataPlan | None
+    sizes: tuple[Any, ...]
+    data: Any
     estimate: Estimate | None
     notes: tuple[str, ...]
+    size_table: SizeTable | None = None
+    data_text: DataText | None = None
+    sized: bool = True
+
+    def plain(self) -> dict[str, Any]:
+        """The plan for programs: without what is for people alone."""
+        return {key: value for key, value in asdict(self).items() if key not in _FOR_PEOPLE}

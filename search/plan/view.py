@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from search.console import SafeConsole
-from search.plan.data_view import BEGIN, END, data_lines, example_lines
-from search.plan.model import DataPlan, Estimate, Plan, Slots
+from search.plan.model import Estimate, Plan, Slots
 from search.record.events import Scalar
+from trainables.planning import DataText, SizeTable
 
 
 def print_plan(plan: Plan, console: Console | None = None) -> None:
@@ -26,8 +26,8 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
         out.print(f"{plan.folder}: {done}", markup=False)
     if plan.running:
         out.print("Another process is running this search now; until it ends, a run would be refused.")
-    if plan.data is not None:
-        _print_data(plan.data, out)
+    if plan.data_text is not None:
+        _print_data(plan.data_text, out)
     out.print(_first(plan))
     out.print("[bold]Rungs[/]")
     for sentence in plan.budget:
@@ -42,8 +42,8 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
     out.print("[bold]Slots[/]")
     for line in _slots(plan.slots):
         out.print(f"  {line}", markup=False)
-    if plan.sizes:
-        out.print(_sizes(plan))
+    if plan.size_table is not None:
+        out.print(_sizes(plan.size_table))
     if plan.estimate is not None:
         out.print("[bold]Estimate[/] (rough)")
         for line in _estimate(plan.estimate, plan):
@@ -52,13 +52,13 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
         out.print(f"note: {note}", markup=False)
 
 
-def _print_data(data: DataPlan, out: Console) -> None:
+def _print_data(data: DataText, out: Console) -> None:
     out.print("[bold]Data[/]")
-    for line in data_lines(data):
+    for line in data.lines:
         out.print(f"  {line}", markup=False, soft_wrap=True)
     if data.example:
-        out.print(f"  an example as the model sees it; what is learned is between {BEGIN} and {END}:")
-    for parts in example_lines(data):
+        out.print(f"  {data.heading}", markup=False)
+    for parts in data.example:
         shown = (("    ", ""), *((text, "bold green" if learned else "") for text, learned in parts))
         out.print(Text.assemble(*shown), soft_wrap=True)
 
@@ -82,14 +82,16 @@ def _first(plan: Plan) -> Table:
     table.add_column("trial", justify="right")
     for name in names:
         table.add_column(Text(name), justify="right")
-    table.add_column("trainable", justify="right")
+    if plan.sized:
+        table.add_column("trainable", justify="right")
     listed = any(trial.origin != "searcher" for trial in plan.first)
     if listed:
         table.add_column("origin")
     for trial in plan.first:
         cells = [_value(trial.sampled[name]) if name in trial.sampled else "-" for name in names]
         size = "unknown" if trial.trainable is None else f"{trial.trainable:,}"
-        table.add_row(str(trial.trial), *map(Text, cells), size, *([trial.origin] if listed else []))
+        sizes, origins = [size] if plan.sized else [], [trial.origin] if listed else []
+        table.add_row(str(trial.trial), *map(Text, cells), *sizes, *origins)
     return table
 
 
@@ -115,13 +117,12 @@ def _slots(slots: Slots) -> Iterable[str]:
         yield f"slots: {own}; {at_once}"
 
 
-def _sizes(plan: Plan) -> Table:
-    title = f"Trainable parameters (base model: {plan.base_parameters:,})"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for name in ("rank", "target_modules", "trainable", "share of base"):
-        table.add_column(name, justify="left" if name == "target_modules" else "right")
-    for size in plan.sizes:
-        table.add_row(str(size.rank), size.target_modules, f"{size.trainable:,}", f"{size.share:.2%}")
+def _sizes(sizes: SizeTable) -> Table:
+    table = Table(title=sizes.title, title_justify="left", title_style="bold")
+    for name, justify in sizes.columns:
+        table.add_column(name, justify=justify)
+    for row in sizes.rows:
+        table.add_row(*row)
     return table
 
 

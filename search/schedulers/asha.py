@@ -46,9 +46,9 @@ class Asha(NeverPauses):
         recorded, order = self._recorded[rung], self._orders[rung]
         if trial in recorded:
             del order[bisect_left(order, recorded[trial])]
-        recorded[trial] = own = self._rank(metrics, intervals)
-        better = bisect_left(order, own)
-        order.insert(better, own)
+        recorded[trial] = rank = self._rank(metrics, intervals)
+        better = bisect_left(order, rank)
+        order.insert(better, rank)
         where = f"rung {rung + 1}/{len(self._steps)} (step {self._steps[rung]})"
         place = f"rank {better + 1} of {len(recorded)} at {where}"
         findings = "; ".join(

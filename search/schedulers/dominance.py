@@ -44,13 +44,13 @@ def place(index: int, violations: Floats, costs: Floats, spread: Spread) -> int:
         return above
     equal = violations == violations[index]
     points, counts = _distinct(costs[equal])
-    own = int(np.flatnonzero((points == costs[index]).all(axis=1))[0])
+    row = int(np.flatnonzero((points == costs[index]).all(axis=1))[0])
     fronts = moocore.pareto_rank(points) if points.shape[1] > 1 else np.arange(len(points))
-    above += int(counts[fronts < fronts[own]].sum())
-    front = np.flatnonzero(fronts == fronts[own])
-    if fronts[own] > 0 and len(front) > 2:
-        found = spread(points[front])
-        above += int(counts[front[found > found[front == own]]].sum())
+    above += int(counts[fronts < fronts[row]].sum())
+    front = np.flatnonzero(fronts == fronts[row])
+    if fronts[row] > 0 and len(front) > 2:
+        spreads = spread(points[front])
+        above += int(counts[front[spreads > spreads[front == row]]].sum())
     return above
 
 
@@ -75,8 +75,8 @@ def _within(costs: Floats, spread: Spread) -> NDArray[np.int64]:
             tied = members[rank == value]
             above[tied] = before
             before += int(counts[tied].sum())
-    found: NDArray[np.int64] = above[index]
-    return found
+    place: NDArray[np.int64] = above[index]
+    return place
 
 
 def crowding(front: Floats) -> Floats:

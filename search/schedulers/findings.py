@@ -23,14 +23,14 @@ def violations_text(
     objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float], intervals: Mapping[str, Interval]
 ) -> list[str]:
     """One finding per constraint that is surely violated."""
-    found = []
+    texts = []
     for objective in objectives:
         if not bound_text(objective):
             continue
         (violation,) = constraint_violations([objective], metrics, intervals)
         if violation > 0:
-            found.append(_violation(objective, metrics, intervals))
-    return found
+            texts.append(_violation(objective, metrics, intervals))
+    return texts
 
 
 def bounds_text(objectives: Sequence[ObjectiveConfig]) -> str:

@@ -62,8 +62,8 @@ class _Rung:
         """Of the newest trials, how many of them rank strictly above each."""
         if self._above is None:
             n = len(self._rows)
-            found = places(self._violations[:n], self._costs[:n], SPREADS[spread])
-            self._above = {trial: int(found[row]) for trial, row in self._rows.items()}
+            order = places(self._violations[:n], self._costs[:n], SPREADS[spread])
+            self._above = {trial: int(order[row]) for trial, row in self._rows.items()}
         return self._above
 
 
@@ -105,7 +105,7 @@ class Moasha:
     ) -> Verdict:
         """Records the trial at the rung and ranks it there."""
         bracket = self._bracket(trial)
-        found = "; ".join(
+        text = "; ".join(
             [
                 *measured_text(self._objectives, metrics),
                 *violations_text(self._objectives, metrics, intervals),
@@ -115,27 +115,27 @@ class Moasha:
         if self._brackets > 1:
             where += f" of bracket {bracket + 1}"
         if rung < bracket:
-            return Verdict("continue", f"{where}: not ranked before rung {bracket + 1}; {found}")
+            return Verdict("continue", f"{where}: not ranked before rung {bracket + 1}; {text}")
         table = self._rungs[bracket][rung]
         table.record(trial, *self._measure(metrics, intervals))
         above, n = table.place(trial, self._options.spread), len(table)
         rank = f"rank {above + 1} of {n} at {where}"
         if rung == len(self._steps) - 1:
             self._learn(trial, bracket)
-            return Verdict("continue", f"{rank}, the full budget; {found}")
+            return Verdict("continue", f"{rank}, the full budget; {text}")
         kept = self._kept(table, n)
         top = "the best goes on" if kept == 1 else f"top {kept} go on"
         if above < kept:
-            return Verdict("continue", f"{rank}, {top}; {found}")
+            return Verdict("continue", f"{rank}, {top}; {text}")
         if self._options.variant == "promotion":
             table.paused.add(trial)
-            return Verdict("pause", f"{rank}, {top if kept else 'none goes on yet'}; {found}")
+            return Verdict("pause", f"{rank}, {top if kept else 'none goes on yet'}; {text}")
         if n < self._eta:
-            return Verdict("continue", f"{rank}, the first {self._eta - 1} go on in any case; {found}")
+            return Verdict("continue", f"{rank}, the first {self._eta - 1} go on in any case; {text}")
         if self._is_audited(trial) and above < n - 1:
             table.weights[trial] = 1 / AUDITED
-            return Verdict("continue", f"{rank}, {top}, and one in {1 / AUDITED:.0f} of the others; {found}")
-        return Verdict("stop", f"{rank}, {top}; {found}")
+            return Verdict("continue", f"{rank}, {top}, and one in {1 / AUDITED:.0f} of the others; {text}")
+        return Verdict("stop", f"{rank}, {top}; {text}")
 
     def _kept(self, table: _Rung, n: int) -> int:
         return n // self._eta if self._options.share == "fixed" else table.foresight.kept(n, self._eta)

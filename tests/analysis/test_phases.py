@@ -24,6 +24,7 @@ from search.tracking.projection import Projection
 from search.tracking.runs import SEARCH, trial_key
 from search.view import make_view
 from tests.records import BEGIN, make_config, opening_events
+from trainables.interval import Interval
 from trainables.messages import Reply, TrainRequest
 
 
@@ -38,7 +39,7 @@ def train(request: TrainRequest) -> Reply:
         "ok",
         step=request.to_step,
         metrics={"train_loss": loss, "capability": capability},
-        intervals={"capability": (capability - 0.01, capability + 0.01, 2000)},
+        intervals={"capability": Interval(capability - 0.01, capability + 0.01, 2000)},
         checkpoint=request.save_to,
         train_seconds=1.0,
         eval_seconds=0.1,

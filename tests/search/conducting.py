@@ -13,6 +13,7 @@ from search.record import BaselineMeasured, Event, SearchStarted
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
+from trainables.interval import Interval
 from trainables.messages import FrontRequest, Reply, TrialRequest
 
 BASE = BaselineMeasured(name="base", metrics={"capability": 0.8, "train_loss": 4.0}, seconds=0.1)
@@ -60,7 +61,7 @@ def train(request: TrialRequest) -> Reply:
         "ok",
         step=request.to_step,
         metrics={"train_loss": loss, "capability": capability},
-        intervals={"capability": (capability - 0.05, capability + 0.05, 200)},
+        intervals={"capability": Interval(capability - 0.05, capability + 0.05, 200)},
         checkpoint=request.save_to,
         train_seconds=1.0,
         eval_seconds=0.1,

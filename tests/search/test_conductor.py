@@ -30,6 +30,7 @@ from search.record import (
 )
 from search.simulate import simulate
 from tests.search.conducting import BASE, DEAR, LENIENT, conduct, configure, make, timeless, train
+from trainables.interval import Interval
 from trainables.messages import Reply, TrainRequest
 
 
@@ -236,7 +237,9 @@ def test_a_guard_at_the_last_rung_keeps_a_trial_from_being_recommended() -> None
             if request.to_step == 27 and number % 2:
                 capability = {"capability": 0.1}
                 reply = replace(
-                    reply, metrics=reply.metrics | capability, intervals={"capability": (0.05, 0.2, 200)}
+                    reply,
+                    metrics=reply.metrics | capability,
+                    intervals={"capability": Interval(0.05, 0.2, 200)},
                 )
             goes_on = conductor.report(number, reply)
     state = conductor.state

@@ -182,7 +182,7 @@ def answer(conductor: Conductor, number: int, rung: RungReached) -> Reply:
         "ok",
         step=request.to_step,
         metrics={"train_loss": 2.0, "capability": rung.metrics["capability"]},
-        intervals={"capability": (0.0, 1.0, N)},
+        intervals={"capability": Interval(0.0, 1.0, N)},
         items=rung.items,
         checkpoint=request.save_to,
     )

@@ -12,9 +12,7 @@ from rich.console import Console
 
 from search.conductor import Conductor
 from search.config.load import load_config
-from search.errors import ConfigError
 from search.plan import Plan, make_plan
-from search.plan.shapes import model_shapes
 from search.plan.view import print_plan
 from search.record import RecordWriter, RungReached, SearchStarted, TrialFinished, TrialProposed
 from search.run import main
@@ -24,7 +22,9 @@ from search.space import SearchSpace
 from tests.search.config_files import alone, write_space
 from trainables import embedded
 from trainables.lora.parameters import LoraParameters
+from trainables.lora.plan.shapes import model_shapes
 from trainables.machine import cores
+from trainables.planning import PlanRefusedError
 from trainables.settings import ModelConfig
 
 
@@ -250,7 +250,7 @@ def test_trainable_parameters_are_those_that_peft_makes(
 
 
 def test_a_model_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"model\.source: .*config\.json is not that of a causal"):
+    with pytest.raises(PlanRefusedError, match=r"model\.source: .*config\.json is not that of a causal"):
         model_shapes(write_llama(tmp_path / "other", model_type="nonsense"))
 
 
@@ -280,13 +280,13 @@ def test_a_model_that_is_elsewhere_is_unknown_and_the_plan_says_so() -> None:
 def test_a_damaged_config_of_a_model_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text(text)
-    with pytest.raises(ConfigError, match=r"model\.source: .*config\.json: it"):
+    with pytest.raises(PlanRefusedError, match=r"model\.source: .*config\.json: it"):
         model_shapes(ModelConfig(name="m", source=str(tmp_path / "model")))
 
 
 @pytest.mark.parametrize("heads", [0, -1, 2**80, 1.5])
 def test_impossible_sizes_of_a_model_are_refused(tmp_path: Path, heads: object) -> None:
-    with pytest.raises(ConfigError, match=r"model\.source: .*its sizes"):
+    with pytest.raises(PlanRefusedError, match=r"model\.source: .*its sizes"):
         model_shapes(write_llama(tmp_path / "llama", num_attention_heads=heads))
 
 
@@ -302,7 +302,9 @@ def test_impossible_sizes_of_a_model_are_refused(tmp_path: Path, heads: object) 
 def test_a_damaged_header_of_weights_is_named(tmp_path: Path, data: bytes) -> None:
     model = write_llama(tmp_path / "llama")
     (tmp_path / "llama" / "model.safetensors").write_bytes(data)
-    with pytest.raises(ConfigError, match=r"model\.source: .*model\.safetensors: it is cut off or damaged"):
+    with pytest.raises(
+        PlanRefusedError, match=r"model\.source: .*model\.safetensors: it is cut off or damaged"
+    ):
         model_shapes(model)
 
 

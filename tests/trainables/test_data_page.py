@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from search.plan.data import marked
-from search.plan.data_view import example_lines
-from search.plan.model import DataPlan
 from trainables import embedded
 from trainables.data.formats import FORMATS, recognise
 from trainables.data.tokenise import Tokeniser
+from trainables.lora.plan.data import marked
+from trainables.lora.plan.data_view import example_lines
+from trainables.lora.plan.model import DataPlan
 from trainables.settings import TaskConfig
 
 PAGE = Path(__file__).parents[2] / "docs" / "data.md"

@@ -20,7 +20,6 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
-from search.plan.shapes import model_shapes
 from tests.trainables.families import FAMILIES, VOCABULARY, tiny
 from tests.trainables.small import random_examples
 from trainables.data.batches import DataOrder
@@ -31,6 +30,7 @@ from trainables.lora.adapters import Adapters
 from trainables.lora.linear import linear_layers
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
+from trainables.lora.plan.shapes import model_shapes
 from trainables.lora.shell import Shell
 from trainables.lora.targets import in_text_blocks, routed_layer, select_modules
 from trainables.lora.trial import LoraTrial

@@ -1,4 +1,4 @@
-"""Questions and replies as tokens, the way training puts them."""
+"""Questions and replies as tokens, as in training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts messages to a model the way its chat template writes them, and finds what is to be learned in that."""
+"""Writes messages with the model's chat template, and locates what is learned in its text."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Chat:
             ) from error
 
     def replies(self, conversation: Conversation, *, last: bool) -> list[Rendered]:
-        """The turns of the assistant that are to be learned, in as few texts as is exact.
+        """The assistant turns that are learned, in as few texts as are exact.
 
         All turns are learned in one text where it reads, up to each turn's end, as it does when that turn is
         the last. Templates that rewrite earlier turns (Qwen3 takes their thoughts out) get a text for each
@@ -113,7 +113,7 @@ class Chat:
         ]
 
     def _turn(self, conversation: Conversation, place: int) -> Rendered:
-        """The conversation up to a turn of the assistant, which is to be learned."""
+        """The conversation up to an assistant turn, which is learned."""
         messages, tools = conversation.messages, conversation.tools
         text = self.write(messages[: place + 1], tools)
         begun = self.write(messages[:place], tools, prompt=True)
@@ -137,7 +137,7 @@ class Chat:
         return self._unstopped(text, start, after)
 
     def _unstopped(self, text: str, start: int, after: int) -> Rendered:
-        """A turn that ends otherwise than the others, as some do that call tools, or with no mark at all."""
+        """A turn that ends differently from the others, like some that call tools, or without any mark."""
         marks = [mark for mark in self._marks.values() if mark and mark in text[after:]]
         if marks:
             last = max(text.rfind(mark) + len(mark) for mark in marks)
@@ -145,7 +145,7 @@ class Chat:
         return Rendered(text, ((start, max(after, start)),), False)
 
     def _refuse_dropped(self, conversation: Conversation, until: int) -> None:
-        """A template may leave out what it does not know, without a word."""
+        """Refuses messages and tools that the template leaves out silently."""
         messages = conversation.messages[: until + 1]
         if not conversation.tools and all(message["role"] in _WRITTEN for message in messages):
             return
@@ -171,7 +171,7 @@ class Chat:
                 raise WrongRecord("calls tools, which the model's chat template leaves out", _TOOLS)
 
     def _refuse_lost_reply(self, message: Message, written: str, *, located: bool) -> None:
-        """Nothing but marks may be written of a reply, which leaves only its end to learn."""
+        """Refuses a reply of which the template writes nothing but marks."""
         if located or not str(message["content"]).rpartition("</think>")[2].strip():
             return
         for mark in filter(None, self._marks.values()):
@@ -198,7 +198,7 @@ _HINT = (
 
 
 def _end_of_content(text: str, start: int, content: str) -> int:
-    """Where a message's content ends in what was written of it, with or without its thoughts."""
+    """Where a message's content ends in the template's text, with or without its thoughts."""
     for wanted in (content.strip(), content.rpartition("</think>")[2].strip()):
         if wanted and (begin := text.find(wanted, start)) >= 0:
             return begin + len(wanted)

@@ -44,7 +44,7 @@ def hub_part(task: TaskConfig) -> str:
 
 
 def data_content(source: str | Sequence[str], part: str) -> str | None:
-    """The same of a file, a folder with its files, several of these, or a name.
+    """Digest of a file, a folder with its files, several of these, or a name.
 
     Of what is larger than 64 MiB only sizes and edges are read.
 

@@ -1,4 +1,4 @@
-"""What became of a task's records, in numbers. Light: no torch."""
+"""A task's records in numbers. Light: no torch."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def data_lines(recorded: Mapping[str, Any]) -> Iterator[str]:
 
 
 def data_warnings(recorded: Mapping[str, Any]) -> Iterator[str]:
-    """What a user should know of data that are not all trained on as they are, in sentences.
+    """Warnings about data that are not trained on as they are, in sentences.
 
     Args:
         recorded: As `DataFacts.recorded` gives them.

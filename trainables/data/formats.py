@@ -86,7 +86,7 @@ def also_fitting(record: Row, task: TaskConfig, chosen: Format) -> list[str]:
 
 
 def _line(record: Row) -> str:
-    """What to add to the command line for a record of an unknown form."""
+    """Settings to add to the command line for a record of an unknown form."""
     texts = [name for name, value in record.items() if isinstance(value, str)]
     texts = [name for name in texts if name.isprintable() and not set("{}") & set(name)]
     # Of preferences the better reply is learned, and not what was rejected.

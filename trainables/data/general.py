@@ -62,7 +62,7 @@ def load_general(
 
 
 def refuse_training_text(text: GeneralText, source: str, task: TaskConfig, train: Sequence[Example]) -> None:
-    """Compares general text with what is trained on, the same source or equal examples.
+    """Refuses general text of the training data's source, or with examples of the training data.
 
     Args:
         text: From `load_general`.

@@ -35,7 +35,7 @@ def reply_length(lengths: Sequence[int], context: int | None) -> int:
 
 
 def piece_length(lengths: Sequence[int], context: int | None) -> int:
-    """A length of the pieces that texts are cut into: 99% of the texts are not, where that is short enough.
+    """Length of the pieces that texts are cut into: 99% of the texts stay whole if that is short enough.
 
     Text that is cut at will in any case gives 64 pieces or more, while they have 32 tokens.
 

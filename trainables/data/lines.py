@@ -27,7 +27,7 @@ def numbered_lines(path: Path, shown: str) -> Iterator[tuple[int, str]]:
 
 
 def numbered(stream: IO[bytes], shown: str) -> Iterator[tuple[int, str]]:
-    """The same of a file that is open."""
+    """Like `numbered_lines`, of an open file."""
     for number, line in enumerate(stream, 1):
         raw = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         try:

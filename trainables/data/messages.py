@@ -73,7 +73,7 @@ _EXAMPLE = 'Messages are such as {"role": "user", "content": "..."}.'
 
 
 def _parsed(value: Any) -> Any:
-    """What a text holds that is JSON, as cells of tables do."""
+    """The JSON value in a text, as in cells of tables; other values as they are."""
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
             return json.loads(value)

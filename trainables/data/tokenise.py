@@ -26,7 +26,7 @@ _AT_ONCE = 512
 
 
 Tokens = tuple[NDArray[np.int32], NDArray[np.bool_]]
-"""Token ids, and which of them are targets; of texts that is not said, for all but the first are."""
+"""Token ids, and which of them are targets; not given for texts, where all but the first are."""
 
 
 @dataclass

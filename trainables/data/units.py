@@ -9,7 +9,7 @@ Message: TypeAlias = dict[str, Any]
 
 
 class WrongRecord(ValueError):
-    """A record that cannot be trained on; whoever knows its place says where it is.
+    """A record that cannot be trained on; callers that know its place add it to the message.
 
     Args:
         message: What is wrong, to be read after the record's place: "lacks the field 'text'".
@@ -31,7 +31,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Pair:
-    """A prompt and what is to be replied.
+    """A prompt and its reply.
 
     Attributes:
         plain: The prompt as it is put to a model without a chat template.

@@ -123,7 +123,7 @@ class Evaluator:
         return any(skill.at == "last" for skill in self._capability.skills)
 
     def take_base(self, shard: Shard = (0, 1)) -> None:
-        """Has the base model, with no adapter active, say what others are compared with; once is enough.
+        """Measures the base model, with no adapter active, for the comparisons; once is enough.
 
         It also replies to the questions that are put at every rung: adapters that reply alike take less time.
 

@@ -1,4 +1,4 @@
-"""The file in which an evaluation's results are kept item by item."""
+"""The Parquet file of an evaluation's results, item by item."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The measurement made of what evaluation saw."""
+"""Metrics and intervals from the outcomes of an evaluation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Measurement:
 
     @property
     def parts(self) -> dict[str, float]:
-        """Seconds by part of what there was to do."""
+        """Seconds by part of the evaluation."""
         return {part: seconds for part, seconds in self.seconds.items() if part != "total"}
 
 

@@ -1,4 +1,4 @@
-"""What evaluation saw, item by item; one worker's part can be sent to another."""
+"""Outcomes of an evaluation, item by item; workers can exchange their shares."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNPARSEABLE = -1
 """Prediction of an item whose reply named no option."""
 
 Outcome: TypeAlias = Literal["right", "wrong", "unparseable", "leaking"]
-"""What came of an item.
+"""The result of an item.
 
 "wrong": an answer was read, and is not right. "leaking": no answer could be read, and the reply has words of
 the training data. "unparseable": no answer could be read, for any other reason.
@@ -160,7 +160,7 @@ class Outcomes:
 
     @property
     def generated(self) -> list[Result]:
-        """Those, and the replies to tasks of lm-evaluation-harness."""
+        """`replies`, and the replies to tasks of lm-evaluation-harness."""
         return [result for score in self.generating for result in score.results]
 
     @property

@@ -12,6 +12,7 @@ from trainables.settings import At
 from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, TrainableSpec
 
 if TYPE_CHECKING:
+    from trainables.planning import PlanRequest, TrainablePlan
     from trainables.serving.held import Read
 
 _AT: tuple[At, ...] = ("every", "last", "front")
@@ -84,6 +85,28 @@ def localise(options: LoraOptions) -> LoraOptions:
     )
 
 
+def plan(request: PlanRequest) -> TrainablePlan:
+    """Sizes of adapters, the data, and what a trial takes.
+
+    Raises:
+        PlanRefusedError: No such search could be trained.
+    """
+    from trainables.lora.plan.build import plan as make
+
+    return make(request)
+
+
+def inspect(options: LoraOptions, seed: int) -> None:
+    """Searches the training data for the questions.
+
+    Raises:
+        PlanRefusedError: They are there with their answers.
+    """
+    from trainables.lora.plan.data import refuse_contamination
+
+    refuse_contamination(options, seed)
+
+
 def examples(options: LoraOptions, seed: int) -> int:
     """Training examples, as every worker reads, cuts and splits them.
 
@@ -109,6 +132,8 @@ TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model
         worker=_worker,
         artifact=Artifact("adapter", 'PeftModel.from_pretrained(base, "{folder}")'),
         baselines={"base": "the untouched base model"},
+        plan=plan,
+        inspect=inspect,
         examples=examples,
         localise=localise,
         effects={key: effect for effect, keys in _EFFECTS.items() for key in keys.split()},

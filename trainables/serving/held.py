@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 import torch
 
 from trainables.errors import TrainableError
+from trainables.interval import Interval
 from trainables.messages import GroupFacts, GroupSettings, Moment
 from trainables.serving.base import HeldBase
 from trainables.serving.slices import Slice
@@ -51,7 +52,7 @@ class Evaluation:
 
     Attributes:
         metrics: By name, as the trainable declares them.
-        intervals: Metric to (low, high, n) of its 95% interval.
+        intervals: Metric to its 95% interval.
         items: See `trainables.messages.Reply`.
         seconds: Time that it took; of trials that are measured together, a share of it.
         parts: Seconds of it by part.
@@ -60,7 +61,7 @@ class Evaluation:
     """
 
     metrics: dict[str, float]
-    intervals: dict[str, tuple[float, float, int]] = field(default_factory=dict)
+    intervals: dict[str, Interval] = field(default_factory=dict)
     items: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     parts: dict[str, float] = field(default_factory=dict)

@@ -25,16 +25,16 @@ Asked: TypeAlias = tuple[int, int]
 """A question: the number of its skill, and its place among the skill's items."""
 
 OVERLAP = 13
-"""Words in a row that a question and the training data have in common."""
+"""Words in a row that a question and a record must have in common to overlap."""
 
 SHORTEST = 5
-"""A question of fewer words does not overlap, and stands in a text only if it begins after a break."""
+"""A question of fewer words never overlaps, and must begin after a break to count with its answer."""
 
 BETWEEN = 4
 """Words between a question and its answer, at most: "Answer:", or the marks of a chat template."""
 
 COMMON = 10
-"""Words in a row that more questions of a skill have in common are how it asks, and no overlap."""
+"""A phrase that more questions than this have in common is how they ask, and no overlap."""
 
 _RESULT = "####"
 """What stands before the result where an answer is a worked solution, as in GSM8K."""

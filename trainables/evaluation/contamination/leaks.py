@@ -1,4 +1,4 @@
-"""Replies that say what the training data say, and not what was asked for."""
+"""Replies that recite the training data instead of answering."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DECODED_AT_ONCE = 256
 
 
 class LeakIndex:
-    """Which n-grams of words the training data have; made when it is first asked.
+    """Index of the training data's word n-grams, built on first use.
 
     It holds the hash of each n-gram, so that one in some 10^12 may be taken for another.
 
@@ -63,7 +63,7 @@ class LeakIndex:
 
 
 def _trained(example: Example) -> list[int]:
-    """The targets, and the first token where nothing but its place keeps it from being one."""
+    """The targets, and the first token if only its place keeps it from being a target."""
     mask = example.loss_mask.copy()
     mask[0] = mask[1:2].any()
     ids: list[int] = example.input_ids[mask].tolist()

@@ -51,7 +51,7 @@ class Reply(NamedTuple):
 
 
 def answers(asking: Asking, tokens: HarnessTokens, requests: Sequence[Request]) -> list[list[Any]]:
-    """Answers as the harness has them, (log-likelihood, greedy) or that of a whole text; or a `Reply`.
+    """Answers as the harness has them: (log-likelihood, greedy), that of a whole text, or a `Reply`.
 
     Returns:
         For each adapter the answer to each request.

@@ -1,4 +1,4 @@
-"""What the harness makes of all documents together, with intervals."""
+"""The harness's figures over all documents, with intervals."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _statistics(statistic: _Statistic, values: Sequence[Any]) -> list[float | No
 
 
 def _left_out(aggregation: str, values: Sequence[Any]) -> tuple[float | None, ...]:
-    """The same of the harness's figure."""
+    """Change of the harness's figure from the base model's."""
     return _left_out_of(aggregation, json.dumps(values))
 
 
@@ -179,7 +179,7 @@ def _mean(values: Sequence[float]) -> Figure | None:
 
 
 def _exponential(estimate: Figure | None) -> Figure | None:
-    """A figure of which this is the logarithm."""
+    """The figure whose logarithm this is."""
     if estimate is None:
         return None
     value, interval = estimate
@@ -193,7 +193,7 @@ def _exp(value: float) -> float:
 
 
 def _within(estimate: Figure | None, low: float, high: float) -> Figure | None:
-    """The same with its interval cut off at these bounds."""
+    """The figure with its interval cut off at these bounds."""
     if estimate is None or estimate.interval is None:
         return estimate
     interval = estimate.interval

@@ -29,7 +29,7 @@ def is_installed() -> bool:
 
 
 def check_task(name: str, key: str) -> None:
-    """Looks whether the library is installed, and whether it or the disk has such a task; imports nothing.
+    """Checks that the library is installed and that it or the disk has such a task; imports nothing.
 
     Raises:
         UserError: It is not there.

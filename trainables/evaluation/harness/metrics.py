@@ -118,7 +118,7 @@ class TaskMetrics:
         return metric
 
     def _may_be_binary(self, metric: str) -> bool:
-        """Whether a metric is 0 or 1 for a document; of one that is the task's own only scores can tell."""
+        """Whether a metric may be 0 or 1 for each document; only scores can tell for a task's own metric."""
         listed = self._task.get_config("metric_list") or []
         functions = [entry["metric"] for entry in listed if callable(entry["metric"])]
         custom = metric in [function.__name__ for function in functions]

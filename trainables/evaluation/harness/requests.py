@@ -20,7 +20,7 @@ class HarnessTokens:
         self._tokenizer = tokenizer
         bos = tokenizer.bos_token_id
         self.prefix = int(tokenizer.eos_token_id if bos is None else bos)
-        """What stands before a text that nothing goes before."""
+        """Text that the template writes before the first message."""
         self._prefix_text = str(tokenizer.decode(self.prefix))
         self._known: dict[str, list[int]] = {}
 
@@ -106,7 +106,7 @@ class Generation:
 
 
 Request = Window | Generation | list[Window]
-"""One question of a document; of a long text the windows that it is cut into."""
+"""One request of a document; for a long text, the windows that it is cut into."""
 
 
 class Requests:

@@ -12,12 +12,12 @@ import numpy as np
 from trainables.evaluation.harness.answers import Reply
 
 INVALID = "[invalid]"
-"""What the harness's filters make of a reply in which they find no answer."""
+"""What the harness's filters return if they find no answer."""
 
 
 @dataclass
 class DocumentScore:
-    """What became of one document; plain values only, as it is sent to other workers as JSON.
+    """One document's scores; plain values only, since workers exchange them as JSON.
 
     Attributes:
         item: Its place among the task's documents here.
@@ -73,7 +73,7 @@ def score_documents(
 
 
 def _answered(instance: Any, answer: Any) -> Any:
-    """A copy of the instance with its answer, as often as the task repeats what is the same every time."""
+    """A copy of the instance with its answer, repeated as often as the task repeats it."""
     answered = copy.copy(instance)
     answer = answer.text if isinstance(answer, Reply) else answer
     answered.resps, answered.filtered_resps = [answer] * (instance.repeats or 1), {}

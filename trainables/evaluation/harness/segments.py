@@ -1,4 +1,4 @@
-"""What a document gives to BLEU, chrF and TER of all documents: counts that add up."""
+"""A document's counts for corpus BLEU, chrF and TER: they add up over documents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEGMENTED = ("bleu", "chrf", "chrf++", "ter")
 
 
 def reduced(aggregation: str, value: Any) -> Any:
-    """A document's counts in place of its texts; these again where they cannot be counted for it alone.
+    """A document's counts in place of its texts, or the texts where the document cannot be counted by itself.
 
     The harness counts with each document as many references as the one that has the fewest, so that only
     those with a single one can be told from all others.

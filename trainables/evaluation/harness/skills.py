@@ -118,7 +118,7 @@ class HarnessSkills:
 
     @property
     def fingerprints(self) -> list[str]:
-        """Of each task's documents, as they are asked."""
+        """Fingerprint of each task's documents, as they are asked."""
         return [skill.task.fingerprint for skill in self._skills]
 
     def asks(self, moment: Moment) -> bool:
@@ -147,7 +147,7 @@ class HarnessSkills:
         return Asking(passes.forward, copies, passes.rows(copies), passes.pad_id, self._ends)
 
     def _values_of_base(self, skill: HarnessSkill, shard: Shard) -> Mapping[int, Mapping[str, Any]]:
-        """What documents give to metrics with the base model, by item; it is asked once."""
+        """The base model's values of documents, by item; it is asked once."""
         if self._base is None or not skill.task.recorded.figures:
             return {}
         if skill.name not in self._base_values:
@@ -206,7 +206,7 @@ def _scores(
 
 
 def _part(document: DocumentScore, metric: str, aggregation: str, base: Any) -> Result:
-    """What a document gives to a metric that is not right or wrong."""
+    """A document's value for a metric other than right or wrong."""
     value = document.values.get(metric)
     return replace(
         _result(document, None),

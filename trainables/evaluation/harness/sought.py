@@ -69,7 +69,7 @@ def sought_item(task: Any, doc: Mapping[str, Any], prompt: str) -> Item:
 
 
 def _halves(text: str) -> OpenItem:
-    """A text of which all is asked, as its first half and the rest: so it is found as a whole."""
+    """A text whose whole likelihood is asked for: its first half is the question, the rest the answer."""
     middle = len(text) // 2
     space = re.search(r"\s", text[middle:])
     cut = middle + space.start() if space else middle

@@ -14,7 +14,7 @@ CPU_TOKENS = 1024
 
 
 PASS_TOKENS = {"cpu": 64, "cuda": 4096}
-"""Tokens that take as long as a pass takes in any case, by the kind of device."""
+"""Tokens whose time equals a pass's fixed cost, by kind of device."""
 
 
 def batches_by_length(lengths: Sequence[int], rows: int, tokens: int | None = None) -> list[list[int]]:
@@ -46,7 +46,7 @@ class Shape(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """What a batch has at most, but one row at least, and what it costs beside its tokens.
+    """Limits of a batch, which has one row at least, and its fixed cost.
 
     Attributes:
         rows: Rows.
@@ -62,7 +62,7 @@ class Budget(NamedTuple):
 
 
 def batches_by_shape(shapes: Sequence[Shape], budget: Budget) -> list[list[int]]:
-    """Indices in the batches that cost least; prompts and continuations are padded each to the longest.
+    """Indices in the cheapest batches; prompts and continuations are each padded to the longest.
 
     Rows are put in order by their whole length, by their prompts', and by their continuations', and the
     best places to cut each order into batches are found by dynamic programming.

@@ -1,4 +1,4 @@
-"""Rows of a batch whose keys and values are cached."""
+"""A batch's rows with cached keys and values."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class CachedRows:
 
     @property
     def selectable(self) -> bool:
-        """Whether rows can leave: not where layers keep a state, which would stay as it is."""
+        """Whether rows can leave: not if layers keep a state, which would not be cut."""
         return all(
             hasattr(layer, "batch_select_indices") and not hasattr(layer, "recurrent_states")
             for layer in self.cache.layers
         )
 
     def sees_back(self, length: int) -> bool:
-        """Whether the last of so many tokens attends to all of them: no recurrence, and no shorter window."""
+        """Whether the last of these many tokens attends to all: no recurrence and no shorter window."""
         return all(
             type(layer) is DynamicLayer
             or (type(layer) is DynamicSlidingWindowLayer and length <= layer.sliding_window)
@@ -62,7 +62,7 @@ class CachedRows:
             layer.values = layer.values[:, :, unused:].index_select(0, rows)
 
     def take_back(self, rows: Tensor, tokens: Tensor) -> None:
-        """Keeps these rows in this order, each without so many of its last tokens; they must be joinable.
+        """Keeps these rows in this order, and drops so many last tokens of each; they must be joinable.
 
         What is left of a row moves to the right, so that nothing stands between it and what comes next:
         some kinds of attention tell distance by column.
@@ -109,7 +109,7 @@ class CachedRows:
         return [layer for layer in self.cache.layers if layer.get_seq_length() > 0]
 
     def _trim(self) -> int:
-        """Leaves out the first columns of the mask that no row has, and returns how many they were."""
+        """Drops the first columns of the mask that no row uses, and returns how many."""
         unused = int(self.mask.any(0).long().argmax())
         self.mask = self.mask[:, unused:]
         return unused
@@ -124,5 +124,5 @@ def _gathered(states: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def _widen(states: Tensor, width: int) -> Tensor:
-    """Gives states of shape (rows, heads, columns, size) so many columns, on the left zeros or fewer."""
+    """Pads states, shape (rows, heads, columns, size), with zeros on the left to this width, or cuts them."""
     return functional.pad(states, (0, 0, width - states.shape[2], 0))

@@ -23,7 +23,7 @@ _AT_ONCE = 2**24
 
 
 class Divergence:
-    """KL(base || model) of the next token at the positions of some prompts; see `Part`.
+    """KL(base || model) of the next token at each position of some prompts; see `Part`.
 
     The base model is asked beside the adapters, so that none of its logits are kept. Those of a pass of the
     base and of the adapters compared with it are together at most `LOGITS`: of a longer prompt only the last

@@ -16,10 +16,10 @@ from trainables.evaluation.inference.cached import CachedRows
 from trainables.evaluation.inference.prefixes import HEAD_TOKENS, Branches, shared_prefix
 
 AnyWorking = Callable[[bool], bool]
-"""Tells whether any worker of the group still has work, given whether this one has: an all-reduce."""
+"""Whether any worker of the group still has work, given whether this worker has: an all-reduce."""
 
 Rows = Callable[[Sequence[int]], None]
-"""Is told before every pass how many rows of its batch are each adapter's; they stand in that order."""
+"""Called before every pass with the number of rows of each adapter, in the batch's order."""
 
 
 class Forward:
@@ -69,16 +69,16 @@ class Forward:
 
     @property
     def tokens(self) -> int | None:
-        """Padded tokens that a pass should have, at most."""
+        """Greatest number of padded tokens in a pass."""
         return CPU_TOKENS if self.device.type == "cpu" else None
 
     @property
     def overhead(self) -> int:
-        """Tokens that take as long as a pass takes in any case."""
+        """Tokens whose time equals a pass's fixed cost."""
         return PASS_TOKENS.get(self.device.type, PASS_TOKENS["cuda"])
 
     def empty(self, rows: int) -> CachedRows:
-        """Rows without a token."""
+        """Rows that hold no token yet."""
         mask = torch.ones((rows, 0), dtype=torch.int64, device=self.device)
         return CachedRows(DynamicCache(config=self.config), mask)
 
@@ -253,7 +253,7 @@ class Forward:
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Evaluation mode without gradients; afterwards every module is in the mode that it was in."""
+        """Evaluation mode without gradients; restores every module's mode afterwards."""
         training = [module for module in self.model.modules() if module.training]
         self.model.eval()
         try:
@@ -265,7 +265,7 @@ class Forward:
 
 
 def _by_column(config: Any) -> bool:
-    """Whether attention tells distance by column, not by position: ALiBi, or a window over columns."""
+    """Whether attention measures distance in columns, not positions: ALiBi, or a window over columns."""
     layers = getattr(config, "attention_layers", None) or ()
     return bool(getattr(config, "alibi", False)) or "local" in layers
 

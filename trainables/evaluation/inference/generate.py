@@ -1,4 +1,4 @@
-"""Greedy generation, batched, and quick where replies are as expected."""
+"""Batched greedy generation, with drafts of the expected replies."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _without_cache(
 
 
 class _Drafts:
-    """Drafts of replies by prompt, for as long as they are good.
+    """Drafts of replies by prompt, used as long as enough of their tokens are right.
 
     Args:
         ids: For each prompt.
@@ -138,7 +138,7 @@ class _Drafts:
     def rest(
         self, owners: Sequence[tuple[int, int]], replies: Sequence[Sequence[Tokens]], pad_id: int
     ) -> list[Tokens]:
-        """What may follow replies that differ from their drafts: they may do so in one token only.
+        """The draft's rest after each reply that differs from its draft, perhaps in one token only.
 
         All are of the same length; a pass with them has no more tokens than cost as much as the pass itself.
         """
@@ -152,14 +152,14 @@ class _Drafts:
         return [[*draft[known : known + width], *[pad_id] * width][:width] for draft, known in begun]
 
     def judge(self, batch: Sequence[int], replies: Sequence[Sequence[Tokens]]) -> None:
-        """Sees what became of drafts: replies of these prompts, as far as they are known after their pass."""
+        """Judges drafts by the replies to their prompts, as far as they are known after the pass."""
         pairs = [(self.ids[index], adapter[index]) for adapter in replies for index in batch]
         drafted = sum(len(draft) for draft, _ in pairs)
         right = sum(sum(1 for _ in takewhile(bool, map(eq, draft, reply))) for draft, reply in pairs)
         self._good = self._good and right >= ACCEPTED * drafted
 
     def judge_rest(self, gained: int) -> None:
-        """Sees how many tokens of the drafts' rest were right in a pass; after none no more are tried."""
+        """Takes the number of right tokens of the drafts' rest; after zero, drafts are no longer used."""
         self._rest_good = gained > 0
 
 
@@ -193,7 +193,7 @@ class _Running:
 
 
 class _Replies:
-    """What has been generated, by adapter and prompt."""
+    """The replies generated so far, by adapter and prompt."""
 
     def __init__(
         self,
@@ -209,7 +209,7 @@ class _Replies:
         self._ended = ended
 
     def take(self, running: _Running, logits: Tensor, drafts: Sequence[Tokens]) -> _Running | None:
-        """Adds each row's most likely tokens as far as they are known, and returns what goes on.
+        """Adds each row's most likely tokens as far as they are known, and returns the rows that continue.
 
         Args:
             running: The rows, whose last tokens in the cache are the drafts.

@@ -21,7 +21,7 @@ Tokens = Sequence[int]
 Options = Sequence[Tokens]
 
 _SPARED = 1 / 8
-"""Share of all tokens that a pass over what prompts begin with must spare."""
+"""Share of all tokens that a pass over a common prefix must save."""
 
 Pass = tuple[list[tuple[int, int]], list[list[Continuation]]]
 """What a pass was asked (prompt and continuation, by index), and the answers for each adapter."""

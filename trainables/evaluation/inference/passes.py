@@ -1,4 +1,4 @@
-"""What the parts of an evaluation share: the model, and how many rows a pass of it may have."""
+"""What the parts of an evaluation share: the model, the size of its passes, and held-out loss."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ class Part(Protocol):
     name: str
 
     def run(self, outcomes: Sequence[Outcomes], shard: Shard) -> None:
-        """Measures a worker's share by the adapters whose outcomes these are, and enters what it finds."""
+        """Measures a worker's share with each adapter, and records it in that adapter's outcomes."""
 
 
 class Comparison(Part, Protocol):
-    """A part that compares with the base model; without having seen it, it does nothing."""
+    """A part that compares with the base model; it does nothing before it has seen the base model."""
 
     def take_base(self, shard: Shard) -> None:
-        """Keeps what the base model says; no adapter may be active."""
+        """Stores the base model's values; no adapter may be active."""
 
 
 _TOKENS = 2**15

@@ -1,4 +1,4 @@
-"""What texts have in common at their beginning is run once: for all of a batch, or within its rows."""
+"""Runs common prefixes once: for a whole batch, or within its rows."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from torch import Tensor
 from trainables.evaluation.inference.targets import Targets
 
 HEAD_TOKENS = 128
-"""Tokens that a pass over what prompts have in common must spare, so that it costs less than they do."""
+"""Tokens that a pass over a common prefix must save to be worth it."""
 
 OWN_HEAD_TOKENS = 512
-"""Tokens that some prompts must spare by what they alone have in common, to leave the batches of the rest."""
+"""Tokens that a longer prefix of some prompts must save to be worth separate batches."""
 
 OWN_HEAD_LENGTH = 16
-"""How much longer that must be than what they have in common with the rest."""
+"""Tokens by which that prefix must be longer than the prefix of all."""
 
 
 class Head(NamedTuple):
-    """Prompts that are run together, by index, and how many tokens they all begin with; 0 if too few."""
+    """Prompts that are run together, by index, and the length of their common prefix; 0 if too short."""
 
     tokens: int
     prompts: list[int]
 
 
 def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
-    """Number of tokens that all prompts begin with and that are the whole of none."""
+    """Length of the prompts' common prefix, which is shorter than any prompt."""
     ids = [list(prompt) for prompt in prompts]
     first, last = min(ids), max(ids)
     most = min(len(prompt) for prompt in ids) - 1
@@ -40,7 +40,7 @@ def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
 
 
 def heads(prompts: Sequence[Sequence[int]], copies: int) -> list[Head]:
-    """Parts prompts by what they begin with: a system message, the examples of a few-shot prompt.
+    """Groups prompts by common prefix: a system message, the examples of a few-shot prompt.
 
     Args:
         prompts: Token ids, none empty.
@@ -81,7 +81,7 @@ _LOGITS = 1 / 4
 
 @dataclass
 class Tree:
-    """Prompts with their continuations as a tree of tokens, which holds what they begin with once.
+    """Prompts and continuations as a tree of tokens, which holds common prefixes once.
 
     The last token of a continuation is no input: nothing comes after it.
 
@@ -106,7 +106,7 @@ class Tree:
         return len(set(self.parents)) < len(self.parents)
 
     def add(self, index: int, prompt: Tokens, continuations: Sequence[Tokens], most: int) -> bool:
-        """Adds a prompt unless the tree would then have too many tokens; the first one always is added."""
+        """Adds a prompt unless the tree would have too many tokens; the first prompt is always added."""
         known = len(self.tokens)
         end = self._walk(-1, prompt)[-1]
         paths = [[end, *self._walk(end, text[:-1])] for text in continuations]
@@ -134,7 +134,7 @@ class Tree:
 
 
 def trees(prompts: Sequence[Tokens], continuations: Sequence[Sequence[Tokens]]) -> list[Tree]:
-    """Prompts in trees, those together that begin alike.
+    """Prompts in trees: prompts with a common prefix share one.
 
     Args:
         prompts: Token ids, none empty.
@@ -236,7 +236,7 @@ def _columns(tree: Tree, before: int) -> NDArray[np.int64]:
 
 
 def _ancestors(tree: Tree) -> NDArray[np.bool_]:
-    """Which tokens each one comes after, itself included."""
+    """For each token, which tokens it comes after, itself included."""
     count = len(tree.tokens)
     seen = np.eye(count, dtype=np.bool_)
     # The first text is a row of tokens, and often a long one.

@@ -1,4 +1,4 @@
-"""Probabilities of wanted tokens out of the logits of a pass."""
+"""Probabilities of target tokens from a pass's logits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Tokens = Sequence[int]
 
 
 class Continuation(NamedTuple):
-    """What a model makes of a continuation.
+    """Log-probability of a continuation under a model.
 
     Attributes:
         value: Its log-probability in nats, summed over its tokens.
@@ -79,7 +79,7 @@ class Targets:
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Rows with each one's first entry put after its end, and where there is none of that."""
+    """Rows padded with their first entry, and which entries are no padding."""
     width = max(len(row) for row in rows)
     values = [[*row, *[row[0]] * (width - len(row))] for row in rows]
     lengths = np.array([len(row) for row in rows])

@@ -66,7 +66,7 @@ def _when_generating(name: str) -> Callable[[Asked], list[str]]:
 
 
 def _share(name: str, of: Callable[[Result], bool], *, harness: bool = True) -> Metric:
-    """Share of the replies that are so, those to tasks of lm-evaluation-harness included or not."""
+    """Share of replies for which `of` holds, with or without those to lm-evaluation-harness tasks."""
 
     def measure(outcomes: Outcomes) -> dict[str, Estimate]:
         replies = outcomes.generated if harness else outcomes.replies

@@ -10,7 +10,7 @@ from trainables.evaluation.metrics.base import METRICS, Asked, Estimate, Metric,
 from trainables.evaluation.outcomes import Outcomes, Score
 
 LIKELIHOODS = ("likelihood", "likelihood_norm")
-"""Ways of scoring that come of the same passes, so that either gives both."""
+"""Scorings that come from the same passes, so that either gives both."""
 
 
 def _accuracy(way: str) -> Metric:
@@ -34,7 +34,7 @@ def _f1_names(asked: Asked) -> list[str]:
 
 
 def _f1(outcomes: Outcomes) -> dict[str, Estimate]:
-    """Means, whose interval is that of a share: values between 0 and 1 vary no more than 0 and 1 do."""
+    """Means with a share's interval: values between 0 and 1 vary no more than zeros and ones."""
     estimates = {}
     for score in outcomes.scores:
         if score.scoring == "generation" and not score.choice:
@@ -77,10 +77,10 @@ SCORING = "harness"
 """The way in which a task is scored: by its own rules."""
 
 SIDE = "harness:"
-"""What a further metric of it is entered under, before the metric's name."""
+"""Prefix of the scorings that are a task's further metrics."""
 
 CHANGE = "_change"
-"""How the metric ends that is another one less the base model's."""
+"""Suffix of a metric's change from the base model."""
 
 
 def _harness_names(asked: Asked) -> list[str]:
@@ -99,12 +99,12 @@ def _harness_scores(outcomes: Outcomes) -> dict[str, Estimate]:
 
 
 def _share(name: str, score: Score) -> dict[str, Estimate]:
-    """The share; none where no document has the metric."""
+    """The share of right documents; empty if no document has the metric."""
     return {name: share_of(score.right, len(score.results))} if score.results else {}
 
 
 def _figures(name: str, score: Score) -> dict[str, Estimate]:
-    """The figure, and how far it is from the base model's; only what can be told."""
+    """The figure and its change from the base model's, if the documents give them."""
     given = [result.part for result in score.results if result.part is not None]
     pairs = [(result.part, result.base) for result in score.results if None not in (result.part, result.base)]
     figures = {name: figure(score.aggregation, given) if given else None}

@@ -75,7 +75,7 @@ def normalise(text: str) -> str:
 
 
 def same_answer(reply: str, answer: str) -> bool:
-    """Whether both are the same, normalised; exactly so where that leaves nothing of the answer."""
+    """Whether both are the same normalised, or exactly if normalisation leaves nothing of the answer."""
     wanted = normalise(answer)
     return normalise(reply) == wanted if wanted else reply.strip() == answer.strip()
 

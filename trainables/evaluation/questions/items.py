@@ -96,7 +96,7 @@ def read_items(source: str, key: str) -> list[Item]:
 
 
 def joined(fingerprints: Sequence[str]) -> str:
-    """One fingerprint of several; of one, itself."""
+    """One fingerprint of several; a single one as it is."""
     if len(fingerprints) == 1:
         return fingerprints[0]
     return hashlib.sha256("".join(fingerprints).encode()).hexdigest()

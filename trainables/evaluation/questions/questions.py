@@ -1,4 +1,4 @@
-"""The questions that one worker puts, and what is made of the replies."""
+"""One worker's questions, and the scores of the replies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Questions:
     scores: dict[str, list[Score]]
 
     def take_replies(self, index: int, replies: Sequence[Sequence[int]], reader: Reader) -> None:
-        """Enters what was generated for an item, token ids by adapter."""
+        """Records the reply to an item, token ids by adapter."""
         results: dict[tuple[int, ...], Result] = {}  # adapters often give the same replies
         for score, ids in zip(self.scores["generation"], map(tuple, replies), strict=True):
             if ids not in results:
@@ -39,7 +39,7 @@ class Questions:
             score.results.append(results[ids])
 
     def take_values(self, index: int, values: Sequence[Sequence[Continuation]]) -> None:
-        """Enters what each adapter makes of an item's options as whole replies.
+        """Records the score of each of an item's options as a whole reply, by adapter.
 
         Per byte of its text an option counts without the token that ends it, which is none of its text: by
         the end's probability short options would gain or lose more than long ones.
@@ -79,7 +79,7 @@ def questions(
 
 
 def _ways(skill: Skill) -> list[str]:
-    """The skill's ways of scoring, and the one that comes free with another."""
+    """The skill's ways of scoring, and those that come free with them."""
     ways: list[str] = list(skill.config.scoring)
     if not set(LIKELIHOODS).isdisjoint(ways):
         ways += [way for way in LIKELIHOODS if way not in ways]

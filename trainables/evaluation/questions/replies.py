@@ -1,4 +1,4 @@
-"""What is read out of a generated reply."""
+"""Reads generated replies."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Reader:
         self._leaks = leaks
 
     def reply(self, ids: Sequence[int]) -> ReadReply:
-        """Decodes token ids, and looks at them."""
+        """Decodes token ids and derives what follows from the reply alone."""
         text, thought, rest = self._decoded(ids, skip=True), True, None
         if self._capability.think_section:
             # The tags may be special tokens.
@@ -84,7 +84,7 @@ class Reader:
         return Result(index, outcome, prediction, reply.text, **reply.facts)
 
     def _open(self, config: SkillConfig, index: int, item: OpenItem, reply: ReadReply) -> Result:
-        """The whole reply is the answer, so one that does not end, or speaks of other things, has none."""
+        """The whole reply is the answer: a reply that does not end, or recites training data, has none."""
         given, wanted = reply.rest.strip(), item.answer.strip()
         same = same_answer(given, wanted) if config.match == "squad" else given == wanted
         outcome: Outcome = "right"

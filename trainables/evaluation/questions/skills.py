@@ -95,7 +95,7 @@ def with_reply_length(
 
 
 def reply_length(tokenizer: Any, items: Iterable[Sequence[Item]], context: int | None, *, think: bool) -> int:
-    """Half as much again as the longest accepted answer, at least 8 tokens more, and room for a thought.
+    """One and a half times the longest accepted answer, at least 8 tokens more, plus room for a thought.
 
     It leaves the longest question its place in the model's context, where a shorter reply will do.
     """

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from search.plan.model import DataLengths, DataPlan
+from trainables.lora.plan.model import DataLengths, DataPlan
+from trainables.planning import DataText
 
 BEGIN, END = "⟦", "⟧"
 """Marks around what is learned, in an example as the model sees it."""
 
 _PART = 480
+
+
+def data_text(data: DataPlan) -> DataText:
+    """The data for people: what is learned of the example is between the marks."""
+    return DataText(
+        lines=tuple(data_lines(data)),
+        heading=f"an example as the model sees it; what is learned is between {BEGIN} and {END}:",
+        example=tuple(tuple(parts) for parts in example_lines(data)) if data.example else (),
+    )
 
 
 def data_lines(data: DataPlan) -> Iterator[str]:

@@ -7,10 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from search.config.schema import SearchConfig
-from search.errors import ConfigError, Problem
-from search.plan.model import DataLengths, DataPlan
-from search.plan.tokenizer import context_of, light_tokenizer
 from trainables.data.facts import data_warnings
 from trainables.data.formats import FORMATS, also_fitting
 from trainables.data.lengths import refuse_beyond
@@ -20,7 +16,11 @@ from trainables.data.split import Split
 from trainables.errors import UserError
 from trainables.evaluation.contamination.check import check_questions
 from trainables.evaluation.questions.items import load_items
+from trainables.lora.options import LoraOptions
+from trainables.lora.plan.model import DataLengths, DataPlan
+from trainables.lora.plan.tokenizer import context_of, light_tokenizer
 from trainables.models.resolve import local_folder
+from trainables.planning import refused
 
 if TYPE_CHECKING:
     from trainables.data.examples import Example
@@ -31,65 +31,60 @@ _LEAST = 64
 _CHARACTERS = 1_000_000
 
 
-def plan_data(config: SearchConfig) -> DataPlan | None:
+_SEEN = "training data"
+
+
+def plan_data(options: LoraOptions, seed: int) -> DataPlan | None:
     """Looks at the training data.
 
     Returns:
         None for a hub data set, which is read when the search starts.
 
     Raises:
-        ConfigError: They cannot be trained on, or most of them would be lost.
+        PlanRefusedError: They cannot be trained on, or most of them would be lost.
     """
     try:
-        if isinstance(locate(config.options.task.train, "task.train", config.options.task.split), HubDataset):
-            return None
-        return _data(config)
+        return None if _is_on_hub(options) else _data(options, seed)
     except UserError as error:
-        raise _wrong(error) from error
+        raise refused(error, _SEEN) from error
 
 
-def refuse_contamination(config: SearchConfig) -> None:
+def refuse_contamination(options: LoraOptions, seed: int) -> None:
     """Searches local training data for the questions of the skills, before anything is started.
 
     The workers search all records, and for the documents of harness tasks too.
 
     Raises:
-        ConfigError: Questions are there with their answers, or either cannot be read.
+        PlanRefusedError: Questions are there with their answers, or either cannot be read.
     """
+    task = options.task
     try:
-        if not isinstance(
-            locate(config.options.task.train, "task.train", config.options.task.split), HubDataset
-        ):
-            _overlap(config, read_units(config.options.task.train, "task.train", config.options.task, _READ))
+        if not _is_on_hub(options):
+            _overlap(options, seed, read_units(task.train, "task.train", task, _READ))
     except UserError as error:
-        raise _wrong(error) from error
+        raise refused(error, _SEEN) from error
 
 
-def _wrong(error: UserError) -> ConfigError:
-    key, _, message = error.message.partition(": ")
-    return ConfigError([Problem(key, message.rstrip("."), "training data", error.hint)])
+def _is_on_hub(options: LoraOptions) -> bool:
+    return isinstance(locate(options.task.train, "task.train", options.task.split), HubDataset)
 
 
-def _overlap(config: SearchConfig, read: ReadUnits) -> str:
+def _overlap(options: LoraOptions, seed: int, read: ReadUnits) -> str:
     """A warning of the questions that overlap with the training data, or nothing."""
-    skills = [
-        (skill, load_items(skill, config.seed))
-        for skill in config.options.capability.skills
-        if not skill.harness
-    ]
-    return check_questions(skills, config.options.task, read)
+    skills = [(skill, load_items(skill, seed)) for skill in options.capability.skills if not skill.harness]
+    return check_questions(skills, options.task, read)
 
 
-def _data(config: SearchConfig) -> DataPlan:
-    task = config.options.task
+def _data(options: LoraOptions, seed: int) -> DataPlan:
+    task = options.task
     read = read_units(task.train, "task.train", task, _READ)
-    overlap = _overlap(config, read)
-    folder = local_folder(config.options.model)
+    overlap = _overlap(options, seed, read)
+    folder = local_folder(options.model)
     context = None if folder is None else context_of(folder)
     if task.max_length is not None:
         refuse_beyond(task.max_length, context)
     tokenizer = None if folder is None else light_tokenizer(folder)
-    measured = None if tokenizer is None else _measured(config, read, tokenizer, context)
+    measured = None if tokenizer is None else _measured(options, seed, read, tokenizer, context)
     lengths, example, warnings = measured or (None, (), ())
     form = read.format.name
     return DataPlan(
@@ -104,12 +99,12 @@ def _data(config: SearchConfig) -> DataPlan:
 
 
 def _measured(
-    config: SearchConfig, read: ReadUnits, tokenizer: Any, context: int | None
+    options: LoraOptions, seed: int, read: ReadUnits, tokenizer: Any, context: int | None
 ) -> tuple[DataLengths, tuple[tuple[str, bool], ...], tuple[str, ...]]:
     from trainables.data.task import data_facts, refuse_lost
     from trainables.data.tokenise import Tokeniser, tokenise
 
-    task, sampled = config.options.task, _sample(read)
+    task, sampled = options.task, _sample(read)
     tokenised = tokenise(read, Tokeniser(tokenizer, task), "task.train", sampled)
     length = task.max_length or tokenised.chosen_length(context)
     cut = tokenised.cut(length)
@@ -117,7 +112,7 @@ def _measured(
     facts = data_facts(read, tokenised, cut, Split(), length, chosen=task.max_length is None)
     count = max(1, len(tokenised.lengths))
     divided = sum(own > length for own in tokenised.lengths)
-    replies = _replies(config, tokenizer, context)
+    replies = _replies(options, seed, tokenizer, context)
     lengths = DataLengths(
         sampled=len(sampled),
         median=int(np.median(tokenised.lengths)),
@@ -130,7 +125,7 @@ def _measured(
         no_room=cut.no_room / count,
         texts=tokenised.texts,
         replies=replies,
-        replies_chosen=config.options.capability.max_new_tokens is None,
+        replies_chosen=options.capability.max_new_tokens is None,
     )
     own = facts.recorded() | {"records": len(sampled)}
     first = next((group[0] for group in cut.groups if group), None)
@@ -146,13 +141,13 @@ def _sample(read: ReadUnits) -> list[int]:
     return [place * rows // count for place in range(count)]
 
 
-def _replies(config: SearchConfig, tokenizer: Any, context: int | None) -> int:
+def _replies(options: LoraOptions, seed: int, tokenizer: Any, context: int | None) -> int:
     """How long replies may be: as configured, or by the accepted answers that are on this machine."""
     from trainables.evaluation.questions.skills import with_reply_length
 
-    skills = [skill for skill in config.options.capability.skills if skill.harness is None]
-    items = (load_items(skill, config.seed) for skill in skills)
-    return with_reply_length(config.options.capability, tokenizer, items, context).reply_length
+    skills = [skill for skill in options.capability.skills if skill.harness is None]
+    items = (load_items(skill, seed) for skill in skills)
+    return with_reply_length(options.capability, tokenizer, items, context).reply_length
 
 
 def marked(tokenizer: Any, example: Example | None) -> tuple[tuple[str, bool], ...]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.errors import ConfigError, Problem
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import in_text_blocks, select_modules
@@ -16,7 +15,11 @@ from trainables.models.folder.check import CONFIG, has_weights
 from trainables.models.folder.reading import damaged, read_object
 from trainables.models.folder.weights import Shapes, read_shapes
 from trainables.models.resolve import local_folder
+from trainables.planning import refused
 from trainables.settings import ModelConfig
+
+MODEL_FILES = "model files"
+"""Where what is wrong with a model was seen."""
 
 # Sizes far above those of any model.
 _LARGEST_SIZE = 2**40
@@ -82,7 +85,7 @@ def model_shapes(model: ModelConfig) -> ModelShapes | None:
         None where the model is not on this machine yet.
 
     Raises:
-        ConfigError: The model's files are damaged.
+        PlanRefusedError: The model's files are damaged.
     """
     folder = local_folder(model)
     if folder is None or not (folder / CONFIG).is_file():
@@ -93,11 +96,12 @@ def model_shapes(model: ModelConfig) -> ModelShapes | None:
             return _built(folder, model)
         tensors = read_shapes(folder, config) if has_weights(folder) else None
     except UserError as error:
-        raise _refused(error) from error
+        raise refused(error, MODEL_FILES, "model.source") from error
     try:
         return _shapes(config, tensors or _from_config(config))
     except (ValueError, TypeError, ArithmeticError, KeyError) as error:
-        raise _refused(damaged(folder / CONFIG, "its sizes are not those of a model")) from error
+        unlike = damaged(folder / CONFIG, "its sizes are not those of a model")
+        raise refused(unlike, MODEL_FILES, "model.source") from error
 
 
 def _built(folder: Path, model: ModelConfig) -> ModelShapes:
@@ -130,10 +134,6 @@ def _built(folder: Path, model: ModelConfig) -> ModelShapes:
         vocabulary=int(text.vocab_size),
         left_out=tuple(sorted(others)),
     )
-
-
-def _refused(error: UserError) -> ConfigError:
-    return ConfigError([Problem("model.source", error.message.rstrip("."), "model files", error.hint)])
 
 
 def _size(value: Any) -> int:

@@ -1,0 +1,143 @@
+"""What a plan says of adapters on text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+from trainables.errors import UserError
+from trainables.lora.options import LoraOptions
+from trainables.lora.parameters import LoraParameters
+from trainables.lora.plan.costs import Lengths, costs
+from trainables.lora.plan.data import plan_data
+from trainables.lora.plan.data_view import data_text
+from trainables.lora.plan.history import read_history
+from trainables.lora.plan.model import DataPlan, RankSize
+from trainables.lora.plan.shapes import MODEL_FILES, ModelShapes, model_shapes
+from trainables.lora.targets import routed_layer, select_modules
+from trainables.models.folder.check import takes_sdpa
+from trainables.models.resolve import local_folder
+from trainables.planning import Costs, PlanRefusedError, PlanRequest, SizeTable, TrainablePlan
+from trainables.trainable import Finding
+
+_EXAMPLE, _REPLY = 128, 16
+
+
+def plan(request: PlanRequest) -> TrainablePlan:
+    """Plans a search of adapters without starting anything.
+
+    Raises:
+        PlanRefusedError: The model's files are damaged, it has no layers of a kind that may be asked for, or
+            its tokenizer can make nothing of the data.
+    """
+    options: LoraOptions = request.options
+    trials = [params for params in request.trials if isinstance(params, LoraParameters)]
+    shapes = model_shapes(options.model)
+    if shapes is not None:
+        _refuse_targets(request, shapes)
+    data = plan_data(options, request.seed)
+    notes = _notes(options, shapes)
+    if data is None:
+        notes.append(f"{options.task.train} is a data set of the hub, and read when the search starts.")
+    taken: Costs | None = None
+    if shapes is not None and trials:
+        history = read_history(options, request.history)
+        try:
+            taken = costs(request, shapes, trials, history, _lengths(options, data))
+        except OverflowError:
+            notes.append("The numbers are too large for an estimate of time and memory.")
+    sizes = _sizes(request, shapes) if shapes is not None else []
+    return TrainablePlan(
+        trained=tuple(shapes.trainable(params) if shapes else None for params in trials),
+        base_parameters=shapes.parameters if shapes else None,
+        attention=_attention(options),
+        sizes=tuple(sizes),
+        size_table=_table(shapes, sizes) if shapes is not None and sizes else None,
+        data=data,
+        data_text=None if data is None else data_text(data),
+        costs=taken,
+        notes=tuple(notes),
+    )
+
+
+def _attention(options: LoraOptions) -> str | None:
+    """What `model.attention` comes to, where the model's files say it."""
+    if options.model.attention != "auto":
+        return f"{options.model.attention} (model.attention)"
+    folder = local_folder(options.model)
+    takes = None if folder is None else takes_sdpa(folder)
+    if takes is None:
+        return None
+    return "sdpa" if takes else "eager: models of this kind do not take torch's scaled dot-product attention"
+
+
+def _lengths(options: LoraOptions, data: DataPlan | None) -> Lengths:
+    """Lengths to estimate with; where the data's are not known, those of short texts."""
+    if data is not None and (known := data.lengths) is not None:
+        return Lengths(known.mean, known.max_length, known.replies)
+    most = options.task.max_length or _EXAMPLE
+    return Lengths(most, most, options.capability.max_new_tokens or _REPLY)
+
+
+def _sizes(request: PlanRequest, shapes: ModelShapes) -> list[RankSize]:
+    """Adapter sizes for every rank and kind of target that may be sampled (the ends, for a range)."""
+    sizes = []
+    possible = (request.possible[name] for name in ("rank", "target_modules", "layers"))
+    for rank, target, layers in product(*possible):
+        params = LoraParameters.model_validate({"rank": rank, "target_modules": target, "layers": layers})
+        trainable = shapes.trainable(params)
+        if trainable is not None:
+            where = params.target_modules + (f", first {layers} layers" if layers is not None else "")
+            sizes.append(RankSize(params.rank, where, trainable, trainable / shapes.parameters))
+    return sizes
+
+
+def _table(shapes: ModelShapes, sizes: Sequence[RankSize]) -> SizeTable:
+    rows = ((str(s.rank), s.target_modules, f"{s.trainable:,}", f"{s.share:.2%}") for s in sizes)
+    return SizeTable(
+        title=f"Trainable parameters (base model: {shapes.parameters:,})",
+        columns=(
+            ("rank", "right"),
+            ("target_modules", "left"),
+            ("trainable", "right"),
+            ("share of base", "right"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _refuse_targets(request: PlanRequest, shapes: ModelShapes) -> None:
+    """Raises where some trial would find no layer to adapt.
+
+    Raises:
+        PlanRefusedError: For every such kind of target.
+    """
+    findings = []
+    for target in request.possible["target_modules"]:
+        try:
+            select_modules(shapes.linear, LoraParameters.model_validate({"target_modules": target}))
+        except UserError as error:
+            where = "parameters" if "target_modules" in request.searched else "fixed"
+            findings.append(Finding(f"{where}.target_modules", error.message, error.hint))
+    if findings:
+        raise PlanRefusedError(findings, MODEL_FILES)
+
+
+def _notes(options: LoraOptions, shapes: ModelShapes | None) -> list[str]:
+    if shapes is None:
+        return [
+            f"The shapes of {options.model.source} are not known on this machine before it is first fetched: "
+            "no number of parameters, time or memory can be given."
+        ]
+    notes = []
+    if (layer := routed_layer(shapes.linear)) is not None:
+        notes.append(
+            f"Trials of this model are not packed, but run one at a time: {layer} sees the tokens that are "
+            "routed to it, not whole rows."
+        )
+    if shapes.left_out:
+        notes.append(
+            f"These linear layers get no adapter, for they do more than multiply or their weights are read "
+            f"without them: {', '.join(shapes.left_out)}."
+        )
+    return notes

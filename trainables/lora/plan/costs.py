@@ -1,0 +1,178 @@
+"""Estimated time and memory of a trial. Rough by nature: each says what it was computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainables.data.sources import local_path
+from trainables.errors import UserError
+from trainables.lora.options import LoraOptions
+from trainables.lora.parameters import LoraParameters
+from trainables.lora.plan.history import History
+from trainables.lora.plan.shapes import ModelShapes
+from trainables.models.chunk_size import LOGIT_BYTES, chunk_tokens
+from trainables.planning import Costs, PlannedWorkers, PlanRequest
+
+CORE_FLOPS = 4e10
+"""Assumed of one CPU core in float32: half of what a current core reaches in large matrix products."""
+
+GPU_FLOPS = 5e13
+"""Assumed of one GPU in bfloat16."""
+
+PASS_SECONDS = 0.01
+"""Assumed cost of a pass through the model, whatever its size."""
+
+PROCESS_BYTES = 0.9e9
+"""A worker process with torch, without model and data."""
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Lengths that an estimate is made for.
+
+    Attributes:
+        mean: Tokens of an example on average.
+        most: The same, at most.
+        replies: Tokens of a generated reply, at most.
+    """
+
+    mean: float
+    most: int
+    replies: int
+
+
+def costs(
+    request: PlanRequest,
+    shapes: ModelShapes,
+    trials: Sequence[LoraParameters],
+    history: History | None,
+    lengths: Lengths,
+) -> Costs:
+    """Estimates what a trial takes.
+
+    Args:
+        request: What is planned.
+        shapes: Sizes of the base model.
+        trials: Parameters of typical trials; their mean batch size and largest adapter are used.
+        history: Times of earlier searches, preferred to the formula.
+        lengths: Of examples and replies.
+    """
+    workers, options = request.workers, request.options
+    speed = GPU_FLOPS * workers.gpus if workers.gpus else CORE_FLOPS * workers.cpus
+    speed *= workers.workers
+    batch = sum(params.batch_size for params in trials) / len(trials)
+    tokens = batch * lengths.mean
+    if history is not None:
+        step = shared = history.token_seconds * tokens
+    else:
+        arithmetic = _operations(workers) * shapes.parameters * tokens / speed
+        step = 2 * PASS_SECONDS + arithmetic
+        shared = 2 * PASS_SECONDS / workers.least_slots + arithmetic
+    evaluation = history.evaluation_seconds if history is not None else None
+    if evaluation is None:
+        evaluation = _evaluation(options, shapes, speed, lengths)
+    least, most = (
+        _worker_bytes(options, workers, shapes, trials, held, lengths)
+        for held in (workers.least_slots, workers.most_slots)
+    )
+    return Costs(
+        step_seconds=step,
+        shared_step_seconds=shared,
+        evaluation_seconds=evaluation,
+        time_basis=_time_basis(workers, history, tokens, speed),
+        measured=history is not None,
+        worker_bytes=least,
+        most_worker_bytes=most,
+        memory_basis="process 0.9 GB + weights + slots x (16 bytes per trainable parameter + activations "
+        f"of a micro-batch: tokens x ({_kept(workers)}) values) + {LOGIT_BYTES} bytes per logit of a chunk",
+    )
+
+
+def _operations(workers: PlannedWorkers) -> int:
+    """Floating-point operations of a training step for each parameter and token.
+
+    Forward 2 and backward 2, for a frozen weight has no gradient; with gradient checkpointing forward twice.
+    """
+    return 6 if workers.gradient_checkpointing else 4
+
+
+def _kept(workers: PlannedWorkers) -> str:
+    """Values that the blocks keep of a token for the backward pass."""
+    block = "(12 hidden + 4 intermediate)"
+    return f"layers x hidden + {block}" if workers.gradient_checkpointing else f"layers x {block}"
+
+
+def _time_basis(workers: PlannedWorkers, history: History | None, tokens: float, speed: float) -> str:
+    if history is not None:
+        return (
+            f"measured: {history.rungs} rungs of earlier searches of this model, "
+            f"{1e3 * history.token_seconds * tokens:.0f} ms a step"
+        )
+    return (
+        f"a formula: {_operations(workers)} x parameters x {tokens:.0f} tokens a step at an assumed "
+        f"{speed / 1e9:.0f} GFLOP/s and 10 ms a pass; a first search here gives measured times"
+    )
+
+
+def _evaluation(options: LoraOptions, shapes: ModelShapes, speed: float, lengths: Lengths) -> float:
+    """Seconds of an evaluation at a rung, by 2 * parameters * tokens, and a pass per batch and new token.
+
+    What is not asked at every rung is left out.
+    """
+    capability = options.capability
+    tokens = passes = 0.0
+    if options.task.heldout or options.task.heldout_fraction:
+        tokens += options.task.heldout_examples * lengths.mean
+        passes += options.task.heldout_examples / capability.batch_size
+    if capability.general_text is not None:
+        tokens += capability.general_examples * lengths.mean
+        passes += capability.general_examples / capability.batch_size
+    tokens += capability.kl_prompts * lengths.mean
+    passes += capability.kl_prompts / capability.batch_size
+    for skill in capability.skills:
+        if skill.at != "every":
+            continue
+        items = min(_items(skill.path), skill.limit or 10**9)
+        for scoring in {way.removesuffix("_norm") for way in skill.scoring}:
+            new = lengths.replies if scoring == "generation" else 1
+            # Length of a question is not known without its tokenizer: taken to be that of an example.
+            tokens += items * (lengths.mean + new)
+            passes += -(-items // capability.batch_size) * new
+    return passes * PASS_SECONDS + 2 * shapes.parameters * tokens / speed
+
+
+def _items(source: str) -> int:
+    """Number of questions in a file: its lines."""
+    try:
+        path: Path = local_path(source, "path")
+    except UserError:
+        return 0
+    with path.open("rb") as stream:
+        return sum(1 for line in stream if line.strip())
+
+
+def _worker_bytes(
+    options: LoraOptions,
+    workers: PlannedWorkers,
+    shapes: ModelShapes,
+    trials: Sequence[LoraParameters],
+    held: int,
+    lengths: Lengths,
+) -> float:
+    """Memory of a worker whose group holds `held` trials at once."""
+    half = options.model.dtype == "bfloat16" or (options.model.dtype == "auto" and workers.gpus > 0)
+    size = 2 if half else 4
+    shards = workers.workers if workers.zero_stage == 3 else 1
+    adapter = max(shapes.trainable(params) or 0 for params in trials)
+    batch = max(params.batch_size for params in trials) / workers.workers
+    tokens = min(batch, workers.micro_batch or batch) * lengths.most
+    block = 12 * shapes.hidden + 4 * shapes.intermediate
+    checkpointed = shapes.layers * shapes.hidden + block
+    kept = checkpointed if workers.gradient_checkpointing else shapes.layers * block
+    # fp32 adapter, its gradient and the two moments of AdamW.
+    trial = 16 * adapter + tokens * kept * size
+    chunk = chunk_tokens(shapes.vocabulary, "cuda" if workers.gpus else "cpu")
+    logits = LOGIT_BYTES * shapes.vocabulary * min(held * tokens, chunk)
+    return PROCESS_BYTES + shapes.parameters * size / shards + logits + held * trial
