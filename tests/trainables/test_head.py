@@ -77,7 +77,7 @@ def test_held_out_losses_are_those_of_whole_logits(family: str) -> None:
     model = tiny(family)
     head = find_head(model, SMALL)
     assert isinstance(head, OutputHead)
-    whole, by_parts = Forward(model), Forward(model, head=head)
+    whole, by_parts = Forward(model), Forward(model, output_head=head)
     with whole.evaluating():
         expected, losses = (
             example_losses(forward, random_examples(9), copies=2, pad_id=0, batch_size=6)

@@ -56,7 +56,7 @@ class Evaluator:
         general: General text.
         harness: Those skills that are tasks of lm-evaluation-harness, as `load_harness` made them.
         base: See `BaseAlone`; without it no divergence is measured.
-        head: See `Forward`.
+        output_head: See `Forward`.
 
     Raises:
         UserError: Items cannot be read, or are longer than the model's context.
@@ -76,9 +76,9 @@ class Evaluator:
         general: GeneralText | None = None,
         harness: Sequence[HarnessSkill] = (),
         base: BaseAlone | None = None,
-        head: OutputHead | None = None,
+        output_head: OutputHead | None = None,
     ) -> None:
-        self._forward = Forward(model, any_working, rows, head)
+        self._forward = Forward(model, any_working, rows, output_head)
         context = getattr(self._forward.config, "max_position_embeddings", None)
         asked = {skill: load_items(skill, seed) for skill in capability.skills if skill.harness is None}
         capability = with_reply_length(capability, tokenizer, asked.values(), context)

@@ -73,7 +73,7 @@ class LoraHeld:
             general=loaded.general,
             harness=loaded.harness,
             base=self.adapters.inactive,
-            head=self.base.head,
+            output_head=self.base.head,
         )
         self._attention = chosen(loaded.model)
         mixing = self._where_rows_meet(loaded)
