@@ -48,7 +48,6 @@ class Adapters:
         weight = next(base.parameters())
         low = weight.dtype if weight.dtype in (torch.float16, torch.bfloat16) else None
         features = {name: (layer.inner, layer.outer) for name, layer in layers.items()}
-        self._biased = {name for name, layer in layers.items() if layer.bias}
         self._transposed = any(layer.transposed for layer in layers.values())
         self.arena = Arena(features, weight.device, torch.float32 if low else weight.dtype)
         self._shared = PackedPass(self.arena, low)
@@ -101,17 +100,11 @@ class Adapters:
             a.copy_(layer.lora_A[name].weight.data)
             b.copy_(layer.lora_B[name].weight.data.t())
             if "forward" not in vars(layer):
-                forward = self._forward_flat if site in self._biased else self._forward
-                layer.forward = partial(forward, site, layer)
+                layer.forward = partial(self._forward, site, layer)
         self._point()
 
     def _forward(self, site: str, layer: LoraLayer, x: Tensor) -> Tensor:
-        return self._shared.add(site, x, layer.base_layer(x))
-
-    def _forward_flat(self, site: str, layer: LoraLayer, x: Tensor) -> Tensor:
-        """With a bias torch returns a view of a flat product, and writing to a view costs copies."""
-        out = layer.base_layer(x.reshape(-1, x.shape[-1]))
-        return self._shared.add(site, x, out).view(*x.shape[:-1], out.shape[-1])
+        return self._shared.run(site, layer.base_layer, x)
 
     def remove(self, name: str) -> None:
         """Drops an adapter, whole or half made; the base is as it was. Needs no memory."""

@@ -12,7 +12,7 @@ from torch import nn
 
 from trainables.lora.targets import in_text_blocks
 
-_PLAIN = frozenset({"Linear", "FalconLinear"})
+PLAIN = frozenset({"Linear", "FalconLinear"})
 """Classes that compute x @ W.T + b; other subclasses of `nn.Linear` do more, such as routing tokens."""
 
 _READ = re.compile(r"\bself\.(\w+)\.weight\b(?!\[|\.(?:dtype|device|shape|ndim|data)\b)")
@@ -29,13 +29,11 @@ class LinearLayer:
         inner: Features of its input.
         outer: Features of its output.
         transposed: Whether its weight is of shape (in, out), as that of GPT-2's layers.
-        bias: Whether it has a bias.
     """
 
     inner: int
     outer: int
     transposed: bool
-    bias: bool
 
 
 def linear_layers(model: nn.Module) -> dict[str, LinearLayer]:
@@ -58,11 +56,11 @@ def linear_layers(model: nn.Module) -> dict[str, LinearLayer]:
 
 
 def _linear(module: nn.Module) -> LinearLayer | None:
-    kind, bias = type(module).__name__, getattr(module, "bias", None) is not None
-    if isinstance(module, nn.Linear) and kind in _PLAIN:
-        return LinearLayer(module.in_features, module.out_features, False, bias)
+    kind = type(module).__name__
+    if isinstance(module, nn.Linear) and kind in PLAIN:
+        return LinearLayer(module.in_features, module.out_features, False)
     if kind == _TRANSPOSED:
-        return LinearLayer(int(module.nx), int(module.nf), True, bias)  # type: ignore[arg-type]
+        return LinearLayer(int(module.nx), int(module.nf), True)  # type: ignore[arg-type]
     return None
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 from trainables.lora.arena import Arena
 from trainables.lora.dropout import keep_scale, stream_key
+from trainables.lora.linear import PLAIN
 
 _TOGETHER = 64
 """On a GPU, ranks up to the same multiple of this share a product: one more would cost more than zeros."""
@@ -168,13 +170,13 @@ class PackedPass:
         a, b, a_grad, b_grad = (part[:, :rank] for part in parts)
         return Segment(rows, a, b, self._scales[own], a_grad, b_grad)
 
-    def add(self, site: str, x: Tensor, out: Tensor) -> Tensor:
+    def run(self, site: str, base: nn.Module, x: Tensor) -> Tensor:
         """The layer's output with every row's own adapter.
 
         Args:
             site: Name of the layer.
+            base: The layer without adapters.
             x: Its input, shape (rows, ..., in).
-            out: The base layer's output, shape (rows, ..., out).
 
         Raises:
             ValueError: The layer does not see whole rows (a layer of an expert, for example), and the pass
@@ -182,10 +184,29 @@ class PackedPass:
         """
         layout = self.layout
         if layout is None or site not in self.arena.sites:
-            return out
+            return cast(Tensor, base(x))
         if x.shape[0] != layout.rows and layout.adapters > 1 and x[..., 0].numel() % layout.rows:
             raise ValueError(f"{site} does not see whole rows, so several adapters cannot share a pass")
-        return cast(Tensor, _Packed.apply(out, x, self.anchor, self, site, layout))  # type: ignore[no-untyped-call]
+        if not self.segments(site, layout):
+            return cast(Tensor, base(x))
+        # With a bias torch returns a view of a flat product, and writing to a view costs copies.
+        flat = x if getattr(base, "bias", None) is None else x.reshape(-1, x.shape[-1])
+        dense = base if _dense(base) else None
+        out = base(flat) if dense is None else None
+        given = (out, x, self.anchor, self, site, layout, dense)
+        made: Tensor = _Packed.apply(*given)  # type: ignore[no-untyped-call]
+        return made.view(*x.shape[:-1], made.shape[-1])
+
+
+def _dense(base: nn.Module) -> TypeGuard[nn.Linear]:
+    """Whether the layer is x @ W.T + b with a weight that is all here, and nobody listens to its calls."""
+    return (
+        isinstance(base, nn.Linear)
+        and type(base).__name__ in PLAIN
+        and not hasattr(base.weight, "ds_id")  # DeepSpeed gathers it when the layer is called
+        and not (base._forward_hooks or base._forward_pre_hooks)
+        and not (base._backward_hooks or base._backward_pre_hooks)
+    )
 
 
 def alike(ranks: Sequence[int], together: int) -> list[slice]:
@@ -205,57 +226,93 @@ class _Packed(torch.autograd.Function):
     The inner activations are kept with the rank outside, (adapters, rank, tokens). The gradients of A
     and B are added to the arena's, where an optimizer step finds those of all trials in one piece.
 
-    `out` is the first argument, because autograd takes the gradient of a view that is written to from the
-    first place of what `backward` returns, whichever argument the view was.
+    Where the base layer is a product with a dense weight it is taken here as well: the gradient of its
+    input is then one tensor, to which the adapters' is added where it lies. As two, autograd would have to
+    sum them. Where it is not, `out` is what it gave. That is the first argument, because autograd takes the
+    gradient of a view that is written to from the first place of what `backward` returns, whichever argument
+    the view was.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, out: Tensor, x: Tensor, anchor: Tensor, shared: PackedPass, site: str, layout: Layout
+        ctx: Any,
+        out: Tensor | None,
+        x: Tensor,
+        anchor: Tensor,
+        shared: PackedPass,
+        site: str,
+        layout: Layout,
+        dense: nn.Linear | None,
     ) -> Tensor:
         segments = shared.segments(site, layout)
         seen = _seen(
             layout, x, None if layout.dropout is None else layout.dropout.scale(site, x), shared.dtype
         )
+        given = out is not None
+        if out is None:
+            assert dense is not None
+            flat = x if dense.bias is None else x.reshape(-1, x.shape[-1])
+            out = functional.linear(flat, dense.weight, dense.bias)
         direct = layout.even and out.is_contiguous() and out.dtype == seen.dtype
         if direct:
             # In place: the base layer's weights are frozen, so its backward pass does not need its output.
-            ctx.mark_dirty(out)
+            if given:
+                ctx.mark_dirty(out)
             wide = layout.spread(out)
         else:
-            wide = seen.new_zeros(*seen.shape[:2], out.shape[-1])
+            wide = _blank(seen.new_empty(*seen.shape[:2], out.shape[-1]), segments)
         inners = []
         for part in segments:
             inners.append(torch.bmm(part.a, seen[part.rows].transpose(1, 2)).mul_(part.scale))
-            wide[part.rows].baddbmm_(inners[-1].transpose(1, 2), part.b)
+            _take_product(wide[part.rows], inners[-1].transpose(1, 2), part.b, add=direct)
         ctx.save_for_backward(x, *inners)
         ctx.segments, ctx.site, ctx.layout, ctx.dtype = segments, site, layout, shared.dtype
+        ctx.weight = None if dense is None else dense.weight
         return out if direct else out + layout.gather(wide, out).to(out.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, *inners = ctx.saved_tensors
-        layout = ctx.layout
+        layout, grad = ctx.layout, grad.contiguous()
         keep = None if layout.dropout is None else layout.dropout.scale(ctx.site, x)
         seen, wide = _seen(layout, x, keep, ctx.dtype), layout.spread(grad).to(ctx.dtype)
-        seen_grad = torch.zeros_like(seen) if ctx.needs_input_grad[1] else None
+        x_grad = seen_grad = None
+        in_place = False
+        if ctx.needs_input_grad[1]:
+            x_grad = None if ctx.weight is None else torch.matmul(grad, ctx.weight).view(x.shape)
+            in_place = x_grad is not None and layout.even and keep is None and x_grad.dtype == seen.dtype
+            seen_grad = layout.spread(x_grad) if in_place else _blank(torch.empty_like(seen), ctx.segments)
         for part, inner in zip(ctx.segments, inners, strict=True):
             inner_grad = torch.bmm(part.b, wide[part.rows].transpose(1, 2)).mul_(part.scale)
             _add_product(part.b_grad, inner, wide[part.rows])
             _add_product(part.a_grad, inner_grad, seen[part.rows])
             if seen_grad is not None:
-                torch.bmm(inner_grad.transpose(1, 2), part.a, out=seen_grad[part.rows])
-        x_grad = None
-        if seen_grad is not None:
-            x_grad = layout.gather(seen_grad, x).to(x.dtype)
-            x_grad = x_grad if keep is None else x_grad * keep
-        return grad, x_grad, None, None, None, None
+                _take_product(seen_grad[part.rows], inner_grad.transpose(1, 2), part.a, add=in_place)
+        if seen_grad is not None and not in_place:
+            own = layout.gather(seen_grad, x).to(x.dtype)
+            own = own if keep is None else own * keep
+            x_grad = own if x_grad is None else x_grad.add_(own)
+        return None if ctx.weight is not None else grad, x_grad, None, None, None, None, None
 
 
 def _seen(layout: Layout, x: Tensor, keep: Tensor | None, dtype: torch.dtype) -> Tensor:
     """What the adapters multiply; some layers of a model compute in another type than the others."""
     return layout.spread(x if keep is None else x * keep).to(dtype)
+
+
+def _blank(total: Tensor, segments: Sequence[Segment]) -> Tensor:
+    """A new tensor for the products of these segments, zero where none of them writes to."""
+    written = sum(part.rows.stop - part.rows.start for part in segments)
+    return total if written == len(total) else total.zero_()
+
+
+def _take_product(total: Tensor, left: Tensor, right: Tensor, add: bool) -> None:
+    """total = left @ right, batched, or with `add` total += left @ right."""
+    if add:
+        total.baddbmm_(left, right)
+    else:
+        torch.bmm(left, right, out=total)
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
