@@ -68,13 +68,15 @@ def words_of(trainable: RecordedTrainable) -> dict[str, str]:
     return words
 
 
-def meanings(metrics: Sequence[str], skills: Sequence[str], trainable: RecordedTrainable) -> dict[str, str]:
+def meanings(
+    metrics: Sequence[str], skills: Sequence[str], trainable: RecordedTrainable | None = None
+) -> dict[str, str]:
     """What metrics measure, those of skills once for all skills; one that is not registered is left out.
 
     Args:
         metrics: As in the record.
         skills: Names of the search's skills.
-        trainable: Says what its own metrics measure.
+        trainable: Where there are no skills, says what its own metrics measure.
     """
     registered = {name: (line, METRICS[name].direction) for name, line in METRICS.lines().items()}
     described: dict[str, str] = {}
@@ -84,7 +86,7 @@ def meanings(metrics: Sequence[str], skills: Sequence[str], trainable: RecordedT
             described[name] = line + _BETTER[direction]
         elif "<skill>" in name and measured:
             described[name] = f"{line}{_BETTER[direction]} Of {', '.join(measured)}."
-    if not skills:
+    if trainable is not None and not skills:
         described |= _declared(trainable, metrics)
     return described
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import create_model
 from rich.console import Console
 
 from analysis.report.build import make
@@ -24,6 +25,7 @@ from search.contents import PREFIX, contents
 from search.epochs import in_steps
 from search.errors import ConfigError, SpaceChangedError, TightropeError
 from search.groups.settings import group_settings
+from search.optuna_export import main as export
 from search.plan import make_plan
 from search.plan.view import print_plan
 from search.record import Event, RecordWriter, SearchStarted, SearchState, SessionStarted, read_events
@@ -38,10 +40,11 @@ from search.space import SearchSpace
 from search.tracking.mlflow_limits import config_params
 from search.tracking.projection import Projection
 from search.view import make_view
+from search.warm_start import read_warm_start
 from tests.search.toys import BASE_REPLY, SPACE, ToyOptions, reply, toy
 from trainables.lora.options import LoraOptions
 from trainables.messages import GroupFacts, Reply, TrainRequest
-from trainables.trainable import TrainableSpec
+from trainables.trainable import TRAINABLES, TrainableSpec
 
 __all__ = ["toy"]
 FACTS = GroupFacts("cpu", "m", "d", 10, 0.1, 1, "one at a time")
@@ -109,9 +112,18 @@ class TestConfiguration:
         bound = "objectives=[{metric: distance, direction: min, ceiling: -1}]"
         assert "at least 0" in problems(bound)["objectives.0.ceiling"]
 
-    def test_epochs_are_counted_by_it_where_it_has_a_batch_size(self) -> None:
+    def test_epochs_are_counted_by_it_where_it_has_a_batch_size(
+        self, monkeypatch: pytest.MonkeyPatch, toy: TrainableSpec
+    ) -> None:
+        words = ("budget.epochs=2", "budget.steps=null")
         with pytest.raises(ConfigError, match="no batch_size"):
-            in_steps(load("budget.epochs=2", "budget.steps=null"))
+            in_steps(load(*words))
+        batched = create_model("Batched", __base__=toy.parameters, batch_size=(int, 4))
+        monkeypatch.setitem(TRAINABLES._entries, "toy", replace(toy, parameters=batched))
+        assert in_steps(load(*words)).config.budget.steps == 15
+        monkeypatch.setitem(TRAINABLES._entries, "toy", replace(toy, examples=None))
+        with pytest.raises(ConfigError, match="has no epochs"):
+            in_steps(load(*words))
 
     def test_workers_get_its_options_and_no_others(self, folder: Path) -> None:
         settings = group_settings(load(), folder, cpus=1)
@@ -121,8 +133,6 @@ class TestConfiguration:
     def test_a_trainable_cannot_take_a_section_that_every_search_has(
         self, monkeypatch: pytest.MonkeyPatch, toy: TrainableSpec
     ) -> None:
-        from trainables.trainable import TRAINABLES
-
         taken = type("Taken", (ToyOptions,), {"__annotations__": {"budget": int}})
         monkeypatch.setitem(TRAINABLES._entries, "taken", replace(toy, options=taken))
         with pytest.raises(ValueError, match="every search has: budget"):
@@ -296,7 +306,7 @@ class TestSearch:
 class TestProjections:
     def record(self) -> list[Event]:
         record: list[Event] = []
-        conduct(load(*SEARCH), record)
+        conduct(load(*SEARCH, "guards.retention=null"), record)
         return record
 
     def test_mlflow_gets_its_section_and_its_metrics(self) -> None:
@@ -307,6 +317,14 @@ class TestProjections:
         assert params["net.table"] == "rows"
         names = {point.key for run in projection.runs.values() for point in run.points}
         assert {"accuracy", "accuracy_kept", "distance_ratio"} <= names
+
+    def test_another_search_begins_with_it_and_optuna_reads_it(self, folder: Path) -> None:
+        write(folder, self.record())
+        config = load("name=next", "warm_start=runs/space", "warm_start.use=prior")
+        known = read_warm_start(config, SearchSpace(config.parameters, config.fixed))
+        assert len(known.trials) == 4
+        assert any(trial.values is not None and len(trial.values) == 2 for trial in known.trials)
+        assert export(["search=runs/space", "out=study.db"]) == 0
 
     def test_a_recorded_search_is_simulated(self) -> None:
         state = SearchState.from_events(self.record())
