@@ -79,14 +79,26 @@ class Pareto:
                 f"{words} are Pareto-optimal: no other is as good in every objective and better in one"
                 f"{kept_words}.",
             ),
-            notes=(
-                "Bars are 95% intervals over the questions, within one training run: another seed moves a "
-                "trial further. Where bars overlap, the order of two trials is not settled. That of "
-                "retention is Fieller's, paired with the base model's answers: guards and schedulers decide "
-                "by it.",
-            ),
+            notes=(_note(context),),
             plots=(plot,),
         )
+
+
+def _note(context: Context) -> str:
+    sample = "questions" if context.skills else context.sample(context.objectives[0].metric)
+    note = (
+        f"Bars are 95% intervals over the {sample}, within one training run: another seed moves a trial "
+        "further. Where bars overlap, the order of two trials is not settled."
+    )
+    if context.relative is None:
+        return note
+    if not context.relative.items:
+        return f"{note} That of {context.ratio} takes the base model's value as exactly known."
+    items = "answers" if context.skills else context.relative.sample
+    return (
+        f"{note} That of {context.ratio} is Fieller's, paired with the base model's {items}: guards and "
+        "schedulers decide by it."
+    )
 
 
 def _chart(context: Context, x: ObjectiveConfig, y: ObjectiveConfig) -> XYChart:
