@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from trainables.specs import TRAINABLES
 
 # How long an example takes says how busy the machine is. In CI Hypothesis chooses its own profile.
 if not os.environ.get("CI"):
@@ -22,3 +28,21 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     gc.enable()
+
+
+PLUGINS = Path(__file__).parent / "plugins"
+
+
+@pytest.fixture(scope="module")
+def plugins() -> Iterator[None]:
+    """The trainables of tests/plugins are installed, here and in processes that are started."""
+    with pytest.MonkeyPatch.context() as patch:
+        path = os.pathsep.join([str(PLUGINS), *filter(None, [os.environ.get("PYTHONPATH")])])
+        patch.setenv("PYTHONPATH", path)
+        patch.syspath_prepend(str(PLUGINS))
+        for name in [name for name in sys.modules if name.partition(".")[0] == "soft_prompt"]:
+            patch.delitem(sys.modules, name)
+        for kind in ("_entries", "_lines"):
+            patch.setattr(TRAINABLES, kind, dict(getattr(TRAINABLES, kind)))
+        patch.setattr(TRAINABLES, "_plugins", "tightrope.trainables")
+        yield

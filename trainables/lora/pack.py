@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import gc
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trainables.data.examples import Example
-from trainables.errors import DivergedError, OutOfMemoryError, SpikeError, TrainableError
+from trainables.errors import OutOfMemoryError
 from trainables.lora.adapters import Adapters
 from trainables.lora.arena import EXTRA
 from trainables.lora.batch import Batch, Share, deal
@@ -22,7 +22,7 @@ from trainables.lora.passes import Lengths, Pass, plan_passes
 from trainables.lora.trial import LoraTrial
 from trainables.serving.base import HeldBase
 from trainables.serving.held import Stepped
-from trainables.serving.slices import Slice
+from trainables.serving.slices import Slice, unsound
 
 
 @dataclass
@@ -208,6 +208,7 @@ class Pack:
     ) -> None:
         """Halves what a pass may hold; gives up a trial that has no room for a single example."""
         if self._base.device.type == "cuda":
+            gc.collect()  # what the error has left in cycles, such as blocks that were to be computed again
             torch.cuda.empty_cache()
         if any(stuck) and self.row_room is not None and self.row_room > self.longest:
             self.row_room = self.longest  # what one example alone would take
@@ -229,7 +230,7 @@ class Pack:
         """Moves the weights of the trials whose loss and gradient are sound."""
         trials = [share.trial for share in shares]
         for trial, (norm, loss, *_) in zip(trials, facts, strict=True):
-            if (error := self._unsound(trial, norm, loss)) is not None:
+            if (error := unsound(trial.slice, trial.step + 1, norm, loss, self._spike)) is not None:
                 stepped.failed.append((trial, error))
                 self._stop([trial])
         if not self.active:
@@ -252,16 +253,6 @@ class Pack:
             trial.slice.targets.append(shares[index].targets)
             trial.slice.tokens += shares[index].tokens
             trial.step += 1
-
-    def _unsound(self, trial: LoraTrial, norm: float, loss: float) -> TrainableError | None:
-        """Why a trial must not go on, from what every worker knows of its step."""
-        if not (math.isfinite(norm) and math.isfinite(loss)):
-            return DivergedError(f"loss {loss:g}, gradient norm {norm:g} at step {trial.step + 1}")
-        smoothed = trial.slice.smoothed
-        smoothed.add(loss)
-        if self._spike is None or not smoothed.spikes(self._spike):
-            return None
-        return SpikeError(f"{smoothed.rise(self._spike)} at step {trial.step + 1}")
 
     def _stop(self, trials: Sequence[LoraTrial]) -> None:
         self.active = [trial for trial in self.active if trial not in trials]

@@ -6,6 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from trainables.data.sections import (
+    EFFECTS,
+    absolute_capability,
+    absolute_model,
+    absolute_task,
+    contents_of,
+    data_content,
+    hub_part,
+)
 from trainables.lora.options import LoraOptions
 from trainables.lora.parameters import LoraParameters
 from trainables.settings import At
@@ -19,20 +28,13 @@ _AT: tuple[At, ...] = ("every", "last", "front")
 
 _EFFECTS: Mapping[Effect, str] = {
     "search": """
-model.trust_remote_code model.dtype
-task.heldout_fraction task.heldout_examples task.format task.text_field task.prompt_field
-task.completion_field task.prompt task.completion task.loss task.max_length
 capability.skills.*.name capability.skills.*.scoring capability.skills.*.limit capability.skills.*.match
 capability.skills.*.at capability.skills.*.metric capability.skills.*.chat
 capability.max_new_tokens capability.general_examples capability.kl_prompts capability.leak_words
 capability.think_section
 """,
-    "content": """
-model.source model.prepare model.revision
-task.train task.heldout task.split task.subset
-capability.skills.*.path capability.general_text
-""",
-    "none": "model.name model.attention task.name capability.batch_size",
+    "content": "capability.skills.*.path capability.general_text",
+    "none": "capability.batch_size",
 }
 
 
@@ -60,24 +62,19 @@ def metrics(options: LoraOptions) -> Sequence[MetricSpec]:
 
 def contents(options: LoraOptions) -> Mapping[str, str]:
     """Digests of the model, the data and the questions."""
-    from trainables.data.contents import data_content, hub_part, model_content
-
-    task, capability = options.task, options.capability
-    part = hub_part(task)
-    digests = {"model.source": model_content(options.model), "task.train": data_content(task.train, part)}
-    if task.heldout is not None:
-        digests["task.heldout"] = data_content(task.heldout, part)
-    for index, skill in enumerate(capability.skills):
-        digests[f"capability.skills.{index}.path"] = data_content(skill.path, part)
+    capability, part = options.capability, hub_part(options.task)
+    digests = {
+        f"capability.skills.{index}.path": data_content(skill.path, part)
+        for index, skill in enumerate(capability.skills)
+    }
     if capability.general_text is not None:
         digests["capability.general_text"] = data_content(capability.general_text, part)
-    return {key: digest for key, digest in digests.items() if digest is not None}
+    readable = {key: digest for key, digest in digests.items() if digest is not None}
+    return contents_of(options.model, options.task) | readable
 
 
 def localise(options: LoraOptions) -> LoraOptions:
     """The options with local paths made absolute."""
-    from trainables.data.absolute import absolute_capability, absolute_model, absolute_task
-
     return LoraOptions(
         model=absolute_model(options.model),
         task=absolute_task(options.task),
@@ -130,13 +127,13 @@ TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model
         options=LoraOptions,
         metrics=metrics,
         worker=_worker,
-        artifact=Artifact("adapter", 'PeftModel.from_pretrained(base, "{folder}")'),
+        artifact=Artifact("adapter", 'PeftModel.from_pretrained(base, "{folder}")', "PEFT format"),
         baselines={"base": "the untouched base model"},
         plan=plan,
         inspect=inspect,
         examples=examples,
         localise=localise,
-        effects={key: effect for effect, keys in _EFFECTS.items() for key in keys.split()},
+        effects=dict(EFFECTS) | {key: effect for effect, keys in _EFFECTS.items() for key in keys.split()},
         contents=contents,
     )
 )

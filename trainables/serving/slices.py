@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
+from trainables.errors import DivergedError, SpikeError, TrainableError
 from trainables.serving.spike import SmoothedLoss
 
 
@@ -50,3 +52,21 @@ class Slice:
         pieces = [self.losses[i : i + width] for i in range(0, len(self.losses), width)]
         ends = [min((i + 1) * width, len(self.losses)) for i in range(len(pieces))]
         return [(first_step + end, sum(piece) / len(piece)) for end, piece in zip(ends, pieces, strict=True)]
+
+
+def unsound(part: Slice, step: int, norm: float, loss: float, spike: float | None) -> TrainableError | None:
+    """Why a trial must not go on, from what every worker knows of its step.
+
+    Args:
+        part: The trial's slice, which takes note of the loss.
+        step: The step, from 1.
+        norm: Norm of the gradient.
+        loss: Mean loss of the step's batch.
+        spike: A trial fails where its smoothed loss rises to this multiple of its lowest; None lets it.
+    """
+    if not (math.isfinite(norm) and math.isfinite(loss)):
+        return DivergedError(f"loss {loss:g}, gradient norm {norm:g} at step {step}")
+    part.smoothed.add(loss)
+    if spike is None or not part.smoothed.spikes(spike):
+        return None
+    return SpikeError(f"{part.smoothed.rise(spike)} at step {step}")

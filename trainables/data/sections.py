@@ -1,25 +1,48 @@
-"""Digests of models and data files, seen from the driver before anything is started.
+"""What the sections `model`, `task` and `capability` mean to a search, for the trainables that have them.
 
-They are quick: they tell that something else lies there, and the workers' own fingerprints, of the tokens and
-the weights, have the last word.
+Light: no torch. Digests are quick: they tell that something else lies there; the workers' own fingerprints,
+of the tokens and the weights, have the last word.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trainables import embedded
 from trainables.data.sources import EMBEDDED, user_path
 from trainables.models.fingerprint import folder_fingerprint
-from trainables.settings import HARNESS, ModelConfig, TaskConfig
+from trainables.settings import HARNESS, CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
+from trainables.trainable import Effect
 
 _WHOLE = 64 * 2**20
 _EDGE = 2**16
 _DIGEST = "sha256:"
 _NAME = "name:"
+
+_EFFECTS: Mapping[Effect, str] = {
+    "search": """
+model.trust_remote_code model.dtype
+task.heldout_fraction task.heldout_examples task.format task.text_field task.prompt_field
+task.completion_field task.prompt task.completion task.loss task.max_length
+""",
+    "content": "model.source model.prepare model.revision task.train task.heldout task.split task.subset",
+    "none": "model.name model.attention task.name",
+}
+
+EFFECTS: Mapping[str, Effect] = {key: effect for effect, keys in _EFFECTS.items() for key in keys.split()}
+"""What a change of each setting of `model` and `task` means to a search that has begun."""
+
+
+def contents_of(model: ModelConfig, task: TaskConfig) -> dict[str, str]:
+    """Digests of the model and the data by key; what cannot be read is left out."""
+    part = hub_part(task)
+    digests = {"model.source": model_content(model), "task.train": data_content(task.train, part)}
+    if task.heldout is not None:
+        digests["task.heldout"] = data_content(task.heldout, part)
+    return {key: digest for key, digest in digests.items() if digest is not None}
 
 
 def model_content(model: ModelConfig) -> str | None:
@@ -97,3 +120,33 @@ def _file(path: Path, whole: int = _WHOLE) -> str:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def absolute_model(model: ModelConfig) -> ModelConfig:
+    """The model with the path of its folder made absolute."""
+    return model.model_copy(update={"source": _absolute(model.source)})
+
+
+def absolute_task(task: TaskConfig) -> TaskConfig:
+    """The task with the paths of its files made absolute."""
+    heldout = None if task.heldout is None else _sources(task.heldout)
+    return task.model_copy(update={"train": _sources(task.train), "heldout": heldout})
+
+
+def absolute_capability(capability: CapabilityConfig) -> CapabilityConfig:
+    """The capability with the paths of its questions and texts made absolute."""
+    skills = tuple(skill.model_copy(update={"path": _skill_path(skill)}) for skill in capability.skills)
+    general = None if capability.general_text is None else _absolute(capability.general_text)
+    return capability.model_copy(update={"skills": skills, "general_text": general})
+
+
+def _sources(given: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    return _absolute(given) if isinstance(given, str) else tuple(map(_absolute, given))
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).resolve()) if Path(path).exists() else path
+
+
+def _skill_path(skill: SkillConfig) -> str:
+    return _absolute(skill.path) if skill.harness is None else f"{HARNESS}{_absolute(skill.harness)}"

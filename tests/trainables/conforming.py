@@ -1,0 +1,106 @@
+"""Each trainable on the embedded model, for the test that all of them pass."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainables.messages import BaselineRequest, Delivery, GroupSettings, Params, Reply, TrainRequest
+from trainables.serving.server import Server
+from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
+from trainables.specs import TRAINABLES
+
+STEPS = 6
+_SKILLS = (
+    SkillConfig(name="facts", path="embedded:skills/facts.jsonl", scoring=("generation",), limit=4),
+    SkillConfig(name="format", path="embedded:skills/format.jsonl", limit=2, at="last"),
+)
+_SECTIONS: dict[str, Any] = {
+    "model": ModelConfig(name="embedded", source="embedded"),
+    "task": TaskConfig(
+        name="lighthouse",
+        train="embedded:domain_train.jsonl",
+        heldout="embedded:domain_heldout.jsonl",
+        heldout_examples=7,
+        max_length=32,
+    ),
+    "capability": CapabilityConfig(skills=_SKILLS, kl_prompts=2, max_new_tokens=8),
+}
+
+PARAMS: dict[str, Params] = {
+    "lora": {"lr": 3e-3, "rank": 4, "batch_size": 5, "seed": 1, "weight_decay": 0.01},
+    "soft_prompt": {"lr": 3e-2, "virtual_tokens": 4, "batch_size": 5, "seed": 1, "weight_decay": 0.01},
+}
+"""Of a trial of each trainable; a further trainable needs an entry here, and no more."""
+
+
+def settings(trainable: str, folder: Path, **changes: Any) -> GroupSettings:
+    options = TRAINABLES[trainable].options
+    values: dict[str, Any] = {
+        "trainable": trainable,
+        "options": options(**{name: _SECTIONS[name] for name in options.model_fields}),
+        "seed": 0,
+        "total_steps": STEPS,
+        "zero_stage": 0,
+        "micro_batch": None,
+        "folder": str(folder),
+        "threads": 1,
+        "use_gpu": False,
+        "slots": 1,
+        "most_slots": 1,
+        "probes": (PARAMS[trainable],),
+    }
+    return GroupSettings(**(values | changes))
+
+
+def serving(given: GroupSettings) -> Server:
+    """A group of its own, in this process."""
+    return Server(given, TRAINABLES[given.trainable].worker()(given, torch.device("cpu"))(0))
+
+
+def train(server: Server, request: TrainRequest) -> Reply:
+    server.accept(Delivery(0, 0, request))
+    while server.training:
+        server.step(word=False)
+    ((_, reply),) = server.answers()
+    return reply
+
+
+def baseline(server: Server, name: str = "base") -> Reply:
+    server.accept(Delivery(0, 0, BaselineRequest(name)))
+    ((_, reply),) = server.answers()
+    return reply
+
+
+def first_request(trainable: str, to_step: int = STEPS, trial: int = 0, **changes: Any) -> TrainRequest:
+    params = PARAMS[trainable] | changes
+    return TrainRequest(trial, params, 0, to_step, None, f"trials/{trial}/rung-0", to_step == STEPS)
+
+
+def ladder(servers: Sequence[Server], trainable: str, rungs: Sequence[int]) -> list[Reply]:
+    """A trial's replies at each of its rungs, each on the next of the servers."""
+    replies: list[Reply] = []
+    request = first_request(trainable, rungs[0])
+    for index, server in enumerate(servers):
+        replies.append(train(server, request))
+        if index + 1 < len(rungs):
+            request = request.following(replies[-1], rungs[index + 1], rungs[index + 1] == STEPS)
+    return replies
+
+
+def numbers(reply: Reply) -> dict[str, Any]:
+    """What must not depend on where and with whom a trial was trained."""
+    assert reply.outcome == "ok", reply.message
+    return {"step": reply.step, **reply.metrics, **{f"loss {step}": loss for step, loss in reply.curve}}
+
+
+def digest(tensors: dict[str, torch.Tensor]) -> str:
+    """SHA-256 of a model's numbers."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        total.update(name.encode() + tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()

@@ -1,0 +1,185 @@
+"""What every trainable keeps to, so that a search may stop, move and repeat its trials as it likes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.trainables.conforming import (
+    PARAMS,
+    STEPS,
+    baseline,
+    digest,
+    first_request,
+    ladder,
+    numbers,
+    serving,
+    settings,
+    train,
+)
+from tests.trainables.test_zero import free_port
+from trainables.serving.server import Server
+from trainables.specs import TRAINABLES
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("plugins")]
+
+ROOT = Path(__file__).parents[2]
+LONG = 20
+"""Steps in which weights that grow a thousandfold in each of them overflow."""
+
+every_trainable = pytest.mark.parametrize("trainable", PARAMS)
+
+
+def test_every_trainable_is_tested_here() -> None:
+    assert set(TRAINABLES) == set(PARAMS)
+
+
+@every_trainable
+def test_a_trial_that_moves_at_every_rung_does_what_it_does_in_one_place(
+    trainable: str, tmp_path: Path
+) -> None:
+    rungs = (1, 3, STEPS)
+    given = settings(trainable, tmp_path / "stays")
+    stays = serving(given)
+    moves = [serving(settings(trainable, tmp_path / "moves")) for _ in rungs]
+    there = ladder([stays] * len(rungs), trainable, rungs)
+    elsewhere = ladder(moves, trainable, rungs)
+    whole = train(serving(settings(trainable, tmp_path / "whole")), first_request(trainable))
+    for one, other in zip(there, elsewhere, strict=True):
+        assert numbers(one) == pytest.approx(numbers(other), rel=1e-6, abs=1e-7)
+    curve = [loss for reply in there for _, loss in reply.curve]
+    assert curve == pytest.approx([loss for _, loss in whole.curve], rel=1e-6)
+    spec = TRAINABLES[trainable]
+    better = next(metric.name for metric in spec.metrics(given.options) if metric.direction == "min")
+    assert there[-1].metrics[better] < baseline(stays).metrics[better], "it learns"
+
+
+@every_trainable
+def test_nothing_of_a_trial_is_seen_by_the_next(trainable: str, tmp_path: Path) -> None:
+    """Neither of one that went well nor of one that diverged; and the base is as it was."""
+    fresh = serving(settings(trainable, tmp_path / "fresh", total_steps=LONG))
+    before, alone = baseline(fresh), train(fresh, first_request(trainable))
+    server = serving(settings(trainable, tmp_path / "used", total_steps=LONG))
+    weights = dict(server.held.base.model.state_dict())
+    digests = digest(weights)
+    wild = {"lr": 10.0, "clip": 0.0, "weight_decay": 100.0, "warmup": 0}
+    diverged = train(server, first_request(trainable, LONG, trial=1, **wild))
+    other = train(server, first_request(trainable, trial=2, seed=7))
+    assert (diverged.outcome, other.outcome) == ("diverged", "ok")
+    assert diverged.step < LONG
+    assert "train_loss" in diverged.metrics or diverged.step == 0, "what was measured before is kept"
+    assert other.metrics["train_loss"] != alone.metrics["train_loss"], "the seed matters"
+    assert numbers(train(server, first_request(trainable))) == pytest.approx(numbers(alone), rel=1e-6)
+    server.close()
+    assert digest(weights) == digests
+    assert numbers(baseline(server)) == pytest.approx(numbers(before), rel=1e-6)
+
+
+def _short_of_memory(server: Server, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Has passes for training run out of memory above a number of rows."""
+    kind = type(server.held.base.model)
+    forward = kind.forward
+
+    def limited(model: Any, **given: Any) -> Any:
+        size = len(next(given[name] for name in ("input_ids", "inputs_embeds") if name in given))
+        if torch.is_grad_enabled() and size > rows:
+            raise torch.OutOfMemoryError("no memory")
+        return forward(model, **given)
+
+    monkeypatch.setattr(kind, "forward", limited)
+
+
+@every_trainable
+def test_passes_shrink_where_memory_runs_out_and_a_trial_without_room_fails_alone(
+    trainable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = train(serving(settings(trainable, tmp_path / "alone")), first_request(trainable))
+    server = serving(settings(trainable, tmp_path / "short"))
+    with monkeypatch.context() as patch:
+        _short_of_memory(server, patch, rows=2)
+        assert numbers(train(server, first_request(trainable))) == pytest.approx(numbers(alone), rel=1e-4)
+    with monkeypatch.context() as patch:
+        _short_of_memory(server, patch, rows=0)
+        refused = train(server, first_request(trainable, trial=1))
+    assert refused.outcome == "out_of_memory"
+    assert numbers(train(server, first_request(trainable, trial=2))) == pytest.approx(
+        numbers(alone), rel=1e-4
+    )
+
+
+@pytest.fixture(scope="module")
+def two_workers(plugins: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("two")
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1",
+        f"--master-port={free_port()}", str(ROOT / "tests" / "trainables" / "conforming_run.py"), str(folder),
+    ]  # fmt: skip
+    path = os.pathsep.join([str(ROOT), os.environ["PYTHONPATH"]])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    replies: dict[str, Any] = json.loads((folder / "replies.json").read_text())
+    return replies
+
+
+@every_trainable
+@pytest.mark.parametrize("stage", [0, 3])
+def test_two_workers_come_to_what_one_comes_to(
+    trainable: str, stage: int, two_workers: dict[str, Any], tmp_path: Path
+) -> None:
+    server = serving(settings(trainable, tmp_path))
+    alone = [numbers(baseline(server)), numbers(train(server, first_request(trainable)))]
+    for mine, theirs in zip(alone, two_workers[f"{trainable}{stage}"], strict=True):
+        assert theirs == pytest.approx(mine, rel=1e-3, abs=1e-5)
+
+
+@every_trainable
+def test_what_is_declared_is_what_is_measured(trainable: str, tmp_path: Path) -> None:
+    given = settings(trainable, tmp_path)
+    spec = TRAINABLES[trainable]
+    declared = {metric.name: metric for metric in spec.metrics(given.options)}
+    server = serving(given)
+    rung, last = ladder([server, server], trainable, (3, STEPS))
+    often = {name for name, metric in declared.items() if metric.at == "every"}
+    late = {name for name, metric in declared.items() if metric.at == "last"}
+    assert rung.metrics.keys() == {"train_loss"} | often
+    assert last.metrics.keys() == {"train_loss"} | often | late
+    for name in spec.baselines:
+        assert baseline(server, name).metrics.keys() == {"train_loss"} | declared.keys()
+    for name, value in [*rung.metrics.items(), *last.metrics.items()]:
+        low, high = (declared[name].low, declared[name].high) if name in declared else (0.0, float("inf"))
+        assert low <= value <= high
+    assert all(low <= last.metrics[name] <= high for name, (low, high, _) in last.intervals.items())
+    relative = [metric.relative for metric in declared.values() if metric.relative is not None]
+    assert len(set(relative)) == len(relative)
+    assert not {*relative} & declared.keys()
+    facts = server.facts(1.0)
+    assert facts.model_fingerprint
+    assert facts.data_fingerprint
+    assert (facts.slots == 1) or spec.unpacked is None
+
+
+@every_trainable
+def test_what_the_search_asks_of_a_trainable_needs_no_torch(trainable: str, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from pathlib import Path\n"
+        "from trainables.specs import TRAINABLES\n"
+        "from trainables.settings import ModelConfig\n"
+        "from search.config.load import load_config\n"
+        f"spec = TRAINABLES[{trainable!r}]\n"
+        "sections = load_config(['space=demo']).config\n"
+        "options = spec.options(**{name: getattr(sections, name) for name in spec.options.model_fields})\n"
+        "assert spec.metrics(options) and spec.contents(options) and spec.subject(options)\n"
+        "assert not list(spec.check(options))\n"
+        "assert spec.localise(options) and 'seed' in spec.parameters.model_fields\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
