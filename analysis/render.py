@@ -47,9 +47,9 @@ def render_summary(
     for label, line in used_lines(summary):
         console.print(Text(f"{label}: {line}"))
     steps = _next_steps(summary, ui, command or summary["search"]["command"])
-    width = max((len(label) + 1 for label, _ in steps), default=0)
+    width = max([7, *(len(label) for label, _ in steps)]) + 2
     for label, line in steps:
-        console.print(Text.assemble((f"{label:<{max(9, width)}}", "bold"), line), soft_wrap=True)
+        console.print(Text.assemble((f"{label:<{width}}", "bold"), line), soft_wrap=True)
 
 
 def _with_candidates(summary: Mapping[str, Any]) -> str:

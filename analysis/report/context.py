@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -181,6 +181,11 @@ class Context:
         """What intervals of a metric count, in the plural."""
         described = None if metric is None else metric_of(self.trainable, metric)
         return "items" if described is None else described.sample
+
+    def samples(self, metrics: Iterable[str]) -> list[str]:
+        """What intervals of these metrics count, each once."""
+        known = (metric_of(self.trainable, name) for name in metrics)
+        return list(dict.fromkeys(metric.sample for metric in known if metric is not None)) or ["items"]
 
     def less_is_better(self, metric: str) -> bool:
         """Whether a lower value is better; of what nothing says which way is better, a lower one too."""

@@ -85,20 +85,21 @@ class Pareto:
 
 
 def _note(context: Context) -> str:
-    sample = "questions" if context.skills else context.sample(context.objectives[0].metric)
+    samples = " and ".join(context.samples([objective.metric for objective in context.objectives]))
     note = (
-        f"Bars are 95% intervals over the {sample}, within one training run: another seed moves a trial "
+        f"Bars are 95% intervals over the {samples}, within one training run: another seed moves a trial "
         "further. Where bars overlap, the order of two trials is not settled."
     )
     if context.relative is None:
         return note
-    if not context.relative.items:
-        return f"{note} That of {context.ratio} takes the base model's value as exactly known."
-    items = "answers" if context.skills else context.relative.sample
-    return (
-        f"{note} That of {context.ratio} is Fieller's, paired with the base model's {items}: guards and "
-        "schedulers decide by it."
-    )
+    if context.skills:
+        return (
+            f"{note} That of {context.ratio} is Fieller's, paired with the base model's answers: guards and "
+            "schedulers decide by it."
+        )
+    if context.relative.items:
+        return f"{note} That of {context.ratio} is Fieller's, paired with the base model item by item."
+    return f"{note} That of {context.ratio} takes the base model's value as known exactly."
 
 
 def _chart(context: Context, x: ObjectiveConfig, y: ObjectiveConfig) -> XYChart:

@@ -282,8 +282,7 @@ def _sampled(context: Context) -> str:
     """What intervals are over, in the plural."""
     if context.skills:
         return "questions or texts"
-    samples = dict.fromkeys(metric.sample for metric in context.trainable.metrics)
-    return " or ".join(samples) or "items"
+    return " or ".join(context.samples(metric.name for metric in context.trainable.metrics))
 
 
 def _change(context: Context, best: TrialState, name: str, change: float) -> str:
