@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from search.record.events import RecordedMetric, RecordedTrainable, SearchStarted
+from search.record.state import SearchState
 from trainables.specs import TRAINABLES
 
 _BEFORE = "lora"
@@ -53,6 +54,12 @@ def explained(started: SearchStarted) -> RecordedTrainable:
     return RecordedTrainable(
         subject="the base model", artifact=made.name, load=made.load, form=made.form, metrics=(kept,)
     )
+
+
+def trainable_of(state: SearchState) -> RecordedTrainable:
+    """What explains the trainable of a search that has begun."""
+    assert state.started is not None
+    return explained(state.started)
 
 
 def _without(sections: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _AT: tuple[At, ...] = ("every", "last", "front")
 
+_ON_TEXTS = ("heldout_", "general_")
+"""What names of metrics begin with that are of texts and not of questions."""
+
 _WORDS = {
     "adapter, LoRA": "What tuning adds to the model: small matrices beside its weights, which stay as they "
     "are. The adapter is the result, and is used together with the base model.",
@@ -60,11 +63,12 @@ def metrics(options: LoraOptions) -> Sequence[MetricSpec]:
             entry = METRICS[metric]
             for name in entry.names(asked):
                 meaning, direction = METRICS.lines()[metric], entry.direction
-                spec = MetricSpec(name, meaning, direction, entry.low, entry.high, at=at)
+                sample = "texts" if name.startswith(_ON_TEXTS) else "questions"
+                spec = MetricSpec(name, meaning, direction, entry.low, entry.high, at=at, sample=sample)
                 if name != metric:
                     spec = replace(spec, family=metric)
                 if name == "capability":
-                    spec = replace(spec, relative="retention", items=counting, sample="questions")
+                    spec = replace(spec, relative="retention", items=counting)
                 declared.setdefault(name, spec)
     return list(declared.values())
 
