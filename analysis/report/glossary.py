@@ -71,7 +71,8 @@ def words_of(trainable: RecordedTrainable, questions: bool) -> dict[str, str]:
 
 def _artifact(trainable: RecordedTrainable) -> dict[str, str]:
     form = f" ({trainable.form})" if trainable.form else ""
-    return {trainable.artifact: f"What a trial leaves behind{form}. A line that loads it: {trainable.load}"}
+    load = trainable.load.replace("{folder}", "its folder")
+    return {trainable.artifact: f"What a trial leaves behind{form}. A line that loads it: {load}"}
 
 
 def meanings(measured: Sequence[str], trainable: RecordedTrainable) -> dict[str, str]:

@@ -10,6 +10,7 @@ from analysis.report.glossary import sentence_case
 from analysis.report.statistics import Estimate
 from search import wording
 from search.record import TrialState
+from search.record.explained import ratios
 from trainables.interval import Interval
 
 MOST_ROWS = 150
@@ -50,9 +51,8 @@ def no_questions(context: Context) -> str | None:
 def not_kept(context: Context) -> str:
     """Why a card about what is kept does not apply, where it is not measured."""
     if context.relative is None:
-        return (
-            f"Nothing that trials of {context.config['trainable']} measure is compared with the base model."
-        )
+        what = "of which more is better " if ratios(context.trainable) else ""
+        return f"No metric of {context.config['trainable']} {what}is compared with the base model."
     name = sentence_case(str(context.ratio))
     return f"{name} was not measured: it needs a base model and {indefinite(context.relative.name)}."
 

@@ -13,6 +13,8 @@ from search.record.events import RecordedMetric, RecordedTrainable, SearchStarte
 from search.record.state import SearchState
 from trainables.specs import TRAINABLES
 
+_TRIES = 3
+"""Without what was wrong before, something else may be wrong."""
 _BEFORE = "lora"
 """The trainable of all records that do not explain it."""
 
@@ -44,7 +46,7 @@ def explained(started: SearchStarted) -> RecordedTrainable:
         return started.trainable
     spec = TRAINABLES[_BEFORE]
     sections = {name: started.config.get(name) for name in spec.options.model_fields}
-    for _ in range(2):
+    for _ in range(_TRIES):
         try:
             return explanation(_BEFORE, spec.options.model_validate(sections))
         except ValidationError as error:  # a record of another version
@@ -69,7 +71,8 @@ def _without(sections: Mapping[str, Any], error: ValidationError) -> dict[str, A
         *path, last = problem["loc"]
         part: Any = left
         for key in path:
-            part = part.get(key) if isinstance(part, dict) else None
+            inside = isinstance(part, dict | list) and (key in part or isinstance(key, int))
+            part = part[key] if inside else None
         if isinstance(part, dict):
             part.pop(last, None)
     return left

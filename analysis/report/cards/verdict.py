@@ -127,20 +127,31 @@ def _plainly(context: Context, best: TrialState) -> str:
         way = "falls" if told.loss < before else "rises" if told.loss > before else "stays"
         text += f"; its {context.loss}, of which less is better, {way} from {number(before)}"
         text += f" to {number(told.loss)}"
-    others = {name: metric for name, metric in ratios(context.trainable).items() if name != context.ratio}
-    for name, metric in others.items():
-        if math.isfinite(other := value(best, name)):
-            text += f"; in its own run its {metric.name} is {other:.0%} of the base model's"
+    return f"{text}.{_floor(context, told)}{_other_ratios(context, best)}"
+
+
+def _floor(context: Context, told: _Told) -> str:
+    """Whether the floor is surely kept, where there is one."""
     floor = next(
         (objective.floor for objective in context.objectives if objective.metric == context.ratio), None
     )
     if floor is None or told.low is None or told.high is None:
-        return f"{text}."
+        return ""
     if told.low >= floor:
-        return f"{text}. The whole interval keeps the floor of {floor:.0%}."
+        return f" The whole interval keeps the floor of {floor:.0%}."
     if told.high < floor:
-        return f"{text}. The whole interval lies below the floor of {floor:.0%}: it is not kept."
-    return f"{text}. The interval reaches below the floor of {floor:.0%}: that it is kept is not certain."
+        return f" The whole interval lies below the floor of {floor:.0%}: it is not kept."
+    return f" The interval reaches below the floor of {floor:.0%}: that it is kept is not certain."
+
+
+def _other_ratios(context: Context, best: TrialState) -> str:
+    """What else the trainable compares with the base model."""
+    parts = [
+        f"its {metric.name} is {value(best, name):.0%} of the base model's"
+        for name, metric in ratios(context.trainable).items()
+        if name != context.ratio and math.isfinite(value(best, name))
+    ]
+    return f" In its own run {', and '.join(parts)}." if parts else ""
 
 
 def _neighbours(context: Context) -> list[str]:
