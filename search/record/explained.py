@@ -67,8 +67,11 @@ def trainable_of(state: SearchState) -> RecordedTrainable:
 def _without(sections: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:
     """The sections without the settings that are wrong: keys that are gone, or values that are refused."""
     left = deepcopy(dict(sections))
-    for problem in error.errors(include_url=False, include_input=False):
-        *path, last = problem["loc"]
+    places = [problem["loc"] for problem in error.errors(include_url=False, include_input=False)]
+    for place in places:
+        if any(other != place and other[: len(place)] == place for other in places):
+            continue  # wrong for what is wrong within it
+        *path, last = place
         part: Any = left
         for key in path:
             inside = isinstance(part, dict | list) and (key in part or isinstance(key, int))

@@ -30,10 +30,13 @@ _ON_TEXTS = ("heldout_", "general_")
 """What names of metrics begin with that are of texts and not of questions."""
 
 _WORDS = {
-    "adapter, LoRA": "What tuning adds to the model: small matrices beside its weights, which stay as they "
-    "are. The adapter is the result, and is used together with the base model.",
+    "adapter, LoRA": "What tuning adds to the model: small matrices beside its weights, which do not "
+    "change. The adapter is the result, and is used together with the base model.",
     "rank": "Size of the adapter: how much it can change.",
-    "alpha, alpha_per_rank": "How strongly the adapter acts; per rank, so that ranks can be compared.",
+    "alpha, alpha_per_rank": (
+        "How strongly the adapter acts; alpha_per_rank is relative to the rank, so that ranks can be "
+        "compared."
+    ),
 }
 
 _EFFECTS: Mapping[Effect, str] = {

@@ -27,9 +27,9 @@ _PHRASES: dict[GradeName, str] = {
     "catastrophic": "catastrophic loss",
 }
 _RULE = (
-    "Grades are of {ratio}, the share of the base model's {score} that is left: {labels}. The first bound is "
-    "the usual floor of a search, the second allows three times its loss, and below the last less than half "
-    "is left. Where the ends of an interval lie in other grades than the mean, the grade is not sure."
+    "Grades are of {ratio}, the share of the base model's {score} that remains: {labels}. The first bound is "
+    "the usual floor of a search, the second allows three times that loss, and below the last less than half "
+    "remains. If the ends of an interval lie in other grades than the mean, the grade is uncertain."
 )
 
 
@@ -38,7 +38,7 @@ _RULE = (
     "Change from the base model by learning rate",
     30,
     read=(
-        "Bars hang down from the base model: -20% means that a fifth of its {score} is gone. The thin "
+        "Bars hang down from the base model: -20% means that a fifth of its {score} is lost. The thin "
         "lines are 95% intervals."
     ),
 )
@@ -154,7 +154,7 @@ def _sentence(ratio: str, rows: list[_Row]) -> str:
 
 def _unsure(rows: list[_Row]) -> tuple[str, ...]:
     unsure = [f"lr {row.group.label} {row.graded}" for row in rows if not row.graded.sure]
-    return (f"Grades that are not sure: {'; '.join(unsure)}.",) if unsure else ()
+    return (f"Uncertain grades: {'; '.join(unsure)}.",) if unsure else ()
 
 
 def _table(ratio: str, rows: list[_Row]) -> Table:

@@ -24,8 +24,8 @@ from search.record import TrialState
     "Pareto front",
     10,
     read=(
-        "Each mark is a trial: one training with settings of its own. A mark is on the front if no other "
-        "trial is better in one objective without being worse in another; the choice is among these."
+        "Each mark is a trial: one training run with its own settings. A mark is on the front if no other "
+        "trial is better in one objective without being worse in another; choose among these."
     ),
 )
 class Pareto:
@@ -87,15 +87,15 @@ class Pareto:
 def _note(context: Context) -> str:
     samples = " and ".join(context.samples([objective.metric for objective in context.objectives]))
     note = (
-        f"Bars are 95% intervals over the {samples}, within one training run: another seed moves a trial "
-        "further. Where bars overlap, the order of two trials is not settled."
+        f"Bars are 95% intervals over the {samples}, within one training run; another seed adds more "
+        "variation. If bars overlap, the order of two trials is not settled."
     )
     if context.relative is None:
         return note
     if context.skills:
         return (
-            f"{note} That of {context.ratio} is Fieller's, paired with the base model's answers: guards and "
-            "schedulers decide by it."
+            f"{note} That of {context.ratio} is Fieller's, paired with the base model's answers; guards and "
+            "schedulers use it."
         )
     if context.relative.items:
         return f"{note} That of {context.ratio} is Fieller's, paired with the base model item by item."

@@ -30,8 +30,8 @@ from search.record.explained import ratios
     "Verdict and recommendation",
     0,
     read=(
-        "Begin here: which configuration to use, what it keeps and what it gives up. The points below the "
-        "table say how sure that is."
+        "Start here: which configuration to use, what it keeps and what it gives up. The points below the "
+        "table say how certain that is."
     ),
 )
 class Verdict:
@@ -116,7 +116,7 @@ def _plainly(context: Context, best: TrialState) -> str:
     share = f"{told.kept:.0%} of"
     does = f"its {context.terms['score']} is {share} the base model's"
     if context.skills:
-        does = f"asked held-out questions, it scores {share} what the base model scores"
+        does = f"on held-out questions, it scores {share} what the base model scores"
     text = f"In plain words: {does}"
     if told.low is None or told.high is None:
         text += f" ({told.over})"
@@ -125,7 +125,7 @@ def _plainly(context: Context, best: TrialState) -> str:
     before = base_value(context, context.loss)
     if math.isfinite(before) and math.isfinite(told.loss):
         way = "falls" if told.loss < before else "rises" if told.loss > before else "stays"
-        text += f"; its {context.loss}, of which less is better, {way} from {number(before)}"
+        text += f"; its {context.loss} (less is better) {way} from {number(before)}"
         text += f" to {number(told.loss)}"
     return f"{text}.{_floor(context, told)}{_other_ratios(context, best)}"
 
@@ -141,7 +141,9 @@ def _floor(context: Context, told: _Told) -> str:
         return f" The whole interval keeps the floor of {floor:.0%}."
     if told.high < floor:
         return f" The whole interval lies below the floor of {floor:.0%}: it is not kept."
-    return f" The interval reaches below the floor of {floor:.0%}: that it is kept is not certain."
+    return (
+        f" The interval reaches below the floor of {floor:.0%}, so it is not certain that the floor is kept."
+    )
 
 
 def _other_ratios(context: Context, best: TrialState) -> str:
@@ -172,7 +174,7 @@ def _neighbours(context: Context) -> list[str]:
     ratio = str(context.ratio)
     text = (
         f"The {len(peers.trials)} trials at lr {peers.label}, this one among them, have a mean {ratio} of "
-        f"{group}, which is {grade_labels(ratio)[graded.name]}: settings near it may keep less."
+        f"{group}, which is {grade_labels(ratio)[graded.name]}: similar settings may keep less."
     )
     if context.summary["confirmation"] is None:
         text += " Train it again with new seeds before relying on it."
@@ -183,7 +185,9 @@ def _notation(context: Context) -> list[str]:
     words = [context.summary["reason"], *context.summary["caveats"]]
     if not any("+/-" in word for word in words):
         return []
-    return ["After +/- stands half the width of a 95% interval of the mean over repetitions (Student's t)."]
+    return [
+        "The number after +/- is half the width of a 95% interval of the mean over repetitions (Student's t)."
+    ]
 
 
 def _price(context: Context) -> str:
@@ -206,7 +210,7 @@ def _price(context: Context) -> str:
         again = wording.plural(repeated["trials"], "repetition")
         text += f"; {again} of the best did {repeated['steps']:,} more"
     text += (
-        f". Added up over the workers, training took {spoken(used['train_seconds'])} and evaluation "
+        f". Summed over the workers, training took {spoken(used['train_seconds'])} and evaluation "
         f"{spoken(used['eval_seconds'])}, {used['eval_share']:.0%} of both."
     )
     limits = context.summary["limits"]["set"]
@@ -234,7 +238,7 @@ def _temptation(context: Context, tempting: TrialState) -> str:
     first, kept = context.objectives[0], context.kept
     text = (
         f"By {first.metric} alone trial {tempting.number} ({wording.params(tempting.proposed.sampled)}) "
-        f"would have been taken, with {first.metric} {with_interval(value(tempting, first.metric), None)}"
+        f"would have been chosen, with {first.metric} {with_interval(value(tempting, first.metric), None)}"
     )
     if kept is not None and kept != first.metric:
         text += f" and {kept} {with_interval(value(tempting, kept), interval(tempting, kept))}"
@@ -254,11 +258,11 @@ def _temptation(context: Context, tempting: TrialState) -> str:
 def _state(context: Context) -> list[str]:
     sentences = []
     if context.base is None:
-        sentences.append("No base model was measured: there is nothing to compare the trials with.")
+        sentences.append("No base model was measured, so the trials cannot be compared with it.")
     ended = context.summary["search"]["ended"]
     if ended != "finished":
-        how = f"was {ended}" if ended == "interrupted" else "failed" if ended else "has not ended in order"
-        sentences.append(f"The search {how}: this is what it had found by then.")
+        how = f"was {ended}" if ended == "interrupted" else "failed" if ended else "did not end cleanly"
+        sentences.append(f"The search {how}: these are its results so far.")
     return sentences
 
 
@@ -285,7 +289,7 @@ def _caption(context: Context) -> str:
     over = "; changes are paired question by question" if context.skills else ""
     return (
         f"The recommended trial beside the base model, with 95% intervals over n {_sampled(context)}{over}. "
-        "What each metric measures is said under What the words mean, at the end."
+        "The section What the words mean, at the end, explains each metric."
     )
 
 

@@ -12,7 +12,7 @@ from analysis.report.glossary import meanings, words_of
     "vocabulary",
     "What the words mean",
     210,
-    read="Look here for a word or a metric that you do not know.",
+    read="Look up a term or a metric here.",
 )
 class Vocabulary:
     """The metrics that were measured, and the words of the other cards."""
@@ -35,12 +35,12 @@ class Vocabulary:
         kept = ""
         if context.relative is not None:
             name, ratio = context.relative.name, context.ratio
-            kept = f" and by what it keeps of the base model ({name}, and {ratio} as a share)"
+            kept = f" and by how much it keeps of the base model ({name}, and {ratio} as a share)"
         return Findings(
             data={"metrics": known},
             texts=(
-                "A trial is one training with settings of its own. It is judged by how well it learns (the "
-                f"loss){kept}.",
+                "A trial is one training run with its own settings. It is judged by how well it learns "
+                f"(the loss){kept}.",
             ),
             tables=tuple(tables),
         )
