@@ -36,8 +36,8 @@ def from_search(
         group: The parameter whose values are looked at one by one, if trials have it.
 
     Raises:
-        InputError: There is no such search or parameter, the parameter is no number, or its trials are asked
-            no questions.
+        InputError: There is no such search or parameter, the parameter is no number, or its trials are not
+            evaluated on questions.
     """
     if state.started is None:
         raise InputError(f"{folder} holds no search.", hint="Give the folder that has events.jsonl.")
@@ -200,7 +200,7 @@ def _score(state: SearchState) -> str:
     kept = kept_metric(explained(state.started), [objective.metric for objective in objectives_of(state)])
     if kept is None or not skills_of(config):
         raise InputError(
-            f"Trials of {config['trainable']} are not asked questions, and the checks are of the answers.",
+            f"Trials of {config['trainable']} are not evaluated on questions, and the checks are of the answers.",
             hint=f"python -m analysis.report shows what search {config['name']} has measured.",
         )
     return kept.name

@@ -139,7 +139,7 @@ def test_a_report_is_made_whole_and_says_what_does_not_apply(kind: str, tmp_path
     made = json.loads((page.parent / "report.json").read_text())["cards"]
     assert not [card for card in made.values() if card["state"] == "error"]
     for name in ABOUT_QUESTIONS:
-        assert made[name]["message"] == "Trials of toy are not asked questions."
+        assert made[name]["message"] == "Trials of toy are not evaluated on questions."
     title = {
         "one": "Loss against accuracy",
         "none": "Loss against what is kept",
@@ -183,7 +183,7 @@ def test_searches_over_different_trainables_are_compared_as_far_as_they_can_be(t
 
 
 def test_there_is_nothing_to_investigate_without_questions(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="Trials of toy are not asked questions"):
+    with pytest.raises(InputError, match="Trials of toy are not evaluated on questions"):
         from_search(state_of_kind("one"), tmp_path)
 
 
