@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analysis.costs import used_lines
-from analysis.render import headline, summary_rows
+from analysis.render import artifact_name, headline, setting, summary_rows
 from search.config.schema import ObjectiveConfig
 from search.table import legend, make_columns
 
@@ -17,13 +17,10 @@ def to_markdown(summary: Mapping[str, Any]) -> str:
 
 
 def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
-    search, best = summary["search"], summary["recommended"]
+    best = summary["recommended"]
     yield f"# {_escape(headline(summary))}"
     yield ""
-    yield _escape(
-        f"Space {search['space']}, trainable {search['trainable']}, model {search['model']}, "
-        f"task {search['task']}, seed {search['seed']}."
-    )
+    yield _escape(setting(summary))
     yield ""
     yield from _table(summary)
     yield f"## Recommended: {'none' if best is None else 'trial ' + str(best['trial'])}"
@@ -32,7 +29,8 @@ def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield from (f"- {_escape(caveat)}" for caveat in summary["caveats"])
     if best is not None and best["adapter"]:
-        yield f"- Adapter (PEFT format): `{best['adapter']}` in this folder."
+        name = artifact_name(summary)
+        yield f"- {name[:1].upper()}{name[1:]}: `{best['adapter']}` in this folder."
     yield from (f"- {label}: {_escape(line)}" for label, line in used_lines(summary))
 
 

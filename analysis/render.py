@@ -125,6 +125,22 @@ def _mean_row(candidate: Mapping[str, Any]) -> Row:
     return Row(f"  mean, n={candidate['n']}", progress, {}, metrics, {}, "mean", halves)
 
 
+def setting(summary: Mapping[str, Any]) -> str:
+    """What was searched on what, in a sentence."""
+    search = summary["search"]
+    task = "" if search["task"] is None else f", task {search['task']}"
+    return (
+        f"Space {search['space']}, trainable {search['trainable']}, model {search['model']}{task}, "
+        f"seed {search['seed']}."
+    )
+
+
+def artifact_name(summary: Mapping[str, Any]) -> str:
+    """What a trial leaves behind, with the form of its files: `adapter (PEFT format)`."""
+    made = summary["artifact"]
+    return f"{made['artifact']} ({made['form']})" if made["form"] else str(made["artifact"])
+
+
 def headline(summary: Mapping[str, Any]) -> str:
     """Name, end and trials by status, in a line."""
     search, counts = summary["search"], summary["counts"]
@@ -153,7 +169,7 @@ def report_path(summary: Mapping[str, Any]) -> str | None:
 def _next_steps(summary: Mapping[str, Any], ui: str | None, command: str | None) -> list[tuple[str, str]]:
     steps = []
     if path := adapter_path(summary):
-        steps.append(("Adapter", path))
+        steps.append((summary["artifact"]["artifact"].capitalize(), path))
     if (page := report_path(summary)) is not None:
         steps.append(("Report", page))
     if ui is not None:

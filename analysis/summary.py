@@ -30,6 +30,8 @@ from search.judging.pareto import pareto_front
 from search.judging.recommend import recommend
 from search.output import Parser, complain, say_json
 from search.record import SearchState, TrialState, read_events
+from search.record.events import RecordedTrainable
+from search.record.explained import explained
 from search.record.files import EVENTS
 from trainables.data.facts import data_warnings
 from trainables.replacement import replacement
@@ -52,7 +54,7 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
     """
     if state.started is None:
         raise RecordError(f"{folder} holds no search that has begun.")
-    config = state.started.config
+    config, known = state.started.config, explained(state.started)
     recommendation = recommend(state)
     front = pareto_front(state)
     confirmed = confirmation(state)
@@ -66,8 +68,8 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
             "folder": min(os.path.relpath(folder), str(folder.resolve()), key=len),
             "space": config["space"],
             "trainable": config["trainable"],
-            "model": config["model"]["name"],
-            "task": config["task"]["name"],
+            "model": (config.get("model") or {}).get("name", known.subject),
+            "task": (config.get("task") or {}).get("name"),
             "seed": config["seed"],
             "git_commit": state.started.git_commit,
             "ended": state.ended.reason if state.ended else None,
@@ -76,7 +78,8 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
             "command": last.command if last else None,
         },
         "objectives": [objective.model_dump() for objective in objectives_of(state)],
-        "metrics": _further_metrics(config),
+        "metrics": _further_metrics(config, known),
+        "artifact": known.model_dump(include={"artifact", "load", "form"}),
         "counts": dict(sorted(counts.items())),
         "baselines": {name: _measurement(base) for name, base in state.baselines.items()},
         "pareto": [trial.number for trial in front],
@@ -161,8 +164,10 @@ def _measurement(event: Any) -> dict[str, Any]:
     return data
 
 
-def _further_metrics(config: dict[str, Any]) -> list[str]:
+def _further_metrics(config: dict[str, Any], known: RecordedTrainable) -> list[str]:
     """Metrics worth showing beside the objectives, by decreasing importance."""
+    if "capability" not in config:
+        return [metric.name for metric in sorted(known.metrics, key=lambda metric: metric.relative is None)]
     skills = [f"{skill['name']}_{skill['scoring'][0]}" for skill in config["capability"]["skills"]]
     return ["heldout_loss", "capability", *skills, "degenerate"]
 

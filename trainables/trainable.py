@@ -62,10 +62,12 @@ class Artifact:
     Attributes:
         name: What it is called, for example "adapter".
         load: How a user loads it, a line of Python in which {folder} stands for where it lies.
+        form: Of its files, for example "PEFT format".
     """
 
     name: str
     load: str
+    form: str = ""
 
 
 class Finding(NamedTuple):

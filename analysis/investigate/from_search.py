@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from analysis.investigate.answers import Answers, read_answers
 from analysis.investigate.errors import InputError
@@ -48,7 +48,7 @@ def from_search(
     cases = [_case(trial, parameter, grouped, measure) for trial in trials if trial.rungs]
     recommended = recommend(state).trial
     return Study(
-        name=f"{config['name']} ({config['model']['name']})",
+        name=f"{config['name']} ({(config.get('model') or {}).get('name', config['trainable'])})",
         parameter=parameter,
         group=grouped,
         cases=tuple(case for case in cases if math.isfinite(case.last.capability)),
@@ -185,16 +185,17 @@ def _loss_metric(state: SearchState) -> str:
 
 
 def _primary(config: Mapping[str, object]) -> dict[str, str]:
-    capability = config["capability"]
-    assert isinstance(capability, dict)
-    return {skill["name"]: skill["scoring"][0] for skill in capability["skills"]}
+    return {skill["name"]: skill["scoring"][0] for skill in _skills(config)}
 
 
 def _late(config: Mapping[str, object]) -> frozenset[str]:
     """Skills that are asked at the end only."""
-    capability = config["capability"]
-    assert isinstance(capability, dict)
-    return frozenset(s["name"] for s in capability["skills"] if s.get("at", "every") != "every")
+    return frozenset(s["name"] for s in _skills(config) if s.get("at", "every") != "every")
+
+
+def _skills(config: Mapping[str, object]) -> list[dict[str, Any]]:
+    capability = config.get("capability")
+    return capability["skills"] if isinstance(capability, dict) else []
 
 
 def _refuse(parameter: str, trials: Sequence[TrialState], name: str) -> None:

@@ -18,6 +18,8 @@ from search.judging.causes import cause_of
 from search.judging.objectives import completed_trials, is_broken, metrics_of, objectives_of, search_trials
 from search.judging.pareto import ParetoTrial, pareto_front
 from search.record import BaselineMeasured, RungReached, SearchState, TrialState
+from search.record.events import RecordedMetric, RecordedTrainable
+from search.record.explained import explained
 from trainables.interval import Interval
 
 if TYPE_CHECKING:
@@ -129,18 +131,52 @@ class Context:
         )
 
     @cached_property
+    def trainable(self) -> RecordedTrainable:
+        """What explains the trainable."""
+        assert self.state.started is not None
+        return explained(self.state.started)
+
+    @property
+    def skills(self) -> list[Mapping[str, Any]]:
+        """The skills that were asked, as configured; empty where the trainable puts no questions."""
+        capability = self.config.get("capability") or {}
+        return list(capability.get("skills", ()))
+
+    @cached_property
+    def relative(self) -> RecordedMetric | None:
+        """The first metric whose ratio to the base is to be kept, such as capability."""
+        metrics = (metric for metric in self.trainable.metrics if metric.direction != "min")
+        return next((metric for metric in metrics if metric.relative is not None), None)
+
+    @property
+    def ratio(self) -> str:
+        """The name of its ratio to the base, such as retention."""
+        return RETENTION if self.relative is None else str(self.relative.relative)
+
+    @property
+    def sample(self) -> str:
+        """What its intervals count, in the plural."""
+        return "questions" if self.relative is None else self.relative.sample
+
+    @cached_property
     def kept(self) -> str | None:
-        """The metric of what the model keeps: retention, or capability without a base; None without both."""
-        for name in (RETENTION, CAPABILITY):
+        """The metric of what the model keeps: the ratio, or its metric without a base; None without both."""
+        for name in (self.ratio, CAPABILITY if self.relative is None else self.relative.name):
             if any(math.isfinite(value(trial, name)) for trial in self.trials):
                 return name
         return None
+
+    @property
+    def keeps_ratio(self) -> bool:
+        """Whether what the model keeps is known as a share of what the base could do."""
+        return self.kept == self.ratio
 
     @cached_property
     def shown_metrics(self) -> list[str]:
         """Objectives first, then the metrics most worth a look, as far as a trial has them."""
         names = [objective.metric for objective in self.objectives]
         names += ["heldout_loss", CAPABILITY, "general_loss_change", "kl_base", "degenerate"]
+        names += [] if self.skills else [metric.name for metric in self.trainable.metrics]
         known = {name for trial in self.trials for name in metrics_of(trial)}
         return [name for name in dict.fromkeys(names) if name in known]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from search.record.events import RecordedTrainable
 from trainables.evaluation.metrics import METRICS
 
 _ALWAYS: dict[str, tuple[str, str]] = {
@@ -54,12 +55,28 @@ WORDS: dict[str, str] = {
 }
 
 
-def meanings(metrics: Sequence[str], skills: Sequence[str]) -> dict[str, str]:
+_OF_ADAPTERS = ("adapter, LoRA", "rank", "alpha, alpha_per_rank")
+
+
+def words_of(trainable: RecordedTrainable) -> dict[str, str]:
+    """The words, those about adapters only where trials leave adapters behind."""
+    adapters = trainable.artifact == "adapter"
+    words = {word: text for word, text in WORDS.items() if adapters or word not in _OF_ADAPTERS}
+    if not adapters:
+        left = {trainable.artifact: f"What a trial leaves behind; `{trainable.load}` loads it."}
+        words = left | {word: text.replace("the adapter", "what is trained") for word, text in words.items()}
+    return words
+
+
+def meanings(
+    metrics: Sequence[str], skills: Sequence[str], trainable: RecordedTrainable | None = None
+) -> dict[str, str]:
     """What metrics measure, those of skills once for all skills; one that is not registered is left out.
 
     Args:
         metrics: As in the record.
         skills: Names of the search's skills.
+        trainable: Where there are no skills, says what its own metrics measure.
     """
     registered = {name: (line, METRICS[name].direction) for name, line in METRICS.lines().items()}
     described: dict[str, str] = {}
@@ -69,4 +86,19 @@ def meanings(metrics: Sequence[str], skills: Sequence[str]) -> dict[str, str]:
             described[name] = line + _BETTER[direction]
         elif "<skill>" in name and measured:
             described[name] = f"{line}{_BETTER[direction]} Of {', '.join(measured)}."
+    if trainable is not None and not skills:
+        described |= _declared(trainable, metrics)
+    return described
+
+
+def _declared(trainable: RecordedTrainable, metrics: Sequence[str]) -> dict[str, str]:
+    """What a trainable says of its metrics, and their ratios to the base."""
+    described = {}
+    for metric in trainable.metrics:
+        if metric.name in metrics:
+            described[metric.name] = metric.meaning + _BETTER[metric.direction]
+        if metric.relative is not None and metric.relative in metrics:
+            described[metric.relative] = (
+                f"{metric.name} divided by the base model's.{_BETTER[metric.direction]}"
+            )
     return described

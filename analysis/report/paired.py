@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.report.context import RETENTION, Context
+from analysis.report.context import Context
 from analysis.report.items import rights
 from search.errors import RecordError
 from search.judging.paired import difference
@@ -27,13 +27,13 @@ def score_change(context: Context, trial: TrialState, skill: str, way: str) -> I
 
 def metric_change(context: Context, trial: TrialState, metric: str) -> Interval | None:
     """The same of a metric: a skill's score, capability, or retention; None for others."""
-    for skill in context.config["capability"]["skills"]:
+    for skill in context.skills:
         name = skill["name"]
         if metric.startswith(f"{name}_") and (
             change := score_change(context, trial, name, metric.removeprefix(f"{name}_"))
         ):
             return change
-    if metric == RETENTION and trial.last is not None and (around := trial.last.intervals.get(metric)):
+    if metric == context.ratio and trial.last is not None and (around := trial.last.intervals.get(metric)):
         return Interval(low=around.low - 1, high=around.high - 1, n=around.n)
     return _capability(context, trial) if metric == "capability" else None
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from analysis.report.context import RETENTION, Context, interval
+from analysis.report.context import Context, interval
 from analysis.report.statistics import Estimate, mean
 from analysis.report.words import estimated
 from search.record import TrialState
@@ -23,6 +23,11 @@ ONE_RULE = (
 )
 
 
+def one_rule(context: Context) -> tuple[str, ...]:
+    """A note on the intervals of retention, where they are over questions."""
+    return (ONE_RULE,) if context.skills else ()
+
+
 @dataclass(frozen=True)
 class Kept:
     """What is kept on average.
@@ -32,7 +37,7 @@ class Kept:
     """
 
     estimate: Estimate
-    of: Literal["trials", "questions"]
+    of: str
 
     def __str__(self) -> str:
         return estimated(self.estimate, self.of)
@@ -54,10 +59,10 @@ def mean_kept(context: Context, trials: Sequence[TrialState]) -> Kept:
     if len(known) == 1 and known[0].status != "diverged":
         questions = interval(known[0], context.kept or "")
         if questions is not None:
-            return Kept(Estimate(kept.value, questions.low, questions.high, questions.n), "questions")
-    if context.kept != RETENTION or (around := _over_questions(context, known)) is None:
+            return Kept(Estimate(kept.value, questions.low, questions.high, questions.n), context.sample)
+    if not context.keeps_ratio or (around := _over_questions(context, known)) is None:
         return Kept(kept, "trials")
-    return Kept(Estimate(kept.value, around.low, around.high, around.n), "questions")
+    return Kept(Estimate(kept.value, around.low, around.high, around.n), context.sample)
 
 
 def _over_questions(context: Context, trials: Sequence[TrialState]) -> Any:

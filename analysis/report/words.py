@@ -39,11 +39,18 @@ def ending(context: Context, trial: TrialState) -> str:
     return trial.status if cause is None else ended_by(cause)
 
 
+def no_questions(context: Context) -> str | None:
+    """Why a card about questions does not apply, where none are put."""
+    if context.skills:
+        return None
+    return f"Trials of {context.config['trainable']} are not asked questions."
+
+
 def asked_late(context: Context, shown: Iterable[str]) -> tuple[str, ...]:
     """A note for each shown skill that only some of the trials that count were asked, with their number."""
     names = set(shown)
     late = []
-    for skill in context.config["capability"]["skills"]:
+    for skill in context.skills:
         name = f"{skill['name']}_{skill['scoring'][0]}"
         asked = sum(math.isfinite(value(trial, name)) for trial in context.judged)
         if skill["name"] in names and skill.get("at", "every") != "every" and asked:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from analysis.render import headline
+from analysis.render import headline, setting
 from analysis.report.build import Made, make, shown
 from analysis.report.cards import cards
 from analysis.report.context import Context
@@ -38,16 +38,11 @@ def write(context: Context, out: Path) -> Path:
     }
     trials = table(context.state)
     files |= {"trials.csv": to_csv(trials), "trials.parquet": to_parquet(trials)}
-    search = summary["search"]
-    subtitle = (
-        f"Space {search['space']}, trainable {search['trainable']}, model {search['model']}, task "
-        f"{search['task']}, seed {search['seed']}."
-    )
     facts = {
         "Made": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
         _BESIDE: ", ".join(sorted([MARK, *files])),
     }
-    title, subtitle = map_text((headline(summary), subtitle), shown(context))
+    title, subtitle = map_text((headline(summary), setting(summary)), shown(context))
     files[PAGE] = page(title, subtitle, made, facts, [_BESIDE]).encode()
     data = _data(summary, made) | {"seconds": time.perf_counter() - began}
     files[MARK] = (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()

@@ -304,7 +304,8 @@ def trainable_of(data: object) -> str:
 def config_model(trainable: str) -> type[SearchConfig]:
     """The schema of searches with this trainable: the sections that it owns come after the opening."""
     options = TRAINABLES[trainable].options
-    if taken := [name for name in options.model_fields if name in dir(SearchConfig)]:
+    taken = [n for n in options.model_fields if n in SearchConfig.model_fields or n in dir(SearchConfig)]
+    if taken:
         raise ValueError(f"sections of {trainable} have names that every search has: {', '.join(taken)}")
     # `Opening` comes last to come first: fields are taken from the end of the bases.
     bases: Any = (SearchConfig, options, Opening)

@@ -55,6 +55,7 @@ class RecordedTrainable(BaseModel):
         subject: What is trained, in a few words.
         artifact: What a trial leaves behind.
         load: How a user loads that, a line of Python in which {folder} stands for where it lies.
+        form: Of its files, for example "PEFT format".
         metrics: What is measured beside the training loss and the ratios to the base.
     """
 
@@ -63,6 +64,7 @@ class RecordedTrainable(BaseModel):
     subject: str
     artifact: str
     load: str
+    form: str = ""
     metrics: tuple[RecordedMetric, ...] = ()
 
 

@@ -25,6 +25,7 @@ def explanation(trainable: str, options: object) -> RecordedTrainable:
         subject=spec.subject(options),
         artifact=spec.artifact.name,
         load=spec.artifact.load,
+        form=spec.artifact.form,
         metrics=tuple(RecordedMetric(**asdict(metric)) for metric in spec.metrics(options)),
     )
 
@@ -38,5 +39,8 @@ def explained(started: SearchStarted) -> RecordedTrainable:
     try:
         return explanation(_BEFORE, spec.options.model_validate(sections))
     except ValidationError:  # a record of another version
-        artifact = spec.artifact
-        return RecordedTrainable(subject="the base model", artifact=artifact.name, load=artifact.load)
+        made = spec.artifact
+        kept = RecordedMetric(name="capability", direction="max", relative="retention", sample="questions")
+        return RecordedTrainable(
+            subject="the base model", artifact=made.name, load=made.load, form=made.form, metrics=(kept,)
+        )

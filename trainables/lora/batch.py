@@ -16,6 +16,7 @@ from trainables.lora.packed import Dropout
 from trainables.lora.passes import Pass
 from trainables.lora.rows import join, row_positions
 from trainables.lora.sequences import fill_rows, spread_rows
+from trainables.lora.transfer import to_device
 from trainables.lora.trial import LoraTrial
 from trainables.models.chunks import NextTokens
 
@@ -140,17 +141,31 @@ class Batch:
         ]
         examples = [[example for _, example in row] for *_, row in rows]
         tensors = collate([join(each) for each in examples], pad_id=0)
-        positions = None
-        if any(len(each) > 1 for each in examples):
-            positions = row_positions(examples, tensors["input_ids"].shape[1]).to(device)
+        shared = any(len(each) > 1 for each in examples)
+        positions = row_positions(examples, tensors["input_ids"].shape[1]) if shared else None
+        drawn = _dropout([(share.trial, row) for _, share, row in rows], positions)
+        wanted = NextTokens.of(tensors["labels"])
+        input_ids, places, tokens, targets, owners, *others = to_device(
+            [
+                tensors["input_ids"],
+                wanted.places,
+                wanted.tokens,
+                torch.tensor([share.targets for _, share, _ in rows]),
+                torch.tensor([index for index, *_ in rows]),
+                *([] if positions is None else [positions]),
+                *drawn,
+            ],
+            device,
+        )
+        positions = others.pop(0) if shared else None
         return cls(
-            tensors["input_ids"].to(device),
+            input_ids,
             positions,
-            NextTokens.of(tensors["labels"]).to(device),
-            torch.tensor([share.targets for _, share, _ in rows], device=device),
-            torch.tensor([index for index, *_ in rows], device=device),
+            NextTokens(places, tokens),
+            targets,
+            owners,
             sum(_length(row) for *_, row in rows),
-            _dropout([(share.trial, row) for _, share, row in rows], positions, device),
+            Dropout(others[0], others[1], positions) if others else None,
         )
 
     def losses(self, losses: Tensor) -> Tensor:
@@ -158,18 +173,16 @@ class Batch:
         return losses.sum(-1) / self.targets
 
 
-def _dropout(
-    rows: Sequence[tuple[LoraTrial, Row]], positions: Tensor | None, device: torch.device
-) -> Dropout | None:
+def _dropout(rows: Sequence[tuple[LoraTrial, Row]], positions: Tensor | None) -> list[Tensor]:
+    """Keys and rates of `Dropout`; nothing where no row has any."""
     rates = [trial.params.dropout for trial, _ in rows]
     if not any(rates):
-        return None
+        return []
     keys = [[stream_key(trial.params.seed, trial.step, place) for place, _ in row] for trial, row in rows]
     if positions is None:
-        by_row = [key for each in keys for key in each]
-        return Dropout(torch.tensor(by_row, device=device), torch.tensor(rates, device=device))
+        return [torch.tensor([key for each in keys for key in each]), torch.tensor(rates)]
     by_token = np.zeros(positions.shape, dtype=np.int64)
     for index, (_, row) in enumerate(rows):
         lengths = [len(example.input_ids) for _, example in row]
         by_token[index, : sum(lengths)] = np.repeat(keys[index], lengths)
-    return Dropout(torch.from_numpy(by_token).to(device), torch.tensor(rates, device=device), positions)
+    return [torch.from_numpy(by_token), torch.tensor(rates)]

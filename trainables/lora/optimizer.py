@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from trainables.lora.arena import Arena
+from trainables.lora.transfer import to_device
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
@@ -34,16 +35,12 @@ def clip_and_update(
         clips: Largest gradient norm of each row; 0 is off.
         norms: Gradient norm of each row, shape (rows,).
     """
-    rows = len(steps)
-
-    def column(values: Sequence[float]) -> Tensor:
-        return torch.tensor(values, dtype=torch.float64).to(norms.device, norms.dtype)[:, None]
-
-    grads = arena.grads[:rows, : arena.columns]
+    most = torch.tensor([clip or float("inf") for clip in clips], dtype=norms.dtype)
+    done = torch.tensor([step + 1 for step in steps], dtype=torch.float32)
+    limits, counts = to_device([most, done], norms.device)
+    grads = arena.grads[: len(steps), : arena.columns]
     if any(clips):
-        limits = column([clip or float("inf") for clip in clips])
-        grads.mul_((limits / (norms[:, None] + 1e-6)).clamp(max=1.0))
-    counts = torch.tensor([step + 1 for step in steps], dtype=torch.float32).to(norms.device)
+        grads.mul_((limits / (norms + 1e-6)).clamp(max=1.0)[:, None])
     for row, (rate, decay) in enumerate(zip(rates, decays, strict=True)):
         # One pass over the memory, which is all that this costs, where single operations take ten.
         torch._fused_adamw_(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -207,6 +208,7 @@ class Pack:
     ) -> None:
         """Halves what a pass may hold; gives up a trial that has no room for a single example."""
         if self._base.device.type == "cuda":
+            gc.collect()  # what the error has left in cycles, such as blocks that were to be computed again
             torch.cuda.empty_cache()
         if any(stuck) and self.row_room is not None and self.row_room > self.longest:
             self.row_room = self.longest  # what one example alone would take

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, TypeGuard, cast
 
@@ -15,6 +16,7 @@ from torch.nn import functional
 from trainables.lora.arena import Arena
 from trainables.lora.dropout import keep_scale, stream_key
 from trainables.lora.linear import PLAIN
+from trainables.lora.transfer import to_device
 
 _TOGETHER = 64
 """On a GPU, ranks up to the same multiple of this share a product: one more would cost more than zeros."""
@@ -60,18 +62,9 @@ class Layout:
         self.rows = sum(counts)
         self.dropout = dropout
         self._take: Tensor | None = None
-        most = max(counts)
-        if any(count != most for count in counts):
+        if len(set(counts)) > 1:
             # A batched product needs as many rows from everyone: short shares are filled with zeros.
-            starts = [sum(counts[:index]) for index in range(len(counts))]
-            take = [
-                start + row if row < count else -1
-                for start, count in zip(starts, counts, strict=True)
-                for row in range(most)
-            ]
-            self._take = torch.tensor(take, device=device).clamp(min=0)
-            self._empty = torch.tensor([place for place, row in enumerate(take) if row < 0], device=device)
-            self._put = torch.tensor([place for place, row in enumerate(take) if row >= 0], device=device)
+            self._take, self._empty, self._put = _places(tuple(counts), device)
 
     @property
     def even(self) -> bool:
@@ -83,7 +76,7 @@ class Layout:
         if self._take is None:
             return x.reshape(self.adapters, -1, x.shape[-1])
         taken = x.reshape(self.rows, -1, x.shape[-1])[self._take]
-        taken[self._empty] = 0
+        taken.index_fill_(0, self._empty, 0)
         return taken.reshape(self.adapters, -1, x.shape[-1])
 
     def gather(self, y: Tensor, like: Tensor) -> Tensor:
@@ -91,6 +84,25 @@ class Layout:
         if self._take is not None:
             y = y.reshape(len(self._take), -1, y.shape[-1])[self._put]
         return y.reshape(*like.shape[:-1], y.shape[-1])
+
+
+@lru_cache(maxsize=64)
+def _places(counts: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Places of even shares: the row that each takes, those that no row fills, and those of the rows.
+
+    Kept, for passes of a pack are alike from step to step, and a GPU would wait for the indices.
+    """
+    starts = [sum(counts[:index]) for index in range(len(counts))]
+    take = [
+        start + row if row < count else -1
+        for start, count in zip(starts, counts, strict=True)
+        for row in range(max(counts))
+    ]
+    empty = [place for place, row in enumerate(take) if row < 0]
+    put = [place for place, row in enumerate(take) if row >= 0]
+    indices = (torch.tensor(each) for each in ([max(0, row) for row in take], empty, put))
+    taken, without, given = to_device(list(indices), device)
+    return taken, without, given
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model
         options=LoraOptions,
         metrics=metrics,
         worker=_worker,
-        artifact=Artifact("adapter", 'PeftModel.from_pretrained(base, "{folder}")'),
+        artifact=Artifact("adapter", 'PeftModel.from_pretrained(base, "{folder}")', "PEFT format"),
         baselines={"base": "the untouched base model"},
         plan=plan,
         inspect=inspect,

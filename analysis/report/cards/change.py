@@ -8,10 +8,10 @@ from typing import Any
 
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Rule, Series, Table, XYChart
-from analysis.report.context import RETENTION, Context
+from analysis.report.context import Context
 from analysis.report.groups import Group, by_lr
 from analysis.report.look import GRADE_LOOKS, INK
-from analysis.report.retained import ONE_RULE, mean_kept
+from analysis.report.retained import mean_kept, one_rule
 from analysis.report.words import JUDGED
 from search import wording
 from search.judging.grades import FLOORS, LABELS, Grade, GradeName, grade
@@ -47,7 +47,7 @@ class Change:
 
     def applies(self, context: Context) -> str | None:
         """With retention, and with learning rates that vary."""
-        if context.base is None or context.kept != RETENTION:
+        if context.base is None or not context.keeps_ratio:
             return "Retention was not measured: it needs a base model and a capability."
         if "lr" not in context.parameters:
             return "The learning rate was not searched."
@@ -70,7 +70,7 @@ class Change:
         return Findings(
             data={"groups": [row.data() for row in rows], "rule": _RULE},
             texts=(sentence,),
-            notes=(_RULE, JUDGED, ONE_RULE, *_unsure(rows)),
+            notes=(_RULE, JUDGED, *one_rule(context), *_unsure(rows)),
             plots=(plot,),
         )
 

@@ -11,7 +11,7 @@ from analysis.report.context import Context, value
 from analysis.report.groups import by_lr
 from analysis.report.lines import line
 from analysis.report.look import INK
-from analysis.report.retained import ONE_RULE, mean_kept
+from analysis.report.retained import mean_kept, one_rule
 from analysis.report.statistics import Estimate, spearman
 from analysis.report.words import JUDGED, estimated, room
 from search import wording
@@ -58,7 +58,7 @@ class Comparison:
             texts=(verdict,),
             notes=(
                 JUDGED,
-                ONE_RULE,
+                *one_rule(pair[0]),
                 "Two searches differ in more than the model where their spaces, data or budgets do.",
             ),
             plots=plots,
@@ -77,7 +77,7 @@ def _names(pair: tuple[Context, Context]) -> list[str]:
     names = [str(search.config["name"]) for search in pair]
     if names[0] == names[1]:
         names = [
-            f"{name} on {search.config['model']['name']}" for name, search in zip(names, pair, strict=True)
+            f"{name} on {search.summary['search']['model']}" for name, search in zip(names, pair, strict=True)
         ]
     return names if names[0] != names[1] else [f"{names[0]} (this)", f"{names[1]} (other)"]
 
@@ -109,11 +109,12 @@ def _verdict(sides: list[Direction]) -> str:
 
 def _row(context: Context, name: str, correlation: Estimate | None) -> tuple[str, ...]:
     best, base = context.summary["recommended"], context.base
-    capability = math.nan if base is None else base.metrics.get("capability", math.nan)
-    around = None if base is None else base.intervals.get("capability")
+    name_of = "capability" if context.relative is None else context.relative.name
+    capability = math.nan if base is None else base.metrics.get(name_of, math.nan)
+    around = None if base is None else base.intervals.get(name_of)
     return (
         name,
-        str(context.config["model"]["name"]),
+        str(context.summary["search"]["model"]),
         str(len(context.trials)),
         "-" if math.isnan(capability) else wording.measured(capability, around),
         estimated(correlation, "trials"),
@@ -146,7 +147,7 @@ def _plots(pair: tuple[Context, Context], names: list[str], verdict: str) -> tup
         rows += [(name, g.label, str(mean)) for g, mean in zip(groups, means, strict=True)]
     if not all(each.x for each in series):
         return ()
-    rules = (Rule("base model", 1.0, "y", INK),) if kept[0] == "retention" else ()
+    rules = (Rule("base model", 1.0, "y", INK),) if pair[0].keeps_ratio else ()
     low, high = room(
         [
             1.0 if rules else math.nan,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from analysis.report.card import Findings, card
 from analysis.report.chart import Table
 from analysis.report.context import Context
-from analysis.report.words import number
+from analysis.report.words import no_questions, number
 from search.errors import TightropeError
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ class Investigate:
 
     def applies(self, context: Context) -> str | None:
         """With a capability measured over learning rates."""
+        if (none := no_questions(context)) is not None:
+            return none
         if not any(math.isfinite(rung.metrics.get("capability", math.nan)) for rung in context.rungs):
             return "No trial has a capability measured."
         return None if "lr" in context.parameters else "The learning rate was not searched."

@@ -12,7 +12,7 @@ from analysis.report.groups import Group, by_lr
 from analysis.report.look import BLUE, VERMILION, Look
 from analysis.report.lost import ToldLost, over_items, over_trials
 from analysis.report.statistics import Estimate, mean_share
-from analysis.report.words import asked_late, estimated, number
+from analysis.report.words import asked_late, estimated, no_questions, number
 
 _KNOWS, _WRITES = Look(BLUE, "circle", "solid"), Look(VERMILION, "triangle-down", "dash")
 
@@ -31,6 +31,8 @@ class Knowledge:
 
     def applies(self, context: Context) -> str | None:
         """Where a skill is scored both ways."""
+        if (none := no_questions(context)) is not None:
+            return none
         if not _skills(context):
             return "No skill was scored both by generation and by likelihood."
         if "lr" not in context.parameters:
@@ -121,7 +123,7 @@ def _names(skill: str) -> tuple[str, str]:
 
 def _skills(context: Context) -> list[str]:
     known = [set(trial.last.metrics) for trial in context.judged if trial.last]
-    names = [skill["name"] for skill in context.config["capability"]["skills"]]
+    names = [skill["name"] for skill in context.skills]
     return [name for name in names if any(set(_names(name)) <= metrics for metrics in known)]
 
 

@@ -13,7 +13,7 @@ from analysis.report.context import Context, base_value, interval, value
 from analysis.report.look import BASE, BEST, FRONT, Look
 from analysis.report.paired import score_change
 from analysis.report.statistics import Estimate
-from analysis.report.words import MOST_ROWS, bracketed, cut, with_interval
+from analysis.report.words import MOST_ROWS, bracketed, cut, no_questions, with_interval
 from search import wording
 from search.record import TrialState
 from trainables.interval import Interval
@@ -39,6 +39,8 @@ class Late:
 
     def applies(self, context: Context) -> str | None:
         """Where such a skill is configured, and a trial was asked."""
+        if (none := no_questions(context)) is not None:
+            return none
         if not _late(context):
             return "Every skill is asked at every rung."
         return None if _found(context) else "No trial has been asked the skills that are asked at the end."
@@ -96,7 +98,7 @@ class _Skill:
 
 
 def _late(context: Context) -> list[Mapping[str, Any]]:
-    return [s for s in context.config["capability"]["skills"] if s.get("at", "every") != "every"]
+    return [s for s in context.skills if s.get("at", "every") != "every"]
 
 
 def _found(context: Context) -> list[_Skill]:

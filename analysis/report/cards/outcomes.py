@@ -11,7 +11,7 @@ from analysis.report.context import Context
 from analysis.report.groups import by_lr
 from analysis.report.look import OUTCOME_LOOKS
 from analysis.report.statistics import Estimate, mean_share
-from analysis.report.words import asked_late, estimated, with_interval
+from analysis.report.words import asked_late, estimated, no_questions, with_interval
 from search.record import TrialState
 
 OUTCOMES = ("right", "wrong", "unparseable", "leaking")
@@ -30,6 +30,8 @@ class Outcomes:
 
     def applies(self, context: Context) -> str | None:
         """Where outcomes were recorded."""
+        if (none := no_questions(context)) is not None:
+            return none
         if not _scopes(context):
             return "The record holds no outcomes of generated answers (right, wrong, unparseable, leaking)."
         return None
@@ -77,7 +79,7 @@ class Outcomes:
 def _scopes(context: Context) -> dict[str, dict[str, str]]:
     """Metric of each outcome, over all replies and by skill, where a trial or the base model has them."""
     scopes = {_ALL: {name: name for name in OUTCOMES}}
-    for skill in context.config["capability"]["skills"]:
+    for skill in context.skills:
         metrics = {name: f"{skill['name']}_{name}" for name in OUTCOMES}
         scopes[skill["name"]] = metrics | {"right": f"{skill['name']}_generation"}
     return {scope: names for scope, names in scopes.items() if _trials(context, names)}

@@ -12,6 +12,7 @@ from analysis.report.chart import Table
 from analysis.report.context import Context
 from analysis.report.items import Item, generated
 from analysis.report.text import map_text
+from analysis.report.words import no_questions
 from search import wording
 from search.errors import RecordError
 from search.record import TrialState
@@ -32,6 +33,8 @@ class Samples:
 
     def applies(self, context: Context) -> str | None:
         """Where items were kept of the base model and of a trial."""
+        if (none := no_questions(context)) is not None:
+            return none
         if context.base is None or context.base.items_file is None:
             return "Single replies of the base model were not kept."
         return None if _chosen(context) else "Single replies of the trials were not kept."

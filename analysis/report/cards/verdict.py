@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from analysis.render import artifact_name
 from analysis.report.card import Findings, card
 from analysis.report.chart import Table
-from analysis.report.context import RETENTION, Context, base_value, interval, value
+from analysis.report.context import Context, base_value, interval, value
 from analysis.report.groups import by_lr
 from analysis.report.paired import metric_change
 from analysis.report.retained import mean_kept
@@ -69,10 +70,9 @@ def _first(context: Context) -> str:
     best, reason = context.summary["recommended"], context.summary["reason"].rstrip(".")
     if best is None:
         return f"No trial can be recommended. {reason}."
-    adapter = (
-        f" Its adapter (PEFT format) is {best['adapter']} in the search's folder." if best["adapter"] else ""
-    )
-    return f"Use trial {best['trial']}: {reason}.{adapter}"
+    name = artifact_name(context.summary)
+    kept = f" Its {name} is {best['adapter']} in the search's folder." if best["adapter"] else ""
+    return f"Use trial {best['trial']}: {reason}.{kept}"
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ def _told(context: Context, best: TrialState) -> _Told:
         if confirmed
         else None
     )
-    if candidate is not None and RETENTION in candidate.estimates:
-        retention, loss = candidate.estimates[RETENTION], candidate.estimates.get(context.loss)
+    if candidate is not None and context.ratio in candidate.estimates:
+        retention, loss = candidate.estimates[context.ratio], candidate.estimates.get(context.loss)
         low, high = (
             (None, None)
             if retention.half is None
@@ -103,20 +103,27 @@ def _told(context: Context, best: TrialState) -> _Told:
         )
         over = f"the mean of {wording.plural(len(candidate.runs), 'repetition')}"
         return _Told(retention.mean, low, high, math.nan if loss is None else loss.mean, over)
-    around = interval(best, RETENTION)
+    around = interval(best, context.ratio)
     low, high = (None, None) if around is None else (around.low, around.high)
-    over = "its one run" if around is None else f"its one run on {wording.plural(around.n, 'question')}"
-    return _Told(value(best, RETENTION), low, high, value(best, context.loss), over)
+    over = (
+        "its one run"
+        if around is None
+        else f"its one run on {wording.plural(around.n, context.sample.removesuffix('s'))}"
+    )
+    return _Told(value(best, context.ratio), low, high, value(best, context.loss), over)
 
 
 def _plainly(context: Context, best: TrialState) -> str:
     """What the recommended trial keeps and reaches, for somebody who does not know the metrics."""
     told = _told(context, best)
-    if context.base is None or context.kept != RETENTION or not math.isfinite(told.kept):
+    if context.base is None or not context.keeps_ratio or not math.isfinite(told.kept):
         return ""
-    text = (
-        f"In plain words: asked held-out questions, it scores {told.kept:.0%} of what the base model scores"
-    )
+    if context.skills:
+        does = f"asked held-out questions, it scores {told.kept:.0%} of what the base model scores"
+    else:
+        name = "score" if context.relative is None else context.relative.name
+        does = f"its {name} is {told.kept:.0%} of the base model's"
+    text = f"In plain words: {does}"
     if told.low is None or told.high is None:
         text += f" ({told.over})"
     else:
@@ -126,7 +133,9 @@ def _plainly(context: Context, best: TrialState) -> str:
         way = "falls" if told.loss < before else "rises" if told.loss > before else "stays"
         text += f"; its {context.loss}, of which less is better, {way} from {number(before)}"
         text += f" to {number(told.loss)}"
-    floor = next((objective.floor for objective in context.objectives if objective.metric == RETENTION), None)
+    floor = next(
+        (objective.floor for objective in context.objectives if objective.metric == context.ratio), None
+    )
     if floor is None or told.low is None or told.high is None:
         return f"{text}."
     if told.low >= floor:
@@ -139,7 +148,7 @@ def _plainly(context: Context, best: TrialState) -> str:
 def _neighbours(context: Context) -> list[str]:
     """Said where others with its learning rate keep much less: the recommended one may be the lucky one."""
     best = context.recommended
-    if best is None or context.kept != RETENTION:
+    if best is None or not context.keeps_ratio:
         return []
     judged = [trial for trial in context.judged if math.isfinite(context.left(trial))]
     peers = next((g for g in by_lr(judged, context.trials) if any(t.number == best for t in g.trials)), None)

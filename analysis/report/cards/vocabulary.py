@@ -5,7 +5,7 @@ from __future__ import annotations
 from analysis.report.card import Findings, card
 from analysis.report.chart import Table
 from analysis.report.context import Context
-from analysis.report.glossary import WORDS, meanings
+from analysis.report.glossary import meanings, words_of
 
 
 @card(
@@ -23,20 +23,23 @@ class Vocabulary:
 
     def compute(self, context: Context) -> Findings:
         """Two lists."""
-        skills = [skill["name"] for skill in context.config["capability"]["skills"]]
+        skills = [skill["name"] for skill in context.skills]
         measured = {name for trial in context.trials for name in (trial.last.metrics if trial.last else ())}
         measured |= set(context.base.metrics) if context.base else set()
-        known = meanings([*context.shown_metrics, *sorted(measured)], skills)
-        tables = [Table(("word", "meaning"), tuple(WORDS.items()), "Words.", wide=True, printed=True)]
+        known = meanings([*context.shown_metrics, *sorted(measured)], skills, context.trainable)
+        words = tuple(words_of(context.trainable).items())
+        tables = [Table(("word", "meaning"), words, "Words.", wide=True, printed=True)]
         if known:
             rows = tuple(known.items())
             caption = "Metrics that were measured."
             tables.insert(0, Table(("metric", "meaning"), rows, caption, wide=True, printed=True))
+        score = "score" if context.relative is None else context.relative.name
         return Findings(
             data={"metrics": known},
             texts=(
                 "A trial is one training with settings of its own. It is judged by how well it learns (the "
-                "loss) and by what it keeps of the base model (capability, and retention as a share).",
+                "loss) and by what it keeps of the base model "
+                f"({score}, and {context.ratio} as a share).",
             ),
             tables=tuple(tables),
         )

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from benchmarks.gpu.part import Part
 
-NAMES = ("exactness", "throughput", "evaluation", "profile", "nf4")
+NAMES = ("exactness", "throughput", "slots", "memory", "evaluation", "profile", "nf4")
 """Most important first: what runs short of time is at the end."""
 
 

@@ -74,7 +74,7 @@ def _check_names(composed: Composed, model: type[BaseModel]) -> None:
 
 def _meant(name: str, known: Sequence[str]) -> str:
     """The parameter that another tool calls by this name, and those with similar names."""
-    elsewhere = [TRAINED[name.lower()]] if name.lower() in TRAINED else []
+    elsewhere = [TRAINED[name.lower()]] if TRAINED.get(name.lower()) in known else []
     near = [*elsewhere, *(other for other in nearest(name, known) if other not in elsewhere)]
     return f"did you mean {' or '.join(near)}?" if near else did_you_mean(name, known)
 

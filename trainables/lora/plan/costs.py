@@ -8,11 +8,12 @@ from pathlib import Path
 
 from trainables.data.sources import local_path
 from trainables.errors import UserError
+from trainables.lora.memory import adapter_bytes, pass_bytes
 from trainables.lora.options import LoraOptions
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.plan.history import History
 from trainables.lora.plan.shapes import ModelShapes
-from trainables.models.chunk_size import LOGIT_BYTES, chunk_tokens
+from trainables.models.chunk_size import LOGIT_BYTES
 from trainables.planning import Costs, PlannedWorkers, PlanRequest
 
 CORE_FLOPS = 4e10
@@ -85,8 +86,7 @@ def costs(
         measured=history is not None,
         worker_bytes=least,
         most_worker_bytes=most,
-        memory_basis="process 0.9 GB + weights + slots x (16 bytes per trainable parameter + activations "
-        f"of a micro-batch: tokens x ({_kept(workers)}) values) + {LOGIT_BYTES} bytes per logit of a chunk",
+        memory_basis=_memory_basis(workers),
     )
 
 
@@ -98,10 +98,12 @@ def _operations(workers: PlannedWorkers) -> int:
     return 6 if workers.gradient_checkpointing else 4
 
 
-def _kept(workers: PlannedWorkers) -> str:
-    """Values that the blocks keep of a token for the backward pass."""
-    block = "(12 hidden + 4 intermediate)"
-    return f"layers x hidden + {block}" if workers.gradient_checkpointing else f"layers x {block}"
+def _memory_basis(workers: PlannedWorkers) -> str:
+    blocks = "the inputs of all blocks and one block" if workers.gradient_checkpointing else "all blocks"
+    return (
+        "process 0.9 GB + weights + slots x (16 bytes per trainable parameter, 18 in bfloat16, + for each "
+        f"token of a micro-batch what {blocks} keep) + {LOGIT_BYTES} bytes per logit of a chunk"
+    )
 
 
 def _time_basis(workers: PlannedWorkers, history: History | None, tokens: float, speed: float) -> str:
@@ -168,11 +170,8 @@ def _worker_bytes(
     adapter = max(shapes.trainable(params) or 0 for params in trials)
     batch = max(params.batch_size for params in trials) / workers.workers
     tokens = min(batch, workers.micro_batch or batch) * lengths.most
-    block = 12 * shapes.hidden + 4 * shapes.intermediate
-    checkpointed = shapes.layers * shapes.hidden + block
-    kept = checkpointed if workers.gradient_checkpointing else shapes.layers * block
-    # fp32 adapter, its gradient and the two moments of AdamW.
-    trial = 16 * adapter + tokens * kept * size
-    chunk = chunk_tokens(shapes.vocabulary, "cuda" if workers.gpus else "cpu")
-    logits = LOGIT_BYTES * shapes.vocabulary * min(held * tokens, chunk)
-    return PROCESS_BYTES + shapes.parameters * size / shards + logits + held * trial
+    rank = max(params.rank for params in trials)
+    device, recomputed = "cuda" if workers.gpus else "cpu", workers.gradient_checkpointing
+    one_pass = pass_bytes(shapes, held * tokens, rank, half, recomputed, device)
+    adapters = held * adapter_bytes(adapter, half)
+    return PROCESS_BYTES + shapes.parameters * size / shards + adapters + one_pass

@@ -1,0 +1,83 @@
+"""The memory that the plan expects is what training takes, allocation by allocation."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+from transformers import AutoConfig
+
+from benchmarks.gpu.peak import peak_bytes
+from benchmarks.gpu.shapes import sizes, started, work
+from benchmarks.packing.bases import random_base
+from trainables.lora.memory import adapter_bytes, pass_bytes
+
+pytestmark = pytest.mark.integration
+
+CPU = torch.device("cpu")
+SLOTS, BATCH, LENGTH, RANK = 2, 2, 64, 8
+FAMILIES = {
+    "llama": {},
+    "qwen2": {},
+    "gemma": {"head_dim": 32},
+    "starcoder2": {},  # no gate
+    "phi": {},
+}
+
+
+def base(family: str, layers: int, vocabulary: int, dtype: torch.dtype) -> torch.nn.Module:
+    config = AutoConfig.for_model(
+        family,
+        vocab_size=vocabulary,
+        hidden_size=128,
+        intermediate_size=352,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        pad_token_id=0,
+        **FAMILIES[family],
+    )
+    return random_base(config, CPU).to(dtype)
+
+
+def ratio(family: str, layers: int, vocabulary: int, dtype: torch.dtype, checkpointing: bool) -> float:
+    """Expected memory of a pass, as a share of what a step really allocates."""
+    model = base(family, layers, vocabulary, dtype)
+    pack, _ = started(work(model, SLOTS, BATCH, LENGTH, RANK), checkpointing)
+    pack.step()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        measured = peak_bytes(pack.step, CPU)
+    tokens = SLOTS * BATCH * LENGTH
+    half = dtype == torch.bfloat16
+    return pass_bytes(sizes(model), tokens, RANK, half, checkpointing, "cpu") / measured
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("layers", "vocabulary"), [(6, 128), (2, 6000)])
+@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma"])
+def test_a_pass_takes_what_is_expected(
+    family: str, layers: int, vocabulary: int, dtype: torch.dtype, checkpointing: bool
+) -> None:
+    assert 0.9 < ratio(family, layers, vocabulary, dtype, checkpointing) < 1.1
+
+
+@pytest.mark.parametrize("family", ["starcoder2", "phi"])
+def test_other_blocks_take_roughly_what_is_expected(family: str) -> None:
+    assert 0.6 < ratio(family, 6, 128, torch.bfloat16, False) < 1.4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_adapter_takes_what_is_expected(dtype: torch.dtype) -> None:
+    model = base("llama", 2, 128, dtype)
+    given = work(model, 1, BATCH, LENGTH, RANK)
+    _, adapters = started(given)
+    arena = adapters.arena
+    held = sum(part.nbytes for part in (arena.weights, arena.first, arena.second))
+    held += arena.grads[:, : arena.columns].numel() * arena.grads.element_size()
+    if dtype == torch.bfloat16:
+        held += 2 * arena.weights.numel()
+    trainable = sum(RANK * sum(pair) for pair in sizes(model).linear.values())
+    assert held == adapter_bytes(trainable, dtype == torch.bfloat16)
