@@ -46,8 +46,10 @@ def render_summary(
     _print_choice(console, summary)
     for label, line in used_lines(summary):
         console.print(Text(f"{label}: {line}"))
-    for label, line in _next_steps(summary, ui, command or summary["search"]["command"]):
-        console.print(Text.assemble((f"{label:<9}", "bold"), line), soft_wrap=True)
+    steps = _next_steps(summary, ui, command or summary["search"]["command"])
+    width = max(7, *(len(label) for label, _ in steps)) + 2 if steps else 0
+    for label, line in steps:
+        console.print(Text.assemble((f"{label:<{width}}", "bold"), line), soft_wrap=True)
 
 
 def _with_candidates(summary: Mapping[str, Any]) -> str:

@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--rehearse", action="store_true", help="on the CPU, with small shapes")
-    made.add_argument("--seconds", type=_seconds, default=500.0, help="for all parts together")
+    made.add_argument("--seconds", type=_seconds, help="for all parts together: 500, or enough to rehearse")
     made.add_argument("--parts", type=_parts, default=list(NAMES), help=f"some of {','.join(NAMES)}")
     made.add_argument("--out", type=Path, default=Path("build/gpu"), help="folder of the results")
     return made
@@ -65,9 +65,8 @@ def main() -> None:
         parser().error(f"--out: {error}")
     with stream:
         results = Results(stream, sys.stdout)
-        run_all(
-            options.parts, "cpu" if options.rehearse else "cuda:0", options.rehearse, options.seconds, results
-        )
+        device, usual = ("cpu", 3600.0) if options.rehearse else ("cuda:0", 500.0)
+        run_all(options.parts, device, options.rehearse, options.seconds or usual, results)
     print(f"Results: {file}", file=sys.stderr)
     sys.exit(1 if results.failed else 0)
 

@@ -128,7 +128,7 @@ def command(*words: str, hook: Path | None = None) -> subprocess.CompletedProces
     path = os.pathsep.join(str(each) for each in (hook, ROOT) if each)
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(
-        [sys.executable, "-m", *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240
+        [sys.executable, "-m", *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600
     )
 
 

@@ -16,9 +16,11 @@ from transformers import PreTrainedModel
 
 from tests.trainables.families import FAMILIES, tiny
 from tests.trainables.families import VOCABULARY as SMALL
-from tests.trainables.small import tiny_llama
+from tests.trainables.small import random_examples, tiny_llama
 from trainables.data.batches import IGNORED, token_losses
 from trainables.data.examples import Example
+from trainables.evaluation.inference.forward import Forward
+from trainables.evaluation.inference.passes import example_losses
 from trainables.lora.adapters import Adapters
 from trainables.lora.pack import Pack
 from trainables.lora.parameters import LoraParameters
@@ -68,6 +70,21 @@ def test_losses_and_gradients_are_those_of_whole_logits(
 def test_the_head_is_found_in_every_family_but_those_named(dtype: torch.dtype) -> None:
     found = {family: find_head(tiny(family, dtype), SMALL) for family in FAMILIES}
     assert {family for family, head in found.items() if isinstance(head, str)} == FALL_BACK
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma2", "cohere", "mamba", "qwen3_next"])
+def test_held_out_losses_are_those_of_whole_logits(family: str) -> None:
+    model = tiny(family)
+    head = find_head(model, SMALL)
+    assert isinstance(head, OutputHead)
+    whole, by_parts = Forward(model), Forward(model, output_head=head)
+    with whole.evaluating():
+        expected, losses = (
+            example_losses(forward, random_examples(9), copies=2, pad_id=0, batch_size=6)
+            for forward in (whole, by_parts)
+        )
+    for one, other in zip(losses, expected, strict=True):
+        assert one == pytest.approx(other, rel=1e-5)
 
 
 class _Shifted(nn.Linear):

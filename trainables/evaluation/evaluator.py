@@ -28,6 +28,7 @@ from trainables.evaluation.questions.questions import Questions, questions
 from trainables.evaluation.questions.replies import Reader
 from trainables.evaluation.questions.skills import tokenise_skill, with_reply_length
 from trainables.messages import Moment
+from trainables.models.head import OutputHead
 from trainables.settings import CapabilityConfig
 
 
@@ -55,6 +56,7 @@ class Evaluator:
         general: General text.
         harness: Those skills that are tasks of lm-evaluation-harness, as `load_harness` made them.
         base: See `BaseAlone`; without it no divergence is measured.
+        output_head: See `Forward`.
 
     Raises:
         UserError: Items cannot be read, or are longer than the model's context.
@@ -74,8 +76,9 @@ class Evaluator:
         general: GeneralText | None = None,
         harness: Sequence[HarnessSkill] = (),
         base: BaseAlone | None = None,
+        output_head: OutputHead | None = None,
     ) -> None:
-        self._forward = Forward(model, any_working, rows)
+        self._forward = Forward(model, any_working, rows, output_head)
         context = getattr(self._forward.config, "max_position_embeddings", None)
         asked = {skill: load_items(skill, seed) for skill in capability.skills if skill.harness is None}
         capability = with_reply_length(capability, tokenizer, asked.values(), context)

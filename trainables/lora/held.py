@@ -58,6 +58,8 @@ class LoraHeld:
         self._loaded = loaded
         self._data = loaded.data
         self.base = HeldBase(loaded.model, settings.zero_stage, checkpointing=settings.gradient_checkpointing)
+        whole = self.base.find_head()
+        self._logits = f"whole logits: {whole}" if whole else ""
         self.adapters = Adapters(self.base.model, loaded.resolved.path_or_id)
         self._evaluator = Evaluator(
             self.base.model,
@@ -71,6 +73,7 @@ class LoraHeld:
             general=loaded.general,
             harness=loaded.harness,
             base=self.adapters.inactive,
+            output_head=self.base.head,
         )
         self._attention = chosen(loaded.model)
         mixing = self._where_rows_meet(loaded)
@@ -85,8 +88,6 @@ class LoraHeld:
         probes = valid_parameters(settings.probes)
         most = max(1, settings.most_slots >> shrinks)
         together = probes[: min(most, settings.slots or most)]
-        whole = self.base.whole_logits
-        self._logits = f"whole logits: {whole}" if whole else ""
         self._rows = share_rows(self.pack, self.base, together) if settings.sequence_packing else ""
         self._choice = choose_slots(self.pack, self.base, settings.slots, most, probes, mixing).smaller(
             shrinks, max((params.batch_size for params in probes), default=1)

@@ -26,7 +26,7 @@ _PHRASES: dict[GradeName, str] = {
     "catastrophic": "catastrophic loss",
 }
 _RULE = (
-    f"Grades are of retention, the share of the base model's capability that is left: "
+    "Grades are of {ratio}, the share of the base model's {metric} that is left: "
     f"{'; '.join(LABELS.values())}. The first bound is the usual floor of a search, the second allows three "
     "times its loss, and below the last less than half is left. Where the ends of an interval lie in other "
     "grades than the mean, the grade is not sure."
@@ -48,7 +48,7 @@ class Change:
     def applies(self, context: Context) -> str | None:
         """With retention, and with learning rates that vary."""
         if context.base is None or not context.keeps_ratio:
-            return "Retention was not measured: it needs a base model and a capability."
+            return f"{context.ratio.capitalize()} was not measured: it needs a base model and a capability."
         if "lr" not in context.parameters:
             return "The learning rate was not searched."
         if not _groups(context):
@@ -66,11 +66,13 @@ class Change:
             stacked=True,
         )
         sentence = _sentence(rows)
+        metric = "capability" if context.relative is None else context.relative.name
+        rule = _RULE.format(ratio=context.ratio, metric=metric)
         plot = Plot("change-by-lr", "Change from the base model", sentence, (chart,), table=_table(rows))
         return Findings(
-            data={"groups": [row.data() for row in rows], "rule": _RULE},
+            data={"groups": [row.data() for row in rows], "rule": rule},
             texts=(sentence,),
-            notes=(_RULE, JUDGED, *one_rule(context), *_unsure(rows)),
+            notes=(rule, JUDGED, *one_rule(context), *_unsure(rows)),
             plots=(plot,),
         )
 

@@ -80,13 +80,18 @@ class Pareto:
                 f"{kept_words}.",
             ),
             notes=(
-                "Bars are 95% intervals over the questions, within one training run: another seed moves a "
-                "trial further. Where bars overlap, the order of two trials is not settled. That of "
-                "retention is Fieller's, paired with the base model's answers: guards and schedulers decide "
-                "by it.",
+                f"Bars are 95% intervals over the {context.sample}, within one training run: another seed "
+                "moves a trial further. Where bars overlap, the order of two trials is not settled."
+                + (_PAIRED if context.skills else ""),
             ),
             plots=(plot,),
         )
+
+
+_PAIRED = (
+    " That of retention is Fieller's, paired with the base model's answers: guards and schedulers decide by "
+    "it."
+)
 
 
 def _chart(context: Context, x: ObjectiveConfig, y: ObjectiveConfig) -> XYChart:

@@ -6,7 +6,17 @@ from importlib import import_module
 
 from benchmarks.gpu.part import Part
 
-NAMES = ("exactness", "throughput", "slots", "memory", "evaluation", "profile", "nf4")
+NAMES = (
+    "exactness",
+    "throughput",
+    "slots",
+    "memory",
+    "head",
+    "evaluation",
+    "profile",
+    "variants",
+    "nf4",
+)
 """Most important first: what runs short of time is at the end."""
 
 

@@ -14,6 +14,9 @@ from transformers import DynamicCache, PreTrainedModel
 from trainables.evaluation.inference.batching import CPU_TOKENS, PASS_TOKENS
 from trainables.evaluation.inference.cached import CachedRows
 from trainables.evaluation.inference.prefixes import HEAD_TOKENS, Branches, shared_prefix
+from trainables.models.chunk_size import chunk_tokens
+from trainables.models.chunks import NextTokens, chunked_losses
+from trainables.models.head import OutputHead
 
 AnyWorking = Callable[[bool], bool]
 """Whether any worker of the group still has work, given whether this worker has: an all-reduce."""
@@ -33,12 +36,18 @@ class Forward:
         any_working: Needed where a forward pass is collective (ZeRO stage 3): every worker must then
             take part in every pass of every other, and workers run out of work at different times.
         rows: See `Rows`.
+        output_head: The model's, where losses need no logits but those of targets.
     """
 
     def __init__(
-        self, model: nn.Module, any_working: AnyWorking | None = None, rows: Rows | None = None
+        self,
+        model: nn.Module,
+        any_working: AnyWorking | None = None,
+        rows: Rows | None = None,
+        output_head: OutputHead | None = None,
     ) -> None:
         self.model = model
+        self.output_head = output_head
         self._any_working = any_working
         self._rows = rows
         inner = next((module for module in model.modules() if isinstance(module, PreTrainedModel)), None)
@@ -94,6 +103,24 @@ class Forward:
         self._announce(counts)
         logits: Tensor = self.model(input_ids=input_ids, use_cache=False, **self._keep(last)).logits
         return logits[:, -last:]
+
+    def losses(self, input_ids: Tensor, wanted: NextTokens, counts: Sequence[int]) -> Tensor:
+        """Cross-entropy of the wanted tokens in nats, shape (batch, length); 0 elsewhere.
+
+        It needs `output_head`.
+
+        Args:
+            input_ids: As for `logits`.
+            wanted: What is to be predicted.
+            counts: Rows of each adapter.
+        """
+        assert self.output_head is not None
+        self._announce(counts)
+        chunk = chunk_tokens(int(self.config.vocab_size), self.device.type)
+        return self.output_head.read(
+            lambda: self.model(input_ids=input_ids, use_cache=False),
+            lambda project, hidden: chunked_losses(project, hidden, wanted, chunk),
+        )
 
     def extend(
         self,

@@ -15,6 +15,7 @@ from trainables.evaluation.inference.batching import LOGITS, Budget, Shape, batc
 from trainables.evaluation.inference.forward import Forward
 from trainables.evaluation.outcomes import Outcomes
 from trainables.messages import Moment
+from trainables.models.chunks import NextTokens
 from trainables.settings import At
 
 Shard: TypeAlias = tuple[int, int]
@@ -71,6 +72,10 @@ class Comparison(Part, Protocol):
         """Stores the base model's values; no adapter may be active."""
 
 
+_TOKENS = 2**15
+"""Padded tokens of a pass that makes no logits but those of targets, at most."""
+
+
 def example_losses(
     forward: Forward, examples: Sequence[Example], *, copies: int, pad_id: int, batch_size: int
 ) -> list[list[float]]:
@@ -86,7 +91,8 @@ def example_losses(
     Returns:
         For each adapter the loss of each example.
     """
-    most = min(LOGITS // int(forward.config.vocab_size), forward.tokens or LOGITS) // copies
+    most = _TOKENS if forward.output_head else LOGITS // int(forward.config.vocab_size)
+    most = min(most, forward.tokens or most) // copies
     shapes = [Shape(len(example.input_ids), 0) for example in examples]
     losses = [[0.0] * len(examples) for _ in range(copies)]
     for batch in batches_by_shape(
@@ -102,6 +108,11 @@ def example_losses(
 def _losses(forward: Forward, examples: Sequence[Example], copies: int, pad_id: int) -> Tensor:
     """Shape (copies, examples)."""
     batch = collate(examples, pad_id)
+    if forward.output_head is not None:
+        ids, labels = (batch[key].repeat(copies, 1) for key in ("input_ids", "labels"))
+        targeted = NextTokens.of(labels).to(forward.device)
+        by_token = forward.losses(ids.to(forward.device), targeted, [len(examples)] * copies)
+        return by_token.sum(-1).view(copies, len(examples))
     # The logits at a position are for the next token, and those at the last for none.
     targets = functional.pad(batch["labels"][:, 1:], (0, 1), value=IGNORED)
     wanted = (targets != IGNORED).any(0)
