@@ -87,9 +87,9 @@ def spent_line(summary: Mapping[str, Any]) -> str:
     text = f"{used['hours']:.3g} h"
     if used["device_hours"]:
         each = ", ".join(f"{name} {phase['device_hours']:.3g}" for name, phase in phases.items())
-        text += f"; {used['device_hours']:.3g} device-hours ({each}, the rest start-up and waiting)"
+        text += f"; {used['device_hours']:.3g} device-hours ({each}, the rest is start-up and waiting)"
         if used["device_hours_saved"]:
-            text += f", about {used['device_hours_saved']:.3g} saved by ending trials early"
+            text += f", about {used['device_hours_saved']:.3g} saved by early stopping"
     elif phases:
         each = ", ".join(f"{name} {wording.duration(phase['seconds'])}" for name, phase in phases.items())
         text += f"; at work: {each}"

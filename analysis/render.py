@@ -37,7 +37,7 @@ def render_summary(
     title = (
         f"Pareto-optimal trials{_with_candidates(summary)} beside the base model"
         if summary["pareto"]
-        else "No trial has completed with every objective measured; those that got furthest"
+        else "No trial has completed with every objective measured; the trials that came furthest"
     )
     console.print()
     console.print(Text(headline(summary), style="bold"))
@@ -70,7 +70,7 @@ def _print_table(
     if hidden > 0:
         notes.append(f"{wording.plural(hidden, 'more trial')} in summary.json.")
     if left_out:
-        notes.append(f"For want of width, not shown: {', '.join(left_out)}.")
+        notes.append(f"Not shown for lack of width: {', '.join(left_out)}.")
     for note in notes:
         console.print(Text(note, style="dim"))
 
@@ -146,7 +146,7 @@ def artifact_name(summary: Mapping[str, Any]) -> str:
 def headline(summary: Mapping[str, Any]) -> str:
     """Name, end and trials by status, in a line."""
     search, counts = summary["search"], summary["counts"]
-    ended = search["ended"] or "not ended in order"
+    ended = search["ended"] or "did not end cleanly"
     message = f" ({search['message']})" if search["message"] else ""
     trials = wording.plural(sum(counts.values()), "trial")
     line = f"Search {search['name']}: {ended}{message}; {trials}: {wording.counted(counts) or 'none begun'}"

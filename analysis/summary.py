@@ -53,7 +53,7 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         RecordError: The search has not begun.
     """
     if state.started is None:
-        raise RecordError(f"{folder} holds no search that has begun.")
+        raise RecordError(f"{folder} contains no search that has started.")
     config, known = state.started.config, explained(state.started)
     recommendation = recommend(state)
     front = pareto_front(state)
@@ -126,7 +126,7 @@ def write_summary(state: SearchState, folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise RecordError(
             f"The summary in {folder} cannot be written ({error.strerror}).",
-            hint=f"Nothing is lost: python -m analysis.summary {folder} makes it again from the record.",
+            hint=f"Nothing is lost: python -m analysis.summary {folder} writes it again from the record.",
         ) from error
     return summary
 
@@ -180,7 +180,7 @@ def _load(folder: Path) -> SearchState:
     """
     if not (folder / EVENTS).exists():
         raise RecordError(
-            f"{folder} is not a search's folder: it holds no {EVENTS}.",
+            f"{folder} is not a search's folder: it has no {EVENTS}.",
             hint="Give the folder of a search, for example runs/demo.",
         )
     return SearchState.from_events(read_events(folder))

@@ -38,7 +38,7 @@ def recommended(study: Study, faulty: Collection[str]) -> Recommended:
     """
     base = study.base
     if base is None or not base.capability > 0:
-        return Recommended(None, {}, "None: without a base model nobody knows what is kept.")
+        return Recommended(None, {}, "None: without a base model, retention is unknown.")
     usable = [
         case
         for case in study.cases
@@ -51,7 +51,7 @@ def recommended(study: Study, faulty: Collection[str]) -> Recommended:
     ]
     if not kept:
         sentence = (
-            f"None: of {len(usable)} sound trials at full budget none keeps {KEEPS:.0%} of the capability."
+            f"None: of {len(usable)} sound trials at full budget, none keeps {KEEPS:.0%} of the capability."
         )
         return Recommended(None, {}, sentence)
     best = min(kept, key=lambda case: (case.label != study.preferred, case.last.loss))

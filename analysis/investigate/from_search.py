@@ -87,7 +87,7 @@ class _Measure:
             return tuple(self._notes)
         first, *others = self._missing
         more = f" and {len(others)} more" if others else ""
-        gone = f"Recorded files of answers are not there: {first}{more}. The checks do without them."
+        gone = f"Recorded answer files are missing: {first}{more}. The checks run without them."
         return (*self._notes, gone)
 
     def __call__(self, event: RungReached | BaselineMeasured, with_answers: bool) -> Measured:
@@ -123,7 +123,7 @@ class _Measure:
             answers = read_answers(self._folder / event.items_file)
             return {key: answer for key, answer in answers.items() if key[0] not in self._late}
         except InputError as error:
-            self._notes.append(f"{error.message} The checks do without these answers.")
+            self._notes.append(f"{error.message} The checks run without these answers.")
             return {}
 
     def _is_late(self, metric: str) -> bool:

@@ -150,7 +150,7 @@ def _counts(table: TableFile, column: str, option: str) -> list[int | None]:
     values = table.numbers(column, option)
     for value, line in zip(values, table.lines, strict=True):
         if not math.isnan(value) and (math.isinf(value) or value != int(value)):
-            raise InputError(f"{option} {column}: {value:g} in row {line} is no whole number.")
+            raise InputError(f"{option} {column}: {value:g} in row {line} is not a whole number.")
     return [None if math.isnan(value) else int(value) for value in values]
 
 
@@ -160,7 +160,7 @@ def _base_rows(table: TableFile, base_row: tuple[str, str] | None) -> list[bool]
     name, value = base_row
     is_base = [_same(table, cell, value) for cell in table.column(name, "--base-row")]
     if not any(is_base):
-        raise InputError(f"--base-row {name}={value}: no row of {table.path} has that.")
+        raise InputError(f"--base-row {name}={value}: no row of {table.path} has that value.")
     return is_base
 
 

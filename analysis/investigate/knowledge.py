@@ -46,7 +46,7 @@ def knowledge_or_format(study: Study) -> Finding:
     end = breaking_end(study)
     base = study.base
     if end is None or base is None:
-        return Finding("not applicable", "There is no base model, or no end at which capability is lower.")
+        return Finding("not applicable", "There is no base model, or capability is not lower at either end.")
     tuned = [case.last for case in end.cases]
     skills = [skill for skill in _both(base) if all(_comparable(base, model, skill) for model in tuned)]
     generation, likelihood, gap, unread = _shifts(base, tuned, skills)
@@ -80,13 +80,13 @@ def knowledge_or_format(study: Study) -> Finding:
 
 
 _MEANING: dict[Lost, str] = {
-    "format": "The format was lost and the knowledge kept: the model still prefers the right option, and no "
-    "longer answers in a way that can be read as right.",
+    "format": "The format was lost and the knowledge kept: the model still prefers the right option, but "
+    "its answers no longer parse as right.",
     "knowledge": "Knowledge was lost: the right option itself has become less likely.",
     "both": "Both were lost: the right option has become less likely, and right answers by generation fell "
-    "further or could no longer be read.",
-    "neither": "Neither fell surely.",
-    "undecided": "The sample cannot tell whether knowledge, format or both were lost.",
+    "further or could no longer be parsed.",
+    "neither": "Neither fell significantly.",
+    "undecided": "The sample is too small to show whether knowledge, format or both were lost.",
 }
 
 
@@ -141,8 +141,8 @@ def at_chance(study: Study) -> str | None:
     if interval.low > chance:
         return None
     return (
-        "By likelihood the base model itself is no better than a guesser, so that there is no knowledge "
-        "whose loss could be seen."
+        "By likelihood, the base model itself is no better than random guessing, so it has no measurable "
+        "knowledge to lose."
     )
 
 

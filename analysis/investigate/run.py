@@ -50,9 +50,7 @@ def investigate_studies(studies: Sequence[Study]) -> Investigation:
     """
     if not studies or not studies[0].cases:
         name = studies[0].name if studies else "The input"
-        raise InputError(
-            f"{name} has no trial with a measured capability.", hint="Let the search go on first."
-        )
+        raise InputError(f"{name} has no trial with a measured capability.", hint="Resume the search first.")
     studies = _named_apart(studies)
     study = studies[0]
     faults = tuple(fault for study in studies for fault in find_faults(study))
@@ -85,8 +83,8 @@ def _of_steps(study: Study) -> tuple[str, ...]:
     if len({case.last.step for case in study.cases}) < 2:
         return ()
     return (
-        "Tables and levels show each trial at its last evaluation, also those stopped early; the tests "
-        "compare trials at equal steps.",
+        "Tables and levels show each trial at its last evaluation, including trials that were stopped "
+        "early; the tests compare trials at equal steps.",
     )
 
 

@@ -63,11 +63,11 @@ def read_share(text: str, option: str, percent: bool | None) -> float:
     try:
         value = read_number(text, "," if "," in text else ".")
     except ValueError:
-        raise InputError(f"{option} {text}: {text!r} is no number.", hint=hint) from None
+        raise InputError(f"{option} {text}: {text!r} is not a number.", hint=hint) from None
     if not is_percentage(text) and (percent if percent is not None else value > 1):
         value /= 100
     if not 0 <= value <= 1:
-        raise InputError(f"{option} {text} is no share.", hint=hint)
+        raise InputError(f"{option} {text} is not a share.", hint=hint)
     return value
 
 
@@ -96,6 +96,6 @@ def _refuse_no_share(values: Sequence[float], scale: int, where: str) -> None:
     for value in values:
         if not math.isnan(value) and not 0 <= value <= scale:
             raise InputError(
-                f"{where}: {value:g} is no {'percentage' if scale > 1 else 'share'}.",
+                f"{where}: {value:g} is not a {'percentage' if scale > 1 else 'share'}.",
                 hint="Shares lie from 0 to 1, percentages from 0 to 100 (--percent).",
             )

@@ -63,10 +63,10 @@ class TableFile:
             return self.decimal
         signs = _signs(cell for column in self.cells for cell in column if isinstance(cell, str))
         if len(signs) > 1 or signs == {",": True}:
-            have = "points and commas" if len(signs) > 1 else "commas before three digits alone"
+            have = "points and commas" if len(signs) > 1 else "commas only before three digits"
             raise InputError(
-                f"{self.path}: its numbers have {have}, so that the decimal sign cannot be told.",
-                hint="Give --decimal . or --decimal , and leave separators of thousands out.",
+                f"{self.path}: its numbers have {have}, so the decimal sign is ambiguous.",
+                hint="Give --decimal . or --decimal , and remove thousands separators.",
             )
         return "," if "," in signs else "."
 
@@ -85,7 +85,7 @@ class TableFile:
         if count > 1:
             raise InputError(
                 f"{option} {name}: {self.path} has {count} columns {name!r}.",
-                hint="Give each column a name of its own.",
+                hint="Give each column its own name.",
             )
         return self.cells[self.names.index(name)]
 
@@ -119,13 +119,13 @@ class TableFile:
         try:
             return self.value(cell)
         except (ValueError, TypeError, OverflowError):
-            message = f"{self.path}: column {name!r} has {cell!r} in row {line}, which is no number."
-        hint = "Leave cells empty where nothing was measured."
+            message = f"{self.path}: column {name!r} has {cell!r} in row {line}, which is not a number."
+        hint = "Leave cells empty if nothing was measured."
         if isinstance(cell, str) and _NUMBER.sub("", cell.strip()) != cell.strip():
             other = "," if self.sign == "." else "."
             hint = (
-                f"`{self.sign}` was taken for the decimal sign; --decimal {other} takes the other one. "
-                "Write numbers without separators of thousands."
+                f"`{self.sign}` was used as the decimal sign; --decimal {other} selects the other one. "
+                "Write numbers without thousands separators."
             )
         raise InputError(message, hint=hint)
 
@@ -157,7 +157,7 @@ def read_number(text: str, sign: Sign) -> float:
         return math.nan
     plain = text.strip().removesuffix("%").rstrip()
     if ("," if sign == "." else ".") in plain or "_" in plain:
-        raise ValueError(f"{text!r} is no number with the decimal sign {sign!r}")
+        raise ValueError(f"{text!r} is not a number with the decimal sign {sign!r}")
     value = float(plain.replace(sign, "."))
     return value / 100 if is_percentage(text) else value
 
@@ -213,7 +213,7 @@ def _read_csv(path: Path, decimal: Sign | None) -> TableFile:
     header = [name.strip() for name in first]
     for line, row in others:
         if len(row) != len(header):
-            raise InputError(f"{path}: row {line} has {len(row)} cells, and the header has {len(header)}.")
+            raise InputError(f"{path}: row {line} has {len(row)} cells, but the header has {len(header)}.")
     cells = [[row[place] for _, row in others] for place in range(len(header))]
     return TableFile(path, header, cells, [line for line, _ in others], decimal)
 
@@ -224,7 +224,7 @@ def _text(path: Path) -> str:
     try:
         return data.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError:
-        raise InputError(f"{path} is not written in UTF-8.", hint="Save it as CSV in UTF-8.") from None
+        raise InputError(f"{path} is not UTF-8 text.", hint="Save it as CSV in UTF-8.") from None
 
 
 def _delimiter(text: str) -> str:

@@ -79,10 +79,10 @@ def fall_of(study: Study) -> float:
 _HEADLINES = {
     "real": "The loss of capability is real: {size}.",
     "artifact": "The loss of capability is an artifact of the evaluation: {kinds}.",
-    "none": "Undecided: no loss of capability beyond chance is shown.",
-    "some": "Undecided: some trials have lost capability, and it is not shown that {parameter} makes it so.",
+    "none": "Undecided: no significant loss of capability is shown.",
+    "some": "Undecided: some trials have lost capability, but {parameter} is not shown to be the cause.",
     "suspected": "Undecided: a fault of the evaluation cannot be ruled out.",
-    "faulty": "Undecided: the evaluation is at fault ({kinds}), and that does not explain the whole fall.",
+    "faulty": "Undecided: the evaluation is at fault ({kinds}), but that does not explain the whole fall.",
     "no fall": "Undecided: the evaluation is at fault ({kinds}), and no loss of capability is shown.",
 }
 
@@ -96,18 +96,18 @@ def _explained(
         return Decision("undecided", _HEADLINES["no fall"].format(kinds=kinds), evidence)
     if sound is not None and sound.cases and _something_left(sound, fall):
         reason = (
-            f"Without it a fall of {points(-fall_of(sound))} is left, of {points(-fall)}, which is not shown "
-            f"to be the work of {study.parameter}."
+            f"Without it, a fall of {points(-fall_of(sound))} remains, of {points(-fall)}; "
+            f"{study.parameter} is not shown to be its cause."
         )
         return Decision("undecided", _HEADLINES["faulty"].format(kinds=kinds), (*evidence, reason))
     if sound is None or not sound.cases:
-        after = "Without it nothing is left that could show a loss."
+        after = "Without it, no data remain that could show a loss."
     else:
-        after = f"Without it {cases(len(sound.cases))} are left, and they show no loss of capability."
+        after = f"Without it, {cases(len(sound.cases))} remain, and they show no loss of capability."
         gone = {case.x for case in study.cases} - {case.x for case in sound.cases}
         if gone:
             after += (
-                f" No sound trial is left at {len(gone)} of the values of {study.parameter}: run them again."
+                f" No sound trial remains at {len(gone)} of the values of {study.parameter}: run them again."
             )
     return Decision("artifact", _HEADLINES["artifact"].format(kinds=kinds), (*evidence, after))
 
@@ -164,9 +164,9 @@ def _real(
     reasons = [checks[key].sentence for key in "abcd" if key in checks and checks[key].outcome == "pass"]
     for fault in (*certain, *suspected):
         what = "repaired" if fault.whole else f"{cases(len(fault.cases))} left out"
-        reasons.append(f"It holds with the fault removed ({fault.kind}, {what}).")
+        reasons.append(f"It also holds without the fault ({fault.kind}, {what}).")
     if checks["d"].outcome == "fail":
-        reasons.append(f"It is not confirmed elsewhere: {checks['d'].sentence}")
+        reasons.append(f"It is not confirmed on a second search: {checks['d'].sentence}")
     return Decision("real", _HEADLINES["real"].format(size=_size(study)), tuple(reasons))
 
 
@@ -193,10 +193,10 @@ def _not_shown(study: Study, checks: Mapping[str, Check]) -> Decision:
     fallen = [label for label, (change, p) in by_case.items() if change.value < 0 and p < ALPHA]
     if fallen:
         headline = _HEADLINES["some"].format(parameter=study.parameter)
-        below = f"{cases(len(fallen))} lie below the base model beyond the noise of the items"
+        below = f"{cases(len(fallen))} are below the base model beyond the noise of the items"
         reasons.append(f"{below}: {listed(fallen)}.")
     elif by_case:
         worst = min((change for change, _ in by_case.values()), key=lambda change: change.interval.low)
         fall = max(0.0, -worst.interval.low)
-        reasons.append(f"In no trial is the fall larger than {100 * fall:.1f} points (95% interval).")
+        reasons.append(f"No trial falls by more than {100 * fall:.1f} points (95% interval).")
     return Decision("undecided", headline, tuple(reasons))

@@ -18,7 +18,7 @@ from trainables.nearest import did_you_mean
 
 USAGE = """usage: python -m analysis.report FOLDER [compare=FOLDER] [out=FOLDER]
 
-Makes the report of a recorded search: report.html, which needs nothing else, its plots as PNG, trials.csv,
+Writes the report of a recorded search: report.html, which needs no other file, its plots as PNG, trials.csv,
 trials.parquet and report.json.
 
   FOLDER           folder of the search, for example runs/demo
@@ -64,7 +64,7 @@ def _parsed(words: Sequence[str]) -> tuple[Path, dict[str, Path]]:
     for word in words:
         key, sign, value = word.partition("=")
         if word.startswith("-"):
-            problems.append(Problem(word, "is not an option", _PLACE, "there are none but --help"))
+            problems.append(Problem(word, "is not an option", _PLACE, "the only option is --help"))
         elif not sign or "/" in key:
             folders.append(word)
         elif key not in _KEYS:
@@ -96,10 +96,10 @@ def _load(folder: Path) -> SearchState:
     """
     if not (folder / EVENTS).exists():
         raise RecordError(
-            f"{folder} is not a search's folder: it holds no {EVENTS}.",
+            f"{folder} is not a search's folder: it has no {EVENTS}.",
             hint="Give the folder of a search, for example runs/demo.",
         )
     state = SearchState.from_events(read_events(folder))
     if state.started is None:
-        raise RecordError(f"{folder} holds no search that has begun.")
+        raise RecordError(f"{folder} contains no search that has started.")
     return state

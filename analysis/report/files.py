@@ -47,7 +47,10 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     except OSError as error:
         raise RecordError(
             f"The report cannot be written to {folder} ({error.strerror or error}).",
-            hint="Nothing is lost: it is made again from the record. Give another folder with out=FOLDER.",
+            hint=(
+                "Nothing is lost: it can be written again from the record. Give another folder with "
+                "out=FOLDER."
+            ),
         ) from error
 
 

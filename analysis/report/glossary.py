@@ -8,10 +8,10 @@ from search.record.events import RecordedTrainable
 from trainables.evaluation.metrics import METRICS
 
 _ALWAYS: dict[str, tuple[str, str]] = {
-    "train_loss": ("Training loss, the mean since the rung before, in nats per token.", "min"),
+    "train_loss": ("Training loss, the mean since the previous rung, in nats per token.", "min"),
     "retention": (
-        "Capability divided by the base model's: 1 is as much as before tuning, 0.95 means that a twentieth "
-        "is gone.",
+        "Capability divided by the base model's: 1 is as much as before tuning, 0.95 means that a "
+        "twentieth is lost.",
         "max",
     ),
 }
@@ -20,38 +20,49 @@ _ALWAYS: dict[str, tuple[str, str]] = {
 _BETTER = {"min": " Less is better.", "max": " More is better.", None: ""}
 
 WORDS: dict[str, str] = {
-    "adapter, LoRA": "What tuning adds to the model: small matrices beside its weights, which stay as they "
-    "are. The adapter is the result, and is used together with the base model.",
-    "base model": "The model as it was before any tuning; everything is compared with it.",
+    "adapter, LoRA": "What tuning adds to the model: small matrices beside its weights, which do not "
+    "change. The adapter is the result, and is used together with the base model.",
+    "base model": "The model before any tuning; everything is compared with it.",
     "lr, learning rate": "How large each step of training is.",
     "rank": "Size of the adapter: how much it can change.",
-    "alpha, alpha_per_rank": "How strongly the adapter acts; per rank, so that ranks can be compared.",
-    "trial": "One training with settings of its own, and its evaluation.",
-    "optimizer step": "One change of the adapter by training.",
-    "full budget": "As many optimizer steps as a trial may have.",
-    "rung": "A number of steps at which trials are evaluated, and compared to decide which go on.",
-    "scheduler": "Ends at a rung the trials that do worse than the others there.",
-    "guard": "Ends a trial that is breaking the model, whatever the others do.",
+    "alpha, alpha_per_rank": (
+        "How strongly the adapter acts; alpha_per_rank is relative to the rank, so that ranks can be "
+        "compared."
+    ),
+    "trial": "One training run with its own settings, and its evaluation.",
+    "optimizer step": "One update of the adapter in training.",
+    "full budget": "The number of optimizer steps of a complete trial.",
+    "rung": "A number of steps at which trials are evaluated and compared, to decide which of them continue.",
+    "scheduler": "Stops trials that are worse than the others at the same rung.",
+    "guard": "Stops a trial that is breaking the model, however good the others are.",
     "searcher": "Chooses the settings of the next trial.",
-    "objective": "What the search makes as small or as large as it can.",
-    "constraint, floor, ceiling": "A bound that an objective has to keep: a floor is the least that is "
-    "accepted, a ceiling the most.",
+    "objective": "A metric that the search minimises or maximises.",
+    "constraint, floor, ceiling": "A bound that an objective must keep: a floor is the lowest accepted "
+    "value, a ceiling the highest.",
     "Pareto front, dominated": "A trial is on the front, or Pareto-optimal, if no other is as good in every "
     "objective and better in one. The others are dominated.",
-    "confirmation, repetition": "The best candidates are trained again with new seeds, as one run may have "
-    "been lucky.",
-    "seed": "What chance begins with: another gives another order of the data and another start.",
+    "confirmation, repetition": "The best candidates are trained again with new seeds, because a single "
+    "run may have been lucky.",
+    "seed": (
+        "The start of the random numbers: another seed gives another order of the data and another initial "
+        "adapter."
+    ),
     "skill": "A set of held-out questions of one kind.",
-    "95% interval": "Written [low, high]: made so that 95 of 100 such intervals hold the true value. Two "
-    "values whose intervals overlap widely cannot be told apart.",
-    "n": "The number of questions, texts or trials that a value rests on; few make a wide interval.",
-    "p": "How often chance alone would show at least as much; below 0.05 is taken as more than chance.",
+    "95% interval": "Written [low, high]. Of 100 such intervals, 95 contain the true value. Two values "
+    "whose intervals overlap widely cannot be distinguished.",
+    "n": "The number of questions, texts or trials behind a value; the fewer, the wider the interval.",
+    "p": (
+        "How often chance alone would show an effect at least as large; below 0.05 counts as more than "
+        "chance."
+    ),
     "rank correlation, tau": "From -1 to 1: whether two things rise together (1), against each other (-1), "
-    "or without regard for each other (0). Tau is Kendall's.",
-    "slot, worker group": "A worker group holds the model on its devices; a slot is a place for one trial in "
+    "or independently (0). Tau is Kendall's.",
+    "slot, worker group": "A worker group holds the model on its devices; a slot is room for one trial in "
     "it.",
-    "device": "A GPU, or a CPU where there is none. A device-hour is one of them for an hour.",
-    "hypervolume": "How much of the room between the best and the worst the front covers; 1 would be all.",
+    "device": "A GPU, or a CPU if there is no GPU. A device-hour is one device used for one hour.",
+    "hypervolume": (
+        "How much of the space between the best and the worst values the front covers; 1 would be all of it."
+    ),
 }
 
 
@@ -63,7 +74,7 @@ def words_of(trainable: RecordedTrainable) -> dict[str, str]:
     adapters = trainable.artifact == "adapter"
     words = {word: text for word, text in WORDS.items() if adapters or word not in _OF_ADAPTERS}
     if not adapters:
-        left = {trainable.artifact: f"What a trial leaves behind; `{trainable.load}` loads it."}
+        left = {trainable.artifact: f"The result of a trial; `{trainable.load}` loads it."}
         words = left | {word: text.replace("the adapter", "what is trained") for word, text in words.items()}
     return words
 

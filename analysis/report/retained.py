@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from analysis.investigate.study import Measured
 
 ONE_RULE = (
-    "Intervals of retention are Fieller's, of a ratio, over the questions, each paired with the base model's "
-    "answer: of one trial that by which guards and schedulers decide. Of the mean over several trials they "
-    "have the differences between these in them too, and are wide where few trials differ much: they speak "
-    "of the setting and not of one model."
+    "Intervals of retention are Fieller's, for a ratio, over the questions, each paired with the base "
+    "model's answer. For one trial it is the interval that guards and schedulers use. For the mean over "
+    "several trials it also includes the differences between them, and is wide if few trials differ much: "
+    "it describes the setting, not one model."
 )
 
 

@@ -17,7 +17,7 @@ MOST_ROWS = 150
 JUDGED = (
     "The counts include trials at the full budget, and those that diverged or that a guard ended for "
     "breaking the model (by their last measurement; a diverged one counts as 0). Trials that the scheduler "
-    "stopped early are left out: what they would have kept is not known."
+    "stopped early are left out, because their final values are unknown."
 )
 
 _ENDS = {
@@ -43,7 +43,7 @@ def no_questions(context: Context) -> str | None:
     """Why a card about questions does not apply, where none are put."""
     if context.skills:
         return None
-    return f"Trials of {context.config['trainable']} are not asked questions."
+    return f"Trials of {context.config['trainable']} are not evaluated on questions."
 
 
 def asked_late(context: Context, shown: Iterable[str]) -> tuple[str, ...]:
@@ -55,7 +55,9 @@ def asked_late(context: Context, shown: Iterable[str]) -> tuple[str, ...]:
         asked = sum(math.isfinite(value(trial, name)) for trial in context.judged)
         if skill["name"] in names and skill.get("at", "every") != "every" and asked:
             trials = wording.plural(len(context.judged), "trial")
-            late.append(f"{skill['name']} is asked at the end only: {asked:,} of the {trials} counted here.")
+            late.append(
+                f"{skill['name']} is evaluated only at the end: {asked:,} of the {trials} counted here."
+            )
     return tuple(late)
 
 

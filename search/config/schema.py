@@ -25,10 +25,11 @@ class GuardsConfig(Section):
     Attributes:
         spike: The smoothed training loss may rise to this multiple of its lowest value so far, which counts
             as at least 1 nat.
-        retention: Retention must not lie below this with its whole 95% interval, which is paired with the
-            base model's answers; "floor" is the floor of the objective `retention`.
+        retention: No ratio to the base, such as `retention`, may lie below this with its whole 95% interval,
+            or above 1 divided by this where less is better; "floor" is the bound of the ratio's objective.
         degeneration: The share of degenerate replies (those that repeat themselves or do not end) may rise
-            by so much over the base model's; counted with the 95% interval of the paired difference.
+            by so much over the base model's; counted with the 95% interval of the paired difference. Off
+            where no replies are generated.
     """
 
     spike: Annotated[float, Field(gt=1)] | None = 3.0

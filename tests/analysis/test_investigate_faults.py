@@ -225,7 +225,7 @@ def test_a_fault_at_one_rank_does_not_hide_a_true_effect(name: str, tmp_path: Pa
     INJECTED[name][0](part)
     found = looked_into(scene, tmp_path)
     assert found.verdict == "real", found.headline
-    assert not found.faults or "fault removed" in " ".join(found.reasons)
+    assert not found.faults or "without the fault" in " ".join(found.reasons)
 
 
 def test_a_parser_that_fails_everywhere_does_not_hide_lost_knowledge(tmp_path: Path) -> None:
@@ -312,12 +312,12 @@ def test_missing_files_of_answers_are_told(tmp_path: Path) -> None:
     state = state_of(make_scene(knowledge_lost, seed=4), tmp_path)
     whole = investigate([state], [tmp_path])
     assert whole.notes == ()
-    assert "Looked for: no base model, constant outputs, identical outcomes" in whole.checks[4].sentence
+    assert "Checked: no base model, constant outputs, identical outcomes" in whole.checks[4].sentence
     for file in tmp_path.rglob("*.parquet"):
         file.unlink()
     found = investigate([state], [tmp_path])
-    assert "files of answers are not there: baselines/base.items.parquet and 15 more" in found.notes[0]
-    _, unseen = found.checks[4].sentence.split("Could not be looked for: ")
+    assert "Recorded answer files are missing: baselines/base.items.parquet and 15 more" in found.notes[0]
+    _, unseen = found.checks[4].sentence.split("Could not be checked: ")
     assert "constant outputs (needs replies)" in unseen
     assert "identical outcomes" not in unseen, "the record itself has the outcomes"
 

@@ -172,12 +172,12 @@ def test_faults_that_a_table_can_show(tmp_path: Path, capsys: pytest.CaptureFixt
         ([*NAMES[:-1], "acuracy"], "did you mean accuracy?"),
         ([*NAMES[:-1], "acuracy"], "it has lr, r, loss, accuracy"),
         (NAMES[:4], "--table needs --capability COLUMN"),
-        ([*NAMES, "--base", "x"], "'x' is no number"),
+        ([*NAMES, "--base", "x"], "'x' is not a number"),
         ([*NAMES, "--base", "8B=0.3"], "there is no model '8B'"),
         ([*NAMES, "--base-row", "lr"], "write COLUMN=VALUE"),
         ([*NAMES, "--base-row", "lr=7"], "no row of"),
-        ([*NAMES, "--base", "170"], "is no share"),
-        ([*NAMES[:-1], "word"], "which is no number"),
+        ([*NAMES, "--base", "170"], "is not a share"),
+        ([*NAMES[:-1], "word"], "which is not a number"),
     ],
 )
 def test_errors_name_the_column(

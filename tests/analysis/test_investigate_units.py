@@ -72,7 +72,7 @@ class TestUnits:
     def test_chance_may_be_a_percentage(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         path = saved(tmp_path / "t.csv", f"{HEADER}\n{ROWS}")
         assert main(["--table", str(path), *NAMES, "--chance", "25%"]) == 0
-        assert "--chance 3000 is no share" in refused(path, [*NAMES, "--chance", "3000"], capsys)
+        assert "--chance 3000 is not a share" in refused(path, [*NAMES, "--chance", "3000"], capsys)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_numbers(text: str, sign: Sign, value: float) -> None:
 
 @pytest.mark.parametrize("text", ["1,00,5", "1.2.3", "1,00.5", "1,000", "1_000", "a", "1 2", "%"])
 def test_what_is_no_number(text: str) -> None:
-    with pytest.raises(ValueError, match=r"could not convert|is no number"):
+    with pytest.raises(ValueError, match=r"could not convert|is not a number"):
         read_number(text, ".")
 
 
@@ -109,11 +109,11 @@ def test_the_decimal_sign_is_never_guessed(tmp_path: Path, capsys: pytest.Captur
     assert "--decimal" in refused(both, NAMES, capsys)
     assert [level["loss"] for level in levels(both, [*NAMES, "--decimal", ","], capsys)] == [2.1, 1.9]
     words = [*NAMES, "--steps", "n", "--decimal", ","]
-    assert "separators of thousands" in refused(both, words, capsys)
+    assert "thousands separators" in refused(both, words, capsys)
     grouped = saved(tmp_path / "grouped.csv", 'lr,loss,acc\n1e-5,2.1,0.9\n1e-4,"1,900",0.8\n')
     assert "points and commas" in refused(grouped, NAMES, capsys)
     unclear = saved(tmp_path / "unclear.csv", "lr;loss;acc\n1;2,100;90%\n2;1,900;80%\n")
-    assert "commas before three digits" in refused(unclear, NAMES, capsys)
+    assert "commas only before three digits" in refused(unclear, NAMES, capsys)
     assert [level["loss"] for level in levels(unclear, [*NAMES, "--decimal", ","], capsys)] == [2.1, 1.9]
     assert "--decimal ," in refused(unclear, [*NAMES, "--decimal", "."], capsys)
 
@@ -136,12 +136,12 @@ def test_what_spreadsheets_save(
 
 def test_another_encoding_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = saved(tmp_path / "t.csv", f"{HEADER},mod\xe8le\n1e-5,2.1,0.9,a\n", "latin-1")
-    assert "not written in UTF-8" in refused(path, NAMES, capsys)
+    assert "not UTF-8 text" in refused(path, NAMES, capsys)
 
 
 def test_rows_are_numbered_as_in_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = saved(tmp_path / "t.csv", f"{HEADER}\n1e-5,2.1,0.9\n\n1e-4,high,0.8\n")
-    assert "'high' in row 4, which is no number" in refused(path, NAMES, capsys)
+    assert "'high' in row 4, which is not a number" in refused(path, NAMES, capsys)
     assert read_table(path).lines == [2, 4]
 
 
@@ -165,7 +165,7 @@ def test_rows_of_the_base_model_must_agree(tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.parametrize("cell", ["inf", "1e400", "2.5"])
 def test_counts_are_whole(option: str, cell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = saved(tmp_path / "t.csv", f"{HEADER},n\n1e-5,2.1,0.9,7\n1e-4,1.9,0.8,{cell}\n")
-    assert "in row 3 is no whole number" in refused(path, [*NAMES, option, "n"], capsys)
+    assert "in row 3 is not a whole number" in refused(path, [*NAMES, option, "n"], capsys)
 
 
 @pytest.mark.parametrize("name", ["acc", "rank", "lr"])

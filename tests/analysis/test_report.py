@@ -172,9 +172,9 @@ def test_a_report_that_cannot_be_written_leaves_nothing(folder: Path, tmp_path: 
         (["FOLDER", "out="], "needs a folder"),
         (["FOLDER", "out=x", "out=y"], "given twice"),
         (["compare=x"], "FOLDER: is missing"),
-        (["ABSENT"], "holds no events.jsonl"),
-        (["FOLDER", "compare=ABSENT"], "holds no events.jsonl"),
-        (["EMPTY"], "no search that has begun"),
+        (["ABSENT"], "has no events.jsonl"),
+        (["FOLDER", "compare=ABSENT"], "has no events.jsonl"),
+        (["EMPTY"], "no search that has started"),
         (["DAMAGED"], "not an event"),
     ],
 )

@@ -125,7 +125,7 @@ def test_front_trials_stand_beside_the_base_model_with_intervals(context: Contex
     assert table.open
     assert [row[0].split(",")[0] for row in table.rows] == ["base model", *(f"trial {n}" for n in front)]
     assert all(f"n={N}" in row[2] and "[" in row[2] for row in table.rows)
-    assert f"{len(front)} of {len(context.trials)} trials were asked" in own.texts[1]
+    assert f"{len(front)} of {len(context.trials)} trials were evaluated" in own.texts[1]
 
 
 def test_changes_are_paired_question_by_question(context: Context) -> None:
@@ -149,7 +149,7 @@ def test_the_recommended_trial_is_judged_in_words(context: Context) -> None:
     own = found(context)
     (text,) = [text for text in own.texts if text.startswith(FRONT)]
     assert f"The recommended trial {context.recommended} has" in text
-    assert "surely fewer right answers than the base model" in text
+    assert "significantly fewer right answers than the base model" in text
 
 
 def test_answers_that_cannot_be_read_are_not_paired(context: Context, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_answers_that_cannot_be_read_are_not_paired(context: Context, tmp_path: 
 
 
 def test_cards_by_learning_rate_say_how_many_were_asked(context: Context) -> None:
-    note = f"{FRONT} is asked at the end only: {len(context.front)} of the {len(context.judged)} trials"
+    note = f"{FRONT} is evaluated only at the end: {len(context.front)} of the {len(context.judged)} trials"
     assert asked_late(context, [SKILL, FRONT]) == (f"{note} counted here.",)
     outcomes = CARDS["outcomes"].card.compute(context)
     assert any(note in text for text in outcomes.notes) == (FRONT in outcomes.data)
@@ -187,4 +187,4 @@ def test_skills_asked_of_some_are_no_fault_of_the_evaluation(context: Context, t
 
 def test_without_late_skills_the_card_says_so(tmp_path: Path) -> None:
     state = SearchState.from_events(whole(tmp_path, repeats=0))
-    assert CARDS["late"].card.applies(Context(state, tmp_path)) == "Every skill is asked at every rung."
+    assert CARDS["late"].card.applies(Context(state, tmp_path)) == "Every skill is evaluated at every rung."

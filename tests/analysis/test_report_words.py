@@ -122,7 +122,7 @@ def test_the_price_has_units(context: Context) -> None:
 def test_half_widths_are_explained_where_they_stand(context: Context, tmp_path: Path) -> None:
     notes = found(context, "verdict").notes
     assert any("+/-" in text for text in [context.summary["reason"], *context.summary["caveats"]])
-    assert any(note.startswith("After +/- stands half") for note in notes)
+    assert any(note.startswith("The number after +/- is half") for note in notes)
     bare = changed(tmp_path, lambda event: event)
     assert not any("+/-" in note for note in found(bare, "verdict").notes)
 

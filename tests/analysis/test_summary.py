@@ -267,7 +267,7 @@ def test_the_table_fits_the_width(folder: Path, width: int) -> None:
     # Every objective is whole in every row, with its interval, whatever else had to be left out.
     assert all(re.search(r"\d\.\d{3}  \d\.\d{2} \[\d\.\d{2}, \d\.\d{2}\]", line) for line in trials)
     assert "…" not in text
-    assert ("format_generation" in text) == (width < 120 or "not shown" in text)
+    assert ("format_generation" in text) == (width < 120 or "Not shown" in text)
 
 
 def test_the_summary_says_what_to_do_next(folder: Path) -> None:
@@ -293,7 +293,7 @@ def test_an_interrupted_search_shows_how_to_resume_and_what_got_furthest(tmp_pat
     assert "Recommended: none" in text
     assert f"Resume   {COMMAND}" in text
     assert [trial["status"] for trial in summary["trials"]] == ["running"] * len(summary["trials"])
-    assert "those that got furthest" in text
+    assert "the trials that came furthest" in text
 
 
 def test_what_was_lost_of_the_data_is_said_wherever_the_result_is(tmp_path: Path) -> None:

@@ -28,12 +28,12 @@ def evaluation_is_sound(context: Context) -> Check:
     )
     coverage = _coverage(looked)
     if not context.faults and set(looked) <= {conditions.KIND}:
-        return Check("e", TITLE, "not applicable", f"Nothing is known that would show one. {coverage}")
+        return Check("e", TITLE, "not applicable", f"There are no data that would show one. {coverage}")
     if not context.faults:
-        return Check("e", TITLE, "pass", f"No sign of any was found. {coverage}", statistics)
+        return Check("e", TITLE, "pass", f"No detector reports one. {coverage}", statistics)
     certain = [fault for fault in context.faults if fault.certain]
     kinds = ", ".join(dict.fromkeys(fault.kind for fault in certain or context.faults))
-    sentence = f"Found: {kinds}." if certain else f"Suspected, not certain: {kinds}."
+    sentence = f"Detected: {kinds}." if certain else f"Suspected, not certain: {kinds}."
     details = tuple(f"{fault.study}: {fault.sentence} {fault.fix}" for fault in context.faults)
     return Check("e", TITLE, "fail", f"{sentence} {coverage}", statistics, (), details)
 
@@ -42,5 +42,5 @@ def _coverage(looked: list[str]) -> str:
     """What was looked for, and what could not be and why."""
     needs = DATA.lines()
     unseen = [f"{kind} (needs {needs[kind]})" for kind in DETECTORS if kind not in looked]
-    text = f"Looked for: {', '.join(looked)}."
-    return f"{text} Could not be looked for: {'; '.join(unseen)}." if unseen else text
+    text = f"Checked: {', '.join(looked)}."
+    return f"{text} Could not be checked: {'; '.join(unseen)}." if unseen else text

@@ -61,7 +61,7 @@ def holds_in_every_group(context: Context) -> Check:
         f"{study.group} ({p_text(sign_p)} by exact binomial test)"
     )
     if there:
-        sentence += f"; there it is surely below the base model's in {sum(below)} of {there}"
+        sentence += f"; there it is significantly below the base model's in {sum(below)} of {there}"
     statistics = (
         Statistic(
             "groups that fall", falling, "two-sided exact binomial test against 1/2", p=sign_p, n=moving

@@ -21,7 +21,7 @@ _METHODS = {
 }
 
 
-@CHECKS.register("a", "effect over the grid: do loss and capability move with the parameter")
+@CHECKS.register("a", "effect over the grid: do loss and capability change with the parameter")
 def effect_over_the_grid(context: Context) -> Check:
     """Passes where capability has a trend, and its lower end lies below the base model beyond noise."""
     study = context.study
@@ -48,7 +48,7 @@ def effect_over_the_grid(context: Context) -> Check:
     if falls and loss.p < ALPHA:
         together = loss.direction == capability.direction
         sentence += (
-            " Loss and capability fall together: better loss is paid for with capability."
+            " Loss and capability fall together: a better loss costs capability."
             if together
             else " Capability is lower where the loss is worse: there is no trade-off between them."
         )
@@ -106,8 +106,8 @@ def _nothing_lost(base: Measured, end: Bin, change: Change | None) -> str:
     if change.interval.high < 0:
         return ""
     return (
-        " At its lower end capability is not surely below the base model's "
-        f"({points(change.value)} {points_interval(change.interval)}): no loss is shown."
+        f" At its lower end capability is not significantly below the base model's ({points(change.value)} "
+        f"{points_interval(change.interval)}): no loss is shown."
     )
 
 

@@ -37,7 +37,7 @@ def can_look_for_constants(study: Study) -> bool:
     return any(way == "generation" for case in study.cases for _, way in case.last.answers)
 
 
-@DETECTORS.register(KIND, "one reply to all questions, where other measurements find the model intact")
+@DETECTORS.register(KIND, "one reply to all questions, while other measurements show the model intact")
 def constant_outputs(study: Study) -> list[Fault]:
     """Cases that gave one reply to all questions, and why that is not the model's doing.
 
@@ -93,10 +93,10 @@ def _fault(study: Study, outputs: list[_Constant], certain: bool) -> Fault:
     where = f"{listed(labels)}{at_one_level(study, labels)}"
     sentence = f"{cases(len(outputs))} gave {shown} to every question: {where}."
     if any(output.intact for output in outputs):
-        sentence += " What is measured without generation finds these models intact."
+        sentence += " Measurements without generation show these models intact."
     elif not certain:
         sentence += " Whether the models are intact was not measured."
-    fix = "Look into the log of the generation, and evaluate them again."
+    fix = "Check the log of the generation, and evaluate them again."
     return Fault(KIND, study.name, labels, certain, sentence, fix)
 
 
@@ -117,7 +117,7 @@ def _zeros(study: Study) -> list[Case]:
 def _of_zeros(study: Study, zeros: list[Case]) -> Fault:
     labels = tuple(case.label for case in zeros)
     sentence = (
-        f"{cases(len(zeros))} have not one right answer, without any spread: {listed(labels)}"
-        f"{at_one_level(study, labels)}. A crashed server looks the same, and replies were not kept."
+        f"{cases(len(zeros))} have no right answer at all: {listed(labels)}{at_one_level(study, labels)}. A "
+        "crashed server looks the same, and replies were not kept."
     )
     return Fault(KIND, study.name, labels, False, sentence, "Read some of their replies.")

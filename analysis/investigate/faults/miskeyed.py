@@ -24,14 +24,14 @@ FAR_BELOW = 0.6
 """Accuracy as a share of a guesser's that is far below it."""
 
 
-@DATA.register(KIND, "answers that were read, and a guesser's share")
+@DATA.register(KIND, "parsed answers, and the share of right answers by guessing")
 def can_look_for_keys(study: Study) -> bool:
     """With answers that were read and a guesser's share, of any model."""
     models = (study.base, *(case.last for case in study.cases))
     return any(model is not None and _read(study, model) is not None for model in models)
 
 
-@DETECTORS.register(KIND, "answers that are read are right far less often than a guesser's")
+@DETECTORS.register(KIND, "parsed answers are right far less often than random guesses")
 def miskeyed_answers(study: Study) -> list[Fault]:
     """Accuracy among replies that were read is at most 0.6 of chance, and below it by exact binomial test.
 
@@ -53,12 +53,12 @@ def miskeyed_answers(study: Study) -> list[Fault]:
     labels = tuple(label for label, *_ in below if label != "the base model")
     _, right, n, chance = below[0]
     sentence = (
-        f"{below[0][0]}: {right} of {n} answers that were read are right, far below the {percent(chance)} of "
-        "a guesser."
+        f"{below[0][0]}: {right} of {n} parsed answers are right, far below the {percent(chance)} of random "
+        "guesses."
     )
     if labels:
-        sentence += f" So it is in {cases(len(labels))}{at_one_level(study, labels)}."
-    fix = "Compare the key of the answers with the order of the options."
+        sentence += f" The same holds for {cases(len(labels))}{at_one_level(study, labels)}."
+    fix = "Compare the answer key with the order of the options."
     return [Fault(KIND, study.name, labels, True, sentence, fix, whole=below[0][0] == "the base model")]
 
 

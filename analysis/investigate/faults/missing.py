@@ -19,7 +19,7 @@ def can_look_for_missing(study: Study) -> bool:
     return bool(reference and reference.n) and any(case.last.n for case in study.cases)
 
 
-@DETECTORS.register(KIND, "fewer items than the base model was asked, or other items")
+@DETECTORS.register(KIND, "fewer items than the base model, or other items")
 def missing_items(study: Study) -> list[Fault]:
     """Compares each case's items with the base model's, else with those of most cases.
 
@@ -48,10 +48,14 @@ def missing_items(study: Study) -> list[Fault]:
             f"than the base model: {listed(list(fewer))}{at_one_level(study, list(fewer))}."
         )
         if harmless:
-            sentence += f" In {harmless} of them the fall stays even if all missing answers were right."
+            sentence += (
+                f" In {harmless} of them capability would fall even if all missing answers were right."
+            )
         faults.append(Fault(KIND, study.name, blamed, True, sentence, "Evaluate them on all items."))
     if others:
-        sentence = f"{cases(len(others))} were asked other items than the base model: {listed(others)}."
+        sentence = (
+            f"{cases(len(others))} were evaluated on other items than the base model: {listed(others)}."
+        )
         fix = "Evaluate every model on the same items."
         faults.append(Fault(KIND, study.name, tuple(others), True, sentence, fix))
     return faults

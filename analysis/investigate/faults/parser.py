@@ -17,14 +17,14 @@ MOST_UNREADABLE = 0.2
 """Share of the base model's replies that may be unreadable."""
 
 
-@DATA.register(KIND, "the share of the base model's replies that could not be read")
+@DATA.register(KIND, "the share of the base model's replies that could not be parsed")
 def can_look_at_parser(study: Study) -> bool:
     """With the base model's share of unparseable replies and the number of items."""
     base = study.base
     return base is not None and any(share.n or base.n for share in _unreadable(base).values())
 
 
-@DETECTORS.register(KIND, "the base model's own replies cannot be read in more than 20% of cases")
+@DETECTORS.register(KIND, "more than 20% of the base model's own replies cannot be parsed")
 def failing_parser(study: Study) -> list[Fault]:
     """The lower bound of the base model's unparseable share, of any skill, lies above 20%.
 
@@ -42,9 +42,9 @@ def failing_parser(study: Study) -> list[Fault]:
             where = "" if skill == "unparseable" else f" in {skill}"
             sentence = (
                 f"{percent(share.value)} [{percent(interval.low)}, {percent(interval.high)}] of the base "
-                f"model's own replies{where} could not be read (n = {n}): accuracy measures the parser."
+                f"model's own replies{where} could not be parsed (n = {n}): accuracy measures the parser."
             )
-            fix = "Mend the parser or the prompt until the base model's replies can be read."
+            fix = "Fix the parser or the prompt until the base model's replies can be parsed."
             return [Fault(KIND, study.name, (), True, sentence, fix, whole=True, repaired=repair(study))]
     return []
 

@@ -45,7 +45,7 @@ def _short(study: Study) -> Iterator[Fault]:
             study.name,
             labels,
             certain=True,
-            sentence=f"{cases(len(short))} ended early with {steps} and count as results: "
+            sentence=f"{cases(len(short))} ended early with {steps} but count as results: "
             f"{listed(labels)}{at_one_level(study, labels)}.",
             fix="Train them to the end, or leave them out.",
         )
@@ -62,6 +62,6 @@ def _crashed(study: Study) -> Iterator[Fault]:
             (),
             certain=False,
             sentence=f"{cases(total)} crashed before any evaluation, {most} of them at {study.parameter} "
-            f"{wording.scalar(x)}: nothing is known of them.",
+            f"{wording.scalar(x)}, so they have no results.",
             fix="Run them again.",
         )

@@ -22,7 +22,7 @@ def can_look_for_movement(study: Study) -> bool:
     return bool(changes(study, known))
 
 
-@DETECTORS.register(KIND, "capability differs from the base model's, and nothing else does")
+@DETECTORS.register(KIND, "only capability differs from the base model's")
 def unmoved_weights(study: Study) -> list[Fault]:
     """Cases that are the base model by every loss, and are not by capability (Holm-adjusted over cases).
 
@@ -35,8 +35,9 @@ def unmoved_weights(study: Study) -> list[Fault]:
     if not labels:
         return []
     sentence = (
-        f"{cases(len(labels))} differ from the base model in capability and in no loss: {listed(labels)}"
-        f"{at_one_level(study, labels)}. Their adapters did nothing, so the evaluation differed."
+        f"{cases(len(labels))} differ from the base model in capability but in no loss: "
+        f"{listed(labels)}{at_one_level(study, labels)}. Their adapters had no effect, so the evaluation "
+        "differed."
     )
     fix = "Evaluate the base model again in the same way, and check that adapters are loaded."
     return [Fault(KIND, study.name, labels, True, sentence, fix)]

@@ -26,10 +26,10 @@ _PHRASES: dict[GradeName, str] = {
     "catastrophic": "catastrophic loss",
 }
 _RULE = (
-    "Grades are of {ratio}, the share of the base model's {metric} that is left: "
+    "Grades are of {ratio}, the share of the base model's {metric} that remains: "
     f"{'; '.join(LABELS.values())}. The first bound is the usual floor of a search, the second allows three "
-    "times its loss, and below the last less than half is left. Where the ends of an interval lie in other "
-    "grades than the mean, the grade is not sure."
+    "times that loss, and below the last less than half remains. If the ends of an interval lie in other "
+    "grades than the mean, the grade is uncertain."
 )
 
 
@@ -38,7 +38,7 @@ _RULE = (
     "Change from the base model by learning rate",
     30,
     read=(
-        "Bars hang down from the base model: -20% means that a fifth of its capability is gone. The thin "
+        "Bars hang down from the base model: -20% means that a fifth of its capability is lost. The thin "
         "lines are 95% intervals."
     ),
 )
@@ -146,7 +146,7 @@ def _sentence(rows: list[_Row]) -> str:
 
 def _unsure(rows: list[_Row]) -> tuple[str, ...]:
     unsure = [f"lr {row.group.label} {row.graded}" for row in rows if not row.graded.sure]
-    return (f"Grades that are not sure: {'; '.join(unsure)}.",) if unsure else ()
+    return (f"Uncertain grades: {'; '.join(unsure)}.",) if unsure else ()
 
 
 def _table(rows: list[_Row]) -> Table:

@@ -23,7 +23,7 @@ Direction = Literal["keeps least", "keeps most", "undecided"]
     "comparison",
     "Comparison with the other search",
     25,
-    read="One line for each search. Where both fall at the same place, it is not one model's peculiarity.",
+    read="One line for each search. If both fall at the same place, the effect is not specific to one model.",
 )
 class Comparison:
     """Both searches side by side."""
@@ -59,7 +59,7 @@ class Comparison:
             notes=(
                 JUDGED,
                 *one_rule(pair[0]),
-                "Two searches differ in more than the model where their spaces, data or budgets do.",
+                "Two searches with different spaces, data or budgets differ in more than the model.",
             ),
             plots=plots,
             tables=(

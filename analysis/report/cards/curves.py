@@ -23,9 +23,7 @@ _MANY = 60
     "curves",
     "Learning curves",
     60,
-    read=(
-        "One line for each trial, from left to right as its training goes on; a mark shows where it ended."
-    ),
+    read=("One line for each trial, from left to right as it trains; a mark shows where it ended."),
 )
 class Curves:
     """The training loss step by step, and what was measured at each rung."""
@@ -50,10 +48,10 @@ class Curves:
         return Findings(
             data={"ended_early_by_step": {str(step): count for step, count in sorted(stopped.items())}},
             texts=(
-                f"Lines go to the last rung that a trial reached; a mark shows where it ended. "
-                f"Ended before the full budget: {where or 'none'}.",
+                "Lines end at the last rung that a trial reached; a mark shows where it ended. Ended "
+                f"before the full budget: {where or 'none'}.",
             ),
-            notes=("A curve shows the loss on training batches: it rises and falls with the batches too.",),
+            notes=("A curve shows the loss on training batches, so it also varies with the batches.",),
             plots=tuple(plots),
         )
 

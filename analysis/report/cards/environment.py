@@ -18,7 +18,7 @@ from trainables.data.facts import data_lines
     "environment",
     "Environment and how to reproduce",
     200,
-    read="What it takes to run the same search again.",
+    read="What you need to run the same search again.",
 )
 class Environment:
     """Versions, command, commit, seed and fingerprints."""
@@ -52,7 +52,7 @@ class Environment:
             texts=("The same commit, versions and command propose the same first trials.",),
             notes=(
                 "Trials that a model proposes depend on the order in which others finish, and training on "
-                "a GPU is not exact to the last bit: a second run agrees within noise, not digit by digit.",
+                "a GPU is not bitwise exact: a second run agrees within noise, not digit for digit.",
             ),
             tables=(
                 Table(("", "recorded"), tuple(facts.items()), "The search.", open=True),

@@ -39,7 +39,7 @@ class Failures:
         if survived:
             names = [f"{name} (survived)" for name in survived]
             series.append(
-                Series("survived or no trial's own", list(survived.values()), names, nth(1), "bars")
+                Series("survived, or not caused by a trial", list(survived.values()), names, nth(1), "bars")
             )
         chart = XYChart(
             Axis("number", low=0),
@@ -51,7 +51,7 @@ class Failures:
         counted = wording.counted({labels[cause]: count for cause, count in ends.items()})
         text = f"Ended early: {counted or 'none'}."
         if survived:
-            text += f" Failures on the way: {wording.counted(survived)}."
+            text += f" Failures during the search: {wording.counted(survived)}."
         plot = Plot("failures", "Causes", f"Bars by cause. {text}", (chart,), table=_table(context, labels))
         return Findings(data={"ended": ends, "survived": dict(survived)}, texts=(text,), plots=(plot,))
 

@@ -26,7 +26,7 @@ _WHICH = ("at the full budget", "last measurement of every trial")
     "heatmaps",
     "Heatmaps",
     40,
-    read="Each cell is a pair of settings; bright is better, empty was not tried.",
+    read="Each cell is a pair of settings; bright is better, and empty cells were not tried.",
 )
 class Heatmaps:
     """Mean of a metric over trials in each cell."""
@@ -80,11 +80,11 @@ class Heatmaps:
                 "trials": {which: len(trials) for which, trials in pools.items()},
                 "maps": maps,
             },
-            texts=("Each cell is the mean over its trials, with their number where there are several.",),
+            texts=("Each cell is the mean over its trials, with their number if there are several.",),
             notes=(
                 "A searcher tries promising places more often, and trials that were stopped early are "
-                "missing from the full budget: cells are not a designed experiment unless the searcher is "
-                "a grid.",
+                "missing from the full budget. Cells are a designed experiment only if the searcher is a "
+                "grid.",
             ),
             plots=(plot,),
         )

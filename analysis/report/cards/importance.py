@@ -31,8 +31,8 @@ _RESAMPLES, _MOST_DRAWN = 25, 100
     "Parameter importance",
     80,
     read=(
-        "The taller the bar, the more the parameter decides. Where the thin line, a 95% interval, reaches "
-        "0, it may not matter at all."
+        "The taller the bar, the more the parameter matters. If the thin line, a 95% interval, reaches 0, "
+        "the parameter may not matter at all."
     ),
 )
 class Importance:
@@ -44,7 +44,9 @@ class Importance:
         if len(names) < 2:
             return "Fewer than two parameters vary in every trial."
         if len(trials) < _LEAST:
-            return f"Only {wording.plural(len(trials), 'trial')} can be compared; {_LEAST} are the least."
+            return (
+                f"Only {wording.plural(len(trials), 'trial')} can be compared; at least {_LEAST} are needed."
+            )
         return None
 
     def compute(self, context: Context) -> Findings:
@@ -96,7 +98,7 @@ class Importance:
                     m: {n: e.data() for n, e in shares.items()} for m, shares in importances.items()
                 },
             },
-            texts=(first if leading else "No objective varies enough between trials to tell.",),
+            texts=(first if leading else "No objective varies enough between trials to measure importance.",),
             notes=tuple(_notes(len(trials), len(names))),
             plots=(plot,) if importances else (),
         )
@@ -105,14 +107,14 @@ class Importance:
 def _notes(trials: int, parameters: int) -> list[str]:
     notes = [
         "The rung is the last that at least half of the measured trials reached: trials at different "
-        "budgets cannot be compared, and those that went further were chosen for being good. PED-ANOVA "
-        "asks how differently a parameter is spread among the better half of the trials than among all; it "
-        "sees each parameter by itself, no interplay.",
+        "budgets cannot be compared, and those that were trained further were selected for being good. "
+        "PED-ANOVA compares the distribution of a parameter among the better half of the trials with that "
+        "among all trials. It considers each parameter separately and ignores interactions.",
     ]
     if trials < max(_FEW, 10 * parameters):
         notes.append(
             f"With {trials} trials this is a hint at most: {max(_FEW, 10 * parameters)} or more are needed "
-            "for numbers that another search would repeat."
+            "for numbers that another search would reproduce."
         )
     return notes
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     "investigation",
     "Is the loss of capability real?",
     5,
-    read="The first sentence is the answer. The five checks behind it, and what they found, unfold below.",
+    read="The first sentence is the answer. The five checks behind it, and their results, unfold below.",
 )
 class Investigate:
     """The five checks of `python -m analysis.investigate`, and their verdict."""
@@ -39,10 +39,10 @@ class Investigate:
         try:
             investigation = _investigated(context, with_items=True)
         except TightropeError as error:
-            return Findings({"verdict": None}, (f"The checks could not be made: {error.message}",))
+            return Findings({"verdict": None}, (f"The checks could not run: {error.message}",))
         except (OSError, ValueError) as error:
             investigation = _investigated(context, with_items=False)
-            notes = (f"Single answers could not be read, and the checks do without them: {_first(error)}.",)
+            notes = (f"Single answers could not be read, so the checks run without them: {_first(error)}.",)
         return Findings(
             data=investigation.as_dict(),
             texts=(
@@ -82,7 +82,7 @@ def _checks(investigation: Investigation) -> Table:
         )
         for check in investigation.checks
     )
-    return Table(("check", "what was found", "statistics"), rows, "The five checks.", wide=True, printed=True)
+    return Table(("check", "result", "statistics"), rows, "The five checks.", wide=True, printed=True)
 
 
 def _statistic(statistic: Statistic) -> str:
@@ -99,5 +99,5 @@ def _faults(investigation: Investigation) -> list[Table]:
         (fault.kind, "certain" if fault.certain else "suspected", fault.study, fault.sentence, fault.fix)
         for fault in investigation.faults
     )
-    columns = ("fault", "how sure", "search", "evidence", "what to do")
+    columns = ("fault", "certainty", "search", "evidence", "what to do")
     return [Table(columns, rows, "Faults of the evaluation.", wide=True, open=True)] if rows else []

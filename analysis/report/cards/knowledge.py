@@ -22,7 +22,7 @@ _KNOWS, _WRITES = Look(BLUE, "circle", "solid"), Look(VERMILION, "triangle-down"
     "Knowledge against format",
     34,
     read=(
-        "Where the dashed line falls and the solid one stays, the model still knows the answer and no "
+        "Where the dashed line falls and the solid one stays, the model still knows the answer but no "
         "longer writes it."
     ),
 )

@@ -27,10 +27,10 @@ _MOST_DRAWN = 40
 
 @card(
     "late",
-    "Skills asked at the end",
+    "Skills evaluated at the end",
     12,
     read=(
-        "Each mark is a model's share of right answers to questions that were put at the end only. Marks "
+        "Each mark is a model's share of right answers to questions that were asked only at the end. Marks "
         "below the dashed line, the base model, have lost something."
     ),
 )
@@ -42,8 +42,12 @@ class Late:
         if (none := no_questions(context)) is not None:
             return none
         if not _late(context):
-            return "Every skill is asked at every rung."
-        return None if _found(context) else "No trial has been asked the skills that are asked at the end."
+            return "Every skill is evaluated at every rung."
+        return (
+            None
+            if _found(context)
+            else ("No trial has been evaluated on the skills that are evaluated at the end.")
+        )
 
     def compute(self, context: Context) -> Findings:
         """The front's scores of each skill beside the base model's, with the change; other trials below."""
@@ -65,12 +69,12 @@ class Late:
             data={skill.name: _data(context, skill) for skill in skills},
             texts=tuple(_sentence(context, skill) for skill in skills),
             notes=(
-                "These skills do not count for capability and retention: nothing was decided by them.",
+                "These skills do not count for capability and retention, and no decision used them.",
                 "Changes are paired with the base model question by question where the answers were kept "
-                "(Agresti and Min, 2005, doi:10.1002/sim.1781); else their intervals are joined from those "
-                "of the two scores (Newcombe, 1998, "
-                "doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I), which is wider than "
-                "need be.",
+                "(Agresti and Min, 2005, doi:10.1002/sim.1781); otherwise their intervals are combined "
+                "from those of the two scores (Newcombe, 1998, "
+                "doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I), which is wider "
+                "than necessary.",
             ),
             plots=(plot,),
             tables=tuple(tables),
@@ -122,8 +126,8 @@ def _found(context: Context) -> list[_Skill]:
 def _sentence(context: Context, skill: _Skill) -> str:
     asked = len(skill.chosen) + len(skill.others)
     text = (
-        f"{skill.name} is asked of {_WHO.get(skill.at, 'some trials')} only: {asked:,} of "
-        f"{wording.plural(len(context.trials), 'trial')} were asked."
+        f"{skill.name} is evaluated only on {_WHO.get(skill.at, 'some trials')}: {asked:,} of "
+        f"{wording.plural(len(context.trials), 'trial')} were evaluated."
     )
     best = next((trial for trial in skill.chosen if trial.number == context.recommended), None)
     if best is None:
@@ -138,9 +142,9 @@ def _sentence(context: Context, skill: _Skill) -> str:
     if change is None or change.low is None or change.high is None:
         return f"{text}, the base model {base}."
     sure = (
-        "surely fewer right answers than the base model"
+        "significantly fewer right answers than the base model"
         if change.high < 0
-        else "surely more right answers than the base model"
+        else "significantly more right answers than the base model"
         if change.low > 0
         else "no difference from the base model is shown"
     )
@@ -186,7 +190,7 @@ def _table(context: Context, skill: _Skill, trials: Sequence[TrialState], open: 
         name = f"trial {trial.number}" + (", recommended" if trial.number == context.recommended else "")
         change = _ends(_change(context, skill, trial))
         rows.append((name, wording.params(trial.proposed.sampled), *cells, change))
-    which = "Trials to choose from" if open else "Other trials that were asked"
+    which = "Trials to choose from" if open else "Other evaluated trials"
     caption = f"{skill.name}: {which[0].lower()}{which[1:]}, with 95% intervals over n questions."
     columns = ("model", "parameters", *skill.metrics, f"change of {skill.metrics[0]}")
     return Table(columns, tuple(rows), f"{caption}{cut(len(trials))}", open=open)

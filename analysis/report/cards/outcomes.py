@@ -23,7 +23,7 @@ _BASE = "base model"
     "outcomes",
     "Outcomes of the answers",
     32,
-    read="Each bar is all replies at one learning rate, by what became of them.",
+    read="Each bar shows all replies at one learning rate, by outcome.",
 )
 class Outcomes:
     """Shares of the four outcomes by learning rate, beside the base model's."""
@@ -33,7 +33,9 @@ class Outcomes:
         if (none := no_questions(context)) is not None:
             return none
         if not _scopes(context):
-            return "The record holds no outcomes of generated answers (right, wrong, unparseable, leaking)."
+            return (
+                "The record contains no outcomes of generated answers (right, wrong, unparseable, leaking)."
+            )
         return None
 
     def compute(self, context: Context) -> Findings:
@@ -65,11 +67,11 @@ class Outcomes:
             },
             texts=(_sentence(tables[first]),),
             notes=(
-                "Wrong: an answer could be read and is not right. Leaking: no answer could be read, and "
-                "the reply holds text of the training domain. Unparseable: no answer could be read for "
-                "another reason. A model that knows the answer but lost the format is not one that forgot.",
-                "The counts include trials at the full budget, and those that were ended for being "
-                "broken, by their last measurement. Intervals are over trials (Student's t).",
+                "Wrong: an answer could be parsed and is not right. Leaking: no answer could be parsed, "
+                "and the reply contains text of the training domain. Unparseable: no answer could be "
+                "parsed for another reason. A model that has lost the format may still know the answer.",
+                "The counts include trials at the full budget, and trials that were ended because they "
+                "were broken, by their last measurement. Intervals are over trials (Student's t).",
                 *asked_late(context, scopes),
             ),
             plots=(plot,),
@@ -155,5 +157,7 @@ def _table(context: Context, shares: Mapping[str, Mapping[str, Estimate]], names
             else:
                 cells.append(estimated(row[name], "trials"))
         rows.append((group, *cells))
-    caption = "Share of each outcome, with 95% intervals: over items for the base model, else over trials."
+    caption = (
+        "Share of each outcome, with 95% intervals: over items for the base model, otherwise over trials."
+    )
     return Table(("", *OUTCOMES), tuple(rows), caption)

@@ -14,7 +14,7 @@ from analysis.report.words import MOST_ROWS, cut, trial_row
 from search import wording
 from search.record import TrialState
 
-_HINT = "Drag along an axis to see only the trials that pass there."
+_HINT = "Drag along an axis to show only the trials that pass there."
 
 
 @card(
@@ -54,7 +54,7 @@ class Parallel:
         return Findings(
             data={"trials": len(trials), "axes": [*names, *metrics], "colour": colour},
             texts=(f"{wording.plural(len(trials), 'trial')}, coloured by {colour}.",),
-            notes=("Trials are shown by their last measurement, whatever their budget.",),
+            notes=("Trials are shown by their last measurement, at any budget.",),
             plots=(Plot("parallel", "Parameters and objectives", alt, (chart,), table=table, hint=_HINT),),
         )
 

@@ -24,8 +24,8 @@ from search.record import TrialState
     "Pareto front",
     10,
     read=(
-        "Each mark is a trial: one training with settings of its own. A mark is on the front if no other "
-        "trial is better in one objective without being worse in another; the choice is among these."
+        "Each mark is a trial: one training run with its own settings. A mark is on the front if no other "
+        "trial is better in one objective without being worse in another; choose among these."
     ),
 )
 class Pareto:
@@ -80,8 +80,8 @@ class Pareto:
                 f"{kept_words}.",
             ),
             notes=(
-                f"Bars are 95% intervals over the {context.sample}, within one training run: another seed "
-                "moves a trial further. Where bars overlap, the order of two trials is not settled."
+                f"Bars are 95% intervals over the {context.sample}, within one training run; another seed "
+                "adds more variation. If bars overlap, the order of two trials is not settled."
                 + (_PAIRED if context.skills else ""),
             ),
             plots=(plot,),
@@ -89,8 +89,7 @@ class Pareto:
 
 
 _PAIRED = (
-    " That of retention is Fieller's, paired with the base model's answers: guards and schedulers decide by "
-    "it."
+    " That of retention is Fieller's, paired with the base model's answers; guards and schedulers use it."
 )
 
 

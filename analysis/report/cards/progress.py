@@ -30,8 +30,8 @@ _KEEPS = Look(GREEN, "square", "dash")
     "Progress of the search",
     70,
     read=(
-        "The higher the line, the better what had been found by then. A line that still rises at the end "
-        "asks for more trials."
+        "The higher the line, the better the trials so far. If the line still rises at the end, more "
+        "trials would help."
     ),
 )
 class Progress:
@@ -197,7 +197,8 @@ def _note(context: Context) -> str:
         far = high + _MARGIN * ((high - low) or 1.0)
         ends.append(f"{objective.metric} {number(objective.cost(float(far)))}")
     return (
-        "Hypervolume is the share that the front dominates of the box between the best values found and "
+        "Hypervolume is the share that the front dominates of the box between the best measured values and "
         f"the reference point ({', '.join(ends)}: the worst among completed trials and the base model, and "
-        "a tenth of the range beyond). It compares moments of this search, not searches with each other."
+        "a tenth of the range beyond). It compares moments of this search with each other, but not "
+        "different searches."
     )

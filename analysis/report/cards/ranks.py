@@ -29,8 +29,8 @@ _APART = 2
     "Every rank by itself",
     50,
     read=(
-        "One line for each rank, the size of the adapter. Lines that fall alike mean that the learning "
-        "rate does it, whatever the rank."
+        "One line for each rank, the size of the adapter. If all lines fall in the same way, the learning "
+        "rate is the cause at every rank."
     ),
 )
 class Ranks:
@@ -65,9 +65,9 @@ class Ranks:
             texts=(_sentence(context, falls, len(searched), left_out, holds),),
             notes=(
                 JUDGED,
-                "Where a learning rate was tried more than once at a rank, the mean is drawn. The interval "
-                "of a difference is joined from those of its two ends (MOVER: Zou and Donner, 2008, "
-                "doi:10.1002/sim.3095).",
+                "If a learning rate was tried more than once at a rank, the plot shows the mean. The "
+                "interval of a difference is combined from those of its two ends (MOVER: Zou and Donner, "
+                "2008, doi:10.1002/sim.3095).",
             ),
             plots=plots,
             tables=(_table(context, falls),) if falls else (),
@@ -143,7 +143,7 @@ def _left_out(searched: list[Group], ranks: list[Group], falls: list[_Fall]) -> 
             left_out[label] = "was measured at one learning rate only"
         elif compared[label].ratio < _APART:
             ends = f"{compared[label].lowest} and {compared[label].highest}"
-            left_out[label] = f"was measured at {ends} only, which lie close together"
+            left_out[label] = f"was measured only at {ends}, which are close together"
     return left_out
 
 
@@ -163,10 +163,13 @@ def _sentence(
     context: Context, falls: list[_Fall], searched: int, left_out: dict[str, str], holds: bool
 ) -> str:
     if not falls:
-        return "No rank was measured at two learning rates: whether it holds at every rank cannot be seen."
+        return (
+            "No rank was measured at two learning rates, so the data do not show whether it holds at every "
+            "rank."
+        )
     falling, sure = sum(fall.change < 0 for fall in falls), sum(fall.surely for fall in falls)
     text = (
-        f"In {falling} of {wording.plural(searched, 'rank')} less {context.kept} is left at the highest "
+        f"In {falling} of {wording.plural(searched, 'rank')} {context.kept} is lower at the highest "
         f"learning rate than at the lowest; in {sure} of them the 95% interval of the difference excludes 0."
     )
     if left_out:

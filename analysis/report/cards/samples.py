@@ -26,7 +26,7 @@ _SEVERITY = {"leaking": 0, "unparseable": 1, "wrong": 2, "right": 3}
     "samples",
     "What the models wrote",
     36,
-    read="Read across: the same question, what the base model wrote, and what the tuned one wrote.",
+    read="Each row shows the same question, the base model's reply, and the tuned model's reply.",
 )
 class Samples:
     """Replies of the recommended trial and of the most broken one, beside the base model's."""
@@ -36,8 +36,8 @@ class Samples:
         if (none := no_questions(context)) is not None:
             return none
         if context.base is None or context.base.items_file is None:
-            return "Single replies of the base model were not kept."
-        return None if _chosen(context) else "Single replies of the trials were not kept."
+            return "The base model's replies were not kept."
+        return None if _chosen(context) else "The trials' replies were not kept."
 
     def compute(self, context: Context) -> Findings:
         """Items that the base model got right and the tuned one did not come first."""
@@ -56,9 +56,9 @@ class Samples:
             data[why] = _data(trial, pairs)
             texts.append(_sentence(why, trial, pairs))
         notes.append(
-            "Trials are chosen by rule: the recommended one, and the one that keeps least. So are the "
-            "items: those that the base model got right and the tuned one did not, the worst outcomes "
-            "first, in turn from each skill."
+            "Trials and items are chosen by rule. The trials are the recommended one and the one that "
+            "keeps least. The items are those that the base model got right and the tuned model did not, "
+            "the worst outcomes first, in turn from each skill."
         )
         return Findings(data=data, texts=tuple(texts), notes=tuple(notes), tables=tuple(tables))
 
@@ -102,7 +102,7 @@ def _sentence(why: str, trial: TrialState, pairs: list[tuple[Item, Item]]) -> st
     worse, better = _lost(pairs)
     return (
         f"Trial {trial.number}, {why} ({wording.params(trial.proposed.sampled)}): of {len(pairs):,} "
-        f"questions the base model alone got {worse:,} right, the tuned one alone {better:,}."
+        f"questions, only the base model got {worse:,} right, and only the tuned model {better:,}."
     )
 
 

@@ -14,9 +14,12 @@ from search import wording
 from search.judging.budget import BudgetUsed, budget_used
 
 _NOTES = (
-    "Saved are the steps that trials ended by the scheduler, a guard or divergence did not do. The time of "
-    "one device is these steps at the measured seconds per step, evaluation included.",
-    "Whether stopping also lost a good trial cannot be seen here: what was stopped was not trained further.",
+    "The saving is the number of steps not taken by trials that the scheduler, a guard or divergence "
+    "ended. The device time is these steps at the measured seconds per step, including evaluation.",
+    (
+        "This does not show whether stopping also lost a good trial, because stopped trials were not "
+        "trained further."
+    ),
 )
 
 
@@ -24,7 +27,7 @@ _NOTES = (
     "saved",
     "What stopping saved",
     120,
-    read="How much training was spared by ending poor trials early.",
+    read="How much training early stopping of poor trials saved.",
 )
 class Saved:
     """Where trials ended, and the steps that were not trained."""
@@ -103,4 +106,4 @@ def _evaluation(context: Context, train: float, evaluation: float) -> tuple[Tabl
     rows = {"training": train, "evaluation": evaluation}
     rows |= {f"evaluation: {name}": seconds for name, seconds in sorted(parts.items())}
     cells = tuple((name, spoken(seconds), f"{seconds / whole:.1%}") for name, seconds in rows.items())
-    return (Table(("", "time", "share"), cells, "Time of trials and repetitions, by what it was spent on."),)
+    return (Table(("", "time", "share"), cells, "Time of trials and repetitions, by use."),)

@@ -17,10 +17,7 @@ from search.record import TrialState
     "scatter",
     "Loss against capability",
     20,
-    read=(
-        "Each mark is a trial. Marks that rise to the right mean that a lower loss was paid for with "
-        "capability."
-    ),
+    read=("Each mark is a trial. If marks rise to the right, a lower loss cost capability."),
 )
 class Scatter:
     """A scatter of the loss against what the model keeps, with the rank correlation."""
@@ -58,11 +55,11 @@ class Scatter:
             },
             texts=(_sentence(context, full, kept),),
             notes=(
-                "Over the last measurement of every trial, whatever its budget: rank correlation "
-                f"{estimated(last, 'trials')}. Loss and capability both depend on how far a trial went, so "
-                "that this one is no evidence by itself.",
+                "Over the last measurement of every trial, at any budget: rank correlation "
+                f"{estimated(last, 'trials')}. Loss and capability both depend on how long a trial was "
+                "trained, so this correlation alone is not evidence.",
                 "The interval is that of Bonett and Wright (2000). Trials that a searcher proposed are not "
-                "a random sample of the space: it holds for the configurations that were tried.",
+                "a random sample of the space, so it describes only the tried configurations.",
             ),
             plots=(plot,),
         )
@@ -76,16 +73,17 @@ def _sentence(context: Context, full: Estimate | None, kept: str) -> str:
     if full is None or full.low is None or full.high is None:
         return (
             f"Fewer than four trials at the full budget have both {context.loss} and {kept}, or one of "
-            "these does not vary: no rank correlation can be given."
+            "these does not vary, so there is no rank correlation."
         )
     number = f"(Spearman rank correlation {estimated(full, 'trials at the full budget')})"
     if full.low > 0:
-        return f"The lower the {context.loss}, the lower the {kept} {number}: what trains best keeps least."
-    if full.high < 0:
         return (
-            f"The lower the {context.loss}, the higher the {kept} {number}: training and keeping go together."
+            f"The lower the {context.loss}, the lower the {kept} {number}: the trials that train best keep "
+            "least."
         )
-    return f"Whether {context.loss} and {kept} go together is not settled {number}: the interval includes 0."
+    if full.high < 0:
+        return f"The lower the {context.loss}, the higher the {kept} {number}: there is no trade-off."
+    return f"No correlation of {context.loss} and {kept} is shown {number}: the interval includes 0."
 
 
 def _chart(context: Context, kept: str) -> XYChart:

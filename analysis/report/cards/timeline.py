@@ -38,7 +38,7 @@ class _Stay:
     "Timeline of slots",
     100,
     read=(
-        "Each bar is a trial at work on a slot, a place for one trial on a group of workers. White is "
+        "Each bar is a trial running on a slot, a place for one trial on a group of workers. White is "
         "waiting."
     ),
 )
@@ -75,8 +75,8 @@ class Timeline:
         text = (
             f"{wording.plural(len(rows), 'slot')} in "
             f"{wording.plural(len({n.split(' slot')[0] for n in rows}), 'group')}, busy with trials "
-            f"{share:.0%} of {spoken(whole * 3600)} of working time; the rest is start-up, "
-            "baselines, waiting, and what ended before a rung."
+            f"{share:.0%} of {spoken(whole * 3600)} of working time; the rest is start-up, baselines, "
+            "waiting, and work that ended before a rung."
         )
         plot = Plot(
             "timeline",
@@ -93,9 +93,9 @@ class Timeline:
             },
             texts=(text,),
             notes=(
-                "A bar ends when a rung was recorded. It begins as long before as training and evaluation "
-                "took, with what trials in the same pass share counted in full; slots are told apart by "
-                "which bars overlap.",
+                "A bar ends when a rung was recorded. Its length is the time of training and evaluation, "
+                "with work that trials in the same pass share counted in full. Overlapping bars are shown "
+                "on different slots.",
             ),
             plots=(plot,),
         )
@@ -159,7 +159,7 @@ def _series(context: Context, rows: dict[str, list[_Stay]], factor: float) -> li
 
 
 def _work(stay: _Stay) -> str:
-    return "asked on the front" if stay.rung is None else f"to rung {stay.rung + 1}"
+    return "evaluated on the front" if stay.rung is None else f"to rung {stay.rung + 1}"
 
 
 def _table(rows: dict[str, list[_Stay]]) -> Table:

@@ -30,8 +30,8 @@ _SIDE = ("right", "wrong", "unparseable", "leaking", "general_perplexity")
     "Verdict and recommendation",
     0,
     read=(
-        "Begin here: which configuration to use, what it keeps and what it gives up. The points below the "
-        "table say how sure that is."
+        "Start here: which configuration to use, what it keeps and what it gives up. The points below the "
+        "table say how certain that is."
     ),
 )
 class Verdict:
@@ -119,7 +119,7 @@ def _plainly(context: Context, best: TrialState) -> str:
     if context.base is None or not context.keeps_ratio or not math.isfinite(told.kept):
         return ""
     if context.skills:
-        does = f"asked held-out questions, it scores {told.kept:.0%} of what the base model scores"
+        does = f"on held-out questions, it scores {told.kept:.0%} of what the base model scores"
     else:
         name = "score" if context.relative is None else context.relative.name
         does = f"its {name} is {told.kept:.0%} of the base model's"
@@ -131,7 +131,7 @@ def _plainly(context: Context, best: TrialState) -> str:
     before = base_value(context, context.loss)
     if math.isfinite(before) and math.isfinite(told.loss):
         way = "falls" if told.loss < before else "rises" if told.loss > before else "stays"
-        text += f"; its {context.loss}, of which less is better, {way} from {number(before)}"
+        text += f"; its {context.loss} (less is better) {way} from {number(before)}"
         text += f" to {number(told.loss)}"
     floor = next(
         (objective.floor for objective in context.objectives if objective.metric == context.ratio), None
@@ -142,7 +142,10 @@ def _plainly(context: Context, best: TrialState) -> str:
         return f"{text}. The whole interval keeps the floor of {floor:.0%}."
     if told.high < floor:
         return f"{text}. The whole interval lies below the floor of {floor:.0%}: it is not kept."
-    return f"{text}. The interval reaches below the floor of {floor:.0%}: that it is kept is not certain."
+    return (
+        f"{text}. The interval reaches below the floor of {floor:.0%}, so it is not certain that the floor "
+        "is kept."
+    )
 
 
 def _neighbours(context: Context) -> list[str]:
@@ -162,7 +165,7 @@ def _neighbours(context: Context) -> list[str]:
         return []
     text = (
         f"The {len(peers.trials)} trials at lr {peers.label}, this one among them, have a mean retention of "
-        f"{group}, which is {LABELS[graded.name]}: settings near it may keep less."
+        f"{group}, which is {LABELS[graded.name]}: similar settings may keep less."
     )
     if context.summary["confirmation"] is None:
         text += " Train it again with new seeds before relying on it."
@@ -173,7 +176,9 @@ def _notation(context: Context) -> list[str]:
     words = [context.summary["reason"], *context.summary["caveats"]]
     if not any("+/-" in word for word in words):
         return []
-    return ["After +/- stands half the width of a 95% interval of the mean over repetitions (Student's t)."]
+    return [
+        "The number after +/- is half the width of a 95% interval of the mean over repetitions (Student's t)."
+    ]
 
 
 def _price(context: Context) -> str:
@@ -196,7 +201,7 @@ def _price(context: Context) -> str:
         again = wording.plural(repeated["trials"], "repetition")
         text += f"; {again} of the best did {repeated['steps']:,} more"
     text += (
-        f". Added up over the workers, training took {spoken(used['train_seconds'])} and evaluation "
+        f". Summed over the workers, training took {spoken(used['train_seconds'])} and evaluation "
         f"{spoken(used['eval_seconds'])}, {used['eval_share']:.0%} of both."
     )
     limits = context.summary["limits"]["set"]
@@ -224,7 +229,7 @@ def _temptation(context: Context, tempting: TrialState) -> str:
     first, kept = context.objectives[0], context.kept
     text = (
         f"By {first.metric} alone trial {tempting.number} ({wording.params(tempting.proposed.sampled)}) "
-        f"would have been taken, with {first.metric} {with_interval(value(tempting, first.metric), None)}"
+        f"would have been chosen, with {first.metric} {with_interval(value(tempting, first.metric), None)}"
     )
     if kept is not None and kept != first.metric:
         text += f" and {kept} {with_interval(value(tempting, kept), interval(tempting, kept))}"
@@ -244,11 +249,11 @@ def _temptation(context: Context, tempting: TrialState) -> str:
 def _state(context: Context) -> list[str]:
     sentences = []
     if context.base is None:
-        sentences.append("No base model was measured: there is nothing to compare the trials with.")
+        sentences.append("No base model was measured, so the trials cannot be compared with it.")
     ended = context.summary["search"]["ended"]
     if ended != "finished":
-        how = f"was {ended}" if ended == "interrupted" else "failed" if ended else "has not ended in order"
-        sentences.append(f"The search {how}: this is what it had found by then.")
+        how = f"was {ended}" if ended == "interrupted" else "failed" if ended else "did not end cleanly"
+        sentences.append(f"The search {how}: these are its results so far.")
     return sentences
 
 
@@ -267,8 +272,8 @@ def _table(context: Context, best: TrialState) -> Table:
         tuple(rows),
         (
             "The recommended trial beside the base model, with 95% intervals over n questions or texts; "
-            "changes are paired question by question. What each metric measures is said under What the "
-            "words mean, at the end."
+            "changes are paired question by question. The section What the words mean, at the end, "
+            "explains each metric."
         ),
         open=True,
     )

@@ -12,7 +12,7 @@ from analysis.report.glossary import meanings, words_of
     "vocabulary",
     "What the words mean",
     210,
-    read="Look here for a word or a metric that you do not know.",
+    read="Look up a term or a metric here.",
 )
 class Vocabulary:
     """The metrics that were measured, and the words of the other cards."""
@@ -37,9 +37,9 @@ class Vocabulary:
         return Findings(
             data={"metrics": known},
             texts=(
-                "A trial is one training with settings of its own. It is judged by how well it learns (the "
-                "loss) and by what it keeps of the base model "
-                f"({score}, and {context.ratio} as a share).",
+                "A trial is one training run with its own settings. It is judged by how well it learns "
+                f"(the loss) and by how much it keeps of the base model ({score}, and {context.ratio} as a "
+                "share).",
             ),
             tables=tuple(tables),
         )

@@ -15,7 +15,7 @@ from trainables.evaluation.outcomes import Outcomes, Sums
 from trainables.interval import Interval
 
 _LARGEST_EXPONENT = 700.0
-_BITS_PER_BYTE = "in bits per byte of UTF-8, by which models with different tokenizers can be compared."
+_BITS_PER_BYTE = "in bits per byte of UTF-8, comparable between models with different tokenizers."
 
 _Estimates: TypeAlias = dict[str, Estimate]
 
@@ -74,7 +74,7 @@ def _kl_base(outcomes: Outcomes) -> dict[str, Estimate]:
 
 def _register(part: str, text: str, asked: Callable[[Asked], bool]) -> None:
     """Registers what is measured on a text."""
-    perplexity = f"exp({part}_loss): among how many tokens, in effect, the model hesitates."
+    perplexity = f"exp({part}_loss): the effective number of tokens that the model chooses among."
     for name, line, measure, low in (
         (f"{part}_loss", f"Loss on {text}, in nats per token.", _loss, 0.0),
         (f"{part}_bits_per_byte", f"Loss on {text}, {_BITS_PER_BYTE}", _bits_per_byte, 0.0),
@@ -92,10 +92,12 @@ def _has_general_text(asked: Asked) -> bool:
     return asked.capability.general_text is not None
 
 
-_register("heldout", "text of the training data's source that is not trained on", lambda asked: True)
+_register("heldout", "held-out text from the source of the training data", lambda asked: True)
 _register("general", "text of no particular domain", _has_general_text)
 METRICS.register(
-    "general_loss_change", "general_loss less the base model's, paired text by text: 0 is no change."
+    "general_loss_change", (
+        "Difference of general_loss from the base model's, paired text by text: 0 is no change."
+    )
 )(
     Metric(
         partial(_names_if, _has_general_text, "general_loss_change"),

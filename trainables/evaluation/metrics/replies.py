@@ -16,15 +16,15 @@ from trainables.messages import DEGENERATE
 
 _OF_ALL: dict[Outcome, str] = {
     "right": "Share of generated replies with the right answer.",
-    "wrong": "Share of generated replies from which an answer could be read that is not the right one.",
-    "unparseable": "Share of generated replies from which no answer could be read.",
-    "leaking": "Share of generated replies from which no answer could be read and which recite the training "
-    "text.",
+    "wrong": "Share of generated replies with an answer that is not right.",
+    "unparseable": "Share of generated replies from which no answer could be parsed.",
+    "leaking": "Share of generated replies from which no answer could be parsed and which recite the "
+               "training text.",
 }
 
 _OF_SKILL: dict[Outcome, str] = {  # where it is right, that is <skill>_generation
     "wrong": "Share of replies with an answer that is not right.",
-    "unparseable": "Share of replies from which no answer could be read.",
+    "unparseable": "Share of replies from which no answer could be parsed.",
     "leaking": "Share of replies that recite the training text instead of an answer.",
 }
 
@@ -134,10 +134,10 @@ METRICS.register("empty", "Share of generated replies without text.")(
 )
 METRICS.register(
     "distinct_2",
-    "Different pairs of neighbouring words in all replies, as a share of all pairs: low where replies "
-    "repeat each other.",
+    "Different pairs of neighbouring words in all replies, as a share of all pairs: low if replies repeat "
+    "themselves or each other.",
 )(Metric(_when_generating("distinct_2"), _distinct, high=1.0, direction="max"))
-METRICS.register("repeated_4", "Share of runs of four tokens that stood in the same reply before.")(
+METRICS.register("repeated_4", "Share of four-token sequences that occurred earlier in the same reply.")(
     Metric(_when_generating("repeated_4"), _repeated, high=1.0, direction="min")
 )
 METRICS.register("think_missing", "Share of replies without a think section, or with an empty one.")(

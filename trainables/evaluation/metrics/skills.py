@@ -52,23 +52,23 @@ def _capability(outcomes: Outcomes) -> dict[str, Estimate]:
     }
 
 
-METRICS.register("<skill>_generation", "Share of questions answered rightly in the model's own words.")(
+METRICS.register("<skill>_generation", "Share of questions answered correctly in a generated reply.")(
     _accuracy("generation")
 )
 METRICS.register(
-    "<skill>_likelihood", "Share of questions whose right option the model finds the most probable."
+    "<skill>_likelihood", "Share of questions for which the right option is the most probable one."
 )(_accuracy("likelihood"))
 METRICS.register(
     "<skill>_likelihood_norm",
-    "Share of questions whose right option is the most probable for each byte of its text.",
+    "Share of questions for which the right option is the most probable one per byte of its text.",
 )(_accuracy("likelihood_norm"))
 METRICS.register(
     "<skill>_f1",
-    "Words that a reply shares with the right answer (token F1, as in SQuAD), the mean over the questions.",
+    "Overlap in words of a reply with the right answer (token F1, as in SQuAD), the mean over the questions.",
 )(Metric(_f1_names, _f1, high=1.0, direction="max"))
 METRICS.register(
     "capability",
-    "Share of held-out questions that are answered rightly, the mean over the skills, each by its first "
+    "Share of held-out questions that are answered correctly, the mean over the skills, each by its first "
     "scoring.",
 )(Metric(lambda asked: ["capability"], _capability, high=1.0, direction="max"))
 
@@ -114,6 +114,8 @@ def _figures(name: str, score: Score) -> dict[str, Estimate]:
     return {key: Estimate(*result) for key, result in figures.items() if result is not None}
 
 
-METRICS.register("<skill>_harness", "Share of items right by the rules of the lm-evaluation-harness task.")(
+METRICS.register("<skill>_harness", (
+    "Share of items that are right by the rules of the lm-evaluation-harness task."
+))(
     Metric(_harness_names, _harness_scores, high=1.0, direction="max", share=True)
 )
