@@ -262,5 +262,5 @@ def test_no_skill_takes_the_name_of_the_degenerate_replies(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_space(tmp_path, SPACE.replace("name: sums", "name: degenerate"))
-    with pytest.raises(ConfigError, match="'degenerate' is the name of a metric of all skills"):
+    with pytest.raises(ConfigError, match="'degenerate' is the name of a metric over all skills"):
         load_config(["space=space.yaml"])
