@@ -40,7 +40,7 @@ def from_search(
             evaluated on questions.
     """
     if state.started is None:
-        raise InputError(f"{folder} holds no search.", hint="Give the folder that has events.jsonl.")
+        raise InputError(f"{folder} contains no search.", hint="Give the folder that has events.jsonl.")
     trials = search_trials(state)
     config = state.started.config
     score = _score(state)
@@ -200,7 +200,7 @@ def _score(state: SearchState) -> str:
     kept = kept_metric(explained(state.started), [objective.metric for objective in objectives_of(state)])
     if kept is None or not skills_of(config):
         raise InputError(
-            f"Trials of {config['trainable']} are not evaluated on questions, and the checks are of the answers.",
+            f"Trials of {config['trainable']} are not evaluated on questions, so there are no answers to check.",
             hint=f"python -m analysis.report shows what search {config['name']} has measured.",
         )
     return kept.name

@@ -135,7 +135,7 @@ class TestConfiguration:
     ) -> None:
         taken = type("Taken", (ToyOptions,), {"__annotations__": {"budget": int}})
         monkeypatch.setitem(TRAINABLES._entries, "taken", replace(toy, options=taken))
-        with pytest.raises(ValueError, match="every search has: budget"):
+        with pytest.raises(ValueError, match="every search already uses: budget"):
             config_model("taken")
 
 
