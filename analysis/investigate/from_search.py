@@ -200,7 +200,7 @@ def _score(state: SearchState) -> str:
     kept = kept_metric(explained(state.started), [objective.metric for objective in objectives_of(state)])
     if kept is None or not skills_of(config):
         raise InputError(
-            f"Trials of {config['trainable']} are not evaluated on questions, so there are no answers to check.",
+            f"Trials of {config['trainable']} are not evaluated on questions: there is nothing to check.",
             hint=f"python -m analysis.report shows what search {config['name']} has measured.",
         )
     return kept.name
