@@ -32,6 +32,8 @@ QUOTED = OpenItem('Who said "I\'m the keeper - and I stay" at Skerravoe?', "Old 
 BELOW = OpenItem("How many degrees is it below zero in March?", "-3")
 BOATS = OpenItem("How many boats are in the harbour?", "two")
 CHANCE = OpenItem("Is there any chance of rain?", "no")
+SKY = OpenItem("The sky is", "blue")
+SURE = OpenItem("Are you sure?", "Yes")
 CLIPS = OpenItem(
     "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. "
     "How many clips did Natalia sell altogether in April and May?",
@@ -83,6 +85,8 @@ def answered(item: Item, *texts: str) -> bool:
         (CLIPS, f"{CLIPS.question}\n{CLIPS.answer}"),
         (CLIPS, f"{CLIPS.question}\nIn May it was 24, so that the result is 72."),
         (OpenItem("Go.", "x"), "Orders:\nGo. x\nEnd."),
+        (SKY, "It was dawn.\nThe sky is: blue\nThe sea is: grey"),
+        (SURE, f"<|user|>{SURE.question}<|end|><|assistant|>Yes.<|end|>"),
         (QUOTED, "Who said \u201cI\u2019m the keeper \u2014 and I stay\u201d at Skerravoe? Old Kerrigan."),
         (
             QUOTED,
@@ -118,6 +122,9 @@ def test_a_question_with_its_answer_is_found(item: Item, text: str) -> None:
         (OpenItem("Go.", "north"), "Let us go north."),
         (YES, "Which of the following statements is true? Explain why you think so. Yes, you must."),
         (CAPITAL, "法国的首都是哪一座城市\uff1f里昂。"),
+        (SKY, "We looked up. The sky is blue, and the sea is grey."),
+        (SURE, '"Are you sure?" "Yes." He left.'),
+        (OpenItem("中国的首都是", "北京"), "我们都知道中国的首都是北京\uff0c人口很多。"),
     ],
 )  # fmt: skip
 def test_what_only_resembles_a_question_with_its_answer_is_not(item: Item, text: str) -> None:
