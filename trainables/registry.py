@@ -68,6 +68,11 @@ class Registry(Generic[T]):
         self._load_plugins()
         return dict(self._lines)
 
+    def broken(self) -> dict[str, str]:
+        """Why an installed package's entry is not there, by the name of its entry point."""
+        self._load_plugins()
+        return dict(self._broken)
+
     def _load_plugins(self) -> None:
         """Imports what installed packages bring; one that cannot be imported is as if it were not there."""
         if self._plugins is None:

@@ -29,7 +29,12 @@ def check_names(composed: Composed) -> None:
 
 def _check_registered(composed: Composed, key: tuple[str, ...], kind: str, names: Registry[Any]) -> None:
     name = parts.text(composed, *key)
-    if name and name not in names and not composed.is_broken(key):
+    if not name or name in names or composed.is_broken(key):
+        return
+    if reason := names.broken().get(name):
+        message = f"the {kind} {name!r} is installed and cannot be imported: {reason}"
+        composed.complain(key, message, "repair or update the package that brings it")
+    else:
         composed.complain(key, f"there is no {kind} {name!r}", did_you_mean(name, list(names)))
 
 
