@@ -81,7 +81,7 @@ class Registry(Generic[T]):
         for plugin in entry_points(group=group):
             try:
                 plugin.load()
-            except (Exception, SystemExit) as error:  # a named boundary: another's code must not stop this
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - another's code must not stop this
                 self._broken[plugin.name] = f"{type(error).__name__}: {first_line(error)}"
 
     def suggestion(self, name: str) -> str:

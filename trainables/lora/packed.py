@@ -215,7 +215,7 @@ class PackedPass:
 
 
 def _dense(base: nn.Module) -> TypeGuard[nn.Linear]:
-    """Whether the layer is x @ W.T + b with a weight that is all here, and nobody changes or sees its calls."""
+    """Whether the layer is x @ W.T + b with a weight that is all here, and its calls are its own."""
     return (
         isinstance(base, nn.Linear)
         and type(base).__name__ in PLAIN
