@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 from search import wording
+from search.config.choices import GUARDS
 from search.judging.extending import extension
 from search.judging.objectives import search_trials
 from search.record import SearchState, TrialState
 
-_ADVICE = {
-    "spike": "Search lower learning rates, or allow a steeper rise with a larger guards.spike",
-    "retention": "Search lower learning rates or smaller ranks, or accept less with a lower guards.retention",
-    "degeneration": "Search lower learning rates, or accept more with a larger guards.degeneration",
-}
-
+_SPIKE = "Search lower learning rates, or allow a steeper rise with a larger guards.spike"
 _FAILED = ("failed", "infeasible", "diverged")
 _ANEW = "begin a new search with name=<other name>"
 _REMEDIES = {
@@ -117,9 +113,10 @@ def _why_all_guarded(state: SearchState) -> str:
     subject = "The only trial was" if count == 1 else f"All {count:,} trials were"
     last = max(state.trials.values(), key=lambda trial: trial.number)
     assert last.finished is not None
+    advised = {"spike": _SPIKE} | {name: GUARDS[name].remedy for name in GUARDS}
     advice = " ".join(
-        f"{_ADVICE[name]}; guards.{name}=null switches it off."
-        if name in _ADVICE
+        f"{advised[name]}; guards.{name}=null switches it off."
+        if name in advised
         else f"Search where guard {name} finds nothing."
         for name in counts
     )
