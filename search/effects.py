@@ -38,7 +38,7 @@ tracking.enabled tracking.uri tracking.experiment
 _TABLE: tuple[tuple[Effect, str], ...] = (("search", _SEARCH), ("none", _NONE))
 
 EFFECTS: Mapping[str, Effect] = {key: effect for effect, keys in _TABLE for key in keys.split()}
-"""Of the settings of every search, by dotted key; `*` stands for an index, or a name of a user's or a plug-in's.
+"""Of the settings of every search, by dotted key; `*` is an index, or a name of a user's or a plug-in's.
 
 Those of a trainable's own sections are in its `TrainableSpec.effects`.
 """

@@ -37,7 +37,7 @@ def from_search(
         InputError: There is no such search or parameter, or the parameter is no number.
     """
     if state.started is None:
-        raise InputError(f"{folder} holds no search.", hint="Give the folder that has events.jsonl.")
+        raise InputError(f"{folder} contains no search.", hint="Give the folder that has events.jsonl.")
     trials = search_trials(state)
     _refuse(parameter, trials, state.started.config["name"])
     config = state.started.config

@@ -44,8 +44,8 @@ WORDS: dict[str, str] = {
     "confirmation, repetition": "The best candidates are trained again with new seeds, because a single "
     "run may have been lucky.",
     "seed": (
-        "The start of the random numbers: another seed gives another order of the data and another initial "
-        "adapter."
+        "The start of the random numbers: another seed gives another order of the data and another "
+        "initialisation."
     ),
     "skill": "A set of held-out questions of one kind.",
     "95% interval": "Written [low, high]. Of 100 such intervals, 95 contain the true value. Two values "

@@ -21,7 +21,7 @@ class QmcOptions(Choice):
 
 @register(
     "qmc",
-    "points of a low-discrepancy sequence, more even than random ones (Sobol, Halton)",
+    "points of a low-discrepancy sequence, more even than random points (Sobol, Halton)",
     options=QmcOptions,
 )
 class QmcSearcher:

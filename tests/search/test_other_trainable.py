@@ -135,7 +135,7 @@ class TestConfiguration:
     ) -> None:
         taken = type("Taken", (ToyOptions,), {"__annotations__": {"budget": int}})
         monkeypatch.setitem(TRAINABLES._entries, "taken", replace(toy, options=taken))
-        with pytest.raises(ValueError, match="every search has: budget"):
+        with pytest.raises(ValueError, match="every search already uses: budget"):
             config_model("taken")
 
 
@@ -341,7 +341,7 @@ class TestProjections:
         made = {card.card.name: card for card in make(cards(), Context(state, folder))}
         assert not {name: card.message for name, card in made.items() if card.state == "error"}
         for name in ("outcomes", "knowledge", "late", "samples", "investigation"):
-            assert made[name].message == "Trials of toy are not asked questions."
+            assert made[name].message == "Trials of toy are not evaluated on questions."
         verdict, words = made["verdict"].findings, made["vocabulary"].findings
         assert verdict is not None
         assert words is not None
