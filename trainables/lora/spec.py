@@ -15,6 +15,7 @@ from trainables.data.sections import (
     data_content,
     hub_part,
 )
+from trainables.lora.baselines import BASELINES
 from trainables.lora.options import LoraOptions
 from trainables.lora.parameters import LoraParameters
 from trainables.settings import At
@@ -128,7 +129,7 @@ TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model
         metrics=metrics,
         worker=_worker,
         artifact=Artifact("adapter", 'PeftModel.from_pretrained(base, "{folder}")', "PEFT format"),
-        baselines={"base": "the untouched base model"},
+        baselines=BASELINES.lines(),
         plan=plan,
         inspect=inspect,
         examples=examples,
