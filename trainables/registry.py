@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
@@ -13,7 +13,7 @@ from trainables.nearest import nearest
 T = TypeVar("T")
 
 
-class Registry(Generic[T]):
+class Registry(Collection[str], Generic[T]):
     """Maps a name to one implementation of a kind.
 
     Args:
@@ -66,6 +66,10 @@ class Registry(Generic[T]):
     def __iter__(self) -> Iterator[str]:
         self._load_plugins()
         return iter(self._entries)
+
+    def __len__(self) -> int:
+        self._load_plugins()
+        return len(self._entries)
 
     def lines(self) -> dict[str, str]:
         """One line of description per name, in order of registration."""

@@ -30,12 +30,12 @@ class Setting:
     Attributes:
         kind: Type of the value, None left out.
         default: Its default.
-        remedy: What to search instead, or how to accept more, where the guard ended every trial.
+        accept: How to accept more, where the guard ended every trial.
     """
 
     kind: Any
     default: Any
-    remedy: str
+    accept: str
 
 
 SEARCHERS: Registry[type[Choice]] = Registry("searcher", home="search.searchers")
@@ -52,7 +52,7 @@ def choice(name: str, options: type[Choice]) -> type[Choice]:
 def section(registry: Registry[type[Choice]], default: str) -> tuple[Any, Choice]:
     """Type and default of the section that takes any of these plug-ins."""
     members: Any = reduce(or_, [registry[name] for name in registry])
-    kind = Annotated[members, Field(discriminator="name")] if len(list(registry)) > 1 else members
+    kind = Annotated[members, Field(discriminator="name")] if len(registry) > 1 else members
     return kind, registry[default](name=default)
 
 

@@ -32,7 +32,7 @@ F = TypeVar("F", bound=GuardFactory)
 GUARDS: Registry[GuardFactory] = Registry("guard")
 
 
-def register(name: str, line: str, *, kind: Any, default: Any, remedy: str) -> Callable[[F], F]:
+def register(name: str, line: str, *, kind: Any, default: Any, accept: str) -> Callable[[F], F]:
     """Registers the decorated function, which builds a guard.
 
     Args:
@@ -40,12 +40,12 @@ def register(name: str, line: str, *, kind: Any, default: Any, remedy: str) -> C
         line: What it looks for, in one line for `--plan`.
         kind: Type of the setting, None left out.
         default: The setting's default; None is off.
-        remedy: See `choices.Setting`.
+        accept: See `choices.Setting`.
     """
 
     def decorate(make: F) -> F:
         GUARDS.register(name, line)(make)
-        choices.GUARDS.register(name, line)(choices.Setting(kind, default, remedy))
+        choices.GUARDS.register(name, line)(choices.Setting(kind, default, accept))
         return make
 
     return decorate

@@ -18,7 +18,7 @@ from trainables.messages import DEGENERATE
     "surely more degenerate replies than the base model's, by more than allowed",
     kind=Annotated[float, Field(ge=0, lt=1)],
     default=0.25,
-    remedy="Search lower learning rates, or accept more with a larger guards.degeneration",
+    accept="accept more with a larger guards.degeneration",
 )
 def degeneration_guard(config: SearchConfig, most: float) -> Guard | None:
     """Bounds the rise of the share of degenerate replies over the base model's.

@@ -28,7 +28,7 @@ class _Bound(NamedTuple):
     "the whole 95% interval of retention lies below the floor",
     kind=Annotated[float, Field(gt=0, le=1)] | Literal["floor"],
     default="floor",
-    remedy="Search lower learning rates or smaller ranks, or accept less with a lower guards.retention",
+    accept="accept less with a lower guards.retention",
 )
 def retention_guard(config: SearchConfig, given: float | Literal["floor"]) -> Guard | None:
     """Bounds every ratio to the base, such as `retention`, with its whole 95% interval.

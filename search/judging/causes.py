@@ -9,17 +9,14 @@ from search.config.choices import GUARDS
 from search.judging.extending import extension
 from search.judging.objectives import search_trials
 from search.record import SearchState, TrialState
+from search.record.explained import trainable_of
 
-_SPIKE = "Search lower learning rates, or allow a steeper rise with a larger guards.spike"
+_SPIKE = "allow a steeper rise with a larger guards.spike"
+_SIZES = {"rank": "ranks", "batch_size": "batch sizes"}
+"""Parameters that memory grows with, in the plural."""
 _FAILED = ("failed", "infeasible", "diverged")
 _ANEW = "begin a new search with name=<other name>"
-_REMEDIES = {
-    "diverged": f"Lower the upper bound of lr, and {_ANEW}.",
-    "spike": f"Lower the upper bound of lr, or raise guards.spike, and {_ANEW}.",
-    "out_of_memory": f"Search smaller ranks and batch sizes, or lower task.max_length, and {_ANEW}.",
-    "worker_lost": f"See why the machines or their processes were lost, memory first, and {_ANEW}.",
-}
-_REMEDY = f"Correct that, and {_ANEW}."
+_REMEDY = "Correct that"
 
 
 def guard_of(trial: TrialState) -> str | None:
@@ -74,8 +71,27 @@ def why_all_failed(state: SearchState) -> str | None:
         f"{count:,} {cause}, such as trial {first[cause].number}: {_first_line(first[cause])}"
         for cause, count in counts.most_common()
     )
-    remedies = dict.fromkeys(_REMEDIES.get(cause, _REMEDY) for cause, _ in counts.most_common())
-    return f"{subject} failed ({causes}). {' '.join(remedies)}"
+    remedies = dict.fromkeys(_remedy(state, cause) for cause, _ in counts.most_common())
+    return f"{subject} failed ({causes}). {' '.join(f'{remedy}, and {_ANEW}.' for remedy in remedies)}"
+
+
+def _remedy(state: SearchState, cause: str) -> str:
+    """What to do against a cause, by the parameters and settings that the trainable has."""
+    assert state.started is not None
+    parameters, config = trainable_of(state).parameters, state.started.config
+    if cause == "worker_lost":
+        return "See why the machines or their processes were lost, memory first"
+    if cause == "out_of_memory":
+        smaller = [word for name, word in _SIZES.items() if name in parameters]
+        ways = [f"search smaller {' and '.join(smaller)}"] if smaller else []
+        ways += ["lower task.max_length"] if "task" in config else []
+    else:
+        ways = (
+            ["lower the upper bound of lr"] if "lr" in parameters and cause in ("diverged", "spike") else []
+        )
+        ways += ["raise guards.spike"] if cause == "spike" else []
+    text = ", or ".join(ways)
+    return f"{text[:1].upper()}{text[1:]}" if text else _REMEDY
 
 
 def _first_line(trial: TrialState) -> str:
@@ -113,14 +129,20 @@ def _why_all_guarded(state: SearchState) -> str:
     subject = "The only trial was" if count == 1 else f"All {count:,} trials were"
     last = max(state.trials.values(), key=lambda trial: trial.number)
     assert last.finished is not None
-    advised = {"spike": _SPIKE} | {name: GUARDS[name].remedy for name in GUARDS}
-    advice = " ".join(
-        f"{advised[name]}; guards.{name}=null switches it off."
-        if name in advised
-        else f"Search where guard {name} finds nothing."
-        for name in counts
-    )
+    advice = " ".join(_instead(state, name) for name in counts)
     return (
         f"{subject} ended by guards before the full budget ({wording.counted(counts)}), for example trial "
         f"{last.number}: {last.finished.reason.rstrip('.')}. Begin a new search. {advice}"
     )
+
+
+def _instead(state: SearchState, guard: str) -> str:
+    """What to search or to accept, where a guard has ended every trial."""
+    if guard != "spike" and guard not in GUARDS:
+        return f"Search where guard {guard} finds nothing."
+    accept = _SPIKE if guard == "spike" else GUARDS[guard].accept
+    parameters = trainable_of(state).parameters
+    ways = ["lower learning rates"] if "lr" in parameters else []
+    ways += ["smaller ranks"] if guard == "retention" and "rank" in parameters else []
+    text = f"search {' or '.join(ways)}, or {accept}" if ways else accept
+    return f"{text[:1].upper()}{text[1:]}; guards.{guard}=null switches it off."

@@ -15,6 +15,7 @@ from pydantic import (
 
 from trainables.interval import Interval
 from trainables.measured import Measured, Number, RecordedInterval, Trained, TrialMeasured
+from trainables.trainable import Shown
 
 Scalar: TypeAlias = bool | int | float | str | None
 Params: TypeAlias = dict[str, Scalar]
@@ -46,6 +47,7 @@ class RecordedMetric(BaseModel):
     at: Literal["every", "last", "front"] = "every"
     items: tuple[str, ...] = ()
     sample: str = "items"
+    family: str | None = None
 
 
 class RecordedTrainable(BaseModel):
@@ -57,6 +59,11 @@ class RecordedTrainable(BaseModel):
         load: How a user loads that, a line of Python in which {folder} stands for where it lies.
         form: Of its files, for example "PEFT format".
         metrics: What is measured beside the training loss and the ratios to the base.
+        shown: Metrics to show beside the objectives in the summary, in the report and in its verdict; None
+            is all of them.
+        parameters: Names of all parameters that a trial may have.
+        words: Terms of its own for the glossary, that of the artifact first.
+        loss_unit: Of the training loss.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -66,6 +73,10 @@ class RecordedTrainable(BaseModel):
     load: str
     form: str = ""
     metrics: tuple[RecordedMetric, ...] = ()
+    shown: Shown | None = None
+    parameters: tuple[str, ...] = ()
+    words: dict[str, str] = Field(default_factory=dict)
+    loss_unit: str = ""
 
 
 class SearchStarted(_Event):
