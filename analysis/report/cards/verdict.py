@@ -278,11 +278,11 @@ def _table(context: Context, best: TrialState) -> Table:
         before, after = base_value(context, name), value(best, name)
         around = None if base is None else base.intervals.get(name)
         change = _change(context, best, name, after - before)
-        beside = [
+        references = [
             with_interval(other.metrics.get(name, math.nan), other.intervals.get(name)) for other in others
         ]
         own_run = with_interval(after, interval(best, name))
-        rows.append((name, with_interval(before, around), *beside, own_run, change))
+        rows.append((name, with_interval(before, around), *references, own_run, change))
     return Table(
         (
             "metric",
