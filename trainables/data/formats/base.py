@@ -84,7 +84,8 @@ def recognise(rows: Sequence[Row], task: TaskConfig) -> Format:
     form = next(fitting, None)
     if form is None:
         raise WrongRecord(
-            f"has fields of no known form: {fields_of(rows[0])}", f"Say what is trained on: {_line(rows[0])}."
+            f"has fields that match no known form: {fields_of(rows[0])}",
+            f"Say what to train on: {_line(rows[0])}.",
         )
     return form
 

@@ -11,7 +11,7 @@ from trainables.settings import TaskConfig
 
 @register(
     "template",
-    r"any fields, put together by 'task.prompt={a}\n{b}' and 'task.completion={c}'",
+    r"any fields, combined by 'task.prompt={a}\n{b}' and 'task.completion={c}'",
     lambda task: (),
     {"story": "A.", "moral": "B."},
 )
@@ -22,7 +22,7 @@ def _template(record: Row, task: TaskConfig) -> Unit:
 
 @register(
     "messages",
-    "messages: [{role, content}, ...], with tools where there are any",
+    "messages: [{role, content}, ...], optionally with tools",
     lambda task: (("messages",),),
     {"messages": [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "I."}]},
 )
@@ -76,7 +76,7 @@ def _completion(record: Row, task: TaskConfig) -> Unit:
 
 @register(
     "question",
-    "question, answer or answers (the first is learned), and context where there is any",
+    "question, answer or answers (the first is learned), and optionally context",
     lambda task: (("question",), ("answer", "answers")),
     {"question": "Who?", "answer": "I."},
 )
@@ -93,7 +93,7 @@ def _answer(record: Row) -> str:
         value = value["text"]
     if isinstance(value, list):
         if not value:
-            raise WrongRecord(f"has no answer in the field {name!r}", "Leave the record out.")
+            raise WrongRecord(f"has no answer in the field {name!r}", "Remove the record.")
         value = value[0]
     return text_of({**record, name: value}, name)
 
