@@ -168,16 +168,16 @@ def _notes(config: SearchConfig, planned: TrainablePlan, slots: Slots, number: i
         asked = f"{config.trials} trials asked for"
         notes.append(f"{config.searcher.name} has only {number} configurations for the {asked}.")
     if spec.unpacked is not None:
-        notes.append(f"Trials of {config.trainable} are not packed, but run one at a time: {spec.unpacked}.")
+        notes.append(f"Trials of {config.trainable} are not packed but run one at a time: {spec.unpacked}.")
     if cluster_address(config.workers)[1] is None:
         try:
             local_capacity(config.workers, _gpus_here())
         except ClusterError as error:
-            notes.append(f"On this machine a run would be refused: {error.message} {error.hint}")
+            notes.append(f"A run on this machine would be refused: {error.message} {error.hint}")
     if planned.costs is None:
         return notes
     if slots.groups is None:
         notes.append("Times are for a single worker group.")
     if not planned.costs.measured and slots.slots_per_group is None and slots.most_per_group > 1:
-        notes.append("Times are for groups with one slot; what more slots gain is measured at the start.")
+        notes.append("Times are for groups with one slot; the gain of more slots is measured at the start.")
     return notes

@@ -15,10 +15,12 @@ from search.searchers import SEARCHERS
 from trainables.specs import TRAINABLES
 
 _TEACHES = {
-    "pending": "only where not to search, as from those that run, but for values that break a constraint",
-    "projected": "by values projected to the full budget, as those of trained trials went on",
+    "pending": (
+        "only which points to avoid, as from running trials, except for values that break a constraint"
+    ),
+    "projected": "by their values projected to the full budget, from the curves of fully trained trials",
     "rung": "by comparing all trials at the highest rung that enough of them reached",
-    "worse": "only that they are worse than those trained to the end",
+    "worse": "only that they are worse than trials trained to the end",
 }
 
 
@@ -41,16 +43,18 @@ def budget(config: SearchConfig, counted: str | None) -> Iterator[str]:
         return
     yield (
         f"a step is {_batch_sizes(config)} examples (batch_size, the effective batch), over all workers and "
-        "passes that they are divided into"
+        "passes of the step"
     )
     workers = config.workers
     if workers.micro_batch is not None:
         what = "rows" if workers.sequence_packing else "examples"
         yield f"a pass has at most {workers.micro_batch} {what} of a trial; their gradients are summed"
     if workers.sequence_packing:
-        yield "short examples share rows, if the model keeps them apart: tried when a group comes up"
+        yield (
+            "short examples share rows, if the model keeps them separate; each group tests this at its start"
+        )
     if workers.gradient_checkpointing:
-        yield "blocks are computed again for the backward pass (gradient checkpointing)"
+        yield "blocks are recomputed in the backward pass (gradient checkpointing)"
 
 
 def _batch_sizes(config: SearchConfig) -> str:
@@ -78,7 +82,7 @@ def confirmation(config: SearchConfig, number: int, estimated: Estimate | None) 
     """What is trained again at the end, and its share of the time."""
     runs, confirm = repetitions(config, number), config.confirm
     if not runs:
-        yield "none: the recommended trial will have been trained once, with one seed"
+        yield "none: the recommended trial is trained only once, with one seed"
         return
     candidates = min(confirm.candidates, number)
     yield (
@@ -86,8 +90,8 @@ def confirmation(config: SearchConfig, number: int, estimated: Estimate | None) 
         f"trial{'s' if candidates > 1 else ''} again with {confirm.seeds} new seeds each"
     )
     if number > candidates:
-        yield "where none of these holds up, the next best in turn, one at a time"
-    yield "the recommendation is made on their means and 95% intervals; of those that tie, the cheapest"
+        yield "if none of these holds up, the next best in turn, one at a time"
+    yield "the recommendation rests on their means and 95% intervals; in a tie, it is the cheapest"
     if estimated is not None and estimated.likely_seconds:
         share = estimated.confirmation_seconds / estimated.likely_seconds
         yield f"about {share:.0%} of the estimated time"

@@ -17,15 +17,15 @@ from trainables.planning import DataText, SizeTable
 def print_plan(plan: Plan, console: Console | None = None) -> None:
     """Prints a plan as tables."""
     out = console or SafeConsole(highlight=False)
-    what = f": {plan.trials} trials of {plan.model} by {plan.searcher}; nothing is started."
+    what = f": {plan.trials} trials of {plan.model} by {plan.searcher}; nothing has been started."
     # Names are the user's: as Text, rich does not read their brackets as markup.
     out.print(Text.assemble((f"Plan of {plan.name}", "bold"), what))
     if plan.recorded is not None:
         known, finished = plan.recorded
-        done = f"{known} trials are recorded there and {finished} finished; the search goes on from them."
+        done = f"{known} trials are recorded there and {finished} finished; the search resumes from them."
         out.print(f"{plan.folder}: {done}", markup=False)
     if plan.running:
-        out.print("Another process is running this search now; until it ends, a run would be refused.")
+        out.print("Another process is running this search; a run would be refused until it ends.")
     if plan.data_text is not None:
         _print_data(plan.data_text, out)
     out.print(_first(plan))
@@ -71,7 +71,7 @@ def _chapters(plan: Plan) -> Iterable[tuple[str, tuple[str, ...]]]:
         yield "Searcher", (plan.teaches,)
     if plan.attention is not None:
         yield "Attention", (plan.attention,)
-    yield "Guards", plan.guards or ("none is on",)
+    yield "Guards", plan.guards or ("all are off",)
     yield "Confirmation", plan.confirmation
     yield "Limits", (*(f"{one.name}: {one.limit:g}" for one in plan.limits), plan.ends_first)
 
