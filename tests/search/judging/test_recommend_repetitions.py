@@ -68,7 +68,7 @@ def test_of_a_tie_the_smaller_adapter_is_taken() -> None:
     assert "There is a tie: the train_loss of trials 0 and 1 differs by no more than noise" in found.reason
     assert "(the lowest mean is 1.550 +/- " in found.reason
     assert found.reason.endswith(
-        "of trial 0); trial 1 is taken because its adapter is the smallest (rank 4 against 16)"
+        "of trial 0); trial 1 is chosen because its adapter is the smallest (rank 4 against 16)"
     )
 
 
