@@ -20,14 +20,13 @@ from search.cluster import Capacity, cluster_address, start_ray, stop_ray
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
 from search.console import SafeConsole
-from search.contents import PREFIX, contents
 from search.errors import RecordError, TightropeError
 from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
 from search.judging.causes import why_all_failed
 from search.judging.recommend import recommend
 from search.output import say_json, unless_gone
-from search.provenance import git_commit, versions
+from search.provenance import PREFIX, contents, git_commit, versions
 from search.reach import temporary_folder
 from search.record import (
     Event,

@@ -6,8 +6,7 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 
-from search.groups.gathering import PATIENCE_SECONDS, Gathering
-from search.groups.held import MAX_DELIVERIES, Group, Work
+from search.groups.held import MAX_DELIVERIES, PATIENCE_SECONDS, Gathering, Group, Work
 from search.groups.losses import SAME_CRASHES, Starts
 from trainables.crash import Crash, repeated
 from trainables.errors import TrainableError

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from search.cluster import cluster_address, local_capacity, local_groups
 from search.config.schema import SearchConfig
-from search.groups.limit import configured_limit
+from search.groups.settings import configured_limit
 from search.plan.estimate import estimate, repetitions
 from search.plan.model import Plan, PlannedTrial, Slots
 from search.plan.outlook import budget, confirmation, ends_first, guards, limits, teaches, warm_start

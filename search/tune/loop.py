@@ -32,10 +32,9 @@ def run_tune(
     """
     from ray import tune
 
-    from search.tune.actors import Actors
+    from search.tune.actors import Actors, Polled
     from search.tune.adapters import ConductedScheduler, ConductedSearch
-    from search.tune.polled import Polled
-    from search.tune.trainable import SlotTrainable
+    from search.tune.trial_actor import SlotTrainable
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     trainable = tune.with_resources(

@@ -14,8 +14,8 @@ from scipy import stats
 from analysis.investigate import ranks
 from analysis.investigate.change import paired_change, pooled_change, unpaired_change
 from analysis.investigate.checks.every_group import binomial_p
+from analysis.investigate.conclusion import items_for, trials_for
 from analysis.investigate.faults.miskeyed import binomial_below
-from analysis.investigate.power import items_for, trials_for
 from analysis.investigate.ranks import (
     bootstrap,
     curve_differences,

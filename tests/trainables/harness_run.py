@@ -13,7 +13,7 @@ import torch.distributed as dist
 
 from trainables.lora.held import LoraHeld
 from trainables.lora.loading import load
-from trainables.lora.options import LoraOptions
+from trainables.lora.parameters import LoraOptions
 from trainables.messages import BaselineRequest, Delivery, GroupSettings, Params, Reply, TrainRequest
 from trainables.serving.base import start_deepspeed
 from trainables.serving.server import Server

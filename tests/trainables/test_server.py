@@ -21,7 +21,7 @@ from trainables.errors import UserError
 from trainables.evaluation.itemfile import SCHEMA
 from trainables.lora.held import LoraHeld
 from trainables.lora.loading import Loaded, load
-from trainables.lora.options import LoraOptions
+from trainables.lora.parameters import LoraOptions
 from trainables.messages import (
     BaselineRequest,
     Delivery,

@@ -14,8 +14,7 @@ from trainables.data.examples import Example
 from trainables.lora.dropout import stream_key
 from trainables.lora.packed import Dropout
 from trainables.lora.passes import Pass
-from trainables.lora.rows import join, row_positions
-from trainables.lora.sequences import fill_rows, spread_rows
+from trainables.lora.sequences import fill_rows, join, row_positions, spread_rows
 from trainables.lora.transfer import to_device
 from trainables.lora.trial import LoraTrial
 from trainables.models.chunks import NextTokens

@@ -20,9 +20,8 @@ from trainables.evaluation.measurement import Measurement, combine
 from trainables.evaluation.outcomes import Outcomes
 from trainables.lora.adapters import Adapters
 from trainables.lora.loading import Loaded, load
-from trainables.lora.options import LoraOptions
 from trainables.lora.pack import Pack, PassLimits
-from trainables.lora.parameters import LoraParameters
+from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.lora.row_sharing import share_rows
 from trainables.lora.slots import choose_slots
 from trainables.lora.trial import LoraTrial

@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 
 from analysis.render import artifact_name
+from analysis.report.base_comparison import mean_kept, metric_change
 from analysis.report.card import Findings, card
 from analysis.report.chart import Table
 from analysis.report.context import Context, base_value, interval, value
 from analysis.report.groups import by_lr
-from analysis.report.paired import metric_change
-from analysis.report.retained import mean_kept
 from analysis.report.words import bracketed, number, spoken, with_interval
 from search import wording
 from search.judging.causes import cause_counts

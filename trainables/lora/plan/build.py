@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from itertools import product
 
 from trainables.errors import UserError
-from trainables.lora.options import LoraOptions
-from trainables.lora.parameters import LoraParameters
-from trainables.lora.plan.costs import Lengths, costs
+from trainables.lora.parameters import LoraOptions, LoraParameters
+from trainables.lora.plan.costs import Lengths, costs, read_history
 from trainables.lora.plan.data import plan_data
 from trainables.lora.plan.data_view import data_text
-from trainables.lora.plan.history import read_history
 from trainables.lora.plan.model import DataPlan, RankSize
 from trainables.lora.plan.shapes import MODEL_FILES, ModelShapes, model_shapes
 from trainables.lora.targets import routed_layer, select_modules
