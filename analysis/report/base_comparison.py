@@ -56,7 +56,7 @@ def mean_kept(context: Context, trials: Sequence[TrialState]) -> Kept:
     """The mean of what the trials keep, `Context.left`, those with none left out.
 
     Of a single trial with the interval that was recorded with it, by which the search decided; of the
-    retention of several with that of `analysis.investigate.retention`, or Student's over the trials where
+    retention of several with that of `analysis.investigate.retention_interval`, or Student's over the trials where
     the numbers of questions are not known.
     """
     known = [trial for trial in trials if math.isfinite(context.left(trial))]
@@ -72,7 +72,7 @@ def mean_kept(context: Context, trials: Sequence[TrialState]) -> Kept:
 
 def _over_questions(context: Context, trials: Sequence[TrialState]) -> Any:
     # Here, so that a fault in the investigation is not every card's.
-    from analysis.investigate.retention import retention_interval
+    from analysis.investigate.retention_interval import retention_interval
 
     base = context.measured.get(None)
     tuned = [model for trial in trials if (model := _measured(context, trial)) is not None]

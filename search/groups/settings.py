@@ -1,4 +1,4 @@
-"""From the configuration to what a worker group must know: limits of its slots, and trials to measure with."""
+"""What a worker group must know, from the configuration: limits of its slots, trials to measure with."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.console import SafeConsole
-from search.plan.model import Estimate, Plan, Slots
+from search.plan.model import Plan, SearchEstimate, Slots
 from search.record.events import Scalar
 from trainables.planning import DataText, SizeTable
 
@@ -126,7 +126,7 @@ def _sizes(sizes: SizeTable) -> Table:
     return table
 
 
-def _estimate(estimate: Estimate, plan: Plan) -> Iterable[str]:
+def _estimate(estimate: SearchEstimate, plan: Plan) -> Iterable[str]:
     yield (
         f"time: about {_duration(estimate.likely_seconds)} "
         f"({_duration(estimate.fewest_seconds)} if every trial ends at its first rung, "

@@ -16,7 +16,7 @@ from analysis.investigate.change import paired_change, pooled_change, unpaired_c
 from analysis.investigate.checks.every_group import binomial_p
 from analysis.investigate.conclusion import items_for, trials_for
 from analysis.investigate.faults.miskeyed import binomial_below
-from analysis.investigate.ranks import (
+from analysis.investigate.kendall import (
     bootstrap,
     curve_differences,
     curve_signs,
@@ -25,7 +25,7 @@ from analysis.investigate.ranks import (
     trend,
     value_signs,
 )
-from analysis.investigate.retention import retention_interval
+from analysis.investigate.retention_interval import retention_interval
 from analysis.investigate.study import Measured, Share
 from search.judging.grades import grade
 from search.judging.paired import difference, ratio_of_means

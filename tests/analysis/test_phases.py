@@ -20,7 +20,7 @@ from search.record import Event, SearchEnded, SearchState, SlotsChosen
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
-from search.tracking.projection import Projection
+from search.tracking.mlflow_projection import Projection
 from search.tracking.runs import SEARCH, trial_key
 from search.view import make_view
 from tests.records import BEGIN, make_config, opening_events

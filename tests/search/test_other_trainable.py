@@ -38,7 +38,7 @@ from search.simulate.curves import RecordedCurves
 from search.simulate.engine import simulate
 from search.space import SearchSpace
 from search.tracking.mlflow_limits import config_params
-from search.tracking.projection import Projection
+from search.tracking.mlflow_projection import Projection
 from search.view import make_view
 from search.warm_start import read_warm_start
 from tests.search.toys import BASE_REPLY, SPACE, ToyOptions, reply, toy

@@ -61,7 +61,7 @@ def answers(given: GroupSettings) -> list[Reply]:
         server.accept(Delivery(1 + trial, trial, rung))
     found = dict(server.answers())
     while server.training:
-        server.step(word=False)
+        server.step(interrupt=False)
         found |= dict(server.answers())
     server.close()
     return [found[sequence] for sequence in range(3)]

@@ -211,7 +211,7 @@ def test_the_plan_knows_the_sizes_that_training_has(family: str, tmp_path: Path)
     assert set(shapes.linear) == set(linear_layers(model))
     found = trained(family)
     for trial in found.trials:
-        assert shapes.trainable(trial.params) == len(flat(found.weights(trial)))
+        assert shapes.trainable_parameters(trial.params) == len(flat(found.weights(trial)))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

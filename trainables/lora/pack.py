@@ -131,18 +131,18 @@ class Pack:
             self._adapters.load_moments(trial.name, folder)
         trial.step = step
 
-    def step(self, word: bool = False) -> Stepped[LoraTrial]:
+    def step(self, interrupt: bool = False) -> Stepped[LoraTrial]:
         """One optimizer step of every trial that has been started; a collective call.
 
         Args:
-            word: On the first worker, a message to all workers, which travels with the gradients.
+            interrupt: On the first worker, a message to all workers, which travels with the gradients.
 
         Raises:
             torch.OutOfMemoryError: In the middle of a pass that several workers make together.
         """
         began, trials = time.perf_counter(), list(self.active)
         stepped = Stepped[LoraTrial]()
-        while self.active and not self._try_step(word, stepped):
+        while self.active and not self._try_step(interrupt, stepped):
             pass
         for trial in trials:
             trial.slice.seconds += (time.perf_counter() - began) / len(trials)
@@ -150,7 +150,7 @@ class Pack:
         self._stop(stepped.reached)
         return stepped
 
-    def _try_step(self, word: bool, stepped: Stepped[LoraTrial]) -> bool:
+    def _try_step(self, interrupt: bool, stepped: Stepped[LoraTrial]) -> bool:
         """One step; False where it has to be tried again, with less in a pass or without some trial."""
         self._adapters.arrange([trial.name for trial in self.active])
         shares = deal(self.active, self._base.rank, self._base.world, self.row_room)
@@ -159,7 +159,7 @@ class Pack:
         arena, rows = self._adapters.arena, len(shares)
         grads = arena.grads[:rows]
         grads.zero_()
-        losses, short, stuck, words = grads[:, -EXTRA:].unbind(1)
+        losses, short, stuck, interrupts = grads[:, -EXTRA:].unbind(1)
         with self._adapters.active(rows):
             ran = self._run(passes, shares, losses)
         if len(ran) < len(passes):
@@ -168,11 +168,11 @@ class Pack:
             short[0] = 1
             if sum(lacking.counts) == 1:
                 stuck[lacking.first] = 1
-        words[0] = float(word)
+        interrupts[0] = float(interrupt)
         self._base.reduce(grads)
         norms = torch.linalg.vector_norm(grads[:, : arena.columns], dim=1)
         facts = torch.cat([norms[:, None], grads[:, -EXTRA:]], dim=1).tolist()
-        stepped.word = stepped.word or facts[0][4] > 0
+        stepped.interrupt = stepped.interrupt or facts[0][4] > 0
         if facts[0][2] > 0:
             self._shrink(passes, lengths, [fact[3] > 0 for fact in facts], stepped)
             return False

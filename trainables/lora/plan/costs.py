@@ -165,7 +165,7 @@ def _worker_bytes(
     half = options.model.dtype == "bfloat16" or (options.model.dtype == "auto" and workers.gpus > 0)
     size = 2 if half else 4
     shards = workers.workers if workers.zero_stage == 3 else 1
-    adapter = max(shapes.trainable(params) or 0 for params in trials)
+    adapter = max(shapes.trainable_parameters(params) or 0 for params in trials)
     batch = max(params.batch_size for params in trials) / workers.workers
     tokens = min(batch, workers.micro_batch or batch) * lengths.most
     rank = max(params.rank for params in trials)

@@ -18,7 +18,7 @@ def relative_metrics(metrics: Iterable[MetricSpec]) -> dict[str, MetricSpec]:
     return {metric.relative: metric for metric in metrics if metric.relative is not None}
 
 
-def retained(
+def with_ratios(
     metrics: Mapping[str, float], base: BaselineMeasured | None, relative: Mapping[str, MetricSpec]
 ) -> dict[str, float]:
     """The metrics of a rung with their ratios to the base, as far as both were measured.
@@ -35,7 +35,7 @@ def retained(
     return found
 
 
-def retained_intervals(
+def with_ratio_intervals(
     intervals: Mapping[str, Interval],
     items: Mapping[str, str],
     base: BaselineMeasured | None,
