@@ -55,9 +55,8 @@ class Kept:
 def mean_kept(context: Context, trials: Sequence[TrialState]) -> Kept:
     """The mean of what the trials keep, `Context.left`, those with none left out.
 
-    Of a single trial with the interval that was recorded with it, by which the search decided; of the
-    retention of several with that of `analysis.investigate.retention_interval`, or Student's over the trials where
-    the numbers of questions are not known.
+    The interval is that recorded with a single trial, by which the search decided; over several,
+    `analysis.investigate.retention_interval`, or Student's where the numbers of questions are unknown.
     """
     known = [trial for trial in trials if math.isfinite(context.left(trial))]
     kept = mean([context.left(trial) for trial in known])
