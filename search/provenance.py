@@ -17,13 +17,13 @@ _PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Installed version per package that results depend on."""
-    found = {}
+    installed = {}
     for name in _PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def git_commit() -> str | None:

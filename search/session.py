@@ -345,10 +345,10 @@ def _check_facts(session: _Session, facts: GroupFacts) -> None:
     """The model and the data must be those that the record's trials were trained with."""
     measured = session.conductor.state.baselines.values()
     recorded = next((baseline.fingerprints for baseline in measured), {})
-    for key, found in (("model", facts.model_fingerprint), ("data", facts.data_fingerprint)):
-        if recorded.get(key, found) != found:
+    for key, served in (("model", facts.model_fingerprint), ("data", facts.data_fingerprint)):
+        if recorded.get(key, served) != fingerprint:
             raise TightropeError(
-                f"The {key} is not that of this search: {recorded[key][:12]} then, {found[:12]} now.",
+                f"The {key} is not that of this search: {recorded[key][:12]} then, {served[:12]} now.",
                 hint="Bring the recorded files back, or begin a new search with name=<other name>.",
             )
     ready = f"model and data ready on {facts.device} after {facts.load_seconds:.1f} s"

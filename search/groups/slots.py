@@ -202,7 +202,7 @@ class SlotTable:
         if (
             crash is None
             or len(groups) < SAME_CRASHES
-            or not all(one.starts.crashes(crash) for one in groups)
+            or not all(group.starts.crashes(crash) for group in groups)
         ):
             return None
         return repeated(crash, len(groups), "The workers of all groups")

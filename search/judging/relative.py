@@ -28,11 +28,11 @@ def with_ratios(
         base: The base's measurement.
         relative: As `relative_metrics` gives them.
     """
-    found = dict(metrics)
+    extended = dict(metrics)
     for ratio, metric in relative.items():
         if base is not None and metric.name in metrics and metric.name in base.metrics:
-            found[ratio] = metrics[metric.name] / base.metrics[metric.name]
-    return found
+            extended[ratio] = metrics[metric.name] / base.metrics[metric.name]
+    return extended
 
 
 def with_ratio_intervals(
@@ -52,16 +52,16 @@ def with_ratio_intervals(
         base: The base's measurement.
         relative: As `relative_metrics` gives them.
     """
-    found = dict(intervals)
+    extended = dict(intervals)
     for ratio, metric in relative.items():
         if base is None or metric.name not in base.metrics or metric.name not in intervals:
             continue
         if metric.items and _pairable(base.items, items, metric.items):
-            found[ratio] = ratio_of_means([(base.items[name], items[name]) for name in metric.items])
+            extended[ratio] = ratio_of_means([(base.items[name], items[name]) for name in metric.items])
         else:
             measured, scale = intervals[metric.name], base.metrics[metric.name]
-            found[ratio] = Interval(low=measured.low / scale, high=measured.high / scale, n=measured.n)
-    return found
+            extended[ratio] = Interval(low=measured.low / scale, high=measured.high / scale, n=measured.n)
+    return extended
 
 
 def _pairable(base: Mapping[str, str], tuned: Mapping[str, str], names: Iterable[str]) -> bool:

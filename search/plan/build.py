@@ -155,8 +155,12 @@ def _gpus_here() -> int:
     """NVIDIA GPUs of this machine that are visible, counted as its driver lists them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     devices = Path("/proc/driver/nvidia/gpus")
-    found = len(list(devices.iterdir())) if devices.is_dir() else 0
-    return found if visible is None else min(found, len([one for one in visible.split(",") if one.strip()]))
+    count = len(list(devices.iterdir())) if devices.is_dir() else 0
+    return (
+        count
+        if visible is None
+        else min(count, len([index for index in visible.split(",") if index.strip()]))
+    )
 
 
 def _notes(config: SearchConfig, planned: TrainablePlan, slots: Slots, number: int) -> list[str]:

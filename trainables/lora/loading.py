@@ -55,14 +55,14 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
     asked: dict[str, Sequence[Item]] = {skill.name: skill.task.sought for skill in harness}
     skills = [(skill, asked.get(skill.name) or load_items(skill, seed)) for skill in capability.skills]
     known = partial(refuse_unknown, tokenizer, vocabulary_rows(resolved, configured))
-    own = [items for skill, items in skills if skill.harness is None]
-    capability = with_reply_length(capability, tokenizer, own, context)
+    without_harness = [items for skill, items in skills if skill.harness is None]
+    capability = with_reply_length(capability, tokenizer, without_harness, context)
     for skill, items in skills:
         if skill.harness is None:  # the harness cuts its prompts to the context itself
             asked_as = tokenise_skill(tokenizer, skill, items, capability.reply_length, context)
             known(chain(asked_as.asked, asked_as.bare, *asked_as.options), f"capability.skills.{skill.name}")
-    for one in harness:
-        known(one.task.prompts, f"capability.skills.{one.name}")
+    for harness_skill in harness:
+        known(harness_skill.task.prompts, f"capability.skills.{harness_skill.name}")
     data = load_task(task, tokenizer, seed, partial(check_questions, skills, task), context)
     for key, part in (("task.train", data.train), ("task.heldout", data.heldout)):
         known((example.input_ids for example in part.examples), key)

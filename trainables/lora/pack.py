@@ -176,8 +176,8 @@ class Pack:
         if facts[0][2] > 0:
             self._shrink(passes, lengths, [fact[3] > 0 for fact in facts], stepped)
             return False
-        for one, (passed, tokens) in zip(passes, ran, strict=True):
-            _account(one, shares, passed, passed - tokens)
+        for planned, (passed, tokens) in zip(passes, ran, strict=True):
+            _account(planned, shares, passed, passed - tokens)
         self._update(shares, norms, facts, stepped)
         return True
 
@@ -188,10 +188,10 @@ class Pack:
             Of each pass that ran its tokens, with and without padding.
         """
         ran: list[tuple[int, int]] = []
-        for one in passes:
+        for planned in passes:
             try:
-                batch = Batch.of(one, shares, losses.device)
-                self._adapters.lay_out(one.first, one.counts, batch.dropout)
+                batch = Batch.of(planned, shares, losses.device)
+                self._adapters.lay_out(planned.first, planned.counts, batch.dropout)
                 rows = batch.losses(self._base.losses(batch.input_ids, batch.wanted, batch.positions))
                 torch.autograd.backward(rows.sum())
                 losses.index_add_(0, batch.owners, rows.detach().to(losses.dtype))
@@ -214,8 +214,8 @@ class Pack:
             self.row_room = self.longest  # what one example alone would take
             return
         if not any(stuck):
-            divisible = [one for one in passes if sum(one.counts) > 1]
-            self.limits.tokens = max(sum(one.counts) * one.width(lengths) for one in divisible) // 2
+            divisible = [part for part in passes if sum(part.counts) > 1]
+            self.limits.tokens = max(sum(part.counts) * part.width(lengths) for part in divisible) // 2
         for trial in [trial for trial, lacks in zip(self.active, stuck, strict=True) if lacks]:
             error = OutOfMemoryError(
                 "out of memory with one example in a pass",
@@ -258,9 +258,9 @@ class Pack:
         self.active = [trial for trial in self.active if trial not in trials]
 
 
-def _account(one: Pass, shares: Sequence[Share], passed: int, padding: int) -> None:
+def _account(planned: Pass, shares: Sequence[Share], passed: int, padding: int) -> None:
     """Notes in every trial of a pass what it held."""
-    present = [index for index, rows in enumerate(one.counts, start=one.first) if rows]
+    present = [index for index, rows in enumerate(planned.counts, start=planned.first) if rows]
     for index in present:
         part = shares[index].trial.slice
         part.passed += passed

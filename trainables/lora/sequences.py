@@ -159,10 +159,10 @@ def _changed(row: Sequence[Example]) -> list[Example]:
     return [*before, row[-1]]
 
 
-def _difference(one: Tensor, other: Tensor) -> float:
+def _difference(first: Tensor, second: Tensor) -> float:
     """Of the token that differs most: the root mean square over its logits, in their standard deviations."""
-    apart = (one - other).double().square().mean(-1).sqrt()
-    return float((apart / other.double().std(-1).clamp(min=1e-12)).max())
+    apart = (first - second).double().square().mean(-1).sqrt()
+    return float((apart / second.double().std(-1).clamp(min=1e-12)).max())
 
 
 @torch.no_grad()

@@ -47,10 +47,10 @@ def configuration(source: Any, **how: Any) -> Any:
     whole = AutoConfig.from_pretrained(source, **how)
     whole._attn_implementation = None
     whole._experts_implementation = None
-    for one in {id(part): part for part in (whole, whole.get_text_config())}.values():
-        rows, pad = getattr(one, "vocab_size", None), getattr(one, "pad_token_id", None)
+    for config in {id(part): part for part in (whole, whole.get_text_config())}.values():
+        rows, pad = getattr(config, "vocab_size", None), getattr(config, "pad_token_id", None)
         if isinstance(rows, int) and isinstance(pad, int) and not -rows <= pad < rows:
-            one.pad_token_id = None
+            config.pad_token_id = None
     return whole
 
 

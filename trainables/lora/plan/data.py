@@ -113,7 +113,7 @@ def _measured(
     refuse_lost(tokenised, cut, length, "task.train", chosen=task.max_length is None)
     facts = data_facts(read, tokenised, cut, Split(), length, chosen=task.max_length is None)
     count = max(1, len(tokenised.lengths))
-    divided = sum(own > length for own in tokenised.lengths)
+    divided = sum(each > length for each in tokenised.lengths)
     replies = _replies(options, seed, tokenizer, context)
     lengths = DataLengths(
         sampled=len(sampled),
@@ -129,9 +129,9 @@ def _measured(
         replies=replies,
         replies_chosen=options.capability.max_new_tokens is None,
     )
-    own = facts.recorded() | {"records": len(sampled)}
+    recorded = facts.recorded() | {"records": len(sampled)}
     first = next((group[0] for group in cut.groups if group), None)
-    return lengths, marked(tokenizer, first), tuple(data_warnings(own))
+    return lengths, marked(tokenizer, first), tuple(data_warnings(recorded))
 
 
 def _sample(read: ReadUnits) -> list[int]:
@@ -181,7 +181,7 @@ def light_tokenizer(folder: Path) -> Any | None:
 
     transformers.logging.set_verbosity_error()
     name = str(described.get("tokenizer_class") or "")
-    kinds = [getattr(transformers, one, None) for one in (name, f"{name}Fast", "PreTrainedTokenizerFast")]
+    kinds = [getattr(transformers, each, None) for each in (name, f"{name}Fast", "PreTrainedTokenizerFast")]
     for kind in kinds:
         try:
             tokenizer = None if kind is None else kind.from_pretrained(folder)
@@ -198,13 +198,13 @@ def context_of(folder: Path) -> int | None:
     nested = next((config[name] for name in _TEXT_PARTS if isinstance(config.get(name), dict)), config)
     if nested.get("model_type") in _ALIBI:
         return None
-    found = (nested.get(name) for name in _LENGTHS)
-    return next((length for length in found if type(length) is int and length > 0), None)
+    lengths = (nested.get(name) for name in _LENGTHS)
+    return next((length for length in lengths if type(length) is int and length > 0), None)
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
