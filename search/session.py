@@ -346,7 +346,7 @@ def _check_facts(session: _Session, facts: GroupFacts) -> None:
     measured = session.conductor.state.baselines.values()
     recorded = next((baseline.fingerprints for baseline in measured), {})
     for key, served in (("model", facts.model_fingerprint), ("data", facts.data_fingerprint)):
-        if recorded.get(key, served) != fingerprint:
+        if recorded.get(key, served) != served:
             raise TightropeError(
                 f"The {key} is not that of this search: {recorded[key][:12]} then, {served[:12]} now.",
                 hint="Bring the recorded files back, or begin a new search with name=<other name>.",
