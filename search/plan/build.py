@@ -156,11 +156,9 @@ def _gpus_here() -> int:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     devices = Path("/proc/driver/nvidia/gpus")
     count = len(list(devices.iterdir())) if devices.is_dir() else 0
-    return (
-        count
-        if visible is None
-        else min(count, len([index for index in visible.split(",") if index.strip()]))
-    )
+    if visible is None:
+        return count
+    return min(count, sum(bool(index.strip()) for index in visible.split(",")))
 
 
 def _notes(config: SearchConfig, planned: TrainablePlan, slots: Slots, number: int) -> list[str]:
