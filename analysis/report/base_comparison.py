@@ -14,6 +14,7 @@ from analysis.report.words import estimated
 from search.errors import RecordError
 from search.judging.paired import difference
 from search.record import TrialState
+from search.record.explained import ratios
 from trainables.interval import Interval
 
 if TYPE_CHECKING:
@@ -61,12 +62,14 @@ def mean_kept(context: Context, trials: Sequence[TrialState]) -> Kept:
     known = [trial for trial in trials if math.isfinite(context.left(trial))]
     kept = mean([context.left(trial) for trial in known])
     if len(known) == 1 and known[0].status != "diverged":
-        questions = interval(known[0], context.kept or "")
-        if questions is not None:
-            return Kept(Estimate(kept.value, questions.low, questions.high, questions.n), context.sample)
-    if not context.keeps_ratio or (around := _over_questions(context, known)) is None:
+        around = interval(known[0], context.kept or "")
+        if around is not None:
+            estimate = Estimate(kept.value, around.low, around.high, around.n)
+            return Kept(estimate, context.sample(context.kept))
+    joint = _over_questions(context, known) if context.keeps_ratio else None
+    if joint is None:
         return Kept(kept, "trials")
-    return Kept(Estimate(kept.value, around.low, around.high, around.n), context.sample)
+    return Kept(Estimate(kept.value, joint.low, joint.high, joint.n), context.sample(context.kept))
 
 
 def _over_questions(context: Context, trials: Sequence[TrialState]) -> Any:
@@ -104,19 +107,20 @@ def score_change(context: Context, trial: TrialState, skill: str, way: str) -> I
 
 
 def metric_change(context: Context, trial: TrialState, metric: str) -> Interval | None:
-    """The same of a metric: a skill's score, capability, or retention; None for others."""
+    """The same of a metric: a skill's score, a ratio to the base, or what is kept; None for others."""
     for skill in context.skills:
         name = skill["name"]
         if metric.startswith(f"{name}_") and (
             change := score_change(context, trial, name, metric.removeprefix(f"{name}_"))
         ):
             return change
-    if metric == context.ratio and trial.last is not None and (around := trial.last.intervals.get(metric)):
+    ratio = metric in ratios(context.trainable)
+    if ratio and trial.last is not None and (around := trial.last.intervals.get(metric)):
         return Interval(low=around.low - 1, high=around.high - 1, n=around.n)
-    return _capability(context, trial) if metric == "capability" else None
+    return _kept(context, trial) if context.relative and metric == context.relative.name else None
 
 
-def _capability(context: Context, trial: TrialState) -> Interval | None:
+def _kept(context: Context, trial: TrialState) -> Interval | None:
     # Here, so that a fault in the investigation is not every card's.
     from analysis.investigate.change import capability_change
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -72,7 +71,7 @@ def main(folder: Path, stage: int, groups: list[list[str]]) -> None:
     dist.init_process_group("gloo")
     torch.set_num_threads(1)
     start_deepspeed(torch.device("cpu"))
-    found = [[asdict(one) for one in answers(settings(folder, stage, *paths))] for paths in groups]
+    found = [[one.model_dump() for one in answers(settings(folder, stage, *paths))] for paths in groups]
     (folder / f"worker{dist.get_rank()}.json").write_text(json.dumps(found))
     dist.barrier()
     dist.destroy_process_group()

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ def alone(
 ) -> list[Answers]:
     folder = tmp_path_factory.mktemp("alone")
     own = [answers(settings(folder, 0, *map(str, asked))) for asked in paths]
-    return [[asdict(one) for one in each] for each in own]
+    return [[one.model_dump() for one in each] for each in own]
 
 
 @installed
