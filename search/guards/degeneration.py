@@ -15,7 +15,7 @@ from trainables.messages import DEGENERATE
 
 @register(
     "degeneration",
-    "surely more degenerate replies than the base model's, by more than allowed",
+    "significantly more degenerate replies than the base model, by more than allowed",
     kind=Annotated[float, Field(ge=0, lt=1)],
     default=0.25,
     accept="accept more with a larger guards.degeneration",

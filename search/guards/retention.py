@@ -9,7 +9,7 @@ from pydantic import Field
 
 from search.config.schema import SearchConfig
 from search.guards.base import Guard, register
-from search.judging.retention import relative_metrics
+from search.judging.relative import relative_metrics
 from search.record import RungReached, SearchState
 from trainables.trainable import MetricSpec
 

@@ -16,8 +16,7 @@ from trainables.data.sections import (
     hub_part,
 )
 from trainables.lora.baselines import BASELINES
-from trainables.lora.options import LoraOptions
-from trainables.lora.parameters import LoraParameters
+from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.settings import At
 from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, Shown, TrainableSpec
 
