@@ -202,12 +202,12 @@ def test_a_changed_space_is_refused_by_plan_and_run_alike(
     for flags in (["--plan"], []):
         assert main([*WORDS, "parameters.lr.high=2e-2", *flags]) == 2
         captured = capsys.readouterr()
-        assert "goes on" not in captured.out
+        assert "resumes from" not in captured.out
         said.append(captured.err)
     assert said[0] == said[1]
     assert "parameters.lr.high: recorded 0.01, now 0.02" in said[0]
     assert main([*WORDS, "--plan"]) == 0
-    assert "goes on" in capsys.readouterr().out
+    assert "resumes from" in capsys.readouterr().out
 
 
 def test_a_damaged_record_is_refused_by_plan_and_run_alike(
