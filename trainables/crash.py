@@ -73,16 +73,16 @@ class Crash:
         """What to do about it."""
         if self.kind == KILLED:
             return (
-                "The system ends a process mostly where memory has run out: try fewer workers.groups, a "
+                "The system usually ends a process because memory ran out: try fewer workers.groups, a "
                 "smaller model or shorter task.max_length."
             )
         if self.kind in _TOO_LARGE:
             return (
-                "Memory ran out: try a smaller model, or share it among more workers with "
-                f"workers.workers and workers.zero_stage=3; the traceback is in {CRASH_LOG}."
+                "Memory ran out: try a smaller model, or shard it over more workers with workers.workers "
+                f"and workers.zero_stage=3; the traceback is in {CRASH_LOG}."
             )
         return (
-            f"The traceback is in {CRASH_LOG} in the search's folder. Where it speaks of your model or your "
+            f"The traceback is in {CRASH_LOG} in the search's folder. If it concerns your model or your "
             "data, correct them; otherwise please report it."
         )
 
@@ -117,11 +117,11 @@ def _place(error: BaseException) -> str:
     if not frames:
         return ""
     deepest = frames[-1]
-    own = next((frame for frame in reversed(frames) if _is_own(frame.filename)), None)
+    frame_of_ours = next((frame for frame in reversed(frames) if _is_own(frame.filename)), None)
     place = f"{_short(deepest.filename)}:{deepest.lineno}"
-    if own is None or own is deepest:
+    if frame_of_ours is None or frame_of_ours is deepest:
         return place
-    return f"{place}, from {_short(own.filename)}:{own.lineno}"
+    return f"{place}, from {_short(frame_of_ours.filename)}:{frame_of_ours.lineno}"
 
 
 def _is_own(filename: str) -> bool:

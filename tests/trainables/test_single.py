@@ -98,7 +98,7 @@ def test_dropout_frozen_parameters_and_weights_in_bf16_are_taken_care_of(tmp_pat
     trial = held.add("new", TrainingParameters(batch_size=39, lr=0.1, weight_decay=0.5))
     held.start(trial, 2)
     while held.active:
-        assert not held.step(word=False).failed
+        assert not held.step(interrupt=False).failed
     targets = [int(example.loss_mask[1:].sum()) for example in EXAMPLES]
     drawn = [trial.order.batch(step) for step in range(2)]
     assert trial.slice.targets == [sum(targets[index] for index in indices) for indices in drawn]

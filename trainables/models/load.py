@@ -18,10 +18,9 @@ from transformers import (
 
 from trainables.errors import UserError
 from trainables.models.attention import requested
-from trainables.models.configuration import configuration
 from trainables.models.folder.tokenizer import beyond_embedding
-from trainables.models.quiet import quiet_libraries
 from trainables.models.resolve import ResolvedModel, fetched
+from trainables.models.skeleton import configuration, quiet_libraries
 from trainables.models.soundness import (
     leave_out_other_parts,
     refuse_incomplete,
@@ -79,12 +78,12 @@ def load_tokenizer(
     if not {*tokenizer("1 a", add_special_tokens=False)["input_ids"]} - {tokenizer.unk_token_id}:
         # The library makes an empty one where it does not find the files that it looks for.
         raise UserError(
-            f"The tokenizer of {config.name!r} ({resolved.path_or_id}) knows no words.",
+            f"The tokenizer of {config.name!r} ({resolved.path_or_id}) has no vocabulary.",
             hint="Save it with the model: AutoTokenizer.from_pretrained(...).save_pretrained(folder).",
         )
     if tokenizer.eos_token_id is None:
         raise UserError(
-            f"The tokenizer of {config.name!r} has no end-of-sequence token, so no reply could ever end.",
+            f"The tokenizer of {config.name!r} has no end-of-sequence token, so no reply could end.",
             hint="Set eos_token in its tokenizer_config.json.",
         )
     rows = getattr(described, "vocab_size", None)

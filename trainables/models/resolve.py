@@ -10,10 +10,9 @@ from pathlib import Path
 from trainables import embedded
 from trainables.errors import UserError
 from trainables.models import smollm2 as _smollm2  # noqa: F401  # registers its preparer
-from trainables.models.cache import cache_dir
 from trainables.models.fingerprint import folder_fingerprint
 from trainables.models.folder.check import check_folder
-from trainables.models.preparers import prepared_folder
+from trainables.models.preparers import cache_dir, prepared_folder
 from trainables.settings import ModelConfig
 
 EMBEDDED = "embedded"
@@ -54,7 +53,7 @@ def resolve(config: ModelConfig) -> ResolvedModel:
         return _local(folder.resolve(), code=config.trust_remote_code)
     if config.source.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(config.source):
         raise UserError(
-            f"model.source: there is no folder {config.source!r}, and it is no hub id.",
+            f"model.source: there is no folder {config.source!r}, and it is not a hub id.",
             hint='Give "embedded", an existing folder, or a hub id such as "org/name".',
         )
     commit = _cached_commit(config.source, config.revision)

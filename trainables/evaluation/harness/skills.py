@@ -15,7 +15,7 @@ from trainables.evaluation.harness.task import HarnessTask
 from trainables.evaluation.inference.divergence import BaseAlone
 from trainables.evaluation.inference.passes import ASKED, Passes, Shard
 from trainables.evaluation.metrics.skills import SCORING, SIDE
-from trainables.evaluation.outcomes import Outcome, Outcomes, Result, Score
+from trainables.evaluation.outcomes import ItemOutcome, Outcomes, Result, Score
 from trainables.evaluation.questions.items import OpenItem
 from trainables.messages import Moment
 from trainables.settings import At, SkillConfig
@@ -72,8 +72,8 @@ def _check_recorded(task: HarnessTask, skill: SkillConfig, key: str) -> None:
     if task.recorded.primary is None and skill.at == "every":
         raise UserError(
             f"{key}: the task {skill.harness!r} has no metric that says right or wrong.",
-            hint=f"With {key}.at=last or front it counts for no capability, and need not have one. For "
-            "perplexity at every rung give capability.general_text.",
+            hint=f"With {key}.at=last or front it does not count for capability and needs no such metric. "
+            "For perplexity at every rung, set capability.general_text.",
         )
     if task.recorded.primary is None and not task.recorded.figures:
         raise UserError(
@@ -229,7 +229,7 @@ def _numbers(part: Any) -> Iterator[float]:
 def _result(document: DocumentScore, right: bool | None) -> Result:
     finite = all(map(math.isfinite, document.log_likelihoods))
     read = document.prediction is not None and finite  # a model that has diverged prefers nothing
-    outcome: Outcome = "right" if right and finite else "wrong" if read else "unparseable"
+    outcome: ItemOutcome = "right" if right and finite else "wrong" if read else "unparseable"
     return Result(
         document.item,
         outcome,

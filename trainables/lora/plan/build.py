@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from itertools import product
 
 from trainables.errors import UserError
-from trainables.lora.options import LoraOptions
-from trainables.lora.parameters import LoraParameters
-from trainables.lora.plan.costs import Lengths, costs
+from trainables.lora.parameters import LoraOptions, LoraParameters
+from trainables.lora.plan.costs import Lengths, costs, read_history
 from trainables.lora.plan.data import plan_data
 from trainables.lora.plan.data_view import data_text
-from trainables.lora.plan.history import read_history
 from trainables.lora.plan.model import DataPlan, RankSize
 from trainables.lora.plan.shapes import MODEL_FILES, ModelShapes, model_shapes
 from trainables.lora.targets import routed_layer, select_modules
@@ -38,7 +36,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
     data = plan_data(options, request.seed)
     notes = _notes(options, shapes)
     if data is None:
-        notes.append(f"{options.task.train} is a data set of the hub, and read when the search starts.")
+        notes.append(f"{options.task.train} is a hub data set, and is read when the search starts.")
     taken: Costs | None = None
     if shapes is not None and trials:
         history = read_history(options, request.history)
@@ -48,7 +46,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
             notes.append("The numbers are too large for an estimate of time and memory.")
     sizes = _sizes(request, shapes) if shapes is not None else []
     return TrainablePlan(
-        trained=tuple(shapes.trainable(params) if shapes else None for params in trials),
+        trained=tuple(shapes.trainable_parameters(params) if shapes else None for params in trials),
         base_parameters=shapes.parameters if shapes else None,
         attention=_attention(options),
         sizes=tuple(sizes),
@@ -68,7 +66,11 @@ def _attention(options: LoraOptions) -> str | None:
     takes = None if folder is None else takes_sdpa(folder)
     if takes is None:
         return None
-    return "sdpa" if takes else "eager: models of this kind do not take torch's scaled dot-product attention"
+    return (
+        "sdpa"
+        if takes
+        else ("eager: models of this kind do not support torch's scaled dot-product attention")
+    )
 
 
 def _lengths(options: LoraOptions, data: DataPlan | None) -> Lengths:
@@ -85,10 +87,10 @@ def _sizes(request: PlanRequest, shapes: ModelShapes) -> list[RankSize]:
     possible = (request.possible[name] for name in ("rank", "target_modules", "layers"))
     for rank, target, layers in product(*possible):
         params = LoraParameters.model_validate({"rank": rank, "target_modules": target, "layers": layers})
-        trainable = shapes.trainable(params)
-        if trainable is not None:
+        trained = shapes.trainable_parameters(params)
+        if trained is not None:
             where = params.target_modules + (f", first {layers} layers" if layers is not None else "")
-            sizes.append(RankSize(params.rank, where, trainable, trainable / shapes.parameters))
+            sizes.append(RankSize(params.rank, where, trained, trained / shapes.parameters))
     return sizes
 
 
@@ -126,18 +128,18 @@ def _refuse_targets(request: PlanRequest, shapes: ModelShapes) -> None:
 def _notes(options: LoraOptions, shapes: ModelShapes | None) -> list[str]:
     if shapes is None:
         return [
-            f"The shapes of {options.model.source} are not known on this machine before it is first fetched: "
-            "no number of parameters, time or memory can be given."
+            f"The shapes of {options.model.source} are not known on this machine until it is fetched, so "
+            "the plan has no number of parameters, time or memory."
         ]
     notes = []
     if (layer := routed_layer(shapes.linear)) is not None:
         notes.append(
-            f"Trials of this model are not packed, but run one at a time: {layer} sees the tokens that are "
-            "routed to it, not whole rows."
+            f"Trials of this model are not packed but run one at a time: {layer} sees only the tokens that "
+            "are routed to it, not whole rows."
         )
     if shapes.left_out:
         notes.append(
-            f"These linear layers get no adapter, for they do more than multiply or their weights are read "
-            f"without them: {', '.join(shapes.left_out)}."
+            "These linear layers get no adapter, because they do more than multiply, or because the model "
+            f"reads their weights directly: {', '.join(shapes.left_out)}."
         )
     return notes

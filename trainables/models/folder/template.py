@@ -15,7 +15,7 @@ from trainables.models.folder.reading import damaged, optional_object, read_text
 _PROGRAM = Path(__file__).with_name("render.py")  # its import takes longer than what it does
 _PATIENCE = 60.0  # seconds, for a machine on which the program hardly gets to compute
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
-_HINT = "Correct the template, or remove it: without one, questions are put as they are."
+_HINT = "Correct the template, or remove it: without a template, questions are used as they are."
 
 
 def special_token(settings: Mapping[str, Any], name: str) -> str | None:
@@ -46,12 +46,12 @@ def find_template(folder: Path, settings: Mapping[str, Any]) -> tuple[Path, str]
         path = folder / "tokenizer_config.json"
     template = settings.get("chat_template")
     if isinstance(template, list):
-        named = {one.get("name"): one.get("template") for one in template if isinstance(one, dict)}
+        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
         template = named.get("default")
     if template is None:
         return None
     if not isinstance(template, str):
-        raise damaged(path, "its chat_template is no text", _HINT)
+        raise damaged(path, "its chat_template is not text", _HINT)
     return path, template
 
 
@@ -65,9 +65,9 @@ def check_template(folder: Path, settings: Mapping[str, Any]) -> None:
     Raises:
         UserError: The template is none, raises, takes seconds, or leaves the question out.
     """
-    if (found := find_template(folder, settings)) is None:
+    if (place := find_template(folder, settings)) is None:
         return
-    path, template = found
+    path, template = place
     # Classes of tokenizers have tokens that their files do not give.
     special = {name: special_token(settings, name) or "" for name in _SPECIAL}
     variables = {
@@ -83,9 +83,9 @@ def check_template(folder: Path, settings: Mapping[str, Any]) -> None:
             command, input=asked, capture_output=True, text=True, timeout=_PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
-        raise damaged(path, "the chat template does not come to an end", _HINT) from None
+        raise damaged(path, "the chat template does not terminate", _HINT) from None
     if done.returncode == -signal.SIGVTALRM:
-        raise damaged(path, "the chat template does not come to an end", _HINT)
+        raise damaged(path, "the chat template does not terminate", _HINT)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["it was killed"])[0]
         raise damaged(path, f"the chat template cannot be rendered for one question ({said[:200]})", _HINT)
