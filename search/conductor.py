@@ -2,7 +2,7 @@
 
 Knows nothing of Ray. Every event is recorded before anything that depends on it happens, and the state
 is rebuilt from a record by going through its events in the same order, so that a search that was
-killed goes on as if nothing had happened.
+killed continues as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ class Conductor:
         return None if self._spent(reserve=False) else self._front.due(self.state)
 
     def _promote(self) -> int | None:
-        """The paused trial that the scheduler lets go on now."""
+        """The paused trial that the scheduler continues now."""
         promotion = None if self._spent() else self._scheduler.promote()
         if promotion is None or promotion.trial not in self.state.paused:
             return None
@@ -282,7 +282,7 @@ class Conductor:
         """Takes what came of the trial's request.
 
         Returns:
-            True where the trial goes on to its next rung, False where it has finished.
+            True if the trial continues to its next rung, False if it has finished.
         """
         trial = self.state.trials[number]
         if number in self._front:

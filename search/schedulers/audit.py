@@ -5,7 +5,7 @@ from __future__ import annotations
 from search.seeds import derived_share
 
 AUDITED = 0.1
-"""Their share. Trials that were let go on are no fair sample: where stopping is wrong, they are those of
+"""Their share. Trials that were allowed to continue are a biased sample: where stopping is wrong, they are those of
 which it does not show."""
 
 

@@ -63,7 +63,7 @@ def simulate(
         config: The search. What only real workers need (the trainable's sections, tracking) is not looked at.
         curves: What training would give.
         workers: Number of trials in training at the same time.
-        events: The record of a simulated search to go on with.
+        events: The record of a simulated search to resume.
         searcher: Proposes; None is the configured one.
         scheduler: Decides; None is the configured one.
         devices: GPUs or CPU workers of all workers together, for limits on device-hours.

@@ -59,7 +59,7 @@ class Projection:
         changed: Keys of runs that changed since they were last taken out of this set.
         started: The record's first event, or None before it.
         session: The last session, or None before the first.
-        ended: How the last session ended, or None while it goes on or where it was killed.
+        ended: How the last session ended, or None while it runs or if it was killed.
         checkpoints: Folder of each trial's last checkpoint, relative to the search's folder.
     """
 

@@ -41,7 +41,7 @@ class Evaluator:
     byte of its text, without its end.
 
     Several adapters are evaluated together: every batch has the same items for each of them, the rows of
-    the first adapter first, and `rows` is told how many rows are whose.
+    the first adapter first, and `rows` receives the number of rows of each.
 
     Args:
         model: A `transformers` causal language model, bare or wrapped.
@@ -51,7 +51,7 @@ class Evaluator:
         seed: The search's seed, which chooses the items of skills with a limit.
         any_working: See `Forward`; for models whose forward pass is collective.
         rows: Is called before every forward pass with the number of rows of each adapter, some of which
-            may be 0. Nobody is told where it is None.
+            may be 0. None: not called.
         train: What is trained on, to tell replies that leak it.
         general: General text.
         harness: Those skills that are tasks of lm-evaluation-harness, as `load_harness` made them.

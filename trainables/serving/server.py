@@ -62,7 +62,7 @@ class Server:
         self._answers: list[tuple[int, Reply]] = []
 
     def facts(self, seconds: float) -> GroupFacts:
-        """What the driver is told when the group is up; `seconds` is the time that took."""
+        """What the driver learns when the group is up; `seconds` is the time that took."""
         device = self._base.device
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
         return self.held.facts(name, seconds)
