@@ -73,7 +73,7 @@ class Conductor:
         append: Records an event and returns when it is on disk.
         events: The record so far.
         clock: Seconds since the epoch; events bear its time.
-        front: Whether trials on the Pareto front are asked what only they are.
+        front: Whether trials on the Pareto front are evaluated on skills that only they are.
     """
 
     def __init__(
@@ -261,7 +261,7 @@ class Conductor:
         return not left and self._due_on_front() is None
 
     def request(self, number: int) -> TrialRequest:
-        """What comes next: from the last rung to the one after, or what only the front is asked."""
+        """What comes next: from the last rung to the one after, or the evaluation of the front."""
         trial = self.state.trials[number]
         rung = len(trial.rungs)
         last = trial.last

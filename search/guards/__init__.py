@@ -8,6 +8,6 @@ __all__ = ["GUARDS", "Guard", "make_guards"]
 
 
 def make_guards(config: SearchConfig) -> dict[str, Guard]:
-    """The guards that are switched on, by name; they are asked in this order."""
+    """The guards that are switched on, by name; they are checked in this order."""
     made = {name: GUARDS[name](config) for name in GUARDS}
     return {name: guard for name, guard in made.items() if guard is not None}

@@ -32,7 +32,7 @@ class TrialState:
         rungs: The rungs reached, in order. The last has the metrics, intervals and items of `front` too.
         decisions: Decision per rung index.
         finished: The event that ended it, or None while the trial is unfinished.
-        front: What was asked of it on the Pareto front, once the search was over.
+        front: Its evaluation on the Pareto front, once the search was over.
     """
 
     number: int

@@ -5,8 +5,8 @@ from __future__ import annotations
 from search.seeds import derived_share
 
 AUDITED = 0.1
-"""Their share. Trials that were allowed to continue are a biased sample: where stopping is wrong, they are those of
-which it does not show."""
+"""Their share. Trials that were allowed to continue are a biased sample: where stopping is wrong, they do not
+show it."""
 
 
 def is_audited(seed: int, trial: int) -> bool:

@@ -197,7 +197,7 @@ class _Simulation:
     def _train(self, number: int) -> bool:
         """Begins the trial's next slice, or ends the trial where its curve is not known that far."""
         request = self._conductor.request(number)
-        assert isinstance(request, TrainRequest)  # nobody is asked on the front
+        assert isinstance(request, TrainRequest)  # no trial is evaluated on the front
         reply = self._curves.reply(request)
         if reply is None:
             reason = f"what step {request.to_step} would have given was not recorded"

@@ -114,7 +114,7 @@ class Projection:
                 self._decide(event)
             case Failed():
                 run = self._run(SEARCH if event.trial is None else trial_key(event.trial))
-                # A trial that has finished was being asked: it has not failed.
+                # A finished trial was being evaluated: it has not failed.
                 ended = event.trial is not None and event.trial not in self._open
                 run.set_tags({"front_failure" if ended else "failure_class": event.failure_class})
             case TrialFinished():

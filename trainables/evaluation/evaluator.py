@@ -119,7 +119,7 @@ class Evaluator:
 
     @property
     def asks_more_at_last(self) -> bool:
-        """Whether there are skills that are asked at the full budget but not before."""
+        """Whether there are skills that are evaluated at the full budget but not before."""
         return any(skill.at == "last" for skill in self._capability.skills)
 
     def take_base(self, shard: Shard = (0, 1)) -> None:
@@ -155,7 +155,7 @@ class Evaluator:
         Args:
             shard: (rank, world). One adapter's outcomes of all ranks go into `combine`.
             copies: Number of adapters that are evaluated together; all workers must say the same.
-            moment: What is asked depends on it.
+            moment: It determines which skills are evaluated.
 
         Returns:
             What each adapter's own evaluation would return, except that `seconds` are the time of all

@@ -1,4 +1,4 @@
-"""Skills that are asked at the end only: what front trials make of them, beside the base model."""
+"""Skills that are evaluated only at the end: how front trials score on them, beside the base model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Late:
     """Skills with `at: last` or `at: front`, which do not count for capability."""
 
     def applies(self, context: Context) -> str | None:
-        """Where such a skill is configured, and a trial was asked."""
+        """Where such a skill is configured, and a trial was evaluated on it."""
         if (none := no_questions(context)) is not None:
             return none
         if not _late(context):
@@ -89,8 +89,8 @@ class _Skill:
         at: "last" or "front".
         metrics: Its metrics that were measured, that of the first way of scoring before the others.
         way: That way.
-        chosen: Trials that were asked and are on the front or recommended, in the order of the front.
-        others: The others that were asked.
+        chosen: Evaluated trials that are on the front or recommended, in the order of the front.
+        others: The other evaluated trials.
     """
 
     name: str
