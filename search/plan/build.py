@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from search.cluster import cluster_address, local_capacity, local_groups
 from search.config.schema import SearchConfig
-from search.groups.limit import configured_limit
+from search.groups.settings import configured_limit
 from search.plan.estimate import estimate, repetitions
 from search.plan.model import Plan, PlannedTrial, Slots
 from search.plan.outlook import budget, confirmation, ends_first, guards, limits, teaches, warm_start
@@ -155,8 +155,10 @@ def _gpus_here() -> int:
     """NVIDIA GPUs of this machine that are visible, counted as its driver lists them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     devices = Path("/proc/driver/nvidia/gpus")
-    found = len(list(devices.iterdir())) if devices.is_dir() else 0
-    return found if visible is None else min(found, len([one for one in visible.split(",") if one.strip()]))
+    count = len(list(devices.iterdir())) if devices.is_dir() else 0
+    if visible is None:
+        return count
+    return min(count, sum(bool(index.strip()) for index in visible.split(",")))
 
 
 def _notes(config: SearchConfig, planned: TrainablePlan, slots: Slots, number: int) -> list[str]:

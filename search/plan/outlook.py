@@ -9,7 +9,7 @@ from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter, ExpressionParameter
 from search.guards import GUARDS, make_guards
 from search.plan.estimate import repetitions
-from search.plan.model import Estimate, PlannedLimit, Slots
+from search.plan.model import PlannedLimit, SearchEstimate, Slots
 from search.record import WarmStarted
 from search.searchers import SEARCHERS
 from trainables.specs import TRAINABLES
@@ -78,7 +78,7 @@ def guards(config: SearchConfig) -> Iterator[str]:
         yield f"{name}: {lines[name]} (guards.{name}={getattr(config.guards, name)})"
 
 
-def confirmation(config: SearchConfig, number: int, estimated: Estimate | None) -> Iterator[str]:
+def confirmation(config: SearchConfig, number: int, estimated: SearchEstimate | None) -> Iterator[str]:
     """What is trained again at the end, and its share of the time."""
     runs, confirm = repetitions(config, number), config.confirm
     if not runs:
@@ -97,7 +97,7 @@ def confirmation(config: SearchConfig, number: int, estimated: Estimate | None) 
         yield f"about {share:.0%} of the estimated time"
 
 
-def limits(config: SearchConfig, slots: Slots, estimated: Estimate | None) -> tuple[PlannedLimit, ...]:
+def limits(config: SearchConfig, slots: Slots, estimated: SearchEstimate | None) -> tuple[PlannedLimit, ...]:
     """The limits that are set, beside what the search is likely to take."""
     hours = None if estimated is None else estimated.likely_seconds / 3600
     devices = slots.groups and slots.groups * slots.workers_per_group * (slots.gpus or 1)
@@ -105,22 +105,24 @@ def limits(config: SearchConfig, slots: Slots, estimated: Estimate | None) -> tu
     _, address = cluster_address(config.workers)
     nodes = 1 if address is None else None
     price = config.limits.price
-    found = (
+    all_limits = (
         ("hours", config.limits.hours, hours),
         ("device_hours", config.limits.device_hours, _times(hours, devices)),
         ("cost", config.limits.cost, _times(_times(hours, nodes), price)),
     )
-    return tuple(PlannedLimit(name, limit, expected) for name, limit, expected in found if limit is not None)
+    return tuple(
+        PlannedLimit(name, limit, expected) for name, limit, expected in all_limits if limit is not None
+    )
 
 
-def ends_first(found: Sequence[PlannedLimit], number: int, estimated: Estimate | None) -> str:
+def ends_first(planned: Sequence[PlannedLimit], number: int, estimated: SearchEstimate | None) -> str:
     """Whether the trials or a limit will probably end the search, in a sentence."""
     trials = f"{number} trial{'' if number == 1 else 's'}"
-    if not found:
+    if not planned:
         return f"none beside the {trials}"
-    known = [(one.expected / one.limit, one) for one in found if one.expected is not None]
-    if estimated is None or len(known) < len(found):
-        unknown = ", ".join(one.name for one in found if one.expected is None)
+    known = [(limit.expected / limit.limit, limit) for limit in planned if limit.expected is not None]
+    if estimated is None or len(known) < len(planned):
+        unknown = ", ".join(limit.name for limit in planned if limit.expected is None)
         return f"whether the {trials} or a limit end the search first cannot be estimated ({unknown})"
     ratio, first = max(known, key=lambda pair: pair[0])
     use = f"{first.expected:.2g} of {first.limit:g} {first.name}"

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.console import SafeConsole
-from search.plan.model import Estimate, Plan, Slots
+from search.plan.model import Plan, SearchEstimate, Slots
 from search.record.events import Scalar
 from trainables.planning import DataText, SizeTable
 
@@ -73,7 +73,7 @@ def _chapters(plan: Plan) -> Iterable[tuple[str, tuple[str, ...]]]:
         yield "Attention", (plan.attention,)
     yield "Guards", plan.guards or ("all are off",)
     yield "Confirmation", plan.confirmation
-    yield "Limits", (*(f"{one.name}: {one.limit:g}" for one in plan.limits), plan.ends_first)
+    yield "Limits", (*(f"{limit.name}: {limit.limit:g}" for limit in plan.limits), plan.ends_first)
 
 
 def _first(plan: Plan) -> Table:
@@ -104,17 +104,17 @@ def _slots(slots: Slots) -> Iterable[str]:
     if slots.gpus:
         each += f" and {slots.gpus:g} GPU"
     if slots.slots_per_group is None:
-        own = f"auto (measured at start, at most {slots.most_per_group} per group: {slots.reason})"
+        number = f"auto (measured at start, at most {slots.most_per_group} per group: {slots.reason})"
         at_once = f"up to {slots.most} trial(s) at once"
     else:
-        own = f"{slots.slots_per_group} per group ({slots.reason})"
+        number = f"{slots.slots_per_group} per group ({slots.reason})"
         at_once = f"{slots.most} trial(s) at once"
     if slots.groups is None:
         yield f"groups: {slots.source}; each of {each}"
-        yield f"slots: {own}"
+        yield f"slots: {number}"
     else:
         yield f"groups: {slots.groups} ({slots.source}), each of {each}"
-        yield f"slots: {own}; {at_once}"
+        yield f"slots: {number}; {at_once}"
 
 
 def _sizes(sizes: SizeTable) -> Table:
@@ -126,7 +126,7 @@ def _sizes(sizes: SizeTable) -> Table:
     return table
 
 
-def _estimate(estimate: Estimate, plan: Plan) -> Iterable[str]:
+def _estimate(estimate: SearchEstimate, plan: Plan) -> Iterable[str]:
     yield (
         f"time: about {_duration(estimate.likely_seconds)} "
         f"({_duration(estimate.fewest_seconds)} if every trial ends at its first rung, "

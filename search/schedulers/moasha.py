@@ -11,7 +11,6 @@ from search.config.schedulers import MoashaConfig
 from search.config.schema import SearchConfig
 from search.judging.constraints import constraint_violations, total_violation
 from search.judging.foresight import Foresight
-from search.schedulers.audit import AUDITED, is_audited
 from search.schedulers.base import SCHEDULERS, Promotion, Verdict
 from search.schedulers.dominance import SPREADS, place, places
 from search.schedulers.findings import bounds_text, measured_text, violations_text
@@ -243,3 +242,13 @@ class Moasha:
         if not (math.isfinite(violation) and all(map(math.isfinite, costs))):
             return math.inf, tuple(math.inf for _ in costs)
         return violation, costs
+
+
+AUDITED = 0.1
+"""Their share. Trials that were let go on are no fair sample: where stopping is wrong, they are those of
+which it does not show."""
+
+
+def is_audited(seed: int, trial: int) -> bool:
+    """Whether the trial is one of them; by the search's seed and its number alone."""
+    return derived_share(seed, "audit", trial) < AUDITED

@@ -242,7 +242,10 @@ def test_trainable_parameters_are_those_that_peft_makes(
     real = transformers.AutoModelForCausalLM.from_config(config)
     assert shapes.parameters == real.num_parameters()
     lora = peft.LoraConfig(r=3, target_modules=select_modules(shapes.linear, params), task_type="CAUSAL_LM")
-    assert shapes.trainable(params) == peft.get_peft_model(real, lora).get_nb_trainable_parameters()[0]
+    assert (
+        shapes.trainable_parameters(params)
+        == peft.get_peft_model(real, lora).get_nb_trainable_parameters()[0]
+    )
     # The same from the headers of saved weights.
     real = transformers.AutoModelForCausalLM.from_config(config)
     real.save_pretrained(tmp_path / "llama")

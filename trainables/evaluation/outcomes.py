@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 UNPARSEABLE = -1
 """Prediction of an item whose reply named no option."""
 
-Outcome: TypeAlias = Literal["right", "wrong", "unparseable", "leaking"]
+ItemOutcome: TypeAlias = Literal["right", "wrong", "unparseable", "leaking"]
 """The result of an item.
 
 "wrong": an answer was read, and is not right. "leaking": no answer could be read, and the reply has words of
@@ -43,7 +43,7 @@ class Result:
     """
 
     item: int
-    outcome: Outcome | None
+    outcome: ItemOutcome | None
     prediction: int = UNPARSEABLE
     reply: str = ""
     answer: str | None = None
@@ -72,7 +72,7 @@ class Score:
     Attributes:
         primary: Whether it counts for capability.
         choice: Whether the items have options.
-        last: Whether the skill is evaluated only at the full budget. If so, it counts for no metric of all skills.
+        last: Whether the skill is evaluated only at the full budget; then it counts for no metric of all skills.
         results: One for each item.
         generated: Whether they are replies to a task of lm-evaluation-harness.
         aggregation: Its name for how the results' parts become a figure; empty where items are right or
