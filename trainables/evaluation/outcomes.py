@@ -72,7 +72,7 @@ class Score:
     Attributes:
         primary: Whether it counts for capability.
         choice: Whether the items have options.
-        last: Whether the skill is evaluated only at the full budget; then it counts for no metric of all skills.
+        last: Whether the skill is evaluated only at the full budget; it then counts for no shared metric.
         results: One for each item.
         generated: Whether they are replies to a task of lm-evaluation-harness.
         aggregation: Its name for how the results' parts become a figure; empty where items are right or
