@@ -70,6 +70,18 @@ def report_texts(context: Context) -> dict[str, str]:
     return shown
 
 
+SCATTER = {
+    "one": ("accuracy", "", ["accuracy_kept"]),
+    "none": ("what is kept", "No metric of toy is compared with the base model.", []),
+    "rising": (
+        "what is kept",
+        "No metric of toy of which more is better is compared with the base model.",
+        ["latency_ratio"],
+    ),
+    "two": ("accuracy", "", ["accuracy_kept", "speed_ratio"]),
+}
+"""By kind: what the card on the loss is against, why it does not apply, and the ratios with curves."""
+
 NAMES = st.from_regex(r"[a-z]{3,9}(_[a-z]{2,5})?", fullmatch=True).filter(
     lambda name: not any(word in name for word in (*OF_LORA, "train_loss"))
 )
@@ -140,17 +152,14 @@ def test_a_report_is_made_whole_and_says_what_does_not_apply(kind: str, tmp_path
     assert not [card for card in made.values() if card["state"] == "error"]
     for name in ABOUT_QUESTIONS:
         assert made[name]["message"] == "Trials of toy are not evaluated on questions."
-    title = {
-        "one": "Loss against accuracy",
-        "none": "Loss against what is kept",
-        "two": "Loss against accuracy",
-    }
-    assert made["scatter"]["title"] == title[kind]
-    if kind == "none":
-        assert made["scatter"]["message"] == "No metric of toy is compared with the base model."
-    assert (page.parent / "scatter-loss-accuracy.png").exists() == (kind != "none")
-    curves = {path.name for path in page.parent.glob("curves-*.png")}
-    assert ("curves-curves-speed_ratio.png" in curves) == (kind == "two")
+    title, message, ratios = SCATTER[kind]
+    assert (made["scatter"]["title"], made["scatter"]["message"]) == (f"Loss against {title}", message)
+    assert (page.parent / "scatter-loss-accuracy.png").exists() == (not message)
+    curves = {path.stem.removeprefix("curves-curves-") for path in page.parent.glob("curves-*.png")}
+    assert curves - {"training", "train_loss"} == set(ratios)
+    for name in ratios[not message :]:
+        metric, _, _ = name.partition("_")
+        assert f"its {metric} is " in " ".join(made["verdict"]["texts"])
     text = re.sub(r"<script.*?</script>", "", page.read_text(), flags=re.DOTALL)
     assert "Space demo, trainable toy, model a net of rows, seed 0." in text
 
