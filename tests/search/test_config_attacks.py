@@ -83,9 +83,9 @@ CHOICE = {"question": "Which?", "options": ["this", "that"], "answer": 0}
         ([{**CHOICE, "answer": "0"}], "index of an option"),
         ([{**CHOICE, "options": ["this"]}], "1 options"),
         ([{**CHOICE, "options": ["this", "this"]}], "the same"),
-        ([{**CHOICE, "question": 3}], "question is no text"),
+        ([{**CHOICE, "question": 3}], "question is not text"),
         ([{"question": "1+1?", "answer": "2"}], "facts.jsonl:2 mixes"),
-        (["oops"], "no object"),
+        (["oops"], "not an object"),
     ],
 )
 def test_every_line_of_a_capability_is_read(folder: Path, lines: list[object], part: str) -> None:

@@ -92,7 +92,7 @@ def test_what_is_measured_at_the_last_rung_only_is_no_objective(
 def test_some_skill_is_asked_at_every_rung(capsys: pytest.CaptureFixture[str]) -> None:
     write_space(Path(), LATE.replace("path: facts.jsonl", "path: facts.jsonl\n      at: last"))
     assert main(["space=space.yaml", "--plan"]) == 2
-    assert "none has `at: every`" in capsys.readouterr().err
+    assert "no skill has `at: every`" in capsys.readouterr().err
 
 
 def test_either_likelihood_needs_options() -> None:

@@ -134,7 +134,7 @@ def test_replies_that_are_cut_are_said(capsys: pytest.CaptureFixture[str]) -> No
             (),
             "'task.prompt={prompt}' 'task.completion={chosen}'",
         ),
-        ({"prompt": "a", "completion": "b"}, ("task.format=text",), "task.format=auto goes by"),
+        ({"prompt": "a", "completion": "b"}, ("task.format=text",), "task.format=auto recognises"),
     ],
 )
 def test_the_hint_for_other_fields_is_the_line_to_type(
