@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 from trainables.lora.held import LoraHeld
 from trainables.lora.loading import load
-from trainables.lora.options import LoraOptions
+from trainables.lora.parameters import LoraOptions
 from trainables.messages import BaselineRequest, Delivery, GroupSettings, Params, Reply, TrainRequest
 from trainables.serving.base import start_deepspeed
 from trainables.serving.server import Server
@@ -60,7 +60,7 @@ def answers(given: GroupSettings) -> list[Reply]:
         server.accept(Delivery(1 + trial, trial, rung))
     found = dict(server.answers())
     while server.training:
-        server.step(word=False)
+        server.step(interrupt=False)
         found |= dict(server.answers())
     server.close()
     return [found[sequence] for sequence in range(3)]
