@@ -119,9 +119,7 @@ class TaskConfig(Section):
     heldout_examples: Positive = 100
     split: Text = "train"
     subset: Text | None = None
-    format: Literal[
-        "auto", "text", "completion", "messages", "conversations", "alpaca", "question", "template"
-    ] = "auto"
+    format: Text = "auto"
     text_field: Text = "text"
     prompt_field: Text = "prompt"
     completion_field: Text = "completion"

@@ -28,7 +28,6 @@ from trainables.planning import TrainablePlan
 from trainables.specs import TRAINABLES
 
 SHOWN = 8
-_EXHAUSTIBLE = ("grid", "listed")
 
 
 def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
@@ -103,7 +102,7 @@ def _first(
     Proposals beyond the start-up of a model-based searcher depend on results, and are not shown.
     """
     searcher = make_searcher(config, space)
-    finite = config.searcher.name in _EXHAUSTIBLE
+    finite = SEARCHERS[config.searcher.name].finite
     random, listed = startup(config.searcher), len(config.points)
     if taken_over is not None:
         searcher.begin(taken_over)

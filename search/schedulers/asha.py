@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from search.config.schema import SearchConfig
 from search.judging.constraints import constraint_violations, total_violation
-from search.schedulers.base import SCHEDULERS, NeverPauses, Verdict
+from search.schedulers.base import NeverPauses, Verdict, register
 from search.schedulers.findings import bound_text, bounds_text, measured_text, violations_text
 from trainables.interval import Interval
 
@@ -17,9 +17,7 @@ _Rank: TypeAlias = tuple[float, float]
 _LAST: _Rank = (math.inf, math.inf)
 
 
-@SCHEDULERS.register(
-    "asha", "successive halving at rungs: trials that keep the constraints first, then by loss"
-)
+@register("asha", "successive halving at rungs: trials that keep the constraints first, then by loss")
 class Asha(NeverPauses):
     """Asynchronous successive halving, stopping variant (Li et al., 2020, arXiv:1810.05934).
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
+from search.config import choices
+from search.config.choices import Choice
 from search.config.schema import SearchConfig
 from search.record.events import Decision
 from trainables.interval import Interval
@@ -73,4 +75,22 @@ class NeverPauses:
 
 
 SchedulerFactory: TypeAlias = Callable[[SearchConfig], Scheduler]
+F = TypeVar("F", bound=SchedulerFactory)
 SCHEDULERS: Registry[SchedulerFactory] = Registry("scheduler")
+
+
+def register(name: str, line: str, *, options: type[Choice] = Choice) -> Callable[[F], F]:
+    """Registers the decorated scheduler, or function that builds one.
+
+    Args:
+        name: Name used in configuration.
+        line: One line for `--list`.
+        options: Its options, which stand beside the name in the section `scheduler`.
+    """
+
+    def decorate(make: F) -> F:
+        SCHEDULERS.register(name, line)(make)
+        choices.SCHEDULERS.register(name, line)(choices.choice(name, options))
+        return make
+
+    return decorate

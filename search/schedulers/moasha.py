@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
-from search.config.schedulers import MoashaConfig
+from search.config.choices import Choice
 from search.config.schema import SearchConfig
 from search.judging.constraints import constraint_violations, total_violation
 from search.judging.foresight import Foresight
-from search.schedulers.base import SCHEDULERS, Promotion, Verdict
+from search.schedulers.base import Promotion, Verdict, register
 from search.schedulers.dominance import SPREADS, place, places
 from search.schedulers.findings import bounds_text, measured_text, violations_text
 from search.seeds import derived_share
@@ -66,8 +68,29 @@ class _Rung:
         return self._above
 
 
-@SCHEDULERS.register(
-    "moasha", "successive halving by all objectives: constraints, then fronts, then spread; the default"
+class MoashaOptions(Choice):
+    """Options of `moasha`.
+
+    Attributes:
+        share: How many go on at a rung: "fixed", the best 1/eta; or "learned", from 1/eta where rungs have
+            proved to predict the order at the full budget to nearly all where they have not.
+        variant: "stopping": a trial goes on at once or is stopped; "promotion": it is paused, and goes on
+            from its rung's adapter once it is among the best of its rung.
+        brackets: Number of brackets; trials of bracket b are first ranked at rung b, and only with others
+            of their bracket.
+        spread: Order within a front: "crowding" distance (NSGA-II), or "hypervolume" contribution.
+    """
+
+    share: Literal["fixed", "learned"] = "learned"
+    variant: Literal["stopping", "promotion"] = "stopping"
+    brackets: Annotated[int, Field(ge=1, le=10)] = 1
+    spread: Literal["crowding", "hypervolume"] = "crowding"
+
+
+@register(
+    "moasha",
+    "successive halving by all objectives: constraints, then fronts, then spread; the default",
+    options=MoashaOptions,
 )
 class Moasha:
     """Asynchronous successive halving for several objectives (Schmucker et al., 2021, arXiv:2106.12639).
@@ -90,7 +113,7 @@ class Moasha:
     """
 
     def __init__(self, config: SearchConfig) -> None:
-        assert isinstance(config.scheduler, MoashaConfig)
+        assert isinstance(config.scheduler, MoashaOptions)
         self._objectives = config.objectives
         self._options = config.scheduler
         self._eta = config.budget.eta

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from search.config.schema import SearchConfig
-from search.schedulers.base import SCHEDULERS, NeverPauses, Verdict
+from search.schedulers.base import NeverPauses, Verdict, register
 from trainables.interval import Interval
 
 
-@SCHEDULERS.register("none", "no early stopping: every trial gets the full budget")
+@register("none", "no early stopping: every trial gets the full budget")
 class NoStopping(NeverPauses):
     """Lets every trial go on to the full budget."""
 

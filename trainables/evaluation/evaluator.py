@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,6 +57,7 @@ class Evaluator:
         harness: Those skills that are tasks of lm-evaluation-harness, as `load_harness` made them.
         base: See `BaseAlone`; without it no divergence is measured.
         output_head: See `Forward`.
+        wording: Changes the text of each question; None puts them as they are.
 
     Raises:
         UserError: Items cannot be read, or are longer than the model's context.
@@ -77,10 +78,13 @@ class Evaluator:
         harness: Sequence[HarnessSkill] = (),
         base: BaseAlone | None = None,
         output_head: OutputHead | None = None,
+        wording: Callable[[str], str] | None = None,
     ) -> None:
         self._forward = Forward(model, any_working, rows, output_head)
         context = getattr(self._forward.config, "max_position_embeddings", None)
         asked = {skill: load_items(skill, seed) for skill in capability.skills if skill.harness is None}
+        if wording is not None:
+            asked = {skill: [item.reworded(wording) for item in items] for skill, items in asked.items()}
         capability = with_reply_length(capability, tokenizer, asked.values(), context)
         self._capability = capability
         self._passes = Passes(self._forward, int(tokenizer.pad_token_id), capability.batch_size)
@@ -111,6 +115,11 @@ class Evaluator:
     def items(self) -> Mapping[str, Sequence[Item]]:
         """The items of each skill."""
         return {skill.config.name: skill.items for skill in self._skills} | dict(self._harness.items)
+
+    @property
+    def capability(self) -> CapabilityConfig:
+        """The settings, with the length of replies."""
+        return self._capability
 
     @property
     def reply_length(self) -> int:
