@@ -1,4 +1,4 @@
-"""Whether a configuration may go on with a recorded search, and what differs where it may not."""
+"""Whether a configuration may resume a recorded search, and what differs if it may not."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _MEANS = "Resume with the recorded values, or start a new search with name=<othe
 
 @dataclass(frozen=True)
 class Recorded:
-    """The record that a search begins or goes on with; empty before its first session.
+    """The record that a search begins or resumes with; empty before its first session.
 
     Attributes:
-        config: The configuration to go on with.
+        config: The configuration to resume with.
     """
 
     config: SearchConfig

@@ -153,7 +153,7 @@ class Single(ABC, Generic[P]):
         return False
 
     def facts(self, device: str, seconds: float) -> GroupFacts:
-        """What the driver is told when the group is up."""
+        """What the driver learns when the group is up."""
         model, data = self.data.model, self.data.fingerprint
         reason, facts = "one trial at a time", dict(self.data.facts)
         return GroupFacts(device, model, data, seconds, 1, reason, attention=self.data.attention, data=facts)
