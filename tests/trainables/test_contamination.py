@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from search.run import WRONG, main
 from trainables.data.reading import read_units
 from trainables.errors import UserError
-from trainables.evaluation.contamination.check import OVERLAP, check_questions, find_questions
+from trainables.evaluation.contamination.check import OVERLAP, TELLING, check_questions, find_questions
 from trainables.evaluation.harness.sought import AcceptedChoice, AcceptedItem
 from trainables.evaluation.questions.items import ChoiceItem, Item, OpenItem, choice_prompt
 from trainables.settings import SkillConfig, TaskConfig
@@ -201,7 +201,7 @@ def test_the_index_finds_what_a_plain_search_finds(lines: list[list[str]]) -> No
             assert found.overlapping.get((0, place)) == (holding[0] if holding else None)
         answer = item.answer if isinstance(item, OpenItem) else item.options[item.answer]
         last = [number for number in holding if texts[number].endswith(f"{question}{answer} ")]
-        if last and len(question.split()) >= 5:
+        if last and len(question.split()) >= TELLING:
             assert found.answered[0, place] <= last[0]
 
 
@@ -217,7 +217,7 @@ def test_the_refusal_names_skill_file_line_and_question(task: TaskConfig) -> Non
         "first is 'Which metal is the lens frame made of?' in train.jsonl:3, "
         "'Which metal is the lens frame made of? Brass.'; then '12+7?' in train.jsonl:2, '12+7? 19'."
     )
-    assert "leave these questions out of the skill's file, or the records" in str(error.value.hint)
+    assert "remove these questions from the skill's file, or the records" in str(error.value.hint)
 
 
 def test_the_training_file_itself_is_refused(task: TaskConfig, tmp_path: Path) -> None:

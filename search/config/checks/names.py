@@ -12,6 +12,7 @@ from trainables.data.formats import AUTO, FORMATS
 from trainables.models import smollm2  # noqa: F401  (registers its preparer)
 from trainables.models.preparers import PREPARERS
 from trainables.nearest import did_you_mean
+from trainables.registry import Registry
 from trainables.settings import ModelConfig, TaskConfig
 from trainables.specs import TRAINABLES
 
@@ -33,7 +34,7 @@ def _check_registered(composed: Composed, key: tuple[str, ...], kind: str, names
     name = parts.text(composed, *key)
     if not name or name in names or composed.is_broken(key):
         return
-    if reason := names.broken().get(name):
+    if isinstance(names, Registry) and (reason := names.broken().get(name)):
         message = f"the {kind} {name!r} is installed and cannot be imported: {reason}"
         composed.complain(key, message, "repair or update the package that brings it")
     else:
