@@ -41,6 +41,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(f"[tightrope.trainables]\n{name} = brings_{name}\n")
+    monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     for kind in ("_entries", "_lines", "_broken"):
         monkeypatch.setattr(TRAINABLES, kind, dict(getattr(TRAINABLES, kind)))
@@ -53,12 +54,14 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("raising", "'raising' is installed and cannot be imported: RuntimeError: no driver"),
         ("leaving", "SystemExit: no licence"),
         ("twice", "'lora' is registered twice"),
+        ("departed", "there is no trainable 'departed' here"),
         ("clashing", "names that every search already uses: budget"),
     ],
 )
 def test_choosing_it_is_one_problem_that_says_why(name: str, said: str) -> None:
+    Path("space.yaml").write_text(f"trainable: {name}\nimages: {{path: x}}\nparameters: {{}}\n")
     with pytest.raises(ConfigError, match=said) as raised:
-        load_config(["space=demo", f"trainable={name}"])
+        load_config(["space=space.yaml"])
     assert "1 problem" in str(raised.value)
 
 
