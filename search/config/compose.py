@@ -147,26 +147,37 @@ def _take_space(composed: Composed, space: Override | None) -> None:
 
 
 def _take_trainable(composed: Composed, overrides: Sequence[Override]) -> None:
-    """Takes the trainable, which decides which sections and parameters exist."""
     word = next((override for override in overrides if override.key == ("trainable",)), None)
-    name = composed.data.get("trainable") if word is None else word.value
-    where = None if word is None else word.where
+    if word is None:
+        take_trainable(composed, composed.data.get("trainable"))
+    else:
+        take_trainable(composed, word.value, word.where)
+
+
+def take_trainable(composed: Composed, name: object, where: str | None = None) -> None:
+    """Takes the trainable, which decides which sections and parameters exist.
+
+    Args:
+        composed: Gets it, or a problem where it cannot be used.
+        name: As it was given; the schema refuses what is no name.
+        where: Where it comes from, if that is not known from its key.
+    """
     composed.trainable = trainable_of({"trainable": name})
     if not isinstance(name, str) or not name:
-        return  # which the schema refuses
+        return
     repair = "repair or update the package that brings it"
-    if reason := TRAINABLES.broken().get(name) if name not in TRAINABLES else None:
-        message = f"{name!r} is installed and cannot be imported: {reason}"
-        composed.complain(("trainable",), message, repair, where)
-    elif name not in TRAINABLES:
-        hint = f"{did_you_mean(name, list(TRAINABLES))}; others come with packages that bring them"
-        composed.complain(("trainable",), f"there is no trainable {name!r} here", hint, where)
-    else:
+    if name in TRAINABLES:
         try:
             config_model(name)
         except ValueError as error:
             composed.trainable = DEFAULT_TRAINABLE
             composed.complain(("trainable",), str(error), repair, where)
+    elif reason := TRAINABLES.broken().get(name):
+        message = f"{name!r} is installed and cannot be imported: {reason}"
+        composed.complain(("trainable",), message, repair, where)
+    else:
+        hint = f"{did_you_mean(name, list(TRAINABLES))}; others come with packages that bring them"
+        composed.complain(("trainable",), f"there is no trainable {name!r} here", hint, where)
 
 
 def _take_section(composed: Composed, group: str, override: Override | None) -> None:
