@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analysis.costs import used_lines
-from analysis.render import artifact_name, headline, setting, summary_rows
+from analysis.render import artifact_folder, artifact_name, headline, setting, summary_rows
 from search.config.schema import ObjectiveConfig
 from search.table import legend, make_columns
 
@@ -28,9 +28,9 @@ def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
     yield _escape(summary["reason"])
     yield ""
     yield from (f"- {_escape(caveat)}" for caveat in summary["caveats"])
-    if best is not None and best["adapter"]:
-        name = artifact_name(summary)
-        yield f"- {name[:1].upper()}{name[1:]}: `{best['adapter']}` in this folder."
+    if folder := artifact_folder(summary):
+        name = _escape(artifact_name(summary))
+        yield f"- {name[:1].upper()}{name[1:]}: `{folder}` in this folder."
     yield from (f"- {label}: {_escape(line)}" for label, line in used_lines(summary))
 
 

@@ -47,7 +47,7 @@ def render_summary(
     for label, line in used_lines(summary):
         console.print(Text(f"{label}: {line}"))
     steps = _next_steps(summary, ui, command or summary["search"]["command"])
-    width = max(7, *(len(label) for label, _ in steps)) + 2 if steps else 0
+    width = max([7, *(len(label) for label, _ in steps)]) + 2
     for label, line in steps:
         console.print(Text.assemble((f"{label:<{width}}", "bold"), line), soft_wrap=True)
 
@@ -140,7 +140,7 @@ def setting(summary: Mapping[str, Any]) -> str:
 def artifact_name(summary: Mapping[str, Any]) -> str:
     """What a trial leaves behind, with the form of its files: `adapter (PEFT format)`."""
     made = summary["artifact"]
-    return f"{made['artifact']} ({made['form']})" if made["form"] else str(made["artifact"])
+    return f"{made['name']} ({made['form']})" if made["form"] else str(made["name"])
 
 
 def headline(summary: Mapping[str, Any]) -> str:
@@ -154,12 +154,10 @@ def headline(summary: Mapping[str, Any]) -> str:
     return f"{line}; {wording.plural(repeated, 'repetition')} of candidates" if repeated else line
 
 
-def adapter_path(summary: Mapping[str, Any]) -> str | None:
-    """Path of the recommended adapter from the working directory."""
+def artifact_folder(summary: Mapping[str, Any]) -> str | None:
+    """Path of what the recommended trial has left behind, from the search's folder."""
     best = summary["recommended"]
-    if best is None or best["adapter"] is None:
-        return None
-    return f"{summary['search']['folder']}/{best['adapter']}"
+    return None if best is None else best[summary["artifact"]["name"]]
 
 
 def report_path(summary: Mapping[str, Any]) -> str | None:
@@ -170,8 +168,9 @@ def report_path(summary: Mapping[str, Any]) -> str | None:
 
 def _next_steps(summary: Mapping[str, Any], ui: str | None, command: str | None) -> list[tuple[str, str]]:
     steps = []
-    if path := adapter_path(summary):
-        steps.append((summary["artifact"]["artifact"].capitalize(), path))
+    if (left := artifact_folder(summary)) is not None:
+        name = summary["artifact"]["name"]
+        steps.append((f"{name[:1].upper()}{name[1:]}", f"{summary['search']['folder']}/{left}"))
     if (page := report_path(summary)) is not None:
         steps.append(("Report", page))
     if ui is not None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.blocks import confirmation_block, limits_block, warm_start_block
+from analysis.described import section_name, worth_showing
 from analysis.markdown import to_markdown
 from analysis.packing import packing_used
 from analysis.render import render_summary
@@ -30,7 +31,6 @@ from search.judging.pareto import pareto_front
 from search.judging.recommend import recommend
 from search.output import Parser, complain, say_json
 from search.record import SearchState, TrialState, read_events
-from search.record.events import RecordedTrainable
 from search.record.explained import explained
 from search.record.files import EVENTS
 from trainables.data.facts import data_warnings
@@ -47,7 +47,7 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
     Args:
         state: A search that has begun.
         folder: Its folder. Paths in the summary are relative to the working directory where that is
-            shorter, and the paths of adapters to this folder.
+            shorter, and those of what trials leave behind to this folder.
 
     Raises:
         RecordError: The search has not begun.
@@ -68,8 +68,8 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
             "folder": min(os.path.relpath(folder), str(folder.resolve()), key=len),
             "space": config["space"],
             "trainable": config["trainable"],
-            "model": (config.get("model") or {}).get("name", known.subject),
-            "task": (config.get("task") or {}).get("name"),
+            "model": section_name(config, "model") or known.subject,
+            "task": section_name(config, "task"),
             "seed": config["seed"],
             "git_commit": state.started.git_commit,
             "ended": state.ended.reason if state.ended else None,
@@ -78,17 +78,18 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
             "command": last.command if last else None,
         },
         "objectives": [objective.model_dump() for objective in objectives_of(state)],
-        "metrics": _further_metrics(config, known),
-        "artifact": known.model_dump(include={"artifact", "load", "form"}),
+        "metrics": list(worth_showing(known).summary),
+        "artifact": {"name": known.artifact, "load": known.load, "form": known.form},
         "counts": dict(sorted(counts.items())),
         "baselines": {name: _measurement(base) for name, base in state.baselines.items()},
         "pareto": [trial.number for trial in front],
         "trials": [
-            _trial(state, trial) for trial in _shown(state, [optimal.number for optimal in front], confirmed)
+            _trial(state, trial, known.artifact)
+            for trial in _shown(state, [optimal.number for optimal in front], confirmed)
         ],
         "recommended": None
         if recommendation.trial is None
-        else _trial(state, state.trials[recommendation.trial]),
+        else _trial(state, state.trials[recommendation.trial], known.artifact),
         "nearest": recommendation.nearest,
         "reason": recommendation.reason,
         "caveats": [*recommendation.caveats, *(f"Of the data, {text}." for text in data_warnings(data))],
@@ -141,7 +142,8 @@ def _shown(state: SearchState, front: Sequence[int], confirmed: Confirmation | N
     return reached[:_FURTHEST]
 
 
-def _trial(state: SearchState, trial: TrialState) -> dict[str, Any]:
+def _trial(state: SearchState, trial: TrialState, artifact: str) -> dict[str, Any]:
+    """A trial in full; under the name of its artifact stands where that lies."""
     last = trial.last
     return {
         "trial": trial.number,
@@ -154,7 +156,7 @@ def _trial(state: SearchState, trial: TrialState) -> dict[str, Any]:
         "step": last.step if last else 0,
         **(_measurement(last) if last else {"metrics": {}, "intervals": {}}),
         "feasible": keeps_constraints(objectives_of(state), metrics_of(trial)),
-        "adapter": last.checkpoint if last else None,
+        artifact: last.checkpoint if last else None,
     }
 
 
@@ -162,14 +164,6 @@ def _measurement(event: Any) -> dict[str, Any]:
     """Metrics and intervals of a baseline or a rung, spelled as in the record."""
     data: dict[str, Any] = event.model_dump(mode="json", include={"metrics", "intervals"})
     return data
-
-
-def _further_metrics(config: dict[str, Any], known: RecordedTrainable) -> list[str]:
-    """Metrics worth showing beside the objectives, by decreasing importance."""
-    if "capability" not in config:
-        return [metric.name for metric in sorted(known.metrics, key=lambda metric: metric.relative is None)]
-    skills = [f"{skill['name']}_{skill['scoring'][0]}" for skill in config["capability"]["skills"]]
-    return ["heldout_loss", "capability", *skills, "degenerate"]
 
 
 def _load(folder: Path) -> SearchState:

@@ -6,6 +6,7 @@ from search.config.schema import SearchConfig
 from search.errors import TightropeError
 from search.judging.retention import BASE, relative_metrics, retained
 from search.record import BaselineMeasured, SearchState
+from trainables.measured import Measured
 from trainables.messages import GroupFacts, Reply
 from trainables.specs import TRAINABLES
 from trainables.trainable import MetricSpec
@@ -40,14 +41,11 @@ def baseline_event(
         metrics = retained(reply.metrics, state.baselines.get(BASE), relative)
     return BaselineMeasured(
         name=name,
-        metrics=metrics,
-        intervals=dict(reply.intervals),
         items=reply.items,
         fingerprints={"model": facts.model_fingerprint, "data": facts.data_fingerprint},
         seconds=reply.eval_seconds,
-        eval_parts=reply.eval_parts,
-        items_file=reply.items_file,
         data=dict(facts.data),
+        **(reply.as_fields(Measured) | {"metrics": metrics}),
     )
 
 

@@ -94,7 +94,7 @@ def start_ray(workers: WorkersConfig) -> Capacity:
             raise ClusterError(f"Ray could not be started here: {said}", hint=f"See {logs}.") from error
         raise ClusterError(
             f"The Ray cluster at {redact(address)}, from {named}, could not be joined: {said}",
-            hint="Check the address; with neither workers.address nor RAY_ADDRESS this machine is used.",
+            hint="Check the address. Without workers.address and RAY_ADDRESS, only this machine is used.",
         ) from error
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return _capacity(workers, nodes, address)

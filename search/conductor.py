@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from search.config.schema import SearchConfig
 from search.guards import make_guards
@@ -37,6 +38,7 @@ from search.searchers import Searcher
 from search.searchers.base import TrialOutcome
 from search.space import SearchSpace
 from trainables.interval import Interval
+from trainables.measured import Measured, Trained, TrialMeasured
 from trainables.messages import FrontRequest, Reply, TrainRequest, TrialRequest, checkpoint_folder
 
 
@@ -289,24 +291,7 @@ class Conductor:
         if reply.outcome != "ok":
             self._end_early(trial, reply)
             return False
-        event = RungReached(
-            trial=number,
-            rung=len(trial.rungs),
-            step=reply.step,
-            metrics=self.with_retention(reply.metrics),
-            intervals=self.intervals(reply),
-            items=reply.items,
-            curve=reply.curve,
-            checkpoint=reply.checkpoint,
-            train_seconds=reply.train_seconds,
-            eval_seconds=reply.eval_seconds,
-            eval_parts=reply.eval_parts,
-            items_file=reply.items_file,
-            group=reply.group,
-            tokens=reply.tokens,
-            padding=reply.padding,
-            pack=reply.pack,
-        )
+        event = RungReached(trial=number, rung=len(trial.rungs), **self._measured(reply, Trained))
         self._record(event)
         return self._conclude(event, *self._judge(event))
 
@@ -327,18 +312,15 @@ class Conductor:
         else:
             self._waiting.append(number)
 
+    def _measured(self, reply: Reply, kind: type[Measured]) -> dict[str, Any]:
+        """What a reply has measured, with the ratios to the base."""
+        ratios = {"metrics": self.with_retention(reply.metrics), "intervals": self.intervals(reply)}
+        return reply.as_fields(kind) | ratios
+
     def _take_front(self, number: int, reply: Reply) -> None:
         measured = reply.outcome == "ok"
         if measured:
-            event: Event = FrontMeasured(
-                trial=number,
-                metrics=self.with_retention(reply.metrics),
-                intervals=self.intervals(reply),
-                eval_seconds=reply.eval_seconds,
-                eval_parts=reply.eval_parts,
-                items_file=reply.items_file,
-                group=reply.group,
-            )
+            event: Event = FrontMeasured(trial=number, **self._measured(reply, TrialMeasured))
         else:
             message = f"asked on the front: {reply.message}"
             event = Failed(trial=number, failure_class=reply.outcome, message=message)

@@ -47,8 +47,8 @@ def in_steps(config: SearchConfig) -> Counted:
     counted = f"{times} of {examples:,} examples, {batch} a step"
     if not budget.least_steps <= steps <= LARGEST:
         raise _wrong(
-            f"{counted}, are {steps:,} steps; {budget.rungs} rungs with eta {budget.eta} need "
-            f"{budget.least_steps:,}, and {LARGEST:,} are the most",
+            f"{counted}, are {steps:,} steps; {budget.rungs} rungs with eta {budget.eta} need at least "
+            f"{budget.least_steps:,}, and the maximum is {LARGEST:,}",
             "Give other epochs, another batch size or fewer rungs (budget.rungs).",
         )
     resolved = config.model_copy(update={"budget": budget.model_copy(update={"steps": steps})})
@@ -63,7 +63,7 @@ def _batch_size(config: SearchConfig) -> int:
     field = TRAINABLES[config.trainable].parameters.model_fields.get("batch_size")
     if field is None:
         raise _wrong(
-            f"the trainable {config.trainable} has no batch_size to count steps by", "Give budget.steps."
+            f"the trainable {config.trainable} has no batch_size, which epochs need", "Give budget.steps."
         )
     return int(config.fixed.get("batch_size", field.default) or 0)
 

@@ -215,5 +215,5 @@ def _round(value: float, digits: float | None) -> float:
     if digits is None:
         return round(value)
     if not isinstance(digits, int) or abs(digits) > _MAX_DIGITS:
-        raise ValueError(f"round takes a whole number of digits, at most {_MAX_DIGITS}")
+        raise ValueError(f"round needs a whole number of digits, at most {_MAX_DIGITS}")
     return round(value, digits)

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     say(f"{count} trials are in {options['out']}; open it with:")
     say(f"  optuna-dashboard {_url(Path(options['out']).expanduser())}")
-    say("(optuna-dashboard is a package of its own: pip install optuna-dashboard)")
+    say("(optuna-dashboard is a separate package: pip install optuna-dashboard)")
     return 0
 
 
@@ -98,10 +98,10 @@ def export(folder: Path, out: Path) -> int:
     """
     state = SearchState.from_events(read_events(folder))
     if state.started is None:
-        raise RecordError(f"{folder} holds no search.", hint="Give the folder that has its events.jsonl.")
+        raise RecordError(f"{folder} contains no search.", hint="Give the folder that has its events.jsonl.")
     if os.path.lexists(out) and not _is_export(out):
         raise ExportError(
-            f"{out} exists and is no export of a search", hint="Give another file, or remove this one."
+            f"{out} exists and is not an export of a search", hint="Give another file, or remove this one."
         )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ def check_address(address: str, named: str) -> None:
     host, colon, port = known.removeprefix("ray://").rpartition(":")
     host = host.strip("[]")
     if "://" in host or not (colon and host and port.isdecimal() and 0 < int(port) < 2**16):
-        raise _unreachable(known, named, "that is no address: write host:port, such as 10.0.0.5:6379")
+        raise _unreachable(known, named, "it is not an address: write host:port, such as 10.0.0.5:6379")
     try:
         socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
     except socket.gaierror as error:
@@ -52,7 +52,7 @@ def check_address(address: str, named: str) -> None:
     except OSError as error:
         raise _unreachable(known, named, (error.strerror or str(error)).lower()) from error
     if not _speaks_grpc(host, port):
-        problem = f"something listens there, and does not answer as Ray does within {ANSWER_SECONDS:.0f} s"
+        problem = f"something listens there, but does not answer as Ray within {ANSWER_SECONDS:.0f} s"
         raise _unreachable(known, named, problem)
 
 
@@ -65,21 +65,21 @@ def check_machine() -> None:
     variable = next((name for name in ("RAY_TMPDIR", "TMPDIR") if name in os.environ), None)
     folder = temporary_folder()
     where = f"{folder} ({variable})" if variable else str(folder)
-    hint = "Set RAY_TMPDIR to a folder with a short path that you can write, on a disk with room."
+    hint = "Set RAY_TMPDIR to a folder with a short path that you can write to, on a disk with free space."
     if len(os.fsencode(folder / _LONGEST_SOCKET)) > _SOCKET_BYTES:
         most = _SOCKET_BYTES - len(_LONGEST_SOCKET) - 1
         problem = f"its path has {len(os.fsencode(folder))} bytes, and sockets in it allow {most}"
-        raise ClusterError(f"Ray cannot keep its files in {where}: {problem}.", hint=hint)
+        raise ClusterError(f"Ray cannot store its files in {where}: {problem}.", hint=hint)
     try:
         (folder / "ray").mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder / "ray"):
             free = shutil.disk_usage(folder).free
     except OSError as error:
         problem = error.strerror or str(error)
-        raise ClusterError(f"Ray cannot keep its files in {where}: {problem}.", hint=hint) from error
+        raise ClusterError(f"Ray cannot store its files in {where}: {problem}.", hint=hint) from error
     if free < _ROOM_BYTES:
         problem = f"only {free / 2**20:.0f} MiB are free there"
-        raise ClusterError(f"Ray cannot keep its files in {where}: {problem}.", hint=hint)
+        raise ClusterError(f"Ray cannot store its files in {where}: {problem}.", hint=hint)
 
 
 def temporary_folder() -> Path:
@@ -115,6 +115,6 @@ def _speaks_grpc(host: str, port: str) -> bool:
 def _unreachable(address: str, named: str, problem: str) -> ClusterError:
     return ClusterError(
         f"The Ray cluster at {address}, from {named}, cannot be joined: {problem}.",
-        hint="Start it, or give the address of one that runs with workers.address=HOST:PORT; without "
-        "workers.address, and with RAY_ADDRESS unset, this machine is used alone.",
+        hint="Start it, or give the address of a running cluster with workers.address=HOST:PORT. Without "
+        "workers.address and RAY_ADDRESS, only this machine is used.",
     )

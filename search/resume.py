@@ -20,7 +20,7 @@ from search.record import Event, SearchState, read_events
 from search.recorded_choices import with_recorded_choices
 from trainables.specs import TRAINABLES
 
-_MEANS = "Resume with the recorded values, or begin a new search with name=<other name>."
+_MEANS = "Resume with the recorded values, or start a new search with name=<other name>."
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def refuse_changes(recorded: Mapping[str, Any], config: SearchConfig) -> None:
     """
     if lines := sorted(_differences(_completed(recorded), config.model_dump(mode="json"))):
         raise SpaceChangedError(
-            f"Search {config.name!r} was begun with another configuration:\n" + "\n".join(lines),
+            f"Search {config.name!r} was started with another configuration:\n" + "\n".join(lines),
             hint=_MEANS,
         )
 
@@ -134,13 +134,12 @@ def _refuse_other_contents(state: SearchState, config: SearchConfig) -> None:
     if keys := sorted(changed(recorded, now)):
         asked = config.model_dump(mode="json")
         lines = [
-            f"  {key}: {_at(asked, key)} is not what it was ({_short(recorded[key])} then, "
-            f"{_short(now[key])} now)"
+            f"  {key}: {_at(asked, key)} has changed ({_short(recorded[key])} then, {_short(now[key])} now)"
             for key in keys
         ]
         raise SpaceChangedError(
-            f"Search {config.name!r} was begun with other content:\n" + "\n".join(lines),
-            hint="Bring the recorded files back, at any path, or begin a new search with name=<other name>.",
+            f"Search {config.name!r} was started with other content:\n" + "\n".join(lines),
+            hint="Restore the recorded files, at any path, or start a new search with name=<other name>.",
         )
 
 

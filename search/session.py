@@ -274,7 +274,7 @@ def _report(session: _Session) -> None:
         pass
     except Exception as error:  # noqa: BLE001 - a named boundary: libraries that draw, and a disk that is full
         problem = str(error) or type(error).__name__
-    session.view.note(f"no report: {problem} (python -m analysis.report {session.folder} makes it)")
+    session.view.note(f"no report: {problem} (python -m analysis.report {session.folder} writes it)")
 
 
 def _train(session: _Session) -> None:
@@ -349,8 +349,8 @@ def _check_facts(session: _Session, facts: GroupFacts) -> None:
     for key, found in (("model", facts.model_fingerprint), ("data", facts.data_fingerprint)):
         if recorded.get(key, found) != found:
             raise TightropeError(
-                f"The {key} is not that of this search: {recorded[key][:12]} then, {found[:12]} now.",
-                hint="Bring the recorded files back, or begin a new search with name=<other name>.",
+                f"The {key} differs from that of this search: {recorded[key][:12]} then, {found[:12]} now.",
+                hint="Restore the recorded files, or start a new search with name=<other name>.",
             )
     ready = f"model and data ready on {facts.device} after {facts.load_seconds:.1f} s"
     session.view.note(f"{ready}, attention by {facts.attention}")

@@ -55,7 +55,7 @@ def read_warm_start(config: SearchConfig, space: SearchSpace) -> WarmStarted:
     folder = Path(config.warm_start.search)
     state = SearchState.from_events(read_events(folder))
     if state.started is None:
-        raise WarmStartError(f"{folder} holds no search", "Give the folder that has its events.jsonl.")
+        raise WarmStartError(f"{folder} contains no search", "Give the folder that has its events.jsonl.")
     ordered = (
         _best(folder, state, config) if config.warm_start.use == "points" else _prior(folder, state, config)
     )
@@ -64,8 +64,8 @@ def read_warm_start(config: SearchConfig, space: SearchSpace) -> WarmStarted:
         first = ordered[0]
         problem = space.contains(_sample_of(first, space))
         raise WarmStartError(
-            f"no trial of {folder} lies in this space; of trial {first.number}, {problem}",
-            "Widen the space, or give a search of the same parameters.",
+            f"no trial of {folder} is in this space; trial {first.number}: {problem}",
+            "Widen the space, or give a search with the same parameters.",
         )
     return WarmStarted(search_id=state.started.search_id, use=config.warm_start.use, trials=trials)
 
@@ -82,7 +82,7 @@ def _best(folder: Path, state: SearchState, config: SearchConfig) -> list[TrialS
     if not candidates:
         raise WarmStartError(
             f"no trial of {folder} has reached its full budget and keeps its constraints",
-            "Give another search, or its trials as they are: warm_start.use=prior.",
+            "Give another search, or use its trials with their values: warm_start.use=prior.",
         )
     fronts = np.zeros(len(candidates))
     if _plain(objectives) != _plain(config.objectives) and len(objectives) > 1:
@@ -103,7 +103,7 @@ def _prior(folder: Path, state: SearchState, config: SearchConfig) -> list[Trial
         names = " and ".join(objective.metric for objective in objectives)
         raise WarmStartError(
             f"no trial of {folder} has {names} at its full budget",
-            "Give a search with this one's objectives, or take its best configurations alone: "
+            "Give a search with this one's objectives, or use only its best configurations: "
             "warm_start.use=points.",
         )
     return sorted(finished, key=lambda trial: (*keys.get(trial.number, (math.inf, [])), trial.number))

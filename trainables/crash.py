@@ -73,16 +73,16 @@ class Crash:
         """What to do about it."""
         if self.kind == KILLED:
             return (
-                "The system ends a process mostly where memory has run out: try fewer workers.groups, a "
+                "The system usually ends a process because memory ran out: try fewer workers.groups, a "
                 "smaller model or shorter task.max_length."
             )
         if self.kind in _TOO_LARGE:
             return (
-                "Memory ran out: try a smaller model, or share it among more workers with "
-                f"workers.workers and workers.zero_stage=3; the traceback is in {CRASH_LOG}."
+                "Memory ran out: try a smaller model, or shard it over more workers with workers.workers "
+                f"and workers.zero_stage=3; the traceback is in {CRASH_LOG}."
             )
         return (
-            f"The traceback is in {CRASH_LOG} in the search's folder. Where it speaks of your model or your "
+            f"The traceback is in {CRASH_LOG} in the search's folder. If it concerns your model or your "
             "data, correct them; otherwise please report it."
         )
 

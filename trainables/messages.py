@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from trainables.interval import Interval
+from trainables.measured import Trained
 
 Params: TypeAlias = dict[str, bool | int | float | str | None]
 """Every parameter of a trial, by name."""
@@ -146,46 +146,19 @@ TrialRequest: TypeAlias = TrainRequest | FrontRequest
 Request: TypeAlias = TrialRequest | BaselineRequest
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(Trained):
     """The answer to a request.
 
     Attributes:
-        outcome: "ok", or why the rung was not reached.
+        outcome: "ok", or why the rung was not reached; `metrics` are then what was measured before.
         message: In words, where not "ok".
-        step: Optimizer steps done.
-        metrics: What was measured; after a failure, what was measured before it.
-        intervals: Metric to its 95% interval.
-        items: "1" or "0" for each item, in the items' order: of each skill whether it was answered rightly,
-            scored as for capability, and of `degenerate` every reply of all skills, in order of skill.
-        curve: (step, mean training loss) pairs of this slice.
-        checkpoint: Folder relative to the search's, where one was saved.
-        train_seconds: Time in training, divided among the trials that trained together: shares add up.
-        eval_seconds: Time in evaluation, likewise.
-        eval_parts: Seconds of it by part: "heldout", "generation", "likelihood", "general", "kl".
-        items_file: Parquet file of the results item by item, relative to the search's folder; None where
-            none was kept.
-        tokens: Tokens of this trial that went through the model in this slice, without padding.
-        padding: Share of padding among the tokens of the passes that the trial took part in.
-        pack: Mean number of trials in those passes.
     """
 
     outcome: Outcome
     message: str = ""
-    step: int = 0
-    metrics: dict[str, float] = field(default_factory=dict)
-    intervals: dict[str, Interval] = field(default_factory=dict)
-    items: dict[str, str] = field(default_factory=dict)
-    curve: list[tuple[int, float]] = field(default_factory=list)
-    checkpoint: str | None = None
-    train_seconds: float = 0.0
-    eval_seconds: float = 0.0
-    eval_parts: dict[str, float] = field(default_factory=dict)
-    items_file: str | None = None
-    group: str = ""
-    tokens: int = 0
-    padding: float = 0.0
-    pack: float = 1.0
+
+    def __init__(self, outcome: Outcome, message: str = "", **measured: Any) -> None:
+        super().__init__(outcome=outcome, message=message, **measured)
 
 
 @dataclass(frozen=True)

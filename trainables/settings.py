@@ -39,7 +39,7 @@ def _skill_name(name: str) -> str:
 
 def _each_once(ways: tuple[Way, ...]) -> tuple[Way, ...]:
     if len(set(ways)) < len(ways):
-        raise ValueError("names a way of scoring twice; keep one of them")
+        raise ValueError("names a scoring method twice; keep one of them")
     return ways
 
 
@@ -83,7 +83,7 @@ class ModelConfig(Section):
 def _template(text: str) -> str:
     for name in template_fields(text):
         if not name.isprintable():
-            raise ValueError("names a field with a control character; take it out")
+            raise ValueError("names a field with a control character; remove it")
     return text
 
 
@@ -138,7 +138,7 @@ class TaskConfig(Section):
             raise ValueError("format template needs the templates prompt and completion; give both")
         if self.prompt is not None and self.format not in ("auto", "template"):
             raise ValueError(
-                f"format {self.format} takes no templates; leave out format, or prompt and completion"
+                f"format {self.format} uses no templates; remove format, or prompt and completion"
             )
         return self
 
@@ -198,7 +198,7 @@ class SkillConfig(Section):
 def _some_at_every_rung(skills: tuple[SkillConfig, ...]) -> tuple[SkillConfig, ...]:
     if all(skill.at != "every" for skill in skills):
         raise ValueError(
-            "none has `at: every`, which leaves no capability to decide by; give it to one at least"
+            "no skill has `at: every`, so no capability is measured at the rungs; set it for at least one"
         )
     return skills
 

@@ -42,11 +42,11 @@ def _spelled(code: int) -> str:
 
 def _checked(value: str) -> str:
     if not value.strip():
-        raise ValueError("is empty; give a text, or leave the key out where it has a default")
+        raise ValueError("is empty; give a text, or remove the key to use its default")
     if not encodable(value):
         raise ValueError("is not text in UTF-8; write it in UTF-8")
     if not value.isprintable():
-        raise ValueError("holds a control character; take it out")
+        raise ValueError("contains a control character; remove it")
     if len(value) > LONGEST:
         raise ValueError(f"has {len(value)} characters; give {LONGEST} at most")
     return value

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from trainables.registry import Registry
 from trainables.settings import At, Section
@@ -42,6 +42,8 @@ class MetricSpec:
         items: Names of the items (`Reply.items`) whose mean it is; an interval of its ratio is then paired
             with the base item by item. Without them the base's value counts as known exactly.
         sample: What `Interval.n` counts, in the plural.
+        family: For metrics that are explained once for several parts: the name with <part> where theirs
+            is, for example "<skill>_generation".
     """
 
     name: str
@@ -53,6 +55,23 @@ class MetricSpec:
     at: At = "every"
     items: tuple[str, ...] = ()
     sample: str = "items"
+    family: str | None = None
+
+
+class Shown(BaseModel):
+    """Metrics that are worth showing beside the objectives, by decreasing importance.
+
+    Attributes:
+        summary: In tables of trials.
+        report: In plots, and where the recommended trial stands beside the base.
+        verdict: In the latter alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    summary: tuple[str, ...] = ()
+    report: tuple[str, ...] = ()
+    verdict: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,6 +134,10 @@ class TrainableSpec:
         worker: Imports and returns what reads the base and the data, and leads to what is held
             (`trainables.serving.held`); called in a worker alone.
         artifact: What a trial leaves behind.
+        shown: Which of the metrics to show beside the objectives; None is all of them, those that are
+            relative to the base first.
+        words: Terms of its own for the report's glossary, that of the artifact first.
+        loss_unit: Of `train_loss`, for example "nats per token".
         baselines: References that it can measure by name, with a line of description. "base" is the untouched
             base, which ratios are relative to.
         unpacked: Why its trials run one at a time in a worker group, in words; None where several are
@@ -136,6 +159,9 @@ class TrainableSpec:
     metrics: Callable[[Any], Sequence[MetricSpec]]
     worker: Callable[[], Read]
     artifact: Artifact
+    shown: Callable[[Any], Shown] | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
+    loss_unit: str = ""
     baselines: Mapping[str, str] = field(default_factory=lambda: {"base": "the untouched base"})
     unpacked: str | None = None
     subject: Callable[[Any], str] = plain_subject

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from analysis.described import section_name, skills_of
 from analysis.investigate.answers import Answers, read_answers
 from analysis.investigate.errors import InputError
 from analysis.investigate.study import Case, Measured, Share, Study
@@ -14,6 +15,7 @@ from search.judging.confirmation import confirmation
 from search.judging.objectives import objectives_of, search_trials
 from search.judging.recommend import recommend
 from search.record import BaselineMeasured, RungReached, SearchState, TrialState
+from search.record.explained import explained, kept_metric
 from trainables.nearest import did_you_mean
 
 BASE = "base"
@@ -34,21 +36,23 @@ def from_search(
         group: The parameter whose values are looked at one by one, if trials have it.
 
     Raises:
-        InputError: There is no such search or parameter, or the parameter is no number.
+        InputError: There is no such search or parameter, the parameter is no number, or its trials are not
+            evaluated on questions.
     """
     if state.started is None:
-        raise InputError(f"{folder} holds no search.", hint="Give the folder that has events.jsonl.")
+        raise InputError(f"{folder} contains no search.", hint="Give the folder that has events.jsonl.")
     trials = search_trials(state)
-    _refuse(parameter, trials, state.started.config["name"])
     config = state.started.config
-    measure = _Measure(folder, _loss_metric(state), _primary(config), _late(config))
+    score = _score(state)
+    _refuse(parameter, trials, config["name"])
+    measure = _Measure(folder, _loss_metric(state), score, _primary(config), _late(config))
     base = state.baselines.get(BASE)
     grouped = group if group != parameter and any(group in trial.params for trial in trials) else None
     measured_base = None if base is None else measure(base, with_answers=True)
     cases = [_case(trial, parameter, grouped, measure) for trial in trials if trial.rungs]
     recommended = recommend(state).trial
     return Study(
-        name=f"{config['name']} ({(config.get('model') or {}).get('name', config['trainable'])})",
+        name=f"{config['name']} ({section_name(config, 'model') or config['trainable']})",
         parameter=parameter,
         group=grouped,
         cases=tuple(case for case in cases if math.isfinite(case.last.capability)),
@@ -74,9 +78,10 @@ class _Measure:
     """Turns events into measurements; per-item files are read for the last rung only."""
 
     def __init__(
-        self, folder: Path | None, loss: str, primary: Mapping[str, str], late: frozenset[str]
+        self, folder: Path | None, loss: str, score: str, primary: Mapping[str, str], late: frozenset[str]
     ) -> None:
-        self._folder, self._loss, self._primary, self._late = folder, loss, primary, late
+        self._folder, self._loss, self._score = folder, loss, score
+        self._primary, self._late = primary, late
         self._notes: list[str] = []
         self._missing: list[str] = []
 
@@ -100,8 +105,8 @@ class _Measure:
         return Measured(
             step=event.step if isinstance(event, RungReached) else 0,
             loss=metrics.get(self._loss, math.nan),
-            capability=metrics.get("capability", math.nan),
-            n=n.get("capability"),
+            capability=metrics.get(self._score, math.nan),
+            n=n.get(self._score),
             bits=bits or self._bits(answers),
             shares=_shares(metrics, n),
             unparseable={
@@ -184,18 +189,30 @@ def _loss_metric(state: SearchState) -> str:
     return TRAIN_LOSS
 
 
+def _score(state: SearchState) -> str:
+    """The metric of answers to questions that is compared with the base model's.
+
+    Raises:
+        InputError: No questions are put.
+    """
+    assert state.started is not None
+    config = state.started.config
+    kept = kept_metric(explained(state.started), [objective.metric for objective in objectives_of(state)])
+    if kept is None or not skills_of(config):
+        raise InputError(
+            f"Trials of {config['trainable']} are not evaluated on questions: there is nothing to check.",
+            hint=f"python -m analysis.report shows what search {config['name']} has measured.",
+        )
+    return kept.name
+
+
 def _primary(config: Mapping[str, object]) -> dict[str, str]:
-    return {skill["name"]: skill["scoring"][0] for skill in _skills(config)}
+    return {skill["name"]: skill["scoring"][0] for skill in skills_of(config)}
 
 
 def _late(config: Mapping[str, object]) -> frozenset[str]:
     """Skills that are asked at the end only."""
-    return frozenset(s["name"] for s in _skills(config) if s.get("at", "every") != "every")
-
-
-def _skills(config: Mapping[str, object]) -> list[dict[str, Any]]:
-    capability = config.get("capability")
-    return capability["skills"] if isinstance(capability, dict) else []
+    return frozenset(s["name"] for s in skills_of(config) if s.get("at", "every") != "every")
 
 
 def _refuse(parameter: str, trials: Sequence[TrialState], name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from analysis.report.card import Findings, Registered
@@ -41,7 +41,13 @@ class Made:
 
 def make(cards: Iterable[Registered], context: Context) -> list[Made]:
     """Each card in turn."""
-    return [_guarded(card, context) for card in cards]
+    return [_guarded(_worded(card, context), context) for card in cards]
+
+
+def _worded(card: Registered, context: Context) -> Registered:
+    """The card with the trainable's words in its title and in how to read it."""
+    title, read = (text.format_map(context.terms) for text in (card.title, card.read))
+    return replace(card, title=title, read=read)
 
 
 def _guarded(card: Registered, context: Context) -> Made:

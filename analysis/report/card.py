@@ -48,6 +48,9 @@ class Card(Protocol):
 class Registered:
     """A card with its place in the report.
 
+    `title` and `read` may have names in braces, which stand for what the trainable calls it: {artifact} is
+    what a trial leaves behind, {score} the metric that says what is kept (`Context.terms`).
+
     Attributes:
         order: Cards stand in ascending order.
         read: How to read it, for somebody who sees it for the first time.

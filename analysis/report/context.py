@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.described import skills_of, worth_showing
 from analysis.report.groups import distinct
 from analysis.report.text import map_text
 from analysis.summary import summarise
@@ -19,13 +20,11 @@ from search.judging.objectives import completed_trials, is_broken, metrics_of, o
 from search.judging.pareto import ParetoTrial, pareto_front
 from search.record import BaselineMeasured, RungReached, SearchState, TrialState
 from search.record.events import RecordedMetric, RecordedTrainable
-from search.record.explained import explained
+from search.record.explained import explained, kept_metric, metric_of, ratios
 from trainables.interval import Interval
 
 if TYPE_CHECKING:
     from analysis.investigate.study import Measured, Study
-
-CAPABILITY, RETENTION = "capability", "retention"
 
 
 @dataclass(frozen=True)
@@ -139,44 +138,67 @@ class Context:
     @property
     def skills(self) -> list[Mapping[str, Any]]:
         """The skills that were asked, as configured; empty where the trainable puts no questions."""
-        capability = self.config.get("capability") or {}
-        return list(capability.get("skills", ()))
+        return skills_of(self.config)
 
     @cached_property
     def relative(self) -> RecordedMetric | None:
-        """The first metric whose ratio to the base is to be kept, such as capability."""
-        metrics = (metric for metric in self.trainable.metrics if metric.direction != "min")
-        return next((metric for metric in metrics if metric.relative is not None), None)
+        """The metric that says what is kept of what the base could do, such as capability."""
+        return kept_metric(self.trainable, [objective.metric for objective in self.objectives])
 
     @property
-    def ratio(self) -> str:
+    def ratio(self) -> str | None:
         """The name of its ratio to the base, such as retention."""
-        return RETENTION if self.relative is None else str(self.relative.relative)
-
-    @property
-    def sample(self) -> str:
-        """What its intervals count, in the plural."""
-        return "questions" if self.relative is None else self.relative.sample
+        return None if self.relative is None else self.relative.relative
 
     @cached_property
     def kept(self) -> str | None:
         """The metric of what the model keeps: the ratio, or its metric without a base; None without both."""
-        for name in (self.ratio, CAPABILITY if self.relative is None else self.relative.name):
-            if any(math.isfinite(value(trial, name)) for trial in self.trials):
-                return name
-        return None
+        if self.relative is None:
+            return None
+        return next((name for name in (self.ratio, self.relative.name) if name and self._has(name)), None)
 
     @property
     def keeps_ratio(self) -> bool:
         """Whether what the model keeps is known as a share of what the base could do."""
-        return self.kept == self.ratio
+        return self.kept is not None and self.kept == self.ratio
+
+    @cached_property
+    def compared(self) -> list[str]:
+        """What is kept, then the other ratios to the base, as far as a trial has them."""
+        names = [self.kept, *ratios(self.trainable)]
+        return list(dict.fromkeys(name for name in names if name is not None and self._has(name)))
+
+    def _has(self, metric: str) -> bool:
+        return any(math.isfinite(value(trial, metric)) for trial in self.trials)
+
+    @property
+    def terms(self) -> dict[str, str]:
+        """What the titles of cards have in braces: the artifact's name, and the metric that is kept."""
+        score = "what is kept" if self.relative is None else self.relative.name
+        return {"artifact": self.trainable.artifact, "score": score}
+
+    def sample(self, metric: str | None) -> str:
+        """What intervals of a metric count, in the plural."""
+        described = None if metric is None else metric_of(self.trainable, metric)
+        return "items" if described is None else described.sample
+
+    def samples(self, metrics: Iterable[str]) -> list[str]:
+        """What intervals of these metrics count, each once."""
+        known = (metric_of(self.trainable, name) for name in metrics)
+        return list(dict.fromkeys(metric.sample for metric in known if metric is not None)) or ["items"]
+
+    def less_is_better(self, metric: str) -> bool:
+        """Whether a lower value is better; of what nothing says which way is better, a lower one too."""
+        if metric in self.directions:
+            return self.directions[metric] == "min"
+        described = metric_of(self.trainable, metric)
+        return described is None or described.direction != "max"
 
     @cached_property
     def shown_metrics(self) -> list[str]:
         """Objectives first, then the metrics most worth a look, as far as a trial has them."""
         names = [objective.metric for objective in self.objectives]
-        names += ["heldout_loss", CAPABILITY, "general_loss_change", "kl_base", "degenerate"]
-        names += [] if self.skills else [metric.name for metric in self.trainable.metrics]
+        names += worth_showing(self.trainable).report
         known = {name for trial in self.trials for name in metrics_of(trial)}
         return [name for name in dict.fromkeys(names) if name in known]
 

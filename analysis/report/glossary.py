@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from search.record.events import RecordedTrainable
-from trainables.evaluation.metrics import METRICS
-
-_ALWAYS: dict[str, tuple[str, str]] = {
-    "train_loss": ("Training loss, the mean since the previous rung, in nats per token.", "min"),
-    "retention": (
-        "Capability divided by the base model's: 1 is as much as before tuning, 0.95 means that a "
-        "twentieth is lost.",
-        "max",
-    ),
-}
-"""What every search measures beside what an evaluation gives: its description, and which way is better."""
+from search.record.events import RecordedMetric, RecordedTrainable
 
 _BETTER = {"min": " Less is better.", "max": " More is better.", None: ""}
 
-WORDS: dict[str, str] = {
-    "adapter, LoRA": "What tuning adds to the model: small matrices beside its weights, which do not "
-    "change. The adapter is the result, and is used together with the base model.",
+_EXAMPLES = {
+    "max": ", 0.95 means that a twentieth is lost",
+    "min": ", 1.05 means that a twentieth was added",
+    None: "",
+}
+
+_WORDS: dict[str, str] = {
     "base model": "The model before any tuning; everything is compared with it.",
     "lr, learning rate": "How large each step of training is.",
-    "rank": "Size of the adapter: how much it can change.",
-    "alpha, alpha_per_rank": (
-        "How strongly the adapter acts; alpha_per_rank is relative to the rank, so that ranks can be "
-        "compared."
-    ),
     "trial": "One training run with its own settings, and its evaluation.",
-    "optimizer step": "One update of the adapter in training.",
+    "optimizer step": "One update of the {artifact} in training.",
     "full budget": "The number of optimizer steps of a complete trial.",
     "rung": "A number of steps at which trials are evaluated and compared, to decide which of them continue.",
     "scheduler": "Stops trials that are worse than the others at the same rung.",
@@ -44,13 +32,13 @@ WORDS: dict[str, str] = {
     "confirmation, repetition": "The best candidates are trained again with new seeds, because a single "
     "run may have been lucky.",
     "seed": (
-        "The start of the random numbers: another seed gives another order of the data and another initial "
-        "adapter."
+        "The start of the random numbers: another seed gives another order of the data and another "
+        "initialisation."
     ),
     "skill": "A set of held-out questions of one kind.",
     "95% interval": "Written [low, high]. Of 100 such intervals, 95 contain the true value. Two values "
     "whose intervals overlap widely cannot be distinguished.",
-    "n": "The number of questions, texts or trials behind a value; the fewer, the wider the interval.",
+    "n": "The number of {samples} or trials behind a value; the fewer, the wider the interval.",
     "p": (
         "How often chance alone would show an effect at least as large; below 0.05 counts as more than "
         "chance."
@@ -64,52 +52,77 @@ WORDS: dict[str, str] = {
         "How much of the space between the best and the worst values the front covers; 1 would be all of it."
     ),
 }
+"""With {artifact} and {samples} for what the trainable calls these."""
 
 
-_OF_ADAPTERS = ("adapter, LoRA", "rank", "alpha, alpha_per_rank")
-
-
-def words_of(trainable: RecordedTrainable) -> dict[str, str]:
-    """The words, those about adapters only where trials leave adapters behind."""
-    adapters = trainable.artifact == "adapter"
-    words = {word: text for word, text in WORDS.items() if adapters or word not in _OF_ADAPTERS}
-    if not adapters:
-        left = {trainable.artifact: f"The result of a trial; `{trainable.load}` loads it."}
-        words = left | {word: text.replace("the adapter", "what is trained") for word, text in words.items()}
-    return words
-
-
-def meanings(
-    metrics: Sequence[str], skills: Sequence[str], trainable: RecordedTrainable | None = None
-) -> dict[str, str]:
-    """What metrics measure, those of skills once for all skills; one that is not registered is left out.
+def words_of(trainable: RecordedTrainable, questions: bool) -> dict[str, str]:
+    """The words of a report: that of the artifact, what comes before the trial, and the trainable's others.
 
     Args:
-        metrics: As in the record.
-        skills: Names of the search's skills.
-        trainable: Where there are no skills, says what its own metrics measure.
+        trainable: As the record explains it.
+        questions: Whether trials are asked questions.
     """
-    registered = {name: (line, METRICS[name].direction) for name, line in METRICS.lines().items()}
+    counted = dict.fromkeys(metric.sample for metric in trainable.metrics)
+    names = {
+        "artifact": trainable.artifact,
+        "samples": "questions, texts" if questions else ", ".join(counted) or "items",
+    }
+    words = {word: text.format_map(names) for word, text in _WORDS.items()}
+    if not questions:
+        del words["skill"]
+    if "lr" not in trainable.parameters:
+        del words["lr, learning rate"]
+    theirs = list((trainable.words or _artifact(trainable)).items())
+    ours, before = list(words.items()), list(words).index("trial")
+    return dict([*theirs[:1], *ours[:before], *theirs[1:], *ours[before:]])
+
+
+def _artifact(trainable: RecordedTrainable) -> dict[str, str]:
+    form = f" ({trainable.form})" if trainable.form else ""
+    load = trainable.load.replace("{folder}", "its folder")
+    return {trainable.artifact: f"The result of a trial{form}; `{load}` loads it."}
+
+
+def meanings(measured: Sequence[str], trainable: RecordedTrainable) -> dict[str, str]:
+    """What metrics measure, those of one family once; one that the record does not explain is left out.
+
+    Args:
+        measured: Names of metrics, as in the record.
+        trainable: As the record explains it.
+    """
     described: dict[str, str] = {}
-    for name, (line, direction) in (_ALWAYS | registered).items():
-        measured = [skill for skill in skills if name.replace("<skill>", skill) in metrics]
-        if name in metrics:
-            described[name] = line + _BETTER[direction]
-        elif "<skill>" in name and measured:
-            described[name] = f"{line}{_BETTER[direction]} Of {', '.join(measured)}."
-    if trainable is not None and not skills:
-        described |= _declared(trainable, metrics)
-    return described
-
-
-def _declared(trainable: RecordedTrainable, metrics: Sequence[str]) -> dict[str, str]:
-    """What a trainable says of its metrics, and their ratios to the base."""
-    described = {}
+    if "train_loss" in measured:
+        unit = f", in {trainable.loss_unit}" if trainable.loss_unit else ""
+        described["train_loss"] = f"Training loss, the mean since the previous rung{unit}.{_BETTER['min']}"
+    known = [metric for metric in trainable.metrics if metric.name in measured]
     for metric in trainable.metrics:
-        if metric.name in metrics:
-            described[metric.name] = metric.meaning + _BETTER[metric.direction]
-        if metric.relative is not None and metric.relative in metrics:
-            described[metric.relative] = (
-                f"{metric.name} divided by the base model's.{_BETTER[metric.direction]}"
-            )
+        if metric.relative is not None and metric.relative in measured:
+            described[metric.relative] = _ratio(metric)
+    for metric in known:
+        line = f"{metric.meaning}{_BETTER[metric.direction]}"
+        if metric.family is None:
+            described[metric.name] = line
+        elif metric.family not in described:
+            described[metric.family] = f"{line} Of {', '.join(_parts(metric.family, known))}."
     return described
+
+
+def _ratio(metric: RecordedMetric) -> str:
+    example = _EXAMPLES[metric.direction]
+    return (
+        f"{sentence_case(metric.name)} divided by the base model's: 1 is as much as before tuning{example}."
+        f"{_BETTER[metric.direction]}"
+    )
+
+
+def sentence_case(name: str) -> str:
+    """A name at the beginning of a sentence: only what is a word gets a capital letter."""
+    return name.capitalize() if name.isalpha() and name.islower() else name
+
+
+def _parts(family: str, metrics: Sequence[RecordedMetric]) -> Iterator[str]:
+    """What the metrics of a family are of, such as skills: what stands for <part> in their names."""
+    before, after = family.partition("<")[0], family.rpartition(">")[2]
+    for metric in metrics:
+        if metric.family == family:
+            yield metric.name[len(before) : len(metric.name) - len(after)]

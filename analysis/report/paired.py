@@ -7,6 +7,7 @@ from analysis.report.items import rights
 from search.errors import RecordError
 from search.judging.paired import difference
 from search.record import TrialState
+from search.record.explained import ratios
 from trainables.interval import Interval
 
 
@@ -26,19 +27,20 @@ def score_change(context: Context, trial: TrialState, skill: str, way: str) -> I
 
 
 def metric_change(context: Context, trial: TrialState, metric: str) -> Interval | None:
-    """The same of a metric: a skill's score, capability, or retention; None for others."""
+    """The same of a metric: a skill's score, a ratio to the base, or what is kept; None for others."""
     for skill in context.skills:
         name = skill["name"]
         if metric.startswith(f"{name}_") and (
             change := score_change(context, trial, name, metric.removeprefix(f"{name}_"))
         ):
             return change
-    if metric == context.ratio and trial.last is not None and (around := trial.last.intervals.get(metric)):
+    ratio = metric in ratios(context.trainable)
+    if ratio and trial.last is not None and (around := trial.last.intervals.get(metric)):
         return Interval(low=around.low - 1, high=around.high - 1, n=around.n)
-    return _capability(context, trial) if metric == "capability" else None
+    return _kept(context, trial) if context.relative and metric == context.relative.name else None
 
 
-def _capability(context: Context, trial: TrialState) -> Interval | None:
+def _kept(context: Context, trial: TrialState) -> Interval | None:
     # Here, so that a fault in the investigation is not every card's.
     from analysis.investigate.change import capability_change
 

@@ -57,12 +57,14 @@ def mean_kept(context: Context, trials: Sequence[TrialState]) -> Kept:
     known = [trial for trial in trials if math.isfinite(context.left(trial))]
     kept = mean([context.left(trial) for trial in known])
     if len(known) == 1 and known[0].status != "diverged":
-        questions = interval(known[0], context.kept or "")
-        if questions is not None:
-            return Kept(Estimate(kept.value, questions.low, questions.high, questions.n), context.sample)
-    if not context.keeps_ratio or (around := _over_questions(context, known)) is None:
+        around = interval(known[0], context.kept or "")
+        if around is not None:
+            estimate = Estimate(kept.value, around.low, around.high, around.n)
+            return Kept(estimate, context.sample(context.kept))
+    joint = _over_questions(context, known) if context.keeps_ratio else None
+    if joint is None:
         return Kept(kept, "trials")
-    return Kept(Estimate(kept.value, around.low, around.high, around.n), context.sample)
+    return Kept(Estimate(kept.value, joint.low, joint.high, joint.n), context.sample(context.kept))
 
 
 def _over_questions(context: Context, trials: Sequence[TrialState]) -> Any:

@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 
 from analysis.report.context import Context, interval, value
+from analysis.report.glossary import sentence_case
 from analysis.report.statistics import Estimate
 from search import wording
 from search.record import TrialState
+from search.record.explained import ratios
 from trainables.interval import Interval
 
 MOST_ROWS = 150
@@ -44,6 +46,27 @@ def no_questions(context: Context) -> str | None:
     if context.skills:
         return None
     return f"Trials of {context.config['trainable']} are not evaluated on questions."
+
+
+def not_kept(context: Context) -> str:
+    """Why a card about what is kept does not apply, where it is not measured."""
+    if context.relative is None:
+        what = "of which more is better " if ratios(context.trainable) else ""
+        return f"No metric of {context.config['trainable']} {what}is compared with the base model."
+    name = sentence_case(str(context.ratio))
+    return f"{name} was not measured: it needs a base model and {indefinite(context.relative.name)}."
+
+
+def none_has_score(context: Context) -> str:
+    """Why a card about what is kept does not apply, where no trial has even its metric."""
+    if context.relative is None:
+        return not_kept(context)
+    return f"No trial has {indefinite(context.relative.name)} measured."
+
+
+def indefinite(name: str) -> str:
+    """With its article."""
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
 def asked_late(context: Context, shown: Iterable[str]) -> tuple[str, ...]:

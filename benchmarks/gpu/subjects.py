@@ -20,8 +20,6 @@ from benchmarks.packing.bases import random_base
 from trainables.data.examples import Example
 from trainables.lora.parameters import LoraParameters
 
-STEPS = 20
-
 TRIALS = tuple(
     LoraParameters(lr=lr, rank=rank, alpha=alpha, batch_size=size, dropout=dropout, seed=rank, clip=clip)
     for lr, rank, alpha, size, dropout, clip in (
@@ -42,8 +40,9 @@ class Subject:
     Attributes:
         name: Of the model.
         model: Frozen, in bfloat16: the weights are then the same in every precision.
-        trials: Each is trained for `STEPS`.
+        trials: Unequal.
         examples: What they are trained on.
+        steps: Optimizer steps of each trial.
         checkpointing: Whether packs compute blocks again for gradients.
     """
 
@@ -51,6 +50,7 @@ class Subject:
     model: nn.Module
     trials: tuple[LoraParameters, ...]
     examples: Sequence[Example]
+    steps: int = 20
     checkpointing: bool = False
 
     def base(self, dtype: torch.dtype) -> nn.Module:
@@ -65,7 +65,9 @@ class Subject:
             if dtype == torch.float64:
                 _precise_norms(base)
             half = dtype == torch.bfloat16
-            given = train_alone(base, params, STEPS, STEPS, self.examples, autocast=half, rounded=True)
+            given = train_alone(
+                base, params, self.steps, self.steps, self.examples, autocast=half, rounded=True
+            )
             numbers.append(Numbers(*given))
         return numbers
 
@@ -104,7 +106,7 @@ def _subjects(device: torch.device, rehearse: bool) -> list[Subject]:
     made = [_subject("Llama, small", LlamaConfig(**small), lengths, device)]
     made.append(_subject("Qwen2, small", Qwen2Config(**small), lengths, device))
     if rehearse:
-        return [replace(each, trials=TRIALS[1:4]) for each in made]
+        return [replace(each, trials=TRIALS[1:4], steps=8) for each in made]
     made.append(replace(_subject("Llama, 135M", SMOLLM2, lengths, device), trials=TRIALS[:3]))
     return made
 

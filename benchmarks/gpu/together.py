@@ -12,7 +12,7 @@ from peft import PeftModel
 
 from benchmarks.gpu.alone import round_start
 from benchmarks.gpu.errors import Numbers
-from benchmarks.gpu.subjects import STEPS, Subject
+from benchmarks.gpu.subjects import Subject
 from trainables.lora.adapters import Adapters
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
@@ -29,7 +29,7 @@ class Bench:
     def __init__(self, subject: Subject, dtype: torch.dtype) -> None:
         self.base = HeldBase(subject.base(dtype), checkpointing=subject.checkpointing)
         self.adapters = Adapters(self.base.model, subject.name)
-        self.pack = Pack(self.base, self.adapters, subject.examples, STEPS, PassLimits())
+        self.pack = Pack(self.base, self.adapters, subject.examples, subject.steps, PassLimits())
         self._losses: dict[str, list[float]] = {}
 
     def add(self, name: str, params: LoraParameters) -> LoraTrial:
@@ -73,7 +73,7 @@ def together(subject: Subject, dtype: torch.dtype) -> list[Numbers]:
 def _train(bench: Bench, subject: Subject) -> list[Numbers]:
     trials = [bench.add(f"t{index}", params) for index, params in enumerate(subject.trials)]
     for trial in trials:
-        bench.pack.start(trial, STEPS)
+        bench.pack.start(trial, subject.steps)
     assert not bench.steps()
     return [bench.numbers(trial) for trial in trials]
 
@@ -87,14 +87,14 @@ def waves(subject: Subject, dtype: torch.dtype) -> list[Numbers]:
     while len(numbers) < len(subject.trials):
         if now % 3 == 0 and (index := now // 3) < len(subject.trials):
             trials[index] = bench.add(f"t{index}", subject.trials[index])
-            bench.pack.start(trials[index], STEPS // 2)
+            bench.pack.start(trials[index], subject.steps // 2)
         resting = [trial for trial in trials.values() if trial not in bench.pack.active]
         if now % 4 == 0:
             for trial in resting:
-                bench.pack.start(trial, STEPS)
+                bench.pack.start(trial, subject.steps)
         assert not bench.steps(1)
         for index, trial in list(trials.items()):
-            if trial.step == STEPS:
+            if trial.step == subject.steps:
                 numbers[index] = bench.numbers(trial)
                 bench.pack.remove(trials.pop(index))
         now += 1
@@ -106,10 +106,10 @@ def diverging(subject: Subject, dtype: torch.dtype) -> list[Numbers]:
     bench = Bench(subject, dtype)
     trials = [bench.add(f"t{index}", params) for index, params in enumerate(subject.trials)]
     for trial in trials:
-        bench.pack.start(trial, STEPS)
+        bench.pack.start(trial, subject.steps)
     assert not bench.steps(2)
     bad = bench.add("bad", BAD)
-    bench.pack.start(bad, STEPS)
+    bench.pack.start(bad, subject.steps)
     assert not bench.steps(2)
     for weight in bench.weights(bad).values():
         weight.data.mul_(1e30)
@@ -126,7 +126,7 @@ def resumed(subject: Subject, dtype: torch.dtype) -> list[Numbers]:
     with TemporaryDirectory() as name:
         trials = [first.add(f"t{index}", params) for index, params in enumerate(subject.trials)]
         for trial in trials:
-            first.pack.start(trial, STEPS // 2)
+            first.pack.start(trial, subject.steps // 2)
         assert not first.steps()
         for trial in trials:
             (Path(name) / trial.name).mkdir()
@@ -134,8 +134,8 @@ def resumed(subject: Subject, dtype: torch.dtype) -> list[Numbers]:
         halves = [first.numbers(trial).losses for trial in trials]
         later = {index: second.add(f"t{index}", subject.trials[index]) for index in _reversed(trials)}
         for trial in later.values():
-            second.pack.load(trial, Path(name) / trial.name, STEPS // 2)
-            second.pack.start(trial, STEPS)
+            second.pack.load(trial, Path(name) / trial.name, subject.steps // 2)
+            second.pack.start(trial, subject.steps)
         assert not second.steps()
         for index, trial in later.items():
             after = second.numbers(trial)
@@ -152,7 +152,7 @@ def read_by_peft(subject: Subject, dtype: torch.dtype) -> float:
     bench = Bench(subject, dtype)
     trials = [bench.add(f"t{index}", params) for index, params in enumerate(subject.trials)]
     for trial in trials:
-        bench.pack.start(trial, STEPS)
+        bench.pack.start(trial, subject.steps)
     assert not bench.steps()
     bench.adapters.arrange([trial.name for trial in trials])
     tokens = torch.arange(16, device=bench.base.device).repeat(len(trials), 1)

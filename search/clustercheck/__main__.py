@@ -17,8 +17,12 @@ from search.output import Parser, complain, say
 def main(arguments: Sequence[str] | None = None) -> int:
     """Checks one file and prints the outcome."""
     parser = Parser(prog="python -m search.clustercheck", description=__doc__)
-    parser.add_argument("file", type=Path, help="cluster file, as `ray up` takes it")
-    parser.add_argument("--ready", action="store_true", help="also: values left to set, token, local folders")
+    parser.add_argument("file", type=Path, help="cluster file for `ray up`")
+    parser.add_argument(
+        "--ready",
+        action="store_true",
+        help=("also check values that are still to be set, the token and local folders"),
+    )
     options = parser.parse_args(arguments)
     try:
         document = load(options.file)

@@ -24,7 +24,7 @@ UNCHECKED = "keys and values of node_config: EC2's model is not installed (pip i
 _REFUSED = {
     "MinCount": "Ray sets it; give `min_workers` in the node type",
     "MaxCount": "Ray sets it; give `max_workers` in the node type",
-    "SubnetId": "Ray takes a list and tries each: `SubnetIds`",
+    "SubnetId": "Ray accepts a list and tries each entry: `SubnetIds`",
     "DryRun": "with it no node starts",
     "ClientToken": "with it a second node does not start",
     "PrivateIpAddress": "nodes of one type cannot share an address",
@@ -143,7 +143,7 @@ def nodes_are_complete(document: Document) -> Iterator[Problem]:
             for key in ("SubnetId", "Groups"):
                 if isinstance(card, dict) and key not in card:
                     path = node_path(name, "NetworkInterfaces", index, key)
-                    yield document.problem(path, "is missing: Ray takes it from nowhere else")
+                    yield document.problem(path, "is missing, and Ray has no default for it")
 
 
 def nodes_terminate(document: Document) -> Iterator[Problem]:
@@ -171,16 +171,16 @@ def workers_on_spot(document: Document) -> Iterator[Problem]:
     """Every worker says how it is bought, at least one is on spot, and the head is not."""
     head, market = document.get("head_node_type"), ("InstanceMarketOptions", "MarketType")
     if isinstance(head, str) and document.get(*node_path(head, *market)) == "spot":
-        message = "a head on spot takes the whole cluster with it when it is reclaimed"
+        message = "when a spot head is reclaimed, the whole cluster is lost"
         yield document.problem(node_path(head, *market), message, "leave InstanceMarketOptions out")
     kinds = {name: document.get(*node_path(name, *market)) for name in workers(document)}
     for name, kind in kinds.items():
         if kind is None:
-            message = "is missing: the worker would be bought on demand without a word"
+            message = "is missing: the worker would silently run on demand"
             hint = "InstanceMarketOptions: {MarketType: spot}"
             yield document.problem(node_path(name, "InstanceMarketOptions"), message, hint)
     if "spot" not in kinds.values() and None not in kinds.values():
-        hint = "give a node type besides the head's InstanceMarketOptions: {MarketType: spot}"
+        hint = "give a node type other than the head InstanceMarketOptions: {MarketType: spot}"
         yield document.problem(("available_node_types",), "has no worker on spot", hint)
 
 
@@ -201,7 +201,7 @@ def hosts_are_pinned(document: Document) -> Iterator[Problem]:
     for name, config in node_configs(document).items():
         image = str(config.get("ImageId", ""))
         if image and PLACEHOLDER not in image and not (_AMI.match(image) or _PARAMETER.match(image)):
-            hint = "an id (ami-0123456789abcdef0), or a parameter of yours by version (resolve:ssm:name:1)"
+            hint = "an id (ami-0123456789abcdef0), or your own parameter with a version (resolve:ssm:name:1)"
             yield document.problem(node_path(name, "ImageId"), f"{image} is not pinned", hint)
 
 

@@ -51,7 +51,7 @@ def problems(document: Document) -> list[Problem]:
     if kind is None:
         return [*document.duplicates, *_misspellings(document)]
     if not isinstance(kind, str) or kind not in PROVIDERS:
-        message = f"{kind!r} is not a provider that is checked here"
+        message = f"{kind!r} is not a provider that this check supports"
         hint = did_you_mean(str(kind), PROVIDERS)
         return [*document.duplicates, document.problem(("provider", "type"), message, hint)]
     ours = [*document.duplicates, *_misspellings(document)]
@@ -142,7 +142,9 @@ def _token(document: Document) -> Iterator[Problem]:
         remote, local = mount
         file = Path(local).expanduser() / Path(token).relative_to(remote)
         if not file.is_file() or not file.read_text().strip():
-            yield document.problem(("file_mounts", remote), f"no token in {file}", "make it: docs/cluster.md")
+            yield document.problem(
+                ("file_mounts", remote), f"no token in {file}", ("create it: docs/cluster.md")
+            )
         elif file.stat().st_mode & 0o077:
             mode = oct(file.stat().st_mode & 0o777)
             message = f"the token {file} has mode {mode}: others on this machine can read it"

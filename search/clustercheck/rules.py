@@ -43,7 +43,7 @@ def starts_authenticate(document: Document) -> Iterator[Problem]:
         mode = command.variables.get("RAY_AUTH_MODE")
         if mode != "token":
             fault = "does not set RAY_AUTH_MODE" if mode is None else f"sets RAY_AUTH_MODE={mode}"
-            message = f"`ray start` {fault}: anyone who reaches the port can run code"
+            message = f"`ray start` {fault}: anyone who can reach the port can run code"
             yield document.problem(path, message, "put `RAY_AUTH_MODE=token` in front of `ray start`")
         if not _is_mounted(token_path(command), document):
             message = f"the token {token_path(command)} is not in a folder of file_mounts"
@@ -80,7 +80,7 @@ def no_token_in_file(document: Document) -> Iterator[Problem]:
         value = document.get(*path)
         if isinstance(value, str) and _TOKEN_ITSELF.search(value):
             hint = "keep the token in a file of mode 0600, mount its folder, and set RAY_AUTH_TOKEN_PATH"
-            yield document.problem(path, "holds the token itself", hint)
+            yield document.problem(path, "contains the token itself", hint)
 
 
 def dashboard_on_loopback(document: Document) -> Iterator[Problem]:
@@ -88,7 +88,10 @@ def dashboard_on_loopback(document: Document) -> Iterator[Problem]:
     for path, command in commands(document):
         host = command.option("--dashboard-host") if command.runs("ray", "start") else None
         if host is not None and host not in LOOPBACK:
-            message = f"--dashboard-host is {host}: the network would reach the dashboard, which runs jobs"
+            message = (
+                f"--dashboard-host is {host}: others on the network could reach the dashboard, which runs "
+                "jobs"
+            )
             yield document.problem(path, message, "--dashboard-host=127.0.0.1; `ray dashboard` tunnels to it")
 
 
@@ -124,7 +127,7 @@ def images_are_pinned(document: Document) -> Iterator[Problem]:
         if _DIGEST.search(image):
             continue
         if not tag or _MOVING.search(tag):
-            yield document.problem(path, f"{image} moves with time", f"name a version, like {good}")
+            yield document.problem(path, f"{image} can change over time", f"name a version, like {good}")
         elif repository == "ray" and (match := _RAY_TAG.match(tag)) is None:
             yield document.problem(path, f"{image} names no version of Ray", f"like {good}")
         elif repository == "ray" and match and match["ray"] != ray.__version__:
@@ -142,7 +145,7 @@ def setup_is_pinned(document: Document) -> Iterator[Problem]:
         if not isinstance(value, str) or not _is_setup(path):
             continue
         if match := _MOVING_WHEEL.search(value):
-            message = f"installs a version that moves with time ({match[0]})"
+            message = f"installs a version that can change over time ({match[0]})"
             yield document.problem(path, message, "install released versions, -c constraints.txt")
 
 

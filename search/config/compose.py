@@ -103,8 +103,8 @@ def _one_budget(composed: Composed) -> None:
         composed.origins.replace(("budget", other), {(): f"{COMMAND_LINE}: budget.{name} replaces it"})
         composed.notes.append(f"budget.{name}={section[name]} replaces budget.{other}={value} ({where}).")
         return
-    hint = "leave one of them out: a trial's length is given by steps or by epochs"
-    composed.complain(("budget", "epochs"), "is given, and budget.steps too", hint)
+    hint = "remove one of them: a trial's length is set by steps or by epochs"
+    composed.complain(("budget", "epochs"), "is given together with budget.steps", hint)
 
 
 def _name_defaults(composed: Composed) -> None:
@@ -120,7 +120,7 @@ def _take_space(composed: Composed, space: Override | None) -> None:
     """Reads the space's file; without one, missing keys are not reported."""
     if space is None or not isinstance(space.value, str):
         hint = f"add space=NAME or space=FILE.yaml; {did_you_mean('', space_files())}"
-        message, where = ("is no name", space.where) if space else ("is missing", "command line")
+        message, where = ("is not a name", space.where) if space else ("is missing", "command line")
         composed.complain(("space",), message, hint, where)
         composed.incomplete = True
         return
@@ -136,8 +136,8 @@ def _take_space(composed: Composed, space: Override | None) -> None:
         return
     composed.origins.replace((), source.places)
     if "space" in source.data:
-        hint = "a space has its file's name; leave the key out"
-        composed.complain(("space",), "is not for a space's file", hint)
+        hint = "a space is named after its file; remove the key"
+        composed.complain(("space",), "does not belong in a space file", hint)
     composed.data = {"name": path.stem, **source.data, "space": space.value}
     for key in ("space", *(("name",) if "name" not in source.data else ())):
         composed.origins.replace((key,), {(): space.where})
@@ -221,7 +221,7 @@ def _resolve_indices(composed: Composed, config: DictConfig, override: Override)
             if (index := entry(part, len(node))) is None:
                 whole = f"give the whole list: {dotted(tuple(key))}=[...]"
                 hint = f"its entries are 0 to {len(node) - 1}; or {whole}" if node else whole
-                composed.complain((*key, part), "is no entry of this list", hint, override.where)
+                composed.complain((*key, part), "is not an entry of this list", hint, override.where)
                 return None
             part = index
         elif node is not None and not isinstance(node, dict):
@@ -241,7 +241,12 @@ def _resolve_indices(composed: Composed, config: DictConfig, override: Override)
 def _remove(composed: Composed, config: DictConfig, key: Key, where: str) -> None:
     section = config.get(str(key[0])) or {}
     if key[1] not in section:
-        composed.complain(key, "is not there to remove", did_you_mean(str(key[1]), map(str, section)), where)
+        composed.complain(
+            key,
+            ("cannot be removed, because it does not exist"),
+            did_you_mean(str(key[1]), map(str, section)),
+            where,
+        )
         return
     del section[key[1]]
     composed.origins.forget(key)
@@ -258,7 +263,7 @@ def _without_interpolation(composed: Composed, value: Any, key: Key, where: str 
         return [_without_interpolation(composed, inner, (*key, i), where) for i, inner in enumerate(value)]
     if isinstance(value, str) and "${" in value:
         hint = "write the value itself, or a parameter of type expression"
-        composed.complain(key, "holds ${...}, which is not filled in here", hint, where)
+        composed.complain(key, "contains ${...}, which is not interpolated here", hint, where)
         return MISSING
     return value
 
@@ -269,4 +274,4 @@ def _refuse_missing(composed: Composed, value: Any, key: Key) -> None:
         for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
             _refuse_missing(composed, inner, (*key, name))
     elif value == MISSING and not composed.is_broken(key):
-        composed.complain(key, "has no value: this space leaves it to you", f"add {dotted(key)}=VALUE")
+        composed.complain(key, "has no value: this space requires you to set it", f"add {dotted(key)}=VALUE")

@@ -104,21 +104,21 @@ def meant_parameter(name: str, data: Any) -> str | None:
 def _meant(name: str, data: Mapping[str, Any]) -> str | None:
     kind = next((_plain(data[key]) for key in _names_for("type") if isinstance(data.get(key), str)), "")
     if kind in _NORMAL or "sigma" in data:
-        return f"normal distributions are not offered: write {_range('float or log-float', data)}"
+        return f"normal distributions are not supported: write {_range('float or log-float', data)}"
     if kind in _CONSTANTS or ("value" in data and kind != "expression"):
         value = data.get("value")
         return f"to fix it write fixed.{name}={'VALUE' if value is None else _shown(value)}"
     if "default" in data:
-        return f"points: [{{{name}: {_shown(data['default'])}}}] has it tried first; leave it out here"
+        return f"points: [{{{name}: {_shown(data['default'])}}}] is tried first; remove it here"
     if data.keys() & {"probabilities", "weights"}:
-        return "all choices are equally likely at first; leave it out"
+        return "all choices are equally likely at first; remove it"
     choices = next((data[key] for key in _names_for("choices") if key in data), None)
     if isinstance(choices, list):
         return _choices_hint(choices)
     meant = _KINDS.get(kind, kind if kind in ("float", "int", "categorical", "expression") else "")
     log = any(data.get(key) is True for key in _LOG)
     if any(data.get(key) is False for key in _LOG):
-        return "leave it out: type: float is not logarithmic"
+        return "remove it: type: float is not logarithmic"
     low, high = _ends(data)
     if meant == "int" and log:
         return f"write {{type: categorical, choices: [{_shown(low)}, ..., {_shown(high)}]}}"

@@ -49,7 +49,7 @@ def unknown_key(key: Key, data: Mapping[str, Any], trainable_parameters: Sequenc
         kind = "the trainable" if len(owners) == 1 else "the trainables"
         return (
             f"belongs to {kind} {' and '.join(owners)}, and this search has trainable={trainable_of(data)}",
-            f"leave it out, or choose trainable={' or '.join(owners)}",
+            f"remove it, or choose trainable={' or '.join(owners)}",
         )
     return "is not a known key", unknown_key_hint(key, data, trainable_parameters)
 
@@ -73,9 +73,9 @@ def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Se
     model, word = config_model(trainable_of(data)), str(key[-1])
     name, colon, value = word.partition(":")
     if colon and name in keys_at(key[:-1], model):
-        return f"write `{name}: {value}`: YAML wants a space after the colon"
+        return f"write `{name}: {value}`: YAML needs a space after the colon"
     if word == "preset":
-        return f"to choose a preset write {dotted(key[:-1])}=NAME"
+        return f"to choose a preset, write {dotted(key[:-1])}=NAME"
     if key[0] == "parameters" and len(key) == 3:
         if is_foreign(word) and (meant := meant_parameter(str(key[1]), data["parameters"][key[1]])):
             return meant

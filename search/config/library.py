@@ -21,7 +21,7 @@ _HEADINGS = {
     "space": "Spaces (space=NAME, or space=FILE.yaml)",
     "model": "Models (model=NAME, model=org/name of the hub, or model=FOLDER)",
     "task": "Tasks (task=NAME, task=FILE, or task=org/name of the hub)",
-    "task.format": "Forms of data, recognised by their fields (task.format=NAME says one)",
+    "task.format": "Forms of data, recognised by their fields (task.format=NAME selects one)",
     "capability": "Capabilities (capability=NAME, or capability=FILE.jsonl)",
     "trainable": "Trainables (trainable=NAME)",
     "searcher": "Searchers (searcher=NAME)",
@@ -68,7 +68,7 @@ def find_space(name: str) -> Path | tuple[str, str]:
         if name in shipped:
             return shipped[name]
         files = [f"{name}{ending}" for ending in YAML_ENDINGS if os.path.isfile(f"{name}{ending}")]
-        hint = f"for your own file write space={files[0]}" if files else did_you_mean(name, shipped)
+        hint = f"for your own file, write space={files[0]}" if files else did_you_mean(name, shipped)
         return f"there is no space {name!r}", hint
     path = user_path(name)
     if os.path.isfile(path):

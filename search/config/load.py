@@ -122,7 +122,7 @@ def _complain(composed: Composed, key: Key, errors: list[ErrorDetails]) -> None:
     elif kind == "value_error" and isinstance(errors[0]["input"], dict):
         key = (*key, *_named_first(message, errors[0]["input"]))
     if hint == QUOTES and composed.origins.of(key).startswith("command line"):
-        hint = f"the shell takes quotes away: {dotted(key)}='\"{errors[0]['input']}\"'"
+        hint = f"the shell removes quotes: {dotted(key)}='\"{errors[0]['input']}\"'"
     composed.complain(key, message, hint)
 
 

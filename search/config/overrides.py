@@ -89,14 +89,12 @@ def _parse(word: str) -> Override | Problem:
         return Problem(word.partition("=")[0], "is not text in UTF-8", where, "write it in UTF-8")
     name, equals, text = word.partition("=")
     if not equals:
-        return Problem(word, "is not a key=value word", where, _bare_hint(word))
+        return Problem(word, "is not key=value", where, _bare_hint(word))
     parts = re.sub(r"\[(\d+)\]", r".\1", name).split(".")
     if len(parts) > MAX_DEPTH or not all(_PART.fullmatch(part) for part in parts):
         return Problem(name or word, "is not a key", where, "write key=value, with dots between nested keys")
     if not text.strip():
-        return Problem(
-            name, "has no value", where, f"write {name}=null for none, or leave no space after the `=`"
-        )
+        return Problem(name, "has no value", where, f"write {name}=null for none, and no space after the `=`")
     key: Key = tuple(parts)
     if key in _TEMPLATES and text.lstrip()[:1] not in ("'", '"') and text != "null":
         return Override(key, text, where)  # its braces are fields, and no mapping

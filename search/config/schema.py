@@ -70,7 +70,7 @@ class LimitsConfig(Section):
     @model_validator(mode="after")
     def _price(self) -> LimitsConfig:
         if self.cost is not None and self.price is None:
-            raise ValueError("cost needs the price of a node for an hour: limits.price=NUMBER")
+            raise ValueError("cost needs the price of a node per hour: limits.price=NUMBER")
         return self
 
 
@@ -105,9 +105,9 @@ class ObjectiveConfig(Section):
     @model_validator(mode="after")
     def _sense(self) -> ObjectiveConfig:
         if self.direction == "min" and self.floor is not None:
-            raise ValueError("floor is for a maximised metric; use ceiling")
+            raise ValueError("floor needs a maximised metric; use ceiling")
         if self.direction == "max" and self.ceiling is not None:
-            raise ValueError("ceiling is for a minimised metric; use floor")
+            raise ValueError("ceiling needs a minimised metric; use floor")
         return self
 
     @property
@@ -307,7 +307,9 @@ def config_model(trainable: str) -> type[SearchConfig]:
     options = TRAINABLES[trainable].options
     taken = [n for n in options.model_fields if n in SearchConfig.model_fields or n in dir(SearchConfig)]
     if taken:
-        raise ValueError(f"sections of {trainable} have names that every search has: {', '.join(taken)}")
+        raise ValueError(
+            f"sections of {trainable} have names that every search already uses: {', '.join(taken)}"
+        )
     # `Opening` comes last to come first: fields are taken from the end of the bases.
     bases: Any = (SearchConfig, options, Opening)
     return cast(type[SearchConfig], create_model(f"{options.__name__}Search", __base__=bases))

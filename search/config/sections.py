@@ -78,7 +78,7 @@ def _by_name(group: str, name: str, where: str, key: str, *, may_be_path: bool) 
     section = _FROM_PATH[group](name) if may_be_path else None
     if section is None:
         forms = _FORMS[group] if may_be_path else ""
-        return _wrong(key, f"{name!r} is no preset{forms}", where, _presets(group, name))
+        return _wrong(key, f"{name!r} is not a preset{forms}", where, _presets(group, name))
     return Section(section, everywhere(section, where))
 
 
@@ -131,9 +131,9 @@ def _skill(text: str) -> str:
 
 
 _FORMS = {
-    "model": ", no hub id (org/name) and no folder",
-    "task": ", no file and no hub data set (org/name)",
-    "capability": ", no file and no task lm_eval:<task>",
+    "model": ", a hub id (org/name) or a folder",
+    "task": ", a file or a hub data set (org/name)",
+    "capability": ", a file or a task lm_eval:<task>",
 }
 _FROM_PATH: dict[str, Callable[[str], dict[str, Any] | None]] = {
     "model": _model,

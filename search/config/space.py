@@ -15,8 +15,8 @@ class _Parameter(BaseModel):
 
     when: str | None = Field(
         default=None,
-        description="Condition over parameters declared before, for example `rank >= 16`; "
-        "where it is false the trainable's default is used.",
+        description="Condition over parameters that are declared earlier, for example `rank >= 16`; if it "
+        "is false, the trainable's default is used.",
     )
 
 
@@ -64,7 +64,7 @@ class CategoricalParameter(_Parameter):
     @model_validator(mode="after")
     def _distinct(self) -> CategoricalParameter:
         if len({repr(choice) for choice in self.choices}) != len(self.choices):
-            raise ValueError("choices holds the same value twice")
+            raise ValueError("choices contains the same value twice")
         return self
 
 

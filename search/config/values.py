@@ -23,7 +23,7 @@ _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/(?P<rest>.*)", re.DOTAL
 
 def _representable(value: Scalar) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} is no value of a parameter; give a finite number")
+        raise ValueError(f"{value} is not a value of a parameter; give a finite number")
     if isinstance(value, int) and not -_WHOLE <= value < _WHOLE:
         raise ValueError("is a number of more than 64 bits; give a smaller one")
     return value
@@ -40,7 +40,7 @@ def _tracking(value: str) -> str:
     """Refuses what MLflow could not open, in words that do not repeat a password."""
     if "://" not in value:
         raise ValueError(
-            "is no URI; give sqlite:///FILE, http://HOST:PORT, or leave it out for a file in `out`"
+            "is not a URI; give sqlite:///FILE or http://HOST:PORT, or remove it for a file in `out`"
         )
     scheme = value.partition(":")[0].lower()
     if scheme.partition("+")[0] in _DATABASES:
@@ -79,13 +79,13 @@ def uri_problem(value: str) -> tuple[str, str] | None:
     scheme = match["scheme"].lower()
     if scheme == "file":
         path = "/" + unquote(match["rest"]).lstrip("/")
-        return "is a URI, where a path belongs", f"write the path alone: {path}"
+        return "is a URI, not a path", f"write the path alone: {path}"
     if scheme in ("http", "https"):
         return (
-            "is a URL, where a path belongs",
+            "is a URL, not a path",
             "download it and give the path, or name it on the hub: org/name",
         )
     return (
-        f"is a URI of {scheme[:40]}, and only files and folders are read and written",
-        "give a path; a bucket can be mounted as a folder, or its files be copied to one",
+        f"is a URI of {scheme[:40]}, but only files and folders can be read and written",
+        "give a path; mount the bucket as a folder, or copy its files to one",
     )

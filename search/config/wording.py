@@ -65,15 +65,15 @@ def describe(errors: Sequence[ErrorDetails]) -> tuple[str, str | None]:
         message, _, hint = str(error["ctx"]["error"]).partition("; ")
         return message, hint or None
     if kind in ("union_tag_invalid", "union_tag_not_found") and error["ctx"]["discriminator"] == "'name'":
-        return "is not the name of one", "python -m search.run --list shows the names"
+        return "is not a known name", "python -m search.run --list shows the names"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _kind_of_parameter(error)
     if kind in WHOLE:
-        return f"is {show(value)}, where keys with values belong", "write the keys below it, indented"
+        return f"is {show(value)}, not keys with values", "write the keys below it, indented"
     if kind in _LISTS and value is None:
-        return "is null, where a list belongs", "leave the key out for what is usual, or write [...]"
+        return "is null, not a list", "remove the key to use the default, or write [...]"
     if kind in _LISTS:
-        return f"is {show(value)}, where a list belongs", f"write [{show(value)}]"
+        return f"is {show(value)}, not a list", f"write [{show(value)}]"
     if kind == "too_short":
         return "is empty", f"give at least {error['ctx']['min_length']}"
     return _describe_unexpected(errors)
@@ -85,7 +85,7 @@ def _describe_unexpected(errors: Sequence[ErrorDetails]) -> tuple[str, str | Non
     literals = [literal for error in errors for literal in _literals(error)]
     expected = [_EXPECTED[error["type"]] for error in errors if error["type"] in _EXPECTED]
     if len(expected) > 2:
-        return f"is {show(value)}, where a single value belongs", None
+        return f"is {show(value)}, not a single value", None
     expected += literals
     if not expected:
         return errors[0]["msg"], None
@@ -110,7 +110,7 @@ def _kind_of_parameter(error: ErrorDetails) -> tuple[str, str | None]:
     if error["type"] == "union_tag_not_found":
         return "has no type", f"give one of {', '.join(types)}"
     tag = str(error["ctx"]["tag"])
-    return f"{show(tag)} is no type of parameter", did_you_mean(tag, types)
+    return f"{show(tag)} is not a type of parameter", did_you_mean(tag, types)
 
 
 def _literals(error: ErrorDetails) -> list[str]:

@@ -24,7 +24,7 @@ _MAX_DIGITS = 1000
 _MAX_NODES = 10_000
 _START = yaml.Mark("", 0, 0, 0, "", 0)
 _TAG = "tag:yaml.org,2002:"
-_TOO_MUCH = f"it has more than {_MAX_NODES:,} values, with what its aliases repeat"
+_TOO_MUCH = f"it has more than {_MAX_NODES:,} values, counting repeated aliases"
 
 
 class _RefusedError(yaml.MarkedYAMLError):
@@ -95,7 +95,7 @@ def read_small(path: Path) -> str:
     with path.open("rb") as stream:
         raw = stream.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
-        raise TooLargeError(f"is larger than {MAX_BYTES // 2**10} KiB, the most that is read of it")
+        raise TooLargeError(f"is larger than {MAX_BYTES // 2**10} KiB, the maximum size")
     return raw.decode("utf-8")
 
 
@@ -111,7 +111,7 @@ def read_file(path: Path, shown: str, key: str, section: Key = ()) -> YamlSource
     try:
         text = read_small(path)
     except TooLargeError as error:
-        hint = "Data belong in files of their own, which task.train and capability.skills name."
+        hint = "Put data into separate files, which task.train and capability.skills name."
         return _refusal(key, str(error), shown, hint)
     except OSError as error:
         return _refusal(key, f"cannot be read: {error.strerror}", shown, None)
@@ -128,10 +128,10 @@ def read_mapping(
     if source.problems and source.data is None:
         return source
     if source.data is None:
-        return _refusal(key, "is empty", f"{shown}:1", "A file of configuration has `key: value` lines.")
+        return _refusal(key, "is empty", f"{shown}:1", "A configuration file has `key: value` lines.")
     if not isinstance(source.data, dict):
         kind = "a list" if isinstance(source.data, list) else "a single value"
-        return _refusal(key, f"holds {kind}, not keys with values", f"{shown}:1", None)
+        return _refusal(key, f"contains {kind}, not keys with values", f"{shown}:1", None)
     return source
 
 
@@ -165,7 +165,7 @@ def read_text(
         hint = _syntax_hint(error.problem)
         source = YamlSource(problems=[Problem(key, f"is not YAML: {error.problem}", where, hint)])
     except yaml.YAMLError:
-        message = "is not YAML: it holds a character that YAML does not allow"
+        message = "is not YAML: it contains a character that YAML does not allow"
         source = YamlSource(problems=[Problem(key, message, place(_START))])
     except RecursionError:
         source = YamlSource(problems=[Problem(key, "cannot be read: nested too deeply", place(_START))])
@@ -206,7 +206,7 @@ class _Walk:
             return self._loader.construct_object(node)
         except (KeyError, IndexError, ValueError, AttributeError) as error:
             # A tag written out, as in `!!bool x` or `!!timestamp x`; or a number of thousands of digits.
-            problem = f"this is no {node.tag.removeprefix(_TAG)}"
+            problem = f"this is not a {node.tag.removeprefix(_TAG)}"
             raise _RefusedError(problem=problem, problem_mark=node.start_mark) from error
 
     def _mapping(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:
@@ -245,7 +245,7 @@ def _check_scalar(node: yaml.ScalarNode) -> None:
         problem = f"a number of {len(text):,} characters, {_MAX_DIGITS:,} at most are read"
         raise _RefusedError(problem=problem, problem_mark=node.start_mark)
     if not encodable(text):
-        problem = "half of a surrogate pair is in it, which is no text in UTF-8"
+        problem = "contains half of a surrogate pair, which is not valid UTF-8"
         raise _RefusedError(problem=problem, problem_mark=node.start_mark)
 
 
@@ -255,7 +255,7 @@ def _refusal(key: str, message: str, where: str, hint: str | None) -> YamlSource
 
 def _syntax_hint(problem: str | None) -> str | None:
     if problem and "mapping values are not allowed" in problem:
-        return "a line above may lack its indentation, or text with `: ` its quotes"
+        return "a line above may lack indentation, or text with `: ` may lack quotes"
     if problem and "cannot start any token" in problem:
         return "indent with spaces, and quote text that begins with a special character"
     return None

@@ -10,12 +10,13 @@ from search.record.events import Params
 from search.searchers.draw import draw
 from search.space import SearchSpace
 
-MOST = 16
+MOST = 32
+"""A power of two, up to which packs are tried: small models at short lengths gain up to there."""
 _DRAWS = 16 * MOST
 
 
 def probes(config: SearchConfig, space: SearchSpace) -> tuple[Params, ...]:
-    """Every parameter of 16 trials like those that the search will train, the same for the same seed.
+    """Every parameter of 32 trials like those that the search will train, the same for the same seed.
 
     The points that the space lists come first, then points drawn uniformly from it. They are distinct
     where the space has that many; where it has fewer, they come again with other seeds.

@@ -8,22 +8,19 @@ from search import wording
 from search.judging.extending import extension
 from search.judging.objectives import search_trials
 from search.record import SearchState, TrialState
+from search.record.explained import trainable_of
 
-_ADVICE = {
-    "spike": "Search lower learning rates, or allow a steeper rise with a larger guards.spike",
-    "retention": "Search lower learning rates or smaller ranks, or accept less with a lower guards.retention",
-    "degeneration": "Search lower learning rates, or accept more with a larger guards.degeneration",
+_ACCEPT = {
+    "spike": "allow a steeper rise with a larger guards.spike",
+    "retention": "accept less with a lower guards.retention",
+    "degeneration": "accept more with a larger guards.degeneration",
 }
 
+_SIZES = {"rank": "ranks", "batch_size": "batch sizes"}
+"""Parameters that memory grows with, in the plural."""
 _FAILED = ("failed", "infeasible", "diverged")
 _ANEW = "begin a new search with name=<other name>"
-_REMEDIES = {
-    "diverged": f"Lower the upper bound of lr, and {_ANEW}.",
-    "spike": f"Lower the upper bound of lr, or raise guards.spike, and {_ANEW}.",
-    "out_of_memory": f"Search smaller ranks and batch sizes, or lower task.max_length, and {_ANEW}.",
-    "worker_lost": f"See why the machines or their processes were lost, memory first, and {_ANEW}.",
-}
-_REMEDY = f"Correct that, and {_ANEW}."
+_REMEDY = "Correct that"
 
 
 def guard_of(trial: TrialState) -> str | None:
@@ -78,8 +75,27 @@ def why_all_failed(state: SearchState) -> str | None:
         f"{count:,} {cause}, such as trial {first[cause].number}: {_first_line(first[cause])}"
         for cause, count in counts.most_common()
     )
-    remedies = dict.fromkeys(_REMEDIES.get(cause, _REMEDY) for cause, _ in counts.most_common())
-    return f"{subject} failed ({causes}). {' '.join(remedies)}"
+    remedies = dict.fromkeys(_remedy(state, cause) for cause, _ in counts.most_common())
+    return f"{subject} failed ({causes}). {' '.join(f'{remedy}, and {_ANEW}.' for remedy in remedies)}"
+
+
+def _remedy(state: SearchState, cause: str) -> str:
+    """What to do against a cause, by the parameters and settings that the trainable has."""
+    assert state.started is not None
+    parameters, config = trainable_of(state).parameters, state.started.config
+    if cause == "worker_lost":
+        return "See why the machines or their processes were lost, memory first"
+    if cause == "out_of_memory":
+        smaller = [word for name, word in _SIZES.items() if name in parameters]
+        ways = [f"search smaller {' and '.join(smaller)}"] if smaller else []
+        ways += ["lower task.max_length"] if "task" in config else []
+    else:
+        ways = (
+            ["lower the upper bound of lr"] if "lr" in parameters and cause in ("diverged", "spike") else []
+        )
+        ways += ["raise guards.spike"] if cause == "spike" else []
+    text = ", or ".join(ways)
+    return f"{text[:1].upper()}{text[1:]}" if text else _REMEDY
 
 
 def _first_line(trial: TrialState) -> str:
@@ -117,13 +133,19 @@ def _why_all_guarded(state: SearchState) -> str:
     subject = "The only trial was" if count == 1 else f"All {count:,} trials were"
     last = max(state.trials.values(), key=lambda trial: trial.number)
     assert last.finished is not None
-    advice = " ".join(
-        f"{_ADVICE[name]}; guards.{name}=null switches it off."
-        if name in _ADVICE
-        else f"Search where guard {name} finds nothing."
-        for name in counts
-    )
+    advice = " ".join(_instead(state, name) for name in counts)
     return (
         f"{subject} ended by guards before the full budget ({wording.counted(counts)}), for example trial "
         f"{last.number}: {last.finished.reason.rstrip('.')}. Begin a new search. {advice}"
     )
+
+
+def _instead(state: SearchState, guard: str) -> str:
+    """What to search or to accept, where a guard has ended every trial."""
+    if guard not in _ACCEPT:
+        return f"Search where guard {guard} finds nothing."
+    parameters = trainable_of(state).parameters
+    ways = ["lower learning rates"] if "lr" in parameters else []
+    ways += ["smaller ranks"] if guard == "retention" and "rank" in parameters else []
+    text = f"search {' or '.join(ways)}, or {_ACCEPT[guard]}" if ways else _ACCEPT[guard]
+    return f"{text[:1].upper()}{text[1:]}; guards.{guard}=null switches it off."

@@ -1,4 +1,4 @@
-"""Which finished trials are evaluated on the skills with `at: front`."""
+"""Which finished trials are evaluated by the metrics that only the Pareto front is measured by."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def on_front(state: SearchState) -> list[int]:
 
 
 class FrontEvaluations:
-    """Which trials this session still has to evaluate on the front skills, once the search is over.
+    """Which trials this session still has to evaluate by the front's metrics, once the search is over.
 
     Args:
         wanted: Whether there is anything to evaluate.
@@ -86,5 +86,5 @@ class FrontEvaluations:
 
 
 def _can_be_evaluated(trial: TrialState) -> bool:
-    """Whether its adapter was kept and it has not been evaluated on the front skills."""
+    """Whether what it trained was kept, and it has not been evaluated by the front's metrics."""
     return trial.front is None and trial.last is not None and trial.last.checkpoint is not None

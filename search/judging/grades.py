@@ -21,12 +21,15 @@ FLOORS: tuple[tuple[GradeName, float], ...] = (
 KEEPS = FLOORS[0][1]
 """Retention from which on capability counts as kept."""
 
-LABELS: dict[GradeName, str] = {
-    "maintained": "maintained (retention 0.95 or more)",
-    "slight": "slight loss (0.85 to 0.95)",
-    "moderate": "moderate loss (0.5 to 0.85)",
-    "catastrophic": "catastrophic loss (below 0.5)",
-}
+
+def grade_labels(ratio: str) -> dict[GradeName, str]:
+    """The grades in words with their bounds, which are of the ratio of that name."""
+    return {
+        "maintained": f"maintained ({ratio} 0.95 or more)",
+        "slight": "slight loss (0.85 to 0.95)",
+        "moderate": "moderate loss (0.5 to 0.85)",
+        "catastrophic": "catastrophic loss (below 0.5)",
+    }
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from search.judging.objectives import (
 )
 from search.record import SearchState, TrialState
 from search.record.events import Params
+from search.record.explained import metric_of, trainable_of
 from trainables.interval import Interval
 
 _FASTER = 1.1
@@ -77,7 +78,9 @@ def constraint_symbols(objectives: Sequence[ObjectiveConfig]) -> str:
     )
 
 
-def cheapest(tied: Sequence[Candidate], params: Mapping[int, Params]) -> tuple[Candidate, str]:
+def cheapest(
+    tied: Sequence[Candidate], params: Mapping[int, Params], artifact: str = "adapter"
+) -> tuple[Candidate, str]:
     """The candidate with the smallest adapter, or else the one that trains fastest.
 
     Adapters that adapt the same layers differ in size as their ranks do. Where the layers differ, or the
@@ -87,6 +90,7 @@ def cheapest(tied: Sequence[Candidate], params: Mapping[int, Params]) -> tuple[C
     Args:
         tied: Best first; at least two.
         params: Parameters of each trial, by its number.
+        artifact: What trials leave behind.
 
     Returns:
         The candidate, and why it, in words that follow "it is taken because".
@@ -98,7 +102,7 @@ def cheapest(tied: Sequence[Candidate], params: Mapping[int, Params]) -> tuple[C
         left = [candidate for candidate in left if ranks[candidate.trial] == least]
         if len(left) == 1:
             others = " and ".join(wording.scalar(rank) for rank in sorted({*ranks.values()} - {least}))
-            return left[0], f"its adapter is the smallest (rank {wording.scalar(least)} against {others})"
+            return left[0], f"its {artifact} is the smallest (rank {wording.scalar(least)} against {others})"
         among = f"of those with the smallest rank, {wording.scalar(least)}, "
     quickest = min(candidate.train_seconds for candidate in left)
     fast = [candidate for candidate in left if candidate.train_seconds <= _FASTER * quickest]
@@ -240,7 +244,7 @@ def _by_repetitions(state: SearchState, confirmed: Confirmation) -> Recommendati
     tied = [by_number[number] for number in confirmed.tied]
     if len(tied) > 1:
         params = {number: state.trials[number].params for number in confirmed.tied}
-        best, because = cheapest(tied, params)
+        best, because = cheapest(tied, params, trainable_of(state).artifact)
         tie = _tie(objectives[0], confirmed, tied[0])
         place = f". {tie}; trial {best.trial} is taken because {because}"
     else:
@@ -298,7 +302,7 @@ def _unsure_of_candidate(
 ) -> Iterator[str]:
     """What the repetitions leave open about the best candidate."""
     yield from _unsure_of_seeds(objectives, best)
-    yield from _unsure_of_questions(state, objectives, best)
+    yield from _unsure_of_sample(state, objectives, best)
     if not confirmed.freedom:
         yield (
             "No candidate has two repetitions, so the noise between seeds is unknown: others may be as good."
@@ -332,10 +336,10 @@ def _unsure_of_seeds(objectives: Sequence[ObjectiveConfig], best: Candidate) -> 
             )
 
 
-def _unsure_of_questions(
+def _unsure_of_sample(
     state: SearchState, objectives: Sequence[ObjectiveConfig], best: Candidate
 ) -> Iterator[str]:
-    """One sentence per constraint that the questions of single repetitions do not settle."""
+    """One sentence per constraint that the sample of single repetitions does not settle."""
     for objective in constraints_of(objectives):
         rungs = [state.trials[number].last for number in best.runs]
         intervals = [rung.intervals.get(objective.metric) for rung in rungs if rung is not None]
@@ -343,9 +347,11 @@ def _unsure_of_questions(
             interval is not None and _reaches_past_bound(objective, interval) for interval in intervals
         )
         if past:
+            metric = metric_of(trainable_of(state), objective.metric)
+            sample = "items" if metric is None else metric.sample
             yield (
                 f"In {past} of {wording.plural(len(best.runs), 'repetition')} the 95% interval of "
-                f"{objective.metric} over its questions reaches past the {bound_name(objective)} "
+                f"{objective.metric} over its {sample} reaches past the {bound_name(objective)} "
                 f"{bound_of(objective):g}."
             )
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
-    PlainValidator,
-    SerializationInfo,
     TypeAdapter,
 )
 
 from trainables.interval import Interval
+from trainables.measured import Measured, Number, RecordedInterval, Trained, TrialMeasured
+from trainables.trainable import Shown
 
 Scalar: TypeAlias = bool | int | float | str | None
 Params: TypeAlias = dict[str, Scalar]
@@ -27,39 +24,6 @@ Decision: TypeAlias = Literal["continue", "pause", "stop"]
 TrialStatus: TypeAlias = Literal["completed", "stopped", "diverged", "infeasible", "failed"]
 
 
-def _from_json(value: Any) -> Any:
-    return float(value) if value in ("nan", "inf", "-inf") else value
-
-
-def _to_json(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)
-
-
-# JSON has no NaN or Inf; a record that other programs can read spells them as strings.
-Number: TypeAlias = Annotated[float, BeforeValidator(_from_json), PlainSerializer(_to_json, when_used="json")]
-
-
-def _interval(value: object) -> Interval:
-    if isinstance(value, Interval):
-        return value
-    if not isinstance(value, Mapping) or value.keys() != set(Interval._fields):
-        raise ValueError("is no interval: give low, high and n")
-    low, high = _from_json(value["low"]), _from_json(value["high"])
-    if not all(isinstance(bound, int | float) for bound in (low, high)) or not isinstance(value["n"], int):
-        raise ValueError("low and high of an interval are numbers, and n is a whole one")
-    try:
-        return Interval(float(low), float(high), value["n"])
-    except OverflowError:
-        raise ValueError("a bound of an interval is too large") from None
-
-
-def _interval_data(interval: Interval, info: SerializationInfo) -> dict[str, Any]:
-    shown = _to_json if info.mode_is_json() else float
-    return {"low": shown(interval.low), "high": shown(interval.high), "n": interval.n}
-
-
-RecordedInterval: TypeAlias = Annotated[Interval, PlainValidator(_interval), PlainSerializer(_interval_data)]
-"""An interval as a record has it: keys `low`, `high` and `n`."""
 INTERVAL: TypeAdapter[Interval] = TypeAdapter(RecordedInterval)
 
 
@@ -83,6 +47,7 @@ class RecordedMetric(BaseModel):
     at: Literal["every", "last", "front"] = "every"
     items: tuple[str, ...] = ()
     sample: str = "items"
+    family: str | None = None
 
 
 class RecordedTrainable(BaseModel):
@@ -94,6 +59,11 @@ class RecordedTrainable(BaseModel):
         load: How a user loads that, a line of Python in which {folder} stands for where it lies.
         form: Of its files, for example "PEFT format".
         metrics: What is measured beside the training loss and the ratios to the base.
+        shown: Metrics to show beside the objectives in the summary, in the report and in its verdict; None
+            is all of them.
+        parameters: Names of all parameters that a trial may have.
+        words: Terms of its own for the glossary, that of the artifact first.
+        loss_unit: Of the training loss.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -103,6 +73,10 @@ class RecordedTrainable(BaseModel):
     load: str
     form: str = ""
     metrics: tuple[RecordedMetric, ...] = ()
+    shown: Shown | None = None
+    parameters: tuple[str, ...] = ()
+    words: dict[str, str] = Field(default_factory=dict)
+    loss_unit: str = ""
 
 
 class SearchStarted(_Event):
@@ -201,26 +175,24 @@ class WarmStarted(_Event):
     trials: list[PriorTrial]
 
 
-class BaselineMeasured(_Event):
+class _Baseline(_Event):
+    event: Literal["baseline_measured"] = "baseline_measured"
+    name: str
+
+
+class BaselineMeasured(Measured, _Baseline):
     """A reference that is not a trial, such as the untouched base model (`name="base"`).
 
     Attributes:
         items: Outcomes item by item, as in `RungReached`.
         fingerprints: Digests or revisions of `model` and `data`, as the workers found them.
-        eval_parts: As in `RungReached`.
-        items_file: As in `RungReached`.
+        seconds: Time that the measurement took.
         data: Numbers about the training data (`trainables.data.facts`), as the workers read them.
     """
 
-    event: Literal["baseline_measured"] = "baseline_measured"
-    name: str
-    metrics: dict[str, Number]
-    intervals: dict[str, RecordedInterval] = {}
     items: dict[str, str] = {}
     fingerprints: dict[str, str] = {}
     seconds: float
-    eval_parts: dict[str, Number] = {}
-    items_file: str | None = None
     data: dict[str, Scalar] = {}
 
 
@@ -243,71 +215,26 @@ class TrialProposed(_Event):
     repeats: int | None = None
 
 
-class RungReached(_Event):
-    """A trial was trained to a rung and measured there; its adapter lies at `checkpoint`.
-
-    Attributes:
-        rung: Index of the rung, from 0.
-        step: Optimizer steps done.
-        metrics: Every metric measured at this rung.
-        intervals: 95% intervals of those metrics that are estimates from a sample.
-        items: "1" or "0" for each item, in the items' order: of each skill whether it was answered rightly,
-            scored as for capability, and of `degenerate` every generated reply of all skills.
-        curve: (step, mean training loss) pairs since the last rung, at most 50.
-        checkpoint: Folder with the adapter in PEFT format, relative to the search's folder.
-        train_seconds: Time in training since the last rung, divided among the trials that trained
-            together: shares add up.
-        eval_seconds: Time in evaluation at this rung, likewise.
-        eval_parts: Seconds of it by part: "heldout", "generation", "likelihood", "general", "kl"; a part
-            that there was not is left out.
-        items_file: Parquet file of the results item by item, relative to the search's folder; None where
-            none was kept.
-        group: Name of the worker group that trained it.
-        tokens: Tokens of this trial that went through the model since the last rung, without padding; 0
-            where that was not counted.
-        padding: Share of padding among the tokens of the passes that the trial took part in.
-        pack: Mean number of trials in those passes.
-    """
-
+class _Rung(_Event):
     event: Literal["rung_reached"] = "rung_reached"
     trial: int
     rung: int
-    step: int
-    metrics: dict[str, Number]
-    intervals: dict[str, RecordedInterval] = {}
-    items: dict[str, str] = {}
-    curve: list[tuple[int, Number]] = []
-    checkpoint: str | None = None
-    train_seconds: float
-    eval_seconds: float
-    eval_parts: dict[str, Number] = {}
-    items_file: str | None = None
-    group: str = ""
-    tokens: Annotated[int, Field(ge=0)] = 0
-    padding: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    pack: Annotated[float, Field(ge=1)] = 1.0
 
 
-class FrontMeasured(_Event):
-    """A finished trial was asked the skills with `at: front`; it belongs to the trial's last rung.
+class RungReached(Trained, _Rung):
+    """A trial was trained to a rung, counted from 0, measured there, and saved at `checkpoint`."""
 
-    Attributes:
-        metrics: What they gave.
-        intervals: As in `RungReached`.
-        eval_seconds: Time that took, divided among the trials that were asked together: shares add up.
-        eval_parts: As in `RungReached`.
-        items_file: Parquet file of all the trial's results item by item, these among them.
-        group: Name of the worker group that asked.
-    """
 
+class _Front(_Event):
     event: Literal["front_measured"] = "front_measured"
     trial: int
-    metrics: dict[str, Number]
-    intervals: dict[str, RecordedInterval] = {}
-    eval_seconds: float
-    eval_parts: dict[str, Number] = {}
-    items_file: str | None = None
-    group: str = ""
+
+
+class FrontMeasured(TrialMeasured, _Front):
+    """A finished trial was measured in what is `at: front`; it belongs to the trial's last rung.
+
+    Its `items_file` has all the trial's results item by item, these among them.
+    """
 
 
 class Decided(_Event):

@@ -72,7 +72,7 @@ class RecordReader:
         if isinstance(event, TrialProposed):
             self._proposed.add(event.trial)
         elif trial is not None and trial not in self._proposed:
-            raise self._damaged(f"speaks of trial {trial}, which was never proposed")
+            raise self._damaged(f"names trial {trial}, which was never proposed")
         return event
 
     def _damaged(self, what: str) -> RecordError:

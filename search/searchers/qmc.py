@@ -13,7 +13,7 @@ from search.space import SearchSpace
 
 
 @register(
-    "qmc", "points of a low-discrepancy sequence, more even than random ones (Sobol, Halton)", learns=False
+    "qmc", "points of a low-discrepancy sequence, more even than random points (Sobol, Halton)", learns=False
 )
 class QmcSearcher:
     """Trial n is the n-th point of a scrambled sequence (Owen, 1998, doi:10.1006/jcom.1998.0487).

@@ -18,22 +18,22 @@ from trainables.nearest import did_you_mean
 HELP = """\
 usage: python -m search.simulate search=FOLDER [key=value ...] [--json]
 
-What a recorded search would have cost, and found, with another scheduler or searcher. Nothing is trained:
-trials follow their recorded learning curves, with their recorded times.
+Shows what a recorded search would have cost and achieved with another scheduler or searcher. Nothing is
+trained: trials follow their recorded learning curves, with their recorded times.
 
   search=FOLDER                the recorded search, for example search=runs/demo
-  scheduler=NAME               who stops trials early; its options: scheduler.KEY=VALUE
-  searcher=NAME                who proposes: each proposal becomes the nearest recorded configuration that is
-                               not used yet; without it, configurations come as they were recorded
-  workers=N                    simulated workers, each like a worker group; by default as many
+  scheduler=NAME               what stops trials early; its options: scheduler.KEY=VALUE
+  searcher=NAME                what proposes trials; each proposal becomes the nearest recorded configuration
+                               that is not used yet. Without it, configurations come in the recorded order
+  workers=N                    simulated workers, each like a worker group; by default as many as there were
   seeds=N                      simulate N times, with other seeds of the searcher, or other orders of the
                                recorded configurations
-  budget.rungs=N budget.eta=N  other rungs, at steps that were recorded
+  budget.rungs=N budget.eta=N  other rungs, at recorded steps
   guards.KEY=VALUE objectives.N.KEY=VALUE limits.KEY=VALUE trials=N seed=N
                                as for python -m search.run
 
-  --json                       the answer as one line of JSON
-  --help                       this text
+  --json                       print the answer as one line of JSON
+  --help                       show this text
 
 Examples:
   python -m search.simulate search=runs/demo scheduler=asha

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from statistics import median
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from search.record import BaselineMeasured, RungReached, SearchState, TrialState
 from search.record.events import Scalar
+from trainables.measured import Trained
 from trainables.messages import Outcome, Reply, TrainRequest
 
 _Key: TypeAlias = tuple[tuple[str, str], ...]
@@ -125,17 +126,12 @@ class RecordedCurves:
 
 def _last_reply(spanned: list[RungReached]) -> Reply:
     last = spanned[-1]
-    return Reply(
-        "ok",
-        step=last.step,
-        metrics=dict(last.metrics),
-        intervals=dict(last.intervals),
-        curve=[pair for rung in spanned for pair in rung.curve],
-        checkpoint=last.checkpoint,
-        train_seconds=sum(rung.train_seconds for rung in spanned),
-        eval_seconds=last.eval_seconds,
-        group=last.group,
-        tokens=sum(rung.tokens for rung in spanned),
-        padding=last.padding,
-        pack=last.pack,
-    )
+    summed: dict[str, Any] = {
+        "curve": [pair for rung in spanned for pair in rung.curve],
+        "train_seconds": sum(rung.train_seconds for rung in spanned),
+        "tokens": sum(rung.tokens for rung in spanned),
+        "items": {},
+        "items_file": None,
+        "eval_parts": {},
+    }
+    return Reply("ok", **(last.as_fields(Trained) | summed))

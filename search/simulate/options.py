@@ -74,7 +74,7 @@ def read_options(words: Sequence[str], known: Sequence[Problem] = ()) -> Options
     problems += [
         Problem(
             str(override.key[0]),
-            "is not what a simulation can change",
+            "cannot be changed in a simulation",
             override.where,
             _hint(str(override.key[0]), known_keys),
         )
@@ -115,7 +115,7 @@ def _hint(name: str, known: Container[str]) -> str:
     names = (*OWN, *CHANGEABLE)
     near = did_you_mean(name, names)
     if name in known and near.startswith("there are"):
-        return f"the curves were recorded with it as it was; {near}"
+        return f"the recorded curves depend on it; {near}"
     return near
 
 
@@ -129,12 +129,14 @@ def _read_record(word: Override | None, problems: list[Problem]) -> SearchState 
     folder = Path(str(word.value)).expanduser()
     if not (folder / EVENTS).is_file():
         hint = "give the folder of a search, for example runs/demo"
-        problems.append(Problem("search", f"{str(word.value)!r} holds no recorded search", word.where, hint))
+        problems.append(
+            Problem("search", (f"{str(word.value)!r} contains no recorded search"), word.where, hint)
+        )
         return None
     state = SearchState.from_events(read_events(folder))
     if state.started is None or not any(trial.rungs for trial in state.trials.values()):
         problems.append(
-            Problem("search", "has no measured trial yet", word.where, "wait until it has, or run it")
+            Problem("search", "has no measured trial yet", word.where, "wait until it has one, or run it")
         )
         return None
     return state
@@ -148,7 +150,7 @@ def _whole(word: Override | None, what: str, problems: list[Problem]) -> int | N
     problems.append(
         Problem(
             ".".join(map(str, word.key)),
-            f"is the number of {what} here, from 1 to {_MOST:,}",
+            f"must be a number of {what} from 1 to {_MOST:,}",
             word.where,
             f"for example {word.key[0]}=4",
         )
@@ -198,7 +200,7 @@ def _wrong_entry(composed: Composed, change: Override, node: Any, part: str | in
     """Whether `node` can have no such entry, which is then complained of."""
     if isinstance(node, list) and entry(part, len(node)) is None:
         hint = f"its entries are 0 to {len(node) - 1}"
-        composed.complain(change.key, "is no entry of this list", hint, change.where)
+        composed.complain(change.key, "is not an entry of this list", hint, change.where)
         return True
     if not isinstance(node, dict | list):
         composed.complain(change.key, "is not a known key", None, change.where)
@@ -217,10 +219,10 @@ def _check_recorded(composed: Composed, config: SearchConfig, state: SearchState
     assert state.started is not None
     measured = [rung for trial in state.trials.values() for rung in trial.rungs]
     steps = sorted({rung.step for rung in measured})
-    recorded = f"recorded are steps {', '.join(map(str, steps))}"
+    recorded = f"the recorded steps are {', '.join(map(str, steps))}"
     full: int = state.started.config["budget"]["steps"]
     if config.budget.full_steps != full:
-        message = f"must stay {full}: the learning rate's schedule depends on it, and so do the curves"
+        message = f"must stay {full}: the learning-rate schedule, and with it the curves, depends on it"
         composed.complain(("budget", "steps"), message)
     elif config.budget.epochs != state.started.config["budget"].get("epochs"):
         message = f"cannot be changed: {full} steps were recorded, and the curves depend on them"

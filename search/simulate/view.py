@@ -116,13 +116,13 @@ def _limits(options: Options, answer: Comparison) -> list[str]:
     if any(run.censored for run in answer.found):
         mean = fmean(run.censored for run in answer.found)
         lines.append(
-            f"{mean:.4g} trials would have been trained further than was recorded: they end at their last "
-            "recorded rung, and costs are at least what is shown."
+            f"{mean:.4g} trials would have been trained further than was recorded. They end at their last "
+            "recorded rung, so actual costs would be higher."
         )
     if answer.cut_short:
         lines.append(
-            f"The recorded search knows no end of {plural(answer.cut_short, 'trial')}: the answers hold only "
-            "as far as was recorded."
+            f"The recorded search did not finish {plural(answer.cut_short, 'trial')}: the results cover "
+            "only what was recorded."
         )
     if len(answer.found) > 1:
         what = "seeds of the searcher" if options.own_searcher else "orders of the recorded configurations"

@@ -57,8 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m search.tracking", description=__doc__)
     parser.add_argument("folder", type=Path, help="the search's folder, with its events.jsonl")
-    parser.add_argument("--follow", action="store_true", help="go on until the search ends")
-    parser.add_argument("--parent", type=int, metavar="PID", help="with --follow: end when this process does")
+    parser.add_argument("--follow", action="store_true", help="continue until the search ends")
+    parser.add_argument("--parent", type=int, metavar="PID", help="with --follow: end when this process ends")
     return parser
 
 
@@ -69,7 +69,7 @@ def _refuse_what_is_no_search(folder: Path) -> None:
         RecordError: It is one of these.
     """
     if not (folder / EVENTS).exists():
-        raise RecordError(f"{folder} holds no search.", hint="Give the folder that has its events.jsonl.")
+        raise RecordError(f"{folder} contains no search.", hint="Give the folder that has its events.jsonl.")
     SearchState.from_events(read_events(folder))
 
 
@@ -88,7 +88,7 @@ def _project(folder: Path) -> int:
             shipper = project(folder)
     except UNREACHABLE as error:
         reason = " ".join(str(error).split())
-        complain(redact(f"MLflow could not be brought up to date with {folder}: {reason}"))
+        complain(redact(f"MLflow could not be updated from {folder}: {reason}"))
         return 1
     say(f"{len(shipper.projection.runs)} runs of {folder} are in MLflow at {shipper.store}")
     return 0

@@ -76,7 +76,7 @@ def _ship_trained(folder: Path, checkpoint: str, run_key: str, name: str, writer
     if writer.tag(run_key, TRAINED) == checkpoint:
         return
     if not (folder / checkpoint).is_dir():
-        log.warning("%s is gone, so %s has no %s in MLflow", folder / checkpoint, run_key, name)
+        log.warning("%s is missing, so %s has no %s in MLflow", folder / checkpoint, run_key, name)
         return
     writer.client.log_artifacts(writer.run_id(run_key), str(folder / checkpoint), name.replace(" ", "_"))
     writer.set_tag(run_key, TRAINED, checkpoint)

@@ -152,7 +152,7 @@ def follow(folder: Path, parent: Parent) -> bool:
             shipper.ship(last)
         except UNREACHABLE as error:
             if not away:
-                log.warning("MLflow at %s cannot be written; trying again: %s", shipper.store, error)
+                log.warning("MLflow at %s cannot be written to; trying again: %s", shipper.store, error)
             if gone:
                 return False
             away = True
@@ -160,7 +160,7 @@ def follow(folder: Path, parent: Parent) -> bool:
             backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
         else:
             if away:
-                log.warning("MLflow at %s is back; it has everything that is recorded", shipper.store)
+                log.warning("MLflow at %s is back and up to date", shipper.store)
             if last:
                 return True
             away = False

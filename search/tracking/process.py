@@ -135,6 +135,6 @@ class Tracker:
         command = shlex.join(["python", "-m", "search.tracking", str(self._folder)])
         login = " with MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD set" if store.environment else ""
         return (
-            f"MLflow at {store} does not hold the whole search yet (see {self._folder / LOG}); "
-            f"bring it up to date with `{command}`{login}."
+            f"MLflow at {store} does not have the whole search yet (see {self._folder / LOG}); update it "
+            f"with `{command}`{login}."
         )

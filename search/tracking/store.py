@@ -110,21 +110,21 @@ def database_problem(path: Path) -> tuple[str, str] | None:
 
     One that another process has locked can be used: MLflow catches up once it is free.
     """
-    other = "move it away, give another database with tracking.uri=, or write tracking.enabled=false"
+    other = "move it away, give another database with tracking.uri=, or set tracking.enabled=false"
     if not os.path.lexists(path):
         return None
     if not path.is_file():
-        return f"{path} is no file, where MLflow keeps its runs", other
+        return f"{path} is where MLflow keeps its runs, but is not a file", other
     if not os.access(path, os.R_OK | os.W_OK):
-        return f"{path}, where MLflow keeps its runs, cannot be read and written by this user", other
+        return f"{path}, where MLflow keeps its runs, is not readable and writable for this user", other
     try:
         revision = _revision(path)
     except sqlite3.OperationalError:
         return None
     except sqlite3.DatabaseError as error:
-        return f"{path} is no database, where MLflow keeps its runs ({error})", other
+        return f"{path} is where MLflow keeps its runs, but is not a database ({error})", other
     if revision is None:
-        return f"{path} is a database of something else than MLflow", other
+        return f"{path} is a database, but not MLflow's", other
     known = dict(_migrations())
     if not known or not revision or known.get(revision) == _NEWEST:
         return None

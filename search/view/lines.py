@@ -128,7 +128,9 @@ class EventLines:
             self._stopped[event.trial] = event.reason
         if event.trial in self._paused and event.decision == "continue":
             self._paused.discard(event.trial)
-            return [f"trial {event.trial} goes on from {self._place(event.rung)} ({_one_line(event.reason)})"]
+            return [
+                f"trial {event.trial} continues from {self._place(event.rung)} ({_one_line(event.reason)})"
+            ]
         if event.decision == "pause":
             self._paused.add(event.trial)
         verdict = f"-> {event.decision}{_decider(event)} ({_one_line(event.reason)})"

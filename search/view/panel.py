@@ -151,7 +151,7 @@ def _running_rows(progress: Progress, room: int, width: int) -> list[RenderableT
         Row(
             str(trial.number),
             f"rung {len(trial.rungs)}/{rungs}"
-            + (f" of {trial.confirms} again" if trial.confirms is not None else ""),
+            + (f" repeats {trial.confirms}" if trial.confirms is not None else ""),
             trial.proposed.sampled,
             trial.last.metrics if trial.last else {},
             trial.last.intervals if trial.last else {},

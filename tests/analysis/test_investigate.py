@@ -266,7 +266,7 @@ class TestCommandLine:
         [
             ([], "nothing to investigate"),
             (["{folder}", "--parameter", "rnak"], "did you mean rank?"),
-            (["{folder}/none"], "holds no search"),
+            (["{folder}/none"], "contains no search"),
             (["{folder}", "--table", "x.csv"], "cannot be given together"),
             (["{folder}", "--out", "{folder}/no/page.md"], "cannot be written"),
         ],

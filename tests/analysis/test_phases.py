@@ -32,7 +32,7 @@ def train(request: TrainRequest) -> Reply:
     """A stand-in for training: a function of the request alone, with noise from the trial's seed."""
     lr, noise = float(request.params["lr"] or 0), random.Random(int(request.params["seed"] or 0))
     if lr > 8e-3:
-        return Reply("diverged", "loss nan", request.from_step + 1, {"train_loss": math.nan})
+        return Reply("diverged", "loss nan", step=request.from_step + 1, metrics={"train_loss": math.nan})
     loss = 4 - 0.4 * math.log10(lr / 1e-5) * (request.to_step / 90) ** 0.3 + noise.gauss(0, 0.02)
     capability = 0.95 / (1 + (lr / 3e-3) ** 2)
     return Reply(

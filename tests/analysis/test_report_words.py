@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 import analysis.report.cards  # noqa: F401  registers them
 from analysis.report.card import CARDS, Findings
 from analysis.report.chart import HeatmapChart, Plot, per_row
-from analysis.report.context import RETENTION, Context, interval, value
+from analysis.report.context import Context, interval, value
 from analysis.report.glossary import meanings
 from analysis.report.groups import by
 from analysis.report.retained import ONE_RULE, mean_kept
@@ -21,7 +21,10 @@ from analysis.report.words import ended_by, spoken
 from search.judging.confirmation import confirmation
 from search.judging.grades import grade
 from search.record import Event, RungReached, SearchState, TrialProposed, TrialState
+from search.record.events import RecordedTrainable
+from search.record.explained import explanation
 from tests.analysis.report_records import LRS, SKILL, state_of, whole
+from tests.records import make_config
 from trainables.evaluation.metrics import METRICS
 
 
@@ -42,10 +45,22 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
     return Context(state_of("whole", folder), folder)
 
 
+def asked_all(skills: Sequence[str]) -> RecordedTrainable:
+    """What a record of `lora` says where everything is measured of each skill."""
+    configured = [
+        {"name": name, "path": f"{name}.jsonl", "scoring": ["generation", "likelihood", "likelihood_norm"]}
+        for name in skills
+    ]
+    configured.append({"name": "task", "path": "lm_eval:task", "scoring": ["harness"], "at": "last"})
+    capability = {"skills": configured, "general_text": "general.txt", "kl_prompts": 4, "think_section": True}
+    return explanation("lora", make_config(capability=capability).options)
+
+
 def test_a_metric_has_one_description_in_report_and_docs() -> None:
     table = Path("docs/search.md").read_text().split("| metric | what it is |")[1].split("\n\n")[0]
     documented = dict(re.findall(r"^\| `(.+?)` \| (.+) \| .+ \|$", table, re.MULTILINE))
-    described = meanings([name.replace("<skill>", "facts") for name in documented], ["facts"])
+    known = asked_all(["facts"])
+    described = meanings(["train_loss", "retention", *(metric.name for metric in known.metrics)], known)
     assert set(documented) == set(described) >= set(METRICS)
     for name, line in METRICS.lines().items():
         assert line.endswith(".")
@@ -54,7 +69,8 @@ def test_a_metric_has_one_description_in_report_and_docs() -> None:
 
 
 def test_metrics_of_skills_are_explained_once(context: Context) -> None:
-    told = meanings(["train_loss", "a_generation", "b_generation", "b_f1", "unheard"], ["a", "b", "c"])
+    measured = ["train_loss", "a_generation", "b_generation", "b_f1", "unheard"]
+    told = meanings(measured, asked_all(["a", "b", "c"]))
     assert list(told) == ["train_loss", "<skill>_generation", "<skill>_f1"]
     assert told["<skill>_generation"].endswith("Of a, b.")
     assert f"Of {SKILL}." in found(context, "vocabulary").data["metrics"]["<skill>_likelihood"]
@@ -90,9 +106,9 @@ def plain_words(context: Context) -> str:
 def test_the_verdict_is_said_in_plain_words(tmp_path: Path) -> None:
     context = changed(tmp_path, lambda event: event)
     best = context.state.trials[context.recommended or 0]
-    around, plain = interval(best, RETENTION), plain_words(context)
+    around, plain = interval(best, "retention"), plain_words(context)
     assert around is not None
-    assert f"{value(best, RETENTION):.0%} of what the base model scores" in plain
+    assert f"{value(best, 'retention'):.0%} of what the base model scores" in plain
     assert f"{around.low:.0%} to {around.high:.0%}, its one run on {around.n} questions" in plain
     certain = around.low >= 0.95
     assert ("The whole interval keeps the floor of 95%" in plain) == certain
@@ -103,9 +119,9 @@ def test_the_plain_words_are_of_the_repetitions_where_the_recommendation_is(cont
     """Else the one run, chosen for being good, would promise more than the caveats allow."""
     confirmed = confirmation(context.state)
     assert confirmed is not None
-    own = next(one for one in confirmed.candidates if one.trial == context.recommended).estimates[RETENTION]
+    own = next(one for one in confirmed.candidates if one.trial == context.recommended).estimates["retention"]
     assert own.half is not None
-    assert own.mean != value(context.state.trials[context.recommended or 0], RETENTION)
+    assert own.mean != value(context.state.trials[context.recommended or 0], "retention")
     plain = plain_words(context)
     assert f"{own.mean:.0%} of what" in plain
     assert f"{own.mean - own.half:.0%} to {own.mean + own.half:.0%}, the mean of 2 repetitions" in plain
@@ -135,9 +151,9 @@ def test_a_lucky_trial_among_broken_ones_is_not_praised_without_a_word(tmp_path:
         if isinstance(event, TrialProposed) and event.sampled == {"lr": LRS[2], "rank": 16}:
             best.append(event.trial)
         if isinstance(event, RungReached) and event.trial in best:
-            own = event.intervals[RETENTION]._replace(low=0.93, high=1.02)
-            kept = {RETENTION: 0.97, "capability": 0.88}
-            intervals = event.intervals | {RETENTION: own}
+            own = event.intervals["retention"]._replace(low=0.93, high=1.02)
+            kept = {"retention": 0.97, "capability": 0.88}
+            intervals = event.intervals | {"retention": own}
             return event.model_copy(update={"metrics": event.metrics | kept, "intervals": intervals})
         return event
 
@@ -153,10 +169,10 @@ def test_a_lucky_trial_among_broken_ones_is_not_praised_without_a_word(tmp_path:
 
 def test_one_trial_has_the_interval_by_which_the_search_decided(context: Context) -> None:
     for trial in context.completed:
-        kept, own = mean_kept(context, [trial]), interval(trial, RETENTION)
+        kept, own = mean_kept(context, [trial]), interval(trial, "retention")
         assert own is not None
         assert kept.data() == {
-            "value": value(trial, RETENTION),
+            "value": value(trial, "retention"),
             "low": own.low,
             "high": own.high,
             "n": own.n,

@@ -311,7 +311,7 @@ def test_what_was_lost_of_the_data_is_said_wherever_the_result_is(tmp_path: Path
     for text in (console.file.getvalue(), (tmp_path / "summary.md").read_text()):
         assert "30 of 34 replies are cut at task.max_length=48" in text
         assert "4 of 34 prompts leave no room for a reply" in text
-        assert "6 of 40 records have no turn of the assistant" in text
+        assert "6 of 40 records have no assistant turn" in text
     plain = write_summary(SearchState.from_events(make_events()), tmp_path)
     assert plain["data"] == {}
     assert not any("Of the data" in caveat for caveat in plain["caveats"])

@@ -54,7 +54,7 @@ def train(request: TrialRequest) -> Reply:
         right = {"dear_generation": 0.5 - lr}
         return Reply("ok", step=request.from_step, metrics=right, eval_seconds=3.0, items_file=kept)
     if lr > 8e-3:
-        return Reply("diverged", "loss nan", request.from_step + 1, {"train_loss": math.nan})
+        return Reply("diverged", "loss nan", step=request.from_step + 1, metrics={"train_loss": math.nan})
     loss = 4 - 0.4 * math.log10(lr / 1e-5) * (request.to_step / 27) ** 0.3
     capability = 0.8 / (1 + (lr / 3e-3) ** 2)
     return Reply(

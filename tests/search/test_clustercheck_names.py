@@ -144,7 +144,7 @@ def test_keys_that_ray_sets_itself_are_refused_with_what_to_do() -> None:
     ("text", "words"),
     [
         ("a: [1", "is not YAML"),
-        ("- 1", "holds a list"),
+        ("- 1", "contains a list"),
         ("", "is empty"),
         ("a: &x {b: *x}", "nested too deeply"),
         ("a: !!python/object:os.system {}", "is not allowed"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -235,12 +234,11 @@ def test_a_guard_at_the_last_rung_keeps_a_trial_from_being_recommended() -> None
             request = conductor.request(number)
             reply = train(request)
             if request.to_step == 27 and number % 2:
-                capability = {"capability": 0.1}
-                reply = replace(
-                    reply,
-                    metrics=reply.metrics | capability,
-                    intervals={"capability": Interval(0.05, 0.2, 200)},
-                )
+                worse = {
+                    "metrics": reply.metrics | {"capability": 0.1},
+                    "intervals": {"capability": Interval(0.05, 0.2, 200)},
+                }
+                reply = reply.model_copy(update=worse)
             goes_on = conductor.report(number, reply)
     state = conductor.state
     broken = [
@@ -286,7 +284,8 @@ def session(
                 return conductor.state, conductor
             slices -= 1
             now[0] += seconds
-            reply = replace(train(conductor.request(number)), train_seconds=seconds, eval_seconds=0.0)
+            spent = {"train_seconds": seconds, "eval_seconds": 0.0}
+            reply = train(conductor.request(number)).model_copy(update=spent)
             goes_on = conductor.report(number, reply)
     return conductor.state, conductor
 
@@ -359,7 +358,7 @@ def test_confirmation_has_its_time_however_many_groups_there_are(groups: int) ->
 
         def reply(self, request: TrainRequest) -> Reply:
             seconds = 100.0 * (request.to_step - request.from_step)
-            return replace(train(request), train_seconds=seconds, eval_seconds=0.0)
+            return train(request).model_copy(update={"train_seconds": seconds, "eval_seconds": 0.0})
 
     state = simulate(config, Curves(), groups).state
     repeats = [trial for trial in state.trials.values() if trial.confirms is not None]

@@ -83,9 +83,9 @@ CHOICE = {"question": "Which?", "options": ["this", "that"], "answer": 0}
         ([{**CHOICE, "answer": "0"}], "index of an option"),
         ([{**CHOICE, "options": ["this"]}], "1 options"),
         ([{**CHOICE, "options": ["this", "this"]}], "the same"),
-        ([{**CHOICE, "question": 3}], "question is no text"),
+        ([{**CHOICE, "question": 3}], "question is not text"),
         ([{"question": "1+1?", "answer": "2"}], "facts.jsonl:2 mixes"),
-        (["oops"], "no object"),
+        (["oops"], "not an object"),
     ],
 )
 def test_every_line_of_a_capability_is_read(folder: Path, lines: list[object], part: str) -> None:
@@ -102,7 +102,7 @@ def test_every_line_of_a_capability_is_read(folder: Path, lines: list[object], p
         (b"", "empty"),
         (b"\n  \n", "empty"),
         (b'{"text": "a"}\n', "1 record"),
-        (b'{"text": "a"}\n{"text": "a"}\n', "different"),
+        (b'{"text": "a"}\n{"text": "a"}\n', "are equal"),
         (b'{"text": "a"}\n{"text": 3}\n', "train.jsonl:2"),
         (b'{"text": "a"}\noops\n', "train.jsonl:2 is not JSON"),
         (b'{"text": "a"}\n\xff\xfe\n', "train.jsonl:2 is not text in UTF-8"),

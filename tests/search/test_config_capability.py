@@ -80,7 +80,9 @@ def test_think_sections_are_counted_where_they_are_asked_for() -> None:
 def test_what_is_measured_at_the_last_rung_only_is_no_objective(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ConfigError, match=rf"{name}' is not measured at every rung, as its skill says `at`"):
+    with pytest.raises(
+        ConfigError, match=rf"{name}' is not measured at every rung, because of `at` in its skill"
+    ):
         objective(name, LATE)
     assert main(["space=space.yaml", "--plan"]) == 2
     assert "at: every" in capsys.readouterr().err
@@ -90,14 +92,14 @@ def test_what_is_measured_at_the_last_rung_only_is_no_objective(
 def test_some_skill_is_asked_at_every_rung(capsys: pytest.CaptureFixture[str]) -> None:
     write_space(Path(), LATE.replace("path: facts.jsonl", "path: facts.jsonl\n      at: last"))
     assert main(["space=space.yaml", "--plan"]) == 2
-    assert "none has `at: every`" in capsys.readouterr().err
+    assert "no skill has `at: every`" in capsys.readouterr().err
 
 
 def test_either_likelihood_needs_options() -> None:
     write_space(
         Path(), SPACE.replace("path: sums.jsonl", "path: sums.jsonl\n      scoring: [likelihood_norm]")
     )
-    with pytest.raises(ConfigError, match="have no options, whose likelihood could be scored"):
+    with pytest.raises(ConfigError, match="have no options to score by likelihood"):
         load_config(["space=space.yaml"])
 
 
@@ -127,4 +129,4 @@ def test_a_skill_is_not_named_like_the_beginning_of_another_metric(
 ) -> None:
     write_space(Path(), SPACE.replace("name: facts", f"name: {name}"))
     assert main(["space=space.yaml", "--plan"]) == 2
-    assert f"the metric '{metric}' would look like one of the skill '{name}'" in capsys.readouterr().err
+    assert f"the metric '{metric}' would look like a metric of the skill '{name}'" in capsys.readouterr().err

@@ -44,8 +44,8 @@ def problems(*words: str) -> list[Problem]:
         ("{type: uniform, low: 1e-5, high: 1e-2}", "{type: float, low: 1e-05, high: 0.01}"),
         ("tag(log, interval(1e-5, 1e-2))", LOG.replace("1e-05", "1e-5").replace("0.01", "1e-2")),  # Hydra
         ("{type: range, bounds: [1e-5, 1e-2], log_scale: true}", LOG),  # Ax
-        ("{distribution: normal, mu: 0, sigma: 1}", "normal distributions are not offered"),
-        ("{type: float, low: 1e-5, high: 1e-2, log: false}", "leave it out"),
+        ("{distribution: normal, mu: 0, sigma: 1}", "normal distributions are not supported"),
+        ("{type: float, low: 1e-5, high: 1e-2, log: false}", "remove it"),
         ("{type: float, low: 1e-5, high: 1e-2, step: 1e-4}", "only type: int has steps"),
         ("1e-4", "fixed.lr=0.0001"),
         ("{type: float, value: 1e-4}", "fixed.lr=0.0001"),

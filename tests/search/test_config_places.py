@@ -34,8 +34,8 @@ def problem(*words: str) -> Problem:
 @pytest.mark.parametrize(
     ("word", "key", "what", "right"),
     [
-        ("out=s3://bucket/runs", "out", "URI of s3", "mounted"),
-        ("out=gs:/bucket/runs", "out", "URI of gs", "mounted"),
+        ("out=s3://bucket/runs", "out", "URI of s3", "mount the bucket"),
+        ("out=gs:/bucket/runs", "out", "URI of gs", "mount the bucket"),
         ("out=file:///data/my%20runs", "out", "is a URI", "/data/my runs"),
         ("model=s3://bucket/model", "model", "URI of s3", "path"),
         ("model.source=https://host/model", "model.source", "is a URL", "org/name"),
@@ -81,7 +81,7 @@ def test_a_file_that_mlflow_cannot_use_is_refused_unless_it_is_not_to_be_used(fo
     (out / "mlflow.db").write_text("Notes on MLflow, which are no database at all.\n" * 99)
     found = problem(f"out={out}")
     assert found.key == "out"
-    assert "mlflow.db is no database" in found.message
+    assert "but is not a database" in found.message
     assert "tracking.enabled=false" in (found.hint or "")
     load_config(["space=space.yaml", f"out={out}", "tracking.enabled=false"])
     load_config(["space=space.yaml", f"out={out}", "tracking.uri=http://localhost:5000"])
@@ -91,10 +91,10 @@ def test_a_file_that_mlflow_cannot_use_is_refused_unless_it_is_not_to_be_used(fo
 
 def test_a_folder_in_the_place_of_the_database_or_a_file_in_that_of_artifacts(folder: Path) -> None:
     (folder / "one" / "mlflow.db").mkdir(parents=True)
-    assert "mlflow.db is no file" in problem("out=one").message
+    assert "but is not a file" in problem("out=one").message
     (folder / "two").mkdir()
     (folder / "two" / "mlartifacts").write_text("")
-    assert "mlartifacts is no folder" in problem("out=two").message
+    assert "is not a folder" in problem("out=two").message
 
 
 def test_databases_of_others_and_of_other_versions_are_told_apart(folder: Path) -> None:
@@ -102,7 +102,7 @@ def test_databases_of_others_and_of_other_versions_are_told_apart(folder: Path) 
     assert database_problem(database(folder / "empty.db")) is None
     found = database_problem(database(folder / "other.db", "CREATE TABLE recipes (name TEXT)"))
     assert found is not None
-    assert "something else than MLflow" in found[0]
+    assert "a database, but not MLflow's" in found[0]
     table = "CREATE TABLE alembic_version (version_num TEXT)"
     newer = database(folder / "new.db", table, "INSERT INTO alembic_version VALUES ('ffffffffffff')")
     found = database_problem(newer)

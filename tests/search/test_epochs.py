@@ -68,9 +68,9 @@ def test_on_the_command_line_one_replaces_the_other_of_the_space(folder: Path) -
 
 
 def test_both_at_one_place_or_neither_are_refused(folder: Path) -> None:
-    assert "leave one of them out" in problem("budget.epochs=6", "budget.steps=9")
+    assert "remove one of them" in problem("budget.epochs=6", "budget.steps=9")
     write_space(folder, SPACE.replace("  steps: 9\n", "  steps: 9\n  epochs: 2\n"))
-    assert "leave one of them out" in problem()
+    assert "remove one of them" in problem()
     write_space(folder, SPACE.replace("  steps: 9\n", "  rungs: 2\n"))
     with pytest.raises(ConfigError, match="neither steps nor epochs"):
         load()
@@ -87,8 +87,8 @@ def test_unequal_batch_sizes_are_refused_with_what_would_be_right(parameter: str
 
 
 def test_epochs_without_room_for_the_rungs_or_that_cannot_be_counted_are_refused(folder: Path) -> None:
-    assert "are 2 steps; 3 rungs with eta 3 need 9" in problem("budget.epochs=1")
-    assert "most" in problem("budget.epochs=2147483647")
+    assert "are 2 steps; 3 rungs with eta 3 need at least 9" in problem("budget.epochs=1")
+    assert "maximum" in problem("budget.epochs=2147483647")
     shutil.copytree(embedded.model_dir(), folder / "endless")
     settings = folder / "endless" / "tokenizer_config.json"
     settings.write_text(json.dumps(json.loads(settings.read_text()) | {"eos_token": None}))

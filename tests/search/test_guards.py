@@ -229,7 +229,7 @@ def test_what_training_ends_is_recorded_by_its_cause(
     conductor = make_conductor(config(), record)
     first = conductor.next_trial()
     assert first is not None
-    assert not conductor.report(first, Reply(outcome, "in words", 4, {"train_loss": 9.0}))
+    assert not conductor.report(first, Reply(outcome, "in words", step=4, metrics={"train_loss": 9.0}))
     finished = record[-1]
     assert isinstance(finished, TrialFinished)
     assert (finished.status, finished.failure_class) == (status, failure_class)
@@ -262,5 +262,5 @@ def test_no_skill_takes_the_name_of_the_degenerate_replies(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_space(tmp_path, SPACE.replace("name: sums", "name: degenerate"))
-    with pytest.raises(ConfigError, match="'degenerate' is the name of a metric of all skills"):
+    with pytest.raises(ConfigError, match="'degenerate' is the name of a metric over all skills"):
         load_config(["space=space.yaml"])

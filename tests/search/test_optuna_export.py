@@ -130,7 +130,7 @@ def test_other_files_are_left_alone(tmp_path: Path, make: object, capsys: pytest
     before = out.read_bytes()
     write_record(tmp_path / "demo", make_events(2))
     assert export(tmp_path / "demo", out) == 2
-    assert "is no export" in capsys.readouterr().err
+    assert "is not an export" in capsys.readouterr().err
     assert out.read_bytes() == before
 
 
@@ -147,5 +147,5 @@ def test_wrong_arguments(words: list[str], capsys: pytest.CaptureFixture[str]) -
 
 def test_a_folder_without_a_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export(tmp_path, tmp_path / "study.db") == 1
-    assert "holds no search" in capsys.readouterr().err
+    assert "contains no search" in capsys.readouterr().err
     assert not (tmp_path / "study.db").exists()

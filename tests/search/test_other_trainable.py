@@ -135,7 +135,7 @@ class TestConfiguration:
     ) -> None:
         taken = type("Taken", (ToyOptions,), {"__annotations__": {"budget": int}})
         monkeypatch.setitem(TRAINABLES._entries, "taken", replace(toy, options=taken))
-        with pytest.raises(ValueError, match="every search has: budget"):
+        with pytest.raises(ValueError, match="every search already uses: budget"):
             config_model("taken")
 
 
@@ -337,16 +337,16 @@ class TestProjections:
         state = SearchState.from_events(record)
         summary = write_summary(state, folder)
         assert (summary["search"]["model"], summary["search"]["task"]) == ("a net of rows", None)
-        assert f"- Net: `{summary['recommended']['adapter']}` in" in (folder / "summary.md").read_text()
+        assert f"- Net: `{summary['recommended']['net']}` in" in (folder / "summary.md").read_text()
         made = {card.card.name: card for card in make(cards(), Context(state, folder))}
         assert not {name: card.message for name, card in made.items() if card.state == "error"}
         for name in ("outcomes", "knowledge", "late", "samples", "investigation"):
-            assert made[name].message == "Trials of toy are not asked questions."
+            assert made[name].message == "Trials of toy are not evaluated on questions."
         verdict, words = made["verdict"].findings, made["vocabulary"].findings
         assert verdict is not None
         assert words is not None
         assert "its accuracy is" in " ".join(verdict.texts)
-        assert words.data["metrics"]["accuracy_kept"].startswith("accuracy divided by the base model's")
+        assert words.data["metrics"]["accuracy_kept"].startswith("Accuracy divided by the base model's")
         assert "adapter" not in str(words.tables)
 
     def test_the_view_takes_it(self) -> None:

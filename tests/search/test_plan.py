@@ -250,7 +250,7 @@ def test_trainable_parameters_are_those_that_peft_makes(
 
 
 def test_a_model_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PlanRefusedError, match=r"model\.source: .*config\.json is not that of a causal"):
+    with pytest.raises(PlanRefusedError, match=r"model\.source: .*config\.json is not for a causal"):
         model_shapes(write_llama(tmp_path / "other", model_type="nonsense"))
 
 
@@ -262,7 +262,7 @@ def test_targets_that_a_model_lacks_are_refused(tmp_path: Path, capsys: pytest.C
     config = MambaConfig(vocab_size=1280, hidden_size=16, num_hidden_layers=1)
     MambaForCausalLM(config).save_pretrained(folder)
     assert main(["space=space.yaml", f"model={folder}", "--plan", "fixed.target_modules=mlp"]) == 2
-    assert "fixed.target_modules: target_modules=mlp finds no linear layer" in capsys.readouterr().err
+    assert "fixed.target_modules: target_modules=mlp matches no linear layer" in capsys.readouterr().err
     assert main(["space=space.yaml", f"model={folder}", "--plan"]) == 0
     assert "get no adapter" in " ".join(capsys.readouterr().out.split())
 

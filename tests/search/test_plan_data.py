@@ -98,7 +98,7 @@ def test_control_codes_in_the_data_do_not_reach_the_terminal(capsys: pytest.Capt
             "task.prompt: prompt and completion are templates that go together",
         ),
         (("task.prompt={no}", "task.completion={name}"), "task.train: talks.jsonl:1 lacks the field 'no'"),
-        (("task.subset=small",), "task.subset: is for data sets of the hub"),
+        (("task.subset=small",), "task.subset: is for hub data sets"),
         (("task.format=alpaca",), "task.train: talks.jsonl:1 lacks the field 'instruction'"),
     ],
 )
@@ -134,7 +134,7 @@ def test_replies_that_are_cut_are_said(capsys: pytest.CaptureFixture[str]) -> No
             (),
             "'task.prompt={prompt}' 'task.completion={chosen}'",
         ),
-        ({"prompt": "a", "completion": "b"}, ("task.format=text",), "task.format=auto goes by"),
+        ({"prompt": "a", "completion": "b"}, ("task.format=text",), "task.format=auto recognises"),
     ],
 )
 def test_the_hint_for_other_fields_is_the_line_to_type(

@@ -43,7 +43,7 @@ def test_a_cluster_that_is_gone_is_named_with_where_its_address_comes_from(
 ) -> None:
     with pytest.raises(ClusterError, match=f"{closed}, from workers.address, .*refused") as caught:
         start_ray(WorkersConfig(address=closed))
-    assert "RAY_ADDRESS unset" in (caught.value.hint or "")
+    assert "Without workers.address and RAY_ADDRESS" in (caught.value.hint or "")
     monkeypatch.setenv("RAY_ADDRESS", silent)
     with pytest.raises(
         ClusterError, match=f"{silent}, from RAY_ADDRESS in the environment, .*does not answer"
@@ -57,10 +57,10 @@ def test_a_cluster_that_is_gone_is_named_with_where_its_address_comes_from(
     ("address", "part"),
     [
         ("no-such-host.invalid:6379", "no host no-such-host.invalid"),
-        ("localhost", "no address: write host:port"),
-        ("http://localhost:8265", "no address: write host:port"),
-        ("localhost:ray", "no address"),
-        ("localhost:99999", "no address"),
+        ("localhost", "not an address: write host:port"),
+        ("http://localhost:8265", "not an address: write host:port"),
+        ("localhost:ray", "not an address"),
+        ("localhost:99999", "not an address"),
     ],
 )
 def test_what_is_no_address_is_named(address: str, part: str) -> None:

@@ -150,8 +150,8 @@ FINISHED = TrialFinished(trial=7, status="completed", reason="").model_dump_json
 @pytest.mark.parametrize(
     ("lines", "named"),
     [
-        ((*OPENING, FINISHED), "events.jsonl:4 speaks of trial 7"),
-        ((OPENING[0], FINISHED, *OPENING[1:]), "events.jsonl:2 speaks of trial 7"),
+        ((*OPENING, FINISHED), "events.jsonl:4 names trial 7"),
+        ((OPENING[0], FINISHED, *OPENING[1:]), "events.jsonl:2 names trial 7"),
         (('{"event": "search_started", "search_id": "x", "config": {}, "fingerprints": {}, "versions": {}}',),
          "events.jsonl:1 is not an event of this version: config.name"),
         ((OPENING[0].replace('"direction":"max"', '"direction":"up"'),), "config.objectives.1.direction"),

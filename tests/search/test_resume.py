@@ -184,7 +184,7 @@ def test_other_bytes_at_the_same_path_are_refused_by_plan_and_run_alike(
         said.append(capsys.readouterr().err)
     assert said[0] == said[1]
     assert f"  {key}: " in said[0]
-    assert "is not what it was (sha256 " in said[0]
+    assert "has changed (sha256 " in said[0]
 
 
 def test_a_changed_space_is_refused_by_plan_and_run_alike(

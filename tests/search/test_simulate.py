@@ -56,7 +56,7 @@ class Table:
         if request.from_step and draw.random() < self.unknown:
             return None
         if draw.random() < self.diverging:
-            return Reply("diverged", "loss nan", request.from_step, train_seconds=draw.uniform(0.0, 2.0))
+            return Reply("diverged", "loss nan", step=request.from_step, train_seconds=draw.uniform(0.0, 2.0))
         return Reply(
             "ok",
             step=request.to_step,

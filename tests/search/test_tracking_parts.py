@@ -162,7 +162,7 @@ def test_projecting_by_hand_says_in_one_line_that_the_server_is_away(
     assert done.returncode == 1
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
-    assert "could not be brought up to date" in done.stderr
+    assert "could not be updated from" in done.stderr
     assert "hunter2" not in done.stderr
 
 
@@ -192,7 +192,7 @@ def test_a_folder_without_a_sound_record_is_refused_at_once_and_left_alone(
         [sys.executable, "-c", code, str(folder), *follow], capture_output=True, text=True, timeout=30
     )
     assert done.returncode == 2
-    assert ("events.jsonl:1 is not" if kind == "damaged" else "holds no search") in done.stderr
+    assert ("events.jsonl:1 is not" if kind == "damaged" else "contains no search") in done.stderr
     assert sorted(tmp_path.rglob("*")) == before
 
 

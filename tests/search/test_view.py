@@ -168,7 +168,7 @@ PROMOTED = Decided(trial=5, rung=0, decision="continue", reason="promoted: now r
 def test_a_trial_is_paused_and_goes_on_in_lines() -> None:
     *_, pause, goes_on = plain([*opening_events(), *paused(5), PROMOTED])
     assert pause.endswith("trial 5 rung 1/3 step 10: train_loss 2.000 retention 0.500 -> pause (rank 3 of 3)")
-    assert goes_on == "[  20.0 s] trial 5 goes on from rung 1/3 (promoted: now rank 1 of 4)"
+    assert goes_on == "[  20.0 s] trial 5 continues from rung 1/3 (promoted: now rank 1 of 4)"
 
 
 def test_a_trial_paused_in_an_earlier_session_goes_on_in_the_same_words() -> None:
@@ -178,7 +178,7 @@ def test_a_trial_paused_in_an_earlier_session_goes_on_in_the_same_words() -> Non
     view(PROMOTED)
     restored, goes_on = file.getvalue().splitlines()
     assert "0 unfinished and 1 paused" in restored
-    assert goes_on == "[  20.0 s] trial 5 goes on from rung 1/3 (promoted: now rank 1 of 4)"
+    assert goes_on == "[  20.0 s] trial 5 continues from rung 1/3 (promoted: now rank 1 of 4)"
 
 
 def test_guards_and_limits_are_named_where_they_stop_a_trial() -> None:
@@ -224,7 +224,7 @@ def test_the_live_view_shows_confirmation_pauses_and_limits(monkeypatch: pytest.
     assert re.search(r"^Confirm .* 1/4 of trials 0$", text, re.MULTILINE), "both trials are candidates"
     assert "2/2 finished" in text
     assert "1 paused, 2 completed" in text
-    assert re.search(r"^3 +rung 0/3 of 0 again", text, re.MULTILINE)
+    assert re.search(r"^3 +rung 0/3 repeats 0", text, re.MULTILINE)
     assert "Spent  0.5 of 2 h" in text
     assert "limit reached" not in text
     stopped = guarded_events(4, "limits", "limits.hours: 1.99 of 2 are spent", BEGIN + 7000)

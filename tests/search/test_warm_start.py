@@ -150,13 +150,13 @@ def _unmeasured(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "use", "message"),
     [
-        (_empty, "points", "holds no search"),
+        (_empty, "points", "contains no search"),
         (_begun, "points", "no trial of .* has finished"),
         (_begun, "prior", "no trial of .* has finished"),
         (_infeasible, "points", "keeps its constraints"),
         (_unmeasured, "prior", "has train_loss and retention at its full budget"),
-        (_outside, "points", "lies in this space; of trial 0, lr 1.0 is outside"),
-        (_outside, "prior", "lies in this space"),
+        (_outside, "points", "is in this space; trial 0: lr 1.0 is outside"),
+        (_outside, "prior", "is in this space"),
     ],
 )
 def test_what_cannot_be_taken_over_is_said(tmp_path: Path, make: Any, use: str, message: str) -> None:
@@ -178,7 +178,7 @@ def test_the_folder_is_checked_with_the_configuration(
     write_space(tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    for given, message in (("missing", "there is no folder missing"), ("empty", "empty holds no search")):
+    for given, message in (("missing", "there is no folder missing"), ("empty", "empty contains no search")):
         with pytest.raises(ConfigError) as caught:
             load_config(["space=space.yaml", f"warm_start.search={given}"])
         (problem,) = caught.value.problems

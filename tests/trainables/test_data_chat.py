@@ -177,7 +177,7 @@ def test_without_a_mark_for_the_end_of_a_turn_the_text_ends_with_the_tokenizer_s
         (
             "{% for m in messages if m['role'] != 'system' %}{{ m['content'] }}</s>{% endfor %}",
             ({"role": "system", "content": "Be brief."}, *TURNS),
-            "system, which the model's chat template leaves out",
+            "system, which the model's chat template omits",
         ),
         ("{{ messages[0].content | nothing }}", TURNS, "refused by the model's chat template"),
         ("{{ 1 / 0 }}", TURNS, "refused by the model's chat template: division by zero"),
@@ -186,7 +186,7 @@ def test_without_a_mark_for_the_end_of_a_turn_the_text_ends_with_the_tokenizer_s
         (
             "{% for m in messages %}{{ m['content'] if m['role'] == 'user' }}</s>{% endfor %}",
             TURNS,
-            "has a reply, which the model's chat template leaves out",
+            "has a reply, which the model's chat template omits",
         ),
     ],
 )
@@ -234,7 +234,7 @@ def test_calls_of_tools_are_learned_where_the_template_writes_them() -> None:
     assert learned[1].endswith("Fog.<|im_end|>")
     assert made.decode(found[0].input_ids).startswith("<|im_start|>system\n[")
     for template in (CHATML, QWEN3):  # one writes no calls, the other no tools
-        with pytest.raises(UserError, match="leaves out"):
+        with pytest.raises(UserError, match="omits"):
             examples(tokenizer("bytes", template), Conversation(CALLING, SCHEMA))
 
 

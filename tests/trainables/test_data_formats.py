@@ -204,22 +204,22 @@ def test_names_of_hub_data_sets_and_of_their_configurations() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.jsonl", b'{"story": "x", "moral": "y"}', r"record 1 has fields of no known form: story, moral"),
+        ("a.jsonl", b'{"story": "x", "moral": "y"}', r"record 1 has fields that match no known form: story, moral"),
         ("a.jsonl", b'{"text": "x"}\n{"text": "\\ud800"}', r":2 holds half of a character \(\\ud800\)"),
-        ("a.jsonl", b'{"text": "x"}\n{"text": 3}', r":2 has no text in the field 'text', but a number"),
+        ("a.jsonl", b'{"text": "x"}\n{"text": 3}', r":2 has a number instead of text in the field 'text'"),
         ("a.jsonl", b'{"text": "x"}\n\n{"text": null}', r":3 lacks the field 'text'"),
-        ("a.jsonl", b'{"text": "x"}\n[1]', r":2 is no JSON object"),
+        ("a.jsonl", b'{"text": "x"}\n[1]', r":2 is not a JSON object"),
         ("a.jsonl", b'{"text": "x"}\n{"text": 1' + b"0" * 5000 + b"}", r":2 .* number is too long"),
-        ("a.json", b"[1, 2]", r"record 1 is no JSON object"),
+        ("a.json", b"[1, 2]", r"record 1 is not a JSON object"),
         ("a.json", b'[{"text": "x"}', r"is not JSON"),
-        ("a.json", b"3", r"holds no JSON objects"),
+        ("a.json", b"3", r"contains no JSON objects"),
         ("a.jsonl", b'{"text": "x"}\n\xff', r":2 is not text in UTF-8"),
         ("a.txt", b"One.\n\nTwo\xff", r"a\.txt, after line 1, is not text in UTF-8"),
-        ("a.txt", b"One.\n\0", r"a\.txt:2 holds NUL bytes"),
-        ("a.csv", b"text\nx\0\n", r"a\.csv:2 holds NUL bytes"),
+        ("a.txt", b"One.\n\0", r"a\.txt:2 contains NUL bytes"),
+        ("a.csv", b"text\nx\0\n", r"a\.csv:2 contains NUL bytes"),
         ("a.csv", b"text\nx\n\xff", r"a\.csv, after line 1, is not text in UTF-8"),
-        ("a.csv", b"text,text\nx,y\n", r"a\.csv:1 is no header"),
-        ("a.csv", b"text,more\nx\n", r"a\.csv:2 has 1 values, and the header names 2"),
+        ("a.csv", b"text,text\nx,y\n", r"a\.csv:1 is not a header"),
+        ("a.csv", b"text,more\nx\n", r"a\.csv:2 has 1 values, but the header names 2"),
         ("a.csv", b'text\n"x', r"is not CSV"),
         ("a.csv.gz", b"text\nx\n", r"cannot be unpacked"),
         ("a.parquet", b"PAR1 and no more", r"cannot be read as Parquet"),
@@ -227,9 +227,9 @@ def test_names_of_hub_data_sets_and_of_their_configurations() -> None:
         ("a.jsonl", b'{"messages": []}', r"has no messages"),
         ("a.jsonl", b'{"messages": [{"role": "pirate", "content": "x"}]}', r"role 'pirate' in messages\.0"),
         ("a.jsonl", b'{"messages": [{"role": "user"}]}', r"a message without content in messages\.0"),
-        ("a.jsonl", b'{"messages": [{"role": "user", "content": [{"type": "image"}]}]}', r"that is no text"),
+        ("a.jsonl", b'{"messages": [{"role": "user", "content": [{"type": "image"}]}]}', r"that is not text"),
         ("a.jsonl", b'{"question": "", "answer": null}\n{"question": "", "answer": ""}', ":1 lacks"),
-        ("a.csv", b"\n\ntext,more\nx\n", r"a\.csv:4 has 1 values, and the header names 2"),
+        ("a.csv", b"\n\ntext,more\nx\n", r"a\.csv:4 has 1 values, but the header names 2"),
         ("a.jsonl", b'{"question": "x", "answers": []}', r"has no answer in the field 'answers'"),
     ],
 )  # fmt: skip
@@ -323,5 +323,5 @@ def test_templates_take_what_the_record_says(template: str, text: str) -> None:
     ],
 )
 def test_templates_without_sense_are_refused(given_settings: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"write \{name\}|go together|give both|takes no templates"):
+    with pytest.raises(ValueError, match=r"write \{name\}|go together|give both|uses no templates"):
         task(**given_settings)

@@ -213,14 +213,14 @@ def test_sample_keeps_order_and_repeats_nothing(count: int, limit: int, seed: in
 @pytest.mark.parametrize(
     ("name", "content", "settings", "message"),
     [
-        ("data.jsonl", '{"body": "x"}\n', {}, r"record 1 has fields of no known form: body"),
-        ("data.jsonl", '{"text": 3}\n', {}, r"record 1 has no text in the field 'text'"),
+        ("data.jsonl", '{"body": "x"}\n', {}, r"record 1 has fields that match no known form: body"),
+        ("data.jsonl", '{"text": 3}\n', {}, r"record 1 has a number instead of text in the field 'text'"),
         ("data.jsonl", "", {}, r"task\.train: .*data\.jsonl is empty"),
         ("data.jsonl", "{not json\n", {}, r"task\.train: .*data\.jsonl:1 is not JSON"),
         ("data.txt", "\n\n", {}, r"task\.train: "),
         ("data.txt", "One short text.", {}, r"task\.train: no examples are left"),
-        ("data.docx", "text\nx\n", {}, r"task\.train: .*no known kind"),
-        ("data.parquet", "not parquet", {}, r"task\.train: .*no Parquet file"),
+        ("data.docx", "text\nx\n", {}, r"task\.train: .*unknown file type"),
+        ("data.parquet", "not parquet", {}, r"task\.train: .*not a Parquet file"),
         (
             "data.jsonl",
             '{"prompt": "x"}\n',
@@ -312,7 +312,7 @@ def test_replies_that_most_lose_their_ends_are_refused_unless_that_is_asked_for(
 ) -> None:
     records = [{"prompt": f"Say {number}.", "completion": "light " * number} for number in range(50, 80)]
     path = write_jsonl(tmp_path / "data.jsonl", records)
-    with pytest.raises(UserError, match=r"30 of 30 replies of task\.train would lose their ends") as caught:
+    with pytest.raises(UserError, match=r"30 of 30 replies of task\.train would be cut") as caught:
         load_task(task(path), tokenizer, seed=0, context=40)
     assert "task.max_length=40" in str(caught.value.hint)
     assert load_task(task(path, max_length=40), tokenizer, seed=0, context=40).facts.cut == 30
@@ -345,7 +345,7 @@ def test_records_without_a_target_are_left_out_and_counted(tmp_path: Path, token
     assert all(one.targets for one in data.train.examples + data.heldout.examples)
     assert len(list(data_warnings(data.facts.recorded()))) == 2
     write_jsonl(path, [silent] * 5 + good[:4])
-    with pytest.raises(UserError, match="5 of 9 records have no turn of the assistant"):
+    with pytest.raises(UserError, match="5 of 9 records have no assistant turn"):
         load_task(task(path), tokenizer, seed=0)
 
 

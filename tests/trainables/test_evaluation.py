@@ -268,17 +268,17 @@ def test_a_limit_draws_items_by_the_seed(base: tuple[Any, Any], capability: Capa
     [
         ("", "generation", r"skill\.path: .* is empty"),
         ("{bad\n", "generation", r"skill\.path: .*items\.jsonl:1 is not JSON"),
-        ('\n{"question": "q"}\n', "generation", r"items\.jsonl:2 is no item"),
-        ('{"question": "q", "options": ["a", "b"], "answer": 2}\n', "generation", "is no item"),
-        ('{"question": "q", "options": ["a", "a"], "answer": 0}\n', "generation", "is no item"),
-        ('{"question": "q", "options": ["a", " "], "answer": 0}\n', "generation", "is no item"),
-        ('{"question": "q", "options": ["a"], "answer": "a"}\n', "generation", "is no item"),
-        ('{"question": "q\\ud800", "answer": "a"}\n', "generation", "characters that are no text"),
-        ('{"question": "q", "answer": "\\ud800"}\n', "generation", "characters that are no text"),
+        ('\n{"question": "q"}\n', "generation", r"items\.jsonl:2 is not an item"),
+        ('{"question": "q", "options": ["a", "b"], "answer": 2}\n', "generation", "is not an item"),
+        ('{"question": "q", "options": ["a", "a"], "answer": 0}\n', "generation", "is not an item"),
+        ('{"question": "q", "options": ["a", " "], "answer": 0}\n', "generation", "is not an item"),
+        ('{"question": "q", "options": ["a"], "answer": "a"}\n', "generation", "is not an item"),
+        ('{"question": "q\\ud800", "answer": "a"}\n', "generation", "invalid characters"),
+        ('{"question": "q", "answer": "\\ud800"}\n', "generation", "invalid characters"),
         (
             '{"question": "q", "options": ["a", "\\udfff"], "answer": 0}\n',
             "generation",
-            "characters that are no text",
+            "invalid characters",
         ),
         ('{"question": "q", "answer": "a"}\n', "likelihood", r"skill\.scoring: likelihood compares options"),
         (
@@ -300,5 +300,5 @@ def test_items_that_cannot_be_used_are_refused(
 
 
 def test_a_model_that_is_none_of_transformers_is_refused() -> None:
-    with pytest.raises(TypeError, match="holds no transformers model"):
+    with pytest.raises(TypeError, match="contains no transformers model"):
         Forward(nn.Linear(2, 2))

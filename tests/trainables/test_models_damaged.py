@@ -71,12 +71,12 @@ SEEN: dict[str, tuple[Damage, str]] = {
     "shard missing": (indexed("b.safetensors"), r"b\.safetensors: there is no such file"),
     "tensor missing": (indexed("shard.safetensors", "a.b"), r"shard\.safetensors: it lacks the tensor a\.b"),
     "shard elsewhere": (indexed("../x.safetensors"), r"names '\.\./x\.safetensors'"),
-    "no index": (
+    "not an index": (
         lambda folder: (
             written("model.safetensors.index.json", "{}")(folder),
             gone("model.safetensors")(folder),
         ),
-        "no index of weights",
+        "not an index of weights",
     ),
     "distributed": (
         lambda folder: (folder / "model.safetensors").rename(
@@ -85,17 +85,17 @@ SEEN: dict[str, tuple[Damage, str]] = {
         "distributed checkpoint",
     ),
     "config": (written("config.json", "{"), r"config\.json: it is not JSON"),
-    "unknown type": (edited("config.json", model_type="llama9"), "does not know models of type 'llama9'"),
+    "unknown type": (edited("config.json", model_type="llama9"), "does not support models of type 'llama9'"),
     "no type": (edited("config.json", model_type=None), "model_type"),
-    "no language model": (edited("config.json", model_type="vit"), "type vit is no causal language model"),
-    "encoder": (edited("config.json", model_type="bert"), "does not write text from left to right"),
+    "no language model": (edited("config.json", model_type="vit"), "type vit is not a causal language model"),
+    "encoder": (edited("config.json", model_type="bert"), "does not generate text from left to right"),
     "encoder and decoder": (edited("config.json", is_encoder_decoder=True), "from left to right"),
     "images": (
         edited("config.json", model_type="qwen2_vl", text_config={}),
         "multimodal model of type qwen2_vl",
     ),
     "more tokens": (edited("config.json", vocab_size=1500), "vocabulary of 1,500 tokens"),
-    "adapter beside": (written("adapter_config.json", "{}"), "an adapter lies beside the model"),
+    "adapter beside": (written("adapter_config.json", "{}"), "an adapter beside the model"),
     "generation": (written("generation_config.json", "["), r"generation_config\.json: it is not JSON"),
     "ends": (edited("generation_config.json", eos_token_id=["x"]), "eos_token_id is neither"),
     "tokenizer": (written("tokenizer.json", "{"), r"tokenizer\.json: it is not JSON"),
@@ -114,7 +114,7 @@ SEEN: dict[str, tuple[Damage, str]] = {
         r"chat_template\.jinja: .*TemplateSyntaxError",
     ),
     "template raises": (written("chat_template.jinja", "{{ raise_exception('no') }}"), "TemplateError: no"),
-    "template loops": (written("chat_template.jinja", LOOPS), "does not come to an end"),
+    "template loops": (written("chat_template.jinja", LOOPS), "does not terminate"),
     "template grows": (written("chat_template.jinja", "{{ 'a' * 99999999999 }}"), "MemoryError"),
 }
 
@@ -133,7 +133,7 @@ def test_a_tokenizer_of_a_larger_vocabulary_is_refused(folder: Path) -> None:
     cut = embedded_weights()["model.embed_tokens.weight"][:1000].clone()
     with_weights(model__embed_tokens__weight=cut)(folder)
     edited("config.json", vocab_size=1000)(folder)
-    with pytest.raises(UserError, match=r"1,280 tokens and the model's embedding only 1,000 rows"):
+    with pytest.raises(UserError, match=r"1,280 tokens, but the model's embedding has only 1,000 rows"):
         resolve(config(folder))
 
 
@@ -172,7 +172,7 @@ LOADED: dict[str, tuple[Damage, str]] = {
     "too large": (with_weights(model__norm__weight=torch.full((128,), 3e38)), "predictions are not finite"),
     "heads": (edited("config.json", num_attention_heads=3), "cannot be loaded: .*heads"),
     "activation": (edited("config.json", hidden_act="nope"), "cannot be loaded: KeyError: 'nope'"),
-    "empty tokenizer": (without_words, "knows no words"),
+    "empty tokenizer": (without_words, "has no vocabulary"),
     "ends": (edited("tokenizer_config.json", eos_token="<new>"), "'<new>' has the id 1280, beyond"),
 }
 

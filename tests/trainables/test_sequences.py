@@ -24,7 +24,7 @@ from trainables.models.checkpointing import checkpoint_blocks
 from trainables.serving.base import HeldBase
 
 LONGEST = max(len(example.input_ids) for example in EXAMPLES)
-LEAK = "in this model an example would see the ones before it in its row"
+LEAK = "in this model, an example would see the examples before it in its row"
 
 
 @given(st.lists(st.integers(1, 30), max_size=40), st.integers(0, 12))
@@ -195,7 +195,7 @@ def test_other_architectures_train_to_the_same_adapters_too(name: str) -> None:
 
 def test_without_positions_or_short_examples_no_row_is_shared() -> None:
     mamba = tiny(lambda: transformers.MambaConfig(hidden_size=32, num_hidden_layers=2), torch.float32)
-    assert why_apart(mamba, EXAMPLES, LONGEST) == "this model takes no positions"
+    assert why_apart(mamba, EXAMPLES, LONGEST) == "this model does not accept positions"
     alike = [example for example in random_examples(60) if len(example.input_ids) == 14]
     assert "no two examples" in (why_apart(HeldBase(tiny_llama()), alike, 14) or "")
 
@@ -219,7 +219,7 @@ def test_rows_are_not_shared_where_that_spares_next_to_nothing() -> None:
     base = HeldBase(tiny_llama())
     pack = Pack(base, Adapters(base.model, "tiny"), alike, TOTAL)
     said = share_rows(pack, base, [LoraParameters(batch_size=4)])
-    assert said == "no sequence packing: it would spare too little (0% padding instead of 0%)"
+    assert said == "no sequence packing: it would save too little (0% padding instead of 0%)"
     assert pack.row_room is None
 
 

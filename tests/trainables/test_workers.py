@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +95,7 @@ def alone(
 ) -> list[list[dict[str, Any]]]:
     """Answers of one worker, by group: of the base model and of two trials."""
     folder = tmp_path_factory.mktemp("alone")
-    return [[asdict(reply) for reply in answers(settings(folder, 0, *asked))] for asked in tasks]
+    return [[reply.model_dump() for reply in answers(settings(folder, 0, *asked))] for asked in tasks]
 
 
 @installed

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ def tasks(folder: Path, groups: list[list[str]]) -> dict[int, Any]:
     return {
         stage: [
             [
-                asdict(reply)
+                reply.model_dump()
                 for reply in harness_groups.answers(
                     harness_groups.settings(folder / str(stage), stage, *paths)
                 )

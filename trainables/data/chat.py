@@ -122,8 +122,8 @@ class Chat:
         # Before a reply some templates write less than where one is asked for, such as no open thought.
         if start < len(begun) and start < begun.rfind(before) + len(before):
             raise WrongRecord(
-                "cannot be trained on with the model's chat template, which writes other things before a "
-                "reply than where one is asked for",
+                "cannot be trained on with the model's chat template, whose text before a reply differs "
+                "from its generation prompt",
                 _HINT,
             )
         message = messages[place]
@@ -159,16 +159,16 @@ class Chat:
             ):
                 role = message["role"]
                 raise WrongRecord(
-                    f"has a message of the role {role}, which the model's chat template leaves out",
+                    f"has a message of the role {role}, which the model's chat template omits",
                     _TOOLS if role == "tool" else _HINT,
                 )
         if conversation.tools and text == self.write(messages):
-            raise WrongRecord("has tools, which the model's chat template leaves out", _TOOLS)
+            raise WrongRecord("has tools, which the model's chat template omits", _TOOLS)
 
     def _refuse_lost_calls(self, message: Message, written: str) -> None:
         for call in message.get("tool_calls", ()):
             if call["function"]["name"] not in written:
-                raise WrongRecord("calls tools, which the model's chat template leaves out", _TOOLS)
+                raise WrongRecord("calls tools, which the model's chat template omits", _TOOLS)
 
     def _refuse_lost_reply(self, message: Message, written: str, *, located: bool) -> None:
         """Refuses a reply of which the template writes nothing but marks."""
@@ -177,7 +177,7 @@ class Chat:
         for mark in filter(None, self._marks.values()):
             written = written.replace(mark, "")
         if not written.strip():
-            raise WrongRecord("has a reply, which the model's chat template leaves out", _HINT)
+            raise WrongRecord("has a reply, which the model's chat template omits", _HINT)
 
     def _end_of_turn(self) -> int | None:
         messages = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": _PROBE}]
@@ -190,10 +190,10 @@ class Chat:
 
 
 _WRITTEN = ("user", "assistant")
-_TOOLS = "Train a model whose template knows tools, or leave the record out."
+_TOOLS = "Train a model whose template supports tools, or remove the record."
 _HINT = (
-    "Templates may know no system message, or want turns of user and assistant in alternation: put the "
-    "system message into the first user message, or leave the record out."
+    "Some templates do not support system messages, or require alternating user and assistant turns: put "
+    "the system message into the first user message, or remove the record."
 )
 
 

@@ -76,7 +76,7 @@ def data_warnings(recorded: Mapping[str, Any]) -> Iterator[str]:
     # A length that was chosen cuts 1% of the examples, by design.
     if facts.cut * 100 > (replies if facts.chosen else 0):
         yield (
-            f"{facts.cut} of {replies} replies are cut at task.max_length={facts.max_length}, and their ends "
+            f"{facts.cut} of {replies} replies are cut at task.max_length={facts.max_length}, so their ends "
             f"are not learned (the longest record has {facts.longest} tokens)"
         )
     if facts.no_room:
@@ -85,13 +85,13 @@ def data_warnings(recorded: Mapping[str, Any]) -> Iterator[str]:
             f"task.max_length={facts.max_length}, and are left out"
         )
     if facts.no_reply:
-        yield f"{facts.no_reply} of {facts.records} records have no turn of the assistant, and are left out"
+        yield f"{facts.no_reply} of {facts.records} records have no assistant turn, and are left out"
     if facts.blank:
-        yield f"{facts.blank} of {facts.records} records have a blank reply, of which only the end is learned"
+        yield f"{facts.blank} of {facts.records} records have a blank reply; only its end token is learned"
     if facts.gap:
         yield (
-            f"{facts.gap} pieces of a long document are neither trained on nor held out, so that the two "
-            "parts are apart"
+            f"{facts.gap} pieces of a long document are neither trained on nor held out, to keep the two "
+            "parts separate"
         )
     if facts.overlap:
         yield facts.overlap

@@ -42,15 +42,18 @@ def as_text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         kind = _KINDS.get(type(value), f"a value of type {type(value).__name__}")
         raise WrongRecord(
-            f"has no text in the field {name!r}, but {kind}",
-            f"Write it as text, or let a template do so: 'task.prompt={{...}}' 'task.completion={{{name}}}'.",
+            f"has {kind} instead of text in the field {name!r}",
+            f"Write it as text, or use a template: 'task.prompt={{...}}' 'task.completion={{{name}}}'.",
         )
     try:
         value.encode()
     except UnicodeEncodeError as error:
         raise WrongRecord(
             f"holds half of a character (\\u{ord(value[error.start]):04x}) in the field {name!r}",
-            "It was cut within a pair of UTF-16 codes: leave it out, or repair what wrote the file.",
+            (
+                "A pair of UTF-16 codes was cut in two: remove the record, or fix the program that wrote "
+                "the file."
+            ),
         ) from error
     return value
 

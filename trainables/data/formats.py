@@ -75,7 +75,8 @@ def recognise(rows: Sequence[Row], task: TaskConfig) -> Format:
     form = next(fitting, None)
     if form is None:
         raise WrongRecord(
-            f"has fields of no known form: {fields_of(rows[0])}", f"Say what is trained on: {_line(rows[0])}."
+            (f"has fields that match no known form: {fields_of(rows[0])}"),
+            f"Say what to train on: {_line(rows[0])}.",
         )
     return form
 
@@ -115,7 +116,7 @@ def _field(record: Row, *names: str) -> str:
 
 @_format(
     "template",
-    r"any fields, put together by 'task.prompt={a}\n{b}' and 'task.completion={c}'",
+    r"any fields, combined by 'task.prompt={a}\n{b}' and 'task.completion={c}'",
     lambda task: (),
 )
 def _template(record: Row, task: TaskConfig) -> Unit:
@@ -125,7 +126,7 @@ def _template(record: Row, task: TaskConfig) -> Unit:
 
 @_format(
     "messages",
-    "messages: [{role, content}, ...], with tools where there are any",
+    "messages: [{role, content}, ...], optionally with tools",
     lambda task: (("messages",),),
 )
 def _messages(record: Row, task: TaskConfig) -> Unit:
@@ -175,7 +176,7 @@ def _completion(record: Row, task: TaskConfig) -> Unit:
 
 @_format(
     "question",
-    "question, answer or answers (the first is learned), and context where there is any",
+    "question, answer or answers (the first is learned), and optionally context",
     lambda task: (("question",), ("answer", "answers")),
 )
 def _question(record: Row, task: TaskConfig) -> Unit:
@@ -191,7 +192,7 @@ def _answer(record: Row) -> str:
         value = value["text"]
     if isinstance(value, list):
         if not value:
-            raise WrongRecord(f"has no answer in the field {name!r}", "Leave the record out.")
+            raise WrongRecord(f"has no answer in the field {name!r}", "Remove the record.")
         value = value[0]
     return text_of({**record, name: value}, name)
 

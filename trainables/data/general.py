@@ -17,7 +17,7 @@ from trainables.settings import TaskConfig
 KEY = "capability.general_text"
 FIELD = "text"
 SAME = "the same as task.train, and its loss would reward overfitting"
-OTHER = "Give text that is not trained on, such as embedded:general.jsonl."
+OTHER = "Give text that is not in the training data, such as embedded:general.jsonl."
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ def load_general(
     pieces = tokenise(read, Tokeniser(tokenizer, plain), KEY).cut(length)
     chosen = sample([example for group in pieces.groups for example in group], most, seed)
     if not chosen:
-        raise UserError(f"{KEY}: {source} has no text.", hint="Give a longer one.")
+        raise UserError(f"{KEY}: {source} has no text.", hint="Give a longer text.")
     sizes = [target_bytes(tokenizer, example) for example in chosen]
     return GeneralText(chosen, sizes, TokenisedData.of(chosen).fingerprint)
 

@@ -58,7 +58,7 @@ def refuse_beyond(max_length: int, context: int | None) -> None:
     if context is not None and max_length > context:
         raise UserError(
             f"task.max_length: {max_length} is more than the {context} tokens of the model's context.",
-            hint=f"Give {context} or less, or leave task.max_length out: it is then chosen by the data.",
+            hint=f"Give {context} or less, or remove task.max_length to choose it by the data.",
         )
 
 

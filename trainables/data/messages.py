@@ -39,13 +39,13 @@ def conversation_of(record: Mapping[str, Any], field: str) -> Conversation:
     """
     messages = messages_of(record.get(field), field, "user")
     if not messages:
-        raise WrongRecord(f"has no messages in the field {field!r}", "Leave the record out.")
+        raise WrongRecord(f"has no messages in the field {field!r}", "Remove the record.")
     system = optional_text(record, "system", "system_prompt")
     if system and messages[0]["role"] != "system":
         messages = [{"role": "system", "content": system}, *messages]
     tools = _parsed(record.get("tools")) or None  # cells of tables may be empty
     if tools is not None and not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
-        raise WrongRecord("has tools that are no list of JSON objects", "Give them as JSON schemas.")
+        raise WrongRecord("has tools that are not a list of JSON objects", "Give them as JSON schemas.")
     return Conversation(tuple(messages), tuple(tools) if tools else None)
 
 
@@ -69,7 +69,7 @@ def messages_of(value: Any, field: str, role: str) -> list[Message]:
     return [_message(message, f"{field}.{place}") for place, message in enumerate(value)]
 
 
-_EXAMPLE = 'Messages are such as {"role": "user", "content": "..."}.'
+_EXAMPLE = 'A message looks like {"role": "user", "content": "..."}.'
 
 
 def _parsed(value: Any) -> Any:
@@ -108,7 +108,7 @@ def _content(value: Any, field: str) -> str:
         parts = [part.get("text") if isinstance(part, dict) else part for part in value]
         texts = [part for part in parts if isinstance(part, str)]
         if len(texts) < len(parts):
-            raise WrongRecord(f"has content that is no text in {field}", "Only text is trained on.")
+            raise WrongRecord(f"has content that is not text in {field}", "Only text can be trained on.")
         value = "".join(texts)
     return "" if value is None else as_text(value, field)
 
@@ -117,7 +117,7 @@ def _calls(value: Any, field: str) -> list[dict[str, Any]]:
     """Tool calls whose arguments are objects, which is what templates write as JSON."""
     calls = _parsed(value) or []
     if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
-        raise WrongRecord(f"has tool calls that are no list of objects in {field}")
+        raise WrongRecord(f"has tool calls that are not a list of objects in {field}")
     written = []
     for call in calls:
         function = call.get("function", call)

@@ -42,7 +42,9 @@ def read_file(file: LocalFile) -> Placed:
             else:
                 yield from _READERS[file.format](stream, file)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{file.shown} cannot be unpacked: {error}", hint="Is it whole, and gzip?") from error
+        raise UserError(
+            f"{file.shown} cannot be unpacked: {error}", hint=("Is it a complete gzip file?")
+        ) from error
     except OSError as error:
         raise UserError(f"{file.shown} cannot be read: {error.strerror or error}") from error
 
@@ -75,7 +77,7 @@ def _listed(text: str, first: tuple[int, str], shown: str) -> list[Record]:
     except (ValueError, RecursionError):
         number, line = first
         if line.lstrip().startswith("[") and isinstance(_or_none(line), list):
-            raise UserError(f"{shown}:{number} is no JSON object", hint=_EXAMPLE) from None
+            raise UserError(f"{shown}:{number} is not a JSON object", hint=_EXAMPLE) from None
         if not line.lstrip().startswith("["):
             parse_json(line, f"{shown}:{number}")  # raises, and names the line
         value = parse_json(text, shown)
@@ -83,11 +85,11 @@ def _listed(text: str, first: tuple[int, str], shown: str) -> list[Record]:
         lists = [inner for inner in value.values() if _is_list_of_objects(inner)]
         value = lists[0] if len(lists) == 1 and not _is_conversation(lists[0]) else [value]
     if not isinstance(value, list):
-        raise UserError(f"{shown} holds no JSON objects", hint=_EXAMPLE)
+        raise UserError(f"{shown} contains no JSON objects", hint=_EXAMPLE)
     return [_object(record, f"{shown}, record {index}") for index, record in enumerate(value, 1)]
 
 
-_EXAMPLE = 'Lines are such as {"text": "..."}.'
+_EXAMPLE = 'A line looks like {"text": "..."}.'
 
 
 def _or_none(text: str) -> Any:
@@ -107,7 +109,7 @@ def _is_conversation(value: list[Record]) -> bool:
 
 def _object(value: Any, place: str) -> Record:
     if not isinstance(value, dict):
-        raise UserError(f"{place} is no JSON object", hint=_EXAMPLE)
+        raise UserError(f"{place} is not a JSON object", hint=_EXAMPLE)
     return value
 
 
@@ -128,11 +130,11 @@ def _csv(stream: IO[bytes], file: LocalFile) -> Placed:
             number = above + rows.line_num
             place = f"{file.shown}:{number}"
             if any("\0" in value for value in row):
-                raise UserError(f"{place} holds NUL bytes: it is no text", hint=_SAVE)
+                raise UserError(f"{place} contains NUL bytes, so it is not text", hint=_SAVE)
             if row and len(row) != len(header):
                 raise UserError(
-                    f"{place} has {len(row)} values, and the header names {len(header)}",
-                    hint="Put values that hold the separator or a line break in double quotes.",
+                    f"{place} has {len(row)} values, but the header names {len(header)}",
+                    hint="Put values that contain the separator or a line break in double quotes.",
                 )
             if row:
                 yield f":{number}", dict(zip(header[unnamed:], row[unnamed:], strict=True))
@@ -145,8 +147,8 @@ def _csv(stream: IO[bytes], file: LocalFile) -> Placed:
 def _check_header(header: Sequence[str], shown: str) -> None:
     if len(set(header)) < len(header) or not all(name.strip() for name in header):
         raise UserError(
-            f"{shown}:1 is no header: a name is empty or comes twice",
-            hint="The first line names the columns.",
+            f"{shown}:1 is not a header: a name is empty or appears twice",
+            hint="The first line must name the columns.",
         )
 
 
@@ -154,7 +156,7 @@ def _parquet(stream: IO[bytes], file: LocalFile) -> Placed:
     from pyarrow import parquet
 
     if stream.read(4) != _PARQUET:
-        raise UserError(f"{file.shown} is no Parquet file")
+        raise UserError(f"{file.shown} is not a Parquet file")
     stream.seek(0)
     try:
         batches = parquet.ParquetFile(stream).iter_batches(_ROWS_AT_ONCE)
@@ -178,7 +180,7 @@ def _paragraphs(stream: IO[bytes], shown: str) -> Iterator[str]:
         while chunk := text.read(_CHUNK):
             if "\0" in chunk:
                 line = lines + chunk.count("\n", 0, chunk.index("\0"))
-                raise UserError(f"{shown}:{line} holds NUL bytes: it is no text", hint=_SAVE)
+                raise UserError(f"{shown}:{line} contains NUL bytes, so it is not text", hint=_SAVE)
             lines += chunk.count("\n")
             *parts, kept = (kept + chunk).split("\n\n")
             yield from parts

@@ -92,8 +92,8 @@ def _read_hub(source: HubDataset, key: str) -> list[Record]:
     except errors as error:
         raise UserError(
             f"{key}: {source.name} cannot be read: {first_line(error.__cause__ or error)}",
-            hint="A hub data set needs the network once, its right name, and its configuration as "
-            "task.subset=NAME where it has several.",
+            hint="A hub data set needs the network once, its exact name, and task.subset=NAME if it has "
+            "several configurations.",
         ) from error
 
 
@@ -145,8 +145,8 @@ def form_of(records: Records, task: TaskConfig, stream: bool, key: str) -> Forma
         if task.format not in (AUTO, "text") or task.completion is not None:
             wanted = task.completion or task.format
             raise UserError(
-                f"{key}: it is plain text, which has no fields for {wanted!r}.",
-                hint="Give JSON, CSV or Parquet, or leave task.format out.",
+                f"{key}: plain text has no fields for {wanted!r}.",
+                hint="Give JSON, CSV or Parquet, or remove task.format.",
             )
         return form
     try:
@@ -171,7 +171,9 @@ def make_units(records: Records, form: Format, task: TaskConfig, key: str) -> li
             if hint is None and row > 0:
                 hint = f"All records are read in the form of the first one, {form.name}."
             if task.format != AUTO and row == 0 and "lacks the field" in error.message:
-                said = f"task.format={task.format} is set; task.format=auto goes by the fields."
+                said = (
+                    f"task.format={task.format} is set; task.format=auto recognises the form by the fields."
+                )
                 hint = said if hint is None else f"{hint} {said}"
             raise UserError(f"{key}: {records.place(row)} {error.message}.", hint) from error
     return units
@@ -190,6 +192,6 @@ def refuse_silent(silent: int, records: int, key: str) -> None:
     """
     if silent * 2 > records:
         raise UserError(
-            f"{key}: {silent} of {records} records have no turn of the assistant, and nothing to learn.",
+            f"{key}: {silent} of {records} records have no assistant turn, so there is nothing to learn.",
             hint="Conversations need messages of the role assistant; or train on text.",
         )

@@ -150,7 +150,7 @@ def _place(source: str, key: str) -> Path:
     path = folder / source.removeprefix(EMBEDDED)
     if ".." in path.parts or not path.is_relative_to(folder):
         raise UserError(
-            f"{key}: {source!r} leaves the folder of the embedded data.", hint="Give the path itself."
+            f"{key}: {source!r} is outside the folder of the embedded data.", hint="Give the path itself."
         )
     return path
 
@@ -169,8 +169,8 @@ def _local(source: str, key: str) -> list[LocalFile]:
     kind = _kind(local_path(source, key))
     if kind is None:
         raise UserError(
-            f"{key}: {source!r} is of no known kind.",
-            hint=f"Known endings: {', '.join(ENDINGS)}, and .gz after them.",
+            f"{key}: {source!r} has an unknown file type.",
+            hint=f"Known endings: {', '.join(ENDINGS)}, optionally followed by .gz.",
         )
     return [LocalFile(path, kind, source)]
 
@@ -179,7 +179,7 @@ def _in_folder(folder: Path, shown: str, key: str) -> list[LocalFile]:
     """The data files below a folder, in order of their names; texts where it has nothing else."""
     if any((folder / name).is_file() for name in _SAVED):
         raise UserError(
-            f"{key}: {shown!r} was written by save_to_disk, in a form that is not read here.",
+            f"{key}: {shown!r} was written by save_to_disk, whose format is not supported.",
             hint="Write it with to_json or to_parquet, and give that file.",
         )
     files = [
@@ -193,8 +193,8 @@ def _in_folder(folder: Path, shown: str, key: str) -> list[LocalFile]:
     chosen = [file for file in files if file.format != "text"] or files
     if not chosen:
         raise UserError(
-            f"{key}: the folder {shown!r} holds no data files.",
-            hint=f"Known endings: {', '.join(ENDINGS)}, and .gz after them.",
+            f"{key}: the folder {shown!r} contains no data files.",
+            hint=f"Known endings: {', '.join(ENDINGS)}, optionally followed by .gz.",
         )
     return chosen
 
@@ -206,6 +206,6 @@ def _together(parts: Sequence[Sequence[LocalFile]], key: str) -> LocalFiles:
         other = next(file for file in files if file.format != "text")
         raise UserError(
             f"{key}: {texts[0].shown!r} is plain text and {other.shown!r} is not.",
-            hint="Give files of one form.",
+            hint="Give files of the same form.",
         )
     return LocalFiles(files)

@@ -56,7 +56,7 @@ def load_task(
     if task.heldout is not None and _shared(task):
         raise UserError(
             "task.heldout is the same as task.train, or shares a file with it.",
-            hint="Leave task.heldout out to split a part off, or name another file or split (org/name#test).",
+            hint="Remove task.heldout to split off a part, or name another file or split (org/name#test).",
         )
     if task.max_length is not None:
         refuse_beyond(task.max_length, context)
@@ -80,8 +80,8 @@ def load_task(
         if not part:
             raise UserError(
                 f"{key}: no examples are left in {task.train!r}.",
-                hint="Two different documents at least are needed; a longer text gives more where "
-                "task.max_length is smaller.",
+                hint="At least two different documents are needed; a smaller task.max_length gets more out "
+                "of a long text.",
             )
     facts = data_facts(read, tokenised, cut, split, length, chosen=task.max_length is None)
     return TaskData(
@@ -138,15 +138,15 @@ def refuse_lost(tokenised: Tokenised, cut: Cut, length: int, key: str, *, chosen
         raise UserError(
             f"task.max_length: {cut.no_room} of {replies} prompts of {key} leave no room for a reply within "
             f"{length} tokens.",
-            hint=f"The longest record has {longest} tokens. Raise task.max_length where the model's context "
-            "allows it, or leave out records with long prompts.",
+            hint=f"The longest record has {longest} tokens. Raise task.max_length if the model's context "
+            "allows it, or remove records with long prompts.",
         )
     if chosen and cut.cut * 2 > replies:
         raise UserError(
-            f"task.max_length: {cut.cut} of {replies} replies of {key} would lose their ends, being longer "
-            f"than {length} tokens, the most that is chosen for this model.",
-            hint=f"Say task.max_length={length} to learn only how they begin, or more where the model "
-            "takes it; or leave out long records.",
+            f"task.max_length: {cut.cut} of {replies} replies of {key} would be cut: they are longer than "
+            f"{length} tokens, the largest automatic length for this model.",
+            hint=f"Set task.max_length={length} to learn only their beginnings, or more if the model allows "
+            "it; or remove long records.",
         )
     refuse_silent(tokenised.no_reply, len(tokenised.groups), key)
 

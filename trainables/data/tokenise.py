@@ -167,8 +167,8 @@ class Tokeniser:
             return self._chat.replies(conversation, last=self._task.loss == "last")
         if not isinstance(unit, Pair):
             raise WrongRecord(
-                "holds messages, and the model's tokenizer has no chat template to write them",
-                'Choose a model that has one, or give task.prompt="..." and task.completion="...".',
+                "contains messages, but the model's tokenizer has no chat template for them",
+                'Choose a model with a chat template, or set task.prompt="..." and task.completion="...".',
             )
         text = unit.plain + unit.completion
         return [Rendered(text, ((len(unit.plain), len(text)),), False)]

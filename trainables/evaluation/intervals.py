@@ -18,7 +18,7 @@ def wilson(successes: float, n: int) -> Interval:
     values between 0 and 1, whose sum is `successes`, it is wider than need be: they vary less.
     """
     if not 0 <= successes <= n or n < 1:
-        raise ValueError(f"{successes} successes of {n} is no share")
+        raise ValueError(f"{successes} successes of {n} is not a share")
     share = successes / n
     shrink = 1 + Z**2 / n
     centre = (share + Z**2 / (2 * n)) / shrink

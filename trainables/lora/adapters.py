@@ -65,8 +65,8 @@ class Adapters:
         chosen = select_modules(self.linear, params)
         if params.dropout and (layer := routed_layer(chosen)) is not None:
             raise UserError(
-                f"dropout cannot be drawn for {layer}, which sees the tokens that are routed to it.",
-                hint="Say dropout=0, or target_modules=attention.",
+                f"dropout is not supported for {layer}, which sees only the tokens that are routed to it.",
+                hint="Set dropout=0, or target_modules=attention.",
             )
         config = LoraConfig(
             r=params.rank,

@@ -219,7 +219,7 @@ class Pack:
         for trial in [trial for trial, lacks in zip(self.active, stuck, strict=True) if lacks]:
             error = OutOfMemoryError(
                 "out of memory with one example in a pass",
-                hint="Lower task.max_length, or say workers.gradient_checkpointing=true.",
+                hint="Lower task.max_length, or set workers.gradient_checkpointing=true.",
             )
             stepped.failed.append((trial, error))
             self._stop([trial])

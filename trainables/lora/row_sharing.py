@@ -42,7 +42,7 @@ def share_rows(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters]) -> 
     after, room = min((padding(pack, base, probes, room), room) for room in (longest, ROOM * longest))
     found = f"{after:.0%} padding instead of {before:.0%}"
     if (1 - before) / (1 - after) > 1 - _LEAST:
-        return f"no sequence packing: it would spare too little ({found})"
+        return f"no sequence packing: it would save too little ({found})"
     pack.row_room = room
     return f"sequence packing: {found}"
 

@@ -90,7 +90,7 @@ def why_apart(base: HeldBase, examples: Sequence[Example], room: int) -> str | N
     if len(row) < 2:
         return "no two examples are short enough to share a row"
     if "position_ids" not in inspect.signature(base.model.forward).parameters:
-        return "this model takes no positions"
+        return "this model does not accept positions"
     last = len(row[-1].input_ids)
     try:
         together, changed = _logits(base, row), _logits(base, _changed(row))
@@ -101,9 +101,9 @@ def why_apart(base: HeldBase, examples: Sequence[Example], room: int) -> str | N
         return f"this model refuses them ({(str(error).splitlines() or [''])[0][:80]})"
     leak, other = _TOLERANCES.get(alone.dtype, _HALF)
     if not _difference(together[-last:], changed[-last:]) <= leak:
-        return "in this model an example would see the ones before it in its row"
+        return "in this model, an example would see the examples before it in its row"
     if not _difference(together, alone) <= other:
-        return "in a row with others this model gives an example other numbers"
+        return "this model gives an example other numbers in a row with others"
     return None
 
 

@@ -18,13 +18,26 @@ from trainables.data.sections import (
 from trainables.lora.options import LoraOptions
 from trainables.lora.parameters import LoraParameters
 from trainables.settings import At
-from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, TrainableSpec
+from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, Shown, TrainableSpec
 
 if TYPE_CHECKING:
     from trainables.planning import PlanRequest, TrainablePlan
     from trainables.serving.held import Read
 
 _AT: tuple[At, ...] = ("every", "last", "front")
+
+_ON_TEXTS = ("heldout_", "general_")
+"""What names of metrics begin with that are of texts and not of questions."""
+
+_WORDS = {
+    "adapter, LoRA": "What tuning adds to the model: small matrices beside its weights, which do not "
+    "change. The adapter is the result, and is used together with the base model.",
+    "rank": "Size of the adapter: how much it can change.",
+    "alpha, alpha_per_rank": (
+        "How strongly the adapter acts; alpha_per_rank is relative to the rank, so that ranks can be "
+        "compared."
+    ),
+}
 
 _EFFECTS: Mapping[Effect, str] = {
     "search": """
@@ -53,11 +66,24 @@ def metrics(options: LoraOptions) -> Sequence[MetricSpec]:
             entry = METRICS[metric]
             for name in entry.names(asked):
                 meaning, direction = METRICS.lines()[metric], entry.direction
-                spec = MetricSpec(name, meaning, direction, entry.low, entry.high, at=at)
+                sample = "texts" if name.startswith(_ON_TEXTS) else "questions"
+                spec = MetricSpec(name, meaning, direction, entry.low, entry.high, at=at, sample=sample)
+                if name != metric:
+                    spec = replace(spec, family=metric)
                 if name == "capability":
-                    spec = replace(spec, relative="retention", items=counting, sample="questions")
+                    spec = replace(spec, relative="retention", items=counting)
                 declared.setdefault(name, spec)
     return list(declared.values())
+
+
+def shown(options: LoraOptions) -> Shown:
+    """Held-out loss and capability, then what says where capability went."""
+    skills = [f"{skill.name}_{skill.scoring[0]}" for skill in options.capability.skills]
+    return Shown(
+        summary=("heldout_loss", "capability", *skills, "degenerate"),
+        report=("heldout_loss", "capability", "general_loss_change", "kl_base", "degenerate"),
+        verdict=("right", "wrong", "unparseable", "leaking", "general_perplexity"),
+    )
 
 
 def contents(options: LoraOptions) -> Mapping[str, str]:
@@ -128,6 +154,9 @@ TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model
         metrics=metrics,
         worker=_worker,
         artifact=Artifact("adapter", 'PeftModel.from_pretrained(base, "{folder}")', "PEFT format"),
+        shown=shown,
+        words=_WORDS,
+        loss_unit="nats per token",
         baselines={"base": "the untouched base model"},
         plan=plan,
         inspect=inspect,

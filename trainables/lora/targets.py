@@ -74,11 +74,11 @@ def select_modules(linear: Iterable[str], params: LoraParameters) -> list[str]:
 def _nothing(linear: list[str], params: LoraParameters) -> UserError:
     if not linear:
         return UserError(
-            "this model has no linear layer that an adapter could be put on.",
-            hint="Its blocks must hold layers of torch.nn.Linear, or of transformers' Conv1D.",
+            "this model has no linear layer that can get an adapter.",
+            hint="Its blocks must contain layers of torch.nn.Linear, or of transformers' Conv1D.",
         )
     kinds = sorted({name.rsplit(".", 1)[-1] for name in linear})
     return UserError(
-        f"target_modules={params.target_modules} finds no linear layer in this model.",
-        hint=f"Its linear layers are {', '.join(kinds)}; target_modules=all takes every one.",
+        f"target_modules={params.target_modules} matches no linear layer in this model.",
+        hint=f"Its linear layers are {', '.join(kinds)}; target_modules=all selects all of them.",
     )

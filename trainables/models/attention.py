@@ -10,7 +10,7 @@ from transformers.utils import is_flash_attn_2_available
 from trainables.errors import UserError
 from trainables.settings import Attention
 
-_HINT = "Set model.attention=auto, which takes sdpa or eager."
+_HINT = "Set model.attention=auto, which chooses sdpa or eager."
 
 
 def requested(setting: Attention, dtype: torch.dtype, device: torch.device) -> str | None:

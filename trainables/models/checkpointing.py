@@ -27,7 +27,7 @@ def checkpoint_blocks(model: nn.Module) -> None:
     if not blocks:
         raise UserError(
             f"workers.gradient_checkpointing: {type(model).__name__} does not support it.",
-            hint="Leave it out; workers.micro_batch=1 and a smaller task.max_length spare memory too.",
+            hint="Remove it; workers.micro_batch=1 and a smaller task.max_length also save memory.",
         )
     for block in blocks:
         # On the instance and below its hooks, which ZeRO stage 3 has on every module: they run once.

@@ -79,12 +79,12 @@ def load_tokenizer(
     if not {*tokenizer("1 a", add_special_tokens=False)["input_ids"]} - {tokenizer.unk_token_id}:
         # The library makes an empty one where it does not find the files that it looks for.
         raise UserError(
-            f"The tokenizer of {config.name!r} ({resolved.path_or_id}) knows no words.",
+            f"The tokenizer of {config.name!r} ({resolved.path_or_id}) has no vocabulary.",
             hint="Save it with the model: AutoTokenizer.from_pretrained(...).save_pretrained(folder).",
         )
     if tokenizer.eos_token_id is None:
         raise UserError(
-            f"The tokenizer of {config.name!r} has no end-of-sequence token, so no reply could ever end.",
+            f"The tokenizer of {config.name!r} has no end-of-sequence token, so no reply could end.",
             hint="Set eos_token in its tokenizer_config.json.",
         )
     rows = getattr(described, "vocab_size", None)

@@ -44,7 +44,7 @@ def prepared_folder(name: str) -> Path:
                     preparer(fresh)
     except OSError as error:
         raise UserError(
-            f"The model {name!r} could not be kept in {models}: {error.strerror or error}.",
-            hint="Set TIGHTROPE_CACHE to a folder that can be written and has space.",
+            f"The model {name!r} could not be stored in {models}: {error.strerror or error}.",
+            hint="Set TIGHTROPE_CACHE to a writable folder with free space.",
         ) from error
     return folder

@@ -54,7 +54,7 @@ def resolve(config: ModelConfig) -> ResolvedModel:
         return _local(folder.resolve(), code=config.trust_remote_code)
     if config.source.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(config.source):
         raise UserError(
-            f"model.source: there is no folder {config.source!r}, and it is no hub id.",
+            f"model.source: there is no folder {config.source!r}, and it is not a hub id.",
             hint='Give "embedded", an existing folder, or a hub id such as "org/name".',
         )
     commit = _cached_commit(config.source, config.revision)

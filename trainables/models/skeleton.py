@@ -27,7 +27,7 @@ def skeleton(folder: Path, trust_remote_code: bool = False) -> nn.Module:
             model: nn.Module = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
     except Exception as error:  # a named boundary: damaged files can end in any of them
         raise UserError(
-            f"{folder / 'config.json'} is not that of a causal language model: {first_line(error)}",
+            f"{folder / 'config.json'} is not for a causal language model: {first_line(error)}",
             hint="Give another model, or fetch this one again.",
         ) from error
     leave_out_other_parts(model)

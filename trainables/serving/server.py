@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -31,7 +30,7 @@ from trainables.messages import (
 )
 from trainables.serving.checkpoints import drop_old_moments, write_whole, write_whole_file
 from trainables.serving.held import Evaluation, Held, Trial
-from trainables.serving.replies import baseline_reply, front_reply, rung_reply, with_slice
+from trainables.serving.replies import reply_of, rung_reply, slice_fields
 from trainables.specs import TRAINABLES
 
 
@@ -269,7 +268,7 @@ class Server:
     def _reply(self, request: Request, trial: Trial, measured: Evaluation) -> Reply:
         if isinstance(request, FrontRequest):
             kept = self._keep_items(front_items_file(request.load_from), measured, request.items_before)
-            return front_reply(trial, measured, kept)
+            return reply_of(measured, kept, step=trial.step, items={})
         assert isinstance(request, TrainRequest)
         return rung_reply(trial, request, measured, self._keep_items(items_file(request.save_to), measured))
 
@@ -280,7 +279,8 @@ class Server:
         if held is not None and isinstance(request, TrainRequest) and not isinstance(error, UserError):
             trial = held[1]
             metrics = {"train_loss": trial.slice.mean_loss} if trial.slice.losses else {}
-            reply = with_slice(replace(reply, step=trial.step, metrics=metrics), trial, request)
+            before = {"step": trial.step, "metrics": metrics} | slice_fields(trial, request)
+            reply = reply.model_copy(update=before)
         self._drop(slot)
         self._answer(slot, reply)
 
@@ -308,7 +308,7 @@ class Server:
 
     def _measure_baseline(self, name: str) -> Reply:
         measured = self.held.measure_baseline(name)
-        return baseline_reply(measured, self._keep_items(items_file(baseline_folder(name)), measured))
+        return reply_of(measured, self._keep_items(items_file(baseline_folder(name)), measured))
 
     def close(self) -> None:
         """Drops every trial."""

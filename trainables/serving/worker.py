@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -228,7 +227,7 @@ class Mailbox:
         import ray
 
         if self._first:
-            reply = dataclasses.replace(reply, group=self._name)
+            reply = reply.model_copy(update={"group": self._name})
             ray.get(self._dispatcher.answer.remote(self._name, self._incarnation, sequence, reply))
 
     def _ask(self) -> Any:

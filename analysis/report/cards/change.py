@@ -9,12 +9,13 @@ from typing import Any
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Rule, Series, Table, XYChart
 from analysis.report.context import Context
+from analysis.report.glossary import sentence_case
 from analysis.report.groups import Group, by_lr
 from analysis.report.look import GRADE_LOOKS, INK
 from analysis.report.retained import mean_kept, one_rule
-from analysis.report.words import JUDGED
+from analysis.report.words import JUDGED, not_kept
 from search import wording
-from search.judging.grades import FLOORS, LABELS, Grade, GradeName, grade
+from search.judging.grades import FLOORS, Grade, GradeName, grade, grade_labels
 from search.record import TrialState
 from trainables.interval import Interval
 
@@ -26,10 +27,9 @@ _PHRASES: dict[GradeName, str] = {
     "catastrophic": "catastrophic loss",
 }
 _RULE = (
-    "Grades are of {ratio}, the share of the base model's {metric} that remains: "
-    f"{'; '.join(LABELS.values())}. The first bound is the usual floor of a search, the second allows three "
-    "times that loss, and below the last less than half remains. If the ends of an interval lie in other "
-    "grades than the mean, the grade is uncertain."
+    "Grades are of {ratio}, the share of the base model's {score} that remains: {labels}. The first bound is "
+    "the usual floor of a search, the second allows three times that loss, and below the last less than half "
+    "remains. If the ends of an interval lie in other grades than the mean, the grade is uncertain."
 )
 
 
@@ -38,7 +38,7 @@ _RULE = (
     "Change from the base model by learning rate",
     30,
     read=(
-        "Bars hang down from the base model: -20% means that a fifth of its capability is lost. The thin "
+        "Bars hang down from the base model: -20% means that a fifth of its {score} is lost. The thin "
         "lines are 95% intervals."
     ),
 )
@@ -48,29 +48,37 @@ class Change:
     def applies(self, context: Context) -> str | None:
         """With retention, and with learning rates that vary."""
         if context.base is None or not context.keeps_ratio:
-            return f"{context.ratio.capitalize()} was not measured: it needs a base model and a capability."
+            return not_kept(context)
         if "lr" not in context.parameters:
             return "The learning rate was not searched."
         if not _groups(context):
-            return "No trial with a measured retention has reached the full budget or broken before it."
+            return (
+                f"No trial with a measured {context.ratio} has reached the full budget or broken before it."
+            )
         return None
 
     def compute(self, context: Context) -> Findings:
         """A bar for each learning rate, in the colour and pattern of its grade."""
-        rows = [_Row(context, group) for group in _groups(context)]
+        rows, ratio = [_Row(context, group) for group in _groups(context)], str(context.ratio)
+        labels = "; ".join(grade_labels(ratio).values())
+        rule = _RULE.format_map(context.terms | {"ratio": ratio, "labels": labels})
         chart = XYChart(
             Axis("learning rate", "category", categories=tuple(row.group.label for row in rows)),
             Axis("change from the base model", share=True),
-            tuple(_bars(name, graded) for name in GRADES if (graded := [r for r in rows if r.grade == name])),
+            tuple(
+                _bars(ratio, name, graded)
+                for name in GRADES
+                if (graded := [r for r in rows if r.grade == name])
+            ),
             (Rule("base model", 0.0, "y", INK),),
             stacked=True,
         )
-        sentence = _sentence(rows)
-        metric = "capability" if context.relative is None else context.relative.name
-        rule = _RULE.format(ratio=context.ratio, metric=metric)
-        plot = Plot("change-by-lr", "Change from the base model", sentence, (chart,), table=_table(rows))
+        sentence = _sentence(ratio, rows)
+        plot = Plot(
+            "change-by-lr", "Change from the base model", sentence, (chart,), table=_table(ratio, rows)
+        )
         return Findings(
-            data={"groups": [row.data() for row in rows], "rule": rule},
+            data={"groups": [row.data(ratio) for row in rows], "rule": rule},
             texts=(sentence,),
             notes=(rule, JUDGED, *one_rule(context), *_unsure(rows)),
             plots=(plot,),
@@ -94,12 +102,12 @@ class _Row:
         self.graded = _graded(self.mean.value, self.mean.low, self.mean.high)
         self.grade = self.graded.name
 
-    def data(self) -> dict[str, Any]:
+    def data(self, ratio: str) -> dict[str, Any]:
         """As plain data."""
         return {
             "lr": self.group.label,
             "trials": [trial.number for trial in self.group.trials],
-            "retention": self.kept.data(),
+            ratio: self.kept.data(),
             "grade": self.grade,
             "grades_of_interval": [self.graded.worst, self.graded.best],
             "trials_by_grade": {name: self.counts[name] for name in GRADES},
@@ -122,7 +130,7 @@ def _less(end: float | None) -> float | None:
     return None if end is None or not math.isfinite(end) else max(end - 1, -1.0)
 
 
-def _bars(name: GradeName, rows: list[_Row]) -> Series:
+def _bars(ratio: str, name: GradeName, rows: list[_Row]) -> Series:
     return Series(
         name,
         [row.group.label for row in rows],
@@ -131,17 +139,17 @@ def _bars(name: GradeName, rows: list[_Row]) -> Series:
         "bars",
         low=[_less(row.mean.low) for row in rows],
         high=[_less(row.mean.high) for row in rows],
-        text=[f"lr {row.group.label}: retention {row.text}" for row in rows],
+        text=[f"lr {row.group.label}: {ratio} {row.text}" for row in rows],
     )
 
 
-def _sentence(rows: list[_Row]) -> str:
+def _sentence(ratio: str, rows: list[_Row]) -> str:
     parts = []
     for name in GRADES:
         labels = [f"{row.group.label} ({row.text})" for row in rows if row.grade == name]
         if labels:
             parts.append(f"{_PHRASES[name]} at lr {', '.join(labels)}")
-    return f"Retention by learning rate, the mean over trials: {'; '.join(parts)}."
+    return f"{sentence_case(ratio)} by learning rate, the mean over trials: {'; '.join(parts)}."
 
 
 def _unsure(rows: list[_Row]) -> tuple[str, ...]:
@@ -149,11 +157,11 @@ def _unsure(rows: list[_Row]) -> tuple[str, ...]:
     return (f"Uncertain grades: {'; '.join(unsure)}.",) if unsure else ()
 
 
-def _table(rows: list[_Row]) -> Table:
+def _table(ratio: str, rows: list[_Row]) -> Table:
     return Table(
         (
             "learning rate",
-            "mean retention",
+            f"mean {ratio}",
             "grade of the mean",
             "trials",
             "by their own grade",
@@ -168,6 +176,6 @@ def _table(rows: list[_Row]) -> Table:
             )
             for row in rows
         ),
-        "Retention and grades by learning rate.",
+        f"{sentence_case(ratio)} and grades by learning rate.",
         printed=True,
     )

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Rule, Table, XYChart
-from analysis.report.context import Context, value
+from analysis.report.context import Context, base_value, value
+from analysis.report.glossary import sentence_case
 from analysis.report.groups import by_lr
 from analysis.report.lines import line
 from analysis.report.look import INK
@@ -40,13 +41,15 @@ class Comparison:
         pair = (context, Context(*context.other))
         correlations = [_correlation(search) for search in pair]
         sides = [_direction(correlation) for correlation in correlations]
-        verdict = _verdict(sides)
+        verdict = _verdict(sides, context.terms["score"])
         names = _names(pair)
         rows = tuple(
             _row(search, name, correlation)
             for search, name, correlation in zip(pair, names, correlations, strict=True)
         )
         plots = _plots(pair, names, verdict)
+        score = context.terms["score"]
+        columns = ("search", "model", "trials", f"base {score}", "rank correlation", "recommended")
         return Findings(
             data={
                 "verdict": verdict,
@@ -64,7 +67,7 @@ class Comparison:
             plots=plots,
             tables=(
                 Table(
-                    ("search", "model", "trials", "base capability", "rank correlation", "recommended"),
+                    columns,
                     rows,
                     "Both searches. The correlation is between loss and what is kept, at the full budget.",
                     open=True,
@@ -95,11 +98,11 @@ def _direction(correlation: Estimate | None) -> Direction:
     return "keeps least" if correlation.low > 0 else "keeps most" if correlation.high < 0 else "undecided"
 
 
-def _verdict(sides: list[Direction]) -> str:
+def _verdict(sides: list[Direction], score: str) -> str:
     unsure = [name for name, side in zip(("this", "the other"), sides, strict=True) if side == "undecided"]
     if unsure:
         which = "neither search settles" if len(unsure) > 1 else f"{unsure[0]} search does not settle"
-        return f"Undecided: {which} whether loss and capability fall together."
+        return f"Undecided: {which} whether loss and {score} fall together."
     if sides[0] == sides[1]:
         return f"The direction holds in both searches: what trains best {sides[0]}."
     return (
@@ -109,14 +112,14 @@ def _verdict(sides: list[Direction]) -> str:
 
 def _row(context: Context, name: str, correlation: Estimate | None) -> tuple[str, ...]:
     best, base = context.summary["recommended"], context.base
-    name_of = "capability" if context.relative is None else context.relative.name
-    capability = math.nan if base is None else base.metrics.get(name_of, math.nan)
-    around = None if base is None else base.intervals.get(name_of)
+    score = context.terms["score"]
+    before = base_value(context, score)
+    around = None if base is None else base.intervals.get(score)
     return (
         name,
         str(context.summary["search"]["model"]),
         str(len(context.trials)),
-        "-" if math.isnan(capability) else wording.measured(capability, around),
+        "-" if math.isnan(before) else wording.measured(before, around),
         estimated(correlation, "trials"),
         "none" if best is None else f"trial {best['trial']}: {wording.params(best['sampled'])}",
     )
@@ -159,5 +162,5 @@ def _plots(pair: tuple[Context, Context], names: list[str], verdict: str) -> tup
     table = Table(
         ("search", "learning rate", f"mean {kept[0]}"), tuple(rows), "Means over trials by learning rate."
     )
-    title = f"{kept[0].capitalize()} by learning rate in both searches"
+    title = f"{sentence_case(kept[0])} by learning rate in both searches"
     return (Plot("both-searches", title, f"{title}. {verdict}", (chart,), table=table),)

@@ -37,7 +37,7 @@ class Curves:
         plots = []
         if any(rung.curve for trial in context.trials for rung in trial.rungs):
             plots.append(_plot(context, None))
-        names = [name for name in (context.kept, context.loss) if name is not None]
+        names = dict.fromkeys([*context.compared, context.loss])
         plots += [_plot(context, name) for name in names if _measured(context, name)]
         stopped = Counter(
             trial.last.step

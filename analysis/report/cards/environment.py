@@ -39,7 +39,7 @@ class Environment:
             "search": f"{search['name']} ({started.search_id})",
             "space": str(config["space"]),
             "trainable": str(config["trainable"]),
-            "model": _model(config["model"]) if context.skills else str(search["model"]),
+            "model": _model(config, search["model"]),
             **({} if search["task"] is None else {"task": str(search["task"])}),
             **{line.partition(": ")[0]: line.partition(": ")[2] for line in data_lines(_data(context))},
             "seed": str(config["seed"]),
@@ -70,9 +70,10 @@ def _data(context: Context) -> Mapping[str, Any]:
     return {} if context.base is None else context.base.data
 
 
-def _model(config: Mapping[str, Any]) -> str:
-    revision = config.get("revision")
-    return f"{config['name']}, revision {revision}" if revision else str(config["name"])
+def _model(config: Mapping[str, Any], name: str) -> str:
+    section = config.get("model")
+    revision = section.get("revision") if isinstance(section, Mapping) else None
+    return f"{name}, revision {revision}" if revision else name
 
 
 def _commands(commit: str | None, search: Mapping[str, Any]) -> str:

@@ -142,7 +142,7 @@ def _chart(context: Context, grid: _Grid, metric: str, x: str, y: str) -> Heatma
                 for middle, cell in zip(means, numbers, strict=True)
             )
         )
-    less = context.directions.get(metric, "max" if metric == "capability" else "min") == "min"
+    less = context.less_is_better(metric)
     columns, rows = (tuple(group.label for group in groups) for groups in (grid.columns, grid.rows))
     return HeatmapChart(x, y, metric, columns, rows, tuple(z), tuple(texts), less, metric)
 

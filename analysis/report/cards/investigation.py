@@ -1,4 +1,4 @@
-"""Is the loss of capability real, or an artifact of the evaluation?"""
+"""Is the loss of what is kept real, or an artifact of the evaluation?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from analysis.report.card import Findings, card
 from analysis.report.chart import Table
 from analysis.report.context import Context
-from analysis.report.words import no_questions, number
+from analysis.report.words import no_questions, none_has_score, number
 from search.errors import TightropeError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @card(
     "investigation",
-    "Is the loss of capability real?",
+    "Is the loss of {score} real?",
     5,
     read="The first sentence is the answer. The five checks behind it, and their results, unfold below.",
 )
@@ -26,11 +26,12 @@ class Investigate:
     """The five checks of `python -m analysis.investigate`, and their verdict."""
 
     def applies(self, context: Context) -> str | None:
-        """With a capability measured over learning rates."""
+        """With answers to questions over learning rates."""
         if (none := no_questions(context)) is not None:
             return none
-        if not any(math.isfinite(rung.metrics.get("capability", math.nan)) for rung in context.rungs):
-            return "No trial has a capability measured."
+        score = context.terms["score"]
+        if not any(math.isfinite(rung.metrics.get(score, math.nan)) for rung in context.rungs):
+            return none_has_score(context)
         return None if "lr" in context.parameters else "The learning rate was not searched."
 
     def compute(self, context: Context) -> Findings:

@@ -79,18 +79,27 @@ class Pareto:
                 f"{words} are Pareto-optimal: no other is as good in every objective and better in one"
                 f"{kept_words}.",
             ),
-            notes=(
-                f"Bars are 95% intervals over the {context.sample}, within one training run; another seed "
-                "adds more variation. If bars overlap, the order of two trials is not settled."
-                + (_PAIRED if context.skills else ""),
-            ),
+            notes=(_note(context),),
             plots=(plot,),
         )
 
 
-_PAIRED = (
-    " That of retention is Fieller's, paired with the base model's answers; guards and schedulers use it."
-)
+def _note(context: Context) -> str:
+    samples = " and ".join(context.samples([objective.metric for objective in context.objectives]))
+    note = (
+        f"Bars are 95% intervals over the {samples}, within one training run; another seed adds more "
+        "variation. If bars overlap, the order of two trials is not settled."
+    )
+    if context.relative is None:
+        return note
+    if context.skills:
+        return (
+            f"{note} That of {context.ratio} is Fieller's, paired with the base model's answers; guards and "
+            "schedulers use it."
+        )
+    if context.relative.items:
+        return f"{note} That of {context.ratio} is Fieller's, paired with the base model item by item."
+    return f"{note} That of {context.ratio} takes the base model's value as known exactly."
 
 
 def _chart(context: Context, x: ObjectiveConfig, y: ObjectiveConfig) -> XYChart:

@@ -29,7 +29,7 @@ _APART = 2
     "Every rank by itself",
     50,
     read=(
-        "One line for each rank, the size of the adapter. If all lines fall in the same way, the learning "
+        "One line for each rank, the size of the {artifact}. If all lines fall in the same way, the learning "
         "rate is the cause at every rank."
     ),
 )
@@ -48,7 +48,7 @@ class Ranks:
     def compute(self, context: Context) -> Findings:
         """A line per rank; and in how many ranks more lr goes with less kept."""
         ranks = by(context.judged, "rank", most=_MOST_RANKS, every=context.parameters["rank"])
-        metrics = [name for name in (context.kept, context.loss) if name is not None]
+        metrics = dict.fromkeys([*context.compared, context.loss])
         plots = tuple(plot for name in metrics if (plot := _plot(context, ranks, name)) is not None)
         falls = [] if context.kept is None else [fall for rank in ranks if (fall := _fall(context, rank))]
         searched = by(context.trials, "rank", most=_MOST_RANKS, every=context.parameters["rank"])

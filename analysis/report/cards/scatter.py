@@ -1,4 +1,4 @@
-"""Loss against capability: does what trains best keep least?"""
+"""Loss against what is kept: does what trains best keep least?"""
 
 from __future__ import annotations
 
@@ -9,30 +9,38 @@ from analysis.report.chart import Axis, Plot, Series, Table, XYChart
 from analysis.report.context import Context, base_value, interval, value
 from analysis.report.look import BASE, BEST, ended
 from analysis.report.statistics import Estimate, spearman
-from analysis.report.words import MOST_ROWS, cut, ending, estimated, trial_line, trial_row
+from analysis.report.words import (
+    MOST_ROWS,
+    cut,
+    ending,
+    estimated,
+    none_has_score,
+    trial_line,
+    trial_row,
+)
 from search.record import TrialState
 
 
 @card(
     "scatter",
-    "Loss against capability",
+    "Loss against {score}",
     20,
-    read=("Each mark is a trial. If marks rise to the right, a lower loss cost capability."),
+    read="Each mark is a trial. If marks rise to the right, a lower loss cost {score}.",
 )
 class Scatter:
     """A scatter of the loss against what the model keeps, with the rank correlation."""
 
     def applies(self, context: Context) -> str | None:
-        """With a loss and a capability at hand."""
+        """With a loss, and what is kept, at hand."""
         if context.kept is None:
-            return "No trial has a capability measured."
+            return none_has_score(context)
         if not any(math.isfinite(value(trial, context.loss)) for trial in context.trials):
             return f"No trial has {context.loss} measured."
         return None
 
     def compute(self, context: Context) -> Findings:
         """The correlation over trials at the full budget, and over all by their last measurement."""
-        kept = context.kept or ""
+        kept, score = context.kept or "", context.terms["score"]
         full, last = (
             _correlation(context, context.completed, kept),
             _correlation(context, context.trials, kept),
@@ -45,18 +53,19 @@ class Scatter:
             f"Last measurement of each trial.{cut(len(rows))}",
         )
         alt = f"Scatter of {kept} against {context.loss}. {_sentence(context, full, kept)}"
-        plot = Plot("loss-capability", "Loss against capability", alt, (_chart(context, kept),), table=table)
+        title = f"Loss against {score}"
+        plot = Plot(f"loss-{score}", title, alt, (_chart(context, kept),), table=table)
         return Findings(
             data={
                 "loss": context.loss,
-                "capability": kept,
+                score: kept,
                 "spearman_full_budget": None if full is None else full.data(),
                 "spearman_last_measurement": None if last is None else last.data(),
             },
             texts=(_sentence(context, full, kept),),
             notes=(
                 "Over the last measurement of every trial, at any budget: rank correlation "
-                f"{estimated(last, 'trials')}. Loss and capability both depend on how long a trial was "
+                f"{estimated(last, 'trials')}. Loss and {score} both depend on how long a trial was "
                 "trained, so this correlation alone is not evidence.",
                 "The interval is that of Bonett and Wright (2000). Trials that a searcher proposed are not "
                 "a random sample of the space, so it describes only the tried configurations.",

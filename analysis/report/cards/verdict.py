@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from analysis.render import artifact_name
+from analysis.described import worth_showing
+from analysis.render import artifact_folder, artifact_name
 from analysis.report.card import Findings, card
 from analysis.report.chart import Table
 from analysis.report.context import Context, base_value, interval, value
@@ -17,12 +18,11 @@ from search import wording
 from search.judging.causes import cause_counts
 from search.judging.confirmation import confirmation
 from search.judging.constraints import keeps_constraints
-from search.judging.grades import LABELS, grade
+from search.judging.grades import grade, grade_labels
 from search.judging.objectives import is_measured, metrics_of
 from search.judging.recommend import constraint_symbols
 from search.record import TrialState
-
-_SIDE = ("right", "wrong", "unparseable", "leaking", "general_perplexity")
+from search.record.explained import ratios
 
 
 @card(
@@ -70,8 +70,8 @@ def _first(context: Context) -> str:
     best, reason = context.summary["recommended"], context.summary["reason"].rstrip(".")
     if best is None:
         return f"No trial can be recommended. {reason}."
-    name = artifact_name(context.summary)
-    kept = f" Its {name} is {best['adapter']} in the search's folder." if best["adapter"] else ""
+    name, folder = artifact_name(context.summary), artifact_folder(context.summary)
+    kept = f" Its {name} is {folder} in the search's folder." if folder else ""
     return f"Use trial {best['trial']}: {reason}.{kept}"
 
 
@@ -94,23 +94,18 @@ def _told(context: Context, best: TrialState) -> _Told:
         if confirmed
         else None
     )
-    if candidate is not None and context.ratio in candidate.estimates:
-        retention, loss = candidate.estimates[context.ratio], candidate.estimates.get(context.loss)
-        low, high = (
-            (None, None)
-            if retention.half is None
-            else (retention.mean - retention.half, retention.mean + retention.half)
-        )
+    ratio = context.ratio or ""
+    if candidate is not None and ratio in candidate.estimates:
+        share, loss = candidate.estimates[ratio], candidate.estimates.get(context.loss)
+        low, high = (None, None) if share.half is None else (share.mean - share.half, share.mean + share.half)
         over = f"the mean of {wording.plural(len(candidate.runs), 'repetition')}"
-        return _Told(retention.mean, low, high, math.nan if loss is None else loss.mean, over)
-    around = interval(best, context.ratio)
+        return _Told(share.mean, low, high, math.nan if loss is None else loss.mean, over)
+    around = interval(best, ratio)
     low, high = (None, None) if around is None else (around.low, around.high)
-    over = (
-        "its one run"
-        if around is None
-        else f"its one run on {wording.plural(around.n, context.sample.removesuffix('s'))}"
-    )
-    return _Told(value(best, context.ratio), low, high, value(best, context.loss), over)
+    over = "its one run"
+    if around is not None:
+        over += f" on {wording.plural(around.n, context.sample(ratio).removesuffix('s'))}"
+    return _Told(value(best, ratio), low, high, value(best, context.loss), over)
 
 
 def _plainly(context: Context, best: TrialState) -> str:
@@ -118,11 +113,10 @@ def _plainly(context: Context, best: TrialState) -> str:
     told = _told(context, best)
     if context.base is None or not context.keeps_ratio or not math.isfinite(told.kept):
         return ""
+    share = f"{told.kept:.0%} of"
+    does = f"its {context.terms['score']} is {share} the base model's"
     if context.skills:
-        does = f"on held-out questions, it scores {told.kept:.0%} of what the base model scores"
-    else:
-        name = "score" if context.relative is None else context.relative.name
-        does = f"its {name} is {told.kept:.0%} of the base model's"
+        does = f"on held-out questions, it scores {share} what the base model scores"
     text = f"In plain words: {does}"
     if told.low is None or told.high is None:
         text += f" ({told.over})"
@@ -133,19 +127,33 @@ def _plainly(context: Context, best: TrialState) -> str:
         way = "falls" if told.loss < before else "rises" if told.loss > before else "stays"
         text += f"; its {context.loss} (less is better) {way} from {number(before)}"
         text += f" to {number(told.loss)}"
+    return f"{text}.{_floor(context, told)}{_other_ratios(context, best)}"
+
+
+def _floor(context: Context, told: _Told) -> str:
+    """Whether the floor is surely kept, where there is one."""
     floor = next(
         (objective.floor for objective in context.objectives if objective.metric == context.ratio), None
     )
     if floor is None or told.low is None or told.high is None:
-        return f"{text}."
+        return ""
     if told.low >= floor:
-        return f"{text}. The whole interval keeps the floor of {floor:.0%}."
+        return f" The whole interval keeps the floor of {floor:.0%}."
     if told.high < floor:
-        return f"{text}. The whole interval lies below the floor of {floor:.0%}: it is not kept."
+        return f" The whole interval lies below the floor of {floor:.0%}: it is not kept."
     return (
-        f"{text}. The interval reaches below the floor of {floor:.0%}, so it is not certain that the floor "
-        "is kept."
+        f" The interval reaches below the floor of {floor:.0%}, so it is not certain that the floor is kept."
     )
+
+
+def _other_ratios(context: Context, best: TrialState) -> str:
+    """What else the trainable compares with the base model."""
+    parts = [
+        f"its {metric.name} is {value(best, name):.0%} of the base model's"
+        for name, metric in ratios(context.trainable).items()
+        if name != context.ratio and math.isfinite(value(best, name))
+    ]
+    return f" In its own run {', and '.join(parts)}." if parts else ""
 
 
 def _neighbours(context: Context) -> list[str]:
@@ -163,9 +171,10 @@ def _neighbours(context: Context) -> list[str]:
         return []
     if group.estimate.value >= context.left(context.state.trials[best]):
         return []
+    ratio = str(context.ratio)
     text = (
-        f"The {len(peers.trials)} trials at lr {peers.label}, this one among them, have a mean retention of "
-        f"{group}, which is {LABELS[graded.name]}: similar settings may keep less."
+        f"The {len(peers.trials)} trials at lr {peers.label}, this one among them, have a mean {ratio} of "
+        f"{group}, which is {grade_labels(ratio)[graded.name]}: similar settings may keep less."
     )
     if context.summary["confirmation"] is None:
         text += " Train it again with new seeds before relying on it."
@@ -259,7 +268,8 @@ def _state(context: Context) -> list[str]:
 
 def _table(context: Context, best: TrialState) -> Table:
     known = metrics_of(best)
-    names = [*context.shown_metrics, *(name for name in _SIDE if name in known)]
+    beside = worth_showing(context.trainable).verdict
+    names = [*context.shown_metrics, *(name for name in beside if name in known)]
     base = context.base
     rows = []
     for name in dict.fromkeys(names):
@@ -270,13 +280,24 @@ def _table(context: Context, best: TrialState) -> Table:
     return Table(
         ("metric", "base model", f"trial {best.number}, its own run", "change"),
         tuple(rows),
-        (
-            "The recommended trial beside the base model, with 95% intervals over n questions or texts; "
-            "changes are paired question by question. The section What the words mean, at the end, "
-            "explains each metric."
-        ),
+        _caption(context),
         open=True,
     )
+
+
+def _caption(context: Context) -> str:
+    over = "; changes are paired question by question" if context.skills else ""
+    return (
+        f"The recommended trial beside the base model, with 95% intervals over n {_sampled(context)}{over}. "
+        "The section What the words mean, at the end, explains each metric."
+    )
+
+
+def _sampled(context: Context) -> str:
+    """What intervals are over, in the plural."""
+    if context.skills:
+        return "questions or texts"
+    return " or ".join(context.samples(metric.name for metric in context.trainable.metrics))
 
 
 def _change(context: Context, best: TrialState, name: str, change: float) -> str:

@@ -23,23 +23,24 @@ class Vocabulary:
 
     def compute(self, context: Context) -> Findings:
         """Two lists."""
-        skills = [skill["name"] for skill in context.skills]
         measured = {name for trial in context.trials for name in (trial.last.metrics if trial.last else ())}
         measured |= set(context.base.metrics) if context.base else set()
-        known = meanings([*context.shown_metrics, *sorted(measured)], skills, context.trainable)
-        words = tuple(words_of(context.trainable).items())
+        known = meanings([*context.shown_metrics, *sorted(measured)], context.trainable)
+        words = tuple(words_of(context.trainable, bool(context.skills)).items())
         tables = [Table(("word", "meaning"), words, "Words.", wide=True, printed=True)]
         if known:
             rows = tuple(known.items())
             caption = "Metrics that were measured."
             tables.insert(0, Table(("metric", "meaning"), rows, caption, wide=True, printed=True))
-        score = "score" if context.relative is None else context.relative.name
+        kept = ""
+        if context.relative is not None:
+            name, ratio = context.relative.name, context.ratio
+            kept = f" and by how much it keeps of the base model ({name}, and {ratio} as a share)"
         return Findings(
             data={"metrics": known},
             texts=(
                 "A trial is one training run with its own settings. It is judged by how well it learns "
-                f"(the loss) and by how much it keeps of the base model ({score}, and {context.ratio} as a "
-                "share).",
+                f"(the loss){kept}.",
             ),
             tables=tuple(tables),
         )

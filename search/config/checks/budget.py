@@ -46,7 +46,7 @@ def _check_warmup(composed: Composed) -> None:
         composed.complain(
             ("fixed", "warmup"),
             f"is {fixed:g} steps, and a trial has {steps}",
-            "give fewer, or a share of the budget below 1",
+            "give fewer steps, or a share of the budget below 1",
         )
     if parameter is None or isinstance(parameter, ExpressionParameter):
         return
@@ -56,7 +56,7 @@ def _check_warmup(composed: Composed) -> None:
         composed.complain(
             ("parameters", "warmup"),
             f"goes up to {most:g} steps, and a trial has {steps}",
-            "give fewer, or shares of the budget below 1",
+            "give fewer steps, or shares of the budget below 1",
         )
 
 
@@ -66,7 +66,7 @@ def _check_brackets(composed: Composed) -> None:
     if type(brackets) is int and type(rungs) is int and 1 <= rungs < brackets:
         composed.complain(
             ("scheduler", "brackets"),
-            f"is {brackets}, and there are {rungs} rungs, at each of which one bracket begins",
+            f"is {brackets}, and there are {rungs} rungs; one bracket starts at each rung",
             f"give {rungs} at most",
         )
 

@@ -69,7 +69,7 @@ def _check_apart(composed: Composed, task: dict[str, Any]) -> None:
         composed.complain(
             ("task", "heldout"),
             "is the same as task.train" if same else "shares a file with task.train",
-            "leave task.heldout out to split a part off, or give other data",
+            "remove task.heldout to split off a part, or give other data",
         )
 
 
@@ -83,7 +83,7 @@ def _check_subset(composed: Composed, task: dict[str, Any]) -> None:
     """Refuses a subset of a file: only hub data sets have subsets."""
     if task.get("subset") is not None and isinstance(_try_locate(task.get("train"), "train"), LocalFiles):
         composed.complain(
-            ("task", "subset"), "is for data sets of the hub, and task.train is a file", "leave it out"
+            ("task", "subset"), "is for hub data sets, but task.train is a file", "leave it out"
         )
 
 
@@ -184,7 +184,7 @@ def _check_items(composed: Composed, index: int, skill: dict[str, Any]) -> None:
     if by_likelihood and isinstance(items[0], OpenItem):
         composed.complain(
             (*key, "scoring"),
-            f"items of {skill['path']} have no options, whose likelihood could be scored",
+            f"items of {skill['path']} have no options to score by likelihood",
             "give scoring: [generation], or a file with options",
         )
 
@@ -215,8 +215,8 @@ def _check_model(composed: Composed) -> None:
         if parts.text(composed, "model", "attention") == "sdpa" and takes_sdpa(folder) is False:
             composed.complain(
                 ("model", "attention"),
-                "is not possible: the model does not take sdpa",
-                "leave it out, or eager",
+                "is not possible: the model does not support sdpa",
+                "remove it, or use eager",
             )
     elif source.startswith((".", "/", "~")) or source.count("/") > 1:
         composed.complain(
@@ -272,14 +272,14 @@ def check_form(files: LocalFiles, key: str, task: TaskConfig, *, split: bool) ->
         # A token is a byte at least, so that a shorter text cannot give two examples.
         if sum(len(str(record["text"]).encode()) for record in records.rows) <= (task.max_length or LEAST):
             raise UserError(
-                f"{key}: {shown} is too short for a part of it to be held out.",
+                f"{key}: {shown} is too short to hold out a part of it.",
                 hint="Give more text, or task.heldout.",
             )
     elif len({repr(unit) for unit in units[:1000]}) < 2 and not _divisible(units):
         count = f"{len(units)} record{'' if len(units) == 1 else 's'}"
         raise UserError(
-            f"{key}: {shown} has {count}, none of them different from another.",
-            hint="Give two different ones at least, of which one can be held out; or task.heldout.",
+            f"{key}: {shown} has {count}, and all of them are equal.",
+            hint="Give at least two different documents, so that one can be held out, or task.heldout.",
         )
 
 

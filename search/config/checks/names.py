@@ -55,5 +55,5 @@ def _source_with_preparer(composed: Composed) -> None:
     if given_alone and parts.text(composed, "model", "prepare") and not prepare.startswith("command line"):
         given = parts.text(composed, "model", "source")
         preparer = parts.text(composed, "model", "prepare")
-        message = f"is not used: model.prepare={preparer} ({prepare}) makes the model"
-        composed.complain(("model", "source"), message, f"choose the model as a whole: model={given}")
+        message = f"is not used: model.prepare={preparer} ({prepare}) provides the model"
+        composed.complain(("model", "source"), message, f"choose the whole model: model={given}")

@@ -30,7 +30,7 @@ def check_objectives(composed: Composed) -> None:
         elif objective.metric in names:
             pass
         elif objective.metric in late:
-            message = f"{objective.metric!r} is not measured at every rung, as its skill says `at`"
+            message = f"{objective.metric!r} is not measured at every rung, because of `at` in its skill"
             composed.complain(key, message, "give the skill `at: every`, or name another metric")
         elif known.complete:
             hint = did_you_mean(objective.metric, names)
@@ -54,7 +54,10 @@ def check_bounds(composed: Composed) -> None:
         if isinstance(parameter, IntParameter) and parameter.step > parameter.high - parameter.low > 0:
             composed.complain(
                 ("parameters", name, "step"),
-                f"is {parameter.step}, which from {parameter.low} leads past {parameter.high} at once",
+                (
+                    f"is {parameter.step}, so the first step from {parameter.low} is already above "
+                    f"{parameter.high}"
+                ),
                 "give a smaller step, or fix the parameter",
             )
 
@@ -92,7 +95,7 @@ def _check_reach(composed: Composed, index: int, objective: ObjectiveConfig, val
         reach = f"from {low:g} to {high:g}" if math.isfinite(high) else f"at least {low:g}"
         message = f"is {bound:g}, and {metric} is {reach}"
         if values.ratio and bound > high:
-            message = f"is {bound:g}, and 1 is all that the base model could do"
+            message = f"is {bound:g}, and 1 is the level of the base model"
         percent = high == 1 and 2 < bound <= 100
         hint = f"{bound:g}% is {bound / 100:g}" if percent else f"give a {name} {reach}"
         composed.complain(("objectives", index, name), message, hint)

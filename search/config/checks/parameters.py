@@ -44,8 +44,8 @@ def check_parameters(composed: Composed) -> None:
     for name in both:
         composed.complain(
             ("fixed", name),
-            f"{name} is searched ({composed.origins.of(('parameters', name))}) and cannot be fixed as well",
-            f"to search it no longer, add parameters.{name}=null",
+            f"{name} is searched ({composed.origins.of(('parameters', name))}) and cannot also be fixed",
+            f"to stop searching it, add parameters.{name}=null",
         )
     free = {name: value for name, value in fixed.items() if name not in both}
     for below, message, hint in declaration_problems(parameters, free):
@@ -91,7 +91,7 @@ def _check_values(
     for name, parameter in parameters.items():
         if isinstance(parameter, FloatParameter) and name in model.model_fields and _is_whole(model, name):
             hint = "use type: int or categorical"
-            composed.complain(("parameters", name, "type"), f"{name} takes whole numbers", hint)
+            composed.complain(("parameters", name, "type"), f"{name} must be a whole number", hint)
             continue
         for below, value in _values(parameter).items():
             _check_value(composed, model, name, value, ("parameters", name, *below))
@@ -127,7 +127,7 @@ def _check_searcher(composed: Composed, parameters: Mapping[str, Parameter]) -> 
     if searcher == "listed" and not composed.data.get("points"):
         composed.complain(
             ("points",),
-            "is empty, and the searcher `listed` tries nothing else",
+            "is empty, and the searcher `listed` has no other points",
             "list points, or choose another searcher",
             composed.origins.of(("points",) if "points" in composed.data else ("searcher", "name")),
         )
@@ -138,7 +138,7 @@ def _check_searcher(composed: Composed, parameters: Mapping[str, Parameter]) -> 
         if ranges and getattr(parameter, "points", None) is None:
             composed.complain(
                 ("parameters", name, "points"),
-                "is missing: the searcher `grid` must know how many values to take",
+                "is missing: the searcher `grid` needs the number of values",
                 f"add parameters.{name}.points=3, or choose another searcher",
             )
 

@@ -52,12 +52,12 @@ def check_folders(composed: Composed) -> None:
         return
     folder = Path(os.path.expanduser(out)).absolute()
     if any(len(os.fsencode(part)) > 255 for part in folder.parts):
-        composed.complain(("out",), "holds a name of more than 255 bytes", "give a shorter one")
+        composed.complain(("out",), "contains a name of more than 255 bytes", "give a shorter path")
         return
     for path in (folder, *folder.parents):
         if os.path.lexists(path) and not os.path.isdir(path):
-            message = "is a file" if path == folder else f"lies in {path}, which is a file"
-            composed.complain(("out",), f"{message}, where a folder belongs", "give another folder")
+            message = "is a file" if path == folder else f"is in {path}, which is a file"
+            composed.complain(("out",), f"{message}, not a folder", "give another folder")
             return
     _check_writable(composed, folder, name)
 
@@ -83,14 +83,14 @@ def _check_name(composed: Composed, name: str) -> None:
         message, hint = "is too long for a folder's name", f"use {_LONGEST} letters at most"
     elif name.casefold().startswith(_TAKEN):
         message, hint = (
-            f"{name!r} is what MLflow's own data are named beside the searches",
+            f"{name!r} is the name of MLflow's own data beside the searches",
             "choose another name",
         )
     else:
         folder = Path(os.path.expanduser(parts.text(composed, "out"))) / name
         if not os.path.isfile(folder):
             return
-        message, hint = f"{folder} is a file, where the search's folder belongs", "choose another name"
+        message, hint = f"{folder} is a file, not the search's folder", "choose another name"
     composed.complain(("name",), message, hint)
 
 
@@ -112,8 +112,8 @@ def check_tracking(composed: Composed) -> None:
     if os.path.lexists(artifacts) and not artifacts.is_dir() and not composed.is_broken(("out",)):
         composed.complain(
             ("out",),
-            f"{artifacts} is no folder, where MLflow keeps artifacts",
-            "move it away, or write tracking.enabled=false",
+            f"{artifacts} is where MLflow keeps artifacts, but is not a folder",
+            "move it away, or set tracking.enabled=false",
         )
 
 
@@ -132,7 +132,7 @@ def check_warm_start(composed: Composed) -> None:
     if not folder.is_dir():
         message = f"there is no folder {given}"
     elif not (folder / EVENTS).is_file():
-        message = f"{given} holds no search: it has no {EVENTS}"
+        message = f"{given} contains no search: it has no {EVENTS}"
     else:
         return
     composed.complain(_KEY, message, "give the folder of an earlier search, for example runs/NAME")

@@ -18,10 +18,10 @@ def check_skills(composed: Composed) -> None:
         if skill.name in names:
             composed.complain(key, f"two skills are named {skill.name!r}", "rename one of them")
         elif skill.name == DEGENERATE:
-            message = f"{DEGENERATE!r} is the name of a metric of all skills"
+            message = f"{DEGENERATE!r} is the name of a metric over all skills"
             composed.complain(key, message, "give the skill another name")
         elif (metric := _begun_like(skill.name, composed)) is not None:
-            message = f"the metric {metric!r} would look like one of the skill {skill.name!r}"
+            message = f"the metric {metric!r} would look like a metric of the skill {skill.name!r}"
             composed.complain(key, message, "give the skill another name")
         names.add(skill.name)
 

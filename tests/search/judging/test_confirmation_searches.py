@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 from search.judging.confirmation import candidates
@@ -44,7 +43,9 @@ def test_the_next_best_are_repeated_where_no_candidate_holds_up() -> None:
         reply, goes_on = train(conductor.request(number)), True
         while goes_on:
             if repeats in lucky:
-                reply = replace(reply, metrics=reply.metrics | {"capability": 0.01}, intervals={})
+                reply = reply.model_copy(
+                    update={"metrics": reply.metrics | {"capability": 0.01}, "intervals": {}}
+                )
             goes_on = conductor.report(number, reply)
             reply = train(conductor.request(number)) if goes_on else reply
     state = conductor.state

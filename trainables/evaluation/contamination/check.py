@@ -223,7 +223,7 @@ def _shortly(text: str) -> str:
 def _refusal(skill: SkillConfig, message: str) -> UserError:
     return UserError(
         f"capability.skills.{skill.name}: {message}",
-        hint="What is trained on shows no capability: leave these questions out of "
+        hint="Questions in the training data do not measure capability: remove these questions from "
         + ("the skill's file" if skill.harness is None else "the task, by process_docs in a copy of its file")
-        + ", or the records out of task.train.",
+        + ", or the records from task.train.",
     )

@@ -35,7 +35,7 @@ def check_task(name: str, key: str) -> None:
         UserError: It is not there.
     """
     if not name.strip():
-        raise UserError(f"{key}: names no task of lm-evaluation-harness.", hint="Say lm_eval:<task>.")
+        raise UserError(f"{key}: names no task of lm-evaluation-harness.", hint="Write lm_eval:<task>.")
     if not is_installed():
         raise UserError(
             f"{key}: the task {name!r} needs lm-evaluation-harness, which is not installed.",
@@ -88,9 +88,9 @@ def load_task(name: str, key: str, seed: int) -> Any:
     check_task(name, key)
     with seeded(seed), redirect_stderr(StringIO()):
         task = _single(name, key)
-    for refused, why in (("MULTIMODAL", "images or sound"), ("UNSAFE_CODE", "a run of generated code")):
+    for refused, why in (("MULTIMODAL", "images or sound"), ("UNSAFE_CODE", "running generated code")):
         if getattr(task, refused, False):
-            raise UserError(f"{key}: the task {name!r} needs {why}.", hint="Choose a task of text alone.")
+            raise UserError(f"{key}: the task {name!r} needs {why}.", hint="Choose a text-only task.")
     if task.get_config("num_fewshot") is None:
         task.set_config(key="num_fewshot", value=0)
     task.set_fewshot_seed(seed=seed)

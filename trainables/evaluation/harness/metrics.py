@@ -78,7 +78,7 @@ class TaskMetrics:
         if value not in (0, 1):
             raise UserError(
                 f"{self._key}: {self.primary} of the task {self._name!r} is {value!r} for a document, "
-                "and right or wrong is 1 or 0.",
+                "but must be 1 (right) or 0 (wrong).",
                 hint=f"Name another metric; the task gives {', '.join(score.values)}.",
             )
         return bool(value)

@@ -144,7 +144,7 @@ class Requests:
         maker = self._makers.get(instance.request_type)
         if maker is None:
             raise UserError(
-                f"{self._key}: the task asks for {instance.request_type}, which cannot be scored here.",
+                f"{self._key}: the task asks for {instance.request_type}, which is not supported.",
                 hint=f"Choose a task of {', '.join(self._makers)} or multiple_choice.",
             )
         return maker(*instance.args)
@@ -168,7 +168,7 @@ class Requests:
             raise UserError(
                 f"{self._key}: an answer takes {len(target)} tokens, and the model's context is "
                 f"{self._context}.",
-                hint="Leave out empty and overlong answers in the task's process_docs.",
+                hint="Remove empty and overlong answers in the task's process_docs.",
             )
         # The last token is no input, so that there is room for one more.
         return Window(tuple(context[-(self._context + 1 - len(target)) :]), tuple(target))
@@ -181,7 +181,7 @@ class Requests:
         )
         if sampled or not options.keys() <= {*_GREEDY, *_LENGTHS}:
             raise UserError(
-                f"{self._key}: the task generates with {dict(options)}, and replies are greedy here.",
+                f"{self._key}: the task generates with {dict(options)}, but replies are generated greedily.",
                 hint="Choose a task that is scored on one greedy reply, or copy it with do_sample: false.",
             )
         if not 0 < most < self._context:

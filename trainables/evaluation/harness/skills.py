@@ -72,8 +72,8 @@ def _check_recorded(task: HarnessTask, skill: SkillConfig, key: str) -> None:
     if task.recorded.primary is None and skill.at == "every":
         raise UserError(
             f"{key}: the task {skill.harness!r} has no metric that says right or wrong.",
-            hint=f"With {key}.at=last or front it counts for no capability, and need not have one. For "
-            "perplexity at every rung give capability.general_text.",
+            hint=f"With {key}.at=last or front it does not count for capability and needs no such metric. "
+            "For perplexity at every rung, set capability.general_text.",
         )
     if task.recorded.primary is None and not task.recorded.figures:
         raise UserError(

@@ -147,7 +147,7 @@ class HarnessTask:
         templated = tokenizer is not None
         if templated and tokenizer.chat_template is None:
             raise UserError(
-                f"{self._key}: the tokenizer has no chat template.", hint="Leave the chat template off."
+                f"{self._key}: the tokenizer has no chat template.", hint="Switch the chat template off."
             )
         with seeded(seed), redirect_stderr(StringIO()):  # its progress bar
             self._task.build_all_requests(

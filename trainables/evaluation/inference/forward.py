@@ -52,7 +52,7 @@ class Forward:
         self._rows = rows
         inner = next((module for module in model.modules() if isinstance(module, PreTrainedModel)), None)
         if inner is None:
-            raise TypeError(f"{type(model).__name__} holds no transformers model")
+            raise TypeError(f"{type(model).__name__} contains no transformers model")
         self.config: Any = inner.config.get_text_config(decoder=True)  # multimodal models nest it
         self.ends: Any = getattr(inner.generation_config, "eos_token_id", None)
         accepted = inspect.signature(type(inner).forward).parameters

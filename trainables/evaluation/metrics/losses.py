@@ -95,9 +95,8 @@ def _has_general_text(asked: Asked) -> bool:
 _register("heldout", "held-out text from the source of the training data", lambda asked: True)
 _register("general", "text of no particular domain", _has_general_text)
 METRICS.register(
-    "general_loss_change", (
-        "Difference of general_loss from the base model's, paired text by text: 0 is no change."
-    )
+    "general_loss_change",
+    ("Difference of general_loss from the base model's, paired text by text: 0 is no change."),
 )(
     Metric(
         partial(_names_if, _has_general_text, "general_loss_change"),

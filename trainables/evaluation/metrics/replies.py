@@ -19,7 +19,7 @@ _OF_ALL: dict[Outcome, str] = {
     "wrong": "Share of generated replies with an answer that is not right.",
     "unparseable": "Share of generated replies from which no answer could be parsed.",
     "leaking": "Share of generated replies from which no answer could be parsed and which recite the "
-               "training text.",
+    "training text.",
 }
 
 _OF_SKILL: dict[Outcome, str] = {  # where it is right, that is <skill>_generation

@@ -114,8 +114,6 @@ def _figures(name: str, score: Score) -> dict[str, Estimate]:
     return {key: Estimate(*result) for key, result in figures.items() if result is not None}
 
 
-METRICS.register("<skill>_harness", (
-    "Share of items that are right by the rules of the lm-evaluation-harness task."
-))(
-    Metric(_harness_names, _harness_scores, high=1.0, direction="max", share=True)
-)
+METRICS.register(
+    "<skill>_harness", ("Share of items that are right by the rules of the lm-evaluation-harness task.")
+)(Metric(_harness_names, _harness_scores, high=1.0, direction="max", share=True))

@@ -57,7 +57,7 @@ def load_items(skill: SkillConfig, seed: int) -> list[Item]:
     items = read_items(skill.path, f"{key}.path")
     if isinstance(items[0], OpenItem) and set(skill.scoring) != {"generation"}:
         raise UserError(
-            f"{key}.scoring: likelihood compares options, and the items of {skill.path} have none.",
+            f"{key}.scoring: likelihood compares options, but the items of {skill.path} have none.",
             hint=f"Set {key}.scoring to [generation].",
         )
     if skill.limit is None or skill.limit >= len(items):
@@ -85,7 +85,7 @@ def read_items(source: str, key: str) -> list[Item]:
             if items and type(item) is not type(items[0]):
                 raise UserError(
                     f"{source}:{number} mixes items with and without options",
-                    hint="Give a skill's items one form.",
+                    hint="Use one form for all items of a skill.",
                 )
             items.append(item)
         if not items:
@@ -112,9 +112,9 @@ def items_fingerprint(items: Iterable[Sequence[Item]]) -> str:
 
 def _item(line: str, place: str) -> Item:
     record = parse_json(line, place)
-    item = _parse(record) if isinstance(record, dict) else "it is no object"
+    item = _parse(record) if isinstance(record, dict) else "it is not an object"
     if isinstance(item, str):
-        raise UserError(f"{place} is no item: {item}", hint=_FORMS)
+        raise UserError(f"{place} is not an item: {item}", hint=_FORMS)
     return item
 
 
@@ -129,17 +129,17 @@ def _parse(record: dict[str, Any]) -> Item | str:
     """The item, or why it is none."""
     question, answer = record.get("question"), record.get("answer")
     if not (isinstance(question, str) and question.strip()):
-        return "its question is no text" if "question" in record else "it has no question"
+        return "its question is not text" if "question" in record else "it has no question"
     if "answer" not in record:
         return "it has no answer"
     if not all(map(encodable, _texts(record))):
-        return "it has characters that are no text"
+        return "it has invalid characters"
     if "options" not in record:
         known = isinstance(answer, str) and answer.strip()
         return OpenItem(question, str(answer)) if known else "without options, its answer must be text"
     options = record["options"]
     if not isinstance(options, list) or not all(isinstance(text, str) and text.strip() for text in options):
-        return "its options are no list of texts"
+        return "its options are not a list of texts"
     if not 2 <= len(options) <= len(LETTERS):
         return f"it has {len(options)} options, not 2 to {len(LETTERS)}"
     if len(set(options)) != len(options):

@@ -63,7 +63,7 @@ def tokenise_skill(
         raise UserError(
             f"capability.skills.{config.name}: the longest question with its reply takes {longest} "
             f"tokens, and the model's context is {context}.",
-            hint="Leave out long questions, or lower capability.max_new_tokens.",
+            hint="Remove long questions, or lower capability.max_new_tokens.",
         )
     return skill
 

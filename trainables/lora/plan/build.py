@@ -38,7 +38,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
     data = plan_data(options, request.seed)
     notes = _notes(options, shapes)
     if data is None:
-        notes.append(f"{options.task.train} is a data set of the hub, and read when the search starts.")
+        notes.append(f"{options.task.train} is a hub data set, and is read when the search starts.")
     taken: Costs | None = None
     if shapes is not None and trials:
         history = read_history(options, request.history)
@@ -68,7 +68,11 @@ def _attention(options: LoraOptions) -> str | None:
     takes = None if folder is None else takes_sdpa(folder)
     if takes is None:
         return None
-    return "sdpa" if takes else "eager: models of this kind do not take torch's scaled dot-product attention"
+    return (
+        "sdpa"
+        if takes
+        else ("eager: models of this kind do not support torch's scaled dot-product attention")
+    )
 
 
 def _lengths(options: LoraOptions, data: DataPlan | None) -> Lengths:
@@ -126,18 +130,18 @@ def _refuse_targets(request: PlanRequest, shapes: ModelShapes) -> None:
 def _notes(options: LoraOptions, shapes: ModelShapes | None) -> list[str]:
     if shapes is None:
         return [
-            f"The shapes of {options.model.source} are not known on this machine before it is first fetched: "
-            "no number of parameters, time or memory can be given."
+            f"The shapes of {options.model.source} are not known on this machine until it is fetched, so "
+            "the plan has no number of parameters, time or memory."
         ]
     notes = []
     if (layer := routed_layer(shapes.linear)) is not None:
         notes.append(
-            f"Trials of this model are not packed, but run one at a time: {layer} sees the tokens that are "
-            "routed to it, not whole rows."
+            f"Trials of this model are not packed but run one at a time: {layer} sees only the tokens that "
+            "are routed to it, not whole rows."
         )
     if shapes.left_out:
         notes.append(
-            f"These linear layers get no adapter, for they do more than multiply or their weights are read "
-            f"without them: {', '.join(shapes.left_out)}."
+            "These linear layers get no adapter, because they do more than multiply, or because the model "
+            f"reads their weights directly: {', '.join(shapes.left_out)}."
         )
     return notes

@@ -101,8 +101,8 @@ def _operations(workers: PlannedWorkers) -> int:
 def _memory_basis(workers: PlannedWorkers) -> str:
     blocks = "the inputs of all blocks and one block" if workers.gradient_checkpointing else "all blocks"
     return (
-        "process 0.9 GB + weights + slots x (16 bytes per trainable parameter, 18 in bfloat16, + for each "
-        f"token of a micro-batch what {blocks} keep) + {LOGIT_BYTES} bytes per logit of a chunk"
+        "process 0.9 GB + weights + slots x (16 bytes per trainable parameter, 18 in bfloat16, + per token "
+        f"of a micro-batch what {blocks} keep) + {LOGIT_BYTES} bytes per logit of a chunk"
     )
 
 

@@ -88,7 +88,7 @@ def _data(options: LoraOptions, seed: int) -> DataPlan:
     lengths, example, warnings = measured or (None, (), ())
     form = read.format.name
     return DataPlan(
-        format=f"{form} ({FORMATS.lines()[form]})" if not read.stream else "plain text, cut into pieces",
+        format=f"{form} ({FORMATS.lines()[form]})" if not read.stream else "plain text, split into pieces",
         also=() if read.stream else tuple(also_fitting(read.records.rows[0], task, read.format)),
         records=None if read.stream else len(read.units),
         whole=read.records.whole,

@@ -17,7 +17,7 @@ def data_text(data: DataPlan) -> DataText:
     """The data for people: what is learned of the example is between the marks."""
     return DataText(
         lines=tuple(data_lines(data)),
-        heading=f"an example as the model sees it; what is learned is between {BEGIN} and {END}:",
+        heading=f"an example as the model sees it; the model learns what is between {BEGIN} and {END}:",
         example=tuple(tuple(parts) for parts in example_lines(data)) if data.example else (),
     )
 
@@ -27,9 +27,9 @@ def data_lines(data: DataPlan) -> Iterator[str]:
     read = "" if data.records is None else f": {data.records:,} record{'' if data.records == 1 else 's'}"
     yield f"{data.format}{read}{'' if data.whole else ', and more that were not looked at'}"
     if data.also:
-        yield f"it has the fields of {', '.join(data.also)} too; task.format={data.also[0]} trains on these"
+        yield f"it also has the fields of {', '.join(data.also)}; task.format={data.also[0]} trains on these"
     if data.lengths is None:
-        yield "lengths and an example are not shown: the model's tokenizer is not on this machine yet"
+        yield "lengths and an example are missing: the model's tokenizer is not on this machine yet"
         return
     yield from _lengths(data.lengths, data.records)
     yield from (f"warning: {text}" for text in data.warnings)
@@ -40,7 +40,7 @@ def _lengths(lengths: DataLengths, records: int | None) -> Iterator[str]:
         "" if records is None or lengths.sampled >= records else f" (of {lengths.sampled:,} of the records)"
     )
     if records is None:
-        yield f"tokens looked at: {lengths.longest:,}"
+        yield f"tokens read: {lengths.longest:,}"
     else:
         yield f"tokens of a record{sampled}: median {lengths.median:,}, longest {lengths.longest:,}"
     context = "" if lengths.context is None else f", the model takes {lengths.context:,}"
@@ -52,7 +52,7 @@ def _lengths(lengths: DataLengths, records: int | None) -> Iterator[str]:
 
 def _cut(lengths: DataLengths) -> str:
     if lengths.texts:
-        pieces = " into pieces, none of which is lost" if lengths.cut else ""
+        pieces = " into pieces, and all pieces are used" if lengths.cut else ""
         return f"{_share(lengths.cut, 'text')} cut{pieces}"
     lost = ""
     if lengths.no_room:

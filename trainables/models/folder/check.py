@@ -63,7 +63,7 @@ def check_folder(folder: Path, *, code: bool = False, weights: bool = True, hub_
     if (folder / ADAPTER).is_file():
         raise damaged(
             folder / ADAPTER,
-            "an adapter lies beside the model, and would be loaded on top of it",
+            "there is an adapter beside the model, which would be loaded with it",
             "Move it elsewhere, or merge it (merge_and_unload) and save the merged model.",
         )
     for name in (CONFIG, SETTINGS):
@@ -105,13 +105,13 @@ def _no_model(folder: Path) -> UserError:
     if (folder / ADAPTER).is_file():
         base = optional_object(folder / ADAPTER).get("base_model_name_or_path")
         return UserError(
-            f"{folder} is an adapter, not a model: it has {ADAPTER} and no {CONFIG}.",
+            f"{folder} is an adapter, not a model: it has {ADAPTER} but no {CONFIG}.",
             hint=f"Give the model that it was trained on ({base}), or merge the two (merge_and_unload) and "
             "save the result.",
         )
     return UserError(
-        f"{folder} is no model's folder: it has no {CONFIG}.",
-        hint="Give a folder that save_pretrained wrote, with config.json, weights as safetensors and the "
+        f"{folder} is not a model's folder: it has no {CONFIG}.",
+        hint="Give a folder written by save_pretrained, with config.json, weights as safetensors and the "
         "tokenizer.",
     )
 
@@ -127,7 +127,7 @@ def _check_code(path: Path, hub_id: str) -> None:
                     path,
                     f"its auto_map names code of another repository ({name}), which model.revision does not "
                     "pin",
-                    "Put the code into the model's folder and take the part before -- out of auto_map.",
+                    "Put the code into the model's folder, and remove the part before -- from auto_map.",
                 )
 
 
@@ -139,13 +139,13 @@ def _check_kind(folder: Path, config: Mapping[str, Any], code: bool) -> None:
     if code and isinstance(own, dict) and "AutoModelForCausalLM" in own:
         return
     if not isinstance(kind, str):
-        raise damaged(path, "it does not say what the model is (model_type)")
+        raise damaged(path, "it does not name the type of the model (model_type)")
     known = causal_models()
     looks_ahead = kind in _LOOKING_AHEAD and config.get("is_decoder") is not True
     if looks_ahead or config.get("is_encoder_decoder") is True:
         raise damaged(
             path,
-            f"a model of type {kind} does not write text from left to right, and cannot be trained here",
+            f"a model of type {kind} does not generate text from left to right, so it cannot be trained",
             _CAUSAL,
         )
     if kind in known or not known:
@@ -154,17 +154,20 @@ def _check_kind(folder: Path, config: Mapping[str, Any], code: bool) -> None:
     if isinstance(config.get("text_config"), dict):
         raise damaged(
             path,
-            f"the text part of a multimodal model of type {kind} is not loaded by transformers {version}",
-            "Give a text-only model of the family; of multimodal ones gemma3, gemma4, llama4 and qwen3_5 do.",
+            f"the text part of a multimodal model of type {kind} cannot be loaded by transformers {version}",
+            (
+                "Give a text-only model of the family; the supported multimodal types are gemma3, gemma4, "
+                "llama4 and qwen3_5."
+            ),
         )
     if is_known(kind):
-        raise damaged(path, f"a model of type {kind} is no causal language model", _CAUSAL)
+        raise damaged(path, f"a model of type {kind} is not a causal language model", _CAUSAL)
     where = "or check model_type"
     if isinstance(own, dict):
-        where = f"or, as the model brings code of its own: {_TRUST}"
+        where = f"or, because the model has its own code: {_TRUST}"
     raise damaged(
         path,
-        f"transformers {version} does not know models of type {kind!r}",
+        f"transformers {version} does not support models of type {kind!r}",
         f"A newer version may: pip install -U transformers; {where}.",
     )
 
@@ -179,8 +182,8 @@ def _check_quantisation(path: Path, config: Mapping[str, Any]) -> None:
         kind = str(method or "of an unknown kind")[:40]
         raise damaged(
             path,
-            f"the weights are quantised ({kind}), which is not trained here",
-            "Give the model in full precision (bfloat16 or float32), from which this one was made.",
+            f"the weights are quantised ({kind}), which is not supported",
+            "Give the original model in full precision (bfloat16 or float32).",
         )
 
 
@@ -209,5 +212,5 @@ def _check_rows(folder: Path, config: Mapping[str, Any], rows: int | None) -> No
     # More rows are no fault: some families have tokens of images beyond those of text.
     if rows is not None and isinstance(size, int) and size > rows:
         raise damaged(
-            folder / CONFIG, f"it gives a vocabulary of {size:,} tokens, and the weights have {rows:,}"
+            folder / CONFIG, f"it declares a vocabulary of {size:,} tokens, but the weights have {rows:,}"
         )

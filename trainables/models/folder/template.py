@@ -15,7 +15,7 @@ from trainables.models.folder.reading import damaged, optional_object, read_text
 _PROGRAM = Path(__file__).with_name("render.py")  # its import takes longer than what it does
 _PATIENCE = 60.0  # seconds, for a machine on which the program hardly gets to compute
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
-_HINT = "Correct the template, or remove it: without one, questions are put as they are."
+_HINT = "Correct the template, or remove it: without a template, questions are used as they are."
 
 
 def special_token(settings: Mapping[str, Any], name: str) -> str | None:
@@ -51,7 +51,7 @@ def find_template(folder: Path, settings: Mapping[str, Any]) -> tuple[Path, str]
     if template is None:
         return None
     if not isinstance(template, str):
-        raise damaged(path, "its chat_template is no text", _HINT)
+        raise damaged(path, "its chat_template is not text", _HINT)
     return path, template
 
 
@@ -83,9 +83,9 @@ def check_template(folder: Path, settings: Mapping[str, Any]) -> None:
             command, input=asked, capture_output=True, text=True, timeout=_PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
-        raise damaged(path, "the chat template does not come to an end", _HINT) from None
+        raise damaged(path, "the chat template does not terminate", _HINT) from None
     if done.returncode == -signal.SIGVTALRM:
-        raise damaged(path, "the chat template does not come to an end", _HINT)
+        raise damaged(path, "the chat template does not terminate", _HINT)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["it was killed"])[0]
         raise damaged(path, f"the chat template cannot be rendered for one question ({said[:200]})", _HINT)

@@ -45,7 +45,10 @@ def check_tokenizer(folder: Path, rows: int | None) -> None:
         )
     elif any(folder.glob("*.model")) and not any(map(importlib.util.find_spec, _READERS)):
         raise UserError(
-            f"{folder} has no {FILE}, and its tokenizer cannot be made from the other files here.",
+            (
+                f"{folder} has no {FILE}, and its tokenizer cannot be built from the other files with the "
+                "installed packages."
+            ),
             hint=f"pip install {' '.join(_READERS)}, or save it with a machine that has them: "
             "AutoTokenizer.from_pretrained(...).save_pretrained(folder).",
         )
@@ -60,15 +63,18 @@ def _check_vocabulary(path: Path, settings: Mapping[str, Any], rows: int | None)
         raise damaged(path, "it has no vocabulary")
     added = content.get("added_tokens") or []
     if not isinstance(added, list) or not all(isinstance(one, dict) for one in added):
-        raise damaged(path, "its added_tokens are no list of tokens")
+        raise damaged(path, "its added_tokens are not a list of tokens")
     _check_parts(path, content, model)
     if rows is None:
         return
     if len(vocabulary) > rows:
         raise damaged(
             path,
-            f"its vocabulary has {len(vocabulary):,} tokens and the model's embedding only {rows:,} rows",
-            "The tokenizer is of another model: save the model's own into its folder.",
+            (
+                f"its vocabulary has {len(vocabulary):,} tokens, but the model's embedding has only "
+                f"{rows:,} rows"
+            ),
+            "The tokenizer belongs to another model: save the model's own tokenizer into its folder.",
         )
     eos = special_token(settings, "eos_token")
     known = vocabulary if isinstance(vocabulary, dict) else {}
@@ -91,7 +97,7 @@ def _check_parts(path: Path, content: Mapping[str, Any], model: Mapping[str, Any
         raise damaged(
             path,
             f"it cannot be read by tokenizers {version} ({str(error).splitlines()[0][:200]})",
-            "Where a newer version wrote it: pip install -U transformers tokenizers. Else fetch it again.",
+            "If a newer version wrote it: pip install -U transformers tokenizers. Otherwise fetch it again.",
         ) from error
 
 
@@ -100,6 +106,6 @@ def beyond_embedding(token: str, number: int, rows: int, settings: Path | str) -
     return UserError(
         f"{settings}: the end-of-sequence token {token!r} has the id {number}, beyond the model's embedding "
         f"of {rows:,} rows.",
-        hint="Set eos_token to one that the model has, or enlarge the embedding (resize_token_embeddings) "
+        hint="Set eos_token to a token of the model, or enlarge the embedding (resize_token_embeddings) "
         "and save the model again.",
     )

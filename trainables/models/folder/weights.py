@@ -38,7 +38,7 @@ def named_files(folder: Path, config: Mapping[str, Any]) -> dict[str, set[str]]:
         _refuse_others(folder / "config.json", [first], (_SUFFIX, f"{_SUFFIX}.index.json"))
     elif any(_DISTRIBUTED.fullmatch(path.name) for path in folder.glob(f"*{_SUFFIX}")):
         raise UserError(
-            f"{folder} holds the shards of a distributed checkpoint, which are not read.",
+            f"{folder} contains the shards of a distributed checkpoint, which are not supported.",
             hint="Save the model with save_pretrained, in a folder without files named shard-*.",
         )
     else:
@@ -62,10 +62,10 @@ def read_shapes(folder: Path, config: Mapping[str, Any]) -> Shapes:
         own = _header(path)
         if absent := sorted(tensors - own.keys()):
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-            raise damaged(path, f"it lacks the tensor {absent[0]}{more}, which {INDEX} says it has")
+            raise damaged(path, f"it lacks the tensor {absent[0]}{more}, which {INDEX} lists")
         shapes |= own
     if not shapes:
-        raise damaged(folder, "its weights hold no tensor")
+        raise damaged(folder, "its weights contain no tensor")
     return shapes
 
 
@@ -86,7 +86,7 @@ def _indexed(path: Path) -> dict[str, set[str]]:
     index = read_object(path)
     weights = index.get("weight_map")
     if not isinstance(weights, dict) or not weights or not isinstance(index.get("metadata"), dict):
-        raise damaged(path, "it is no index of weights, with weight_map and metadata")
+        raise damaged(path, "it is not an index of weights with weight_map and metadata")
     _refuse_others(path, list(weights.values()), (_SUFFIX,))
     files: dict[str, set[str]] = {}
     for tensor, name in weights.items():
@@ -103,7 +103,7 @@ def _refuse_others(path: Path, names: list[Any], suffixes: tuple[str, ...]) -> N
         if not isinstance(name, str) or not name.endswith(suffixes) or Path(name).name != name:
             raise damaged(
                 path,
-                f"it names {name!r} as weights, and only safetensors of the same folder are read",
+                f"it names {name!r} as weights, but only safetensors in the same folder are read",
                 "Pickles are never read: save the model with save_pretrained, which writes safetensors.",
             )
 
@@ -113,12 +113,12 @@ def _without_weights(folder: Path) -> UserError:
     if pickles:
         return UserError(
             f"{folder} has weights as pickles only ({pickles[0]}), which are never read.",
-            hint="Save the model with save_pretrained, which writes safetensors, where you trust the file.",
+            hint="If you trust the file, save the model with save_pretrained, which writes safetensors.",
         )
     if gguf := sorted(path.name for path in folder.glob("*.gguf")):
         return UserError(
-            f"{folder} has its weights as GGUF ({gguf[0]}), which is not trained on.",
-            hint="Give the folder of the model that it was made from, with safetensors.",
+            f"{folder} has its weights as GGUF ({gguf[0]}), which cannot be trained.",
+            hint="Give the folder of the original model, with safetensors.",
         )
     return UserError(f"{folder} has no weights: neither {SINGLE} nor {INDEX}.", hint=FETCH_AGAIN)
 

@@ -1,0 +1,84 @@
+"""A trainable of another package goes through whole searches; no file outside its folder knows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from search.record import Event, RungReached, SearchState, WarmStarted, read_events
+from tests.conftest import PLUGINS
+from tests.searches import (
+    assert_every_trial_finished_once,
+    assert_mlflow_holds,
+    count,
+    finish,
+    kill_when,
+    start,
+)
+
+pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.usefixtures("plugins")]
+
+SPACE = f"space={PLUGINS / 'soft_prompt' / 'space.yaml'}"
+
+
+def _is_under_way(events: Sequence[Event]) -> bool:
+    return count(events, RungReached) >= 2
+
+
+@pytest.fixture(scope="module")
+def finished(plugins: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A search that was killed, and run again to its end."""
+    out = tmp_path_factory.mktemp("runs")
+    words = [SPACE, "name=prompts", f"out={out}", "budget.steps=27", "workers.groups=1"]
+    begun = kill_when(start(*words), out / "prompts", _is_under_way)
+    code, output = finish(start(*words, report=True))
+    assert code == 0, output
+    assert read_events(out / "prompts")[: len(begun)] == begun
+    return out, output
+
+
+def test_it_is_planned_by_what_it_says_of_itself(tmp_path: Path) -> None:
+    code, output = finish(start(SPACE, f"out={tmp_path}", "--plan"), timeout=60)
+    assert code == 0, output
+    assert "each soft prompt takes passes of its own" in output
+    assert "virtual_tokens" in output
+
+
+def test_it_goes_on_after_a_kill_and_finishes_every_trial(finished: tuple[Path, str]) -> None:
+    out, output = finished
+    events = read_events(out / "prompts")
+    assert_every_trial_finished_once(events, 4)
+    state = SearchState.from_events(events)
+    assert {"train_loss", "heldout_loss", "heldout_accuracy", "accuracy_kept"} == {
+        *state.baselines["base"].metrics
+    }
+    last = next(trial.last for trial in state.trials.values() if trial.status == "completed")
+    assert last is not None
+    assert "accuracy_kept" in last.intervals
+    files = {path.name for path in (out / "prompts" / str(last.checkpoint)).iterdir()}
+    assert {"adapter_model.safetensors", "adapter_config.json"} <= files
+    assert_mlflow_holds(f"sqlite:///{out / 'mlflow.db'}", state)
+    assert "accuracy_kept" in output
+
+
+def test_its_report_has_no_broken_card_and_speaks_of_soft_prompts(finished: tuple[Path, str]) -> None:
+    out, _ = finished
+    cards = json.loads((out / "prompts" / "report" / "report.json").read_text())["cards"]
+    assert {name: card["message"] for name, card in cards.items() if card["state"] == "error"} == {}
+    summary = (out / "prompts" / "summary.md").read_text()
+    assert "soft prompt" in summary
+    assert "LoRA" not in summary
+
+
+def test_another_search_begins_with_what_it_found(finished: tuple[Path, str]) -> None:
+    out, _ = finished
+    words = [SPACE, "name=more", f"out={out}", "budget.steps=27", "workers.groups=1", "trials=2"]
+    code, output = finish(start(*words, f"warm_start={out / 'prompts'}"))
+    assert code == 0, output
+    events = read_events(out / "more")
+    assert_every_trial_finished_once(events, 2)
+    (taken,) = [event for event in events if isinstance(event, WarmStarted)]
+    assert taken.trials
