@@ -14,10 +14,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from analysis.blocks import confirmation_block, limits_block, warm_start_block
+from analysis.blocks import confirmation_block, limits_block, packing_used, warm_start_block
 from analysis.described import section_name, worth_showing
 from analysis.markdown import to_markdown
-from analysis.packing import packing_used
 from analysis.render import render_summary
 from search.console import SafeConsole
 from search.errors import RecordError, TightropeError

@@ -59,7 +59,7 @@ def stock_worker(config: dict[str, Any]) -> None:
     began = time.perf_counter()
     server.accept(Delivery(0, 0, config["request"]))
     while server.training:
-        server.step(word=False)
+        server.step(interrupt=False)
     ((_, reply),) = server.answers()
     ray.train.report({"work_s": time.perf_counter() - began, "outcome": reply.outcome})
 

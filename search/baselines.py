@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search.config.schema import SearchConfig
 from search.errors import TightropeError
-from search.judging.retention import BASE, relative_metrics, retained
+from search.judging.relative import BASE, relative_metrics, with_ratios
 from search.record import BaselineMeasured, SearchState
 from trainables.measured import Measured
 from trainables.messages import GroupFacts, Reply
@@ -38,7 +38,7 @@ def baseline_event(
         ratios = {ratio: 1.0 for ratio, metric in relative.items() if metric.name in reply.metrics}
         metrics = reply.metrics | ratios
     else:
-        metrics = retained(reply.metrics, state.baselines.get(BASE), relative)
+        metrics = with_ratios(reply.metrics, state.baselines.get(BASE), relative)
     return BaselineMeasured(
         name=name,
         items=reply.items,

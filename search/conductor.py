@@ -18,7 +18,7 @@ from search.config.schema import SearchConfig
 from search.guards import make_guards
 from search.judging.confirmation import Repeat, candidates, next_repeat
 from search.judging.front import FrontEvaluations, has_front_metrics
-from search.judging.retention import BASE, relative_metrics, retained, retained_intervals
+from search.judging.relative import BASE, relative_metrics, with_ratio_intervals, with_ratios
 from search.judging.spending import limit_reached, usage
 from search.record import (
     Decided,
@@ -352,12 +352,12 @@ class Conductor:
 
     def with_retention(self, metrics: dict[str, float]) -> dict[str, float]:
         """Adds the ratios to the base."""
-        return retained(metrics, self.state.baselines.get(BASE), self._relative)
+        return with_ratios(metrics, self.state.baselines.get(BASE), self._relative)
 
     def intervals(self, reply: Reply) -> dict[str, Interval]:
         """The reply's intervals, and those of the ratios to the base."""
         base = self.state.baselines.get(BASE)
-        return retained_intervals(reply.intervals, reply.items, base, self._relative)
+        return with_ratio_intervals(reply.intervals, reply.items, base, self._relative)
 
     def _ask_scheduler(self, event: RungReached) -> Verdict:
         return self._scheduler.report(event.trial, event.rung, event.metrics, event.intervals)

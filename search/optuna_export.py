@@ -138,7 +138,7 @@ def _write(state: SearchState, path: Path) -> None:
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import SQLAlchemyError
 
-    from search.searchers.study import directions, experimental
+    from search.searchers.optuna_terms import directions, experimental
 
     assert state.started is not None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -242,7 +242,7 @@ class _Encoder:
     def __init__(self, parameter: Parameter) -> None:
         from optuna.distributions import CategoricalDistribution
 
-        from search.searchers.codec import Codec
+        from search.searchers.optuna_terms import Codec
 
         assert not isinstance(parameter, ExpressionParameter)
         self.distribution: BaseDistribution = Codec(parameter).distribution

@@ -13,11 +13,10 @@ from pydantic import ValidationError
 
 from search.config.origins import Key, dotted
 from search.config.schema import SearchConfig, trainable_of
-from search.contents import PREFIX, changed, contents
 from search.effects import SOMETIMES, leaves, pattern
 from search.errors import SpaceChangedError
+from search.provenance import PREFIX, changed, contents
 from search.record import Event, SearchState, read_events
-from search.recorded_choices import with_recorded_choices
 from trainables.specs import TRAINABLES
 
 _MEANS = "Resume with the recorded values, or start a new search with name=<other name>."
@@ -152,3 +151,26 @@ def _at(config: Any, key: str) -> str:
 def _short(content: str) -> str:
     kind, _, rest = content.partition(":")
     return f"{kind} {rest[:12]}" if kind == "sha256" else rest
+
+
+_CHOSEN: dict[tuple[str, str], object] = {
+    ("task", "format"): "auto",
+    ("task", "max_length"): None,
+    ("capability", "max_new_tokens"): None,
+}
+"""Settings that may be left to the search, and the value that leaves them."""
+
+
+def with_recorded_choices(recorded: Mapping[str, Any], config: SearchConfig) -> SearchConfig:
+    """The configuration with what the record says for settings that are left to the search.
+
+    Args:
+        recorded: The configuration in the record.
+        config: The one asked for.
+    """
+    for (section, name), left in _CHOSEN.items():
+        before = recorded.get(section, {}).get(name, left)
+        part = getattr(config, section, None)
+        if getattr(part, name, None) == left and before != left and part is not None:
+            config = config.model_copy(update={section: part.model_copy(update={name: before})})
+    return config

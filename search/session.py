@@ -20,14 +20,13 @@ from search.cluster import Capacity, cluster_address, start_ray, stop_ray
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
 from search.console import SafeConsole
-from search.contents import PREFIX, contents
 from search.errors import RecordError, TightropeError
 from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
 from search.judging.causes import why_all_failed
 from search.judging.recommend import recommend
 from search.output import say_json, unless_gone
-from search.provenance import git_commit, versions
+from search.provenance import PREFIX, contents, git_commit, versions
 from search.reach import temporary_folder
 from search.record import (
     Event,
@@ -346,10 +345,10 @@ def _check_facts(session: _Session, facts: GroupFacts) -> None:
     """The model and the data must be those that the record's trials were trained with."""
     measured = session.conductor.state.baselines.values()
     recorded = next((baseline.fingerprints for baseline in measured), {})
-    for key, found in (("model", facts.model_fingerprint), ("data", facts.data_fingerprint)):
-        if recorded.get(key, found) != found:
+    for key, served in (("model", facts.model_fingerprint), ("data", facts.data_fingerprint)):
+        if recorded.get(key, served) != served:
             raise TightropeError(
-                f"The {key} differs from that of this search: {recorded[key][:12]} then, {found[:12]} now.",
+                f"The {key} differs from that of this search: {recorded[key][:12]} then, {served[:12]} now.",
                 hint="Restore the recorded files, or start a new search with name=<other name>.",
             )
     ready = f"model and data ready on {facts.device} after {facts.load_seconds:.1f} s"

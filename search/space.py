@@ -12,10 +12,11 @@ from search.config.space import (
     FloatParameter,
     IntParameter,
     Parameter,
+    grid_count,
+    grid_values,
 )
 from search.errors import TightropeError
 from search.expressions import ExpressionError, MissingNameError, compile_expression
-from search.grid import grid_count, grid_values
 from search.record.events import Params, Scalar
 from search.seeds import derived_seed
 from trainables.nearest import nearest

@@ -117,11 +117,11 @@ def _place(error: BaseException) -> str:
     if not frames:
         return ""
     deepest = frames[-1]
-    own = next((frame for frame in reversed(frames) if _is_own(frame.filename)), None)
+    frame_of_ours = next((frame for frame in reversed(frames) if _is_own(frame.filename)), None)
     place = f"{_short(deepest.filename)}:{deepest.lineno}"
-    if own is None or own is deepest:
+    if frame_of_ours is None or frame_of_ours is deepest:
         return place
-    return f"{place}, from {_short(own.filename)}:{own.lineno}"
+    return f"{place}, from {_short(frame_of_ours.filename)}:{frame_of_ours.lineno}"
 
 
 def _is_own(filename: str) -> bool:

@@ -73,20 +73,20 @@ class _Group:
 
 def _groups(root: Path, controller: str) -> Iterator[_Group]:
     """The process's cgroups of a controller, as far as they can be seen, from its own up to the root."""
-    own: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        own |= dict.fromkeys(controllers.split(","), path)  # version 2 names none: ""
+        paths |= dict.fromkeys(controllers.split(","), path)  # version 2 names none: ""
     for line in _read(root / "proc/self/mountinfo").splitlines():
         mount, _, kind = line.partition(" - ")
         fields, types = mount.split(" "), kind.split(" ")
         if len(fields) < 5 or len(types) < 3:
             continue
-        if types[0] == "cgroup2" and "" in own:
-            version, path = 2, own[""]
-        elif types[0] == "cgroup" and controller in own and controller in types[2].split(","):
-            version, path = 1, own[controller]
+        if types[0] == "cgroup2" and "" in paths:
+            version, path = 2, paths[""]
+        elif types[0] == "cgroup" and controller in paths and controller in types[2].split(","):
+            version, path = 1, paths[controller]
         else:
             continue
         top = root / fields[4].lstrip("/")

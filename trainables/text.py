@@ -28,12 +28,12 @@ def encodable(text: str) -> bool:
 
 def printable(text: str) -> str:
     """The text with what a terminal would obey spelled out, as in `\\x1b`; tabs and ends of lines stay."""
-    return _UNPRINTABLE.sub(lambda found: _spelled(ord(found.group())), text)
+    return _UNPRINTABLE.sub(lambda match: _spelled(ord(match.group())), text)
 
 
 def printable_json(text: str) -> str:
     """The same for JSON, in which it stands in strings alone: the value stays what it was."""
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
 def _spelled(code: int) -> str:

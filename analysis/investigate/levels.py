@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from analysis.investigate.results import Level, Table
-from analysis.investigate.retention import retention_interval
+from analysis.investigate.retention_interval import retention_interval
 from analysis.investigate.study import Case, Measured, Study
 from search import wording
 from search.judging.grades import grade

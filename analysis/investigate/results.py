@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from analysis.investigate.study import Study
 from search.judging.grades import Grade
 
-Outcome: TypeAlias = Literal["pass", "fail", "not applicable"]
+CheckResult: TypeAlias = Literal["pass", "fail", "not applicable"]
 Verdict: TypeAlias = Literal["real", "artifact", "undecided"]
 Lost: TypeAlias = Literal["format", "knowledge", "both", "neither", "undecided", "not applicable"]
 
@@ -60,7 +60,7 @@ class Check:
 
     key: str
     title: str
-    outcome: Outcome
+    outcome: CheckResult
     sentence: str
     statistics: tuple[Statistic, ...] = ()
     tables: tuple[Table, ...] = ()

@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from analysis.investigate.checks import CHECKS, Context
-from analysis.investigate.conclusion import recommended, winner
+from analysis.investigate.conclusion import needed, recommended, winner
 from analysis.investigate.errors import InputError
 from analysis.investigate.faults import find_faults
 from analysis.investigate.from_search import from_search
 from analysis.investigate.knowledge import knowledge_or_format
 from analysis.investigate.levels import bins, graded
-from analysis.investigate.power import needed
 from analysis.investigate.results import Investigation
 from analysis.investigate.study import Study
 from analysis.investigate.verdict import decide

@@ -10,9 +10,8 @@ from typing import Any, Literal
 from analysis.report.card import Findings, Registered
 from analysis.report.context import Context
 from analysis.report.interactive import figure
-from analysis.report.numbers import plain
 from analysis.report.static import picture
-from analysis.report.text import map_text
+from analysis.report.text import map_text, plain
 from trainables.text import printable
 
 _LOG = logging.getLogger(__name__)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from analysis.report.chart import Series
+from analysis.report.look import nth
+from analysis.report.statistics import Estimate
 from search import wording
 from search.record import TrialState
 
@@ -109,3 +112,19 @@ def _ranges(sampled: Sequence[tuple[Any, TrialState]], known: Sequence[float], m
         if part:
             groups.append(Group(f"{labels[index]} to {labels[index + 1]}", centre, part))
     return groups
+
+
+def line(
+    name: str, groups: Sequence[Group], means: Sequence[Estimate], texts: Sequence[str], index: int
+) -> Series:
+    """One line with intervals: a point for each group with its mean in words, in the look of its index."""
+    return Series(
+        name,
+        [group.centre for group in groups],
+        [mean.value for mean in means],
+        nth(index),
+        "both",
+        low=[mean.low for mean in means],
+        high=[mean.high for mean in means],
+        text=[f"{name}, lr {group.label}: {text}" for group, text in zip(groups, texts, strict=True)],
+    )

@@ -9,9 +9,8 @@ from typing import Any
 import matplotlib
 
 from analysis.report.chart import Axis, Chart, HeatmapChart, ParallelChart, Rule, Series, XYChart
-from analysis.report.look import SCALE, ink
-from analysis.report.numbers import short
-from analysis.report.ticks import log_ticks
+from analysis.report.look import SCALE, ink, log_ticks
+from analysis.report.text import short
 
 _HEIGHT = 400
 # What is around the plot, and how far below it the legend stands: under the title of the axis.

@@ -17,8 +17,7 @@ from matplotlib.ticker import NullLocator, PercentFormatter
 from PIL import Image
 
 from analysis.report.chart import Axis, Chart, HeatmapChart, ParallelChart, Series, XYChart, per_row
-from analysis.report.look import SCALE, Look, ink
-from analysis.report.ticks import log_ticks
+from analysis.report.look import SCALE, Look, ink, log_ticks
 
 _DPI = 110
 _WIDTH, _HEIGHT = 7.2, 4.0

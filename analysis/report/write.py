@@ -13,9 +13,8 @@ from analysis.report.cards import cards
 from analysis.report.context import Context
 from analysis.report.export import table, to_csv, to_parquet
 from analysis.report.files import MARK, write_folder
-from analysis.report.numbers import plain
 from analysis.report.page import page
-from analysis.report.text import map_text
+from analysis.report.text import map_text, plain
 
 PAGE = "report.html"
 _BESIDE = "Files beside this page"

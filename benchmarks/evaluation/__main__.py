@@ -27,7 +27,7 @@ from benchmarks.evaluation.report import measure
 from benchmarks.evaluation.share import share
 from benchmarks.packing.report import conditions, rounded
 from trainables.errors import UserError
-from trainables.models.quiet import quiet_libraries
+from trainables.models.skeleton import quiet_libraries
 
 
 def _likelihood(options: argparse.Namespace) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from benchmarks.packing.flops import matrix_peak
 from benchmarks.packing.report import conditions, heading, line, rounded
 from benchmarks.packing.work import Work, make_trials
 from trainables.errors import UserError
-from trainables.models.quiet import quiet_libraries
+from trainables.models.skeleton import quiet_libraries
 
 _T = TypeVar("_T")
 

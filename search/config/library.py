@@ -119,8 +119,8 @@ def listing_text() -> str:
         )
     for name in TRAINABLES:
         sections = TRAINABLES[name].options.model_fields
-        if own := [section for section in sections if section not in PRESET_GROUPS]:
-            blocks.append(f"Sections of {name} alone (SECTION.KEY=VALUE)\n  {', '.join(own)}")
+        if extra := [section for section in sections if section not in PRESET_GROUPS]:
+            blocks.append(f"Sections of {name} alone (SECTION.KEY=VALUE)\n  {', '.join(extra)}")
         fields = ", ".join(TRAINABLES[name].parameters.model_fields)
         head = f"Parameters of {name} (parameters.NAME={{type: ...}} or fixed.NAME=VALUE)"
         blocks.append(f"{head}\n{textwrap.fill(fields, 98, initial_indent='  ', subsequent_indent='  ')}")

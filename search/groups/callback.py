@@ -45,15 +45,15 @@ def seen_crash(errors: Sequence[Exception], workers: int) -> Crash | None:
     """
     if len(errors) == workers and all(isinstance(error, PeerLostError) for error in errors):
         return crash_of(errors[0], _STARTING)  # each blames another one, and nobody is gone
-    found = None
+    crash = None
     for error in errors:
         if isinstance(error, RayActorError):
             if _PROCESS_DIED not in str(error):
                 return None
-            found = killed(_STARTING, str(error))
-        elif not isinstance(error, EXPECTED) and found is None:
-            found = crash_of(error, _STARTING)
-    return found
+            crash = killed(_STARTING, str(error))
+        elif not isinstance(error, EXPECTED) and crash is None:
+            crash = crash_of(error, _STARTING)
+    return crash
 
 
 def _cause(error: Exception) -> Exception:

@@ -126,8 +126,10 @@ class Dispatcher:
         """
         error = "the worker group could not be started"
         try:
-            with ThreadPoolExecutor(max_workers=1) as own:  # the default pool has few threads, for all groups
-                error = await asyncio.get_running_loop().run_in_executor(own, run_group, spec, handle)
+            with ThreadPoolExecutor(
+                max_workers=1
+            ) as pool:  # the default pool has few threads, for all groups
+                error = await asyncio.get_running_loop().run_in_executor(pool, run_group, spec, handle)
         finally:
             self._table.end_group(spec.name, error)
             await self._facts.put(Reply("worker_lost", error))

@@ -1,15 +1,101 @@
-"""From the configuration to what a worker group must know."""
+"""What a worker group must know, from the configuration: limits of its slots, trials to measure with."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 from search.config.schema import SearchConfig
-from search.groups.limit import configured_limit
-from search.groups.probes import probes
+from search.record.events import Params
+from search.searchers import SEARCHERS
+from search.searchers.draw import draw
 from search.space import SearchSpace
 from trainables.messages import GroupSettings
 from trainables.specs import TRAINABLES
+
+
+@dataclass(frozen=True)
+class SlotLimit:
+    """The slots of one group.
+
+    Attributes:
+        slots: Their number; None: the group measures, and chooses.
+        most: It never opens more.
+        reason: Why not more, in words.
+    """
+
+    slots: int | None
+    most: int
+    reason: str
+
+
+def slot_limit(
+    asked: int | Literal["auto"], trials: int, groups: int, learns: bool, unpacked: str | None
+) -> SlotLimit:
+    """Bounds the slots of a group by what the search can use.
+
+    Args:
+        asked: `workers.slots`.
+        trials: Trials of the whole search.
+        groups: Worker groups.
+        learns: Whether the searcher learns from results. What it proposes at the same time is proposed
+            without learning from one another, so that "auto" has at most half of the trials at once.
+        unpacked: Why trials of the trainable run one at a time, or None.
+    """
+    if unpacked is not None:
+        return SlotLimit(1, 1, unpacked)
+    share = max(1, -(-trials // groups))
+    if asked != "auto":
+        if asked > share:
+            return SlotLimit(share, share, f"{asked} asked for, and no group gets more trials")
+        return SlotLimit(asked, asked, "workers.slots")
+    if learns:
+        half = max(1, trials // (2 * groups))
+        return SlotLimit(None, half, "at most half of the trials at once: the searcher learns from results")
+    return SlotLimit(None, share, "no group gets more trials")
+
+
+def configured_limit(config: SearchConfig, groups: int) -> SlotLimit:
+    """`slot_limit` of a search with this many groups."""
+    learns = SEARCHERS[config.searcher.name].learns
+    unpacked = TRAINABLES[config.trainable].unpacked
+    return slot_limit(config.workers.slots, config.trials, groups, learns, unpacked)
+
+
+MOST = 32
+"""A power of two, up to which packs are tried: small models at short lengths gain up to there."""
+_DRAWS = 16 * MOST
+
+
+def probes(config: SearchConfig, space: SearchSpace) -> tuple[Params, ...]:
+    """Every parameter of 32 trials like those that the search will train, the same for the same seed.
+
+    The points that the space lists come first, then points drawn uniformly from it. They are distinct
+    where the space has that many; where it has fewer, they come again with other seeds.
+
+    Raises:
+        ExpressionError: An expression of the space cannot be computed for one of the points.
+    """
+    distinct: dict[str, tuple[int, Params]] = {}
+    again: list[tuple[int, Params]] = []
+    for number, sampled in enumerate(islice(_points(config, space), _DRAWS)):
+        if distinct.setdefault(repr(sorted(sampled.items())), (number, sampled))[0] != number:
+            again.append((number, sampled))
+        if len(distinct) == MOST:
+            break
+    chosen = [*distinct.values(), *again][:MOST]
+    return tuple(space.resolve(sampled, number, config.seed) for number, sampled in chosen)
+
+
+def _points(config: SearchConfig, space: SearchSpace) -> Iterator[Params]:
+    yield from (dict(point) for point in config.points)
+    number = 0
+    while True:
+        yield draw(space, config.seed, number)
+        number += 1
 
 
 def group_settings(

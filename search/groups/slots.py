@@ -6,8 +6,7 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 
-from search.groups.gathering import PATIENCE_SECONDS, Gathering
-from search.groups.held import MAX_DELIVERIES, Group, Work
+from search.groups.held import MAX_DELIVERIES, PATIENCE_SECONDS, Gathering, Group, Work
 from search.groups.losses import SAME_CRASHES, Starts
 from trainables.crash import Crash, repeated
 from trainables.errors import TrainableError
@@ -203,7 +202,7 @@ class SlotTable:
         if (
             crash is None
             or len(groups) < SAME_CRASHES
-            or not all(one.starts.crashes(crash) for one in groups)
+            or not all(group.starts.crashes(crash) for group in groups)
         ):
             return None
         return repeated(crash, len(groups), "The workers of all groups")

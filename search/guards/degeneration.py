@@ -9,7 +9,9 @@ from search.record import RungReached, SearchState
 from trainables.messages import DEGENERATE
 
 
-@GUARDS.register("degeneration", "surely more degenerate replies than the base model's, by more than allowed")
+@GUARDS.register(
+    "degeneration", ("significantly more degenerate replies than the base model, by more than allowed")
+)
 def degeneration_guard(config: SearchConfig) -> Guard | None:
     """The guard at `guards.degeneration`, in shares of the replies."""
     allowed = config.guards.degeneration

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from search.config.schema import SearchConfig
 from search.guards.base import GUARDS, Guard
-from search.judging.retention import relative_metrics
+from search.judging.relative import relative_metrics
 from search.record import RungReached, SearchState
 from trainables.trainable import MetricSpec
 

@@ -175,7 +175,7 @@ def _unsure_of_run(objectives: Sequence[ObjectiveConfig], best: TrialState) -> I
     for objective in constraints_of(objectives):
         kind, interval = bound_name(objective), best.last.intervals.get(objective.metric)
         if interval is None:
-            yield f"{objective.metric} has no interval, so how surely it keeps the {kind} is not known."
+            yield f"{objective.metric} has no interval, so it is unknown how certainly it keeps the {kind}."
         elif _reaches_past_bound(objective, interval):
             yield (
                 f"The 95% interval of {objective.metric}, {wording.bracket(interval)}, reaches past the "
@@ -185,10 +185,10 @@ def _unsure_of_run(objectives: Sequence[ObjectiveConfig], best: TrialState) -> I
 
 def _only_one_run(first: ObjectiveConfig, kept: Sequence[TrialState]) -> str:
     if len(kept) == 1:
-        return "It was trained once, with one seed: another seed gives other values."
+        return "It was trained once, with one seed; another seed gives other values."
     second = kept[1]
     return (
-        f"Each trial was trained once, with one seed: another may change the order. The next best is "
+        "Each trial was trained once, with one seed; another seed may change the order. The next best is "
         f"trial {second.number} with {first.metric} {_value(first, second, with_n=False)}."
     )
 
@@ -246,7 +246,7 @@ def _by_repetitions(state: SearchState, confirmed: Confirmation) -> Recommendati
         params = {number: state.trials[number].params for number in confirmed.tied}
         best, because = cheapest(tied, params, trainable_of(state).artifact)
         tie = _tie(objectives[0], confirmed, tied[0])
-        place = f". {tie}; trial {best.trial} is taken because {because}"
+        place = f". {tie}; trial {best.trial} is chosen because {because}"
     else:
         best, place = tied[0], _place(objectives, confirmed)
     caveats = (*_ruled_out(objectives, confirmed), *_unsure_of_candidate(state, objectives, best, confirmed))
@@ -275,8 +275,8 @@ def _place(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) -> st
 
 def _tie(first: ObjectiveConfig, confirmed: Confirmation, best: Candidate) -> str:
     return (
-        f"It is a tie: the {first.metric} of {wording.names(sorted(confirmed.tied))} differs by no more than "
-        f"noise (the {first.best} mean is {_mean(first, best)} of trial {best.trial})"
+        f"There is a tie: the {first.metric} of {wording.names(sorted(confirmed.tied))} differs by no more "
+        f"than noise (the {first.best} mean is {_mean(first, best)} of trial {best.trial})"
     )
 
 
@@ -286,7 +286,7 @@ def _ruled_out(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) -
         number = candidate.trial
         if candidate.broken:
             count = wording.plural(len(candidate.broken), "repetition")
-            yield f"Trial {number} is out: {count} of it diverged or did not fit."
+            yield f"Trial {number} is ruled out: {count} of it diverged or did not fit in memory."
         elif not candidate.runs:
             yield f"Trial {number} is not judged: no repetition of it has completed."
         elif not candidate.keeps:
@@ -294,7 +294,10 @@ def _ruled_out(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) -
                 f"{objective.metric} {_mean(objective, candidate)}"
                 for objective in constraints_of(objectives)
             )
-            yield f"Trial {number} is out: its repetitions break {constraint_symbols(objectives)} ({values})."
+            yield (
+                f"Trial {number} is ruled out: its repetitions break {constraint_symbols(objectives)} "
+                f"({values})."
+            )
 
 
 def _unsure_of_candidate(
@@ -310,14 +313,14 @@ def _unsure_of_candidate(
     short = [candidate.trial for candidate in confirmed.candidates if candidate.missing and candidate.runs]
     if short:
         yield (
-            f"Of the {confirmed.seeds} repetitions of each candidate some are missing for "
-            f"{wording.names(sorted(short))}: judged by those there are."
+            f"Some of the {confirmed.seeds} repetitions are missing for {wording.names(sorted(short))}; the "
+            "means rest on the others."
         )
     if left := _not_repeated(state, objectives, confirmed):
         yield f"Among the best of the search but not repeated: {wording.names(left)}."
     yield (
-        "The candidates' own search runs are left out of the means: they were selected for being good, and "
-        "so are lucky on average."
+        "The candidates' own search runs are left out of the means: they were selected for being good, so "
+        "they are lucky on average."
     )
 
 
@@ -384,8 +387,8 @@ def _no_candidate_kept(state: SearchState, confirmed: Confirmation) -> Recommend
     subject = "No candidate holds up" if len(confirmed.candidates) > 1 else "The candidate does not hold up"
     return Recommendation(
         None,
-        f"{subject} when trained again with new seeds, though their search runs kept every constraint: those "
-        f"were lucky. {out} {advice}",
+        f"{subject} when trained again with new seeds, although their search runs kept every constraint: "
+        f"those were lucky. {out} {advice}",
         nearest=None if nearest is None else nearest.trial,
     )
 

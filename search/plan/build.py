@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from search.cluster import cluster_address, local_capacity, local_groups
 from search.config.schema import SearchConfig
-from search.groups.limit import configured_limit
+from search.groups.settings import configured_limit
 from search.plan.estimate import estimate, repetitions
 from search.plan.model import Plan, PlannedTrial, Slots
 from search.plan.outlook import budget, confirmation, ends_first, guards, limits, teaches, warm_start
@@ -155,8 +155,10 @@ def _gpus_here() -> int:
     """NVIDIA GPUs of this machine that are visible, counted as its driver lists them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     devices = Path("/proc/driver/nvidia/gpus")
-    found = len(list(devices.iterdir())) if devices.is_dir() else 0
-    return found if visible is None else min(found, len([one for one in visible.split(",") if one.strip()]))
+    count = len(list(devices.iterdir())) if devices.is_dir() else 0
+    if visible is None:
+        return count
+    return min(count, sum(bool(index.strip()) for index in visible.split(",")))
 
 
 def _notes(config: SearchConfig, planned: TrainablePlan, slots: Slots, number: int) -> list[str]:
@@ -168,16 +170,16 @@ def _notes(config: SearchConfig, planned: TrainablePlan, slots: Slots, number: i
         asked = f"{config.trials} trials asked for"
         notes.append(f"{config.searcher.name} has only {number} configurations for the {asked}.")
     if spec.unpacked is not None:
-        notes.append(f"Trials of {config.trainable} are not packed, but run one at a time: {spec.unpacked}.")
+        notes.append(f"Trials of {config.trainable} are not packed but run one at a time: {spec.unpacked}.")
     if cluster_address(config.workers)[1] is None:
         try:
             local_capacity(config.workers, _gpus_here())
         except ClusterError as error:
-            notes.append(f"On this machine a run would be refused: {error.message} {error.hint}")
+            notes.append(f"A run on this machine would be refused: {error.message} {error.hint}")
     if planned.costs is None:
         return notes
     if slots.groups is None:
         notes.append("Times are for a single worker group.")
     if not planned.costs.measured and slots.slots_per_group is None and slots.most_per_group > 1:
-        notes.append("Times are for groups with one slot; what more slots gain is measured at the start.")
+        notes.append("Times are for groups with one slot; the gain of more slots is measured at the start.")
     return notes

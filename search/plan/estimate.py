@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from search.config.schema import SearchConfig
-from search.plan.model import Estimate, Slots
+from search.plan.model import SearchEstimate, Slots
 from trainables.planning import Costs
 
 STARTUP_SECONDS = 15.0
 """Ray, the workers' imports and the process group."""
 
 
-def estimate(config: SearchConfig, costs: Costs, number: int, slots: Slots) -> Estimate:
+def estimate(config: SearchConfig, costs: Costs, number: int, slots: Slots) -> SearchEstimate:
     """Estimates a search.
 
     Args:
@@ -38,7 +38,7 @@ def estimate(config: SearchConfig, costs: Costs, number: int, slots: Slots) -> E
         fixed + max(number * seconds / groups, trial) + confirmation for seconds in (likely, whole)
     )
     gpus = slots.gpus * slots.workers_per_group * groups
-    return Estimate(
+    return SearchEstimate(
         step_seconds=costs.step_seconds,
         evaluation_seconds=evaluation,
         trial_seconds=trial,

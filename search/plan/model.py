@@ -62,7 +62,7 @@ class Slots:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class SearchEstimate:
     """A rough estimate; None where the model is not known well enough.
 
     Attributes:
@@ -164,7 +164,7 @@ class Plan:
     base_parameters: int | None
     sizes: tuple[Any, ...]
     data: Any
-    estimate: Estimate | None
+    estimate: SearchEstimate | None
     notes: tuple[str, ...]
     size_table: SizeTable | None = None
     data_text: DataText | None = None

@@ -9,16 +9,18 @@ from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter, ExpressionParameter
 from search.guards import GUARDS, make_guards
 from search.plan.estimate import repetitions
-from search.plan.model import Estimate, PlannedLimit, Slots
+from search.plan.model import PlannedLimit, SearchEstimate, Slots
 from search.record import WarmStarted
 from search.searchers import SEARCHERS
 from trainables.specs import TRAINABLES
 
 _TEACHES = {
-    "pending": "only where not to search, as from those that run, but for values that break a constraint",
-    "projected": "by values projected to the full budget, as those of trained trials went on",
+    "pending": (
+        "only which points to avoid, as from running trials, except for values that break a constraint"
+    ),
+    "projected": "by their values projected to the full budget, from the curves of fully trained trials",
     "rung": "by comparing all trials at the highest rung that enough of them reached",
-    "worse": "only that they are worse than those trained to the end",
+    "worse": "only that they are worse than trials trained to the end",
 }
 
 
@@ -41,16 +43,18 @@ def budget(config: SearchConfig, counted: str | None) -> Iterator[str]:
         return
     yield (
         f"a step is {_batch_sizes(config)} examples (batch_size, the effective batch), over all workers and "
-        "passes that they are divided into"
+        "passes of the step"
     )
     workers = config.workers
     if workers.micro_batch is not None:
         what = "rows" if workers.sequence_packing else "examples"
         yield f"a pass has at most {workers.micro_batch} {what} of a trial; their gradients are summed"
     if workers.sequence_packing:
-        yield "short examples share rows, if the model keeps them apart: tried when a group comes up"
+        yield (
+            "short examples share rows, if the model keeps them separate; each group tests this at its start"
+        )
     if workers.gradient_checkpointing:
-        yield "blocks are computed again for the backward pass (gradient checkpointing)"
+        yield "blocks are recomputed in the backward pass (gradient checkpointing)"
 
 
 def _batch_sizes(config: SearchConfig) -> str:
@@ -74,11 +78,11 @@ def guards(config: SearchConfig) -> Iterator[str]:
         yield f"{name}: {lines[name]} (guards.{name}={getattr(config.guards, name)})"
 
 
-def confirmation(config: SearchConfig, number: int, estimated: Estimate | None) -> Iterator[str]:
+def confirmation(config: SearchConfig, number: int, estimated: SearchEstimate | None) -> Iterator[str]:
     """What is trained again at the end, and its share of the time."""
     runs, confirm = repetitions(config, number), config.confirm
     if not runs:
-        yield "none: the recommended trial will have been trained once, with one seed"
+        yield "none: the recommended trial is trained only once, with one seed"
         return
     candidates = min(confirm.candidates, number)
     yield (
@@ -86,14 +90,14 @@ def confirmation(config: SearchConfig, number: int, estimated: Estimate | None) 
         f"trial{'s' if candidates > 1 else ''} again with {confirm.seeds} new seeds each"
     )
     if number > candidates:
-        yield "where none of these holds up, the next best in turn, one at a time"
-    yield "the recommendation is made on their means and 95% intervals; of those that tie, the cheapest"
+        yield "if none of these holds up, the next best in turn, one at a time"
+    yield "the recommendation rests on their means and 95% intervals; in a tie, it is the cheapest"
     if estimated is not None and estimated.likely_seconds:
         share = estimated.confirmation_seconds / estimated.likely_seconds
         yield f"about {share:.0%} of the estimated time"
 
 
-def limits(config: SearchConfig, slots: Slots, estimated: Estimate | None) -> tuple[PlannedLimit, ...]:
+def limits(config: SearchConfig, slots: Slots, estimated: SearchEstimate | None) -> tuple[PlannedLimit, ...]:
     """The limits that are set, beside what the search is likely to take."""
     hours = None if estimated is None else estimated.likely_seconds / 3600
     devices = slots.groups and slots.groups * slots.workers_per_group * (slots.gpus or 1)
@@ -101,22 +105,24 @@ def limits(config: SearchConfig, slots: Slots, estimated: Estimate | None) -> tu
     _, address = cluster_address(config.workers)
     nodes = 1 if address is None else None
     price = config.limits.price
-    found = (
+    all_limits = (
         ("hours", config.limits.hours, hours),
         ("device_hours", config.limits.device_hours, _times(hours, devices)),
         ("cost", config.limits.cost, _times(_times(hours, nodes), price)),
     )
-    return tuple(PlannedLimit(name, limit, expected) for name, limit, expected in found if limit is not None)
+    return tuple(
+        PlannedLimit(name, limit, expected) for name, limit, expected in all_limits if limit is not None
+    )
 
 
-def ends_first(found: Sequence[PlannedLimit], number: int, estimated: Estimate | None) -> str:
+def ends_first(planned: Sequence[PlannedLimit], number: int, estimated: SearchEstimate | None) -> str:
     """Whether the trials or a limit will probably end the search, in a sentence."""
     trials = f"{number} trial{'' if number == 1 else 's'}"
-    if not found:
+    if not planned:
         return f"none beside the {trials}"
-    known = [(one.expected / one.limit, one) for one in found if one.expected is not None]
-    if estimated is None or len(known) < len(found):
-        unknown = ", ".join(one.name for one in found if one.expected is None)
+    known = [(limit.expected / limit.limit, limit) for limit in planned if limit.expected is not None]
+    if estimated is None or len(known) < len(planned):
+        unknown = ", ".join(limit.name for limit in planned if limit.expected is None)
         return f"whether the {trials} or a limit end the search first cannot be estimated ({unknown})"
     ratio, first = max(known, key=lambda pair: pair[0])
     told = f"{first.expected:.2g} of {first.limit:g} {first.name}"

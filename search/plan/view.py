@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.console import SafeConsole
-from search.plan.model import Estimate, Plan, Slots
+from search.plan.model import Plan, SearchEstimate, Slots
 from search.record.events import Scalar
 from trainables.planning import DataText, SizeTable
 
@@ -17,15 +17,15 @@ from trainables.planning import DataText, SizeTable
 def print_plan(plan: Plan, console: Console | None = None) -> None:
     """Prints a plan as tables."""
     out = console or SafeConsole(highlight=False)
-    what = f": {plan.trials} trials of {plan.model} by {plan.searcher}; nothing is started."
+    what = f": {plan.trials} trials of {plan.model} by {plan.searcher}; nothing has been started."
     # Names are the user's: as Text, rich does not read their brackets as markup.
     out.print(Text.assemble((f"Plan of {plan.name}", "bold"), what))
     if plan.recorded is not None:
         known, finished = plan.recorded
-        done = f"{known} trials are recorded there and {finished} finished; the search goes on from them."
+        done = f"{known} trials are recorded there and {finished} finished; the search resumes from them."
         out.print(f"{plan.folder}: {done}", markup=False)
     if plan.running:
-        out.print("Another process is running this search now; until it ends, a run would be refused.")
+        out.print("Another process is running this search; a run would be refused until it ends.")
     if plan.data_text is not None:
         _print_data(plan.data_text, out)
     out.print(_first(plan))
@@ -71,9 +71,9 @@ def _chapters(plan: Plan) -> Iterable[tuple[str, tuple[str, ...]]]:
         yield "Searcher", (plan.teaches,)
     if plan.attention is not None:
         yield "Attention", (plan.attention,)
-    yield "Guards", plan.guards or ("none is on",)
+    yield "Guards", plan.guards or ("all are off",)
     yield "Confirmation", plan.confirmation
-    yield "Limits", (*(f"{one.name}: {one.limit:g}" for one in plan.limits), plan.ends_first)
+    yield "Limits", (*(f"{limit.name}: {limit.limit:g}" for limit in plan.limits), plan.ends_first)
 
 
 def _first(plan: Plan) -> Table:
@@ -104,17 +104,17 @@ def _slots(slots: Slots) -> Iterable[str]:
     if slots.gpus:
         each += f" and {slots.gpus:g} GPU"
     if slots.slots_per_group is None:
-        own = f"auto (measured at start, at most {slots.most_per_group} per group: {slots.reason})"
+        number = f"auto (measured at start, at most {slots.most_per_group} per group: {slots.reason})"
         at_once = f"up to {slots.most} trial(s) at once"
     else:
-        own = f"{slots.slots_per_group} per group ({slots.reason})"
+        number = f"{slots.slots_per_group} per group ({slots.reason})"
         at_once = f"{slots.most} trial(s) at once"
     if slots.groups is None:
         yield f"groups: {slots.source}; each of {each}"
-        yield f"slots: {own}"
+        yield f"slots: {number}"
     else:
         yield f"groups: {slots.groups} ({slots.source}), each of {each}"
-        yield f"slots: {own}; {at_once}"
+        yield f"slots: {number}; {at_once}"
 
 
 def _sizes(sizes: SizeTable) -> Table:
@@ -126,7 +126,7 @@ def _sizes(sizes: SizeTable) -> Table:
     return table
 
 
-def _estimate(estimate: Estimate, plan: Plan) -> Iterable[str]:
+def _estimate(estimate: SearchEstimate, plan: Plan) -> Iterable[str]:
     yield (
         f"time: about {_duration(estimate.likely_seconds)} "
         f"({_duration(estimate.fewest_seconds)} if every trial ends at its first rung, "

@@ -72,15 +72,15 @@ class Asha(NeverPauses):
         order = f"by {first.metric}, {first.best} first"
         if bounds:
             order = (
-                f"those that may keep {bounds} (by the favourable bound of the 95% interval) "
-                f"first, the others by how far they miss it; among equals {order}"
+                f"those that may keep {bounds} (by the favourable bound of the 95% interval) first, the "
+                f"others by how far they violate it; equal ones {order}"
             )
         lines = [
             f"asha, stopping variant (arXiv:1810.05934), eta {self._eta}: "
             f"rungs at steps {', '.join(map(str, self._steps))}.",
-            f"At a rung, trials are ordered: {order}.",
-            f"A trial goes on if it is among the best n // {self._eta} of the n trials recorded at its rung; "
-            f"the first {self._eta - 1} go on in any case, and so does every trial at the last rung.",
+            f"At a rung, trials are ranked: {order}.",
+            f"A trial continues if it is among the best n // {self._eta} of the n trials recorded at its "
+            f"rung. The first {self._eta - 1} always continue, and so does every trial at the last rung.",
         ]
         unused = [objective.metric for objective in others if not bound_text(objective)]
         if unused:

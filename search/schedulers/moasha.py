@@ -11,7 +11,6 @@ from search.config.schedulers import MoashaConfig
 from search.config.schema import SearchConfig
 from search.judging.constraints import constraint_violations, total_violation
 from search.judging.foresight import Foresight
-from search.schedulers.audit import AUDITED, is_audited
 from search.schedulers.base import SCHEDULERS, Promotion, Verdict
 from search.schedulers.dominance import SPREADS, place, places
 from search.schedulers.findings import bounds_text, measured_text, violations_text
@@ -189,32 +188,37 @@ class Moasha:
             order = f"by non-dominated fronts of {names}, within a front by {spread}, most spread first"
         if bounds:
             order = (
-                f"those that may keep {bounds} (by the favourable bound of the 95% interval) "
-                f"first, the others by how far they miss it; among equals {order}"
+                f"those that may keep {bounds} (by the favourable bound of the 95% interval) first, the "
+                f"others by how far they violate it; equal ones {order}"
             )
         lines = [
             f"moasha, {self._options.variant} variant, eta {self._eta}: "
             f"rungs at steps {', '.join(map(str, self._steps))}.",
-            f"At a rung, trials are ordered: {order}.",
+            f"At a rung, trials are ranked: {order}.",
             self._rule(),
         ]
         if self._brackets > 1:
             lines.append(
-                f"{self._brackets} brackets: trials of bracket b are first ranked at rung b, among their own."
+                f"{self._brackets} brackets: trials of bracket b are first ranked at rung b, within "
+                "their bracket."
             )
         return lines
 
     def _rule(self) -> str:
         share = f"n // {self._eta}"
-        rule = f"Of the n trials at a rung, the best {share} go on"
+        rule = f"Of the n trials at a rung, the best {share} continue"
         if self._options.share == "learned":
-            rule += " where the rung has predicted the end, and more, up to nearly all, where it has not"
-        rule += "; so does every trial that no other dominates"
+            rule += " if the rung has predicted the end, and more, up to nearly all, if it has not"
+        rule += "; so does every trial that no other trial dominates"
         if self._options.variant == "promotion":
-            return f"{rule}. The others are paused, and go on from their adapters once they are among these."
+            return (
+                f"{rule}. The others are paused, and continue from their adapters once they are among these."
+            )
         if self._options.share == "learned":
-            rule += f". One in {1 / AUDITED:.0f} of the others is trained on, to learn what stopping loses"
-        return f"{rule}. The first {self._eta - 1} and every trial at the last rung go on in any case."
+            rule += (
+                f". One in {1 / AUDITED:.0f} of the others is trained further, to learn what stopping loses"
+            )
+        return f"{rule}. The first {self._eta - 1} and every trial at the last rung always continue."
 
     def _bracket(self, trial: int) -> int:
         if self._brackets == 1:
@@ -238,3 +242,13 @@ class Moasha:
         if not (math.isfinite(violation) and all(map(math.isfinite, costs))):
             return math.inf, tuple(math.inf for _ in costs)
         return violation, costs
+
+
+AUDITED = 0.1
+"""Their share. Trials that were let go on are no fair sample: where stopping is wrong, they are those of
+which it does not show."""
+
+
+def is_audited(seed: int, trial: int) -> bool:
+    """Whether the trial is one of them; by the search's seed and its number alone."""
+    return derived_share(seed, "audit", trial) < AUDITED

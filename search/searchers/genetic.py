@@ -13,7 +13,7 @@ from search.record.events import Params, WarmStarted
 from search.searchers.base import TrialOutcome, startup
 from search.searchers.known import CAPACITY
 from search.searchers.optuna_study import OptunaSearcher, is_prior, key_of
-from search.searchers.study import experimental, make_study
+from search.searchers.optuna_terms import experimental, make_study
 from search.space import SearchSpace
 
 _MIN_PARENTS = 2

@@ -18,7 +18,7 @@ def make_gp(config: SearchConfig, space: SearchSpace) -> Searcher:
     """
     # Optuna is imported when a search starts, not to list what can be chosen.
     from search.searchers.optuna_study import OptunaSearcher
-    from search.searchers.samplers import gp_sampler
+    from search.searchers.optuna_terms import gp_sampler
 
     return OptunaSearcher(
         config, space, lambda seed: gp_sampler(space, seed), needs_values=True, capacity=_CAPACITY

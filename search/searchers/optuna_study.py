@@ -16,7 +16,6 @@ from search.config.searchers import GpConfig, Nsga2Config, Nsga3Config, TpeConfi
 from search.judging.constraints import violation_of
 from search.record.events import Params, PriorTrial, Scalar, WarmStarted
 from search.searchers.base import Proposal, TrialOutcome
-from search.searchers.codec import Codec
 from search.searchers.draw import draw
 from search.searchers.known import CAPACITY, KnownTrials
 from search.searchers.lessons import (
@@ -28,8 +27,8 @@ from search.searchers.lessons import (
     lessons_at_rung,
     with_values,
 )
+from search.searchers.optuna_terms import Codec, make_study
 from search.searchers.projection import project_lessons
-from search.searchers.study import make_study
 from search.seeds import derived_seed
 from search.space import SearchSpace
 

@@ -14,6 +14,6 @@ def make_tpe(config: SearchConfig, space: SearchSpace) -> Searcher:
     """Tree-structured Parzen estimator (Ozaki et al., 2022, doi:10.1613/jair.1.13188)."""
     # Optuna is imported when a search starts, not to list what can be chosen.
     from search.searchers.optuna_study import OptunaSearcher
-    from search.searchers.samplers import tpe_sampler
+    from search.searchers.optuna_terms import tpe_sampler
 
     return OptunaSearcher(config, space, lambda seed: tpe_sampler(space, seed))

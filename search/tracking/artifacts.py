@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from search.record.explained import explained
 from search.record.files import EVENTS
 from search.redact import redact
-from search.tracking.projection import Projection
+from search.tracking.mlflow_projection import Projection
 from search.tracking.runs import SEARCH, trial_key
 from search.tracking.writer import Writer
 

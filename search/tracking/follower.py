@@ -15,8 +15,8 @@ from sqlalchemy.exc import OperationalError
 from search.config.schema import TrackingConfig
 from search.record import RecordReader
 from search.tracking.artifacts import ship_artifacts
+from search.tracking.mlflow_projection import Projection
 from search.tracking.process import TRACKING
-from search.tracking.projection import Projection
 from search.tracking.store import Store, find_store
 from search.tracking.writer import Writer
 

@@ -12,7 +12,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID
 
 from search.errors import TightropeError
 from search.tracking.mlflow_limits import Batch, split
-from search.tracking.projection import Projection
+from search.tracking.mlflow_projection import Projection
 from search.tracking.runs import GIT_COMMIT, SEARCH, SEARCH_ID, RunView, key_of
 from search.tracking.store import Store, file_lock
 

@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 
 from search.conductor import Conductor
 from search.tune.actors import Actors
-from search.tune.trainable import FAILURE_CLASS, LOST, REPLY
+from search.tune.trial_actor import FAILURE_CLASS, LOST, REPLY
 from trainables.messages import Reply
 
 

@@ -32,14 +32,13 @@ def run_tune(
     """
     from ray import tune
 
-    from search.tune.actors import Actors
+    from search.tune.actors import Actors, Polled
     from search.tune.adapters import ConductedScheduler, ConductedSearch
-    from search.tune.polled import Polled
-    from search.tune.trainable import SlotTrainable
+    from search.tune.trial_actor import TrialActor
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     trainable = tune.with_resources(
-        tune.with_parameters(SlotTrainable, dispatcher=groups.dispatcher, rungs=rungs), {"CPU": 0.01}
+        tune.with_parameters(TrialActor, dispatcher=groups.dispatcher, rungs=rungs), {"CPU": 0.01}
     )
 
     polled = Polled(lambda: groups.dispatcher.capacity.remote().future(), slots)

@@ -11,12 +11,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.investigate import ranks
+from analysis.investigate import kendall
 from analysis.investigate.change import paired_change, pooled_change, unpaired_change
 from analysis.investigate.checks.every_group import binomial_p
+from analysis.investigate.conclusion import items_for, trials_for
 from analysis.investigate.faults.miskeyed import binomial_below
-from analysis.investigate.power import items_for, trials_for
-from analysis.investigate.ranks import (
+from analysis.investigate.kendall import (
     bootstrap,
     curve_differences,
     curve_signs,
@@ -25,7 +25,7 @@ from analysis.investigate.ranks import (
     trend,
     value_signs,
 )
-from analysis.investigate.retention import retention_interval
+from analysis.investigate.retention_interval import retention_interval
 from analysis.investigate.study import Measured, Share
 from search.judging.grades import grade
 from search.judging.paired import difference, ratio_of_means
@@ -78,7 +78,7 @@ def test_beyond_many_trials_the_normal_distribution_agrees(
     y = 0.15 * x + random.normal(size=60)
     a, b = value_signs(x), value_signs(y)
     by_permutation, by_bootstrap = trend(a, b, strata), bootstrap(a, b, strata)
-    monkeypatch.setattr(ranks, "LARGE", 1)
+    monkeypatch.setattr(kendall, "LARGE", 1)
     assert trend(a, b, strata).p == pytest.approx(by_permutation.p, rel=0.25, abs=0.01)
     assert bootstrap(a, b, strata) == pytest.approx(by_bootstrap, abs=0.08)
 

@@ -20,7 +20,7 @@ from search.record import Event, SearchEnded, SearchState, SlotsChosen
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
-from search.tracking.projection import Projection
+from search.tracking.mlflow_projection import Projection
 from search.tracking.runs import SEARCH, trial_key
 from search.view import make_view
 from tests.records import BEGIN, make_config, opening_events
@@ -121,7 +121,7 @@ def test_every_trial_has_its_own_words(record: list[Event]) -> None:
         own = [line for line in lines if f"] trial {number} " in line]
         assert ("confirming" in own[0]) == (trial.confirms is not None)
         paused = sum("-> pause" in line for line in own)
-        assert sum("goes on from" in line for line in own) + ("stopped: " in own[-1]) >= paused
+        assert sum("continues from" in line for line in own) + ("stopped: " in own[-1]) >= paused
 
 
 def test_what_is_recommended_was_repeated_where_anything_was(record: list[Event], tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from analysis.report.cards import cards
 from analysis.report.chart import HeatmapChart, ParallelChart, Plot, XYChart
 from analysis.report.context import Context
 from analysis.report.interactive import figure
-from analysis.report.numbers import plain
+from analysis.report.text import plain
 from tests.analysis.report_records import SHAPES, state_of
 
 NAMES = [one.name for one in cards()]

@@ -18,9 +18,9 @@ from analysis.report.cards import cards
 from analysis.report.clock import Clock, unit
 from analysis.report.context import Context
 from analysis.report.groups import MOST, by
-from analysis.report.numbers import plain, short
+from analysis.report.look import log_ticks
 from analysis.report.statistics import mean, mean_share, spearman
-from analysis.report.ticks import log_ticks
+from analysis.report.text import plain, short
 from analysis.report.words import room
 from search.judging.objectives import metrics_of
 from search.record import SearchEnded, SearchState, SessionStarted, TrialProposed, TrialState

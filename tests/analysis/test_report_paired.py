@@ -8,9 +8,9 @@ import pytest
 from pyarrow import parquet
 
 import analysis.report.cards  # noqa: F401  registers them
+from analysis.report.base_comparison import metric_change, score_change
 from analysis.report.card import CARDS
 from analysis.report.context import Context
-from analysis.report.paired import metric_change, score_change
 from search.judging.paired import difference
 from search.record import SearchState
 from tests.analysis.report_records import SKILL, whole

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 import analysis.report.cards  # noqa: F401  registers them
+from analysis.report.base_comparison import ONE_RULE, mean_kept
 from analysis.report.card import CARDS, Findings
 from analysis.report.chart import HeatmapChart, Plot, per_row
 from analysis.report.context import Context, interval, value
 from analysis.report.glossary import meanings
 from analysis.report.groups import by
-from analysis.report.retained import ONE_RULE, mean_kept
 from analysis.report.words import ended_by, spoken
 from search.judging.confirmation import confirmation
 from search.judging.grades import grade

@@ -35,7 +35,7 @@ from benchmarks.gpu.series import AUTO, LIMITS, MIXED, MOST_BY_AUTO, ONE, PLAIN,
 from benchmarks.packing.bases import SHAPES, miniature, random_base, random_examples
 from benchmarks.packing.standing import Repeats, StandingPack
 from benchmarks.packing.work import Work, make_trials
-from search.groups.probes import MOST
+from search.groups.settings import MOST
 from trainables.lora.arena import EXTRA
 from trainables.lora.pack import PassLimits
 

@@ -13,9 +13,8 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError
 from search.groups.dispatcher import Dispatcher
 from search.groups.slots import SlotTable
 from search.record import Event
-from search.tune.actors import Actors
+from search.tune.actors import Actors, Polled
 from search.tune.adapters import ConductedSearch
-from search.tune.polled import Polled
 from tests.records import make_config
 from tests.search.test_conductor import conduct
 from trainables.messages import GroupFacts

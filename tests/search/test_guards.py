@@ -15,7 +15,7 @@ from search.config.load import load_config
 from search.config.schema import SearchConfig
 from search.errors import ConfigError
 from search.guards import GUARDS, make_guards
-from search.judging.retention import relative_metrics, retained, retained_intervals
+from search.judging.relative import relative_metrics, with_ratio_intervals, with_ratios
 from search.record import (
     BaselineMeasured,
     Decided,
@@ -49,8 +49,8 @@ def reached(facts: str, degenerate: str, base: BaselineMeasured = BASE) -> RungR
         trial=0,
         rung=0,
         step=10,
-        metrics=retained({"capability": share}, base, RELATIVE),
-        intervals=retained_intervals(capability, items, base, RELATIVE),
+        metrics=with_ratios({"capability": share}, base, RELATIVE),
+        intervals=with_ratio_intervals(capability, items, base, RELATIVE),
         items=items,
         train_seconds=1.0,
         eval_seconds=1.0,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from search.judging.foresight import PRIOR_AGREEMENT, Foresight, agreement
 from search.schedulers import Scheduler
-from search.schedulers.audit import AUDITED, is_audited
 from search.schedulers.dominance import SPREADS, place, places
+from search.schedulers.moasha import AUDITED, is_audited
 from tests.search.test_schedulers import build as build_scheduler
 from trainables.interval import Interval
 

@@ -21,13 +21,13 @@ from search.conductor import Conductor
 from search.config.load import load_config
 from search.config.schema import SearchConfig, config_model
 from search.config.show import config_yaml
-from search.contents import PREFIX, contents
 from search.epochs import in_steps
 from search.errors import ConfigError, SpaceChangedError, TightropeError
 from search.groups.settings import group_settings
 from search.optuna_export import main as export
 from search.plan import make_plan
 from search.plan.view import print_plan
+from search.provenance import PREFIX, contents
 from search.record import Event, RecordWriter, SearchStarted, SearchState, SessionStarted, read_events
 from search.record.explained import explained, explanation
 from search.resume import fingerprint, open_record
@@ -38,11 +38,11 @@ from search.simulate.curves import RecordedCurves
 from search.simulate.engine import simulate
 from search.space import SearchSpace
 from search.tracking.mlflow_limits import config_params
-from search.tracking.projection import Projection
+from search.tracking.mlflow_projection import Projection
 from search.view import make_view
 from search.warm_start import read_warm_start
 from tests.search.toys import BASE_REPLY, SPACE, ToyOptions, reply, toy
-from trainables.lora.options import LoraOptions
+from trainables.lora.parameters import LoraOptions
 from trainables.messages import GroupFacts, Reply, TrainRequest
 from trainables.trainable import TRAINABLES, TrainableSpec
 

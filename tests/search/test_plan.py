@@ -84,7 +84,7 @@ def test_slots_are_groups_times_slots_and_follow_the_cores() -> None:
 
 def test_a_machine_that_is_too_small_is_said_to_be() -> None:
     cores = len(os.sched_getaffinity(0))
-    refused = "On this machine a run would be refused"
+    refused = "A run on this machine would be refused"
     for words in ((f"workers.cpus={cores + 1}",), ("workers.workers=1000000",), ("workers.groups=100000",)):
         assert any(refused in note for note in plan("workers.gpus=0", *words).notes)
     assert not any(refused in note for note in plan("workers.gpus=0", f"workers.cpus={cores}").notes)
@@ -107,7 +107,7 @@ def test_repetitions_are_planned_and_part_of_the_time() -> None:
     text = text_of(some)
     assert "up to 6 more runs" in text
     assert f"about {share:.0%} of the estimated time" in text
-    assert "trained once, with one seed" in text_of(none)
+    assert "trained only once, with one seed" in text_of(none)
     assert plan("trials=2", "confirm.candidates=3", "confirm.seeds=4").repetitions == 8
 
 
@@ -117,7 +117,7 @@ def test_guards_that_are_on_are_listed() -> None:
     assert {sentence.partition(":")[0] for sentence in on.guards} >= {"spike", "degeneration"}
     off = plan("guards.spike=null", "guards.retention=null", "guards.degeneration=null")
     assert off.guards == ()
-    assert "none is on" in text_of(off)
+    assert "all are off" in text_of(off)
 
 
 def test_the_limit_that_will_probably_end_the_search_is_named() -> None:
@@ -242,7 +242,10 @@ def test_trainable_parameters_are_those_that_peft_makes(
     real = transformers.AutoModelForCausalLM.from_config(config)
     assert shapes.parameters == real.num_parameters()
     lora = peft.LoraConfig(r=3, target_modules=select_modules(shapes.linear, params), task_type="CAUSAL_LM")
-    assert shapes.trainable(params) == peft.get_peft_model(real, lora).get_nb_trainable_parameters()[0]
+    assert (
+        shapes.trainable_parameters(params)
+        == peft.get_peft_model(real, lora).get_nb_trainable_parameters()[0]
+    )
     # The same from the headers of saved weights.
     real = transformers.AutoModelForCausalLM.from_config(config)
     real.save_pretrained(tmp_path / "llama")

@@ -14,7 +14,7 @@ from search.record import (
     SlotsChosen,
     WarmStarted,
 )
-from search.tracking.projection import Projection
+from search.tracking.mlflow_projection import Projection
 from search.tracking.runs import SEARCH, trial_key
 from tests.records import BEGIN, guarded_events, opening_events, trial_events
 from trainables.interval import Interval, t_quantile

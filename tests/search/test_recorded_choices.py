@@ -8,8 +8,7 @@ import pytest
 
 from search.config.load import load_config
 from search.errors import SpaceChangedError
-from search.recorded_choices import with_recorded_choices
-from search.resume import refuse_changes
+from search.resume import refuse_changes, with_recorded_choices
 from tests.search.config_files import write_space
 
 

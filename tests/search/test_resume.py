@@ -15,9 +15,9 @@ from pydantic import BaseModel
 from search.config.known import model_types
 from search.config.load import load_config
 from search.config.schema import SearchConfig, config_model
-from search.contents import PREFIX, contents
 from search.effects import effects_of
 from search.errors import RecordError, SpaceChangedError
+from search.provenance import PREFIX, contents
 from search.record import RecordWriter, SearchStarted, TrialProposed
 from search.resume import open_record, refuse_changes
 from search.run import main

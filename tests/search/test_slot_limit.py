@@ -12,9 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.config.schema import SearchConfig
-from search.groups.limit import SlotLimit, slot_limit
-from search.groups.probes import MOST, probes
-from search.groups.settings import group_settings
+from search.groups.settings import MOST, SlotLimit, group_settings, probes, slot_limit
 from search.space import SearchSpace
 from tests.records import make_config
 from tests.search.config_files import alone

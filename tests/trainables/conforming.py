@@ -65,7 +65,7 @@ def serving(given: GroupSettings) -> Server:
 def train(server: Server, request: TrainRequest) -> Reply:
     server.accept(Delivery(0, 0, request))
     while server.training:
-        server.step(word=False)
+        server.step(interrupt=False)
     ((_, reply),) = server.answers()
     return reply
 

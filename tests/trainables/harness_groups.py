@@ -8,7 +8,7 @@ import torch
 
 from trainables.lora.held import LoraHeld
 from trainables.lora.loading import load
-from trainables.lora.options import LoraOptions
+from trainables.lora.parameters import LoraOptions
 from trainables.messages import BaselineRequest, Delivery, GroupSettings, Params, Reply, TrainRequest
 from trainables.serving.server import Server
 from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
@@ -55,7 +55,7 @@ def answers(given: GroupSettings) -> list[Reply]:
         server.accept(Delivery(1 + trial, trial, rung))
     found = dict(server.answers())
     while server.training:
-        server.step(word=False)
+        server.step(interrupt=False)
         found |= dict(server.answers())
     server.close()
     return [found[sequence] for sequence in range(3)]

@@ -51,7 +51,7 @@ def train(stage: str) -> dict[str, Any]:
         pack.start(trials[-1], 8)
     words = 0
     while pack.active:
-        words += pack.step(word=dist.get_rank() == 0 and trials[0].step == 3).word
+        words += pack.step(interrupt=dist.get_rank() == 0 and trials[0].step == 3).interrupt
     adapters.arrange([trial.name for trial in trials])
     report["losses"] = [trial.slice.losses for trial in trials]
     report["logits"] = logits(base, adapters, 3)

@@ -31,7 +31,7 @@ from trainables.data.messages import conversation_of
 from trainables.data.tokenise import Tokeniser
 from trainables.data.units import Conversation, Document, Pair, Unit
 from trainables.errors import UserError
-from trainables.models.cache import cache_dir
+from trainables.models.preparers import cache_dir
 from trainables.settings import TaskConfig
 
 TURNS = (

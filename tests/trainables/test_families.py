@@ -26,16 +26,15 @@ from trainables.data.batches import DataOrder
 from trainables.evaluation.inference.forward import Forward
 from trainables.evaluation.inference.generate import greedy
 from trainables.evaluation.inference.likelihood import score_continuations
-from trainables.lora.adapters import Adapters
+from trainables.lora.adapters import Adapters, Shell
 from trainables.lora.linear import linear_layers
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.plan.shapes import model_shapes
-from trainables.lora.shell import Shell
 from trainables.lora.targets import in_text_blocks, routed_layer, select_modules
 from trainables.lora.trial import LoraTrial
-from trainables.models.quiet import quiet_libraries
 from trainables.models.rows import where_rows_meet
+from trainables.models.skeleton import quiet_libraries
 from trainables.models.soundness import refuse_not_causal, refuse_not_finite
 from trainables.serving.base import HeldBase
 from trainables.serving.schedule import learning_rate
@@ -212,7 +211,7 @@ def test_the_plan_knows_the_sizes_that_training_has(family: str, tmp_path: Path)
     assert set(shapes.linear) == set(linear_layers(model))
     found = trained(family)
     for trial in found.trials:
-        assert shapes.trainable(trial.params) == len(flat(found.weights(trial)))
+        assert shapes.trainable_parameters(trial.params) == len(flat(found.weights(trial)))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

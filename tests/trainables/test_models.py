@@ -16,10 +16,9 @@ from transformers.utils import logging
 from trainables import embedded
 from trainables.errors import UserError
 from trainables.models import smollm2
-from trainables.models.cache import cache_dir
 from trainables.models.fingerprint import FULL_CONTENT, folder_fingerprint
 from trainables.models.load import compute_dtype, load_base
-from trainables.models.preparers import PREPARERS, prepared_folder
+from trainables.models.preparers import PREPARERS, cache_dir, prepared_folder
 from trainables.models.resolve import resolve
 from trainables.settings import ModelConfig
 

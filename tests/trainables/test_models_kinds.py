@@ -19,7 +19,7 @@ from trainables.evaluation.inference.forward import Forward
 from trainables.evaluation.inference.generate import greedy
 from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.lora.loading import load
-from trainables.lora.options import LoraOptions
+from trainables.lora.parameters import LoraOptions
 from trainables.messages import GroupSettings
 from trainables.models.attention import chosen, requested
 from trainables.models.load import load_base, load_tokenizer, vocabulary_rows

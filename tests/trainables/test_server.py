@@ -21,7 +21,7 @@ from trainables.errors import UserError
 from trainables.evaluation.itemfile import SCHEMA
 from trainables.lora.held import LoraHeld
 from trainables.lora.loading import Loaded, load
-from trainables.lora.options import LoraOptions
+from trainables.lora.parameters import LoraOptions
 from trainables.messages import (
     BaselineRequest,
     Delivery,
@@ -98,7 +98,7 @@ def finish(server: Server, deliveries: list[Delivery]) -> dict[int, Reply]:
         server.accept(delivery)
     replies = dict(server.answers())
     while server.training:
-        server.step(word=False)
+        server.step(interrupt=False)
         replies |= dict(server.answers())
     return replies
 
@@ -129,14 +129,14 @@ def test_trials_that_join_one_another_and_leave_reply_as_alone(loaded: Loaded, t
 
     server = fresh(loaded, settings(tmp_path / "packed"))
     server.accept(Delivery(0, 0, request(0, 4)))
-    server.step(word=False)
+    server.step(interrupt=False)
     server.accept(Delivery(1, 1, request(1, 4)))  # joins after a step
     server.accept(Delivery(2, 2, request(2, 4)))
-    assert server.step(word=True)
+    assert server.step(interrupt=True)
     replies: dict[int, Reply] = {}
     sent: dict[int, int] = {}
     while server.training:
-        server.step(word=False)
+        server.step(interrupt=False)
         for sequence, reply in server.answers():
             replies[sequence] = reply
             if sequence < 3 and sequence != 1:  # trial 1 waits for its decision until the others are done

@@ -4,12 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from trainables.embedded.arithmetic import Arithmetic
-from trainables.embedded.examples import Exchange
-from trainables.embedded.facts import FactQuestions
-from trainables.embedded.instructions import Instructions
-from trainables.embedded.prose import note
-from trainables.embedded.world import make_world
+from trainables.embedded.facts import FactQuestions, make_world
+from trainables.embedded.texts import Arithmetic, Exchange, Instructions, note
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from random import Random
 from trainables.embedded import data_dir
 from trainables.embedded.corpus import Skills
 from trainables.embedded.domain import entry
-from trainables.embedded.examples import ChoiceItem, OpenItem
-from trainables.embedded.prose import note
+from trainables.embedded.texts import ChoiceItem, OpenItem, note
 
 ITEMS_PER_SKILL = 80
 DOMAIN_TRAIN = 1000

@@ -6,9 +6,11 @@ counts or versions of torch: sums of floating-point numbers are taken in a diffe
 differences grow over training.
 """
 
+from __future__ import annotations
+
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,10 +20,10 @@ from torch.nn.functional import cross_entropy
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from trainables.embedded import data_dir, model_dir
-from trainables.embedded.batches import Batch, make_batch
 from trainables.embedded.corpus import Skills, stream
 from trainables.embedded.generate import generate
 from trainables.embedded.scoring import likelihood_accuracy, read_items, score
+from trainables.embedded.texts import Exchange
 from trainables.embedded.tokenizer import train_tokenizer
 
 CONTEXT = 256
@@ -158,3 +160,40 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Token ids (batch, length), padded on the right, and which of their next tokens are targets.
+
+    `mask` has shape (batch, length - 1).
+    """
+
+    input_ids: torch.Tensor
+    mask: torch.Tensor
+
+
+def _prompt(tokenizer: PreTrainedTokenizerFast, exchange: Exchange) -> list[int]:
+    if exchange.plain:
+        return list(tokenizer(exchange.user)["input_ids"])
+    messages = [{"role": "user", "content": exchange.user}]
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return list(tokenizer(text)["input_ids"])
+
+
+def _encode(tokenizer: PreTrainedTokenizerFast, exchange: Exchange) -> tuple[list[int], int]:
+    """Return the tokens of an exchange and how many of them are prompt."""
+    prompt = _prompt(tokenizer, exchange)
+    return [*prompt, *tokenizer(exchange.reply)["input_ids"], tokenizer.eos_token_id], len(prompt)
+
+
+def make_batch(tokenizer: PreTrainedTokenizerFast, exchanges: Iterable[Exchange]) -> Batch:
+    """Return the exchanges as one batch."""
+    rows = [_encode(tokenizer, exchange) for exchange in exchanges]
+    length = max(len(ids) for ids, _ in rows)
+    input_ids = torch.full((len(rows), length), tokenizer.pad_token_id)
+    mask = torch.zeros(len(rows), length - 1, dtype=torch.bool)
+    for row, (ids, prompt) in enumerate(rows):
+        input_ids[row, : len(ids)] = torch.tensor(ids)
+        mask[row, max(prompt - 1, 0) : len(ids) - 1] = True
+    return Batch(input_ids, mask)

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 UNPARSEABLE = -1
 """Prediction of an item whose reply named no option."""
 
-Outcome: TypeAlias = Literal["right", "wrong", "unparseable", "leaking"]
+ItemOutcome: TypeAlias = Literal["right", "wrong", "unparseable", "leaking"]
 """The result of an item.
 
 "wrong": an answer was read, and is not right. "leaking": no answer could be read, and the reply has words of
@@ -43,7 +43,7 @@ class Result:
     """
 
     item: int
-    outcome: Outcome | None
+    outcome: ItemOutcome | None
     prediction: int = UNPARSEABLE
     reply: str = ""
     answer: str | None = None

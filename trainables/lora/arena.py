@@ -116,11 +116,11 @@ class Arena:
 
     def views(self, row: int, tensor: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """A (rank, in) and B.T (rank, out) of one row of `tensor` by layer, sharing the storage."""
-        found = {}
+        views = {}
         for name, rank in self._ranks[row].items():
             a, b = self.sites[name].views(tensor[row : row + 1])
-            found[name] = (a[0, :rank], b[0, :rank])
-        return found
+            views[name] = (a[0, :rank], b[0, :rank])
+        return views
 
     def _hold(self, held: list[Ranks]) -> None:
         self._ranks = held

@@ -14,8 +14,7 @@ from trainables.data.examples import Example
 from trainables.lora.dropout import stream_key
 from trainables.lora.packed import Dropout
 from trainables.lora.passes import Pass
-from trainables.lora.rows import join, row_positions
-from trainables.lora.sequences import fill_rows, spread_rows
+from trainables.lora.sequences import fill_rows, join, row_positions, spread_rows
 from trainables.lora.transfer import to_device
 from trainables.lora.trial import LoraTrial
 from trainables.models.chunks import NextTokens
@@ -64,8 +63,8 @@ def deal(trials: Sequence[LoraTrial], rank: int, world: int, room: int | None = 
 
 
 def _longest_first(batch: Sequence[Example], worker: int, world: int) -> Row:
-    own = ((place, batch[place]) for place in range(worker, len(batch), world))
-    return sorted(own, key=lambda pair: -len(pair[1].input_ids))
+    share = ((place, batch[place]) for place in range(worker, len(batch), world))
+    return sorted(share, key=lambda pair: -len(pair[1].input_ids))
 
 
 def _shared_rows(
@@ -78,14 +77,14 @@ def _shared_rows(
     """
     lengths = [[[len(example.input_ids) for _, example in part] for part in parts] for parts in dealt]
     counts: dict[int, int] = {}
-    for size, own in zip(batch_sizes, lengths, strict=True):
-        counts[size] = max(counts.get(size, 0), *(len(fill_rows(each, room)) for each in own))
+    for size, row_lengths in zip(batch_sizes, lengths, strict=True):
+        counts[size] = max(counts.get(size, 0), *(len(fill_rows(each, room)) for each in row_lengths))
     return [
         [
             [[part[place] for place in row] for row in spread_rows(each, room, counts[size])]
-            for part, each in zip(parts, own, strict=True)
+            for part, each in zip(parts, row_lengths, strict=True)
         ]
-        for size, parts, own in zip(batch_sizes, dealt, lengths, strict=True)
+        for size, parts, row_lengths in zip(batch_sizes, dealt, lengths, strict=True)
     ]
 
 
@@ -132,11 +131,11 @@ class Batch:
     dropout: Dropout | None
 
     @classmethod
-    def of(cls, one: Pass, shares: Sequence[Share], device: torch.device) -> Batch:
+    def of(cls, planned: Pass, shares: Sequence[Share], device: torch.device) -> Batch:
         """Puts together the rows that a pass names."""
         rows = [
             (index, shares[index], row)
-            for index, (start, stop) in enumerate(one.spans, start=one.first)
+            for index, (start, stop) in enumerate(planned.spans, start=planned.first)
             for row in shares[index].rows[start:stop]
         ]
         examples = [[example for _, example in row] for *_, row in rows]

@@ -20,9 +20,8 @@ from trainables.evaluation.measurement import Measurement, combine
 from trainables.evaluation.outcomes import Outcomes
 from trainables.lora.adapters import Adapters
 from trainables.lora.loading import Loaded, load
-from trainables.lora.options import LoraOptions
 from trainables.lora.pack import Pack, PassLimits
-from trainables.lora.parameters import LoraParameters
+from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.lora.row_sharing import share_rows
 from trainables.lora.slots import choose_slots
 from trainables.lora.trial import LoraTrial
@@ -129,9 +128,9 @@ class LoraHeld:
         """Whether there are skills that are asked at the full budget but not before."""
         return self._evaluator.asks_more_at_last
 
-    def step(self, word: bool) -> Stepped[LoraTrial]:
+    def step(self, interrupt: bool) -> Stepped[LoraTrial]:
         """One optimizer step of every trial that has been started; a collective call."""
-        return self.pack.step(word)
+        return self.pack.step(interrupt)
 
     def measure(self, trials: Sequence[LoraTrial], moment: Moment) -> list[Evaluation]:
         """Held-out loss and capability of each trial, over all workers; a collective call."""

@@ -45,14 +45,14 @@ def linear_layers(model: nn.Module) -> dict[str, LinearLayer]:
     Args:
         model: On any device, also "meta".
     """
-    found = {}
+    layers = {}
     for name, module in model.named_modules():
         if in_text_blocks(name) and (layer := _linear(module)) is not None:
             parent, _, leaf = name.rpartition(".")
             owner: Any = type(model.get_submodule(parent))
             if leaf not in read_directly(owner):
-                found[name] = layer
-    return found
+                layers[name] = layer
+    return layers
 
 
 def _linear(module: nn.Module) -> LinearLayer | None:

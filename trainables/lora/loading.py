@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from trainables.data.general import GeneralText, load_general, refuse_training_text
 from trainables.data.task import TaskData, load_task
+from trainables.errors import UserError
 from trainables.evaluation.contamination.check import check_questions
 from trainables.evaluation.harness.skills import HarnessSkill, load_harness
 from trainables.evaluation.questions.items import Item, load_items
 from trainables.evaluation.questions.skills import tokenise_skill, with_reply_length
-from trainables.lora.options import LoraOptions
+from trainables.lora.parameters import LoraOptions
 from trainables.messages import GroupSettings
 from trainables.models.load import fetch, load_tokenizer, load_weights, vocabulary_rows
 from trainables.models.resolve import ResolvedModel, resolve
-from trainables.models.vocabulary import refuse_unknown
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,14 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
     asked: dict[str, Sequence[Item]] = {skill.name: skill.task.sought for skill in harness}
     skills = [(skill, asked.get(skill.name) or load_items(skill, seed)) for skill in capability.skills]
     known = partial(refuse_unknown, tokenizer, vocabulary_rows(resolved, configured))
-    own = [items for skill, items in skills if skill.harness is None]
-    capability = with_reply_length(capability, tokenizer, own, context)
+    without_harness = [items for skill, items in skills if skill.harness is None]
+    capability = with_reply_length(capability, tokenizer, without_harness, context)
     for skill, items in skills:
         if skill.harness is None:  # the harness cuts its prompts to the context itself
             asked_as = tokenise_skill(tokenizer, skill, items, capability.reply_length, context)
             known(chain(asked_as.asked, asked_as.bare, *asked_as.options), f"capability.skills.{skill.name}")
-    for one in harness:
-        known(one.task.prompts, f"capability.skills.{one.name}")
+    for harness_skill in harness:
+        known(harness_skill.task.prompts, f"capability.skills.{harness_skill.name}")
     data = load_task(task, tokenizer, seed, partial(check_questions, skills, task), context)
     for key, part in (("task.train", data.train), ("task.heldout", data.heldout)):
         known((example.input_ids for example in part.examples), key)
@@ -72,3 +74,31 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
         refuse_training_text(general, capability.general_text, task, data.train.examples)
     model = load_weights(resolved, configured, tokenizer, device)
     return Loaded(resolved, model, tokenizer, data, device, general, harness)
+
+
+Ids = Sequence[int] | NDArray[np.int32]
+
+
+def refuse_unknown(tokenizer: Any, rows: int | None, texts: Iterable[Ids], where: str) -> None:
+    """Refuses texts with a token beyond the model's embedding, which no model could be run on.
+
+    Args:
+        tokenizer: The model's.
+        rows: Of its token embedding; None where they are not known.
+        texts: Token ids.
+        where: What the texts are, for the message.
+
+    Raises:
+        UserError: Names the token.
+    """
+    if rows is None:
+        return
+    for ids in texts:
+        if len(ids) and (largest := int(np.max(ids))) >= rows:
+            token = tokenizer.convert_ids_to_tokens(largest)
+            raise UserError(
+                f"{where} contains the token {token!r} with the id {largest}, and the model's embedding has "
+                f"only {rows:,} rows.",
+                hint="The tokenizer has tokens that the model lacks: enlarge the embedding "
+                "(resize_token_embeddings) and save the model again, or use its own tokenizer.",
+            )

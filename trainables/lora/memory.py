@@ -36,13 +36,13 @@ class Shapes(Protocol):
         """Number of tokens."""
 
 
-def adapter_bytes(trainable: int, half: bool) -> int:
+def adapter_bytes(trainable_parameters: int, half: bool) -> int:
     """Memory of an adapter with so many parameters, in training.
 
     It, its gradient and the two moments of AdamW are in fp32. Where the base model computes in bfloat16 there
     is a copy of it in that type.
     """
-    return trainable * (16 + 2 * half)
+    return trainable_parameters * (16 + 2 * half)
 
 
 def pass_bytes(

@@ -131,18 +131,18 @@ class Pack:
             self._adapters.load_moments(trial.name, folder)
         trial.step = step
 
-    def step(self, word: bool = False) -> Stepped[LoraTrial]:
+    def step(self, interrupt: bool = False) -> Stepped[LoraTrial]:
         """One optimizer step of every trial that has been started; a collective call.
 
         Args:
-            word: On the first worker, a message to all workers, which travels with the gradients.
+            interrupt: On the first worker, a message to all workers, which travels with the gradients.
 
         Raises:
             torch.OutOfMemoryError: In the middle of a pass that several workers make together.
         """
         began, trials = time.perf_counter(), list(self.active)
         stepped = Stepped[LoraTrial]()
-        while self.active and not self._try_step(word, stepped):
+        while self.active and not self._try_step(interrupt, stepped):
             pass
         for trial in trials:
             trial.slice.seconds += (time.perf_counter() - began) / len(trials)
@@ -150,7 +150,7 @@ class Pack:
         self._stop(stepped.reached)
         return stepped
 
-    def _try_step(self, word: bool, stepped: Stepped[LoraTrial]) -> bool:
+    def _try_step(self, interrupt: bool, stepped: Stepped[LoraTrial]) -> bool:
         """One step; False where it has to be tried again, with less in a pass or without some trial."""
         self._adapters.arrange([trial.name for trial in self.active])
         shares = deal(self.active, self._base.rank, self._base.world, self.row_room)
@@ -159,7 +159,7 @@ class Pack:
         arena, rows = self._adapters.arena, len(shares)
         grads = arena.grads[:rows]
         grads.zero_()
-        losses, short, stuck, words = grads[:, -EXTRA:].unbind(1)
+        losses, short, stuck, interrupts = grads[:, -EXTRA:].unbind(1)
         with self._adapters.active(rows):
             ran = self._run(passes, shares, losses)
         if len(ran) < len(passes):
@@ -168,16 +168,16 @@ class Pack:
             short[0] = 1
             if sum(lacking.counts) == 1:
                 stuck[lacking.first] = 1
-        words[0] = float(word)
+        interrupts[0] = float(interrupt)
         self._base.reduce(grads)
         norms = torch.linalg.vector_norm(grads[:, : arena.columns], dim=1)
         facts = torch.cat([norms[:, None], grads[:, -EXTRA:]], dim=1).tolist()
-        stepped.word = stepped.word or facts[0][4] > 0
+        stepped.interrupt = stepped.interrupt or facts[0][4] > 0
         if facts[0][2] > 0:
             self._shrink(passes, lengths, [fact[3] > 0 for fact in facts], stepped)
             return False
-        for one, (passed, tokens) in zip(passes, ran, strict=True):
-            _account(one, shares, passed, passed - tokens)
+        for planned, (passed, tokens) in zip(passes, ran, strict=True):
+            _account(planned, shares, passed, passed - tokens)
         self._update(shares, norms, facts, stepped)
         return True
 
@@ -188,10 +188,10 @@ class Pack:
             Of each pass that ran its tokens, with and without padding.
         """
         ran: list[tuple[int, int]] = []
-        for one in passes:
+        for planned in passes:
             try:
-                batch = Batch.of(one, shares, losses.device)
-                self._adapters.lay_out(one.first, one.counts, batch.dropout)
+                batch = Batch.of(planned, shares, losses.device)
+                self._adapters.lay_out(planned.first, planned.counts, batch.dropout)
                 rows = batch.losses(self._base.losses(batch.input_ids, batch.wanted, batch.positions))
                 torch.autograd.backward(rows.sum())
                 losses.index_add_(0, batch.owners, rows.detach().to(losses.dtype))
@@ -214,8 +214,8 @@ class Pack:
             self.row_room = self.longest  # what one example alone would take
             return
         if not any(stuck):
-            divisible = [one for one in passes if sum(one.counts) > 1]
-            self.limits.tokens = max(sum(one.counts) * one.width(lengths) for one in divisible) // 2
+            divisible = [part for part in passes if sum(part.counts) > 1]
+            self.limits.tokens = max(sum(part.counts) * part.width(lengths) for part in divisible) // 2
         for trial in [trial for trial, lacks in zip(self.active, stuck, strict=True) if lacks]:
             error = OutOfMemoryError(
                 "out of memory with one example in a pass",
@@ -258,9 +258,9 @@ class Pack:
         self.active = [trial for trial in self.active if trial not in trials]
 
 
-def _account(one: Pass, shares: Sequence[Share], passed: int, padding: int) -> None:
+def _account(planned: Pass, shares: Sequence[Share], passed: int, padding: int) -> None:
     """Notes in every trial of a pass what it held."""
-    present = [index for index, rows in enumerate(one.counts, start=one.first) if rows]
+    present = [index for index, rows in enumerate(planned.counts, start=planned.first) if rows]
     for index in present:
         part = shares[index].trial.slice
         part.passed += passed

@@ -176,11 +176,11 @@ class PackedPass:
         return self._segments[key]
 
     def _segment(self, site: str, first: int, rows: slice, rank: int) -> Segment:
-        place, own = self.arena.sites[site], slice(first + rows.start, first + rows.stop)
+        place, held = self.arena.sites[site], slice(first + rows.start, first + rows.stop)
         weights = self.arena.weights if self._copy is None else self._copy
-        parts = (*place.views(weights[own]), *place.views(self.arena.grads[own]))
+        parts = (*place.views(weights[held]), *place.views(self.arena.grads[held]))
         a, b, a_grad, b_grad = (part[:, :rank] for part in parts)
-        return Segment(rows, a, b, self._scales[own], a_grad, b_grad)
+        return Segment(rows, a, b, self._scales[held], a_grad, b_grad)
 
     def run(self, site: str, base: nn.Module, x: Tensor) -> Tensor:
         """The layer's output with every row's own adapter.
@@ -302,9 +302,9 @@ class _Packed(torch.autograd.Function):
             if seen_grad is not None:
                 _take_product(seen_grad[part.rows], inner_grad.transpose(1, 2), part.a, add=in_place)
         if seen_grad is not None and not in_place:
-            own = layout.gather(seen_grad, x).to(x.dtype)
-            own = own if keep is None else own * keep
-            x_grad = own if x_grad is None else x_grad.add_(own)
+            gathered = layout.gather(seen_grad, x).to(x.dtype)
+            gathered = gathered if keep is None else gathered * keep
+            x_grad = gathered if x_grad is None else x_grad.add_(gathered)
         return None if ctx.weight is not None else grad, x_grad, None, None, None, None, None
 
 

@@ -1,4 +1,4 @@
-"""Parameters of one LoRA trial. Light: configuration is checked with it before torch is imported."""
+"""What a LoRA trial and its search are configured by. Light: no torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from trainables.parameters import TrainingParameters
-from trainables.settings import Positive
+from trainables.settings import CapabilityConfig, ModelConfig, Positive, Section, TaskConfig
 
 
 class LoraParameters(TrainingParameters):
@@ -53,3 +53,17 @@ class LoraParameters(TrainingParameters):
     def scale(self) -> float:
         """Factor on B @ A."""
         return self.effective_alpha / (math.sqrt(self.rank) if self.rslora else self.rank)
+
+
+class LoraOptions(Section):
+    """What adapters are trained on, for and against.
+
+    Attributes:
+        model: The base model.
+        task: What it is tuned to.
+        capability: What it must not lose.
+    """
+
+    model: ModelConfig
+    task: TaskConfig
+    capability: CapabilityConfig

@@ -35,8 +35,8 @@ class Pass:
 
     def width(self, lengths: Lengths) -> int:
         """Length that its rows are padded to."""
-        own = enumerate(self.spans, start=self.first)
-        return max(lengths[trial][start] for trial, (start, stop) in own if start < stop)
+        spans = enumerate(self.spans, start=self.first)
+        return max(lengths[trial][start] for trial, (start, stop) in spans if start < stop)
 
 
 def plan_passes(
@@ -122,6 +122,6 @@ def _oversized(passes: Sequence[Pass], lengths: Lengths, most_tokens: int) -> bo
     return any(sum(each.counts) * each.width(lengths) > most_tokens for each in passes)
 
 
-def _padding(one: Pass, lengths: Lengths) -> int:
-    real = sum(sum(lengths[one.first + index][start:stop]) for index, (start, stop) in enumerate(one.spans))
-    return sum(one.counts) * one.width(lengths) - real
+def _padding(part: Pass, lengths: Lengths) -> int:
+    real = sum(sum(lengths[part.first + index][start:stop]) for index, (start, stop) in enumerate(part.spans))
+    return sum(part.counts) * part.width(lengths) - real

@@ -40,11 +40,11 @@ def share_rows(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters]) -> 
         return f"no sequence packing: {reason or 'another worker has found a reason'}"
     before = padding(pack, base, probes, None)
     after, room = min((padding(pack, base, probes, room), room) for room in (longest, ROOM * longest))
-    found = f"{after:.0%} padding instead of {before:.0%}"
+    spared = f"{after:.0%} padding instead of {before:.0%}"
     if (1 - before) / (1 - after) > 1 - _LEAST:
-        return f"no sequence packing: it would save too little ({found})"
+        return f"no sequence packing: it would save too little ({spared})"
     pack.row_room = room
-    return f"sequence packing: {found}"
+    return f"sequence packing: {spared}"
 
 
 def padding(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters], room: int | None) -> float:
@@ -61,5 +61,5 @@ def padding(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters], room: 
         lengths = [share.lengths for share in shares]
         passes = plan_passes(lengths, pack.limits.tokens, pack.limits.examples, pack.limits.cost)
         real += sum(map(sum, lengths))
-        passed += sum(sum(one.counts) * one.width(lengths) for one in passes)
+        passed += sum(sum(planned.counts) * planned.width(lengths) for planned in passes)
     return 1 - real / passed if passed else 0.0

@@ -147,13 +147,13 @@ def measure_doubling(
     measured: list[Measured] = []
     flat, size = 0, 1
     while size <= most:
-        found = measure(measured, size)
-        if found is None:
+        latest = measure(measured, size)
+        if latest is None:
             return measured, f"; {size} would need more memory than there is"
         best = max((each.gain for each in measured), default=0.0)
-        measured.append(found)
-        flat += found.gain < _GAIN * best
-        if flat == 2 or found.gain < _LOSS * best or found.limit is not None:
+        measured.append(latest)
+        flat += latest.gain < _GAIN * best
+        if flat == 2 or latest.gain < _LOSS * best or latest.limit is not None:
             break
         size *= 2
     return measured, ""
@@ -248,11 +248,11 @@ def _run(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters]) -> Measur
     memory = _in_use(base.device)
     for trial in trials:
         pack.remove(trial)
-    found, pack.limits.tokens = pack.limits.tokens, tokens
+    limit, pack.limits.tokens = pack.limits.tokens, tokens
     if not room:
         return None
     seconds, real, passed = min(steps, key=lambda each: each[0] / each[2])
-    return Measured(len(probes), seconds, real, passed, seconds, memory, None if found == tokens else found)
+    return Measured(len(probes), seconds, real, passed, seconds, memory, None if limit == tokens else limit)
 
 
 def _step(pack: Pack, base: HeldBase) -> tuple[float, float, float]:
@@ -265,8 +265,8 @@ def _step(pack: Pack, base: HeldBase) -> tuple[float, float, float]:
     real = sum(trial.slice.tokens - tokens for trial, (tokens, _) in zip(trials, before, strict=True))
     passed = trials[0].slice.passed - before[0][1]  # they all were in the same pass
     facts = torch.tensor([seconds, real, passed], device=base.device, dtype=torch.float64)
-    found: list[float] = (base.reduce(facts) / base.world).tolist()
-    return found[0], found[1], found[2]
+    means: list[float] = (base.reduce(facts) / base.world).tolist()
+    return means[0], means[1], means[2]
 
 
 def _short_of_memory(measured: Sequence[Measured], base: HeldBase, size: int) -> bool:

@@ -15,8 +15,7 @@ from trainables.data.sections import (
     data_content,
     hub_part,
 )
-from trainables.lora.options import LoraOptions
-from trainables.lora.parameters import LoraParameters
+from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.settings import At
 from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, Shown, TrainableSpec
 

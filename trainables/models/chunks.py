@@ -93,8 +93,8 @@ class _Losses(torch.autograd.Function):
         chunks = -(-len(places) // chunk)
         size = -(-len(places) // max(1, chunks))
         for start in range(0, len(places), size or 1):
-            own = slice(start, start + size)
-            losses[places[own]] = _chunk(project, flat[places[own]], tokens[own], precise, grads, own)
+            span = slice(start, start + size)
+            losses[places[span]] = _chunk(project, flat[places[span]], tokens[span], precise, grads, span)
         ctx.save_for_backward(places, grads)
         ctx.shape = hidden.shape
         return losses.view(hidden.shape[:-1])
@@ -110,7 +110,7 @@ class _Losses(torch.autograd.Function):
 
 
 def _chunk(
-    project: Project, hidden: Tensor, tokens: Tensor, precise: torch.dtype, grads: Tensor | None, own: slice
+    project: Project, hidden: Tensor, tokens: Tensor, precise: torch.dtype, grads: Tensor | None, span: slice
 ) -> Tensor:
     """Losses of some tokens, shape (tokens,); their gradients go into these rows of `grads`."""
     with torch.set_grad_enabled(grads is not None):
@@ -122,5 +122,5 @@ def _chunk(
         if grads is not None:
             scores.exp_()
             scores.scatter_add_(1, tokens[:, None], -torch.ones_like(scores[:, :1]))
-            grads[own] = torch.autograd.grad(logits, hidden, scores.to(logits.dtype))[0]
+            grads[span] = torch.autograd.grad(logits, hidden, scores.to(logits.dtype))[0]
     return losses

@@ -164,9 +164,9 @@ def _afterwards(module: nn.Module, run: Callable[[], Tensor], draw: torch.Genera
     factor, largest = float(got[0, 0, 0]) / _SMALL, float(got[0, 0, 1])
     factor = 1.0 if abs(factor - 1) < _FP32 else factor
     linear = abs(largest - factor * _LARGE) <= _FP32 * abs(factor) * _LARGE
-    found = Afterwards(factor, None if linear or not largest else largest)
-    differs = (found(given) - got).abs() > _FP32 * (1 + got.abs())
-    return None if differs.any() else found
+    afterwards = Afterwards(factor, None if linear or not largest else largest)
+    differs = (afterwards(given) - got).abs() > _FP32 * (1 + got.abs())
+    return None if differs.any() else afterwards
 
 
 def _same(project: Project, hidden: Tensor, ids: Tensor, logits: Tensor) -> bool:
@@ -175,22 +175,22 @@ def _same(project: Project, hidden: Tensor, ids: Tensor, logits: Tensor) -> bool
     runs = []
     with torch.enable_grad():
         for whole in (True, False):
-            own = hidden.detach().requires_grad_()
+            leaf = hidden.detach().requires_grad_()
             if whole:
-                projected = project(own)
+                projected = project(leaf)
                 losses = token_losses(projected, ids.to(device))
             else:
-                losses = chunked_losses(project, own, tokens.to(device), chunk=3)[:, :-1]
+                losses = chunked_losses(project, leaf, tokens.to(device), chunk=3)[:, :-1]
             torch.autograd.backward(losses.sum())
-            runs.append((losses.detach(), own.grad))
+            runs.append((losses.detach(), leaf.grad))
     (losses, grad), (by_parts, other) = runs
     pairs = ((logits, projected.detach()), (losses, by_parts), (grad, other))
     # Some models compute in fp32 whatever their type.
     share = max(_TOLERANCES.get(each.dtype, _HALF) for each in (hidden, projected, logits))
-    return all(one is not None and two is not None and _close(one, two, share) for one, two in pairs)
+    return all(a is not None and b is not None and _close(a, b, share) for a, b in pairs)
 
 
-def _close(one: Tensor, other: Tensor, share: float) -> bool:
-    if one.shape != other.shape:
+def _close(first: Tensor, second: Tensor, share: float) -> bool:
+    if first.shape != second.shape:
         return False
-    return bool((one.double() - other.double()).abs().max() <= share * one.double().abs().max())
+    return bool((first.double() - second.double()).abs().max() <= share * first.double().abs().max())

@@ -18,10 +18,9 @@ from transformers import (
 
 from trainables.errors import UserError
 from trainables.models.attention import requested
-from trainables.models.configuration import configuration
 from trainables.models.folder.tokenizer import beyond_embedding
-from trainables.models.quiet import quiet_libraries
 from trainables.models.resolve import ResolvedModel, fetched
+from trainables.models.skeleton import configuration, quiet_libraries
 from trainables.models.soundness import (
     leave_out_other_parts,
     refuse_incomplete,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
 
 from trainables.errors import UserError
-from trainables.models.cache import cache_dir
 from trainables.registry import Registry
 from trainables.replacement import replacement
 
@@ -48,3 +48,9 @@ def prepared_folder(name: str) -> Path:
             hint="Set TIGHTROPE_CACHE to a writable folder with free space.",
         ) from error
     return folder
+
+
+def cache_dir() -> Path:
+    """`$TIGHTROPE_CACHE`, or `~/.cache/tightrope`. It need not exist yet."""
+    chosen = os.environ.get("TIGHTROPE_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "tightrope"

@@ -10,10 +10,9 @@ from pathlib import Path
 from trainables import embedded
 from trainables.errors import UserError
 from trainables.models import smollm2 as _smollm2  # noqa: F401  # registers its preparer
-from trainables.models.cache import cache_dir
 from trainables.models.fingerprint import folder_fingerprint
 from trainables.models.folder.check import check_folder
-from trainables.models.preparers import prepared_folder
+from trainables.models.preparers import cache_dir, prepared_folder
 from trainables.settings import ModelConfig
 
 EMBEDDED = "embedded"

@@ -39,8 +39,8 @@ def where_rows_meet(model: nn.Module, layers: Mapping[str, nn.Module], vocabular
             logits = model(input_ids=tokens.to(device), use_cache=False).logits
             runs.append({**seen, "the output": logits})
             seen.clear()
-    one, two = runs
-    return next((name for name in one if not _by_rows(one[name], two.get(name))), None)
+    first, second = runs
+    return next((name for name in first if not _by_rows(first[name], second.get(name))), None)
 
 
 @contextmanager
@@ -62,11 +62,11 @@ def _inputs(layers: Mapping[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
             hook.remove()
 
 
-def _by_rows(one: Tensor, other: Tensor | None) -> bool:
+def _by_rows(first: Tensor, second: Tensor | None) -> bool:
     """Whether these tensors, of batches that differ in one row only, differ in that row's share only."""
-    if other is None or one.shape != other.shape or one[..., 0].numel() % _ROWS:
+    if second is None or first.shape != second.shape or first[..., 0].numel() % _ROWS:
         return False
-    ours, theirs = (tensor.reshape(_ROWS, -1, tensor.shape[-1]) for tensor in (one, other))
+    ours, theirs = (tensor.reshape(_ROWS, -1, tensor.shape[-1]) for tensor in (first, second))
     kept = [row for row in range(_ROWS) if row != _CHANGED]
-    share = _FINE if torch.finfo(one.dtype).bits >= 32 else _COARSE
+    share = _FINE if torch.finfo(first.dtype).bits >= 32 else _COARSE
     return bool((ours[kept] - theirs[kept]).abs().max() <= share * ours[kept].abs().max())

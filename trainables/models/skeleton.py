@@ -1,16 +1,16 @@
-"""A model's modules without weights, as they are built to be trained."""
+"""A model as the library builds it: its configuration, and its modules without weights."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from trainables.errors import UserError, first_line
-from trainables.models.configuration import configuration
-from trainables.models.quiet import quiet_libraries
 from trainables.models.soundness import leave_out_other_parts
 
 
@@ -32,3 +32,38 @@ def skeleton(folder: Path, trust_remote_code: bool = False) -> nn.Module:
         ) from error
     leave_out_other_parts(model)
     return model
+
+
+def configuration(source: Any, **how: Any) -> Any:
+    """The configuration of a model.
+
+    A pad token that the embedding has no row for is taken out: the library would not build the model. So is
+    what computes attention and experts, which could name a kernel of the hub, and that is code.
+
+    Args:
+        source: Folder or hub id.
+        how: Further arguments of `AutoConfig.from_pretrained`.
+    """
+    whole = AutoConfig.from_pretrained(source, **how)
+    whole._attn_implementation = None
+    whole._experts_implementation = None
+    for config in {id(part): part for part in (whole, whole.get_text_config())}.values():
+        rows, pad = getattr(config, "vocab_size", None), getattr(config, "pad_token_id", None)
+        if isinstance(rows, int) and isinstance(pad, int) and not -rows <= pad < rows:
+            config.pad_token_id = None
+    return whole
+
+
+def quiet_libraries() -> None:
+    """Leaves only errors of transformers and the hub client, and no progress bars.
+
+    Uses the libraries' own switches; Python's warnings and other loggers stay as they are.
+    """
+    from huggingface_hub import logging as hub
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+    from transformers.utils import logging as transformers
+
+    transformers.set_verbosity_error()
+    transformers.disable_progress_bar()
+    hub.set_verbosity(logging.ERROR)
+    disable_progress_bars()

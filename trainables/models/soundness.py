@@ -137,7 +137,7 @@ def _predictors(model: Any) -> int:
 
 
 def _shape(size: Any) -> str:
-    return " x ".join(str(one) for one in size)
+    return " x ".join(str(length) for length in size)
 
 
 def _more(names: Collection[Any]) -> str:

@@ -87,8 +87,8 @@ def _errno(error: OSError | SafetensorError) -> int | None:
     """The system's number of an error; safetensors has it in its text alone."""
     if isinstance(error, OSError):
         return error.errno
-    found = re.search(r"\(os error (\d+)\)", str(error))
-    return None if found is None else int(found[1])
+    match = re.search(r"\(os error (\d+)\)", str(error))
+    return None if match is None else int(match[1])
 
 
 def drop_old_moments(current: Path) -> None:

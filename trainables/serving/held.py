@@ -38,12 +38,12 @@ class Stepped(Generic[T]):
     Attributes:
         reached: Trials that are at the step they were to be trained to.
         failed: Trials that cannot go on, and why.
-        word: Whether the first worker passed `word`.
+        interrupt: Whether the first worker passed `interrupt`.
     """
 
     reached: list[T] = field(default_factory=list)
     failed: list[tuple[T, TrainableError]] = field(default_factory=list)
-    word: bool = False
+    interrupt: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,11 @@ class Held(Protocol[T]):
     def start(self, trial: T, until: int) -> None:
         """Has a trial take part in the steps to come, up to step `until`, with an empty `slice`."""
 
-    def step(self, word: bool) -> Stepped[T]:
+    def step(self, interrupt: bool) -> Stepped[T]:
         """One optimizer step of every trial that has been started; a collective call.
 
         Args:
-            word: On the first worker, a message to all workers.
+            interrupt: On the first worker, a message to all workers.
 
         Raises:
             torch.OutOfMemoryError: In the middle of what several workers do together.

@@ -112,13 +112,13 @@ class Server:
         else:
             self.held.start(trial, request.to_step)
 
-    def step(self, word: bool) -> bool:
+    def step(self, interrupt: bool) -> bool:
         """One optimizer step of all trials that are under way, and what follows from it; a collective call.
 
         Trials that are to be asked only are asked before it, together.
 
         Args:
-            word: On the first worker, a message to all of them.
+            interrupt: On the first worker, a message to all of them.
 
         Returns:
             That message, on every worker.
@@ -128,8 +128,8 @@ class Server:
             self._measure_slots(asked, "front")
             if not self.held.active:
                 self._go_on()
-                return False  # on every worker: the word comes with the next step, or is not needed
-        stepped = self.held.step(word)
+                return False  # on every worker: the interrupt comes with the next step, or is not needed
+        stepped = self.held.step(interrupt)
         slots = {id(trial): slot for slot, (_, trial) in self._trials.items()}
         for trial, error in stepped.failed:
             self._lose(slots[id(trial)], error)
@@ -137,7 +137,7 @@ class Server:
             self._reach([slots[id(trial)] for trial in stepped.reached])
         if stepped.failed or stepped.reached:
             self._go_on()
-        return stepped.word
+        return stepped.interrupt
 
     def _lose(self, slot: int, error: TrainableError) -> None:
         """A trial cannot go on. One that others leave no memory goes back to its rung, to be alone later."""

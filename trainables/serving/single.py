@@ -174,11 +174,11 @@ class Single(ABC, Generic[P]):
         if trial.step < until:
             self.active.append(trial)
 
-    def step(self, word: bool) -> Stepped[SingleTrial[P]]:
+    def step(self, interrupt: bool) -> Stepped[SingleTrial[P]]:
         """One optimizer step of the trial that was started first; a collective call."""
         began, trial = time.perf_counter(), self.active[0]
-        stepped: Stepped[SingleTrial[P]] = Stepped(word=False)
-        while trial in self.active and not self._try_step(trial, word, stepped):
+        stepped: Stepped[SingleTrial[P]] = Stepped(interrupt=False)
+        while trial in self.active and not self._try_step(trial, interrupt, stepped):
             pass
         trial.slice.seconds += time.perf_counter() - began
         if trial in self.active and trial.step >= trial.until:
@@ -186,7 +186,7 @@ class Single(ABC, Generic[P]):
             self._stop(trial)
         return stepped
 
-    def _try_step(self, trial: SingleTrial[P], word: bool, stepped: Stepped[SingleTrial[P]]) -> bool:
+    def _try_step(self, trial: SingleTrial[P], interrupt: bool, stepped: Stepped[SingleTrial[P]]) -> bool:
         """One step; False where it has to be tried again with fewer examples in a pass."""
         indices = [int(index) for index in trial.order.batch(trial.step)]
         width = -(-len(indices) // self.base.world)
@@ -196,10 +196,10 @@ class Single(ABC, Generic[P]):
             trial, indices[self.base.rank :: self.base.world], -(-width // size), size, indices[0]
         )
         grads = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in trial.weights]
-        extras = grads[0].new_tensor([*sums, float(word)])
+        extras = grads[0].new_tensor([*sums, float(interrupt)])
         everything = self.base.reduce(torch.cat([*(grad.flatten() for grad in grads), extras]))
-        loss, targets, tokens, passed, short, words = everything[-_EXTRAS:].tolist()
-        stepped.word = stepped.word or words > 0
+        loss, targets, tokens, passed, short, interrupts = everything[-_EXTRAS:].tolist()
+        stepped.interrupt = stepped.interrupt or interrupts > 0
         if short:
             self._shrink(trial, size, stepped)
             return False

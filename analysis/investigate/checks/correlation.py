@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from analysis.investigate.checks.base import ALPHA, CHECKS, Context
-from analysis.investigate.ranks import bootstrap, curve_signs, trend
+from analysis.investigate.kendall import bootstrap, curve_signs, trend
 from analysis.investigate.results import Check, Statistic
 from analysis.investigate.words import p_text
 

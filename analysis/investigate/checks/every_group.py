@@ -10,8 +10,8 @@ import numpy as np
 from analysis.investigate.change import Change, capability_change
 from analysis.investigate.checks.base import ALPHA, CHECKS, Context
 from analysis.investigate.checks.grid import breaking_end
+from analysis.investigate.kendall import curve_differences, holm, value_signs
 from analysis.investigate.levels import groups_of
-from analysis.investigate.ranks import curve_differences, holm, value_signs
 from analysis.investigate.resampling import Scores
 from analysis.investigate.results import Check, Statistic
 from analysis.investigate.study import Study

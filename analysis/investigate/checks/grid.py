@@ -8,8 +8,8 @@ import numpy as np
 
 from analysis.investigate.change import Change, pooled_change
 from analysis.investigate.checks.base import ALPHA, CHECKS, Context
+from analysis.investigate.kendall import Tau, curve_differences, curve_signs, trend, value_signs
 from analysis.investigate.levels import Bin, bins, table
-from analysis.investigate.ranks import Tau, curve_differences, curve_signs, trend, value_signs
 from analysis.investigate.results import Check, Statistic
 from analysis.investigate.study import Measured, Study
 from analysis.investigate.words import p_text, points, points_interval

@@ -6,8 +6,8 @@ import math
 
 from analysis.investigate.checks.base import ALPHA, CHECKS, Context
 from analysis.investigate.checks.grid import capability_trend
-from analysis.investigate.ranks import bootstrap, curve_signs, holm, value_signs
-from analysis.investigate.results import Check, Outcome, Statistic
+from analysis.investigate.kendall import bootstrap, curve_signs, holm, value_signs
+from analysis.investigate.results import Check, CheckResult, Statistic
 from analysis.investigate.study import Study
 from analysis.investigate.words import p_text
 
@@ -44,7 +44,7 @@ def holds_on_second_search(context: Context) -> Check:
         else:
             sentences.append(f"{study.name}: no trend is shown ({how}).")
     known = first.fingerprints.get("data")
-    outcome: Outcome = "pass" if all(holds) else "fail"
+    outcome: CheckResult = "pass" if all(holds) else "fail"
     details = tuple(
         f"{study.name} has other texts or items than {first.name}."
         for study in others

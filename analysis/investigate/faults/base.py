@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from analysis.investigate.change import Change, capability_change, unpaired_change
-from analysis.investigate.ranks import holm
+from analysis.investigate.kendall import holm
 from analysis.investigate.results import Fault
 from analysis.investigate.study import Case, Measured, Study
 from trainables.registry import Registry

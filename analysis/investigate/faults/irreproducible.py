@@ -8,7 +8,7 @@ from itertools import combinations
 from analysis.investigate.change import capability_change
 from analysis.investigate.checks.base import ALPHA
 from analysis.investigate.faults.base import DATA, DETECTORS
-from analysis.investigate.ranks import holm
+from analysis.investigate.kendall import holm
 from analysis.investigate.results import Fault
 from analysis.investigate.study import Case, Study
 from analysis.investigate.words import cases, listed

@@ -9,8 +9,8 @@ import numpy as np
 from analysis.investigate.checks.base import ALPHA
 from analysis.investigate.faults.base import DATA, DETECTORS, at_one_level
 from analysis.investigate.faults.constant import common_reply
+from analysis.investigate.kendall import holm
 from analysis.investigate.knowledge import chance_of
-from analysis.investigate.ranks import holm
 from analysis.investigate.results import Fault
 from analysis.investigate.study import Measured, Study
 from analysis.investigate.words import cases, percent

@@ -6,13 +6,13 @@ import math
 from collections import Counter
 from typing import Any
 
+from analysis.report.base_comparison import mean_kept, one_rule
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Rule, Series, Table, XYChart
 from analysis.report.context import Context
 from analysis.report.glossary import sentence_case
 from analysis.report.groups import Group, by_lr
 from analysis.report.look import GRADE_LOOKS, INK
-from analysis.report.retained import mean_kept, one_rule
 from analysis.report.words import JUDGED, not_kept
 from search import wording
 from search.judging.grades import FLOORS, Grade, GradeName, grade, grade_labels

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+from analysis.report.base_comparison import mean_kept, one_rule
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Rule, Table, XYChart
 from analysis.report.context import Context, base_value, value
 from analysis.report.glossary import sentence_case
-from analysis.report.groups import by_lr
-from analysis.report.lines import line
+from analysis.report.groups import by_lr, line
 from analysis.report.look import INK
-from analysis.report.retained import mean_kept, one_rule
 from analysis.report.statistics import Estimate, spearman
 from analysis.report.words import JUDGED, estimated, room
 from search import wording

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.report.base_comparison import score_change
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Chart, Menu, Plot, Rule, Series, Table, XYChart
 from analysis.report.context import Context, base_value, interval, value
 from analysis.report.look import BASE, BEST, FRONT, Look
-from analysis.report.paired import score_change
 from analysis.report.statistics import Estimate
 from analysis.report.words import MOST_ROWS, bracketed, cut, no_questions, with_interval
 from search import wording

@@ -6,13 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.report.base_comparison import Kept, mean_kept
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Rule, Table, XYChart
 from analysis.report.context import Context, base_value, value
-from analysis.report.groups import Group, by, by_lr
-from analysis.report.lines import line
+from analysis.report.groups import Group, by, by_lr, line
 from analysis.report.look import BASE
-from analysis.report.retained import Kept, mean_kept
 from analysis.report.statistics import Estimate, mean
 from analysis.report.words import JUDGED, bracketed, estimated, room
 from search import wording

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from analysis.described import worth_showing
 from analysis.render import artifact_folder, artifact_name
+from analysis.report.base_comparison import mean_kept, metric_change
 from analysis.report.card import Findings, card
 from analysis.report.chart import Table
 from analysis.report.context import Context, base_value, interval, value
 from analysis.report.groups import by_lr
-from analysis.report.paired import metric_change
-from analysis.report.retained import mean_kept
 from analysis.report.words import bracketed, number, spoken, with_interval
 from search import wording
 from search.judging.causes import cause_counts

@@ -29,8 +29,8 @@ from trainables.data.units import Conversation, Document, Unit
 from trainables.errors import UserError
 from trainables.evaluation.harness.library import check_task
 from trainables.evaluation.questions.items import OpenItem, read_items
-from trainables.models.cache import cache_dir
 from trainables.models.folder.check import check_folder, has_weights, takes_sdpa
+from trainables.models.preparers import cache_dir
 from trainables.models.resolve import EMBEDDED, cached_folder
 from trainables.settings import HARNESS, CapabilityConfig, ModelConfig, TaskConfig
 

@@ -65,10 +65,10 @@ def tie(first: dict[str, Any], second: dict[str, Any], seconds: tuple[float, flo
 def test_of_a_tie_the_smaller_adapter_is_taken() -> None:
     found = recommend(tie({"lr": 1e-3, "rank": 16}, {"lr": 1e-3, "rank": 4}, (3.0, 9.0)).state)
     assert found.trial == 1
-    assert "It is a tie: the train_loss of trials 0 and 1 differs by no more than noise" in found.reason
+    assert "There is a tie: the train_loss of trials 0 and 1 differs by no more than noise" in found.reason
     assert "(the lowest mean is 1.550 +/- " in found.reason
     assert found.reason.endswith(
-        "of trial 0); trial 1 is taken because its adapter is the smallest (rank 4 against 16)"
+        "of trial 0); trial 1 is chosen because its adapter is the smallest (rank 4 against 16)"
     )
 
 
@@ -99,7 +99,7 @@ def test_a_candidate_that_breaks_the_floor_is_out_and_said_to_be() -> None:
     assert found.trial == kept
     assert "the only candidate whose retention is at least 0.95" in found.reason
     assert found.caveats[0].startswith(
-        "Trial 0 is out: its repetitions break retention >= 0.95 (retention 0.920 +/- "
+        "Trial 0 is ruled out: its repetitions break retention >= 0.95 (retention 0.920 +/- "
     )
 
 
@@ -131,7 +131,7 @@ def test_candidates_without_all_repetitions_are_judged_by_what_there_is() -> Non
     search.repeat(short, (1.1, 0.99))
     found = recommend(search.state)
     assert found.trial == full
-    assert any(f"missing for trial {short}: judged by those there are" in one for one in found.caveats)
+    assert any(f"missing for trial {short}; the means rest on the others" in one for one in found.caveats)
     assert any(f"but not repeated: trial {none}." in one for one in found.caveats)
     alone = Search()
     alone.repeat(alone.trial(1.0), (1.0, 0.99))

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from search.judging.paired import Pairs, difference, ratio_of_means
-from search.judging.retention import relative_metrics, retained, retained_intervals
+from search.judging.relative import relative_metrics, with_ratio_intervals, with_ratios
 from search.record import BaselineMeasured
 from trainables.evaluation.intervals import mean_of_shares
 from trainables.interval import Interval, Z
@@ -166,19 +166,19 @@ def relative(*skills: str) -> dict[str, MetricSpec]:
 
 def test_retention_is_the_share_of_the_base_model_s_capability() -> None:
     base, _, _ = measured({"facts": ("1110", "1110")})
-    assert retained({"capability": 0.6, "kl": 1.0}, base, relative()) == {
+    assert with_ratios({"capability": 0.6, "kl": 1.0}, base, relative()) == {
         "capability": 0.6,
         "kl": 1.0,
         "retention": pytest.approx(0.8),
     }
-    assert retained({"capability": 0.6}, None, relative()) == {"capability": 0.6}
-    assert retained({"kl": 0.6}, base, relative()) == {"kl": 0.6}
+    assert with_ratios({"capability": 0.6}, None, relative()) == {"capability": 0.6}
+    assert with_ratios({"kl": 0.6}, base, relative()) == {"kl": 0.6}
 
 
 def test_answers_that_agree_make_a_narrower_interval_than_a_fixed_base() -> None:
     base, items, value = measured({"facts": table(60, 1, 2, 17), "format": table(40, 2, 2, 36)})
     before = capability(items)
-    found = retained_intervals(before, items, base, relative(*items))
+    found = with_ratio_intervals(before, items, base, relative(*items))
     paired, scale = found["retention"], base.metrics["capability"]
     assert found["capability"] == before["capability"]
     assert paired.low < value / scale < paired.high
@@ -189,10 +189,10 @@ def test_answers_that_agree_make_a_narrower_interval_than_a_fixed_base() -> None
 
 def test_items_of_degenerate_replies_do_not_count() -> None:
     base, items, _ = measured({"facts": table(60, 1, 2, 17)})
-    plain = retained_intervals(capability(items), items, base, relative("facts"))
+    plain = with_ratio_intervals(capability(items), items, base, relative("facts"))
     more = base.model_copy(update={"items": base.items | {"degenerate": "0" * 80}})
     worse = items | {"degenerate": "1" * 80}
-    assert retained_intervals(capability(items), worse, more, relative("facts")) == plain
+    assert with_ratio_intervals(capability(items), worse, more, relative("facts")) == plain
 
 
 def test_measurements_that_cannot_be_paired_take_the_base_model_as_fixed() -> None:
@@ -207,8 +207,10 @@ def test_measurements_that_cannot_be_paired_take_the_base_model_as_fixed() -> No
         (base, {"facts": "1" * 79}),
         (base, {"other": items["facts"]}),
     ):
-        assert retained_intervals(before, other, one, relative("facts"))["retention"].low == pytest.approx(
+        assert with_ratio_intervals(before, other, one, relative("facts"))["retention"].low == pytest.approx(
             fixed
         )
-    assert retained_intervals(before, items, base, relative(*items))["retention"].low != pytest.approx(fixed)
-    assert retained_intervals(before, items, None, relative("facts")) == before
+    assert with_ratio_intervals(before, items, base, relative(*items))["retention"].low != pytest.approx(
+        fixed
+    )
+    assert with_ratio_intervals(before, items, None, relative("facts")) == before

@@ -15,7 +15,7 @@ from trainables.evaluation.harness.task import HarnessTask
 from trainables.evaluation.inference.divergence import BaseAlone
 from trainables.evaluation.inference.passes import ASKED, Passes, Shard
 from trainables.evaluation.metrics.skills import SCORING, SIDE
-from trainables.evaluation.outcomes import Outcome, Outcomes, Result, Score
+from trainables.evaluation.outcomes import ItemOutcome, Outcomes, Result, Score
 from trainables.evaluation.questions.items import OpenItem
 from trainables.messages import Moment
 from trainables.settings import At, SkillConfig
@@ -229,7 +229,7 @@ def _numbers(part: Any) -> Iterator[float]:
 def _result(document: DocumentScore, right: bool | None) -> Result:
     finite = all(map(math.isfinite, document.log_likelihoods))
     read = document.prediction is not None and finite  # a model that has diverged prefers nothing
-    outcome: Outcome = "right" if right and finite else "wrong" if read else "unparseable"
+    outcome: ItemOutcome = "right" if right and finite else "wrong" if read else "unparseable"
     return Result(
         document.item,
         outcome,

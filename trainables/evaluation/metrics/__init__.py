@@ -2,13 +2,20 @@
 
 # In the order in which they are reported.
 from trainables.evaluation.metrics import losses, skills, replies  # noqa: I001
-from trainables.evaluation.metrics.base import METRICS, Asked, AskedSkill, Estimate, Metric, metric_names
+from trainables.evaluation.metrics.base import (
+    METRICS,
+    Asked,
+    AskedSkill,
+    MetricEstimate,
+    Metric,
+    metric_names,
+)
 
 __all__ = [
     "METRICS",
     "Asked",
     "AskedSkill",
-    "Estimate",
+    "MetricEstimate",
     "Metric",
     "losses",
     "metric_names",

@@ -14,7 +14,7 @@ from trainables.registry import Registry
 from trainables.settings import CapabilityConfig, SkillConfig
 
 
-class Estimate(NamedTuple):
+class MetricEstimate(NamedTuple):
     """A measured value, and its 95% interval where there is one."""
 
     value: float
@@ -61,7 +61,7 @@ class Metric:
     """
 
     names: Callable[[Asked], Sequence[str]]
-    measure: Callable[[Outcomes], Mapping[str, Estimate]]
+    measure: Callable[[Outcomes], Mapping[str, MetricEstimate]]
     low: float = 0.0
     high: float = math.inf
     direction: Literal["min", "max"] | None = None
@@ -78,6 +78,6 @@ def metric_names(asked: Asked) -> list[str]:
     return [name for metric in METRICS for name in METRICS[metric].names(asked)]
 
 
-def share_of(successes: int, n: int) -> Estimate:
+def share_of(successes: int, n: int) -> MetricEstimate:
     """A share of items, with Wilson's interval."""
-    return Estimate(successes / n, wilson(successes, n))
+    return MetricEstimate(successes / n, wilson(successes, n))

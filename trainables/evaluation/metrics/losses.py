@@ -10,21 +10,23 @@ from typing import TypeAlias
 import numpy as np
 
 from trainables.evaluation.intervals import token_mean
-from trainables.evaluation.metrics.base import METRICS, Asked, Estimate, Metric
+from trainables.evaluation.metrics.base import METRICS, Asked, Metric, MetricEstimate
 from trainables.evaluation.outcomes import Outcomes, Sums
 from trainables.interval import Interval
 
 _LARGEST_EXPONENT = 700.0
 _BITS_PER_BYTE = "in bits per byte of UTF-8, comparable between models with different tokenizers."
 
-_Estimates: TypeAlias = dict[str, Estimate]
+_Estimates: TypeAlias = dict[str, MetricEstimate]
 
 
-def _mean(sums: list[float], over: list[int]) -> Estimate:
-    return Estimate(*token_mean(np.array(sums), np.array(over)))
+def _mean(sums: list[float], over: list[int]) -> MetricEstimate:
+    return MetricEstimate(*token_mean(np.array(sums), np.array(over)))
 
 
-def _of(part: str, measure: Callable[[Sums], Estimate | None], name: str) -> Callable[[Outcomes], _Estimates]:
+def _of(
+    part: str, measure: Callable[[Sums], MetricEstimate | None], name: str
+) -> Callable[[Outcomes], _Estimates]:
     """The metric over one of the texts, where it was measured."""
 
     def measured(outcomes: Outcomes) -> _Estimates:
@@ -35,26 +37,26 @@ def _of(part: str, measure: Callable[[Sums], Estimate | None], name: str) -> Cal
     return measured
 
 
-def _loss(sums: Sums) -> Estimate:
+def _loss(sums: Sums) -> MetricEstimate:
     return _mean(sums.sums, sums.tokens)
 
 
-def _bits_per_byte(sums: Sums) -> Estimate | None:
+def _bits_per_byte(sums: Sums) -> MetricEstimate | None:
     return _mean([loss / math.log(2) for loss in sums.sums], sums.sizes) if sum(sums.sizes) else None
 
 
-def _perplexity(sums: Sums) -> Estimate:
+def _perplexity(sums: Sums) -> MetricEstimate:
     value, interval = _loss(sums)
     if interval is not None:
         interval = Interval(_exp(interval.low), _exp(interval.high), interval.n)
-    return Estimate(_exp(value), interval)
+    return MetricEstimate(_exp(value), interval)
 
 
 def _exp(value: float) -> float:
     return math.inf if value > _LARGEST_EXPONENT else math.exp(value)
 
 
-def _loss_change(outcomes: Outcomes) -> dict[str, Estimate]:
+def _loss_change(outcomes: Outcomes) -> dict[str, MetricEstimate]:
     general = outcomes.general
     if not general.base:
         return {}
@@ -62,14 +64,14 @@ def _loss_change(outcomes: Outcomes) -> dict[str, Estimate]:
     return {"general_loss_change": _mean(changes, general.tokens)}
 
 
-def _kl_base(outcomes: Outcomes) -> dict[str, Estimate]:
+def _kl_base(outcomes: Outcomes) -> dict[str, MetricEstimate]:
     divergence = outcomes.divergence
     if not divergence.sums:
         return {}
     value, interval = _mean(divergence.sums, divergence.tokens)
     if interval is not None:
         interval = Interval(max(0.0, interval.low), interval.high, interval.n)
-    return {"kl_base": Estimate(value, interval)}
+    return {"kl_base": MetricEstimate(value, interval)}
 
 
 def _register(part: str, text: str, asked: Callable[[Asked], bool]) -> None:

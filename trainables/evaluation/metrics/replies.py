@@ -9,12 +9,12 @@ import numpy as np
 
 from trainables.evaluation.contamination.words import words
 from trainables.evaluation.intervals import token_mean
-from trainables.evaluation.metrics.base import METRICS, Asked, Estimate, Metric, share_of
-from trainables.evaluation.outcomes import Outcome, Outcomes, Result
+from trainables.evaluation.metrics.base import METRICS, Asked, Metric, MetricEstimate, share_of
+from trainables.evaluation.outcomes import ItemOutcome, Outcomes, Result
 from trainables.interval import Interval
 from trainables.messages import DEGENERATE
 
-_OF_ALL: dict[Outcome, str] = {
+_OF_ALL: dict[ItemOutcome, str] = {
     "right": "Share of generated replies with the right answer.",
     "wrong": "Share of generated replies with an answer that is not right.",
     "unparseable": "Share of generated replies from which no answer could be parsed.",
@@ -22,33 +22,33 @@ _OF_ALL: dict[Outcome, str] = {
     "training text.",
 }
 
-_OF_SKILL: dict[Outcome, str] = {  # where it is right, that is <skill>_generation
+_OF_SKILL: dict[ItemOutcome, str] = {  # where it is right, that is <skill>_generation
     "wrong": "Share of replies with an answer that is not right.",
     "unparseable": "Share of replies from which no answer could be parsed.",
     "leaking": "Share of replies that recite the training text instead of an answer.",
 }
 
 
-def _count(results: list[Result], outcome: Outcome) -> Estimate:
+def _count(results: list[Result], outcome: ItemOutcome) -> MetricEstimate:
     return share_of(sum(result.outcome == outcome for result in results), len(results))
 
 
-def _of_skills(outcome: Outcome) -> Metric:
+def _of_skills(outcome: ItemOutcome) -> Metric:
     def names(asked: Asked) -> list[str]:
         return [f"{skill.config.name}_{outcome}" for skill in asked.skills if skill.generates]
 
-    def measure(outcomes: Outcomes) -> dict[str, Estimate]:
+    def measure(outcomes: Outcomes) -> dict[str, MetricEstimate]:
         generated = [score for score in outcomes.scores if score.scoring == "generation"]
         return {f"{score.skill}_{outcome}": _count(score.results, outcome) for score in generated}
 
     return Metric(names, measure, high=1.0, direction="min", share=True)
 
 
-def _of_all(outcome: Outcome) -> Metric:
+def _of_all(outcome: ItemOutcome) -> Metric:
     def names(asked: Asked) -> list[str]:
         return [outcome] if asked.generates else []
 
-    def measure(outcomes: Outcomes) -> dict[str, Estimate]:
+    def measure(outcomes: Outcomes) -> dict[str, MetricEstimate]:
         replies = outcomes.replies
         return {outcome: _count(replies, outcome)} if replies else {}
 
@@ -68,14 +68,14 @@ def _when_generating(name: str) -> Callable[[Asked], list[str]]:
 def _share(name: str, of: Callable[[Result], bool], *, harness: bool = True) -> Metric:
     """Share of replies for which `of` holds, with or without those to lm-evaluation-harness tasks."""
 
-    def measure(outcomes: Outcomes) -> dict[str, Estimate]:
+    def measure(outcomes: Outcomes) -> dict[str, MetricEstimate]:
         replies = outcomes.generated if harness else outcomes.replies
         return {name: share_of(sum(map(of, replies)), len(replies))} if replies else {}
 
     return Metric(_when_generating(name), measure, high=1.0, direction="min", share=True)
 
 
-def _distinct(outcomes: Outcomes) -> dict[str, Estimate]:
+def _distinct(outcomes: Outcomes) -> dict[str, MetricEstimate]:
     """Distinct pairs of neighbouring words in all replies, divided by the number of pairs.
 
     Distinct-2 (Li et al., 2016, arXiv:1510.03055), here over pairs. 1 where no reply has two words.
@@ -87,10 +87,10 @@ def _distinct(outcomes: Outcomes) -> dict[str, Estimate]:
     for reply in replies:
         spoken = words(reply.reply)
         pairs += pairwise(spoken)
-    return {"distinct_2": Estimate(len(set(pairs)) / len(pairs) if pairs else 1.0)}
+    return {"distinct_2": MetricEstimate(len(set(pairs)) / len(pairs) if pairs else 1.0)}
 
 
-def _repeated(outcomes: Outcomes) -> dict[str, Estimate]:
+def _repeated(outcomes: Outcomes) -> dict[str, MetricEstimate]:
     """Share of the 4-grams of tokens that stood in the same reply before.
 
     seq-rep-4 (Welleck et al., 2020, arXiv:1908.04319), here over the 4-grams of all replies; 0 where no
@@ -101,14 +101,14 @@ def _repeated(outcomes: Outcomes) -> dict[str, Estimate]:
         return {}
     repeats, grams = ([getattr(reply, name) for reply in replies] for name in ("repeats", "grams"))
     if not sum(grams):
-        return {"repeated_4": Estimate(0.0)}
+        return {"repeated_4": MetricEstimate(0.0)}
     value, interval = token_mean(np.array(repeats), np.array(grams))
     if interval is not None:
         interval = Interval(max(0.0, interval.low), min(1.0, interval.high), interval.n)
-    return {"repeated_4": Estimate(value, interval)}
+    return {"repeated_4": MetricEstimate(value, interval)}
 
 
-def _think_missing(outcomes: Outcomes) -> dict[str, Estimate]:
+def _think_missing(outcomes: Outcomes) -> dict[str, MetricEstimate]:
     replies = outcomes.replies
     if not (replies and outcomes.think_section):
         return {}

@@ -6,7 +6,7 @@ import re
 
 from trainables.evaluation.harness.figures import change, figure
 from trainables.evaluation.intervals import mean_of_shares, wilson
-from trainables.evaluation.metrics.base import METRICS, Asked, Estimate, Metric, share_of
+from trainables.evaluation.metrics.base import METRICS, Asked, Metric, MetricEstimate, share_of
 from trainables.evaluation.outcomes import Outcomes, Score
 
 LIKELIHOODS = ("likelihood", "likelihood_norm")
@@ -22,7 +22,7 @@ def _accuracy(way: str) -> Metric:
             or (way in LIKELIHOODS and not set(LIKELIHOODS).isdisjoint(skill.config.scoring))
         ]
 
-    def measure(outcomes: Outcomes) -> dict[str, Estimate]:
+    def measure(outcomes: Outcomes) -> dict[str, MetricEstimate]:
         scores = [score for score in outcomes.scores if score.scoring == way]
         return {f"{score.skill}_{way}": share_of(score.right, len(score.results)) for score in scores}
 
@@ -33,22 +33,24 @@ def _f1_names(asked: Asked) -> list[str]:
     return [f"{skill.config.name}_f1" for skill in asked.skills if skill.generates and not skill.choice]
 
 
-def _f1(outcomes: Outcomes) -> dict[str, Estimate]:
+def _f1(outcomes: Outcomes) -> dict[str, MetricEstimate]:
     """Means with a share's interval: values between 0 and 1 vary no more than zeros and ones."""
     estimates = {}
     for score in outcomes.scores:
         if score.scoring == "generation" and not score.choice:
             total, n = sum(result.f1 for result in score.results), len(score.results)
-            estimates[f"{score.skill}_f1"] = Estimate(total / n, wilson(min(total, n), n))
+            estimates[f"{score.skill}_f1"] = MetricEstimate(total / n, wilson(min(total, n), n))
     return estimates
 
 
-def _capability(outcomes: Outcomes) -> dict[str, Estimate]:
+def _capability(outcomes: Outcomes) -> dict[str, MetricEstimate]:
     counts = [(score.right, len(score.results)) for score in outcomes.scores if score.primary]
     if not counts:
         return {}
     return {
-        "capability": Estimate(sum(right / n for right, n in counts) / len(counts), mean_of_shares(counts))
+        "capability": MetricEstimate(
+            sum(right / n for right, n in counts) / len(counts), mean_of_shares(counts)
+        )
     }
 
 
@@ -88,8 +90,8 @@ def _harness_names(asked: Asked) -> list[str]:
     return [f"{skill.config.name}_{SCORING}" for skill in asked.skills if SCORING in skill.config.scoring]
 
 
-def _harness_scores(outcomes: Outcomes) -> dict[str, Estimate]:
-    estimates: dict[str, Estimate] = {}
+def _harness_scores(outcomes: Outcomes) -> dict[str, MetricEstimate]:
+    estimates: dict[str, MetricEstimate] = {}
     for score in outcomes.scores:
         if score.scoring == SCORING or score.scoring.startswith(SIDE):
             metric = re.sub(r"[^A-Za-z0-9_]+", "_", score.scoring.removeprefix(SIDE))
@@ -98,12 +100,12 @@ def _harness_scores(outcomes: Outcomes) -> dict[str, Estimate]:
     return estimates
 
 
-def _share(name: str, score: Score) -> dict[str, Estimate]:
+def _share(name: str, score: Score) -> dict[str, MetricEstimate]:
     """The share of right documents; empty if no document has the metric."""
     return {name: share_of(score.right, len(score.results))} if score.results else {}
 
 
-def _figures(name: str, score: Score) -> dict[str, Estimate]:
+def _figures(name: str, score: Score) -> dict[str, MetricEstimate]:
     """The figure and its change from the base model's, if the documents give them."""
     given = [result.part for result in score.results if result.part is not None]
     pairs = [(result.part, result.base) for result in score.results if None not in (result.part, result.base)]
@@ -111,7 +113,7 @@ def _figures(name: str, score: Score) -> dict[str, Estimate]:
     if pairs and len(pairs) == len(given):
         values, base = zip(*pairs, strict=True)
         figures[f"{name}{CHANGE}"] = change(score.aggregation, values, base)
-    return {key: Estimate(*result) for key, result in figures.items() if result is not None}
+    return {key: MetricEstimate(*result) for key, result in figures.items() if result is not None}
 
 
 METRICS.register(

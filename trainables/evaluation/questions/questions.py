@@ -10,7 +10,7 @@ from trainables.evaluation.inference.likelihood import per_byte
 from trainables.evaluation.inference.passes import Shard, share
 from trainables.evaluation.inference.targets import Continuation
 from trainables.evaluation.metrics.skills import LIKELIHOODS
-from trainables.evaluation.outcomes import UNPARSEABLE, Outcome, Outcomes, Result, Score
+from trainables.evaluation.outcomes import UNPARSEABLE, ItemOutcome, Outcomes, Result, Score
 from trainables.evaluation.questions.items import ChoiceItem
 from trainables.evaluation.questions.replies import Reader
 from trainables.evaluation.questions.skills import Skill
@@ -58,7 +58,7 @@ def _chosen(index: int, answer: int, values: Sequence[float]) -> Result:
     # A model that has diverged prefers nothing.
     finite = all(map(math.isfinite, values))
     choice = values.index(max(values)) if finite else UNPARSEABLE
-    wrong: Outcome = "wrong" if finite else "unparseable"
+    wrong: ItemOutcome = "wrong" if finite else "unparseable"
     return Result(index, "right" if choice == answer else wrong, choice, values=values)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from trainables.evaluation.contamination.leaks import LeakIndex
 from trainables.evaluation.contamination.words import grams
-from trainables.evaluation.outcomes import UNPARSEABLE, Outcome, Result
+from trainables.evaluation.outcomes import UNPARSEABLE, ItemOutcome, Result
 from trainables.evaluation.questions.answers import parse_choice, same_answer, token_f1
 from trainables.evaluation.questions.items import ChoiceItem, Item, OpenItem
 from trainables.settings import CapabilityConfig, SkillConfig
@@ -77,7 +77,7 @@ class Reader:
 
     def _choice(self, index: int, item: ChoiceItem, reply: ReadReply) -> Result:
         choice = parse_choice(reply.rest, item.options)
-        outcome: Outcome = "right" if choice == item.answer else "wrong"
+        outcome: ItemOutcome = "right" if choice == item.answer else "wrong"
         if choice is None:
             outcome = self._unread(reply, (item.question, *item.options))
         prediction = UNPARSEABLE if choice is None else choice
@@ -87,7 +87,7 @@ class Reader:
         """The whole reply is the answer: a reply that does not end, or recites training data, has none."""
         given, wanted = reply.rest.strip(), item.answer.strip()
         same = same_answer(given, wanted) if config.match == "squad" else given == wanted
-        outcome: Outcome = "right"
+        outcome: ItemOutcome = "right"
         if not same:
             outcome = self._unread(reply, (item.question, item.answer))
             if outcome == "unparseable" and given and not reply.facts["degenerate"]:
@@ -96,7 +96,7 @@ class Reader:
         f1 = token_f1(given, wanted)
         return Result(index, outcome, reply=reply.text, answer=answer, f1=f1, **reply.facts)
 
-    def _unread(self, reply: ReadReply, allowed: Sequence[str]) -> Outcome:
+    def _unread(self, reply: ReadReply, allowed: Sequence[str]) -> ItemOutcome:
         return "leaking" if self._leaks.leaks(reply.text, allowed) else "unparseable"
 
 

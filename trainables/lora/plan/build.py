@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from itertools import product
 
 from trainables.errors import UserError
-from trainables.lora.options import LoraOptions
-from trainables.lora.parameters import LoraParameters
-from trainables.lora.plan.costs import Lengths, costs
+from trainables.lora.parameters import LoraOptions, LoraParameters
+from trainables.lora.plan.costs import Lengths, costs, read_history
 from trainables.lora.plan.data import plan_data
 from trainables.lora.plan.data_view import data_text
-from trainables.lora.plan.history import read_history
 from trainables.lora.plan.model import DataPlan, RankSize
 from trainables.lora.plan.shapes import MODEL_FILES, ModelShapes, model_shapes
 from trainables.lora.targets import routed_layer, select_modules
@@ -48,7 +46,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
             notes.append("The numbers are too large for an estimate of time and memory.")
     sizes = _sizes(request, shapes) if shapes is not None else []
     return TrainablePlan(
-        trained=tuple(shapes.trainable(params) if shapes else None for params in trials),
+        trained=tuple(shapes.trainable_parameters(params) if shapes else None for params in trials),
         base_parameters=shapes.parameters if shapes else None,
         attention=_attention(options),
         sizes=tuple(sizes),
@@ -89,10 +87,10 @@ def _sizes(request: PlanRequest, shapes: ModelShapes) -> list[RankSize]:
     possible = (request.possible[name] for name in ("rank", "target_modules", "layers"))
     for rank, target, layers in product(*possible):
         params = LoraParameters.model_validate({"rank": rank, "target_modules": target, "layers": layers})
-        trainable = shapes.trainable(params)
-        if trainable is not None:
+        trained = shapes.trainable_parameters(params)
+        if trained is not None:
             where = params.target_modules + (f", first {layers} layers" if layers is not None else "")
-            sizes.append(RankSize(params.rank, where, trainable, trainable / shapes.parameters))
+            sizes.append(RankSize(params.rank, where, trained, trained / shapes.parameters))
     return sizes
 
 

@@ -9,12 +9,10 @@ from pathlib import Path
 from trainables.data.sources import local_path
 from trainables.errors import UserError
 from trainables.lora.memory import adapter_bytes, pass_bytes
-from trainables.lora.options import LoraOptions
-from trainables.lora.parameters import LoraParameters
-from trainables.lora.plan.history import History
+from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.lora.plan.shapes import ModelShapes
 from trainables.models.chunk_size import LOGIT_BYTES
-from trainables.planning import Costs, PlannedWorkers, PlanRequest
+from trainables.planning import Costs, PlannedWorkers, PlanRequest, RecordedSearch
 
 CORE_FLOPS = 4e10
 """Assumed of one CPU core in float32: half of what a current core reaches in large matrix products."""
@@ -167,7 +165,7 @@ def _worker_bytes(
     half = options.model.dtype == "bfloat16" or (options.model.dtype == "auto" and workers.gpus > 0)
     size = 2 if half else 4
     shards = workers.workers if workers.zero_stage == 3 else 1
-    adapter = max(shapes.trainable(params) or 0 for params in trials)
+    adapter = max(shapes.trainable_parameters(params) or 0 for params in trials)
     batch = max(params.batch_size for params in trials) / workers.workers
     tokens = min(batch, workers.micro_batch or batch) * lengths.most
     rank = max(params.rank for params in trials)
@@ -175,3 +173,47 @@ def _worker_bytes(
     one_pass = pass_bytes(shapes, held * tokens, rank, half, recomputed, device)
     adapters = held * adapter_bytes(adapter, half)
     return PROCESS_BYTES + shapes.parameters * size / shards + adapters + one_pass
+
+
+@dataclass(frozen=True)
+class History:
+    """Means over the rungs of earlier searches.
+
+    Attributes:
+        rungs: Number of rungs that it rests on.
+        token_seconds: A group's training time per token (batch size times length), packed as it was.
+        evaluation_seconds: Time of an evaluation; None where none asked the same questions.
+    """
+
+    rungs: int
+    token_seconds: float
+    evaluation_seconds: float | None
+
+
+def read_history(options: LoraOptions, searches: Sequence[RecordedSearch]) -> History | None:
+    """The times of those searches that trained the same model.
+
+    Args:
+        options: Of the search that is planned.
+        searches: Earlier ones.
+    """
+    now, default_batch = options.model_dump(mode="json"), LoraParameters().batch_size
+    seconds = tokens = 0.0
+    rungs = 0
+    evaluations: list[float] = []
+    for search in searches:
+        recorded = search.config
+        if recorded.get("model") != now["model"]:
+            continue
+        asked = recorded["capability"] == now["capability"]
+        length = recorded["task"].get("max_length") or 0
+        for rung in search.rungs:
+            batch = rung.params.get("batch_size", default_batch)
+            size = float(batch) if isinstance(batch, int | float) else default_batch
+            tokens += rung.tokens or rung.steps * size * length
+            seconds += rung.train_seconds
+            rungs += 1
+            evaluations += [rung.eval_seconds] if asked else []
+    if not rungs or not tokens:
+        return None
+    return History(rungs, seconds / tokens, sum(evaluations) / len(evaluations) if evaluations else None)

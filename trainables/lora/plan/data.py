@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,14 +18,14 @@ from trainables.data.split import Split
 from trainables.errors import UserError
 from trainables.evaluation.contamination.check import check_questions
 from trainables.evaluation.questions.items import load_items
-from trainables.lora.options import LoraOptions
+from trainables.lora.parameters import LoraOptions
 from trainables.lora.plan.model import DataLengths, DataPlan
-from trainables.lora.plan.tokenizer import context_of, light_tokenizer
 from trainables.models.resolve import local_folder
 from trainables.planning import refused
 
 if TYPE_CHECKING:
     from trainables.data.examples import Example
+
 
 _READ = 50_000
 _SAMPLED = 500
@@ -111,7 +113,7 @@ def _measured(
     refuse_lost(tokenised, cut, length, "task.train", chosen=task.max_length is None)
     facts = data_facts(read, tokenised, cut, Split(), length, chosen=task.max_length is None)
     count = max(1, len(tokenised.lengths))
-    divided = sum(own > length for own in tokenised.lengths)
+    divided = sum(each > length for each in tokenised.lengths)
     replies = _replies(options, seed, tokenizer, context)
     lengths = DataLengths(
         sampled=len(sampled),
@@ -127,9 +129,9 @@ def _measured(
         replies=replies,
         replies_chosen=options.capability.max_new_tokens is None,
     )
-    own = facts.recorded() | {"records": len(sampled)}
+    recorded = facts.recorded() | {"records": len(sampled)}
     first = next((group[0] for group in cut.groups if group), None)
-    return lengths, marked(tokenizer, first), tuple(data_warnings(own))
+    return lengths, marked(tokenizer, first), tuple(data_warnings(recorded))
 
 
 def _sample(read: ReadUnits) -> list[int]:
@@ -163,3 +165,46 @@ def marked(tokenizer: Any, example: Example | None) -> tuple[tuple[str, bool], .
         parts.append((whole[len(known) :], bool(example.loss_mask[start])))
         known = whole
     return tuple(parts)
+
+
+_LENGTHS = ("max_position_embeddings", "n_positions", "max_sequence_length", "max_seq_len", "seq_length")
+_TEXT_PARTS = ("text_config", "llm_config", "language_config")
+_ALIBI = ("bloom", "mpt")
+
+
+def light_tokenizer(folder: Path) -> Any | None:
+    """The tokenizer of a model's folder; None where there is none, or it needs more than its files."""
+    described = _read(folder / "tokenizer_config.json")
+    if not (folder / "tokenizer.json").is_file() and not described:
+        return None
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    name = str(described.get("tokenizer_class") or "")
+    kinds = [getattr(transformers, each, None) for each in (name, f"{name}Fast", "PreTrainedTokenizerFast")]
+    for kind in kinds:
+        try:
+            tokenizer = None if kind is None else kind.from_pretrained(folder)
+        except Exception:  # noqa: BLE001 - a named boundary: the search says what is wrong with it
+            continue
+        if tokenizer is not None and tokenizer.eos_token_id is not None:
+            return tokenizer
+    return None
+
+
+def context_of(folder: Path) -> int | None:
+    """Tokens that a model can take; None where its config.json does not say."""
+    config = _read(folder / "config.json")
+    nested = next((config[name] for name in _TEXT_PARTS if isinstance(config.get(name), dict)), config)
+    if nested.get("model_type") in _ALIBI:
+        return None
+    lengths = (nested.get(name) for name in _LENGTHS)
+    return next((length for length in lengths if type(length) is int and length > 0), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}

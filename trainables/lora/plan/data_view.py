@@ -60,13 +60,13 @@ def _cut(lengths: DataLengths) -> str:
     return f"{_share(lengths.cut, 'reply', 'replies')} cut at that length{lost}"
 
 
-def _share(share: float, one: str, many: str | None = None) -> str:
-    many = many or f"{one}s"
+def _share(share: float, singular: str, plural: str | None = None) -> str:
+    plural = plural or f"{singular}s"
     if share == 0:
-        return f"no {one} is"
+        return f"no {singular} is"
     if share == 1:
-        return f"all {many} are"
-    return f"{max(share, 0.001):.1%} of the {many} are"
+        return f"all {plural} are"
+    return f"{max(share, 0.001):.1%} of the {plural} are"
 
 
 def example_lines(data: DataPlan) -> Iterator[list[tuple[str, bool]]]:

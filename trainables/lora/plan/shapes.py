@@ -62,7 +62,7 @@ class ModelShapes:
     vocabulary: int
     left_out: tuple[str, ...] = ()
 
-    def trainable(self, params: LoraParameters) -> int | None:
+    def trainable_parameters(self, params: LoraParameters) -> int | None:
         """Parameters of a trial's adapter: rank * (inputs + outputs) per adapted layer.
 
         Returns:

@@ -70,6 +70,6 @@ def _table(file: str, name: str) -> Mapping[str, str]:
 
 def _root() -> Path | None:
     """The folder of the library's models."""
-    found = importlib.util.find_spec("transformers")
-    places = found.submodule_search_locations if found else None
+    package = importlib.util.find_spec("transformers")
+    places = package.submodule_search_locations if package else None
     return Path(places[0]) / "models" if places else None

@@ -135,8 +135,8 @@ def _check_kind(folder: Path, config: Mapping[str, Any], code: bool) -> None:
     """The model is a causal language model that transformers knows."""
     path = folder / CONFIG
     kind = config.get("model_type")
-    own = config.get("auto_map")
-    if code and isinstance(own, dict) and "AutoModelForCausalLM" in own:
+    auto_map = config.get("auto_map")
+    if code and isinstance(auto_map, dict) and "AutoModelForCausalLM" in auto_map:
         return
     if not isinstance(kind, str):
         raise damaged(path, "it does not name the type of the model (model_type)")
@@ -163,7 +163,7 @@ def _check_kind(folder: Path, config: Mapping[str, Any], code: bool) -> None:
     if is_known(kind):
         raise damaged(path, f"a model of type {kind} is not a causal language model", _CAUSAL)
     where = "or check model_type"
-    if isinstance(own, dict):
+    if isinstance(auto_map, dict):
         where = f"or, because the model has its own code: {_TRUST}"
     raise damaged(
         path,
@@ -174,10 +174,10 @@ def _check_kind(folder: Path, config: Mapping[str, Any], code: bool) -> None:
 
 def _check_quantisation(path: Path, config: Mapping[str, Any]) -> None:
     """Adapters are computed with weights of full precision, which transformers makes of some on its own."""
-    found = text_part(config).get("quantization_config") or config.get("quantization_config")
-    if not found:
+    quantisation = text_part(config).get("quantization_config") or config.get("quantization_config")
+    if not quantisation:
         return
-    method = found.get("quant_method") if isinstance(found, dict) else None
+    method = quantisation.get("quant_method") if isinstance(quantisation, dict) else None
     if method not in _DEQUANTISED:
         kind = str(method or "of an unknown kind")[:40]
         raise damaged(

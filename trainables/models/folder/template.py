@@ -46,7 +46,7 @@ def find_template(folder: Path, settings: Mapping[str, Any]) -> tuple[Path, str]
         path = folder / "tokenizer_config.json"
     template = settings.get("chat_template")
     if isinstance(template, list):
-        named = {one.get("name"): one.get("template") for one in template if isinstance(one, dict)}
+        named = {entry.get("name"): entry.get("template") for entry in template if isinstance(entry, dict)}
         template = named.get("default")
     if template is None:
         return None
@@ -65,9 +65,9 @@ def check_template(folder: Path, settings: Mapping[str, Any]) -> None:
     Raises:
         UserError: The template is none, raises, takes seconds, or leaves the question out.
     """
-    if (found := find_template(folder, settings)) is None:
+    if (place := find_template(folder, settings)) is None:
         return
-    path, template = found
+    path, template = place
     # Classes of tokenizers have tokens that their files do not give.
     special = {name: special_token(settings, name) or "" for name in _SPECIAL}
     variables = {

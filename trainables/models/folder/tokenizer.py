@@ -62,7 +62,7 @@ def _check_vocabulary(path: Path, settings: Mapping[str, Any], rows: int | None)
     if not isinstance(model, dict) or not isinstance(vocabulary, dict | list) or not vocabulary:
         raise damaged(path, "it has no vocabulary")
     added = content.get("added_tokens") or []
-    if not isinstance(added, list) or not all(isinstance(one, dict) for one in added):
+    if not isinstance(added, list) or not all(isinstance(token, dict) for token in added):
         raise damaged(path, "its added_tokens are not a list of tokens")
     _check_parts(path, content, model)
     if rows is None:
@@ -78,7 +78,7 @@ def _check_vocabulary(path: Path, settings: Mapping[str, Any], rows: int | None)
         )
     eos = special_token(settings, "eos_token")
     known = vocabulary if isinstance(vocabulary, dict) else {}
-    number = {one.get("content"): one.get("id") for one in added}.get(eos, known.get(eos))
+    number = {token.get("content"): token.get("id") for token in added}.get(eos, known.get(eos))
     if isinstance(number, int) and number >= rows:
         raise beyond_embedding(str(eos), number, rows, path.with_name(SETTINGS))
 

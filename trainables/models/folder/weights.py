@@ -59,11 +59,11 @@ def read_shapes(folder: Path, config: Mapping[str, Any]) -> Shapes:
         path = folder / name
         if not path.is_file():
             raise damaged(path, f"there is no such file, and {INDEX} names it")
-        own = _header(path)
-        if absent := sorted(tensors - own.keys()):
+        header = _header(path)
+        if absent := sorted(tensors - header.keys()):
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
             raise damaged(path, f"it lacks the tensor {absent[0]}{more}, which {INDEX} lists")
-        shapes |= own
+        shapes |= header
     if not shapes:
         raise damaged(folder, "its weights contain no tensor")
     return shapes

@@ -16,7 +16,7 @@ LOST = "lost"
 FAILURE_CLASS = "failure_class"
 
 
-class SlotTrainable(tune.Trainable):  # type: ignore[misc]  # Ray has no types here
+class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray has no types here
     """Holds no model. The actor is reused: a new trial costs one call of `reset_config`.
 
     `config` holds the trial's request; after one for a rung, those of later rungs follow from the replies.

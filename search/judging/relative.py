@@ -18,7 +18,7 @@ def relative_metrics(metrics: Iterable[MetricSpec]) -> dict[str, MetricSpec]:
     return {metric.relative: metric for metric in metrics if metric.relative is not None}
 
 
-def retained(
+def with_ratios(
     metrics: Mapping[str, float], base: BaselineMeasured | None, relative: Mapping[str, MetricSpec]
 ) -> dict[str, float]:
     """The metrics of a rung with their ratios to the base, as far as both were measured.
@@ -28,14 +28,14 @@ def retained(
         base: The base's measurement.
         relative: As `relative_metrics` gives them.
     """
-    found = dict(metrics)
+    extended = dict(metrics)
     for ratio, metric in relative.items():
         if base is not None and metric.name in metrics and metric.name in base.metrics:
-            found[ratio] = metrics[metric.name] / base.metrics[metric.name]
-    return found
+            extended[ratio] = metrics[metric.name] / base.metrics[metric.name]
+    return extended
 
 
-def retained_intervals(
+def with_ratio_intervals(
     intervals: Mapping[str, Interval],
     items: Mapping[str, str],
     base: BaselineMeasured | None,
@@ -52,16 +52,16 @@ def retained_intervals(
         base: The base's measurement.
         relative: As `relative_metrics` gives them.
     """
-    found = dict(intervals)
+    extended = dict(intervals)
     for ratio, metric in relative.items():
         if base is None or metric.name not in base.metrics or metric.name not in intervals:
             continue
         if metric.items and _pairable(base.items, items, metric.items):
-            found[ratio] = ratio_of_means([(base.items[name], items[name]) for name in metric.items])
+            extended[ratio] = ratio_of_means([(base.items[name], items[name]) for name in metric.items])
         else:
             measured, scale = intervals[metric.name], base.metrics[metric.name]
-            found[ratio] = Interval(low=measured.low / scale, high=measured.high / scale, n=measured.n)
-    return found
+            extended[ratio] = Interval(low=measured.low / scale, high=measured.high / scale, n=measured.n)
+    return extended
 
 
 def _pairable(base: Mapping[str, str], tuned: Mapping[str, str], names: Iterable[str]) -> bool:

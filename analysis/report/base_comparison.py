@@ -1,4 +1,4 @@
-"""What trials keep on average, with one interval wherever the report speaks of it."""
+"""How trials differ from the base model: question by question, and on average."""
 
 from __future__ import annotations
 
@@ -8,12 +8,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from analysis.report.context import Context, interval
+from analysis.report.items import rights
 from analysis.report.statistics import Estimate, mean
 from analysis.report.words import estimated
+from search.errors import RecordError
+from search.judging.paired import difference
 from search.record import TrialState
+from search.record.explained import ratios
+from trainables.interval import Interval
 
 if TYPE_CHECKING:
     from analysis.investigate.study import Measured
+
 
 ONE_RULE = (
     "Intervals of retention are Fieller's, for a ratio, over the questions, each paired with the base "
@@ -50,9 +56,8 @@ class Kept:
 def mean_kept(context: Context, trials: Sequence[TrialState]) -> Kept:
     """The mean of what the trials keep, `Context.left`, those with none left out.
 
-    Of a single trial with the interval that was recorded with it, by which the search decided; of the
-    retention of several with that of `analysis.investigate.retention`, or Student's over the trials where
-    the numbers of questions are not known.
+    The interval is that recorded with a single trial, by which the search decided; over several,
+    `analysis.investigate.retention_interval`, or Student's where the numbers of questions are unknown.
     """
     known = [trial for trial in trials if math.isfinite(context.left(trial))]
     kept = mean([context.left(trial) for trial in known])
@@ -69,7 +74,7 @@ def mean_kept(context: Context, trials: Sequence[TrialState]) -> Kept:
 
 def _over_questions(context: Context, trials: Sequence[TrialState]) -> Any:
     # Here, so that a fault in the investigation is not every card's.
-    from analysis.investigate.retention import retention_interval
+    from analysis.investigate.retention_interval import retention_interval
 
     base = context.measured.get(None)
     tuned = [model for trial in trials if (model := _measured(context, trial)) is not None]
@@ -84,3 +89,49 @@ def _measured(context: Context, trial: TrialState) -> Measured | None:
     if trial.status != "diverged" or base is None:
         return model
     return replace(base, capability=0.0, bits={skill: "0" * len(text) for skill, text in base.bits.items()})
+
+
+def score_change(context: Context, trial: TrialState, skill: str, way: str) -> Interval | None:
+    """95% interval of the change of a skill's share of right answers in one way of scoring.
+
+    Returns:
+        None where not both models' answers to the same questions were kept.
+    """
+    if context.base is None or trial.last is None:
+        return None
+    files = (context.base.items_file, trial.last.items_file)
+    theirs, ours = (_rights(context, file, skill, way) for file in files)
+    if not ours or ours.keys() != theirs.keys():
+        return None
+    return difference(*("".join("01"[answers[key]] for key in theirs) for answers in (theirs, ours)))
+
+
+def metric_change(context: Context, trial: TrialState, metric: str) -> Interval | None:
+    """The same of a metric: a skill's score, a ratio to the base, or what is kept; None for others."""
+    for skill in context.skills:
+        name = skill["name"]
+        if metric.startswith(f"{name}_") and (
+            change := score_change(context, trial, name, metric.removeprefix(f"{name}_"))
+        ):
+            return change
+    ratio = metric in ratios(context.trainable)
+    if ratio and trial.last is not None and (around := trial.last.intervals.get(metric)):
+        return Interval(low=around.low - 1, high=around.high - 1, n=around.n)
+    return _kept(context, trial) if context.relative and metric == context.relative.name else None
+
+
+def _kept(context: Context, trial: TrialState) -> Interval | None:
+    # Here, so that a fault in the investigation is not every card's.
+    from analysis.investigate.change import capability_change
+
+    base, tuned = context.measured.get(None), context.measured.get(trial.number)
+    change = None if tuned is None else capability_change(base, tuned)
+    return change.interval if change is not None and change.paired else None
+
+
+def _rights(context: Context, file: str | None, skill: str, way: str) -> dict[tuple[int, str], bool]:
+    """Empty where the answers were not kept, or cannot be read."""
+    try:
+        return {} if file is None else rights(context.folder, file, skill, way)
+    except RecordError:
+        return {}
