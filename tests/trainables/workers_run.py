@@ -54,12 +54,12 @@ def main(folder: Path, groups: list[list[str]]) -> None:
     dist.init_process_group("gloo")
     torch.set_num_threads(1)
     start_deepspeed(torch.device("cpu"))
-    found = {
+    results = {
         "packs": {stage: sharded_packs.train(stage) for stage in sharded_packs.STAGES},
         "trainables": trainables(folder),
         "tasks": tasks(folder, groups),
     }
-    (folder / f"worker{dist.get_rank()}.json").write_text(json.dumps(found))
+    (folder / f"worker{dist.get_rank()}.json").write_text(json.dumps(results))
     dist.barrier()
     dist.destroy_process_group()
 
