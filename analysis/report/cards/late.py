@@ -69,7 +69,7 @@ class Late:
             data={skill.name: _data(context, skill) for skill in skills},
             texts=tuple(_sentence(context, skill) for skill in skills),
             notes=(
-                "These skills do not count for capability and retention, and no decision used them.",
+                _uncounted(context),
                 "Changes are paired with the base model question by question where the answers were kept "
                 "(Agresti and Min, 2005, doi:10.1002/sim.1781); otherwise their intervals are combined "
                 "from those of the two scores (Newcombe, 1998, "
@@ -79,6 +79,13 @@ class Late:
             plots=(plot,),
             tables=tuple(tables),
         )
+
+
+def _uncounted(context: Context) -> str:
+    if context.relative is None:
+        return "No decision used these skills."
+    score = context.relative.name
+    return f"These skills do not count for {score} and {context.ratio}, and no decision used them."
 
 
 @dataclass(frozen=True)
