@@ -146,7 +146,13 @@ def _take_space(composed: Composed, space: Override | None) -> None:
 def _take_trainable(composed: Composed, overrides: Sequence[Override]) -> None:
     """Takes the trainable, which decides which sections exist."""
     word = next((override for override in overrides if override.key == ("trainable",)), None)
-    composed.trainable = trainable_of(composed.data if word is None else {"trainable": word.value})
+    name = trainable_of(composed.data if word is None else {"trainable": word.value})
+    try:
+        config_model(name)
+    except ValueError as error:
+        composed.complain(("trainable",), str(error), "repair or update the package that brings it")
+    else:
+        composed.trainable = name
 
 
 def _take_section(composed: Composed, group: str, override: Override | None) -> None:

@@ -98,14 +98,14 @@ class Moasha:
     At a rung, the n trials recorded there, the reporting one included, are ordered by how much they
     violate the constraints (`total_violation`; held to be violated only where the whole 95% interval
     violates them), then by non-dominated sorting of the objectives, then within a front by spread. The
-    best floor(n / eta) go on, and so does every trial of the first front: with several objectives there is
+    best floor(n / eta) continue, and so does every trial of the first front: with several objectives there is
     no best one among them, and to thin them out at a rung is to thin out the result. It follows that a
     trial that no other dominates is never stopped among those that keep the constraints, that one that all
     others dominate is stopped as soon as n >= eta, and that equal trials share their fate. With one
     objective it is ASHA (Li et al., 2020, arXiv:1810.05934). Trials without a finite value of an
     objective or a constraint rank last. Nothing is stopped at the last rung.
 
-    With `variant: promotion`, trials are paused and not stopped, and go on once they are among the best
+    With `variant: promotion`, trials are paused and not stopped, and continue once they are among the best
     floor(n / eta) of their rung.
 
     With several brackets, a trial is assigned to one by the search's seed and its number, bracket b with

@@ -12,6 +12,7 @@ from trainables.data.formats import AUTO, FORMATS
 from trainables.models import smollm2  # noqa: F401  (registers its preparer)
 from trainables.models.preparers import PREPARERS
 from trainables.nearest import did_you_mean
+from trainables.registry import Registry
 from trainables.settings import ModelConfig, TaskConfig
 from trainables.specs import TRAINABLES
 
@@ -31,7 +32,12 @@ def check_names(composed: Composed) -> None:
 
 def _check_registered(composed: Composed, key: tuple[str, ...], kind: str, names: Collection[str]) -> None:
     name = parts.text(composed, *key)
-    if name and name not in names and not composed.is_broken(key):
+    if not name or name in names or composed.is_broken(key):
+        return
+    if isinstance(names, Registry) and (reason := names.broken().get(name)):
+        message = f"the {kind} {name!r} is installed and cannot be imported: {reason}"
+        composed.complain(key, message, "repair or update the package that brings it")
+    else:
         composed.complain(key, f"there is no {kind} {name!r}", did_you_mean(name, list(names)))
 
 
