@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -54,7 +55,8 @@ SEARCH = (
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "asked.jsonl").write_text('{"ask": "Who keeps the light?", "reply": "Airdrie."}\n' * 20)
+    records = [{"ask": f"Who keeps light {number}?", "reply": "Airdrie."} for number in range(20)]
+    (tmp_path / "asked.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     return tmp_path
 
 
@@ -102,7 +104,7 @@ def test_a_plan_shows_them() -> None:
 
 def test_a_search_measures_records_and_shows_them(folder: Path) -> None:
     config, record = load(), list[Event]()
-    server = serving(group_settings(config, folder, cpus=1))
+    server = serving(group_settings(config, folder / "toys", cpus=1))
     space = SearchSpace(config.parameters, config.fixed)
     conductor = Conductor(
         config, space, make_searcher(config, space), make_scheduler(config), record.append, []
