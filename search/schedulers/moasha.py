@@ -72,9 +72,9 @@ class MoashaOptions(Choice):
     """Options of `moasha`.
 
     Attributes:
-        share: How many go on at a rung: "fixed", the best 1/eta; or "learned", from 1/eta where rungs have
+        share: How many continue at a rung: "fixed", the best 1/eta; or "learned", from 1/eta where rungs have
             proved to predict the order at the full budget to nearly all where they have not.
-        variant: "stopping": a trial goes on at once or is stopped; "promotion": it is paused, and goes on
+        variant: "stopping": a trial continues at once or is stopped; "promotion": it is paused, and continues
             from its rung's adapter once it is among the best of its rung.
         brackets: Number of brackets; trials of bracket b are first ranked at rung b, and only with others
             of their bracket.

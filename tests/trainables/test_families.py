@@ -56,7 +56,7 @@ PACKS = {
         LoraParameters(lr=1e-2, rank=2, batch_size=2, seed=5, alpha=3),
     ],
 }
-PROMPTS = [list(np.random.default_rng(seed).integers(3, VOCABULARY, size=3 + 2 * seed)) for seed in range(5)]
+PROMPTS = [list(np.random.default_rng(seed).integers(3, VOCABULARY, size=3 + 2 * seed)) for seed in range(4)]
 ENDS = {2, *range(5, VOCABULARY, 10)}
 
 
