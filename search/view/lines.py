@@ -90,7 +90,7 @@ class EventLines:
                     f"model {subject}, seed {config.seed}"
                 )
             case SessionStarted():
-                return f"session {event.session} begins: {wording.plural(event.trials, 'trial')} asked for"
+                return f"session {event.session} begins: {wording.plural(event.trials, 'trial')} requested"
             case SlotsChosen():
                 return wording.slots(event.slots, event.reason)
             case WarmStarted():
