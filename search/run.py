@@ -149,10 +149,6 @@ def _error_data(error: TightropeError) -> dict[str, Any]:
     return data
 
 
-if __name__ == "__main__":
-    sys.exit(main())
-
-
 HELP = """\
 usage: python -m search.run space=NAME_OR_FILE [key=value ...] [--plan | --config | --list] [--json]
 
@@ -191,3 +187,7 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong configuration or command line, 128 + n stopped by signal n
 (130 Ctrl-C, 143 SIGTERM).
 """
+
+
+if __name__ == "__main__":
+    sys.exit(main())
