@@ -30,6 +30,7 @@ from search.judging.pareto import pareto_front
 from search.judging.recommend import recommend
 from search.output import Parser, complain, say_json
 from search.record import SearchState, TrialState, read_events
+from search.record.events import RecordedTrainable, SearchStarted
 from search.record.explained import explained
 from search.record.files import EVENTS
 from trainables.data.facts import data_warnings
@@ -53,29 +54,14 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
     """
     if state.started is None:
         raise RecordError(f"{folder} contains no search that has started.")
-    config, known = state.started.config, explained(state.started)
+    known = explained(state.started)
     recommendation = recommend(state)
     front = pareto_front(state)
     confirmed = confirmation(state)
     data = state.baselines["base"].data if "base" in state.baselines else {}
     counts = Counter(trial.status for trial in search_trials(state))
-    last = state.sessions[-1] if state.sessions else None
     return {
-        "search": {
-            "name": config["name"],
-            "id": state.started.search_id,
-            "folder": min(os.path.relpath(folder), str(folder.resolve()), key=len),
-            "space": config["space"],
-            "trainable": config["trainable"],
-            "model": section_name(config, "model") or known.subject,
-            "task": section_name(config, "task"),
-            "seed": config["seed"],
-            "git_commit": state.started.git_commit,
-            "ended": state.ended.reason if state.ended else None,
-            "message": state.ended.message if state.ended else "",
-            "trials": last.trials if last else config["trials"],
-            "command": last.command if last else None,
-        },
+        "search": _search(state, state.started, folder, known),
         "objectives": [objective.model_dump() for objective in objectives_of(state)],
         "metrics": list(worth_showing(known).summary),
         "artifact": {"name": known.artifact, "load": known.load, "form": known.form},
@@ -105,6 +91,28 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         if state.slots is None
         else state.slots.model_dump(include={"groups", "slots", "reason"}),
         "packing": asdict(packing_used(state)),
+    }
+
+
+def _search(
+    state: SearchState, started: SearchStarted, folder: Path, known: RecordedTrainable
+) -> dict[str, Any]:
+    """What was searched, where and how it ended."""
+    config, last = started.config, state.sessions[-1] if state.sessions else None
+    return {
+        "name": config["name"],
+        "id": started.search_id,
+        "folder": min(os.path.relpath(folder), str(folder.resolve()), key=len),
+        "space": config["space"],
+        "trainable": config["trainable"],
+        "model": section_name(config, "model") or known.subject,
+        "task": section_name(config, "task"),
+        "seed": config["seed"],
+        "git_commit": started.git_commit,
+        "ended": state.ended.reason if state.ended else None,
+        "message": state.ended.message if state.ended else "",
+        "trials": last.trials if last else config["trials"],
+        "command": last.command if last else None,
     }
 
 

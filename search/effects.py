@@ -17,9 +17,7 @@ parameters.*.choices parameters.*.value
 fixed.* points baselines
 objectives.*.metric objectives.*.direction objectives.*.floor objectives.*.ceiling
 budget.steps budget.rungs budget.eta
-searcher.name searcher.startup searcher.stopped searcher.population searcher.sequence
-scheduler.name scheduler.share scheduler.variant scheduler.brackets scheduler.spread
-guards.spike guards.retention guards.degeneration
+searcher.* scheduler.* guards.*
 confirm.candidates confirm.seeds
 warm_start.use warm_start.trials
 workers.workers
@@ -40,7 +38,7 @@ tracking.enabled tracking.uri tracking.experiment
 _TABLE: tuple[tuple[Effect, str], ...] = (("search", _SEARCH), ("none", _NONE))
 
 EFFECTS: Mapping[str, Effect] = {key: effect for effect, keys in _TABLE for key in keys.split()}
-"""Of the settings of every search, by dotted key; `*` stands for an index, or for a name of the user's.
+"""Of the settings of every search, by dotted key; `*` is an index, or a name of a user's or a plug-in's.
 
 Those of a trainable's own sections are in its `TrainableSpec.effects`.
 """
@@ -48,13 +46,13 @@ Those of a trainable's own sections are in its `TrainableSpec.effects`.
 SOMETIMES = ("parameters.*.points", "task.heldout_fraction")
 """Read only in some configurations: see `leaves`."""
 
-_NAMED_BY_USER = ("parameters", "fixed")
+_NAMED_ELSEWHERE = ("parameters", "fixed", "searcher", "scheduler", "guards")
 
 
 def pattern(key: Key) -> str:
     """The key as the table has it."""
     parts = ["*" if isinstance(part, int) else part for part in key]
-    if len(parts) > 1 and parts[0] in _NAMED_BY_USER:
+    if len(parts) > 1 and parts[0] in _NAMED_ELSEWHERE:
         parts[1] = "*"
     return ".".join(parts)
 

@@ -30,6 +30,7 @@ LARGE = 100
 """Beyond so many cases the normal distribution is used."""
 FAVOURED = 0.8
 """Share of a test's level that goes to the direction that is expected."""
+_SEED = 0
 _ROUNDING = 1e-9
 """Relative differences up to this are none."""
 
@@ -109,9 +110,7 @@ def tau_b(x: Signs, y: Signs) -> float:
     return top / below**0.5 if below else float("nan")
 
 
-def trend(
-    x: Signs, y: Signs, strata: Strata, differences: Scores | None = None, favoured: int = 0, seed: int = 0
-) -> Tau:
+def trend(x: Signs, y: Signs, strata: Strata, differences: Scores | None = None, favoured: int = 0) -> Tau:
     """Kendall's tau-b within strata, tested by permuting the cases within each stratum.
 
     The test statistic is the sum over pairs of the sign in x times the sign in y, or times the difference in
@@ -126,7 +125,6 @@ def trend(
         differences: Differences in the quantity, shape (n, n); None tests the signs.
         favoured: 1 or -1 gives 80% of the level to this direction and 20% to the other: p is the one-sided
             one, divided by 0.8 or by 0.2. 0 is the usual two-sided test.
-        seed: Of the draws.
     """
     n = len(x)
     mask = within(n, strata)
@@ -141,18 +139,18 @@ def trend(
         z = abs(2 * observed) / permutation_variance(x, scores, strata) ** 0.5
         outer, beyond = math.erfc(z / math.sqrt(2)), math.erfc(z / math.sqrt(2)) / 2
     else:
-        outer, beyond = _tails(x, scores, strata, observed, seed)
+        outer, beyond = _tails(x, scores, strata, observed)
     if favoured == 0 or sign == 0:
         return Tau(value, outer, n, sign)
     return Tau(value, min(1.0, beyond / (FAVOURED if sign == favoured else 1 - FAVOURED)), n, sign)
 
 
-def _tails(x: Signs, scores: Scores, strata: Strata, observed: float, seed: int) -> tuple[float, float]:
+def _tails(x: Signs, scores: Scores, strata: Strata, observed: float) -> tuple[float, float]:
     """Shares of permutations at least as far from 0 as observed, on either side and on its own."""
     vector = scores[np.triu_indices(len(x), 1)].astype(np.float32)
     least = abs(observed) * (1 - 1e-4) - 1e-9
     outer = beyond = count = 0
-    batches, exact = permutations(len(x), strata, seed)
+    batches, exact = permutations(len(x), strata, _SEED)
     for orders in batches:
         sums = taken(x, orders) @ vector
         outer += int(np.count_nonzero(np.abs(sums) >= least))
@@ -162,7 +160,7 @@ def _tails(x: Signs, scores: Scores, strata: Strata, observed: float, seed: int)
     return (outer + drawn) / (count + drawn), (beyond + drawn) / (count + drawn)
 
 
-def bootstrap(x: Signs, y: Signs, strata: Strata, seed: int = 0) -> tuple[float, float]:
+def bootstrap(x: Signs, y: Signs, strata: Strata) -> tuple[float, float]:
     """95% percentile bootstrap interval of tau-b within strata, cases drawn anew within each stratum.
 
     NaN where nothing differs. Over fewer than about ten cases it is narrower than it should be. Over more
@@ -174,7 +172,7 @@ def bootstrap(x: Signs, y: Signs, strata: Strata, seed: int = 0) -> tuple[float,
     if n > LARGE:
         return _normal_interval(x, y)
     drawn = []
-    for orders in resamples(n, strata, seed):
+    for orders in resamples(n, strata, _SEED):
         xs, ys = taken(x, orders), taken(y, orders)
         below = np.count_nonzero(xs, axis=1).astype(float) * np.count_nonzero(ys, axis=1)
         with np.errstate(invalid="ignore"):

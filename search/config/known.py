@@ -10,15 +10,13 @@ from pydantic import BaseModel
 
 from search.config.foreign import SETTINGS, TRAINED, is_foreign, meant_parameter
 from search.config.origins import Key, dotted
-from search.config.schedulers import SchedulerConfig
 from search.config.schema import SearchConfig, config_model, trainable_of
-from search.config.searchers import SearcherConfig
 from search.config.space import Parameter
 from trainables.nearest import distance, nearest
 from trainables.specs import TRAINABLES
 
 _NAMED_BY_USER = ("parameters", "fixed")
-_UNIONS: dict[str, Any] = {"searcher": SearcherConfig, "scheduler": SchedulerConfig}
+_PLUGINS = ("searcher", "scheduler")
 
 
 def keys_at(key: Key, model: type[SearchConfig]) -> list[str]:
@@ -80,9 +78,10 @@ def unknown_key_hint(key: Key, data: Mapping[str, Any], trainable_parameters: Se
         if is_foreign(word) and (meant := meant_parameter(str(key[1]), data["parameters"][key[1]])):
             return meant
         return _member_hint(Parameter, "type", data["parameters"][key[1]]["type"], word)
-    if key[0] in _UNIONS and len(key) == 2:
+    if key[0] in _PLUGINS and len(key) == 2:
         section = str(key[0])
-        return _member_hint(_UNIONS[section], "name", data[section]["name"], word, above=f"{section}.")
+        union = model.model_fields[section].annotation
+        return _member_hint(union, "name", data[section]["name"], word, above=f"{section}.")
     siblings = [name for name in keys_at(key[:-1], model) if name != "space"]
     slips = [name for name in nearest(word, siblings) if distance(word.lower(), name.lower()) <= 1]
     if slips:

@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, create_model, model_validator
 
-from search.config.schedulers import MoashaConfig, SchedulerConfig
-from search.config.searchers import GpConfig, SearcherConfig
+from search.config.choices import SCHEDULERS, SEARCHERS, Choice, guards_section, section
 from search.config.space import Parameter
 from search.config.values import Folder, TrackingUri, Value
 from trainables.settings import LARGEST, Positive, Section
@@ -22,19 +21,14 @@ from trainables.trainable import MetricSpec
 class GuardsConfig(Section):
     """Ends trials that are breaking the model, whatever the scheduler says. None switches a guard off.
 
+    Guards that are registered (`search.guards`) add their settings, each under the guard's name.
+
     Attributes:
         spike: The smoothed training loss may rise to this multiple of its lowest value so far, which counts
-            as at least 1 nat.
-        retention: No ratio to the base, such as `retention`, may lie below this with its whole 95% interval,
-            or above 1 divided by this where less is better; "floor" is the bound of the ratio's objective.
-        degeneration: The share of degenerate replies (those that repeat themselves or do not end) may rise
-            by so much over the base model's; counted with the 95% interval of the paired difference. Off
-            where no replies are generated.
+            as at least 1 nat. Workers watch it at every step.
     """
 
     spike: Annotated[float, Field(gt=1)] | None = 3.0
-    retention: Annotated[float, Field(gt=0, le=1)] | Literal["floor"] | None = "floor"
-    degeneration: Annotated[float, Field(ge=0, lt=1)] | None = 0.25
 
 
 class ConfirmConfig(Section):
@@ -229,6 +223,7 @@ class SearchConfig(Opening):
 
     The sections that belong to the trainable stand beside these: `model_validate` gives an instance of the
     subclass that has them (`config_model`). Code that knows of no trainable reads them through `options`.
+    The subclass also knows what registered searchers, schedulers and guards take (`search.config.choices`).
 
     Attributes:
         space: Name or file of the space this came from.
@@ -248,9 +243,9 @@ class SearchConfig(Opening):
     baselines: tuple[Text, ...] = ("base",)
     objectives: Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1)] = ()
     budget: BudgetConfig
-    searcher: SearcherConfig = GpConfig()
-    scheduler: SchedulerConfig = MoashaConfig()
-    guards: GuardsConfig = GuardsConfig()
+    searcher: Choice
+    scheduler: Choice
+    guards: GuardsConfig
     confirm: ConfirmConfig = ConfirmConfig()
     limits: LimitsConfig = LimitsConfig()
     warm_start: WarmStartConfig | None = None
@@ -312,7 +307,12 @@ def config_model(trainable: str) -> type[SearchConfig]:
         )
     # `Opening` comes last to come first: fields are taken from the end of the bases.
     bases: Any = (SearchConfig, options, Opening)
-    return cast(type[SearchConfig], create_model(f"{options.__name__}Search", __base__=bases))
+    plugins: Any = {
+        "searcher": section(SEARCHERS, "gp"),
+        "scheduler": section(SCHEDULERS, "moasha"),
+        "guards": guards_section(GuardsConfig),
+    }
+    return cast(type[SearchConfig], create_model(f"{options.__name__}Search", __base__=bases, **plugins))
 
 
 def default_objectives(metrics: Iterable[MetricSpec]) -> tuple[ObjectiveConfig, ...]:

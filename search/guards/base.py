@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
+from search.config import choices
 from search.config.schema import SearchConfig
 from search.record import RungReached, SearchState
 from trainables.registry import Registry
@@ -23,7 +24,28 @@ class Guard(Protocol):
         ...
 
 
-GuardFactory: TypeAlias = Callable[[SearchConfig], Guard | None]
-"""Builds the guard from the configuration; None where it is switched off or has nothing to guard."""
+GuardFactory: TypeAlias = Callable[[SearchConfig, Any], Guard | None]
+"""Builds the guard from the configuration and its setting, which is not None; None where it has nothing to
+guard in this search."""
+F = TypeVar("F", bound=GuardFactory)
 
 GUARDS: Registry[GuardFactory] = Registry("guard")
+
+
+def register(name: str, line: str, *, kind: Any, default: Any, accept: str) -> Callable[[F], F]:
+    """Registers the decorated function, which builds a guard.
+
+    Args:
+        name: Name of the guard, and of its setting in the section `guards`.
+        line: What it looks for, in one line for `--plan`.
+        kind: Type of the setting, None left out.
+        default: The setting's default; None is off.
+        accept: See `choices.Setting`.
+    """
+
+    def decorate(make: F) -> F:
+        GUARDS.register(name, line)(make)
+        choices.GUARDS.register(name, line)(choices.Setting(kind, default, accept))
+        return make
+
+    return decorate

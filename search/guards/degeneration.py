@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from search.config.schema import SearchConfig
-from search.guards.base import GUARDS, Guard
+from search.guards.base import Guard, register
 from search.judging.paired import difference
 from search.record import RungReached, SearchState
 from trainables.messages import DEGENERATE
 
 
-@GUARDS.register(
-    "degeneration", ("significantly more degenerate replies than the base model, by more than allowed")
+@register(
+    "degeneration",
+    "significantly more degenerate replies than the base model, by more than allowed",
+    kind=Annotated[float, Field(ge=0, lt=1)],
+    default=0.25,
+    accept="accept more with a larger guards.degeneration",
 )
-def degeneration_guard(config: SearchConfig) -> Guard | None:
-    """The guard at `guards.degeneration`, in shares of the replies."""
-    allowed = config.guards.degeneration
-    if allowed is None or all(metric.name != DEGENERATE for metric in config.metrics):
+def degeneration_guard(config: SearchConfig, most: float) -> Guard | None:
+    """Bounds the rise of the share of degenerate replies over the base model's.
+
+    Degenerate replies repeat themselves or do not end. The rise is counted with the 95% interval of the
+    paired difference. Nothing is guarded where no replies are generated.
+    """
+    if all(metric.name != DEGENERATE for metric in config.metrics):
         return None
-    most: float = allowed
 
     def risen(rung: RungReached, state: SearchState) -> str | None:
         base = state.baselines.get("base")

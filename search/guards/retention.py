@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
 
 from search.config.schema import SearchConfig
-from search.guards.base import GUARDS, Guard
+from search.guards.base import Guard, register
 from search.judging.relative import relative_metrics
 from search.record import RungReached, SearchState
 from trainables.trainable import MetricSpec
@@ -21,10 +23,20 @@ class _Bound(NamedTuple):
     sample: str
 
 
-@GUARDS.register("retention", "the whole 95% interval of retention lies below the floor")
-def retention_guard(config: SearchConfig) -> Guard | None:
-    """The guard at `guards.retention`, for every ratio to the base; None where none has a bound."""
-    bounds = list(_bounds(config, relative_metrics(config.metrics)))
+@register(
+    "retention",
+    "the whole 95% interval of retention lies below the floor",
+    kind=Annotated[float, Field(gt=0, le=1)] | Literal["floor"],
+    default="floor",
+    accept="accept less with a lower guards.retention",
+)
+def retention_guard(config: SearchConfig, given: float | Literal["floor"]) -> Guard | None:
+    """Bounds every ratio to the base, such as `retention`, with its whole 95% interval.
+
+    No ratio may lie below `given`, or above 1 divided by it where less is better; "floor" is the bound of
+    the ratio's objective. Nothing is guarded where no ratio has a bound.
+    """
+    bounds = list(_bounds(config, given, relative_metrics(config.metrics)))
     if not bounds:
         return None
 
@@ -34,11 +46,10 @@ def retention_guard(config: SearchConfig) -> Guard | None:
     return lost
 
 
-def _bounds(config: SearchConfig, relative: Mapping[str, MetricSpec]) -> Iterator[_Bound]:
+def _bounds(
+    config: SearchConfig, given: float | Literal["floor"], relative: Mapping[str, MetricSpec]
+) -> Iterator[_Bound]:
     """The configured floor, which of what is minimised is turned into a ceiling, or that of the objective."""
-    given = config.guards.retention
-    if given is None:
-        return
     objectives = {objective.metric: objective for objective in config.objectives}
     for ratio, metric in relative.items():
         above = metric.direction == "min"

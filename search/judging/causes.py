@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 from search import wording
+from search.config.choices import GUARDS
 from search.judging.extending import extension
 from search.judging.objectives import search_trials
 from search.record import SearchState, TrialState
 from search.record.explained import trainable_of
 
-_ACCEPT = {
-    "spike": "allow a steeper rise with a larger guards.spike",
-    "retention": "accept less with a lower guards.retention",
-    "degeneration": "accept more with a larger guards.degeneration",
-}
-
+_SPIKE = "allow a steeper rise with a larger guards.spike"
 _SIZES = {"rank": "ranks", "batch_size": "batch sizes"}
 """Parameters that memory grows with, in the plural."""
 _FAILED = ("failed", "infeasible", "diverged")
@@ -142,10 +138,11 @@ def _why_all_guarded(state: SearchState) -> str:
 
 def _instead(state: SearchState, guard: str) -> str:
     """What to search or to accept, where a guard has ended every trial."""
-    if guard not in _ACCEPT:
+    if guard != "spike" and guard not in GUARDS:
         return f"Search where guard {guard} finds nothing."
+    accept = _SPIKE if guard == "spike" else GUARDS[guard].accept
     parameters = trainable_of(state).parameters
     ways = ["lower learning rates"] if "lr" in parameters else []
     ways += ["smaller ranks"] if guard == "retention" and "rank" in parameters else []
-    text = f"search {' or '.join(ways)}, or {_ACCEPT[guard]}" if ways else _ACCEPT[guard]
+    text = f"search {' or '.join(ways)}, or {accept}" if ways else accept
     return f"{text[:1].upper()}{text[1:]}; guards.{guard}=null switches it off."

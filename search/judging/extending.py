@@ -12,7 +12,7 @@ from search.errors import TightropeError
 from search.judging.objectives import search_trials
 from search.judging.spending import spending
 from search.record import SearchState
-from search.searchers.base import point_key
+from search.searchers import SEARCHERS, make_searcher
 from search.space import SearchSpace
 
 
@@ -60,12 +60,13 @@ def _is_exhausted(state: SearchState) -> bool:
     assert state.started is not None
     try:
         config = SearchConfig.model_validate(state.started.config)
-        if config.searcher.name not in ("grid", "listed"):
+        if not SEARCHERS[config.searcher.name].finite:
             return False
-        known = [*config.points]
-        if config.searcher.name == "grid":
-            known += SearchSpace(config.parameters, config.fixed).grid()
+        searcher = make_searcher(config, SearchSpace(config.parameters, config.fixed))
     except (ValidationError, TightropeError):
         return False  # a record of another version
-    proposed = {point_key(trial.proposed.sampled) for trial in search_trials(state)}
-    return proposed >= {point_key(point) for point in known}
+    if state.warm_start is not None:
+        searcher.begin(state.warm_start)
+    for trial in search_trials(state):
+        searcher.replay(trial.number, trial.proposed.sampled)
+    return searcher.propose(len(state.trials)) is None

@@ -28,7 +28,6 @@ from trainables.planning import TrainablePlan
 from trainables.specs import TRAINABLES
 
 SHOWN = 8
-_EXHAUSTIBLE = ("grid", "listed")
 
 
 def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
@@ -103,7 +102,7 @@ def _first(
     Proposals beyond the start-up of a model-based searcher depend on results, and are not shown.
     """
     searcher = make_searcher(config, space)
-    finite = config.searcher.name in _EXHAUSTIBLE
+    finite = SEARCHERS[config.searcher.name].finite
     random, listed = startup(config.searcher), len(config.points)
     if taken_over is not None:
         searcher.begin(taken_over)
@@ -167,7 +166,7 @@ def _notes(config: SearchConfig, planned: TrainablePlan, slots: Slots, number: i
     if spec.plan is None:
         notes.append(f"The trainable {config.trainable} gives no sizes, time or memory.")
     if number < config.trials:
-        asked = f"{config.trials} trials asked for"
+        asked = f"{config.trials} requested trials"
         notes.append(f"{config.searcher.name} has only {number} configurations for the {asked}.")
     if spec.unpacked is not None:
         notes.append(f"Trials of {config.trainable} are not packed but run one at a time: {spec.unpacked}.")

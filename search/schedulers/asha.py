@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from search.config.schema import SearchConfig
 from search.judging.constraints import constraint_violations, total_violation
-from search.schedulers.base import SCHEDULERS, NeverPauses, Verdict
+from search.schedulers.base import NeverPauses, Verdict, register
 from search.schedulers.findings import bound_text, bounds_text, measured_text, violations_text
 from trainables.interval import Interval
 
@@ -17,16 +17,14 @@ _Rank: TypeAlias = tuple[float, float]
 _LAST: _Rank = (math.inf, math.inf)
 
 
-@SCHEDULERS.register(
-    "asha", "successive halving at rungs: trials that keep the constraints first, then by loss"
-)
+@register("asha", "successive halving at rungs: trials that keep the constraints first, then by loss")
 class Asha(NeverPauses):
     """Asynchronous successive halving, stopping variant (Li et al., 2020, arXiv:1810.05934).
 
     At a rung, the n trials recorded there, the reporting one included, are ordered by how much they
     violate the constraints (`total_violation`; 0 for all that keep them) and then by the first
     objective. A trial is held to violate a constraint only where its whole 95% interval does. A trial
-    goes on if fewer than floor(n / eta) of them rank strictly above it; while n < eta every trial does.
+    continues if fewer than floor(n / eta) of them rank strictly above it; while n < eta every trial does.
     It follows that the best is never stopped, that trials which tie share their fate, and that one that
     is worse than all others is stopped as soon as n >= eta. Nothing is stopped at the last rung.
     Trials without a finite value of the first objective or of a constrained metric rank last.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
+from search.config import choices
+from search.config.choices import Choice
 from search.config.schema import SearchConfig
 from search.record.events import Decision
 from trainables.interval import Interval
@@ -22,7 +24,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Promotion:
-    """A paused trial that is to go on from its rung, and why."""
+    """A paused trial that continues from its rung, and why."""
 
     trial: int
     rung: int
@@ -30,7 +32,7 @@ class Promotion:
 
 
 class Scheduler(Protocol):
-    """Decides at rungs which trials go on.
+    """Decides at rungs which trials continue.
 
     What it says is a function of the configuration and of the reports and promotions so far, in their
     order. A scheduler is rebuilt by making the recorded ones again in their recorded order.
@@ -50,11 +52,11 @@ class Scheduler(Protocol):
         ...
 
     def promote(self) -> Promotion | None:
-        """The paused trial that should go on now, or None; changes nothing."""
+        """The paused trial that should continue now, or None; changes nothing."""
         ...
 
     def promoted(self, trial: int, rung: int) -> None:
-        """Takes that a trial was paused at a rung and goes on, or is not to be promoted any more."""
+        """Takes that a trial was paused at a rung and continues, or is not to be promoted any more."""
         ...
 
     def describe(self) -> list[str]:
@@ -73,4 +75,22 @@ class NeverPauses:
 
 
 SchedulerFactory: TypeAlias = Callable[[SearchConfig], Scheduler]
+F = TypeVar("F", bound=SchedulerFactory)
 SCHEDULERS: Registry[SchedulerFactory] = Registry("scheduler")
+
+
+def register(name: str, line: str, *, options: type[Choice] = Choice) -> Callable[[F], F]:
+    """Registers the decorated scheduler, or function that builds one.
+
+    Args:
+        name: Name used in configuration.
+        line: One line for `--list`.
+        options: Its options, which stand beside the name in the section `scheduler`.
+    """
+
+    def decorate(make: F) -> F:
+        SCHEDULERS.register(name, line)(make)
+        choices.SCHEDULERS.register(name, line)(choices.choice(name, options))
+        return make
+
+    return decorate

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
-from search.config.schedulers import MoashaConfig
+from search.config.choices import Choice
 from search.config.schema import SearchConfig
 from search.judging.constraints import constraint_violations, total_violation
 from search.judging.foresight import Foresight
-from search.schedulers.base import SCHEDULERS, Promotion, Verdict
+from search.schedulers.base import Promotion, Verdict, register
 from search.schedulers.dominance import SPREADS, place, places
 from search.schedulers.findings import bounds_text, measured_text, violations_text
 from search.seeds import derived_share
@@ -66,8 +68,29 @@ class _Rung:
         return self._above
 
 
-@SCHEDULERS.register(
-    "moasha", "successive halving by all objectives: constraints, then fronts, then spread; the default"
+class MoashaOptions(Choice):
+    """Options of `moasha`.
+
+    Attributes:
+        share: How many continue at a rung: "fixed", the best 1/eta; or "learned", from 1/eta where rungs have
+            proved to predict the order at the full budget to nearly all where they have not.
+        variant: "stopping": a trial continues at once or is stopped; "promotion": it is paused, and continues
+            from its rung's adapter once it is among the best of its rung.
+        brackets: Number of brackets; trials of bracket b are first ranked at rung b, and only with others
+            of their bracket.
+        spread: Order within a front: "crowding" distance (NSGA-II), or "hypervolume" contribution.
+    """
+
+    share: Literal["fixed", "learned"] = "learned"
+    variant: Literal["stopping", "promotion"] = "stopping"
+    brackets: Annotated[int, Field(ge=1, le=10)] = 1
+    spread: Literal["crowding", "hypervolume"] = "crowding"
+
+
+@register(
+    "moasha",
+    "successive halving by all objectives: constraints, then fronts, then spread; the default",
+    options=MoashaOptions,
 )
 class Moasha:
     """Asynchronous successive halving for several objectives (Schmucker et al., 2021, arXiv:2106.12639).
@@ -75,14 +98,14 @@ class Moasha:
     At a rung, the n trials recorded there, the reporting one included, are ordered by how much they
     violate the constraints (`total_violation`; held to be violated only where the whole 95% interval
     violates them), then by non-dominated sorting of the objectives, then within a front by spread. The
-    best floor(n / eta) go on, and so does every trial of the first front: with several objectives there is
+    best floor(n / eta) continue, and so does every trial of the first front: with several objectives there is
     no best one among them, and to thin them out at a rung is to thin out the result. It follows that a
     trial that no other dominates is never stopped among those that keep the constraints, that one that all
     others dominate is stopped as soon as n >= eta, and that equal trials share their fate. With one
     objective it is ASHA (Li et al., 2020, arXiv:1810.05934). Trials without a finite value of an
     objective or a constraint rank last. Nothing is stopped at the last rung.
 
-    With `variant: promotion`, trials are paused and not stopped, and go on once they are among the best
+    With `variant: promotion`, trials are paused and not stopped, and continue once they are among the best
     floor(n / eta) of their rung.
 
     With several brackets, a trial is assigned to one by the search's seed and its number, bracket b with
@@ -90,7 +113,7 @@ class Moasha:
     """
 
     def __init__(self, config: SearchConfig) -> None:
-        assert isinstance(config.scheduler, MoashaConfig)
+        assert isinstance(config.scheduler, MoashaOptions)
         self._objectives = config.objectives
         self._options = config.scheduler
         self._eta = config.budget.eta

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from search.config.schema import SearchConfig
-from search.schedulers.base import SCHEDULERS, NeverPauses, Verdict
+from search.schedulers.base import NeverPauses, Verdict, register
 from trainables.interval import Interval
 
 
-@SCHEDULERS.register("none", "no early stopping: every trial gets the full budget")
+@register("none", "no early stopping: every trial gets the full budget")
 class NoStopping(NeverPauses):
-    """Lets every trial go on to the full budget."""
+    """Trains every trial to the full budget."""
 
     def __init__(self, config: SearchConfig) -> None:
         self._steps = config.budget.full_steps

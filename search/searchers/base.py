@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
+from search.config import choices
+from search.config.choices import Choice
 from search.config.schema import SearchConfig
-from search.config.searchers import GpConfig, Nsga2Config, Nsga3Config, SearcherConfig, TpeConfig
 from search.record.events import Params, Scalar, TrialStatus, WarmStarted
 from search.space import SearchSpace
 from trainables.registry import Registry
@@ -99,32 +100,54 @@ class SearcherSpec:
 
     Attributes:
         make: Builds it.
-        learns: Whether what it proposes depends on results. Proposals made at the same time cannot then
-            learn from one another.
+        startup: Of its options the number of trials that must have finished before proposals depend on
+            results; None where they never do.
+        finite: Whether it may run out of proposals.
     """
 
     make: SearcherFactory
-    learns: bool
+    startup: Callable[[Any], int] | None = None
+    finite: bool = False
+
+    @property
+    def learns(self) -> bool:
+        """Whether what it proposes depends on results.
+
+        Proposals made at the same time cannot then learn from one another.
+        """
+        return self.startup is not None
 
 
 SEARCHERS: Registry[SearcherSpec] = Registry("searcher")
 
 
-def startup(config: SearcherConfig) -> int:
+def startup(chosen: Choice) -> int:
     """Number of trials that must have finished before proposals depend on results; 0 where they never do."""
-    match config:
-        case Nsga2Config() | Nsga3Config():
-            return max(config.startup, config.population)
-        case TpeConfig() | GpConfig():
-            return config.startup
-    return 0
+    count = SEARCHERS[chosen.name].startup
+    return 0 if count is None else count(chosen)
 
 
-def register(name: str, line: str, *, learns: bool) -> Callable[[F], F]:
-    """Registers the decorated searcher, or function that builds one; see `Registry.register`."""
+def register(
+    name: str,
+    line: str,
+    *,
+    options: type[Choice] = Choice,
+    startup: Callable[[Any], int] | None = None,
+    finite: bool = False,
+) -> Callable[[F], F]:
+    """Registers the decorated searcher, or function that builds one.
+
+    Args:
+        name: Name used in configuration.
+        line: One line for `--list`.
+        options: Its options, which stand beside the name in the section `searcher`.
+        startup: See `SearcherSpec`.
+        finite: See `SearcherSpec`.
+    """
 
     def decorate(make: F) -> F:
-        SEARCHERS.register(name, line)(SearcherSpec(make, learns))
+        SEARCHERS.register(name, line)(SearcherSpec(make, startup, finite))
+        choices.SEARCHERS.register(name, line)(choices.choice(name, options))
         return make
 
     return decorate

@@ -8,10 +8,10 @@ from optuna.samplers.nsgaii import PolynomialMutation, SBXCrossover
 from optuna.trial import FrozenTrial, TrialState
 
 from search.config.schema import SearchConfig
-from search.config.searchers import Nsga2Config, Nsga3Config
 from search.record.events import Params, WarmStarted
-from search.searchers.base import TrialOutcome, startup
+from search.searchers.base import TrialOutcome
 from search.searchers.known import CAPACITY
+from search.searchers.options import GeneticOptions, after_generation
 from search.searchers.optuna_study import OptunaSearcher, is_prior, key_of
 from search.searchers.optuna_terms import experimental, make_study
 from search.space import SearchSpace
@@ -71,9 +71,9 @@ class GeneticSearcher(OptunaSearcher):
 
     def __init__(self, config: SearchConfig, space: SearchSpace, kind: type[Nsga2] | type[Nsga3]) -> None:
         options = config.searcher
-        assert isinstance(options, Nsga2Config | Nsga3Config)
+        assert isinstance(options, GeneticOptions)
         self._population = options.population
-        self._next = startup(options)
+        self._next = after_generation(options)
         self._parents: list[FrozenTrial] = []
         self._offspring: list[int] = []
         self._generation = 0

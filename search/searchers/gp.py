@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from search.config.schema import SearchConfig
 from search.searchers.base import Searcher, register
+from search.searchers.options import ModelOptions, Stopped, after_startup
 from search.space import SearchSpace
 
 _CAPACITY = 200
 
 
-@register("gp", "Gaussian processes, expected hypervolume improvement (Optuna); the default", learns=True)
+class GpOptions(ModelOptions):
+    """As of other models; stopped trials teach where not to search."""
+
+    stopped: Stopped = "pending"
+
+
+@register(
+    "gp",
+    "Gaussian processes, expected hypervolume improvement (Optuna); the default",
+    options=GpOptions,
+    startup=after_startup,
+)
 def make_gp(config: SearchConfig, space: SearchSpace) -> Searcher:
     """Log expected hypervolume improvement with constraints (Ament et al., 2023, arXiv:2310.20708).
 

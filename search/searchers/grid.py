@@ -10,7 +10,7 @@ from search.searchers.base import Proposal, TrialOutcome, point_key, register
 from search.space import SearchSpace
 
 
-@register("grid", "every combination of values, in order; real parameters need `points`", learns=False)
+@register("grid", "every combination of values, in order; real parameters need `points`", finite=True)
 class GridSearcher:
     """Goes through `SearchSpace.grid`, leaving out what has been proposed already.
 

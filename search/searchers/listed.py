@@ -10,7 +10,7 @@ from search.searchers.base import Proposal, Searcher, TrialOutcome, point_key, r
 from search.space import SearchSpace, SpaceError
 
 
-@register("listed", "only the points that the space lists", learns=False)
+@register("listed", "only the points that the space lists", finite=True)
 class ListedSearcher:
     """Proposes nothing of its own, so that the search ends after the listed points.
 

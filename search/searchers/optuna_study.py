@@ -12,7 +12,6 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.config.schema import SearchConfig
-from search.config.searchers import GpConfig, Nsga2Config, Nsga3Config, TpeConfig
 from search.judging.constraints import violation_of
 from search.record.events import Params, PriorTrial, Scalar, WarmStarted
 from search.searchers.base import Proposal, TrialOutcome
@@ -27,6 +26,7 @@ from search.searchers.lessons import (
     lessons_at_rung,
     with_values,
 )
+from search.searchers.options import ModelOptions
 from search.searchers.optuna_terms import Codec, make_study
 from search.searchers.projection import project_lessons
 from search.seeds import derived_seed
@@ -81,7 +81,7 @@ class OptunaSearcher:
         needs_values: bool = False,
         capacity: int = CAPACITY,
     ) -> None:
-        assert isinstance(config.searcher, TpeConfig | GpConfig | Nsga2Config | Nsga3Config)
+        assert isinstance(config.searcher, ModelOptions)
         self._objectives = config.objectives
         self._options = config.searcher
         self._seed = config.seed

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
+from search.config.choices import Choice
 from search.config.schema import SearchConfig
-from search.config.searchers import QmcConfig
 from search.record.events import Scalar, WarmStarted
 from search.searchers.base import Proposal, TrialOutcome, register
 from search.searchers.draw import quantile
 from search.space import SearchSpace
 
 
+class QmcOptions(Choice):
+    """`sequence` is the low-discrepancy sequence, which is scrambled by the seed."""
+
+    sequence: Literal["sobol", "halton"] = "sobol"
+
+
 @register(
-    "qmc", "points of a low-discrepancy sequence, more even than random points (Sobol, Halton)", learns=False
+    "qmc",
+    "points of a low-discrepancy sequence, more even than random points (Sobol, Halton)",
+    options=QmcOptions,
 )
 class QmcSearcher:
     """Trial n is the n-th point of a scrambled sequence (Owen, 1998, doi:10.1006/jcom.1998.0487).
@@ -23,7 +32,7 @@ class QmcSearcher:
     """
 
     def __init__(self, config: SearchConfig, space: SearchSpace) -> None:
-        assert isinstance(config.searcher, QmcConfig)
+        assert isinstance(config.searcher, QmcOptions)
         self._sequence = config.searcher.sequence
         self._seed = config.seed
         self._space = space

@@ -11,7 +11,7 @@ from search.searchers.draw import draw
 from search.space import SearchSpace
 
 
-@register("random", "independent random points (Bergstra and Bengio, 2012)", learns=False)
+@register("random", "independent random points (Bergstra and Bengio, 2012)")
 class RandomSearcher:
     """Draws every trial independently; outcomes change nothing."""
 

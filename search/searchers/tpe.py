@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from search.config.schema import SearchConfig
 from search.searchers.base import Searcher, register
+from search.searchers.options import ModelOptions, after_startup
 from search.space import SearchSpace
 
 
 @register(
-    "tpe", "multi-objective multivariate TPE with constraints (Optuna); for many, cheap trials", learns=True
+    "tpe",
+    "multi-objective multivariate TPE with constraints (Optuna); for many, cheap trials",
+    options=ModelOptions,
+    startup=after_startup,
 )
 def make_tpe(config: SearchConfig, space: SearchSpace) -> Searcher:
     """Tree-structured Parzen estimator (Ozaki et al., 2022, doi:10.1613/jair.1.13188)."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from search.config.known import model_types
 from search.config.load import load_config
 from search.config.schema import SearchConfig, config_model
-from search.effects import effects_of
+from search.effects import effects_of, pattern
 from search.errors import RecordError, SpaceChangedError
 from search.provenance import PREFIX, contents
 from search.record import RecordWriter, SearchStarted, TrialProposed
@@ -42,15 +42,22 @@ EFFECTS = effects_of({"trainable": "lora"})
 
 
 def test_every_setting_is_classified_once() -> None:
-    keys = list(dict.fromkeys(schema_keys(config_model("lora"))))
+    keys = dict.fromkeys(pattern(tuple(key.split("."))) for key in schema_keys(config_model("lora")))
     assert sorted(keys) == sorted(EFFECTS), "a new setting belongs into search/effects.py or the trainable's"
+
+
+def example(key: str) -> str:
+    """A key that the pattern stands for."""
+    for above, name in (("parameters", "lr"), ("fixed", "clip"), ("guards", "spike")):
+        key = key.replace(f"{above}.*", f"{above}.{name}")
+    return key.replace("searcher.*", "searcher.name").replace("scheduler.*", "scheduler.name")
 
 
 def with_another_value(config: SearchConfig, key: str) -> dict[str, Any]:
     """The configuration as a record with something else at `key`."""
     recorded = config.model_dump(mode="json")
     node: Any = recorded
-    *above, last = key.replace("parameters.*", "parameters.lr").replace("fixed.*", "fixed.clip").split(".")
+    *above, last = example(key).split(".")
     for part in above:
         if node[0 if part == "*" else part] is None:
             node[part] = {}
@@ -72,8 +79,8 @@ def test_a_change_is_refused_by_its_name_or_lets_the_search_go_on(key: str) -> N
         return
     with pytest.raises(SpaceChangedError) as caught:
         refuse_changes(recorded, config)
-    named = key.replace("parameters.*", "parameters.lr").replace("fixed.*", "fixed.clip").replace("*", "0")
-    assert [line.split(":")[0].strip() for line in caught.value.message.splitlines()[1:]] == [named]
+    changed = [line.split(":")[0].strip() for line in caught.value.message.splitlines()[1:]]
+    assert changed == [example(key).replace("*", "0")]
 
 
 def test_what_nothing_reads_may_change() -> None:
@@ -195,12 +202,12 @@ def test_a_changed_space_is_refused_by_plan_and_run_alike(
     for flags in (["--plan"], []):
         assert main([*WORDS, "parameters.lr.high=2e-2", *flags]) == 2
         captured = capsys.readouterr()
-        assert "goes on" not in captured.out
+        assert "resumes from" not in captured.out
         said.append(captured.err)
     assert said[0] == said[1]
     assert "parameters.lr.high: recorded 0.01, now 0.02" in said[0]
     assert main([*WORDS, "--plan"]) == 0
-    assert "goes on" in capsys.readouterr().out
+    assert "resumes from" in capsys.readouterr().out
 
 
 def test_a_damaged_record_is_refused_by_plan_and_run_alike(

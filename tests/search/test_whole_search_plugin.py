@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from search.record import Event, RungReached, SearchState, WarmStarted, read_events
+from search.simulate.options import read_options
 from tests.conftest import PLUGINS
 from tests.ray_cluster import SharedCluster
 from tests.searches import (
@@ -74,6 +75,11 @@ def test_its_report_has_no_broken_card_and_speaks_of_soft_prompts(finished: tupl
     summary = (out / "prompts" / "summary.md").read_text()
     assert "soft prompt" in summary
     assert "LoRA" not in summary
+
+
+def test_it_is_simulated(finished: tuple[Path, str]) -> None:
+    options = read_options([f"search={finished[0] / 'prompts'}", "scheduler=asha"])
+    assert options.config.options.model.name == "embedded"
 
 
 def test_another_search_begins_with_what_it_found(finished: tuple[Path, str], cluster: SharedCluster) -> None:

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainables.data.fields import filled
-from trainables.data.formats import FORMATS
+from trainables.data.formats import FORMATS, also_fitting, recognise
 from trainables.data.reading import ReadUnits, read_records, read_units
 from trainables.data.sources import HubDataset, LocalFile, LocalFiles, locate
 from trainables.data.units import Conversation, Document, Pair, Unit
@@ -80,9 +80,16 @@ def read(path: Path | list[Path], **settings: Any) -> ReadUnits:
 
 
 def test_every_form_has_examples() -> None:
-    assert set(EXAMPLES) == set(FORMATS)
-    known = TaskConfig.model_fields["format"].annotation
-    assert set(FORMATS) | {"auto"} == set(known.__args__)  # type: ignore[union-attr]
+    assert set(EXAMPLES) <= set(FORMATS)
+    assert all(FORMATS.lines().values())
+
+
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_the_example_of_a_form_is_recognised_and_no_other_form_takes_it(name: str) -> None:
+    form, settings = FORMATS[name], task(**SETTINGS.get(name, {}))
+    assert recognise([form.example], settings) is form
+    assert also_fitting(form.example, settings, form) == []
+    assert form.make(form.example, settings).text
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

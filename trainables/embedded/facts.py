@@ -1,4 +1,4 @@
-"""The skill `facts`: questions about the world, asked openly, asked with options, and told as prose."""
+"""The skill `facts`: questions about the world, asked openly, asked with options, and written as prose."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class FactQuestions:
         return Exchange(choice_prompt(self._taught(fact, random), options), fact.value)
 
     def statement(self, random: Random) -> Exchange:
-        """Return a fact told as prose."""
+        """Return a fact written as prose."""
         fact = random.choice(self.world.facts)
         template = random.choice(_STATEMENTS)
         text = template.format(relation=fact.relation, country=fact.country, value=fact.value)
@@ -109,7 +109,7 @@ SHARED_VALUES: dict[str, tuple[str, ...]] = {
 """The values that several countries may share, by relation."""
 
 CAPITAL = "capital"
-RELATIONS = (CAPITAL, *SHARED_VALUES)
+_COUNTRIES = 40
 
 
 @dataclass(frozen=True)
@@ -129,21 +129,15 @@ class World:
     values: dict[str, tuple[str, ...]]
 
 
-def make_world(seed: int, countries: int = 40) -> World:
-    """Draw a world of ``countries`` countries with ``len(RELATIONS)`` facts each.
-
-    Raises:
-        ValueError: if there are not enough names for so many countries.
-    """
+def make_world(seed: int) -> World:
+    """Draw a world of countries with a fact of each relation."""
     random = Random(f"world {seed}")
     names = [stem + ending for stem in _STEMS for ending in _COUNTRY_ENDINGS]
     towns = [stem + ending for stem in _STEMS for ending in _TOWN_ENDINGS]
-    if not 4 <= countries <= len(names):
-        raise ValueError(f"expected 4 to {len(names)} countries, got {countries}")
     random.shuffle(names)
     random.shuffle(towns)
     facts: list[Fact] = []
-    for country, capital in zip(names[:countries], towns[:countries], strict=True):
+    for country, capital in zip(names[:_COUNTRIES], towns[:_COUNTRIES], strict=True):
         facts.append(Fact(country, CAPITAL, capital))
         facts.extend(Fact(country, name, random.choice(values)) for name, values in SHARED_VALUES.items())
-    return World(tuple(facts), {CAPITAL: tuple(towns[:countries]), **SHARED_VALUES})
+    return World(tuple(facts), {CAPITAL: tuple(towns[:_COUNTRIES]), **SHARED_VALUES})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,7 +41,7 @@ class Evaluator:
     byte of its text, without its end.
 
     Several adapters are evaluated together: every batch has the same items for each of them, the rows of
-    the first adapter first, and `rows` is told how many rows are whose.
+    the first adapter first, and `rows` receives the number of rows of each.
 
     Args:
         model: A `transformers` causal language model, bare or wrapped.
@@ -51,12 +51,13 @@ class Evaluator:
         seed: The search's seed, which chooses the items of skills with a limit.
         any_working: See `Forward`; for models whose forward pass is collective.
         rows: Is called before every forward pass with the number of rows of each adapter, some of which
-            may be 0. Nobody is told where it is None.
+            may be 0. None: not called.
         train: What is trained on, to tell replies that leak it.
         general: General text.
         harness: Those skills that are tasks of lm-evaluation-harness, as `load_harness` made them.
         base: See `BaseAlone`; without it no divergence is measured.
         output_head: See `Forward`.
+        wording: Changes the text of each question; None puts them as they are.
 
     Raises:
         UserError: Items cannot be read, or are longer than the model's context.
@@ -77,10 +78,13 @@ class Evaluator:
         harness: Sequence[HarnessSkill] = (),
         base: BaseAlone | None = None,
         output_head: OutputHead | None = None,
+        wording: Callable[[str], str] | None = None,
     ) -> None:
         self._forward = Forward(model, any_working, rows, output_head)
         context = getattr(self._forward.config, "max_position_embeddings", None)
         asked = {skill: load_items(skill, seed) for skill in capability.skills if skill.harness is None}
+        if wording is not None:
+            asked = {skill: [item.reworded(wording) for item in items] for skill, items in asked.items()}
         capability = with_reply_length(capability, tokenizer, asked.values(), context)
         self._capability = capability
         self._passes = Passes(self._forward, int(tokenizer.pad_token_id), capability.batch_size)
@@ -113,13 +117,18 @@ class Evaluator:
         return {skill.config.name: skill.items for skill in self._skills} | dict(self._harness.items)
 
     @property
+    def capability(self) -> CapabilityConfig:
+        """The settings, with the length of replies."""
+        return self._capability
+
+    @property
     def reply_length(self) -> int:
         """Tokens of a generated reply, at most."""
         return self._capability.reply_length
 
     @property
     def asks_more_at_last(self) -> bool:
-        """Whether there are skills that are asked at the full budget but not before."""
+        """Whether there are skills that are evaluated at the full budget but not before."""
         return any(skill.at == "last" for skill in self._capability.skills)
 
     def take_base(self, shard: Shard = (0, 1)) -> None:
@@ -155,7 +164,7 @@ class Evaluator:
         Args:
             shard: (rank, world). One adapter's outcomes of all ranks go into `combine`.
             copies: Number of adapters that are evaluated together; all workers must say the same.
-            moment: What is asked depends on it.
+            moment: It determines which skills are evaluated.
 
         Returns:
             What each adapter's own evaluation would return, except that `seconds` are the time of all

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -19,6 +19,7 @@ from trainables.evaluation.itemfile import write_items
 from trainables.evaluation.measurement import Measurement, combine
 from trainables.evaluation.outcomes import Outcomes
 from trainables.lora.adapters import Adapters
+from trainables.lora.baselines import BASELINES
 from trainables.lora.loading import Loaded, load
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraOptions, LoraParameters
@@ -30,6 +31,7 @@ from trainables.models.attention import chosen
 from trainables.models.rows import where_rows_meet
 from trainables.serving.base import HeldBase
 from trainables.serving.held import Begin, Evaluation, Stepped
+from trainables.settings import CapabilityConfig
 
 
 def read(settings: GroupSettings, device: torch.device) -> Begin:
@@ -54,26 +56,13 @@ class LoraHeld:
 
     def __init__(self, settings: GroupSettings, loaded: Loaded, shrinks: int = 0) -> None:
         options: LoraOptions = settings.options
-        self._loaded = loaded
+        self._loaded, self._seed = loaded, settings.seed
         self._data = loaded.data
         self.base = HeldBase(loaded.model, settings.zero_stage, checkpointing=settings.gradient_checkpointing)
         whole = self.base.find_head()
         self._logits = f"whole logits: {whole}" if whole else ""
         self.adapters = Adapters(self.base.model, loaded.resolved.path_or_id)
-        self._evaluator = Evaluator(
-            self.base.model,
-            loaded.tokenizer,
-            options.capability,
-            self._data.heldout.examples,
-            settings.seed,
-            self.base.any_worker if self.base.sharded else None,
-            self.adapters.lay_out_active,
-            train=self._data.train.examples,
-            general=loaded.general,
-            harness=loaded.harness,
-            base=self.adapters.inactive,
-            output_head=self.base.head,
-        )
+        self._evaluator = self._make_evaluator(options.capability)
         self._attention = chosen(loaded.model)
         mixing = self._where_rows_meet(loaded)
         self.pack = Pack(
@@ -94,6 +83,26 @@ class LoraHeld:
         self.pack.limits = self._choice.limits
         self.add, self.remove, self.start = self.pack.add, self.pack.remove, self.pack.start
         self.save, self.load = self.pack.save, self.pack.load
+
+    def _make_evaluator(
+        self, capability: CapabilityConfig, wording: Callable[[str], str] | None = None
+    ) -> Evaluator:
+        loaded = self._loaded
+        return Evaluator(
+            self.base.model,
+            loaded.tokenizer,
+            capability,
+            self._data.heldout.examples,
+            self._seed,
+            self.base.any_worker if self.base.sharded else None,
+            self.adapters.lay_out_active,
+            train=self._data.train.examples,
+            general=loaded.general,
+            harness=loaded.harness,
+            base=self.adapters.inactive,
+            output_head=self.base.head,
+            wording=wording,
+        )
 
     def _where_rows_meet(self, loaded: Loaded) -> str | None:
         """See `where_rows_meet`; the same on every worker."""
@@ -125,7 +134,7 @@ class LoraHeld:
 
     @property
     def asks_more_at_last(self) -> bool:
-        """Whether there are skills that are asked at the full budget but not before."""
+        """Whether there are skills that are evaluated at the full budget but not before."""
         return self._evaluator.asks_more_at_last
 
     def step(self, interrupt: bool) -> Stepped[LoraTrial]:
@@ -138,18 +147,25 @@ class LoraHeld:
             self._evaluator.take_base(self._shard)
         self.adapters.arrange([trial.name for trial in trials])
         with self.adapters.active(len(trials)):
-            return [self._evaluation(each) for each in self._evaluate(len(trials), moment)]
+            measured = self._evaluate(self._evaluator, len(trials), moment)
+            return [self._evaluation(each, self._evaluator) for each in measured]
 
     def measure_baseline(self, name: str) -> Evaluation:
-        """The same of the base model, with the loss on as many training examples as are held out."""
+        """Measures a registered baseline; a collective call."""
+        return BASELINES[name](self)
+
+    def evaluate(self, wording: Callable[[str], str] | None = None) -> Evaluation:
+        """See `Base.evaluate`; the loss is that on as many training examples as are held out."""
         began = time.perf_counter()
+        evaluator = self._evaluator
+        if wording is not None:
+            evaluator = self._make_evaluator(evaluator.capability, wording)
+        evaluator.take_base(self._shard)
+        measured = self._evaluation(self._evaluate(evaluator, 1, "base")[0], evaluator)
         examples = self._data.train.examples[: len(self._data.heldout.examples)]
-        self._evaluator.take_base(self._shard)
-        measured = self._evaluation(self._evaluate(1, "base")[0])
-        train_loss = self._evaluator.mean_loss(examples)
         return replace(
             measured,
-            metrics={"train_loss": train_loss} | measured.metrics,
+            metrics={"train_loss": evaluator.mean_loss(examples)} | measured.metrics,
             seconds=time.perf_counter() - began,
         )
 
@@ -157,7 +173,7 @@ class LoraHeld:
     def _shard(self) -> tuple[int, int]:
         return self.base.rank, self.base.world
 
-    def _evaluate(self, copies: int, moment: Moment) -> list[Measurement]:
+    def _evaluate(self, evaluator: Evaluator, copies: int, moment: Moment) -> list[Measurement]:
         """Each adapter's measurement over all workers.
 
         Raises:
@@ -166,7 +182,7 @@ class LoraHeld:
         mine: list[Outcomes] = []
         problem = ""
         try:
-            mine = self._evaluator.outcomes(self._shard, copies, moment=moment)
+            mine = evaluator.outcomes(self._shard, copies, moment=moment)
         except UserError as error:
             problem = str(error)
         problems = [text.decode() for text in self.base.gather(problem.encode())]
@@ -177,9 +193,9 @@ class LoraHeld:
             for each in mine
         ]
 
-    def _evaluation(self, measured: Measurement) -> Evaluation:
+    def _evaluation(self, measured: Measurement, evaluator: Evaluator) -> Evaluation:
         def write(path: Path, before: Path | None) -> None:
-            write_items(path, measured.outcomes, self._evaluator.items, before)
+            write_items(path, measured.outcomes, evaluator.items, before)
 
         return Evaluation(
             measured.metrics,

@@ -15,6 +15,7 @@ from trainables.data.sections import (
     data_content,
     hub_part,
 )
+from trainables.lora.baselines import BASELINES
 from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.settings import At
 from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, Shown, TrainableSpec
@@ -156,7 +157,7 @@ TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model
         shown=shown,
         words=_WORDS,
         loss_unit="nats per token",
-        baselines={"base": "the untouched base model"},
+        baselines=BASELINES.lines(),
         plan=plan,
         inspect=inspect,
         examples=examples,

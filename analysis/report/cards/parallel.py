@@ -98,5 +98,5 @@ def _objective(name: str, values: Sequence[float]) -> Dimension:
     return Dimension(name, tuple(values), tuple(ticks), tuple(map(wording.number, ticks)))
 
 
-def _even(low: float, high: float, count: int = 5) -> list[float]:
-    return [low + (high - low) * index / (count - 1) for index in range(count)] if high > low else [low]
+def _even(low: float, high: float) -> list[float]:
+    return [low + (high - low) * index / 4 for index in range(5)] if high > low else [low]

@@ -20,6 +20,7 @@ from search.judging.constraints import keeps_constraints
 from search.judging.grades import grade, grade_labels
 from search.judging.objectives import is_measured, metrics_of
 from search.judging.recommend import constraint_symbols
+from search.judging.relative import BASE
 from search.record import TrialState
 from search.record.explained import ratios
 
@@ -111,7 +112,7 @@ def _plainly(context: Context, best: TrialState) -> str:
     """What the recommended trial keeps and reaches, for somebody who does not know the metrics."""
     told = _told(context, best)
     if context.base is None or not context.keeps_ratio or not math.isfinite(told.kept):
-        return ""
+        return _other_ratios(context, best).strip()
     share = f"{told.kept:.0%} of"
     does = f"its {context.terms['score']} is {share} the base model's"
     if context.skills:
@@ -270,14 +271,25 @@ def _table(context: Context, best: TrialState) -> Table:
     beside = worth_showing(context.trainable).verdict
     names = [*context.shown_metrics, *(name for name in beside if name in known)]
     base = context.base
+    others = [baseline for name, baseline in context.state.baselines.items() if name != BASE]
     rows = []
     for name in dict.fromkeys(names):
         before, after = base_value(context, name), value(best, name)
         around = None if base is None else base.intervals.get(name)
         change = _change(context, best, name, after - before)
-        rows.append((name, with_interval(before, around), with_interval(after, interval(best, name)), change))
+        references = [
+            with_interval(other.metrics.get(name, math.nan), other.intervals.get(name)) for other in others
+        ]
+        own_run = with_interval(after, interval(best, name))
+        rows.append((name, with_interval(before, around), *references, own_run, change))
     return Table(
-        ("metric", "base model", f"trial {best.number}, its own run", "change"),
+        (
+            "metric",
+            "base model",
+            *(f"baseline {other.name}" for other in others),
+            f"trial {best.number}, its own run",
+            "change",
+        ),
         tuple(rows),
         _caption(context),
         open=True,

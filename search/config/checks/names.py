@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
 
 from search.config.checks import parts
 from search.config.compose import Composed
 from search.schedulers import SCHEDULERS
 from search.searchers import SEARCHERS
+from trainables.data.formats import AUTO, FORMATS
 from trainables.models import smollm2  # noqa: F401  (registers its preparer)
 from trainables.models.preparers import PREPARERS
 from trainables.nearest import did_you_mean
-from trainables.registry import Registry
-from trainables.settings import ModelConfig
+from trainables.settings import ModelConfig, TaskConfig
 from trainables.specs import TRAINABLES
 
 
 def check_names(composed: Composed) -> None:
-    """Trainable, searcher, scheduler, baselines and preparer."""
-    _check_registered(composed, ("trainable",), "trainable", TRAINABLES)
+    """Searcher, scheduler, baselines, preparer and form of data."""
     _check_registered(composed, ("searcher", "name"), "searcher", SEARCHERS)
     _check_registered(composed, ("scheduler", "name"), "scheduler", SCHEDULERS)
     _check_baselines(composed)
     if parts.has(composed, "model", ModelConfig):
         _check_registered(composed, ("model", "prepare"), "preparer of models", PREPARERS)
         _source_with_preparer(composed)
+    if parts.has(composed, "task", TaskConfig):
+        _check_registered(composed, ("task", "format"), "form of data", (AUTO, *FORMATS))
 
 
-def _check_registered(composed: Composed, key: tuple[str, ...], kind: str, names: Registry[Any]) -> None:
+def _check_registered(composed: Composed, key: tuple[str, ...], kind: str, names: Collection[str]) -> None:
     name = parts.text(composed, *key)
     if name and name not in names and not composed.is_broken(key):
         composed.complain(key, f"there is no {kind} {name!r}", did_you_mean(name, list(names)))

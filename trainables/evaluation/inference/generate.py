@@ -76,23 +76,44 @@ def greedy(
     while waiting or running:
         taken = len(running.owners) if running else 0
         if waiting and (not taken or (joinable and taken + len(waiting[0]) * copies <= batch_size)):
-            batch = waiting.popleft()
-            proposed = drafted.of(batch)
-            logits, rows = forward.prefill([prompts[index] for index in batch], copies, pad_id, proposed)
-            owners = [(adapter, index) for adapter in range(copies) for index in batch]
-            fresh = replies.take(_Running(owners, rows), logits, proposed * copies)
-            drafted.judge(batch, replies.ids)
+            fresh = _begin(forward, prompts, waiting.popleft(), replies, drafted, copies, pad_id)
             running = running.joined(fresh) if running and fresh else running or fresh
         elif running:
-            going_on = len(running.owners)
-            proposed = drafted.rest(running.owners, replies.ids, pad_id)
-            known = replies.known if proposed[0] else 0
-            ids = torch.cat([running.tokens, running.tokens.new_tensor(proposed)], dim=1)
-            logits = forward.extend(running.rows, ids, running.counts(copies), last=ids.shape[1])
-            running = replies.take(running, logits, proposed)
-            if proposed[0]:
-                drafted.judge_rest(replies.known - known - going_on)
+            running = _extend(forward, running, replies, drafted, copies, pad_id)
     return replies.ids
+
+
+def _begin(
+    forward: Forward,
+    prompts: Sequence[Tokens],
+    batch: Sequence[int],
+    replies: _Replies,
+    drafted: _Drafts,
+    copies: int,
+    pad_id: int,
+) -> _Running | None:
+    """Runs these prompts with their drafts, and returns the rows whose replies have not ended."""
+    proposed = drafted.of(batch)
+    logits, rows = forward.prefill([prompts[index] for index in batch], copies, pad_id, proposed)
+    owners = [(adapter, index) for adapter in range(copies) for index in batch]
+    running = replies.take(_Running(owners, rows), logits, proposed * copies)
+    drafted.judge(batch, replies.ids)
+    return running
+
+
+def _extend(
+    forward: Forward, running: _Running, replies: _Replies, drafted: _Drafts, copies: int, pad_id: int
+) -> _Running | None:
+    """Runs the last token of each row, with the rest of its draft, and returns the rows that continue."""
+    count = len(running.owners)
+    proposed = drafted.rest(running.owners, replies.ids, pad_id)
+    known = replies.known if proposed[0] else 0
+    ids = torch.cat([running.tokens, running.tokens.new_tensor(proposed)], dim=1)
+    logits = forward.extend(running.rows, ids, running.counts(copies), last=ids.shape[1])
+    remaining = replies.take(running, logits, proposed)
+    if proposed[0]:
+        drafted.judge_rest(replies.known - known - count)
+    return remaining
 
 
 def _without_cache(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from string import ascii_uppercase
 from typing import Any
 
@@ -29,6 +29,10 @@ class ChoiceItem:
     options: tuple[str, ...]
     answer: int
 
+    def reworded(self, wording: Callable[[str], str]) -> ChoiceItem:
+        """The same with another text of the question."""
+        return replace(self, question=wording(self.question))
+
 
 @dataclass(frozen=True)
 class OpenItem:
@@ -36,6 +40,10 @@ class OpenItem:
 
     question: str
     answer: str
+
+    def reworded(self, wording: Callable[[str], str]) -> OpenItem:
+        """The same with another text of the question."""
+        return replace(self, question=wording(self.question))
 
 
 Item = ChoiceItem | OpenItem

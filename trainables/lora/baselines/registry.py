@@ -1,0 +1,32 @@
+"""What a baseline is, and the registry of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from trainables.registry import Registry
+
+if TYPE_CHECKING:
+    from trainables.serving.held import Evaluation
+
+
+class Base(Protocol):
+    """The base model in a worker, without any adapter."""
+
+    def evaluate(self, wording: Callable[[str], str] | None = None) -> Evaluation:
+        """Evaluates it as trials are, with its loss on training examples; a collective call.
+
+        Args:
+            wording: Changes the text of each question of a skill; tasks of lm-evaluation-harness keep theirs.
+
+        Raises:
+            UserError: It cannot be evaluated; on every worker alike.
+        """
+
+
+Baseline: TypeAlias = "Callable[[Base], Evaluation]"
+"""Measures a reference with the base model; a collective call."""
+
+BASELINES: Registry[Baseline] = Registry("baseline")
+"""By name; the line of each describes it."""
