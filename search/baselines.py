@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from search.config.schema import SearchConfig
 from search.errors import TightropeError
-from search.judging.relative import BASE, relative_metrics, with_ratios
+from search.judging.relative import relative_metrics, with_ratios
 from search.record import BaselineMeasured, SearchState
 from trainables.measured import Measured
 from trainables.messages import GroupFacts, Reply
 from trainables.specs import TRAINABLES
-from trainables.trainable import MetricSpec
+from trainables.trainable import BASE, MetricSpec
 
 
 def missing_baselines(config: SearchConfig, state: SearchState) -> list[str]:
