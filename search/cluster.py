@@ -73,6 +73,8 @@ def start_ray(workers: WorkersConfig) -> Capacity:
     named, address = cluster_address(workers)
     if address is None:
         check_machine()
+        # One process less for each group: such a cluster has one node, and is gone with it.
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     else:
         check_address(address, named)
     import ray

@@ -2,7 +2,7 @@
 
 Knows nothing of Ray. Every event is recorded before anything that depends on it happens, and the state
 is rebuilt from a record by going through its events in the same order, so that a search that was
-killed goes on as if nothing had happened.
+killed continues as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Conductor:
         append: Records an event and returns when it is on disk.
         events: The record so far.
         clock: Seconds since the epoch; events bear its time.
-        front: Whether trials on the Pareto front are asked what only they are.
+        front: Whether trials on the Pareto front are evaluated on skills that only they are.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class Conductor:
         return None if self._spent(reserve=False) else self._front.due(self.state)
 
     def _promote(self) -> int | None:
-        """The paused trial that the scheduler lets go on now."""
+        """The paused trial that the scheduler continues now."""
         promotion = None if self._spent() else self._scheduler.promote()
         if promotion is None or promotion.trial not in self.state.paused:
             return None
@@ -261,7 +261,7 @@ class Conductor:
         return not left and self._due_on_front() is None
 
     def request(self, number: int) -> TrialRequest:
-        """What comes next: from the last rung to the one after, or what only the front is asked."""
+        """What comes next: from the last rung to the one after, or the evaluation of the front."""
         trial = self.state.trials[number]
         rung = len(trial.rungs)
         last = trial.last
@@ -282,7 +282,7 @@ class Conductor:
         """Takes what came of the trial's request.
 
         Returns:
-            True where the trial goes on to its next rung, False where it has finished.
+            True if the trial continues to its next rung, False if it has finished.
         """
         trial = self.state.trials[number]
         if number in self._front:

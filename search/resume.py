@@ -1,4 +1,4 @@
-"""Whether a configuration may go on with a recorded search, and what differs where it may not."""
+"""Whether a configuration may resume a recorded search, and what differs if it may not."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _MEANS = "Resume with the recorded values, or start a new search with name=<othe
 
 @dataclass(frozen=True)
 class Recorded:
-    """The record that a search begins or goes on with; empty before its first session.
+    """The record that a search begins or resumes with; empty before its first session.
 
     Attributes:
-        config: The configuration to go on with.
+        config: The configuration to resume with.
     """
 
     config: SearchConfig
@@ -80,12 +80,15 @@ def refuse_changes(recorded: Mapping[str, Any], config: SearchConfig) -> None:
 
 
 def _differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
-    before, now = comparable(recorded), comparable(asked)
     yield from _lengths(("objectives",), recorded.get("objectives"), asked.get("objectives"))
     for section in TRAINABLES[trainable_of(asked)].options.model_fields:
-        for name, entries in (asked.get(section) or {}).items():
-            if _has_sections(entries) or _has_sections((recorded.get(section) or {}).get(name)):
-                yield from _lengths((section, name), (recorded.get(section) or {}).get(name), entries)
+        then, now = recorded.get(section) or {}, asked.get(section) or {}
+        if not (isinstance(then, Mapping) and isinstance(now, Mapping)):
+            continue  # compared as a value
+        for name, entries in now.items():
+            if _has_sections(entries) or _has_sections(then.get(name)):
+                yield from _lengths((section, name), then.get(name), entries)
+    before, now = comparable(recorded), comparable(asked)
     for key in before.keys() | now.keys():
         one_sided = key not in before or key not in now
         if one_sided and (pattern(key) in SOMETIMES or any(isinstance(part, int) for part in key)):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.ray_cluster import SharedCluster
 from trainables.specs import TRAINABLES
 
 # How long an example takes says how busy the machine is. In CI Hypothesis chooses its own profile.
@@ -46,3 +47,16 @@ def plugins() -> Iterator[None]:
             patch.setattr(TRAINABLES, kind, dict(getattr(TRAINABLES, kind)))
         patch.setattr(TRAINABLES, "_plugins", "tightrope.trainables")
         yield
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedCluster]:
+    """A Ray cluster for the searches that are not about how Ray starts and ends."""
+    shared = SharedCluster(tmp_path_factory.mktemp("ray"), installed=PLUGINS)
+    yield shared
+    shared.end()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts tests whose searches start Ray themselves before those that share a cluster."""
+    items.sort(key=lambda item: "cluster" in getattr(item, "fixturenames", ()))

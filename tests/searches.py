@@ -14,17 +14,25 @@ from pathlib import Path
 import pytest
 
 from search.record import Event, RungReached, SearchState, TrialFinished, TrialProposed, read_events
+from tests.ray_cluster import SharedCluster
 
 ROOT = Path(__file__).parents[1]
 
 
-def start(*words: str, report: bool = False) -> subprocess.Popen[str]:
-    """Starts `python -m search.run` in a process group of its own; ends it with `stop`."""
+def start(*words: str, report: bool = False, cluster: SharedCluster | None = None) -> subprocess.Popen[str]:
+    """Starts `python -m search.run` in a process group of its own.
+
+    Args:
+        words: Of its command line.
+        report: Whether it makes a report.
+        cluster: The Ray cluster that it joins; None: it starts one.
+    """
     assert "PYTEST_XDIST_WORKER" not in os.environ, "a test that starts a search needs the mark `alone`"
+    joined, environment = ([], {}) if cluster is None else ([cluster.word], cluster.environment)
     return subprocess.Popen(
-        [sys.executable, "-m", "search.run", *words, f"report={str(report).lower()}"],
+        [sys.executable, "-m", "search.run", *words, *joined, f"report={str(report).lower()}"],
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120"} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -25,7 +25,7 @@ class WorkerCrashedError(Exception):
 
 
 class PeerLostError(Exception):
-    """Ends a worker that cannot go on without another one of its group, which has the reason."""
+    """Ends a worker that cannot continue without another worker of its group, which has the reason."""
 
 
 class BeginSmallerError(Exception):

@@ -72,7 +72,7 @@ class TrainRequest:
         to_step: Optimizer steps to reach.
         load_from: Folder of the last rung's checkpoint, relative to the search's; None at step 0.
         save_to: Folder for this rung's checkpoint, likewise.
-        last: Whether this is the full budget, at which the skills that are asked only there are asked.
+        last: Whether this is the full budget, with the skills that are evaluated only there.
     """
 
     trial: int
@@ -126,7 +126,7 @@ def items_file(folder: str) -> str:
 
 
 def front_items_file(folder: str) -> str:
-    """The same once the skills with `at: front` have been asked."""
+    """The same once the skills with `at: front` have been evaluated."""
     return f"{folder}.front.items.parquet"
 
 

@@ -76,6 +76,11 @@ class Registry(Collection[str], Generic[T]):
         self._load_plugins()
         return dict(self._lines)
 
+    def broken(self) -> dict[str, str]:
+        """Why an installed package's entry is not there, by the name of its entry point."""
+        self._load_plugins()
+        return dict(self._broken)
+
     def _load_plugins(self) -> None:
         """Imports the home, and what installed packages bring; of these, one that fails is left out."""
         if self._home is not None:
@@ -87,7 +92,7 @@ class Registry(Collection[str], Generic[T]):
         for plugin in entry_points(group=group):
             try:
                 plugin.load()
-            except Exception as error:  # noqa: BLE001 - a named boundary: another's code must not stop this
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - another's code must not stop this
                 self._broken[plugin.name] = f"{type(error).__name__}: {first_line(error)}"
 
     def suggestion(self, name: str) -> str:

@@ -160,8 +160,8 @@ class SkillConfig(Section):
         match: What is right for an item without options: "exact", the answer and nothing else, or "squad",
             the same after SQuAD's normalisation.
         at: "every" rung; only the "last", of trials at their full budget; or only on the Pareto "front", once
-            the search is over. The base model is asked in any case. Only what is asked at every rung counts
-            for `capability`.
+            the search is over. The base model is always evaluated. Only skills that are evaluated at every
+            rung count for `capability`.
     """
 
     name: Annotated[str, AfterValidator(_skill_name)]
@@ -202,7 +202,7 @@ def _some_at_every_rung(skills: tuple[SkillConfig, ...]) -> tuple[SkillConfig, .
 
 
 class CapabilityConfig(Section):
-    """Held-out capability: the mean accuracy over the skills that are asked at every rung.
+    """Held-out capability: the mean accuracy over the skills that are evaluated at every rung.
 
     Attributes:
         max_new_tokens: Length of a generated reply, at most. None chooses by the accepted answers

@@ -41,7 +41,7 @@ def pooled_change(base: Measured | None, tuned: Sequence[Measured]) -> Change | 
     """The mean change of capability over several tuned models; None as in `capability_change`.
 
     Item by item, as in `paired_change`, of the mean over the models; else of their mean share, as if it
-    rested on the items of one model, since all were asked the same ones.
+    rested on the items of one model, since all were evaluated on the same ones.
     """
     if base is None or not tuned or not all(math.isfinite(model.capability) for model in (base, *tuned)):
         return None

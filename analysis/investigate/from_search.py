@@ -96,7 +96,7 @@ class _Measure:
         return (*self._notes, gone)
 
     def __call__(self, event: RungReached | BaselineMeasured, with_answers: bool) -> Measured:
-        # Skills that only some trials are asked do not count: models would be compared by other questions.
+        # Skills of only some trials do not count: models would be compared on different questions.
         metrics = {name: metric for name, metric in event.metrics.items() if not self._is_late(name)}
         intervals = event.intervals
         n = {name: interval.n for name, interval in intervals.items()}
@@ -211,7 +211,7 @@ def _primary(config: Mapping[str, object]) -> dict[str, str]:
 
 
 def _late(config: Mapping[str, object]) -> frozenset[str]:
-    """Skills that are asked at the end only."""
+    """Skills that are evaluated only at the end."""
     return frozenset(s["name"] for s in skills_of(config) if s.get("at", "every") != "every")
 
 

@@ -135,7 +135,7 @@ def _given_base(columns: Columns, model: str, cases: Sequence[Case]) -> Measured
     if value is None:
         return None
     sizes = [case.last.n for case in cases if case.last.n is not None]
-    # The base model was asked all items: the most that any row was.
+    # The base model was evaluated on all items: the most that any row was.
     return Measured(0, math.nan, value, max(sizes, default=None))
 
 

@@ -58,11 +58,11 @@ def knowledge_or_format(study: Study) -> Finding:
     parts = {"by generation": generation, "by likelihood": likelihood}
     if unread is not None:
         parts["not read (unparseable or leaking)"] = unread
-    told = ", ".join(f"{name} {shift}" for name, shift in parts.items())
-    sentence = f"{where}, change from the base model: {told}. {_MEANING[lost]}"
+    changes = ", ".join(f"{name} {shift}" for name, shift in parts.items())
+    sentence = f"{where}, change from the base model: {changes}. {_MEANING[lost]}"
     if (flat := at_chance(study)) is not None and lost not in ("knowledge", "both"):
         lost = "undecided" if lost == "format" else lost
-        sentence = f"{where}, change from the base model: {told}. {flat}"
+        sentence = f"{where}, change from the base model: {changes}. {flat}"
     statistics = tuple(
         Statistic(
             f"change {name}",

@@ -136,7 +136,7 @@ def _from_shares(base: Measured, tuned: Sequence[Measured]) -> _Moments:
     return _Moments(
         tuned=float(shares.mean()),
         base=theirs,
-        # All are asked the same items: their noise does not average out.
+        # All are evaluated on the same items: their noise does not average out.
         tuned_variance=float((shares * (1 - shares) / counts).mean()),
         covariance=0.0,
         base_variance=theirs * (1 - theirs) / ((base.n or 0) + 1),

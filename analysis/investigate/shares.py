@@ -26,7 +26,7 @@ def read_shares(
         The shares by option, and sentences about what was decided here.
 
     Raises:
-        InputError: There is no such column, a value is no share, or the unit of a column cannot be told.
+        InputError: There is no such column, a value is not a share, or the unit of a column is ambiguous.
     """
     shares = {option: table.numbers(column, option) for option, column in columns.items()}
     plain = {option: columns[option] for option in columns if _has_no_sign(table, columns[option], option)}

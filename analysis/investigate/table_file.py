@@ -136,7 +136,7 @@ class TableFile:
             ValueError: It is no number.
             TypeError: It is neither text nor a number.
             OverflowError: It is too large.
-            InputError: The decimal sign cannot be told.
+            InputError: The decimal sign is ambiguous.
         """
         if isinstance(cell, str):
             return read_number(cell, self.sign)

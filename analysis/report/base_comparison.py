@@ -20,9 +20,8 @@ from trainables.interval import Interval
 if TYPE_CHECKING:
     from analysis.investigate.study import Measured
 
-
-ONE_RULE = (
-    "Intervals of retention are Fieller's, for a ratio, over the questions, each paired with the base "
+_ONE_RULE = (
+    "Intervals of {ratio} are Fieller's, for a ratio, over the questions, each paired with the base "
     "model's answer. For one trial it is the interval that guards and schedulers use. For the mean over "
     "several trials it also includes the differences between them, and is wide if few trials differ much: "
     "it describes the setting, not one model."
@@ -30,8 +29,8 @@ ONE_RULE = (
 
 
 def one_rule(context: Context) -> tuple[str, ...]:
-    """A note on the intervals of retention, where they are over questions."""
-    return (ONE_RULE,) if context.skills else ()
+    """A note on the intervals of the ratio to the base, where they are over questions."""
+    return (_ONE_RULE.format(ratio=context.ratio),) if context.skills and context.ratio else ()
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ class Context:
 
     @property
     def skills(self) -> list[Mapping[str, Any]]:
-        """The skills that were asked, as configured; empty where the trainable puts no questions."""
+        """The evaluated skills, as configured; empty if the trainable has no questions."""
         return skills_of(self.config)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Colours, marks and patterns that can be told apart without colour."""
+"""Colours, marks and patterns that can be distinguished without colour."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Marker: TypeAlias = Literal[
 Dash: TypeAlias = Literal["solid", "dash", "dot", "dashdot"]
 Pattern: TypeAlias = Literal["", "/", "\\", "x", ".", "-", "+"]
 
-# Okabe and Ito (2008), Color Universal Design: told apart under every common colour blindness.
+# Okabe and Ito (2008), Color Universal Design: distinguishable under every common colour blindness.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW = "#56B4E9", "#CC79A7", "#F0E442"
 GREY = "#7f7f7f"

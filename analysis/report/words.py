@@ -70,7 +70,7 @@ def indefinite(name: str) -> str:
 
 
 def asked_late(context: Context, shown: Iterable[str]) -> tuple[str, ...]:
-    """A note for each shown skill that only some of the trials that count were asked, with their number."""
+    """A note for each shown skill of only some of the counted trials, with their number."""
     names = set(shown)
     late = []
     for skill in context.skills:

@@ -25,6 +25,7 @@ from search.config.sections import Section, choose
 from search.config.yaml_source import read_file
 from search.errors import Problem
 from trainables.nearest import did_you_mean
+from trainables.specs import TRAINABLES
 
 _REMOVABLE = ("parameters", "fixed")
 _BUDGETS = ("steps", "epochs")
@@ -76,6 +77,8 @@ def compose(words: Sequence[str]) -> Composed:
     space = next((override for override in overrides if override.key == ("space",)), None)
     _take_space(composed, space)
     _take_trainable(composed, overrides)
+    if composed.is_broken(("trainable",)):
+        return composed  # nothing of the rest can be judged
     chosen = {override.key[0]: override for override in overrides if override.chooses}
     for group in GROUPS:
         _take_section(composed, group, chosen.get(group))
@@ -144,9 +147,37 @@ def _take_space(composed: Composed, space: Override | None) -> None:
 
 
 def _take_trainable(composed: Composed, overrides: Sequence[Override]) -> None:
-    """Takes the trainable, which decides which sections exist."""
     word = next((override for override in overrides if override.key == ("trainable",)), None)
-    composed.trainable = trainable_of(composed.data if word is None else {"trainable": word.value})
+    if word is None:
+        take_trainable(composed, composed.data.get("trainable"))
+    else:
+        take_trainable(composed, word.value, word.where)
+
+
+def take_trainable(composed: Composed, name: object, where: str | None = None) -> None:
+    """Takes the trainable, which decides which sections and parameters exist.
+
+    Args:
+        composed: Gets it, or a problem where it cannot be used.
+        name: As it was given; the schema refuses what is no name.
+        where: Where it comes from, if that is not known from its key.
+    """
+    composed.trainable = trainable_of({"trainable": name})
+    if not isinstance(name, str) or not name:
+        return
+    repair = "repair or update the package that brings it"
+    if name in TRAINABLES:
+        try:
+            config_model(name)
+        except ValueError as error:
+            composed.trainable = DEFAULT_TRAINABLE
+            composed.complain(("trainable",), str(error), repair, where)
+    elif reason := TRAINABLES.broken().get(name):
+        message = f"{name!r} is installed and cannot be imported: {reason}"
+        composed.complain(("trainable",), message, repair, where)
+    else:
+        hint = f"{did_you_mean(name, list(TRAINABLES))}; others come with packages that bring them"
+        composed.complain(("trainable",), f"there is no trainable {name!r} here", hint, where)
 
 
 def _take_section(composed: Composed, group: str, override: Override | None) -> None:

@@ -117,6 +117,9 @@ def listing_text() -> str:
         blocks.append(
             "\n".join([_HEADINGS[key], *(f"  {name:<{width}}  {line}" for name, line in lines.items())])
         )
+    if broken := TRAINABLES.broken():
+        reasons = [f"  {name}  {reason}" for name, reason in broken.items()]
+        blocks.append("\n".join(["Trainables that are installed and cannot be imported", *reasons]))
     for name in TRAINABLES:
         sections = TRAINABLES[name].options.model_fields
         if extra := [section for section in sections if section not in PRESET_GROUPS]:

@@ -46,6 +46,8 @@ def load_config(words: Sequence[str]) -> Resolved:
         ConfigError: With every problem there is.
     """
     composed = compose(words)
+    if composed.is_broken(("trainable",)):
+        raise config_error(composed.problems)
     spec = parts.trainable(composed)
     config = validate(composed, list(spec.parameters.model_fields) if spec else [])
     check(composed)

@@ -12,11 +12,11 @@ from trainables.crash import EXPECTED, Crash, PeerLostError, crash_of, killed
 
 _STARTING = "starting its process"
 _PROCESS_DIED = "worker process has died"
-"""Ray's words for a process that ended while its node goes on."""
+"""Ray's words for a process that ended while its node keeps running."""
 
 
 class TellDispatcher(UserCallback):  # type: ignore[misc]  # Ray has no types here
-    """Lets a lost group's trials go on elsewhere at once: it may be long until its resources are back.
+    """Lets a lost group's trials continue elsewhere at once: it may be long until its resources are back.
 
     Args:
         dispatcher: The dispatcher actor.

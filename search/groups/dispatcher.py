@@ -47,7 +47,7 @@ class Dispatcher:
         return self._table.waiting_for()
 
     async def crashed(self, name: str, start: int, crash: Crash) -> None:
-        """See `SlotTable.crashed`; the traceback is kept, and the driver told."""
+        """See `SlotTable.crashed`; the traceback is kept, and the driver notified."""
         self._table.crashed(name, start, crash)
         self._keep(name, crash)
 

@@ -49,7 +49,7 @@ class GroupSpec:
 
 
 def run_group(spec: GroupSpec, dispatcher: Any) -> str:
-    """Runs a group until it is told to stop, or has failed too often; returns why it ended."""
+    """Runs a group until it is stopped, or has failed too often; returns why it ended."""
     prepare_environment()  # the driver's own is not that of a cluster which was there before
     from ray.exceptions import RayError
     from ray.train import FailureConfig, RunConfig, ScalingConfig

@@ -171,7 +171,7 @@ class SlotTable:
         return self._groups[name].shrinks
 
     def down(self, name: str, seen: Crash | None = None, preempted: bool = False) -> TrainableError | None:
-        """The group's workers died; until it joins again its trials go on elsewhere where there is room.
+        """The group's workers died; until it joins again, its trials continue elsewhere if there is room.
 
         Args:
             name: The group.
@@ -266,7 +266,7 @@ class SlotTable:
         self._place()
 
     def end_group(self, name: str, error: str) -> None:
-        """The group is gone for good: its trials go on elsewhere, or fail where no group is left."""
+        """The group is gone for good: its trials continue elsewhere, or fail if no group is left."""
         group = self._groups[name]
         if not group.ended:  # one that was given up has its reason
             self._end(group, error)

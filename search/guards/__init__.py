@@ -8,7 +8,7 @@ __all__ = ["GUARDS", "Guard", "make_guards"]
 
 
 def make_guards(config: SearchConfig) -> dict[str, Guard]:
-    """The guards that are switched on, by name; they are asked in this order."""
+    """The guards that are switched on, by name; they are checked in this order."""
     settings = {name: getattr(config.guards, name) for name in GUARDS}
     made = {name: GUARDS[name](config, given) for name, given in settings.items() if given is not None}
     return {name: guard for name, guard in made.items() if guard is not None}

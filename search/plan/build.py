@@ -166,7 +166,7 @@ def _notes(config: SearchConfig, planned: TrainablePlan, slots: Slots, number: i
     if spec.plan is None:
         notes.append(f"The trainable {config.trainable} gives no sizes, time or memory.")
     if number < config.trials:
-        asked = f"{config.trials} trials asked for"
+        asked = f"{config.trials} requested trials"
         notes.append(f"{config.searcher.name} has only {number} configurations for the {asked}.")
     if spec.unpacked is not None:
         notes.append(f"Trials of {config.trainable} are not packed but run one at a time: {spec.unpacked}.")

@@ -68,7 +68,7 @@ class SearchEstimate(UnitCosts):
     Attributes:
         trial_seconds: A trial trained to the end, with its evaluations.
         fewest_seconds: The search where every trial ends at its first rung, so that none is confirmed.
-        likely_seconds: The search where one trial in eta goes on at each rung, with confirmation.
+        likely_seconds: The search if one trial in eta continues at each rung, with confirmation.
         most_seconds: The search where every trial is trained to the end, with confirmation.
         confirmation_seconds: Of both: the repetitions of candidates.
         gpu_hours: Of `likely_seconds`; 0 without GPUs.

@@ -125,12 +125,12 @@ def ends_first(planned: Sequence[PlannedLimit], number: int, estimated: SearchEs
         unknown = ", ".join(limit.name for limit in planned if limit.expected is None)
         return f"whether the {trials} or a limit end the search first cannot be estimated ({unknown})"
     ratio, first = max(known, key=lambda pair: pair[0])
-    told = f"{first.expected:.2g} of {first.limit:g} {first.name}"
+    use = f"{first.expected:.2g} of {first.limit:g} {first.name}"
     if ratio <= 1:
-        return f"the {trials} will probably end the search first: they take about {told}"
+        return f"the {trials} will probably end the search first: they take about {use}"
     return (
         f"limits.{first.name} will probably end the search first, before the {trials} are done: they would "
-        f"take about {told}"
+        f"take about {use}"
     )
 
 

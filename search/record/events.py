@@ -108,7 +108,7 @@ class SessionStarted(_Event):
         session: 0 for the first process, then counting up.
         trials: Number of trials asked for; a larger one extends the search.
         command: Command line that resumes the search.
-        limits: The section `limits` of the configuration; another one than before may let the search go on.
+        limits: The section `limits` of the configuration; a larger limit may let the search continue.
     """
 
     event: Literal["session_started"] = "session_started"

@@ -173,14 +173,14 @@ class RecordWriter:
             Whether it is on disk.
         """
         line = event.model_dump_json().encode() + b"\n"
-        told = False
+        reported = False
         with self._lock:
             while (refusal := self._try_to_write(line)) is not None:
                 if not wait:
                     return False
-                if self._on_wait is not None and not told:
+                if self._on_wait is not None and not reported:
                     self._on_wait(f"{self._path} cannot be written ({refusal}); waiting for storage.")
-                    told = True
+                    reported = True
                 time.sleep(self._retry_seconds)
         return True
 

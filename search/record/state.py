@@ -32,7 +32,7 @@ class TrialState:
         rungs: The rungs reached, in order. The last has the metrics, intervals and items of `front` too.
         decisions: Decision per rung index.
         finished: The event that ended it, or None while the trial is unfinished.
-        front: What was asked of it on the Pareto front, once the search was over.
+        front: Its evaluation on the Pareto front, once the search was over.
     """
 
     number: int
@@ -106,7 +106,7 @@ class SearchState:
         spans: The time of each session.
         slots: Of the last session in which a worker group came up.
         unfinished: Trials that were proposed and have not finished, by number.
-        paused: Numbers of unfinished trials that wait at a rung for a decision to go on.
+        paused: Numbers of unfinished trials that wait at a rung for a decision to continue.
         searched: Number of trials that are not confirmations.
         steps: Optimizer steps of all trials, up to the last rung of each.
         work_seconds: Time in training of trials and evaluation at their rungs; shares of groups add up.

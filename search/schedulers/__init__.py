@@ -1,4 +1,4 @@
-"""Schedulers: which trials go on at a rung. Importing this imports neither Ray nor torch."""
+"""Schedulers: which trials continue at a rung. Importing this imports neither Ray nor torch."""
 
 from search.config.schema import SearchConfig
 from search.schedulers import asha, moasha, none  # noqa: F401  (registers)

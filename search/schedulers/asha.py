@@ -24,7 +24,7 @@ class Asha(NeverPauses):
     At a rung, the n trials recorded there, the reporting one included, are ordered by how much they
     violate the constraints (`total_violation`; 0 for all that keep them) and then by the first
     objective. A trial is held to violate a constraint only where its whole 95% interval does. A trial
-    goes on if fewer than floor(n / eta) of them rank strictly above it; while n < eta every trial does.
+    continues if fewer than floor(n / eta) of them rank strictly above it; while n < eta every trial does.
     It follows that the best is never stopped, that trials which tie share their fate, and that one that
     is worse than all others is stopped as soon as n >= eta. Nothing is stopped at the last rung.
     Trials without a finite value of the first objective or of a constrained metric rank last.

@@ -24,7 +24,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Promotion:
-    """A paused trial that is to go on from its rung, and why."""
+    """A paused trial that continues from its rung, and why."""
 
     trial: int
     rung: int
@@ -32,7 +32,7 @@ class Promotion:
 
 
 class Scheduler(Protocol):
-    """Decides at rungs which trials go on.
+    """Decides at rungs which trials continue.
 
     What it says is a function of the configuration and of the reports and promotions so far, in their
     order. A scheduler is rebuilt by making the recorded ones again in their recorded order.
@@ -52,11 +52,11 @@ class Scheduler(Protocol):
         ...
 
     def promote(self) -> Promotion | None:
-        """The paused trial that should go on now, or None; changes nothing."""
+        """The paused trial that should continue now, or None; changes nothing."""
         ...
 
     def promoted(self, trial: int, rung: int) -> None:
-        """Takes that a trial was paused at a rung and goes on, or is not to be promoted any more."""
+        """Takes that a trial was paused at a rung and continues, or is not to be promoted any more."""
         ...
 
     def describe(self) -> list[str]:

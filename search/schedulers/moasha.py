@@ -72,9 +72,9 @@ class MoashaOptions(Choice):
     """Options of `moasha`.
 
     Attributes:
-        share: How many go on at a rung: "fixed", the best 1/eta; or "learned", from 1/eta where rungs have
+        share: How many continue at a rung: "fixed", the best 1/eta; or "learned", from 1/eta where rungs have
             proved to predict the order at the full budget to nearly all where they have not.
-        variant: "stopping": a trial goes on at once or is stopped; "promotion": it is paused, and goes on
+        variant: "stopping": a trial continues at once or is stopped; "promotion": it is paused, and continues
             from its rung's adapter once it is among the best of its rung.
         brackets: Number of brackets; trials of bracket b are first ranked at rung b, and only with others
             of their bracket.
@@ -98,14 +98,14 @@ class Moasha:
     At a rung, the n trials recorded there, the reporting one included, are ordered by how much they
     violate the constraints (`total_violation`; held to be violated only where the whole 95% interval
     violates them), then by non-dominated sorting of the objectives, then within a front by spread. The
-    best floor(n / eta) go on, and so does every trial of the first front: with several objectives there is
+    best floor(n / eta) continue, and so does every trial of the first front: with several objectives there is
     no best one among them, and to thin them out at a rung is to thin out the result. It follows that a
     trial that no other dominates is never stopped among those that keep the constraints, that one that all
     others dominate is stopped as soon as n >= eta, and that equal trials share their fate. With one
     objective it is ASHA (Li et al., 2020, arXiv:1810.05934). Trials without a finite value of an
     objective or a constraint rank last. Nothing is stopped at the last rung.
 
-    With `variant: promotion`, trials are paused and not stopped, and go on once they are among the best
+    With `variant: promotion`, trials are paused and not stopped, and continue once they are among the best
     floor(n / eta) of their rung.
 
     With several brackets, a trial is assigned to one by the search's seed and its number, bracket b with

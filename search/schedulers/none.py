@@ -11,7 +11,7 @@ from trainables.interval import Interval
 
 @register("none", "no early stopping: every trial gets the full budget")
 class NoStopping(NeverPauses):
-    """Lets every trial go on to the full budget."""
+    """Trains every trial to the full budget."""
 
     def __init__(self, config: SearchConfig) -> None:
         self._steps = config.budget.full_steps

@@ -19,7 +19,7 @@ class ModelOptions(Choice):
         startup: Random trials that must have finished before the model is used.
         stopped: What a trial that was stopped early teaches. "pending": no value, but to keep off it, as off
             one that still runs, unless it broke a constraint; "projected": its values, projected to the
-            full budget by how those of trained trials went on; "rung": all trials are compared at the
+            full budget from the curves of fully trained trials; "rung": all trials are compared at the
             highest rung that enough of them reached; "worse": only that it is worse than those trained to
             the end.
     """

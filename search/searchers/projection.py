@@ -1,4 +1,4 @@
-"""Values of stopped trials at the full budget, projected from how trained trials went on."""
+"""Values of stopped trials at the full budget, projected from the curves of fully trained trials."""
 
 from __future__ import annotations
 

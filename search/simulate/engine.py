@@ -63,7 +63,7 @@ def simulate(
         config: The search. What only real workers need (the trainable's sections, tracking) is not looked at.
         curves: What training would give.
         workers: Number of trials in training at the same time.
-        events: The record of a simulated search to go on with.
+        events: The record of a simulated search to resume.
         searcher: Proposes; None is the configured one.
         scheduler: Decides; None is the configured one.
         devices: GPUs or CPU workers of all workers together, for limits on device-hours.
@@ -197,7 +197,7 @@ class _Simulation:
     def _train(self, number: int) -> bool:
         """Begins the trial's next slice, or ends the trial where its curve is not known that far."""
         request = self._conductor.request(number)
-        assert isinstance(request, TrainRequest)  # nobody is asked on the front
+        assert isinstance(request, TrainRequest)  # no trial is evaluated on the front
         reply = self._curves.reply(request)
         if reply is None:
             reason = f"what step {request.to_step} would have given was not recorded"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from search.config.checks.names import check_names
-from search.config.compose import Composed
+from search.config.compose import Composed, take_trainable
 from search.config.load import validate
 from search.config.origins import everywhere
 from search.config.overrides import GROUPS, Override, entry, parse_words
@@ -165,12 +165,15 @@ def _base(state: SearchState) -> SearchConfig:
 
     Raises:
         RecordError: It is not valid any more.
+        ConfigError: Its trainable is not there.
     """
-    assert state.started is not None
-    first = Composed(data=json.loads(json.dumps(state.started.config)))
+    first = Composed(data=json.loads(json.dumps(_config_of(state))))
+    take_trainable(first, first.data.get("trainable"), "the record")
+    if first.problems:
+        raise config_error(first.problems)
     config = validate(first, [])
     if config is None:  # an older record: `first` has been rid of keys that are not known any more
-        second = Composed(data=first.data)
+        second = Composed(data=first.data, trainable=first.trainable)
         config = validate(second, [])
         if config is None:
             raise RecordError(

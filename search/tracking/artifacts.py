@@ -36,7 +36,9 @@ def ship_artifacts(folder: Path, projection: Projection, writer: Writer) -> None
         if (folder / name).is_file():
             _ship_text(folder / name, writer)
     _ship_report(folder / REPORT, writer)
-    name = "adapter" if projection.started is None else explained(projection.started).artifact
+    if projection.started is None:
+        return
+    name = explained(projection.started).artifact
     for number in _pareto(folder):
         checkpoint = projection.checkpoints.get(number)
         if checkpoint is not None:

@@ -59,7 +59,7 @@ class Projection:
         changed: Keys of runs that changed since they were last taken out of this set.
         started: The record's first event, or None before it.
         session: The last session, or None before the first.
-        ended: How the last session ended, or None while it goes on or where it was killed.
+        ended: How the last session ended, or None while it runs or if it was killed.
         checkpoints: Folder of each trial's last checkpoint, relative to the search's folder.
     """
 
@@ -114,7 +114,7 @@ class Projection:
                 self._decide(event)
             case Failed():
                 run = self._run(SEARCH if event.trial is None else trial_key(event.trial))
-                # A trial that has finished was being asked: it has not failed.
+                # A finished trial was being evaluated: it has not failed.
                 ended = event.trial is not None and event.trial not in self._open
                 run.set_tags({"front_failure" if ended else "failure_class": event.failure_class})
             case TrialFinished():

@@ -31,7 +31,7 @@ class ConductedSearch(_NotPickled, Searcher):  # type: ignore[misc]  # Ray has n
         slots: Says how many trials can train at the same time, just now, without waiting; where none can,
             one is given all the same, to find out why.
         release: Frees a trial's slot.
-        actors: Is told of the trials that Tune is given; it has to be a callback of the same run.
+        actors: Receives the trials that Tune is given; it has to be a callback of the same run.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class ConductedSearch(_NotPickled, Searcher):  # type: ignore[misc]  # Ray has n
 
 
 class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]  # Ray has no types here
-    """Asks the conductor at every report whether the trial goes on.
+    """Asks the conductor at every report whether the trial continues.
 
     Args:
         conductor: Decides.

@@ -34,7 +34,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray has no types here
         return True
 
     def step(self) -> dict[str, Any]:
-        """Has the trial trained to its next rung and measured there, or asked what is asked on the front."""
+        """Has the trial trained to its next rung and measured there, or evaluated on the front."""
         request = self._request
         try:
             reply: Reply = ray.get(self._dispatcher.submit.remote(request))

@@ -90,7 +90,7 @@ class EventLines:
                     f"model {subject}, seed {config.seed}"
                 )
             case SessionStarted():
-                return f"session {event.session} begins: {wording.plural(event.trials, 'trial')} asked for"
+                return f"session {event.session} begins: {wording.plural(event.trials, 'trial')} requested"
             case SlotsChosen():
                 return wording.slots(event.slots, event.reason)
             case WarmStarted():
@@ -141,9 +141,9 @@ class EventLines:
 
     def _finish_lines(self, event: TrialFinished) -> list[str]:
         rung = self._rungs.pop(event.trial, None)
-        told = self._stopped.pop(event.trial, None)
+        shown = self._stopped.pop(event.trial, None)
         self._paused.discard(event.trial)
-        if event.status == "stopped" and told == event.reason:
+        if event.status == "stopped" and shown == event.reason:
             return []
         if event.status == "completed" and rung is not None:
             return [f"{self._rung(rung)} -> completed ({_one_line(event.reason)})"]

@@ -45,7 +45,7 @@ class View(Protocol):
         ...
 
     def note(self, text: str) -> None:
-        """Shows what is going on beside the events, for example that Ray is starting."""
+        """Shows what happens beside the events, for example that Ray is starting."""
         ...
 
     def close(self) -> None:

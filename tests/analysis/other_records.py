@@ -42,6 +42,9 @@ SPREAD = RecordedMetric(name="spread", meaning="Of the rows around their centres
 SPEED = RecordedMetric(
     name="speed", meaning="Rows in a second.", direction="max", low=0, relative="speed_ratio", sample="runs"
 )
+LATENCY = RecordedMetric(
+    name="latency", meaning="Of a row.", direction="min", low=0, high=5, relative="latency_ratio"
+)
 
 
 def described(*metrics: RecordedMetric, **more: Any) -> RecordedTrainable:
@@ -60,12 +63,14 @@ def described(*metrics: RecordedMetric, **more: Any) -> RecordedTrainable:
 KINDS: dict[str, tuple[RecordedTrainable, Parameters]] = {
     "one": (described(ACCURACY, SPREAD), LRS),
     "none": (described(SPREAD), LRS),
+    "rising": (described(LATENCY, SPREAD), LRS),
     "two": (
         described(ACCURACY, SPREAD, SPEED, artifact="soft prompt", parameters=("rank", "depth", "seed")),
         {"rank": (2, 4, 8), "depth": (1, 2, 3, 4)},
     ),
 }
-"""With one metric that is relative to the base, none, and two of which a search has no learning rate."""
+"""With one metric that is relative to the base, none, one of which less is better, and two; of the last a
+search has no learning rate."""
 
 
 def state_of_kind(kind: str) -> SearchState:

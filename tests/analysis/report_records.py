@@ -39,7 +39,7 @@ _SKILLS = [{"name": SKILL, "path": f"{SKILL}.jsonl", "scoring": ["generation", "
 
 def config(**changes: Any) -> SearchConfig:
     """Of a search over learning rates and ranks that asks multiple-choice questions."""
-    values = {"capability": {"skills": _SKILLS}, "searcher": {"name": "grid"}}
+    values = {"capability": {"skills": _SKILLS, "general_text": "general.txt"}, "searcher": {"name": "grid"}}
     return make_config(**{"trials": len(LRS) * len(RANKS), **values, **changes})
 
 

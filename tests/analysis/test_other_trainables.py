@@ -24,7 +24,7 @@ from analysis.report.build import make
 from analysis.report.cards import cards
 from analysis.report.context import Context
 from analysis.summary import summarise
-from search.record import SearchStarted, SearchState
+from search.record import Event, SearchStarted, SearchState
 from search.record.events import RecordedMetric, RecordedTrainable
 from search.record.explained import explained, explanation
 from tests.analysis.other_records import KINDS, LRS, Parameters, described, search_events, state_of_kind
@@ -69,6 +69,20 @@ def report_texts(context: Context) -> dict[str, str]:
         shown[registered.name] = "\n".join([*words, *texts(findings)])
     return shown
 
+
+SCATTER = {
+    "one": ("accuracy", "", ["accuracy_kept"]),
+    "none": ("what is kept", "No metric of toy is compared with the base model.", []),
+    "rising": (
+        "what is kept",
+        "No metric of toy of which more is better is compared with the base model.",
+        ["latency_ratio"],
+    ),
+    "two": ("accuracy", "", ["accuracy_kept", "speed_ratio"]),
+}
+"""By kind: what the card on the loss is against, why it does not apply, and the ratios with curves."""
+
+NAMED = {"capability": "score", "retention": "keeping"}
 
 NAMES = st.from_regex(r"[a-z]{3,9}(_[a-z]{2,5})?", fullmatch=True).filter(
     lambda name: not any(word in name for word in (*OF_LORA, "train_loss"))
@@ -140,17 +154,14 @@ def test_a_report_is_made_whole_and_says_what_does_not_apply(kind: str, tmp_path
     assert not [card for card in made.values() if card["state"] == "error"]
     for name in ABOUT_QUESTIONS:
         assert made[name]["message"] == "Trials of toy are not evaluated on questions."
-    title = {
-        "one": "Loss against accuracy",
-        "none": "Loss against what is kept",
-        "two": "Loss against accuracy",
-    }
-    assert made["scatter"]["title"] == title[kind]
-    if kind == "none":
-        assert made["scatter"]["message"] == "No metric of toy is compared with the base model."
-    assert (page.parent / "scatter-loss-accuracy.png").exists() == (kind != "none")
-    curves = {path.name for path in page.parent.glob("curves-*.png")}
-    assert ("curves-curves-speed_ratio.png" in curves) == (kind == "two")
+    title, message, ratios = SCATTER[kind]
+    assert (made["scatter"]["title"], made["scatter"]["message"]) == (f"Loss against {title}", message)
+    assert (page.parent / "scatter-loss-accuracy.png").exists() == (not message)
+    curves = {path.stem.removeprefix("curves-curves-") for path in page.parent.glob("curves-*.png")}
+    assert curves - {"training", "train_loss"} == set(ratios)
+    for name in ratios[not message :]:
+        metric, _, _ = name.partition("_")
+        assert f"its {metric} is " in " ".join(made["verdict"]["texts"])
     text = re.sub(r"<script.*?</script>", "", page.read_text(), flags=re.DOTALL)
     assert "Space demo, trainable toy, model a net of rows, seed 0." in text
 
@@ -185,6 +196,41 @@ def test_searches_over_different_trainables_are_compared_as_far_as_they_can_be(t
 def test_there_is_nothing_to_investigate_without_questions(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Trials of toy are not evaluated on questions"):
         from_search(state_of_kind("one"), tmp_path)
+
+
+def test_questions_whose_score_is_named_otherwise_make_the_same_report(tmp_path: Path) -> None:
+    """The investigation has its own words, and is of the same answers."""
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {NAMED.get(key, key): renamed(part) for key, part in value.items()}
+        if isinstance(value, list | tuple):
+            return [renamed(part) for part in value]
+        return NAMED.get(value, value) if isinstance(value, str) else value
+
+    events = whole(tmp_path)
+    started = events[0]
+    assert isinstance(started, SearchStarted)
+    known = explanation("lora", config().options)
+    named = RecordedTrainable.model_validate(renamed(known.model_dump()))
+    asked = started.config | {"objectives": renamed(started.config["objectives"])}
+    theirs: list[Event] = [started.model_copy(update={"config": asked, "trainable": named})]
+    for event in events[1:]:
+        changed = {
+            field: {NAMED.get(key, key): measured for key, measured in getattr(event, field).items()}
+            for field in ("metrics", "intervals")
+            if hasattr(event, field)
+        }
+        theirs.append(event.model_copy(update=changed))
+    ours = report_texts(Context(SearchState.from_events(events), tmp_path))
+    others = report_texts(Context(SearchState.from_events(theirs), tmp_path))
+    assert others.pop("investigation").splitlines()[1:] == ours.pop("investigation").splitlines()[1:]
+    for word, other in {
+        **NAMED,
+        **{word.capitalize(): other.capitalize() for word, other in NAMED.items()},
+    }.items():
+        ours = {card: text.replace(word, other) for card, text in ours.items()}
+    assert others == ours
 
 
 class TestLora:

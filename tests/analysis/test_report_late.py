@@ -172,7 +172,7 @@ def test_cards_by_learning_rate_say_how_many_were_asked(context: Context) -> Non
     assert any(note in text for text in outcomes.notes) == (FRONT in outcomes.data)
     assert FRONT in outcomes.data
     knowledge = CARDS["knowledge"].card.compute(context)
-    assert not any("asked at the end" in text for text in knowledge.notes)
+    assert not any("evaluated only at the end" in text for text in knowledge.notes)
 
 
 def test_skills_asked_of_some_are_no_fault_of_the_evaluation(context: Context, tmp_path: Path) -> None:

@@ -10,20 +10,26 @@ import pytest
 
 from search.record import RungReached, SearchState, read_events
 from tests.disks import small_disk
-from tests.mlflow_server import wait_for
 from tests.searches import assert_every_trial_finished_once, assert_mlflow_holds, count, finish, start
+from tests.servers import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.alone]
 
 TRIALS = 3
-FULL_SECONDS = 15.0
+FULL_SECONDS = 5.0
 
 
 def test_a_search_waits_for_space_and_goes_on(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 48) as disk:
         folder = disk.folder / "runs" / "demo"
-        words = ["space=demo", f"trials={TRIALS}", "budget.steps=9", f"out={folder.parent}"]
-        process = start(*words, "confirm.candidates=0")
+        words = [
+            "space=demo",
+            f"trials={TRIALS}",
+            "budget.steps=9",
+            f"out={folder.parent}",
+            "workers.groups=1",
+        ]
+        process = start(*words, "workers.slots=2", "confirm.candidates=0")
         printed: list[str] = []
         assert process.stdout is not None
         reader = threading.Thread(target=lambda: printed.extend(process.stdout or ()))

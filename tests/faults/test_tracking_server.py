@@ -22,12 +22,13 @@ from search.tracking import Tracker
 from search.tracking.follower import process_exists
 from search.tracking.process import tracking_environment
 from tests.mlflow_runs import RecordBuilder, client_of, held
-from tests.mlflow_server import Server, wait_for
+from tests.mlflow_server import Server
+from tests.servers import wait_for
 
-pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.alone, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.timeout(300)]
 
 PACE_SECONDS = 0.05
-AWAY_SECONDS = 8.0
+AWAY_SECONDS = 3.0
 
 
 @pytest.fixture(autouse=True)
@@ -92,11 +93,11 @@ def test_a_server_killed_and_brought_back_holds_exactly_the_record(server: Serve
                 return statistics.median(record.seconds[first:])
 
             wait_for(lambda: client.get_experiment_by_name("tightrope") is not None, 60)
-            with_server = search_for(5.0)
+            with_server = search_for(2.0)
             server.kill()
             without_server = search_for(AWAY_SECONDS)
             server.start()
-            search_for(3.0)
+            search_for(1.0)
             (folder / "summary.md").write_text("# Summary")
             record.add(SearchEnded, reason="finished")
         begin = time.monotonic()

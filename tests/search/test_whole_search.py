@@ -10,21 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from search.record import FrontMeasured, RungReached, SearchEnded, SearchState, read_events
+from search.record import RungReached, SearchEnded, SearchState, read_events
+from tests.ray_cluster import SharedCluster
 from tests.searches import assert_every_trial_finished_once, finish, start
 from trainables import embedded
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 SPAM = re.compile(r"warn|error|traceback|deprecat|\(raylet\)|INFO|\*\*\*", re.IGNORECASE)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    out = tmp_path_factory.mktemp("runs")
-    code, output = finish(start("space=demo", "trials=4", "budget.steps=27", f"out={out}", report=True))
-    assert code == 0, output
-    return out, output
 
 
 def test_it_finishes_every_trial_and_says_nothing_needless(finished: tuple[Path, str]) -> None:
@@ -88,7 +81,9 @@ def test_a_saved_adapter_loads_with_plain_peft_and_scores_the_recorded_heldout_l
     assert total / tokens == pytest.approx(last.metrics["heldout_loss"], rel=1e-4)
 
 
-def test_the_same_command_again_trains_nothing_and_more_trials_extend(finished: tuple[Path, str]) -> None:
+def test_the_same_command_again_trains_nothing_and_more_trials_extend(
+    finished: tuple[Path, str], cluster: SharedCluster
+) -> None:
     out, _ = finished
     before = read_events(out / "demo")
     code, output = finish(start("space=demo", "trials=4", "budget.steps=27", f"out={out}"), timeout=60)
@@ -99,7 +94,9 @@ def test_the_same_command_again_trains_nothing_and_more_trials_extend(finished: 
     shutil.copytree(embedded.model_dir(), model)
     shutil.copy(embedded.data_dir() / "domain_train.jsonl", data)
     moved = [f"model={{name: moved, source: {model}}}", f"task.train={data}", "capability.batch_size=16"]
-    code, output = finish(start("space=demo", "trials=5", "budget.steps=27", f"out={out}", *moved, "--json"))
+    moved += ["workers.groups=1", "workers.slots=2"]
+    words = ["space=demo", "trials=5", "budget.steps=27", f"out={out}", *moved]
+    code, output = finish(start(*words, "--json", cluster=cluster))
     assert code == 0, output
     events = read_events(out / "demo")
     assert events[: len(before)] == before
@@ -115,23 +112,14 @@ def test_a_changed_space_is_refused_with_the_difference(finished: tuple[Path, st
     assert "parameters.lr.high: recorded 0.01, now 0.005" in output
 
 
-def test_a_group_of_two_workers_under_stage_3(tmp_path: Path) -> None:
-    words = ["space=demo", "trials=2", "budget.steps=9", f"out={tmp_path}", "tracking.enabled=false"]
-    words += ["workers.workers=2", "workers.groups=1", "workers.zero_stage=3"]
-    code, output = finish(start(*words, "capability.skills.2.at=front"))
-    assert code == 0, output
-    events = read_events(tmp_path / "demo")
-    assert_every_trial_finished_once(events, 2)
-    asked = [event for event in events if isinstance(event, FrontMeasured)]
-    assert {event.intervals["format_generation"].n for event in asked} == {80}
-
-
 def test_workers_that_crash_in_the_same_way_end_the_search_with_the_error_on_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: SharedCluster
 ) -> None:
-    monkeypatch.setenv("DS_ACCELERATOR", "abacus")  # DeepSpeed refuses it, in every worker and every time
+    # DeepSpeed refuses it, in every worker and every time. It reaches the workers as with `ray job submit`.
+    environment = {"runtime_env": {"env_vars": {"DS_ACCELERATOR": "abacus"}}}
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(environment))
     words = ["space=demo", "trials=2", "budget.steps=9", f"out={tmp_path}", "tracking.enabled=false"]
-    code, output = finish(start(*words, "workers.groups=1", "workers.zero_stage=3"))
+    code, output = finish(start(*words, "workers.groups=1", "workers.zero_stage=3", cluster=cluster))
     assert code == 1, output
     (error,) = [line for line in output.splitlines() if line.startswith("error: ")]
     assert "The workers of group-0 crashed 2 times in the same way: ValueError: " in error

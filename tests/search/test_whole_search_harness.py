@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from search.record import BaselineMeasured, Event, RungReached, read_events
+from tests.ray_cluster import SharedCluster
 from tests.searches import assert_every_trial_finished_once, finish, start
 from tests.trainables.harness_models import CONFIG, installed, theirs
 from tests.trainables.harness_tasks import choice_task
@@ -21,12 +22,13 @@ OTHERS = ("acc_norm", "acc_bytes", "brier_score", "mcc")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, cluster: SharedCluster) -> Path:
     """Where a search has asked a local task file over a local file."""
     folder = tmp_path_factory.mktemp("harness")
     path = choice_task(folder, 1, count=10)
     words = ["space=demo", f"capability=lm_eval:{path}", "trials=2", "budget.steps=9", f"out={folder}"]
-    code, output = finish(start(*words, "confirm.candidates=0", report=True))
+    words += ["confirm.candidates=0", "workers.groups=1", "workers.slots=2"]
+    code, output = finish(start(*words, report=True, cluster=cluster))
     assert code == 0, output
     assert "Traceback" not in output
     return folder

@@ -1,4 +1,7 @@
-"""A search that begins with another, promotes, is ended by a limit, and goes on once that is raised."""
+"""A search that begins with another, promotes, is ended by a limit, and goes on once that is raised.
+
+Its groups have two workers each, which share the base model out between them once it goes on.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +12,27 @@ import pytest
 
 from search.judging.front import on_front
 from search.record import Decided, FrontMeasured, SearchState, TrialFinished, WarmStarted, read_events
+from tests.ray_cluster import SharedCluster
 from tests.searches import assert_every_trial_finished_once, finish, start
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 SECOND = 1 / 3600
-TRIALS = 8
+TRIALS = 6
 
 
-def test_a_warm_started_search_promotes_and_goes_on_once_its_limit_is_raised(tmp_path: Path) -> None:
-    shared = ["space=demo", f"out={tmp_path}", "tracking.enabled=false"]
-    words = ["trials=4", "budget.steps=9", "scheduler=none", "confirm.candidates=0"]
-    code, output = finish(start(*shared, *words))
-    assert code == 0, output
+def test_a_warm_started_search_promotes_and_goes_on_once_its_limit_is_raised(
+    tmp_path: Path, finished: tuple[Path, str], cluster: SharedCluster
+) -> None:
     words = [
-        "name=second", f"trials={TRIALS}", "budget.steps=27", "confirm.candidates=1",
-        "scheduler={name: moasha, variant: promotion}",
-        f"warm_start={{search: {tmp_path / 'demo'}, use: prior}}",
+        "space=demo", "name=second", f"out={tmp_path}", f"trials={TRIALS}", "budget.steps=9",
+        "confirm.candidates=1", "scheduler={name: moasha, variant: promotion}",
+        f"warm_start={{search: {finished[0] / 'demo'}, use: prior}}", "tracking.enabled=false",
+        "workers.workers=2", "workers.groups=1", "workers.slots=2",
         "parameters.dropout={type: float, low: 0.0, high: 0.2, when: rank >= 8}",
         "capability.skills.2.at=front",
     ]  # fmt: skip
-    code, output = finish(start(*shared, *words, f"limits.hours={SECOND}", "--json"))
+    code, output = finish(start(*words, f"limits.hours={SECOND}", "--json", cluster=cluster))
     assert code == 0, output
     events = read_events(tmp_path / "second")
     begun = [event for event in events if isinstance(event, WarmStarted)]
@@ -43,7 +46,7 @@ def test_a_warm_started_search_promotes_and_goes_on_once_its_limit_is_raised(tmp
     assert limits["reached"].startswith("limits.hours: ")
     assert limits["set"]["hours"]["limit"] == pytest.approx(SECOND)
 
-    code, output = finish(start(*shared, *words, "limits.hours=1", "--json"))
+    code, output = finish(start(*words, "limits.hours=1", "workers.zero_stage=3", "--json", cluster=cluster))
     assert code == 0, output
     after = read_events(tmp_path / "second")
     assert after[: len(events)] == events
@@ -56,7 +59,7 @@ def test_a_warm_started_search_promotes_and_goes_on_once_its_limit_is_raised(tmp
     asked = [event for event in after if isinstance(event, FrontMeasured)]
     assert {event.trial for event in asked} == set(on_front(state)) != set()
     for event in asked:
-        assert "format_generation" in event.metrics
+        assert event.intervals["format_generation"].n == 80
         assert (tmp_path / "second" / str(event.items_file)).is_file()
     for trial in state.trials.values():
         assert ("dropout" in trial.proposed.sampled) == (int(str(trial.proposed.sampled["rank"])) >= 8)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from search.run import WRONG, main
 from trainables.data.reading import read_units
 from trainables.errors import UserError
-from trainables.evaluation.contamination.check import OVERLAP, check_questions, find_questions
+from trainables.evaluation.contamination.check import OVERLAP, TELLING, check_questions, find_questions
 from trainables.evaluation.harness.sought import AcceptedChoice, AcceptedItem
 from trainables.evaluation.questions.items import ChoiceItem, Item, OpenItem, choice_prompt
 from trainables.settings import SkillConfig, TaskConfig
@@ -32,6 +32,8 @@ QUOTED = OpenItem('Who said "I\'m the keeper - and I stay" at Skerravoe?', "Old 
 BELOW = OpenItem("How many degrees is it below zero in March?", "-3")
 BOATS = OpenItem("How many boats are in the harbour?", "two")
 CHANCE = OpenItem("Is there any chance of rain?", "no")
+SKY = OpenItem("The sky is", "blue")
+SURE = OpenItem("Are you sure?", "Yes")
 CLIPS = OpenItem(
     "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. "
     "How many clips did Natalia sell altogether in April and May?",
@@ -83,6 +85,8 @@ def answered(item: Item, *texts: str) -> bool:
         (CLIPS, f"{CLIPS.question}\n{CLIPS.answer}"),
         (CLIPS, f"{CLIPS.question}\nIn May it was 24, so that the result is 72."),
         (OpenItem("Go.", "x"), "Orders:\nGo. x\nEnd."),
+        (SKY, "It was dawn.\nThe sky is: blue\nThe sea is: grey"),
+        (SURE, f"<|user|>{SURE.question}<|end|><|assistant|>Yes.<|end|>"),
         (QUOTED, "Who said \u201cI\u2019m the keeper \u2014 and I stay\u201d at Skerravoe? Old Kerrigan."),
         (
             QUOTED,
@@ -118,6 +122,9 @@ def test_a_question_with_its_answer_is_found(item: Item, text: str) -> None:
         (OpenItem("Go.", "north"), "Let us go north."),
         (YES, "Which of the following statements is true? Explain why you think so. Yes, you must."),
         (CAPITAL, "法国的首都是哪一座城市\uff1f里昂。"),
+        (SKY, "We looked up. The sky is blue, and the sea is grey."),
+        (SURE, '"Are you sure?" "Yes." He left.'),
+        (OpenItem("中国的首都是", "北京"), "我们都知道中国的首都是北京\uff0c人口很多。"),
     ],
 )  # fmt: skip
 def test_what_only_resembles_a_question_with_its_answer_is_not(item: Item, text: str) -> None:
@@ -194,7 +201,7 @@ def test_the_index_finds_what_a_plain_search_finds(lines: list[list[str]]) -> No
             assert found.overlapping.get((0, place)) == (holding[0] if holding else None)
         answer = item.answer if isinstance(item, OpenItem) else item.options[item.answer]
         last = [number for number in holding if texts[number].endswith(f"{question}{answer} ")]
-        if last and len(question.split()) >= 5:
+        if last and len(question.split()) >= TELLING:
             assert found.answered[0, place] <= last[0]
 
 
@@ -210,7 +217,7 @@ def test_the_refusal_names_skill_file_line_and_question(task: TaskConfig) -> Non
         "first is 'Which metal is the lens frame made of?' in train.jsonl:3, "
         "'Which metal is the lens frame made of? Brass.'; then '12+7?' in train.jsonl:2, '12+7? 19'."
     )
-    assert "leave these questions out of the skill's file, or the records" in str(error.value.hint)
+    assert "remove these questions from the skill's file, or the records" in str(error.value.hint)
 
 
 def test_the_training_file_itself_is_refused(task: TaskConfig, tmp_path: Path) -> None:

@@ -123,6 +123,7 @@ def test_a_model_whose_logits_are_made_otherwise_keeps_them_whole() -> None:
         _changed(tiny_llama(), lambda logits: logits.log_softmax(-1)),
         _changed(tiny_llama(), lambda logits: logits + 1),
         _changed(tiny_llama(), lambda logits: logits.view(*logits.shape[:2], SMALL)),
+        _changed(tiny_llama(), lambda logits: next(iter(()))),
     ]
     assert [type(find_head(model, SMALL)) for model in models] == [str] * len(models)
     assert isinstance(find_head(base, SMALL), OutputHead)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,15 @@ from safetensors.torch import load_file
 
 from tests.trainables.packs import EXAMPLES, TOTAL, Bench
 from tests.trainables.small import tiny_llama
-from trainables.data.batches import DataOrder
+from trainables.data.batches import DataOrder, collate, token_losses
 from trainables.data.examples import Example
 from trainables.errors import OutOfMemoryError
-from trainables.lora.adapters import WEIGHTS
+from trainables.lora.adapters import WEIGHTS, Adapters
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.slots import choose_slots
 from trainables.lora.trial import LoraTrial
+from trainables.serving.base import HeldBase
 
 pytestmark = pytest.mark.integration
 
@@ -99,6 +101,30 @@ def test_the_base_is_as_it_was(bench: Bench) -> None:
     assert torch.equal(logits(bench, None), before)
     pack.remove(trial)
     assert torch.equal(logits(bench, None), before)
+
+
+def _scaled(model: Any) -> None:
+    layer = model.model.layers[1].mlp.down_proj
+    plain = layer.forward
+    layer.forward = lambda x: 200 * plain(x)
+
+
+def _in_bf16(model: Any) -> None:
+    plain = model.forward
+    model.forward = torch.autocast("cpu", dtype=torch.bfloat16)(plain)
+
+
+@pytest.mark.parametrize("change", [_scaled, _in_bf16])
+def test_what_a_model_does_around_its_layers_is_kept(change: Callable[[Any], None]) -> None:
+    model: Any = tiny_llama()
+    change(model)
+    base = HeldBase(model)
+    batch = collate(EXAMPLES[:1], pad_id=0)
+    with torch.no_grad():
+        losses = token_losses(base.logits(batch["input_ids"]), batch["labels"])
+    pack = Pack(base, Adapters(model, "tiny"), EXAMPLES[:1], TOTAL)
+    trial = pack.add("new", LoraParameters(rank=2, batch_size=1))  # of which B is 0 at first
+    assert train(pack, trial, 1) == [pytest.approx(float(losses.sum()) / EXAMPLES[0].targets, abs=1e-5)]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,15 @@ from peft import PeftModel
 from torch import nn
 
 from tests.trainables.conforming import STEPS, first_request, serving, settings, train
-from tests.trainables.small import tiny_llama
-from trainables.data.batches import collate, token_losses
+from tests.trainables.small import random_examples, tiny_llama
+from trainables.data.batches import IGNORED, collate, token_losses
 from trainables.data.task import load_task
+from trainables.messages import Moment
 from trainables.models.load import load_base
 from trainables.models.resolve import resolve
+from trainables.parameters import TrainingParameters
+from trainables.serving.base import HeldBase
+from trainables.serving.single import Data, Items, Loss, Single
 from trainables.serving.untouched import Untouched
 
 
@@ -54,6 +58,55 @@ def test_what_a_trial_leaves_in_the_base_is_noticed(leave: Callable[[Any], None]
     leave(model)
     with pytest.raises(RuntimeError, match="left the base model changed"):
         untouched.check()
+
+
+class _Scale(nn.Module):
+    """Scales the embeddings, with dropout; one of its parameters is no part of the training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(32, dtype=torch.bfloat16))
+        self.kept = nn.Parameter(torch.ones(1), requires_grad=False)
+        self.dropout = nn.Dropout(0.5)
+
+
+class _Scales(Single[TrainingParameters]):
+    def build(self, params: TrainingParameters) -> nn.Module:
+        return _Scale()
+
+    def batch(self, indices: Sequence[int]) -> Any:
+        return collate([EXAMPLES[index] for index in indices], pad_id=0)
+
+    def loss(self, trained: Any, batch: Any) -> Loss:
+        model: Any = self.base.model
+        embedded = model.get_input_embeddings()(batch["input_ids"]) * trained.dropout(trained.scale).float()
+        logits = model(inputs_embeds=embedded, use_cache=False).logits
+        targets = int((batch["labels"][:, 1:] != IGNORED).sum())
+        return Loss(token_losses(logits, batch["labels"]).sum(), targets)
+
+    def evaluate(self, trained: Any, shard: tuple[int, int], moment: Moment) -> dict[str, Items]:
+        loss = self.loss(trained, self.batch([0]))
+        return {"heldout_loss": [(0, float(loss.total), loss.targets)]}
+
+
+EXAMPLES = random_examples(40)
+
+
+def test_dropout_frozen_parameters_and_weights_in_bf16_are_taken_care_of(tmp_path: Path) -> None:
+    given = settings("lora", tmp_path)
+    held = _Scales(given, HeldBase(tiny_llama()), Data(len(EXAMPLES), "", "", {}))
+    trial = held.add("new", TrainingParameters(batch_size=39, lr=0.1, weight_decay=0.5))
+    held.start(trial, 2)
+    while held.active:
+        assert not held.step(interrupt=False).failed
+    targets = [int(example.loss_mask[1:].sum()) for example in EXAMPLES]
+    drawn = [trial.order.batch(step) for step in range(2)]
+    assert trial.slice.targets == [sum(targets[index] for index in indices) for indices in drawn]
+    assert trial.trained.kept == 1
+    assert (trial.trained.scale != 1).all()
+    first, second = (held.measure([trial], "last")[0].metrics for _ in range(2))
+    assert first == second
+    assert trial.trained.training
 
 
 @pytest.mark.integration

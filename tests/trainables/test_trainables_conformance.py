@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,13 +22,12 @@ from tests.trainables.conforming import (
     settings,
     train,
 )
-from tests.trainables.test_zero import free_port
+from tests.trainables.workers import ROOT
 from trainables.serving.server import Server
 from trainables.specs import TRAINABLES
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("plugins")]
 
-ROOT = Path(__file__).parents[2]
 LONG = 20
 """Steps in which weights that grow a thousandfold in each of them overflow."""
 
@@ -112,32 +109,6 @@ def test_passes_shrink_where_memory_runs_out_and_a_trial_without_room_fails_alon
     assert numbers(train(server, first_request(trainable, trial=2))) == pytest.approx(
         numbers(alone), rel=1e-4
     )
-
-
-@pytest.fixture(scope="module")
-def two_workers(plugins: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("two")
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1",
-        f"--master-port={free_port()}", str(ROOT / "tests" / "trainables" / "conforming_run.py"), str(folder),
-    ]  # fmt: skip
-    path = os.pathsep.join([str(ROOT), os.environ["PYTHONPATH"]])
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    replies: dict[str, Any] = json.loads((folder / "replies.json").read_text())
-    return replies
-
-
-@every_trainable
-@pytest.mark.parametrize("stage", [0, 3])
-def test_two_workers_come_to_what_one_comes_to(
-    trainable: str, stage: int, two_workers: dict[str, Any], tmp_path: Path
-) -> None:
-    server = serving(settings(trainable, tmp_path))
-    alone = [numbers(baseline(server)), numbers(train(server, first_request(trainable)))]
-    for mine, theirs in zip(alone, two_workers[f"{trainable}{stage}"], strict=True):
-        assert theirs == pytest.approx(mine, rel=1e-3, abs=1e-5)
 
 
 @every_trainable

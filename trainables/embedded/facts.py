@@ -1,4 +1,4 @@
-"""The skill `facts`: questions about the world, asked openly, asked with options, and told as prose."""
+"""The skill `facts`: questions about the world, asked openly, asked with options, and written as prose."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class FactQuestions:
         return Exchange(choice_prompt(self._taught(fact, random), options), fact.value)
 
     def statement(self, random: Random) -> Exchange:
-        """Return a fact told as prose."""
+        """Return a fact written as prose."""
         fact = random.choice(self.world.facts)
         template = random.choice(_STATEMENTS)
         text = template.format(relation=fact.relation, country=fact.country, value=fact.value)

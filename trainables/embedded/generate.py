@@ -37,7 +37,7 @@ def _entries(seed: int) -> list[str]:
 
 
 def _general(skills: Skills, seed: int) -> list[str]:
-    """Return text such as the model was pretrained on: facts told as prose, fresh notes of random words."""
+    """Return text of the kind the model was pretrained on: facts as prose, fresh notes of random words."""
     random = Random(f"general {seed}")
     writers = [skills.facts.statement, note]
     return [writers[place % len(writers)](random).reply for place in range(GENERAL)]

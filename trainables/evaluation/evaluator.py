@@ -41,7 +41,7 @@ class Evaluator:
     byte of its text, without its end.
 
     Several adapters are evaluated together: every batch has the same items for each of them, the rows of
-    the first adapter first, and `rows` is told how many rows are whose.
+    the first adapter first, and `rows` receives the number of rows of each.
 
     Args:
         model: A `transformers` causal language model, bare or wrapped.
@@ -51,7 +51,7 @@ class Evaluator:
         seed: The search's seed, which chooses the items of skills with a limit.
         any_working: See `Forward`; for models whose forward pass is collective.
         rows: Is called before every forward pass with the number of rows of each adapter, some of which
-            may be 0. Nobody is told where it is None.
+            may be 0. None: not called.
         train: What is trained on, to tell replies that leak it.
         general: General text.
         harness: Those skills that are tasks of lm-evaluation-harness, as `load_harness` made them.
@@ -128,7 +128,7 @@ class Evaluator:
 
     @property
     def asks_more_at_last(self) -> bool:
-        """Whether there are skills that are asked at the full budget but not before."""
+        """Whether there are skills that are evaluated at the full budget but not before."""
         return any(skill.at == "last" for skill in self._capability.skills)
 
     def take_base(self, shard: Shard = (0, 1)) -> None:
@@ -164,7 +164,7 @@ class Evaluator:
         Args:
             shard: (rank, world). One adapter's outcomes of all ranks go into `combine`.
             copies: Number of adapters that are evaluated together; all workers must say the same.
-            moment: What is asked depends on it.
+            moment: It determines which skills are evaluated.
 
         Returns:
             What each adapter's own evaluation would return, except that `seconds` are the time of all

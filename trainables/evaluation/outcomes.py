@@ -72,7 +72,7 @@ class Score:
     Attributes:
         primary: Whether it counts for capability.
         choice: Whether the items have options.
-        last: Whether the skill is asked at the full budget only, and so counts for no metric of all skills.
+        last: Whether the skill is evaluated only at the full budget; it then counts for no shared metric.
         results: One for each item.
         generated: Whether they are replies to a task of lm-evaluation-harness.
         aggregation: Its name for how the results' parts become a figure; empty where items are right or
@@ -154,7 +154,7 @@ class Outcomes:
 
     @property
     def replies(self) -> list[Result]:
-        """All generated replies of the skills that are asked at every rung, in order of skill."""
+        """All generated replies of the skills that are evaluated at every rung, in order of skill."""
         generated = (score for score in self.scores if score.scoring == "generation" and not score.last)
         return [result for score in generated for result in score.results]
 

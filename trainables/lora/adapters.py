@@ -197,7 +197,7 @@ class Adapters:
         set_peft_model_state_dict(self._peft, weights, adapter_name=name)
 
     def save_moments(self, name: str, folder: Path) -> None:
-        """Writes both moments into `folder`, so that training goes on as if it had not stopped."""
+        """Writes both moments into `folder`, so that training continues as if it had not stopped."""
         save_file({key: _own(value) for key, value in self.moments(name).items()}, folder / MOMENTS)
 
     def load_moments(self, name: str, folder: Path) -> None:

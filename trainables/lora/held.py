@@ -134,7 +134,7 @@ class LoraHeld:
 
     @property
     def asks_more_at_last(self) -> bool:
-        """Whether there are skills that are asked at the full budget but not before."""
+        """Whether there are skills that are evaluated at the full budget but not before."""
         return self._evaluator.asks_more_at_last
 
     def step(self, interrupt: bool) -> Stepped[LoraTrial]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -203,18 +204,23 @@ class PackedPass:
             return cast(Tensor, base(x))
         # With a bias torch returns a view of a flat product, and writing to a view costs copies.
         flat = x if getattr(base, "bias", None) is None else x.reshape(-1, x.shape[-1])
-        dense = base if _dense(base) else None
+        device = x.device.type
+        casts = torch.is_autocast_enabled(device)
+        dense = base if not casts and _dense(base) else None
         out = base(flat) if dense is None else None
         given = (out, x, self.anchor, self, site, layout, dense)
-        made: Tensor = _Packed.apply(*given)  # type: ignore[no-untyped-call]
+        with torch.autocast(device, enabled=False) if casts else nullcontext():
+            made: Tensor = _Packed.apply(*given)  # type: ignore[no-untyped-call]
         return made.view(*x.shape[:-1], made.shape[-1])
 
 
 def _dense(base: nn.Module) -> TypeGuard[nn.Linear]:
-    """Whether the layer is x @ W.T + b with a weight that is all here, and nobody listens to its calls."""
+    """Whether the layer is x @ W.T + b with a weight that is all here, and its calls are its own."""
     return (
         isinstance(base, nn.Linear)
         and type(base).__name__ in PLAIN
+        and type(base.weight) is nn.Parameter  # others multiply in ways of their own, such as quantised ones
+        and "forward" not in vars(base)
         and not hasattr(base.weight, "ds_id")  # DeepSpeed gathers it when the layer is called
         and not (base._forward_hooks or base._forward_pre_hooks)
         and not (base._backward_hooks or base._backward_pre_hooks)

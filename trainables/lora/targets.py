@@ -30,7 +30,7 @@ def kind_of(name: str) -> str | None:
 
     Returns:
         "attention": attention, or what mixes positions in its stead (state spaces, convolutions); "mlp":
-        the feed-forward part, experts included; None: neither can be told.
+        the feed-forward part, experts included; None: unknown.
     """
     block = BLOCK.search(name)
     parents, _, leaf = (name if block is None else name[block.end() :]).rpartition(".")
@@ -47,7 +47,7 @@ def kind_of(name: str) -> str | None:
 def routed_layer(linear: Iterable[str]) -> str | None:
     """A linear layer that sees the tokens routed to an expert, if there is one.
 
-    Rows of a batch that belong to different adapters cannot be told apart there.
+    Rows of a batch that belong to different adapters cannot be distinguished there.
     """
     return next((name for name in linear if ".experts." in name), None)
 

@@ -15,7 +15,7 @@ class LoraTrial:
     """What one trial knows of itself; `Pack` trains it.
 
     A pure function of its parameters, the data and the step: order and dropout are drawn from the
-    seed and the step, so that a trial which goes on from a checkpoint, or in another pack, does what it
+    seed and the step, so that a trial which resumes from a checkpoint, or in another pack, does what it
     would have done otherwise.
 
     Args:

@@ -92,7 +92,7 @@ class Held(Protocol[T]):
         """Trials that have been started, and are not where they are to be trained to."""
 
     def facts(self, device: str, seconds: float) -> GroupFacts:
-        """What the driver is told when the group is up.
+        """What the driver learns when the group is up.
 
         Args:
             device: Its device in words.

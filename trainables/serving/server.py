@@ -62,7 +62,7 @@ class Server:
         self._answers: list[tuple[int, Reply]] = []
 
     def facts(self, seconds: float) -> GroupFacts:
-        """What the driver is told when the group is up; `seconds` is the time that took."""
+        """What the driver learns when the group is up; `seconds` is the time that took."""
         device = self._base.device
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
         return self.held.facts(name, seconds)
@@ -115,7 +115,7 @@ class Server:
     def step(self, interrupt: bool) -> bool:
         """One optimizer step of all trials that are under way, and what follows from it; a collective call.
 
-        Trials that are to be asked only are asked before it, together.
+        Trials that are only to be evaluated are evaluated before it, together.
 
         Args:
             interrupt: On the first worker, a message to all of them.
@@ -231,7 +231,7 @@ class Server:
             for slot in slots:
                 save = partial(self.held.save, self._trials[slot][1])
                 write_whole(self._folder / self._request(slot).save_to, save, say=self._say)
-        # Trials at their full budget may be asked more than others.
+        # Trials at their full budget may be evaluated on more skills than others.
         more = [slot for slot in slots if self._request(slot).last or not self.held.asks_more_at_last]
         parts: tuple[tuple[list[int], Moment], ...] = (
             (more, "last"),

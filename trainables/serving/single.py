@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
@@ -82,7 +83,7 @@ class SingleTrial(Generic[P]):
         self.params, self.trained, self.total = params, trained, total
         self.step, self.until, self.slice = 0, 0, Slice()
         self.order = DataOrder(params.seed, examples, params.batch_size)
-        self.weights = list(trained.parameters())
+        self.weights = [weight for weight in trained.parameters() if weight.requires_grad]
         self.optimizer = torch.optim.AdamW(self.weights, lr=params.lr, weight_decay=params.weight_decay)
 
 
@@ -112,7 +113,10 @@ class Single(ABC, Generic[P]):
 
     @abstractmethod
     def build(self, params: P) -> nn.Module:
-        """Makes what a trial trains, on the base's device; chance is seeded by the trial."""
+        """Makes what a trial trains, on the base's device; chance is seeded by the trial.
+
+        Parameters that need no gradient stay as they are.
+        """
 
     @abstractmethod
     def batch(self, indices: Sequence[int]) -> Any:
@@ -127,6 +131,8 @@ class Single(ABC, Generic[P]):
         self, trained: nn.Module | None, shard: tuple[int, int], moment: Moment
     ) -> Mapping[str, Items]:
         """Each metric's items of this worker's share, those whose index is `rank` modulo `world`.
+
+        What is trained is in evaluation mode.
 
         Raises:
             UserError: They cannot be measured.
@@ -147,7 +153,7 @@ class Single(ABC, Generic[P]):
         return False
 
     def facts(self, device: str, seconds: float) -> GroupFacts:
-        """What the driver is told when the group is up."""
+        """What the driver learns when the group is up."""
         model, data = self.data.model, self.data.fingerprint
         reason, facts = "one trial at a time", dict(self.data.facts)
         return GroupFacts(device, model, data, seconds, 1, reason, attention=self.data.attention, data=facts)
@@ -196,7 +202,8 @@ class Single(ABC, Generic[P]):
             trial, indices[self.base.rank :: self.base.world], -(-width // size), size, indices[0]
         )
         grads = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in trial.weights]
-        extras = grads[0].new_tensor([*sums, float(interrupt)])
+        # In fp32 or better, whatever the weights are: bf16 cannot count targets.
+        extras = torch.tensor([*sums, float(interrupt)], dtype=torch.float32, device=grads[0].device)
         everything = self.base.reduce(torch.cat([*(grad.flatten() for grad in grads), extras]))
         loss, targets, tokens, passed, short, interrupts = everything[-_EXTRAS:].tolist()
         stepped.interrupt = stepped.interrupt or interrupts > 0
@@ -267,7 +274,7 @@ class Single(ABC, Generic[P]):
             grads = grads * min(1.0, trial.params.clip / (norm + 1e-6))
         pieces = torch.split(grads, [weight.numel() for weight in trial.weights])
         for weight, grad in zip(trial.weights, pieces, strict=True):
-            weight.grad = grad.view_as(weight)
+            weight.grad = grad.view_as(weight).to(weight.dtype)
         for group in trial.optimizer.param_groups:
             group["lr"] = learning_rate(trial.params, trial.step, trial.total)
         trial.optimizer.step()
@@ -328,7 +335,7 @@ class Single(ABC, Generic[P]):
         began, problem = time.perf_counter(), ""
         mine: Mapping[str, Items] = {}
         try:
-            with torch.no_grad():
+            with torch.no_grad(), _evaluating(trained):
                 mine = self.evaluate(trained, (self.base.rank, self.base.world), moment)
         except UserError as error:
             problem = str(error)
@@ -345,3 +352,16 @@ class Single(ABC, Generic[P]):
             if interval is not None:
                 intervals[name] = interval
         return Evaluation(metrics, intervals, seconds=time.perf_counter() - began)
+
+
+@contextmanager
+def _evaluating(trained: nn.Module | None) -> Iterator[None]:
+    """Evaluation mode, so that nothing is dropped; restores every module's mode afterwards."""
+    training = [] if trained is None else [module for module in trained.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

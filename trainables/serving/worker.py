@@ -1,4 +1,4 @@
-"""The loop of a worker: joins its group, then serves rounds of requests until told to stop."""
+"""The loop of a worker: joins its group, then serves rounds of requests until it is stopped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def serve(config: dict[str, Any]) -> None:
         config: `name` of the group, its `settings`, and the `dispatcher` actor's handle.
 
     Raises:
-        WorkerCrashedError: Of an error that nobody expected, which the dispatcher has been told of.
+        WorkerCrashedError: Of an error that nobody expected, of which the dispatcher has been notified.
         PeerLostError: Another worker of the group is gone.
         BeginSmallerError: Memory ran out.
     """

@@ -1,4 +1,4 @@
-"""Trials that were asked fewer items than the base model, or others."""
+"""Trials that were evaluated on fewer items than the base model, or on others."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from analysis.report.words import ending, number
 from search.record import RungReached, TrialState
 
 _MOST_POINTS = 12_000
-"""Of all curves together; more cannot be told apart in a picture, and makes the page slow."""
+"""Of all curves together; more cannot be distinguished in a picture, and make the page slow."""
 
 _MANY = 60
 

@@ -1,4 +1,4 @@
-"""Skills that are asked at the end only: what front trials make of them, beside the base model."""
+"""Skills that are evaluated only at the end: how front trials score on them, beside the base model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Late:
     """Skills with `at: last` or `at: front`, which do not count for capability."""
 
     def applies(self, context: Context) -> str | None:
-        """Where such a skill is configured, and a trial was asked."""
+        """Where such a skill is configured, and a trial was evaluated on it."""
         if (none := no_questions(context)) is not None:
             return none
         if not _late(context):
@@ -69,7 +69,7 @@ class Late:
             data={skill.name: _data(context, skill) for skill in skills},
             texts=tuple(_sentence(context, skill) for skill in skills),
             notes=(
-                "These skills do not count for capability and retention, and no decision used them.",
+                _uncounted(context),
                 "Changes are paired with the base model question by question where the answers were kept "
                 "(Agresti and Min, 2005, doi:10.1002/sim.1781); otherwise their intervals are combined "
                 "from those of the two scores (Newcombe, 1998, "
@@ -81,6 +81,13 @@ class Late:
         )
 
 
+def _uncounted(context: Context) -> str:
+    if context.relative is None:
+        return "No decision used these skills."
+    score = context.relative.name
+    return f"These skills do not count for {score} and {context.ratio}, and no decision used them."
+
+
 @dataclass(frozen=True)
 class _Skill:
     """A late skill.
@@ -89,8 +96,8 @@ class _Skill:
         at: "last" or "front".
         metrics: Its metrics that were measured, that of the first way of scoring before the others.
         way: That way.
-        chosen: Trials that were asked and are on the front or recommended, in the order of the front.
-        others: The others that were asked.
+        chosen: Evaluated trials that are on the front or recommended, in the order of the front.
+        others: The other evaluated trials.
     """
 
     name: str

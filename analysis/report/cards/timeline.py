@@ -23,7 +23,7 @@ class _Stay:
     """A trial on a worker group from one rung to the next, in hours of working time.
 
     Attributes:
-        rung: To which it was trained; None where it was asked what only trials on the front are.
+        rung: To which it was trained; None for the evaluation of trials on the front.
     """
 
     trial: TrialState

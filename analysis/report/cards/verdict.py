@@ -112,7 +112,7 @@ def _plainly(context: Context, best: TrialState) -> str:
     """What the recommended trial keeps and reaches, for somebody who does not know the metrics."""
     told = _told(context, best)
     if context.base is None or not context.keeps_ratio or not math.isfinite(told.kept):
-        return ""
+        return _other_ratios(context, best).strip()
     share = f"{told.kept:.0%} of"
     does = f"its {context.terms['score']} is {share} the base model's"
     if context.skills:

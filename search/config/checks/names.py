@@ -17,8 +17,7 @@ from trainables.specs import TRAINABLES
 
 
 def check_names(composed: Composed) -> None:
-    """Trainable, searcher, scheduler, baselines, preparer and form of data."""
-    _check_registered(composed, ("trainable",), "trainable", TRAINABLES)
+    """Searcher, scheduler, baselines, preparer and form of data."""
     _check_registered(composed, ("searcher", "name"), "searcher", SEARCHERS)
     _check_registered(composed, ("scheduler", "name"), "scheduler", SCHEDULERS)
     _check_baselines(composed)

@@ -43,9 +43,9 @@ def _default(composed: Composed, key: tuple[str, ...]) -> object:
 
 
 def trainable(composed: Composed) -> TrainableSpec | None:
-    """The trainable's spec, where its name is known."""
+    """The trainable's spec, where its name is known and nothing is wrong with it."""
     name = text(composed, "trainable")
-    if name not in TRAINABLES:
+    if name not in TRAINABLES or composed.is_broken(("trainable",)):
         return None
     return TRAINABLES[name]
 

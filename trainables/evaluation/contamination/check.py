@@ -14,7 +14,7 @@ from typing import TypeAlias
 from trainables.data.reading import ReadUnits
 from trainables.data.sources import LocalFiles, local_path, locate
 from trainables.errors import UserError
-from trainables.evaluation.contamination.words import Phrases, PlainText, grams
+from trainables.evaluation.contamination.words import Match, Phrases, PlainText, grams
 from trainables.evaluation.harness.sought import AcceptedChoice, AcceptedItem
 from trainables.evaluation.questions.items import LETTERS, ChoiceItem, Item, choice_prompt
 from trainables.settings import SkillConfig, TaskConfig
@@ -28,7 +28,10 @@ OVERLAP = 13
 """Words in a row that a question and a record must have in common to overlap."""
 
 SHORTEST = 5
-"""A question of fewer words never overlaps, and must begin after a break to count with its answer."""
+"""A question of fewer words never overlaps."""
+
+TELLING = 8
+"""A question of fewer words may be said by chance, and counts with its answer on a line of their own only."""
 
 BETWEEN = 4
 """Words between a question and its answer, at most: "Answer:", or the marks of a chat template."""
@@ -114,7 +117,9 @@ def find_questions(skills: Sequence[Sequence[Item]], texts: Iterable[str]) -> Co
     - comes next, with at most `BETWEEN` words and a break between the two, and ends at a break; or
     - is the end of the text, for a question of `OVERLAP` words or more.
 
-    A break is punctuation, the end of a line or the end of the text.
+    A break is punctuation, the end of a line or the end of the text. A question of fewer than `TELLING` words
+    must begin after one, and its answer end a line, a turn or the text: "The sky is" and "blue" stand in many
+    texts, as do "Are you sure?" and "Yes".
     """
     phrases = _phrases(skills)
     contamination = Contamination()
@@ -122,8 +127,8 @@ def find_questions(skills: Sequence[Sequence[Item]], texts: Iterable[str]) -> Co
         text = PlainText(given)
         for match in phrases.matches(text.words):
             phrase = match.value
-            if phrase.answers and (match.end - match.start >= SHORTEST or text.breaks(match.start)):
-                for answer in _answers_after(text, match.end, phrase, match.end - match.start >= OVERLAP):
+            if phrase.answers and (match.end - match.start >= TELLING or text.breaks(match.start)):
+                for answer in _answers_after(text, match):
                     for asked in phrase.answers[answer]:
                         contamination.answered.setdefault(asked, number)
             if len(phrase.questions) <= COMMON:
@@ -132,15 +137,17 @@ def find_questions(skills: Sequence[Sequence[Item]], texts: Iterable[str]) -> Co
     return contamination
 
 
-def _answers_after(text: PlainText, end: int, phrase: _Phrase, telling: bool) -> Iterator[Words]:
-    """Accepted answers that follow a question, or end the text after a telling one."""
+def _answers_after(text: PlainText, match: Match[_Phrase]) -> Iterator[Words]:
+    """Accepted answers that follow a question, or end the text after a long one."""
+    phrase, end, words = match.value, match.end, match.end - match.start
+    ends = text.breaks if words >= TELLING else text.ends
     for start in range(end, min(end + BETWEEN, len(text.words)) + 1):
         if start == end or text.breaks(start):
             for length in phrase.lengths:
                 answer = text.words[start : start + length]
-                if answer in phrase.answers and text.breaks(start + length):
+                if answer in phrase.answers and ends(start + length):
                     yield answer
-    if telling:
+    if words >= OVERLAP:
         for length in phrase.lengths:
             if len(text.words) - length >= end and text.words[-length:] in phrase.answers:
                 yield text.words[-length:]

@@ -29,6 +29,9 @@ _PLAIN = str.maketrans(
 )
 """Dashes, and characters without width, that compatibility normalisation leaves as they are."""
 
+_LINE_ENDS = "\n<["
+"""The last two begin the marks of chat templates."""
+
 _KEY = 5
 """Words by which a phrase is looked up before it is compared."""
 
@@ -64,12 +67,21 @@ class PlainText:
 
     def breaks(self, place: int) -> bool:
         """Whether punctuation or a line break stands before the word at `place`, or no word at all."""
+        between = self._before(place)
+        return between is None or bool(between.strip()) or "\n" in between
+
+    def ends(self, place: int) -> bool:
+        """Whether a line, a turn of a chat or the text ends before the word at `place`."""
+        between = self._before(place)
+        return between is None or any(sign in between for sign in _LINE_ENDS)
+
+    def _before(self, place: int) -> str | None:
+        """What stands between a word and the one before it; None at either end of the text."""
         if not 0 < place < len(self.words):
-            return True
+            return None
         if self._spans is None:
             self._spans = [match.span() for match in _TOKENS.finditer(self._text)]
-        between = self._text[self._spans[place - 1][1] : self._spans[place][0]]
-        return bool(between.strip()) or "\n" in between
+        return self._text[self._spans[place - 1][1] : self._spans[place][0]]
 
 
 class Match(NamedTuple, Generic[T]):
@@ -105,6 +117,7 @@ class Phrases(Generic[T]):
             for start, key in enumerate(zip(*(text[shift:] for shift in range(size)), strict=False)):
                 if key in lengths:
                     for length in lengths[key]:
-                        value = self._values.get(text[start : start + length])
-                        if value is not None and start + length <= len(text):
-                            yield Match(start, start + length, value)
+                        if start + length <= len(text):
+                            value = self._values.get(text[start : start + length])
+                            if value is not None:
+                                yield Match(start, start + length, value)

@@ -17,7 +17,7 @@ def reduced(aggregation: str, value: Any) -> Any:
     """A document's counts in place of its texts, or the texts where the document cannot be counted by itself.
 
     The harness counts with each document as many references as the one that has the fewest, so that only
-    those with a single one can be told from all others.
+    those with a single one can be distinguished from all others.
 
     Args:
         aggregation: The harness's name for how values become one.

@@ -87,7 +87,7 @@ class HarnessSkills:
 
     A task is entered as a skill that is scored by "harness", which gives its primary metric as
     `<skill>_harness`. Its other metrics are further scorings, such as `<skill>_acc_norm`, over the documents
-    that have them; of those that are not right or wrong the base model's are kept, once it has been asked.
+    that have them; of those that are not right or wrong, the base model's are kept once it is evaluated.
 
     Args:
         passes: The model under evaluation.
@@ -131,14 +131,14 @@ class HarnessSkills:
         Args:
             outcomes: One for each adapter.
             shard: (rank, world).
-            moment: What is asked depends on it.
+            moment: It determines which skills are evaluated.
         """
         for skill in self._skills:
             if skill.at in ASKED[moment]:
                 base = self._values_of_base(skill, shard) if moment != "base" else {}
                 asked = skill.task.scores(self._asking(len(outcomes)), shard)
                 if moment == "base" and self._base is not None:
-                    self._keep_base(skill, asked[0])  # it need not be asked again
+                    self._keep_base(skill, asked[0])  # it need not be evaluated again
                 for each, documents in zip(outcomes, asked, strict=True):
                     each.scores += _scores(skill, documents, base)
 
@@ -147,7 +147,7 @@ class HarnessSkills:
         return Asking(passes.forward, copies, passes.rows(copies), passes.pad_id, self._ends)
 
     def _values_of_base(self, skill: HarnessSkill, shard: Shard) -> Mapping[int, Mapping[str, Any]]:
-        """The base model's values of documents, by item; it is asked once."""
+        """The base model's values of documents, by item; it is evaluated once."""
         if self._base is None or not skill.task.recorded.figures:
             return {}
         if skill.name not in self._base_values:

@@ -25,7 +25,7 @@ _AT_ONCE = 2**24
 class Divergence:
     """KL(base || model) of the next token at each position of some prompts; see `Part`.
 
-    The base model is asked beside the adapters, so that none of its logits are kept. Those of a pass of the
+    The base model runs beside the adapters, so that none of its logits are kept. Those of a pass of the
     base and of the adapters compared with it are together at most `LOGITS`: of a longer prompt only the last
     LOGITS / 2 / vocabulary positions count (512 of a vocabulary of 128 thousand).
 

@@ -133,4 +133,4 @@ ASKED: Mapping[Moment, frozenset[At]] = {
     "front": frozenset({"front"}),  # all else was measured when the trial was at its full budget
     "base": frozenset({"every", "last", "front"}),
 }
-"""The skills that are asked, by their `at`."""
+"""The skills that are evaluated, by their `at`."""

@@ -119,7 +119,7 @@ def _time_basis(workers: PlannedWorkers, history: History | None, tokens: float,
 def _evaluation(options: LoraOptions, shapes: ModelShapes, speed: float, lengths: Lengths) -> float:
     """Seconds of an evaluation at a rung, by 2 * parameters * tokens, and a pass per batch and new token.
 
-    What is not asked at every rung is left out.
+    What is not evaluated at every rung is left out.
     """
     capability = options.capability
     tokens = passes = 0.0

@@ -24,7 +24,7 @@ from trainables.models.folder.weights import Shapes, embedding_rows, named_files
 
 CONFIG = "config.json"
 ADAPTER = "adapter_config.json"
-# transformers goes on without them where they cannot be read.
+# transformers continues without them if they cannot be read.
 _MORE_JSON = ("generation_config.json", "special_tokens_map.json", "added_tokens.json")
 _TRUST = "model.trust_remote_code=true model.revision=<commit>"
 _CAUSAL = "Give a causal language model, such as llama, qwen3 or gemma3."

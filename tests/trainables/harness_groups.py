@@ -1,20 +1,15 @@
-"""Run by torchrun: workers of a group score tasks of lm-evaluation-harness; each writes what it answered."""
+"""Groups that score tasks of lm-evaluation-harness."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 
 from trainables.lora.held import LoraHeld
 from trainables.lora.loading import load
 from trainables.lora.parameters import LoraOptions
 from trainables.messages import BaselineRequest, Delivery, GroupSettings, Params, Reply, TrainRequest
-from trainables.serving.base import start_deepspeed
 from trainables.serving.server import Server
 from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
 
@@ -64,19 +59,3 @@ def answers(given: GroupSettings) -> list[Reply]:
         found |= dict(server.answers())
     server.close()
     return [found[sequence] for sequence in range(3)]
-
-
-def main(folder: Path, stage: int, groups: list[list[str]]) -> None:
-    """Serves one group after the other, each with the task files that it is to ask."""
-    dist.init_process_group("gloo")
-    torch.set_num_threads(1)
-    start_deepspeed(torch.device("cpu"))
-    found = [[one.model_dump() for one in answers(settings(folder, stage, *paths))] for paths in groups]
-    (folder / f"worker{dist.get_rank()}.json").write_text(json.dumps(found))
-    dist.barrier()
-    dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3]))
-    os._exit(0)  # as in zero_run

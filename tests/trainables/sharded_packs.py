@@ -1,11 +1,7 @@
-"""Run by torchrun: trains a pack of trials under each ZeRO stage; the first worker writes what came out."""
+"""Packs of trials that must come out the same under each ZeRO stage and on any number of workers."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,16 +24,18 @@ def logits(base: HeldBase, adapters: Adapters, rows: int) -> list[list[float]]:
     return [[float(value) for value in row] for row in values[:, -1]]
 
 
-SPARED = "spared"
+_SPARED = "spared"
 """Named after a stage: with recomputed blocks and shared rows."""
+STAGES = ("0", "2", "3", f"3{_SPARED}")
 
 
-def train(stage: int, spared: bool) -> dict[str, Any]:
+def train(stage: str) -> dict[str, Any]:
     """Trains ranks 4, 8 and 2 in one pack, with accumulation and batches that workers share unevenly."""
+    spared = stage.endswith(_SPARED)
     # No weight stays gathered, so that stage 3 really shards even this small a model.
-    base = HeldBase(tiny_llama(), stage, persist=0, checkpointing=spared)
+    base = HeldBase(tiny_llama(), int(stage.removesuffix(_SPARED)), persist=0, checkpointing=spared)
     whole = base.find_head(always=True)
-    if not stage:
+    if stage == "0":
         base.head = None
     adapters = Adapters(base.model, "tiny")
     report: dict[str, Any] = {"base": logits(base, adapters, 0), "whole_logits": whole}
@@ -62,21 +60,3 @@ def train(stage: int, spared: bool) -> dict[str, Any]:
     dist.all_gather_object(every, words)
     report["words"] = every
     return report
-
-
-def main(stages: list[str], out: Path) -> None:
-    """Trains the same trials anew under each stage: importing takes longer than all of them."""
-    dist.init_process_group("gloo")
-    torch.set_num_threads(1)
-    reports = {stage: train(int(stage.removesuffix(SPARED)), SPARED in stage) for stage in stages}
-    if dist.get_rank() == 0:
-        out.write_text(json.dumps(reports))
-    dist.barrier()
-    dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(sys.argv[2:], Path(sys.argv[1]))
-    # DeepSpeed keeps its groups, whose threads may still want Python while it is torn down: a rare
-    # abort in C++. All is written and every worker has passed the barrier: nothing is left to do.
-    os._exit(0)
