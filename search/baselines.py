@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from search.config.schema import SearchConfig
 from search.errors import TightropeError
-from search.judging.relative import BASE, relative_metrics, with_ratios
+from search.judging.relative import relative_metrics, with_ratios
 from search.record import BaselineMeasured, SearchState
 from trainables.measured import Measured
 from trainables.messages import GroupFacts, Reply
 from trainables.specs import TRAINABLES
-from trainables.trainable import MetricSpec
+from trainables.trainable import BASE, MetricSpec
 
 
 def missing_baselines(config: SearchConfig, state: SearchState) -> list[str]:
@@ -50,9 +52,9 @@ def baseline_event(
 
 
 def _refuse_nothing(metric: MetricSpec, ratio: str, reply: Reply) -> None:
-    """Nothing can be compared with 0."""
+    """Nothing can be compared with 0 or with what is no number."""
     value = reply.metrics.get(metric.name, 0.0)
-    if not value > 0.0:
+    if not 0.0 < value < math.inf:
         raise TightropeError(
             f"The base model's {metric.name} is {value:g}, so there is no {metric.name} to retain.",
             hint=f"Choose {metric.sample} that the base model can do; {ratio} is a share of that.",

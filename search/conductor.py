@@ -18,7 +18,7 @@ from search.config.schema import SearchConfig
 from search.guards import make_guards
 from search.judging.confirmation import Repeat, candidates, next_repeat
 from search.judging.front import FrontEvaluations, has_front_metrics
-from search.judging.relative import BASE, relative_metrics, with_ratio_intervals, with_ratios
+from search.judging.relative import relative_metrics, with_ratio_intervals, with_ratios
 from search.judging.spending import limit_reached, usage
 from search.record import (
     Decided,
@@ -40,6 +40,7 @@ from search.space import SearchSpace
 from trainables.interval import Interval
 from trainables.measured import Measured, Trained, TrialMeasured
 from trainables.messages import FrontRequest, Reply, TrainRequest, TrialRequest, checkpoint_folder
+from trainables.trainable import BASE
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def plugins() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedCluster]:
     """A Ray cluster for the searches that are not about how Ray starts and ends."""
-    shared = SharedCluster(tmp_path_factory.mktemp("ray"))
+    shared = SharedCluster(tmp_path_factory.mktemp("ray"), installed=PLUGINS)
     yield shared
     shared.end()
 

@@ -22,9 +22,11 @@ class SharedCluster:
 
     Args:
         folder: Where its processes may write what they print.
+        installed: Folder of packages that its workers have.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, installed: Path) -> None:
+        self._path = os.pathsep.join([str(installed), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._log = folder / "ray.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._address = ""
@@ -48,7 +50,8 @@ class SharedCluster:
                 [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", *options],
                 stdout=log,
                 stderr=log,
-                env=os.environ | {"OMP_NUM_THREADS": "1", **_AT_ONCE, **self.environment},
+                env=os.environ
+                | {"OMP_NUM_THREADS": "1", "PYTHONPATH": self._path, **_AT_ONCE, **self.environment},
             )
         wait_for(self._is_up, _START_SECONDS)
 

@@ -117,28 +117,37 @@ class DataText:
 
 
 @dataclass(frozen=True)
-class Costs:
-    """Roughly, what a trial takes.
+class UnitCosts:
+    """Roughly, what a step, an evaluation and a worker take.
 
     Attributes:
         step_seconds: One optimizer step of a trial by itself.
-        shared_step_seconds: A trial's share of a step where the fewest slots of a group are filled.
         evaluation_seconds: One evaluation, at a rung.
         time_basis: How the time was estimated.
-        measured: Whether that was by earlier searches.
         worker_bytes: Memory of one worker with the fewest slots.
         most_worker_bytes: The same with the most.
         memory_basis: How the memory was estimated.
     """
 
     step_seconds: float
-    shared_step_seconds: float
     evaluation_seconds: float
     time_basis: str
-    measured: bool
     worker_bytes: float
     most_worker_bytes: float
     memory_basis: str
+
+
+@dataclass(frozen=True)
+class Costs(UnitCosts):
+    """The same as a trainable estimates it.
+
+    Attributes:
+        shared_step_seconds: A trial's share of a step where the fewest slots of a group are filled.
+        measured: Whether the time was taken from earlier searches.
+    """
+
+    shared_step_seconds: float
+    measured: bool
 
 
 @dataclass(frozen=True)

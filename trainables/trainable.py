@@ -25,6 +25,10 @@ Effect: TypeAlias = Literal["search", "content", "none"]
 is named there has the same content; nothing."""
 
 
+BASE = "base"
+"""The baseline that ratios are relative to."""
+
+
 @dataclass(frozen=True)
 class MetricSpec:
     """A metric that a trainable measures.

@@ -9,9 +9,6 @@ from search.record.events import BaselineMeasured
 from trainables.interval import Interval
 from trainables.trainable import MetricSpec
 
-BASE = "base"
-"""The baseline that ratios are relative to."""
-
 
 def relative_metrics(metrics: Iterable[MetricSpec]) -> dict[str, MetricSpec]:
     """The metrics that are compared with the base, by the name of their ratio to it."""

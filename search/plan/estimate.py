@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from search.config.schema import SearchConfig
 from search.plan.model import SearchEstimate, Slots
-from trainables.planning import Costs
+from trainables.planning import Costs, UnitCosts
 
 STARTUP_SECONDS = 15.0
 """Ray, the workers' imports and the process group."""
@@ -39,18 +41,13 @@ def estimate(config: SearchConfig, costs: Costs, number: int, slots: Slots) -> S
     )
     gpus = slots.gpus * slots.workers_per_group * groups
     return SearchEstimate(
-        step_seconds=costs.step_seconds,
-        evaluation_seconds=evaluation,
+        **{field.name: getattr(costs, field.name) for field in fields(UnitCosts)},
         trial_seconds=trial,
         fewest_seconds=fewest,
         likely_seconds=expected,
         most_seconds=most,
         confirmation_seconds=confirmation,
         gpu_hours=expected * gpus / 3600,
-        time_basis=costs.time_basis,
-        worker_bytes=costs.worker_bytes,
-        most_worker_bytes=costs.most_worker_bytes,
-        memory_basis=costs.memory_basis,
     )
 
 

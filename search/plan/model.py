@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from search.record.events import Params
-from trainables.planning import DataText, SizeTable
+from trainables.planning import DataText, SizeTable, UnitCosts
 
 _FOR_PEOPLE = ("size_table", "data_text", "sized")
 
@@ -62,36 +62,24 @@ class Slots:
 
 
 @dataclass(frozen=True)
-class SearchEstimate:
+class SearchEstimate(UnitCosts):
     """A rough estimate; None where the model is not known well enough.
 
     Attributes:
-        step_seconds: One optimizer step of one trial by itself.
-        evaluation_seconds: One evaluation, at a rung.
         trial_seconds: A trial trained to the end, with its evaluations.
         fewest_seconds: The search where every trial ends at its first rung, so that none is confirmed.
         likely_seconds: The search if one trial in eta continues at each rung, with confirmation.
         most_seconds: The search where every trial is trained to the end, with confirmation.
         confirmation_seconds: Of both: the repetitions of candidates.
         gpu_hours: Of `likely_seconds`; 0 without GPUs.
-        time_basis: How the time was estimated.
-        worker_bytes: Memory of one worker with the fewest slots that it may open.
-        most_worker_bytes: The same with the most.
-        memory_basis: How the memory was estimated.
     """
 
-    step_seconds: float
-    evaluation_seconds: float
     trial_seconds: float
     fewest_seconds: float
     likely_seconds: float
     most_seconds: float
     confirmation_seconds: float
     gpu_hours: float
-    time_basis: str
-    worker_bytes: float
-    most_worker_bytes: float
-    memory_basis: str
 
 
 @dataclass(frozen=True)

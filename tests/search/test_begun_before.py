@@ -24,6 +24,7 @@ from search.resume import open_record
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
+from tests.ray_cluster import SharedCluster
 from tests.searches import assert_every_trial_finished_once, finish, start
 from trainables.messages import TrainRequest
 
@@ -84,9 +85,9 @@ def test_another_configuration_is_still_refused(out: Path) -> None:
 
 @pytest.mark.integration
 @pytest.mark.alone
-def test_it_is_resumed_to_its_end(out: Path) -> None:
+def test_it_is_resumed_to_its_end(out: Path, cluster: SharedCluster) -> None:
     before = (out / FIXTURE.name / "events.jsonl").read_text()
-    code, output = finish(start(*words(out)))
+    code, output = finish(start(*words(out), cluster=cluster))
     assert code == 0, output
     events = read_events(out / FIXTURE.name)
     assert_every_trial_finished_once(events, 4)

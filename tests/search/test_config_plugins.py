@@ -24,7 +24,24 @@ TRAINABLES.register("clashing", "has a section that every search has")(
     TrainableSpec(TrainingParameters, Options, lambda options: (), lambda: None, Artifact("thing", ""))
 )
 """
+_UNSOUND = """
+from trainables.parameters import TrainingParameters
+from trainables.settings import Section
+from trainables.trainable import TRAINABLES, Artifact, MetricSpec, TrainableSpec
+
+class Images(Section):
+    path: str
+
+class Options(Section):
+    images: Images
+
+METRICS = (MetricSpec("reward", "", "max", relative="kept"), MetricSpec("kept", "", "max"))
+TRAINABLES.register("unsound", "two metrics of one name, and a ratio to nothing")(
+    TrainableSpec(TrainingParameters, Options, lambda options: METRICS, None, Artifact("x", ""), baselines={})
+)
+"""
 _SOURCES = {
+    "unsound": _UNSOUND,
     "raising": "raise RuntimeError('no driver\\nmore of it')",
     "leaving": "raise SystemExit('no licence')",
     "twice": "from trainables.trainable import TRAINABLES\nTRAINABLES.register('lora', 'another')(None)",
@@ -69,3 +86,13 @@ def test_the_listing_names_it_beside_those_that_can_be_used() -> None:
     listing = listing_text()
     assert "LoRA adapters (PEFT)" in listing
     assert "raising  RuntimeError: no driver\n" in listing
+
+
+def test_metrics_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    space = "trainable: unsound\nimages: {path: x}\nbudget: {steps: 9}\nparameters: {lr: {type: categorical"
+    Path("space.yaml").write_text(f"{space}, choices: [1e-3, 2e-3]}}}}\n")
+    with pytest.raises(ConfigError) as raised:
+        load_config(["space=space.yaml"])
+    assert "several metrics of one name: kept" in str(raised.value)
+    assert "declares kept, a ratio to the base, and no baseline 'base'" in str(raised.value)
+    assert "2 problems" in str(raised.value)

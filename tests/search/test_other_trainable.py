@@ -253,8 +253,9 @@ class TestSearch:
         assert state.baselines["mean"].metrics["accuracy_kept"] == 1.0
         assert missing_baselines(config, state) == []
 
-    def test_a_base_with_nothing_to_retain_is_refused(self) -> None:
-        nothing = Reply("ok", metrics={"accuracy": 0.0, "distance": 2.0})
+    @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+    def test_a_base_with_nothing_to_retain_is_refused(self, value: float) -> None:
+        nothing = Reply("ok", metrics={"accuracy": value, "distance": 2.0})
         with pytest.raises(TightropeError, match="no accuracy to retain"):
             baseline_event(load(), "base", nothing, FACTS, SearchState())
 

@@ -11,6 +11,7 @@ import pytest
 from search.record import Event, RungReached, SearchState, WarmStarted, read_events
 from search.simulate.options import read_options
 from tests.conftest import PLUGINS
+from tests.ray_cluster import SharedCluster
 from tests.searches import (
     assert_every_trial_finished_once,
     assert_mlflow_holds,
@@ -30,12 +31,14 @@ def _is_under_way(events: Sequence[Event]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def finished(plugins: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def finished(
+    plugins: None, cluster: SharedCluster, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
     """A search that was killed, and run again to its end."""
     out = tmp_path_factory.mktemp("runs")
     words = [SPACE, "name=prompts", f"out={out}", "budget.steps=27", "workers.groups=1"]
-    begun = kill_when(start(*words), out / "prompts", _is_under_way)
-    code, output = finish(start(*words, report=True))
+    begun = kill_when(start(*words, cluster=cluster), out / "prompts", _is_under_way)
+    code, output = finish(start(*words, report=True, cluster=cluster))
     assert code == 0, output
     assert read_events(out / "prompts")[: len(begun)] == begun
     return out, output
@@ -79,10 +82,10 @@ def test_it_is_simulated(finished: tuple[Path, str]) -> None:
     assert options.config.options.model.name == "embedded"
 
 
-def test_another_search_begins_with_what_it_found(finished: tuple[Path, str]) -> None:
+def test_another_search_begins_with_what_it_found(finished: tuple[Path, str], cluster: SharedCluster) -> None:
     out, _ = finished
     words = [SPACE, "name=more", f"out={out}", "budget.steps=27", "workers.groups=1", "trials=2"]
-    code, output = finish(start(*words, f"warm_start={out / 'prompts'}"))
+    code, output = finish(start(*words, f"warm_start={out / 'prompts'}", cluster=cluster))
     assert code == 0, output
     events = read_events(out / "more")
     assert_every_trial_finished_once(events, 2)

@@ -203,7 +203,7 @@ FAMILIES: dict[str, Family] = {
     "glm4_moe": Family("GLM-4.5", "MoE, shared experts", _DEEPSEEK | _HEADS, exact=False),
     "ernie4_5_moe": Family("ERNIE 4.5 MoE", "MoE, shared experts", _ERNIE),
     "hunyuan_v1_moe": Family("Hunyuan", "MoE, router in fp32", _MOE | _HEADS, exact=False),
-    "llama4_text": Family("Llama 4 (text)", "MoE, router that returns a pair", _LLAMA4),
+    "llama4_text": Family("Llama 4 (text)", "MoE, router that returns a pair", _LLAMA4, exact=False),
     "jetmoe": Family("JetMoE", "MoE in attention", _LOCAL | {"kv_channels": 16, "num_key_value_heads": 4}),
     "minimax": Family("MiniMax-Text", "linear attention, MoE", _MINIMAX),
     "qwen3_next": Family("Qwen3-Next", "linear attention, MoE", _LINEAR | _MOE | _SHARED, exact=False),
@@ -247,17 +247,26 @@ def tiny(family: str, dtype: torch.dtype = torch.float32, whole: bool = False) -
     if entry.text is not None:
         settings = {"text_config": _COMMON | entry.text, "vision_config": _VISION}
     config = AutoConfig.for_model(entry.type or family, **settings)
-    torch.manual_seed(0)
     # Grouped products of experts are not there in float64.
     options = {"experts_implementation": "eager"} if dtype == torch.float64 else {}
+    torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config, dtype=dtype, **options)
-    with torch.no_grad():
-        for name, value in model.named_parameters():
-            if value.dim() > 1:
-                value.normal_(0, 0.5 if "embed" in name else 0.08)
-            elif name.endswith("bias"):
-                value.normal_(0, 0.1)
+    _draw(model)
     if not whole:
         leave_out_other_parts(model)
     frozen: PreTrainedModel = model.eval().requires_grad_(False)
     return frozen
+
+
+def _draw(model: PreTrainedModel) -> None:
+    """Random weights, drawn in float32 whatever the model's own type is: the same ones in each."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            drawn = torch.empty(value.shape)
+            if value.dim() > 1:
+                value.copy_(drawn.normal_(0, 0.5 if "embed" in name else 0.08))
+            elif name.endswith(("bias", "sinks")):
+                value.copy_(drawn.normal_(0, 0.1))
+            elif name.endswith("A_log"):
+                value.copy_(drawn.uniform_(1, 16).log())

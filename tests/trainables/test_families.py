@@ -158,7 +158,7 @@ def distance(one: Tensor, other: Tensor) -> float:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_trials_in_a_pack_train_as_plain_peft_does_alone(family: str, kind: str) -> None:
     found = trained(family, kind)
-    loss, rest = (1e-10, 1e-9) if FAMILIES[family].exact else (1e-6, 1e-5)
+    loss, rest = (1e-10, 1e-9) if FAMILIES[family].exact else (1e-6, 2e-5)
     for trial, grads in zip(found.trials, found.grads, strict=True):
         losses, weights, expected = alone(family, trial.params)
         assert trial.slice.losses == pytest.approx(losses, rel=loss)
@@ -175,10 +175,10 @@ def flat(tensors: dict[str, Tensor]) -> Tensor:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_sharded_weights_train_the_same(family: str) -> None:
-    whole, sharded = (trained(family, "equal", torch.float32, stage) for stage in (0, 3))
-    for one, other in zip(whole.trials, sharded.trials, strict=True):
-        assert other.slice.losses == pytest.approx(one.slice.losses, rel=1e-4)
+def test_sharded_weights_in_float32_train_as_those_in_float64(family: str) -> None:
+    whole, sharded = trained(family, "equal"), trained(family, "equal", torch.float32, 3)
+    for expected, trial in zip(whole.trials, sharded.trials, strict=True):
+        assert trial.slice.losses == pytest.approx(expected.slice.losses, rel=1e-4)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

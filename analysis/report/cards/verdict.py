@@ -20,9 +20,9 @@ from search.judging.constraints import keeps_constraints
 from search.judging.grades import grade, grade_labels
 from search.judging.objectives import is_measured, metrics_of
 from search.judging.recommend import constraint_symbols
-from search.judging.relative import BASE
 from search.record import TrialState
 from search.record.explained import ratios
+from trainables.trainable import BASE
 
 
 @card(

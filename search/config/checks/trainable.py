@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 
+from search.config.checks.objectives import TRAIN_LOSS
 from search.config.compose import Composed
 from search.config.origins import Key
 from trainables.specs import TRAINABLES
+from trainables.trainable import BASE, MetricSpec, TrainableSpec
 
 
 def check_options(composed: Composed) -> None:
@@ -25,3 +29,15 @@ def check_options(composed: Composed) -> None:
         key: Key = tuple(int(part) if part.isdecimal() else part for part in finding.key.split("."))
         if not composed.is_broken(key):
             composed.complain(key, finding.message, finding.hint)
+    for problem in _unsound(spec, spec.metrics(options)):
+        composed.complain(("trainable",), problem, "repair or update the package that brings it")
+
+
+def _unsound(spec: TrainableSpec, metrics: Sequence[MetricSpec]) -> Iterator[str]:
+    """What is wrong with the metrics that a trainable declares."""
+    ratios = [metric.relative for metric in metrics if metric.relative is not None]
+    counts = Counter([TRAIN_LOSS, *(metric.name for metric in metrics), *ratios])
+    if twice := [name for name, count in counts.items() if count > 1]:
+        yield f"declares several metrics of one name: {', '.join(twice)}"
+    if ratios and BASE not in spec.baselines:
+        yield f"declares {ratios[0]}, a ratio to the base, and no baseline {BASE!r}"
