@@ -193,7 +193,8 @@ def _not_shown(study: Study, checks: Mapping[str, Check]) -> Decision:
     fallen = [label for label, (change, p) in by_case.items() if change.value < 0 and p < ALPHA]
     if fallen:
         headline = _HEADLINES["some"].format(parameter=study.parameter)
-        below = f"{cases(len(fallen))} are below the base model beyond the noise of the items"
+        verb = "is" if len(fallen) == 1 else "are"
+        below = f"{cases(len(fallen))} {verb} below the base model beyond the noise of the items"
         reasons.append(f"{below}: {listed(fallen)}.")
     elif by_case:
         worst = min((change for change, _ in by_case.values()), key=lambda change: change.interval.low)

@@ -1,7 +1,7 @@
-"""Measures on a GPU all that is claimed of one, the most important first, in the time that there is.
+"""Measures every claim about GPUs on one GPU, the most important first, within a time limit.
 
-Every line printed is one JSON object, and is in the file below --out as well; the table is made of it by
-`python -m benchmarks.gpu.table FILE`. Exit code 1: a part failed, and says why.
+Each printed line is one JSON object, and is also written to a file in --out, from which
+`python -m benchmarks.gpu.table FILE` makes the table. Exit code 1: a part failed, and its row says why.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _parts(words: str) -> list[str]:
 def _seconds(word: str) -> float:
     seconds = float(word)
     if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{word} is no number of seconds")
+        raise argparse.ArgumentTypeError(f"{word} is not a positive number of seconds")
     return seconds
 
 
@@ -46,9 +46,15 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--rehearse", action="store_true", help="on the CPU, with small shapes")
-    made.add_argument("--seconds", type=_seconds, help="for all parts together: 500, or enough to rehearse")
-    made.add_argument("--parts", type=_parts, default=list(NAMES), help=f"some of {','.join(NAMES)}")
-    made.add_argument("--out", type=Path, default=Path("build/gpu"), help="folder of the results")
+    made.add_argument(
+        "--seconds", type=_seconds, help="limit for all parts together (default: 500, to rehearse 3600)"
+    )
+    made.add_argument(
+        "--parts", type=_parts, default=list(NAMES), help=f"some of {', '.join(NAMES)}, separated by commas"
+    )
+    made.add_argument(
+        "--out", type=Path, default=Path("build/gpu"), help="folder of the results (default: build/gpu)"
+    )
     return made
 
 
@@ -56,7 +62,7 @@ def main() -> None:
     """Runs the parts; prints lines of JSON."""
     options = parser().parse_args()
     if not options.rehearse and not torch.cuda.is_available():
-        parser().error("torch sees no GPU here; --rehearse runs it on the CPU")
+        parser().error("torch finds no GPU; --rehearse measures on the CPU instead")
     file = options.out / time.strftime("%Y%m%d-%H%M%S.jsonl")
     try:
         options.out.mkdir(parents=True, exist_ok=True)

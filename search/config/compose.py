@@ -165,7 +165,7 @@ def take_trainable(composed: Composed, name: object, where: str | None = None) -
     composed.trainable = trainable_of({"trainable": name})
     if not isinstance(name, str) or not name:
         return
-    repair = "repair or update the package that brings it"
+    repair = "repair or update the package that provides it"
     if name in TRAINABLES:
         try:
             config_model(name)
@@ -176,8 +176,8 @@ def take_trainable(composed: Composed, name: object, where: str | None = None) -
         message = f"{name!r} is installed and cannot be imported: {reason}"
         composed.complain(("trainable",), message, repair, where)
     else:
-        hint = f"{did_you_mean(name, list(TRAINABLES))}; others come with packages that bring them"
-        composed.complain(("trainable",), f"there is no trainable {name!r} here", hint, where)
+        hint = f"{did_you_mean(name, list(TRAINABLES))} (packages can add others)"
+        composed.complain(("trainable",), f"there is no trainable {name!r}", hint, where)
 
 
 def _take_section(composed: Composed, group: str, override: Override | None) -> None:

@@ -23,6 +23,8 @@ from trainables.nearest import distance
 
 _ROUNDS = 4
 _NAMED = (("searcher",), ("scheduler",))
+# Sections that no single word can choose.
+_KEYED = {"budget", "parameters", "fixed", "confirm", "limits", "guards", "workers", "tracking"}
 # What a configuration without its space's file has anyhow.
 _FOLLOWS = ("missing", "too_short", "union_tag_not_found", "tuple_type", "list_type")
 
@@ -106,6 +108,11 @@ def _collect(error: ValidationError, data: Any, known: dict[Key, list[ErrorDetai
     return unknown
 
 
+def _word(key: Key) -> str:
+    """How the command line gives a value to `key`."""
+    return f"{dotted(key)}.KEY=VALUE" if len(key) == 1 and key[0] in _KEYED else f"{dotted(key)}=VALUE"
+
+
 def _complain(composed: Composed, key: Key, errors: list[ErrorDetails]) -> None:
     kind = errors[0]["type"]
     if composed.is_broken(key) or (composed.incomplete and kind in _FOLLOWS):
@@ -116,7 +123,10 @@ def _complain(composed: Composed, key: Key, errors: list[ErrorDetails]) -> None:
         return
     message, hint = describe(errors)
     if kind == "missing":
-        hint = f"add it to that section, or {dotted(key)}=VALUE on the command line"
+        where = "that section" if len(key) > 1 else "the space"
+        hint = f"add it to {where}, or {_word(key)} on the command line"
+    if kind in WHOLE and key[0] in _KEYED and composed.origins.of(key).startswith("command line"):
+        hint = f"write {_word(key)}"
     if len(key) == 2 and key[0] == "parameters" and (kind in WHOLE or kind.startswith("union_tag")):
         hint = meant_parameter(str(key[1]), errors[0]["input"]) or hint
     if kind.startswith("union_tag"):

@@ -69,7 +69,8 @@ def describe(errors: Sequence[ErrorDetails]) -> tuple[str, str | None]:
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _kind_of_parameter(error)
     if kind in WHOLE:
-        return f"is {show(value)}, not keys with values", "write the keys below it, indented"
+        hint = "give it a value" if value is None else "write the keys below it, indented"
+        return f"is {show(value)}, not keys with values", hint
     if kind in _LISTS and value is None:
         return "is null, not a list", "remove the key to use the default, or write [...]"
     if kind in _LISTS:

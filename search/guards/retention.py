@@ -25,7 +25,7 @@ class _Bound(NamedTuple):
 
 @register(
     "retention",
-    "the whole 95% interval of retention lies below the floor",
+    "the whole 95% interval of retention, or of another ratio to the base model, breaks its bound",
     kind=Annotated[float, Field(gt=0, le=1)] | Literal["floor"],
     default="floor",
     accept="accept less with a lower guards.retention",

@@ -71,7 +71,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("raising", "'raising' is installed and cannot be imported: RuntimeError: no driver"),
         ("leaving", "SystemExit: no licence"),
         ("twice", "'lora' is registered twice"),
-        ("departed", "there is no trainable 'departed' here"),
+        ("departed", "there is no trainable 'departed'"),
         ("clashing", "names that every search already uses: budget"),
     ],
 )

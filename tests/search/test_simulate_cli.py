@@ -182,4 +182,4 @@ def test_a_record_of_a_trainable_that_is_not_installed_is_one_problem(
     events = tmp_path / "events.jsonl"
     events.write_text(events.read_text().replace('"trainable":"lora"', '"trainable":"departed"'))
     assert main([f"search={tmp_path}", "scheduler=asha"]) == 2
-    assert "there is no trainable 'departed' here" in capsys.readouterr().err
+    assert "there is no trainable 'departed'" in capsys.readouterr().err

@@ -30,7 +30,7 @@ def check_options(composed: Composed) -> None:
         if not composed.is_broken(key):
             composed.complain(key, finding.message, finding.hint)
     for problem in _unsound(spec, spec.metrics(options)):
-        composed.complain(("trainable",), problem, "repair or update the package that brings it")
+        composed.complain(("trainable",), problem, "repair or update the package that provides it")
 
 
 def _unsound(spec: TrainableSpec, metrics: Sequence[MetricSpec]) -> Iterator[str]:
