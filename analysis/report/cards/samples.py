@@ -102,7 +102,7 @@ def _sentence(why: str, trial: TrialState, pairs: list[tuple[Item, Item]]) -> st
     worse, better = _lost(pairs)
     return (
         f"Trial {trial.number}, {why} ({wording.params(trial.proposed.sampled)}): of {len(pairs):,} "
-        f"questions, only the base model got {worse:,} right, and only the tuned model {better:,}."
+        f"questions, the base model alone answered {worse:,} right, and the tuned model alone {better:,}."
     )
 
 
