@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, NoReturn
 
+from trainables.nearest import nearest
 from trainables.text import printable, printable_json
 
 
@@ -41,8 +43,13 @@ class Parser(argparse.ArgumentParser):
     """A parser of command lines whose messages go the same way."""
 
     def error(self, message: str) -> NoReturn:
-        """Ends the process with what is wrong, which quotes the command line."""
-        super().error(printable(message))
+        """Ends the process with code 2, what is wrong, which quotes the command line, and a hint."""
+        hint = f"{self.prog} --help shows the options"
+        unknown = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        if unknown and (near := nearest(unknown[1], self._option_string_actions)):
+            hint = f"did you mean {' or '.join(near)}?"
+        complain(f"error: {message}\n  hint: {hint}")
+        self.exit(2)
 
 
 def _write(file: IO[str], line: str) -> None:

@@ -75,6 +75,8 @@ def find_space(name: str) -> Path | tuple[str, str]:
         return path
     if os.path.isdir(path):
         return f"{name} is a folder, not a file", did_you_mean(path.name, _files(path))
+    if path.parent == Path() and path.stem in space_files():
+        return f"there is no file {name}", f"the shipped space is space={path.stem}"
     siblings = [str(other) for other in _files(path.parent).values()]
     hint = (
         did_you_mean(name, siblings)

@@ -85,9 +85,11 @@ def confirmation(config: SearchConfig, number: int, estimated: SearchEstimate | 
         yield "none: the recommended trial is trained only once, with one seed"
         return
     candidates = min(confirm.candidates, number)
+    best = f"the best {candidates} trials" if candidates > 1 else "the best trial"
+    each = " each" if candidates > 1 else ""
     yield (
-        f"up to {runs} more runs of {config.budget.full_steps} steps: the best {candidates} "
-        f"trial{'s' if candidates > 1 else ''} again with {confirm.seeds} new seeds each"
+        f"up to {runs} more runs of {config.budget.full_steps} steps: {best} again with "
+        f"{confirm.seeds} new seeds{each}"
     )
     if number > candidates:
         yield "if none of these holds up, the next best in turn, one at a time"

@@ -183,6 +183,7 @@ def test_a_file_that_cannot_be_read(folder: Path) -> None:
     (folder / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     assert "UTF-8" in problems(space="space=binary.yaml")["space"].message
     assert "space.yaml" in (problems(space="space=spase.yaml")["space"].hint or "")
+    assert "space=demo" in (problems(space="space=demo.yaml")["space"].hint or "")
     assert "space=space.yaml" in (problems(space="space=space")["space"].hint or "")
     assert "demo" in (problems(space="space=dmeo")["space"].hint or "")
     assert "folder" in problems(space="space=.")["space"].message

@@ -84,6 +84,24 @@ def test_no_command_repeats_a_control_character(
 
 
 @pytest.mark.parametrize(
+    ("main", "word", "said"),
+    [
+        (investigate, "--tabel", "unrecognized arguments: --tabel\n  hint: did you mean --table?\n"),
+        (tracking, "--x", "required: folder\n  hint: python -m search.tracking --help shows the options\n"),
+    ],
+)
+def test_a_wrong_option_is_one_error_with_a_hint(
+    main: Callable[[list[str]], int], word: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([word])
+    error = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert error.startswith("error: ")
+    assert error.endswith(said)
+
+
+@pytest.mark.parametrize(
     ("name", "text", "words"),
     [
         ("space.yaml", '"\\e[31m\\u202ered]": 1\n' + SPACE, []),
