@@ -166,7 +166,7 @@ class TrainableSpec:
     shown: Callable[[Any], Shown] | None = None
     words: Mapping[str, str] = field(default_factory=dict)
     loss_unit: str = ""
-    baselines: Mapping[str, str] = field(default_factory=lambda: {"base": "the untouched base"})
+    baselines: Mapping[str, str] = field(default_factory=lambda: {"base": "the untouched base model"})
     unpacked: str | None = None
     subject: Callable[[Any], str] = plain_subject
     check: Callable[[Any], Iterable[Finding]] = no_findings

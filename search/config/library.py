@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 import spaces
+from search.config.choices import GUARDS
 from search.schedulers import SCHEDULERS
 from search.searchers import SEARCHERS
 from trainables.data.formats import FORMATS
@@ -26,6 +28,7 @@ _HEADINGS = {
     "trainable": "Trainables (trainable=NAME)",
     "searcher": "Searchers (searcher=NAME)",
     "scheduler": "Schedulers (scheduler=NAME)",
+    "guards": "Guards, beside the one against loss spikes (guards.NAME=VALUE; null switches one off)",
 }
 
 
@@ -108,25 +111,25 @@ def choices() -> dict[str, dict[str, str]]:
     lines["trainable"] = TRAINABLES.lines()
     lines["searcher"] = SEARCHERS.lines()
     lines["scheduler"] = SCHEDULERS.lines()
+    lines["guards"] = GUARDS.lines()
     return lines
 
 
 def listing_text() -> str:
     """The choices for people."""
-    blocks = []
-    for key, lines in choices().items():
-        width = max(map(len, lines), default=0)
-        blocks.append(
-            "\n".join([_HEADINGS[key], *(f"  {name:<{width}}  {line}" for name, line in lines.items())])
-        )
+    blocks = [_block(_HEADINGS[key], lines) for key, lines in choices().items()]
     if broken := TRAINABLES.broken():
-        reasons = [f"  {name}  {reason}" for name, reason in broken.items()]
-        blocks.append("\n".join(["Trainables that are installed and cannot be imported", *reasons]))
-    for name in TRAINABLES:
-        sections = TRAINABLES[name].options.model_fields
-        if extra := [section for section in sections if section not in PRESET_GROUPS]:
+        blocks.append(_block("Trainables that are installed and cannot be imported", broken))
+    for name, spec in ((name, TRAINABLES[name]) for name in TRAINABLES):
+        if extra := [section for section in spec.options.model_fields if section not in PRESET_GROUPS]:
             blocks.append(f"Sections of {name} alone (SECTION.KEY=VALUE)\n  {', '.join(extra)}")
-        fields = ", ".join(TRAINABLES[name].parameters.model_fields)
+        blocks.append(_block(f"Baselines of {name} (baselines=[NAME, ...])", spec.baselines))
+        fields = ", ".join(spec.parameters.model_fields)
         head = f"Parameters of {name} (parameters.NAME={{type: ...}} or fixed.NAME=VALUE)"
         blocks.append(f"{head}\n{textwrap.fill(fields, 98, initial_indent='  ', subsequent_indent='  ')}")
     return "\n\n".join(blocks)
+
+
+def _block(heading: str, lines: Mapping[str, str]) -> str:
+    width = max(map(len, lines), default=0)
+    return "\n".join([heading, *(f"  {name:<{width}}  {line}" for name, line in lines.items())])
