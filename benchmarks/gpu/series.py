@@ -24,7 +24,7 @@ ONE = "packed, one pass"
 LIMITS = "packed, limits as measured"
 AUTO = "slots=auto"
 
-MOST_BY_AUTO = 16
+MOST_BY_AUTO = 32
 """What `slots=auto` measures at most: `search.groups.probes.MOST`, which takes the search's libraries."""
 
 _OF_PLAIN = Repeats(runs=3, steps=4, seconds=2.0)

@@ -206,7 +206,7 @@ class _Walk:
             return self._loader.construct_object(node)
         except (KeyError, IndexError, ValueError, AttributeError) as error:
             # A tag written out, as in `!!bool x` or `!!timestamp x`; or a number of thousands of digits.
-            problem = f"this is not a {node.tag.removeprefix(_TAG)}"
+            problem = f"this is not of the type {node.tag.removeprefix(_TAG)}, which its tag names"
             raise _RefusedError(problem=problem, problem_mark=node.start_mark) from error
 
     def _mapping(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:

@@ -303,10 +303,10 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     ("text", "said"),
     [
         ("provider: {type: [aws]}", "is not a provider"),
-        ("a: !!bool x", "no bool"),
-        ("a: !!int x", "no int"),
+        ("a: !!bool x", "of the type bool"),
+        ("a: !!int x", "of the type int"),
         ("a: " + "1" * 5000, "5,000 characters"),
-        ("a: !!timestamp x", "no timestamp"),
+        ("a: !!timestamp x", "of the type timestamp"),
         ("a: \0", "character"),
         ("a: " + "[" * 3000 + "]" * 3000, "nested too deeply"),
         (BOMB, "10,000 values"),

@@ -177,7 +177,7 @@ def test_prompts_too_long_lose_their_beginning_as_in_the_harness(
         ({"generation_kwargs": {"num_beams": 4}}, "replies are generated greedily"),
         ({"generation_kwargs": {"max_gen_toks": 300}}, "leave no room"),
         ({"dataset_kwargs": {"data_files": {"test": "missing.jsonl"}}}, "cannot be loaded"),
-        ({"unsafe_code": True}, "a run of generated code"),
+        ({"unsafe_code": True}, "running generated code"),
         ({"metric_list": [{"metric": "bleu"}]}, None),
     ],
 )

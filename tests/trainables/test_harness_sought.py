@@ -98,5 +98,5 @@ def test_a_text_whose_likelihood_is_asked_is_found_as_a_whole(base: tuple[Any, A
     path = text_task(tmp_path)
     items = HarnessTask(str(path), base[1], seed=0, context=256).sought
     line = questions("facts", 1)[0]["question"]
-    assert find_questions([items], ["Dawn.", f"So: {line} And on."]).answered == {(0, 1): 1}
+    assert find_questions([items], ["Dawn.", f"So: {line}\nAnd on."]).answered == {(0, 1): 1}
     assert not find_questions([items], [line[: len(line) // 2]]).answered
