@@ -87,7 +87,8 @@ def spent_line(summary: Mapping[str, Any]) -> str:
     text = f"{used['hours']:.3g} h"
     if used["device_hours"]:
         each = ", ".join(f"{name} {phase['device_hours']:.3g}" for name, phase in phases.items())
-        text += f"; {used['device_hours']:.3g} device-hours ({each}, the rest is start-up and waiting)"
+        rest = f"{each}, the rest is start-up and waiting" if each else "all of it start-up and waiting"
+        text += f"; {used['device_hours']:.3g} device-hours ({rest})"
         if used["device_hours_saved"]:
             text += f", about {used['device_hours_saved']:.3g} saved by early stopping"
     elif phases:

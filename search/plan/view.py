@@ -11,18 +11,19 @@ from rich.text import Text
 from search.console import SafeConsole
 from search.plan.model import Plan, SearchEstimate, Slots
 from search.record.events import Scalar
+from search.wording import plural
 from trainables.planning import DataText, SizeTable
 
 
 def print_plan(plan: Plan, console: Console | None = None) -> None:
     """Prints a plan as tables."""
     out = console or SafeConsole(highlight=False)
-    what = f": {plan.trials} trials of {plan.model} by {plan.searcher}; nothing has been started."
+    what = f": {plural(plan.trials, 'trial')} of {plan.model} by {plan.searcher}; nothing has been started."
     # Names are the user's: as Text, rich does not read their brackets as markup.
     out.print(Text.assemble((f"Plan of {plan.name}", "bold"), what))
     if plan.recorded is not None:
         known, finished = plan.recorded
-        done = f"{known} trials are recorded there and {finished} finished; the search resumes from them."
+        done = f"{plural(known, 'trial')} recorded, {finished:,} finished; the search resumes from there."
         out.print(f"{plan.folder}: {done}", markup=False)
     if plan.running:
         out.print("Another process is running this search; a run would be refused until it ends.")
