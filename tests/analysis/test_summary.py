@@ -246,6 +246,16 @@ def test_a_search_that_was_killed_at_once_has_a_summary(
     assert (budget["wall_seconds"], budget["sessions"], budget["trials"]) == (0, 0, 0)
 
 
+def test_time_spent_before_anything_was_measured_is_start_up(tmp_path: Path) -> None:
+    events: list[Event] = [
+        *opening_events()[:2],
+        SlotsChosen(slots=1, groups=2, devices=2, reason="measured", time=BEGIN + 10),
+        SearchEnded(reason="failed", time=BEGIN + 20),
+    ]
+    text = shown(summarise(SearchState.from_events(events), tmp_path), 200)
+    assert "device-hours (all of it start-up and waiting)." in text
+
+
 def test_not_a_number_is_spelled_as_in_the_record(tmp_path: Path) -> None:
     metrics = {"train_loss": 1.0, "retention": 1.0, "heldout_loss": float("nan")}
     state = SearchState.from_events([*opening_events(), *trial_events(0, metrics)])
