@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _options(words)
         count = export(Path(options["search"]).expanduser(), Path(options["out"]).expanduser())
     except TightropeError as error:
-        complain(str(error))
+        complain(f"error: {error}")
         return error.exit_code
     say(f"{count} trials are in {options['out']}; open it with:")
     say(f"  optuna-dashboard {_url(Path(options['out']).expanduser())}")
@@ -67,7 +67,7 @@ def _options(words: Sequence[str]) -> dict[str, str]:
     for word in words:
         key, equals, value = word.partition("=")
         if key not in ("search", "out") or not (equals and value):
-            raise ExportError(f"{word!r} is not understood", hint=_USAGE)
+            raise ExportError(f"{word!r} is neither search=FOLDER nor out=FILE.db", hint=_USAGE)
         if (problem := uri_problem(value)) is not None:
             raise ExportError(f"{key}: {problem[0]}", hint=problem[1])
         options[key] = value

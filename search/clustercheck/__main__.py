@@ -1,4 +1,4 @@
-"""`python -m search.clustercheck cluster.yaml`: exit code 0 if it is sound, 2 with all that is wrong."""
+"""Checks a cluster file for `ray up`. Exit code 0: it is sound; 2: it is not, and every problem is listed."""
 
 from __future__ import annotations
 

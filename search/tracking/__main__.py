@@ -1,4 +1,4 @@
-"""`python -m search.tracking <search folder>`: brings MLflow up to date with the record."""
+"""Brings MLflow up to date with a search's record."""
 
 from __future__ import annotations
 
