@@ -16,7 +16,7 @@ from transformers import LlamaConfig, Qwen2Config
 from benchmarks.gpu.alone import train_alone
 from benchmarks.gpu.errors import Numbers
 from benchmarks.gpu.part import Stage
-from benchmarks.packing.bases import random_base
+from benchmarks.packing.bases import SHAPES, random_base
 from trainables.data.examples import Example
 from trainables.lora.parameters import LoraParameters
 
@@ -107,19 +107,8 @@ def _subjects(device: torch.device, rehearse: bool) -> list[Subject]:
     made.append(_subject("Qwen2, small", Qwen2Config(**small), lengths, device))
     if rehearse:
         return [replace(each, trials=TRIALS[1:4], steps=8) for each in made]
-    made.append(replace(_subject("Llama, 135M", SMOLLM2, lengths, device), trials=TRIALS[:3]))
+    made.append(replace(_subject("Llama, 135M", SHAPES["135m"], lengths, device), trials=TRIALS[:3]))
     return made
-
-
-SMOLLM2 = LlamaConfig(
-    vocab_size=49_152,
-    hidden_size=576,
-    intermediate_size=1536,
-    num_hidden_layers=30,
-    num_attention_heads=9,
-    num_key_value_heads=3,
-    tie_word_embeddings=True,
-)
 
 
 def _subject(
