@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from trainables.lora.arena import Arena
 from trainables.lora.dropout import keep_scale, stream_key
-from trainables.lora.linear import PLAIN
 from trainables.lora.transfer import to_device
+from trainables.models.linear import PLAIN
 
 _TOGETHER = 64
 """On a GPU, ranks up to the same multiple of this share a product: one more would cost more than zeros."""
