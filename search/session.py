@@ -249,6 +249,7 @@ def _begin(session: _Session) -> None:
             host=platform.node(),
             pid=os.getpid(),
             limits=config.limits.model_dump(),
+            hypotheses=config.model_dump(mode="json", include={"hypotheses"})["hypotheses"],
         )
     )
 

@@ -46,6 +46,7 @@ class RecordedMetric(BaseModel):
     relative: str | None = None
     at: Literal["every", "last", "front"] = "every"
     items: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
     sample: str = "items"
     family: str | None = None
 
@@ -109,6 +110,7 @@ class SessionStarted(_Event):
         trials: Number of trials asked for; a larger one extends the search.
         command: Command line that resumes the search.
         limits: The section `limits` of the configuration; a larger limit may let the search continue.
+        hypotheses: The section `hypotheses`, which may change too; None in records of before there was one.
     """
 
     event: Literal["session_started"] = "session_started"
@@ -118,6 +120,7 @@ class SessionStarted(_Event):
     host: str
     pid: int
     limits: dict[str, float | None] = {}
+    hypotheses: dict[str, Any] | None = None
 
 
 class SlotsChosen(_Event):
