@@ -49,6 +49,29 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
+class Decoding(Section):
+    """How replies are made of a model's probabilities.
+
+    Attributes:
+        method: "greedy" takes the most probable token; "sample" draws one.
+        temperature: Logits are divided by it before a token is drawn.
+        top_p: Tokens are drawn from the smallest set of the most probable ones whose probabilities add up to
+            at least this (Holtzman et al., 2020, arXiv:1904.09751).
+        samples: Replies per prompt.
+    """
+
+    method: Literal["greedy", "sample"] = "greedy"
+    temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    samples: Positive = 1
+
+    @model_validator(mode="after")
+    def _drawn(self) -> Decoding:
+        if self.method == "greedy" and self.samples > 1:
+            raise ValueError("greedy decoding gives one reply per prompt; set method=sample or samples=1")
+        return self
+
+
 class ModelConfig(Section):
     """The base model, which is never changed.
 

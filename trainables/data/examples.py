@@ -18,10 +18,12 @@ class Example:
         input_ids: Token ids, shape (length,), int32.
         loss_mask: Which tokens are targets of the loss, shape (length,). The first never is, for
             nothing predicts it.
+        target: What it teaches, where the task teaches several things; examples are then limited per target.
     """
 
     input_ids: NDArray[np.int32]
     loss_mask: NDArray[np.bool_]
+    target: str = ""
 
     @property
     def targets(self) -> int:

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from trainables.errors import UserError
 from trainables.lora.arena import Arena
 from trainables.lora.layout import Dropout, Layout
-from trainables.lora.linear import linear_layers
 from trainables.lora.packed import PackedPass
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import routed_layer, select_modules
+from trainables.models.linear import linear_layers
 from trainables.serving.checkpoints import MOMENTS
 
 WEIGHTS = "adapter_model.safetensors"

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from trainables.lora.arena import Arena
 from trainables.lora.layout import Layout
-from trainables.lora.linear import PLAIN
+from trainables.models.linear import PLAIN
 
 _TOGETHER = 64
 """On a GPU, ranks up to the same multiple of this share a product: one more would cost more than zeros."""
