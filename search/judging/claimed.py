@@ -137,7 +137,7 @@ def _recommended(state: SearchState, claim: Claim) -> _Pool:
         basis = f"{wording.plural(len(repetitions), 'repetition')} of the recommended trial {number}"
         return _Pool(repetitions, basis, True, tuple(usable.values()))
     basis = f"the one run of the recommended trial {number}"
-    caveat = "It rests on one run, which was chosen for being good; another seed gives other values."
+    caveat = "It rests on one run, which was chosen for being good: such runs are lucky on average."
     return _Pool((state.trials[number],), basis, True, tuple(usable.values()), (caveat,))
 
 
@@ -311,9 +311,7 @@ def _basis(
     counted = f"{pool.basis}{' with ' + where if where else ''}"
     if len(groups) == 1:
         own = f" with {_conditions(hypothesis, filters[0])}" if filters[0] else ""
-        return (
-            f"the mean over {wording.plural(len(groups[0]), 'trial')} {pool.basis if own else counted}{own}"
-        )
+        return f"{wording.plural(len(groups[0]), 'trial')} {pool.basis if own else counted}{own}"
     if matched:
         count = wording.plural(len(groups[0]), "set")
         return f"{count} of trials {counted} that are alike but for {_varied(filters)}"

@@ -57,6 +57,13 @@ class Series:
     items: tuple[tuple[str, Array], ...] = ()
     intervals: tuple[Interval, ...] = ()
 
+    @property
+    def count(self) -> int:
+        """Items of each value; 0 where it has no interval over items."""
+        if self.items:
+            return sum(bits.shape[1] for _, bits in self.items)
+        return min((interval.n for interval in self.intervals), default=0)
+
 
 @dataclass(frozen=True)
 class _Part:
@@ -132,7 +139,6 @@ class Contrast:
     Attributes:
         estimate: The combination's value.
         between: Noise between trials.
-        items: Fewest items of a mean; 0 where none has an interval over items.
         paired: Whether means over the same items were paired.
     """
 
@@ -140,11 +146,6 @@ class Contrast:
     between: Between
     parts: tuple[_Part, ...]
     correlation: Array
-
-    @property
-    def items(self) -> int:
-        """Fewest items of a mean; 0 where none has an interval over items."""
-        return min((max(1, len(part.mean)) if part.over else int(part.n) for part in self.parts), default=0)
 
     @property
     def paired(self) -> bool:
@@ -157,8 +158,8 @@ class Contrast:
 
     @property
     def known(self) -> bool:
-        """Whether anything is known about the noise."""
-        return bool(self.parts) or self.between.variance is not None
+        """Whether anything is known about the noise: trials that agree exactly say nothing of it."""
+        return bool(self.parts) or bool(self.between.variance)
 
     def interval(self, alpha: float = 0.05) -> tuple[float, float]:
         """The two-sided interval at level 1 - alpha; from -inf to inf where no noise is known."""

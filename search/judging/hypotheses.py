@@ -16,6 +16,7 @@ from search.judging.claimed import Evidence, UnansweredError, gather
 from search.judging.contrasts import POWER, Contrast, contrast
 from search.judging.holm import adjusted, levels
 from search.record import SearchState
+from search.record.events import JudgedHypothesis
 from search.record.explained import metric_of, trainable_of
 
 Verdict: TypeAlias = Literal["supported", "not supported", "undecided"]
@@ -39,7 +40,7 @@ class Answer:
         p: Two-sided p-value of no difference.
         p_adjusted: After Holm's adjustment over all hypotheses.
         values: Each quantity that the claim names.
-        items: Fewest items of a quantity; 0 where none is measured over items.
+        counts: Items of each quantity that has an interval over items.
         paired: Whether quantities over the same items were paired.
         trials: Numbers of the trials of each group.
         basis: What the quantities are means over.
@@ -61,7 +62,7 @@ class Answer:
     p: float = 1.0
     p_adjusted: float = 1.0
     values: Mapping[str, float] | None = None
-    items: int = 0
+    counts: Mapping[str, int] | None = None
     paired: bool = False
     trials: tuple[tuple[int, ...], ...] = ()
     basis: str = ""
@@ -98,17 +99,21 @@ def answers(state: SearchState) -> tuple[Answer, ...]:
     )
 
 
+def judged(state: SearchState) -> dict[str, JudgedHypothesis]:
+    """The answers by name, as the record keeps them."""
+    return {each.name: JudgedHypothesis(verdict=each.verdict, text=describe(each)) for each in answers(state)}
+
+
 def describe(answer: Answer) -> str:
     """The verdict with the numbers it rests on, in a line."""
+    text = f"{answer.verdict}: {answer.claim}"
     if math.isnan(answer.estimate):
-        return f"{answer.name} {answer.verdict}: {answer.claim}"
-    text = (
-        f"{answer.name} {answer.verdict}: {answer.claim}; left minus right {wording.number(answer.estimate)}"
-    )
-    if not math.isfinite(answer.low) and not math.isfinite(answer.high):
-        return f"{text}, without an interval"
-    shown = ", ".join(wording.number(end) for end in (answer.adjusted_low, answer.adjusted_high))
-    return f"{text}, {1 - answer.level:.3g} interval [{shown}], p={answer.p_adjusted:.2g}"
+        return text
+    text += f"; left minus right {wording.number(answer.estimate)}"
+    if not (math.isfinite(answer.adjusted_low) or math.isfinite(answer.adjusted_high)):
+        return text
+    ends = ", ".join(wording.number(end) for end in (answer.adjusted_low, answer.adjusted_high))
+    return f"{text}, {100 * (1 - answer.level):.4g}% interval [{ends}], adjusted p {answer.p_adjusted:.2g}"
 
 
 def _recorded(state: SearchState) -> Mapping[str, Any]:
@@ -174,7 +179,11 @@ def _answer(state: SearchState, given: _Prepared, p: float, p_adjusted: float, l
             str(quantity): float(series.values.mean())
             for quantity, series in zip(claim.quantities, evidence.series, strict=True)
         },
-        items=measured.items,
+        counts={
+            str(quantity): series.count
+            for quantity, series in zip(claim.quantities, evidence.series, strict=True)
+            if series.count
+        },
         paired=measured.paired,
         trials=evidence.groups,
         basis=evidence.basis,
@@ -204,10 +213,15 @@ def _written_late(state: SearchState, name: str) -> Sequence[str]:
 def _unknown(evidence: Evidence, measured: Contrast) -> Sequence[str]:
     """What the interval leaves out."""
     if not measured.known:
-        return ("Nothing is known about the noise of a single measurement without items; repeat it.",)
+        return (
+            "Its noise is unknown: there are neither items nor differences between trials to judge it by.",
+        )
+    unknown = []
     if measured.between.variance is None and evidence.groups:
-        return ("The interval leaves out how much the result differs between seeds.",)
-    return ()
+        unknown.append("The interval leaves out how much the result differs between seeds.")
+    if len({each.coefficient > 0 for each in evidence.series if each.intervals}) > 1:
+        unknown.append("Items are not recorded one by one, and so not paired: the interval is rather wide.")
+    return unknown
 
 
 def _needed(
@@ -221,11 +235,10 @@ def _needed(
         return "No number of items or trials would decide between sides that are as close as these."
     parts = []
     if needed.items > 1:
-        what, count = _sample(state, claim), measured.items
-        several = len({len(part.mean) if part.over else part.n for part in measured.parts}) > 1
-        few = several or not count
-        more = f"{needed.items:.3g} times as many {what}" if few else f"{_up(count * needed.items)} {what}"
-        parts.append(more if few else f"{more} in place of {count}")
+        what, counts = _sample(state, claim), {each.count for each in evidence.series if each.count}
+        count = counts.pop()
+        more = f"{needed.items:.3g} times as many {what}"
+        parts.append(more if counts else f"{_up(count * needed.items)} {what} in place of {count}")
     if needed.trials > 1:
         count, what = measured.between.trials, "repetitions" if evidence.repeated else "trials"
         each = " in each group" if len(evidence.groups) > 1 else ""

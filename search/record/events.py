@@ -283,17 +283,33 @@ class TrialFinished(_Event):
     metrics: dict[str, Number] = {}
 
 
+class JudgedHypothesis(BaseModel):
+    """The answer to a hypothesis, as it was at the end of a session.
+
+    Attributes:
+        verdict: "supported", "not supported" or "undecided".
+        text: The verdict with the numbers that it rests on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verdict: str
+    text: str
+
+
 class SearchEnded(_Event):
     """A session ended in order.
 
     Attributes:
         reason: "finished" (every trial done), "interrupted" (Ctrl-C), or "failed".
         recommended: Number of the recommended trial, where the search finished and has one.
+        hypotheses: Answers by name, where it finished.
     """
 
     event: Literal["search_ended"] = "search_ended"
     reason: Literal["finished", "interrupted", "failed"]
     recommended: int | None = None
+    hypotheses: dict[str, JudgedHypothesis] = {}
     message: str = ""
 
 

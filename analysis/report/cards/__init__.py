@@ -8,6 +8,7 @@ from analysis.report.cards import (  # noqa: F401
     environment,
     failures,
     heatmaps,
+    hypotheses,
     importance,
     investigation,
     knowledge,
