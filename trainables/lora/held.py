@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
-from trainables.errors import UserError
+from trainables.errors import UserError, WrongParameterError
 from trainables.evaluation.evaluator import Evaluator
 from trainables.evaluation.itemfile import write_items
 from trainables.evaluation.measurement import Measurement, combine
@@ -73,7 +73,7 @@ class LoraHeld:
             PassLimits(examples=settings.micro_batch),
             settings.spike,
         )
-        probes = valid_parameters(settings.probes)
+        probes = [params for params in valid_parameters(settings.probes) if self._fits_data(params)]
         most = max(1, settings.most_slots >> shrinks)
         together = probes[: min(most, settings.slots or most)]
         self._rows = share_rows(self.pack, self.base, together) if settings.sequence_packing else ""
@@ -83,6 +83,12 @@ class LoraHeld:
         self.pack.limits = self._choice.limits
         self.add, self.remove, self.start = self.pack.add, self.pack.remove, self.pack.start
         self.save, self.load = self.pack.save, self.pack.load
+
+    def _fits_data(self, params: LoraParameters) -> bool:
+        with suppress(WrongParameterError):
+            self.pack.training_of(params)
+            return True
+        return False
 
     def _make_evaluator(
         self, capability: CapabilityConfig, wording: Callable[[str], str] | None = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from trainables.errors import OutOfMemoryError
 from trainables.lora.adapters import Adapters
 from trainables.lora.arena import EXTRA
 from trainables.lora.batch import Batch, Share, deal
+from trainables.lora.length import first_of_each, own_steps, targets_of
 from trainables.lora.optimizer import clip_and_update
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.passes import Lengths, Pass, plan_passes
@@ -51,7 +53,7 @@ class Pack:
         base: The shared base model.
         adapters: Its adapters.
         examples: Training examples, the same on every worker.
-        total: Steps of the full budget.
+        total: Steps of the full budget of trials whose parameters do not say their length.
         limits: Of a pass.
         spike: A trial fails where its smoothed loss rises to this multiple of its lowest; None lets it.
         row_room: Tokens of a row that short examples of a trial share, at least those of the longest example;
@@ -89,6 +91,10 @@ class Pack:
         """What trials are trained on."""
         return self._examples
 
+    @cached_property
+    def _targets(self) -> Mapping[str, int]:
+        return targets_of(self._examples)
+
     @property
     def longest(self) -> int:
         """Tokens of the longest example."""
@@ -98,11 +104,23 @@ class Pack:
         """Holds a new trial.
 
         Raises:
-            UserError: No layer of the model fits `target_modules`.
+            UserError: No layer of the model fits `target_modules`, or there are not as many examples.
             torch.OutOfMemoryError: There is no room for its adapter; it is not held.
         """
+        examples, total = self.training_of(params)
         self._adapters.add(name, params)
-        return LoraTrial(name, params, self._examples, self._total)
+        return LoraTrial(name, params, examples, total)
+
+    def training_of(self, params: LoraParameters) -> tuple[Sequence[Example], int]:
+        """The examples that a trial uses, and the steps of its full budget.
+
+        Raises:
+            WrongParameterError: It cannot be trained so.
+        """
+        examples = first_of_each(self._examples, params.examples)
+        if params.epochs is None:
+            return examples, self._total
+        return examples, own_steps(params, self._targets)
 
     def remove(self, trial: LoraTrial) -> None:
         """Lets go of a trial; the base and the other trials are as they were."""

@@ -50,7 +50,8 @@ def share_rows(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters]) -> 
 def padding(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters], room: int | None) -> float:
     """Share of padding in the passes of the first steps of such trials together; 0 without any."""
     trials = [
-        LoraTrial(f"probe{index}", params, pack.examples, _STEPS) for index, params in enumerate(probes)
+        LoraTrial(f"probe{index}", params, pack.training_of(params)[0], _STEPS)
+        for index, params in enumerate(probes)
     ]
     trials.sort(key=lambda trial: -trial.params.batch_size)
     real = passed = 0

@@ -21,8 +21,8 @@ class LoraTrial:
     Args:
         name: Name of its adapter, unique in the worker while the trial is held.
         params: The trial's parameters.
-        examples: Training examples, the same on every worker.
-        total: Steps of the full budget.
+        examples: The training examples that it uses, the same on every worker.
+        total: Steps of its full budget.
     """
 
     def __init__(self, name: str, params: LoraParameters, examples: Sequence[Example], total: int) -> None:
