@@ -19,9 +19,9 @@ from trainables.evaluation.inference.generate import greedy
 from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.evaluation.inference.passes import Passes
 from trainables.lora.adapters import Adapters
-from trainables.lora.linear import linear_layers
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import select_modules
+from trainables.models.linear import linear_layers
 
 Texts = Sequence[Sequence[int]]
 

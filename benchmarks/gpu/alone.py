@@ -14,9 +14,9 @@ from torch.nn import functional
 from trainables.data.batches import DataOrder, collate
 from trainables.data.examples import Example
 from trainables.lora.dropout import keep_scale, stream_key
-from trainables.lora.linear import linear_layers
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import select_modules
+from trainables.models.linear import linear_layers
 from trainables.serving.schedule import learning_rate
 
 

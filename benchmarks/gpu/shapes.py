@@ -12,8 +12,8 @@ from benchmarks.packing.bases import SHAPES, random_base, random_examples
 from benchmarks.packing.packs import ONE_PASS
 from benchmarks.packing.work import Work, make_trials
 from trainables.lora.adapters import Adapters
-from trainables.lora.linear import linear_layers
 from trainables.lora.pack import Pack, PassLimits
+from trainables.models.linear import linear_layers
 from trainables.serving.base import HeldBase
 
 SMALL = {

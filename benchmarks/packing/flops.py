@@ -11,8 +11,8 @@ from torch import nn
 
 from benchmarks.packing.meter import synchronise
 from benchmarks.packing.work import Work
-from trainables.lora.linear import linear_layers
 from trainables.lora.targets import select_modules
+from trainables.models.linear import linear_layers
 
 
 def needed(work: Work) -> float:

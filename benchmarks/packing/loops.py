@@ -14,9 +14,9 @@ from benchmarks.packing.meter import Meter, Timing
 from benchmarks.packing.work import Work
 from trainables.data.batches import DataOrder, collate, token_losses
 from trainables.data.examples import Example
-from trainables.lora.linear import linear_layers
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import select_modules
+from trainables.models.linear import linear_layers
 
 Loop = Callable[[Work, "int | None"], Timing]
 

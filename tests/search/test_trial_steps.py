@@ -173,9 +173,10 @@ class TestConducted:
         left = record[: place + 1]
         self.make(self.config(trials=20), left)
         assert isinstance(left[-1], TrialFinished)
-        assert SearchState.from_events(left).unfinished.keys() == SearchState.from_events(
-            record[: place + 2]
-        ).unfinished.keys()
+        assert (
+            SearchState.from_events(left).unfinished.keys()
+            == SearchState.from_events(record[: place + 2]).unfinished.keys()
+        )
 
 
 def test_the_next_rung_of_a_request_is_the_trials_own() -> None:

@@ -27,12 +27,13 @@ from trainables.evaluation.inference.forward import Forward
 from trainables.evaluation.inference.generate import greedy
 from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.lora.adapters import Adapters, Shell
-from trainables.lora.linear import linear_layers
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.plan.shapes import model_shapes
-from trainables.lora.targets import in_text_blocks, routed_layer, select_modules
+from trainables.lora.targets import routed_layer, select_modules
 from trainables.lora.trial import LoraTrial
+from trainables.models.folder.weights import in_text_blocks
+from trainables.models.linear import linear_layers
 from trainables.models.rows import where_rows_meet
 from trainables.models.skeleton import quiet_libraries
 from trainables.models.soundness import refuse_not_causal, refuse_not_finite

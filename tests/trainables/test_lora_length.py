@@ -109,6 +109,8 @@ def test_choices_are_nested_per_target_and_steps_visit_them_as_often_as_asked(
 
 def test_a_warm_up_in_steps_must_end_before_the_training() -> None:
     """10 examples in batches of 4 for 3 epochs are 8 steps, of which a warm-up of 10 would be all."""
-    with pytest.raises(WrongParameterError, match="a warm-up of 10 steps is no shorter than the training of 8"):
+    with pytest.raises(
+        WrongParameterError, match="a warm-up of 10 steps is no shorter than the training of 8"
+    ):
         own_steps(SHORT.model_copy(update={"warmup": 10}), {"": 50})
     assert own_steps(SHORT.model_copy(update={"warmup": 7}), {"": 50}) == 8

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tests.trainables.small import tiny_llama
 from trainables.errors import UserError
-from trainables.lora.linear import linear_layers
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import select_modules
+from trainables.models.linear import linear_layers
 from trainables.serving.schedule import learning_rate, warmup_steps
 
 

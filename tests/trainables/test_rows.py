@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.trainables.small import VOCABULARY, tiny_llama
-from trainables.lora.linear import linear_layers, read_directly
+from trainables.models.linear import linear_layers, read_directly
 from trainables.models.rows import where_rows_meet
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
-from trainables.errors import UserError, WrongParameterError
+from trainables.errors import UserError
 from trainables.evaluation.evaluator import Evaluator
 from trainables.evaluation.itemfile import write_items
 from trainables.evaluation.measurement import Measurement, combine
@@ -25,7 +25,7 @@ from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.lora.row_sharing import share_rows
 from trainables.lora.slots import choose_slots
-from trainables.lora.trial import LoraTrial
+from trainables.lora.trial import PackedTrial
 from trainables.messages import GroupFacts, GroupSettings, Moment, Params
 from trainables.models.attention import chosen
 from trainables.models.rows import where_rows_meet
@@ -73,7 +73,7 @@ class LoraHeld:
             PassLimits(examples=settings.micro_batch),
             settings.spike,
         )
-        probes = [params for params in valid_parameters(settings.probes) if self._fits_data(params)]
+        probes = [params for params in valid_parameters(settings.probes) if self.pack.fits(params)]
         most = max(1, settings.most_slots >> shrinks)
         together = probes[: min(most, settings.slots or most)]
         self._rows = share_rows(self.pack, self.base, together) if settings.sequence_packing else ""
@@ -83,12 +83,6 @@ class LoraHeld:
         self.pack.limits = self._choice.limits
         self.add, self.remove, self.start = self.pack.add, self.pack.remove, self.pack.start
         self.save, self.load = self.pack.save, self.pack.load
-
-    def _fits_data(self, params: LoraParameters) -> bool:
-        with suppress(WrongParameterError):
-            self.pack.training_of(params)
-            return True
-        return False
 
     def _make_evaluator(
         self, capability: CapabilityConfig, wording: Callable[[str], str] | None = None
@@ -134,7 +128,7 @@ class LoraHeld:
         )
 
     @property
-    def active(self) -> Sequence[LoraTrial]:
+    def active(self) -> Sequence[PackedTrial]:
         """Trials that take part in the steps to come."""
         return self.pack.active
 
@@ -143,16 +137,16 @@ class LoraHeld:
         """Whether there are skills that are evaluated at the full budget but not before."""
         return self._evaluator.asks_more_at_last
 
-    def step(self, interrupt: bool) -> Stepped[LoraTrial]:
+    def step(self, interrupt: bool) -> Stepped[PackedTrial]:
         """One optimizer step of every trial that has been started; a collective call."""
         return self.pack.step(interrupt)
 
-    def measure(self, trials: Sequence[LoraTrial], moment: Moment) -> list[Evaluation]:
+    def measure(self, trials: Sequence[PackedTrial], moment: Moment) -> list[Evaluation]:
         """Held-out loss and capability of each trial, over all workers; a collective call."""
         if moment != "front":  # then nothing is drafted or compared here
             self._evaluator.take_base(self._shard)
-        self.adapters.arrange([trial.name for trial in trials])
-        with self.adapters.active(len(trials)):
+        planes = self.pack.arrange(trials)
+        with self.adapters.active(len(trials), planes):
             measured = self._evaluate(self._evaluator, len(trials), moment)
             return [self._evaluation(each, self._evaluator) for each in measured]
 

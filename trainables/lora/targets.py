@@ -7,10 +7,7 @@ from collections.abc import Iterable
 
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
-from trainables.models.folder.weights import of_text
-
-BLOCK = re.compile(r"\.(\d+)\.")
-"""The number of the block in a module's full name."""
+from trainables.models.folder.weights import BLOCK
 
 # By the names of the modules that a layer is in, else by its own, else again by those around it.
 _ATTENTION_PARENT = re.compile(r"attn|attention")
@@ -18,11 +15,6 @@ _MLP_PARENT = re.compile(r"mlp|ffn|feed_forward|moe|expert")
 _ATTENTION = re.compile(r"[qkvo]_proj|[qkv]+_proj|query_key_value|Wqkv|(q|kv)_[ab]_proj\w*")
 _MLP = re.compile(r"(gate|up|down|gate_up)_proj|fc\d|fc_in|fc_out|c_fc|dense_h_to_4h|dense_4h_to_h")
 _MIXER_PARENT = re.compile(r"mixer|mamba|ssm|conv|temporal|recurrent")
-
-
-def in_text_blocks(name: str) -> bool:
-    """Whether a module lies in a block of the text model, by its full name."""
-    return BLOCK.search(name) is not None and of_text(name)
 
 
 def kind_of(name: str) -> str | None:

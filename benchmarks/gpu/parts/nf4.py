@@ -15,7 +15,7 @@ from benchmarks.packing.bases import SHAPES, miniature, random_base, random_exam
 from benchmarks.packing.meter import release
 from benchmarks.packing.standing import Repeats, StandingPack
 from benchmarks.packing.work import Work, make_trials
-from trainables.lora.linear import linear_layers
+from trainables.models.linear import linear_layers
 
 _SLOTS, _LENGTH, _RANK = 8, 256, 16
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.targets import in_text_blocks, select_modules
+from trainables.lora.targets import select_modules
 from trainables.models.folder.check import CONFIG, has_weights
 from trainables.models.folder.reading import damaged, read_object
-from trainables.models.folder.weights import Shapes, read_shapes
+from trainables.models.folder.weights import Shapes, in_text_blocks, read_shapes
 from trainables.models.resolve import local_folder
 from trainables.planning import refused
 from trainables.settings import ModelConfig
@@ -112,7 +112,7 @@ def _built(folder: Path, model: ModelConfig) -> ModelShapes:
     """
     from torch import nn
 
-    from trainables.lora.linear import linear_layers
+    from trainables.models.linear import linear_layers
     from trainables.models.skeleton import skeleton
 
     built: Any = skeleton(folder, model.trust_remote_code)

@@ -23,6 +23,9 @@ _EMBEDDING = re.compile(
 )
 _OTHER_MODALITY = re.compile(r"(^|[._])(vision|visual|video|audio|image|speech|multi_modal)")
 
+BLOCK = re.compile(r"\.(\d+)\.")
+"""The number of the block in a module's full name."""
+
 Shapes = Mapping[str, tuple[int, ...]]
 """Shape of each tensor by its name in the files."""
 
@@ -80,6 +83,11 @@ def embedding_rows(shapes: Shapes) -> int | None:
 def of_text(name: str) -> bool:
     """Whether a tensor is, by its name, of the part that text passes through."""
     return _OTHER_MODALITY.search(name) is None
+
+
+def in_text_blocks(name: str) -> bool:
+    """Whether a module lies in a block of the text model, by its full name."""
+    return BLOCK.search(name) is not None and of_text(name)
 
 
 def _indexed(path: Path) -> dict[str, set[str]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from trainables.lora.targets import in_text_blocks
+from trainables.models.folder.weights import in_text_blocks
 
 PLAIN = frozenset({"Linear", "FalconLinear"})
 """Classes that compute x @ W.T + b; other subclasses of `nn.Linear` do more, such as routing tokens."""
