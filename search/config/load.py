@@ -24,7 +24,17 @@ from trainables.nearest import distance
 _ROUNDS = 4
 _NAMED = (("searcher",), ("scheduler",))
 # Sections that no single word can choose.
-_KEYED = {"budget", "parameters", "fixed", "confirm", "limits", "guards", "workers", "tracking"}
+_KEYED = {
+    "budget",
+    "parameters",
+    "fixed",
+    "hypotheses",
+    "confirm",
+    "limits",
+    "guards",
+    "workers",
+    "tracking",
+}
 # What a configuration without its space's file has anyhow.
 _FOLLOWS = ("missing", "too_short", "union_tag_not_found", "tuple_type", "list_type")
 

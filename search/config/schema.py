@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, create_model, model_validator
 
+from search.claims import Filter
 from search.config.choices import SCHEDULERS, SEARCHERS, Choice, guards_section, section
 from search.config.space import Parameter
 from search.config.values import Folder, TrackingUri, Value
@@ -117,6 +118,41 @@ class ObjectiveConfig(Section):
     def cost(self, value: float) -> float:
         """A value turned so that less is better, or a cost back into a value."""
         return self.sign * value
+
+
+class HypothesisConfig(Section):
+    """A claim about metrics, answered at the end with its interval (`search.judging.hypotheses`).
+
+    Attributes:
+        claim: A comparison of linear expressions, for example `adoption[new] > base.adoption + 0.1`
+            (`search.claims.parse_claim`).
+        over: Trials that a metric is the mean over: those of the "recommended" configuration, on the Pareto
+            "front", or "all" at their full budget. None is "all" where trials are filtered, or else
+            "recommended".
+        where: Only trials with these values of parameters count.
+        meaning: What the claim means, in a sentence.
+    """
+
+    claim: Text
+    over: Literal["recommended", "front", "all"] | None = None
+    where: dict[str, Value | Annotated[tuple[Value, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    meaning: Text | None = None
+
+    @property
+    def filters(self) -> dict[str, Filter]:
+        """The conditions of `where`, by parameter."""
+        return {
+            name: Filter(name, "=", value if isinstance(value, tuple) else (value,))
+            for name, value in self.where.items()
+        }
+
+    def scope(self, filtered: bool) -> Literal["recommended", "front", "all"]:
+        """`over`, with what it is where it is not given.
+
+        Args:
+            filtered: Whether the claim itself filters trials.
+        """
+        return self.over or ("all" if filtered or self.where else "recommended")
 
 
 class BudgetConfig(Section):
@@ -233,6 +269,7 @@ class SearchConfig(Opening):
         fixed: Parameters of the trainable that are not searched.
         baselines: References measured before any trial, by their names in `TrainableSpec.baselines`.
         objectives: Where none are given, `default_objectives`.
+        hypotheses: By name; judged together at the end.
         report: Whether the report is made at the end of every session; `python -m analysis.report` makes it
             at any time.
     """
@@ -242,6 +279,7 @@ class SearchConfig(Opening):
     points: tuple[dict[str, Value], ...] = ()
     baselines: tuple[Text, ...] = ("base",)
     objectives: Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1)] = ()
+    hypotheses: dict[str, HypothesisConfig] = Field(default_factory=dict)
     budget: BudgetConfig
     searcher: Choice
     scheduler: Choice
