@@ -234,7 +234,7 @@ def _measured(
     if items:
         return Series(coefficient, values, group, items)
     intervals = [_interval(state, described, metric, event) for event in events]
-    known = tuple(each for each in intervals if each is not None)
+    known = tuple(each for each in intervals if each is not None and each.low <= each.high)
     return Series(coefficient, values, group, (), known if len(known) == len(events) else ())
 
 

@@ -159,7 +159,7 @@ class Contrast:
     @property
     def known(self) -> bool:
         """Whether anything is known about the noise: trials that agree exactly say nothing of it."""
-        return bool(self.parts) or bool(self.between.variance)
+        return math.isfinite(self.estimate) and (bool(self.parts) or bool(self.between.variance))
 
     def interval(self, alpha: float = 0.05) -> tuple[float, float]:
         """The two-sided interval at level 1 - alpha; from -inf to inf where no noise is known."""
@@ -265,7 +265,8 @@ class Contrast:
         if not np.isfinite(reach).all():
             return math.inf
         within = max(0.0, float(reach @ self.correlation @ reach)) * stretch**2 if len(reach) else 0.0
-        return math.sqrt(within + between - min(shared, within, between))
+        total = within + between - min(shared, within, between)
+        return math.sqrt(total) if math.isfinite(total) else math.inf
 
 
 def contrast(
@@ -284,7 +285,7 @@ def contrast(
             tell it too; it is then used for the one group there is.
         overlapping: Whether groups share trials; their noise then counts as the same.
     """
-    estimate = constant + math.fsum(each.coefficient * float(each.values.mean()) for each in series)
+    estimate = constant + sum(each.coefficient * float(each.values.mean()) for each in series)
     parts = tuple(part for each in series for part in _parts(each))
     return Contrast(estimate, _between(series, seeds, overlapping), parts, _correlation(parts))
 
@@ -367,8 +368,8 @@ def _between(series: Sequence[Series], seeds: tuple[float, int] | None, overlapp
     ]
     total = math.fsum(variance for variance, _ in known)
     # Satterthwaite (1946, doi:10.2307/3002019).
-    weights = math.fsum(variance**2 / freedom for variance, freedom in known)
-    effective = total**2 / weights if weights > 0 else float(min(freedom for _, freedom in known))
+    weights = math.fsum((variance / total) ** 2 / freedom for variance, freedom in known) if total else 0.0
+    effective = 1 / weights if weights > 0 else float(min(freedom for _, freedom in known))
     if overlapping:
         total = math.fsum(math.sqrt(variance) for variance, _ in known) ** 2
     return Between(total, effective, residual, trials)

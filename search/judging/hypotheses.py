@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 from pydantic import ValidationError
 
 from search import wording
@@ -91,12 +92,13 @@ def hypotheses_of(state: SearchState) -> dict[str, HypothesisConfig]:
 
 def answers(state: SearchState) -> tuple[Answer, ...]:
     """The answer to every hypothesis, in their order, decided together by Holm's procedure."""
-    prepared = [_prepare(state, name, each) for name, each in hypotheses_of(state).items()]
-    p_values = [1.0 if each.contrast is None else each.contrast.p for each in prepared]
-    return tuple(
-        _answer(state, *each)
-        for each in zip(prepared, p_values, adjusted(p_values), levels(p_values, ALPHA), strict=True)
-    )
+    with np.errstate(over="ignore", invalid="ignore"):  # a loss that diverged may be as large as it likes
+        prepared = [_prepare(state, name, each) for name, each in hypotheses_of(state).items()]
+        p_values = [1.0 if each.contrast is None else each.contrast.p for each in prepared]
+        return tuple(
+            _answer(state, *each)
+            for each in zip(prepared, p_values, adjusted(p_values), levels(p_values, ALPHA), strict=True)
+        )
 
 
 def judged(state: SearchState) -> dict[str, JudgedHypothesis]:

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 
+from analysis.hypotheses import hypotheses_block
 from analysis.markdown import to_markdown
 from analysis.render import render_summary
 from analysis.report.cards import cards
@@ -212,6 +215,27 @@ def test_values_that_agree_exactly_and_have_no_items_decide_nothing() -> None:
     answer = ask("train_loss < 2", trials, over="all")
     assert (answer.verdict, answer.estimate, answer.p) == ("undecided", -1.0, 1.0)
     assert any("noise is unknown" in caveat for caveat in answer.caveats)
+
+
+ODD = st.sampled_from([0.0, 1.0, 1e-300, 1e80, -1e200, 1e308, 0.5]) | st.floats(allow_nan=False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(ODD, ODD, ODD), min_size=1, max_size=5),
+    st.sampled_from(["loss > 2", "loss[lr=1] < loss", "2 * loss - train_loss < 1e300", "loss < base.loss"]),
+)
+def test_no_record_keeps_a_search_from_ending(values: list[tuple[float, float, float]], claim: str) -> None:
+    trials = [
+        trial(number, {"lr": float(number)}, {}, loss=value) for number, (value, _, _) in enumerate(values)
+    ]
+    for events, (_, low, high) in zip(trials, values, strict=True):
+        rung = events[1]
+        assert isinstance(rung, RungReached)
+        events[1] = rung.model_copy(update={"intervals": {"loss": Interval(low, high, 3)}})
+    answer = ask(claim, trials, over="all", baselines={"base": {"hit_new": "01"}})
+    assert 0 <= answer.p <= answer.p_adjusted <= 1
+    json.dumps(hypotheses_block([answer]), allow_nan=False)
 
 
 def test_many_hypotheses_are_held_to_more_and_the_order_does_not_matter() -> None:
