@@ -7,7 +7,7 @@ from itertools import product
 
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraOptions, LoraParameters
-from trainables.lora.plan.costs import Lengths, costs, read_history
+from trainables.lora.plan.costs import Lengths, costs, questions, read_history
 from trainables.lora.plan.data import plan_data
 from trainables.lora.plan.data_view import data_text
 from trainables.lora.plan.model import DataPlan, RankSize
@@ -54,6 +54,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
         data=data,
         data_text=None if data is None else data_text(data),
         costs=taken,
+        items=_items(options),
         notes=tuple(notes),
     )
 
@@ -71,6 +72,18 @@ def _attention(options: LoraOptions) -> str | None:
         if takes
         else ("eager: models of this kind do not support torch's scaled dot-product attention")
     )
+
+
+def _items(options: LoraOptions) -> dict[str, int]:
+    """Questions behind each metric; behind the mean over skills as many as would be as precise in one."""
+    from trainables.lora.spec import metrics
+
+    counts = {skill.name: questions(skill) for skill in options.capability.skills}
+    return {
+        metric.name: round(len(metric.items) ** 2 / sum(1 / counts[name] for name in metric.items))
+        for metric in metrics(options)
+        if metric.items and all(counts.get(name) for name in metric.items)
+    }
 
 
 def _lengths(options: LoraOptions, data: DataPlan | None) -> Lengths:
