@@ -47,8 +47,9 @@ def load_task(
     """Reads and tokenises the task's data.
 
     Held-out examples come from `task.heldout`, or else from the training data: as many as
-    `heldout_fraction` says, at most `heldout_examples`. The same seed gives the same split. Every example
-    has a target; records that have none are left out and counted.
+    `heldout_fraction` says, at most `heldout_examples`. Records that hold out something themselves, such as
+    the prompts of beliefs, are all trained on. The same seed gives the same split. Every example has a
+    target; records that have none are left out and counted.
 
     Args:
         task: Settings; relative paths are relative to the working directory.
@@ -79,7 +80,9 @@ def load_task(
     if trace is not None:
         trace(read, cut)
     groups = by_document(cut, read.stream)
-    if task.heldout is None:
+    if task.heldout is None and read.heldout is not None:
+        split = Split(_flat(groups), _heldout(read.heldout, tokeniser, length, task, seed))
+    elif task.heldout is None:
         wanted = round(task.heldout_fraction * sum(len(group) for group in groups))
         split = split_groups(groups, max(1, min(task.heldout_examples, wanted)), seed)
     else:
@@ -125,6 +128,23 @@ def _shared(task: TaskConfig) -> bool:
     assert task.heldout is not None
     train = locate(task.train, "task.train", task.split, task.subset)
     return same_source(train, locate(task.heldout, "task.heldout", task.split, task.subset))
+
+
+def _heldout(
+    read: ReadUnits, tokeniser: Tokeniser, length: int, task: TaskConfig, seed: int
+) -> list[Example]:
+    """Examples of what records hold out themselves.
+
+    Raises:
+        UserError: There are none.
+    """
+    cut = tokenise(read, tokeniser, "task.train").cut(length) if read.units else Cut()
+    if not any(cut.groups):
+        raise UserError(
+            f"task.heldout: nothing in {task.train!r} can be held out.",
+            hint="Give targets of direct or paraphrase prompts as numbers or texts, or name other data.",
+        )
+    return sample(_flat(cut.groups), task.heldout_examples, seed)
 
 
 def by_document(cut: Cut, stream: bool) -> list[list[Example]]:
