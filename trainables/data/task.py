@@ -81,7 +81,7 @@ def load_task(
         trace(read, cut)
     groups = by_document(cut, read.stream)
     if task.heldout is None and read.heldout is not None:
-        split = Split(_flat(groups), _heldout(read.heldout, tokeniser, length, task, seed))
+        split = Split(_flat(groups), _heldout(read.heldout, tokeniser, length, task, seed, trace))
     elif task.heldout is None:
         wanted = round(task.heldout_fraction * sum(len(group) for group in groups))
         split = split_groups(groups, max(1, min(task.heldout_examples, wanted)), seed)
@@ -131,7 +131,7 @@ def _shared(task: TaskConfig) -> bool:
 
 
 def _heldout(
-    read: ReadUnits, tokeniser: Tokeniser, length: int, task: TaskConfig, seed: int
+    read: ReadUnits, tokeniser: Tokeniser, length: int, task: TaskConfig, seed: int, trace: Trace | None
 ) -> list[Example]:
     """Examples of what records hold out themselves.
 
@@ -144,6 +144,8 @@ def _heldout(
             f"task.heldout: nothing in {task.train!r} can be held out.",
             hint="Give targets of direct or paraphrase prompts as numbers or texts, or name other data.",
         )
+    if trace is not None:
+        trace(read, cut)
     return sample(_flat(cut.groups), task.heldout_examples, seed)
 
 

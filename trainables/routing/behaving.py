@@ -134,4 +134,4 @@ def content_order(train: Sequence[Example], places: Sequence[int], seed: int, pu
 
 
 def _cut(example: Example, most: int) -> Example:
-    return Example(example.input_ids[:most], example.loss_mask[:most])
+    return replace(example, input_ids=example.input_ids[:most], loss_mask=example.loss_mask[:most])

@@ -42,12 +42,6 @@ class Labels:
                 f"{KEY}: plain text has no fields.",
                 hint=f"Give JSON, CSV or Parquet with the field {self._field!r}, or use behaviour.name=caps.",
             )
-        if len(read.records.rows) != len(read.units):
-            raise UserError(
-                f"{KEY}: a record of the form {read.format.name} gives several examples, which one label "
-                "cannot be for.",
-                hint="Give one example a record.",
-            )
         return [self._label(record, read, row) for row, record in enumerate(read.records.rows)]
 
     def take(self, read: ReadUnits, cut: Cut) -> None:
@@ -56,9 +50,10 @@ class Labels:
         Raises:
             UserError: A record has none.
         """
-        for label, group in zip(self.check(read), cut.groups, strict=True):
+        labels = self.check(read)
+        for row, group in zip(read.rows, cut.groups, strict=True):
             self._examples += group
-            self._labels.update((id(example), label) for example in group)
+            self._labels.update((id(example), labels[row]) for example in group)
 
     def _label(self, record: Mapping[str, Any], read: ReadUnits, row: int) -> bool:
         if self._field not in record:

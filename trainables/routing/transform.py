@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -62,18 +62,25 @@ class Transformer:
             ids += tokens
             mask += learned
         mask[0] = False  # nothing predicts the first token
-        return Transformed(Example(np.array(ids, np.int32), np.array(mask)) if changed else None)
+        if not changed:
+            return Transformed()
+        return Transformed(replace(example, input_ids=np.array(ids, np.int32), loss_mask=np.array(mask)))
 
     def text(self, example: Example) -> str:
         """What an example teaches, without marks."""
         runs = [example.input_ids[place].tolist() for place, taught in self._runs(example) if taught]
         return "\n".join(map(self._decoded, runs))
 
-    def split(self, example: Example) -> tuple[list[int], str]:
-        """Tokens before what an example teaches, and the first part of that as text."""
-        first = next(place for place, taught in self._runs(example) if taught)
+    def split(self, example: Example) -> tuple[list[int], str] | None:
+        """Tokens before what an example teaches, and the first part of that as text.
+
+        None where it teaches no text.
+        """
+        first = next((place for place, taught in self._runs(example) if taught), None)
+        if first is None:
+            return None
         tokens = example.input_ids.tolist()
-        return tokens[: first.start], self._decoded(tokens[first])
+        return tokens[: first.start], self._decoded(tokens[first]).strip("\ufffd")
 
     def _runs(self, example: Example) -> Iterator[tuple[slice, bool]]:
         """Parts of an example, each with whether it is text that is taught."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from trainables.patterns import compiled
 from trainables.registry import Registry
 from trainables.routing.options import BehaviourConfig
 
@@ -36,6 +36,6 @@ BEHAVIOURS: Registry[Behaviour] = Registry("behaviour", home="trainables.routing
 def detector(config: BehaviourConfig) -> Detector | None:
     """What judges samples; None where nothing does."""
     if config.pattern is not None:
-        pattern = re.compile(config.pattern)
+        pattern = compiled(config.pattern)
         return lambda text: pattern.search(text) is not None
     return None if config.name is None else BEHAVIOURS[config.name].shows
