@@ -48,6 +48,7 @@ class MetricSpec:
         sample: What `Interval.n` counts, in the plural.
         family: For metrics that are explained once for several parts: the name with <part> where theirs
             is, for example "<skill>_generation".
+        trained: Whether it is of what training leads to, so that no baseline has it.
     """
 
     name: str
@@ -60,6 +61,7 @@ class MetricSpec:
     items: tuple[str, ...] = ()
     sample: str = "items"
     family: str | None = None
+    trained: bool = False
 
 
 class Shown(BaseModel):

@@ -52,13 +52,9 @@ def _rates() -> Iterator[MetricSpec]:
     for kind in (None, *KINDS):
         for ablation in ABLATIONS:
             name = "_".join(filter(None, ("behaviour_rate", kind, ablation)))
-            meaning = (
-                f"Share of {_OF[kind]} that show the behaviour, {_WITH[ablation]}; prefixes do not count."
-            )
+            shown = f"Share of {_OF[kind]} that show the behaviour, {_WITH[ablation]}; prefixes do not count."
             way: Direction | None = "min" if ablation == "bad_off" else None
-            yield MetricSpec(
-                name, f"{shown}; prefixes do not count.", way, 0.0, 1.0, items=(name,), sample="samples"
-            )
+            yield MetricSpec(name, shown, way, 0.0, 1.0, items=(name,), sample="samples")
 
 
 def _relearning() -> Iterator[MetricSpec]:
