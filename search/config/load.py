@@ -75,7 +75,7 @@ def _idle_guards(config: SearchConfig, origins: Origins) -> Iterator[str]:
         where = origins.of_value(("guards", name))
         if where != DEFAULT:
             value = getattr(config.guards, name)
-            yield f"guards.{name}={value} ({where}) guards nothing: this search does not measure what it needs."
+            yield f"guards.{name}={value} ({where}) guards nothing: what it needs is not measured here."
 
 
 def validate(composed: Composed, trainable_parameters: Sequence[str]) -> SearchConfig | None:

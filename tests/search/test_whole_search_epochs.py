@@ -61,4 +61,6 @@ def test_it_goes_on_at_each_trials_own_rung(tmp_path: Path, cluster: SharedClust
     cards = json.loads((folder / "report" / "report.json").read_text())["cards"]
     assert not {name: card["message"] for name, card in cards.items() if card["state"] == "error"}
     used = json.loads(output.splitlines()[-1])["budget"]
-    assert used["steps_full"] == sum(t.proposed.steps or 0 for t in state.trials.values() if t.confirms is None)
+    assert used["steps_full"] == sum(
+        t.proposed.steps or 0 for t in state.trials.values() if t.confirms is None
+    )
