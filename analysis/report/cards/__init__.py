@@ -14,6 +14,7 @@ from analysis.report.cards import (  # noqa: F401
     environment,
     failures,
     heatmaps,
+    hypotheses,
     importance,
     investigation,
     knowledge,
