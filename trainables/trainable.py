@@ -45,6 +45,8 @@ class MetricSpec:
             is over. Only what is measured at every rung may be an objective.
         items: Names of the items (`Reply.items`) whose mean it is; an interval of its ratio is then paired
             with the base item by item. Without them the base's value counts as known exactly.
+        over: What each of `items` is an outcome of, in the same order: outcomes of the same, such as replies
+            to the same prompts under two conditions, are compared item by item. Empty: each is of its own.
         sample: What `Interval.n` counts, in the plural.
         family: For metrics that are explained once for several parts: the name with <part> where theirs
             is, for example "<skill>_generation".
@@ -59,6 +61,7 @@ class MetricSpec:
     relative: str | None = None
     at: At = "every"
     items: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
     sample: str = "items"
     family: str | None = None
     trained: bool = False
