@@ -6,6 +6,8 @@ from analysis.report.cards import (  # noqa: F401
     ablation_losses,
     ablations,
     angles,
+    belief_price,
+    beliefs,
     change,
     comparison,
     curves,
