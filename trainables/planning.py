@@ -163,7 +163,7 @@ class TrainablePlan:
         data: What is trained on, a dataclass.
         data_text: The same for people.
         costs: What a trial takes.
-        items: By metric the number of items that it is over, or as many as would be as precise.
+        items: How many items there are, by their names (`MetricSpec.items`) or by metric.
         notes: What else is worth knowing before the start.
     """
 

@@ -334,8 +334,8 @@ def _unsure_of_seeds(objectives: Sequence[ObjectiveConfig], best: Candidate) -> 
         if _reaches_past_bound(objective, Interval(low=low, high=high, n=estimate.n)):
             yield (
                 f"The 95% interval of the mean of {objective.metric} over repetitions, "
-                f"{_mean(objective, best)}, reaches past the {bound_name(objective)} {bound_of(objective):g}: n={estimate.n} is too "
-                "few to be sure that it holds."
+                f"{_mean(objective, best)}, reaches past the {bound_name(objective)} "
+                f"{bound_of(objective):g}: n={estimate.n} is too few to be sure that it holds."
             )
 
 

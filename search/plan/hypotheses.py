@@ -44,14 +44,15 @@ def planned_hypotheses(config: SearchConfig, items: Mapping[str, int]) -> tuple[
 
     Args:
         config: The search.
-        items: Of each metric, as far as the trainable knows them: the number of items that it is over.
+        items: How many there are, as in `TrainablePlan.items`.
     """
     ranges = {metric.name: metric for metric in config.metrics}
+    sizes = {name: size for name, metric in ranges.items() if (size := _size(metric, items))}
     planned = []
     for name, hypothesis in config.hypotheses.items():
         claim = parse_claim(hypothesis.claim)
         over = hypothesis.scope(any(quantity.filters for quantity in claim.quantities))
-        counts = {str(each): items[each.metric] for each in claim.quantities if each.metric in items}
+        counts = {str(each): sizes[each.metric] for each in claim.quantities if each.metric in sizes}
         least = _least(claim, counts, ranges, len(config.hypotheses))
         planned.append(PlannedHypothesis(name, hypothesis.claim, over, counts, least))
     return tuple(planned)
@@ -70,6 +71,12 @@ def hypothesis_lines(planned: PlannedHypothesis) -> Iterator[str]:
         f"  {counts}; decides a difference of {planned.least:.2f} with a probability of {POWER:.0%} (of "
         "shares near one half that are not paired, without noise between seeds)"
     )
+
+
+def _size(metric: MetricSpec, items: Mapping[str, int]) -> int:
+    """Items of a metric; of a mean of several shares as many as would be as precise in one. 0: not known."""
+    counts = [items.get(name, 0) for name in metric.items or (metric.name,)]
+    return round(len(counts) ** 2 / sum(1 / count for count in counts)) if all(counts) else 0
 
 
 def _least(

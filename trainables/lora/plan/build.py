@@ -54,7 +54,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
         data=data,
         data_text=None if data is None else data_text(data),
         costs=taken,
-        items=_items(options),
+        items={skill.name: count for skill in options.capability.skills if (count := questions(skill))},
         notes=tuple(notes),
     )
 
@@ -72,18 +72,6 @@ def _attention(options: LoraOptions) -> str | None:
         if takes
         else ("eager: models of this kind do not support torch's scaled dot-product attention")
     )
-
-
-def _items(options: LoraOptions) -> dict[str, int]:
-    """Questions behind each metric; behind the mean over skills as many as would be as precise in one."""
-    from trainables.lora.spec import metrics
-
-    counts = {skill.name: questions(skill) for skill in options.capability.skills}
-    return {
-        metric.name: round(len(metric.items) ** 2 / sum(1 / counts[name] for name in metric.items))
-        for metric in metrics(options)
-        if metric.items and all(counts.get(name) for name in metric.items)
-    }
 
 
 def _lengths(options: LoraOptions, data: DataPlan | None) -> Lengths:
