@@ -50,6 +50,7 @@ class MetricSpec:
         sample: What `Interval.n` counts, in the plural.
         family: For metrics that are explained once for several parts: the name with <part> where theirs
             is, for example "<skill>_generation".
+        trained: Whether it is of what training leads to, so that no baseline has it.
     """
 
     name: str
@@ -63,6 +64,7 @@ class MetricSpec:
     over: tuple[str, ...] = ()
     sample: str = "items"
     family: str | None = None
+    trained: bool = False
 
 
 class Shown(BaseModel):
