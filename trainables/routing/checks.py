@@ -12,7 +12,7 @@ from trainables.routing.behaviours import BEHAVIOURS
 from trainables.routing.options import RoutingOptions
 from trainables.trainable import Finding
 
-_LARGEST = 32 * 2**20
+_LARGEST = 2 * 2**20
 """Bytes of training data that are looked through before the start, at most; the workers look at all."""
 
 
