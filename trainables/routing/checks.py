@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trainables.data.sources import LocalFiles, locate
@@ -17,7 +16,7 @@ from trainables.trainable import Finding
 if TYPE_CHECKING:
     from trainables.routing.data import RoutedData
 
-_LARGEST = 32 * 2**20
+_LARGEST = 2 * 2**20
 """Bytes of training data that are looked through before the start, at most; the workers look at all."""
 
 
@@ -48,7 +47,6 @@ def inspect(options: RoutingOptions, seed: int) -> None:
     read_lightly(options, seed)
 
 
-@lru_cache(maxsize=1)
 def read_lightly(options: RoutingOptions, seed: int) -> ReadData | None:
     """Makes the training data and the prompts as the workers will, where they are small and at hand.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trainables.data.sections import EFFECTS, absolute_model, absolute_task, contents_of
 from trainables.routing.angle_metrics import ANGLE_METRICS
+from trainables.routing.behaviours import BEHAVIOURS
 from trainables.routing.checks import check, inspect
 from trainables.routing.metrics import CLEAN_LOSS_RATIO, measured_metrics
 from trainables.routing.options import RoutingOptions
@@ -126,6 +127,7 @@ TRAINABLES.register(
         examples=examples,
         localise=localise,
         effects=_EFFECTS,
+        names={"behaviour.name": BEHAVIOURS},
         contents=contents,
     )
 )
