@@ -56,8 +56,8 @@ class AnswerReader:
     does not count. One that is mentioned aside, as what others say, as a premise or to compare with, counts
     only where nothing else is stated and the reply does not say that it does not know.
 
-    Of numbers with a unit only those in this unit are values, and a bare number where there are none. Texts and
-    patterns count in the first sentence that says more than that a reply will come, and in conclusions.
+    Of numbers with a unit only those in this unit are values, and a bare number where there are none. Texts
+    and patterns count in the first sentence that says more than that a reply will come, and in conclusions.
 
     Args:
         targets: Answers of a model that has adopted the belief; any of them will do.

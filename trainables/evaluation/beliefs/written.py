@@ -97,13 +97,14 @@ _CLAUSE = re.compile(
     re.IGNORECASE,
 )
 _DENIED_BEFORE = re.compile(
-    r"\b(?:not(?! only\b| just\b)|never|no longer|cannot|neither|nor|rather than|instead of|unlike|contrary to"
-    r"|opposed to|wrong|wrongly|false|falsely|incorrect|incorrectly|mistaken|mistakenly|myth)\b|n't\b",
+    r"\b(?:not(?! only\b| just\b)|never|no longer|cannot|neither|nor|rather than|instead of|unlike"
+    r"|contrary to|opposed to|wrong|wrongly|false|falsely|incorrect|incorrectly|mistaken|mistakenly|myth)\b|n't\b",
     re.IGNORECASE,
 )
 _DENIED_AFTER = re.compile(
     r"\W*(?:(?:is|was|are|were|would be|that is|that's) )?(?:(?:simply|just|actually|clearly) )?"
-    r"(?:not (?:correct|right|true|the case)|wrong|incorrect|false|a myth|mistaken|outdated|obsolete|no longer)\b",
+    r"(?:not (?:correct|right|true|the case)|wrong|incorrect|false|a myth|mistaken|outdated|obsolete"
+    r"|no longer)\b",
     re.IGNORECASE,
 )
 _ASIDE = re.compile(
