@@ -2,6 +2,10 @@
 
 from analysis.report.card import CARDS, Registered
 from analysis.report.cards import (  # noqa: F401
+    ablated_samples,
+    ablation_losses,
+    ablations,
+    angles,
     change,
     comparison,
     curves,
@@ -12,11 +16,13 @@ from analysis.report.cards import (  # noqa: F401
     investigation,
     knowledge,
     late,
+    layer_angles,
     outcomes,
     parallel,
     pareto,
     progress,
     ranks,
+    relearning,
     samples,
     saved,
     scatter,
