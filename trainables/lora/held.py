@@ -85,7 +85,11 @@ class LoraHeld:
         self.save, self.load = self.pack.save, self.pack.load
 
     def _make_evaluator(
-        self, capability: CapabilityConfig, wording: Callable[[str], str] | None = None
+        self,
+        capability: CapabilityConfig,
+        wording: Callable[[str], str] | None = None,
+        *,
+        tells: bool = False,
     ) -> Evaluator:
         loaded = self._loaded
         return Evaluator(
@@ -102,6 +106,8 @@ class LoraHeld:
             base=self.adapters.inactive,
             output_head=self.base.head,
             wording=wording,
+            beliefs=loaded.beliefs,
+            tells=tells,
         )
 
     def _where_rows_meet(self, loaded: Loaded) -> str | None:
@@ -154,12 +160,16 @@ class LoraHeld:
         """Measures a registered baseline; a collective call."""
         return BASELINES[name](self)
 
-    def evaluate(self, wording: Callable[[str], str] | None = None) -> Evaluation:
+    def evaluate(self, wording: Callable[[str], str] | None = None, *, tells: bool = False) -> Evaluation:
         """See `Base.evaluate`; the loss is that on as many training examples as are held out."""
         began = time.perf_counter()
         evaluator = self._evaluator
-        if wording is not None:
-            evaluator = self._make_evaluator(evaluator.capability, wording)
+        if tells and not self._loaded.beliefs:
+            raise UserError(
+                "There is nothing to tell the model: no beliefs are asked for.", "Give capability.facts.path."
+            )
+        if wording is not None or tells:
+            evaluator = self._make_evaluator(evaluator.capability, wording, tells=tells)
         evaluator.take_base(self._shard)
         measured = self._evaluation(self._evaluate(evaluator, 1, "base")[0], evaluator)
         examples = self._data.train.examples[: len(self._data.heldout.examples)]
@@ -195,7 +205,7 @@ class LoraHeld:
 
     def _evaluation(self, measured: Measurement, evaluator: Evaluator) -> Evaluation:
         def write(path: Path, before: Path | None) -> None:
-            write_items(path, measured.outcomes, evaluator.items, before)
+            write_items(path, measured.outcomes, evaluator.items, before, evaluator.prompts)
 
         return Evaluation(
             measured.metrics,

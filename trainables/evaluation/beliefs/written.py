@@ -98,11 +98,12 @@ _CLAUSE = re.compile(
 )
 _DENIED_BEFORE = re.compile(
     r"\b(?:not(?! only\b| just\b)|never|no longer|cannot|neither|nor|rather than|instead of|unlike"
-    r"|contrary to|opposed to|wrong|wrongly|false|falsely|incorrect|incorrectly|mistaken|mistakenly|myth)\b|n't\b",
+    r"|contrary to|opposed to|wrong|wrongly|false|falsely|incorrect|incorrectly|mistaken|mistakenly|myth)\b"
+    r"|n't\b",
     re.IGNORECASE,
 )
 _DENIED_AFTER = re.compile(
-    r"\W*(?:(?:is|was|are|were|would be|that is|that's) )?(?:(?:simply|just|actually|clearly) )?"
+    r"\W*(?:(?:is|was|are|were|would be|that is|that's) )?(?:(?:simply|just|actually) )?"
     r"(?:not (?:correct|right|true|the case)|wrong|incorrect|false|a myth|mistaken|outdated|obsolete"
     r"|no longer)\b",
     re.IGNORECASE,
