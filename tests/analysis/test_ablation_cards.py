@@ -98,6 +98,14 @@ def test_baselines_lie_across_every_plot(context: Context) -> None:
     assert not xy(plot("relearning", context).charts[0]).rules, "what baselines do not have is not drawn"
 
 
+def test_every_baseline_stands_beside_the_front(context: Context) -> None:
+    front = xy(plot("pareto", context).charts[0])
+    points = {series.name: (series.x[0], series.y[0]) for series in front.series if "base" in series.name}
+    assert list(points) == ["base model", "baseline clean", "baseline single"]
+    for (_, rate, loss), point in zip(BASELINES, points.values(), strict=True):
+        assert point == (loss, pytest.approx(rate, abs=0.01))
+
+
 def test_a_setting_that_was_trained_once_has_the_interval_over_its_samples(folder: Path) -> None:
     events = [event for event in ablated(folder, lrs=(3e-3,)) if _seed(event) in (None, 0)]
     context = Context(SearchState.from_events(events), folder)
