@@ -145,7 +145,7 @@ def _shown(state: SearchState, front: Sequence[int], confirmed: Confirmation | N
         candidates = [candidate.trial for candidate in confirmed.candidates] if confirmed else []
         return [state.trials[number] for number in dict.fromkeys([*front, *candidates])]
     reached = [trial for trial in search_trials(state) if trial.last is not None]
-    reached.sort(key=lambda trial: (-trial.last.step if trial.last else 0, trial.number))
+    reached.sort(key=lambda trial: (-len(trial.rungs), trial.number))
     return reached[:_FURTHEST]
 
 

@@ -46,6 +46,7 @@ from search.signals import stop, stop_signals, take_stop_signals
 from search.space import SearchSpace
 from search.tracking.process import Tracker
 from search.tracking.store import ui_command
+from search.trial_steps import TrialSteps
 from search.view import View, make_view
 from search.warm_start import read_warm_start
 from trainables.data.facts import data_lines, data_warnings
@@ -74,6 +75,7 @@ class _Session:
     view: View
     conductor: Conductor
     scratch: Path
+    steps: TrialSteps | None
 
     def append(self, event: Event) -> None:
         """Records an event that is not the conductor's own, and takes it into account."""
@@ -82,13 +84,14 @@ class _Session:
         self.view(event)
 
 
-def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
+def run_search(config: SearchConfig, command: str, as_json: bool, steps: TrialSteps | None = None) -> int:
     """Begins, resumes or extends a search, and runs it to its end.
 
     Args:
         config: Validated configuration.
         command: Command line that resumes the search, for messages and the record.
         as_json: Print the summary as one line of JSON on standard output, everything else on standard error.
+        steps: The steps of trials, where each has its own number.
 
     Returns:
         Exit code: 0; 1 where no trial could be trained; 128 + n where signal n has stopped it.
@@ -115,9 +118,16 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
 
         space = SearchSpace(config.parameters, config.fixed)
         conductor = Conductor(
-            config, space, make_searcher(config, space), make_scheduler(config), append, events
+            config,
+            space,
+            make_searcher(config, space),
+            make_scheduler(config),
+            append,
+            events,
+            steps=None if steps is None else steps.of,
         )
-        session = _Session(config, folder, command, record, view, conductor, _scratch(config, folder))
+        scratch = _scratch(config, folder)
+        session = _Session(config, folder, command, record, view, conductor, scratch, steps)
         code = _run(session)
     with unless_gone(sys.stdout, sys.stderr):
         try:
@@ -291,7 +301,12 @@ def _train(session: _Session) -> None:
     from ray.tune.error import TuneError
 
     settings = group_settings(
-        config, session.folder, capacity.cpus, capacity.groups, use_gpu=capacity.gpus > 0
+        config,
+        session.folder,
+        capacity.cpus,
+        capacity.groups,
+        use_gpu=capacity.gpus > 0,
+        longest=session.steps.most if session.steps else None,
     )
     try:
         groups = WorkerGroups(settings, config.workers, capacity, session.scratch, view.note)
@@ -329,8 +344,7 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
         if reply.outcome != "ok":
             raise _training_error(f"{shown_baseline(name)} could not be measured: {reply.message}")
         session.append(baseline_event(config, name, reply, facts, conductor.state))
-    rungs, slots = config.budget.rung_steps, groups.capacity()
-    run_tune(conductor, groups, slots, rungs, session.scratch, session.folder, groups.listen)
+    run_tune(conductor, groups, groups.capacity(), session.scratch, session.folder, groups.listen)
     if conductor.aborted is not None:
         raise _training_error(conductor.aborted, f"Resume with: {session.command}")
 

@@ -153,6 +153,9 @@ class TrainableSpec:
         inspect: A look into the data themselves before a search starts, by options and seed; raises
             `PlanRefusedError` where it must not be run.
         examples: Number of training examples, for a budget in epochs; None where there are no epochs.
+        trial_steps: By options and seed reads the training data, and returns the number of optimizer steps of
+            a trial as a function of its parameters, which raises `WrongParameterError`; None where no
+            parameter says how long a trial is trained. A trainable that has it has the parameter `epochs`.
         localise: The options with paths made absolute: workers may run in another folder.
         effects: Of its settings by dotted key; those that are not listed make another search.
         contents: By dotted key a digest of what lies there, for settings with the effect "content".
@@ -173,6 +176,7 @@ class TrainableSpec:
     plan: Callable[[Any], Any] | None = None
     inspect: Callable[[Any, int], None] = lambda options, seed: None
     examples: Callable[[Any, int], int] | None = None
+    trial_steps: Callable[[Any, int], Callable[[Any], int]] | None = None
     localise: Callable[[Any], Any] = unchanged
     effects: Mapping[str, Effect] = field(default_factory=dict)
     contents: Callable[[Any], Mapping[str, str]] = lambda options: {}

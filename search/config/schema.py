@@ -155,17 +155,22 @@ class HypothesisConfig(Section):
         return self.over or ("all" if filtered or self.where else "recommended")
 
 
+BY_TRIAL = "trial"
+"""`budget.steps` where each trial has its own number of steps."""
+
+
 class BudgetConfig(Section):
     """Optimizer steps of a full trial, and the rungs at which it is measured.
 
     Attributes:
-        steps: Steps of a trial trained to the end. With `epochs` they are counted (`search.epochs`).
+        steps: Steps of a trial trained to the end. With `epochs` they are counted (`search.epochs`). "trial"
+            is each trial's own number, which follows from its parameters; its rungs are shares of that.
         epochs: Passes over the training examples, in place of `steps`, where all trials have one batch size.
         rungs: Number of rungs, the last at `steps`, geometric with factor `eta`.
         eta: Reduction factor of the scheduler and ratio of neighbouring rungs.
     """
 
-    steps: Positive | None = None
+    steps: Positive | Literal["trial"] | None = None
     epochs: Annotated[float, Field(gt=0, le=LARGEST)] | None = None
     rungs: Annotated[int, Field(ge=1, le=10)] = 3
     eta: Annotated[int, Field(ge=2, le=16)] = 3
@@ -174,7 +179,7 @@ class BudgetConfig(Section):
     def _room(self) -> BudgetConfig:
         if self.steps is None and self.epochs is None:
             raise ValueError("has neither steps nor epochs; give one of them")
-        if self.steps is not None and self.steps < self.least_steps:
+        if isinstance(self.steps, int) and self.steps < self.least_steps:
             raise ValueError(
                 f"{self.steps} steps have no room for {self.rungs} rungs with eta {self.eta}; "
                 f"give at least {self.least_steps} steps or fewer rungs"
@@ -187,17 +192,43 @@ class BudgetConfig(Section):
         return int(self.eta ** (self.rungs - 1))
 
     @property
+    def by_trial(self) -> bool:
+        """Whether each trial has its own number of steps."""
+        return self.steps == BY_TRIAL
+
+    @property
     def full_steps(self) -> int:
-        """Steps of a trial trained to the end; to be asked once epochs have been counted."""
-        assert self.steps is not None
+        """Steps of a trial trained to the end; to be asked once epochs have been counted.
+
+        A budget that is `by_trial` has none: see `search.judging.rungs`.
+        """
+        assert isinstance(self.steps, int)
         return self.steps
 
     @property
     def rung_steps(self) -> tuple[int, ...]:
-        """Step of each rung, ascending; the last is `steps`."""
-        return tuple(
-            max(1, round(self.full_steps / self.eta**power)) for power in reversed(range(self.rungs))
-        )
+        """Step of each rung, ascending; the last is `full_steps`."""
+        return self.rungs_of(self.full_steps)
+
+    def rungs_of(self, full: int) -> tuple[int, ...]:
+        """Step of each rung of a trial with `full` steps, ascending."""
+        return tuple(max(1, round(full / self.eta**power)) for power in reversed(range(self.rungs)))
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Each rung as a share of a trial's steps."""
+        return tuple(1 / self.eta**power for power in reversed(range(self.rungs)))
+
+    def place(self, rung: int) -> str:
+        """Where a rung is, for messages: "step 30", or "33% of its steps"."""
+        return f"{self.shares[rung]:.0%} of its steps" if self.by_trial else f"step {self.rung_steps[rung]}"
+
+    @property
+    def places(self) -> str:
+        """All rungs, to follow "rungs at"."""
+        if self.by_trial:
+            return f"{', '.join(f'{share:.0%}' for share in self.shares)} of the trial's steps"
+        return f"steps {', '.join(map(str, self.rung_steps))}"
 
 
 class WorkersConfig(Section):

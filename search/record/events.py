@@ -205,6 +205,8 @@ class TrialProposed(_Event):
         params: Every parameter of the trainable, with expressions and fixed values resolved.
         origin: Who wanted it: the searcher, the list of the space, an earlier search, or confirmation.
         repeats: Number of the trial that this one repeats with another seed, for confirmation.
+        steps: Optimizer steps of its full budget where they follow from its parameters; else None, and they
+            are those of the search's budget.
     """
 
     event: Literal["trial_proposed"] = "trial_proposed"
@@ -213,6 +215,7 @@ class TrialProposed(_Event):
     params: Params
     origin: Origin = "searcher"
     repeats: int | None = None
+    steps: int | None = None
 
 
 class _Rung(_Event):

@@ -188,7 +188,7 @@ class Projection:
         run = self._add(trial_key(event.trial), trial_name(event.trial), event.time)
         run.tags[TRIAL] = str(event.trial)
         run.params = {key(name): param(value) for name, value in event.params.items()}
-        run.set_tags({"origin": event.origin})
+        run.set_tags({"origin": event.origin, "steps": event.steps})
         if event.repeats is not None:
             run.set_tags({"repeats": event.repeats, "repeats_run": trial_name(event.repeats)})
             self._repeats[event.trial] = event.repeats

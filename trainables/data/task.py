@@ -92,8 +92,8 @@ def load_task(
     )
 
 
-def count_examples(model: ModelConfig, task: TaskConfig, seed: int) -> int:
-    """Counts training examples, as every worker reads, cuts and splits them.
+def training_examples(model: ModelConfig, task: TaskConfig, seed: int) -> Sequence[Example]:
+    """The training examples, as every worker reads, cuts and splits them.
 
     Args:
         model: The base model; only its tokenizer is loaded.
@@ -107,7 +107,12 @@ def count_examples(model: ModelConfig, task: TaskConfig, seed: int) -> int:
     from trainables.models.resolve import resolve
 
     tokenizer, context = load_tokenizer(fetch(resolve(model), model), model)
-    return len(load_task(task, tokenizer, seed, context=context).train.examples)
+    return load_task(task, tokenizer, seed, context=context).train.examples
+
+
+def count_examples(model: ModelConfig, task: TaskConfig, seed: int) -> int:
+    """Number of `training_examples`; raises the same."""
+    return len(training_examples(model, task, seed))
 
 
 def _shared(task: TaskConfig) -> bool:

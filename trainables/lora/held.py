@@ -73,7 +73,7 @@ class LoraHeld:
             PassLimits(examples=settings.micro_batch),
             settings.spike,
         )
-        probes = valid_parameters(settings.probes)
+        probes = [params for params in valid_parameters(settings.probes) if self.pack.fits(params)]
         most = max(1, settings.most_slots >> shrinks)
         together = probes[: min(most, settings.slots or most)]
         self._rows = share_rows(self.pack, self.base, together) if settings.sequence_packing else ""

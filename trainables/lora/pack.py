@@ -56,7 +56,7 @@ class Pack:
         base: The shared base model.
         adapters: Its adapters.
         examples: Training examples, the same on every worker.
-        total: Steps of the full budget.
+        total: Steps of the full budget of trials whose parameters do not say their length.
         limits: Of a pass.
         spike: A trial fails where its smoothed loss rises to this multiple of its lowest; None lets it.
         row_room: Tokens of a row that short examples of a trial share, at least those of the longest example;
@@ -107,7 +107,7 @@ class Pack:
         return self._make(name, params, self._examples, self._total)
 
     def fits(self, params: Any) -> bool:
-        """Whether the model has layers for the adapters of such a trial."""
+        """Whether such a trial can be made, and the model has layers for its adapters."""
         try:
             return all(select_modules(self.linear, each.params) for each in self.make("", params).adapters)
         except UserError:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from trainables.data.batches import DataOrder
 from trainables.data.examples import Example
+from trainables.lora.length import first_of_each, own_steps, targets_of
 from trainables.lora.parameters import LoraParameters
 from trainables.parameters import TrainingParameters
 from trainables.serving.schedule import learning_rate
@@ -94,9 +95,15 @@ class LoraTrial(PackedTrial):
     Args:
         name: Of the trial and its adapter.
         params: Of both.
-        examples: See `PackedTrial`.
-        total: Likewise.
+        examples: Training examples, of which it uses those that its parameters say.
+        total: Steps of the full budget, where its parameters do not say them.
+
+    Raises:
+        WrongParameterError: It cannot be trained so.
     """
 
     def __init__(self, name: str, params: LoraParameters, examples: Sequence[Example], total: int) -> None:
-        super().__init__(name, params, [Adapter(name, params)], examples, total)
+        if params.epochs is not None:
+            total = own_steps(params, targets_of(examples))
+        chosen = first_of_each(examples, params.examples)
+        super().__init__(name, params, [Adapter(name, params)], chosen, total)
