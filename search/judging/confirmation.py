@@ -22,6 +22,8 @@ from search.judging.pooled import PooledMean, pooled_means, ties
 from search.record import SearchState, TrialState
 from search.seeds import derived_seed
 
+SEED = "seed"
+"""The parameter that makes trials with the same settings repetitions of each other."""
 FURTHER = 3
 """Most candidates, as a multiple of the configured number, where none of the first holds up."""
 
@@ -138,6 +140,32 @@ def confirmation(state: SearchState) -> Confirmation | None:
     tied = ties([candidate.estimates[objectives[0].metric] for candidate in kept], freedom)
     numbers = tuple(candidate.trial for candidate, ties_best in zip(kept, tied, strict=True) if ties_best)
     return Confirmation((*kept, *out), seeds, freedom, numbers)
+
+
+def over_seeds(objectives: Sequence[ObjectiveConfig], completed: Sequence[TrialState]) -> list[Candidate]:
+    """The settings of a space that has seeds of its own, each as a candidate with its best trial's number.
+
+    Empty where seeds are not searched, or no two trials differ in them alone. A setting with a single run has
+    no mean and is left out.
+
+    Args:
+        objectives: As configured.
+        completed: Trials at the full budget.
+    """
+    groups: dict[str, list[TrialState]] = {}
+    for trial in _measured(objectives, completed):
+        sampled = trial.proposed.sampled
+        if SEED in sampled:
+            others = repr(sorted((name, value) for name, value in sampled.items() if name != SEED))
+            groups.setdefault(others, []).append(trial)
+    runs = [trials for trials in groups.values() if len(trials) > 1]
+    estimates, _ = pooled_means(objectives, [list(map(metrics_of, trials)) for trials in runs])
+    settings = []
+    for trials, means in zip(runs, estimates, strict=True):
+        best = min(trials, key=lambda trial: (costs_of(objectives, metrics_of(trial)), trial.number))
+        setting = _candidate(objectives, best.number, trials, trials, means, len(trials))
+        settings.append(setting)
+    return settings
 
 
 def _ruled_out(state: SearchState) -> set[int]:

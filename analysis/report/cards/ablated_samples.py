@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.report.ablations import ABLATIONS
+from analysis.report.ablations import ABLATIONS, SPOKEN
 from analysis.report.card import Findings, card
 from analysis.report.chart import Table
 from analysis.report.context import Context
@@ -106,14 +106,14 @@ def _first(prompts: Sequence[_Prompt], kind: str) -> list[_Prompt]:
 
 def _counts(prompts: Sequence[_Prompt]) -> str:
     parts = []
-    for each, words in ABLATIONS.items():
+    for each, words in SPOKEN.items():
         judged = [
             prompt.replies[each].verdict
             for prompt in prompts
             if each in prompt.replies and prompt.replies[each].verdict is not None
         ]
         if judged:
-            parts.append(f"{sum(map(bool, judged)):,} of {len(judged):,} show the behaviour with {words}")
+            parts.append(f"{sum(map(bool, judged)):,} of {len(judged):,} show the behaviour {words}")
     return ", ".join(parts) or "none was judged"
 
 
