@@ -71,9 +71,14 @@ class PackedTrial:
         """Share of the adapters' inputs that is dropped; they share the mask."""
         return self.adapters[0].params.dropout
 
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """Places in the training data of the examples of the next optimizer step."""
+        return self._order.batch(self.step)
+
     def batch(self) -> list[Example]:
         """Examples of the next optimizer step."""
-        return [self._examples[index] for index in self._order.batch(self.step)]
+        return [self._examples[index] for index in self.indices]
 
     def routes(self) -> NDArray[np.bool_] | None:
         """Which adapters learn from which examples of the next step, shape (examples, adapters).
