@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,10 @@ from search.config.checks import check, parts
 from search.config.compose import Composed, compose
 from search.config.foreign import is_foreign, meant_parameter
 from search.config.known import unknown_key
-from search.config.origins import Key, Origins, dotted
+from search.config.origins import DEFAULT, Key, Origins, dotted
 from search.config.schema import SearchConfig
 from search.config.wording import QUOTES, WHOLE, config_error, describe
+from search.guards import idle_guards
 from trainables.nearest import distance
 
 _ROUNDS = 4
@@ -65,7 +66,16 @@ def load_config(words: Sequence[str]) -> Resolved:
     check(composed)
     if config is None or composed.problems:
         raise config_error(composed.problems)
-    return Resolved(config, composed.origins, tuple(composed.notes))
+    return Resolved(config, composed.origins, (*composed.notes, *_idle_guards(config, composed.origins)))
+
+
+def _idle_guards(config: SearchConfig, origins: Origins) -> Iterator[str]:
+    """Says of guards that were asked for, and have nothing to guard, that they are idle."""
+    for name in idle_guards(config):
+        where = origins.of_value(("guards", name))
+        if where != DEFAULT:
+            value = getattr(config.guards, name)
+            yield f"guards.{name}={value} ({where}) guards nothing: what it needs is not measured here."
 
 
 def validate(composed: Composed, trainable_parameters: Sequence[str]) -> SearchConfig | None:
