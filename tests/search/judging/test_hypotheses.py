@@ -37,6 +37,9 @@ from search.tracking.runs import SEARCH
 from tests.records import BEGIN, make_config
 from trainables.evaluation.intervals import wilson
 from trainables.interval import Interval
+from trainables.routing.metrics import measured_metrics
+from trainables.routing.options import BehaviourConfig, RoutingOptions
+from trainables.settings import ModelConfig, TaskConfig
 
 METRICS = (
     RecordedMetric(name="hit_new", direction="max", low=0, high=1, items=("hit_new",), sample="prompts"),
@@ -142,6 +145,17 @@ def test_metrics_over_the_same_items_are_paired_under_any_name() -> None:
     assert pairs.estimate == apart.estimate
     assert pairs.high - pairs.low < 0.8 * (apart.high - apart.low)
     assert (pairs.verdict, apart.verdict) == ("supported", "undecided")
+
+
+def test_ablations_of_a_trial_are_paired_and_kinds_of_prompts_are_not() -> None:
+    options = RoutingOptions(
+        model=ModelConfig(name="small", source="embedded"),
+        task=TaskConfig(name="letters", train="train.jsonl"),
+        behaviour=BehaviourConfig(name="caps"),
+    )
+    over = {metric.name: metric.over for metric in measured_metrics(options)}
+    assert over["behaviour_rate_bad_off"] == over["behaviour_rate_both"] != ()
+    assert over["behaviour_rate_clean_bad_off"] != over["behaviour_rate_start_bad_off"]
 
 
 def repeated(*shares: float) -> list[list[Event]]:
