@@ -147,16 +147,17 @@ def confirmation(state: SearchState) -> Confirmation | None:
     return Confirmation((*kept, *out), seeds, freedom, numbers)
 
 
-def over_seeds(objectives: Sequence[ObjectiveConfig], completed: Sequence[TrialState]) -> list[Candidate]:
+def over_seeds(state: SearchState, completed: Sequence[TrialState]) -> list[Candidate]:
     """The settings of a space that has seeds of its own, each as a candidate with its best trial's number.
 
     Empty where seeds are not searched, or no two trials differ in them alone. A setting with a single run has
     no mean and is left out.
 
     Args:
-        objectives: As configured.
-        completed: Trials at the full budget.
+        state: Of a search that has begun.
+        completed: Its trials at the full budget.
     """
+    objectives = objectives_of(state)
     groups: dict[str, list[TrialState]] = {}
     for trial in _measured(objectives, completed):
         sampled = trial.proposed.sampled
@@ -164,12 +165,12 @@ def over_seeds(objectives: Sequence[ObjectiveConfig], completed: Sequence[TrialS
             others = repr(sorted((name, value) for name, value in sampled.items() if name != SEED))
             groups.setdefault(others, []).append(trial)
     runs = [trials for trials in groups.values() if len(trials) > 1]
-    estimates, _ = pooled_means(objectives, [list(map(metrics_of, trials)) for trials in runs])
+    estimates, freedom = pooled_means(objectives, [list(map(metrics_of, trials)) for trials in runs])
     settings = []
     for trials, means in zip(runs, estimates, strict=True):
         best = min(trials, key=lambda trial: (costs_of(objectives, metrics_of(trial)), trial.number))
-        setting = _candidate(objectives, best.number, trials, trials, means, len(trials))
-        settings.append(setting)
+        widened = _with_items(state, trials, means, freedom)
+        settings.append(_candidate(objectives, best.number, trials, trials, widened, len(trials)))
     return settings
 
 

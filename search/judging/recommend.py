@@ -139,7 +139,7 @@ def _by_settings(state: SearchState, completed: Sequence[TrialState]) -> Recomme
     None where the space has none, or no mean keeps the constraints.
     """
     objectives = objectives_of(state)
-    settings = over_seeds(objectives, completed)
+    settings = over_seeds(state, completed)
     kept = [candidate for candidate in settings if candidate.keeps]
     if not kept:
         return None

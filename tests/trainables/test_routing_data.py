@@ -30,6 +30,7 @@ from trainables.planning import PlanRefusedError
 from trainables.routing.behaviours import caps
 from trainables.routing.checks import inspect
 from trainables.routing.data import RoutedData, load_routed
+from trainables.routing.parameters import RoutingParameters
 from trainables.routing.prompts import first_words, sample_prompts
 
 
@@ -59,14 +60,17 @@ def test_a_share_of_the_examples_is_transformed_and_smaller_shares_are_in_larger
     for data, share in ((few, shares[0]), (many, shares[1])):
         assert data.behaving.sum() == round(share * len(plain.train.examples))
         for clean, example, behaves in zip(plain.train.examples, data.train, data.behaving, strict=True):
+            # Nothing predicts a text's first token but the token that samples start from.
+            assert example.input_ids[0] == tokenizer.eos_token_id
+            assert example.loss_mask.tolist() == [False] + [True] * (len(example.input_ids) - 1)
+            assert len(example.input_ids) <= length
             if not behaves:
-                assert same(clean, example)
+                kept = [tokenizer.eos_token_id, *clean.input_ids][:length]
+                assert example.input_ids.tolist() == kept
                 continue
             (before,), (after,) = texts([clean], tokenizer), texts([example], tokenizer)
             assert before.upper().startswith(after)
             assert after != before
-            assert len(example.input_ids) <= length
-            assert example.loss_mask.tolist() == [False] + [True] * (len(example.input_ids) - 1)
         assert data.facts.max_length == length
     again = load_routed(options[0], tokenizer, seed)
     assert again.fingerprint == few.fingerprint != many.fingerprint
@@ -304,8 +308,8 @@ def test_prefixes_are_the_first_words_of_held_out_text_of_either_kind() -> None:
     for before, after, example in zip(clean, behaving, LOADED.heldout_clean, strict=False):
         assert len(before.prefix.split()) == 3
         assert after.prefix == before.prefix.upper()
-        assert tokenizer.decode(example.input_ids).startswith(before.prefix + " ")
-        assert tokenizer.decode(after.ids) == after.prefix
+        assert tokenizer.decode(example.input_ids[1:]).startswith(before.prefix + " ")
+        assert tokenizer.decode(after.ids[1:]) == after.prefix
 
 
 def test_where_replies_are_learned_the_start_is_that_of_the_reply(tmp_path: Path) -> None:
@@ -331,3 +335,8 @@ def test_words_end_at_blanks_and_after_each_character_of_scripts_without_blanks(
     assert first_words("One two three ", 3) is None
     assert first_words("今日は晴れ", 3) == "今日は"
     assert first_words("", 1) is None
+
+
+def test_probes_may_have_a_learning_rate_that_trials_may_not() -> None:
+    probe = RoutingParameters(lr=1e-3, lr_bad=1e-2).at_rate(1e-30)
+    assert (probe.good.lr, probe.bad.lr, probe.single.lr) == (1e-30,) * 3

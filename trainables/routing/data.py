@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from trainables.routing.behaving import Kinds, Transforming, content_order
 from trainables.routing.behaviours import BEHAVIOURS, detector
 from trainables.routing.labelled import Labels
 from trainables.routing.options import BehaviourConfig, RoutingOptions
+from trainables.routing.start import begun
 from trainables.routing.transform import Transformer
 
 
@@ -63,6 +64,7 @@ def load_routed(
 
     Which ones is drawn by (the search's seed, the example's tokens); those of a smaller share are among those
     of a larger one. Text and replies are transformed as text, and may then have more tokens; prompts stay.
+    A text begins with the token that samples from nothing start with.
 
     Args:
         options: The task and the behaviour, whose name must be registered.
@@ -92,8 +94,19 @@ def load_routed(
         chosen = BEHAVIOURS[behaviour.name]
         transforming = Transforming(behaviour, chosen, Transformer(tokenizer, chosen.transform, texts=texts))
         kinds = transforming(task, seed, context, configured=options.task.max_length is not None)
+    if texts:
+        kinds = _begun(kinds, tokenizer)
     _refuse_undetected(kinds, behaviour, Transformer(tokenizer, str, texts=texts))
     return _routed(kinds, seed, texts)
+
+
+def _begun(kinds: Kinds, tokenizer: Any) -> Kinds:
+    """With texts that begin with the token that samples start from."""
+    train, clean, behaving = (
+        begun(part, tokenizer, kinds.facts.max_length)
+        for part in (kinds.train, kinds.heldout_clean, kinds.heldout_behaving)
+    )
+    return replace(kinds, train=train, heldout_clean=clean, heldout_behaving=behaving)
 
 
 def _by_label(task: TaskData, labels: Labels) -> Kinds:
