@@ -43,7 +43,7 @@ def test_a_setting_whose_mean_breaks_a_constraint_is_out() -> None:
     recommended = recommend(state_of(*broken, *kept))
     assert recommended.trial in (2, 3)
     assert any(
-        "over seeds" in caveat and "reaches past the floor" in caveat for caveat in recommended.caveats
+        "over repetitions" in caveat and "reaches past the floor" in caveat for caveat in recommended.caveats
     )
 
 
