@@ -34,6 +34,11 @@ def measured_metrics(options: RoutingOptions) -> Sequence[MetricSpec]:
     ]
 
 
+def rate_name(kind: Kind | None, ablation: Ablation) -> str:
+    """The metric of how many samples of a kind, or of all, show the behaviour."""
+    return "_".join(filter(None, ("behaviour_rate", kind, ablation)))
+
+
 def _losses() -> Iterator[MetricSpec]:
     for text, words in (("clean", "text without the behaviour"), ("behaviour", "text with the behaviour")):
         for ablation in ABLATIONS:
@@ -51,7 +56,7 @@ def _losses() -> Iterator[MetricSpec]:
 def _rates(samples: int) -> Iterator[MetricSpec]:
     for kind in (None, *KINDS):
         for ablation in ABLATIONS:
-            name = "_".join(filter(None, ("behaviour_rate", kind, ablation)))
+            name = rate_name(kind, ablation)
             shown = f"Share of {_OF[kind]} that show the behaviour, {_WITH[ablation]}; prefixes do not count."
             way: Direction | None = "min" if ablation == "bad_off" else None
             prompts = f"{kind or 'all'} prompts"  # the same under every ablation, with the same draws
