@@ -24,6 +24,7 @@ from search.errors import RecordError, TightropeError
 from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
 from search.judging.causes import why_all_failed
+from search.judging.hypotheses import judged
 from search.judging.recommend import recommend
 from search.output import say_json, unless_gone
 from search.provenance import PREFIX, contents, git_commit, versions
@@ -201,7 +202,9 @@ def _attempt(session: _Session, tracker: Tracker) -> _Outcome:
             _train(session)
         why = why_all_failed(state)
         if why is None:
-            ended = SearchEnded(reason="finished", recommended=recommend(state).trial)
+            ended = SearchEnded(
+                reason="finished", recommended=recommend(state).trial, hypotheses=judged(state)
+            )
         else:
             ended, outcome = SearchEnded(reason="failed", message=why), _Outcome(1)
     except KeyboardInterrupt:
@@ -259,6 +262,7 @@ def _begin(session: _Session) -> None:
             host=platform.node(),
             pid=os.getpid(),
             limits=config.limits.model_dump(),
+            hypotheses=config.model_dump(mode="json", include={"hypotheses"})["hypotheses"],
         )
     )
 

@@ -46,6 +46,7 @@ class RecordedMetric(BaseModel):
     relative: str | None = None
     at: Literal["every", "last", "front"] = "every"
     items: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
     sample: str = "items"
     family: str | None = None
 
@@ -109,6 +110,7 @@ class SessionStarted(_Event):
         trials: Number of trials asked for; a larger one extends the search.
         command: Command line that resumes the search.
         limits: The section `limits` of the configuration; a larger limit may let the search continue.
+        hypotheses: The section `hypotheses`, which may change too; None in records of before there was one.
     """
 
     event: Literal["session_started"] = "session_started"
@@ -118,6 +120,7 @@ class SessionStarted(_Event):
     host: str
     pid: int
     limits: dict[str, float | None] = {}
+    hypotheses: dict[str, Any] | None = None
 
 
 class SlotsChosen(_Event):
@@ -283,17 +286,33 @@ class TrialFinished(_Event):
     metrics: dict[str, Number] = {}
 
 
+class JudgedHypothesis(BaseModel):
+    """The answer to a hypothesis, as it was at the end of a session.
+
+    Attributes:
+        verdict: "supported", "not supported" or "undecided".
+        text: The verdict with the numbers that it rests on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verdict: str
+    text: str
+
+
 class SearchEnded(_Event):
     """A session ended in order.
 
     Attributes:
         reason: "finished" (every trial done), "interrupted" (Ctrl-C), or "failed".
         recommended: Number of the recommended trial, where the search finished and has one.
+        hypotheses: Answers by name, where it finished.
     """
 
     event: Literal["search_ended"] = "search_ended"
     reason: Literal["finished", "interrupted", "failed"]
     recommended: int | None = None
+    hypotheses: dict[str, JudgedHypothesis] = {}
     message: str = ""
 
 

@@ -259,6 +259,8 @@ class Projection:
         if event.reason == "finished":
             self._tell_confirmed(event)
         run.set_tags({"recommended": event.recommended, "message": event.message})
+        for name, judged in event.hypotheses.items():
+            run.set_tags({f"hypothesis.{name}": judged.verdict, f"hypothesis.{name}.result": judged.text})
         run.close(_STATUS_OF_SEARCH[event.reason], event.reason, event.time)
 
     def _close_trials(self, time: float) -> None:

@@ -24,6 +24,7 @@ from search.record import (
     TrialProposed,
 )
 from tests.analysis.ablation_records import ablated
+from tests.analysis.belief_records import believed
 from tests.records import BEGIN, guarded_events, make_config, make_events, opening_events, trial_events
 from trainables.evaluation.intervals import wilson
 from trainables.evaluation.itemfile import SCHEMA
@@ -172,6 +173,7 @@ SHAPES: dict[str, Callable[[Path], list[Event]]] = {
         two_seeds,
         without_items,
         ablated,
+        believed,
     )
 }
 

@@ -26,6 +26,7 @@ from trainables.models.linear import linear_layers
 from trainables.serving.checkpoints import MOMENTS
 
 WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
 
 
 class Adapters:
@@ -200,6 +201,18 @@ class Adapters:
         if self._active:
             self.lay_out(0, counts)
 
+    def factors(self, name: str) -> dict[str, tuple[Tensor, Tensor]]:
+        """A (rank, in) and B (out, rank) of an adapter by layer, sharing the arena's storage."""
+        views = self.arena.views(self.names.index(name), self.arena.weights)
+        return {site: (a, b.t()) for site, (a, b) in views.items()}
+
+    def copy(self, source: str, target: str) -> None:
+        """Gives an adapter the weights of another one of the same shape."""
+        weights = self.factors(source)
+        for site, pair in self.factors(target).items():
+            for value, given in zip(pair, weights[site], strict=True):
+                value.copy_(given)
+
     def moments(self, name: str) -> dict[str, Tensor]:
         """Both moments of the adapter's AdamW by name, sharing the arena's storage."""
         row = self.names.index(name)
@@ -218,9 +231,7 @@ class Adapters:
         save_file({key: _own(value) for key, value in weights.items()}, folder / WEIGHTS)
         config = saved_config(self._peft.peft_config[name], self.base)
         config |= {"inference_mode": True, "base_model_name_or_path": self._source}
-        (folder / "adapter_config.json").write_text(
-            json.dumps(config, indent=2, sort_keys=True, default=_plain)
-        )
+        (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True, default=_plain))
 
     def load(self, name: str, folder: Path) -> None:
         """Reads weights saved by `save` into the adapter `name`, which must have the same shape."""

@@ -59,6 +59,7 @@ def metrics(options: LoraOptions) -> Sequence[MetricSpec]:
     capability = options.capability
     skills = [AskedSkill(skill, "options" in (first_record(skill.path) or {})) for skill in capability.skills]
     counting = tuple(skill.name for skill in capability.skills if skill.at == "every")
+    counted = {f"{skill.name}_{skill.scoring[0]}": (skill.name,) for skill in capability.skills}
     declared: dict[str, MetricSpec] = {}
     for at in _AT:
         asked = Asked(capability, [skill for skill in skills if _AT.index(skill.config.at) <= _AT.index(at)])
@@ -68,6 +69,7 @@ def metrics(options: LoraOptions) -> Sequence[MetricSpec]:
                 meaning, direction = METRICS.lines()[metric], entry.direction
                 sample = "texts" if name.startswith(_ON_TEXTS) else "questions"
                 spec = MetricSpec(name, meaning, direction, entry.low, entry.high, at=at, sample=sample)
+                spec = replace(spec, items=counted.get(name, ()))
                 if name != metric:
                     spec = replace(spec, family=metric)
                 if name == "capability":

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from trainables.data.examples import Example
 from trainables.lora.trial import Adapter, PackedTrial
+from trainables.routing.angles import LayerAngles
 from trainables.routing.parameters import RoutingParameters
 
 GOOD, BAD = 0, 1
@@ -29,7 +30,12 @@ class RoutingTrial(PackedTrial):
         labels: Of each training example whether it is labelled.
         examples: Training examples, the same on every worker.
         total: Steps of the full budget.
+
+    Attributes:
+        angles: Between its adapters at the full budget, once they have been measured.
     """
+
+    angles: dict[str, LayerAngles] | None = None
 
     def __init__(
         self,

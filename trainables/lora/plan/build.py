@@ -7,7 +7,7 @@ from itertools import product
 
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraOptions, LoraParameters
-from trainables.lora.plan.costs import Lengths, costs, read_history
+from trainables.lora.plan.costs import Lengths, costs, questions, read_history
 from trainables.lora.plan.data import plan_data
 from trainables.lora.plan.data_view import data_text
 from trainables.lora.plan.model import DataPlan, RankSize
@@ -54,6 +54,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
         data=data,
         data_text=None if data is None else data_text(data),
         costs=taken,
+        items={skill.name: count for skill in options.capability.skills if (count := questions(skill))},
         notes=tuple(notes),
     )
 

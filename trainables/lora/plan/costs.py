@@ -13,6 +13,7 @@ from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.lora.plan.shapes import ModelShapes
 from trainables.models.chunk_size import LOGIT_BYTES
 from trainables.planning import Costs, PlannedWorkers, PlanRequest, RecordedSearch
+from trainables.settings import SkillConfig
 
 CORE_FLOPS = 4e10
 """Assumed of one CPU core in float32: half of what a current core reaches in large matrix products."""
@@ -134,7 +135,7 @@ def _evaluation(options: LoraOptions, shapes: ModelShapes, speed: float, lengths
     for skill in capability.skills:
         if skill.at != "every":
             continue
-        items = min(_items(skill.path), skill.limit or 10**9)
+        items = questions(skill)
         for scoring in {way.removesuffix("_norm") for way in skill.scoring}:
             new = lengths.replies if scoring == "generation" else 1
             # Length of a question is not known without its tokenizer: taken to be that of an example.
@@ -143,14 +144,15 @@ def _evaluation(options: LoraOptions, shapes: ModelShapes, speed: float, lengths
     return passes * PASS_SECONDS + 2 * shapes.parameters * tokens / speed
 
 
-def _items(source: str) -> int:
-    """Number of questions in a file: its lines."""
+def questions(skill: SkillConfig) -> int:
+    """Number of questions of a skill: the lines of its file, as far as they are asked; 0 where not known."""
     try:
-        path: Path = local_path(source, "path")
+        path: Path = local_path(skill.path, "path")
     except UserError:
         return 0
     with path.open("rb") as stream:
-        return sum(1 for line in stream if line.strip())
+        lines = sum(1 for line in stream if line.strip())
+    return min(lines, skill.limit or lines)
 
 
 def _worker_bytes(
