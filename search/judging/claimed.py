@@ -10,8 +10,8 @@ from search import wording
 from search.claims import Claim, Filter, Quantity
 from search.config.schema import HypothesisConfig
 from search.judging.confirmation import confirmation
-from search.judging.contrasts import Series, combination
 from search.judging.front import on_front
+from search.judging.noise import Series, combination
 from search.judging.objectives import completed_trials
 from search.judging.recommend import recommend
 from search.judging.recorded_series import measured_series
@@ -106,10 +106,7 @@ def _pool(state: SearchState, hypothesis: HypothesisConfig, claim: Claim) -> _Po
 
 def _mixed(trials: Sequence[TrialState]) -> Iterable[str]:
     if len(trials) > 1:
-        yield (
-            "It speaks of the mean over these trials; how their configurations differ counts as noise, like "
-            "seeds."
-        )
+        yield "It speaks of the mean over these trials, whose differences count as noise."
 
 
 def _recommended(state: SearchState, claim: Claim) -> _Pool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from search.judging.contrasts import Array, Series
+from search.judging.noise import Array, Series
 from search.judging.paired import ratio_of_means
 from search.record import BaselineMeasured, RungReached, SearchState
 from search.record.events import RecordedMetric

@@ -13,7 +13,7 @@ from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.lora.plan.shapes import ModelShapes
 from trainables.models.chunk_size import LOGIT_BYTES
 from trainables.planning import Costs, PlannedWorkers, PlanRequest, RecordedSearch
-from trainables.settings import SkillConfig
+from trainables.settings import Section, SkillConfig
 
 CORE_FLOPS = 4e10
 """Assumed of one CPU core in float32: half of what a current core reaches in large matrix products."""
@@ -43,12 +43,26 @@ class Lengths:
     replies: int
 
 
+@dataclass(frozen=True)
+class Work:
+    """What an evaluation at a rung takes.
+
+    Attributes:
+        tokens: That go through the model.
+        passes: Their number.
+    """
+
+    tokens: float
+    passes: float
+
+
 def costs(
     request: PlanRequest,
     shapes: ModelShapes,
     trials: Sequence[LoraParameters],
     history: History | None,
     lengths: Lengths,
+    work: Work,
 ) -> Costs:
     """Estimates what a trial takes.
 
@@ -58,6 +72,7 @@ def costs(
         trials: Parameters of typical trials; their mean batch size and largest adapter are used.
         history: Times of earlier searches, preferred to the formula.
         lengths: Of examples and replies.
+        work: Of an evaluation.
     """
     workers, options = request.workers, request.options
     speed = GPU_FLOPS * workers.gpus if workers.gpus else CORE_FLOPS * workers.cpus
@@ -72,7 +87,7 @@ def costs(
         shared = 2 * PASS_SECONDS / workers.least_slots + arithmetic
     evaluation = history.evaluation_seconds if history is not None else None
     if evaluation is None:
-        evaluation = _evaluation(options, shapes, speed, lengths)
+        evaluation = work.passes * PASS_SECONDS + 2 * shapes.parameters * work.tokens / speed
     least, most = (
         _worker_bytes(options, workers, shapes, trials, held, lengths)
         for held in (workers.least_slots, workers.most_slots)
@@ -117,8 +132,8 @@ def _time_basis(workers: PlannedWorkers, history: History | None, tokens: float,
     )
 
 
-def _evaluation(options: LoraOptions, shapes: ModelShapes, speed: float, lengths: Lengths) -> float:
-    """Seconds of an evaluation at a rung, by 2 * parameters * tokens, and a pass per batch and new token.
+def evaluation_work(options: LoraOptions, lengths: Lengths) -> Work:
+    """Of an evaluation at a rung, with a pass per batch and new token.
 
     What is not evaluated at every rung is left out.
     """
@@ -141,7 +156,7 @@ def _evaluation(options: LoraOptions, shapes: ModelShapes, speed: float, lengths
             # Length of a question is not known without its tokenizer: taken to be that of an example.
             tokens += items * (lengths.mean + new)
             passes += -(-items // capability.batch_size) * new
-    return passes * PASS_SECONDS + 2 * shapes.parameters * tokens / speed
+    return Work(tokens, passes)
 
 
 def questions(skill: SkillConfig) -> int:
@@ -192,12 +207,13 @@ class History:
     evaluation_seconds: float | None
 
 
-def read_history(options: LoraOptions, searches: Sequence[RecordedSearch]) -> History | None:
+def read_history(options: Section, searches: Sequence[RecordedSearch], measured: str) -> History | None:
     """The times of those searches that trained the same model.
 
     Args:
         options: Of the search that is planned.
         searches: Earlier ones.
+        measured: The section that says what an evaluation measures.
     """
     now, default_batch = options.model_dump(mode="json"), LoraParameters().batch_size
     seconds = tokens = 0.0
@@ -207,7 +223,7 @@ def read_history(options: LoraOptions, searches: Sequence[RecordedSearch]) -> Hi
         recorded = search.config
         if recorded.get("model") != now["model"]:
             continue
-        asked = recorded["capability"] == now["capability"]
+        asked = recorded[measured] == now[measured]
         length = recorded["task"].get("max_length") or 0
         for rung in search.rungs:
             batch = rung.params.get("batch_size", default_batch)
