@@ -149,7 +149,7 @@ class TrainableSpec:
         loss_unit: Of `train_loss`, for example "nats per token".
         baselines: References that it can measure by name, with a line of description. "base" is the untouched
             base, which ratios are relative to.
-        lacks: By options and the name of a baseline what is missing to measure it, to follow "needs"; None where
+        lacks: By options and the name of a baseline what it needs that they do not have, in words; None where
             it can be measured.
         unpacked: Why its trials run one at a time in a worker group, in words; None where several are
             trained in one pass.
