@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from itertools import product
 
 from trainables.errors import UserError
+from trainables.lora.memory import base_bytes
 from trainables.lora.parameters import LoraOptions, LoraParameters
-from trainables.lora.plan.costs import Lengths, costs, read_history
+from trainables.lora.plan.costs import Lengths, computes_in_half, costs, read_history
 from trainables.lora.plan.data import plan_data
 from trainables.lora.plan.data_view import data_text
 from trainables.lora.plan.model import DataPlan, RankSize
@@ -34,7 +35,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
     if shapes is not None:
         _refuse_targets(request, shapes)
     data = plan_data(options, request.seed)
-    notes = _notes(options, shapes)
+    notes = _notes(request, shapes)
     if data is None:
         notes.append(f"{options.task.train} is a hub data set, and is read when the search starts.")
     taken: Costs | None = None
@@ -125,13 +126,16 @@ def _refuse_targets(request: PlanRequest, shapes: ModelShapes) -> None:
         raise PlanRefusedError(findings, MODEL_FILES)
 
 
-def _notes(options: LoraOptions, shapes: ModelShapes | None) -> list[str]:
+def _notes(request: PlanRequest, shapes: ModelShapes | None) -> list[str]:
+    options: LoraOptions = request.options
     if shapes is None:
         return [
             f"The shapes of {options.model.source} are not known on this machine until it is fetched, so "
             "the plan has no number of parameters, time or memory."
         ]
     notes = []
+    if options.model.quantization is not None:
+        notes.append(_quantised(options, shapes, computes_in_half(options, request.workers)))
     if (layer := routed_layer(shapes.linear)) is not None:
         notes.append(
             f"Trials of this model are not packed but run one at a time: {layer} sees only the tokens that "
@@ -143,3 +147,16 @@ def _notes(options: LoraOptions, shapes: ModelShapes | None) -> list[str]:
             f"reads their weights directly: {', '.join(shapes.left_out)}."
         )
     return notes
+
+
+def _quantised(options: LoraOptions, shapes: ModelShapes, half: bool) -> str:
+    """What quantising comes to; a model whose weights are in fused experts gains little."""
+    kept = sum(outer * inner for outer, inner in shapes.linear.values())
+    dense = options.model.model_copy(update={"quantization": None})
+    sizes = (base_bytes(shapes.parameters, shapes.linear, model, half) for model in (options.model, dense))
+    small, large = (f"{size / 1e9:,.3g} GB" for size in sizes)
+    return (
+        f"model.quantization={options.model.quantization} keeps {kept:,} of {shapes.parameters:,} parameters "
+        f"({kept / shapes.parameters:.0%}) in 4 bits: the base model takes {small} instead of {large}. "
+        "Embeddings, the output head, norms and experts that share a tensor stay as they are."
+    )
