@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import torch
-from bitsandbytes.functional import dequantize_4bit
+from bitsandbytes.functional import dequantize_blockwise
 from bitsandbytes.nn import Linear4bit, Params4bit
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -26,6 +26,8 @@ class Nf4Linear(Linear4bit):  # type: ignore[misc]
         dtype: What it computes in.
         double_quant: Whether the scales of W are quantised as well.
     """
+
+    weight: Any
 
     def __init__(self, layer: LinearLayer, bias: bool, dtype: torch.dtype, double_quant: bool) -> None:
         super().__init__(
@@ -58,11 +60,22 @@ class Nf4Linear(Linear4bit):  # type: ignore[misc]
 
     def dense(self) -> Tensor:
         """W in the type that the layer computes in, shape (out, in), made anew."""
-        return cast(Tensor, dequantize_4bit(self.weight.data, self.weight.quant_state))
+        state = self.weight.quant_state
+        scales = state.absmax
+        if state.nested:
+            scales = dequantize_blockwise(scales, state.state2) + state.offset
+        # Not by its rows: on CPUs with AVX-512, bitsandbytes 0.50 takes wrong scales for rows of whole halves
+        # of blocks, such as 96 weights.
+        count, block = state.shape.numel(), state.blocksize
+        blocks = (1, count) if count % block else (count // block, block)
+        by_block: Tensor = torch.ops.bitsandbytes.dequantize_4bit.default(
+            self.weight.data, scales, block, state.quant_type, blocks, state.dtype
+        )
+        return by_block.view(state.shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer's output, in the type of `x`."""
-        if not (torch.is_grad_enabled() and x.requires_grad):
+        if x.is_cuda and not (torch.is_grad_enabled() and x.requires_grad):
             return cast(Tensor, super().forward(x))  # for few rows a kernel that needs no dense W
         out: Tensor = _Product.apply(x.to(self.compute_dtype), self)  # type: ignore[no-untyped-call]
         return out.to(x.dtype)

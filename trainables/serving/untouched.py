@@ -54,7 +54,7 @@ def _state(model: nn.Module) -> _State:
         )
     # Buffers that are not saved are the model's own scratch paper.
     tensors = model.state_dict(keep_vars=True)
-    # Of a quantised layer the statistics are among them, some in tensors that are made when they are asked for.
+    # Of a quantised layer the statistics are among them, some in tensors that are made when asked for.
     held = {id(tensor) for tensor in chain(model.parameters(), model.buffers())}
     for name, tensor in tensors.items():
         if id(tensor) in held:

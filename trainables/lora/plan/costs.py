@@ -100,8 +100,8 @@ def _memory_basis(options: LoraOptions, workers: PlannedWorkers) -> str:
     weights = "weights" if options.model.quantization is None else "weights in 4 bits and the largest in full"
     blocks = "the inputs of all blocks and one block" if workers.gradient_checkpointing else "all blocks"
     return (
-        f"process 0.9 GB + {weights} + slots x (16 bytes per trainable parameter, 18 in bfloat16, + per token "
-        f"of a micro-batch what {blocks} keep) + {LOGIT_BYTES} bytes per logit of a chunk"
+        f"process 0.9 GB + {weights} + slots x (16 bytes per trainable parameter, 18 in bfloat16, + per "
+        f"token of a micro-batch what {blocks} keep) + {LOGIT_BYTES} bytes per logit of a chunk"
     )
 
 
