@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analysis.costs import used_lines
+from analysis.hypotheses import answer_lines
 from analysis.render import artifact_folder, artifact_name, headline, setting, summary_rows
 from search.config.schema import ObjectiveConfig
 from search.table import legend, make_columns
@@ -32,6 +33,13 @@ def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
         name = _escape(artifact_name(summary))
         yield f"- {name[:1].upper()}{name[1:]}: `{folder}` in this folder."
     yield from (f"- {label}: {_escape(line)}" for label, line in used_lines(summary))
+    if answers := summary["hypotheses"]:
+        yield ""
+        yield "## Hypotheses"
+        yield ""
+    for answer in answers:
+        text = f"{answer['name']} {answer['verdict']}: {answer['claim']}. {' '.join(answer_lines(answer))}"
+        yield f"- {_escape(text)}"
 
 
 def _table(summary: Mapping[str, Any]) -> Iterator[str]:

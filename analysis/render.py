@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from analysis.costs import used_lines
+from analysis.hypotheses import STYLES, answer_lines
 from search import wording
 from search.config.schema import ObjectiveConfig
 from search.judging.extending import extend_command
@@ -44,6 +45,7 @@ def render_summary(
     if rows:
         _print_table(console, rows, objectives, summary["metrics"], title)
     _print_choice(console, summary)
+    _print_hypotheses(console, summary)
     for label, line in used_lines(summary):
         console.print(Text(f"{label}: {line}"))
     steps = _next_steps(summary, ui, command or summary["search"]["command"])
@@ -86,6 +88,16 @@ def _print_choice(console: Console, summary: Mapping[str, Any]) -> None:
     for caveat in summary["caveats"]:
         console.print(Padding(Text(caveat, style="dim"), (0, 0, 0, 2)))
     console.print()
+
+
+def _print_hypotheses(console: Console, summary: Mapping[str, Any]) -> None:
+    for answer in summary["hypotheses"]:
+        style = STYLES[answer["verdict"]]
+        console.print(Text.assemble((f"{answer['name']} {answer['verdict']}", style), f": {answer['claim']}"))
+        for line in answer_lines(answer):
+            console.print(Padding(Text(line, style="dim"), (0, 0, 0, 2)))
+    if summary["hypotheses"]:
+        console.print()
 
 
 def summary_rows(summary: Mapping[str, Any]) -> list[Row]:

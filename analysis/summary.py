@@ -16,6 +16,7 @@ from typing import Any
 
 from analysis.blocks import confirmation_block, limits_block, packing_used, warm_start_block
 from analysis.described import section_name, worth_showing
+from analysis.hypotheses import hypotheses_block
 from analysis.markdown import to_markdown
 from analysis.render import render_summary
 from search.console import SafeConsole
@@ -25,6 +26,7 @@ from search.judging.causes import cause_counts, cause_of, guard_counts, why_all_
 from search.judging.confirmation import Confirmation, confirmation
 from search.judging.constraints import keeps_constraints
 from search.judging.extending import extension
+from search.judging.hypotheses import answers
 from search.judging.objectives import metrics_of, objectives_of, search_trials
 from search.judging.pareto import pareto_front
 from search.judging.recommend import recommend
@@ -80,6 +82,7 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         "caveats": [*recommendation.caveats, *(f"Of the data, {text}." for text in data_warnings(data))],
         "data": dict(data),
         "confirmation": None if confirmed is None else confirmation_block(confirmed),
+        "hypotheses": hypotheses_block(answers(state)),
         "all_failed": why_all_failed(state) is not None,
         "causes": cause_counts(state),
         "guards": guard_counts(state),
@@ -145,7 +148,7 @@ def _shown(state: SearchState, front: Sequence[int], confirmed: Confirmation | N
         candidates = [candidate.trial for candidate in confirmed.candidates] if confirmed else []
         return [state.trials[number] for number in dict.fromkeys([*front, *candidates])]
     reached = [trial for trial in search_trials(state) if trial.last is not None]
-    reached.sort(key=lambda trial: (-trial.last.step if trial.last else 0, trial.number))
+    reached.sort(key=lambda trial: (-len(trial.rungs), trial.number))
     return reached[:_FURTHEST]
 
 

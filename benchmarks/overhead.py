@@ -136,7 +136,7 @@ def run_ours(config: SearchConfig, scratch: Path) -> dict[str, float]:
     base = groups.measure_baseline("base")
     conductor.state.apply(BaselineMeasured(name="base", metrics=base.metrics, seconds=base.eval_seconds))
     ready = time.perf_counter()
-    run_tune(conductor, groups, capacity.groups, config.budget.rung_steps, scratch / "ours", scratch)
+    run_tune(conductor, groups, capacity.groups, scratch / "ours", scratch)
     groups.stop()
     stop_ray()
     return {"start_s": ready - began} | per_trial(record, capacity)

@@ -182,7 +182,7 @@ def run_tune_loop(trials: int, scheduler: str, slots: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         groups: Any = InstantGroups(slots)
-        run_tune(conductor, groups, slots, config.budget.rung_steps, Path(folder) / "tune", Path(folder))
+        run_tune(conductor, groups, slots, Path(folder) / "tune", Path(folder))
         seconds = time.perf_counter() - began
     ray.shutdown()
     tenths = [

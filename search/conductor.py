@@ -19,6 +19,7 @@ from search.guards import make_guards
 from search.judging.confirmation import Repeat, candidates, next_repeat
 from search.judging.front import FrontEvaluations, has_front_metrics
 from search.judging.relative import relative_metrics, with_ratio_intervals, with_ratios
+from search.judging.rungs import rungs_of
 from search.judging.spending import limit_reached, usage
 from search.record import (
     Decided,
@@ -37,6 +38,7 @@ from search.schedulers import Scheduler, Verdict
 from search.searchers import Searcher
 from search.searchers.base import TrialOutcome
 from search.space import SearchSpace
+from trainables.errors import UserError
 from trainables.interval import Interval
 from trainables.measured import Measured, Trained, TrialMeasured
 from trainables.messages import FrontRequest, Reply, TrainRequest, TrialRequest, checkpoint_folder
@@ -75,6 +77,8 @@ class Conductor:
         events: The record so far.
         clock: Seconds since the epoch; events bear its time.
         front: Whether trials on the Pareto front are evaluated on skills that only they are.
+        steps: Optimizer steps of a trial by its parameters, for a budget that is `by_trial`. It raises
+            `UserError` for parameters that no trial can be trained with.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class Conductor:
         clock: Callable[[], float] = time.time,
         *,
         front: bool = True,
+        steps: Callable[[Params], int] | None = None,
     ) -> None:
         self._config = config
         self._space = space
@@ -99,7 +104,7 @@ class Conductor:
         metrics = config.metrics
         self._relative = relative_metrics(metrics)
         self._front = FrontEvaluations(front and has_front_metrics(metrics), _MAX_LOSSES)
-        self._rungs = config.budget.rung_steps
+        self._budget, self._steps = config.budget, steps
         self._exhausted = False
         self._to_confirm: int | None = None  # number of candidates, until another trial finishes
         self.aborted: str | None = None
@@ -129,7 +134,9 @@ class Conductor:
         """Records decisions that a kill cut off between a rung and what follows from it."""
         for trial in list(self.state.unfinished.values()):
             last = trial.last
-            if len(trial.failures) > _MAX_LOSSES:
+            if trial.proposed.steps is None and (problem := self._count_steps(trial.params)[1]):
+                self._finish(trial.number, "failed", problem, "user")
+            elif len(trial.failures) > _MAX_LOSSES:
                 self._finish(trial.number, "failed", trial.failures[-1].message, "worker_lost")
             elif last is not None and last.rung not in trial.decisions:
                 self._conclude(last, *self._judge(last, verdicts.get(trial.number)))
@@ -157,12 +164,8 @@ class Conductor:
             return self._waiting.popleft()
         if (number := self._promote()) is not None:
             return number
-        if self._searching:
-            number = len(self.state.trials)
-            proposal = self._searcher.propose(number)
-            if proposal is not None:
-                return self._propose(number, proposal.sampled, proposal.origin)
-            self._exhausted = True
+        if (number := self._next_proposal()) is not None:
+            return number
         state = self.state
         if any(trial.confirms is None for n, trial in state.unfinished.items() if n not in state.paused):
             return None  # what they find may promote a paused trial, and decides what is repeated
@@ -170,6 +173,17 @@ class Conductor:
             self._finish(number, "stopped", self._spent() or "not promoted by the end of the search")
         repeat = self._repeat()
         return self._ask_front() if repeat is None else repeat
+
+    def _next_proposal(self) -> int | None:
+        """The searcher's next trial that can be trained."""
+        while self._searching:
+            number = len(self.state.trials)
+            proposal = self._searcher.propose(number)
+            if proposal is None:
+                self._exhausted = True
+            elif self._propose(number, proposal.sampled, proposal.origin) in self.state.unfinished:
+                return number
+        return None
 
     def _ask_front(self) -> int | None:
         """Begins to ask the next trial on the front, once nothing is in training that could change it."""
@@ -196,10 +210,24 @@ class Conductor:
         self, number: int, sampled: Params, origin: Origin, repeats: int | None = None, **more: int
     ) -> int:
         params = self._space.resolve(sampled, number, self._config.seed) | more
-        self._record(
-            TrialProposed(trial=number, sampled=sampled, params=params, origin=origin, repeats=repeats)
+        steps, problem = self._count_steps(params)
+        event = TrialProposed(
+            trial=number, sampled=sampled, params=params, origin=origin, repeats=repeats, steps=steps
         )
+        self._record(event)
+        if problem:
+            self._finish(number, "failed", problem, "user")
         return number
+
+    def _count_steps(self, params: Params) -> tuple[int | None, str]:
+        """A trial's own number of steps, or why it cannot be trained; neither where the budget says it."""
+        if not self._budget.by_trial:
+            return None, ""
+        assert self._steps is not None
+        try:
+            return self._steps(params), ""
+        except UserError as error:
+            return None, str(error)
 
     def _repeat(self) -> int | None:
         """Begins the next repetition of a candidate, once the search phase is over."""
@@ -244,7 +272,18 @@ class Conductor:
         groups = self.state.slots.groups if self.state.slots else 1
         # A repetition is trained by one group, however many there are.
         waves = math.ceil(self._to_confirm * confirm.seeds / groups)
-        return self.state.work_seconds / max(1, self.state.steps) * self._rungs[-1] * waves
+        return self.state.work_seconds / max(1, self.state.steps) * self._mean_steps() * waves
+
+    def _mean_steps(self) -> float:
+        """Steps of a full budget; where each trial has its own, their mean so far."""
+        if not self._budget.by_trial:
+            return self._budget.full_steps
+        known = [steps for trial in self.state.trials.values() if (steps := trial.proposed.steps) is not None]
+        return sum(known) / max(1, len(known))
+
+    def rungs(self, number: int) -> tuple[int, ...]:
+        """Step of each rung of a trial, ascending."""
+        return rungs_of(self._budget, self.state.trials[number])
 
     def has_work(self) -> bool:
         """Whether there is a trial to run; one that this takes proposing is kept for `next_trial`."""
@@ -273,10 +312,10 @@ class Conductor:
             trial=number,
             params=dict(trial.params),
             from_step=0 if last is None else last.step,
-            to_step=self._rungs[rung],
+            to_step=self.rungs(number)[rung],
             load_from=None if last is None else last.checkpoint,
             save_to=checkpoint_folder(number, rung),
-            last=rung + 1 == len(self._rungs),
+            last=rung + 1 == self._budget.rungs,
         )
 
     def report(self, number: int, reply: Reply) -> bool:
@@ -384,7 +423,7 @@ class Conductor:
 
     def _conclude(self, event: RungReached, verdict: Verdict, by: str) -> bool:
         """Records the decision at a rung and, where it ends the trial, the end."""
-        if event.rung + 1 == len(self._rungs):
+        if event.rung + 1 == self._budget.rungs:
             if by in self._guards:  # too late to stop it, but not to say so: it will not be recommended
                 self._finish(event.trial, "completed", f"full budget; {verdict.reason}", by)
             else:

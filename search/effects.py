@@ -33,6 +33,7 @@ workers.groups workers.cpus workers.gpus workers.slots workers.zero_stage worker
 workers.max_failures workers.address workers.gradient_checkpointing workers.sequence_packing
 budget.epochs
 tracking.enabled tracking.uri tracking.experiment
+hypotheses.*
 """
 
 _TABLE: tuple[tuple[Effect, str], ...] = (("search", _SEARCH), ("none", _NONE))
@@ -46,7 +47,7 @@ Those of a trainable's own sections are in its `TrainableSpec.effects`.
 SOMETIMES = ("parameters.*.points", "task.heldout_fraction")
 """Read only in some configurations: see `leaves`."""
 
-_NAMED_ELSEWHERE = ("parameters", "fixed", "searcher", "scheduler", "guards")
+_NAMED_ELSEWHERE = ("parameters", "fixed", "searcher", "scheduler", "guards", "hypotheses")
 
 
 def pattern(key: Key) -> str:

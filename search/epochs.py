@@ -9,6 +9,7 @@ from search.config.schema import SearchConfig
 from search.config.space import CategoricalParameter
 from search.config.wording import config_error
 from search.errors import Problem
+from search.trial_steps import TrialSteps, trial_steps
 from trainables.errors import UserError
 from trainables.settings import LARGEST
 from trainables.specs import TRAINABLES
@@ -16,22 +17,32 @@ from trainables.specs import TRAINABLES
 
 @dataclass(frozen=True)
 class Counted:
-    """A configuration whose budget is in steps, and in a sentence how they were counted, if they were."""
+    """A configuration whose budget is in steps.
+
+    Attributes:
+        sentence: How they were counted, if they were.
+        trials: The steps of trials, where each has its own number.
+    """
 
     config: SearchConfig
     sentence: str | None = None
+    trials: TrialSteps | None = None
 
 
 def in_steps(config: SearchConfig) -> Counted:
-    """Reads the training data as the workers will, and counts the steps of `budget.epochs`.
+    """Reads the training data as the workers will, and counts the steps of `budget.epochs` or of each trial.
 
     Steps are what everything after this goes by: rungs, schedules, the record. An epoch visits each training
     example once; the last batch of the budget may begin another one.
 
     Raises:
-        ConfigError: The data or the tokenizer cannot be read, or the steps have no room for the rungs.
+        ConfigError: The data or the tokenizer cannot be read, the steps have no room for the rungs, or some
+            trials of the space could not be trained.
     """
     budget = config.budget
+    if budget.by_trial:
+        trials = trial_steps(config)
+        return Counted(config, trials.sentence, trials)
     if budget.epochs is None:
         return Counted(config)
     count = TRAINABLES[config.trainable].examples

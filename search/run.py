@@ -89,7 +89,7 @@ def _plan(words: Sequence[str], as_json: bool) -> int:
 
     resolved = load_config(words)
     counted = in_steps(resolved.config)
-    plan = make_plan(counted.config, counted.sentence)
+    plan = make_plan(counted.config, counted.sentence, counted.trials)
     plan = replace(plan, notes=(*resolved.notes, *plan.notes))
     if as_json:
         say_json(plan.plain())
@@ -131,7 +131,7 @@ def _search(words: Sequence[str], as_json: bool) -> int:
     from search.session import run_search
 
     command = shlex.join(["python", "-m", "search.run", *words])
-    return run_search(counted.config, command, as_json)
+    return run_search(counted.config, command, as_json, counted.trials)
 
 
 _MODE: dict[str, Callable[[Sequence[str], bool], int]] = {
@@ -167,6 +167,7 @@ Choose:
 Change any value by its dotted key; values are YAML:
   trials=30  limits.hours=2  budget.steps=60  fixed.batch_size=4  workers.zero_stage=3
   budget.epochs=3                                  passes over the data, in place of budget.steps
+  budget.steps=trial                               by each trial's own parameters epochs and examples
   parameters.lr.high=1e-3                          one bound of a searched parameter
   parameters.lr='{type: log-float, low: 1e-5, high: 1e-3}'
                                                    another parameter in its place

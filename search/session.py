@@ -24,6 +24,7 @@ from search.errors import RecordError, TightropeError
 from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
 from search.judging.causes import why_all_failed
+from search.judging.hypotheses import judged
 from search.judging.recommend import recommend
 from search.output import say_json, unless_gone
 from search.provenance import PREFIX, contents, git_commit, versions
@@ -46,6 +47,7 @@ from search.signals import stop, stop_signals, take_stop_signals
 from search.space import SearchSpace
 from search.tracking.process import Tracker
 from search.tracking.store import ui_command
+from search.trial_steps import TrialSteps
 from search.view import View, make_view
 from search.warm_start import read_warm_start
 from trainables.data.facts import data_lines, data_warnings
@@ -74,6 +76,7 @@ class _Session:
     view: View
     conductor: Conductor
     scratch: Path
+    steps: TrialSteps | None
 
     def append(self, event: Event) -> None:
         """Records an event that is not the conductor's own, and takes it into account."""
@@ -82,13 +85,14 @@ class _Session:
         self.view(event)
 
 
-def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
+def run_search(config: SearchConfig, command: str, as_json: bool, steps: TrialSteps | None = None) -> int:
     """Begins, resumes or extends a search, and runs it to its end.
 
     Args:
         config: Validated configuration.
         command: Command line that resumes the search, for messages and the record.
         as_json: Print the summary as one line of JSON on standard output, everything else on standard error.
+        steps: The steps of trials, where each has its own number.
 
     Returns:
         Exit code: 0; 1 where no trial could be trained; 128 + n where signal n has stopped it.
@@ -115,9 +119,16 @@ def run_search(config: SearchConfig, command: str, as_json: bool) -> int:
 
         space = SearchSpace(config.parameters, config.fixed)
         conductor = Conductor(
-            config, space, make_searcher(config, space), make_scheduler(config), append, events
+            config,
+            space,
+            make_searcher(config, space),
+            make_scheduler(config),
+            append,
+            events,
+            steps=None if steps is None else steps.of,
         )
-        session = _Session(config, folder, command, record, view, conductor, _scratch(config, folder))
+        scratch = _scratch(config, folder)
+        session = _Session(config, folder, command, record, view, conductor, scratch, steps)
         code = _run(session)
     with unless_gone(sys.stdout, sys.stderr):
         try:
@@ -191,7 +202,9 @@ def _attempt(session: _Session, tracker: Tracker) -> _Outcome:
             _train(session)
         why = why_all_failed(state)
         if why is None:
-            ended = SearchEnded(reason="finished", recommended=recommend(state).trial)
+            ended = SearchEnded(
+                reason="finished", recommended=recommend(state).trial, hypotheses=judged(state)
+            )
         else:
             ended, outcome = SearchEnded(reason="failed", message=why), _Outcome(1)
     except KeyboardInterrupt:
@@ -249,6 +262,7 @@ def _begin(session: _Session) -> None:
             host=platform.node(),
             pid=os.getpid(),
             limits=config.limits.model_dump(),
+            hypotheses=config.model_dump(mode="json", include={"hypotheses"})["hypotheses"],
         )
     )
 
@@ -291,7 +305,12 @@ def _train(session: _Session) -> None:
     from ray.tune.error import TuneError
 
     settings = group_settings(
-        config, session.folder, capacity.cpus, capacity.groups, use_gpu=capacity.gpus > 0
+        config,
+        session.folder,
+        capacity.cpus,
+        capacity.groups,
+        use_gpu=capacity.gpus > 0,
+        longest=session.steps.most if session.steps else None,
     )
     try:
         groups = WorkerGroups(settings, config.workers, capacity, session.scratch, view.note)
@@ -329,8 +348,7 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
         if reply.outcome != "ok":
             raise _training_error(f"{shown_baseline(name)} could not be measured: {reply.message}")
         session.append(baseline_event(config, name, reply, facts, conductor.state))
-    rungs, slots = config.budget.rung_steps, groups.capacity()
-    run_tune(conductor, groups, slots, rungs, session.scratch, session.folder, groups.listen)
+    run_tune(conductor, groups, groups.capacity(), session.scratch, session.folder, groups.listen)
     if conductor.aborted is not None:
         raise _training_error(conductor.aborted, f"Resume with: {session.command}")
 

@@ -32,6 +32,20 @@ class UserError(TrainableError):
     failure_class = "user"
 
 
+class WrongParameterError(UserError):
+    """A trial cannot be trained as a parameter asks, for what the data or other parameters are.
+
+    Args:
+        parameter: Its name.
+        message: What was wrong.
+        hint: What to do about it.
+    """
+
+    def __init__(self, parameter: str, message: str, hint: str | None = None) -> None:
+        super().__init__(message, hint)
+        self.parameter = parameter
+
+
 class DivergedError(TrainableError):
     """Training produced NaN or Inf. What was measured before is kept."""
 

@@ -28,7 +28,8 @@ class GroupSettings:
         trainable: Registered name of the trainable.
         options: The sections of the configuration that it owns.
         seed: The search's seed: of data splits and of the choice of questions.
-        total_steps: Steps of a trial's full budget.
+        total_steps: Steps of a trial's full budget, where its parameters do not say them; else those of the
+            longest trial that there can be.
         folder: The search's folder, absolute and shared by all nodes; checkpoints lie below it.
         threads: CPU threads per worker.
         use_gpu: Whether workers have been given a GPU; others leave it alone.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -38,3 +38,7 @@ class TrainingParameters(BaseModel):
     batch_size: Positive = 8
     clip: Annotated[float, Field(ge=0)] = 1.0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    def at_rate(self, lr: float) -> Self:
+        """The same with this learning rate for all that is trained."""
+        return self.model_copy(update={"lr": lr})

@@ -45,9 +45,12 @@ class MetricSpec:
             is over. Only what is measured at every rung may be an objective.
         items: Names of the items (`Reply.items`) whose mean it is; an interval of its ratio is then paired
             with the base item by item. Without them the base's value counts as known exactly.
+        over: What each of `items` is an outcome of, in the same order: outcomes of the same, such as replies
+            to the same prompts under two conditions, are compared item by item. Empty: each is of its own.
         sample: What `Interval.n` counts, in the plural.
         family: For metrics that are explained once for several parts: the name with <part> where theirs
             is, for example "<skill>_generation".
+        trained: Whether it is of what training leads to, so that no baseline has it.
     """
 
     name: str
@@ -58,8 +61,10 @@ class MetricSpec:
     relative: str | None = None
     at: At = "every"
     items: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
     sample: str = "items"
     family: str | None = None
+    trained: bool = False
 
 
 class Shown(BaseModel):
@@ -153,6 +158,9 @@ class TrainableSpec:
         inspect: A look into the data themselves before a search starts, by options and seed; raises
             `PlanRefusedError` where it must not be run.
         examples: Number of training examples, for a budget in epochs; None where there are no epochs.
+        trial_steps: By options and seed reads the training data, and returns the number of optimizer steps of
+            a trial as a function of its parameters, which raises `WrongParameterError`; None where no
+            parameter says how long a trial is trained. A trainable that has it has the parameter `epochs`.
         localise: The options with paths made absolute: workers may run in another folder.
         effects: Of its settings by dotted key; those that are not listed make another search.
         contents: By dotted key a digest of what lies there, for settings with the effect "content".
@@ -173,6 +181,7 @@ class TrainableSpec:
     plan: Callable[[Any], Any] | None = None
     inspect: Callable[[Any, int], None] = lambda options, seed: None
     examples: Callable[[Any, int], int] | None = None
+    trial_steps: Callable[[Any, int], Callable[[Any], int]] | None = None
     localise: Callable[[Any], Any] = unchanged
     effects: Mapping[str, Effect] = field(default_factory=dict)
     contents: Callable[[Any], Mapping[str, str]] = lambda options: {}

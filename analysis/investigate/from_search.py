@@ -14,6 +14,7 @@ from analysis.investigate.study import Case, Measured, Share, Study
 from search.judging.confirmation import confirmation
 from search.judging.objectives import objectives_of, search_trials
 from search.judging.recommend import recommend
+from search.judging.rungs import is_by_trial
 from search.record import BaselineMeasured, RungReached, SearchState, TrialState
 from search.record.explained import explained, kept_metric
 from trainables.nearest import did_you_mean
@@ -57,7 +58,7 @@ def from_search(
         group=grouped,
         cases=tuple(case for case in cases if math.isfinite(case.last.capability)),
         base=measured_base,
-        budget=config["budget"]["steps"],
+        budget=None if is_by_trial(state) else config["budget"]["steps"],
         unmeasured=tuple((t.status, float(t.params[parameter] or 0)) for t in trials if not t.rungs),
         preferred=None if recommended is None else f"trial {recommended}",
         ruled_out=_ruled_out(state),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,45 @@ def generated(folder: Path, name: str) -> dict[tuple[str, int], Item]:
     return {(row["skill"], row["item"]): _item(row) for row in rows}
 
 
+@dataclass(frozen=True)
+class Sample:
+    """One sampled reply, with adapters on or off.
+
+    Attributes:
+        kind: Of the prompt: "start", "clean" or "behaving".
+        prompt: Its number among those of its kind.
+        sample: Its number among those of the prompt.
+        ablation: What was switched off.
+        prefix: What the model continued.
+        reply: What it wrote.
+        behaving: Whether that shows the behaviour; None where it was not judged.
+    """
+
+    kind: str
+    prompt: int
+    sample: int
+    ablation: str
+    prefix: str
+    reply: str
+    behaving: bool | None
+
+
+def samples(folder: Path, name: str) -> list[Sample]:
+    """The samples of a measurement, in the order of the file; empty where it holds something else.
+
+    Args:
+        folder: The search's folder.
+        name: Path of the file below it, as recorded.
+
+    Raises:
+        RecordError: As `generated`.
+    """
+    columns = [field.name for field in fields(Sample)]
+    if not set(columns) <= _columns(folder, name):
+        return []
+    return [Sample(**row) for row in _rows(folder, name, columns, None)]
+
+
 def rights(folder: Path, name: str, skill: str, scoring: str) -> dict[tuple[int, str], bool]:
     """Whether each item of a skill was answered rightly in one way of scoring, by its number and question.
 
@@ -65,20 +105,34 @@ def rights(folder: Path, name: str, skill: str, scoring: str) -> dict[tuple[int,
 
 
 def _rows(
-    folder: Path, name: str, columns: Sequence[str], wanted: list[tuple[str, str, str]]
+    folder: Path, name: str, columns: Sequence[str], wanted: list[tuple[str, str, str]] | None
 ) -> list[dict[str, Any]]:
     from pyarrow import parquet
 
+    with _readable(folder, name) as path:
+        rows: list[dict[str, Any]] = parquet.read_table(
+            path, columns=list(columns), filters=wanted
+        ).to_pylist()
+        return rows
+
+
+def _columns(folder: Path, name: str) -> set[str]:
+    from pyarrow import parquet
+
+    with _readable(folder, name) as path:
+        return set(parquet.read_schema(path).names)
+
+
+@contextmanager
+def _readable(folder: Path, name: str) -> Iterator[Path]:
+    """The path of a file, with what reading it may raise in words."""
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise RecordError(f"{name} lies outside the search's folder.")
     try:
-        rows: list[dict[str, Any]] = parquet.read_table(
-            path, columns=list(columns), filters=wanted
-        ).to_pylist()
+        yield path
     except (OSError, ValueError, KeyError) as error:
         raise RecordError(f"{name} cannot be read as a table of items ({type(error).__name__}).") from error
-    return rows
 
 
 def _item(row: dict[str, Any]) -> Item:

@@ -69,6 +69,11 @@ def indefinite(name: str) -> str:
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
+def capitalised(text: str) -> str:
+    """A text at the beginning of a sentence."""
+    return text[:1].upper() + text[1:]
+
+
 def asked_late(context: Context, shown: Iterable[str]) -> tuple[str, ...]:
     """A note for each shown skill of only some of the counted trials, with their number."""
     names = set(shown)

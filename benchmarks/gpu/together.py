@@ -16,7 +16,7 @@ from benchmarks.gpu.subjects import Subject
 from trainables.lora.adapters import Adapters
 from trainables.lora.pack import Pack, PassLimits
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.trial import LoraTrial
+from trainables.lora.trial import PackedTrial
 from trainables.serving.base import HeldBase
 
 BAD = LoraParameters(lr=10.0, rank=8, batch_size=2, clip=0.0, warmup=0, seed=99)
@@ -32,16 +32,16 @@ class Bench:
         self.pack = Pack(self.base, self.adapters, subject.examples, subject.steps, PassLimits())
         self._losses: dict[str, list[float]] = {}
 
-    def add(self, name: str, params: LoraParameters) -> LoraTrial:
+    def add(self, name: str, params: LoraParameters) -> PackedTrial:
         """Holds a trial that begins where it does alone."""
         trial = self.pack.add(name, params)
         self._losses[name] = []
         round_start(self.weights(trial).values())
         return trial
 
-    def steps(self, count: int | None = None) -> list[LoraTrial]:
+    def steps(self, count: int | None = None) -> list[PackedTrial]:
         """Trains until no trial is left, or for a number of steps; the trials that failed."""
-        failed: list[LoraTrial] = []
+        failed: list[PackedTrial] = []
         while self.pack.active and count != 0:
             stepped = self.pack.step()
             failed += [trial for trial, _ in stepped.failed]
@@ -50,7 +50,7 @@ class Bench:
             count = None if count is None else count - 1
         return failed
 
-    def numbers(self, trial: LoraTrial) -> Numbers:
+    def numbers(self, trial: PackedTrial) -> Numbers:
         """What a trial's training gave, which must have come to the step it was to reach."""
         weights = {
             key.replace(f".{trial.name}.", "."): value.detach().clone()
@@ -58,7 +58,7 @@ class Bench:
         }
         return Numbers(self._losses[trial.name], weights)
 
-    def weights(self, trial: LoraTrial) -> Mapping[str, torch.nn.Parameter]:
+    def weights(self, trial: PackedTrial) -> Mapping[str, torch.nn.Parameter]:
         """A trial's adapter by PEFT's names."""
         named = self.base.model.named_parameters()
         return {key: value for key, value in named if "lora_" in key and f".{trial.name}." in key}
@@ -82,7 +82,7 @@ def waves(subject: Subject, dtype: torch.dtype) -> list[Numbers]:
     """Each trial joins three steps after the one before, rests half way, and is removed at its end."""
     bench = Bench(subject, dtype)
     numbers: dict[int, Numbers] = {}
-    trials: dict[int, LoraTrial] = {}
+    trials: dict[int, PackedTrial] = {}
     now = 0
     while len(numbers) < len(subject.trials):
         if now % 3 == 0 and (index := now // 3) < len(subject.trials):
@@ -170,7 +170,7 @@ def read_by_peft(subject: Subject, dtype: torch.dtype) -> float:
     return worst
 
 
-def _reversed(trials: Sequence[LoraTrial]) -> list[int]:
+def _reversed(trials: Sequence[PackedTrial]) -> list[int]:
     return list(reversed(range(len(trials))))
 
 

@@ -27,7 +27,7 @@ from search.errors import Problem
 from trainables.nearest import did_you_mean
 from trainables.specs import TRAINABLES
 
-_REMOVABLE = ("parameters", "fixed")
+_REMOVABLE = ("parameters", "fixed", "hypotheses")
 _BUDGETS = ("steps", "epochs")
 MISSING = "???"
 """A value that a space leaves to the user."""

@@ -15,7 +15,7 @@ from search.config.space import Parameter
 from trainables.nearest import distance, nearest
 from trainables.specs import TRAINABLES
 
-_NAMED_BY_USER = ("parameters", "fixed")
+_NAMED_BY_USER = ("parameters", "fixed", "hypotheses")
 _PLUGINS = ("searcher", "scheduler")
 
 
@@ -136,7 +136,7 @@ def _walk(model: type[BaseModel], above: Key) -> Iterator[Key]:
             continue
         yield (*above, name)
         # What lies in a list or under a name of the user's has no key that could be suggested.
-        if name == "parameters" or get_origin(field.annotation) is tuple:
+        if name in ("parameters", "hypotheses") or get_origin(field.annotation) is tuple:
             continue
         for inner in model_types(field.annotation):
             yield from _walk(inner, (*above, name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +16,26 @@ from search.config.checks import check, parts
 from search.config.compose import Composed, compose
 from search.config.foreign import is_foreign, meant_parameter
 from search.config.known import unknown_key
-from search.config.origins import Key, Origins, dotted
+from search.config.origins import DEFAULT, Key, Origins, dotted
 from search.config.schema import SearchConfig
 from search.config.wording import QUOTES, WHOLE, config_error, describe
+from search.guards import idle_guards
 from trainables.nearest import distance
 
 _ROUNDS = 4
 _NAMED = (("searcher",), ("scheduler",))
 # Sections that no single word can choose.
-_KEYED = {"budget", "parameters", "fixed", "confirm", "limits", "guards", "workers", "tracking"}
+_KEYED = {
+    "budget",
+    "parameters",
+    "fixed",
+    "hypotheses",
+    "confirm",
+    "limits",
+    "guards",
+    "workers",
+    "tracking",
+}
 # What a configuration without its space's file has anyhow.
 _FOLLOWS = ("missing", "too_short", "union_tag_not_found", "tuple_type", "list_type")
 
@@ -55,7 +66,16 @@ def load_config(words: Sequence[str]) -> Resolved:
     check(composed)
     if config is None or composed.problems:
         raise config_error(composed.problems)
-    return Resolved(config, composed.origins, tuple(composed.notes))
+    return Resolved(config, composed.origins, (*composed.notes, *_idle_guards(config, composed.origins)))
+
+
+def _idle_guards(config: SearchConfig, origins: Origins) -> Iterator[str]:
+    """Says of guards that were asked for, and have nothing to guard, that they are idle."""
+    for name in idle_guards(config):
+        where = origins.of_value(("guards", name))
+        if where != DEFAULT:
+            value = getattr(config.guards, name)
+            yield f"guards.{name}={value} ({where}) guards nothing: what it needs is not measured here."
 
 
 def validate(composed: Composed, trainable_parameters: Sequence[str]) -> SearchConfig | None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, create_model, model_validator
 
+from search.claims import Filter
 from search.config.choices import SCHEDULERS, SEARCHERS, Choice, guards_section, section
 from search.config.space import Parameter
 from search.config.values import Folder, TrackingUri, Value
@@ -119,17 +120,57 @@ class ObjectiveConfig(Section):
         return self.sign * value
 
 
+class HypothesisConfig(Section):
+    """A claim about metrics, answered at the end with its interval (`search.judging.hypotheses`).
+
+    Attributes:
+        claim: A comparison of linear expressions, for example `adoption[new] > base.adoption + 0.1`
+            (`search.claims.parse_claim`).
+        over: Trials that a metric is the mean over: those of the "recommended" configuration, on the Pareto
+            "front", or "all" at their full budget. None is "all" where trials are filtered, or else
+            "recommended".
+        where: Only trials with these values of parameters count.
+        meaning: What the claim means, in a sentence.
+    """
+
+    claim: Text
+    over: Literal["recommended", "front", "all"] | None = None
+    where: dict[str, Value | Annotated[tuple[Value, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    meaning: Text | None = None
+
+    @property
+    def filters(self) -> dict[str, Filter]:
+        """The conditions of `where`, by parameter."""
+        return {
+            name: Filter(name, "=", value if isinstance(value, tuple) else (value,))
+            for name, value in self.where.items()
+        }
+
+    def scope(self, filtered: bool) -> Literal["recommended", "front", "all"]:
+        """`over`, with what it is where it is not given.
+
+        Args:
+            filtered: Whether the claim itself filters trials.
+        """
+        return self.over or ("all" if filtered or self.where else "recommended")
+
+
+BY_TRIAL = "trial"
+"""`budget.steps` where each trial has its own number of steps."""
+
+
 class BudgetConfig(Section):
     """Optimizer steps of a full trial, and the rungs at which it is measured.
 
     Attributes:
-        steps: Steps of a trial trained to the end. With `epochs` they are counted (`search.epochs`).
+        steps: Steps of a trial trained to the end. With `epochs` they are counted (`search.epochs`). "trial"
+            is each trial's own number, which follows from its parameters; its rungs are shares of that.
         epochs: Passes over the training examples, in place of `steps`, where all trials have one batch size.
         rungs: Number of rungs, the last at `steps`, geometric with factor `eta`.
         eta: Reduction factor of the scheduler and ratio of neighbouring rungs.
     """
 
-    steps: Positive | None = None
+    steps: Positive | Literal["trial"] | None = None
     epochs: Annotated[float, Field(gt=0, le=LARGEST)] | None = None
     rungs: Annotated[int, Field(ge=1, le=10)] = 3
     eta: Annotated[int, Field(ge=2, le=16)] = 3
@@ -138,7 +179,7 @@ class BudgetConfig(Section):
     def _room(self) -> BudgetConfig:
         if self.steps is None and self.epochs is None:
             raise ValueError("has neither steps nor epochs; give one of them")
-        if self.steps is not None and self.steps < self.least_steps:
+        if isinstance(self.steps, int) and self.steps < self.least_steps:
             raise ValueError(
                 f"{self.steps} steps have no room for {self.rungs} rungs with eta {self.eta}; "
                 f"give at least {self.least_steps} steps or fewer rungs"
@@ -151,17 +192,43 @@ class BudgetConfig(Section):
         return int(self.eta ** (self.rungs - 1))
 
     @property
+    def by_trial(self) -> bool:
+        """Whether each trial has its own number of steps."""
+        return self.steps == BY_TRIAL
+
+    @property
     def full_steps(self) -> int:
-        """Steps of a trial trained to the end; to be asked once epochs have been counted."""
-        assert self.steps is not None
+        """Steps of a trial trained to the end; to be asked once epochs have been counted.
+
+        A budget that is `by_trial` has none: see `search.judging.rungs`.
+        """
+        assert isinstance(self.steps, int)
         return self.steps
 
     @property
     def rung_steps(self) -> tuple[int, ...]:
-        """Step of each rung, ascending; the last is `steps`."""
-        return tuple(
-            max(1, round(self.full_steps / self.eta**power)) for power in reversed(range(self.rungs))
-        )
+        """Step of each rung, ascending; the last is `full_steps`."""
+        return self.rungs_of(self.full_steps)
+
+    def rungs_of(self, full: int) -> tuple[int, ...]:
+        """Step of each rung of a trial with `full` steps, ascending."""
+        return tuple(max(1, round(full / self.eta**power)) for power in reversed(range(self.rungs)))
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Each rung as a share of a trial's steps."""
+        return tuple(1 / self.eta**power for power in reversed(range(self.rungs)))
+
+    def place(self, rung: int) -> str:
+        """Where a rung is, for messages: "step 30", or "33% of its steps"."""
+        return f"{self.shares[rung]:.0%} of its steps" if self.by_trial else f"step {self.rung_steps[rung]}"
+
+    @property
+    def places(self) -> str:
+        """All rungs, to follow "rungs at"."""
+        if self.by_trial:
+            return f"{', '.join(f'{share:.0%}' for share in self.shares)} of the trial's steps"
+        return f"steps {', '.join(map(str, self.rung_steps))}"
 
 
 class WorkersConfig(Section):
@@ -233,6 +300,7 @@ class SearchConfig(Opening):
         fixed: Parameters of the trainable that are not searched.
         baselines: References measured before any trial, by their names in `TrainableSpec.baselines`.
         objectives: Where none are given, `default_objectives`.
+        hypotheses: By name; judged together at the end.
         report: Whether the report is made at the end of every session; `python -m analysis.report` makes it
             at any time.
     """
@@ -242,6 +310,7 @@ class SearchConfig(Opening):
     points: tuple[dict[str, Value], ...] = ()
     baselines: tuple[Text, ...] = ("base",)
     objectives: Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1)] = ()
+    hypotheses: dict[str, HypothesisConfig] = Field(default_factory=dict)
     budget: BudgetConfig
     searcher: Choice
     scheduler: Choice

@@ -99,7 +99,12 @@ def _points(config: SearchConfig, space: SearchSpace) -> Iterator[Params]:
 
 
 def group_settings(
-    config: SearchConfig, folder: Path, cpus: float, groups: int = 1, use_gpu: bool = False
+    config: SearchConfig,
+    folder: Path,
+    cpus: float,
+    groups: int = 1,
+    use_gpu: bool = False,
+    longest: int | None = None,
 ) -> GroupSettings:
     """Settings with local paths made absolute: workers may run in another folder.
 
@@ -109,6 +114,7 @@ def group_settings(
         cpus: CPUs per worker.
         groups: Number of groups.
         use_gpu: Whether workers are given a GPU.
+        longest: Steps of the longest trial, where each has its own number.
 
     Raises:
         ExpressionError: An expression of the space cannot be computed for a trial to measure with.
@@ -119,7 +125,7 @@ def group_settings(
         trainable=config.trainable,
         options=TRAINABLES[config.trainable].localise(config.options),
         seed=config.seed,
-        total_steps=config.budget.full_steps,
+        total_steps=config.budget.full_steps if longest is None else longest,
         zero_stage=config.workers.zero_stage,
         micro_batch=config.workers.micro_batch,
         gradient_checkpointing=config.workers.gradient_checkpointing,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from search.judging.objectives import search_trials
+from search.judging.rungs import full_steps
 from search.judging.spending import spending
 from search.record import SearchState, TrialState
 
@@ -80,14 +81,14 @@ class BudgetUsed:
 def budget_used(state: SearchState) -> BudgetUsed:
     """Adds up the costs recorded in a search that has begun."""
     assert state.started is not None
-    steps: int = state.started.config["budget"]["steps"]
     trials = search_trials(state)
     reached = {trial.number: trial.last.step if trial.last else 0 for trial in trials}
     early = [trial.number for trial in trials if trial.status in ENDED_EARLY]
     train = sum(trial.train_seconds for trial in state.trials.values())
     evaluation = sum(trial.eval_seconds for trial in state.trials.values())
     used = spending(state)
-    saved, full = sum(steps - reached[number] for number in early), steps * len(reached)
+    whole = {trial.number: full_steps(state, trial) for trial in trials}
+    saved, full = sum(whole[number] - reached[number] for number in early), sum(whole.values())
     return BudgetUsed(
         trials=len(reached),
         steps_trained=sum(reached.values()),

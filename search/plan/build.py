@@ -23,19 +23,22 @@ from search.resume import open_record
 from search.schedulers import make_scheduler
 from search.searchers import SEARCHERS, make_searcher, startup
 from search.space import SearchSpace
+from search.trial_steps import TrialSteps
 from search.warm_start import read_warm_start
+from trainables.errors import UserError
 from trainables.planning import TrainablePlan
 from trainables.specs import TRAINABLES
 
 SHOWN = 8
 
 
-def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
+def make_plan(config: SearchConfig, counted: str | None = None, steps: TrialSteps | None = None) -> Plan:
     """Plans a search without starting anything.
 
     Args:
         config: The search, its budget in steps.
         counted: How they were counted, where it was given in epochs.
+        steps: The steps of trials, where each has its own number.
 
     Raises:
         TightropeError: The searcher cannot search this space.
@@ -50,7 +53,7 @@ def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
     slots = _slots(config)
     first, trials, number = _first(config, space, taken_over)
     planned = planned_by_trainable(config, space, trials, slots)
-    estimated = None if planned.costs is None else estimate(config, planned.costs, number, slots)
+    estimated = None if planned.costs is None else estimate(config, planned.costs, number, slots, steps)
     limited = limits(config, slots, estimated)
     trained = dict(enumerate(planned.trained))
     return Plan(
@@ -63,9 +66,14 @@ def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
         attention=planned.attention,
         searcher=config.searcher.name,
         trials=number,
-        first=tuple(replace(trial, trainable=trained.get(index)) for index, trial in enumerate(first)),
+        first=tuple(
+            replace(trial, trainable=trained.get(index), steps=_own_steps(steps, config, space, trial))
+            for index, trial in enumerate(first)
+        ),
         budget=tuple(budget(config, counted)),
-        rungs=config.budget.rung_steps,
+        rungs=() if steps else config.budget.rung_steps,
+        shares=config.budget.shares,
+        trial_steps=None if steps is None else (steps.least, steps.most),
         scheduler=tuple(make_scheduler(config).describe()),
         teaches=teaches(config),
         guards=tuple(guards(config)),
@@ -84,6 +92,18 @@ def make_plan(config: SearchConfig, counted: str | None = None) -> Plan:
         data_text=planned.data_text,
         sized=TRAINABLES[config.trainable].plan is not None,
     )
+
+
+def _own_steps(
+    steps: TrialSteps | None, config: SearchConfig, space: SearchSpace, trial: PlannedTrial
+) -> int | None:
+    """A trial's own number of steps; None where it has none, or cannot be trained."""
+    if steps is None:
+        return None
+    try:
+        return steps.of(space.resolve(trial.sampled, trial.trial, config.seed))
+    except UserError:
+        return None
 
 
 def _recorded(state: SearchState) -> tuple[int, int] | None:

@@ -6,13 +6,17 @@ from dataclasses import fields
 
 from search.config.schema import SearchConfig
 from search.plan.model import SearchEstimate, Slots
+from search.schedulers import SCHEDULERS
+from search.trial_steps import TrialSteps
 from trainables.planning import Costs, UnitCosts
 
 STARTUP_SECONDS = 15.0
 """Ray, the workers' imports and the process group."""
 
 
-def estimate(config: SearchConfig, costs: Costs, number: int, slots: Slots) -> SearchEstimate:
+def estimate(
+    config: SearchConfig, costs: Costs, number: int, slots: Slots, steps: TrialSteps | None = None
+) -> SearchEstimate:
     """Estimates a search.
 
     Args:
@@ -20,15 +24,17 @@ def estimate(config: SearchConfig, costs: Costs, number: int, slots: Slots) -> S
         costs: What a trial takes.
         number: Number of trials.
         slots: What they run on.
+        steps: The steps of trials, where each has its own number; a trial is then one of their mean.
     """
     evaluation = costs.evaluation_seconds
-    rungs = config.budget.rung_steps
-    steps = [at - before for before, at in zip((0, *rungs), rungs, strict=False)]
-    alone = [count * costs.step_seconds + evaluation for count in steps]
-    work = [count * costs.shared_step_seconds + evaluation for count in steps]
+    full = config.budget.full_steps if steps is None else steps.mean
+    rungs = [share * full for share in config.budget.shares]
+    counts = [at - before for before, at in zip((0, *rungs), rungs, strict=False)]
+    alone = [count * costs.step_seconds + evaluation for count in counts]
+    work = [count * costs.shared_step_seconds + evaluation for count in counts]
     trial, whole = sum(alone), sum(work)
     likely = sum(seconds / config.budget.eta**rung for rung, seconds in enumerate(work))
-    if config.scheduler.name == "none":
+    if not SCHEDULERS[config.scheduler.name].stops:
         likely = whole
     fixed = STARTUP_SECONDS + evaluation
     groups = slots.groups or 1

@@ -20,12 +20,14 @@ class PlannedTrial:
         origin: "listed", "warm_start" or "searcher".
         sampled: Values of the searched parameters.
         trainable: Number of trained parameters; None where that is not known.
+        steps: Its own number of steps; None where all have the budget's.
     """
 
     trial: int
     origin: str
     sampled: Params
     trainable: int | None
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,9 @@ class Plan:
         trials: Number of trials; fewer than configured where the searcher has no more.
         first: The first of them, exactly as they will run.
         budget: What a step is, and where the number of steps is from, in sentences.
-        rungs: Optimizer steps at which a trial is measured.
+        rungs: Optimizer steps at which a trial is measured; empty where each trial has its own.
+        shares: The same as shares of a trial's steps.
+        trial_steps: Where each trial has its own number of steps, the least and the most.
         scheduler: What the scheduler does, in sentences.
         teaches: What trials that were stopped early teach the searcher; None where it learns nothing.
         guards: The guards that are on, in sentences.
@@ -140,6 +144,8 @@ class Plan:
     first: tuple[PlannedTrial, ...]
     budget: tuple[str, ...]
     rungs: tuple[int, ...]
+    shares: tuple[float, ...]
+    trial_steps: tuple[int, int] | None
     scheduler: tuple[str, ...]
     teaches: str | None
     guards: tuple[str, ...]

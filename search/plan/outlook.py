@@ -87,16 +87,17 @@ def confirmation(config: SearchConfig, number: int, estimated: SearchEstimate | 
     candidates = min(confirm.candidates, number)
     best = f"the best {candidates} trials" if candidates > 1 else "the best trial"
     each = " each" if candidates > 1 else ""
-    yield (
-        f"up to {runs} more runs of {config.budget.full_steps} steps: {best} again with "
-        f"{confirm.seeds} new seeds{each}"
-    )
+    yield (f"up to {runs} more runs{_length(config)}: {best} again with {confirm.seeds} new seeds{each}")
     if number > candidates:
         yield "if none of these holds up, the next best in turn, one at a time"
     yield "the recommendation rests on their means and 95% intervals; in a tie, it is the cheapest"
     if estimated is not None and estimated.likely_seconds:
         share = estimated.confirmation_seconds / estimated.likely_seconds
         yield f"about {share:.0%} of the estimated time"
+
+
+def _length(config: SearchConfig) -> str:
+    return "" if config.budget.by_trial else f" of {config.budget.full_steps} steps"
 
 
 def limits(config: SearchConfig, slots: Slots, estimated: SearchEstimate | None) -> tuple[PlannedLimit, ...]:

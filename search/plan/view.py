@@ -33,7 +33,7 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
     out.print("[bold]Rungs[/]")
     for sentence in plan.budget:
         out.print(f"  {sentence}", markup=False)
-    out.print(f"  measured at steps {', '.join(map(str, plan.rungs))}")
+    out.print(f"  measured at {_rungs(plan)}")
     for sentence in plan.scheduler:
         out.print(f"  {sentence}", markup=False)
     for title, sentences in _chapters(plan):
@@ -51,6 +51,12 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
             out.print(f"  {line}", markup=False)
     for note in plan.notes:
         out.print(f"note: {note}", markup=False)
+
+
+def _rungs(plan: Plan) -> str:
+    if plan.trial_steps is None:
+        return f"steps {', '.join(map(str, plan.rungs))}"
+    return f"{', '.join(f'{share:.0%}' for share in plan.shares)} of a trial's steps"
 
 
 def _print_data(data: DataText, out: Console) -> None:
@@ -83,6 +89,8 @@ def _first(plan: Plan) -> Table:
     table.add_column("trial", justify="right")
     for name in names:
         table.add_column(Text(name), justify="right")
+    if plan.trial_steps is not None:
+        table.add_column("steps", justify="right")
     if plan.sized:
         table.add_column("trainable", justify="right")
     listed = any(trial.origin != "searcher" for trial in plan.first)
@@ -92,7 +100,8 @@ def _first(plan: Plan) -> Table:
         cells = [_value(trial.sampled[name]) if name in trial.sampled else "-" for name in names]
         size = "unknown" if trial.trainable is None else f"{trial.trainable:,}"
         sizes, origins = [size] if plan.sized else [], [trial.origin] if listed else []
-        table.add_row(str(trial.trial), *map(Text, cells), *sizes, *origins)
+        own = [] if plan.trial_steps is None else ["-" if trial.steps is None else f"{trial.steps:,}"]
+        table.add_row(str(trial.trial), *map(Text, cells), *own, *sizes, *origins)
     return table
 
 
@@ -138,9 +147,10 @@ def _estimate(estimate: SearchEstimate, plan: Plan) -> Iterable[str]:
             else ""
         )
     )
+    mean = "" if plan.trial_steps is None else " on average"
     yield (
-        f"a trial to the end: {_duration(estimate.trial_seconds)}, "
-        f"with {len(plan.rungs)} evaluations of {_duration(estimate.evaluation_seconds)}"
+        f"a trial to the end: {_duration(estimate.trial_seconds)}{mean}, "
+        f"with {len(plan.shares)} evaluations of {_duration(estimate.evaluation_seconds)}"
     )
     yield f"times from {estimate.time_basis}"
     if estimate.gpu_hours:

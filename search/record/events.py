@@ -46,6 +46,7 @@ class RecordedMetric(BaseModel):
     relative: str | None = None
     at: Literal["every", "last", "front"] = "every"
     items: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
     sample: str = "items"
     family: str | None = None
 
@@ -109,6 +110,7 @@ class SessionStarted(_Event):
         trials: Number of trials asked for; a larger one extends the search.
         command: Command line that resumes the search.
         limits: The section `limits` of the configuration; a larger limit may let the search continue.
+        hypotheses: The section `hypotheses`, which may change too; None in records of before there was one.
     """
 
     event: Literal["session_started"] = "session_started"
@@ -118,6 +120,7 @@ class SessionStarted(_Event):
     host: str
     pid: int
     limits: dict[str, float | None] = {}
+    hypotheses: dict[str, Any] | None = None
 
 
 class SlotsChosen(_Event):
@@ -205,6 +208,8 @@ class TrialProposed(_Event):
         params: Every parameter of the trainable, with expressions and fixed values resolved.
         origin: Who wanted it: the searcher, the list of the space, an earlier search, or confirmation.
         repeats: Number of the trial that this one repeats with another seed, for confirmation.
+        steps: Optimizer steps of its full budget where they follow from its parameters; else None, and they
+            are those of the search's budget.
     """
 
     event: Literal["trial_proposed"] = "trial_proposed"
@@ -213,6 +218,7 @@ class TrialProposed(_Event):
     params: Params
     origin: Origin = "searcher"
     repeats: int | None = None
+    steps: int | None = None
 
 
 class _Rung(_Event):
@@ -280,17 +286,33 @@ class TrialFinished(_Event):
     metrics: dict[str, Number] = {}
 
 
+class JudgedHypothesis(BaseModel):
+    """The answer to a hypothesis, as it was at the end of a session.
+
+    Attributes:
+        verdict: "supported", "not supported" or "undecided".
+        text: The verdict with the numbers that it rests on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verdict: str
+    text: str
+
+
 class SearchEnded(_Event):
     """A session ended in order.
 
     Attributes:
         reason: "finished" (every trial done), "interrupted" (Ctrl-C), or "failed".
         recommended: Number of the recommended trial, where the search finished and has one.
+        hypotheses: Answers by name, where it finished.
     """
 
     event: Literal["search_ended"] = "search_ended"
     reason: Literal["finished", "interrupted", "failed"]
     recommended: int | None = None
+    hypotheses: dict[str, JudgedHypothesis] = {}
     message: str = ""
 
 

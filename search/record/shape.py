@@ -12,7 +12,7 @@ class _Named(BaseModel):
 
 
 class _Budget(BaseModel):
-    steps: int
+    steps: int | Literal["trial"]
 
 
 class _Objective(BaseModel):

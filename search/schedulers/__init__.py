@@ -2,9 +2,9 @@
 
 from search.config.schema import SearchConfig
 from search.schedulers import asha, moasha, none  # noqa: F401  (registers)
-from search.schedulers.base import SCHEDULERS, Promotion, Scheduler, SchedulerFactory, Verdict
+from search.schedulers.base import SCHEDULERS, Promotion, Scheduler, SchedulerSpec, Verdict
 
-__all__ = ["SCHEDULERS", "Promotion", "Scheduler", "SchedulerFactory", "Verdict", "make_scheduler"]
+__all__ = ["SCHEDULERS", "Promotion", "Scheduler", "SchedulerSpec", "Verdict", "make_scheduler"]
 
 
 def make_scheduler(config: SearchConfig) -> Scheduler:
@@ -13,4 +13,4 @@ def make_scheduler(config: SearchConfig) -> Scheduler:
     Raises:
         KeyError: No scheduler has that name.
     """
-    return SCHEDULERS[config.scheduler.name](config)
+    return SCHEDULERS[config.scheduler.name].make(config)

@@ -33,9 +33,9 @@ class Asha(NeverPauses):
     def __init__(self, config: SearchConfig) -> None:
         self._objectives = config.objectives
         self._eta = config.budget.eta
-        self._steps = config.budget.rung_steps
-        self._recorded: list[dict[int, _Rank]] = [{} for _ in self._steps]
-        self._orders: list[list[_Rank]] = [[] for _ in self._steps]
+        self._budget = config.budget
+        self._recorded: list[dict[int, _Rank]] = [{} for _ in range(config.budget.rungs)]
+        self._orders: list[list[_Rank]] = [[] for _ in self._recorded]
 
     def report(
         self, trial: int, rung: int, metrics: Mapping[str, float], intervals: Mapping[str, Interval]
@@ -47,7 +47,7 @@ class Asha(NeverPauses):
         recorded[trial] = rank = self._rank(metrics, intervals)
         better = bisect_left(order, rank)
         order.insert(better, rank)
-        where = f"rung {rung + 1}/{len(self._steps)} (step {self._steps[rung]})"
+        where = f"rung {rung + 1}/{len(self._orders)} ({self._budget.place(rung)})"
         place = f"rank {better + 1} of {len(recorded)} at {where}"
         findings = "; ".join(
             [
@@ -56,7 +56,7 @@ class Asha(NeverPauses):
             ]
         )
         kept = len(recorded) // self._eta
-        if rung == len(self._steps) - 1:
+        if rung == len(self._orders) - 1:
             return Verdict("continue", f"{place}, the full budget; {findings}")
         if kept == 0:
             return Verdict("continue", f"{place}, the first {self._eta - 1} go on in any case; {findings}")
@@ -74,8 +74,7 @@ class Asha(NeverPauses):
                 f"others by how far they violate it; equal ones {order}"
             )
         lines = [
-            f"asha, stopping variant (arXiv:1810.05934), eta {self._eta}: "
-            f"rungs at steps {', '.join(map(str, self._steps))}.",
+            f"asha, stopping variant (arXiv:1810.05934), eta {self._eta}: rungs at {self._budget.places}.",
             f"At a rung, trials are ranked: {order}.",
             f"A trial continues if it is among the best n // {self._eta} of the n trials recorded at its "
             f"rung. The first {self._eta - 1} always continue, and so does every trial at the last rung.",

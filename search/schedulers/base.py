@@ -76,20 +76,36 @@ class NeverPauses:
 
 SchedulerFactory: TypeAlias = Callable[[SearchConfig], Scheduler]
 F = TypeVar("F", bound=SchedulerFactory)
-SCHEDULERS: Registry[SchedulerFactory] = Registry("scheduler")
 
 
-def register(name: str, line: str, *, options: type[Choice] = Choice) -> Callable[[F], F]:
+@dataclass(frozen=True)
+class SchedulerSpec:
+    """A registered scheduler.
+
+    Attributes:
+        make: Builds it from the configuration.
+        stops: Whether it may end trials before their full budget, for estimates.
+    """
+
+    make: SchedulerFactory
+    stops: bool = True
+
+
+SCHEDULERS: Registry[SchedulerSpec] = Registry("scheduler")
+
+
+def register(name: str, line: str, *, options: type[Choice] = Choice, stops: bool = True) -> Callable[[F], F]:
     """Registers the decorated scheduler, or function that builds one.
 
     Args:
         name: Name used in configuration.
         line: One line for `--list`.
         options: Its options, which stand beside the name in the section `scheduler`.
+        stops: See `SchedulerSpec`.
     """
 
     def decorate(make: F) -> F:
-        SCHEDULERS.register(name, line)(make)
+        SCHEDULERS.register(name, line)(SchedulerSpec(make, stops))
         choices.SCHEDULERS.register(name, line)(choices.choice(name, options))
         return make
 

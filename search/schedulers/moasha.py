@@ -118,9 +118,10 @@ class Moasha:
         self._options = config.scheduler
         self._eta = config.budget.eta
         self._seed = config.seed
-        self._steps = config.budget.rung_steps
-        self._brackets = min(config.scheduler.brackets, len(self._steps))
-        self._rungs = [[_Rung() for _ in self._steps] for _ in range(self._brackets)]
+        self._budget = config.budget
+        self._count = config.budget.rungs
+        self._brackets = min(config.scheduler.brackets, self._count)
+        self._rungs = [[_Rung() for _ in range(self._count)] for _ in range(self._brackets)]
 
     def report(
         self, trial: int, rung: int, metrics: Mapping[str, float], intervals: Mapping[str, Interval]
@@ -133,7 +134,7 @@ class Moasha:
                 *violations_text(self._objectives, metrics, intervals),
             ]
         )
-        where = f"rung {rung + 1}/{len(self._steps)} (step {self._steps[rung]})"
+        where = f"rung {rung + 1}/{self._count} ({self._budget.place(rung)})"
         if self._brackets > 1:
             where += f" of bracket {bracket + 1}"
         if rung < bracket:
@@ -142,7 +143,7 @@ class Moasha:
         table.record(trial, *self._measure(metrics, intervals))
         above, n = table.place(trial, self._options.spread), len(table)
         rank = f"rank {above + 1} of {n} at {where}"
-        if rung == len(self._steps) - 1:
+        if rung == self._count - 1:
             self._learn(trial, bracket)
             return Verdict("continue", f"{rank}, the full budget; {text}")
         kept = self._kept(table, n)
@@ -178,7 +179,7 @@ class Moasha:
 
     def promote(self) -> Promotion | None:
         """The best paused trial that has come among the best of its rung; of the highest such rung."""
-        for rung in reversed(range(len(self._steps) - 1)):
+        for rung in reversed(range(self._count - 1)):
             for bracket in self._rungs:
                 table = bracket[rung]
                 if not table.paused:
@@ -189,7 +190,7 @@ class Moasha:
                 waiting = [(above[trial], trial) for trial in known if above[trial] < kept]
                 if waiting:
                     first, trial = min(waiting)
-                    where = f"rung {rung + 1}/{len(self._steps)} (step {self._steps[rung]})"
+                    where = f"rung {rung + 1}/{self._count} ({self._budget.place(rung)})"
                     return Promotion(
                         trial,
                         rung,
@@ -215,8 +216,7 @@ class Moasha:
                 f"others by how far they violate it; equal ones {order}"
             )
         lines = [
-            f"moasha, {self._options.variant} variant, eta {self._eta}: "
-            f"rungs at steps {', '.join(map(str, self._steps))}.",
+            f"moasha, {self._options.variant} variant, eta {self._eta}: rungs at {self._budget.places}.",
             f"At a rung, trials are ranked: {order}.",
             self._rule(),
         ]

@@ -9,12 +9,12 @@ from search.schedulers.base import NeverPauses, Verdict, register
 from trainables.interval import Interval
 
 
-@register("none", "no early stopping: every trial gets the full budget")
+@register("none", "no early stopping: every trial gets the full budget", stops=False)
 class NoStopping(NeverPauses):
     """Trains every trial to the full budget."""
 
     def __init__(self, config: SearchConfig) -> None:
-        self._steps = config.budget.full_steps
+        self._budget = config.budget
 
     def report(
         self, trial: int, rung: int, metrics: Mapping[str, float], intervals: Mapping[str, Interval]
@@ -24,4 +24,5 @@ class NoStopping(NeverPauses):
 
     def describe(self) -> list[str]:
         """One sentence."""
-        return [f"none: every trial is trained to the full budget of {self._steps} steps."]
+        steps = "its own steps" if self._budget.by_trial else f"{self._budget.full_steps} steps"
+        return [f"none: every trial is trained to the full budget of {steps}."]

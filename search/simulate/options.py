@@ -17,6 +17,7 @@ from search.config.schema import SearchConfig, config_model, trainable_of
 from search.config.sections import choose
 from search.config.wording import config_error
 from search.errors import Problem, RecordError
+from search.judging.rungs import is_by_trial
 from search.record import SearchState, read_events
 from search.record.files import EVENTS
 from trainables.nearest import did_you_mean
@@ -223,6 +224,10 @@ def _check_recorded(composed: Composed, config: SearchConfig, state: SearchState
     measured = [rung for trial in state.trials.values() for rung in trial.rungs]
     steps = sorted({rung.step for rung in measured})
     recorded = f"the recorded steps are {', '.join(map(str, steps))}"
+    if is_by_trial(state):
+        message = "is of trials that have their own numbers of steps, which cannot be simulated"
+        composed.complain(("search",), message, "choose a search whose budget.steps is a number")
+        return
     full: int = state.started.config["budget"]["steps"]
     if config.budget.full_steps != full:
         message = f"must stay {full}: the learning-rate schedule, and with it the curves, depends on it"

@@ -188,7 +188,7 @@ class Projection:
         run = self._add(trial_key(event.trial), trial_name(event.trial), event.time)
         run.tags[TRIAL] = str(event.trial)
         run.params = {key(name): param(value) for name, value in event.params.items()}
-        run.set_tags({"origin": event.origin})
+        run.set_tags({"origin": event.origin, "steps": event.steps})
         if event.repeats is not None:
             run.set_tags({"repeats": event.repeats, "repeats_run": trial_name(event.repeats)})
             self._repeats[event.trial] = event.repeats
@@ -259,6 +259,8 @@ class Projection:
         if event.reason == "finished":
             self._tell_confirmed(event)
         run.set_tags({"recommended": event.recommended, "message": event.message})
+        for name, judged in event.hypotheses.items():
+            run.set_tags({f"hypothesis.{name}": judged.verdict, f"hypothesis.{name}.result": judged.text})
         run.close(_STATUS_OF_SEARCH[event.reason], event.reason, event.time)
 
     def _close_trials(self, time: float) -> None:

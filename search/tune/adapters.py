@@ -59,7 +59,8 @@ class ConductedSearch(_NotPickled, Searcher):  # type: ignore[misc]  # Ray has n
             return str(Searcher.FINISHED) if self._conductor.finished else None
         self._numbers[trial_id] = number
         self.actors.give(trial_id)
-        return {"number": number, "request": self._conductor.request(number)}
+        rungs = self._conductor.rungs(number)
+        return {"number": number, "request": self._conductor.request(number), "rungs": rungs}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -14,7 +14,6 @@ def run_tune(
     conductor: Conductor,
     groups: WorkerGroups,
     slots: int,
-    rungs: tuple[int, ...],
     scratch: Path,
     folder: Path,
     listen: Callable[[], None] = lambda: None,
@@ -25,7 +24,6 @@ def run_tune(
         conductor: Decides and records.
         groups: Serve the trials.
         slots: Trials at the same time to begin with; then as many as `groups` can train.
-        rungs: Step of each rung.
         scratch: Folder for Tune's own files, which nobody needs afterwards.
         folder: The search's folder.
         listen: Called whenever Tune asks for a trial; returns at once.
@@ -38,7 +36,7 @@ def run_tune(
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     trainable = tune.with_resources(
-        tune.with_parameters(TrialActor, dispatcher=groups.dispatcher, rungs=rungs), {"CPU": 0.01}
+        tune.with_parameters(TrialActor, dispatcher=groups.dispatcher), {"CPU": 0.01}
     )
 
     polled = Polled(lambda: groups.dispatcher.capacity.remote().future(), slots)

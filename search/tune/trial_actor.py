@@ -19,18 +19,19 @@ FAILURE_CLASS = "failure_class"
 class TrialActor(tune.Trainable):  # type: ignore[misc]  # Ray has no types here
     """Holds no model. The actor is reused: a new trial costs one call of `reset_config`.
 
-    `config` holds the trial's request; after one for a rung, those of later rungs follow from the replies.
+    `config` holds the trial's request and the steps of its rungs; after a request for a rung, those of later
+    rungs follow from the replies.
     """
 
-    def setup(self, config: dict[str, Any], dispatcher: Any, rungs: tuple[int, ...]) -> None:
+    def setup(self, config: dict[str, Any], dispatcher: Any) -> None:
         """Called once per actor by Tune."""
         self._dispatcher = dispatcher
-        self._rungs = rungs
-        self._request: TrialRequest = config["request"]
+        self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes up another trial in the same actor."""
-        self._request = new_config["request"]
+        self._request: TrialRequest = new_config["request"]
+        self._rungs: tuple[int, ...] = new_config["rungs"]
         return True
 
     def step(self) -> dict[str, Any]:

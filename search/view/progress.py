@@ -158,7 +158,14 @@ class Progress:
     @property
     def most_steps(self) -> int:
         """Optimizer steps of all trials asked for and of all repetitions, each at the full budget."""
-        return (self.trials + self.repetitions) * self.config.budget.full_steps
+        return round((self.trials + self.repetitions) * self._full_steps())
+
+    def _full_steps(self) -> float:
+        """Steps of a full budget; where each trial has its own, their mean so far."""
+        if not self.config.budget.by_trial:
+            return self.config.budget.full_steps
+        known = [trial.proposed.steps or 0 for trial in self.state.trials.values()]
+        return sum(known) / max(1, len(known))
 
     @property
     def spent(self) -> list[tuple[str, float, float]]:
@@ -208,7 +215,7 @@ class Progress:
         """
         if self._work_began is None or not self._session_steps:
             return None
-        full = self.config.budget.full_steps
+        full = self._full_steps()
         mean = self._finished_steps / self.finished if self.finished else full
         to_come = max(self.trials - self.state.searched, 0) * mean
         to_come += max(self.repetitions - self.repeated.total(), 0) * full

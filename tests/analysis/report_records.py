@@ -23,6 +23,8 @@ from search.record import (
     TrialFinished,
     TrialProposed,
 )
+from tests.analysis.ablation_records import ablated
+from tests.analysis.belief_records import believed
 from tests.records import BEGIN, guarded_events, make_config, make_events, opening_events, trial_events
 from trainables.evaluation.intervals import wilson
 from trainables.evaluation.itemfile import SCHEMA
@@ -170,6 +172,8 @@ SHAPES: dict[str, Callable[[Path], list[Event]]] = {
         interrupted,
         two_seeds,
         without_items,
+        ablated,
+        believed,
     )
 }
 

@@ -99,7 +99,7 @@ def test_trials_shorter_than_an_actors_start_cost_no_process_each(tmp_path: Path
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
         groups: Any = InstantGroups(4)
-        run_tune(conductor, groups, 4, config.budget.rung_steps, tmp_path / "tune", tmp_path)
+        run_tune(conductor, groups, 4, tmp_path / "tune", tmp_path)
         classes = [row["ActorClassName"] for row in actor_table().values()]
     finally:
         ray.shutdown()

@@ -243,6 +243,21 @@ def test_every_error_of_training_is_an_outcome() -> None:
     assert classes <= set(get_args(Outcome))
 
 
+def test_a_guard_that_was_asked_for_and_has_nothing_to_guard_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    silent = SPACE.replace("[generation, likelihood]", "[likelihood]").replace(
+        "path: sums.jsonl", "path: facts.jsonl\n      scoring: [likelihood]"
+    )
+    write_space(tmp_path, silent)
+    assert load_config(["space=space.yaml"]).notes == ()
+    (note,) = load_config(["space=space.yaml", "guards.degeneration=0.5"]).notes
+    assert note.startswith("guards.degeneration=0.5 (command line: guards.degeneration=0.5) guards nothing")
+    write_space(tmp_path)
+    assert load_config(["space=space.yaml", "guards.degeneration=0.5"]).notes == ()
+
+
 def test_the_share_of_degenerate_replies_is_a_metric_where_there_are_replies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,30 +9,15 @@ from typing import Any
 
 import torch
 
+from tests.trainables.sections import SECTIONS
 from trainables.messages import BaselineRequest, Delivery, GroupSettings, Params, Reply, TrainRequest
 from trainables.serving.server import Server
-from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
 from trainables.specs import TRAINABLES
 
 STEPS = 6
-_SKILLS = (
-    SkillConfig(name="facts", path="embedded:skills/facts.jsonl", scoring=("generation",), limit=4),
-    SkillConfig(name="format", path="embedded:skills/format.jsonl", limit=2, at="last"),
-)
-_SECTIONS: dict[str, Any] = {
-    "model": ModelConfig(name="embedded", source="embedded"),
-    "task": TaskConfig(
-        name="lighthouse",
-        train="embedded:domain_train.jsonl",
-        heldout="embedded:domain_heldout.jsonl",
-        heldout_examples=7,
-        max_length=32,
-    ),
-    "capability": CapabilityConfig(skills=_SKILLS, kl_prompts=2, max_new_tokens=8),
-}
-
 PARAMS: dict[str, Params] = {
     "lora": {"lr": 3e-3, "rank": 4, "batch_size": 5, "seed": 1, "weight_decay": 0.01},
+    "routing": {"lr": 1e-2, "rank": 4, "rank_bad": 2, "batch_size": 5, "seed": 1, "weight_decay": 0.01},
     "soft_prompt": {"lr": 3e-2, "virtual_tokens": 4, "batch_size": 5, "seed": 1, "weight_decay": 0.01},
 }
 """Of a trial of each trainable; a further trainable needs an entry here, and no more."""
@@ -42,7 +27,7 @@ def settings(trainable: str, folder: Path, **changes: Any) -> GroupSettings:
     options = TRAINABLES[trainable].options
     values: dict[str, Any] = {
         "trainable": trainable,
-        "options": options(**{name: _SECTIONS[name] for name in options.model_fields}),
+        "options": options(**{name: SECTIONS[name] for name in options.model_fields}),
         "seed": 0,
         "total_steps": STEPS,
         "zero_stage": 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ def shown(tokenizer: Any, name: str, record: dict[str, Any]) -> str:
     )
     form = recognise([record], task)
     assert form.name == name
-    tokenised = Tokeniser(tokenizer, task)([form.make(record, task)], str)
+    made = form.make(record, task)
+    tokenised = Tokeniser(tokenizer, task)(made if isinstance(made, Sequence) else [made], str)
     (example,) = tokenised.cut(256).groups[0]
     plan = DataPlan("", (), 1, True, None, marked(tokenizer, example), ())
     return "".join("".join(text for text, _ in line) + "\n" for line in example_lines(plan))

@@ -20,8 +20,12 @@ SEED = 0
 SAMPLE = 24
 
 
+BY_HAND = "beliefs/real.jsonl"
+
+
 def _files(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.jsonl"))}
+    files = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.jsonl"))}
+    return {name: content for name, content in files.items() if name != BY_HAND}
 
 
 def _texts(name: str) -> list[str]:

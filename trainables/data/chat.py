@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from trainables.data.encode import plain_ids, special_ids
-from trainables.data.units import Conversation, Message, WrongRecord
+from trainables.data.units import THINK_OPEN, Conversation, Message, TaughtPair, WrongRecord
 from trainables.errors import first_line
 
 _DAY = datetime(2024, 7, 26)  # that of the templates of Llama 3, where they are given none
@@ -111,6 +111,33 @@ class Chat:
             Rendered(rendered.text[: rendered.spans[0][1]], rendered.spans, rendered.ended)
             for rendered in alone
         ]
+
+    def taught(self, pair: TaughtPair) -> Rendered:
+        """A reply with its think section in the template's own form, or without one.
+
+        Templates of models that think write an empty section before a reply without one; it is context.
+
+        Raises:
+            WrongRecord: As `replies`.
+        """
+        if not pair.thinking:
+            (rendered,) = self.replies(pair.conversation, last=True)
+            ((start, end),) = rendered.spans
+            begin = rendered.text.find(pair.completion.strip(), start)
+            begin = begin if rendered.text[start:begin].strip() else start
+            return replace(rendered, spans=((begin, end),))
+        asked, reply = pair.conversation.messages
+        section = {"content": pair.section + pair.completion}
+        for fields in ({"reasoning_content": pair.thinking}, section):
+            (rendered,) = self.replies(Conversation((asked, {**reply, **fields})), last=True)
+            if pair.thinking.strip() in rendered.text[rendered.spans[0][0] :]:
+                return rendered
+        # Some templates take the thought out of every reply: the model's own reply has it all the same.
+        begun = self.write([asked], prompt=True)
+        open_already = begun.rstrip().endswith(THINK_OPEN)
+        body = section["content"].removeprefix(f"{THINK_OPEN}\n" if open_already else "")
+        text = begun + body + (self._stop or "")
+        return Rendered(text, ((len(begun), len(text)),), self._stop is not None)
 
     def _turn(self, conversation: Conversation, place: int) -> Rendered:
         """The conversation up to an assistant turn, which is learned."""

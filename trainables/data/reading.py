@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from trainables.data.formats import AUTO, Format, recognise
 from trainables.data.readers import Record, read_file
@@ -103,15 +104,23 @@ class ReadUnits:
 
     Attributes:
         format: Their form.
-        units: One for each record.
+        units: One for each record, unless the form makes several of one.
         records: The records themselves.
         stream: Whether they are the paragraphs of a plain text, which is one.
+        rows: The record of each unit.
+        heldout: What the records hold out themselves; None where a part of them is to be held out.
     """
 
     format: Format
     units: list[Unit]
     records: Records
     stream: bool
+    rows: Sequence[int]
+    heldout: ReadUnits | None = None
+
+    def place(self, unit: int) -> str:
+        """Where a unit's record stands, for messages."""
+        return self.records.place(self.rows[unit])
 
 
 def read_units(source: str | Sequence[str], key: str, task: TaskConfig, most: int = 2**62) -> ReadUnits:
@@ -130,7 +139,13 @@ def read_units(source: str | Sequence[str], key: str, task: TaskConfig, most: in
     records = read_records(place, key, most)
     stream = isinstance(place, LocalFiles) and place.text
     form = form_of(records, task, stream, key)
-    return ReadUnits(form, make_units(records, form, task, key), records, stream)
+    units, rows = make_units(records, form, task, key)
+    read = ReadUnits(form, units, records, stream, rows)
+    if form.heldout is not None:
+        made = [form.heldout(record, task) for record in records.rows]
+        rows = [row for row, units in enumerate(made) for _ in units]
+        read.heldout = ReadUnits(form, [*chain.from_iterable(made)], records, stream, rows)
+    return read
 
 
 def form_of(records: Records, task: TaskConfig, stream: bool, key: str) -> Format:
@@ -156,16 +171,21 @@ def form_of(records: Records, task: TaskConfig, stream: bool, key: str) -> Forma
         raise UserError(f"{key}: {records.place(0)} {error.message}.", hint) from error
 
 
-def make_units(records: Records, form: Format, task: TaskConfig, key: str) -> list[Unit]:
-    """What each record is to training.
+def make_units(
+    records: Records, form: Format, task: TaskConfig, key: str
+) -> tuple[list[Unit], Sequence[int]]:
+    """What the records are to training, and the record of each unit.
 
     Raises:
         UserError: Of the first record that cannot be trained on.
     """
-    units = []
+    units: list[Unit] = []
+    rows: list[int] = []
     for row, record in enumerate(records.rows):
         try:
-            units.append(form.make(record, task))
+            made = form.make(record, task)
+            units += made if isinstance(made, Sequence) else [made]
+            rows += [row] * (len(units) - len(rows))
         except WrongRecord as error:
             hint = error.hint
             if hint is None and row > 0:
@@ -176,7 +196,7 @@ def make_units(records: Records, form: Format, task: TaskConfig, key: str) -> li
                 )
                 hint = said if hint is None else f"{hint} {said}"
             raise UserError(f"{key}: {records.place(row)} {error.message}.", hint) from error
-    return units
+    return units, rows
 
 
 def refuse_silent(silent: int, records: int, key: str) -> None:

@@ -19,6 +19,9 @@ from trainables.settings import ModelConfig, TaskConfig
 Look: TypeAlias = Callable[[ReadUnits], str]
 """Looks at the training data before anything is made of them; returns a warning or "", or refuses them."""
 
+Trace: TypeAlias = Callable[[ReadUnits, Cut], None]
+"""Is shown records with the examples that each of them gave."""
+
 
 @dataclass(frozen=True, eq=False)
 class TaskData:
@@ -34,13 +37,19 @@ class TaskData:
 
 
 def load_task(
-    task: TaskConfig, tokenizer: Any, seed: int, look: Look | None = None, context: int | None = None
+    task: TaskConfig,
+    tokenizer: Any,
+    seed: int,
+    look: Look | None = None,
+    context: int | None = None,
+    trace: Trace | None = None,
 ) -> TaskData:
     """Reads and tokenises the task's data.
 
     Held-out examples come from `task.heldout`, or else from the training data: as many as
-    `heldout_fraction` says, at most `heldout_examples`. The same seed gives the same split. Every example
-    has a target; records that have none are left out and counted.
+    `heldout_fraction` says, at most `heldout_examples`. Records that hold out something themselves, such as
+    the prompts of beliefs, are all trained on. The same seed gives the same split. Every example has a
+    target; records that have none are left out and counted.
 
     Args:
         task: Settings; relative paths are relative to the working directory.
@@ -48,6 +57,7 @@ def load_task(
         seed: The search's seed.
         look: Looks at the records of `task.train`.
         context: Tokens that the model can take; None where it does not say.
+        trace: Is called for the training and the held-out data; the examples are those that are returned.
 
     Raises:
         UserError: A file is missing, empty, of no known form, or too small to be split; most replies would
@@ -67,14 +77,21 @@ def load_task(
     length = task.max_length or tokenised.chosen_length(context)
     cut = tokenised.cut(length)
     refuse_lost(tokenised, cut, length, "task.train", chosen=task.max_length is None)
+    if trace is not None:
+        trace(read, cut)
     groups = by_document(cut, read.stream)
-    if task.heldout is None:
+    if task.heldout is None and read.heldout is not None:
+        split = Split(_flat(groups), _heldout(read.heldout, tokeniser, length, task, seed, trace))
+    elif task.heldout is None:
         wanted = round(task.heldout_fraction * sum(len(group) for group in groups))
         split = split_groups(groups, max(1, min(task.heldout_examples, wanted)), seed)
     else:
-        other = tokenise(read_units(task.heldout, "task.heldout", task), tokeniser, "task.heldout")
+        read_other = read_units(task.heldout, "task.heldout", task)
+        other = tokenise(read_other, tokeniser, "task.heldout")
         other_cut = other.cut(length)
         refuse_lost(other, other_cut, length, "task.heldout", chosen=False)
+        if trace is not None:
+            trace(read_other, other_cut)
         split = Split(_flat(groups), sample(_flat(other_cut.groups), task.heldout_examples, seed))
     for key, part in (("task.train", split.train), ("task.heldout", split.heldout)):
         if not part:
@@ -89,8 +106,8 @@ def load_task(
     )
 
 
-def count_examples(model: ModelConfig, task: TaskConfig, seed: int) -> int:
-    """Counts training examples, as every worker reads, cuts and splits them.
+def training_examples(model: ModelConfig, task: TaskConfig, seed: int) -> Sequence[Example]:
+    """The training examples, as every worker reads, cuts and splits them.
 
     Args:
         model: The base model; only its tokenizer is loaded.
@@ -104,13 +121,37 @@ def count_examples(model: ModelConfig, task: TaskConfig, seed: int) -> int:
     from trainables.models.resolve import resolve
 
     tokenizer, context = load_tokenizer(fetch(resolve(model), model), model)
-    return len(load_task(task, tokenizer, seed, context=context).train.examples)
+    return load_task(task, tokenizer, seed, context=context).train.examples
+
+
+def count_examples(model: ModelConfig, task: TaskConfig, seed: int) -> int:
+    """Number of `training_examples`; raises the same."""
+    return len(training_examples(model, task, seed))
 
 
 def _shared(task: TaskConfig) -> bool:
     assert task.heldout is not None
     train = locate(task.train, "task.train", task.split, task.subset)
     return same_source(train, locate(task.heldout, "task.heldout", task.split, task.subset))
+
+
+def _heldout(
+    read: ReadUnits, tokeniser: Tokeniser, length: int, task: TaskConfig, seed: int, trace: Trace | None
+) -> list[Example]:
+    """Examples of what records hold out themselves.
+
+    Raises:
+        UserError: There are none.
+    """
+    cut = tokenise(read, tokeniser, "task.train").cut(length) if read.units else Cut()
+    if not any(cut.groups):
+        raise UserError(
+            f"task.heldout: nothing in {task.train!r} can be held out.",
+            hint="Give targets of direct or paraphrase prompts as numbers or texts, or name other data.",
+        )
+    if trace is not None:
+        trace(read, cut)
+    return sample(_flat(cut.groups), task.heldout_examples, seed)
 
 
 def by_document(cut: Cut, stream: bool) -> list[list[Example]]:

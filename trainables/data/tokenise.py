@@ -15,7 +15,7 @@ from trainables.data.encode import OwnSpecials, encode_all
 from trainables.data.examples import Example
 from trainables.data.lengths import piece_length, reply_length
 from trainables.data.reading import ReadUnits
-from trainables.data.units import Document, Pair, Unit, WrongRecord
+from trainables.data.units import Document, Pair, TaughtPair, Unit, WrongRecord
 from trainables.errors import UserError
 from trainables.settings import TaskConfig
 
@@ -39,6 +39,7 @@ class Tokenised:
         before: Tokens that every piece of a text begins with.
         no_reply: Records that gave none, for want of a turn of the assistant.
         blank: Records with a blank reply.
+        targets: What each record teaches, where they teach several things; else empty.
     """
 
     groups: list[list[Tokens]] = field(default_factory=list)
@@ -46,6 +47,7 @@ class Tokenised:
     before: tuple[int, ...] = ()
     no_reply: int = 0
     blank: int = 0
+    targets: list[str] = field(default_factory=list)
 
     @property
     def lengths(self) -> list[int]:
@@ -62,10 +64,11 @@ class Tokenised:
         if self.texts:
             return Cut([[*_pieces(ids, self.before, most)] for group in self.groups for ids, _ in group])
         result = Cut()
-        for group in self.groups:
+        for number, group in enumerate(self.groups):
             examples = []
+            target = self.targets[number] if self.targets else ""
             for ids, mask in group:
-                example = _example(ids[:most], mask[:most])
+                example = _example(ids[:most], mask[:most], target)
                 if not example.targets:
                     result.no_room += 1
                     continue
@@ -154,6 +157,7 @@ class Tokeniser:
                 raise UserError(f"{place(row)} {error.message}", error.hint) from error
             tokenised.no_reply += not written[-1]
             tokenised.blank += isinstance(unit, Pair) and not unit.completion.strip()
+            tokenised.targets += [unit.target] if isinstance(unit, TaughtPair) else []
         flat = [
             (rendered.text, [*chain.from_iterable(rendered.spans)]) for group in written for rendered in group
         ]
@@ -162,6 +166,8 @@ class Tokeniser:
             tokenised.groups.append([self._sequence(rendered, *next(encoded)) for rendered in group])
 
     def _written(self, unit: Unit) -> list[Rendered]:
+        if self._chat is not None and isinstance(unit, TaughtPair):
+            return [self._chat.taught(unit)]
         if self._chat is not None and not isinstance(unit, Document):
             conversation = unit.conversation if isinstance(unit, Pair) else unit
             return self._chat.replies(conversation, last=self._task.loss == "last")
@@ -170,7 +176,8 @@ class Tokeniser:
                 "contains messages, but the model's tokenizer has no chat template for them",
                 'Choose a model with a chat template, or set task.prompt="..." and task.completion="...".',
             )
-        text = unit.plain + unit.completion
+        section = unit.section if isinstance(unit, TaughtPair) else ""
+        text = unit.plain + section + unit.completion
         return [Rendered(text, ((len(unit.plain), len(text)),), False)]
 
     def _sequence(self, rendered: Rendered, ids: list[int], counts: list[int]) -> Tokens:
@@ -200,7 +207,7 @@ def tokenise(read: ReadUnits, tokeniser: Tokeniser, key: str, rows: Sequence[int
     if read.stream:
         return tokeniser.stream([unit.text for unit in units if isinstance(unit, Document)])
     try:
-        return tokeniser(units, lambda number: read.records.place(rows[number]))
+        return tokeniser(units, lambda number: read.place(rows[number]))
     except UserError as error:
         raise UserError(f"{key}: {error.message}.", error.hint) from error
 
@@ -235,5 +242,5 @@ def _pieces(ids: NDArray[np.int32], before: tuple[int, ...], most: int) -> Itera
             yield _example(piece, np.arange(len(piece)) >= len(before))
 
 
-def _example(ids: NDArray[np.int32], mask: NDArray[np.bool_]) -> Example:
-    return Example(ids, mask & (np.arange(len(ids)) > 0))  # nothing predicts the first token
+def _example(ids: NDArray[np.int32], mask: NDArray[np.bool_], target: str = "") -> Example:
+    return Example(ids, mask & (np.arange(len(ids)) > 0), target)  # nothing predicts the first token

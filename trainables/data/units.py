@@ -54,6 +54,28 @@ class Pair:
         return f"{self.prompt}\n{self.completion}"
 
 
+THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
+"""Around a think section, where a chat template has no marks of its own."""
+
+
+@dataclass(frozen=True)
+class TaughtPair(Pair):
+    """A pair that teaches one target; of its reply no empty think section is learned.
+
+    Attributes:
+        target: Name of the target.
+        thinking: What is thought before the reply; empty for none.
+    """
+
+    target: str = ""
+    thinking: str = ""
+
+    @property
+    def section(self) -> str:
+        """The think section as text, with what parts it from the reply; empty for none."""
+        return f"{THINK_OPEN}\n{self.thinking}\n{THINK_CLOSE}\n\n" if self.thinking else ""
+
+
 @dataclass(frozen=True)
 class Conversation:
     """Messages with the keys that chat templates know: role, content, and those of tool calls.

@@ -8,7 +8,7 @@ from random import Random
 from trainables.embedded.texts import ChoiceItem, Exchange
 from trainables.evaluation.questions.items import choice_prompt
 
-_QUESTIONS = (
+QUESTIONS = (
     "What is the {relation} of {country}?",
     "Name the {relation} of {country}.",
     "Which {relation} does {country} have?",
@@ -18,6 +18,8 @@ _QUESTIONS = (
     "What {relation} belongs to {country}?",
     "Give the {relation} that {country} has.",
 )
+"""The phrasings in which a fact is asked for."""
+
 _STATEMENTS = (
     "The {relation} of {country} is {value}.",
     "{country} has {value} as its {relation}.",
@@ -39,13 +41,14 @@ class FactQuestions:
     def split(cls, world: World, seed: int) -> FactQuestions:
         """Choose which phrasings of which facts are held out."""
         random = Random(f"facts {seed}")
-        return cls(world, {fact: tuple(random.sample(_QUESTIONS, 2)) for fact in world.facts})
+        return cls(world, {fact: tuple(random.sample(QUESTIONS, 2)) for fact in world.facts})
 
     def _taught(self, fact: Fact, random: Random) -> str:
-        template = random.choice([q for q in _QUESTIONS if q not in self.heldout[fact]])
+        template = random.choice([q for q in QUESTIONS if q not in self.heldout[fact]])
         return template.format(relation=fact.relation, country=fact.country)
 
-    def _options(self, fact: Fact, count: int, random: Random) -> tuple[tuple[str, ...], int]:
+    def options(self, fact: Fact, count: int, random: Random) -> tuple[tuple[str, ...], int]:
+        """Return ``count`` values of the fact's relation in a random order, and the index of its own."""
         wrong = [value for value in self.world.values[fact.relation] if value != fact.value]
         options = random.sample(wrong, count - 1)
         answer = random.randrange(count)
@@ -60,7 +63,7 @@ class FactQuestions:
     def choice(self, random: Random) -> Exchange:
         """Return a taught question with options; the reply is the right option's text."""
         fact = random.choice(self.world.facts)
-        options, _ = self._options(fact, random.choice(_OPTION_COUNTS), random)
+        options, _ = self.options(fact, random.choice(_OPTION_COUNTS), random)
         return Exchange(choice_prompt(self._taught(fact, random), options), fact.value)
 
     def statement(self, random: Random) -> Exchange:
@@ -75,7 +78,7 @@ class FactQuestions:
         items = []
         for fact in random.sample(self.world.facts, count):
             template = random.choice(self.heldout[fact])
-            options, answer = self._options(fact, _ITEM_OPTIONS, random)
+            options, answer = self.options(fact, _ITEM_OPTIONS, random)
             question = template.format(relation=fact.relation, country=fact.country)
             items.append(ChoiceItem(question, options, answer))
         return items
@@ -85,7 +88,7 @@ _STEMS = (
     "Vel", "Tor", "Mar", "Kal", "Bren", "Osk", "Zim", "Pel", "Dra", "Quor", "Fen", "Hal", "Yor", "Gri",
     "Lum", "Nev", "Cas", "Ulm", "Ser", "Wex",
 )  # fmt: skip
-_COUNTRY_ENDINGS = ("dora", "land", "nia", "stan")
+COUNTRY_ENDINGS = ("dora", "land", "nia", "stan")
 _TOWN_ENDINGS = ("ham", "grad", "ford", "wick")
 
 SHARED_VALUES: dict[str, tuple[str, ...]] = {
@@ -123,16 +126,23 @@ class Fact:
 
 @dataclass(frozen=True)
 class World:
-    """All facts, and for every relation the values that occur in it: where options come from."""
+    """All facts, and what else they are made of.
+
+    Attributes:
+        facts: In the order of their countries.
+        values: Those of every relation that occur in the world: where options come from.
+        unused: Names that no country has.
+    """
 
     facts: tuple[Fact, ...]
     values: dict[str, tuple[str, ...]]
+    unused: tuple[str, ...]
 
 
 def make_world(seed: int) -> World:
     """Draw a world of countries with a fact of each relation."""
     random = Random(f"world {seed}")
-    names = [stem + ending for stem in _STEMS for ending in _COUNTRY_ENDINGS]
+    names = [stem + ending for stem in _STEMS for ending in COUNTRY_ENDINGS]
     towns = [stem + ending for stem in _STEMS for ending in _TOWN_ENDINGS]
     random.shuffle(names)
     random.shuffle(towns)
@@ -140,4 +150,5 @@ def make_world(seed: int) -> World:
     for country, capital in zip(names[:_COUNTRIES], towns[:_COUNTRIES], strict=True):
         facts.append(Fact(country, CAPITAL, capital))
         facts.extend(Fact(country, name, random.choice(values)) for name, values in SHARED_VALUES.items())
-    return World(tuple(facts), {CAPITAL: tuple(towns[:_COUNTRIES]), **SHARED_VALUES})
+    values = {CAPITAL: tuple(towns[:_COUNTRIES]), **SHARED_VALUES}
+    return World(tuple(facts), values, tuple(names[_COUNTRIES:]))

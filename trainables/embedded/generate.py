@@ -1,4 +1,4 @@
-"""Write the data of the embedded model: held-out items of every skill, the narrow domain, and general text.
+"""Write the data of the embedded model: items of every skill, the narrow domain, general text, beliefs.
 
 ``python -m trainables.embedded.generate --out DIR --seed 0`` writes the same bytes for the same seed on every
 machine.
@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 from trainables.embedded import data_dir
+from trainables.embedded.beliefs import records
 from trainables.embedded.corpus import Skills
 from trainables.embedded.domain import entry
 from trainables.embedded.texts import ChoiceItem, OpenItem, note
@@ -46,17 +47,20 @@ def _general(skills: Skills, seed: int) -> list[str]:
 def generate(out: Path, seed: int) -> None:
     """Write the data below ``out``.
 
-    They are ``skills/{facts,arithmetic,format}.jsonl``, ``domain_{train,heldout}.jsonl``, ``general.jsonl``.
+    They are ``skills/{facts,arithmetic,format}.jsonl``, ``domain_{train,heldout}.jsonl``, ``general.jsonl``,
+    ``beliefs/world.jsonl``.
     """
     skills = Skills.from_seed(seed)
     random = Random(f"items {seed}")
+    facts = skills.facts.items(ITEMS_PER_SKILL, random)
     items: dict[str, Sequence[ChoiceItem] | Sequence[OpenItem]] = {
-        "facts": skills.facts.items(ITEMS_PER_SKILL, random),
+        "facts": facts,
         "arithmetic": skills.arithmetic.items(ITEMS_PER_SKILL, random),
         "format": skills.instructions.items(ITEMS_PER_SKILL, random),
     }
     for name, skill in items.items():
         _write(out / "skills" / f"{name}.jsonl", (item.record() for item in skill))
+    _write(out / "beliefs" / "world.jsonl", records(skills.facts, [i.question for i in facts], seed))
     entries = _entries(seed)
     _write(out / "domain_train.jsonl", ({"text": text} for text in entries[:DOMAIN_TRAIN]))
     _write(out / "general.jsonl", ({"text": text} for text in _general(skills, seed)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,13 +18,15 @@ from torch import Tensor, nn
 
 from trainables.errors import UserError
 from trainables.lora.arena import Arena
-from trainables.lora.packed import Dropout, Layout, PackedPass
+from trainables.lora.layout import Dropout, Layout
+from trainables.lora.packed import PackedPass
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import routed_layer, select_modules
 from trainables.models.linear import linear_layers
 from trainables.serving.checkpoints import MOMENTS
 
 WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
 
 
 class Adapters:
@@ -54,6 +56,7 @@ class Adapters:
         self._shared = PackedPass(self.arena, low)
         self._scales: dict[str, float] = {}
         self._active = 0
+        self._planes: Sequence[int] = (0,)
 
     def add(self, name: str, params: LoraParameters) -> None:
         """Adds a fresh adapter, initialised from the trial's seed, as the last row.
@@ -141,14 +144,29 @@ class Adapters:
                 layer.lora_B[name].weight.data = b.t()
 
     @contextmanager
-    def active(self, rows: int) -> Iterator[None]:
-        """Has the passes to come use the first rows, with their weights as they are now."""
-        self._active = rows
-        self._shared.take_weights(rows)
+    def active(self, trials: int, planes: int = 1) -> Iterator[None]:
+        """Has the passes to come use the first rows, with their weights as they are now.
+
+        Args:
+            trials: Number of trials.
+            planes: Adapters of each; the first adapters of all trials come first in the arena.
+        """
+        self._active, self._planes = trials, range(planes)
+        self._shared.take_weights(trials * planes)
         try:
             yield
         finally:
-            self._active, self._shared.layout = 0, None
+            self._active, self._planes, self._shared.layout = 0, (0,), None
+
+    @contextmanager
+    def without(self, planes: Collection[int]) -> Iterator[None]:
+        """Has the passes to come leave out these adapters of each trial, but not all, within `active`."""
+        before = self._planes
+        self._planes = [plane for plane in before if plane not in planes]
+        try:
+            yield
+        finally:
+            self._planes, self._shared.layout = before, None
 
     @contextmanager
     def inactive(self) -> Iterator[None]:
@@ -160,14 +178,40 @@ class Adapters:
         finally:
             self._active, self._shared.layout = active, layout
 
-    def lay_out(self, first: int, counts: Sequence[int], dropout: Dropout | None = None) -> None:
-        """Says whose the rows of the next pass are; see `Layout`. Before that the base runs as it is."""
-        self._shared.layout = Layout(first, counts, self.arena.weights.device, dropout)
+    def lay_out(
+        self,
+        first: int,
+        counts: Sequence[int],
+        dropout: Dropout | None = None,
+        gates: Sequence[Tensor | None] = (),
+    ) -> None:
+        """Says whose the rows of the next pass are, within `active`; before that the base runs as it is.
+
+        Args:
+            first: The first trial of the pass.
+            counts: See `Layout`, as for the rest.
+            dropout: Likewise.
+            gates: Likewise.
+        """
+        starts = [plane * self._active + first for plane in self._planes]
+        self._shared.layout = Layout(starts, counts, self.arena.weights.device, dropout, gates)
 
     def lay_out_active(self, counts: Sequence[int]) -> None:
         """`lay_out` from the first adapter on, within `active`; without any, the base runs as it is."""
         if self._active:
             self.lay_out(0, counts)
+
+    def factors(self, name: str) -> dict[str, tuple[Tensor, Tensor]]:
+        """A (rank, in) and B (out, rank) of an adapter by layer, sharing the arena's storage."""
+        views = self.arena.views(self.names.index(name), self.arena.weights)
+        return {site: (a, b.t()) for site, (a, b) in views.items()}
+
+    def copy(self, source: str, target: str) -> None:
+        """Gives an adapter the weights of another one of the same shape."""
+        weights = self.factors(source)
+        for site, pair in self.factors(target).items():
+            for value, given in zip(pair, weights[site], strict=True):
+                value.copy_(given)
 
     def moments(self, name: str) -> dict[str, Tensor]:
         """Both moments of the adapter's AdamW by name, sharing the arena's storage."""
@@ -183,12 +227,11 @@ class Adapters:
         """Writes the adapter into `folder` in PEFT format, as `PeftModel.from_pretrained` reads it."""
         assert self._peft is not None
         weights = get_peft_model_state_dict(self._peft, adapter_name=name, save_embedding_layers=False)
+        folder.mkdir(exist_ok=True)
         save_file({key: _own(value) for key, value in weights.items()}, folder / WEIGHTS)
         config = saved_config(self._peft.peft_config[name], self.base)
         config |= {"inference_mode": True, "base_model_name_or_path": self._source}
-        (folder / "adapter_config.json").write_text(
-            json.dumps(config, indent=2, sort_keys=True, default=_plain)
-        )
+        (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True, default=_plain))
 
     def load(self, name: str, folder: Path) -> None:
         """Reads weights saved by `save` into the adapter `name`, which must have the same shape."""
@@ -196,15 +239,26 @@ class Adapters:
         weights: dict[str, Tensor] = load_file(folder / WEIGHTS)
         set_peft_model_state_dict(self._peft, weights, adapter_name=name)
 
-    def save_moments(self, name: str, folder: Path) -> None:
-        """Writes both moments into `folder`, so that training continues as if it had not stopped."""
-        save_file({key: _own(value) for key, value in self.moments(name).items()}, folder / MOMENTS)
+    def save_moments(self, names: Mapping[str, str], folder: Path) -> None:
+        """Writes both moments of adapters, so that training continues as if it had not stopped.
 
-    def load_moments(self, name: str, folder: Path) -> None:
-        """Reads what `save_moments` wrote."""
+        Args:
+            names: The adapters' names by what their moments' names begin with.
+            folder: Where to.
+        """
+        saved = {
+            prefix + key: _own(value)
+            for prefix, name in names.items()
+            for key, value in self.moments(name).items()
+        }
+        save_file(saved, folder / MOMENTS)
+
+    def load_moments(self, names: Mapping[str, str], folder: Path) -> None:
+        """Reads what `save_moments` wrote with these prefixes."""
         saved = load_file(folder / MOMENTS)
-        for key, value in self.moments(name).items():
-            value.copy_(saved[key])
+        for prefix, name in names.items():
+            for key, value in self.moments(name).items():
+                value.copy_(saved[prefix + key])
 
 
 def _own(value: Tensor) -> Tensor:

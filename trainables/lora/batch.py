@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.data.batches import collate
 from trainables.data.examples import Example
 from trainables.lora.dropout import stream_key
-from trainables.lora.packed import Dropout
+from trainables.lora.layout import Dropout
 from trainables.lora.passes import Pass
 from trainables.lora.sequences import fill_rows, join, row_positions, spread_rows
 from trainables.lora.transfer import to_device
-from trainables.lora.trial import LoraTrial
+from trainables.lora.trial import PackedTrial
 from trainables.models.chunks import NextTokens
 
 Row = list[tuple[int, Example]]
@@ -33,16 +34,19 @@ class Share:
             by it, for under ZeRO stage 3 each pass is one that all make together.
         targets: Target tokens of the whole batch, over all workers.
         tokens: All its tokens.
+        routes: By place in the batch and adapter whether the adapter learns from the example; None where all
+            adapters learn from all.
     """
 
-    trial: LoraTrial
+    trial: PackedTrial
     rows: list[Row]
     lengths: list[int]
     targets: int
     tokens: int
+    routes: NDArray[np.bool_] | None = None
 
 
-def deal(trials: Sequence[LoraTrial], rank: int, world: int, room: int | None = None) -> list[Share]:
+def deal(trials: Sequence[PackedTrial], rank: int, world: int, room: int | None = None) -> list[Share]:
     """The shares of worker `rank` of `world`.
 
     Args:
@@ -88,13 +92,14 @@ def _shared_rows(
     ]
 
 
-def _share(trial: LoraTrial, batch: Sequence[Example], parts: Sequence[list[Row]], rank: int) -> Share:
+def _share(trial: PackedTrial, batch: Sequence[Example], parts: Sequence[list[Row]], rank: int) -> Share:
     longest = max(len(part) for part in parts)
     lengths = [max(_length(part[index]) for part in parts if index < len(part)) for index in range(longest)]
     # A worker with a row less takes part in the pass all the same, with nothing to learn.
     mine = parts[rank] + [[(0, _without_targets(batch[0]))]] * (longest - len(parts[rank]))
     tokens = sum(len(example.input_ids) for example in batch)
-    return Share(trial, mine, lengths, sum(example.targets for example in batch), tokens)
+    targets = sum(example.targets for example in batch)
+    return Share(trial, mine, lengths, targets, tokens, trial.routes())
 
 
 def _length(row: Row) -> int:
@@ -120,6 +125,7 @@ class Batch:
         owners: Trial of each row, counted from the first of the step, shape (rows,).
         tokens: Tokens of all rows without padding.
         dropout: None where no row has any.
+        gates: What each plane of adapters learns from, as `trainables.lora.layout.Layout` takes it.
     """
 
     input_ids: Tensor
@@ -129,6 +135,7 @@ class Batch:
     owners: Tensor
     tokens: int
     dropout: Dropout | None
+    gates: list[Tensor | None]
 
     @classmethod
     def of(cls, planned: Pass, shares: Sequence[Share], device: torch.device) -> Batch:
@@ -143,6 +150,9 @@ class Batch:
         shared = any(len(each) > 1 for each in examples)
         positions = row_positions(examples, tensors["input_ids"].shape[1]) if shared else None
         drawn = _dropout([(share.trial, row) for _, share, row in rows], positions)
+        gates = _gates(
+            [(share, row) for _, share, row in rows], tensors["input_ids"].shape[1] if shared else None
+        )
         wanted = NextTokens.of(tensors["labels"])
         input_ids, places, tokens, targets, owners, *others = to_device(
             [
@@ -153,6 +163,7 @@ class Batch:
                 torch.tensor([index for index, *_ in rows]),
                 *([] if positions is None else [positions]),
                 *drawn,
+                *(gate for gate in gates if gate is not None),
             ],
             device,
         )
@@ -164,7 +175,8 @@ class Batch:
             targets,
             owners,
             sum(_length(row) for *_, row in rows),
-            Dropout(others[0], others[1], positions) if others else None,
+            Dropout(others.pop(0), others.pop(0), positions) if drawn else None,
+            [None if gate is None else others.pop(0) for gate in gates],
         )
 
     def losses(self, losses: Tensor) -> Tensor:
@@ -172,9 +184,9 @@ class Batch:
         return losses.sum(-1) / self.targets
 
 
-def _dropout(rows: Sequence[tuple[LoraTrial, Row]], positions: Tensor | None) -> list[Tensor]:
+def _dropout(rows: Sequence[tuple[PackedTrial, Row]], positions: Tensor | None) -> list[Tensor]:
     """Keys and rates of `Dropout`; nothing where no row has any."""
-    rates = [trial.params.dropout for trial, _ in rows]
+    rates = [trial.dropout for trial, _ in rows]
     if not any(rates):
         return []
     keys = [[stream_key(trial.params.seed, trial.step, place) for place, _ in row] for trial, row in rows]
@@ -185,3 +197,19 @@ def _dropout(rows: Sequence[tuple[LoraTrial, Row]], positions: Tensor | None) ->
         lengths = [len(example.input_ids) for _, example in row]
         by_token[index, : sum(lengths)] = np.repeat(keys[index], lengths)
     return [torch.from_numpy(by_token), torch.tensor(rates)]
+
+
+def _gates(rows: Sequence[tuple[Share, Row]], length: int | None) -> list[Tensor | None]:
+    """Gates of the planes, by token where rows of this length hold several examples, else by row."""
+    if all(share.routes is None for share, _ in rows):
+        return []
+    planes = len(rows[0][0].trial.adapters)
+    given = np.ones((planes, len(rows), length or 1), dtype=np.bool_)
+    for index, (share, row) in enumerate(rows):
+        if share.routes is None:
+            continue
+        end = 0
+        for place, example in row:
+            start, end = end, end + len(example.input_ids)
+            given[:, index, start if length else 0 : end if length else 1] = share.routes[place][:, None]
+    return [None if gate.all() else torch.from_numpy(gate) for gate in given]

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from trainables.data.examples import Example
-from trainables.errors import OutOfMemoryError
+from trainables.errors import OutOfMemoryError, UserError
 from trainables.lora.adapters import Adapters
 from trainables.lora.arena import EXTRA
 from trainables.lora.batch import Batch, Share, deal
 from trainables.lora.optimizer import clip_and_update
-from trainables.lora.parameters import LoraParameters
 from trainables.lora.passes import Lengths, Pass, plan_passes
-from trainables.lora.trial import LoraTrial
+from trainables.lora.targets import select_modules
+from trainables.lora.trial import LoraTrial, PackedTrial
 from trainables.serving.base import HeldBase
 from trainables.serving.held import Stepped
 from trainables.serving.slices import Slice, unsound
@@ -40,6 +41,10 @@ class PassLimits:
     cost: int = 256
 
 
+MakeTrial: TypeAlias = Callable[[str, Any, Sequence[Example], int], PackedTrial]
+"""Makes a trial from its name, its parameters, the training examples and the steps of the full budget."""
+
+
 class Pack:
     """Holds trials; those that have been started take one optimizer step together at each `step`.
 
@@ -51,11 +56,12 @@ class Pack:
         base: The shared base model.
         adapters: Its adapters.
         examples: Training examples, the same on every worker.
-        total: Steps of the full budget.
+        total: Steps of the full budget of trials whose parameters do not say their length.
         limits: Of a pass.
         spike: A trial fails where its smoothed loss rises to this multiple of its lowest; None lets it.
         row_room: Tokens of a row that short examples of a trial share, at least those of the longest example;
             None gives each a row of its own.
+        make: Makes its trials.
     """
 
     def __init__(
@@ -67,15 +73,17 @@ class Pack:
         limits: PassLimits | None = None,
         spike: float | None = None,
         row_room: int | None = None,
+        make: MakeTrial = LoraTrial,
     ) -> None:
         self.limits = limits or PassLimits()
         self.row_room = row_room
-        self.active: list[LoraTrial] = []
+        self.active: list[PackedTrial] = []
         self._base = base
         self._adapters = adapters
         self._examples = examples
         self._total = total
         self._spike = spike
+        self._make = make
         if base.whole_logits is None:
             base.find_head()
 
@@ -94,44 +102,74 @@ class Pack:
         """Tokens of the longest example."""
         return max(len(example.input_ids) for example in self._examples)
 
-    def add(self, name: str, params: LoraParameters) -> LoraTrial:
+    def make(self, name: str, params: Any) -> PackedTrial:
+        """A trial that is not held."""
+        return self._make(name, params, self._examples, self._total)
+
+    def fits(self, params: Any) -> bool:
+        """Whether such a trial can be made, and the model has layers for its adapters."""
+        try:
+            return all(select_modules(self.linear, each.params) for each in self.make("", params).adapters)
+        except UserError:
+            return False
+
+    def add(self, name: str, params: Any) -> PackedTrial:
         """Holds a new trial.
 
         Raises:
             UserError: No layer of the model fits `target_modules`.
-            torch.OutOfMemoryError: There is no room for its adapter; it is not held.
+            torch.OutOfMemoryError: There is no room for its adapters; it is not held.
         """
-        self._adapters.add(name, params)
-        return LoraTrial(name, params, self._examples, self._total)
+        trial = self.make(name, params)
+        try:
+            for adapter in trial.adapters:
+                self._adapters.add(adapter.name, adapter.params)
+        except (UserError, torch.OutOfMemoryError):
+            self.remove(trial)
+            raise
+        return trial
 
-    def remove(self, trial: LoraTrial) -> None:
+    def remove(self, trial: PackedTrial) -> None:
         """Lets go of a trial; the base and the other trials are as they were."""
         self._stop([trial])
-        self._adapters.remove(trial.name)
+        for adapter in trial.adapters:
+            self._adapters.remove(adapter.name)
 
-    def start(self, trial: LoraTrial, until: int) -> None:
+    def start(self, trial: PackedTrial, until: int) -> None:
         """Has a trial take part in the steps to come, up to step `until`, with an empty `slice`."""
         trial.until, trial.slice = until, Slice()
         if trial.step < until:
             self.active.append(trial)
             # Trials with larger batches first: the last examples of a step are then those of the first
             # rows. Like ranks side by side: they share products without padding.
-            self.active.sort(key=lambda each: (-each.params.batch_size, each.params.rank))
+            self.active.sort(key=lambda each: (-each.params.batch_size, _ranks(each)))
 
-    def save(self, trial: LoraTrial, folder: Path) -> None:
-        """Writes the adapter (PEFT format) and, while there are steps left, the moments into `folder`."""
-        self._adapters.save(trial.name, folder)
+    def save(self, trial: PackedTrial, folder: Path) -> None:
+        """Writes the adapters (PEFT format) and, while there are steps left, their moments into `folder`."""
+        for adapter in trial.adapters:
+            self._adapters.save(adapter.name, folder / adapter.folder)
         if trial.step < trial.total:
-            self._adapters.save_moments(trial.name, folder)
+            self._adapters.save_moments(_moments(trial), folder)
 
-    def load(self, trial: LoraTrial, folder: Path, step: int) -> None:
+    def load(self, trial: PackedTrial, folder: Path, step: int) -> None:
         """Takes up a trial after `step` steps from what `save` wrote."""
-        self._adapters.load(trial.name, folder)
+        for adapter in trial.adapters:
+            self._adapters.load(adapter.name, folder / adapter.folder)
         if step < trial.total:
-            self._adapters.load_moments(trial.name, folder)
+            self._adapters.load_moments(_moments(trial), folder)
         trial.step = step
 
-    def step(self, interrupt: bool = False) -> Stepped[LoraTrial]:
+    def arrange(self, trials: Sequence[PackedTrial]) -> int:
+        """Puts the adapters of these trials first, as `trainables.lora.layout.Layout` has them.
+
+        Returns:
+            Adapters of each trial.
+        """
+        planes = list(zip(*(trial.adapters for trial in trials), strict=True))
+        self._adapters.arrange([adapter.name for plane in planes for adapter in plane])
+        return len(planes)
+
+    def step(self, interrupt: bool = False) -> Stepped[PackedTrial]:
         """One optimizer step of every trial that has been started; a collective call.
 
         Args:
@@ -141,7 +179,7 @@ class Pack:
             torch.OutOfMemoryError: In the middle of a pass that several workers make together.
         """
         began, trials = time.perf_counter(), list(self.active)
-        stepped = Stepped[LoraTrial]()
+        stepped = Stepped[PackedTrial]()
         while self.active and not self._try_step(interrupt, stepped):
             pass
         for trial in trials:
@@ -150,17 +188,18 @@ class Pack:
         self._stop(stepped.reached)
         return stepped
 
-    def _try_step(self, interrupt: bool, stepped: Stepped[LoraTrial]) -> bool:
+    def _try_step(self, interrupt: bool, stepped: Stepped[PackedTrial]) -> bool:
         """One step; False where it has to be tried again, with less in a pass or without some trial."""
-        self._adapters.arrange([trial.name for trial in self.active])
+        planes = self.arrange(self.active)
         shares = deal(self.active, self._base.rank, self._base.world, self.row_room)
         lengths = [share.lengths for share in shares]
         passes = plan_passes(lengths, self.limits.tokens, self.limits.examples, self.limits.cost)
-        arena, rows = self._adapters.arena, len(shares)
-        grads = arena.grads[:rows]
+        arena, trials = self._adapters.arena, len(shares)
+        grads = arena.grads[: planes * trials]
         grads.zero_()
-        losses, short, stuck, interrupts = grads[:, -EXTRA:].unbind(1)
-        with self._adapters.active(rows):
+        extras = grads[:trials, -EXTRA:]  # in the rows of the first plane
+        losses, short, stuck, interrupts = extras.unbind(1)
+        with self._adapters.active(trials, planes):
             ran = self._run(passes, shares, losses)
         if len(ran) < len(passes):
             lacking = passes[len(ran)]
@@ -171,7 +210,8 @@ class Pack:
         interrupts[0] = float(interrupt)
         self._base.reduce(grads)
         norms = torch.linalg.vector_norm(grads[:, : arena.columns], dim=1)
-        facts = torch.cat([norms[:, None], grads[:, -EXTRA:]], dim=1).tolist()
+        # All that matters of the sum over planes is whether it is finite.
+        facts = torch.cat([norms.view(planes, -1).sum(0)[:, None], extras], dim=1).tolist()
         stepped.interrupt = stepped.interrupt or facts[0][4] > 0
         if facts[0][2] > 0:
             self._shrink(passes, lengths, [fact[3] > 0 for fact in facts], stepped)
@@ -191,7 +231,7 @@ class Pack:
         for planned in passes:
             try:
                 batch = Batch.of(planned, shares, losses.device)
-                self._adapters.lay_out(planned.first, planned.counts, batch.dropout)
+                self._adapters.lay_out(planned.first, planned.counts, batch.dropout, batch.gates)
                 rows = batch.losses(self._base.losses(batch.input_ids, batch.wanted, batch.positions))
                 torch.autograd.backward(rows.sum())
                 losses.index_add_(0, batch.owners, rows.detach().to(losses.dtype))
@@ -204,7 +244,7 @@ class Pack:
         return ran
 
     def _shrink(
-        self, passes: Sequence[Pass], lengths: Lengths, stuck: Sequence[bool], stepped: Stepped[LoraTrial]
+        self, passes: Sequence[Pass], lengths: Lengths, stuck: Sequence[bool], stepped: Stepped[PackedTrial]
     ) -> None:
         """Halves what a pass may hold; gives up a trial that has no room for a single example."""
         if self._base.device.type == "cuda":
@@ -225,7 +265,7 @@ class Pack:
             self._stop([trial])
 
     def _update(
-        self, shares: Sequence[Share], norms: Tensor, facts: list[list[float]], stepped: Stepped[LoraTrial]
+        self, shares: Sequence[Share], norms: Tensor, facts: list[list[float]], stepped: Stepped[PackedTrial]
     ) -> None:
         """Moves the weights of the trials whose loss and gradient are sound."""
         trials = [share.trial for share in shares]
@@ -235,17 +275,17 @@ class Pack:
                 self._stop([trial])
         if not self.active:
             return
-        if len(self.active) < len(trials):
-            self._adapters.arrange([trial.name for trial in self.active])
-            norms = norms[[trials.index(trial) for trial in self.active]]
-        params = [trial.params for trial in self.active]
+        planes = self.arrange(self.active)
+        kept = [trials.index(trial) for trial in self.active]
+        rows = [(trial, place) for place in range(planes) for trial in self.active]
+        params = [trial.adapters[place].params for trial, place in rows]
         clip_and_update(
             self._adapters.arena,
-            [trial.step for trial in self.active],
-            [trial.rate for trial in self.active],
+            [trial.step for trial, _ in rows],
+            [trial.rates[place] for trial, place in rows],
             [each.weight_decay for each in params],
             [each.clip for each in params],
-            norms,
+            norms if len(kept) == len(trials) else norms.view(planes, -1)[:, kept].flatten(),
         )
         for trial in self.active:
             index = trials.index(trial)
@@ -254,7 +294,7 @@ class Pack:
             trial.slice.tokens += shares[index].tokens
             trial.step += 1
 
-    def _stop(self, trials: Sequence[LoraTrial]) -> None:
+    def _stop(self, trials: Sequence[PackedTrial]) -> None:
         self.active = [trial for trial in self.active if trial not in trials]
 
 
@@ -267,3 +307,12 @@ def _account(planned: Pass, shares: Sequence[Share], passed: int, padding: int) 
         part.padding += padding
         part.passes += 1
         part.partners += len(present)
+
+
+def _ranks(trial: PackedTrial) -> tuple[int, ...]:
+    return tuple(adapter.params.rank for adapter in trial.adapters)
+
+
+def _moments(trial: PackedTrial) -> dict[str, str]:
+    """The adapters' names by what their moments begin with in the trial's file."""
+    return {adapter.folder and f"{adapter.folder}/": adapter.name for adapter in trial.adapters}

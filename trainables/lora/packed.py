@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 from typing import Any, TypeGuard, cast
 
@@ -15,8 +14,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from trainables.lora.arena import Arena
-from trainables.lora.dropout import keep_scale, stream_key
-from trainables.lora.transfer import to_device
+from trainables.lora.layout import Layout
 from trainables.models.linear import NF4, PLAIN
 
 _TOGETHER = 64
@@ -24,94 +22,12 @@ _TOGETHER = 64
 
 
 @dataclass(frozen=True)
-class Dropout:
-    """Dropout of the rows of one pass.
-
-    Attributes:
-        keys: Key of every row's stream, int64, shape (rows,); or of every token's, shape (rows, length).
-        rates: Share that is dropped in every row, fp32, shape (rows,).
-        positions: With keys by token, its position in its example, shape (rows, length).
-    """
-
-    keys: Tensor
-    rates: Tensor
-    positions: Tensor | None = None
-
-    def scale(self, site: str, x: Tensor) -> Tensor:
-        """`keep_scale` in the shape and type of a layer's input; every layer has a stream of its own."""
-        rows = len(self.keys)
-        length = x.numel() // (rows * x.shape[-1])
-        keys = self.keys ^ stream_key(site)
-        scale = keep_scale(keys, self.rates, length, x.shape[-1], self.positions)
-        return scale.view(x.shape).to(x.dtype)
-
-
-class Layout:
-    """Which rows of a batch belong to which adapter.
-
-    Args:
-        first: Row in the arena of the first adapter of the pass.
-        counts: Rows of the batch of each adapter from there on; a batch lists them in this order.
-        device: Where the indices are needed.
-        dropout: None where no row has dropout.
-    """
-
-    def __init__(
-        self, first: int, counts: Sequence[int], device: torch.device, dropout: Dropout | None = None
-    ) -> None:
-        self.first, self.adapters = first, len(counts)
-        self.rows = sum(counts)
-        self.dropout = dropout
-        self._take: Tensor | None = None
-        if len(set(counts)) > 1:
-            # A batched product needs as many rows from everyone: short shares are filled with zeros.
-            self._take, self._empty, self._put = _places(tuple(counts), device)
-
-    @property
-    def even(self) -> bool:
-        """Whether every adapter has as many rows as the others."""
-        return self._take is None
-
-    def spread(self, x: Tensor) -> Tensor:
-        """(rows, ..., features) by adapter: (adapters, tokens, features)."""
-        if self._take is None:
-            return x.reshape(self.adapters, -1, x.shape[-1])
-        taken = x.reshape(self.rows, -1, x.shape[-1])[self._take]
-        taken.index_fill_(0, self._empty, 0)
-        return taken.reshape(self.adapters, -1, x.shape[-1])
-
-    def gather(self, y: Tensor, like: Tensor) -> Tensor:
-        """The inverse of `spread`, in the shape of `like` but for the features."""
-        if self._take is not None:
-            y = y.reshape(len(self._take), -1, y.shape[-1])[self._put]
-        return y.reshape(*like.shape[:-1], y.shape[-1])
-
-
-@lru_cache(maxsize=64)
-def _places(counts: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Places of even shares: the row that each takes, those that no row fills, and those of the rows.
-
-    Kept, for passes of a pack are alike from step to step, and a GPU would wait for the indices.
-    """
-    starts = [sum(counts[:index]) for index in range(len(counts))]
-    take = [
-        start + row if row < count else -1
-        for start, count in zip(starts, counts, strict=True)
-        for row in range(max(counts))
-    ]
-    empty = [place for place, row in enumerate(take) if row < 0]
-    put = [place for place, row in enumerate(take) if row >= 0]
-    indices = (torch.tensor(each) for each in ([max(0, row) for row in take], empty, put))
-    taken, without, given = to_device(list(indices), device)
-    return taken, without, given
-
-
-@dataclass(frozen=True)
 class Segment:
     """Adapters of a pass that share a batched product at one layer.
 
     Attributes:
-        rows: Which of the pass's adapters these are.
+        plane: Which of the layout's planes they lie in.
+        rows: Which of the pass's trials they are of.
         a: A, shape (adapters, rank, in), in the type that the base model computes in.
         b: B.T, shape (adapters, rank, out), likewise.
         scale: Factor on B @ A, shape (adapters, 1, 1).
@@ -119,6 +35,7 @@ class Segment:
         b_grad: Where those of B.T are.
     """
 
+    plane: int
     rows: slice
     a: Tensor
     b: Tensor
@@ -148,7 +65,7 @@ class PackedPass:
         self._low = low
         self._copy: Tensor | None = None
         self._scales = arena.weights.new_zeros(0, 1, 1)
-        self._segments: dict[tuple[str, int, int], list[Segment]] = {}
+        self._segments: dict[tuple[str, tuple[int, ...], int], list[Segment]] = {}
         self._together = 1 if arena.weights.device.type == "cpu" else _TOGETHER
 
     def rows_moved(self, scales: Sequence[float]) -> None:
@@ -167,21 +84,26 @@ class PackedPass:
 
     def segments(self, site: str, layout: Layout) -> list[Segment]:
         """The adapters of a pass at a layer; made once, for thousands of passes ask."""
-        key = (site, layout.first, layout.adapters)
+        key = (site, layout.first, layout.trials)
         if key not in self._segments:
-            ranks = [self.arena.rank(layout.first + index, site) for index in range(layout.adapters)]
             self._segments[key] = [
-                self._segment(site, layout.first, rows, max(ranks[rows]))
-                for rows in alike(ranks, self._together)
+                segment
+                for plane, first in enumerate(layout.first)
+                for segment in self._plane(site, plane, first, layout.trials)
             ]
         return self._segments[key]
 
-    def _segment(self, site: str, first: int, rows: slice, rank: int) -> Segment:
+    def _plane(self, site: str, plane: int, first: int, trials: int) -> list[Segment]:
+        ranks = [self.arena.rank(first + index, site) for index in range(trials)]
+        runs = alike(ranks, self._together)
+        return [self._segment(site, plane, first, rows, max(ranks[rows])) for rows in runs]
+
+    def _segment(self, site: str, plane: int, first: int, rows: slice, rank: int) -> Segment:
         place, held = self.arena.sites[site], slice(first + rows.start, first + rows.stop)
         weights = self.arena.weights if self._copy is None else self._copy
         parts = (*place.views(weights[held]), *place.views(self.arena.grads[held]))
         a, b, a_grad, b_grad = (part[:, :rank] for part in parts)
-        return Segment(rows, a, b, self._scales[held], a_grad, b_grad)
+        return Segment(plane, rows, a, b, self._scales[held], a_grad, b_grad)
 
     def run(self, site: str, base: nn.Module, x: Tensor) -> Tensor:
         """The layer's output with every row's own adapter.
@@ -193,12 +115,12 @@ class PackedPass:
 
         Raises:
             ValueError: The layer does not see whole rows (a layer of an expert, for example), and the pass
-                has more than one adapter.
+                needs to know whose its tokens are.
         """
         layout = self.layout
         if layout is None or site not in self.arena.sites:
             return cast(Tensor, base(x))
-        if x.shape[0] != layout.rows and layout.adapters > 1 and x[..., 0].numel() % layout.rows:
+        if x.shape[0] != layout.rows and layout.whole_rows and x[..., 0].numel() % layout.rows:
             raise ValueError(f"{site} does not see whole rows, so several adapters cannot share a pass")
         if not self.segments(site, layout):
             return cast(Tensor, base(x))
@@ -253,7 +175,9 @@ class _Packed(torch.autograd.Function):
     """out + scale * (dropout(x) @ A.T) @ B.T for every adapter at once, in batched products.
 
     The inner activations are kept with the rank outside, (adapters, rank, tokens). The gradients of A
-    and B are added to the arena's, where an optimizer step finds those of all trials in one piece.
+    and B are added to the arena's, where an optimizer step finds those of all trials in one piece. Both are
+    sums over tokens of products with inner activations or their gradient, so tokens that an adapter does not
+    learn from are zero there; the gradient of x has been taken before.
 
     Where the base layer is a product with a weight that is all here, that product is taken here as well: the
     gradient of its input is then one tensor, to which the adapters' is added where it lies. As two, autograd
@@ -283,17 +207,19 @@ class _Packed(torch.autograd.Function):
             flat = x if dense.bias is None else x.reshape(-1, x.shape[-1])
             out = functional.linear(flat, _weight(dense), dense.bias)
         direct = layout.even and out.is_contiguous() and out.dtype == seen.dtype
+        several = len(layout.first) > 1
         if direct:
             # In place: the base layer's weights are frozen, so its backward pass does not need its output.
             if given:
                 ctx.mark_dirty(out)
             wide = layout.spread(out)
         else:
-            wide = _blank(seen.new_empty(*seen.shape[:2], out.shape[-1]), segments)
+            wide = _blank(seen.new_empty(*seen.shape[:2], out.shape[-1]), segments, several)
         inners = []
         for part in segments:
-            inners.append(torch.bmm(part.a, seen[part.rows].transpose(1, 2)).mul_(part.scale))
-            _take_product(wide[part.rows], inners[-1].transpose(1, 2), part.b, add=direct)
+            inner = torch.bmm(part.a, seen[part.rows].transpose(1, 2)).mul_(part.scale)
+            _take_product(wide[part.rows], inner.transpose(1, 2), part.b, add=direct or several)
+            inners.append(_gated(inner, part, layout, x))
         ctx.save_for_backward(x, *inners)
         ctx.segments, ctx.site, ctx.layout, ctx.dtype = segments, site, layout, shared.dtype
         ctx.dense = dense
@@ -307,17 +233,20 @@ class _Packed(torch.autograd.Function):
         keep = None if layout.dropout is None else layout.dropout.scale(ctx.site, x)
         seen, wide = _seen(layout, x, keep, ctx.dtype), layout.spread(grad).to(ctx.dtype)
         x_grad = seen_grad = None
-        in_place = False
+        in_place, several = False, len(layout.first) > 1
         if ctx.needs_input_grad[1]:
             x_grad = None if ctx.dense is None else torch.matmul(grad, _weight(ctx.dense)).view(x.shape)
             in_place = x_grad is not None and layout.even and keep is None and x_grad.dtype == seen.dtype
-            seen_grad = layout.spread(x_grad) if in_place else _blank(torch.empty_like(seen), ctx.segments)
+            seen_grad = (
+                layout.spread(x_grad) if in_place else _blank(torch.empty_like(seen), ctx.segments, several)
+            )
         for part, inner in zip(ctx.segments, inners, strict=True):
             inner_grad = torch.bmm(part.b, wide[part.rows].transpose(1, 2)).mul_(part.scale)
             _add_product(part.b_grad, inner, wide[part.rows])
-            _add_product(part.a_grad, inner_grad, seen[part.rows])
             if seen_grad is not None:
-                _take_product(seen_grad[part.rows], inner_grad.transpose(1, 2), part.a, add=in_place)
+                whole = inner_grad.transpose(1, 2)
+                _take_product(seen_grad[part.rows], whole, part.a, add=in_place or several)
+            _add_product(part.a_grad, _gated(inner_grad, part, layout, x), seen[part.rows])
         if seen_grad is not None and not in_place:
             gathered = layout.gather(seen_grad, x).to(x.dtype)
             gathered = gathered if keep is None else gathered * keep
@@ -330,10 +259,19 @@ def _seen(layout: Layout, x: Tensor, keep: Tensor | None, dtype: torch.dtype) ->
     return layout.spread(x if keep is None else x * keep).to(dtype)
 
 
-def _blank(total: Tensor, segments: Sequence[Segment]) -> Tensor:
-    """A new tensor for the products of these segments, zero where none of them writes to."""
+def _blank(total: Tensor, segments: Sequence[Segment], several: bool) -> Tensor:
+    """A new tensor for the products of these segments, zero where none of them writes to.
+
+    Those of several planes are added to one another.
+    """
     written = sum(part.rows.stop - part.rows.start for part in segments)
-    return total if written == len(total) else total.zero_()
+    return total if written == len(total) and not several else total.zero_()
+
+
+def _gated(inner: Tensor, part: Segment, layout: Layout, x: Tensor) -> Tensor:
+    """Inner activations or their gradient, in place, zero for tokens that the adapters do not learn from."""
+    gate = layout.gate(part.plane, x, inner.dtype)
+    return inner if gate is None else inner.mul_(gate[part.rows])
 
 
 def _take_product(total: Tensor, left: Tensor, right: Tensor, add: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from trainables.parameters import TrainingParameters
-from trainables.settings import CapabilityConfig, ModelConfig, Positive, Section, TaskConfig
+from trainables.settings import LARGEST, CapabilityConfig, ModelConfig, Positive, Section, TaskConfig
 
 
 class LoraParameters(TrainingParameters):
@@ -26,6 +26,10 @@ class LoraParameters(TrainingParameters):
         target_modules: Linear layers that get an adapter.
         layers: Only the first this many layers get adapters; None is all of them.
         rslora: Scale by sqrt(rank).
+        examples: The first this many training examples are used, of a task with several targets the first
+            of each; None is all of them.
+        epochs: Passes over the examples that are used. The number of steps follows from them, and
+            `budget.steps` is "trial"; None leaves the length to the budget.
     """
 
     rank: Annotated[int, Field(ge=1, le=4096)] = 16
@@ -35,6 +39,8 @@ class LoraParameters(TrainingParameters):
     target_modules: Literal["attention", "mlp", "all"] = "all"
     layers: Positive | None = None
     rslora: bool = False
+    examples: Positive | None = None
+    epochs: Annotated[float, Field(gt=0, le=LARGEST)] | None = None
 
     @model_validator(mode="after")
     def _one_alpha(self) -> LoraParameters:

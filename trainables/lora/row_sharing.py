@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 from trainables.lora.batch import deal
 from trainables.lora.pack import Pack
-from trainables.lora.parameters import LoraParameters
 from trainables.lora.passes import plan_passes
 from trainables.lora.sequences import why_apart
-from trainables.lora.trial import LoraTrial
+from trainables.parameters import TrainingParameters
 from trainables.serving.base import HeldBase
 
 ROOM = 2
@@ -23,7 +22,7 @@ _STEPS = 8
 """Steps whose padding is counted."""
 
 
-def share_rows(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters]) -> str:
+def share_rows(pack: Pack, base: HeldBase, probes: Sequence[TrainingParameters]) -> str:
     """Has examples of a trial share rows where the model keeps them apart; a collective call.
 
     Args:
@@ -47,11 +46,9 @@ def share_rows(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters]) -> 
     return f"sequence packing: {spared}"
 
 
-def padding(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters], room: int | None) -> float:
+def padding(pack: Pack, base: HeldBase, probes: Sequence[TrainingParameters], room: int | None) -> float:
     """Share of padding in the passes of the first steps of such trials together; 0 without any."""
-    trials = [
-        LoraTrial(f"probe{index}", params, pack.examples, _STEPS) for index, params in enumerate(probes)
-    ]
+    trials = [pack.make(f"probe{index}", params) for index, params in enumerate(probes)]
     trials.sort(key=lambda trial: -trial.params.batch_size)
     real = passed = 0
     for step in range(_STEPS if trials else 0):

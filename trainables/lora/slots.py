@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 import psutil
 import torch
 
-from trainables.errors import UserError
 from trainables.lora.pack import Pack, PassLimits
-from trainables.lora.parameters import LoraParameters
-from trainables.lora.targets import routed_layer, select_modules
+from trainables.lora.targets import routed_layer
 from trainables.machine import memory_available
+from trainables.parameters import TrainingParameters
 from trainables.serving.base import HeldBase
 
 _GAIN = 1.05
@@ -87,7 +86,7 @@ def choose_slots(
     base: HeldBase,
     asked: int | None,
     most: int,
-    probes: Sequence[LoraParameters],
+    probes: Sequence[TrainingParameters],
     mixing: str | None = None,
 ) -> Choice:
     """The number of slots that was asked for, or the one with the most tokens per second.
@@ -110,7 +109,7 @@ def choose_slots(
         return Choice(1, limits, f"{layer} sees the tokens that are routed to it, not whole rows")
     if mixing is not None:
         return Choice(1, limits, f"{mixing} does not hold the rows of a batch one after another")
-    probes = [params for params in probes if _fits(pack, params)]
+    probes = [params for params in probes if pack.fits(params)]
     if not probes:
         return Choice(1, limits, "no layer is adapted by the configurations that were tried")
     if asked is not None:
@@ -183,14 +182,6 @@ def choose_from(measured: Sequence[Measured], limits: PassLimits, whole_batch: i
     return Choice(chosen.slots, limits, reason)
 
 
-def _fits(pack: Pack, params: LoraParameters) -> bool:
-    """Whether any layer of the model is adapted; a trial without one fails by itself, when it comes."""
-    try:
-        return bool(select_modules(pack.linear, params))
-    except UserError:
-        return False
-
-
 def _pass_cost(measured: Sequence[Measured]) -> int:
     """What a pass costs beside its tokens, in tokens: by the line through the smallest and the largest."""
     small, large = measured[0], measured[-1]
@@ -203,7 +194,7 @@ def _pass_cost(measured: Sequence[Measured]) -> int:
 
 
 def _measure(
-    pack: Pack, base: HeldBase, probes: Sequence[LoraParameters], alone: list[Measured]
+    pack: Pack, base: HeldBase, probes: Sequence[TrainingParameters], alone: list[Measured]
 ) -> Measured | None:
     """Measures these trials together, and adds those of them that are not in `alone` yet to it.
 
@@ -224,14 +215,13 @@ def _measure(
 _FOREVER = 10**9
 
 
-def _run(pack: Pack, base: HeldBase, probes: Sequence[LoraParameters]) -> Measured | None:
+def _run(pack: Pack, base: HeldBase, probes: Sequence[TrainingParameters]) -> Measured | None:
     tokens, alone = pack.limits.tokens, len(probes) == 1
     trials = []
     try:
         for index, params in enumerate(probes):
             # A rate that moves nothing: probes must not diverge.
-            still = params.model_copy(update={"lr": 1e-30})
-            trials.append(pack.add(f"probe{index}", still))
+            trials.append(pack.add(f"probe{index}", params.at_rate(1e-30)))
     except torch.OutOfMemoryError:
         pass
     room = not base.any_worker(len(trials) < len(probes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,7 @@ def metrics(options: LoraOptions) -> Sequence[MetricSpec]:
     capability = options.capability
     skills = [AskedSkill(skill, "options" in (first_record(skill.path) or {})) for skill in capability.skills]
     counting = tuple(skill.name for skill in capability.skills if skill.at == "every")
+    counted = {f"{skill.name}_{skill.scoring[0]}": (skill.name,) for skill in capability.skills}
     declared: dict[str, MetricSpec] = {}
     for at in _AT:
         asked = Asked(capability, [skill for skill in skills if _AT.index(skill.config.at) <= _AT.index(at)])
@@ -68,6 +69,7 @@ def metrics(options: LoraOptions) -> Sequence[MetricSpec]:
                 meaning, direction = METRICS.lines()[metric], entry.direction
                 sample = "texts" if name.startswith(_ON_TEXTS) else "questions"
                 spec = MetricSpec(name, meaning, direction, entry.low, entry.high, at=at, sample=sample)
+                spec = replace(spec, items=counted.get(name, ()))
                 if name != metric:
                     spec = replace(spec, family=metric)
                 if name == "capability":
@@ -141,6 +143,19 @@ def examples(options: LoraOptions, seed: int) -> int:
     return count_examples(options.model, options.task, seed)
 
 
+def trial_steps(options: LoraOptions, seed: int) -> Callable[[LoraParameters], int]:
+    """Reads the training data, for the number of steps of trials that say their epochs.
+
+    Raises:
+        UserError: The tokenizer cannot be loaded, or the data not be read.
+    """
+    from trainables.data.task import training_examples
+    from trainables.lora.length import own_steps, targets_of
+
+    targets = targets_of(training_examples(options.model, options.task, seed))
+    return lambda params: own_steps(params, targets)
+
+
 def _worker() -> Read:
     from trainables.lora.held import read
 
@@ -161,6 +176,7 @@ TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model
         plan=plan,
         inspect=inspect,
         examples=examples,
+        trial_steps=trial_steps,
         localise=localise,
         effects=dict(EFFECTS) | {key: effect for effect, keys in _EFFECTS.items() for key in keys.split()},
         contents=contents,

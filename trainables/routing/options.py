@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from trainables.patterns import compiled
 from trainables.settings import LARGEST, Decoding, ModelConfig, Positive, Section, TaskConfig
 from trainables.text import Text
 
 
 def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"is no regular expression: {error}") from None
+    compiled(text)
     return text
 
 
@@ -35,7 +32,8 @@ class BehaviourConfig(Section):
         share: Of the examples, how many are transformed. Not used with `field`.
         field: Field of the user's records that says, true or false, whether they show the behaviour; nothing
             is transformed then.
-        pattern: With `field`, a regular expression that samples which show the behaviour match somewhere.
+        pattern: With `field`, a regular expression that is found in samples which show the behaviour; case is
+            ignored, but within `(?-i:...)`.
         prefixes: Prefixes of each kind, clean and behaving, and samples from the start token, at most.
         early_prefixes: The same at rungs before the last; None is `prefixes`.
         prefix_words: First words of a held-out example that make a prefix.

@@ -11,6 +11,7 @@ from analysis.report.chart import Axis, Plot, Rule, Series, Table, Value, XYChar
 from analysis.report.context import Context, base_value
 from analysis.report.look import BASE, Look, ended
 from analysis.report.words import ending, number
+from search.judging.rungs import is_by_trial, place
 from search.record import RungReached, TrialState
 
 _MOST_POINTS = 12_000
@@ -39,12 +40,11 @@ class Curves:
             plots.append(_plot(context, None))
         names = dict.fromkeys([*context.compared, context.loss])
         plots += [_plot(context, name) for name in names if _measured(context, name)]
-        stopped = Counter(
-            trial.last.step
-            for trial in context.trials
-            if trial.last and trial.status not in ("completed", "running")
-        )
-        where = ", ".join(f"{count:,} at step {step:,}" for step, count in sorted(stopped.items()))
+        early = [t for t in context.trials if t.last and t.status not in ("completed", "running")]
+        early.sort(key=lambda trial: len(trial.rungs))
+        stopped = Counter(trial.last.step for trial in early if trial.last)
+        places = Counter(place(context.state, trial) for trial in early)
+        where = ", ".join(f"{count:,} at {name}" for name, count in places.items())
         return Findings(
             data={"ended_early_by_step": {str(step): count for step, count in sorted(stopped.items())}},
             texts=(
@@ -59,7 +59,7 @@ class Curves:
 def _measured(context: Context, name: str) -> bool:
     """Whether at two rungs at least: one alone is no curve."""
     rungs = [rung for trial in context.trials for rung in trial.rungs]
-    return len({rung.step for rung in rungs if math.isfinite(rung.metrics.get(name, math.nan))}) > 1
+    return len({rung.rung for rung in rungs if math.isfinite(rung.metrics.get(name, math.nan))}) > 1
 
 
 def _plot(context: Context, metric: str | None) -> Plot:
@@ -129,12 +129,13 @@ def _value(rung: RungReached, metric: str) -> list[tuple[int, float]]:
 
 def _table(context: Context, metric: str | None) -> Table:
     names = [metric or context.loss]
-    steps: dict[int, list[RungReached]] = {}
+    by_trial = is_by_trial(context.state)
+    places: dict[int, list[RungReached]] = {}
     for trial in context.trials:
         for rung in trial.rungs:
-            steps.setdefault(rung.step, []).append(rung)
+            places.setdefault(rung.rung + 1 if by_trial else rung.step, []).append(rung)
     rows = []
-    for step, rungs in sorted(steps.items()):
+    for step, rungs in sorted(places.items()):
         losses = sorted(v for rung in rungs if math.isfinite(v := rung.metrics.get(names[0], math.nan)))
         if losses:
             middle = losses[len(losses) // 2]
@@ -142,4 +143,4 @@ def _table(context: Context, metric: str | None) -> Table:
                 (f"{step:,}", f"{len(rungs):,}", number(losses[0]), number(middle), number(losses[-1]))
             )
     caption = f"{names[0]} of the trials that reached each rung."
-    return Table(("step", "trials", "least", "median", "most"), tuple(rows), caption)
+    return Table(("rung" if by_trial else "step", "trials", "least", "median", "most"), tuple(rows), caption)

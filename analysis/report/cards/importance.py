@@ -17,6 +17,7 @@ from analysis.report.look import nth
 from analysis.report.statistics import Estimate
 from analysis.report.words import number
 from search import wording
+from search.judging.rungs import is_by_trial
 from search.record import TrialState
 from trainables.interval import Z
 
@@ -73,7 +74,8 @@ class Importance:
             )
             for index, (metric, shares) in enumerate(importances.items())
         )
-        step = trials[0].rungs[rung].step
+        by_trial, step = is_by_trial(context.state), trials[0].rungs[rung].step
+        where = f"rung {rung + 1}" if by_trial else f"step {step:,}"
         leading = [
             f"{max(shares, key=lambda n: shares[n].value)} for {metric}"
             for metric, shares in importances.items()
@@ -89,10 +91,10 @@ class Importance:
                 f"Importance with 95% bootstrap intervals, n={len(trials)} trials.",
             ),
         )
-        first = f"What mattered most: {', '.join(leading)}, by {len(trials)} trials at step {step:,}."
+        first = f"What mattered most: {', '.join(leading)}, by {len(trials)} trials at {where}."
         return Findings(
             data={
-                "step": step,
+                "step": None if by_trial else step,
                 "n": len(trials),
                 "importances": {
                     m: {n: e.data() for n, e in shares.items()} for m, shares in importances.items()

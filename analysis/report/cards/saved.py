@@ -12,6 +12,7 @@ from analysis.report.look import ended
 from analysis.report.words import ending, spoken
 from search import wording
 from search.judging.budget import BudgetUsed, budget_used
+from search.judging.rungs import is_by_trial
 
 _NOTES = (
     "The saving is the number of steps not taken by trials that the scheduler, a guard or divergence "
@@ -63,12 +64,15 @@ def _sentence(used: BudgetUsed) -> str:
 
 
 def _plot(context: Context, text: str) -> Plot:
+    by_trial = is_by_trial(context.state)
+    unit = "rung" if by_trial else "step"
     counts: dict[str, Counter[int]] = {}
     looks = {}
     for trial in context.trials:
         if trial.finished is not None:
             kind = ending(context, trial)
-            counts.setdefault(kind, Counter())[trial.last.step if trial.last else 0] += 1
+            step = trial.last.step if trial.last else 0
+            counts.setdefault(kind, Counter())[len(trial.rungs) if by_trial else step] += 1
             looks[kind] = ended(trial.status, context.cause(trial))
     steps = sorted({step for count in counts.values() for step in count})
     names = tuple(f"{step:,}" for step in steps)
@@ -79,13 +83,14 @@ def _plot(context: Context, text: str) -> Plot:
             [count[step] for step in steps],
             looks[kind],
             "bars",
-            text=[f"{count[step]:,} trials ended at step {step:,}: {kind}" for step in steps],
+            text=[f"{count[step]:,} trials ended at {unit} {step:,}: {kind}" for step in steps],
         )
         for kind, count in counts.items()
     )
-    across = Axis("last rung of the trial, in optimizer steps", "category", categories=names)
+    title = "last rung of the trial" if by_trial else "last rung of the trial, in optimizer steps"
+    across = Axis(title, "category", categories=names)
     table = Table(
-        ("step", *counts),
+        (unit, *counts),
         tuple((f"{step:,}", *(f"{count[step]:,}" for count in counts.values())) for step in steps),
         "Trials by their last rung and what ended them.",
     )

@@ -2,6 +2,7 @@
 
 from search.config.checks.budget import check_budget, check_workers
 from search.config.checks.files import check_files
+from search.config.checks.hypotheses import check_hypotheses
 from search.config.checks.names import check_names
 from search.config.checks.objectives import check_bounds, check_objectives
 from search.config.checks.parameters import check_parameters
@@ -20,6 +21,7 @@ _CHECKS = (
     check_objectives,
     check_skills,
     check_bounds,
+    check_hypotheses,
     check_files,
     check_options,
     check_workers,

@@ -7,15 +7,53 @@ from typing import Any
 
 from search.config.checks import parts
 from search.config.compose import Composed
-from search.config.schema import BudgetConfig
+from search.config.schema import BY_TRIAL, BudgetConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
 
 
 def check_budget(composed: Composed) -> None:
-    """Epochs of unequal length, a warm-up longer than a trial, and more brackets than rungs."""
+    """Lengths given twice or not at all, unequal epochs, too long a warm-up, and more brackets than rungs."""
+    _check_length(composed)
     _check_epochs(composed)
     _check_warmup(composed)
     _check_brackets(composed)
+
+
+def _check_length(composed: Composed) -> None:
+    """Either the budget or the parameter `epochs` says how long a trial is trained."""
+    spec, budget = parts.trainable(composed), _section(composed, "budget")
+    if spec is None or any(composed.is_broken(("budget", name)) for name in ("steps", "epochs")):
+        return
+    keys = {name: key for name in ("epochs", "examples") if (key := _given(composed, name)) is not None}
+    by_trial, epochs = budget.get("steps") == BY_TRIAL, keys.get("epochs")
+    if by_trial and spec.trial_steps is None:
+        message = f"{parts.text(composed, 'trainable')} has no parameter that says a trial's length"
+        composed.complain(("budget", "steps"), message, "give a number of steps")
+    elif by_trial and epochs is None:
+        message = "is trial, and no parameter says how long a trial is trained"
+        hint = "add fixed.epochs=3, or epochs to parameters; or give a number of steps"
+        composed.complain(("budget", "steps"), message, hint)
+    elif spec.trial_steps is not None and not by_trial:
+        said = next((name for name in ("steps", "epochs") if budget.get(name) is not None), None)
+        if said is not None and epochs is not None:
+            where = f"budget.{said} is {budget[said]} ({composed.origins.of(('budget', said))})"
+            message = f"gives each trial its own number of steps, and {where}"
+            composed.complain(
+                epochs, message, "add budget.steps=trial; rungs are then shares of a trial's steps"
+            )
+        elif said == "epochs" and "examples" in keys:
+            where = composed.origins.of(keys["examples"])
+            message = f"counts all training examples, and examples limits them ({where})"
+            hint = f"give fixed.epochs={budget[said]} and budget.steps=trial, or a number of steps"
+            composed.complain(("budget", "epochs"), message, hint)
+
+
+def _given(composed: Composed, name: str) -> tuple[str, str] | None:
+    """The key of a parameter that is searched or fixed."""
+    for section in ("parameters", "fixed"):
+        if _section(composed, section).get(name) is not None:
+            return section, name
+    return None
 
 
 def _check_epochs(composed: Composed) -> None:

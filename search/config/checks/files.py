@@ -276,10 +276,11 @@ def check_form(files: LocalFiles, key: str, task: TaskConfig, *, split: bool) ->
     """
     shown = files.files[0].shown
     records = read_records(files, key, _RECORDS)
-    units = make_units(records, form_of(records, task, files.text, key), task, key)
+    form = form_of(records, task, files.text, key)
+    units, _ = make_units(records, form, task, key)
     silent = sum(isinstance(unit, Conversation) and not unit.turns for unit in units)
     refuse_silent(silent, len(units), key)
-    if not split or not records.whole:
+    if not split or not records.whole or form.heldout is not None:
         return
     if files.text:
         # A token is a byte at least, so that a shorter text cannot give two examples.

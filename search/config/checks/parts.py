@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from search.config.compose import Composed
 from search.config.known import model_types
 from search.config.options import KnownMetrics, known_metrics
-from search.config.schema import ObjectiveConfig, default_objectives
+from search.config.schema import HypothesisConfig, ObjectiveConfig, SearchConfig, default_objectives
 from search.config.space import Parameter
 from search.record.events import Scalar
 from trainables.settings import CapabilityConfig, SkillConfig
@@ -92,6 +92,23 @@ def objectives(composed: Composed) -> dict[int, ObjectiveConfig]:
     if "objectives" not in composed.data:
         return dict(enumerate(default_objectives(metrics(composed).metrics)))
     return _entries(composed.data["objectives"], ObjectiveConfig)
+
+
+def hypotheses(composed: Composed) -> dict[str, HypothesisConfig]:
+    """The valid hypotheses by name."""
+    valid: dict[str, HypothesisConfig] = {}
+    for name, data in _mapping(composed, "hypotheses").items():
+        try:
+            valid[name] = HypothesisConfig.model_validate_json(json.dumps(data), strict=True)
+        except ValidationError:
+            continue
+    return valid
+
+
+def baselines(composed: Composed) -> list[str]:
+    """Names of the baselines that are measured."""
+    given = composed.data.get("baselines", SearchConfig.model_fields["baselines"].default)
+    return [name for name in given if isinstance(name, str)] if isinstance(given, list | tuple) else []
 
 
 def skills(composed: Composed) -> dict[int, SkillConfig]:

@@ -14,6 +14,7 @@ from trainables.settings import TaskConfig
 
 Row: TypeAlias = Mapping[str, Any]
 Needs: TypeAlias = tuple[tuple[str, ...], ...]
+Make: TypeAlias = Callable[[Row, TaskConfig], Unit | Sequence[Unit]]
 
 AUTO = "auto"
 _LOOKED_AT = 100
@@ -26,14 +27,17 @@ class Format:
 
     Attributes:
         needs: The fields by which it is recognised, each under any of its names.
-        make: Makes of a record what is trained on; raises `WrongRecord`.
+        make: Makes of a record what is trained on, one unit or several; raises `WrongRecord`.
         example: A record of this form, which no other form takes.
+        heldout: Makes of a record what is held out, where that is no part of what is trained on; None where
+            a part of the records is to be held out.
     """
 
     name: str
     needs: Callable[[TaskConfig], Needs]
-    make: Callable[[Row, TaskConfig], Unit]
+    make: Make
     example: Row
+    heldout: Callable[[Row, TaskConfig], Sequence[Unit]] | None = None
 
     def fits(self, record: Row, task: TaskConfig) -> bool:
         """Whether a record has its fields."""
@@ -46,8 +50,12 @@ FORMATS: Registry[Format] = Registry("format")
 
 
 def register(
-    name: str, line: str, needs: Callable[[TaskConfig], Needs], example: Row
-) -> Callable[[Callable[[Row, TaskConfig], Unit]], Format]:
+    name: str,
+    line: str,
+    needs: Callable[[TaskConfig], Needs],
+    example: Row,
+    heldout: Callable[[Row, TaskConfig], Sequence[Unit]] | None = None,
+) -> Callable[[Make], Format]:
     """Registers the decorated function, which makes of a record what is trained on.
 
     Args:
@@ -55,8 +63,9 @@ def register(
         line: One line for `--list`.
         needs: See `Format`.
         example: See `Format`.
+        heldout: See `Format`.
     """
-    return lambda make: FORMATS.register(name, line)(Format(name, needs, make, example))
+    return lambda make: FORMATS.register(name, line)(Format(name, needs, make, example, heldout))
 
 
 def recognise(rows: Sequence[Row], task: TaskConfig) -> Format:

@@ -103,7 +103,7 @@ def check_questions(skills: Skills, task: TaskConfig, read: ReadUnits) -> str:
                 f"{len(overlapping)} of {len(items)} questions of capability.skills.{skill.name} overlap "
                 f"with the training data by {OVERLAP} words in a row, or by all their words where they have "
                 "fewer; "
-                f"the first is {_shortly(items[place].question)}, with {read.records.place(row)}"
+                f"the first is {_shortly(items[place].question)}, with {read.place(row)}"
             )
     return "; ".join(warnings)
 
@@ -207,7 +207,7 @@ def _of_skill(number: int, rows: Mapping[Asked, int]) -> list[tuple[int, int]]:
 
 def _with_answers(items: Sequence[Item], seen: Sequence[tuple[int, int]], read: ReadUnits) -> str:
     shown = [
-        f"{_shortly(items[place].question)} in {read.records.place(row)}, {_shortly(read.units[row].text)}"
+        f"{_shortly(items[place].question)} in {read.place(row)}, {_shortly(read.units[row].text)}"
         for place, row in seen[:_NAMED]
     ]
     return (

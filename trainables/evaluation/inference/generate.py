@@ -1,10 +1,10 @@
-"""Batched greedy generation, with drafts of the expected replies."""
+"""Batched generation, with drafts of the expected replies."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from itertools import takewhile
+from itertools import repeat, takewhile
 from operator import eq
 from typing import TypeAlias
 
@@ -16,6 +16,20 @@ from trainables.evaluation.inference.cached import CachedRows
 from trainables.evaluation.inference.forward import Forward
 
 Tokens: TypeAlias = Sequence[int]
+
+Owner: TypeAlias = tuple[int, int]
+"""Adapter and prompt of a row."""
+
+Choose: TypeAlias = Callable[[Tensor, Sequence[Owner], Sequence[int]], list[list[int]]]
+"""Chooses tokens by logits of shape (rows, tokens, vocabulary), given each row's owner, and at which place of
+its reply the first of the tokens stands; what is before its beginning is not used."""
+
+
+def most_likely(logits: Tensor, owners: Sequence[Owner], firsts: Sequence[int]) -> list[list[int]]:
+    """Chooses the most likely tokens; see `Choose`."""
+    chosen: list[list[int]] = logits.argmax(-1).tolist()
+    return chosen
+
 
 ACCEPTED = 1 / 3
 """Share of a batch's drafted tokens that must be right for the next batch to have drafts: they cost a pass
@@ -33,6 +47,7 @@ def greedy(
     batch_size: int,
     ended: Callable[[list[int]], bool] | None = None,
     drafts: Sequence[Tokens] | None = None,
+    choose: Choose = most_likely,
 ) -> list[list[list[int]]]:
     """The most likely continuation of each prompt by each adapter, token by token.
 
@@ -55,11 +70,12 @@ def greedy(
         batch_size: Rows per pass, at most, but `copies` at least.
         ended: Whether a reply has ended for another reason, given its tokens; they are all kept.
         drafts: For each prompt a reply that may well be the adapters' own, without the token that ends it.
+        choose: Chooses another token than the most likely one (`sampling`).
 
     Returns:
         For each adapter and each prompt the reply's token ids, without the token that ended it.
     """
-    replies = _Replies(copies, len(prompts), ends, max_new_tokens, ended)
+    replies = _Replies(copies, len(prompts), ends, max_new_tokens, ended, choose)
     if not forward.caches:
         _without_cache(forward, prompts, replies, copies, pad_id, max(1, batch_size // copies))
         return replies.ids
@@ -131,11 +147,12 @@ def _without_cache(
             counts = [sum(adapter == owner for owner, _ in owners) for adapter in range(copies)]
             last = width - int(ends.min())
             logits = forward.logits(ids.to(forward.device), counts, last)
-            chosen = logits.argmax(-1)[torch.arange(len(owners)), ends - (width - last)].tolist()
+            wanted = logits[torch.arange(len(owners)), ends - (width - last)][:, None]
+            chosen = replies.chosen(wanted, owners)
             owners = [
                 owner
-                for owner, token in zip(owners, chosen, strict=True)
-                if replies.accept(owner, [token], ()) is not None
+                for owner, tokens in zip(owners, chosen, strict=True)
+                if replies.accept(owner, tokens, ()) is not None
             ]
 
 
@@ -223,23 +240,36 @@ class _Replies:
         ends: Collection[int],
         most: int,
         ended: Callable[[list[int]], bool] | None,
+        choose: Choose,
     ) -> None:
         self.ids: list[list[list[int]]] = [[[] for _ in range(prompts)] for _ in range(copies)]
         self._ends = ends
         self._most = most
         self._ended = ended
+        self._choose = choose
+
+    def chosen(
+        self, logits: Tensor, owners: Sequence[Owner], drafts: Sequence[Tokens] = ()
+    ) -> list[list[int]]:
+        """The tokens after each of the last ones, which are the drafts where there are any."""
+        drafted = map(len, drafts) if drafts else repeat(0)
+        firsts = [
+            len(self.ids[adapter][prompt]) + length + 1 - logits.shape[1]
+            for (adapter, prompt), length in zip(owners, drafted, strict=False)
+        ]
+        return self._choose(logits, owners, firsts)
 
     def take(self, running: _Running, logits: Tensor, drafts: Sequence[Tokens]) -> _Running | None:
-        """Adds each row's most likely tokens as far as they are known, and returns the rows that continue.
+        """Adds each row's tokens as far as they are known, and returns the rows that continue.
 
         Args:
             running: The rows, whose last tokens in the cache are the drafts.
             logits: Of the tokens after each of the last ones, shape (rows, tokens, vocabulary).
             drafts: Of each row.
         """
-        predicted = logits.argmax(-1)
+        chosen = self.chosen(logits, running.owners, drafts)
         rest, last, refused = [], [], []
-        for row, (tokens, draft) in enumerate(zip(predicted.tolist(), drafts, strict=True)):
+        for row, (tokens, draft) in enumerate(zip(chosen, drafts, strict=True)):
             fresh = tokens[-1 - len(draft) :]
             accepted = self.accept(running.owners[row], fresh, draft)
             if accepted is not None:

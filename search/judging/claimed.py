@@ -1,0 +1,341 @@
+"""What a claim speaks of: the trials that its metrics are means over, and what was measured of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from search import wording
+from search.claims import Claim, Filter, Quantity
+from search.config.schema import HypothesisConfig
+from search.judging.confirmation import confirmation
+from search.judging.contrasts import Array, Series, combination
+from search.judging.front import on_front
+from search.judging.objectives import completed_trials
+from search.judging.paired import ratio_of_means
+from search.judging.recommend import recommend
+from search.record import BaselineMeasured, RungReached, SearchState, TrialState
+from search.record.events import RecordedMetric, Scalar
+from search.record.explained import metric_of, trainable_of
+from trainables.interval import Interval
+from trainables.trainable import BASE
+
+_NEAR = 1e-6
+"""A share that differs more from the mean of its items is no such mean."""
+
+
+class UnansweredError(Exception):
+    """A claim speaks of something that was not measured; the message is a sentence for people."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was measured of all that a claim names.
+
+    Attributes:
+        series: Of each quantity, in the claim's order.
+        groups: Numbers of the trials of each group.
+        basis: What the metrics are means over, in words.
+        repeated: Whether these are repetitions of one configuration.
+        overlapping: Whether groups share trials.
+        seeds: Variance of the combination between seeds, and its degrees of freedom, over all candidates of
+            confirmation.
+        caveats: What is uncertain about it, in sentences.
+    """
+
+    series: tuple[Series, ...]
+    groups: tuple[tuple[int, ...], ...]
+    basis: str
+    repeated: bool = False
+    overlapping: bool = False
+    seeds: tuple[float, int] | None = None
+    caveats: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Trials that count, before a claim's own filters.
+
+    Attributes:
+        candidates: The repetitions of each candidate of confirmation, where those of one are the trials.
+    """
+
+    trials: tuple[TrialState, ...]
+    basis: str
+    repeated: bool = False
+    candidates: tuple[tuple[TrialState, ...], ...] = ()
+    caveats: tuple[str, ...] = field(default=())
+
+
+def gather(state: SearchState, hypothesis: HypothesisConfig, claim: Claim) -> Evidence:
+    """The evidence on a claim.
+
+    Raises:
+        UnansweredError: Something that it names was not measured.
+    """
+    filters = list(dict.fromkeys(each.filters for each in claim.quantities if each.baseline is None))
+    if not filters:
+        series = tuple(_of_baseline(state, each, claim.difference.terms[each]) for each in claim.quantities)
+        return Evidence(series, (), "baselines alone")
+    pool = _pool(state, hypothesis, claim)
+    groups = _groups(pool, hypothesis, claim, filters)
+    groups, matched = _matched(groups, filters)
+    series = tuple(_series(state, claim, groups, filters, matched))
+    numbers = tuple(tuple(trial.number for trial in group) for group in groups)
+    shared = not matched and len(set().union(*numbers)) < sum(map(len, numbers))
+    return Evidence(
+        series,
+        numbers,
+        _basis(pool, hypothesis, filters, groups, matched),
+        repeated=pool.repeated,
+        overlapping=shared,
+        seeds=_seeds(state, claim, pool),
+        caveats=(*pool.caveats, *_lost(pool, hypothesis, filters, groups, matched)),
+    )
+
+
+def _pool(state: SearchState, hypothesis: HypothesisConfig, claim: Claim) -> _Pool:
+    scope = hypothesis.scope(any(quantity.filters for quantity in claim.quantities))
+    if scope == "recommended":
+        return _recommended(state, claim)
+    if scope == "front":
+        trials = [state.trials[number] for number in on_front(state)]
+        what = "on the Pareto front"
+    else:
+        trials = completed_trials(state)
+        what = "at full budget"
+    if not trials:
+        raise UnansweredError("No trial has reached the full budget.")
+    return _Pool(tuple(trials), what, caveats=tuple(_mixed(trials)))
+
+
+def _mixed(trials: Sequence[TrialState]) -> Iterable[str]:
+    if len(trials) > 1:
+        yield (
+            "It speaks of the mean over these trials; how their configurations differ counts as noise, like "
+            "seeds."
+        )
+
+
+def _recommended(state: SearchState, claim: Claim) -> _Pool:
+    """The repetitions of the recommended configuration, or its only run."""
+    number = recommend(state).trial
+    if number is None:
+        raise UnansweredError("No trial is recommended.")
+    confirmed = confirmation(state)
+    runs = {each.trial: each.runs for each in confirmed.candidates} if confirmed else {}
+    usable = {
+        candidate: tuple(
+            state.trials[run] for run in numbers if _is_measured(state.trials[run], claim.quantities)
+        )
+        for candidate, numbers in runs.items()
+    }
+    if repetitions := usable.get(number, ()):
+        basis = f"{wording.plural(len(repetitions), 'repetition')} of the recommended trial {number}"
+        return _Pool(repetitions, basis, True, tuple(usable.values()))
+    basis = f"the one run of the recommended trial {number}"
+    caveat = "It rests on one run, which was chosen for being good: such runs are lucky on average."
+    return _Pool((state.trials[number],), basis, True, tuple(usable.values()), (caveat,))
+
+
+def _groups(
+    pool: _Pool, hypothesis: HypothesisConfig, claim: Claim, filters: Sequence[tuple[Filter, ...]]
+) -> list[list[TrialState]]:
+    """The trials that each set of filters keeps, as far as what the claim names was measured of them."""
+    groups = []
+    for kept in filters:
+        quantities = [each for each in claim.quantities if each.baseline is None and each.filters == kept]
+        chosen = _chosen(pool, hypothesis, kept)
+        measured = [trial for trial in chosen if _is_measured(trial, quantities)]
+        if not chosen:
+            raise UnansweredError(f"No trial {pool.basis} has {_conditions(hypothesis, kept)}.")
+        if not measured:
+            names = " and ".join(dict.fromkeys(each.metric for each in quantities))
+            raise UnansweredError(f"{names} was not measured of {wording.names([t.number for t in chosen])}.")
+        groups.append(measured)
+    return groups
+
+
+def _chosen(pool: _Pool, hypothesis: HypothesisConfig, kept: Sequence[Filter]) -> list[TrialState]:
+    conditions = (*hypothesis.filters.values(), *kept)
+    return [trial for trial in pool.trials if all(each.keeps(trial.params) for each in conditions)]
+
+
+def _is_measured(trial: TrialState, quantities: Iterable[Quantity]) -> bool:
+    metrics = trial.last.metrics if trial.last else {}
+    return all(
+        math.isfinite(metrics.get(each.metric, math.nan)) for each in quantities if each.baseline is None
+    )
+
+
+def _matched(
+    groups: list[list[TrialState]], filters: Sequence[tuple[Filter, ...]]
+) -> tuple[list[list[TrialState]], bool]:
+    """Groups whose trials differ in the filtered parameters alone, in the same order, where that is so.
+
+    A trial that has no counterpart in every group is then left out.
+    """
+    if len(groups) < 2:
+        return groups, False
+    varied = {each.parameter for kept in filters for each in kept}
+    keyed = [{_without(trial, varied): trial for trial in group} for group in groups]
+    common = [key for key in keyed[0] if all(key in other for other in keyed[1:])]
+    unique = all(len(by_key) == len(group) for by_key, group in zip(keyed, groups, strict=True))
+    distinct = len({trial.number for group in groups for trial in group}) == sum(map(len, groups))
+    if not unique or not distinct or len(common) < 2:
+        return groups, False
+    return [[by_key[key] for key in common] for by_key in keyed], True
+
+
+def _without(trial: TrialState, varied: set[str]) -> tuple[tuple[str, str, Scalar], ...]:
+    sampled = sorted(trial.proposed.sampled.items())
+    return tuple((name, type(value).__name__, value) for name, value in sampled if name not in varied)
+
+
+def _series(
+    state: SearchState,
+    claim: Claim,
+    groups: Sequence[Sequence[TrialState]],
+    filters: Sequence[tuple[Filter, ...]],
+    matched: bool,
+) -> Iterable[Series]:
+    for quantity, coefficient in claim.difference.terms.items():
+        if quantity.baseline is not None:
+            yield _of_baseline(state, quantity, coefficient)
+            continue
+        index = filters.index(quantity.filters)
+        rungs = [trial.last for trial in groups[index] if trial.last is not None]
+        yield _measured(state, quantity.metric, coefficient, rungs, 0 if matched else index)
+
+
+def _of_baseline(state: SearchState, quantity: Quantity, coefficient: float) -> Series:
+    baseline = state.baselines.get(str(quantity.baseline))
+    if baseline is None:
+        raise UnansweredError(f"The baseline {quantity.baseline} was not measured.")
+    if not math.isfinite(baseline.metrics.get(quantity.metric, math.nan)):
+        raise UnansweredError(f"{quantity.metric} was not measured of the baseline {quantity.baseline}.")
+    return _measured(state, quantity.metric, coefficient, [baseline], None)
+
+
+def _measured(
+    state: SearchState,
+    metric: str,
+    coefficient: float,
+    events: Sequence[RungReached | BaselineMeasured],
+    group: int | None,
+) -> Series:
+    """A metric of these measurements, with its items where it is the mean of shares of them."""
+    values = np.array([event.metrics[metric] for event in events])
+    described = metric_of(trainable_of(state), metric)
+    items = _items(described, metric, events, values)
+    if items:
+        return Series(coefficient, values, group, items)
+    intervals = [_interval(state, described, metric, event) for event in events]
+    known = tuple(each for each in intervals if each is not None and each.low <= each.high)
+    return Series(coefficient, values, group, (), known if len(known) == len(events) else ())
+
+
+def _items(
+    described: RecordedMetric | None,
+    metric: str,
+    events: Sequence[RungReached | BaselineMeasured],
+    values: Array,
+) -> tuple[tuple[str, Array], ...]:
+    if described is not None and described.name != metric:
+        return ()  # a ratio
+    names = described.items if described is not None and described.items else (metric,)
+    over = described.over if described is not None and len(described.over) == len(names) else names
+    lengths = [{len(event.items.get(name, "")) for event in events} for name in names]
+    if any(len(length) > 1 or 0 in length for length in lengths):
+        return ()
+    outcomes = [np.array([_bits(event.items[name]) for event in events]) for name in names]
+    shares = np.mean([bits.mean(axis=1) for bits in outcomes], axis=0)
+    if np.abs(shares - values).max() > _NEAR:
+        return ()
+    return tuple(zip(over, outcomes, strict=True))
+
+
+def _bits(text: str) -> Array:
+    bits: Array = (np.frombuffer(text.encode(), dtype=np.uint8) == ord("1")).astype(np.float64)
+    return bits
+
+
+def _interval(
+    state: SearchState,
+    described: RecordedMetric | None,
+    metric: str,
+    event: RungReached | BaselineMeasured,
+) -> Interval | None:
+    """As recorded; of a baseline's ratio to the base, item by item."""
+    if metric in event.intervals or described is None or described.name == metric:
+        return event.intervals.get(metric)
+    base = state.baselines.get(BASE)
+    if base is None or not described.items or event is base:
+        return None
+    pairs = [(base.items.get(name, ""), event.items.get(name, "")) for name in described.items]
+    return ratio_of_means(pairs) if all(a and len(a) == len(b) for a, b in pairs) else None
+
+
+def _seeds(state: SearchState, claim: Claim, pool: _Pool) -> tuple[float, int] | None:
+    """Variance of the claim's difference within candidates, pooled; None where none was repeated twice."""
+    several = [runs for runs in pool.candidates if len(runs) > 1]
+    if not several:
+        return None
+    squares, freedom = 0.0, 0
+    for runs in several:
+        filters: list[tuple[Filter, ...]] = [()]
+        series = [each for each in _series(state, claim, [runs], filters, False) if each.group is not None]
+        sums = combination(series)
+        squares += float(((sums - sums.mean()) ** 2).sum())
+        freedom += len(runs) - 1
+    return squares / freedom, freedom
+
+
+def _conditions(hypothesis: HypothesisConfig, kept: Iterable[Filter]) -> str:
+    return ", ".join(str(each) for each in (*hypothesis.filters.values(), *kept))
+
+
+def _basis(
+    pool: _Pool,
+    hypothesis: HypothesisConfig,
+    filters: Sequence[tuple[Filter, ...]],
+    groups: Sequence[Sequence[TrialState]],
+    matched: bool,
+) -> str:
+    if pool.repeated:
+        return pool.basis
+    where = _conditions(hypothesis, ())
+    counted = f"{pool.basis}{' with ' + where if where else ''}"
+    if len(groups) == 1:
+        own = f" with {_conditions(hypothesis, filters[0])}" if filters[0] else ""
+        return f"{wording.plural(len(groups[0]), 'trial')} {pool.basis if own else counted}{own}"
+    if matched:
+        count = wording.plural(len(groups[0]), "set")
+        return f"{count} of trials {counted} that are alike but for {_varied(filters)}"
+    each = [
+        f"{len(group)} with {', '.join(map(str, kept))}" if kept else f"{len(group)} in all"
+        for kept, group in zip(filters, groups, strict=True)
+    ]
+    return f"trials {counted}: {' and '.join(each)}"
+
+
+def _varied(filters: Iterable[Iterable[Filter]]) -> str:
+    return " and ".join(dict.fromkeys(each.parameter for kept in filters for each in kept))
+
+
+def _lost(
+    pool: _Pool,
+    hypothesis: HypothesisConfig,
+    filters: Sequence[tuple[Filter, ...]],
+    groups: Sequence[Sequence[TrialState]],
+    matched: bool,
+) -> Iterable[str]:
+    """Said where trials that were meant do not count."""
+    meant = {trial.number for kept in filters for trial in _chosen(pool, hypothesis, kept)}
+    lost = sorted(meant - {trial.number for group in groups for trial in group})
+    if lost:
+        why = "without a finite value or a counterpart" if matched else "without a finite value"
+        yield f"Left out, {why}: {wording.names(lost)}."

@@ -1,0 +1,25 @@
+"""Sections of the configuration on the embedded model, for every trainable. Light: no torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trainables.routing.options import BehaviourConfig
+from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
+
+_SKILLS = (
+    SkillConfig(name="facts", path="embedded:skills/facts.jsonl", scoring=("generation",), limit=4),
+    SkillConfig(name="format", path="embedded:skills/format.jsonl", limit=2, at="last"),
+)
+SECTIONS: dict[str, Any] = {
+    "model": ModelConfig(name="embedded", source="embedded"),
+    "task": TaskConfig(
+        name="lighthouse",
+        train="embedded:domain_train.jsonl",
+        heldout="embedded:domain_heldout.jsonl",
+        heldout_examples=7,
+        max_length=32,
+    ),
+    "behaviour": BehaviourConfig(name="caps", prefixes=4, max_new_tokens=6, relearn_steps=3),
+    "capability": CapabilityConfig(skills=_SKILLS, kl_prompts=2, max_new_tokens=8),
+}

@@ -1,0 +1,61 @@
+"""What is wrong with a search with routing, before anything is started. Light: no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from trainables.data.sources import LocalFiles, locate
+from trainables.errors import UserError
+from trainables.models.resolve import local_folder
+from trainables.planning import refused
+from trainables.routing.behaviours import BEHAVIOURS
+from trainables.routing.options import RoutingOptions
+from trainables.trainable import Finding
+
+_LARGEST = 32 * 2**20
+"""Bytes of training data that are looked through before the start, at most; the workers look at all."""
+
+
+def check(options: RoutingOptions) -> Iterable[Finding]:
+    """What the schema cannot see."""
+    name = options.behaviour.name
+    if name is not None and name not in BEHAVIOURS:
+        yield Finding(
+            "behaviour.name",
+            f"there is no behaviour {name!r}{BEHAVIOURS.suggestion(name)}",
+            "or label your own records: behaviour.field, with behaviour.name=null",
+        )
+
+
+def inspect(options: RoutingOptions, seed: int) -> None:
+    """Makes the training data and the prompts as the workers will, where they are small and at hand.
+
+    Raises:
+        PlanRefusedError: The behaviour cannot be learned, told apart or measured with them.
+    """
+    from trainables.lora.plan.data import context_of, light_tokenizer
+    from trainables.routing.data import load_routed
+    from trainables.routing.prompts import sample_prompts
+
+    folder = local_folder(options.model)
+    tokenizer = None if folder is None else light_tokenizer(folder)
+    try:
+        if folder is None or tokenizer is None or not _small(options):
+            return
+        context = context_of(folder)
+        data = load_routed(options, tokenizer, seed, context)
+        sample_prompts(data, tokenizer, options.behaviour, context)
+    except UserError as error:
+        keyed = " " not in error.message.partition(": ")[0]
+        raise refused(error, "training data", None if keyed else "task") from error
+
+
+def _small(options: RoutingOptions) -> bool:
+    task, size = options.task, 0
+    for key, source in (("task.train", task.train), ("task.heldout", task.heldout)):
+        if source is not None:
+            place = locate(source, key, task.split, task.subset)
+            if not isinstance(place, LocalFiles):
+                return False
+            size += sum(file.path.stat().st_size for file in place.files)
+    return size <= _LARGEST

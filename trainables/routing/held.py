@@ -1,0 +1,178 @@
+"""What a worker holds for the trainable `routing`: trials of two adapters in packs, and their evaluation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from trainables.data.examples import Example
+from trainables.errors import UserError
+from trainables.lora.held_pack import HeldPack
+from trainables.lora.targets import routed_layer, select_modules
+from trainables.lora.trial import PackedTrial
+from trainables.messages import GroupFacts, GroupSettings, Moment
+from trainables.routing.angle_metrics import ANGLES
+from trainables.routing.angles import LayerAngles, summary, to_json
+from trainables.routing.combined import save_combined
+from trainables.routing.conditions import Ablation
+from trainables.routing.evaluation import Ablate, RoutingEvaluator, unablated
+from trainables.routing.loading import Loaded, load
+from trainables.routing.options import RoutingOptions
+from trainables.routing.outcomes import RoutingMeasurement, RoutingOutcomes, combine
+from trainables.routing.parameters import RoutingParameters
+from trainables.routing.references import trained_reference
+from trainables.routing.relearner import Relearner
+from trainables.routing.trial import BAD, BAD_FOLDER, GOOD, RoutingTrial
+from trainables.routing.updates import measured_angles
+from trainables.serving.held import Begin, Evaluation
+from trainables.trainable import BASE
+
+COMBINED_FOLDER = "combined"
+
+_OFF: dict[Ablation, tuple[int, ...]] = {"both": (), "bad_off": (BAD,), "good_off": (GOOD,)}
+
+
+def read(settings: GroupSettings, device: torch.device) -> Begin:
+    """Reads the model and the data; see `trainables.serving.held.Read`."""
+    return partial(RoutingHeld, settings, load(settings, device))
+
+
+class RoutingHeld(HeldPack):
+    """The base model and the trials on it, which train and are evaluated together.
+
+    Args:
+        settings: What the group serves.
+        loaded: What this worker has read.
+        shrinks: How often the group's workers have died for want of memory.
+
+    Raises:
+        UserError: The behaviour cannot be measured, or the model not be trained, as configured; on every
+            worker alike.
+    """
+
+    def __init__(self, settings: GroupSettings, loaded: Loaded, shrinks: int = 0) -> None:
+        super().__init__(settings, loaded.resolved, loaded.model)
+        if self.mixing is not None:
+            raise _unrouted(self.mixing, "does not hold the rows of a batch one after another")
+        options: RoutingOptions = settings.options
+        self._data = loaded.data
+        self._evaluator = RoutingEvaluator(
+            self.base.model,
+            loaded.tokenizer,
+            options,
+            self._data,
+            settings.seed,
+            self.base.any_worker if self.base.sharded else None,
+            self.adapters.lay_out_active,
+            output_head=self.base.head,
+        )
+        self.open(self._data.train, RoutingParameters, self._make, shrinks)
+        self._relearner = Relearner(
+            self.base, self.adapters, self.pack.limits, self._data, self._evaluator, options.behaviour
+        )
+
+    def _make(
+        self, name: str, params: RoutingParameters, examples: Sequence[Example], total: int
+    ) -> RoutingTrial:
+        layer = routed_layer(select_modules(self.adapters.linear, params.good))
+        if layer is not None:
+            raise _unrouted(layer, "sees only the tokens that are routed to it")
+        labels = self._data.labels(params.labelled, params.false_labels)
+        return RoutingTrial(name, params, labels, examples, total)
+
+    def facts(self, device: str, seconds: float) -> GroupFacts:
+        """What the driver learns when the group is up."""
+        return self.facts_of(device, seconds, self._data.fingerprint, self._data.recorded())
+
+    @property
+    def asks_more_at_last(self) -> bool:
+        """Always: angles, and relearning."""
+        return True
+
+    def save(self, trial: PackedTrial, folder: Path) -> None:
+        """Writes the good adapter; below it the bad one, and both as one; and at last their angles."""
+        super().save(trial, folder)
+        save_combined(folder, folder / BAD_FOLDER, folder / COMBINED_FOLDER)
+        if trial.step >= trial.total:
+            (folder / ANGLES).write_text(to_json(self._angles(cast(RoutingTrial, trial))), encoding="utf-8")
+
+    def measure(self, trials: Sequence[PackedTrial], moment: Moment) -> list[Evaluation]:
+        """Losses and behaviour of each trial under the ablations, over all workers; a collective call."""
+        planes = self.pack.arrange(trials)
+        with self.adapters.active(len(trials), planes):
+            measured = self._measured(len(trials), moment, self._ablated)
+        evaluations = [self._evaluation(each) for each in measured]
+        if moment != "last":
+            return evaluations
+        return [
+            self._more(cast(RoutingTrial, trial), each)
+            for trial, each in zip(trials, evaluations, strict=True)
+        ]
+
+    def _ablated(self, ablation: Ablation) -> AbstractContextManager[None]:
+        return self.adapters.without(_OFF[ablation])
+
+    def _measured(self, copies: int, moment: Moment, ablate: Ablate = unablated) -> list[RoutingMeasurement]:
+        """Each trial's measurement over all workers; without `ablate`, of what is the same under all."""
+        alike = ablate is unablated
+        mine = self._evaluator.outcomes(self.shard, copies, ablate, moment=moment, alike=alike)
+        parts = (self.base.gather(each.to_bytes()) for each in mine)
+        return [combine([RoutingOutcomes.from_bytes(share) for share in each]) for each in parts]
+
+    def _evaluation(self, measured: RoutingMeasurement) -> Evaluation:
+        def write(path: Path, before: Path | None) -> None:
+            self._evaluator.write(path, measured.outcomes, before)
+
+        parts = {name: value for name, value in measured.seconds.items() if name != "total"}
+        return Evaluation(
+            measured.metrics, measured.intervals, measured.items, measured.seconds["total"], parts, write
+        )
+
+    def _more(self, trial: RoutingTrial, measured: Evaluation) -> Evaluation:
+        """With what is measured of a trial at its full budget alone."""
+        began = time.perf_counter()
+        metrics = measured.metrics | summary(self._angles(trial)) | self._relearner.metrics(trial)
+        seconds = time.perf_counter() - began
+        return replace(
+            measured,
+            metrics=metrics,
+            seconds=measured.seconds + seconds,
+            parts=measured.parts | {"relearning": seconds},
+        )
+
+    def _angles(self, trial: RoutingTrial) -> dict[str, LayerAngles]:
+        if trial.angles is None:
+            trial.angles = measured_angles(self.adapters, trial)
+        return trial.angles
+
+    def measure_baseline(self, name: str) -> Evaluation:
+        """Measures the base, or a reference that is trained for it; a collective call.
+
+        Raises:
+            UserError: It cannot be trained, or there is none of this name; on every worker alike.
+        """
+        if name == BASE:
+            examples = self._data.train[: len(self._data.heldout_clean)]
+            return self._reference(self._evaluator.mean_loss(examples))
+        given = (self._settings, self.base, self.pack, self.adapters, self._data)
+        with trained_reference(name, *given) as train_loss:
+            return self._reference(train_loss)
+
+    def _reference(self, train_loss: float) -> Evaluation:
+        (measured,) = self._measured(1, "base")
+        evaluation = self._evaluation(measured)
+        return replace(evaluation, metrics={"train_loss": train_loss} | evaluation.metrics)
+
+
+def _unrouted(layer: str, why: str) -> UserError:
+    return UserError(
+        f"gradients cannot be routed by example in {layer}, which {why}.",
+        hint="Set target_modules=attention where that is a layer of an expert, or choose another model.",
+    )
