@@ -63,7 +63,6 @@ def train(stage: str) -> dict[str, Any]:
     while pack.active:
         words += pack.step(interrupt=dist.get_rank() == 0 and trials[0].step == 3).interrupt
     adapters.arrange([trial.name for trial in trials])
-    report["held"] = sum(weight.nbytes for weight in model.parameters())
     report["losses"] = [trial.slice.losses for trial in trials]
     report["logits"] = logits(base, adapters, 3)
     report["base_after"] = logits(base, adapters, 0)
