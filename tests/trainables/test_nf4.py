@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedMod
 
 from benchmarks.gpu.peak import peak_bytes
 from search.run import main
-from tests.trainables.families import tiny
+from tests.trainables.families import FAMILIES, tiny
 from tests.trainables.family_training import PACKS, alone, distance, flat, train
 from tests.trainables.model_folders import WEIGHT, Damage, edited, with_weights
 from trainables import embedded
@@ -134,8 +134,11 @@ def test_no_weight_moves_by_more_than_half_a_gap(
     assert ((before - after).abs() <= WIDEST / 2 * scales + slack).all()
 
 
-def test_every_layer_that_can_be_adapted_is_quantised_as_it_is_read(folder: Path) -> None:
-    model, rounded, in_memory = loaded(folder, quantization_config=Nf4Config()), dense(folder), dense(folder)
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "rwkv"])
+def test_every_layer_that_can_be_adapted_is_quantised_as_it_is_read(family: str, tmp_path: Path) -> None:
+    rounded, in_memory = tiny(family), tiny(family)
+    tiny(family, whole=True).save_pretrained(tmp_path)
+    model = loaded(tmp_path, quantization_config=Nf4Config())
     layers = linear_layers(rounded)
     assert {name for name, module in model.named_modules() if isinstance(module, Nf4Linear)} == set(layers)
     quantise_layers(in_memory)
@@ -290,6 +293,12 @@ def test_a_model_that_is_quantised_already_is_refused(
     asked = ["space=demo", f"model.source={config.source}", "model.quantization=nf4", f"out={tmp_path}"]
     assert main([*asked, "--plan"]) == 2
     assert "quantised already" in capsys.readouterr().err
+
+
+def test_code_that_would_requantise_weights_is_refused(tmp_path: Path) -> None:
+    config = with_model(tmp_path, edited("config.json", model_type="rwkv"))
+    with pytest.raises(UserError, match="models of type rwkv cannot be quantised"):
+        resolve(config)
 
 
 def test_without_bitsandbytes_nothing_starts(

@@ -43,6 +43,8 @@ _LOOKING_AHEAD = frozenset(
 
 
 _DEQUANTISED = ("mxfp4", "gguf")
+_REQUANTISING = ("rwkv",)
+"""Types whose code scales weights as it runs, and brings quantised ones into another format."""
 
 
 def check_folder(
@@ -177,6 +179,12 @@ def _check_kind(folder: Path, config: Mapping[str, Any], code: bool) -> None:
 
 def _check_quantisation(path: Path, config: Mapping[str, Any], quantise: bool) -> None:
     """Models are given in full precision, which transformers makes of some on its own."""
+    if quantise and (kind := config.get("model_type")) in _REQUANTISING:
+        raise damaged(
+            path,
+            f"models of type {kind} cannot be quantised: their code changes weights while it runs",
+            "Remove model.quantization.",
+        )
     quantisation = text_part(config).get("quantization_config") or config.get("quantization_config")
     if not quantisation:
         return
