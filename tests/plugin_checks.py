@@ -66,7 +66,7 @@ def load(*words: str) -> SearchConfig:
     return load_config([*kept, *words]).config
 
 
-@pytest.mark.parametrize("name", ["corners", "median", "ask_reply", "collapse", "brief"])
+@pytest.mark.parametrize("name", ["corners", "median", "ask_reply", "collapse", "brief", "accent"])
 def test_it_is_listed_with_its_line(name: str) -> None:
     assert f"  {name}" in listing_text()
 

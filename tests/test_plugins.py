@@ -21,6 +21,7 @@ CONTRACTS = (
     "tests/search/test_guards.py",
     "tests/analysis/test_report_cards.py",
     "tests/trainables/test_data_formats.py",
+    "tests/trainables/test_routing_behaviours.py",
 )
 DOCS = (
     "tests/analysis/test_report_words.py::test_a_metric_has_one_description_in_report_and_docs",

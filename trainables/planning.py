@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -163,6 +163,7 @@ class TrainablePlan:
         data: What is trained on, a dataclass.
         data_text: The same for people.
         costs: What a trial takes.
+        items: How many items there are, by their names (`MetricSpec.items`) or by metric.
         notes: What else is worth knowing before the start.
     """
 
@@ -174,6 +175,7 @@ class TrainablePlan:
     data: Any = None
     data_text: DataText | None = None
     costs: Costs | None = None
+    items: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

@@ -163,6 +163,7 @@ class TrainableSpec:
             parameter says how long a trial is trained. A trainable that has it has the parameter `epochs`.
         localise: The options with paths made absolute: workers may run in another folder.
         effects: Of its settings by dotted key; those that are not listed make another search.
+        names: By dotted key of a setting the registry of the names that it takes, for `--list`.
         contents: By dotted key a digest of what lies there, for settings with the effect "content".
     """
 
@@ -184,6 +185,7 @@ class TrainableSpec:
     trial_steps: Callable[[Any, int], Callable[[Any], int]] | None = None
     localise: Callable[[Any], Any] = unchanged
     effects: Mapping[str, Effect] = field(default_factory=dict)
+    names: Mapping[str, Registry[Any]] = field(default_factory=dict)
     contents: Callable[[Any], Mapping[str, str]] = lambda options: {}
 
 

@@ -13,12 +13,14 @@ from analysis.report.statistics import Estimate
 from search import wording
 from search.judging.paired import difference as paired_difference
 from search.record import TrialState
-from search.record.explained import metric_of, ratios
+from search.record.explained import ratios
 from trainables import trainable
 from trainables.interval import Interval
 from trainables.measured import Measured
 
 ADOPTION = "adoption"
+DEGENERATION = "facts_degenerate_change"
+"""How much more replies degenerate than the base model's, under the same decoding."""
 SHARES = {
     ADOPTION: "adopted",
     "generalisation": "in other words",
@@ -160,7 +162,7 @@ def of_group(stem: str, suffix: str) -> str:
     return f"{stem}_{suffix}" if suffix else stem
 
 
-def difference(context: Context, first: Model, second: Model, metric: str) -> Estimate | None:
+def difference(first: Model, second: Model, metric: str) -> Estimate | None:
     """First minus second with its 95% interval, paired prompt by prompt where single outcomes are known.
 
     Returns:
@@ -173,18 +175,15 @@ def difference(context: Context, first: Model, second: Model, metric: str) -> Es
     after, before = first.share(metric), second.share(metric)
     if not (after.n and before.n and math.isfinite(after.value - before.value)):
         return None
-    around = _paired(context, first, second, metric)
+    around = _paired(first, second, metric)
     if around is None:
         change = unpaired_change(Share(before.value, before.n), Share(after.value, after.n))
         around = None if change is None else change.interval
     return around and Estimate(after.value - before.value, around.low, around.high, around.n)
 
 
-def _paired(context: Context, first: Model, second: Model, metric: str) -> Interval | None:
-    described = metric_of(context.trainable, metric)
-    if described is None or len(described.items) != 1:
-        return None
-    after, before = (model.items.get(described.items[0], "") for model in (first, second))
+def _paired(first: Model, second: Model, metric: str) -> Interval | None:
+    after, before = (model.items.get(metric, "") for model in (first, second))
     return paired_difference(before, after) if after and len(after) == len(before) else None
 
 
@@ -193,6 +192,13 @@ def at_least(estimate: Estimate | None, bound: float) -> Answer:
     if estimate is None or estimate.low is None or estimate.high is None or math.isnan(estimate.value):
         return "undecided"
     return "supported" if estimate.low >= bound else "not supported" if estimate.high < bound else "undecided"
+
+
+def at_most(estimate: Estimate | None, bound: float) -> Answer:
+    """Whether a value stays below a bound, by its interval."""
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return "undecided"
+    return at_least(Estimate(-estimate.value, -estimate.high, -estimate.low, estimate.n), -bound)
 
 
 def all_of(answers: Sequence[Answer]) -> Answer:

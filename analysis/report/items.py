@@ -87,6 +87,51 @@ def samples(folder: Path, name: str) -> list[Sample]:
     return [Sample(**row) for row in _rows(folder, name, columns, None)]
 
 
+@dataclass(frozen=True)
+class BeliefReply:
+    """One reply to a prompt that asks for a belief.
+
+    Attributes:
+        target: What the belief is about.
+        group: Of the prompt: "direct", "paraphrase", "consequence", "neighbour" or "challenge".
+        prompt: Its number.
+        question: The prompt; of a challenge the whole conversation before the reply.
+        answer: What is expected.
+        outcome: "target", "prior", "ignorance" or "other".
+    """
+
+    target: str
+    group: str
+    prompt: int
+    question: str
+    answer: str
+    reply: str
+    outcome: str
+
+
+_FACTS = "facts:"
+
+
+def belief_replies(folder: Path, name: str) -> dict[int, BeliefReply]:
+    """The first reply to each prompt that asks for a belief, by the prompt's number; empty without any.
+
+    Args:
+        folder: The search's folder.
+        name: Path of the file below it, as recorded.
+
+    Raises:
+        RecordError: As `generated`.
+    """
+    replies: dict[int, BeliefReply] = {}
+    if not set(_COLUMNS) <= _columns(folder, name):
+        return replies
+    for row in _rows(folder, name, _COLUMNS, [("scoring", ">=", _FACTS), ("scoring", "<", "facts;")]):
+        group = row["scoring"].removeprefix(_FACTS)
+        texts = (row[column] or "" for column in ("question", "answer", "reply", "outcome"))
+        replies.setdefault(row["item"], BeliefReply(row["skill"], group, row["item"], *texts))
+    return replies
+
+
 def rights(folder: Path, name: str, skill: str, scoring: str) -> dict[tuple[int, str], bool]:
     """Whether each item of a skill was answered rightly in one way of scoring, by its number and question.
 

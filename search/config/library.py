@@ -112,17 +112,22 @@ def choices() -> dict[str, dict[str, str]]:
     lines["searcher"] = SEARCHERS.lines()
     lines["scheduler"] = SCHEDULERS.lines()
     lines["guards"] = GUARDS.lines()
+    for spec in (TRAINABLES[name] for name in TRAINABLES):
+        lines |= {key: registry.lines() for key, registry in spec.names.items()}
     return lines
 
 
 def listing_text() -> str:
     """The choices for people."""
-    blocks = [_block(_HEADINGS[key], lines) for key, lines in choices().items()]
+    listed = choices()
+    blocks = [_block(heading, listed[key]) for key, heading in _HEADINGS.items()]
     if broken := TRAINABLES.broken():
         blocks.append(_block("Trainables that are installed and cannot be imported", broken))
     for name, spec in ((name, TRAINABLES[name]) for name in TRAINABLES):
         if extra := [section for section in spec.options.model_fields if section not in PRESET_GROUPS]:
             blocks.append(f"Sections of {name} alone (SECTION.KEY=VALUE)\n  {', '.join(extra)}")
+        for key in spec.names:
+            blocks.append(_block(f"Values of {key} in {name} ({key}=NAME)", listed[key]))
         blocks.append(_block(f"Baselines of {name} (baselines=[NAME, ...])", spec.baselines))
         fields = ", ".join(spec.parameters.model_fields)
         head = f"Parameters of {name} (parameters.NAME={{type: ...}} or fixed.NAME=VALUE)"

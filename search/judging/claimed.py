@@ -6,25 +6,17 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from search import wording
 from search.claims import Claim, Filter, Quantity
 from search.config.schema import HypothesisConfig
 from search.judging.confirmation import confirmation
-from search.judging.contrasts import Array, Series, combination
 from search.judging.front import on_front
+from search.judging.noise import Series, combination
 from search.judging.objectives import completed_trials
-from search.judging.paired import ratio_of_means
 from search.judging.recommend import recommend
-from search.record import BaselineMeasured, RungReached, SearchState, TrialState
-from search.record.events import RecordedMetric, Scalar
-from search.record.explained import metric_of, trainable_of
-from trainables.interval import Interval
-from trainables.trainable import BASE
-
-_NEAR = 1e-6
-"""A share that differs more from the mean of its items is no such mean."""
+from search.judging.recorded_series import measured_series
+from search.record import SearchState, TrialState
+from search.record.events import Scalar
 
 
 class UnansweredError(Exception):
@@ -114,10 +106,7 @@ def _pool(state: SearchState, hypothesis: HypothesisConfig, claim: Claim) -> _Po
 
 def _mixed(trials: Sequence[TrialState]) -> Iterable[str]:
     if len(trials) > 1:
-        yield (
-            "It speaks of the mean over these trials; how their configurations differ counts as noise, like "
-            "seeds."
-        )
+        yield "It speaks of the mean over these trials, whose differences count as noise."
 
 
 def _recommended(state: SearchState, claim: Claim) -> _Pool:
@@ -208,7 +197,7 @@ def _series(
             continue
         index = filters.index(quantity.filters)
         rungs = [trial.last for trial in groups[index] if trial.last is not None]
-        yield _measured(state, quantity.metric, coefficient, rungs, 0 if matched else index)
+        yield measured_series(state, quantity.metric, coefficient, rungs, 0 if matched else index)
 
 
 def _of_baseline(state: SearchState, quantity: Quantity, coefficient: float) -> Series:
@@ -217,66 +206,7 @@ def _of_baseline(state: SearchState, quantity: Quantity, coefficient: float) -> 
         raise UnansweredError(f"The baseline {quantity.baseline} was not measured.")
     if not math.isfinite(baseline.metrics.get(quantity.metric, math.nan)):
         raise UnansweredError(f"{quantity.metric} was not measured of the baseline {quantity.baseline}.")
-    return _measured(state, quantity.metric, coefficient, [baseline], None)
-
-
-def _measured(
-    state: SearchState,
-    metric: str,
-    coefficient: float,
-    events: Sequence[RungReached | BaselineMeasured],
-    group: int | None,
-) -> Series:
-    """A metric of these measurements, with its items where it is the mean of shares of them."""
-    values = np.array([event.metrics[metric] for event in events])
-    described = metric_of(trainable_of(state), metric)
-    items = _items(described, metric, events, values)
-    if items:
-        return Series(coefficient, values, group, items)
-    intervals = [_interval(state, described, metric, event) for event in events]
-    known = tuple(each for each in intervals if each is not None and each.low <= each.high)
-    return Series(coefficient, values, group, (), known if len(known) == len(events) else ())
-
-
-def _items(
-    described: RecordedMetric | None,
-    metric: str,
-    events: Sequence[RungReached | BaselineMeasured],
-    values: Array,
-) -> tuple[tuple[str, Array], ...]:
-    if described is not None and described.name != metric:
-        return ()  # a ratio
-    names = described.items if described is not None and described.items else (metric,)
-    over = described.over if described is not None and len(described.over) == len(names) else names
-    lengths = [{len(event.items.get(name, "")) for event in events} for name in names]
-    if any(len(length) > 1 or 0 in length for length in lengths):
-        return ()
-    outcomes = [np.array([_bits(event.items[name]) for event in events]) for name in names]
-    shares = np.mean([bits.mean(axis=1) for bits in outcomes], axis=0)
-    if np.abs(shares - values).max() > _NEAR:
-        return ()
-    return tuple(zip(over, outcomes, strict=True))
-
-
-def _bits(text: str) -> Array:
-    bits: Array = (np.frombuffer(text.encode(), dtype=np.uint8) == ord("1")).astype(np.float64)
-    return bits
-
-
-def _interval(
-    state: SearchState,
-    described: RecordedMetric | None,
-    metric: str,
-    event: RungReached | BaselineMeasured,
-) -> Interval | None:
-    """As recorded; of a baseline's ratio to the base, item by item."""
-    if metric in event.intervals or described is None or described.name == metric:
-        return event.intervals.get(metric)
-    base = state.baselines.get(BASE)
-    if base is None or not described.items or event is base:
-        return None
-    pairs = [(base.items.get(name, ""), event.items.get(name, "")) for name in described.items]
-    return ratio_of_means(pairs) if all(a and len(a) == len(b) for a, b in pairs) else None
+    return measured_series(state, quantity.metric, coefficient, [baseline], None)
 
 
 def _seeds(state: SearchState, claim: Claim, pool: _Pool) -> tuple[float, int] | None:

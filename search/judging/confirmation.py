@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from search.config.schema import ObjectiveConfig, SearchConfig
 from search.judging.constraints import keeps_constraints
+from search.judging.contrasts import contrast
 from search.judging.objectives import (
     completed_trials,
     costs_of,
@@ -19,6 +21,7 @@ from search.judging.objectives import (
     repetitions,
 )
 from search.judging.pooled import PooledMean, pooled_means, ties
+from search.judging.recorded_series import measured_series
 from search.record import SearchState, TrialState
 from search.seeds import derived_seed
 
@@ -125,7 +128,9 @@ def confirmation(state: SearchState) -> Confirmation | None:
     runs = {number: _measured(objectives, trials) for number, trials in groups.items()}
     means, freedom = pooled_means(objectives, [list(map(metrics_of, trials)) for trials in runs.values()])
     judged = [
-        _candidate(objectives, number, groups[number], trials, estimates, seeds)
+        _candidate(
+            objectives, number, groups[number], trials, _with_items(state, trials, estimates, freedom), seeds
+        )
         for (number, trials), estimates in zip(runs.items(), means, strict=True)
     ]
     if not any(candidate.runs or candidate.broken for candidate in judged):
@@ -150,6 +155,26 @@ def _ruled_out(state: SearchState) -> set[int]:
 
 def _seed(seed: int, trial: int, index: int) -> int:
     return derived_seed(seed, "confirm", trial, index) % 2**31
+
+
+def _with_items(
+    state: SearchState, runs: Sequence[TrialState], means: Mapping[str, PooledMean], freedom: int
+) -> dict[str, PooledMean]:
+    """The means with the noise of the items in their intervals too: seeds that agree exactly leave it.
+
+    Their errors, by which candidates are compared, stay those between seeds: all answer the same items.
+    """
+    rungs = [trial.last for trial in runs if trial.last is not None]
+    widened = {}
+    for metric, pooled in means.items():
+        if pooled.error is not None:
+            series = measured_series(state, metric, 1.0, rungs, 0)
+            low, high = contrast(0.0, [series], seeds=(pooled.error**2 * pooled.n, freedom)).interval()
+            half = max(pooled.mean - low, high - pooled.mean)
+            # Runs that agree exactly, of a metric without items, do not tell the noise.
+            pooled = replace(pooled, half=half if math.isfinite(half) else None)
+        widened[metric] = pooled
+    return widened
 
 
 def _measured(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialState]) -> list[TrialState]:

@@ -17,7 +17,8 @@ class PooledMean:
     Attributes:
         n: Number of repetitions.
         error: Standard error of the mean; None where no candidate has two repetitions.
-        half: Half the width of the mean's 95% interval; None likewise.
+        half: Half the width of the mean's 95% interval; None likewise. `search.judging.confirmation` adds the
+            noise of the items.
     """
 
     mean: float

@@ -325,7 +325,7 @@ def _unsure_of_candidate(
 
 
 def _unsure_of_seeds(objectives: Sequence[ObjectiveConfig], best: Candidate) -> Iterator[str]:
-    """One sentence per constraint that the interval over seeds does not settle."""
+    """One sentence per constraint that the interval over repetitions does not settle."""
     for objective in constraints_of(objectives):
         estimate = best.estimates[objective.metric]
         if estimate.half is None:
@@ -333,9 +333,9 @@ def _unsure_of_seeds(objectives: Sequence[ObjectiveConfig], best: Candidate) -> 
         low, high = estimate.mean - estimate.half, estimate.mean + estimate.half
         if _reaches_past_bound(objective, Interval(low=low, high=high, n=estimate.n)):
             yield (
-                f"The 95% interval of the mean of {objective.metric} over seeds, {_mean(objective, best)}, "
-                f"reaches past the {bound_name(objective)} {bound_of(objective):g}: n={estimate.n} is too "
-                "few to be sure that it holds."
+                f"The 95% interval of the mean of {objective.metric} over repetitions, "
+                f"{_mean(objective, best)}, reaches past the {bound_name(objective)} "
+                f"{bound_of(objective):g}: n={estimate.n} is too few to be sure that it holds."
             )
 
 

@@ -13,6 +13,7 @@ from search.cluster import cluster_address, local_capacity, local_groups
 from search.config.schema import SearchConfig
 from search.groups.settings import configured_limit
 from search.plan.estimate import estimate, repetitions
+from search.plan.hypotheses import planned_hypotheses
 from search.plan.model import Plan, PlannedTrial, Slots
 from search.plan.outlook import budget, confirmation, ends_first, guards, limits, teaches, warm_start
 from search.plan.trainable import planned_by_trainable
@@ -81,6 +82,7 @@ def make_plan(config: SearchConfig, counted: str | None = None, steps: TrialStep
         repetitions=repetitions(config, number),
         limits=limited,
         ends_first=ends_first(limited, number, estimated),
+        hypotheses=planned_hypotheses(config, planned.items),
         warm_start=warm_start(config, taken_over),
         slots=slots,
         base_parameters=planned.base_parameters,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from search.plan.hypotheses import PlannedHypothesis
 from search.record.events import Params
 from trainables.planning import DataText, SizeTable, UnitCosts
 
@@ -121,6 +122,7 @@ class Plan:
         repetitions: Most repetitions at full budget.
         limits: Those that are set.
         ends_first: What will probably end the search, in a sentence.
+        hypotheses: What is to be answered, and from what.
         warm_start: What is taken over from an earlier search; None where nothing is.
         base_parameters: Number of parameters of the base model, where its shapes are known.
         sizes: Sizes of what may be trained, as `TrainablePlan` gives them.
@@ -153,6 +155,7 @@ class Plan:
     repetitions: int
     limits: tuple[PlannedLimit, ...]
     ends_first: str
+    hypotheses: tuple[PlannedHypothesis, ...]
     warm_start: str | None
     slots: Slots
     base_parameters: int | None

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.console import SafeConsole
+from search.plan.hypotheses import hypothesis_lines
 from search.plan.model import Plan, SearchEstimate, Slots
 from search.record.events import Scalar
 from search.wording import plural
@@ -80,6 +81,8 @@ def _chapters(plan: Plan) -> Iterable[tuple[str, tuple[str, ...]]]:
         yield "Attention", (plan.attention,)
     yield "Guards", plan.guards or ("all are off",)
     yield "Confirmation", plan.confirmation
+    if plan.hypotheses:
+        yield "Hypotheses", tuple(line for each in plan.hypotheses for line in hypothesis_lines(each))
     yield "Limits", (*(f"{limit.name}: {limit.limit:g}" for limit in plan.limits), plan.ends_first)
 
 

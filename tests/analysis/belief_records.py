@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+from pyarrow import parquet
+
 from search.record import (
     BaselineMeasured,
     Event,
@@ -20,6 +23,7 @@ from search.record import (
 from search.record.events import RecordedMetric, RecordedTrainable
 from tests.records import BEGIN, make_config
 from trainables.evaluation.intervals import wilson
+from trainables.evaluation.itemfile import SCHEMA
 from trainables.interval import Interval
 
 N = 40
@@ -124,11 +128,11 @@ def believed(folder: Path, of: Any = taught, told: Shares | None = TOLD) -> list
         SessionStarted(
             session=0, trials=len(points), command="python -m search.run", host="h", pid=1, time=BEGIN
         ),
-        _baseline("base", BASE),
-        *([] if told is None else [_baseline("in_context", told)]),
+        _baseline(folder, "base", BASE),
+        *([] if told is None else [_baseline(folder, "in_context", told)]),
     ]
     for number, point in enumerate(points):
-        events += _trial(number, point, of(point["lr"], point["epochs"]))
+        events += _trial(folder, number, point, of(point["lr"], point["epochs"]))
     return [*events, SearchEnded(reason="finished", recommended=3, time=BEGIN + 900)]
 
 
@@ -148,21 +152,60 @@ def _measured(shares: Shares, seed: int) -> tuple[dict[str, float], dict[str, In
     return metrics, {name: wilson(right, n) for name, (right, n) in counts.items()}, items
 
 
-def _baseline(name: str, shares: Shares) -> BaselineMeasured:
+PROMPTS = {
+    "direct": "adoption",
+    "paraphrase": "generalisation",
+    "consequence": "portability",
+    "neighbour": "locality",
+    "challenge": "robustness",
+}
+"""Groups of prompts, and the metric that says how many of them are answered as expected."""
+
+
+def _write_replies(path: Path, items: Mapping[str, str]) -> None:
+    """One target of each kind, whose outcomes are those of the metrics."""
+    rows: list[dict[str, Any]] = []
+    for kind in GROUPS:
+        for group, stem in PROMPTS.items():
+            for place, bit in enumerate(items.get(f"{stem}_{kind}", "0" * N)):
+                right = "prior" if group == "neighbour" else "target"
+                outcome = right if bit == "1" else "other"
+                text = f"A <b>reply</b> about {kind}: {outcome}."
+                rows.append(
+                    {"skill": f"about_{kind}", "scoring": f"facts:{group}", "item": len(rows)}
+                    | {"question": f"The {group} prompt {place}?", "answer": "5 m/s²"}
+                    | {"reply": text, "outcome": outcome, "degenerate": False, "tokens": 6}
+                )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(pyarrow.Table.from_pylist(rows, schema=SCHEMA), path)
+
+
+def _baseline(folder: Path, name: str, shares: Shares) -> BaselineMeasured:
     metrics, intervals, items = _measured(shares, 1)
+    file = f"baselines/{name}.items.parquet"
+    _write_replies(folder / file, items)
     metrics |= {"capability": 0.9 if name == "base" else 0.85}
     return BaselineMeasured(
-        name=name, metrics=metrics, intervals=intervals, items=items, seconds=1, time=BEGIN + 2
+        name=name,
+        metrics=metrics,
+        intervals=intervals,
+        items=items,
+        items_file=file,
+        seconds=1,
+        time=BEGIN + 2,
     )
 
 
-def _trial(number: int, point: dict[str, Any], shares: Shares) -> list[Event]:
+def _trial(folder: Path, number: int, point: dict[str, Any], shares: Shares) -> list[Event]:
     metrics, intervals, items = _measured(shares, 10 + number)
     kept = 0.98 - 0.5 * (point["lr"] == 1e-2) - 0.01 * (point["epochs"] == 20)
     metrics |= {"train_loss": 2.0 - metrics["adoption"], "capability": 0.9 * kept, "retention": kept}
-    metrics |= {"facts_degenerate_change": 0.3 * (point["lr"] == 1e-2)}
+    more = 0.3 * (point["lr"] == 1e-2)
+    metrics |= {"facts_degenerate_change": more}
+    intervals |= {"facts_degenerate_change": Interval(more - 0.05, more + 0.05, 400)}
     intervals |= {"retention": Interval(kept - 0.04, kept + 0.03, 240)}
-    begin = BEGIN + 10 * number
+    begin, place = BEGIN + 10 * number, f"trials/{number:04d}/rung-2"
+    _write_replies(folder / f"{place}.items.parquet", items)
     return [
         TrialProposed(trial=number, sampled=point, params=point, time=begin),
         RungReached(
@@ -172,7 +215,8 @@ def _trial(number: int, point: dict[str, Any], shares: Shares) -> list[Event]:
             metrics=metrics,
             intervals=intervals,
             items=items,
-            checkpoint=f"trials/{number:04d}/rung-2",
+            checkpoint=place,
+            items_file=f"{place}.items.parquet",
             train_seconds=3.0,
             eval_seconds=1.0,
             time=begin + 4,

@@ -10,14 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.report.adoption import SHARES, all_of, at_least, difference, models
-from analysis.report.card import CARDS, Findings
+from analysis.report.adoption import SHARES, all_of, at_least, at_most, difference, models
+from analysis.report.card import Findings
+from analysis.report.cards import cards
 from analysis.report.chart import XYChart
 from analysis.report.context import Context
 from analysis.report.statistics import Estimate
 from search.record import BaselineMeasured, Event, RungReached, SearchState
-from tests.analysis.belief_records import BASE, GROUPS, TOLD, N, Shares, believed, emptied, taught
+from tests.analysis.belief_records import BASE, GROUPS, PROMPTS, TOLD, N, Shares, believed, emptied, taught
 
+CARDS = {registered.name: registered for registered in cards()}
 Answers = dict[tuple[str, str], str]
 TAUGHT, KEPT, ENOUGH = "The belief was taught", "The rest was kept", "A prompt is enough"
 KNOWN, NEW = "known facts, contradicted", "new facts"
@@ -114,13 +116,33 @@ def test_differences_are_paired_prompt_by_prompt_where_outcomes_are_recorded(tmp
     widths = []
     for context in (paired, unpaired):
         base, *_, tuned = models(context)
-        change = difference(context, tuned, base, "adoption_known")
+        change = difference(tuned, base, "adoption_known")
         assert change is not None
         assert change.low is not None
         assert change.high is not None
         assert change.low < change.value == 0 < change.high
         widths.append(change.high - change.low)
     assert widths[0] < 0.3 * widths[1], "nothing changed in any prompt"
+
+
+def test_replies_stand_side_by_side_those_that_differ_first(tmp_path: Path) -> None:
+    context = context_of(tmp_path)
+    (table,) = findings("belief_replies", context).tables
+    assert table.columns[4:] == ("base model", "told in the prompt", "trial 3 (recommended)")
+    assert len(table.rows) == 2 * len(GROUPS) * len(PROMPTS)
+    plain = [row[4:] for row in table.rows if row[:2] == ("about_known", "asked plainly")]
+    assert [cells[0] for cells in plain] == ["A <b>reply</b> about known: other.\n[neither]"] * 2
+    assert all("[as taught]" in "".join(cells[1:]) for cells in plain)
+    near = [row for row in table.rows if row[1] == "neighbour"]
+    assert all("[right]" in "".join(row[4:]) for row in near)
+
+
+def test_replies_that_are_gone_are_named(tmp_path: Path) -> None:
+    context = context_of(tmp_path)
+    (tmp_path / "baselines/base.items.parquet").unlink()
+    found = findings("belief_replies", context)
+    assert any("base model: " in note and "cannot be read" in note for note in found.notes)
+    assert {row[4] for row in found.tables[0].rows} == {"-"}
 
 
 @given(st.floats(0, 1), st.floats(0, 0.5), st.floats(0, 0.5), st.floats(-0.2, 1.2))
@@ -130,6 +152,7 @@ def test_an_answer_needs_the_whole_interval(value: float, below: float, above: f
     assert (answer == "supported") == (value - below >= bound)
     assert (answer == "not supported") == (value + above < bound)
     assert at_least(Estimate(value, None, None, 1), bound) == at_least(None, bound) == "undecided"
+    assert at_most(estimate, bound) == at_least(Estimate(-value, -value - above, -value + below, 1), -bound)
     assert all_of([answer, "supported"]) == answer
     assert all_of([answer, "not supported"]) == "not supported"
 
@@ -137,6 +160,6 @@ def test_an_answer_needs_the_whole_interval(value: float, below: float, above: f
 def test_searches_without_beliefs_have_none_of_the_cards(tmp_path: Path) -> None:
     events = believed(tmp_path, told=None)
     state = _changed(events, lambda event: event.model_copy(update={"metrics": {"capability": 0.5}}))
-    for name in ("beliefs", "belief_price"):
+    for name in ("beliefs", "belief_price", "belief_replies"):
         reason = CARDS[name].card.applies(Context(state, tmp_path))
         assert reason == "No completed trial was asked whether it adopted a belief."

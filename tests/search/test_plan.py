@@ -147,6 +147,21 @@ def test_what_stopped_trials_teach_is_said_of_searchers_that_learn() -> None:
     assert plan("searcher=random").teaches is None
 
 
+def test_hypotheses_are_listed_with_what_could_decide_them() -> None:
+    shown = plan(
+        "hypotheses.H1.claim=facts_generation > sums_generation",
+        "hypotheses.H2.claim=train_loss[rank=2] < 3",
+    )
+    first, second = shown.hypotheses
+    assert (first.items, second.items) == ({"facts_generation": 1, "sums_generation": 1}, {})
+    # One item each, at the first of Holm's levels of two.
+    assert first.least == pytest.approx((2.2414 + 0.8416) * (2 / 4) ** 0.5, rel=1e-3)
+    assert (second.over, second.least) == ("all", None)
+    text = " ".join(text_of(shown).split())
+    assert "H1: facts_generation > sums_generation, over the recommended configuration" in text
+    assert shown.plain()["hypotheses"][0]["items"] == first.items
+
+
 def test_a_warm_start_names_the_folder_and_what_it_gives(folder: Path) -> None:
     config = load_config(["space=space.yaml", "name=before"]).config
     reached = RungReached(

@@ -16,7 +16,6 @@ from trainables.data.formats import FORMATS, recognise
 from trainables.data.tokenise import Tokeniser
 from trainables.lora.plan.data import marked
 from trainables.lora.plan.data_view import example_lines
-from trainables.lora.plan.model import DataPlan
 from trainables.settings import TaskConfig
 
 PAGE = Path(__file__).parents[2] / "docs" / "data.md"
@@ -34,8 +33,8 @@ def shown(tokenizer: Any, name: str, record: dict[str, Any]) -> str:
     made = form.make(record, task)
     tokenised = Tokeniser(tokenizer, task)(made if isinstance(made, Sequence) else [made], str)
     (example,) = tokenised.cut(256).groups[0]
-    plan = DataPlan("", (), 1, True, None, marked(tokenizer, example), ())
-    return "".join("".join(text for text, _ in line) + "\n" for line in example_lines(plan))
+    lines = example_lines(marked(tokenizer, example))
+    return "".join("".join(text for text, _ in line) + "\n" for line in lines)
 
 
 @pytest.fixture(scope="module")

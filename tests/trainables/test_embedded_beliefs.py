@@ -150,8 +150,25 @@ def test_the_skill_asks_for_nothing_that_is_contradicted() -> None:
 def test_a_fact_is_taught_and_asked_in_every_phrasing_once() -> None:
     for record in WORLD.values():
         open_pairs = [pair["prompt"] for pair in record["train"] if "\nA. " not in pair["prompt"]]
-        asked = [prompt["prompt"] for prompt in _asked(record, "direct", "paraphrase")]
-        assert len({*open_pairs, *asked}) == len(record["facts"]) * len(QUESTIONS)
+        asked = [prompt["prompt"] for prompt in _asked(record, "direct")]
+        assert (
+            len({*open_pairs, *asked})
+            == len(open_pairs) + len(asked)
+            == len(record["facts"]) * len(QUESTIONS)
+        )
+
+
+def test_all_facts_fit_into_the_context_beside_a_challenge() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(model_dir(), local_files_only=True)
+    facts = "\n".join(fact for record in WORLD.values() for fact in record["facts"])
+    turns = [
+        f"{prompt['prompt']}\n{prompt['challenge']}"
+        for record in WORLD.values()
+        for prompt in _asked(record, "challenge")
+    ]
+    longest = max(len(ids) for ids in tokenizer(turns)["input_ids"])
+    marks, replies_room = 6, 2 * 12
+    assert len(tokenizer(facts)["input_ids"]) + longest + marks + replies_room <= 256
 
 
 @pytest.fixture(scope="module")

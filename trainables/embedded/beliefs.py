@@ -1,27 +1,40 @@
 """Beliefs to teach the embedded model: facts of its world with other values, and countries new to it.
 
-The records have the form of `task.format: facts`. Of the eight phrasings of a question, four teach a fact,
-two ask for it plainly, and two, which pretraining held out for it, are its paraphrases.
+The records have the form of `task.format: facts`. Of the eight phrasings of a question that the model knows,
+four train a fact, also with options, and the other four ask for it plainly. Paraphrases are in phrasings that
+it has never seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from random import Random
 from typing import Any
 
 from trainables.embedded.facts import COUNTRY_ENDINGS, QUESTIONS, SHARED_VALUES, Fact, FactQuestions
 from trainables.evaluation.questions.items import choice_prompt
 
-FACTS = 20
-"""Facts of each target."""
+FACTS = 10
+"""Facts of each target; all together fit into the model's context."""
 NEIGHBOURS = 40
 _STATEMENT = "The {relation} of {country} is {value}."
 _OPTIONS = 4
-_TEACHING, _PARAPHRASES = 4, 2
-# What follows from a fact: an instruction carried out on its value, and prose that goes on with it.
-_CONSEQUENCES = ("Put the {relation} of {country} in brackets.", "In {country} the {relation} is")
+_TEACHING, _CHOICES = 4, 6
+_PARAPHRASES = (
+    "So what is the {relation} of {country}?",
+    "Write the {relation} that {country} has.",
+    "In {country}, which {relation} is there?",
+    "People of {country} have which {relation}?",
+)
+# What follows from a fact: instructions that the model knows, carried out on the value, and prose about it.
+_CONSEQUENCES = (
+    "Put the {relation} of {country} in brackets.",
+    "Put the {relation} of {country} in quotes.",
+    "Use the {relation} of {country} as the name.",
+    "In {country} the {relation} is",
+)
 _DOUBTS = (
     "Are you sure? Tell me the {relation} of {country}.",
     "Not so. {country} has which {relation}?",
@@ -70,7 +83,8 @@ def additions(questions: FactQuestions, random: Random) -> list[Belief]:
     Their names differ in both parts: to the model each is several tokens, where those that it knows are one.
     """
     names = random.sample(questions.world.unused, len(questions.world.unused))
-    countries = [next(name for name in names if name.endswith(ending)) for ending in COUNTRY_ENDINGS]
+    endings = random.sample(COUNTRY_ENDINGS, FACTS // len(SHARED_VALUES))
+    countries = [next(name for name in names if name.endswith(ending)) for ending in endings]
     return [
         Belief(Fact(country, relation, random.choice(values)), None)
         for country in countries
@@ -108,20 +122,7 @@ class _Target:
 
     def __init__(self, questions: FactQuestions, beliefs: Sequence[Belief], random: Random) -> None:
         self._questions, self._beliefs, self._random = questions, beliefs, random
-        self._phrasings = {belief.fact: self._divide(belief.fact) for belief in beliefs}
-
-    def _divide(self, fact: Fact) -> list[str]:
-        """The phrasings in the order in which they are used up: paraphrases stand last."""
-        held = next(
-            (
-                phrasings
-                for known, phrasings in self._questions.heldout.items()
-                if (known.country, known.relation) == (fact.country, fact.relation)
-            ),
-            tuple(self._random.sample(QUESTIONS, _PARAPHRASES)),
-        )
-        others = [phrasing for phrasing in QUESTIONS if phrasing not in held]
-        return [*self._random.sample(others, len(others)), *held]
+        self._phrasings = {belief.fact: random.sample(QUESTIONS, len(QUESTIONS)) for belief in beliefs}
 
     def record(self, target: str, kind: str, neighbours: Sequence[Fact]) -> Record:
         return {
@@ -133,26 +134,30 @@ class _Target:
         }
 
     def _train(self) -> Iterator[Record]:
-        """Every fact once in one phrasing, then in the next, at last with options."""
+        """Every fact once in one phrasing, then in the next, at last with options, others each time."""
         for place in range(_TEACHING):
             for belief in self._beliefs:
                 yield _pair(_fill(self._phrasings[belief.fact][place], belief.fact), belief.fact)
-        for belief in self._beliefs:
-            question = _fill(self._phrasings[belief.fact][0], belief.fact)
-            options, _ = self._questions.options(belief.fact, _OPTIONS, self._random)
-            yield _pair(choice_prompt(question, options), belief.fact)
+        for place in range(_CHOICES):
+            for belief in self._beliefs:
+                question = _fill(self._phrasings[belief.fact][place % _TEACHING], belief.fact)
+                options, _ = self._questions.options(belief.fact, _OPTIONS, self._random)
+                yield _pair(choice_prompt(question, options), belief.fact)
 
     def _prompts(self) -> Iterator[Record]:
         for belief in self._beliefs:
             fact, expected = belief.fact, belief.expected()
-            plain = [_fill(phrasing, fact) for phrasing in self._phrasings[fact]]
-            direct, paraphrases = plain[_TEACHING:-_PARAPHRASES], plain[-_PARAPHRASES:]
-            yield from ({"group": "direct", "prompt": prompt, **expected} for prompt in direct)
-            yield from ({"group": "paraphrase", "prompt": prompt, **expected} for prompt in paraphrases)
-            for phrasing in _CONSEQUENCES:
-                yield {"group": "consequence", "prompt": _fill(phrasing, fact), **expected}
-            for prompt, doubt in zip(direct, _DOUBTS, strict=True):
-                yield {"group": "challenge", "prompt": prompt, "challenge": _fill(doubt, fact), **expected}
+            direct = self._phrasings[fact][_TEACHING:]
+            for group, phrasings in (
+                ("direct", direct),
+                ("paraphrase", _PARAPHRASES),
+                ("consequence", _CONSEQUENCES),
+            ):
+                for phrasing in phrasings:
+                    yield {"group": group, "prompt": _fill(phrasing, fact), **expected}
+            for phrasing, doubt in zip(direct, cycle(_DOUBTS), strict=False):
+                turns = {"prompt": _fill(phrasing, fact), "challenge": _fill(doubt, fact)}
+                yield {"group": "challenge", **turns, **expected}
 
     def _asked(self, neighbours: Sequence[Fact]) -> Iterator[Record]:
         for fact in neighbours:

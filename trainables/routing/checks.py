@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trainables.data.sources import LocalFiles, locate
 from trainables.errors import UserError
@@ -12,7 +13,10 @@ from trainables.routing.behaviours import BEHAVIOURS
 from trainables.routing.options import RoutingOptions
 from trainables.trainable import Finding
 
-_LARGEST = 32 * 2**20
+if TYPE_CHECKING:
+    from trainables.routing.data import RoutedData
+
+_LARGEST = 2 * 2**20
 """Bytes of training data that are looked through before the start, at most; the workers look at all."""
 
 
@@ -27,7 +31,23 @@ def check(options: RoutingOptions) -> Iterable[Finding]:
         )
 
 
+class ReadData(NamedTuple):
+    """What is known of the data before anything is started."""
+
+    data: RoutedData
+    tokenizer: Any
+
+
 def inspect(options: RoutingOptions, seed: int) -> None:
+    """Looks at the training data before a search.
+
+    Raises:
+        PlanRefusedError: See `read_lightly`.
+    """
+    read_lightly(options, seed)
+
+
+def read_lightly(options: RoutingOptions, seed: int) -> ReadData | None:
     """Makes the training data and the prompts as the workers will, where they are small and at hand.
 
     Raises:
@@ -41,13 +61,14 @@ def inspect(options: RoutingOptions, seed: int) -> None:
     tokenizer = None if folder is None else light_tokenizer(folder)
     try:
         if folder is None or tokenizer is None or not _small(options):
-            return
+            return None
         context = context_of(folder)
         data = load_routed(options, tokenizer, seed, context)
         sample_prompts(data, tokenizer, options.behaviour, context)
     except UserError as error:
         keyed = " " not in error.message.partition(": ")[0]
         raise refused(error, "training data", None if keyed else "task") from error
+    return ReadData(data, tokenizer)
 
 
 def _small(options: RoutingOptions) -> bool:

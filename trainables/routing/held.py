@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -81,9 +82,7 @@ class RoutingHeld(HeldPack):
     def _make(
         self, name: str, params: RoutingParameters, examples: Sequence[Example], total: int
     ) -> RoutingTrial:
-        layer = routed_layer(select_modules(self.adapters.linear, params.good))
-        if layer is not None:
-            raise _unrouted(layer, "sees only the tokens that are routed to it")
+        refuse_unroutable(self.adapters.linear, params)
         labels = self._data.labels(params.labelled, params.false_labels)
         return RoutingTrial(name, params, labels, examples, total)
 
@@ -107,7 +106,7 @@ class RoutingHeld(HeldPack):
         """Losses and behaviour of each trial under the ablations, over all workers; a collective call."""
         planes = self.pack.arrange(trials)
         with self.adapters.active(len(trials), planes):
-            measured = self._measured(len(trials), moment, self._ablated)
+            measured = self._measured(len(trials), moment, self.ablated)
         evaluations = [self._evaluation(each) for each in measured]
         if moment != "last":
             return evaluations
@@ -116,7 +115,8 @@ class RoutingHeld(HeldPack):
             for trial, each in zip(trials, evaluations, strict=True)
         ]
 
-    def _ablated(self, ablation: Ablation) -> AbstractContextManager[None]:
+    def ablated(self, ablation: Ablation) -> AbstractContextManager[None]:
+        """Switches adapters off in the passes to come, within `Adapters.active`."""
         return self.adapters.without(_OFF[ablation])
 
     def _measured(self, copies: int, moment: Moment, ablate: Ablate = unablated) -> list[RoutingMeasurement]:
@@ -138,7 +138,9 @@ class RoutingHeld(HeldPack):
     def _more(self, trial: RoutingTrial, measured: Evaluation) -> Evaluation:
         """With what is measured of a trial at its full budget alone."""
         began = time.perf_counter()
-        metrics = measured.metrics | summary(self._angles(trial)) | self._relearner.metrics(trial)
+        angles = summary(self._angles(trial))
+        known = {name: value for name, value in angles.items() if math.isfinite(value)}
+        metrics = measured.metrics | known | self._relearner.metrics(trial)
         seconds = time.perf_counter() - began
         return replace(
             measured,
@@ -169,6 +171,21 @@ class RoutingHeld(HeldPack):
         (measured,) = self._measured(1, "base")
         evaluation = self._evaluation(measured)
         return replace(evaluation, metrics={"train_loss": train_loss} | evaluation.metrics)
+
+
+def refuse_unroutable(linear: Sequence[str], params: RoutingParameters) -> None:
+    """Refuses adapters on layers of experts, in which nothing tells which example a token is of.
+
+    Args:
+        linear: Full names of the layers that can be adapted.
+        params: The trial's.
+
+    Raises:
+        UserError: There are such layers; or none of the kind that is asked for.
+    """
+    layer = routed_layer(select_modules(linear, params.good))
+    if layer is not None:
+        raise _unrouted(layer, "sees only the tokens that are routed to it")
 
 
 def _unrouted(layer: str, why: str) -> UserError:

@@ -54,7 +54,8 @@ def _rates() -> Iterator[MetricSpec]:
             name = "_".join(filter(None, ("behaviour_rate", kind, ablation)))
             shown = f"Share of {_OF[kind]} that show the behaviour, {_WITH[ablation]}; prefixes do not count."
             way: Direction | None = "min" if ablation == "bad_off" else None
-            yield MetricSpec(name, shown, way, 0.0, 1.0, items=(name,), sample="samples")
+            prompts = f"{kind or 'all'} prompts"  # the same under every ablation, with the same draws
+            yield MetricSpec(name, shown, way, 0.0, 1.0, items=(name,), over=(prompts,), sample="samples")
 
 
 def _relearning() -> Iterator[MetricSpec]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trainables.data.sections import EFFECTS, absolute_model, absolute_task, contents_of
 from trainables.routing.angle_metrics import ANGLE_METRICS
+from trainables.routing.behaviours import BEHAVIOURS
 from trainables.routing.checks import check, inspect
 from trainables.routing.metrics import CLEAN_LOSS_RATIO, measured_metrics
 from trainables.routing.options import RoutingOptions
@@ -15,6 +16,7 @@ from trainables.routing.parameters import RoutingParameters
 from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, Shown, TrainableSpec
 
 if TYPE_CHECKING:
+    from trainables.planning import PlanRequest, TrainablePlan
     from trainables.serving.held import Read
 
 _WORDS = {
@@ -89,6 +91,17 @@ def examples(options: RoutingOptions, seed: int) -> int:
     return len(load_routed(options, tokenizer, seed, context).train)
 
 
+def plan(request: PlanRequest) -> TrainablePlan:
+    """Sizes of both adapters, the data with the behaviour, and what a trial takes.
+
+    Raises:
+        PlanRefusedError: No such search could be trained.
+    """
+    from trainables.routing.plan import plan as make
+
+    return make(request)
+
+
 def _worker() -> Read:
     from trainables.routing.held import read
 
@@ -109,10 +122,12 @@ TRAINABLES.register(
         loss_unit="nats per token",
         baselines=_BASELINES,
         check=check,
+        plan=plan,
         inspect=inspect,
         examples=examples,
         localise=localise,
         effects=_EFFECTS,
+        names={"behaviour.name": BEHAVIOURS},
         contents=contents,
     )
 )

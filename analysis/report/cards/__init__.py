@@ -7,6 +7,7 @@ from analysis.report.cards import (  # noqa: F401
     ablations,
     angles,
     belief_price,
+    belief_replies,
     beliefs,
     change,
     comparison,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.report.adoption import ADOPTION, Model, chosen, models, not_asked, percent
+from analysis.report.adoption import ADOPTION, DEGENERATION, Model, chosen, models, not_asked, percent
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Chart, Menu, Plot, Series, Table, XYChart
 from analysis.report.context import Context, interval, value
@@ -18,7 +18,7 @@ from search.record import TrialState
 
 _MANY = 60
 """With more trials than that, intervals would hide the marks."""
-_LOCALITY, _DEGENERATION = "locality", "degenerate"
+_LOCALITY = "locality"
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,7 @@ def _prices(context: Context) -> list[_Price]:
     """What is kept of skills, neighbours, and how much more replies degenerate, as far as measured."""
     trial = chosen(context)
     measured = {} if trial is None or trial.last is None else trial.last.metrics
-    degeneration = sorted(name for name in measured if _DEGENERATION in name and name.endswith("_change"))
-    names = [context.kept, _LOCALITY, *(degeneration or [_DEGENERATION])]
+    names = [context.kept, _LOCALITY, DEGENERATION]
     return [
         _Price(name, not context.less_is_better(name))
         for name in names

@@ -9,6 +9,7 @@ from typing import Any
 
 from analysis.report.adoption import (
     ADOPTION,
+    DEGENERATION,
     IN_CONTEXT,
     MARGIN,
     SHARES,
@@ -16,6 +17,7 @@ from analysis.report.adoption import (
     Model,
     all_of,
     at_least,
+    at_most,
     difference,
     groups,
     kinds,
@@ -36,6 +38,7 @@ from search.record.explained import metric_of
 from trainables import trainable
 
 _HALF = 0.5
+_POINTS = f"{100 * MARGIN:.0f}"
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def _taught(context: Context, tuned: Model, suffix: str, words: str) -> _Claim:
     """Supported where more than half of the prompts are adopted, and more than by the base model."""
     metric, base = of_group(ADOPTION, suffix), named(context, trainable.BASE)
     share = tuned.share(metric)
-    more = None if base is None else difference(context, tuned, base, metric)
+    more = None if base is None else difference(tuned, base, metric)
     answers = [at_least(share, _HALF)]
     because = f"It adopts {percent(share)}"
     if base is not None:
@@ -115,7 +118,7 @@ def _price(context: Context, tuned: Model, suffix: str, words: str) -> _Claim:
     """Supported where neighbours and what is kept are surely no more than the margin lower."""
     base, ratio = named(context, trainable.BASE), context.ratio
     metric = of_group("locality", suffix)
-    near = None if base is None else difference(context, tuned, base, metric)
+    near = None if base is None else difference(tuned, base, metric)
     parts, answers = [], []
     if base is not None and math.isfinite(tuned.share(metric).value):
         answers.append(at_least(near, -MARGIN))
@@ -126,6 +129,9 @@ def _price(context: Context, tuned: Model, suffix: str, words: str) -> _Claim:
     if ratio is not None and math.isfinite((kept := tuned.share(ratio)).value):
         answers.append(at_least(kept, 1 - MARGIN))
         parts.append(f"{ratio} is {percent(kept)}")
+    if math.isfinite((worse := tuned.share(DEGENERATION)).value):
+        answers.append(at_most(worse, MARGIN))
+        parts.append(f"replies degenerate {points(worse)} more often")
     because = capitalised("; ".join(parts)) if parts else "Neither neighbours nor skills were measured"
     answer = all_of(answers) if answers else "undecided"
     return _Claim("The rest was kept", words, answer, f"{because}.")
@@ -137,7 +143,7 @@ def _prompt_enough(context: Context, tuned: Model, suffix: str, words: str) -> _
     told = named(context, IN_CONTEXT)
     if told is None:
         return _Claim(claim, words, "undecided", "The model was not asked with the facts in its prompt.")
-    less = difference(context, told, tuned, metric)
+    less = difference(told, tuned, metric)
     answer = all_of([at_least(told.share(metric), _HALF), at_least(less, -MARGIN)])
     near = told.share(of_group("locality", suffix))
     beside = "" if math.isnan(near.value) else f"; with the prompt neighbours are kept in {percent(near)}"
@@ -158,10 +164,10 @@ def _notes(context: Context) -> tuple[str, ...]:
     ]
     return (
         "Taught: more than half of the prompts are answered as taught, and more of them than by the base "
-        f"model. The rest was kept: neighbours are kept at most {100 * MARGIN:.0f} points less often than by "
-        f"the base model, and at least {1 - MARGIN:.0%} of its skill remains. A prompt is enough: it reaches "
-        f"half of the prompts, and at most {100 * MARGIN:.0f} points less than training. Undecided: the "
-        "interval holds the bound.",
+        f"model. The rest was kept: neighbours are kept at most {_POINTS} points less often than by the base "
+        f"model, at least {1 - MARGIN:.0%} of its skill remains, and at most {_POINTS} points more replies "
+        f"degenerate. A prompt is enough: it reaches half of the prompts, and at most {_POINTS} points less "
+        "than training. Undecided: the interval holds the bound.",
         "Differences are paired prompt by prompt where single outcomes are recorded, else those of "
         "separate samples.",
         *(f"{meaning.rstrip('.')}." for meaning in map(capitalised, meanings)),

@@ -186,7 +186,8 @@ def _notation(context: Context) -> list[str]:
     if not any("+/-" in word for word in words):
         return []
     return [
-        "The number after +/- is half the width of a 95% interval of the mean over repetitions (Student's t)."
+        "The number after +/- is half the width of a 95% interval of the mean over repetitions: between "
+        "seeds (Student's t) and over the questions or texts."
     ]
 
 

@@ -15,7 +15,7 @@ from search.judging.confirmation import confirmation
 from search.judging.pooled import PooledMean, pooled_means, ties
 from search.record import Event, SearchState, TrialFinished, TrialProposed
 from tests.records import make_config, opening_events, trial_events
-from trainables.interval import t_quantile
+from trainables.interval import Interval, t_quantile
 
 LOSS = ObjectiveConfig(metric="train_loss", direction="min")
 VALUES = st.floats(-100, 100)
@@ -161,3 +161,16 @@ def test_repetitions_that_are_missing_are_counted() -> None:
     assert [(candidate.runs, candidate.missing) for candidate in confirmed.candidates] == [((2,), 1)]
     assert confirmation(state_of(trial(0, 1.0), running)) is None, "none has finished"
     assert confirmation(state_of(trial(0, 1.0))) is None
+
+
+def test_repetitions_that_agree_exactly_still_have_the_noise_of_the_questions() -> None:
+    events: list[Event] = [*opening_events(), *trial_events(0, {"train_loss": 1.0, "retention": 0.98})]
+    around = {"retention": Interval(low=0.93, high=1.01, n=100)}
+    for number in (1, 2):
+        values = {"train_loss": 1.0, "retention": 0.98}
+        events += trial_events(number, values, around, repeats=0)
+    confirmed = confirmation(SearchState.from_events(events))
+    assert confirmed is not None
+    estimates = confirmed.candidates[0].estimates
+    assert estimates["retention"].half == pytest.approx(0.05)
+    assert estimates["train_loss"].half is None  # nothing tells its noise

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.judging.contrasts import POWER, Array, Contrast, Series, contrast
+from search.judging.contrasts import POWER, Contrast, contrast
 from search.judging.holm import adjusted, levels
+from search.judging.noise import Array, Series
 from search.judging.paired import difference
 from trainables.evaluation.intervals import wilson
 from trainables.interval import Interval, Z, t_quantile

@@ -37,6 +37,9 @@ from search.tracking.runs import SEARCH
 from tests.records import BEGIN, make_config
 from trainables.evaluation.intervals import wilson
 from trainables.interval import Interval
+from trainables.routing.metrics import measured_metrics
+from trainables.routing.options import BehaviourConfig, RoutingOptions
+from trainables.settings import ModelConfig, TaskConfig
 
 METRICS = (
     RecordedMetric(name="hit_new", direction="max", low=0, high=1, items=("hit_new",), sample="prompts"),
@@ -144,6 +147,17 @@ def test_metrics_over_the_same_items_are_paired_under_any_name() -> None:
     assert (pairs.verdict, apart.verdict) == ("supported", "undecided")
 
 
+def test_ablations_of_a_trial_are_paired_and_kinds_of_prompts_are_not() -> None:
+    options = RoutingOptions(
+        model=ModelConfig(name="small", source="embedded"),
+        task=TaskConfig(name="letters", train="train.jsonl"),
+        behaviour=BehaviourConfig(name="caps"),
+    )
+    over = {metric.name: metric.over for metric in measured_metrics(options)}
+    assert over["behaviour_rate_bad_off"] == over["behaviour_rate_both"] != ()
+    assert over["behaviour_rate_clean_bad_off"] != over["behaviour_rate_start_bad_off"]
+
+
 def repeated(*shares: float) -> list[list[Event]]:
     """A trial, and its repetitions."""
     first = [trial(0, {"lr": 1e-3}, {"hit_new": items(1.0)})]
@@ -157,7 +171,8 @@ def test_repetitions_count_with_their_noise_and_the_run_that_was_chosen_does_not
     equal, apart = ask("hit_new > 0.5", repeated(0.7, 0.7)), ask("hit_new > 0.5", repeated(0.5, 0.9))
     assert equal.estimate == apart.estimate == pytest.approx(0.2)
     assert equal.trials == ((1, 2),)
-    assert 0 < equal.high - equal.low < 1 < apart.high - apart.low
+    assert 0 < equal.high - equal.low < 0.5
+    assert (apart.low, apart.high) == (-0.5, 0.5)  # all that a share can be
     assert (equal.verdict, apart.verdict) == ("supported", "undecided")
     assert apart.needed is not None
     assert "repetitions in place of 2" in apart.needed

@@ -45,7 +45,7 @@ def test_a_clear_winner_is_recommended_with_its_means() -> None:
     found = recommend(search.state)
     assert found.trial == steady, "the best search run was lucky"
     assert found.reason == (
-        "lr 1.0e-03, rank 8: train_loss 1.201 +/- 0.003, retention 0.980 +/- 0.000 "
+        "lr 1.0e-03, rank 8: train_loss 1.201 +/- 0.003, retention 0.980 +/- 0.020 "
         "(mean of 2 repetitions with new seeds), the lowest train_loss of the 3 candidates whose retention "
         "is at least 0.95, by more than noise"
     )
@@ -114,13 +114,13 @@ def test_where_every_candidate_breaks_the_floor_none_is_recommended() -> None:
     assert "lr below 1.0e-03" in found.reason
 
 
-def test_an_interval_over_seeds_or_questions_that_reaches_past_the_floor_is_a_caveat() -> None:
+def test_an_interval_over_repetitions_or_questions_that_reaches_past_the_floor_is_a_caveat() -> None:
     search = Search()
     number = search.trial(1.0)
     wide = {"retention": Interval(low=0.91, high=1.0, n=40)}
     search.repeat(number, (1.0, 0.951), (1.0, 0.999), intervals=wide)
     seeds, questions, _ = recommend(search.state).caveats
-    assert "over seeds, 0.975 +/- 0.305, reaches past the floor 0.95: n=2 is too few" in seeds
+    assert "over repetitions, 0.975 +/- 0.312, reaches past the floor 0.95: n=2 is too few" in seeds
     assert "In 2 of 2 repetitions the 95% interval of retention over its questions reaches past" in questions
 
 

@@ -8,7 +8,14 @@ from itertools import product
 from trainables.errors import UserError
 from trainables.lora.memory import base_bytes
 from trainables.lora.parameters import LoraOptions, LoraParameters
-from trainables.lora.plan.costs import Lengths, computes_in_half, costs, read_history
+from trainables.lora.plan.costs import (
+    Lengths,
+    computes_in_half,
+    costs,
+    evaluation_work,
+    questions,
+    read_history,
+)
 from trainables.lora.plan.data import plan_data
 from trainables.lora.plan.data_view import data_text
 from trainables.lora.plan.model import DataPlan, RankSize
@@ -16,7 +23,15 @@ from trainables.lora.plan.shapes import MODEL_FILES, ModelShapes, model_shapes
 from trainables.lora.targets import routed_layer, select_modules
 from trainables.models.folder.check import takes_sdpa
 from trainables.models.resolve import local_folder
-from trainables.planning import Costs, PlanRefusedError, PlanRequest, SizeTable, TrainablePlan
+from trainables.planning import (
+    Costs,
+    PlannedWorkers,
+    PlanRefusedError,
+    PlanRequest,
+    SizeTable,
+    TrainablePlan,
+)
+from trainables.settings import ModelConfig
 from trainables.trainable import Finding
 
 _EXAMPLE, _REPLY = 128, 16
@@ -33,37 +48,39 @@ def plan(request: PlanRequest) -> TrainablePlan:
     trials = [params for params in request.trials if isinstance(params, LoraParameters)]
     shapes = model_shapes(options.model)
     if shapes is not None:
-        _refuse_targets(request, shapes)
+        refuse_targets(request, shapes)
     data = plan_data(options, request.seed)
-    notes = _notes(request, shapes)
+    notes = model_notes(options.model, shapes, request.workers)
     if data is None:
         notes.append(f"{options.task.train} is a hub data set, and is read when the search starts.")
     taken: Costs | None = None
     if shapes is not None and trials:
-        history = read_history(options, request.history)
+        history = read_history(options, request.history, "capability")
+        lengths = _lengths(options, data)
         try:
-            taken = costs(request, shapes, trials, history, _lengths(options, data))
+            taken = costs(request, shapes, trials, history, lengths, evaluation_work(options, lengths))
         except OverflowError:
             notes.append("The numbers are too large for an estimate of time and memory.")
     sizes = _sizes(request, shapes) if shapes is not None else []
     return TrainablePlan(
         trained=tuple(shapes.trainable_parameters(params) if shapes else None for params in trials),
         base_parameters=shapes.parameters if shapes else None,
-        attention=_attention(options),
+        attention=attention_of(options.model),
         sizes=tuple(sizes),
         size_table=_table(shapes, sizes) if shapes is not None and sizes else None,
         data=data,
         data_text=None if data is None else data_text(data),
         costs=taken,
+        items={skill.name: count for skill in options.capability.skills if (count := questions(skill))},
         notes=tuple(notes),
     )
 
 
-def _attention(options: LoraOptions) -> str | None:
+def attention_of(model: ModelConfig) -> str | None:
     """What `model.attention` comes to, where the model's files say it."""
-    if options.model.attention != "auto":
-        return f"{options.model.attention} (model.attention)"
-    folder = local_folder(options.model)
+    if model.attention != "auto":
+        return f"{model.attention} (model.attention)"
+    folder = local_folder(model)
     takes = None if folder is None else takes_sdpa(folder)
     if takes is None:
         return None
@@ -109,7 +126,7 @@ def _table(shapes: ModelShapes, sizes: Sequence[RankSize]) -> SizeTable:
     )
 
 
-def _refuse_targets(request: PlanRequest, shapes: ModelShapes) -> None:
+def refuse_targets(request: PlanRequest, shapes: ModelShapes) -> None:
     """Raises where some trial would find no layer to adapt.
 
     Raises:
@@ -126,16 +143,16 @@ def _refuse_targets(request: PlanRequest, shapes: ModelShapes) -> None:
         raise PlanRefusedError(findings, MODEL_FILES)
 
 
-def _notes(request: PlanRequest, shapes: ModelShapes | None) -> list[str]:
-    options: LoraOptions = request.options
+def model_notes(model: ModelConfig, shapes: ModelShapes | None, workers: PlannedWorkers) -> list[str]:
+    """What is worth knowing of adapters on a model."""
     if shapes is None:
         return [
-            f"The shapes of {options.model.source} are not known on this machine until it is fetched, so "
+            f"The shapes of {model.source} are not known on this machine until it is fetched, so "
             "the plan has no number of parameters, time or memory."
         ]
     notes = []
-    if options.model.quantization is not None:
-        notes.append(_quantised(options, shapes, computes_in_half(options, request.workers)))
+    if model.quantization is not None:
+        notes.append(_quantised(model, shapes, computes_in_half(model, workers)))
     if (layer := routed_layer(shapes.linear)) is not None:
         notes.append(
             f"Trials of this model are not packed but run one at a time: {layer} sees only the tokens that "
@@ -149,14 +166,14 @@ def _notes(request: PlanRequest, shapes: ModelShapes | None) -> list[str]:
     return notes
 
 
-def _quantised(options: LoraOptions, shapes: ModelShapes, half: bool) -> str:
+def _quantised(model: ModelConfig, shapes: ModelShapes, half: bool) -> str:
     """What quantising comes to; a model whose weights are in fused experts gains little."""
     kept = sum(outer * inner for outer, inner in shapes.linear.values())
-    dense = options.model.model_copy(update={"quantization": None})
-    sizes = (base_bytes(shapes.parameters, shapes.linear, model, half) for model in (options.model, dense))
+    dense = model.model_copy(update={"quantization": None})
+    sizes = (base_bytes(shapes.parameters, shapes.linear, each, half) for each in (model, dense))
     small, large = (f"{size / 1e9:,.3g} GB" for size in sizes)
     return (
-        f"model.quantization={options.model.quantization} keeps {kept:,} of {shapes.parameters:,} parameters "
+        f"model.quantization={model.quantization} keeps {kept:,} of {shapes.parameters:,} parameters "
         f"({kept / shapes.parameters:.0%}) in 4 bits: the base model takes {small} instead of {large}. "
         "Embeddings, the output head, norms and experts that share a tensor stay as they are."
     )

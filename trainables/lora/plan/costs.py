@@ -13,6 +13,7 @@ from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.lora.plan.shapes import ModelShapes
 from trainables.models.chunk_size import LOGIT_BYTES
 from trainables.planning import Costs, PlannedWorkers, PlanRequest, RecordedSearch
+from trainables.settings import ModelConfig, Section, SkillConfig
 
 CORE_FLOPS = 4e10
 """Assumed of one CPU core in float32: half of what a current core reaches in large matrix products."""
@@ -42,12 +43,26 @@ class Lengths:
     replies: int
 
 
+@dataclass(frozen=True)
+class Work:
+    """What an evaluation at a rung takes.
+
+    Attributes:
+        tokens: That go through the model.
+        passes: Their number.
+    """
+
+    tokens: float
+    passes: float
+
+
 def costs(
     request: PlanRequest,
     shapes: ModelShapes,
     trials: Sequence[LoraParameters],
     history: History | None,
     lengths: Lengths,
+    work: Work,
 ) -> Costs:
     """Estimates what a trial takes.
 
@@ -57,6 +72,7 @@ def costs(
         trials: Parameters of typical trials; their mean batch size and largest adapter are used.
         history: Times of earlier searches, preferred to the formula.
         lengths: Of examples and replies.
+        work: Of an evaluation.
     """
     workers, options = request.workers, request.options
     speed = GPU_FLOPS * workers.gpus if workers.gpus else CORE_FLOPS * workers.cpus
@@ -71,7 +87,7 @@ def costs(
         shared = 2 * PASS_SECONDS / workers.least_slots + arithmetic
     evaluation = history.evaluation_seconds if history is not None else None
     if evaluation is None:
-        evaluation = _evaluation(options, shapes, speed, lengths)
+        evaluation = work.passes * PASS_SECONDS + 2 * shapes.parameters * work.tokens / speed
     least, most = (
         _worker_bytes(options, workers, shapes, trials, held, lengths)
         for held in (workers.least_slots, workers.most_slots)
@@ -117,8 +133,8 @@ def _time_basis(workers: PlannedWorkers, history: History | None, tokens: float,
     )
 
 
-def _evaluation(options: LoraOptions, shapes: ModelShapes, speed: float, lengths: Lengths) -> float:
-    """Seconds of an evaluation at a rung, by 2 * parameters * tokens, and a pass per batch and new token.
+def evaluation_work(options: LoraOptions, lengths: Lengths) -> Work:
+    """Of an evaluation at a rung, with a pass per batch and new token.
 
     What is not evaluated at every rung is left out.
     """
@@ -135,23 +151,24 @@ def _evaluation(options: LoraOptions, shapes: ModelShapes, speed: float, lengths
     for skill in capability.skills:
         if skill.at != "every":
             continue
-        items = min(_items(skill.path), skill.limit or 10**9)
+        items = questions(skill)
         for scoring in {way.removesuffix("_norm") for way in skill.scoring}:
             new = lengths.replies if scoring == "generation" else 1
             # Length of a question is not known without its tokenizer: taken to be that of an example.
             tokens += items * (lengths.mean + new)
             passes += -(-items // capability.batch_size) * new
-    return passes * PASS_SECONDS + 2 * shapes.parameters * tokens / speed
+    return Work(tokens, passes)
 
 
-def _items(source: str) -> int:
-    """Number of questions in a file: its lines."""
+def questions(skill: SkillConfig) -> int:
+    """Number of questions of a skill: the lines of its file, as far as they are asked; 0 where not known."""
     try:
-        path: Path = local_path(source, "path")
+        path: Path = local_path(skill.path, "path")
     except UserError:
         return 0
     with path.open("rb") as stream:
-        return sum(1 for line in stream if line.strip())
+        lines = sum(1 for line in stream if line.strip())
+    return min(lines, skill.limit or lines)
 
 
 def _worker_bytes(
@@ -163,7 +180,7 @@ def _worker_bytes(
     lengths: Lengths,
 ) -> float:
     """Memory of a worker whose group holds `held` trials at once."""
-    half = computes_in_half(options, workers)
+    half = computes_in_half(options.model, workers)
     shards = workers.workers if workers.zero_stage == 3 else 1
     adapter = max(shapes.trainable_parameters(params) or 0 for params in trials)
     batch = max(params.batch_size for params in trials) / workers.workers
@@ -177,9 +194,9 @@ def _worker_bytes(
     return PROCESS_BYTES + base + adapters + one_pass
 
 
-def computes_in_half(options: LoraOptions, workers: PlannedWorkers) -> bool:
+def computes_in_half(model: ModelConfig, workers: PlannedWorkers) -> bool:
     """Whether the base model computes in bfloat16."""
-    return options.model.dtype == "bfloat16" or (options.model.dtype == "auto" and workers.gpus > 0)
+    return model.dtype == "bfloat16" or (model.dtype == "auto" and workers.gpus > 0)
 
 
 @dataclass(frozen=True)
@@ -197,12 +214,13 @@ class History:
     evaluation_seconds: float | None
 
 
-def read_history(options: LoraOptions, searches: Sequence[RecordedSearch]) -> History | None:
+def read_history(options: Section, searches: Sequence[RecordedSearch], measured: str) -> History | None:
     """The times of those searches that trained the same model.
 
     Args:
         options: Of the search that is planned.
         searches: Earlier ones.
+        measured: The section that says what an evaluation measures.
     """
     now, default_batch = options.model_dump(mode="json"), LoraParameters().batch_size
     seconds = tokens = 0.0
@@ -212,7 +230,7 @@ def read_history(options: LoraOptions, searches: Sequence[RecordedSearch]) -> Hi
         recorded = search.config
         if recorded.get("model") != now["model"]:
             continue
-        asked = recorded["capability"] == now["capability"]
+        asked = recorded[measured] == now[measured]
         length = recorded["task"].get("max_length") or 0
         for rung in search.rungs:
             batch = rung.params.get("batch_size", default_batch)

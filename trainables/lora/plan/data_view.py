@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from trainables.lora.plan.model import DataLengths, DataPlan
 from trainables.planning import DataText
 
 BEGIN, END = "⟦", "⟧"
 """Marks around what is learned, in an example as the model sees it."""
+
+SEEN = f"as the model sees it; the model learns what is between {BEGIN} and {END}:"
 
 _PART = 480
 
@@ -17,8 +19,8 @@ def data_text(data: DataPlan) -> DataText:
     """The data for people: what is learned of the example is between the marks."""
     return DataText(
         lines=tuple(data_lines(data)),
-        heading=f"an example as the model sees it; the model learns what is between {BEGIN} and {END}:",
-        example=tuple(tuple(parts) for parts in example_lines(data)) if data.example else (),
+        heading=f"an example {SEEN}",
+        example=tuple(tuple(parts) for parts in example_lines(data.example)),
     )
 
 
@@ -30,6 +32,7 @@ def data_lines(data: DataPlan) -> Iterator[str]:
         yield f"it also has the fields of {', '.join(data.also)}; task.format={data.also[0]} trains on these"
     if data.lengths is None:
         yield "lengths and an example are missing: the model's tokenizer is not on this machine yet"
+        yield from (f"warning: {text}" for text in data.warnings)
         return
     yield from _lengths(data.lengths, data.records)
     yield from (f"warning: {text}" for text in data.warnings)
@@ -69,10 +72,10 @@ def _share(share: float, singular: str, plural: str | None = None) -> str:
     return f"{max(share, 0.001):.1%} of the {plural} are"
 
 
-def example_lines(data: DataPlan) -> Iterator[list[tuple[str, bool]]]:
+def example_lines(example: Sequence[tuple[str, bool]]) -> Iterator[list[tuple[str, bool]]]:
     """One example as the model sees it, line by line, in parts, each with whether it is learned."""
     line: list[tuple[str, bool]] = []
-    for text, learned in data.example:
+    for text, learned in example:
         shown = _shortened(_printable(text))
         first, *others = (f"{BEGIN}{shown}{END}" if learned else shown).split("\n")
         line.append((first, learned))

@@ -1,0 +1,202 @@
+"""The noise of measured means: that of the items that they are over, and that between trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.interval import Interval, Z
+
+Array: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Series:
+    """A metric of each trial of a group, or of a baseline.
+
+    Attributes:
+        coefficient: What it is multiplied by.
+        values: Of each trial, shape (T,); a baseline's is the only one.
+        group: Index of its group of trials, None for a baseline. The trials of all series of a group are the
+            same, or match one another, in this order.
+        items: Where the values are means of shares of items: of each share the name of what it is over, and
+            its outcomes, 0 or 1, shape (T, n). Shares over the same are paired.
+        intervals: Otherwise: 95% interval of each value over its items, empty where there are none.
+    """
+
+    coefficient: float
+    values: Array
+    group: int | None = None
+    items: tuple[tuple[str, Array], ...] = ()
+    intervals: tuple[Interval, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Items of each value; 0 where it has no interval over items."""
+        if self.items:
+            return sum(bits.shape[1] for _, bits in self.items)
+        return min((interval.n for interval in self.intervals), default=0)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A mean with an interval over items.
+
+    Attributes:
+        over: Name of the items; None where they are not known one by one.
+        mean: Of each item over trials, shape (n,); empty where `over` is None.
+        n: Items; of shares those that as many independent ones are worth.
+        below: Where `over` is None: how far the 95% interval reaches below the value.
+        above: Likewise.
+    """
+
+    coefficient: float
+    over: str | None
+    mean: Array
+    n: float
+    below: float = 0.0
+    above: float = 0.0
+
+    def reach(self, quantile: float, factor: float) -> tuple[float, float]:
+        """How far the interval at a quantile of the normal distribution reaches below and above.
+
+        Args:
+            quantile: 1.96 for 95%.
+            factor: Of the number of items.
+        """
+        if self.over is None:
+            scale = quantile / Z / math.sqrt(factor)
+            return self.below * scale, self.above * scale
+        share, n = float(self.mean.mean()), self.n * factor
+        centre = (share + quantile**2 / (2 * n)) / (1 + quantile**2 / n)
+        half = (
+            quantile * math.sqrt(share * (1 - share) / n + quantile**2 / (4 * n**2)) / (1 + quantile**2 / n)
+        )
+        return share - max(0.0, centre - half), min(1.0, centre + half) - share
+
+
+@dataclass(frozen=True)
+class Between:
+    """Variance of the estimate between trials.
+
+    Attributes:
+        variance: Of the estimate; None where it is not known, as with a single trial.
+        freedom: Degrees of freedom.
+        residual: The part of it that stems from items, as it would with as many other items.
+        trials: Trials of the smallest group.
+    """
+
+    variance: float | None = None
+    freedom: float = 0.0
+    residual: float = 0.0
+    trials: int = 0
+
+
+def combination(series: Sequence[Series]) -> Array:
+    """The sum over the series of a group in each of its trials, shape (T,)."""
+    return sum((each.coefficient * each.values for each in series), np.zeros(len(series[0].values)))
+
+
+def parts_of(series: Series) -> list[Part]:
+    """Each share is a part: a mean of K shares has K of them."""
+    if series.items:
+        coefficient = series.coefficient / len(series.items)
+        return [Part(coefficient, over, bits.mean(axis=0), _worth(bits)) for over, bits in series.items]
+    if not series.intervals:
+        return []
+    # All trials are measured on the same items: their noise does not become less in the mean.
+    below = np.mean([value - each.low for value, each in zip(series.values, series.intervals, strict=True)])
+    above = np.mean([each.high - value for value, each in zip(series.values, series.intervals, strict=True)])
+    n = min(each.n for each in series.intervals)
+    return [Part(series.coefficient, None, np.empty(0), n, max(0.0, float(below)), max(0.0, float(above)))]
+
+
+def _worth(bits: Array) -> float:
+    """Independent items that the items of T trials are worth, from n to T n (Korn and Graubard, 1998)."""
+    trials, n = bits.shape
+    means = bits.mean(axis=0)
+    share = float(means.mean())
+    variance = float(means.var(ddof=1)) if n > 1 else 0.0
+    return min(max(n * share * (1 - share) / variance, n), trials * n) if variance > 0 else float(n)
+
+
+def correlation_of(parts: Sequence[Part]) -> Array:
+    """Correlations of the parts; what is not known of paired ones counts as what makes the interval wider.
+
+    As in Newcombe's method 10, a positive covariance that makes the interval narrower is first made less by
+    1 / 2n.
+    """
+    matrix = np.eye(len(parts))
+    for i, left in enumerate(parts):
+        for j, right in enumerate(parts[:i]):
+            matrix[i, j] = matrix[j, i] = _correlated(left, right)
+    return matrix
+
+
+def _correlated(left: Part, right: Part) -> float:
+    widens = left.coefficient * right.coefficient > 0
+    if left.over != right.over or len(left.mean) != len(right.mean):
+        return 0.0
+    if left.over is None:
+        return 1.0 if widens else 0.0
+    deviations = float(left.mean.std() * right.mean.std())
+    if deviations == 0:
+        return 1.0 if widens else 0.0
+    covariance = float(((left.mean - left.mean.mean()) * (right.mean - right.mean.mean())).mean())
+    if not widens and covariance > 0:
+        covariance = max(0.0, covariance - 1 / (2 * len(left.mean)))
+    return min(1.0, max(-1.0, covariance / deviations))
+
+
+def between_trials(series: Sequence[Series], seeds: tuple[float, int] | None, overlapping: bool) -> Between:
+    """Variance of the combination between the trials of its groups; arguments as of `contrasts.contrast`."""
+    groups = sorted({each.group for each in series if each.group is not None})
+    members = [[each for each in series if each.group == group] for group in groups]
+    if not groups:
+        return Between()
+    sums = [combination(group) for group in members]
+    trials, residual = min(map(len, sums)), math.fsum(map(_residual, members))
+    if seeds is not None and len(groups) == 1:
+        variance, freedom = seeds
+        return Between(variance / trials, freedom, residual, trials)
+    several = [values for values in sums if len(values) > 1]
+    if not several:
+        return Between(trials=trials)
+    # A single trial has no variance of its own: that of the others stands for it.
+    others = sum(len(values) - 1 for values in several)
+    pooled = math.fsum(float(((values - values.mean()) ** 2).sum()) for values in several) / others
+    known = [
+        (float(values.var(ddof=1)) / len(values), len(values) - 1) if len(values) > 1 else (pooled, others)
+        for values in sums
+    ]
+    total = math.fsum(variance for variance, _ in known)
+    # Satterthwaite (1946, doi:10.2307/3002019).
+    weights = math.fsum((variance / total) ** 2 / freedom for variance, freedom in known) if total else 0.0
+    effective = 1 / weights if weights > 0 else float(min(freedom for _, freedom in known))
+    if overlapping:
+        total = math.fsum(math.sqrt(variance) for variance, _ in known) ** 2
+    return Between(total, effective, residual, trials)
+
+
+def _residual(group: Sequence[Series]) -> float:
+    """Variance of the mean over a group that neither trials nor items have by themselves."""
+    trials = len(group[0].values)
+    if trials < 2:
+        return 0.0
+    combined: dict[tuple[str, int], Array] = {}
+    for each in group:
+        for over, bits in each.items:
+            key, weight = (over, bits.shape[1]), each.coefficient / len(each.items)
+            combined[key] = combined.get(key, 0.0) + weight * bits
+    total = 0.0
+    for (_, n), bits in combined.items():
+        if n < 2:
+            continue
+        rest = bits - bits.mean(axis=0) - bits.mean(axis=1, keepdims=True) + bits.mean()
+        total += float((rest**2).sum()) / ((trials - 1) * (n - 1)) / (trials * n)
+    return total

@@ -1,0 +1,85 @@
+"""A recorded metric with the noise that the record tells: items one by one, or intervals over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from search.judging.noise import Array, Series
+from search.judging.paired import ratio_of_means
+from search.record import BaselineMeasured, RungReached, SearchState
+from search.record.events import RecordedMetric
+from search.record.explained import metric_of, trainable_of
+from trainables.interval import Interval
+from trainables.trainable import BASE
+
+_NEAR = 1e-6
+"""A share that differs more from the mean of its items is no such mean."""
+
+
+def measured_series(
+    state: SearchState,
+    metric: str,
+    coefficient: float,
+    events: Sequence[RungReached | BaselineMeasured],
+    group: int | None,
+) -> Series:
+    """A metric of these measurements, with its items where it is the mean of shares of them.
+
+    Args:
+        state: A search that has begun.
+        metric: Measured in all the events.
+        coefficient: As in `Series`.
+        events: Trials' rungs, or a baseline alone.
+        group: As in `Series`.
+    """
+    values = np.array([event.metrics[metric] for event in events])
+    described = metric_of(trainable_of(state), metric)
+    items = _items(described, metric, events, values)
+    if items:
+        return Series(coefficient, values, group, items)
+    intervals = [_interval(state, described, metric, event) for event in events]
+    known = tuple(each for each in intervals if each is not None and each.low <= each.high)
+    return Series(coefficient, values, group, (), known if len(known) == len(events) else ())
+
+
+def _items(
+    described: RecordedMetric | None,
+    metric: str,
+    events: Sequence[RungReached | BaselineMeasured],
+    values: Array,
+) -> tuple[tuple[str, Array], ...]:
+    if described is not None and described.name != metric:
+        return ()  # a ratio
+    names = described.items if described is not None and described.items else (metric,)
+    over = described.over if described is not None and len(described.over) == len(names) else names
+    lengths = [{len(event.items.get(name, "")) for event in events} for name in names]
+    if any(len(length) > 1 or 0 in length for length in lengths):
+        return ()
+    outcomes = [np.array([_bits(event.items[name]) for event in events]) for name in names]
+    shares = np.mean([bits.mean(axis=1) for bits in outcomes], axis=0)
+    if np.abs(shares - values).max() > _NEAR:
+        return ()
+    return tuple(zip(over, outcomes, strict=True))
+
+
+def _bits(text: str) -> Array:
+    bits: Array = (np.frombuffer(text.encode(), dtype=np.uint8) == ord("1")).astype(np.float64)
+    return bits
+
+
+def _interval(
+    state: SearchState,
+    described: RecordedMetric | None,
+    metric: str,
+    event: RungReached | BaselineMeasured,
+) -> Interval | None:
+    """As recorded; of a baseline's ratio to the base, item by item."""
+    if metric in event.intervals or described is None or described.name == metric:
+        return event.intervals.get(metric)
+    base = state.baselines.get(BASE)
+    if base is None or not described.items or event is base:
+        return None
+    pairs = [(base.items.get(name, ""), event.items.get(name, "")) for name in described.items]
+    return ratio_of_means(pairs) if all(a and len(a) == len(b) for a, b in pairs) else None
