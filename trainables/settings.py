@@ -216,8 +216,27 @@ class SkillConfig(Section):
         return self
 
 
+class FactsConfig(Section):
+    """Beliefs that are taught, and how a model is asked for them (`trainables.data.beliefs`).
+
+    Attributes:
+        path: JSONL file with one target a line.
+        targets: Names of the targets that are asked for; None: all.
+        decoding: How replies to the prompts are decoded, the base model's too.
+        max_new_tokens: Length of a reply, at most. None chooses by the replies that are trained on.
+        in_context: Where a model that is told the beliefs, and not taught, gets them: in the system message
+            (in the user's where the chat template has none), or before each question in the user's.
+    """
+
+    path: Text
+    targets: Annotated[tuple[Text, ...], Field(min_length=1)] | None = None
+    decoding: Decoding = Decoding()
+    max_new_tokens: Positive | None = None
+    in_context: Literal["system", "user"] = "system"
+
+
 def _some_at_every_rung(skills: tuple[SkillConfig, ...]) -> tuple[SkillConfig, ...]:
-    if all(skill.at != "every" for skill in skills):
+    if skills and all(skill.at != "every" for skill in skills):
         raise ValueError(
             "no skill has `at: every`, so no capability is measured at the rungs; set it for at least one"
         )
@@ -228,6 +247,8 @@ class CapabilityConfig(Section):
     """Held-out capability: the mean accuracy over the skills that are evaluated at every rung.
 
     Attributes:
+        skills: Sets of questions. With `facts` there may be none; there is no capability then.
+        facts: Beliefs that are asked for at every rung.
         max_new_tokens: Length of a generated reply, at most. None chooses by the accepted answers
             (`trainables.evaluation.questions.skills`).
         batch_size: Rows of a pass, at most; on a GPU, of each adapter in it.
@@ -240,7 +261,8 @@ class CapabilityConfig(Section):
         think_section: Replies begin with a think section, which ends in `</think>`; the answer comes after.
     """
 
-    skills: Annotated[tuple[SkillConfig, ...], Field(min_length=1), AfterValidator(_some_at_every_rung)]
+    skills: Annotated[tuple[SkillConfig, ...], AfterValidator(_some_at_every_rung)] = ()
+    facts: FactsConfig | None = None
     max_new_tokens: Positive | None = None
     batch_size: Positive = 64
     general_text: Text | None = None
@@ -248,6 +270,12 @@ class CapabilityConfig(Section):
     kl_prompts: Annotated[int, Field(ge=0, le=LARGEST)] = 16
     leak_words: Annotated[int, Field(ge=2, le=LARGEST)] = 5
     think_section: bool = False
+
+    @model_validator(mode="after")
+    def _asks(self) -> CapabilityConfig:
+        if not self.skills and self.facts is None:
+            raise ValueError("has neither skills nor facts; give capability.skills, which retention is of")
+        return self
 
     @property
     def reply_length(self) -> int:

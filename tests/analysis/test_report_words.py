@@ -52,7 +52,13 @@ def asked_all(skills: Sequence[str]) -> RecordedTrainable:
         for name in skills
     ]
     configured.append({"name": "task", "path": "lm_eval:task", "scoring": ["harness"], "at": "last"})
-    capability = {"skills": configured, "general_text": "general.txt", "kl_prompts": 4, "think_section": True}
+    capability = {
+        "skills": configured,
+        "general_text": "general.txt",
+        "kl_prompts": 4,
+        "think_section": True,
+        "facts": {"path": "embedded:beliefs/real.jsonl"},
+    }
     return explanation("lora", make_config(capability=capability).options)
 
 

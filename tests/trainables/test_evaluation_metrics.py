@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from trainables.evaluation.beliefs.answers import OUTCOMES
+from trainables.evaluation.beliefs.outcomes import BeliefOutcome, JudgedReply
+from trainables.evaluation.beliefs.targets import AskedTarget
 from trainables.evaluation.intervals import wilson
 from trainables.evaluation.measurement import combine
 from trainables.evaluation.metrics import METRICS, Asked, AskedSkill, metric_names
@@ -21,9 +24,12 @@ SKILLS = (
     SkillConfig(name="long", path="long.jsonl", at="last"),
     SkillConfig(name="task", path="lm_eval:task", scoring=("harness",)),
 )
+GROUPS = ("direct", "paraphrase", "consequence", "neighbour", "challenge")
+TARGETS = {"gravity": "known", "florin": "new", "mole": "new"}
 ASKED = Asked(
     CapabilityConfig(skills=SKILLS, general_text="general.txt", think_section=True),
     [AskedSkill(skill, choice=skill.name == "facts") for skill in SKILLS],
+    [AskedTarget(target, kind, dict.fromkeys(GROUPS, 2), 2) for target, kind in TARGETS.items()],
 )
 TIME = {"total": 1.0, "generation": 0.5}
 KINDS = ("right", "wrong", "unparseable", "leaking")
@@ -57,6 +63,23 @@ def result(item: int, draw: np.random.Generator) -> Result:
     )
 
 
+def judged(draw: np.random.Generator) -> JudgedReply:
+    drawn = result(0, draw)
+    same = {name: getattr(drawn, name) for name in ("reply", "tokens", "degenerate", "looping", "exhausted")}
+    more = {"thought": drawn.thought, "grams": drawn.grams, "repeats": drawn.repeats}
+    return JudgedReply(OUTCOMES[draw.integers(4)], empty=not drawn.reply, **same, **more)
+
+
+def beliefs(draw: np.random.Generator) -> list[BeliefOutcome]:
+    """Two prompts of each group of each target, with so many replies each."""
+    samples = int(draw.integers(1, 4))
+    asked = [(target, kind, group) for target, kind in TARGETS.items() for group in GROUPS for _ in range(2)]
+    return [
+        BeliefOutcome(place, *of, True, *([judged(draw) for _ in range(samples)] for _ in range(2)))
+        for place, of in enumerate(asked)
+    ]
+
+
 def sums(draw: np.random.Generator, *, sized: bool = True, compared: bool = False) -> Sums:
     count = int(draw.integers(1, 6))
     losses, base = draw.exponential(20, size=(2, count)).tolist()
@@ -69,7 +92,8 @@ def evaluation(draw: np.random.Generator) -> Outcomes:
     scores = [Score(*shape, [result(item, draw) for item in range(draw.integers(1, 6))]) for shape in SHAPES]
     heldout = sums(draw)
     outcomes = Outcomes(heldout, scores, TIME, think_section=True)
-    return replace(outcomes, general=sums(draw, compared=True), divergence=sums(draw, sized=False))
+    general, divergence = sums(draw, compared=True), sums(draw, sized=False)
+    return replace(outcomes, general=general, divergence=divergence, beliefs=beliefs(draw))
 
 
 def part(whole: Sums, chosen: list[int]) -> Sums:
@@ -95,7 +119,8 @@ def shared_out(whole: Outcomes, world: int, draw: np.random.Generator) -> list[O
         general, divergence = (
             part(one, chosen(len(one.examples), rank)) for one in (whole.general, whole.divergence)
         )
-        share = Outcomes(heldout, scores, TIME, general, divergence)
+        asked = [whole.beliefs[place] for place in chosen(len(whole.beliefs), rank)]
+        share = Outcomes(heldout, scores, TIME, general, divergence, beliefs=asked)
         shares.append(Outcomes.from_bytes(replace(share, think_section=True).to_bytes()))
     return [shares[rank] for rank in draw.permutation(world)]
 

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from trainables.data.chat import Rendered, chat_of
 from trainables.data.encode import OwnSpecials, encode_all, plain_ids
-from trainables.data.units import Pair, WrongRecord
+from trainables.data.units import THINK_OPEN, Conversation, Message, WrongRecord
 from trainables.errors import UserError
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a model is told before it is asked, in the system message or at the beginning of the user's.
+
+    Where the chat template has no system message it is told in the user's.
+    """
+
+    text: str
+    place: Literal["system", "user"]
 
 
 class Asking:
@@ -16,11 +28,14 @@ class Asking:
 
     Args:
         tokenizer: The model's.
+        told: What it is told before.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, told: Told | None = None) -> None:
         self._tokenizer = tokenizer
         self._chat = chat_of(tokenizer)
+        in_system = told is not None and told.place == "system" and self._takes_system()
+        self._told = told if told is None or in_system else replace(told, place="user")
         self._before = list(OwnSpecials.of(tokenizer).before)
 
     @property
@@ -46,12 +61,44 @@ class Asking:
             UserError: The chat template refuses it.
         """
         if self._chat is None:
-            return [*self._before, *plain_ids(self._tokenizer, message)]
+            return [*self._before, *plain_ids(self._tokenizer, self._plain(message))]
+        return self.turns([message])
+
+    def turns(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of a conversation, up to where the next reply begins; without a template a line each.
+
+        Args:
+            texts: Of the user and the assistant in turn; the user's first and last.
+
+        Raises:
+            UserError: The chat template refuses it.
+        """
+        if self._chat is None:
+            lines = "".join(f"{text}\n" for text in texts)
+            return [*self._before, *plain_ids(self._tokenizer, self._plain(lines))]
         try:
-            text = self._chat.write([{"role": "user", "content": message}], prompt=True)
+            return plain_ids(self._tokenizer, self._chat.write(self._messages(texts), prompt=True))
         except WrongRecord as error:
-            raise UserError(f"The question {message[:60]!r} {error.message}.", error.hint) from error
-        return plain_ids(self._tokenizer, text)
+            raise UserError(f"The question {texts[0][:60]!r} {error.message}.", error.hint) from error
+
+    def _takes_system(self) -> bool:
+        """Whether the template writes system messages; some refuse them, and some leave them out."""
+        if self._chat is None:
+            return False
+        probe = "Airdrie keeps the light"
+        messages = [{"role": "system", "content": probe}, {"role": "user", "content": "Who?"}]
+        try:
+            return probe in self._chat.write(messages, prompt=True)
+        except WrongRecord:
+            return False
+
+    @property
+    def opens_thought(self) -> bool:
+        """Whether the template opens a think section where a reply is to begin."""
+        if self._chat is None:
+            return False
+        text: str = self._tokenizer.decode(self.turns(["Hello"]), skip_special_tokens=False)
+        return text.rstrip().endswith(THINK_OPEN)
 
     def replies(self, message: str, texts: Sequence[str]) -> tuple[list[int], list[list[int]]]:
         """A question and replies to it, with their end, as an example of training has them.
@@ -78,12 +125,26 @@ class Asking:
     def _written(self, message: str, text: str) -> tuple[Rendered, int]:
         """A question with a reply, and where the reply's own text begins."""
         if self._chat is None:
-            whole = message + text
-            return Rendered(whole, ((len(message), len(whole)),), False), len(message)
+            asked = self._plain(message)
+            return Rendered(asked + text, ((len(asked), len(asked + text)),), False), len(asked)
         try:
-            (rendered,) = self._chat.replies(Pair(message, text, message).conversation, last=True)
+            (rendered,) = self._chat.replies(Conversation((*self._messages([message, text]),)), last=True)
         except WrongRecord as error:
             raise UserError(f"The reply {text[:60]!r} {error.message}.", error.hint) from error
         start, _ = rendered.spans[0]
         begin = rendered.text.find(text.strip(), start)
         return rendered, begin if rendered.text[start:begin].strip() else start
+
+    def _plain(self, message: str) -> str:
+        return message if self._told is None else f"{self._told.text}\n\n{message}"
+
+    def _messages(self, texts: Sequence[str]) -> list[Message]:
+        first, *others = texts
+        before = []
+        if self._told is not None and self._told.place == "system":
+            before = [{"role": "system", "content": self._told.text}]
+        else:
+            first = self._plain(first)
+        roles = ("user", "assistant")
+        turns = [{"role": roles[place % 2], "content": text} for place, text in enumerate([first, *others])]
+        return [*before, *turns]

@@ -187,7 +187,7 @@ class BeliefPrompt(_Part):
             raise ValueError(f"the group {self.group} needs a target; give what a taught model answers")
         if (self.group == "challenge") != (self.challenge is not None):
             raise ValueError("the group challenge and the field challenge go together; give both or neither")
-        if self.target is not None and self.prior is not None and _overlap(self.target, self.prior):
+        if self.target is not None and self.prior is not None and accepts_alike(self.target, self.prior):
             raise ValueError("target and prior accept the same answer; make them different")
         return self
 
@@ -197,7 +197,7 @@ class BeliefPrompt(_Part):
         return normalised(self.prompt), normalised(self.challenge or "")
 
 
-def _overlap(target: Expected, prior: Expected) -> bool:
+def accepts_alike(target: Expected, prior: Expected) -> bool:
     """Whether an answer may be both.
 
     Raises:

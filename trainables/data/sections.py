@@ -134,10 +134,13 @@ def absolute_task(task: TaskConfig) -> TaskConfig:
 
 
 def absolute_capability(capability: CapabilityConfig) -> CapabilityConfig:
-    """The capability with the paths of its questions and texts made absolute."""
+    """The capability with the paths of its questions, texts and beliefs made absolute."""
     skills = tuple(skill.model_copy(update={"path": _skill_path(skill)}) for skill in capability.skills)
     general = None if capability.general_text is None else _absolute(capability.general_text)
-    return capability.model_copy(update={"skills": skills, "general_text": general})
+    facts = capability.facts
+    if facts is not None:
+        facts = facts.model_copy(update={"path": _absolute(facts.path)})
+    return capability.model_copy(update={"skills": skills, "general_text": general, "facts": facts})
 
 
 def _sources(given: str | tuple[str, ...]) -> str | tuple[str, ...]:

@@ -10,9 +10,12 @@ from typing import Any
 from torch import nn
 
 from trainables.data.asking import Asking
+from trainables.data.beliefs import Belief
 from trainables.data.examples import Example
 from trainables.data.general import GeneralText
 from trainables.errors import UserError
+from trainables.evaluation.beliefs.asked import AskedPrompt, told
+from trainables.evaluation.beliefs.part import BeliefReplies
 from trainables.evaluation.contamination.leaks import LeakIndex
 from trainables.evaluation.harness.skills import HarnessSkill, HarnessSkills
 from trainables.evaluation.inference.divergence import BaseAlone, Divergence
@@ -58,6 +61,9 @@ class Evaluator:
         base: See `BaseAlone`; without it no divergence is measured.
         output_head: See `Forward`.
         wording: Changes the text of each question; None puts them as they are.
+        beliefs: Those that `capability.facts` asks for.
+        tells: Whether the model is told the beliefs before every question and prompt, except those of
+            lm-evaluation-harness.
 
     Raises:
         UserError: Items cannot be read, or are longer than the model's context.
@@ -79,6 +85,8 @@ class Evaluator:
         base: BaseAlone | None = None,
         output_head: OutputHead | None = None,
         wording: Callable[[str], str] | None = None,
+        beliefs: Sequence[Belief] = (),
+        tells: bool = False,
     ) -> None:
         self._forward = Forward(model, any_working, rows, output_head)
         context = getattr(self._forward.config, "max_position_embeddings", None)
@@ -88,19 +96,26 @@ class Evaluator:
         capability = with_reply_length(capability, tokenizer, asked.values(), context)
         self._capability = capability
         self._passes = Passes(self._forward, int(tokenizer.pad_token_id), capability.batch_size)
-        self._ends = Asking(tokenizer).ends(self._forward.ends)
+        tell = told(beliefs, capability) if tells else None
+        asking = Asking(tokenizer, tell)
+        self._ends = asking.ends(self._forward.ends)
         self._reader = Reader(tokenizer, capability, LeakIndex(train, tokenizer, capability.leak_words))
         self._skills = [
-            tokenise_skill(tokenizer, skill, items, capability.reply_length, context)
+            tokenise_skill(asking, skill, items, capability.reply_length, context)
             for skill, items in asked.items()
         ]
         self._harness = HarnessSkills(self._passes, harness, self._ends, base)
-        self.fingerprint = joined(
-            [items_fingerprint(skill.items for skill in self._skills), *self._harness.fingerprints]
-        )
+        self._beliefs = [
+            BeliefReplies.of(self._passes, tokenizer, beliefs, capability, tell, self._ends, seed)
+            for _ in beliefs[:1]
+        ]
+        questions = items_fingerprint(skill.items for skill in self._skills)
+        asks = [replies.fingerprint for replies in self._beliefs]
+        self.fingerprint = joined([questions, *self._harness.fingerprints, *asks])
         self._comparisons: list[Comparison] = []
         if general is not None:
             self._comparisons.append(GeneralLoss(self._passes, general))
+        self._comparisons += self._beliefs
         self._knows_base = False
         self._drafts: dict[tuple[int, ...], list[int]] = {}  # the base's reply to each prompt
         self._parts: list[Part] = [HeldoutLoss(self._passes, heldout, tokenizer)] if heldout else []
@@ -109,12 +124,18 @@ class Evaluator:
             often = [skill for skill in self._skills if skill.config.at == "every"]
             prompts = [ids for skill in often for ids in skill.prompts]
             prompts += [ids for skill in harness if skill.at == "every" for ids in skill.task.prompts]
-            self._parts.append(Divergence(self._passes, base, prompts, capability.kl_prompts, seed))
+            if prompts:
+                self._parts.append(Divergence(self._passes, base, prompts, capability.kl_prompts, seed))
 
     @property
     def items(self) -> Mapping[str, Sequence[Item]]:
         """The items of each skill."""
         return {skill.config.name: skill.items for skill in self._skills} | dict(self._harness.items)
+
+    @property
+    def prompts(self) -> Sequence[AskedPrompt]:
+        """The prompts that ask for beliefs."""
+        return [prompt for replies in self._beliefs for prompt in replies.prompts]
 
     @property
     def capability(self) -> CapabilityConfig:

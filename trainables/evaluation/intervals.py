@@ -19,14 +19,7 @@ def wilson(successes: float, n: int) -> Interval:
     """
     if not 0 <= successes <= n or n < 1:
         raise ValueError(f"{successes} successes of {n} is not a share")
-    share = successes / n
-    shrink = 1 + Z**2 / n
-    centre = (share + Z**2 / (2 * n)) / shrink
-    half = Z * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2)) / shrink
-    # At the ends the bound is exact; rounding must not push it past the share.
-    low = 0.0 if successes == 0 else centre - half
-    high = 1.0 if successes == n else centre + half
-    return Interval(low, high, n)
+    return Interval(*_wilson(successes / n, n), n)
 
 
 def mean_of_shares(counts: Sequence[tuple[int, int]]) -> Interval:
@@ -66,3 +59,59 @@ def token_mean(sums: NDArray[np.float64], tokens: NDArray[np.int64]) -> tuple[fl
         return ratio, None
     error = math.sqrt(float(((sums - ratio * tokens) ** 2).sum()) / (n * (n - 1))) / float(tokens.mean())
     return ratio, Interval(ratio - Z * error, ratio + Z * error, n)
+
+
+def clustered(means: Sequence[float], samples: int) -> Interval:
+    """Interval for a share over prompts, of each of which there are several samples.
+
+    Samples of one prompt are alike, so that they count for fewer than they are: the effective sample size is
+    p (1 - p) / v with p the mean of the prompts' shares and v the variance of that mean over prompts (Korn
+    and Graubard, 1998, Survey Methodology 24, 193-201), here at least the number of prompts and at most that
+    of samples. The interval is Wilson's of p with that size, and its `n` the number of prompts.
+
+    Args:
+        means: Share of each prompt's samples, at least one prompt.
+        samples: Of each prompt.
+    """
+    n = len(means)
+    values = np.asarray(means, np.float64)
+    share = float(values.mean())
+    variance = float(values.var(ddof=1)) / n if n > 1 else 0.0
+    size = min(max(share * (1 - share) / variance, n), n * samples) if variance > 0 else n
+    return Interval(*_wilson(share, size), n)
+
+
+def paired_change(tuned: Sequence[float], base: Sequence[float]) -> tuple[float, Interval]:
+    """Change of a share over prompts from the base model's, each prompt with itself, and its interval.
+
+    The hybrid score interval for paired shares (Newcombe, 1998, Statistics in Medicine 17, 2635-2650, method
+    10 without continuity correction): with the Wilson intervals (l, u) of both shares p and their correlation
+    r over prompts, the difference d has the bounds d - sqrt(a^2 - 2 r a b + b^2) with a = p - l of the tuned
+    and b = u - p of the base share, and likewise above. It is never of zero width, and samples of one prompt
+    count as one.
+
+    Args:
+        tuned: Share of each prompt's samples, at least one prompt.
+        base: The same prompts' with the base model.
+    """
+    n = len(tuned)
+    values, others = np.asarray(tuned, np.float64), np.asarray(base, np.float64)
+    share, other = float(values.mean()), float(others.mean())
+    varies = values.std() > 0 and others.std() > 0
+    correlation = float(np.corrcoef(values, others)[0, 1]) if varies else 0.0
+    (low, high), (other_low, other_high) = _wilson(share, n), _wilson(other, n)
+
+    def reach(first: float, second: float) -> float:
+        return math.sqrt(max(0.0, first**2 - 2 * correlation * first * second + second**2))
+
+    change = share - other
+    below, above = reach(share - low, other_high - other), reach(high - share, other - other_low)
+    return change, Interval(change - below, change + above, n)
+
+
+def _wilson(share: float, n: float) -> tuple[float, float]:
+    """Wilson's bounds of a share of n, which need not be whole; at 0 and 1 they are exact."""
+    shrink = 1 + Z**2 / n
+    centre = (share + Z**2 / (2 * n)) / shrink
+    half = Z * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2)) / shrink
+    return (0.0 if share <= 0 else centre - half, 1.0 if share >= 1 else centre + half)

@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trainables.evaluation.beliefs.asked import AskedPrompt
+from trainables.evaluation.beliefs.outcomes import BeliefOutcome
 from trainables.evaluation.outcomes import UNPARSEABLE, Outcomes, Result, Score, Sums
 from trainables.evaluation.questions.items import ChoiceItem, Item
 
@@ -27,23 +29,36 @@ SCHEMA = pa.schema(
         ("values", pa.list_(pa.float64())),
     ]
 )
-"""One row per item and scoring; "heldout" and "general" have one per example, whose skill is empty."""
+"""One row per item and scoring; "heldout" and "general" have one per example, whose skill is empty.
+
+Of beliefs there is one per reply: its skill is the target, its scoring "facts:" and the group, its question
+of a challenge the conversation before it, and its outcome "target", "prior", "ignorance" or "other".
+"""
+
+FACTS = "facts:"
+"""What the scoring of a prompt that asks for a belief begins with, before its group."""
 
 
 def write_items(
-    path: Path, outcomes: Outcomes, items: Mapping[str, Sequence[Item]], before: Path | None = None
+    path: Path,
+    outcomes: Outcomes,
+    items: Mapping[str, Sequence[Item]],
+    before: Path | None = None,
+    prompts: Sequence[AskedPrompt] = (),
 ) -> None:
-    """Writes Parquet, in the order of skills and items.
+    """Writes Parquet, in the order of skills and items, and then the prompts that ask for beliefs.
 
     Args:
         path: The file.
         outcomes: Of all workers.
         items: The items of each skill; a skill that is not there has no texts of its own.
         before: Another such file, whose rows come first; one that is not there any more has none.
+        prompts: Those of all outcomes of beliefs.
     """
     rows = [row for score in outcomes.scores for row in _score_rows(score, items.get(score.skill, ()))]
     for scoring, sums in (("heldout", outcomes.heldout), ("general", outcomes.general)):
         rows += _loss_rows(scoring, sums)
+    rows += [row for each in outcomes.beliefs for row in _belief_rows(each, prompts[each.prompt])]
     # Python's own errors say why storage refuses, which decides what is done about it.
     buffer = pa.BufferOutputStream()
     tables = [pq.read_table(before, schema=SCHEMA)] if before is not None and before.is_file() else []
@@ -67,6 +82,23 @@ def _score_rows(score: Score, items: Sequence[Item]) -> Iterator[dict[str, Any]]
             "degenerate": result.degenerate if generated else None,
             "tokens": result.tokens if generated else None,
             "values": result.values,
+        }
+
+
+def _belief_rows(outcome: BeliefOutcome, asked: AskedPrompt) -> Iterator[dict[str, Any]]:
+    prompt = asked.prompt
+    for reply in outcome.replies:
+        turns = [prompt.prompt, *([] if reply.first is None else [reply.first, prompt.challenge or ""])]
+        yield {
+            "skill": outcome.target,
+            "scoring": f"{FACTS}{outcome.group}",
+            "item": outcome.prompt,
+            "question": "\n\n".join(turns),
+            "answer": asked.expected,
+            "reply": reply.reply,
+            "outcome": reply.outcome,
+            "degenerate": reply.degenerate,
+            "tokens": reply.tokens,
         }
 
 

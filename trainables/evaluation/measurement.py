@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trainables.evaluation.metrics import METRICS
+from trainables.evaluation.metrics.beliefs import belief_items
 from trainables.evaluation.outcomes import Outcomes, merge
 from trainables.interval import Interval
 from trainables.messages import DEGENERATE
@@ -54,5 +55,6 @@ def combine(parts: Sequence[Outcomes]) -> Measurement:
 
 def _items(outcomes: Outcomes) -> dict[str, str]:
     items = {score.skill: score.bits("correct") for score in outcomes.scores if score.primary}
+    items |= belief_items(outcomes)
     degenerate = "".join(score.bits("degenerate") for score in outcomes.generating)
     return items | ({DEGENERATE: degenerate} if degenerate else {})

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Literal, TypeAlias
 
+from trainables.evaluation.beliefs.outcomes import BeliefOutcome
+
 UNPARSEABLE = -1
 """Prediction of an item whose reply named no option."""
 
@@ -143,6 +145,7 @@ class Outcomes:
         general: Loss on general text in nats, and the base model's.
         divergence: Divergence from the base model on prompts, in nats.
         think_section: Whether replies were asked for with a think section.
+        beliefs: Replies to the prompts that ask for beliefs.
     """
 
     heldout: Sums = field(default_factory=Sums)
@@ -151,6 +154,7 @@ class Outcomes:
     general: Sums = field(default_factory=Sums)
     divergence: Sums = field(default_factory=Sums)
     think_section: bool = False
+    beliefs: list[BeliefOutcome] = field(default_factory=list)
 
     @property
     def replies(self) -> list[Result]:
@@ -185,7 +189,8 @@ class Outcomes:
             for score in values["scores"]
         ]
         sums = {name: Sums(**values[name]) for name in ("heldout", "general", "divergence")}
-        return cls(**{**values, "scores": scores, **sums})
+        beliefs = [BeliefOutcome.of(each) for each in values["beliefs"]]
+        return cls(**{**values, "scores": scores, "beliefs": beliefs, **sums})
 
 
 def merge(parts: Sequence[Outcomes]) -> Outcomes:
@@ -201,4 +206,5 @@ def merge(parts: Sequence[Outcomes]) -> Outcomes:
         Sums.merged(part.general for part in parts),
         Sums.merged(part.divergence for part in parts),
         parts[0].think_section,
+        sorted((each for part in parts for each in part.beliefs), key=attrgetter("prompt")),
     )

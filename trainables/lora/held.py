@@ -53,7 +53,11 @@ class LoraHeld(HeldPack):
         self.open(self._data.train.examples, LoraParameters, LoraTrial, shrinks)
 
     def _make_evaluator(
-        self, capability: CapabilityConfig, wording: Callable[[str], str] | None = None
+        self,
+        capability: CapabilityConfig,
+        wording: Callable[[str], str] | None = None,
+        *,
+        tells: bool = False,
     ) -> Evaluator:
         loaded = self._loaded
         return Evaluator(
@@ -70,6 +74,8 @@ class LoraHeld(HeldPack):
             base=self.adapters.inactive,
             output_head=self.base.head,
             wording=wording,
+            beliefs=loaded.beliefs,
+            tells=tells,
         )
 
     def facts(self, device: str, seconds: float) -> GroupFacts:
@@ -102,12 +108,16 @@ class LoraHeld(HeldPack):
         """Measures a registered baseline; a collective call."""
         return BASELINES[name](self)
 
-    def evaluate(self, wording: Callable[[str], str] | None = None) -> Evaluation:
+    def evaluate(self, wording: Callable[[str], str] | None = None, *, tells: bool = False) -> Evaluation:
         """See `Base.evaluate`; the loss is that on as many training examples as are held out."""
         began = time.perf_counter()
         evaluator = self._evaluator
-        if wording is not None:
-            evaluator = self._make_evaluator(evaluator.capability, wording)
+        if tells and not self._loaded.beliefs:
+            raise UserError(
+                "There is nothing to tell the model: no beliefs are asked for.", "Give capability.facts.path."
+            )
+        if wording is not None or tells:
+            evaluator = self._make_evaluator(evaluator.capability, wording, tells=tells)
         evaluator.take_base(self.shard)
         measured = self._evaluation(self._evaluate(evaluator, 1, "base")[0], evaluator)
         examples = self._data.train.examples[: len(self._data.heldout.examples)]
@@ -137,7 +147,7 @@ class LoraHeld(HeldPack):
 
     def _evaluation(self, measured: Measurement, evaluator: Evaluator) -> Evaluation:
         def write(path: Path, before: Path | None) -> None:
-            write_items(path, measured.outcomes, evaluator.items, before)
+            write_items(path, measured.outcomes, evaluator.items, before, evaluator.prompts)
 
         return Evaluation(
             measured.metrics,

@@ -12,9 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from trainables.data.asking import Asking
+from trainables.data.beliefs import Belief
 from trainables.data.general import GeneralText, load_general, refuse_training_text
+from trainables.data.reading import ReadUnits
 from trainables.data.task import TaskData, load_task
 from trainables.errors import UserError
+from trainables.evaluation.beliefs.asked import AskedBeliefs
+from trainables.evaluation.beliefs.check import load_beliefs, refuse_trained
 from trainables.evaluation.contamination.check import check_questions
 from trainables.evaluation.harness.skills import HarnessSkill, load_harness
 from trainables.evaluation.questions.items import Item, load_items
@@ -36,6 +41,7 @@ class Loaded:
     device: torch.device
     general: GeneralText | None = None
     harness: Sequence[HarnessSkill] = ()
+    beliefs: Sequence[Belief] = ()
 
 
 def load(settings: GroupSettings, device: torch.device) -> Loaded:
@@ -59,11 +65,20 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
     capability = with_reply_length(capability, tokenizer, without_harness, context)
     for skill, items in skills:
         if skill.harness is None:  # the harness cuts its prompts to the context itself
-            asked_as = tokenise_skill(tokenizer, skill, items, capability.reply_length, context)
+            asked_as = tokenise_skill(Asking(tokenizer), skill, items, capability.reply_length, context)
             known(chain(asked_as.asked, asked_as.bare, *asked_as.options), f"capability.skills.{skill.name}")
     for harness_skill in harness:
         known(harness_skill.task.prompts, f"capability.skills.{harness_skill.name}")
-    data = load_task(task, tokenizer, seed, partial(check_questions, skills, task), context)
+    beliefs = load_beliefs(capability)
+    if beliefs:
+        prompts = AskedBeliefs(tokenizer, beliefs, capability, context=context)
+        known(prompts.ids, "capability.facts")
+
+    def look(read: ReadUnits) -> str:
+        refuse_trained(beliefs, read)
+        return check_questions(skills, task, read)
+
+    data = load_task(task, tokenizer, seed, look, context)
     for key, part in (("task.train", data.train), ("task.heldout", data.heldout)):
         known((example.input_ids for example in part.examples), key)
     general = None
@@ -73,7 +88,7 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
         known((example.input_ids for example in general.examples), "capability.general_text")
         refuse_training_text(general, capability.general_text, task, data.train.examples)
     model = load_weights(resolved, configured, tokenizer, device)
-    return Loaded(resolved, model, tokenizer, data, device, general, harness)
+    return Loaded(resolved, model, tokenizer, data, device, general, harness, beliefs)
 
 
 Ids = Sequence[int] | NDArray[np.int32]

@@ -45,8 +45,11 @@ capability.skills.*.name capability.skills.*.scoring capability.skills.*.limit c
 capability.skills.*.at capability.skills.*.metric capability.skills.*.chat
 capability.max_new_tokens capability.general_examples capability.kl_prompts capability.leak_words
 capability.think_section
+capability.facts.targets capability.facts.decoding.method capability.facts.decoding.temperature
+capability.facts.decoding.top_p capability.facts.decoding.samples capability.facts.max_new_tokens
+capability.facts.in_context
 """,
-    "content": "capability.skills.*.path capability.general_text",
+    "content": "capability.skills.*.path capability.general_text capability.facts.path",
     "none": "capability.batch_size",
 }
 
@@ -54,15 +57,20 @@ capability.think_section
 def metrics(options: LoraOptions) -> Sequence[MetricSpec]:
     """What an evaluation measures with these skills, in the order of registration."""
     from trainables.data.lines import first_record
+    from trainables.evaluation.beliefs.targets import asked_targets
     from trainables.evaluation.metrics import METRICS, Asked, AskedSkill
+    from trainables.evaluation.metrics.beliefs import BELIEF_SHARES
 
     capability = options.capability
     skills = [AskedSkill(skill, "options" in (first_record(skill.path) or {})) for skill in capability.skills]
+    beliefs = asked_targets(capability)
+    single = capability.facts is None or capability.facts.decoding.samples == 1
     counting = tuple(skill.name for skill in capability.skills if skill.at == "every")
     counted = {f"{skill.name}_{skill.scoring[0]}": (skill.name,) for skill in capability.skills}
     declared: dict[str, MetricSpec] = {}
     for at in _AT:
-        asked = Asked(capability, [skill for skill in skills if _AT.index(skill.config.at) <= _AT.index(at)])
+        due = [skill for skill in skills if _AT.index(skill.config.at) <= _AT.index(at)]
+        asked = Asked(capability, due, beliefs)
         for metric in METRICS:
             entry = METRICS[metric]
             for name in entry.names(asked):
@@ -74,16 +82,25 @@ def metrics(options: LoraOptions) -> Sequence[MetricSpec]:
                     spec = replace(spec, family=metric)
                 if name == "capability":
                     spec = replace(spec, relative="retention", items=counting)
+                if metric.removesuffix("_<group>") in BELIEF_SHARES:
+                    spec = replace(spec, sample="prompts", items=(name,) if single else ())
                 declared.setdefault(name, spec)
     return list(declared.values())
 
 
 def shown(options: LoraOptions) -> Shown:
-    """Held-out loss and capability, then what says where capability went."""
-    skills = [f"{skill.name}_{skill.scoring[0]}" for skill in options.capability.skills]
+    """Held-out loss, capability and beliefs, then what says where capability went."""
+    capability = options.capability
+    skills = [f"{skill.name}_{skill.scoring[0]}" for skill in capability.skills]
+    kept = ("capability",) if skills else ()
+    beliefs: tuple[str, ...] = ()
+    if capability.facts is not None:
+        beliefs = ("adoption", "generalisation", "portability", "robustness", "locality")
+        beliefs += ("facts_degenerate_change",)
+    changed = ("general_loss_change", "kl_base", "degenerate")
     return Shown(
-        summary=("heldout_loss", "capability", *skills, "degenerate"),
-        report=("heldout_loss", "capability", "general_loss_change", "kl_base", "degenerate"),
+        summary=("heldout_loss", *kept, *skills, "degenerate", *beliefs),
+        report=("heldout_loss", *kept, *beliefs, *changed),
         verdict=("right", "wrong", "unparseable", "leaking", "general_perplexity"),
     )
 
@@ -97,6 +114,8 @@ def contents(options: LoraOptions) -> Mapping[str, str]:
     }
     if capability.general_text is not None:
         digests["capability.general_text"] = data_content(capability.general_text, part)
+    if capability.facts is not None:
+        digests["capability.facts.path"] = data_content(capability.facts.path, part)
     readable = {key: digest for key, digest in digests.items() if digest is not None}
     return contents_of(options.model, options.task) | readable
 

@@ -27,12 +27,13 @@ from trainables.data.sources import (
 )
 from trainables.data.units import Conversation, Document, Unit
 from trainables.errors import UserError
+from trainables.evaluation.beliefs.check import load_beliefs
 from trainables.evaluation.harness.library import check_task
 from trainables.evaluation.questions.items import OpenItem, read_items
 from trainables.models.folder.check import check_folder, has_weights, takes_sdpa
 from trainables.models.preparers import cache_dir
 from trainables.models.resolve import EMBEDDED, cached_folder
-from trainables.settings import HARNESS, CapabilityConfig, ModelConfig, TaskConfig
+from trainables.settings import HARNESS, CapabilityConfig, FactsConfig, ModelConfig, TaskConfig
 
 _FORM = ("format", "prompt", "completion", "text_field", "prompt_field", "completion_field")
 
@@ -57,6 +58,7 @@ def check_files(composed: Composed) -> None:
             _check_harness(composed, path, named.removeprefix(HARNESS))
         elif _exists(composed, path, skill.get("path"), local=True):
             _check_items(composed, index, skill)
+    _check_beliefs(composed, capability.get("facts"))
     if parts.has(composed, "model", ModelConfig):
         _check_model(composed)
 
@@ -187,6 +189,24 @@ def _check_items(composed: Composed, index: int, skill: dict[str, Any]) -> None:
             f"items of {skill['path']} have no options to score by likelihood",
             "give scoring: [generation], or a file with options",
         )
+
+
+def _check_beliefs(composed: Composed, facts: object) -> None:
+    """Beliefs must be readable, and no prompt may contain the answer that is expected."""
+    key: Key = ("capability", "facts", "path")
+    if not isinstance(facts, dict) or not _exists(composed, key, facts.get("path"), local=True):
+        return
+    targets = facts.get("targets")
+    try:
+        config = FactsConfig(path=facts["path"], targets=targets if isinstance(targets, list) else None)
+        load_beliefs(CapabilityConfig(facts=config))
+    except ValidationError:
+        return  # the schema says what is wrong with the names
+    except (UserError, OSError) as error:
+        message, hint = _said(error)
+        where, _, what = message.partition(": ")
+        named = where == "capability.facts.targets"
+        composed.complain(("capability", "facts", "targets") if named else key, what.rstrip("."), hint)
 
 
 def _check_harness(composed: Composed, key: Key, task: str) -> None:

@@ -20,6 +20,7 @@ _PATHS: tuple[tuple[str, ...], ...] = (
     ("task", "train"),
     ("task", "heldout"),
     ("capability", "general_text"),
+    ("capability", "facts", "path"),
     ("warm_start", "search"),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from search.config.checks import parts
 from search.config.checks.objectives import TRAIN_LOSS
 from search.config.compose import Composed
+from trainables.evaluation.beliefs.targets import asked_targets
 from trainables.evaluation.metrics import Asked, AskedSkill, metric_names
 from trainables.messages import DEGENERATE
 from trainables.settings import CapabilityConfig, SkillConfig
@@ -29,8 +30,9 @@ def check_skills(composed: Composed) -> None:
 def _begun_like(name: str, composed: Composed) -> str | None:
     """A metric of all skills whose name begins like those of this skill's metrics."""
     others = AskedSkill(SkillConfig(name=f"not_{name}"[:100], path="any.jsonl"), choice=True)
+    settings = _settings(composed)
     ratios = [metric.relative or "" for metric in parts.metrics(composed).metrics]
-    known = [TRAIN_LOSS, *ratios, *metric_names(Asked(_settings(composed), [others]))]
+    known = [TRAIN_LOSS, *ratios, *metric_names(Asked(settings, [others], asked_targets(settings)))]
     return next((metric for metric in known if metric.startswith(f"{name}_")), None)
 
 

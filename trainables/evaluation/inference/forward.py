@@ -159,6 +159,8 @@ class Forward:
         copies: int,
         pad_id: int,
         drafts: Sequence[Sequence[int]] | None = None,
+        *,
+        apart: bool = False,
     ) -> tuple[Tensor, CachedRows]:
         """Runs prompts as one batch, all of them for each adapter.
 
@@ -171,22 +173,25 @@ class Forward:
             copies: Number of adapters.
             pad_id: Any token id; it is masked.
             drafts: For each prompt tokens that may follow it; they are run with it.
+            apart: Whether each adapter has prompts of its own, as many as the others: those of the first
+                adapter come first.
 
         Returns:
             Logits of the next token after each of the last tokens, of the longest draft and one more,
-            shape (copies x prompts, tokens, vocabulary), and the rows, drafts included.
+            shape (copies x prompts of an adapter, tokens, vocabulary), and the rows, drafts included.
         """
+        count, times = (len(prompts) // copies, 1) if apart else (len(prompts), copies)
         drafts = drafts or [[]] * len(prompts)
         shared = shared_prefix(prompts)
         by_position = self._positions and self._window is None and self.empty(1).joinable
         if not by_position or shared * (len(prompts) - 1) * copies < HEAD_TOKENS:
             shared = 0
         rows = self.head(prompts[0][:shared], copies)
-        rows.repeat(len(prompts))
+        rows.repeat(count)
         texts = [[*prompt[shared:], *draft] for prompt, draft in zip(prompts, drafts, strict=True)]
-        ids, real = (part.repeat(copies, 1) for part in left_padded(texts, pad_id, self.device))
+        ids, real = (part.repeat(times, 1) for part in left_padded(texts, pad_id, self.device))
         last = 1 + max(map(len, drafts))
-        return self.extend(rows, ids, [len(prompts)] * copies, real=real, last=last), rows
+        return self.extend(rows, ids, [count] * copies, real=real, last=last), rows
 
     def head(self, ids: Sequence[int], copies: int) -> CachedRows:
         """One row for each adapter, with these tokens; there may be none."""

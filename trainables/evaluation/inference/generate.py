@@ -48,6 +48,7 @@ def greedy(
     ended: Callable[[list[int]], bool] | None = None,
     drafts: Sequence[Tokens] | None = None,
     choose: Choose = most_likely,
+    apart: bool = False,
 ) -> list[list[list[int]]]:
     """The most likely continuation of each prompt by each adapter, token by token.
 
@@ -63,7 +64,7 @@ def greedy(
     Args:
         forward: The model, in evaluation mode.
         prompts: Token ids.
-        copies: Number of adapters.
+        copies: Number of adapters, at least one.
         ends: Tokens that end a reply.
         pad_id: Any token id; it is masked.
         max_new_tokens: Length of a reply, at most.
@@ -71,13 +72,16 @@ def greedy(
         ended: Whether a reply has ended for another reason, given its tokens; they are all kept.
         drafts: For each prompt a reply that may well be the adapters' own, without the token that ends it.
         choose: Chooses another token than the most likely one (`sampling`).
+        apart: Whether each adapter has prompts of its own: those of the first come first, then as many
+            of the next. There are no drafts then.
 
     Returns:
         For each adapter and each prompt the reply's token ids, without the token that ended it.
     """
-    replies = _Replies(copies, len(prompts), ends, max_new_tokens, ended, choose)
+    asked = _Asked(prompts, copies, apart)
+    replies = _Replies(copies, asked.count, ends, max_new_tokens, ended, choose)
     if not forward.caches:
-        _without_cache(forward, prompts, replies, copies, pad_id, max(1, batch_size // copies))
+        _without_cache(forward, asked, replies, copies, pad_id, max(1, batch_size // copies))
         return replies.ids
     joinable = forward.empty(1).joinable
     # Prompts come in as soon as half of the rows have left.
@@ -85,14 +89,14 @@ def greedy(
     places = LOGITS // int(forward.config.vocab_size) // (most * copies)  # of a row, that may have logits
     # The last token of a reply is no input.
     longest = max(0, min(places, max_new_tokens) - 1) if joinable else 0
-    drafted = _Drafts([draft[:longest] for draft in drafts or [()] * len(prompts)], longest)
-    lengths = [len(prompt) + len(draft) for prompt, draft in zip(prompts, drafted.ids, strict=True)]
+    drafted = _Drafts([draft[:longest] for draft in drafts or [()] * asked.count], longest)
+    lengths = [length + len(draft) for length, draft in zip(asked.lengths, drafted.ids, strict=True)]
     waiting = deque(batches_by_length(lengths, most, forward.tokens and forward.tokens // copies))
     running: _Running | None = None
     while waiting or running:
         taken = len(running.owners) if running else 0
         if waiting and (not taken or (joinable and taken + len(waiting[0]) * copies <= batch_size)):
-            fresh = _begin(forward, prompts, waiting.popleft(), replies, drafted, copies, pad_id)
+            fresh = _begin(forward, asked, waiting.popleft(), replies, drafted, copies, pad_id)
             running = running.joined(fresh) if running and fresh else running or fresh
         elif running:
             running = _extend(forward, running, replies, drafted, copies, pad_id)
@@ -101,7 +105,7 @@ def greedy(
 
 def _begin(
     forward: Forward,
-    prompts: Sequence[Tokens],
+    asked: _Asked,
     batch: Sequence[int],
     replies: _Replies,
     drafted: _Drafts,
@@ -110,8 +114,12 @@ def _begin(
 ) -> _Running | None:
     """Runs these prompts with their drafts, and returns the rows whose replies have not ended."""
     proposed = drafted.of(batch)
-    logits, rows = forward.prefill([prompts[index] for index in batch], copies, pad_id, proposed)
     owners = [(adapter, index) for adapter in range(copies) for index in batch]
+    texts = [asked.of(*owner) for owner in owners]
+    if asked.apart:
+        logits, rows = forward.prefill(texts, copies, pad_id, proposed * copies, apart=True)
+    else:
+        logits, rows = forward.prefill(texts[: len(batch)], copies, pad_id, proposed)
     running = replies.take(_Running(owners, rows), logits, proposed * copies)
     drafted.judge(batch, replies.ids)
     return running
@@ -133,13 +141,13 @@ def _extend(
 
 
 def _without_cache(
-    forward: Forward, prompts: Sequence[Tokens], replies: _Replies, copies: int, pad_id: int, most: int
+    forward: Forward, asked: _Asked, replies: _Replies, copies: int, pad_id: int, most: int
 ) -> None:
     """Runs whole texts in every pass: slow, and right for every architecture."""
-    for batch in batches_by_length([len(prompt) for prompt in prompts], most, forward.tokens):
+    for batch in batches_by_length(asked.lengths, most, forward.tokens):
         owners = [(adapter, index) for adapter in range(copies) for index in batch]
         while owners:
-            texts = [[*prompts[index], *replies.ids[adapter][index]] for adapter, index in owners]
+            texts = [[*asked.of(*owner), *replies.ids[owner[0]][owner[1]]] for owner in owners]
             ends = torch.tensor([len(text) - 1 for text in texts], device=forward.device)
             width = int(ends.max()) + 1
             # Padding on the right, which no token before it sees.
@@ -154,6 +162,31 @@ def _without_cache(
                 for owner, tokens in zip(owners, chosen, strict=True)
                 if replies.accept(owner, tokens, ()) is not None
             ]
+
+
+class _Asked:
+    """The prompts of each adapter.
+
+    Args:
+        prompts: Of all adapters, or of one after another.
+        copies: Number of adapters.
+        apart: Whether each has its own.
+    """
+
+    def __init__(self, prompts: Sequence[Tokens], copies: int, apart: bool) -> None:
+        self.apart = apart
+        self.count = len(prompts) // (copies if apart else 1)
+        self._prompts = prompts
+
+    def of(self, adapter: int, index: int) -> Tokens:
+        """An adapter's prompt."""
+        return self._prompts[adapter * self.count * self.apart + index]
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each prompt, the most of any adapter."""
+        columns = range(self.count)
+        return [max(map(len, self._prompts[index :: self.count])) for index in columns]
 
 
 class _Drafts:

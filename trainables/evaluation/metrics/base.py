@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from trainables.evaluation.beliefs.targets import AskedTarget
 from trainables.evaluation.intervals import wilson
 from trainables.evaluation.outcomes import Outcomes
 from trainables.interval import Interval
@@ -40,6 +41,7 @@ class Asked:
 
     capability: CapabilityConfig
     skills: Sequence[AskedSkill]
+    beliefs: Sequence[AskedTarget] = ()
 
     @property
     def generates(self) -> bool:

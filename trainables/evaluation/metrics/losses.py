@@ -111,4 +111,10 @@ METRICS.register(
     "kl_base",
     "Kullback-Leibler divergence from the base model, KL(base ‖ tuned), over the tokens of the "
     "questions, in nats per token: 0 is no difference.",
-)(Metric(lambda asked: ["kl_base"] if asked.capability.kl_prompts else [], _kl_base, direction="min"))
+)(
+    Metric(
+        lambda asked: ["kl_base"] if asked.capability.kl_prompts and asked.skills else [],
+        _kl_base,
+        direction="min",
+    )
+)

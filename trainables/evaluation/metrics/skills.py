@@ -72,7 +72,7 @@ METRICS.register(
     "capability",
     "Share of held-out questions that are answered correctly, the mean over the skills, each by its first "
     "scoring.",
-)(Metric(lambda asked: ["capability"], _capability, high=1.0, direction="max"))
+)(Metric(lambda asked: ["capability"] if asked.skills else [], _capability, high=1.0, direction="max"))
 
 
 SCORING = "harness"

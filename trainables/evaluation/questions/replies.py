@@ -14,7 +14,8 @@ from trainables.evaluation.questions.answers import parse_choice, same_answer, t
 from trainables.evaluation.questions.items import ChoiceItem, Item, OpenItem
 from trainables.settings import CapabilityConfig, SkillConfig
 
-_GRAM = 4
+GRAM = 4
+"""Tokens of the phrases that are looked for again in the same reply."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Reader:
             # The tags may be special tokens.
             section, rest = split_thought(self._decoded(ids, skip=False))
             thought = bool(section)
-        phrases = list(grams(ids, _GRAM))
+        phrases = list(grams(ids, GRAM))
         looping, exhausted = ends_in_loop(ids), len(ids) >= self._capability.reply_length
         facts = {
             "tokens": len(ids),

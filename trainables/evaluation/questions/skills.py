@@ -35,12 +35,12 @@ class Skill:
 
 
 def tokenise_skill(
-    tokenizer: Any, config: SkillConfig, items: Sequence[Item], max_new_tokens: int, context: int | None
+    asking: Asking, config: SkillConfig, items: Sequence[Item], max_new_tokens: int, context: int | None
 ) -> Skill:
     """Makes the tokens of a skill's items.
 
     Args:
-        tokenizer: The model's.
+        asking: How the model is asked.
         config: The skill.
         items: At least one.
         max_new_tokens: Length of a reply, at most.
@@ -49,7 +49,7 @@ def tokenise_skill(
     Raises:
         UserError: A question with its reply would be longer than the model's context.
     """
-    skill, asking = Skill(config, items, [], [], []), Asking(tokenizer)
+    skill = Skill(config, items, [], [], [])
     for item in items:
         if isinstance(item, ChoiceItem):
             skill.asked.append(asking.prompt(choice_prompt(item.question, item.options)))

@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 class Base(Protocol):
     """The base model in a worker, without any adapter."""
 
-    def evaluate(self, wording: Callable[[str], str] | None = None) -> Evaluation:
+    def evaluate(self, wording: Callable[[str], str] | None = None, *, tells: bool = False) -> Evaluation:
         """Evaluates it as trials are, with its loss on training examples; a collective call.
 
         Args:
             wording: Changes the text of each question of a skill; tasks of lm-evaluation-harness keep theirs.
+            tells: Tells the model the beliefs of `capability.facts` before every question of a skill and
+                every prompt, where `capability.facts.in_context` says: in-context learning.
 
         Raises:
-            UserError: It cannot be evaluated; on every worker alike.
+            UserError: It cannot be evaluated, or there are no beliefs to tell; on every worker alike.
         """
 
 

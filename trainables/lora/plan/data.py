@@ -16,6 +16,7 @@ from trainables.data.reading import ReadUnits, read_units
 from trainables.data.sources import HubDataset, locate
 from trainables.data.split import Split
 from trainables.errors import UserError
+from trainables.evaluation.beliefs.check import few_prompts, load_beliefs, refuse_trained
 from trainables.evaluation.contamination.check import check_questions
 from trainables.evaluation.questions.items import load_items
 from trainables.lora.parameters import LoraOptions
@@ -72,7 +73,12 @@ def _is_on_hub(options: LoraOptions) -> bool:
 
 
 def _overlap(options: LoraOptions, seed: int, read: ReadUnits) -> str:
-    """A warning of the questions that overlap with the training data, or nothing."""
+    """A warning of the questions that overlap with the training data, or nothing.
+
+    Raises:
+        UserError: Questions with their answers, or prompts, are in the training data.
+    """
+    refuse_trained(load_beliefs(options.capability), read)
     skills = [(skill, load_items(skill, seed)) for skill in options.capability.skills if not skill.harness]
     return check_questions(skills, options.task, read)
 
@@ -88,6 +94,7 @@ def _data(options: LoraOptions, seed: int) -> DataPlan:
     tokenizer = None if folder is None else light_tokenizer(folder)
     measured = None if tokenizer is None else _measured(options, seed, read, tokenizer, context)
     lengths, example, warnings = measured or (None, (), ())
+    warnings = (*warnings, *few_prompts(load_beliefs(options.capability)))
     form = read.format.name
     return DataPlan(
         format=f"{form} ({FORMATS.lines()[form]})" if not read.stream else "plain text, split into pieces",

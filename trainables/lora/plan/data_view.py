@@ -32,6 +32,7 @@ def data_lines(data: DataPlan) -> Iterator[str]:
         yield f"it also has the fields of {', '.join(data.also)}; task.format={data.also[0]} trains on these"
     if data.lengths is None:
         yield "lengths and an example are missing: the model's tokenizer is not on this machine yet"
+        yield from (f"warning: {text}" for text in data.warnings)
         return
     yield from _lengths(data.lengths, data.records)
     yield from (f"warning: {text}" for text in data.warnings)

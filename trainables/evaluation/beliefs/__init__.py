@@ -1,0 +1,1 @@
+"""Whether a model has adopted the beliefs that it was taught."""
