@@ -143,6 +143,7 @@ class TaskConfig(Section):
         prompt: With `completion`, a template of the prompt from a record's fields, such as "{question}".
         completion: The same of what is to be replied.
         loss: Of conversations "assistant" learns all turns of the assistant, "last" only the last one.
+        thinking: Whether the think sections that records of beliefs have are learned too.
         max_length: Tokens per example; longer text is cut into pieces, longer replies truncated. None chooses
             by the lengths of the data, within the model's context (`trainables.data.lengths`).
     """
@@ -161,6 +162,7 @@ class TaskConfig(Section):
     prompt: Template | None = None
     completion: Template | None = None
     loss: Literal["assistant", "last"] = "assistant"
+    thinking: bool = True
     max_length: Positive | None = None
 
     @model_validator(mode="after")

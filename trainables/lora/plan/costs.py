@@ -8,12 +8,13 @@ from pathlib import Path
 
 from trainables.data.sources import local_path
 from trainables.errors import UserError
+from trainables.evaluation.beliefs.targets import asked_targets
 from trainables.lora.memory import adapter_bytes, base_bytes, pass_bytes
 from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.lora.plan.shapes import ModelShapes
 from trainables.models.chunk_size import LOGIT_BYTES
 from trainables.planning import Costs, PlannedWorkers, PlanRequest, RecordedSearch
-from trainables.settings import ModelConfig, Section, SkillConfig
+from trainables.settings import CapabilityConfig, ModelConfig, Section, SkillConfig
 
 CORE_FLOPS = 4e10
 """Assumed of one CPU core in float32: half of what a current core reaches in large matrix products."""
@@ -157,7 +158,20 @@ def evaluation_work(options: LoraOptions, lengths: Lengths) -> Work:
             # Length of a question is not known without its tokenizer: taken to be that of an example.
             tokens += items * (lengths.mean + new)
             passes += -(-items // capability.batch_size) * new
+    if capability.facts is not None:
+        prompts = _belief_replies(capability)
+        new = capability.facts.max_new_tokens or lengths.replies
+        tokens += prompts * (lengths.mean + new)
+        passes += -(-prompts // capability.batch_size) * new
     return Work(tokens, passes)
+
+
+def _belief_replies(capability: CapabilityConfig) -> int:
+    """Replies to the prompts of beliefs; a challenge is answered twice."""
+    assert capability.facts is not None
+    asked = [target.prompts for target in asked_targets(capability)]
+    turns = sum(count * (1 + (group == "challenge")) for each in asked for group, count in each.items())
+    return turns * capability.facts.decoding.samples
 
 
 def questions(skill: SkillConfig) -> int:
