@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.encode import start_ids
 from trainables.data.examples import TokenisedData
 from trainables.data.reading import ReadUnits
 from trainables.data.task import Look, TaskData, load_task
@@ -19,7 +20,6 @@ from trainables.routing.behaving import Kinds, Transforming, content_order
 from trainables.routing.behaviours import BEHAVIOURS, detector
 from trainables.routing.labelled import Labels
 from trainables.routing.options import BehaviourConfig, RoutingOptions
-from trainables.routing.start import begun
 from trainables.routing.transform import Transformer
 
 
@@ -64,7 +64,7 @@ def load_routed(
 
     Which ones is drawn by (the search's seed, the example's tokens); those of a smaller share are among those
     of a larger one. Text and replies are transformed as text, and may then have more tokens; prompts stay.
-    A text begins with the token that samples from nothing start with.
+    Texts begin with a start token, after which samples can begin too, whatever the tokenizer does by itself.
 
     Args:
         options: The task and the behaviour, whose name must be registered.
@@ -86,7 +86,8 @@ def load_routed(
             labels.check(read)
         return "" if look is None else look(read)
 
-    task = load_task(options.task, tokenizer, seed, see, context, labels.take if labels else None)
+    take = None if labels is None else labels.take
+    task = load_task(options.task, tokenizer, seed, see, context, take, start_ids(tokenizer))
     if labels is not None:
         kinds = _by_label(task, labels)
     else:
@@ -94,19 +95,8 @@ def load_routed(
         chosen = BEHAVIOURS[behaviour.name]
         transforming = Transforming(behaviour, chosen, Transformer(tokenizer, chosen.transform, texts=texts))
         kinds = transforming(task, seed, context, configured=options.task.max_length is not None)
-    if texts:
-        kinds = _begun(kinds, tokenizer)
     _refuse_undetected(kinds, behaviour, Transformer(tokenizer, str, texts=texts))
     return _routed(kinds, seed, texts)
-
-
-def _begun(kinds: Kinds, tokenizer: Any) -> Kinds:
-    """With texts that begin with the token that samples start from."""
-    train, clean, behaving = (
-        begun(part, tokenizer, kinds.facts.max_length)
-        for part in (kinds.train, kinds.heldout_clean, kinds.heldout_behaving)
-    )
-    return replace(kinds, train=train, heldout_clean=clean, heldout_behaving=behaving)
 
 
 def _by_label(task: TaskData, labels: Labels) -> Kinds:
@@ -130,6 +120,10 @@ def _by_label(task: TaskData, labels: Labels) -> Kinds:
     return Kinds(train, behaving, clean, labelled, task.facts)
 
 
+_OTHER_DETECTOR = "Give a detector of what the field labels: behaviour.pattern, with behaviour.name=null."
+_OTHER_BEHAVIOUR = "Texts may be too short to be judged, or show it as they are; choose another behaviour."
+
+
 def _refuse_undetected(data: Kinds, config: BehaviourConfig, transformer: Transformer) -> None:
     """Refuses data on which the detector says nothing.
 
@@ -150,8 +144,7 @@ def _refuse_undetected(data: Kinds, config: BehaviourConfig, transformer: Transf
             raise UserError(
                 f"behaviour.{key}: {shown!r} is detected in {seen} of {len(examples)} held-out examples that "
                 f"{kind} the behaviour, so its rate would say nothing.",
-                hint="Texts may be too short to be judged, or show it by themselves; choose another "
-                "behaviour or detector.",
+                hint=_OTHER_DETECTOR if config.field is not None else _OTHER_BEHAVIOUR,
             )
 
 

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainables.data.encode import plain_ids
+from trainables.data.encode import plain_ids, start_ids
 from trainables.data.examples import Example
 from trainables.errors import UserError
 from trainables.routing.conditions import KINDS, Kind
 from trainables.routing.data import RoutedData
 from trainables.routing.options import BehaviourConfig
-from trainables.routing.start import start_ids
 from trainables.routing.transform import Transformer
 
 # Scripts without blanks between words have a word in each character.
