@@ -43,15 +43,17 @@ def numbers(answer: Mapping[str, Any]) -> str:
         f"{name} {wording.number(value)}{_sample(answer, name)}"
         for name, value in (answer["values"] or {}).items()
     )
-    paired = " item by item" if answer["paired"] else ""
-    text = f"{values}; left minus right{paired} {wording.number(answer['estimate'])}"
-    if answer["adjusted_low"] is None and answer["adjusted_high"] is None:
+    text = f"{values}; left minus right {wording.number(answer['estimate'])}"
+    if interval(answer) == "-":
         return text
-    return f"{text} {interval(answer)}, adjusted p {p_value(answer)}"
+    paired = ", paired item by item" if answer["paired"] else ""
+    return f"{text} {interval(answer)}{paired}, adjusted p {p_value(answer)}"
 
 
 def interval(answer: Mapping[str, Any]) -> str:
-    """The interval that decides, with its level."""
+    """The interval that decides, with its level; a dash where there is none."""
+    if answer["adjusted_low"] is None and answer["adjusted_high"] is None:
+        return "-"
     ends = ", ".join(
         "unbounded" if end is None else wording.number(end)
         for end in (answer["adjusted_low"], answer["adjusted_high"])

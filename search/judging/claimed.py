@@ -106,10 +106,7 @@ def _pool(state: SearchState, hypothesis: HypothesisConfig, claim: Claim) -> _Po
 
 def _mixed(trials: Sequence[TrialState]) -> Iterable[str]:
     if len(trials) > 1:
-        yield (
-            "It speaks of the mean over these trials; how their configurations differ counts as noise, like "
-            "seeds."
-        )
+        yield "It speaks of the mean over these trials, whose differences count as noise."
 
 
 def _recommended(state: SearchState, claim: Claim) -> _Pool:

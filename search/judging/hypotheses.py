@@ -160,9 +160,9 @@ def _answer(state: SearchState, given: _Prepared, p: float, p_adjusted: float, l
         return Answer(
             given.name, given.hypothesis.claim, given.hypothesis.meaning, over, "undecided", caveats=caveats
         )
-    low, high = measured.interval(ALPHA)
-    adjusted_low, adjusted_high = measured.interval(level)
-    verdict = _verdict(claim, adjusted_low, adjusted_high)
+    verdict = _verdict(claim, *measured.interval(level))
+    low, high = _possible(state, claim, measured.interval(ALPHA))
+    adjusted_low, adjusted_high = _possible(state, claim, measured.interval(level))
     return Answer(
         given.name,
         given.hypothesis.claim,
@@ -202,6 +202,24 @@ def _verdict(claim: Claim, low: float, high: float) -> Verdict:
     if low > 0 or (low == 0 and not strict):
         return "supported"
     return "not supported" if high < 0 or (high == 0 and strict) else "undecided"
+
+
+def _possible(state: SearchState, claim: Claim, interval: tuple[float, float]) -> tuple[float, float]:
+    """The part of an interval that the difference can reach, by the ranges of what is compared."""
+    ends = [claim.difference.constant] * 2
+    for quantity, factor in claim.difference.terms.items():
+        metric = metric_of(trainable_of(state), quantity.metric)
+        low, high = (-math.inf, math.inf) if metric is None else (metric.low, metric.high)
+        if metric is not None and metric.name != quantity.metric:
+            low, high = 0.0, math.inf  # a ratio
+        ends = [
+            ends[0] + factor * (low if factor > 0 else high),
+            ends[1] + factor * (high if factor > 0 else low),
+        ]
+    low, high = interval
+    return max(ends[0], low) if math.isfinite(low) else low, min(ends[1], high) if math.isfinite(
+        high
+    ) else high
 
 
 def _written_late(state: SearchState, name: str) -> Sequence[str]:

@@ -8,7 +8,7 @@ from analysis.hypotheses import answer_lines, counted, interval, p_value
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Plot, Rule, Series, Table, XYChart
 from analysis.report.context import Context
-from analysis.report.look import FLOOR, nth
+from analysis.report.look import BLUE, FLOOR, GREY, VERMILION, Look
 from search import wording
 
 _NOTE = (
@@ -17,6 +17,12 @@ _NOTE = (
     "intervals are those of Holm's procedure: with a probability of 95%, none of the decisions is wrong. "
     "Intervals count the noise of the items and that between trials or seeds."
 )
+
+_LOOKS = {
+    "supported": Look(BLUE, "circle", size=9),
+    "not supported": Look(VERMILION, "square", size=9),
+    "undecided": Look(GREY, "diamond", size=9, hollow=True),
+}
 
 
 @card(
@@ -59,7 +65,7 @@ def _table(answers: list[dict[str, Any]]) -> Table:
             answer["claim"],
             answer["verdict"],
             "-" if answer["estimate"] is None else wording.number(answer["estimate"]),
-            "-" if answer["estimate"] is None else interval(answer),
+            interval(answer),
             p_value(answer),
             " and ".join(map(str, dict.fromkeys((answer["counts"] or {}).values()))) or "-",
             " and ".join(str(len(group)) for group in answer["trials"]) or "-",
@@ -71,40 +77,38 @@ def _table(answers: list[dict[str, Any]]) -> Table:
 
 
 def _plots(answers: list[dict[str, Any]]) -> tuple[Plot, ...]:
-    """A line per hypothesis that has an interval."""
+    """A line per hypothesis that has an interval, each in its own unit."""
     known = [a for a in answers if a["adjusted_low"] is not None and a["adjusted_high"] is not None]
+    known = [answer for answer in known if answer["adjusted_high"] > answer["adjusted_low"]]
     if not known:
         return ()
-    names = tuple(answer["name"] for answer in known)
-    verdicts = list(dict.fromkeys(answer["verdict"] for answer in known))
-    series = tuple(
-        Series(
-            verdict,
-            [answer["estimate"] for answer in known if answer["verdict"] == verdict],
-            [answer["name"] for answer in known if answer["verdict"] == verdict],
-            nth(index),
-            x_low=[answer["adjusted_low"] for answer in known if answer["verdict"] == verdict],
-            x_high=[answer["adjusted_high"] for answer in known if answer["verdict"] == verdict],
-            text=[
-                f"{answer['claim']}: {wording.number(answer['estimate'])} {interval(answer)}"
-                for answer in known
-                if answer["verdict"] == verdict
-            ],
-        )
-        for index, verdict in enumerate(verdicts)
-    )
     chart = XYChart(
-        Axis("left side minus right side"),
-        Axis("", "category", reverse=True, categories=names),
-        series,
+        Axis("left minus right, in half the width of its interval"),
+        Axis("", "category", reverse=True, categories=tuple(answer["name"] for answer in known)),
+        tuple(_series(verdict, known) for verdict in _LOOKS),
         (Rule("no difference", 0.0, "x", FLOOR),),
+        height=min(1.5, 0.35 + 0.1 * len(known)),
     )
     alt = "; ".join(f"{a['name']} {wording.number(a['estimate'])} {interval(a)}" for a in known)
-    return (
-        Plot(
-            "differences",
-            "Difference between the sides of each claim",
-            f"Intervals by hypothesis: {alt}.",
-            (chart,),
-        ),
+    title = "Difference between the sides of each claim"
+    return (Plot("differences", title, f"Intervals by hypothesis: {alt}.", (chart,)),)
+
+
+def _series(verdict: str, answers: list[dict[str, Any]]) -> Series:
+    """Metrics have different units, so that every difference is divided by half the width of its interval."""
+    chosen = [answer for answer in answers if answer["verdict"] == verdict]
+    scales = [(answer["adjusted_high"] - answer["adjusted_low"]) / 2 for answer in chosen]
+    low, middle, high = (
+        [answer[name] / scale for answer, scale in zip(chosen, scales, strict=True)]
+        for name in ("adjusted_low", "estimate", "adjusted_high")
+    )
+    return Series(
+        verdict,
+        middle,
+        [answer["name"] for answer in chosen],
+        _LOOKS[verdict],
+        x_low=low,
+        x_high=high,
+        text=[f"{a['claim']}: {wording.number(a['estimate'])} {interval(a)}" for a in chosen],
+        quiet=not chosen,
     )
