@@ -38,8 +38,8 @@ def replacement(path: Path, *, sync: bool = False) -> Iterator[Path]:
 
 
 def _sync(path: Path) -> None:
-    """A file, or a flat folder with its files."""
-    for entry in [*(path.iterdir() if path.is_dir() else ()), path]:
+    """A file, or a folder with all that is below it."""
+    for entry in [*(path.rglob("*") if path.is_dir() else ()), path]:
         handle = os.open(entry, os.O_RDONLY)
         try:
             os.fsync(handle)

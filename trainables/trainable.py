@@ -47,6 +47,8 @@ class MetricSpec:
             with the base item by item. Without them the base's value counts as known exactly.
         over: What each of `items` is an outcome of, in the same order: outcomes of the same, such as replies
             to the same prompts under two conditions, are compared item by item. Empty: each is of its own.
+        together: How many outcomes that follow one another in `items` depend on one another, such as sampled
+            replies to one prompt.
         sample: What `Interval.n` counts, in the plural.
         family: For metrics that are explained once for several parts: the name with <part> where theirs
             is, for example "<skill>_generation".
@@ -62,6 +64,7 @@ class MetricSpec:
     at: At = "every"
     items: tuple[str, ...] = ()
     over: tuple[str, ...] = ()
+    together: int = 1
     sample: str = "items"
     family: str | None = None
     trained: bool = False
@@ -149,6 +152,8 @@ class TrainableSpec:
         loss_unit: Of `train_loss`, for example "nats per token".
         baselines: References that it can measure by name, with a line of description. "base" is the untouched
             base, which ratios are relative to.
+        lacks: By options and the name of a baseline what it needs that they do not have, in words; None where
+            it can be measured.
         unpacked: Why its trials run one at a time in a worker group, in words; None where several are
             trained in one pass.
         subject: What is trained, in a few words, for titles.
@@ -176,6 +181,7 @@ class TrainableSpec:
     words: Mapping[str, str] = field(default_factory=dict)
     loss_unit: str = ""
     baselines: Mapping[str, str] = field(default_factory=lambda: {"base": "the untouched base model"})
+    lacks: Callable[[Any, str], str | None] = lambda options, name: None
     unpacked: str | None = None
     subject: Callable[[Any], str] = plain_subject
     check: Callable[[Any], Iterable[Finding]] = no_findings

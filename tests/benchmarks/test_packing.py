@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
+from benchmarks.packing import routed
 from benchmarks.packing.bases import random_examples
 from benchmarks.packing.cells import MODES, Plan, measure
 from benchmarks.packing.flops import needed
@@ -20,6 +22,7 @@ from benchmarks.packing.report import conditions, heading, line, rounded
 from benchmarks.packing.work import Work, make_trials
 from tests.trainables.small import VOCABULARY, tiny_llama
 from trainables.lora.pack import PassLimits
+from trainables.routing.parameters import RoutingParameters
 
 pytestmark = pytest.mark.integration
 
@@ -99,3 +102,11 @@ def test_operations_grow_with_the_work(work: Work) -> None:
     )
     # The base alone: 2 operations for each weight and token, forwards and backwards.
     assert needed(short) > 4 * weights * short.tokens
+
+
+def test_trials_of_two_adapters_are_measured_in_every_way(work: Work) -> None:
+    trials = [RoutingParameters(rank=2, rank_bad=3, batch_size=4, seed=seed) for seed in range(2)]
+    row = routed.measure(replace(work, warm=1, steps=1), trials, repeats=2)
+    assert row["seconds"].keys() == {"alone", "packed", "single"}
+    for name in ("packed_to_alone", "packed_to_single"):
+        assert 0 < row[name]["min"] <= row[name]["median"] <= row[name]["max"]

@@ -39,9 +39,13 @@ def make(name: str, params: RoutingParameters, examples: Sequence[object], total
 
 
 def train(
-    model: nn.Module, wanted: Sequence[RoutingParameters], within: PassLimits, room: int | None = None
+    model: nn.Module,
+    wanted: Sequence[RoutingParameters],
+    within: PassLimits,
+    room: int | None = None,
+    recompute: bool = False,
 ) -> tuple[Pack, list[RoutingTrial]]:
-    base = HeldBase(model)
+    base = HeldBase(model, checkpointing=recompute)
     assert not base.find_head(always=True)
     pack = Pack(base, Adapters(base.model, "tiny"), EXAMPLES, TOTAL, within, row_room=room, make=make)
     trials = [pack.add(f"t{index}", params) for index, params in enumerate(wanted)]
@@ -98,12 +102,12 @@ limits = st.builds(
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.lists(parameters, min_size=1, max_size=5), limits, st.sampled_from([None, 30]))
+@given(st.lists(parameters, min_size=1, max_size=5), limits, st.sampled_from([None, 30]), st.booleans())
 def test_equal_to_plain_peft_with_both_adapters(
-    wanted: list[RoutingParameters], within: PassLimits, room: int | None
+    wanted: list[RoutingParameters], within: PassLimits, room: int | None, recompute: bool
 ) -> None:
     model = tiny_llama().double()
-    _, trials = train(model, wanted, within, room)
+    _, trials = train(model, wanted, within, room, recompute)
     for trial in trials:
         assert_plain(model, tiny_llama().double(), trial)
 

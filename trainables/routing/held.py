@@ -160,17 +160,17 @@ class RoutingHeld(HeldPack):
         Raises:
             UserError: It cannot be trained, or there is none of this name; on every worker alike.
         """
+        began = time.perf_counter()
         if name == BASE:
-            examples = self._data.train[: len(self._data.heldout_clean)]
-            return self._reference(self._evaluator.mean_loss(examples))
-        given = (self._settings, self.base, self.pack, self.adapters, self._data)
-        with trained_reference(name, *given) as train_loss:
-            return self._reference(train_loss)
-
-    def _reference(self, train_loss: float) -> Evaluation:
-        (measured,) = self._measured(1, "base")
+            train_loss = self._evaluator.mean_loss(self._data.train[: len(self._data.heldout_clean)])
+            (measured,) = self._measured(1, "base")
+        else:
+            given = (self._settings, self.base, self.pack, self.adapters, self._data)
+            with trained_reference(name, *given) as train_loss:
+                (measured,) = self._measured(1, "base")
         evaluation = self._evaluation(measured)
-        return replace(evaluation, metrics={"train_loss": train_loss} | evaluation.metrics)
+        metrics = {"train_loss": train_loss} | evaluation.metrics
+        return replace(evaluation, metrics=metrics, seconds=time.perf_counter() - began)
 
 
 def refuse_unroutable(linear: Sequence[str], params: RoutingParameters) -> None:
