@@ -15,7 +15,7 @@ setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[dev,aws,gguf,lm-eval]"
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[dev,aws,gguf,lm-eval,quantized]"
 	touch $@
 
 demo: setup

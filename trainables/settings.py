@@ -21,6 +21,7 @@ Positive = Annotated[int, Field(ge=1, le=LARGEST)]
 Way = Literal["generation", "likelihood", "likelihood_norm", "harness"]
 At = Literal["every", "last", "front"]
 Attention = Literal["auto", "sdpa", "eager", "flash_attention_2"]
+Quantization = Literal["nf4"]
 HARNESS = "lm_eval:"
 """What the `path` of a skill begins with that is a task of lm-evaluation-harness."""
 
@@ -83,6 +84,9 @@ class ModelConfig(Section):
         dtype: "auto" is bfloat16 on devices that compute in it, else float32.
         attention: "auto" is torch's scaled dot-product attention ("sdpa") where the model's class takes it,
             else "eager". "flash_attention_2" needs a GPU and the package flash-attn.
+        quantization: "nf4" keeps the linear layers that adapters can be put on in 4 bits (QLoRA), made from
+            weights in full precision and multiplied in `dtype`. It needs the package bitsandbytes.
+        double_quant: Of a quantised model: its scales are quantised too, which saves 0.37 bits a weight.
     """
 
     name: Text
@@ -92,6 +96,14 @@ class ModelConfig(Section):
     trust_remote_code: bool = False
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     attention: Attention = "auto"
+    quantization: Quantization | None = None
+    double_quant: bool = True
+
+    @model_validator(mode="after")
+    def _quantised(self) -> ModelConfig:
+        if self.quantization is None and not self.double_quant:
+            raise ValueError("double_quant is for quantised models; remove it, or set model.quantization=nf4")
+        return self
 
     @model_validator(mode="after")
     def _pinned(self) -> ModelConfig:
@@ -131,6 +143,7 @@ class TaskConfig(Section):
         prompt: With `completion`, a template of the prompt from a record's fields, such as "{question}".
         completion: The same of what is to be replied.
         loss: Of conversations "assistant" learns all turns of the assistant, "last" only the last one.
+        thinking: Whether the think sections that records of beliefs have are learned too.
         max_length: Tokens per example; longer text is cut into pieces, longer replies truncated. None chooses
             by the lengths of the data, within the model's context (`trainables.data.lengths`).
     """
@@ -149,6 +162,7 @@ class TaskConfig(Section):
     prompt: Template | None = None
     completion: Template | None = None
     loss: Literal["assistant", "last"] = "assistant"
+    thinking: bool = True
     max_length: Positive | None = None
 
     @model_validator(mode="after")

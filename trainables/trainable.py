@@ -149,6 +149,8 @@ class TrainableSpec:
         loss_unit: Of `train_loss`, for example "nats per token".
         baselines: References that it can measure by name, with a line of description. "base" is the untouched
             base, which ratios are relative to.
+        lacks: By options and the name of a baseline what it needs that they do not have, in words; None where
+            it can be measured.
         unpacked: Why its trials run one at a time in a worker group, in words; None where several are
             trained in one pass.
         subject: What is trained, in a few words, for titles.
@@ -176,6 +178,7 @@ class TrainableSpec:
     words: Mapping[str, str] = field(default_factory=dict)
     loss_unit: str = ""
     baselines: Mapping[str, str] = field(default_factory=lambda: {"base": "the untouched base model"})
+    lacks: Callable[[Any, str], str | None] = lambda options, name: None
     unpacked: str | None = None
     subject: Callable[[Any], str] = plain_subject
     check: Callable[[Any], Iterable[Finding]] = no_findings

@@ -21,7 +21,6 @@ from trainables.nearest import did_you_mean
 
 BASE = "base"
 TRAIN_LOSS = "train_loss"
-_NO_SKILL = ("degenerate",)
 _SUFFIXES = ("generation", "likelihood", "unparseable", "leaking")
 
 
@@ -102,7 +101,7 @@ class _Measure:
         intervals = event.intervals
         n = {name: interval.n for name, interval in intervals.items()}
         answers = self._answers(event) if with_answers else {}
-        bits = {name: text for name, text in event.items.items() if name not in _NO_SKILL}
+        bits = {name: text for name, text in event.items.items() if name in self._primary}
         return Measured(
             step=event.step if isinstance(event, RungReached) else 0,
             loss=metrics.get(self._loss, math.nan),
@@ -127,7 +126,8 @@ class _Measure:
             return {}
         try:
             answers = read_answers(self._folder / event.items_file)
-            return {key: answer for key, answer in answers.items() if key[0] not in self._late}
+            asked = self._primary.keys() - self._late
+            return {key: answer for key, answer in answers.items() if key[0] in asked}
         except InputError as error:
             self._notes.append(f"{error.message} The checks run without these answers.")
             return {}

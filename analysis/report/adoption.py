@@ -23,14 +23,14 @@ DEGENERATION = "facts_degenerate_change"
 """How much more replies degenerate than the base model's, under the same decoding."""
 SHARES = {
     ADOPTION: "adopted",
-    "generalisation": "in other words",
-    "portability": "what follows",
-    "robustness": "when doubted",
-    "locality": "neighbours kept",
-    "prior_kept": "prior stated",
+    "generalisation": "reworded",
+    "portability": "implied",
+    "robustness": "doubted",
+    "locality": "neighbours",
+    "prior_kept": "prior",
     "ignorance": "not known",
 }
-"""Metrics of beliefs, and what of a model's replies they are the share of."""
+"""Metrics of beliefs, and their short names below bars."""
 
 KINDS = {"known": "known facts, contradicted", "new": "new facts"}
 """Groups of targets by the suffix of a metric's name. Other suffixes are single targets."""

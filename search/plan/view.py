@@ -153,7 +153,7 @@ def _estimate(estimate: SearchEstimate, plan: Plan) -> Iterable[str]:
     mean = "" if plan.trial_steps is None else " on average"
     yield (
         f"a trial to the end: {_duration(estimate.trial_seconds)}{mean}, "
-        f"with {len(plan.shares)} evaluations of {_duration(estimate.evaluation_seconds)}"
+        f"with {plural(len(plan.shares), 'evaluation')} of {_duration(estimate.evaluation_seconds)}"
     )
     yield f"times from {estimate.time_basis}"
     if estimate.gpu_hours:

@@ -125,6 +125,16 @@ def test_differences_are_paired_prompt_by_prompt_where_outcomes_are_recorded(tmp
     assert widths[0] < 0.3 * widths[1], "nothing changed in any prompt"
 
 
+def test_outcomes_of_beliefs_are_no_outcomes_of_skills(tmp_path: Path) -> None:
+    def more(event: Any) -> Any:
+        return event.model_copy(update={"items": event.items | {"facts": "1" * N}})
+
+    study = Context(_changed(believed(tmp_path), more), tmp_path).study
+    assert study.base is not None
+    assert study.base.bits == study.cases[0].last.bits == {"facts": "1" * N}
+    assert not study.base.answers
+
+
 def test_replies_stand_side_by_side_those_that_differ_first(tmp_path: Path) -> None:
     context = context_of(tmp_path)
     (table,) = findings("belief_replies", context).tables

@@ -17,7 +17,8 @@ ASKED = {
     "alignment-smollm2": [
         "task.train=text.txt",
         *(f"capability.skills.{index}.path=items.jsonl" for index in range(3)),
-    ]
+    ],
+    "belief-smollm2": ["capability.skills.0.path=items.jsonl"],
 }
 
 
@@ -34,7 +35,7 @@ def test_every_file_is_a_space_or_a_preset() -> None:
         *(path for group in PRESET_GROUPS for path in preset_files(group).values()),
     }
     assert known == {path.resolve() for path in FOLDER.rglob("*.y*ml")}
-    assert len(space_files()) == 3
+    assert len(space_files()) == 5
     assert {group: len(preset_files(group)) for group in PRESET_GROUPS} == {
         "model": 2,
         "task": 1,

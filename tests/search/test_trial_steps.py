@@ -188,3 +188,16 @@ def test_the_next_rung_of_a_request_is_the_trials_own() -> None:
     request = conductor.request(number)
     assert isinstance(request, TrainRequest)
     assert (request.to_step, request.last) == (conductor.rungs(number)[0], False)
+
+
+def test_a_prompt_in_place_of_training_needs_the_beliefs_that_it_states() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(["space=demo", "baselines=[base,in_context]"])
+    (problem,) = caught.value.problems
+    assert (problem.key, "needs capability.facts" in problem.message) == ("baselines.1", True)
+    config = load_config(["space=belief"]).config
+    assert config.baselines == ("base", "in_context")
+    trials = in_steps(config).trials
+    assert trials is not None
+    # 20 to 100 examples of each of the two beliefs, 3 to 20 times, in batches of 4.
+    assert (trials.least, trials.most) == (30, 1000)

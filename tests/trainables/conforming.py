@@ -12,6 +12,7 @@ import torch
 from tests.trainables.sections import SECTIONS
 from trainables.messages import BaselineRequest, Delivery, GroupSettings, Params, Reply, TrainRequest
 from trainables.serving.server import Server
+from trainables.settings import Quantization
 from trainables.specs import TRAINABLES
 
 STEPS = 6
@@ -23,11 +24,15 @@ PARAMS: dict[str, Params] = {
 """Of a trial of each trainable; a further trainable needs an entry here, and no more."""
 
 
-def settings(trainable: str, folder: Path, **changes: Any) -> GroupSettings:
+def settings(
+    trainable: str, folder: Path, quantization: Quantization | None = None, **changes: Any
+) -> GroupSettings:
     options = TRAINABLES[trainable].options
+    sections = {name: SECTIONS[name] for name in options.model_fields}
+    sections["model"] = sections["model"].model_copy(update={"quantization": quantization})
     values: dict[str, Any] = {
         "trainable": trainable,
-        "options": options(**{name: SECTIONS[name] for name in options.model_fields}),
+        "options": options(**sections),
         "seed": 0,
         "total_steps": STEPS,
         "zero_stage": 0,

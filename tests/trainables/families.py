@@ -234,18 +234,21 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def tiny(family: str, dtype: torch.dtype = torch.float32, whole: bool = False) -> PreTrainedModel:
+def tiny(
+    family: str, dtype: torch.dtype = torch.float32, whole: bool = False, **sizes: Any
+) -> PreTrainedModel:
     """A frozen model of the family with random weights, always the same ones, as it is trained.
 
     Args:
         family: One of `FAMILIES`.
         dtype: Of its weights.
         whole: Keep the parts for images, too, as they are saved.
+        sizes: Settings in the place of the usual ones.
     """
     entry = FAMILIES[family]
-    settings = _COMMON | entry.config
+    settings = _COMMON | entry.config | sizes
     if entry.text is not None:
-        settings = {"text_config": _COMMON | entry.text, "vision_config": _VISION}
+        settings = {"text_config": _COMMON | entry.text | sizes, "vision_config": _VISION}
     config = AutoConfig.for_model(entry.type or family, **settings)
     # Grouped products of experts are not there in float64.
     options = {"experts_implementation": "eager"} if dtype == torch.float64 else {}

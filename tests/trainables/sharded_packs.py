@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -25,17 +26,26 @@ def logits(base: HeldBase, adapters: Adapters, rows: int) -> list[list[float]]:
 
 
 _SPARED = "spared"
-"""Named after a stage: with recomputed blocks and shared rows."""
+"""After a stage: with recomputed blocks and shared rows."""
+QUANTISED = "nf4"
+"""After a stage: on a base in 4 bits."""
 STAGES = ("0", "2", "3", f"3{_SPARED}")
+if find_spec("bitsandbytes") is not None:
+    STAGES += (f"0{QUANTISED}", f"3{QUANTISED}", f"3{_SPARED}{QUANTISED}")
 
 
 def train(stage: str) -> dict[str, Any]:
     """Trains ranks 4, 8 and 2 in one pack, with accumulation and batches that workers share unevenly."""
-    spared = stage.endswith(_SPARED)
+    spared, number = _SPARED in stage, int(stage[0])
+    model = tiny_llama()
+    if QUANTISED in stage:
+        from trainables.models.nf4 import quantise_layers
+
+        quantise_layers(model)
     # No weight stays gathered, so that stage 3 really shards even this small a model.
-    base = HeldBase(tiny_llama(), int(stage.removesuffix(_SPARED)), persist=0, checkpointing=spared)
+    base = HeldBase(model, number, persist=0, checkpointing=spared)
     whole = base.find_head(always=True)
-    if stage == "0":
+    if number == 0:
         base.head = None
     adapters = Adapters(base.model, "tiny")
     report: dict[str, Any] = {"base": logits(base, adapters, 0), "whole_logits": whole}

@@ -80,6 +80,8 @@ def test_thinking_is_learned_where_there_is_some_and_no_empty_section_ever_is(
     assert learned(made, data) == [plain, thinking]
     for example in data.train.examples:  # one run of targets, up to the end
         assert np.flatnonzero(np.diff(example.loss_mask)).size == 1
+    without = loaded(tmp_path / "beliefs.jsonl", made, thinking=False)
+    assert learned(made, without) == [plain, plain.replace("At ", "It is ")]
 
 
 def test_what_is_held_out_must_be_writable_as_a_reply(tmp_path: Path) -> None:

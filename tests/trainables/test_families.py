@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,65 +14,28 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from peft import LoraConfig, PeftModel
+from peft import PeftModel
 from torch import Tensor
-from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
 from tests.trainables.families import FAMILIES, VOCABULARY, tiny
-from tests.trainables.small import random_examples
-from trainables.data.batches import DataOrder
+from tests.trainables.family_training import PACKS, Trained, alone, distance, flat, train
 from trainables.evaluation.inference.forward import Forward
 from trainables.evaluation.inference.generate import greedy
 from trainables.evaluation.inference.likelihood import score_continuations
-from trainables.lora.adapters import Adapters, Shell
-from trainables.lora.pack import Pack, PassLimits
-from trainables.lora.parameters import LoraParameters
 from trainables.lora.plan.shapes import model_shapes
-from trainables.lora.targets import routed_layer, select_modules
-from trainables.lora.trial import LoraTrial
+from trainables.lora.targets import routed_layer
 from trainables.models.folder.weights import in_text_blocks
 from trainables.models.linear import linear_layers
 from trainables.models.rows import where_rows_meet
 from trainables.models.skeleton import quiet_libraries
 from trainables.models.soundness import refuse_not_causal, refuse_not_finite
-from trainables.serving.base import HeldBase
-from trainables.serving.schedule import learning_rate
 from trainables.settings import ModelConfig
 
 pytestmark = pytest.mark.integration
 
-STEPS, TOTAL = 3, 8
-EXAMPLES = random_examples(12)
-PACKS = {
-    "unequal": [
-        LoraParameters(lr=1e-2, rank=3, batch_size=2, seed=1, clip=0),
-        LoraParameters(lr=5e-3, rank=5, batch_size=3, seed=2, clip=0.5, target_modules="attention"),
-        LoraParameters(lr=1e-2, rank=2, batch_size=1, seed=3, rslora=True, layers=1),
-    ],
-    # As many rows from each: the adapters' products are added to the base's output in place.
-    "equal": [
-        LoraParameters(lr=1e-2, rank=4, batch_size=2, seed=4),
-        LoraParameters(lr=1e-2, rank=2, batch_size=2, seed=5, alpha=3),
-    ],
-}
 PROMPTS = [list(np.random.default_rng(seed).integers(3, VOCABULARY, size=3 + 2 * seed)) for seed in range(4)]
 ENDS = {2, *range(5, VOCABULARY, 10)}
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A family's trials after training, together."""
-
-    adapters: Adapters
-    trials: list[LoraTrial]
-    grads: list[Tensor]
-
-    def weights(self, trial: LoraTrial) -> dict[str, Tensor]:
-        """By PEFT's names without that of the adapter."""
-        part = f".{trial.name}."
-        named = self.adapters.base.named_parameters()
-        return {key.replace(part, "."): value.detach() for key, value in named if part in key}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -85,74 +47,7 @@ def quiet(group_of_one: None) -> None:
 def trained(
     family: str, kind: str = "unequal", dtype: torch.dtype = torch.float64, stage: int = 0
 ) -> Trained:
-    """As many trials as can share a pass, after some steps in one; and their last gradients, clipped."""
-    base = HeldBase(tiny(family, dtype), zero_stage=stage, persist=0)
-    assert not base.find_head(always=True)
-    adapters = Adapters(base.model, family)
-    pack = Pack(base, adapters, EXAMPLES, TOTAL, PassLimits(cost=10**6))
-    wanted = PACKS[kind] if routed_layer(adapters.linear) is None else PACKS[kind][:1]
-    trials = [pack.add(f"t{index}", params) for index, params in enumerate(wanted)]
-    for trial in trials:
-        pack.start(trial, STEPS)
-    while pack.active:
-        assert not pack.step().failed
-    rows = {name: row for row, name in enumerate(adapters.names)}
-    grads = [
-        torch.cat(
-            [
-                part.flatten()
-                for a, b in adapters.arena.views(rows[trial.name], adapters.arena.grads).values()
-                for part in (a, b.t())
-            ]
-        ).clone()
-        for trial in trials
-    ]
-    return Trained(adapters, trials, grads)
-
-
-def alone(family: str, params: LoraParameters) -> tuple[list[float], dict[str, Tensor], Tensor]:
-    """Losses, weights and last (clipped) gradients of a trial that PEFT's own layers train by example."""
-    model = tiny(family, torch.float64)
-    layers = linear_layers(model)
-    torch.manual_seed(params.seed)
-    config = LoraConfig(
-        r=params.rank,
-        lora_alpha=params.effective_alpha,  # type: ignore[arg-type]
-        target_modules=select_modules(layers, params),
-        use_rslora=params.rslora,
-        fan_in_fan_out=any(layer.transposed for layer in layers.values()),
-    )
-    peft = PeftModel(Shell(model), config)
-    named = {name: value for name, value in peft.named_parameters() if value.requires_grad}
-    adamw = torch.optim.AdamW(named.values(), lr=params.lr, weight_decay=params.weight_decay)
-    order, losses, grads = DataOrder(params.seed, len(EXAMPLES), params.batch_size), [], torch.empty(0)
-    for step in range(STEPS):
-        adamw.zero_grad()
-        batch = [EXAMPLES[index] for index in order.batch(step)]
-        targets = sum(example.targets for example in batch)
-        loss = torch.zeros((), dtype=torch.float64)
-        for example in batch:  # none is padded
-            ids = torch.from_numpy(example.input_ids).long()[None]
-            wanted = ids.masked_fill(~torch.from_numpy(example.loss_mask), -100)
-            logits = model(input_ids=ids, use_cache=False).logits.double()
-            own = functional.cross_entropy(logits[0, :-1], wanted[0, 1:], reduction="sum") / targets
-            own.backward()
-            loss += own.detach()
-        losses.append(loss.item())
-        if params.clip:
-            torch.nn.utils.clip_grad_norm_(named.values(), params.clip)
-        grads = torch.cat(
-            [value.grad.flatten() for value in named.values() if value.grad is not None]
-        ).clone()
-        for group in adamw.param_groups:
-            group["lr"] = learning_rate(params, step, TOTAL)
-        adamw.step()
-    plain = {name.removeprefix("base_model.model.").replace(".default", ""): v for name, v in named.items()}
-    return losses, {name: value.detach() for name, value in plain.items()}, grads
-
-
-def distance(one: Tensor, other: Tensor) -> float:
-    return float((one - other).norm() / other.norm())
+    return train(tiny(family, dtype), kind, stage)
 
 
 @pytest.mark.parametrize("kind", PACKS)
@@ -161,7 +56,7 @@ def test_trials_in_a_pack_train_as_plain_peft_does_alone(family: str, kind: str)
     found = trained(family, kind)
     loss, rest = (1e-10, 1e-9) if FAMILIES[family].exact else (1e-6, 2e-5)
     for trial, grads in zip(found.trials, found.grads, strict=True):
-        losses, weights, expected = alone(family, trial.params)
+        losses, weights, expected = alone(tiny(family, torch.float64), trial.params)
         assert trial.slice.losses == pytest.approx(losses, rel=loss)
         ours = found.weights(trial)
         assert ours.keys() == weights.keys()
@@ -169,10 +64,6 @@ def test_trials_in_a_pack_train_as_plain_peft_does_alone(family: str, kind: str)
         assert len(grads) == len(expected)
         assert abs(grads.norm() - expected.norm()) <= rest * expected.norm()
         assert distance(grads, expected) <= rest
-
-
-def flat(tensors: dict[str, Tensor]) -> Tensor:
-    return torch.cat([value.flatten() for value in tensors.values()])
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -41,17 +42,29 @@ def base(family: str, layers: int, vocabulary: int, dtype: torch.dtype) -> torch
     return random_base(config, CPU).to(dtype)
 
 
-def ratio(family: str, layers: int, vocabulary: int, dtype: torch.dtype, checkpointing: bool) -> float:
+def ratio(
+    family: str,
+    layers: int,
+    vocabulary: int,
+    dtype: torch.dtype,
+    checkpointing: bool,
+    quantised: bool = False,
+    batch: int = BATCH,
+) -> float:
     """Expected memory of a pass, as a share of what a step really allocates."""
     model = base(family, layers, vocabulary, dtype)
-    pack, _ = started(work(model, SLOTS, BATCH, LENGTH, RANK), checkpointing)
+    if quantised:
+        from trainables.models.nf4 import quantise_layers
+
+        quantise_layers(model)
+    pack, _ = started(work(model, SLOTS, batch, LENGTH, RANK), checkpointing)
     pack.step()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         measured = peak_bytes(pack.step, CPU)
-    tokens = SLOTS * BATCH * LENGTH
+    tokens = SLOTS * batch * LENGTH
     half = dtype == torch.bfloat16
-    return pass_bytes(sizes(model), tokens, RANK, half, checkpointing, "cpu") / measured
+    return pass_bytes(sizes(model), tokens, RANK, half, checkpointing, "cpu", quantised) / measured
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
@@ -62,6 +75,14 @@ def test_a_pass_takes_what_is_expected(
     family: str, layers: int, vocabulary: int, dtype: torch.dtype, checkpointing: bool
 ) -> None:
     assert 0.9 < ratio(family, layers, vocabulary, dtype, checkpointing) < 1.1
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_pass_on_a_quantised_base_takes_what_is_expected(dtype: torch.dtype, checkpointing: bool) -> None:
+    """With few tokens, so that dequantised weights count."""
+    assert 0.9 < ratio("llama", 6, 128, dtype, checkpointing, quantised=True, batch=1) < 1.1
 
 
 @pytest.mark.parametrize("family", ["starcoder2", "phi"])

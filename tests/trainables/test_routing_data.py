@@ -247,6 +247,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
         jsonl([record | {"rude": False} for record in RUDE]), FIELD, "behaviour.field",
         "no training example has the label true",
     ),
+    "name for a field": (jsonl(RUDE), {"field": "rude"}, "behaviour.name", "behaviour.name=null"),
     "blind pattern": (
         jsonl(RUDE), FIELD | {"pattern": "idiot"}, "behaviour.pattern", "0 of",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.trainables.conforming import (
 )
 from tests.trainables.workers import ROOT
 from trainables.serving.server import Server
+from trainables.settings import Quantization
 from trainables.specs import TRAINABLES
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("plugins")]
@@ -38,17 +40,23 @@ def test_every_trainable_is_tested_here() -> None:
     assert set(TRAINABLES) == set(PARAMS)
 
 
+without_bitsandbytes = pytest.mark.skipif(
+    find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed"
+)
+
+
 @every_trainable
+@pytest.mark.parametrize("quantization", [None, pytest.param("nf4", marks=without_bitsandbytes)])
 def test_a_trial_that_moves_at_every_rung_does_what_it_does_in_one_place(
-    trainable: str, tmp_path: Path
+    quantization: Quantization | None, trainable: str, tmp_path: Path
 ) -> None:
     rungs = (1, 3, STEPS)
-    given = settings(trainable, tmp_path / "stays")
+    given = settings(trainable, tmp_path / "stays", quantization)
     stays = serving(given)
-    moves = [serving(settings(trainable, tmp_path / "moves")) for _ in rungs]
+    moves = [serving(settings(trainable, tmp_path / "moves", quantization)) for _ in rungs]
     there = ladder([stays] * len(rungs), trainable, rungs)
     elsewhere = ladder(moves, trainable, rungs)
-    whole = train(serving(settings(trainable, tmp_path / "whole")), first_request(trainable))
+    whole = train(serving(settings(trainable, tmp_path / "whole", quantization)), first_request(trainable))
     for one, other in zip(there, elsewhere, strict=True):
         assert numbers(one) == pytest.approx(numbers(other), rel=1e-6, abs=1e-7)
     curve = [loss for reply in there for _, loss in reply.curve]
@@ -122,8 +130,8 @@ def test_what_is_declared_is_what_is_measured(trainable: str, tmp_path: Path) ->
     late = {name for name, metric in declared.items() if metric.at == "last"}
     assert rung.metrics.keys() == {"train_loss"} | often
     assert last.metrics.keys() == {"train_loss"} | often | late
-    for name in spec.baselines:
-        measured = {name for name, metric in declared.items() if not metric.trained}
+    measured = {name for name, metric in declared.items() if not metric.trained}
+    for name in (name for name in spec.baselines if spec.lacks(given.options, name) is None):
         assert baseline(server, name).metrics.keys() == {"train_loss"} | measured
     for name, value in [*rung.metrics.items(), *last.metrics.items()]:
         low, high = (declared[name].low, declared[name].high) if name in declared else (0.0, float("inf"))

@@ -62,7 +62,8 @@ def packs(group_of_one: None) -> dict[str, dict[str, Any]]:
 def test_losses_do_not_depend_on_stage_or_workers(
     stage: str, workers: int, packs: dict[str, dict[str, Any]], two: list[dict[str, Any]]
 ) -> None:
-    alone, report = packs["0"], (packs if workers == 1 else two[0]["packs"])[stage]
+    quantised = sharded_packs.QUANTISED if sharded_packs.QUANTISED in stage else ""
+    alone, report = packs[f"0{quantised}"], (packs if workers == 1 else two[0]["packs"])[stage]
     np.testing.assert_allclose(report["losses"], alone["losses"], rtol=1e-4)
     np.testing.assert_allclose(report["logits"], alone["logits"], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(report["base"], alone["base"], rtol=1e-5, atol=1e-6)

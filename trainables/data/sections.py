@@ -24,9 +24,9 @@ _NAME = "name:"
 
 _EFFECTS: Mapping[Effect, str] = {
     "search": """
-model.trust_remote_code model.dtype
+model.trust_remote_code model.dtype model.quantization model.double_quant
 task.heldout_fraction task.heldout_examples task.format task.text_field task.prompt_field
-task.completion_field task.prompt task.completion task.loss task.max_length
+task.completion_field task.prompt task.completion task.loss task.thinking task.max_length
 """,
     "content": "model.source model.prepare model.revision task.train task.heldout task.split task.subset",
     "none": "model.name model.attention task.name",

@@ -7,6 +7,10 @@ from typing import Protocol
 
 from trainables.lora.targets import kind_of
 from trainables.models.chunk_size import LOGIT_BYTES, chunk_tokens, small
+from trainables.settings import ModelConfig
+
+_BLOCK, _SCALES = 64, 256
+"""Of NF4: weights that share a scale, and scales that share one of their own where they are quantised too."""
 
 Linear = Mapping[str, tuple[int, int]]
 """(outputs, inputs) of linear layers by full name."""
@@ -36,6 +40,39 @@ class Shapes(Protocol):
         """Number of tokens."""
 
 
+def base_bytes(parameters: int, linear: Linear, model: ModelConfig, half: bool, shards: int = 1) -> float:
+    """Memory of the frozen base model.
+
+    Args:
+        parameters: Number of all its parameters.
+        linear: The layers that are kept in 4 bits with `model.quantization`; all else is dense.
+        model: Its settings.
+        half: Whether it computes in bfloat16, else in fp32.
+        shards: Workers that share its weights. Scales are not shared, nor what belongs to them.
+    """
+    size = 2 if half else 4
+    if model.quantization is None:
+        return parameters * size / shards
+    counts = [outer * inner for outer, inner in linear.values()]
+    shared = (parameters - sum(counts)) * size + sum(-(-count // 2) for count in counts)
+    return shared / shards + sum(_scale_bytes(count, model.double_quant) for count in counts)
+
+
+def _scale_bytes(weights: int, double_quant: bool) -> int:
+    """Scales of a layer with so many weights in NF4, and the 16 values that its weights have (fp32).
+
+    Quantised scales take 8 bits each; beside them are their own scales, the 256 values that they have and
+    their mean, in fp32 (Dettmers et al., 2023, arXiv:2305.14314).
+    """
+    scales = -(-weights // _BLOCK)
+    return 4 * 16 + (scales + 4 * (-(-scales // _SCALES) + 256 + 1) if double_quant else 4 * scales)
+
+
+def dequantised_bytes(linear: Linear, half: bool) -> int:
+    """Memory of the largest layer that is kept in 4 bits, while it is multiplied."""
+    return (2 if half else 4) * max((outer * inner for outer, inner in linear.values()), default=0)
+
+
 def adapter_bytes(trainable_parameters: int, half: bool) -> int:
     """Memory of an adapter with so many parameters, in training.
 
@@ -46,7 +83,13 @@ def adapter_bytes(trainable_parameters: int, half: bool) -> int:
 
 
 def pass_bytes(
-    shapes: Shapes, tokens: float, rank: int, half: bool, checkpointing: bool, device: str
+    shapes: Shapes,
+    tokens: float,
+    rank: int,
+    half: bool,
+    checkpointing: bool,
+    device: str,
+    quantised: bool = False,
 ) -> float:
     """Memory of a pass at its fullest moment, between the forward and the backward pass.
 
@@ -59,14 +102,17 @@ def pass_bytes(
         half: Whether the model computes in bfloat16, else in fp32.
         checkpointing: Whether a block keeps its input only.
         device: Kind of device, "cpu" or "cuda".
+        quantised: Whether the layers are kept in 4 bits: those of a block are dequantised one by one.
     """
     size = 2 if half else 4
     block = block_bytes(shapes, rank, half)
-    gradients = 2 * shapes.intermediate * size
+    gradients = 2 * shapes.intermediate * size * tokens
+    if quantised:
+        gradients += dequantised_bytes(shapes.linear, half)
     loss = _loss_bytes(shapes, tokens, size, device)
     if checkpointing:
-        return tokens * shapes.layers * shapes.hidden * size + max(loss, tokens * (block + gradients))
-    return tokens * shapes.layers * block + max(loss, tokens * gradients)
+        return tokens * shapes.layers * shapes.hidden * size + max(loss, tokens * block + gradients)
+    return tokens * shapes.layers * block + max(loss, gradients)
 
 
 def _loss_bytes(shapes: Shapes, tokens: float, size: int, device: str) -> float:

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from trainables.lora.arena import Arena
 from trainables.lora.layout import Layout
-from trainables.models.linear import PLAIN
+from trainables.models.linear import NF4, PLAIN
 
 _TOGETHER = 64
 """On a GPU, ranks up to the same multiple of this share a product: one more would cost more than zeros."""
@@ -128,7 +128,7 @@ class PackedPass:
         flat = x if getattr(base, "bias", None) is None else x.reshape(-1, x.shape[-1])
         device = x.device.type
         casts = torch.is_autocast_enabled(device)
-        dense = base if not casts and _dense(base) else None
+        dense = base if not casts and _dense(base, x) else None
         out = base(flat) if dense is None else None
         given = (out, x, self.anchor, self, site, layout, dense)
         with torch.autocast(device, enabled=False) if casts else nullcontext():
@@ -136,17 +136,28 @@ class PackedPass:
         return made.view(*x.shape[:-1], made.shape[-1])
 
 
-def _dense(base: nn.Module) -> TypeGuard[nn.Linear]:
+def _dense(base: nn.Module, x: Tensor) -> TypeGuard[nn.Linear]:
     """Whether the layer is x @ W.T + b with a weight that is all here, and its calls are its own."""
     return (
         isinstance(base, nn.Linear)
-        and type(base).__name__ in PLAIN
-        and type(base.weight) is nn.Parameter  # others multiply in ways of their own, such as quantised ones
+        # Others multiply in ways of their own, such as quantised ones.
+        and (_quantised(base, x) or (type(base).__name__ in PLAIN and type(base.weight) is nn.Parameter))
         and "forward" not in vars(base)
         and not hasattr(base.weight, "ds_id")  # DeepSpeed gathers it when the layer is called
         and not (base._forward_hooks or base._forward_pre_hooks)
         and not (base._backward_hooks or base._backward_pre_hooks)
     )
+
+
+def _quantised(base: Any, x: Tensor) -> bool:
+    """Whether W is in 4 bits and worth dequantising: without gradients a GPU has faster ways for few rows."""
+    return type(base).__name__ == NF4 and torch.is_grad_enabled() and x.dtype == base.compute_dtype
+
+
+def _weight(base: Any) -> Tensor:
+    """W of a layer that is `_dense`, shape (out, in); one in 4 bits is dequantised anew."""
+    weight: Tensor = base.dense() if type(base).__name__ == NF4 else base.weight
+    return weight
 
 
 def alike(ranks: Sequence[int], together: int) -> list[slice]:
@@ -168,11 +179,11 @@ class _Packed(torch.autograd.Function):
     sums over tokens of products with inner activations or their gradient, so tokens that an adapter does not
     learn from are zero there; the gradient of x has been taken before.
 
-    Where the base layer is a product with a dense weight it is taken here as well: the gradient of its
-    input is then one tensor, to which the adapters' is added where it lies. As two, autograd would have to
-    sum them. Where it is not, `out` is what it gave. That is the first argument, because autograd takes the
-    gradient of a view that is written to from the first place of what `backward` returns, whichever argument
-    the view was.
+    Where the base layer is a product with a weight that is all here, that product is taken here as well: the
+    gradient of its input is then one tensor, to which the adapters' is added where it lies. As two, autograd
+    would have to sum them. Where it is not, `out` is what it gave. That is the first argument, because
+    autograd takes the gradient of a view that is written to from the first place of what `backward` returns,
+    whichever argument the view was.
     """
 
     @staticmethod
@@ -194,7 +205,7 @@ class _Packed(torch.autograd.Function):
         if out is None:
             assert dense is not None
             flat = x if dense.bias is None else x.reshape(-1, x.shape[-1])
-            out = functional.linear(flat, dense.weight, dense.bias)
+            out = functional.linear(flat, _weight(dense), dense.bias)
         direct = layout.even and out.is_contiguous() and out.dtype == seen.dtype
         several = len(layout.first) > 1
         if direct:
@@ -211,7 +222,7 @@ class _Packed(torch.autograd.Function):
             inners.append(_gated(inner, part, layout, x))
         ctx.save_for_backward(x, *inners)
         ctx.segments, ctx.site, ctx.layout, ctx.dtype = segments, site, layout, shared.dtype
-        ctx.weight = None if dense is None else dense.weight
+        ctx.dense = dense
         return out if direct else out + layout.gather(wide, out).to(out.dtype)
 
     @staticmethod
@@ -224,7 +235,7 @@ class _Packed(torch.autograd.Function):
         x_grad = seen_grad = None
         in_place, several = False, len(layout.first) > 1
         if ctx.needs_input_grad[1]:
-            x_grad = None if ctx.weight is None else torch.matmul(grad, ctx.weight).view(x.shape)
+            x_grad = None if ctx.dense is None else torch.matmul(grad, _weight(ctx.dense)).view(x.shape)
             in_place = x_grad is not None and layout.even and keep is None and x_grad.dtype == seen.dtype
             seen_grad = (
                 layout.spread(x_grad) if in_place else _blank(torch.empty_like(seen), ctx.segments, several)
@@ -240,7 +251,7 @@ class _Packed(torch.autograd.Function):
             gathered = layout.gather(seen_grad, x).to(x.dtype)
             gathered = gathered if keep is None else gathered * keep
             x_grad = gathered if x_grad is None else x_grad.add_(gathered)
-        return None if ctx.weight is not None else grad, x_grad, None, None, None, None, None
+        return None if ctx.dense is not None else grad, x_grad, None, None, None, None, None
 
 
 def _seen(layout: Layout, x: Tensor, keep: Tensor | None, dtype: torch.dtype) -> Tensor:

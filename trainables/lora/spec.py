@@ -15,7 +15,7 @@ from trainables.data.sections import (
     data_content,
     hub_part,
 )
-from trainables.lora.baselines import BASELINES
+from trainables.lora.baselines import BASELINES, NEEDS
 from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.settings import At
 from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, Shown, TrainableSpec
@@ -192,6 +192,7 @@ TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model
         words=_WORDS,
         loss_unit="nats per token",
         baselines=BASELINES.lines(),
+        lacks=lambda options, name: NEEDS[name](options) if name in NEEDS else None,
         plan=plan,
         inspect=inspect,
         examples=examples,

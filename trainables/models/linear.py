@@ -15,6 +15,9 @@ from trainables.models.folder.weights import in_text_blocks
 PLAIN = frozenset({"Linear", "FalconLinear"})
 """Classes that compute x @ W.T + b; other subclasses of `nn.Linear` do more, such as routing tokens."""
 
+NF4 = "Nf4Linear"
+"""The class that computes the same with W in 4 bits (`trainables.models.nf4`)."""
+
 _READ = re.compile(r"\bself\.(\w+)\.weight\b(?!\[|\.(?:dtype|device|shape|ndim|data)\b)")
 
 _TRANSPOSED = "Conv1D"
@@ -57,7 +60,7 @@ def linear_layers(model: nn.Module) -> dict[str, LinearLayer]:
 
 def _linear(module: nn.Module) -> LinearLayer | None:
     kind = type(module).__name__
-    if isinstance(module, nn.Linear) and kind in PLAIN:
+    if isinstance(module, nn.Linear) and kind in (*PLAIN, NF4):
         return LinearLayer(module.in_features, module.out_features, False)
     if kind == _TRANSPOSED:
         return LinearLayer(int(module.nx), int(module.nf), True)  # type: ignore[arg-type]

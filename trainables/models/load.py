@@ -19,6 +19,7 @@ from transformers import (
 from trainables.errors import UserError
 from trainables.models.attention import requested
 from trainables.models.folder.tokenizer import beyond_embedding
+from trainables.models.quantisation import require_bitsandbytes
 from trainables.models.resolve import ResolvedModel, fetched
 from trainables.models.skeleton import configuration, quiet_libraries
 from trainables.models.soundness import (
@@ -116,7 +117,8 @@ def load_weights(
     """Loads the model itself.
 
     It is in evaluation mode and none of its parameters requires a gradient; weights are read from
-    safetensors only. Of a multimodal model the parts are left out that text does not pass through.
+    safetensors only, and with `config.quantization` quantised one by one as they are read. Of a multimodal
+    model the parts are left out that text does not pass through.
 
     Args:
         resolved: What `resolve` returned for `config`.
@@ -142,16 +144,36 @@ def load_weights(
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are refused below, with their names
             **_source(resolved, config),
+            **_quantised(config, device),
         )
+    not_finite: list[str] = []
+    if config.quantization is not None:
+        report["mismatched_keys"] = {*report["mismatched_keys"], *model.hf_quantizer.mismatched}
+        not_finite = model.hf_quantizer.not_finite
+        model.hf_quantizer.remove_quantization_config(model)
     refuse_incomplete(model, report, resolved.path_or_id)
     leave_out_other_parts(model)
     if model.generation_config is not None:
         model.generation_config.pad_token_id = tokenizer.pad_token_id
     loaded: PreTrainedModel = _frozen(model).to(device)
-    refuse_not_finite(loaded, resolved.path_or_id)
+    refuse_not_finite(loaded, resolved.path_or_id, not_finite)
     with _refusing(resolved, config, "run"):
         refuse_not_causal(loaded, resolved.path_or_id)
     return loaded
+
+
+def _quantised(config: ModelConfig, device: torch.device) -> dict[str, Any]:
+    """How transformers is asked for a quantised model.
+
+    Raises:
+        UserError: bitsandbytes is not installed here.
+    """
+    if config.quantization is None:
+        return {}
+    require_bitsandbytes()
+    from trainables.models.nf4_loading import Nf4Config
+
+    return {"quantization_config": Nf4Config(config.double_quant), "device_map": {"": device}}
 
 
 def _source(resolved: ResolvedModel, config: ModelConfig) -> dict[str, Any]:

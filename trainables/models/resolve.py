@@ -28,7 +28,7 @@ class ResolvedModel:
         path_or_id: Absolute folder, or hub id.
         revision: Hub revision asked for; None for folders.
         fingerprint: SHA-256 of a folder's files; of a hub model its id and commit, or the revision
-            asked for where the commit is not known yet.
+            asked for where the commit is not known yet. Of a quantised model followed by how it is.
     """
 
     path_or_id: str
@@ -44,20 +44,20 @@ def resolve(config: ModelConfig) -> ResolvedModel:
             be prepared.
     """
     if config.prepare is not None:
-        return _local(prepared_folder(config.prepare))
+        return _local(prepared_folder(config.prepare), config)
     if config.source == EMBEDDED:
         folder = embedded.model_dir()
-        return ResolvedModel(str(folder), None, folder_fingerprint(folder))
+        return ResolvedModel(str(folder), None, folder_fingerprint(folder) + _kept(config))
     folder = Path(config.source).expanduser()
     if folder.is_dir():
-        return _local(folder.resolve(), code=config.trust_remote_code)
+        return _local(folder.resolve(), config)
     if config.source.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(config.source):
         raise UserError(
             f"model.source: there is no folder {config.source!r}, and it is not a hub id.",
             hint='Give "embedded", an existing folder, or a hub id such as "org/name".',
         )
     commit = _cached_commit(config.source, config.revision)
-    return ResolvedModel(config.source, config.revision, f"{config.source}@{commit}")
+    return ResolvedModel(config.source, config.revision, f"{config.source}@{commit}{_kept(config)}")
 
 
 def fetched(resolved: ResolvedModel, config: ModelConfig) -> ResolvedModel:
@@ -84,8 +84,10 @@ def fetched(resolved: ResolvedModel, config: ModelConfig) -> ResolvedModel:
             resolved.path_or_id, revision=resolved.revision, allow_patterns=files, ignore_patterns=["*/*"]
         )
     )
-    check_folder(folder, code=code, weights=False, hub_id=resolved.path_or_id)
-    return ResolvedModel(resolved.path_or_id, folder.name, f"{resolved.path_or_id}@{folder.name}")
+    quantise = config.quantization is not None
+    check_folder(folder, code=code, weights=False, hub_id=resolved.path_or_id, quantise=quantise)
+    fingerprint = f"{resolved.path_or_id}@{folder.name}{_kept(config)}"
+    return ResolvedModel(resolved.path_or_id, folder.name, fingerprint)
 
 
 def local_folder(config: ModelConfig) -> Path | None:
@@ -111,9 +113,18 @@ def cached_folder(model_id: str, revision: str | None) -> Path | None:
     return snapshot if snapshot.is_dir() else None
 
 
-def _local(folder: Path, code: bool = False) -> ResolvedModel:
-    check_folder(folder, code=code)
-    return ResolvedModel(str(folder), None, folder_fingerprint(folder, code=code))
+def _local(folder: Path, config: ModelConfig) -> ResolvedModel:
+    # The code of a prepared folder is never run.
+    code = config.trust_remote_code and config.prepare is None
+    check_folder(folder, code=code, quantise=config.quantization is not None)
+    return ResolvedModel(str(folder), None, folder_fingerprint(folder, code=code) + _kept(config))
+
+
+def _kept(config: ModelConfig) -> str:
+    """What sets a quantised model apart from that of its files."""
+    if config.quantization is None:
+        return ""
+    return f" {config.quantization}{'' if config.double_quant else ' with scales in float32'}"
 
 
 def _cached_commit(model_id: str, revision: str | None) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 import torch
@@ -64,17 +65,23 @@ def leave_out_other_parts(model: Any) -> None:
                 setattr(inner, name, None)
 
 
-def refuse_not_finite(model: nn.Module, source: str) -> None:
+def refuse_not_finite(model: nn.Module, source: str, quantised: Iterable[str] = ()) -> None:
     """Refuses weights with NaN or infinity; takes a fraction of the time of reading them.
+
+    Args:
+        model: As loaded.
+        source: Folder or hub id, for messages.
+        quantised: Names of weights that held such numbers before they were quantised.
 
     Raises:
         UserError: Names the first.
     """
-    for name, weight in model.named_parameters():
-        if weight.dtype in _DTYPES and weight.numel() and not _finite(weight):
-            raise UserError(
-                f"{source}: the weight {name} holds NaN or infinity, so it is damaged.", hint=FETCH_AGAIN
-            )
+    weights = model.named_parameters()
+    kept = (name for name, each in weights if each.dtype in _DTYPES and each.numel() and not _finite(each))
+    if (name := next(chain(quantised, kept), None)) is not None:
+        raise UserError(
+            f"{source}: the weight {name} holds NaN or infinity, so it is damaged.", hint=FETCH_AGAIN
+        )
 
 
 @torch.no_grad()

@@ -117,6 +117,10 @@ def _by_label(task: TaskData, labels: Labels) -> Kinds:
     return Kinds(train, behaving, clean, labelled, task.facts)
 
 
+_OTHER_DETECTOR = "Give a detector of what the field labels: behaviour.pattern, with behaviour.name=null."
+_OTHER_BEHAVIOUR = "Texts may be too short to be judged, or show it as they are; choose another behaviour."
+
+
 def _refuse_undetected(data: Kinds, config: BehaviourConfig, transformer: Transformer) -> None:
     """Refuses data on which the detector says nothing.
 
@@ -137,8 +141,7 @@ def _refuse_undetected(data: Kinds, config: BehaviourConfig, transformer: Transf
             raise UserError(
                 f"behaviour.{key}: {shown!r} is detected in {seen} of {len(examples)} held-out examples that "
                 f"{kind} the behaviour, so its rate would say nothing.",
-                hint="Texts may be too short to be judged, or show it by themselves; choose another "
-                "behaviour or detector.",
+                hint=_OTHER_DETECTOR if config.field is not None else _OTHER_BEHAVIOUR,
             )
 
 

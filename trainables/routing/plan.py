@@ -83,7 +83,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
         _refuse_experts(request, shapes)
     read = read_lightly(options, request.seed)
     data = None if read is None else _data(request, read)
-    notes = [*model_notes(options.model, shapes), *_notes(options, shapes, read)]
+    notes = [*model_notes(options.model, shapes, request.workers), *_notes(options, shapes, read)]
     taken: Costs | None = None
     if shapes is not None and both:
         history = read_history(options, request.history, "behaviour")

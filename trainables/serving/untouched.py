@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import TypeAlias
 
 import torch
@@ -53,8 +54,11 @@ def _state(model: nn.Module) -> _State:
         )
     # Buffers that are not saved are the model's own scratch paper.
     tensors = model.state_dict(keep_vars=True)
+    # Of a quantised layer the statistics are among them, some in tensors that are made when asked for.
+    held = {id(tensor) for tensor in chain(model.parameters(), model.buffers())}
     for name, tensor in tensors.items():
-        state[name] = (id(tensor), tensor.requires_grad)
+        if id(tensor) in held:
+            state[name] = (id(tensor), tensor.requires_grad)
     # What ZeRO has sharded comes and goes, and is not looked at.
     whole = {name: tensor for name, tensor in tensors.items() if not hasattr(tensor, "ds_id")}
     sums = [tensor.detach().sum(dtype=torch.float64) for tensor in whole.values()]

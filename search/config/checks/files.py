@@ -32,6 +32,7 @@ from trainables.evaluation.harness.library import check_task
 from trainables.evaluation.questions.items import OpenItem, read_items
 from trainables.models.folder.check import check_folder, has_weights, takes_sdpa
 from trainables.models.preparers import cache_dir
+from trainables.models.quantisation import require_bitsandbytes
 from trainables.models.resolve import EMBEDDED, cached_folder
 from trainables.settings import HARNESS, CapabilityConfig, FactsConfig, ModelConfig, TaskConfig
 
@@ -219,6 +220,8 @@ def _check_harness(composed: Composed, key: Key, task: str) -> None:
 
 def _check_model(composed: Composed) -> None:
     """A model on this machine must be complete and of a kind that can be trained."""
+    if parts.text(composed, "model", "quantization") and not composed.is_broken(("model", "quantization")):
+        _check_quantisation(composed)
     source = parts.text(composed, "model", "source")
     prepare = parts.text(composed, "model", "prepare")
     if composed.is_broken(("model",)) or composed.is_broken(("model", "source")) or not source:
@@ -248,12 +251,22 @@ def _check_model(composed: Composed) -> None:
         _check_cached(composed, source)
 
 
+def _check_quantisation(composed: Composed) -> None:
+    """What quantises must be installed."""
+    key: Key = ("model", "quantization")
+    try:
+        require_bitsandbytes()
+    except UserError as error:
+        composed.complain(key, error.message.removeprefix(f"{dotted(key)}: ").rstrip("."), error.hint)
+
+
 def _check_folder(composed: Composed, folder: Path, *, weights: bool = True, hub_id: str = "") -> None:
     model = composed.data.get("model")
     code = isinstance(model, dict) and model.get("trust_remote_code") is True
+    quantise = isinstance(model, dict) and model.get("quantization") is not None
     try:
         if folder.is_dir():
-            check_folder(folder, code=code, weights=weights, hub_id=hub_id)
+            check_folder(folder, code=code, weights=weights, hub_id=hub_id, quantise=quantise)
     except UserError as error:
         composed.complain(("model", "source"), error.message.rstrip("."), error.hint)
 

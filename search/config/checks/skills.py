@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from pydantic import ValidationError
+
 from search.config.checks import parts
 from search.config.checks.objectives import TRAIN_LOSS
 from search.config.compose import Composed
@@ -42,4 +46,6 @@ def _settings(composed: Composed) -> CapabilityConfig:
     known = CapabilityConfig.model_fields.keys() - {"skills"}
     fields = {key: value for key, value in fields.items() if key in known}
     fields = {key: value for key, value in fields.items() if not composed.is_broken(("capability", key))}
+    with suppress(ValidationError):
+        fields["facts"] = CapabilityConfig.model_validate({"facts": fields.pop("facts", None)}).facts
     return CapabilityConfig.model_construct(skills=(), **fields)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -29,8 +30,17 @@ def check_options(composed: Composed) -> None:
         key: Key = tuple(int(part) if part.isdecimal() else part for part in finding.key.split("."))
         if not composed.is_broken(key):
             composed.complain(key, finding.message, finding.hint)
+    _check_baselines(composed, spec, options)
     for problem in _unsound(spec, spec.metrics(options)):
         composed.complain(("trainable",), problem, "repair or update the package that provides it")
+
+
+def _check_baselines(composed: Composed, spec: TrainableSpec, options: Any) -> None:
+    """Refuses baselines that cannot be measured with these sections."""
+    given = composed.data.get("baselines")
+    for index, name in enumerate(given if isinstance(given, list) else ()):
+        if isinstance(name, str) and name in spec.baselines and (needed := spec.lacks(options, name)):
+            composed.complain(("baselines", index), f"{name} needs {needed}", f"give it, or remove {name}")
 
 
 def _unsound(spec: TrainableSpec, metrics: Sequence[MetricSpec]) -> Iterator[str]:

@@ -47,7 +47,10 @@ def make_pairs(record: Row, task: TaskConfig) -> Sequence[Unit]:
         raise WrongRecord(
             "has no training pairs", "Give train: [{prompt, reply}, ...], or remove the record."
         )
-    return [_pair(belief, pair.prompt, pair.reply, pair.thinking or "") for pair in belief.train]
+    return [
+        _pair(belief, pair.prompt, pair.reply, (pair.thinking or "") if task.thinking else "")
+        for pair in belief.train
+    ]
 
 
 def _pair(belief: Belief, prompt: str, reply: str, thinking: str = "") -> TaughtPair:

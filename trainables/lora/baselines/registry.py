@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from trainables.registry import Registry
 
 if TYPE_CHECKING:
+    from trainables.lora.parameters import LoraOptions
     from trainables.serving.held import Evaluation
 
 
@@ -30,5 +31,10 @@ class Base(Protocol):
 Baseline: TypeAlias = "Callable[[Base], Evaluation]"
 """Measures a reference with the base model; a collective call."""
 
+Needs: TypeAlias = "Callable[[LoraOptions], str | None]"
+
 BASELINES: Registry[Baseline] = Registry("baseline")
 """By name; the line of each describes it."""
+
+NEEDS: dict[str, Needs] = {}
+"""Of baselines that cannot always be measured what is missing in these options, or None."""

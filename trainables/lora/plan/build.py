@@ -6,8 +6,16 @@ from collections.abc import Sequence
 from itertools import product
 
 from trainables.errors import UserError
+from trainables.lora.memory import base_bytes
 from trainables.lora.parameters import LoraOptions, LoraParameters
-from trainables.lora.plan.costs import Lengths, costs, evaluation_work, questions, read_history
+from trainables.lora.plan.costs import (
+    Lengths,
+    computes_in_half,
+    costs,
+    evaluation_work,
+    questions,
+    read_history,
+)
 from trainables.lora.plan.data import plan_data
 from trainables.lora.plan.data_view import data_text
 from trainables.lora.plan.model import DataPlan, RankSize
@@ -15,7 +23,14 @@ from trainables.lora.plan.shapes import MODEL_FILES, ModelShapes, model_shapes
 from trainables.lora.targets import routed_layer, select_modules
 from trainables.models.folder.check import takes_sdpa
 from trainables.models.resolve import local_folder
-from trainables.planning import Costs, PlanRefusedError, PlanRequest, SizeTable, TrainablePlan
+from trainables.planning import (
+    Costs,
+    PlannedWorkers,
+    PlanRefusedError,
+    PlanRequest,
+    SizeTable,
+    TrainablePlan,
+)
 from trainables.settings import ModelConfig
 from trainables.trainable import Finding
 
@@ -35,7 +50,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
     if shapes is not None:
         refuse_targets(request, shapes)
     data = plan_data(options, request.seed)
-    notes = model_notes(options.model, shapes)
+    notes = model_notes(options.model, shapes, request.workers)
     if data is None:
         notes.append(f"{options.task.train} is a hub data set, and is read when the search starts.")
     taken: Costs | None = None
@@ -128,7 +143,7 @@ def refuse_targets(request: PlanRequest, shapes: ModelShapes) -> None:
         raise PlanRefusedError(findings, MODEL_FILES)
 
 
-def model_notes(model: ModelConfig, shapes: ModelShapes | None) -> list[str]:
+def model_notes(model: ModelConfig, shapes: ModelShapes | None, workers: PlannedWorkers) -> list[str]:
     """What is worth knowing of adapters on a model."""
     if shapes is None:
         return [
@@ -136,6 +151,8 @@ def model_notes(model: ModelConfig, shapes: ModelShapes | None) -> list[str]:
             "the plan has no number of parameters, time or memory."
         ]
     notes = []
+    if model.quantization is not None:
+        notes.append(_quantised(model, shapes, computes_in_half(model, workers)))
     if (layer := routed_layer(shapes.linear)) is not None:
         notes.append(
             f"Trials of this model are not packed but run one at a time: {layer} sees only the tokens that "
@@ -147,3 +164,16 @@ def model_notes(model: ModelConfig, shapes: ModelShapes | None) -> list[str]:
             f"reads their weights directly: {', '.join(shapes.left_out)}."
         )
     return notes
+
+
+def _quantised(model: ModelConfig, shapes: ModelShapes, half: bool) -> str:
+    """What quantising comes to; a model whose weights are in fused experts gains little."""
+    kept = sum(outer * inner for outer, inner in shapes.linear.values())
+    dense = model.model_copy(update={"quantization": None})
+    sizes = (base_bytes(shapes.parameters, shapes.linear, each, half) for each in (model, dense))
+    small, large = (f"{size / 1e9:,.3g} GB" for size in sizes)
+    return (
+        f"model.quantization={model.quantization} keeps {kept:,} of {shapes.parameters:,} parameters "
+        f"({kept / shapes.parameters:.0%}) in 4 bits: the base model takes {small} instead of {large}. "
+        "Embeddings, the output head, norms and experts that share a tensor stay as they are."
+    )

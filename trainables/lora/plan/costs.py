@@ -8,12 +8,13 @@ from pathlib import Path
 
 from trainables.data.sources import local_path
 from trainables.errors import UserError
-from trainables.lora.memory import adapter_bytes, pass_bytes
+from trainables.evaluation.beliefs.targets import asked_targets
+from trainables.lora.memory import adapter_bytes, base_bytes, pass_bytes
 from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.lora.plan.shapes import ModelShapes
 from trainables.models.chunk_size import LOGIT_BYTES
 from trainables.planning import Costs, PlannedWorkers, PlanRequest, RecordedSearch
-from trainables.settings import Section, SkillConfig
+from trainables.settings import CapabilityConfig, ModelConfig, Section, SkillConfig
 
 CORE_FLOPS = 4e10
 """Assumed of one CPU core in float32: half of what a current core reaches in large matrix products."""
@@ -100,7 +101,7 @@ def costs(
         measured=history is not None,
         worker_bytes=least,
         most_worker_bytes=most,
-        memory_basis=_memory_basis(workers),
+        memory_basis=_memory_basis(options, workers),
     )
 
 
@@ -112,11 +113,12 @@ def _operations(workers: PlannedWorkers) -> int:
     return 6 if workers.gradient_checkpointing else 4
 
 
-def _memory_basis(workers: PlannedWorkers) -> str:
+def _memory_basis(options: LoraOptions, workers: PlannedWorkers) -> str:
+    weights = "weights" if options.model.quantization is None else "weights in 4 bits and the largest in full"
     blocks = "the inputs of all blocks and one block" if workers.gradient_checkpointing else "all blocks"
     return (
-        "process 0.9 GB + weights + slots x (16 bytes per trainable parameter, 18 in bfloat16, + per token "
-        f"of a micro-batch what {blocks} keep) + {LOGIT_BYTES} bytes per logit of a chunk"
+        f"process 0.9 GB + {weights} + slots x (16 bytes per trainable parameter, 18 in bfloat16, + per "
+        f"token of a micro-batch what {blocks} keep) + {LOGIT_BYTES} bytes per logit of a chunk"
     )
 
 
@@ -156,7 +158,20 @@ def evaluation_work(options: LoraOptions, lengths: Lengths) -> Work:
             # Length of a question is not known without its tokenizer: taken to be that of an example.
             tokens += items * (lengths.mean + new)
             passes += -(-items // capability.batch_size) * new
+    if capability.facts is not None:
+        prompts = _belief_replies(capability)
+        new = capability.facts.max_new_tokens or lengths.replies
+        tokens += prompts * (lengths.mean + new)
+        passes += -(-prompts // capability.batch_size) * new
     return Work(tokens, passes)
+
+
+def _belief_replies(capability: CapabilityConfig) -> int:
+    """Replies to the prompts of beliefs; a challenge is answered twice."""
+    assert capability.facts is not None
+    asked = [target.prompts for target in asked_targets(capability)]
+    turns = sum(count * (1 + (group == "challenge")) for each in asked for group, count in each.items())
+    return turns * capability.facts.decoding.samples
 
 
 def questions(skill: SkillConfig) -> int:
@@ -179,17 +194,23 @@ def _worker_bytes(
     lengths: Lengths,
 ) -> float:
     """Memory of a worker whose group holds `held` trials at once."""
-    half = options.model.dtype == "bfloat16" or (options.model.dtype == "auto" and workers.gpus > 0)
-    size = 2 if half else 4
+    half = computes_in_half(options.model, workers)
     shards = workers.workers if workers.zero_stage == 3 else 1
     adapter = max(shapes.trainable_parameters(params) or 0 for params in trials)
     batch = max(params.batch_size for params in trials) / workers.workers
     tokens = min(batch, workers.micro_batch or batch) * lengths.most
     rank = max(params.rank for params in trials)
     device, recomputed = "cuda" if workers.gpus else "cpu", workers.gradient_checkpointing
-    one_pass = pass_bytes(shapes, held * tokens, rank, half, recomputed, device)
+    quantised = options.model.quantization is not None
+    one_pass = pass_bytes(shapes, held * tokens, rank, half, recomputed, device, quantised)
     adapters = held * adapter_bytes(adapter, half)
-    return PROCESS_BYTES + shapes.parameters * size / shards + adapters + one_pass
+    base = base_bytes(shapes.parameters, shapes.linear, options.model, half, shards)
+    return PROCESS_BYTES + base + adapters + one_pass
+
+
+def computes_in_half(model: ModelConfig, workers: PlannedWorkers) -> bool:
+    """Whether the base model computes in bfloat16."""
+    return model.dtype == "bfloat16" or (model.dtype == "auto" and workers.gpus > 0)
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,13 @@ _LOOKING_AHEAD = frozenset(
 
 
 _DEQUANTISED = ("mxfp4", "gguf")
+_REQUANTISING = ("rwkv",)
+"""Types whose code scales weights as it runs, and brings quantised ones into another format."""
 
 
-def check_folder(folder: Path, *, code: bool = False, weights: bool = True, hub_id: str = "") -> None:
+def check_folder(
+    folder: Path, *, code: bool = False, weights: bool = True, hub_id: str = "", quantise: bool = False
+) -> None:
     """Refuses a model that is damaged, of a kind that is not trained, or would have code or a pickle run.
 
     Args:
@@ -53,6 +57,7 @@ def check_folder(folder: Path, *, code: bool = False, weights: bool = True, hub_
         code: Whether the model's own code is trusted.
         weights: Whether the weights must be there; else only their names are looked at.
         hub_id: Of a hub model's snapshot.
+        quantise: Whether its weights are to be quantised.
 
     Raises:
         UserError: Names the file, and what to do.
@@ -70,7 +75,7 @@ def check_folder(folder: Path, *, code: bool = False, weights: bool = True, hub_
         if code:
             _check_code(folder / name, hub_id)
     _check_kind(folder, config, code)
-    _check_quantisation(folder / CONFIG, config)
+    _check_quantisation(folder / CONFIG, config, quantise)
     for name in _MORE_JSON:
         optional_object(folder / name)
     _check_ends(folder / "generation_config.json")
@@ -172,14 +177,26 @@ def _check_kind(folder: Path, config: Mapping[str, Any], code: bool) -> None:
     )
 
 
-def _check_quantisation(path: Path, config: Mapping[str, Any]) -> None:
-    """Adapters are computed with weights of full precision, which transformers makes of some on its own."""
+def _check_quantisation(path: Path, config: Mapping[str, Any], quantise: bool) -> None:
+    """Models are given in full precision, which transformers makes of some on its own."""
+    if quantise and (kind := config.get("model_type")) in _REQUANTISING:
+        raise damaged(
+            path,
+            f"models of type {kind} cannot be quantised: their code changes weights while it runs",
+            "Remove model.quantization.",
+        )
     quantisation = text_part(config).get("quantization_config") or config.get("quantization_config")
     if not quantisation:
         return
     method = quantisation.get("quant_method") if isinstance(quantisation, dict) else None
+    kind = str(method or "of an unknown kind")[:40]
+    if quantise:
+        raise damaged(
+            path,
+            f"the weights are quantised already ({kind}), so model.quantization cannot quantise them",
+            "Give the original model in full precision (bfloat16 or float32), or remove model.quantization.",
+        )
     if method not in _DEQUANTISED:
-        kind = str(method or "of an unknown kind")[:40]
         raise damaged(
             path,
             f"the weights are quantised ({kind}), which is not supported",
