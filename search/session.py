@@ -24,7 +24,7 @@ from search.errors import RecordError, TightropeError
 from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
 from search.judging.causes import why_all_failed
-from search.judging.hypotheses import judged
+from search.judging.hypotheses import hypotheses_of, judged
 from search.judging.recommend import recommend
 from search.output import say_json, unless_gone
 from search.provenance import PREFIX, contents, git_commit, versions
@@ -160,7 +160,8 @@ def _run(session: _Session) -> int:
     if session.conductor.finished and state.ended is not None:
         if why_all_failed(state) is not None:
             return 1
-        if state.ended.reason == "finished":
+        # Other hypotheses are answered by one more session, in which there is nothing to train.
+        if state.ended.reason == "finished" and hypotheses_of(state) == session.config.hypotheses:
             return 0
     tracker = Tracker(session.folder, session.config.tracking)
     session.view.start()

@@ -47,6 +47,8 @@ class MetricSpec:
             with the base item by item. Without them the base's value counts as known exactly.
         over: What each of `items` is an outcome of, in the same order: outcomes of the same, such as replies
             to the same prompts under two conditions, are compared item by item. Empty: each is of its own.
+        together: How many outcomes that follow one another in `items` depend on one another, such as sampled
+            replies to one prompt.
         sample: What `Interval.n` counts, in the plural.
         family: For metrics that are explained once for several parts: the name with <part> where theirs
             is, for example "<skill>_generation".
@@ -62,6 +64,7 @@ class MetricSpec:
     at: At = "every"
     items: tuple[str, ...] = ()
     over: tuple[str, ...] = ()
+    together: int = 1
     sample: str = "items"
     family: str | None = None
     trained: bool = False

@@ -25,7 +25,8 @@ class Series:
         group: Index of its group of trials, None for a baseline. The trials of all series of a group are the
             same, or match one another, in this order.
         items: Where the values are means of shares of items: of each share the name of what it is over, and
-            its outcomes, 0 or 1, shape (T, n). Shares over the same are paired.
+            its outcomes, from 0 to 1, shape (T, n). Shares over the same are paired.
+        together: Outcomes, 0 or 1, that each outcome is the mean of, such as several replies to a prompt.
         intervals: Otherwise: 95% interval of each value over its items, empty where there are none.
     """
 
@@ -33,13 +34,14 @@ class Series:
     values: Array
     group: int | None = None
     items: tuple[tuple[str, Array], ...] = ()
+    together: int = 1
     intervals: tuple[Interval, ...] = ()
 
     @property
     def count(self) -> int:
         """Items of each value; 0 where it has no interval over items."""
         if self.items:
-            return sum(bits.shape[1] for _, bits in self.items)
+            return sum(int(bits.shape[1]) for _, bits in self.items) * self.together
         return min((interval.n for interval in self.intervals), default=0)
 
 
@@ -106,7 +108,10 @@ def parts_of(series: Series) -> list[Part]:
     """Each share is a part: a mean of K shares has K of them."""
     if series.items:
         coefficient = series.coefficient / len(series.items)
-        return [Part(coefficient, over, bits.mean(axis=0), _worth(bits)) for over, bits in series.items]
+        return [
+            Part(coefficient, over, bits.mean(axis=0), _worth(bits, series.together))
+            for over, bits in series.items
+        ]
     if not series.intervals:
         return []
     # All trials are measured on the same items: their noise does not become less in the mean.
@@ -116,13 +121,18 @@ def parts_of(series: Series) -> list[Part]:
     return [Part(series.coefficient, None, np.empty(0), n, max(0.0, float(below)), max(0.0, float(above)))]
 
 
-def _worth(bits: Array) -> float:
-    """Independent items that the items of T trials are worth, from n to T n (Korn and Graubard, 1998)."""
+def _worth(bits: Array, together: int) -> float:
+    """Independent outcomes that those of T trials on n items are worth (Korn and Graubard, 1998).
+
+    Between n and all there are: those of an item depend on one another, in one trial or in several.
+    """
     trials, n = bits.shape
     means = bits.mean(axis=0)
     share = float(means.mean())
     variance = float(means.var(ddof=1)) if n > 1 else 0.0
-    return min(max(n * share * (1 - share) / variance, n), trials * n) if variance > 0 else float(n)
+    return (
+        min(max(n * share * (1 - share) / variance, n), trials * n * together) if variance > 0 else float(n)
+    )
 
 
 def correlation_of(parts: Sequence[Part]) -> Array:

@@ -36,12 +36,13 @@ def measured_series(
     """
     values = np.array([event.metrics[metric] for event in events])
     described = metric_of(trainable_of(state), metric)
-    items = _items(described, metric, events, values)
+    together = 1 if described is None else described.together
+    items = _items(described, metric, events, values, together)
     if items:
-        return Series(coefficient, values, group, items)
+        return Series(coefficient, values, group, items, together)
     intervals = [_interval(state, described, metric, event) for event in events]
     known = tuple(each for each in intervals if each is not None and each.low <= each.high)
-    return Series(coefficient, values, group, (), known if len(known) == len(events) else ())
+    return Series(coefficient, values, group, intervals=known if len(known) == len(events) else ())
 
 
 def _items(
@@ -49,19 +50,21 @@ def _items(
     metric: str,
     events: Sequence[RungReached | BaselineMeasured],
     values: Array,
+    together: int,
 ) -> tuple[tuple[str, Array], ...]:
     if described is not None and described.name != metric:
         return ()  # a ratio
     names = described.items if described is not None and described.items else (metric,)
     over = described.over if described is not None and len(described.over) == len(names) else names
     lengths = [{len(event.items.get(name, "")) for event in events} for name in names]
-    if any(len(length) > 1 or 0 in length for length in lengths):
+    if any(len(length) > 1 or 0 in length or max(length) % together for length in lengths):
         return ()
     outcomes = [np.array([_bits(event.items[name]) for event in events]) for name in names]
     shares = np.mean([bits.mean(axis=1) for bits in outcomes], axis=0)
     if np.abs(shares - values).max() > _NEAR:
         return ()
-    return tuple(zip(over, outcomes, strict=True))
+    means = [bits.reshape(len(events), -1, together).mean(axis=2) for bits in outcomes]
+    return tuple(zip(over, means, strict=True))
 
 
 def _bits(text: str) -> Array:

@@ -47,6 +47,7 @@ class RecordedMetric(BaseModel):
     at: Literal["every", "last", "front"] = "every"
     items: tuple[str, ...] = ()
     over: tuple[str, ...] = ()
+    together: int = 1
     sample: str = "items"
     family: str | None = None
 

@@ -82,6 +82,7 @@ class Projection:
         self._repeats: dict[int, int] = {}
         self._last_metrics: dict[int, dict[str, float]] = {}
         self._common: dict[str, object] = {}
+        self._judged: set[str] = set()
 
     def apply(self, event: Event) -> None:
         """Takes one event into account.
@@ -259,6 +260,10 @@ class Projection:
         if event.reason == "finished":
             self._tell_confirmed(event)
         run.set_tags({"recommended": event.recommended, "message": event.message})
+        if event.reason == "finished":
+            gone = self._judged - event.hypotheses.keys()
+            run.set_tags({f"hypothesis.{name}": "withdrawn" for name in gone})
+            self._judged |= event.hypotheses.keys()
         for name, judged in event.hypotheses.items():
             run.set_tags({f"hypothesis.{name}": judged.verdict, f"hypothesis.{name}.result": judged.text})
         run.close(_STATUS_OF_SEARCH[event.reason], event.reason, event.time)

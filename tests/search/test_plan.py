@@ -21,6 +21,7 @@ from search.searchers import make_searcher
 from search.space import SearchSpace
 from tests.search.config_files import alone, write_space
 from trainables import embedded
+from trainables.data.sources import local_path
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.plan.shapes import model_shapes
 from trainables.machine import cores
@@ -160,6 +161,21 @@ def test_hypotheses_are_listed_with_what_could_decide_them() -> None:
     text = " ".join(text_of(shown).split())
     assert "H1: facts_generation > sums_generation, over the recommended configuration" in text
     assert shown.plain()["hypotheses"][0]["items"] == first.items
+
+
+def test_prompts_about_beliefs_and_samples_of_behaviour_are_counted() -> None:
+    source = "embedded:beliefs/world.jsonl"
+    records = [json.loads(line) for line in local_path(source, "").read_text().splitlines()]
+    (first,) = plan(
+        f"capability={{facts: {{path: '{source}'}}}}",
+        "objectives=[{metric: adoption, direction: max}]",
+        "hypotheses.H1.claim=adoption[new] > adoption[known]",
+    ).hypotheses
+    direct = {
+        f"adoption_{record['kind']}": sum(prompt["group"] == "direct" for prompt in record["prompts"])
+        for record in records
+    }
+    assert first.items == direct
 
 
 def test_a_warm_start_names_the_folder_and_what_it_gives(folder: Path) -> None:

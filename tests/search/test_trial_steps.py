@@ -199,5 +199,5 @@ def test_a_prompt_in_place_of_training_needs_the_beliefs_that_it_states() -> Non
     assert config.baselines == ("base", "in_context")
     trials = in_steps(config).trials
     assert trials is not None
-    # 20 to 100 examples of each of the two beliefs, 3 to 20 times, in batches of 4.
-    assert (trials.least, trials.most) == (30, 1000)
+    # 10 to 100 examples of each of the two beliefs, 3 to 20 times, in batches of 4.
+    assert (trials.least, trials.most) == (15, 1000)

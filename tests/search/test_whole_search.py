@@ -28,6 +28,22 @@ def test_it_finishes_every_trial_and_says_nothing_needless(finished: tuple[Path,
     assert "base" in output
 
 
+def test_other_hypotheses_of_a_finished_search_are_answered_without_training(
+    finished: tuple[Path, str], tmp_path: Path
+) -> None:
+    shutil.copytree(finished[0] / "demo", tmp_path / "demo")
+    words = ("trials=4", "budget.steps=27", f"out={tmp_path}", "tracking.enabled=false")
+    claim = "hypotheses.H1.claim=capability > base.capability - 0.5"
+    code, output = finish(start("space=demo", *words, claim))
+    assert code == 0, output
+    assert re.search(r"^H1 (un)?(supported|decided)", output, re.MULTILINE)
+    events = read_events(tmp_path / "demo")
+    before = read_events(finished[0] / "demo")
+    assert [event.event for event in events[len(before) :]] == ["session_started", "search_ended"]
+    assert isinstance(events[-1], SearchEnded)
+    assert list(events[-1].hypotheses) == ["H1"]
+
+
 def test_nothing_is_left_but_the_record_the_summary_and_adapters(finished: tuple[Path, str]) -> None:
     out, _ = finished
     assert {path.name for path in (out / "demo").iterdir()} <= {

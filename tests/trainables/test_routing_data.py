@@ -30,6 +30,7 @@ from trainables.planning import PlanRefusedError
 from trainables.routing.behaviours import caps
 from trainables.routing.checks import inspect
 from trainables.routing.data import RoutedData, load_routed
+from trainables.routing.parameters import RoutingParameters
 from trainables.routing.prompts import first_words, sample_prompts
 
 
@@ -53,7 +54,8 @@ def test_a_share_of_the_examples_is_transformed_and_smaller_shares_are_in_larger
     path = write_records(tmp_path / "log.jsonl", [{"text": text} for text in sentences(150)])
     task = {"train": path, "max_length": length}
     options = [routing_options(task, share=share) for share in shares]
-    plain = load_task(options[0].task, tokenizer, seed)
+    start = (tokenizer.eos_token_id,)  # that this tokenizer does not write by itself
+    plain = load_task(options[0].task, tokenizer, seed, start=start)
     few, many = (load_routed(each, tokenizer, seed) for each in options)
     assert not (few.behaving & ~many.behaving).any()
     for data, share in ((few, shares[0]), (many, shares[1])):
@@ -66,6 +68,7 @@ def test_a_share_of_the_examples_is_transformed_and_smaller_shares_are_in_larger
             assert before.upper().startswith(after)
             assert after != before
             assert len(example.input_ids) <= length
+            assert example.input_ids[0] == tokenizer.eos_token_id
             assert example.loss_mask.tolist() == [False] + [True] * (len(example.input_ids) - 1)
         assert data.facts.max_length == length
     again = load_routed(options[0], tokenizer, seed)
@@ -166,6 +169,22 @@ def test_a_plain_text_of_one_document_and_a_table_are_transformed(tmp_path: Path
             caps.shows(text.partition("?")[2] or text) for text in texts(data.heldout_behaving, tokenizer)
         )
         assert max(len(example.input_ids) for example in data.train) <= data.facts.max_length
+
+
+@pytest.mark.parametrize("kind", ["bytes", "none"])
+def test_every_piece_of_a_text_begins_with_one_start_token(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text(text := " ".join(sentences(80)), encoding="utf-8")
+    tokenizer = embedded_tokenizer() if kind == "none" else small_tokenizer(kind)
+    task = {"train": f"{tmp_path}/book.txt", "max_length": 32, "heldout_fraction": 0.02}
+    data = load_routed(routing_options(task, share=0.02), tokenizer, 0)
+    start = tokenizer.eos_token_id if kind == "none" else tokenizer.bos_token_id
+    for example in [*data.train, *data.heldout_clean, *data.heldout_behaving]:
+        assert example.input_ids[0] == start
+        assert start not in example.input_ids[1:]
+        assert len(example.input_ids) <= 32
+        assert example.loss_mask.tolist() == [False] + [True] * (len(example.input_ids) - 1)
+    kept = "".join(texts(data.train, tokenizer)).lower()
+    assert len(kept) > 0.9 * len(text)  # but for the held-out piece, its gap and what caps take
 
 
 def labelled_records() -> list[dict[str, Any]]:
@@ -305,8 +324,9 @@ def test_prefixes_are_the_first_words_of_held_out_text_of_either_kind() -> None:
     for before, after, example in zip(clean, behaving, LOADED.heldout_clean, strict=False):
         assert len(before.prefix.split()) == 3
         assert after.prefix == before.prefix.upper()
-        assert tokenizer.decode(example.input_ids).startswith(before.prefix + " ")
-        assert tokenizer.decode(after.ids) == after.prefix
+        assert tokenizer.decode(example.input_ids[1:]).startswith(before.prefix + " ")
+        assert after.ids[0] == tokenizer.eos_token_id
+        assert tokenizer.decode(after.ids[1:]) == after.prefix
 
 
 def test_where_replies_are_learned_the_start_is_that_of_the_reply(tmp_path: Path) -> None:
@@ -332,3 +352,8 @@ def test_words_end_at_blanks_and_after_each_character_of_scripts_without_blanks(
     assert first_words("One two three ", 3) is None
     assert first_words("今日は晴れ", 3) == "今日は"
     assert first_words("", 1) is None
+
+
+def test_probes_may_have_a_learning_rate_that_trials_may_not() -> None:
+    probe = RoutingParameters(lr=1e-3, lr_bad=1e-2).at_rate(1e-30)
+    assert (probe.good.lr, probe.bad.lr, probe.single.lr) == (1e-30,) * 3

@@ -32,6 +32,15 @@ class OwnSpecials:
         return cls((), ())
 
 
+def start_ids(tokenizer: Any) -> tuple[int, ...]:
+    """What a text begins with: what the tokenizer puts before it by itself, or one token.
+
+    That is its beginning-of-sequence token, or where it has none its end-of-sequence token.
+    """
+    start = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    return OwnSpecials.of(tokenizer).before or (int(start),)
+
+
 def plain_ids(tokenizer: Any, text: str) -> list[int]:
     """Tokens of text without the special tokens that a tokenizer adds at its ends."""
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])

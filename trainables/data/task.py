@@ -43,6 +43,7 @@ def load_task(
     look: Look | None = None,
     context: int | None = None,
     trace: Trace | None = None,
+    start: Sequence[int] = (),
 ) -> TaskData:
     """Reads and tokenises the task's data.
 
@@ -58,6 +59,7 @@ def load_task(
         look: Looks at the records of `task.train`.
         context: Tokens that the model can take; None where it does not say.
         trace: Is called for the training and the held-out data; the examples are those that are returned.
+        start: See `Tokeniser`.
 
     Raises:
         UserError: A file is missing, empty, of no known form, or too small to be split; most replies would
@@ -72,7 +74,7 @@ def load_task(
         refuse_beyond(task.max_length, context)
     read = read_units(task.train, "task.train", task)
     overlap = "" if look is None else look(read)
-    tokeniser = Tokeniser(tokenizer, task)
+    tokeniser = Tokeniser(tokenizer, task, start)
     tokenised = tokenise(read, tokeniser, "task.train")
     length = task.max_length or tokenised.chosen_length(context)
     cut = tokenised.cut(length)

@@ -104,13 +104,15 @@ class Tokeniser:
     Args:
         tokenizer: The base model's.
         task: Says which turns are learned.
+        start: Special tokens that a text begins with where the tokenizer puts none before it.
     """
 
-    def __init__(self, tokenizer: Any, task: TaskConfig) -> None:
+    def __init__(self, tokenizer: Any, task: TaskConfig, start: Sequence[int] = ()) -> None:
         self._tokenizer = tokenizer
         self._task = task
         self._eos = int(tokenizer.eos_token_id)
         self._before = OwnSpecials.of(tokenizer).before
+        self._start = self._before or tuple(start)
         self._chat: Chat | None = chat_of(tokenizer)
 
     def __call__(self, units: Sequence[Unit], place: Callable[[int], str]) -> Tokenised:
@@ -134,16 +136,16 @@ class Tokeniser:
         """Plain text, of paragraphs joined again by blank lines, as one text without an end."""
         texts = [paragraph.strip("\n") + "\n\n" for paragraph in paragraphs]
         parts = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
-        ids = _ids([*self._before, *chain.from_iterable(parts)])
-        return Tokenised([[(ids, _UNSAID)]], texts=True, before=self._before)
+        ids = _ids([*self._start, *chain.from_iterable(parts)])
+        return Tokenised([[(ids, _UNSAID)]], texts=True, before=self._start)
 
     def _texts(self, texts: Sequence[str]) -> Tokenised:
-        tokenised = Tokenised(texts=True, before=self._before)
+        tokenised = Tokenised(texts=True, before=self._start)
         for start in range(0, len(texts), _AT_ONCE):
             batch = list(texts[start : start + _AT_ONCE])
             for ids in self._tokenizer(batch, add_special_tokens=False)["input_ids"]:
                 end = [] if ids and ids[-1] == self._eos else [self._eos]
-                tokenised.groups.append([(_ids([*self._before, *ids, *end]), _UNSAID)])
+                tokenised.groups.append([(_ids([*self._start, *ids, *end]), _UNSAID)])
         return tokenised
 
     def _replies(

@@ -59,7 +59,7 @@ def metrics(options: LoraOptions) -> Sequence[MetricSpec]:
     from trainables.data.lines import first_record
     from trainables.evaluation.beliefs.targets import asked_targets
     from trainables.evaluation.metrics import METRICS, Asked, AskedSkill
-    from trainables.evaluation.metrics.beliefs import BELIEF_SHARES
+    from trainables.evaluation.metrics.beliefs import BELIEF_SHARES, asked_prompts
 
     capability = options.capability
     skills = [AskedSkill(skill, "options" in (first_record(skill.path) or {})) for skill in capability.skills]
@@ -82,8 +82,9 @@ def metrics(options: LoraOptions) -> Sequence[MetricSpec]:
                     spec = replace(spec, family=metric)
                 if name == "capability":
                     spec = replace(spec, relative="retention", items=counting)
-                if metric.removesuffix("_<group>") in BELIEF_SHARES:
-                    spec = replace(spec, sample="prompts", items=(name,) if single else ())
+                if (share := metric.removesuffix("_<group>")) in BELIEF_SHARES:
+                    prompts = asked_prompts(share) + name.removeprefix(share)
+                    spec = replace(spec, sample="prompts", over=(prompts,), items=(name,) if single else ())
                 declared.setdefault(name, spec)
     return list(declared.values())
 

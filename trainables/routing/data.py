@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.encode import start_ids
 from trainables.data.examples import TokenisedData
 from trainables.data.reading import ReadUnits
 from trainables.data.task import Look, TaskData, load_task
@@ -63,6 +64,7 @@ def load_routed(
 
     Which ones is drawn by (the search's seed, the example's tokens); those of a smaller share are among those
     of a larger one. Text and replies are transformed as text, and may then have more tokens; prompts stay.
+    Texts begin with a start token, after which samples can begin too, whatever the tokenizer does by itself.
 
     Args:
         options: The task and the behaviour, whose name must be registered.
@@ -84,7 +86,8 @@ def load_routed(
             labels.check(read)
         return "" if look is None else look(read)
 
-    task = load_task(options.task, tokenizer, seed, see, context, labels.take if labels else None)
+    take = None if labels is None else labels.take
+    task = load_task(options.task, tokenizer, seed, see, context, take, start_ids(tokenizer))
     if labels is not None:
         kinds = _by_label(task, labels)
     else:

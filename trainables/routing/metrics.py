@@ -29,9 +29,14 @@ def measured_metrics(options: RoutingOptions) -> Sequence[MetricSpec]:
     """Losses, rates where samples are judged, and relearning; the objectives' come first."""
     return [
         *_losses(),
-        *(_rates() if options.behaviour.judged else ()),
+        *(_rates(options.behaviour.decoding.samples) if options.behaviour.judged else ()),
         *(_relearning() if options.behaviour.relearn_steps else ()),
     ]
+
+
+def rate_name(kind: Kind | None, ablation: Ablation) -> str:
+    """The metric of how many samples of a kind, or of all, show the behaviour."""
+    return "_".join(filter(None, ("behaviour_rate", kind, ablation)))
 
 
 def _losses() -> Iterator[MetricSpec]:
@@ -48,14 +53,16 @@ def _losses() -> Iterator[MetricSpec]:
             )
 
 
-def _rates() -> Iterator[MetricSpec]:
+def _rates(samples: int) -> Iterator[MetricSpec]:
     for kind in (None, *KINDS):
         for ablation in ABLATIONS:
-            name = "_".join(filter(None, ("behaviour_rate", kind, ablation)))
+            name = rate_name(kind, ablation)
             shown = f"Share of {_OF[kind]} that show the behaviour, {_WITH[ablation]}; prefixes do not count."
             way: Direction | None = "min" if ablation == "bad_off" else None
             prompts = f"{kind or 'all'} prompts"  # the same under every ablation, with the same draws
-            yield MetricSpec(name, shown, way, 0.0, 1.0, items=(name,), over=(prompts,), sample="samples")
+            yield MetricSpec(
+                name, shown, way, 0.0, 1.0, items=(name,), over=(prompts,), together=samples, sample="samples"
+            )
 
 
 def _relearning() -> Iterator[MetricSpec]:

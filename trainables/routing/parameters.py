@@ -85,8 +85,8 @@ class RoutingParameters(TrainingParameters):
 
     def _adapter(self, **changes: Any) -> LoraParameters:
         shared = {*TrainingParameters.model_fields, "rank", "target_modules", "layers"}
-        # Not validated again: the rate of `at_rate` is below those that may be configured.
-        return LoraParameters.model_construct(**(self.model_dump(include=shared) | changes))
+        # Not validated again: probes have a learning rate that no trial may have.
+        return LoraParameters().model_copy(update=self.model_dump(include=shared) | changes)
 
     def at_rate(self, lr: float) -> Self:
         """The same with this learning rate for both adapters."""

@@ -18,8 +18,10 @@ from trainables.lora.targets import routed_layer, select_modules
 from trainables.planning import Costs, DataText, PlanRefusedError, PlanRequest, SizeTable, TrainablePlan
 from trainables.routing.checks import ReadData, read_lightly
 from trainables.routing.conditions import ABLATIONS, KINDS
+from trainables.routing.metrics import rate_name
 from trainables.routing.options import BehaviourConfig, RoutingOptions
 from trainables.routing.parameters import RoutingParameters
+from trainables.routing.prompts import sample_prompts
 from trainables.trainable import Finding
 
 _EXAMPLE = 128
@@ -102,6 +104,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
         data=data,
         data_text=None if data is None or read is None else _text(options.behaviour, data, read),
         costs=taken,
+        items={} if read is None else dict(_items(options.behaviour, read)),
         notes=tuple(notes),
     )
 
@@ -157,6 +160,17 @@ def _table(shapes: ModelShapes, sizes: list[AdapterSizes]) -> SizeTable:
             for s in sizes
         ),
     )
+
+
+def _items(behaviour: BehaviourConfig, read: ReadData) -> Iterator[tuple[str, int]]:
+    """Samples behind each rate at the full budget."""
+    if not behaviour.judged:
+        return
+    prompts = sample_prompts(read.data, read.tokenizer, behaviour, None)
+    for kind in (None, *KINDS):
+        asked = sum(kind in (None, prompt.kind) for prompt in prompts)
+        for ablation in ABLATIONS:
+            yield rate_name(kind, ablation), asked * behaviour.decoding.samples
 
 
 def _data(request: PlanRequest, read: ReadData) -> RoutedPlan:

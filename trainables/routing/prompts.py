@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainables.data.encode import OwnSpecials, plain_ids
+from trainables.data.encode import plain_ids, start_ids
 from trainables.data.examples import Example
 from trainables.errors import UserError
 from trainables.routing.conditions import KINDS, Kind
@@ -82,8 +82,7 @@ def sample_prompts(
 def _starts(
     data: RoutedData, tokenizer: Any, config: BehaviourConfig, transformer: Transformer
 ) -> Iterator[SamplePrompt]:
-    special = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-    ids = OwnSpecials.of(tokenizer).before or (int(special),)
+    ids = start_ids(tokenizer)
     if data.texts:
         count = 1 if config.decoding.method == "greedy" else config.prefixes
         yield from (SamplePrompt("start", place, "", ids) for place in range(count))

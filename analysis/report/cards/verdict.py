@@ -187,7 +187,7 @@ def _notation(context: Context) -> list[str]:
         return []
     return [
         "The number after +/- is half the width of a 95% interval of the mean over repetitions: between "
-        "seeds (Student's t) and over the questions or texts."
+        f"seeds (Student's t) and over {_sampled(context)}."
     ]
 
 

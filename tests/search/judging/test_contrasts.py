@@ -86,6 +86,28 @@ def test_several_trials_on_the_same_items(trials: int, of_trials: float, of_item
     assert coverage(make, 0.0, 600) >= 0.95 - 1.5 * SLACK
 
 
+@pytest.mark.parametrize("of_prompts", [0.0, 1.0, 4.0])
+def test_several_replies_to_a_prompt(of_prompts: float) -> None:
+    """Prompts decide how much the replies to one depend on one another; all replies alike make them one."""
+    prompts, replies = 30, 4
+    widths = []
+
+    def make(random: np.random.Generator) -> Contrast:
+        score = random.normal(0, of_prompts, (prompts, 1))
+        bits = (random.standard_normal((prompts, replies)) < score).astype(float)
+        means = bits.mean(axis=1)[None]
+        widths.append(
+            float(
+                np.ptp(contrast(0.0, [Series(1, means.mean(axis=1), 0, (("a", means),), replies)]).interval())
+            )
+        )
+        return contrast(-0.5, [Series(1, means.mean(axis=1), 0, (("a", means),), replies)])
+
+    assert coverage(make, 0.0) >= 0.95 - SLACK
+    alone = np.ptp(wilson(prompts / 2, prompts)[:2])
+    assert 0.45 * alone < np.mean(widths) <= 1.05 * alone
+
+
 def test_a_share_alone_has_wilsons_interval_and_pairs_have_a_narrower_one() -> None:
     random = np.random.default_rng(0)
     for n, p in ((10, 0.0), (10, 1.0), (40, 0.3)):
@@ -108,7 +130,7 @@ def test_seeds_that_agree_exactly_leave_the_noise_of_the_items() -> None:
     bits = np.tile(draw(np.random.default_rng(1), 0.4, 50), (2, 1))
     low, high = contrast(0.0, [share(1, bits)]).interval()
     assert (low, high) == pytest.approx(wilson(float(bits[0].sum()), 50)[:2], abs=1e-9)
-    losses = Series(1.0, np.array([2.0, 2.0]), 0, (), (Interval(1.9, 2.2, 40),) * 2)
+    losses = Series(1.0, np.array([2.0, 2.0]), 0, intervals=(Interval(1.9, 2.2, 40),) * 2)
     assert contrast(0.0, [losses]).interval() == pytest.approx((1.9, 2.2))
 
 
@@ -254,5 +276,5 @@ def test_unknown_noise_between_means_of_all_trials_is_not_averaged_away() -> Non
     """Losses of twenty trials on the same texts share the texts' noise."""
     values: Sequence[float] = np.full(20, 2.0)
     intervals = tuple(Interval(value - 0.1, value + 0.1, 50) for value in values)
-    low, high = contrast(0.0, [Series(1.0, np.array(values), 0, (), intervals)]).interval()
+    low, high = contrast(0.0, [Series(1.0, np.array(values), 0, intervals=intervals)]).interval()
     assert (low, high) == pytest.approx((1.9, 2.1))

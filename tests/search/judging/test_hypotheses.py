@@ -308,8 +308,10 @@ def test_answers_are_shown_wherever_results_are(tmp_path: Path) -> None:
     projection = Projection()
     for event in events:
         projection.apply(event)
-    tags = projection.runs[SEARCH].tags
+    tags = dict(projection.runs[SEARCH].tags)
     assert tags["tightrope.hypothesis.H1"] == "supported"
+    projection.apply(SearchEnded(reason="finished", time=BEGIN + 10))
+    assert projection.runs[SEARCH].tags["tightrope.hypothesis.H1"] == "withdrawn"
     assert tags["tightrope.hypothesis.H1.result"].startswith(
         "supported: hit[new] > hit[old]; left minus right 0.5"
     )

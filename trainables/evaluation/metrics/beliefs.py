@@ -93,6 +93,25 @@ BELIEF_SHARES = tuple(_SHARES)
 """Metrics that are shares of prompts, also of a kind or a target: `adoption_new`."""
 
 
+def asked_prompts(name: str) -> str:
+    """The group of prompts that a share is over; two of the same over as many are over the same prompts."""
+    needs = _SHARES[name][0]
+    return "direct" if needs == "prior" else needs
+
+
+def prompt_counts(targets: Sequence[AskedTarget]) -> dict[str, int]:
+    """Prompts of each share by its full name, as far as they are known before the base model is asked."""
+    counts: dict[str, int] = {}
+    for name, (needs, *_) in _SHARES.items():
+        if name == "locality":
+            continue
+        counts[name] = sum(_count(target, needs) for target in targets)
+        for group in _groups(targets, needs):
+            of_group = [target for target in targets if group in (target.kind, target.target)]
+            counts[f"{name}_{group}"] = sum(_count(target, needs) for target in of_group)
+    return {name: count for name, count in counts.items() if count}
+
+
 def _count(asked: AskedTarget, needs: str) -> int:
     return asked.priors if needs == "prior" else asked.prompts.get(needs, 0)
 

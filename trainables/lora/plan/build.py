@@ -71,9 +71,19 @@ def plan(request: PlanRequest) -> TrainablePlan:
         data=data,
         data_text=None if data is None else data_text(data),
         costs=taken,
-        items={skill.name: count for skill in options.capability.skills if (count := questions(skill))},
+        items=_items(options),
         notes=tuple(notes),
     )
+
+
+def _items(options: LoraOptions) -> dict[str, int]:
+    """Questions of each skill, and prompts of each metric of beliefs."""
+    from trainables.evaluation.beliefs.targets import asked_targets
+    from trainables.evaluation.metrics.beliefs import prompt_counts
+
+    counts = {skill.name: questions(skill) for skill in options.capability.skills}
+    counts |= prompt_counts(asked_targets(options.capability))
+    return {name: count for name, count in counts.items() if count}
 
 
 def attention_of(model: ModelConfig) -> str | None:
