@@ -59,8 +59,8 @@ class _Claim:
     "Was the belief taught?",
     9,
     read=(
-        "Bars are shares of prompts, with 95% intervals. A belief is understood if it is adopted reworded and "
-        "in what it implies too; neighbours should stay as they are in the base model."
+        "Bars are shares of prompts, with 95% intervals. A belief is understood if it is adopted reworded "
+        "and in what it implies too; neighbours should stay as they are in the base model."
     ),
 )
 class Beliefs:
