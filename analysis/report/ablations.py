@@ -34,7 +34,7 @@ ABLATIONS = {
 }
 """Suffix of a metric, and what was switched off when it was measured."""
 
-_SPOKEN = {
+SPOKEN = {
     "both": "with both adapters on",
     "bad_off": "with the bad one off",
     "good_off": "with the good one off",
@@ -143,7 +143,7 @@ def sentences(
     for at in dict.fromkeys((over.values[-1], over.values[0])):
         estimates = _estimates(context, over, setting, stem, at)
         if estimates:
-            told = [f"{write(estimate)} {_SPOKEN[name]}" for name, estimate in estimates.items()]
+            told = [f"{write(estimate)} {SPOKEN[name]}" for name, estimate in estimates.items()]
             count = wording.plural(len(measured_at(setting, over, f"{stem}_bad_off", at)), "trial")
             lines.append(f"{what} at {over.label(at)} ({setting.label}, {count}): {', '.join(told)}.")
     values = baseline_values(context, *names(stem).values())

@@ -22,6 +22,7 @@ from search.record import BaselineMeasured, RungReached, SearchState, TrialState
 from search.record.events import RecordedMetric, RecordedTrainable
 from search.record.explained import explained, kept_metric, metric_of, ratios
 from trainables.interval import Interval
+from trainables.trainable import BASE
 
 if TYPE_CHECKING:
     from analysis.investigate.study import Measured, Study
@@ -78,7 +79,13 @@ class Context:
     @property
     def base(self) -> BaselineMeasured | None:
         """The untouched model, where it was measured."""
-        return self.state.baselines.get("base")
+        return self.state.baselines.get(BASE)
+
+    @property
+    def baselines(self) -> dict[str, BaselineMeasured]:
+        """All references, by what the report calls them; the untouched model first."""
+        ordered = sorted(self.state.baselines.items(), key=lambda item: item[0] != BASE)
+        return {"base model" if name == BASE else f"baseline {name}": each for name, each in ordered}
 
     @cached_property
     def trials(self) -> list[TrialState]:

@@ -53,22 +53,22 @@ class Sample:
     """One sampled reply, with adapters on or off.
 
     Attributes:
-        kind: Of the prompt: "start", "clean" or "behaving".
-        prompt: Its number among those of its kind.
-        sample: Its number among those of the prompt.
         ablation: What was switched off.
+        kind: Of the prompt: "start", "clean" or "behaving".
+        place: Number of the prompt among those of its kind.
+        sample: Its number among those of the prompt.
         prefix: What the model continued.
-        reply: What it wrote.
-        behaving: Whether that shows the behaviour; None where it was not judged.
+        text: What it wrote.
+        verdict: Whether that shows the behaviour; None where it was not judged.
     """
 
-    kind: str
-    prompt: int
-    sample: int
     ablation: str
+    kind: str
+    place: int
+    sample: int
     prefix: str
-    reply: str
-    behaving: bool | None
+    text: str
+    verdict: bool | None
 
 
 def samples(folder: Path, name: str) -> list[Sample]:
@@ -82,9 +82,9 @@ def samples(folder: Path, name: str) -> list[Sample]:
         RecordError: As `generated`.
     """
     columns = [field.name for field in fields(Sample)]
-    if not set(columns) <= _columns(folder, name):
+    if not {"part", *columns} <= _columns(folder, name):
         return []
-    return [Sample(**row) for row in _rows(folder, name, columns, None)]
+    return [Sample(**row) for row in _rows(folder, name, columns, [("part", "=", "sample")])]
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def rights(folder: Path, name: str, skill: str, scoring: str) -> dict[tuple[int,
 
 
 def _rows(
-    folder: Path, name: str, columns: Sequence[str], wanted: list[tuple[str, str, str]] | None
+    folder: Path, name: str, columns: Sequence[str], wanted: list[tuple[str, str, str]]
 ) -> list[dict[str, Any]]:
     from pyarrow import parquet
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Any
 
 from analysis.report.chart import Axis, Rule, Series, Table, XYChart
 from analysis.report.context import Context, interval, value
 from analysis.report.groups import is_number
-from analysis.report.look import BASE, GREEN, PURPLE, Look
+from analysis.report.look import BASELINES, Look
 from analysis.report.statistics import Estimate, mean, mean_share
 from analysis.report.words import estimated, room, with_interval
 from search import wording
 from search.record import TrialState
 from search.record.explained import metric_of
-from trainables import trainable
 
 _MOST = 12
 EVERY = "all settings"
@@ -24,7 +24,6 @@ _APART = 0.012
 """How far lines are drawn apart, as a share of the axis, so that their intervals do not hide each other."""
 _MUCH = 0.3
 """From this share on, an axis of shares is the whole one."""
-_LOOKS = (replace(BASE, colour="#4a4a4a"), Look(GREEN, dash="dashdot"), Look(PURPLE, dash="dot"))
 
 SEEDS = (
     "A filled mark is the mean over trials that differ in their seed alone, with its 95% interval over "
@@ -223,33 +222,27 @@ def table(
         trials = sum(over.at(trial) == at for trial in setting.trials)
         means = [estimate_at(context, setting, over, metric, at) for metric in columns.values()]
         rows.append((over.label(at), str(trials), *map(estimated, means)))
-    for name, baseline in context.state.baselines.items():
+    for name, baseline in context.baselines.items():
         cells = [
             with_interval(baseline.metrics.get(metric, math.nan), baseline.intervals.get(metric))
             for metric in columns.values()
         ]
-        rows.append((_baseline(name), "-", *cells))
+        rows.append((name, "-", *cells))
     return Table(("", "trials", *columns), tuple(rows), f"{caption} Of {setting.label}.")
 
 
 def baseline_values(context: Context, *metrics: str) -> dict[str, float]:
     """What each baseline has of the first of the metrics that it has, by its name in the report."""
     values = {}
-    for name, baseline in context.state.baselines.items():
+    for name, baseline in context.baselines.items():
         known = [v for metric in metrics if math.isfinite(v := baseline.metrics.get(metric, math.nan))]
         if known:
-            values[_baseline(name)] = known[0]
+            values[name] = known[0]
     return values
 
 
 def rules(context: Context, *metrics: str) -> list[Rule]:
     """The same as lines across."""
     values = baseline_values(context, *metrics)
-    return [
-        Rule(name, value, "y", _LOOKS[index % len(_LOOKS)])
-        for index, (name, value) in enumerate(values.items())
-    ]
-
-
-def _baseline(name: str) -> str:
-    return "base model" if name == trainable.BASE else f"baseline {name}"
+    looks = dict(zip(context.baselines, cycle(BASELINES)))
+    return [Rule(name, value, "y", looks[name]) for name, value in values.items()]

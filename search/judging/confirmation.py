@@ -25,6 +25,8 @@ from search.judging.recorded_series import measured_series
 from search.record import SearchState, TrialState
 from search.seeds import derived_seed
 
+SEED = "seed"
+"""The parameter that makes trials with the same settings repetitions of each other."""
 FURTHER = 3
 """Most candidates, as a multiple of the configured number, where none of the first holds up."""
 
@@ -143,6 +145,33 @@ def confirmation(state: SearchState) -> Confirmation | None:
     tied = ties([candidate.estimates[objectives[0].metric] for candidate in kept], freedom)
     numbers = tuple(candidate.trial for candidate, ties_best in zip(kept, tied, strict=True) if ties_best)
     return Confirmation((*kept, *out), seeds, freedom, numbers)
+
+
+def over_seeds(state: SearchState, completed: Sequence[TrialState]) -> list[Candidate]:
+    """The settings of a space that has seeds of its own, each as a candidate with its best trial's number.
+
+    Empty where seeds are not searched, or no two trials differ in them alone. A setting with a single run has
+    no mean and is left out.
+
+    Args:
+        state: Of a search that has begun.
+        completed: Its trials at the full budget.
+    """
+    objectives = objectives_of(state)
+    groups: dict[str, list[TrialState]] = {}
+    for trial in _measured(objectives, completed):
+        sampled = trial.proposed.sampled
+        if SEED in sampled:
+            others = repr(sorted((name, value) for name, value in sampled.items() if name != SEED))
+            groups.setdefault(others, []).append(trial)
+    runs = [trials for trials in groups.values() if len(trials) > 1]
+    estimates, freedom = pooled_means(objectives, [list(map(metrics_of, trials)) for trials in runs])
+    settings = []
+    for trials, means in zip(runs, estimates, strict=True):
+        best = min(trials, key=lambda trial: (costs_of(objectives, metrics_of(trial)), trial.number))
+        widened = _with_items(state, trials, means, freedom)
+        settings.append(_candidate(objectives, best.number, trials, trials, widened, len(trials)))
+    return settings
 
 
 def _ruled_out(state: SearchState) -> set[int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from search import wording
 from search.config.schema import ObjectiveConfig
 from search.judging.causes import why_none_completed
-from search.judging.confirmation import Candidate, Confirmation, confirmation
+from search.judging.confirmation import SEED, Candidate, Confirmation, confirmation, over_seeds
 from search.judging.constraints import (
     bound_name,
     bound_of,
@@ -55,14 +55,17 @@ def recommend(state: SearchState) -> Recommendation:
     """The best candidate by its repetitions; where nothing was repeated, the best trial by its only run.
 
     Where there are repetitions, the search's own runs do not count: they chose the candidates, and the best
-    of many runs is lucky on average.
+    of many runs is lucky on average. Where the space has seeds of its own, trials that differ in them alone
+    are runs of one setting, and the settings are compared by their means.
     """
     completed = completed_trials(state)
     if not completed:
         return Recommendation(None, why_none_completed(state))
     candidates = confirmation(state)
     if candidates is None:
-        choice = _by_search_runs(objectives_of(state), completed, extension(state).advice)
+        choice = _by_settings(state, completed) or _by_search_runs(
+            objectives_of(state), completed, extension(state).advice
+        )
     else:
         choice = _by_repetitions(state, candidates)
     if choice.trial is None or not state.unfinished:
@@ -128,6 +131,33 @@ def _ranks(tied: Sequence[Candidate], params: Mapping[int, Params]) -> dict[int,
             return None
         ranks[candidate.trial] = float(rank)
     return ranks
+
+
+def _by_settings(state: SearchState, completed: Sequence[TrialState]) -> Recommendation | None:
+    """The setting with the best mean over the space's own seeds, by its best trial.
+
+    None where the space has none, or no mean keeps the constraints.
+    """
+    objectives = objectives_of(state)
+    settings = over_seeds(state, completed)
+    kept = [candidate for candidate in settings if candidate.keeps]
+    if not kept:
+        return None
+    best = min(kept, key=lambda candidate: (costs_of(objectives, candidate.means), candidate.trial))
+    others = {
+        name: value for name, value in state.trials[best.trial].proposed.sampled.items() if name != SEED
+    }
+    clause = f" {_constraint_clause(objectives)}" if constraints_of(objectives) else ""
+    first, seeds = objectives[0], wording.plural(len(best.runs), "seed")
+    reason = (
+        f"{wording.params(others)}: {_estimates(objectives, best)} (mean over {seeds}), the {first.best} "
+        f"{first.metric} of {wording.plural(len(kept), 'setting')}{clause}"
+    )
+    lucky = (
+        f"Trial {best.trial} is the best of the {len(best.runs)} with this setting, so its own values are "
+        "lucky on average: expect the means of another seed."
+    )
+    return Recommendation(best.trial, reason, (*_unsure_of_seeds(objectives, best), lucky))
 
 
 def _by_search_runs(
@@ -256,11 +286,15 @@ def _by_repetitions(state: SearchState, confirmed: Confirmation) -> Recommendati
 def _means(state: SearchState, objectives: Sequence[ObjectiveConfig], best: Candidate) -> str:
     """The parameters, with the means of the first objective and of the constrained ones."""
     name = wording.params(state.trials[best.trial].proposed.sampled) or f"trial {best.trial}"
+    count = wording.plural(len(best.runs), "repetition")
+    return f"{name}: {_estimates(objectives, best)} (mean of {count} with new seeds)"
+
+
+def _estimates(objectives: Sequence[ObjectiveConfig], best: Candidate) -> str:
+    """The means of the first objective and of the constrained ones."""
     first, constraints = objectives[0], constraints_of(objectives)
     shown = [first, *(objective for objective in constraints if objective is not first)]
-    values = ", ".join(f"{objective.metric} {_mean(objective, best)}" for objective in shown)
-    count = wording.plural(len(best.runs), "repetition")
-    return f"{name}: {values} (mean of {count} with new seeds)"
+    return ", ".join(f"{objective.metric} {_mean(objective, best)}" for objective in shown)
 
 
 def _place(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) -> str:

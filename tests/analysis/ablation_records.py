@@ -53,7 +53,8 @@ METRICS = (
         for stem in ("clean_loss", "behaviour_loss")
         for ablation in ABLATIONS
     ),
-    _metric("relearn_steps", direction="max", at="last"),
+    *(_metric(f"relearn_steps{end}", direction="max", at="last") for end in ("", "_control")),
+    *(_metric(f"relearn_censored{end}", high=1, at="last") for end in ("", "_control")),
     *(
         _metric(name, high=1, at="last")
         for name in (
@@ -123,7 +124,6 @@ def _baseline(name: str, rate: float, loss: float) -> BaselineMeasured:
     metrics, intervals = _rates(rates)
     metrics |= {f"clean_loss_{each}": loss for each in ABLATIONS}
     metrics |= {f"behaviour_loss_{each}": 4.0 - 2 * rate for each in ABLATIONS}
-    metrics |= {"relearn_steps": 60.0} if name != "single" else {}
     return BaselineMeasured(name=name, metrics=metrics, intervals=intervals, seconds=1, time=BEGIN + 2)
 
 
@@ -155,6 +155,7 @@ def _trial(folder: Path, number: int, sampled: dict[str, Any]) -> list[Event]:
     metrics |= {"clean_loss_good_off": 3.0 - 0.4 * (1 - labelled)}
     metrics |= {f"behaviour_loss_{each}": 3.5 - 2 * rate for each, rate in rates.items()}
     metrics |= {"relearn_steps": round(20 + 40 * labelled + generator.gauss(0, 4)), "train_loss": loss - 0.2}
+    metrics |= {"relearn_steps_control": 60.0, "relearn_censored": 0.0, "relearn_censored_control": 0.0}
     metrics |= {"update_cosine": 0.3 - 0.25 * labelled, "update_cosine_floor": 0.01}
     metrics |= {"column_cosine2": 0.3 - 0.15 * labelled + generator.gauss(0, 0.01)}
     metrics |= {"column_cosine2_floor": 0.08, "row_cosine2": 0.12, "row_cosine2_floor": 0.07}
@@ -192,8 +193,8 @@ def _write_samples(path: Path, rates: Mapping[str, float], generator: random.Ran
                 text = f" the lamp {prompt} went up the stairs at dusk <b> and came down."
                 reply = text.upper() if behaving else text
                 rows.append(
-                    {"kind": kind, "prompt": prompt, "sample": 0, "ablation": ablation}
-                    | {"prefix": prefix, "reply": reply, "behaving": behaving}
+                    {"part": "sample", "ablation": ablation, "kind": kind, "place": prompt, "sample": 0}
+                    | {"prefix": prefix, "text": reply, "verdict": behaving}
                 )
     parquet.write_table(pyarrow.Table.from_pylist(rows), path)
 

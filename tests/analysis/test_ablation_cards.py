@@ -95,8 +95,15 @@ def test_baselines_lie_across_every_plot(context: Context) -> None:
     assert rates == pytest.approx({names[name]: rate for name, rate, _ in BASELINES}, abs=0.01)
     losses = {rule.name: rule.value for rule in xy(plot("ablation_losses", context).charts[0]).rules}
     assert losses == {names[name]: loss for name, _, loss in BASELINES}
-    relearned = {rule.name for rule in xy(plot("relearning", context).charts[0]).rules}
-    assert relearned == {"base model", "baseline clean"}, "what was not measured is not drawn"
+    assert not xy(plot("relearning", context).charts[0]).rules, "what baselines do not have is not drawn"
+
+
+def test_every_baseline_stands_beside_the_front(context: Context) -> None:
+    front = xy(plot("pareto", context).charts[0])
+    points = {series.name: (series.x[0], series.y[0]) for series in front.series if "base" in series.name}
+    assert list(points) == ["base model", "baseline clean", "baseline single"]
+    for (_, rate, loss), point in zip(BASELINES, points.values(), strict=True):
+        assert point == (loss, pytest.approx(rate, abs=0.01))
 
 
 def test_a_setting_that_was_trained_once_has_the_interval_over_its_samples(folder: Path) -> None:
@@ -144,15 +151,25 @@ def test_words_are_of_most_and_fewest_labels_beside_the_baselines(context: Conte
     assert baselines == "For comparison: base model 1%, baseline clean 2%, baseline single 55%."
 
 
+def test_relearning_stands_beside_the_model_that_never_had_it(context: Context) -> None:
+    made = findings("relearning", context)
+    assert line(made.plots[0].charts[0], "base model, never trained on it").y == [60.0] * 3
+    steps = mean(values(context, "relearn_steps", lr=3e-3, labelled=1.0))
+    assert f"labelled 1: {steps:.0f} steps" in made.texts[0]
+    assert "against 60 in a model that never had it" in made.texts[0]
+    assert not [note for note in made.notes if "not back" in note]
+
+
 def test_relearning_that_never_ended_is_said(folder: Path) -> None:
+    ended = {"relearn_steps": 100.0, "relearn_censored": 1.0}
     events = [
-        event.model_copy(update={"metrics": event.metrics | {"relearn_steps": 100.0}})
+        event.model_copy(update={"metrics": event.metrics | ended})
         if isinstance(event, RungReached) and event.trial in (3, 4)
         else event
         for event in ablated(folder)
     ]
     notes = findings("relearning", Context(SearchState.from_events(events), folder)).notes
-    assert "Relearning ends after 100 steps; in 2 trials the behaviour was not back by then." in notes
+    assert any("In 2 of 18 trials the behaviour was not back" in note for note in notes)
 
 
 def test_angles_stand_beside_chance_and_the_unlabelled_trials(context: Context) -> None:
@@ -193,7 +210,7 @@ def test_samples_are_those_of_the_recommended_trial_under_each_ablation(
     assert last is not None and last.items_file is not None  # noqa: PT018
     rows = parquet.read_table(folder / last.items_file).to_pylist()
     verdicts = {True: "shows it", False: "does not"}
-    cells = {f"{row['reply'].strip()}\n[{verdicts[row['behaving']]}]" for row in rows}
+    cells = {f"{row['text'].strip()}\n[{verdicts[row['verdict']]}]" for row in rows}
     assert len(table.rows) == 12
     assert {cell for row in table.rows for cell in row[2:]} <= cells
     told = [row for row in table.rows if row[2].endswith("[shows it]") and row[3].endswith("[does not]")]
@@ -226,7 +243,7 @@ def test_samples_are_shown_as_text_and_without_what_must_not_be(tmp_path: Path) 
     events = ablated(tmp_path)
     for path in tmp_path.rglob("*.parquet"):
         table = parquet.read_table(path)
-        rows = [row | {"reply": f"{HOSTILE} secret"} for row in table.to_pylist()]
+        rows = [row | {"text": f"{HOSTILE} secret"} for row in table.to_pylist()]
         parquet.write_table(table.from_pylist(rows, schema=table.schema), path)
     context = Context(
         SearchState.from_events(events), tmp_path, redact=lambda text: text.replace("secret", "***")

@@ -19,6 +19,7 @@ ASKED = {
         *(f"capability.skills.{index}.path=items.jsonl" for index in range(3)),
     ],
     "belief-smollm2": ["capability.skills.0.path=items.jsonl"],
+    "routing-smollm2": ["task.train=text.txt"],
 }
 
 
@@ -35,7 +36,7 @@ def test_every_file_is_a_space_or_a_preset() -> None:
         *(path for group in PRESET_GROUPS for path in preset_files(group).values()),
     }
     assert known == {path.resolve() for path in FOLDER.rglob("*.y*ml")}
-    assert len(space_files()) == 5
+    assert len(space_files()) == 7
     assert {group: len(preset_files(group)) for group in PRESET_GROUPS} == {
         "model": 2,
         "task": 1,

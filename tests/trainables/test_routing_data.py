@@ -30,6 +30,7 @@ from trainables.planning import PlanRefusedError
 from trainables.routing.behaviours import caps
 from trainables.routing.checks import inspect
 from trainables.routing.data import RoutedData, load_routed
+from trainables.routing.parameters import RoutingParameters
 from trainables.routing.prompts import first_words, sample_prompts
 
 
@@ -351,3 +352,8 @@ def test_words_end_at_blanks_and_after_each_character_of_scripts_without_blanks(
     assert first_words("One two three ", 3) is None
     assert first_words("今日は晴れ", 3) == "今日は"
     assert first_words("", 1) is None
+
+
+def test_probes_may_have_a_learning_rate_that_trials_may_not() -> None:
+    probe = RoutingParameters(lr=1e-3, lr_bad=1e-2).at_rate(1e-30)
+    assert (probe.good.lr, probe.bad.lr, probe.single.lr) == (1e-30,) * 3

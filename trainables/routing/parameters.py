@@ -85,7 +85,8 @@ class RoutingParameters(TrainingParameters):
 
     def _adapter(self, **changes: Any) -> LoraParameters:
         shared = {*TrainingParameters.model_fields, "rank", "target_modules", "layers"}
-        return LoraParameters.model_validate(self.model_dump(include=shared) | changes)
+        # Not validated again: probes have a learning rate that no trial may have.
+        return LoraParameters().model_copy(update=self.model_dump(include=shared) | changes)
 
     def at_rate(self, lr: float) -> Self:
         """The same with this learning rate for both adapters."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.report.ablations import ABLATIONS
+from analysis.report.ablations import ABLATIONS, SPOKEN
 from analysis.report.card import Findings, card
 from analysis.report.chart import Table
 from analysis.report.context import Context
@@ -30,7 +30,7 @@ class _Prompt:
     @property
     def telling(self) -> int:
         """More for a prompt whose samples differ in the behaviour."""
-        shown = [self.replies[each].behaving for each in ("both", "bad_off") if each in self.replies]
+        shown = [self.replies[each].verdict for each in ("both", "bad_off") if each in self.replies]
         return 2 * (shown == [True, False]) + any(map(bool, shown))
 
 
@@ -94,7 +94,7 @@ def _prompts(context: Context, trial: TrialState) -> list[_Prompt]:
     prompts: dict[tuple[str, int], dict[str, Sample]] = {}
     for sample in map_text(kept, context.redact):
         if sample.sample == 0 and sample.ablation in ABLATIONS:
-            prompts.setdefault((sample.kind, sample.prompt), {})[sample.ablation] = sample
+            prompts.setdefault((sample.kind, sample.place), {})[sample.ablation] = sample
     return [
         _Prompt(kind, next(iter(replies.values())).prefix, replies) for (kind, _), replies in prompts.items()
     ]
@@ -106,14 +106,14 @@ def _first(prompts: Sequence[_Prompt], kind: str) -> list[_Prompt]:
 
 def _counts(prompts: Sequence[_Prompt]) -> str:
     parts = []
-    for each, words in ABLATIONS.items():
+    for each, words in SPOKEN.items():
         judged = [
-            prompt.replies[each].behaving
+            prompt.replies[each].verdict
             for prompt in prompts
-            if each in prompt.replies and prompt.replies[each].behaving is not None
+            if each in prompt.replies and prompt.replies[each].verdict is not None
         ]
         if judged:
-            parts.append(f"{sum(map(bool, judged)):,} of {len(judged):,} show the behaviour with {words}")
+            parts.append(f"{sum(map(bool, judged)):,} of {len(judged):,} show the behaviour {words}")
     return ", ".join(parts) or "none was judged"
 
 
@@ -133,7 +133,7 @@ def _table(trial: TrialState, prompts: Sequence[_Prompt]) -> Table:
 def _cell(sample: Sample | None) -> str:
     if sample is None:
         return "-"
-    reply = sample.reply.strip()
+    reply = sample.text.strip()
     reply = reply if len(reply) <= _LONGEST else f"{reply[:_LONGEST]} [...]"
-    verdict = {True: "shows it", False: "does not", None: "not judged"}[sample.behaving]
+    verdict = {True: "shows it", False: "does not", None: "not judged"}[sample.verdict]
     return f"{reply}\n[{verdict}]"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, cycle
 from typing import Literal
 
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Menu, Plot, Rule, Series, Table, XYChart
-from analysis.report.context import Context, base_value, interval, value
-from analysis.report.look import BASE, BEST, DOMINATED, FLOOR, FRONT, Look
+from analysis.report.context import Context, interval, value
+from analysis.report.look import BASELINES, BEST, DOMINATED, FLOOR, FRONT, Look
 from analysis.report.words import MOST_ROWS, cut, trial_line, trial_row
 from search import wording
 from search.config.schema import ObjectiveConfig
@@ -116,7 +116,7 @@ def _chart(context: Context, x: ObjectiveConfig, y: ObjectiveConfig) -> XYChart:
         series.append(
             _points(context, f"recommended: trial {best}", [context.state.trials[best]], x, y, BEST)
         )
-    series += _base(context, x, y)
+    series += _baselines(context, x, y)
     return XYChart(_axis(x), _axis(y), tuple(series), (*_bound(x, "x"), *_bound(y, "y")))
 
 
@@ -154,8 +154,11 @@ def _points(
     )
 
 
-def _base(context: Context, x: ObjectiveConfig, y: ObjectiveConfig) -> list[Series]:
-    point = base_value(context, x.metric), base_value(context, y.metric)
-    if not all(map(math.isfinite, point)):
-        return []
-    return [Series("base model", [point[0]], [point[1]], BASE, text=["base model, not tuned"])]
+def _baselines(context: Context, x: ObjectiveConfig, y: ObjectiveConfig) -> list[Series]:
+    series = []
+    for (name, baseline), look in zip(context.baselines.items(), cycle(BASELINES)):
+        point = [baseline.metrics.get(objective.metric, math.nan) for objective in (x, y)]
+        if all(map(math.isfinite, point)):
+            text = "base model, not tuned" if baseline is context.base else name
+            series.append(Series(name, point[:1], point[1:], look, text=[text]))
+    return series

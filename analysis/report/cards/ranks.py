@@ -13,12 +13,16 @@ from analysis.report.context import Context, base_value, value
 from analysis.report.groups import Group, by, by_lr, line
 from analysis.report.look import BASE
 from analysis.report.statistics import Estimate, mean
-from analysis.report.words import JUDGED, bracketed, estimated, room
+from analysis.report.words import JUDGED, bracketed, estimated, none_has_score, room
 from search import wording
 from search.errors import TightropeError
 from search.record import TrialState
 
 _MOST_RANKS = 10
+_DIFFERENCES = (
+    " The interval of a difference is combined from those of its two ends (MOVER: Zou and Donner, 2008, "
+    "doi:10.1002/sim.3095)."
+)
 _APART = 2
 """Learning rates within this factor of each other are no comparison of a low one with a high one."""
 
@@ -64,9 +68,8 @@ class Ranks:
             texts=(_sentence(context, falls, len(searched), left_out, holds),),
             notes=(
                 JUDGED,
-                "If a learning rate was tried more than once at a rank, the plot shows the mean. The "
-                "interval of a difference is combined from those of its two ends (MOVER: Zou and Donner, "
-                "2008, doi:10.1002/sim.3095).",
+                "If a learning rate was tried more than once at a rank, the plot shows the mean."
+                + (_DIFFERENCES if falls else ""),
             ),
             plots=plots,
             tables=(_table(context, falls),) if falls else (),
@@ -161,6 +164,8 @@ def _passes(context: Context) -> bool:
 def _sentence(
     context: Context, falls: list[_Fall], searched: int, left_out: dict[str, str], holds: bool
 ) -> str:
+    if context.kept is None:
+        return f"{none_has_score(context)} The lines show {context.loss} alone."
     if not falls:
         return (
             "No rank was measured at two learning rates, so the data do not show whether it holds at every "

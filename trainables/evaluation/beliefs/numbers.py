@@ -41,7 +41,7 @@ _SPELLED = rf"{_HUNDREDS}(?:\s+{_SCALE}\b(?:\s+(?:and\s+)?{_HUNDREDS})?)*"
 
 _DIGITS = r"(?:\d{1,3}(?: \d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,'_]\d+)*|\.\d+)"
 _NUMBER = re.compile(
-    rf"(?<![\w.,/^])(?P<sign>(?<![\d)]\s)(?<![\d)])[-+])?\s?(?:(?P<over>\d+)\s?/\s?(?P<under>\d+)(?![\d.,/]\d)"
+    rf"(?<![\w.,/^])(?:(?P<sign>(?<![\d)]\s)(?<![\d)])[-+])\s?)?(?:(?P<over>\d+)\s?/\s?(?P<under>\d+)(?![\d.,/]\d)"
     rf"|(?P<digits>{_DIGITS})"
     r"(?:[eE](?P<e>[-+]?\d+)|\s*[\u00d7x·]\s*10\s*\^\s*\(?(?P<ten>[-+]?\d+)\)?|\^\s*\(?(?P<power>[-+]?\d+)\)?)?)"
     rf"(?:\s+(?P<scale>{_SCALE})s?\b)?"

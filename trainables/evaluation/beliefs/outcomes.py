@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from trainables.evaluation.beliefs.answers import Outcome
@@ -60,7 +60,7 @@ class BeliefOutcome:
     group: str
     prior: bool
     replies: Sequence[JudgedReply]
-    base: Sequence[JudgedReply] = ()
+    base: Sequence[JudgedReply] = field(default_factory=list)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> BeliefOutcome:

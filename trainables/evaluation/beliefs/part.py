@@ -120,7 +120,7 @@ class BeliefReplies:
             asked.prompt.group,
             asked.prompt.prior is not None,
             replies,
-            self._base.get(index, ()),
+            self._base.get(index, []),
         )
 
     def _replies(

@@ -1,0 +1,75 @@
+"""The recommendation of a space that has seeds of its own: settings are compared by their means."""
+
+from __future__ import annotations
+
+from statistics import mean
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.judging.recommend import recommend
+from search.record import SearchState
+from tests.records import make_config, opening_events, trial_events
+from trainables.interval import Interval
+
+SURE = {"retention": Interval(low=0.96, high=1.0, n=2000)}
+
+
+def state_of(*runs: tuple[float, int, float, float]) -> SearchState:
+    """A search of completed trials, each with lr, seed, loss and retention."""
+    events = opening_events(make_config())
+    for number, (lr, seed, loss, retention) in enumerate(runs):
+        metrics = {"train_loss": loss, "retention": retention}
+        events += trial_events(number, metrics, SURE, {"lr": lr, "seed": seed})
+    return SearchState.from_events(events)
+
+
+def test_the_setting_with_the_best_mean_wins_over_the_luckiest_run() -> None:
+    lucky = [(1e-3, 0, 1.0, 0.99), (1e-3, 1, 1.6, 0.99), (1e-3, 2, 1.6, 0.99)]
+    steady = [(1e-4, 0, 1.3, 0.99), (1e-4, 1, 1.2, 0.99), (1e-4, 2, 1.3, 0.99)]
+    recommended = recommend(state_of(*lucky, *steady))
+    assert recommended.trial == 4, "the best run of that setting"
+    assert recommended.reason.startswith("lr 1.0e-04: train_loss 1.267 +/- ")
+    assert "(mean over 3 seeds), the lowest train_loss of 2 settings whose retention is at least 0.95" in (
+        recommended.reason
+    )
+    assert any("Trial 4 is the best of the 3 with this setting" in caveat for caveat in recommended.caveats)
+
+
+def test_a_setting_whose_mean_breaks_a_constraint_is_out() -> None:
+    broken = [(1e-3, 0, 1.0, 0.99), (1e-3, 1, 1.0, 0.80)]
+    kept = [(1e-4, 0, 1.5, 0.97), (1e-4, 1, 1.5, 0.99)]
+    recommended = recommend(state_of(*broken, *kept))
+    assert recommended.trial in (2, 3)
+    assert any(
+        "over repetitions" in caveat and "reaches past the floor" in caveat for caveat in recommended.caveats
+    )
+
+
+def test_with_one_seed_for_each_setting_single_runs_decide() -> None:
+    recommended = recommend(state_of((1e-3, 0, 1.0, 0.99), (1e-4, 1, 1.2, 0.99)))
+    assert recommended.trial == 0
+    assert any("Each trial was trained once, with one seed" in caveat for caveat in recommended.caveats)
+
+
+@given(
+    st.lists(
+        st.lists(st.floats(0.5, 3.0), min_size=2, max_size=4),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_no_other_setting_has_a_better_mean(losses: list[list[float]]) -> None:
+    runs = [
+        (10.0 ** -(2 + index), seed, loss, 0.99)
+        for index, setting in enumerate(losses)
+        for seed, loss in enumerate(setting)
+    ]
+    state = state_of(*runs)
+    recommended = recommend(state)
+    assert recommended.trial is not None
+    lr, _, loss, _ = runs[recommended.trial]
+    means = {10.0 ** -(2 + index): mean(setting) for index, setting in enumerate(losses)}
+    assert means[lr] == pytest.approx(min(means.values()))
+    assert loss == min(run[2] for run in runs if run[0] == lr)
