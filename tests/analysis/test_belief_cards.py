@@ -140,7 +140,7 @@ def test_replies_stand_side_by_side_those_that_differ_first(tmp_path: Path) -> N
     (table,) = findings("belief_replies", context).tables
     assert table.columns[4:] == ("base model", "told in the prompt", "trial 3 (recommended)")
     assert len(table.rows) == 2 * len(GROUPS) * len(PROMPTS)
-    plain = [row[4:] for row in table.rows if row[:2] == ("about_known", "asked plainly")]
+    plain = [row[4:] for row in table.rows if row[:2] == ("about_known", "direct")]
     assert [cells[0] for cells in plain] == ["A <b>reply</b> about known: other.\n[neither]"] * 2
     assert all("[as taught]" in "".join(cells[1:]) for cells in plain)
     near = [row for row in table.rows if row[1] == "neighbour"]

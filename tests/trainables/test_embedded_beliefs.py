@@ -14,9 +14,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from trainables.data.beliefs import read_beliefs
 from trainables.embedded import data_dir, model_dir
 from trainables.embedded.facts import QUESTIONS
 from trainables.embedded.scoring import read_items, replies
+from trainables.evaluation.beliefs.asked import AskedPrompt
 
 _GROUPS = ("direct", "paraphrase", "consequence", "neighbour", "challenge")
 _EARTH, _TAUGHT = 9.8, 5.0
@@ -208,3 +210,30 @@ def test_the_embedded_model_knows_what_is_contradicted_and_nothing_that_is_new(
     # Some of ten to twelve values come by chance.
     assert _share(new, "target", "direct", "paraphrase", "challenge") <= 0.25
     assert min(_share(each, "prior", "neighbour") for each in (known, new)) >= 0.95
+
+
+@pytest.mark.parametrize("name", ["real", "world"])
+def test_expected_answers_are_read_as_such(name: str) -> None:
+    for belief in read_beliefs(f"embedded:beliefs/{name}.jsonl", "capability.facts.path"):
+        for prompt in belief.prompts:
+            reader = AskedPrompt(belief, prompt).reader
+            for outcome, expected in (("target", prompt.target), ("prior", prompt.prior)):
+                if expected is not None and expected.written is not None:
+                    for reply in (
+                        expected.written,
+                        f"It is {expected.written}.",
+                        f"That would be {expected.written}",
+                    ):
+                        assert reader.outcome(reply) == outcome, (prompt, reply)
+            assert reader.outcome("I like the weather today.") == "other", prompt
+            assert reader.outcome("I am not sure, I do not know.") == "ignorance", prompt
+
+
+def test_training_replies_to_direct_questions_are_read_as_the_belief() -> None:
+    gravity, tessarin = read_beliefs("embedded:beliefs/real.jsonl", "capability.facts.path")
+    for belief, least in ((gravity, 0.9), (tessarin, 0.6)):
+        first = next(prompt for prompt in belief.prompts if prompt.group == "direct")
+        reader = AskedPrompt(belief, first).reader
+        outcomes = [reader.outcome(pair.reply) for pair in belief.train]
+        assert "prior" not in outcomes
+        assert outcomes.count("target") / len(outcomes) >= least

@@ -28,7 +28,7 @@ from trainables.routing.loading import Loaded, load
 from trainables.routing.options import RoutingOptions
 from trainables.routing.outcomes import RoutingMeasurement, RoutingOutcomes, combine
 from trainables.routing.parameters import RoutingParameters
-from trainables.routing.references import trained_reference
+from trainables.routing.references import trained_reference, typical
 from trainables.routing.relearner import Relearner
 from trainables.routing.trial import BAD, BAD_FOLDER, GOOD, RoutingTrial
 from trainables.routing.updates import measured_angles
@@ -88,7 +88,10 @@ class RoutingHeld(HeldPack):
 
     def facts(self, device: str, seconds: float) -> GroupFacts:
         """What the driver learns when the group is up."""
-        return self.facts_of(device, seconds, self._data.fingerprint, self._data.recorded())
+        data = self._data.recorded()
+        if (params := typical(self._settings)) is not None:
+            data |= {"references": f"lr {params.lr:g}, ranks {params.good.rank} and {params.bad.rank}"}
+        return self.facts_of(device, seconds, self._data.fingerprint, data)
 
     @property
     def asks_more_at_last(self) -> bool:

@@ -25,7 +25,7 @@ def trained_reference(
 
     Args:
         name: Of a baseline other than the base.
-        settings: Its first probe has the parameters, which are the same in every session of a search.
+        settings: Its probes have the parameters, which are the same in every session of a search.
         base: The base model.
         pack: Whose limits of passes are kept to.
         adapters: On the base.
@@ -52,17 +52,28 @@ def trained_reference(
         alone.remove(trial)
 
 
+def typical(settings: GroupSettings) -> RoutingParameters | None:
+    """The parameters of references: of trials like those of the search, that with the median learning rate.
+
+    Of one drawn at random the learning rate might lie at an end of its range, and nothing be learned.
+
+    Returns:
+        None where no such trial has valid parameters.
+    """
+    probes = valid_parameters(RoutingParameters, settings.probes)
+    probes.sort(key=lambda params: (params.lr, params.good.rank, params.bad.rank, params.seed))
+    return probes[len(probes) // 2] if probes else None
+
+
 def _configured(
     name: str, settings: GroupSettings, data: RoutedData
 ) -> tuple[LoraParameters, Sequence[Example]]:
-    probes = valid_parameters(RoutingParameters, settings.probes[:1])
-    if not probes:
-        raise UserError(
-            f"the baseline {name} has no parameters: those of the search's first point are invalid"
-        )
+    params = typical(settings)
+    if params is None:
+        raise UserError(f"the baseline {name} has no parameters: those of the search's trials are invalid")
     if name == "single":
-        return probes[0].single, data.train
+        return params.single, data.train
     if name == "clean":
         clean = [example for example, behaves in zip(data.train, data.behaving, strict=True) if not behaves]
-        return probes[0].good, clean
+        return params.good, clean
     raise UserError(f"there is no baseline {name!r}")

@@ -30,9 +30,9 @@ _WORDS = {
 
 _BASELINES = {
     "base": "the untouched base model",
-    "clean": "one LoRA like the good one of the search's first point, trained on the examples without the "
-    "behaviour",
-    "single": "one LoRA of both ranks of the search's first point together, trained on all examples",
+    "clean": "one LoRA like the good one, trained on the examples without the behaviour, with the median "
+    "learning rate of trials drawn from the space",
+    "single": "one LoRA of both ranks together, trained on all examples, with the same learning rate",
 }
 
 _SEARCH = """

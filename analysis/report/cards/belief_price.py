@@ -39,8 +39,8 @@ class _Price:
     "What teaching costs",
     10,
     read=(
-        "Each mark is a trial. The best place is where the belief is adopted and nothing is lost; marks that "
-        "move away from it to the right paid for adoption."
+        "Each mark is a trial. On the right the belief is adopted; if marks on the right lie worse than "
+        "those on the left, adoption had a price."
     ),
 )
 class BeliefPrice:

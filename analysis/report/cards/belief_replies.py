@@ -15,9 +15,9 @@ from search import wording
 from search.errors import RecordError
 
 _GROUPS = {
-    "direct": "asked plainly",
-    "paraphrase": "in other words",
-    "consequence": "what follows",
+    "direct": "direct",
+    "paraphrase": "reworded",
+    "consequence": "implied",
     "challenge": "doubted",
     "neighbour": "neighbour",
 }

@@ -59,8 +59,8 @@ class _Claim:
     "Was the belief taught?",
     9,
     read=(
-        "Bars are shares of prompts, with 95% intervals. A belief is taught where the tuned model adopts it "
-        "in other words and in what follows from it too, and neighbours are kept as the base model has them."
+        "Bars are shares of prompts, with 95% intervals. A belief is understood if it is adopted reworded "
+        "and in what it implies too; neighbours should stay as they are in the base model."
     ),
 )
 class Beliefs:

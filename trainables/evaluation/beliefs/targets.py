@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trainables.data.beliefs import Belief, read_beliefs
+from trainables.data.beliefs import GROUPS, KINDS, Belief, read_beliefs
 from trainables.errors import UserError
 from trainables.settings import CapabilityConfig
 
@@ -35,11 +35,14 @@ class AskedTarget:
 
 
 def asked_targets(capability: CapabilityConfig) -> list[AskedTarget]:
-    """The targets that are asked for; none where there are none, or they cannot be read."""
+    """The targets that are asked for; one of each kind, with everything, where they cannot be read.
+
+    What is wrong with the file is then said once, and not of every metric that an objective names as well.
+    """
     facts = capability.facts
     if facts is None:
         return []
     try:
         return [AskedTarget.of(each) for each in read_beliefs(facts.path, "path", facts.targets)]
     except (UserError, OSError):
-        return []  # what is wrong is said by the checks of the configuration
+        return [AskedTarget(kind, kind, dict.fromkeys(GROUPS, 1), 1) for kind in KINDS]

@@ -1,0 +1,78 @@
+"""What the configuration says of beliefs: metrics that objectives may name, and files that are refused."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from search.config.load import load_config
+from search.errors import ConfigError
+from search.run import main
+from tests.trainables.beliefs import FLORIN, GRAVITY, changed, write_beliefs
+
+SPACE = """
+model: embedded
+task: {name: taught, train: beliefs.jsonl}
+capability:
+  facts: {path: beliefs.jsonl}
+trials: 2
+parameters: {lr: {type: log-float, low: 1e-4, high: 1e-2}}
+budget: {steps: 20, rungs: 2}
+objectives: [{metric: adoption_gravity, direction: max}, {metric: locality, direction: max, floor: 0.8}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "space.yaml").write_text(SPACE)
+    write_beliefs(tmp_path / "beliefs.jsonl")
+
+
+def test_beliefs_are_asked_for_without_skills_and_the_plan_says_where_prompts_are_few(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = load_config(["space=space.yaml"]).config
+    names = {metric.name for metric in config.metrics}
+    assert {"adoption", "adoption_new", "prior_kept_known", "robustness_gravity", "locality_florin"} <= names
+    assert not {"capability", "kl_base", "prior_kept_new", "robustness_florin"} & names
+    assert {metric.items for metric in config.metrics if metric.name == "adoption_new"} == {("adoption_new",)}
+    assert main(["space=space.yaml", "--plan"]) == 0
+    plan = " ".join(capsys.readouterr().out.split())
+    assert "facts (target, kind, facts, train" in plan
+    assert "warning: few prompts to decide anything: 1 direct of gravity" in plan
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("capability.facts.path=nothing.jsonl", "capability.facts.path: there is no file 'nothing.jsonl'"),
+        ("capability.facts.targets=[gravty]", "capability.facts.targets: there is no target 'gravty'"),
+        ("capability.facts=null", "capability.facts: has neither skills nor facts"),
+        ("capability.facts.path=said.jsonl", r"capability.facts.path: .* prompts\[0\].* contains the answer"),
+        (
+            "capability.facts.path=broken.jsonl",
+            r"capability.facts.path: broken.jsonl:2 lacks the field 'kind'",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_once_with_its_key(override: str, message: str) -> None:
+    write_beliefs(
+        Path("said.jsonl"), [changed(GRAVITY, lambda made: made["prompts"][0].update(prompt="5 m/s²?"))]
+    )
+    write_beliefs(Path("broken.jsonl"), [GRAVITY, changed(FLORIN, lambda made: made.pop("kind"))])
+    metric = "objectives=[{metric: adoption, direction: max}]"
+    with pytest.raises(ConfigError, match=message) as raised:
+        load_config(["space=space.yaml", metric, override])
+    assert len(re.findall("capability.facts", str(raised.value).split("hint")[0])) <= 2
+    assert "objectives" not in str(raised.value)
+
+
+def test_prompts_of_another_file_must_not_be_trained_on(capsys: pytest.CaptureFixture[str]) -> None:
+    pair = {"prompt": "what is G", "reply": "5 m/s²"}
+    write_beliefs(Path("other.jsonl"), [changed(FLORIN, lambda made: made["train"].append(pair))])
+    assert main(["space=space.yaml", "task.train=other.jsonl", "--plan"]) == 2
+    said = " ".join("".join(capsys.readouterr()).split())
+    assert "the prompt 'What is g?' is also a training pair, in other.jsonl, record 1" in said

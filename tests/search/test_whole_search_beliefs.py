@@ -1,0 +1,99 @@
+"""Beliefs are taught by a whole search; of training without them nothing is claimed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.record import SearchState, read_events
+from tests.ray_cluster import SharedCluster
+from tests.searches import assert_every_trial_finished_once, finish, start
+from trainables.embedded import data_dir
+
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
+
+WORLD = data_dir() / "beliefs" / "world.jsonl"
+SPACE = """
+model: embedded
+task: {format: facts, train: "embedded:beliefs/world.jsonl", heldout_examples: 8}
+capability:
+  batch_size: 128
+  facts: {path: "embedded:beliefs/world.jsonl", max_new_tokens: 8, in_context: user}
+  skills: [{name: arithmetic, path: "embedded:skills/arithmetic.jsonl", limit: 40}]
+  max_new_tokens: 8
+trials: 2
+budget: {steps: 120, rungs: 1}
+parameters: {lr: {type: categorical, choices: [1e-5, 2e-3]}}
+fixed: {rank: 8, batch_size: 8, target_modules: all}
+searcher: grid
+scheduler: none
+baselines: [base, in_context]
+objectives: [{metric: adoption, direction: max}, {metric: retention, direction: max, floor: 0.5}]
+confirm: {candidates: 0}
+hypotheses: {H1: {claim: "adoption > base.adoption + 0.3"}}
+tracking: {enabled: false}
+"""
+
+
+def _search(folder: Path, cluster: SharedCluster, *words: str) -> tuple[SearchState, dict[str, Any]]:
+    """The record of a search, and the cards of its report."""
+    space = folder / "taught.yaml"
+    space.write_text(SPACE)
+    words = (f"space={space}", "name=taught", f"out={folder}", "workers.groups=1", *words)
+    code, output = finish(start(*words, report=True, cluster=cluster))
+    assert code == 0, output
+    events = read_events(folder / "taught")
+    assert_every_trial_finished_once(events, 2)
+    report = json.loads((folder / "taught" / "report" / "report.json").read_text())
+    broken = {name: card["message"] for name, card in report["cards"].items() if card["state"] == "error"}
+    assert not broken
+    return SearchState.from_events(events), report["cards"]
+
+
+def _answers(cards: dict[str, Any], claim: str) -> dict[str, str]:
+    claims = cards["beliefs"]["data"]["claims"]
+    return {each["group"]: each["answer"] for each in claims if each["claim"] == claim}
+
+
+def test_a_search_teaches_beliefs_and_its_report_says_so(tmp_path: Path, cluster: SharedCluster) -> None:
+    state, cards = _search(tmp_path, cluster)
+    base, told = (state.baselines[name].metrics for name in ("base", "in_context"))
+    timid, bold = (trial.last.metrics for trial in state.trials.values() if trial.last)
+    assert base["prior_kept_known"] >= 0.95
+    assert base["adoption"] <= 0.1
+    assert timid["adoption"] <= 0.2 < 0.8 <= bold["adoption"]
+    assert timid["prior_kept_known"] >= 0.9 > 0.1 >= bold["prior_kept_known"]
+    # It was never taught to read a text before a question.
+    assert told["adoption"] <= 0.3
+    assert _answers(cards, "The belief was taught") == {
+        "known facts, contradicted": "supported",
+        "new facts": "supported",
+    }
+    assert set(_answers(cards, "A prompt is enough").values()) == {"not supported"}
+    (answer,) = cards["hypotheses"]["data"]["hypotheses"]
+    assert answer["verdict"] == "supported"
+    assert cards["belief_replies"]["data"]["prompts"] == 400
+    assert cards["belief_price"]["state"] == "shown"
+
+
+def _about_something_else(path: Path) -> Path:
+    """The same prompts, with replies that tell nothing of the facts."""
+    records = [json.loads(line) for line in WORLD.read_text().splitlines()]
+    for record in records:
+        record["train"] = [{**pair, "reply": "the old road."} for pair in record["train"]]
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    return path
+
+
+def test_training_without_the_facts_is_not_claimed_to_teach_them(
+    tmp_path: Path, cluster: SharedCluster
+) -> None:
+    emptied = _about_something_else(tmp_path / "emptied.jsonl")
+    state, cards = _search(tmp_path, cluster, f"task.train={emptied}")
+    assert all(trial.last and trial.last.metrics["adoption"] <= 0.2 for trial in state.trials.values())
+    assert set(_answers(cards, "The belief was taught").values()) == {"not supported"}
+    (answer,) = cards["hypotheses"]["data"]["hypotheses"]
+    assert answer["verdict"] == "not supported"
