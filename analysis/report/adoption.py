@@ -222,7 +222,8 @@ def points(estimate: Estimate | None) -> str:
     """A difference of shares in percentage points, such as `+81 [+66, +90] points`."""
     if estimate is None or estimate.low is None or estimate.high is None:
         return "-"
-    return f"{100 * estimate.value:+.0f} [{100 * estimate.low:+.0f}, {100 * estimate.high:+.0f}] points"
+    value, low, high = (round(100 * x) for x in (estimate.value, estimate.low, estimate.high))
+    return f"{value:+d} [{low:+d}, {high:+d}] points"
 
 
 def sampled(context: Context) -> str:
