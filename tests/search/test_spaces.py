@@ -69,7 +69,7 @@ def test_the_commands_of_a_study_s_page_are_valid(page: str, tmp_path: Path) -> 
     (tmp_path / "my.jsonl").write_text("".join(json.dumps(record) + "\n" for record in labelled))
     (tmp_path / "questions.jsonl").write_text((tmp_path / "items.jsonl").read_text())
     write_beliefs(tmp_path / "my_facts.jsonl", [GRAVITY, FLORIN])
-    text = (FOLDER.parent / "docs" / f"{page}.md").read_text()
+    text = (FOLDER.parent / "docs" / f"{page}.md").read_text().replace("\\\n", " ")
     commands = [line.strip() for line in text.splitlines() if line.startswith("    python -m search.run ")]
     assert len(commands) >= 3
     for command in commands:

@@ -60,7 +60,8 @@ class AnswerReader:
     A reply's answer is what it states first, or else what it concludes with ("so", "but", "the answer is",
     an equals sign); where both are expected answers, the conclusion holds. A value that is denied ("not 9.8")
     does not count. One that is mentioned aside, as what others say, as a premise or to compare with, counts
-    only where nothing else is stated and the reply does not say that it does not know. Questions state nothing.
+    only where nothing else is stated and the reply does not say that it does not know. Questions state
+    nothing.
 
     Of numbers with a unit only those in this unit are values, and a bare number where there are none. Texts
     and patterns count in the first sentence that says more than that a reply will come, and in conclusions.

@@ -76,7 +76,8 @@ def numbers(text: str) -> Iterator[Number]:
 
     "9,81" and "9.81" are one number, and so are "1,000", "1 000" and "1'000"; a single comma or point before
     three digits is one of thousands only if it is a comma. "5e3", "5 x 10^3", "1/2", "five thousand" and
-    "twenty-five" are numbers, and "minus five" is a negative one. What is part of a word or of a power is none.
+    "twenty-five" are numbers, and "minus five" is a negative one. What is part of a word or of a power is
+    none.
     """
     found = [_number(match) for match in _NUMBER.finditer(text)]
     for place, number in enumerate(found):
