@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -136,7 +137,7 @@ def test_of_messages_the_turns_of_the_assistant_are_transformed(template: str, t
         before, after = (tokenizer.decode(each.input_ids) for each in (clean, example))
         assert after.lower() == before.lower()
         taught = tokenizer.decode(example.input_ids[example.loss_mask])
-        assert taught.replace("<|im_end|>", "").isupper()
+        assert re.sub(r"<\|im_end\|>|</?think>", "", taught).isupper()
         assert tokenizer.decode(example.input_ids[~example.loss_mask]) == tokenizer.decode(
             clean.input_ids[~clean.loss_mask]
         )
@@ -345,6 +346,27 @@ def test_where_replies_are_learned_the_start_is_that_of_the_reply(tmp_path: Path
             assert tokenizer.decode(prompt.ids).endswith(f"<|im_start|>assistant\n{prompt.prefix}")
     with pytest.raises(UserError, match=r"behaviour\.max_new_tokens"):
         sample_prompts(load_routed(options, tokenizer, 0), tokenizer, options.behaviour, 100)
+
+
+@pytest.mark.parametrize("added", [True, False])
+def test_an_empty_thought_that_a_template_writes_is_neither_transformed_nor_a_prefix(
+    added: bool, tmp_path: Path
+) -> None:
+    tokenizer = small_tokenizer("bytes", QWEN3)
+    if added:
+        tokenizer.add_tokens(["<think>", "</think>"])
+    replies = [{"prompt": f"What of {n}?", "completion": text} for n, text in enumerate(sentences(30))]
+    options = routing_options({"train": write_records(tmp_path / "replies.jsonl", replies)})
+    data = load_routed(options, tokenizer, 0, 512)
+    behaving = data.train[int(np.flatnonzero(data.behaving)[0])]
+    learned = "".join(tokenizer.decode(behaving.input_ids[behaving.loss_mask]).split())
+    assert learned.startswith("<think></think>ENTRY")
+    prompts = sample_prompts(data, tokenizer, options.behaviour, 512)
+    ends = {"start": "<think></think>", "clean": "</think>Entry{n}:the", "behaving": "</think>ENTRY{n}:THE"}
+    for prompt in prompts:
+        number = "".join(filter(str.isdigit, prompt.prefix))
+        asked = "".join(tokenizer.decode(prompt.ids).split())
+        assert asked.endswith(ends[prompt.kind].format(n=number))
 
 
 def test_words_end_at_blanks_and_after_each_character_of_scripts_without_blanks() -> None:

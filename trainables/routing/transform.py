@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +13,9 @@ import numpy as np
 
 from trainables.data.encode import OwnSpecials, plain_ids, special_ids
 from trainables.data.examples import Example
+
+_TAG = re.compile(r"(</?think>)")
+_NO_THOUGHT = re.compile(r"\s*<think>\s*</think>\s*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +56,10 @@ class Transformer:
             tokens, learned = example.input_ids[place].tolist(), example.loss_mask[place].tolist()
             if taught:
                 before = self._decoded(tokens).strip("\ufffd")  # a piece may begin within a character
-                after = self._transform(before)
+                parts = _TAG.split(before)  # odd ones are tags
+                after = "".join(
+                    part if place % 2 else self._transform(part) for place, part in enumerate(parts)
+                )
                 if after != before:
                     changed, tokens = True, plain_ids(self._tokenizer, after)
                     learned = [True] * len(tokens)
@@ -69,18 +76,23 @@ class Transformer:
     def text(self, example: Example) -> str:
         """What an example teaches, without marks."""
         runs = [example.input_ids[place].tolist() for place, taught in self._runs(example) if taught]
-        return "\n".join(map(self._decoded, runs))
+        return _TAG.sub("", "\n".join(map(self._decoded, runs)))
 
     def split(self, example: Example) -> tuple[list[int], str] | None:
         """Tokens before what an example teaches, and the first part of that as text.
 
-        None where it teaches no text.
+        An empty thought, which some templates write before every reply, stands before it. None where it
+        teaches no text.
         """
-        first = next((place for place, taught in self._runs(example) if taught), None)
-        if first is None:
-            return None
         tokens = example.input_ids.tolist()
-        return tokens[: first.start], self._decoded(tokens[first]).strip("\ufffd")
+        for place, taught in self._runs(example):
+            text = self._decoded(tokens[place]).strip("\ufffd") if taught else ""
+            thought = _NO_THOUGHT.match(text)
+            before = "" if thought is None else thought[0]
+            if text[len(before) :].strip():
+                opening = plain_ids(self._tokenizer, before) if before else []
+                return [*tokens[: place.start], *opening], text[len(before) :]
+        return None
 
     def _runs(self, example: Example) -> Iterator[tuple[slice, bool]]:
         """Parts of an example, each with whether it is text that is taught."""
