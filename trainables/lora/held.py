@@ -17,7 +17,7 @@ from trainables.evaluation.itemfile import write_items
 from trainables.evaluation.measurement import Measurement, combine
 from trainables.evaluation.outcomes import Outcomes
 from trainables.lora.baselines import BASELINES
-from trainables.lora.held_pack import HeldPack
+from trainables.lora.held_pack import HeldPack, evaluation_of
 from trainables.lora.loading import Loaded, load
 from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.lora.trial import LoraTrial, PackedTrial
@@ -127,7 +127,7 @@ class LoraHeld(HeldPack):
             seconds=time.perf_counter() - began,
         )
 
-    def _evaluate(self, evaluator: Evaluator, copies: int, moment: Moment) -> list[Measurement]:
+    def _evaluate(self, evaluator: Evaluator, copies: int, moment: Moment) -> list[Measurement[Outcomes]]:
         """Each adapter's measurement over all workers.
 
         Raises:
@@ -145,15 +145,8 @@ class LoraHeld(HeldPack):
             for each in mine
         ]
 
-    def _evaluation(self, measured: Measurement, evaluator: Evaluator) -> Evaluation:
+    def _evaluation(self, measured: Measurement[Outcomes], evaluator: Evaluator) -> Evaluation:
         def write(path: Path, before: Path | None) -> None:
             write_items(path, measured.outcomes, evaluator.items, before, evaluator.prompts)
 
-        return Evaluation(
-            measured.metrics,
-            dict(measured.intervals),
-            measured.items,
-            measured.seconds["total"],
-            measured.parts,
-            write,
-        )
+        return evaluation_of(measured, write)

@@ -10,9 +10,9 @@ from trainables.data.asking import Told
 from trainables.data.beliefs import Belief
 from trainables.evaluation.beliefs.asked import AskedBeliefs, AskedPrompt
 from trainables.evaluation.beliefs.outcomes import BeliefOutcome, JudgedReply
-from trainables.evaluation.inference.generate import greedy, most_likely
+from trainables.evaluation.inference.generate import generate
 from trainables.evaluation.inference.passes import Passes, Shard, share
-from trainables.evaluation.inference.sampling import Sampler
+from trainables.evaluation.inference.sampling import chooser
 from trainables.evaluation.outcomes import Outcomes
 from trainables.settings import CapabilityConfig, Decoding
 
@@ -164,8 +164,7 @@ class BeliefReplies:
         drafts: Sequence[_Ids] | None = None,
         apart: bool = False,
     ) -> list[list[_Ids]]:
-        sampled = self._decoding.method == "sample"
-        return greedy(
+        return generate(
             self._passes.forward,
             prompts,
             copies=copies,
@@ -174,6 +173,6 @@ class BeliefReplies:
             max_new_tokens=self._asked.length,
             batch_size=self._passes.rows(copies),
             drafts=drafts,
-            choose=Sampler(self._decoding, self._seed, keys) if sampled else most_likely,
+            choose=chooser(self._decoding, self._seed, keys),
             apart=apart,
         )
