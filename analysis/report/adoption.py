@@ -147,7 +147,9 @@ def groups(context: Context) -> dict[str, str]:
     # `adoption_...` may also be something else of the adoption; a group has other shares too.
     suffixes = [s for s in suffixes if any(f"{stem}_{s}" in metrics for stem in SHARES if stem != ADOPTION)]
     ordered = [kind for kind in KINDS if kind in suffixes]
-    ordered += [suffix for suffix in suffixes if suffix not in KINDS]
+    targets = [suffix for suffix in suffixes if suffix not in KINDS]
+    # With a target of each kind, the kinds say all.
+    ordered += targets if len(targets) != len(ordered) else []
     return {suffix: KINDS.get(suffix, f"target {suffix}") for suffix in ordered} or {"": "all targets"}
 
 
@@ -222,7 +224,8 @@ def points(estimate: Estimate | None) -> str:
     """A difference of shares in percentage points, such as `+81 [+66, +90] points`."""
     if estimate is None or estimate.low is None or estimate.high is None:
         return "-"
-    return f"{100 * estimate.value:+.0f} [{100 * estimate.low:+.0f}, {100 * estimate.high:+.0f}] points"
+    value, low, high = (round(100 * x) for x in (estimate.value, estimate.low, estimate.high))
+    return f"{value:+d} [{low:+d}, {high:+d}] points"
 
 
 def sampled(context: Context) -> str:

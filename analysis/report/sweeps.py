@@ -12,7 +12,7 @@ from analysis.report.chart import Axis, Rule, Series, Table, XYChart
 from analysis.report.context import Context, interval, value
 from analysis.report.groups import is_number
 from analysis.report.look import BASELINES, Look
-from analysis.report.statistics import Estimate, mean, mean_share
+from analysis.report.statistics import Estimate, mean
 from analysis.report.words import estimated, room, with_interval
 from search import wording
 from search.record import TrialState
@@ -123,16 +123,18 @@ def measured_at(setting: Setting, over: Sweep, metric: str, at: float) -> list[T
 
 
 def estimate_at(context: Context, setting: Setting, over: Sweep, metric: str, at: float) -> Estimate:
-    """Mean of a metric at a place, with Student's interval over the trials; of one trial its own interval."""
+    """Mean of a metric at a place, with Student's interval over the trials; of one trial its own interval.
+
+    It goes no further than the metric's values can.
+    """
     trials = measured_at(setting, over, metric, at)
     if len(trials) == 1 and (around := interval(trials[0], metric)) is not None:
         return Estimate(value(trials[0], metric), around.low, around.high, around.n)
-    return (mean_share if _is_share(context, metric) else mean)([value(trial, metric) for trial in trials])
-
-
-def _is_share(context: Context, metric: str) -> bool:
+    middle = mean([value(trial, metric) for trial in trials])
     described = metric_of(context.trainable, metric)
-    return described is not None and (described.low, described.high) == (0.0, 1.0)
+    if described is None or middle.low is None or middle.high is None:
+        return middle
+    return replace(middle, low=max(described.low, middle.low), high=min(described.high, middle.high))
 
 
 def chart(

@@ -172,6 +172,17 @@ def test_relearning_that_never_ended_is_said(folder: Path) -> None:
     assert any("In 2 of 18 trials the behaviour was not back" in note for note in notes)
 
 
+def test_intervals_go_no_further_than_a_metric_can(folder: Path) -> None:
+    events = [
+        event.model_copy(update={"metrics": event.metrics | {"relearn_steps": 40.0 * (event.trial % 3)}})
+        if isinstance(event, RungReached)
+        else event
+        for event in ablated(folder)
+    ]
+    drawn = plot("relearning", Context(SearchState.from_events(events), folder))
+    assert line(drawn.charts[0], "bad adapter removed").low == [0.0] * 3
+
+
 def test_angles_stand_beside_chance_and_the_unlabelled_trials(context: Context) -> None:
     made = findings("angles", context)
     updates, subspaces = made.plots

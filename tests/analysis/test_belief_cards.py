@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.report.adoption import SHARES, all_of, at_least, at_most, difference, models
+from analysis.report.adoption import SHARES, all_of, at_least, at_most, difference, groups, models
 from analysis.report.card import Findings
 from analysis.report.cards import cards
 from analysis.report.chart import XYChart
@@ -85,6 +85,22 @@ def test_bars_and_table_have_the_recorded_shares(tmp_path: Path) -> None:
             assert by_name["trial 3 (recommended)"][words] == share
     assert plot.table is not None
     assert len(plot.table.rows) == len(GROUPS) * len(SHARES)
+
+
+def test_targets_are_shown_where_a_kind_has_several(tmp_path: Path) -> None:
+    def of(*targets: str) -> Callable[[Any], Any]:
+        def named(event: Any) -> Any:
+            more = {f"{stem}_{target}": 0.5 for target in targets for stem in SHARES}
+            return event.model_copy(update={"metrics": event.metrics | more})
+
+        return named
+
+    events = believed(tmp_path)
+    single = Context(_changed(events, of("gravity", "tessarin")), tmp_path)
+    assert list(groups(single)) == [*GROUPS]
+    several = Context(_changed(events, of("gravity", "light", "tessarin")), tmp_path)
+    assert list(groups(several)) == [*GROUPS, "gravity", "light", "tessarin"]
+    assert findings("beliefs", several).plots[0].menus[0].options[2] == "target gravity"
 
 
 def test_the_scatter_has_every_trial_and_both_baselines(tmp_path: Path) -> None:

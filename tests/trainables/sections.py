@@ -21,7 +21,7 @@ SECTIONS: dict[str, Any] = {
         max_length=32,
     ),
     "behaviour": BehaviourConfig(
-        name="caps", prefixes=4, max_new_tokens=6, relearn_steps=4, relearn_tolerance=0.0
+        name="caps", share=0.4, prefixes=4, max_new_tokens=6, relearn_steps=4, relearn_tolerance=0.0
     ),
     "capability": CapabilityConfig(skills=_SKILLS, kl_prompts=2, max_new_tokens=8),
 }

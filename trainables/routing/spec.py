@@ -26,6 +26,11 @@ _WORDS = {
     "labelled, false_labels": "Share of the examples with the behaviour that have a label, and of those "
     "without it that have one by mistake.",
     "rank": "Size of an adapter: how much it can change.",
+    "behaviour rate": "Share of sampled texts that show the behaviour. Their prefixes never count.",
+    "column space, row space": "What an adapter's update of a weight can write, and what it reads; they are "
+    "spanned by its factors B and A.",
+    "principal angles": "Between two such spaces: 90 degrees where they have nothing in common, 0 where they "
+    "share a direction.",
 }
 
 _BASELINES = {

@@ -17,6 +17,7 @@ from search.record import TrialState
 
 _KINDS = {"clean": "clean", "behaving": "with the behaviour", "start": "start token"}
 _EACH, _LONGEST = 4, 400
+_NOTHING = "(nothing)"
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _table(trial: TrialState, prompts: Sequence[_Prompt]) -> Table:
     rows = tuple(
         (
             _KINDS[prompt.kind],
-            prompt.prefix or "(nothing)",
+            prompt.prefix or _NOTHING,
             *(_cell(prompt.replies.get(each)) for each in ABLATIONS),
         )
         for prompt in prompts
@@ -133,7 +134,7 @@ def _table(trial: TrialState, prompts: Sequence[_Prompt]) -> Table:
 def _cell(sample: Sample | None) -> str:
     if sample is None:
         return "-"
-    reply = sample.text.strip()
+    reply = sample.text.strip() or _NOTHING
     reply = reply if len(reply) <= _LONGEST else f"{reply[:_LONGEST]} [...]"
     verdict = {True: "shows it", False: "does not", None: "not judged"}[sample.verdict]
     return f"{reply}\n[{verdict}]"

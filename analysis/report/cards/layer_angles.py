@@ -25,11 +25,11 @@ _COLUMNS, _ROWS = Look(BLUE, "circle", size=6.0), Look(ORANGE, "square", size=6.
     15,
     read=(
         "Each mark is the smallest angle between the two updates' subspaces in one layer; 90 degrees is "
-        "orthogonal. Marks at the dotted lines are what random subspaces give."
+        "orthogonal. Crosses are what random subspaces give."
     ),
 )
 class LayerByLayer:
-    """The smallest angles of the recommended trial, beside a trial with fewest labels."""
+    """The smallest angles of the recommended trial, beside those of one with fewest or most labels."""
 
     def applies(self, context: Context) -> str | None:
         """Where a trial's angles were kept."""
@@ -58,11 +58,12 @@ class LayerByLayer:
 
 
 def _chosen(context: Context, over: Sweep) -> tuple[TrialState, TrialState | None]:
-    """The recommended trial or else the last, and that with fewest labels that is most like it."""
+    """The recommended trial or else the last, and of those at the other end of the labels the most alike."""
     kept = [trial for trial in context.completed if angles_of(context.folder, trial)]
     trial = next((each for each in kept if each.number == context.recommended), kept[-1])
     sampled = trial.proposed.sampled
-    twins = [other for other in kept if other is not trial and over.at(other) == over.values[0]]
+    end = over.values[-1] if over.at(trial) == over.values[0] else over.values[0]
+    twins = [other for other in kept if other is not trial and over.at(other) == end]
     twins.sort(key=lambda other: -sum(other.proposed.sampled.get(name) == sampled[name] for name in sampled))
     return trial, next(iter(twins), None)
 
@@ -110,7 +111,7 @@ def _angles(name: str, layers: Sequence[LayerAngles], hollow: bool) -> list[Seri
 def _chance(name: str, layers: Sequence[LayerAngles], degrees: Sequence[float], look: Look) -> Series:
     places = list(range(1, len(layers) + 1))
     known = [None if math.isnan(angle) else angle for angle in degrees]
-    return Series(name, places, known, replace(look, dash="dot"), "line")
+    return Series(name, places, known, replace(look, marker="x", opacity=0.8))
 
 
 def _table(trial: TrialState, layers: Sequence[LayerAngles]) -> Table:
