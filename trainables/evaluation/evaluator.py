@@ -12,7 +12,7 @@ from trainables.data.beliefs import Belief
 from trainables.data.examples import Example
 from trainables.data.general import GeneralText
 from trainables.errors import UserError
-from trainables.evaluation.beliefs.asked import AskedPrompt, told
+from trainables.evaluation.beliefs.asked import AskedPrompt, facts_in_context
 from trainables.evaluation.beliefs.part import BeliefReplies
 from trainables.evaluation.contamination.leaks import LeakIndex
 from trainables.evaluation.harness.skills import HarnessSkill, HarnessSkills
@@ -60,7 +60,7 @@ class Evaluator:
         output_head: See `Forward`.
         wording: Changes the text of each question; None puts them as they are.
         beliefs: Those that `capability.facts` asks for.
-        tells: Whether the model is told the beliefs before every question and prompt, except those of
+        in_context: Whether the facts of the beliefs are put before every question and prompt, except those of
             lm-evaluation-harness.
 
     Raises:
@@ -84,7 +84,7 @@ class Evaluator:
         output_head: OutputHead | None = None,
         wording: Callable[[str], str] | None = None,
         beliefs: Sequence[Belief] = (),
-        tells: bool = False,
+        in_context: bool = False,
     ) -> None:
         self._forward = Forward(model, any_working, rows, output_head)
         context = getattr(self._forward.config, "max_position_embeddings", None)
@@ -94,8 +94,8 @@ class Evaluator:
         capability = with_reply_length(capability, tokenizer, asked.values(), context)
         self._capability = capability
         self._passes = Passes(self._forward, int(tokenizer.pad_token_id), capability.batch_size)
-        tell = told(beliefs, capability) if tells else None
-        asking = Asking(tokenizer, tell)
+        context_facts = facts_in_context(beliefs, capability) if in_context else None
+        asking = Asking(tokenizer, context_facts)
         self._ends = asking.ends(self._forward.ends)
         self._reader = Reader(tokenizer, capability, LeakIndex(train, tokenizer, capability.leak_words))
         self._skills = [
@@ -105,7 +105,7 @@ class Evaluator:
         self._harness = HarnessSkills(self._passes, harness, self._ends, base)
         self._beliefs: list[BeliefReplies] = []
         if beliefs:
-            asked_beliefs = (tokenizer, beliefs, capability, tell, self._ends, seed)
+            asked_beliefs = (tokenizer, beliefs, capability, context_facts, self._ends, seed)
             self._beliefs.append(BeliefReplies.of(self._passes, *asked_beliefs))
         questions = items_fingerprint(skill.items for skill in self._skills)
         asks = [replies.fingerprint for replies in self._beliefs]

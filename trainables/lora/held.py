@@ -57,7 +57,7 @@ class LoraHeld(HeldPack):
         capability: CapabilityConfig,
         wording: Callable[[str], str] | None = None,
         *,
-        tells: bool = False,
+        in_context: bool = False,
     ) -> Evaluator:
         loaded = self._loaded
         return Evaluator(
@@ -75,7 +75,7 @@ class LoraHeld(HeldPack):
             output_head=self.base.head,
             wording=wording,
             beliefs=loaded.beliefs,
-            tells=tells,
+            in_context=in_context,
         )
 
     def facts(self, device: str, seconds: float) -> GroupFacts:
@@ -108,16 +108,18 @@ class LoraHeld(HeldPack):
         """Measures a registered baseline; a collective call."""
         return BASELINES[name](self)
 
-    def evaluate(self, wording: Callable[[str], str] | None = None, *, tells: bool = False) -> Evaluation:
+    def evaluate(
+        self, wording: Callable[[str], str] | None = None, *, in_context: bool = False
+    ) -> Evaluation:
         """See `Base.evaluate`; the loss is that on as many training examples as are held out."""
         began = time.perf_counter()
         evaluator = self._evaluator
-        if tells and not self._loaded.beliefs:
+        if in_context and not self._loaded.beliefs:
             raise UserError(
                 "There is nothing to tell the model: no beliefs are asked for.", "Give capability.facts.path."
             )
-        if wording is not None or tells:
-            evaluator = self._make_evaluator(evaluator.capability, wording, tells=tells)
+        if wording is not None or in_context:
+            evaluator = self._make_evaluator(evaluator.capability, wording, in_context=in_context)
         evaluator.take_base(self.shard)
         measured = self._evaluation(self._evaluate(evaluator, 1, "base")[0], evaluator)
         examples = self._data.train.examples[: len(self._data.heldout.examples)]

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from trainables.data.asking import Told
+from trainables.data.asking import InContext
 from trainables.data.beliefs import Belief
 from trainables.evaluation.beliefs.asked import AskedBeliefs, AskedPrompt
 from trainables.evaluation.beliefs.outcomes import BeliefOutcome, JudgedReply
@@ -58,7 +58,7 @@ class BeliefReplies:
         tokenizer: Any,
         beliefs: Sequence[Belief],
         capability: CapabilityConfig,
-        told: Told | None,
+        in_context: InContext | None,
         ends: Collection[int],
         seed: int,
     ) -> BeliefReplies:
@@ -69,7 +69,7 @@ class BeliefReplies:
             tokenizer: The model's.
             beliefs: The targets.
             capability: Says how replies are decoded.
-            told: What the model is told before each prompt.
+            in_context: Is put before each prompt.
             ends: Tokens that end a reply.
             seed: Of the draws.
 
@@ -79,7 +79,9 @@ class BeliefReplies:
         assert capability.facts is not None
         context = getattr(passes.forward.config, "max_position_embeddings", None)
         plain = AskedBeliefs(tokenizer, beliefs, capability, context=context)
-        asked = plain if told is None else AskedBeliefs(tokenizer, beliefs, capability, told, context)
+        asked = (
+            plain if in_context is None else AskedBeliefs(tokenizer, beliefs, capability, in_context, context)
+        )
         return cls(passes, asked, plain, capability.facts.decoding, ends, seed)
 
     @property
