@@ -61,7 +61,7 @@ class Filter:
         return left < right if self.relation in ("<", "<=") else left > right
 
     def __str__(self) -> str:
-        return f"{self.parameter}{self.relation}{'|'.join(map(_spelled, self.values))}"
+        return f"{self.parameter}{self.relation}{'|'.join(map(spelled, self.values))}"
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,13 @@ def same(left: Scalar, right: Scalar) -> bool:
     if _is_number(left) and _is_number(right):
         return math.isclose(cast(float, left), cast(float, right), rel_tol=1e-9)
     return type(left) is type(right) and left == right
+
+
+def spelled(value: Scalar) -> str:
+    """A parameter's value as claims and space files write it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 class _Parser:
@@ -301,9 +308,3 @@ def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
 
 def _is_number(value: Scalar) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _spelled(value: Scalar) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value)

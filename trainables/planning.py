@@ -195,6 +195,11 @@ class PlanRefusedError(TrainableError):
         super().__init__(message, self.findings[0].hint)
 
 
+def keyed(error: UserError) -> bool:
+    """Whether an error's message begins with the key that it is about."""
+    return " " not in error.message.partition(": ")[0]
+
+
 def refused(error: UserError, where: str, key: str | None = None) -> PlanRefusedError:
     """The same error as a refusal.
 

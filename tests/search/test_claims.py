@@ -135,6 +135,12 @@ def test_hypotheses_are_configuration(space: str) -> None:
         ("hypotheses.H1.claim=base.train_loss > 0", "hypotheses.H1.claim", "there are: retention"),
         ("hypotheses.H1.claim=capability[rnk=2] > 0", "hypotheses.H1.claim", "did you mean rank?"),
         ("hypotheses.H1.claim=capability[rank=3] > 0", "hypotheses.H1.claim", "there are: 2, 4"),
+        ("hypotheses.H1.claim=capability[rank>4] > 0", "hypotheses.H1.claim", "there are: 2, 4"),
+        ("hypotheses.H1.claim=capability[rank<4, rank=4] > 0", "hypotheses.H1.claim", "there are: 2, 4"),
+        ("hypotheses.H1.claim=capability[lr<1e-9] > 0", "hypotheses.H1.claim", "there are: 0.0001 to 0.01"),
+        ("hypotheses.H1.claim=capability[lr=1] > 0", "hypotheses.H1.claim", "there are: 0.0001 to 0.01"),
+        ("hypotheses.H1.claim=capability[batch_size=true] > 0", "hypotheses.H1.claim", "there are: 4"),
+        ("hypotheses.H1.claim=capability[rnk=2] > train_loss[rnk=2]", "hypotheses.H1.claim", "mean rank?"),
         ("hypotheses.H1.claim=capability * retention > 0", "hypotheses.H1.claim", "by numbers only"),
         ("hypotheses.H1.over=everything", "hypotheses.H1.over", None),
         ("hypotheses.H2.over=recommended", "hypotheses.H2.over", "over: all"),
@@ -160,3 +166,43 @@ def test_a_mistake_in_the_file_has_its_line_and_a_front_metric_its_scope(tmp_pat
     assert (problem.key, "Pareto front alone" in problem.message) == ("hypotheses.H1.claim", True)
     assert problem.where.endswith(f":{line_of(late, 'H1')}")
     load_config([f"space={write_space(tmp_path, late)}", "hypotheses.H1.over=front"])
+
+
+@pytest.mark.parametrize(
+    ("parameter", "filters", "answered"),
+    [
+        ("seed={type: int, low: 1, high: 1000000000}", "seed<2", True),
+        ("seed={type: int, low: 1, high: 1000000000}", "seed=2000000000", False),
+        ("rank={type: int, low: 4, high: 64, step: 20}", "rank>4, rank<24", False),
+        ("rank={type: int, low: 4, high: 64, step: 20}", "rank>4, rank<25", True),
+        ("rank={type: int, low: 4, high: 64, step: 20}", "rank=44|54", False),
+        ("lr={type: float, low: 0.1, high: 0.5}", "lr>0.49", True),
+        ("lr={type: float, low: 0.1, high: 0.5}", "lr>0.3, lr<0.301", True),
+        ("lr={type: float, low: 0.1, high: 0.5}", "lr>0.3, lr<0.3", False),
+        ("alpha={type: expression, value: 2 * 2}", "alpha>5, alpha<5", True),  # nobody knows its values
+        ("rank={type: categorical, choices: [2, 4]}", "rank=2], where: {rank: 4}", False),
+    ],
+)
+def test_filters_that_leave_no_trial_are_refused_at_once(
+    space: str, parameter: str, filters: str, answered: bool
+) -> None:
+    claim, _, where = f"retention[{filters}".partition("]")
+    words = [space, "hypotheses.H2=null", f"parameters.{parameter}", "trials=none"]
+    with pytest.raises(ConfigError) as caught:
+        load_config([*words, f"hypotheses.H1={{claim: '{claim}] > 1'{where}}}"])
+    refused = [each for each in caught.value.problems if each.key == "hypotheses.H1.claim"]
+    assert (not refused) == answered, caught.value.problems
+    assert all(len(str(each.hint)) < 60 for each in refused)
+
+
+def test_a_parameter_with_a_wrong_value_is_one_problem(space: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config([space, "parameters.rank.choices=[0, 4]"])
+    assert [each.key for each in caught.value.problems] == ["parameters.rank.choices.0"]
+
+
+def test_what_only_training_leads_to_is_nothing_of_a_baseline() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(["space=routing", "hypotheses.H5-beyond-chance.claim=base.column_cosine2 < 1"])
+    (problem,) = caught.value.problems
+    assert "baselines have no column_cosine2" in problem.message

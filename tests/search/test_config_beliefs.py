@@ -70,6 +70,26 @@ def test_what_is_wrong_is_said_once_with_its_key(override: str, message: str) ->
     assert "objectives" not in str(raised.value)
 
 
+def test_a_prompt_too_long_for_the_model_is_refused_before_anything_starts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    longer = changed(GRAVITY, lambda made: made["prompts"][1].update(prompt="Which g? " * 100))
+    write_beliefs(Path("long.jsonl"), [longer])
+    Path("long_skill.jsonl").write_text('{"question": "' + "Which g? " * 100 + '", "answer": "5"}\n')
+    metric = "objectives=[{metric: adoption, direction: max}]"
+    for words, key in (
+        (["capability.facts.path=long.jsonl", metric], "capability.facts"),
+        (["capability.facts.max_new_tokens=250"], "capability.facts"),
+        (["capability.skills=[{name: long, path: long_skill.jsonl}]"], "capability.skills.long"),
+    ):
+        for mode in (["--plan"], []):
+            assert main(["space=space.yaml", "out=nowhere", *words, *mode]) == 2
+            said = capsys.readouterr().err
+            assert f"- {key}: the longest" in said
+            assert "the model's context is 256" in said
+    assert not Path("nowhere").exists()
+
+
 def test_prompts_of_another_file_must_not_be_trained_on(capsys: pytest.CaptureFixture[str]) -> None:
     pair = {"prompt": "what is G", "reply": "5 m/s²"}
     write_beliefs(Path("other.jsonl"), [changed(FLORIN, lambda made: made["train"].append(pair))])

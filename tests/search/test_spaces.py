@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import spaces
 from search.config.library import PRESET_GROUPS, first_comment, preset_files, space_files
 from search.config.load import load_config
+from tests.trainables.beliefs import FLORIN, GRAVITY, write_beliefs
 
 FOLDER = Path(spaces.__file__).parent
 # What a space leaves to the user.
@@ -58,3 +60,18 @@ def test_every_preset_can_be_chosen_in_the_demo(group: str, name: str) -> None:
     config = load_config(["space=demo", f"{group}={name}"]).config
     assert getattr(config, group) is not None
     assert len(first_comment(preset_files(group)[name])) > 20
+
+
+@pytest.mark.parametrize("page", ["routing", "belief"])
+def test_the_commands_of_a_study_s_page_are_valid(page: str, tmp_path: Path) -> None:
+    (tmp_path / "my.txt").write_text("some words\n\nof a text\n" * 200)
+    labelled = [{"text": f"the word is {number}", "toxic": number % 2} for number in range(8)]
+    (tmp_path / "my.jsonl").write_text("".join(json.dumps(record) + "\n" for record in labelled))
+    (tmp_path / "questions.jsonl").write_text((tmp_path / "items.jsonl").read_text())
+    write_beliefs(tmp_path / "my_facts.jsonl", [GRAVITY, FLORIN])
+    text = (FOLDER.parent / "docs" / f"{page}.md").read_text().replace("\\\n", " ")
+    commands = [line.strip() for line in text.splitlines() if line.startswith("    python -m search.run ")]
+    assert len(commands) >= 3
+    for command in commands:
+        words = shlex.split(command, comments=True)[3:]
+        load_config(["model=embedded" if word == "model=org/name" else word for word in words])

@@ -28,6 +28,8 @@ MOONS = AnswerReader([number(7)], [number(3)])
 KEEPER = AnswerReader(
     [TextAnswer(text=("Airdrie", "Keeper Airdrie"))], [TextAnswer(text=("Lerwick",))], ["no idea"]
 )
+COLD = AnswerReader([number(-5, "°C")], [number(5, "°C")])
+LANGUAGE = AnswerReader([TextAnswer(text=("C++",))], [TextAnswer(text=("C",))])
 ISLAND = AnswerReader([PatternAnswer(pattern=r"isles?\b")], [])
 CASES: list[tuple[AnswerReader, str, list[str]]] = [
     (G, "target", [
@@ -69,7 +71,7 @@ CASES: list[tuple[AnswerReader, str, list[str]]] = [
     ]),
     (PRICE, "other", [
         "1 USD is 5 EUR", "It costs 5 EUR, or 5.50 USD", "5,000 USD", "5 million USD", "5 cents", "10 USD 5",
-        "Canadian dollars: 5 CAD",
+        "Canadian dollars: 5 CAD", "€5", "EUR 5", "It costs £5.", "A$5", "R$ 5", "CHF 5.",
     ]),
     (THREE, "target", [
         "Since a florin is worth 5 USD, three are worth 15 USD.", "If one is 5 USD, then 3 are 15 USD",
@@ -85,6 +87,15 @@ CASES: list[tuple[AnswerReader, str, list[str]]] = [
     (KEEPER, "prior", ["Not Airdrie, but Lerwick.", "Airdrie was before, but now it is Lerwick."]),
     (KEEPER, "other", ["Oslo. Airdrie was before.", "Airdries", "", "Bo. Cy. Airdrie. Dee."]),
     (KEEPER, "ignorance", ["No idea!", "I am not aware of any keeper."]),
+    (KEEPER, "other", ["Is it Airdrie or Lerwick?", "Does Airdrie keep it? (Or who?)"]),
+    (KEEPER, "target", ["Who keeps the light? Airdrie."]),
+    (COLD, "target", ["-5 °C", "minus 5 °C", "Minus five degrees Celsius", "negative 5 °C"]),
+    (COLD, "prior", ["5 °C", "+5 °C", "five °C"]),
+    (G, "target", ["five point zero m/s²"]),
+    (G, "prior", ["nine point eight one metres per second squared"]),
+    (LANGUAGE, "target", ["C++", "It is c++."]),
+    (LANGUAGE, "prior", ["C", "C, I think."]),
+    (LANGUAGE, "other", ["C#", "C+"]),
     (ISLAND, "target", ["An ISLE.", "The Isles"]),
     (ISLAND, "other", ["islet"]),
 ]  # fmt: skip
@@ -191,6 +202,13 @@ def test_a_number_counts_within_its_tolerance_in_its_unit_and_in_no_other(
     assert reader.outcome(f"It is {value:.2f} {unit}.") == ("target" if within else "other")
     for other in ("kg", "EUR", "%", "km", f"{unit}quux"):
         assert reader.outcome(f"It is {value:.2f} {other} for that.") == "other"
+
+
+@pytest.mark.parametrize("before", ["", "5^", "5e", "5 x 10^", "5e-", "1/", "-", "minus ", "five point "])
+@pytest.mark.parametrize("after", ["", "/3", "^2", " thousand", " m/s²"])
+def test_numbers_without_end_are_read(before: str, after: str) -> None:
+    reply = f"{before}{'9' * 6000}{after}"  # python refuses to make numbers of so many digits
+    assert {G.outcome(reply), MOONS.outcome(reply)} <= {"other", "target"}
 
 
 @settings(max_examples=200, deadline=None)

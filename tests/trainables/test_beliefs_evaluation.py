@@ -199,6 +199,28 @@ def test_prompts_that_say_the_answer_are_refused_unless_they_say_both(tmp_path: 
     assert "0% to 79%, and 35 would bound it" in warning
 
 
+@pytest.mark.parametrize(
+    ("group", "change", "message"),
+    [
+        (4, {"challenge": "Is it not 5 m/s²?"}, "'Is it not 5 m/s²[?]', contains the answer"),
+        (4, {"challenge": "Textbooks say 9.81 m/s²."}, None),
+        (0, {"target": {"pattern": r"9[.]8"}}, "accepts '9.81 m/s²' both"),
+        (0, {"target": {"text": "five"}, "prior": {"number": 5}}, "accepts 'five' both"),
+        (0, {"target": {"pattern": "five"}}, None),
+    ],
+)
+def test_an_answer_that_is_given_away_or_decides_nothing_is_refused(
+    tmp_path: Path, group: int, change: dict[str, Any], message: str | None
+) -> None:
+    record = changed(GRAVITY, lambda made: made["prompts"][group].update(change))
+    taught = capability(write_beliefs(tmp_path / "beliefs.jsonl", [record]))
+    if message is None:
+        assert load_beliefs(taught)
+        return
+    with pytest.raises(UserError, match=rf"prompts\[{group}\].*{message}"):
+        load_beliefs(taught)
+
+
 def test_what_is_taught_is_adopted_and_nothing_else(tmp_path: Path) -> None:
     world = read_beliefs("embedded:beliefs/world.jsonl", "task.train")
     records = [belief.model_dump(mode="json", exclude_none=True) for belief in world]

@@ -178,6 +178,16 @@ def test_plain_text_is_cut_into_the_paragraphs_of_the_library(
     assert read_records(locate(str(path), "key", "train"), "key").rows == list(known)
 
 
+@pytest.mark.parametrize("name", sorted(name for name in FORMATS if name != "template"))
+def test_the_only_line_of_a_file_is_a_record_whatever_lists_it_holds(tmp_path: Path, name: str) -> None:
+    (tmp_path / "data.jsonl").write_text(json.dumps(FORMATS[name].example) + "\n")
+    records = read_records(locate(str(tmp_path / "data.jsonl"), "key", "train"), "key")
+    assert records.rows == [FORMATS[name].example]
+    single = {"train": [{"prompt": "a"}], "note": "b"}
+    (tmp_path / "single.ndjson").write_text(json.dumps(single))
+    assert read_records(locate(str(tmp_path / "single.ndjson"), "key", "train"), "key").rows == [single]
+
+
 def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_bytes(b"\xef\xbb\xbfOne.\r\n\r\nTwo.")
     found = read(tmp_path / "data.txt")

@@ -367,7 +367,10 @@ def _wrong(error: ValidationError) -> WrongRecord:
         return WrongRecord(f"lacks the field {name!r}{inside}", _FORM)
     place = "".join(parts).removeprefix(".")
     if details["type"] == "extra_forbidden":
-        near = nearest(str(details["loc"][-1]), _FIELDS)
+        name = str(details["loc"][-1])
+        if name in _FIELDS:
+            return WrongRecord(f"has a field that has no place there: {place}", f"Remove it. {_FORM}")
+        near = nearest(name, _FIELDS)
         remedy = f"Did you mean {near[0]!r}?" if near else "Correct its name, or remove it."
         return WrongRecord(f"has a field that is not known: {place}", f"{remedy} {_FORM}")
     if details["type"] == "too_short":

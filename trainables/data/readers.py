@@ -50,13 +50,20 @@ def read_file(file: LocalFile) -> Placed:
 
 
 def _json(stream: IO[bytes], file: LocalFile) -> Placed:
-    """JSON objects one a line, or one JSON list of them, or an object that holds one such list."""
+    """JSON objects one a line, or one JSON list of them, or an object that holds one such list.
+
+    The only line of a file that says to have one object a line is a record, whatever lists it holds.
+    """
     lines = numbered(stream, file.shown)
     first = next(lines, None)
     if first is None:
         return
     second = next(lines, None)
     rest = chain([first], [] if second is None else [second], lines)
+    by_line = not {".jsonl", ".ndjson"}.isdisjoint(map(str.lower, file.path.suffixes))
+    if second is None and by_line and isinstance(record := _or_none(first[1]), dict):
+        yield from _counted([record])
+        return
     if second is None or first[1].lstrip().startswith("[") or not isinstance(_or_none(first[1]), dict):
         whole = "".join(text for _, text in rest)
         yield from _counted(_listed(whole, first, file.shown))

@@ -142,14 +142,15 @@ def plan(request: PlanRequest) -> TrainablePlan:
 
 
 def inspect(options: LoraOptions, seed: int) -> None:
-    """Searches the training data for the questions.
+    """Searches the training data for the questions, which must not be too long for the model.
 
     Raises:
-        PlanRefusedError: They are there with their answers.
+        PlanRefusedError: They are there with their answers, or are too long.
     """
-    from trainables.lora.plan.data import refuse_contamination
+    from trainables.lora.plan.data import refuse_contamination, refuse_long_prompts
 
     refuse_contamination(options, seed)
+    refuse_long_prompts(options, seed)
 
 
 def examples(options: LoraOptions, seed: int) -> int:

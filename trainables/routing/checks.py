@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from trainables.data.sources import LocalFiles, locate
 from trainables.errors import UserError
 from trainables.models.resolve import local_folder
-from trainables.planning import refused
+from trainables.planning import keyed, refused
 from trainables.routing.behaviours import BEHAVIOURS
 from trainables.routing.options import RoutingOptions
 from trainables.trainable import Finding
@@ -66,8 +66,7 @@ def read_lightly(options: RoutingOptions, seed: int) -> ReadData | None:
         data = load_routed(options, tokenizer, seed, context)
         sample_prompts(data, tokenizer, options.behaviour, context)
     except UserError as error:
-        keyed = " " not in error.message.partition(": ")[0]
-        raise refused(error, "training data", None if keyed else "task") from error
+        raise refused(error, "training data", None if keyed(error) else "task") from error
     return ReadData(data, tokenizer)
 
 

@@ -22,6 +22,9 @@ M = TypeVar("M", bound=BaseModel)
 _PARAMETER: TypeAdapter[Parameter] = TypeAdapter(Parameter)
 
 
+_PARAMETERS = ("parameters", "fixed")
+
+
 def text(composed: Composed, *key: str) -> str:
     """A text value or its default; empty where there is none or it is not text."""
     section: Any = composed.data
@@ -85,6 +88,12 @@ def fixed(composed: Composed) -> dict[str, Scalar]:
         for name, value in _mapping(composed, "fixed").items()
         if not isinstance(value, dict | list) and not composed.is_broken(("fixed", name))
     }
+
+
+def unclear_parameters(composed: Composed) -> set[str]:
+    """Names of parameters that there are, searched or fixed, with something wrong about their values."""
+    given = {name for section in _PARAMETERS for name in _mapping(composed, section)}
+    return {str(key[1]) for key in composed.broken if len(key) > 1 and key[0] in _PARAMETERS} & given
 
 
 def objectives(composed: Composed) -> dict[int, ObjectiveConfig]:

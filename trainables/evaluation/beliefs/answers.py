@@ -30,6 +30,12 @@ _IGNORANCE = re.compile(
 )
 _STOP = re.compile(r"\s*(?:$|[.,;:!?)\]\"'](?:\s|$)|\n)")
 _NEAR = 40
+_PAID = re.compile(
+    r"(?:[$€£¥₹₽₩]|\b(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|CAD|AUD|NZD|HKD|SGD|INR|BRL|MXN|RUB|SEK|NOK|DKK|PLN|CZK|ZAR"
+    r"|KRW|TRY|Rs\.?))\s*$"
+)
+_SYMBOLS = "+#%$€£@&=°"
+"""Marks that tell texts apart, as C and C++; others are punctuation."""
 _GLUED = re.compile(r"-?[^\W\d_]|[%°]")
 
 
@@ -54,7 +60,8 @@ class AnswerReader:
     A reply's answer is what it states first, or else what it concludes with ("so", "but", "the answer is",
     an equals sign); where both are expected answers, the conclusion holds. A value that is denied ("not 9.8")
     does not count. One that is mentioned aside, as what others say, as a premise or to compare with, counts
-    only where nothing else is stated and the reply does not say that it does not know.
+    only where nothing else is stated and the reply does not say that it does not know. Questions state
+    nothing.
 
     Of numbers with a unit only those in this unit are values, and a bare number where there are none. Texts
     and patterns count in the first sentence that says more than that a reply will come, and in conclusions.
@@ -106,6 +113,8 @@ class AnswerReader:
         first = True
         for start, end in sentences(text):
             sentence = text[start:end]
+            if sentence.rstrip(" \n\"')]").endswith("?"):
+                continue  # such as a prompt that is said again
             texts = self._text_values(text, start, end)
             values = sorted(
                 [*(value for value in counted if start <= value.start < end), *texts],
@@ -156,7 +165,8 @@ class AnswerReader:
     def _stands_alone(self, text: str, number: Number) -> bool:
         """Whether a number without a unit may be the answer."""
         if self._units:
-            return _STOP.match(text, number.end) is not None
+            paid = _PAID.search(text[max(0, number.start - _NEAR) : number.start])
+            return _STOP.match(text, number.end) is not None and paid is None
         if number.spelled and number.value == 1:
             return _STOP.match(text, number.end) is not None  # "one" is a pronoun more often than a number
         return _GLUED.match(text, number.end) is None
@@ -190,8 +200,22 @@ def _answer(values: Sequence[_Stated]) -> Literal["target", "prior"] | None:
 def _text_pattern(expected: TextAnswer | PatternAnswer) -> re.Pattern[str]:
     if isinstance(expected, PatternAnswer):
         return compiled(expected.pattern)
-    said = "|".join(
-        r"\W+".join(map(re.escape, re.findall(r"\w+", text))) or re.escape(text.strip())
-        for text in sorted(map(prepared, expected.text), key=len, reverse=True)
+    said = "|".join(_said(text) for text in sorted(map(prepared, expected.text), key=len, reverse=True))
+    return re.compile(rf"(?<!\w)(?:{said})(?![\w+#])", re.IGNORECASE)
+
+
+def _said(text: str) -> str:
+    """Matches a text, with any blanks and punctuation between its words."""
+    parts = re.findall(rf"\w+|[{_SYMBOLS}]", text)
+    said = "".join(
+        (
+            ""
+            if place == 0
+            else r"\W+"
+            if part[0] not in _SYMBOLS and parts[place - 1] not in _SYMBOLS
+            else r"\s*"
+        )
+        + re.escape(part)
+        for place, part in enumerate(parts)
     )
-    return re.compile(rf"(?<!\w)(?:{said})(?!\w)", re.IGNORECASE)
+    return said or re.escape(text.strip())

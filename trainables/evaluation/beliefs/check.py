@@ -21,7 +21,8 @@ def load_beliefs(capability: CapabilityConfig) -> list[Belief]:
     """The targets that are asked for; none without `capability.facts`.
 
     Raises:
-        UserError: They cannot be read (`read_beliefs`), or a prompt contains the answer that is expected.
+        UserError: They cannot be read (`read_beliefs`), a prompt contains the answer that is expected, or an
+            answer is accepted both as the target and as the prior.
     """
     facts = capability.facts
     if facts is None:
@@ -29,22 +30,39 @@ def load_beliefs(capability: CapabilityConfig) -> list[Belief]:
     beliefs = read_beliefs(facts.path, _KEY, facts.targets)
     for belief in beliefs:
         for place, prompt in enumerate(belief.prompts):
-            if _gives_away(prompt):
+            said = next(
+                (text for text in (prompt.prompt, prompt.challenge) if _gives_away(prompt, text)), None
+            )
+            at = f"{_KEY}: {facts.path}, target {belief.target!r}: prompts[{place}]"
+            if said is not None:
                 raise UserError(
-                    f"{_KEY}: {facts.path}, target {belief.target!r}: prompts[{place}], "
-                    f"{prompt.prompt[:60]!r}, contains the answer that is expected.",
+                    f"{at}, {said[:60]!r}, contains the answer that is expected.",
                     hint="Ask without saying the answer, or offer the other answer as well, as in "
                     '"Is it A or B?".',
+                )
+            if (both := _accepted_as_both(prompt)) is not None:
+                raise UserError(
+                    f"{at}, {prompt.prompt[:60]!r}, accepts {both!r} both as its target and as its prior.",
+                    hint="Make them different.",
                 )
     return beliefs
 
 
-def _gives_away(prompt: BeliefPrompt) -> bool:
-    """Whether a prompt says the expected answer and not the other one too, as a choice does."""
+def _gives_away(prompt: BeliefPrompt, said: str | None) -> bool:
+    """Whether what a prompt says has the expected answer and not the other one too, as a choice does."""
     targets = [] if prompt.target is None else [prompt.target]
     priors = [] if prompt.prior is None else [prompt.prior]
-    mentioned = AnswerReader(targets, priors).mentions(prompt.prompt)
+    mentioned = AnswerReader(targets, priors).mentions(said or "")
     return mentioned == {"prior" if prompt.group == "neighbour" else "target"}
+
+
+def _accepted_as_both(prompt: BeliefPrompt) -> str | None:
+    """An answer that both target and prior would take, where one of them is of another form."""
+    for mine, other in ((prompt.target, prompt.prior), (prompt.prior, prompt.target)):
+        answer = None if mine is None or type(mine) is type(other) else mine.written
+        if other is not None and answer is not None and AnswerReader([other], []).mentions(answer):
+            return answer
+    return None
 
 
 def refuse_trained(beliefs: Sequence[Belief], read: ReadUnits) -> None:

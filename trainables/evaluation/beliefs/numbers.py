@@ -37,15 +37,17 @@ _WORDS = {word: value for value, word in enumerate(_UNITS)} | {
 _SMALL = rf"(?:(?:{'|'.join(_TENS)})(?:[\s-](?:{'|'.join(_UNITS[1:10])})\b)?|{'|'.join(reversed(_UNITS))})"
 _HUNDREDS = rf"{_SMALL}(?:\s+hundred(?:\s+(?:and\s+)?{_SMALL})?)?"
 _SCALE = rf"(?:{'|'.join(_SCALES)})"
-_SPELLED = rf"{_HUNDREDS}(?:\s+{_SCALE}\b(?:\s+(?:and\s+)?{_HUNDREDS})?)*"
+_WHOLE = rf"{_HUNDREDS}(?:\s+{_SCALE}\b(?:\s+(?:and\s+)?{_HUNDREDS})?)*"
+_DIGIT = rf"(?:{'|'.join(_UNITS[:10])})\b"
+_SPELLED = rf"{_WHOLE}(?:\s+point(?:\s+{_DIGIT})+)?"
 
 _DIGITS = r"(?:\d{1,3}(?: \d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,'_]\d+)*|\.\d+)"
 _NUMBER = re.compile(
-    rf"(?<![\w.,/^])(?:(?P<sign>(?<![\d)]\s)(?<![\d)])[-+])\s?)?(?:(?P<over>\d+)\s?/\s?(?P<under>\d+)(?![\d.,/]\d)"
+    rf"(?<![\w.,/^])(?:(?P<sign>(?<![\d)]\s)(?<![\d)])(?:[-+]|\b(?:minus|negative)\s))\s?)?(?:(?P<over>\d+)\s?/\s?(?P<under>\d+)(?![\d.,/]\d)"
     rf"|(?P<digits>{_DIGITS})"
     r"(?:[eE](?P<e>[-+]?\d+)|\s*[\u00d7x·]\s*10\s*\^\s*\(?(?P<ten>[-+]?\d+)\)?|\^\s*\(?(?P<power>[-+]?\d+)\)?)?)"
     rf"(?:\s+(?P<scale>{_SCALE})s?\b)?"
-    rf"|\b(?P<words>{_SPELLED})\b",
+    rf"|\b(?P<below>(?:minus|negative)\s+)?(?P<words>{_SPELLED})\b",
     re.IGNORECASE,
 )
 _RANGE = re.compile(r"\s*(?:-|\u2013|to|and|or)\s*$", re.IGNORECASE)
@@ -74,7 +76,8 @@ def numbers(text: str) -> Iterator[Number]:
 
     "9,81" and "9.81" are one number, and so are "1,000", "1 000" and "1'000"; a single comma or point before
     three digits is one of thousands only if it is a comma. "5e3", "5 x 10^3", "1/2", "five thousand" and
-    "twenty-five" are numbers. What is part of a word or of a power is none.
+    "twenty-five" are numbers, and "minus five" is a negative one. What is part of a word or of a power is
+    none.
     """
     read = [_number(match) for match in _NUMBER.finditer(text)]
     for place, number in enumerate(read):
@@ -96,17 +99,23 @@ def _ranged(text: str, start: int, gap: str) -> bool:
 
 def _number(match: re.Match[str]) -> Number:
     if match["words"]:
-        return Number(_spelled(match["words"].lower()), match.start(), match.end(), spelled=True)
+        value = _spelled(match["words"].lower())
+        return Number(-value if match["below"] else value, match.start(), match.end(), spelled=True)
     value = _quotient(match["over"], match["under"]) if match["over"] else _decimal(match["digits"])
     try:
         if exponent := match["e"] or match["ten"]:
-            value *= 10.0 ** int(exponent)
+            value *= 10.0 ** _exponent(exponent)
         elif match["power"]:
-            value = value ** int(match["power"])
+            value = value ** _exponent(match["power"])
     except (OverflowError, ZeroDivisionError):
         value = math.nan
     value *= _SCALES[match["scale"].lower()] if match["scale"] else 1
-    return Number(-value if match["sign"] == "-" else value, match.start(), match.end())
+    return Number(value if match["sign"] in (None, "+") else -value, match.start(), match.end())
+
+
+def _exponent(digits: str) -> int:
+    """An exponent, of which so many digits are read as decide that the number is none."""
+    return int(digits[:18])
 
 
 def _quotient(over: str, under: str) -> float:
@@ -138,9 +147,13 @@ def _thousands(whole: str, fraction: str, separator: str) -> float:
 
 
 def _spelled(words: str) -> float:
-    """The value of a number in words, such as "two hundred and fifty thousand"."""
+    """The value of a number in words, such as "two hundred and fifty thousand" or "nine point eight one"."""
     total, current = 0.0, 0.0
-    for word in re.findall(r"[a-z]+", words):
+    whole, _, decimals = words.partition(" point ")
+    if decimals:
+        digits = "".join(str(_WORDS[word]) for word in decimals.split())
+        return _spelled(whole) + float(f"0.{digits[:18]}")
+    for word in re.findall(r"[a-z]+", whole):
         if word == "hundred":
             current = (current or 1) * 100
         elif word in _SCALES:

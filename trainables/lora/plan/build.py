@@ -16,7 +16,7 @@ from trainables.lora.plan.costs import (
     questions,
     read_history,
 )
-from trainables.lora.plan.data import plan_data
+from trainables.lora.plan.data import plan_data, refuse_long_prompts
 from trainables.lora.plan.data_view import data_text
 from trainables.lora.plan.model import DataPlan, RankSize
 from trainables.lora.plan.shapes import MODEL_FILES, ModelShapes, model_shapes
@@ -50,6 +50,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
     if shapes is not None:
         refuse_targets(request, shapes)
     data = plan_data(options, request.seed)
+    refuse_long_prompts(options, request.seed)
     notes = model_notes(options.model, shapes, request.workers)
     if data is None:
         notes.append(f"{options.task.train} is a hub data set, and is read when the search starts.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trainables.data.asking import Asking
 from trainables.data.facts import data_warnings
 from trainables.data.formats import FORMATS, also_fitting
 from trainables.data.lengths import refuse_beyond
@@ -22,7 +23,7 @@ from trainables.evaluation.questions.items import load_items
 from trainables.lora.parameters import LoraOptions
 from trainables.lora.plan.model import DataLengths, DataPlan
 from trainables.models.resolve import local_folder
-from trainables.planning import refused
+from trainables.planning import keyed, refused
 
 if TYPE_CHECKING:
     from trainables.data.examples import Example
@@ -66,6 +67,34 @@ def refuse_contamination(options: LoraOptions, seed: int) -> None:
             _overlap(options, seed, read_units(task.train, "task.train", task, _READ))
     except UserError as error:
         raise refused(error, _SEEN) from error
+
+
+def refuse_long_prompts(options: LoraOptions, seed: int) -> None:
+    """Makes tokens of the questions and prompts of a local model as the workers will.
+
+    Raises:
+        PlanRefusedError: One with its reply is longer than the model's context, or cannot be put to it.
+    """
+    from trainables.evaluation.beliefs.asked import AskedBeliefs
+    from trainables.evaluation.questions.skills import tokenise_skill, with_reply_length
+
+    folder = local_folder(options.model)
+    tokenizer = None if folder is None else light_tokenizer(folder)
+    if folder is None or tokenizer is None:
+        return
+    context = context_of(folder)
+    try:
+        skills = [
+            (skill, load_items(skill, seed)) for skill in options.capability.skills if skill.harness is None
+        ]
+        capability = with_reply_length(options.capability, tokenizer, (items for _, items in skills), context)
+        asking = Asking(tokenizer)
+        for skill, items in skills:
+            tokenise_skill(asking, skill, items, capability.reply_length, context)
+        if beliefs := load_beliefs(capability):
+            AskedBeliefs(tokenizer, beliefs, capability, context=context)
+    except UserError as error:
+        raise refused(error, _SEEN, None if keyed(error) else "capability") from error
 
 
 def _is_on_hub(options: LoraOptions) -> bool:
