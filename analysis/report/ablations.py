@@ -143,9 +143,9 @@ def sentences(
     for at in dict.fromkeys((over.values[-1], over.values[0])):
         estimates = _estimates(context, over, setting, stem, at)
         if estimates:
-            told = [f"{write(estimate)} {SPOKEN[name]}" for name, estimate in estimates.items()]
+            parts = [f"{write(estimate)} {SPOKEN[name]}" for name, estimate in estimates.items()]
             count = wording.plural(len(measured_at(setting, over, f"{stem}_bad_off", at)), "trial")
-            lines.append(f"{what} at {over.label(at)} ({setting.label}, {count}): {', '.join(told)}.")
+            lines.append(f"{what} at {over.label(at)} ({setting.label}, {count}): {', '.join(parts)}.")
     values = baseline_values(context, *names(stem).values())
     if values:
         compared = [f"{name} {write(Estimate(value, None, None, 1))}" for name, value in values.items()]

@@ -15,7 +15,7 @@ from transformers import GenerationConfig
 from benchmarks.evaluation.equal import Difference
 from benchmarks.packing.work import Work
 from trainables.evaluation.inference.forward import Forward, left_padded
-from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.generate import generate
 from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.evaluation.inference.passes import Passes
 from trainables.lora.adapters import Adapters
@@ -72,7 +72,7 @@ class Ours:
     def generate(self, questions: Questions) -> list[list[list[int]]]:
         """For each adapter and prompt a reply."""
         with self.adapters.active(self._copies), self._forward.evaluating():
-            return greedy(
+            return generate(
                 self._forward,
                 questions.prompts,
                 copies=self._copies,

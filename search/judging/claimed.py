@@ -240,8 +240,8 @@ def _basis(
     where = _conditions(hypothesis, ())
     counted = f"{pool.basis}{' with ' + where if where else ''}"
     if len(groups) == 1:
-        own = f" with {_conditions(hypothesis, filters[0])}" if filters[0] else ""
-        return f"{wording.plural(len(groups[0]), 'trial')} {pool.basis if own else counted}{own}"
+        condition = f" with {_conditions(hypothesis, filters[0])}" if filters[0] else ""
+        return f"{wording.plural(len(groups[0]), 'trial')} {pool.basis if condition else counted}{condition}"
     if matched:
         count = wording.plural(len(groups[0]), "set")
         return f"{count} of trials {counted} that are alike but for {_varied(filters)}"

@@ -103,8 +103,8 @@ def _first(plan: Plan) -> Table:
         cells = [_value(trial.sampled[name]) if name in trial.sampled else "-" for name in names]
         size = "unknown" if trial.trainable is None else f"{trial.trainable:,}"
         sizes, origins = [size] if plan.sized else [], [trial.origin] if listed else []
-        own = [] if plan.trial_steps is None else ["-" if trial.steps is None else f"{trial.steps:,}"]
-        table.add_row(str(trial.trial), *map(Text, cells), *own, *sizes, *origins)
+        steps = [] if plan.trial_steps is None else ["-" if trial.steps is None else f"{trial.steps:,}"]
+        table.add_row(str(trial.trial), *map(Text, cells), *steps, *sizes, *origins)
     return table
 
 

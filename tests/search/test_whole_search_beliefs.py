@@ -1,4 +1,4 @@
-"""Beliefs are taught by a whole search; of training without them nothing is claimed."""
+"""Beliefs are taught by a whole search."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ import pytest
 from search.record import SearchState, read_events
 from tests.ray_cluster import SharedCluster
 from tests.searches import assert_every_trial_finished_once, finish, start
-from trainables.embedded import data_dir
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
-WORLD = data_dir() / "beliefs" / "world.jsonl"
 SPACE = """
 model: embedded
 task: {format: facts, train: "embedded:beliefs/world.jsonl", heldout_examples: 8}
@@ -38,11 +36,11 @@ tracking: {enabled: false}
 """
 
 
-def _search(folder: Path, cluster: SharedCluster, *words: str) -> tuple[SearchState, dict[str, Any]]:
+def _search(folder: Path, cluster: SharedCluster) -> tuple[SearchState, dict[str, Any]]:
     """The record of a search, and the cards of its report."""
     space = folder / "taught.yaml"
     space.write_text(SPACE)
-    words = (f"space={space}", "name=taught", f"out={folder}", "workers.groups=1", *words)
+    words = (f"space={space}", "name=taught", f"out={folder}", "workers.groups=1")
     code, output = finish(start(*words, report=True, cluster=cluster))
     assert code == 0, output
     events = read_events(folder / "taught")
@@ -77,23 +75,3 @@ def test_a_search_teaches_beliefs_and_its_report_says_so(tmp_path: Path, cluster
     assert answer["verdict"] == "supported"
     assert cards["belief_replies"]["data"]["prompts"] == 400
     assert cards["belief_price"]["state"] == "shown"
-
-
-def _about_something_else(path: Path) -> Path:
-    """The same prompts, with replies that tell nothing of the facts."""
-    records = [json.loads(line) for line in WORLD.read_text().splitlines()]
-    for record in records:
-        record["train"] = [{**pair, "reply": "the old road."} for pair in record["train"]]
-    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
-    return path
-
-
-def test_training_without_the_facts_is_not_claimed_to_teach_them(
-    tmp_path: Path, cluster: SharedCluster
-) -> None:
-    emptied = _about_something_else(tmp_path / "emptied.jsonl")
-    state, cards = _search(tmp_path, cluster, f"task.train={emptied}")
-    assert all(trial.last and trial.last.metrics["adoption"] <= 0.2 for trial in state.trials.values())
-    assert set(_answers(cards, "The belief was taught").values()) == {"not supported"}
-    (answer,) = cards["hypotheses"]["data"]["hypotheses"]
-    assert answer["verdict"] == "not supported"

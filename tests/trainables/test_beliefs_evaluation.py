@@ -14,7 +14,7 @@ from tests.trainables.packed_rows import Packed, adapters
 from tests.trainables.sections import SECTIONS
 from tests.trainables.small import tiny_llama
 from tests.trainables.test_evaluation_packed import character_tokenizer
-from trainables.data.asking import Asking, Told
+from trainables.data.asking import Asking, InContext
 from trainables.data.beliefs import Belief, read_beliefs
 from trainables.errors import UserError
 from trainables.evaluation.beliefs.asked import AskedBeliefs
@@ -124,7 +124,7 @@ def test_thoughts_are_no_answers(
 )
 def test_a_model_is_told_where_its_template_allows(template: str | None, place: Any, begins: str) -> None:
     made = tokenizer("bytes", template)
-    asking = Asking(made, Told("Things fall.", place))
+    asking = Asking(made, InContext("Things fall.", place))
     question, (reply,) = asking.replies("Why?", ["So."])
     for ids in (asking.prompt("Why?"), asking.turns(["Why?"]), question):
         assert begins in made.decode(ids)

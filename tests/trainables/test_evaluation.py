@@ -21,7 +21,7 @@ from trainables.data.examples import Example
 from trainables.errors import UserError
 from trainables.evaluation.evaluator import Evaluator
 from trainables.evaluation.inference.forward import Forward
-from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.generate import generate
 from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.evaluation.intervals import wilson
 from trainables.evaluation.measurement import combine
@@ -98,8 +98,8 @@ def test_batched_generation_equals_one_by_one(base: tuple[Any, Any], forward: Fo
     ]
     prompts += [plain_ids(tokenizer, "Dawn watch.")]
     options: dict[str, Any] = {"ends": {tokenizer.eos_token_id}, "pad_id": 0, "max_new_tokens": 10}
-    batched = greedy(forward, prompts, copies=1, batch_size=6, **options)[0]
-    alone = [greedy(forward, [prompt], copies=1, batch_size=1, **options)[0][0] for prompt in prompts]
+    batched = generate(forward, prompts, copies=1, batch_size=6, **options)[0]
+    alone = [generate(forward, [prompt], copies=1, batch_size=1, **options)[0][0] for prompt in prompts]
     assert batched == alone
     for prompt, reply in zip(prompts, batched, strict=True):
         generated = model.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=10)

@@ -168,7 +168,7 @@ def test_packed_and_shared_out_they_are_as_alone(
     model: PeftModel, capability: CapabilityConfig, general: GeneralText, world: int
 ) -> None:
     names = list(RANKS)
-    alone: dict[str, Measurement] = {}
+    alone: dict[str, Measurement[Outcomes]] = {}
     made = evaluator(model, capability, general)
     with model.disable_adapter():
         made.take_base()

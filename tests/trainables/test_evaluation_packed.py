@@ -25,7 +25,7 @@ from trainables.data.examples import Example
 from trainables.evaluation.evaluator import Evaluator
 from trainables.evaluation.inference.batching import batches_by_length
 from trainables.evaluation.inference.forward import Forward
-from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.generate import generate
 from trainables.evaluation.measurement import combine
 from trainables.evaluation.outcomes import UNPARSEABLE, Outcomes
 from trainables.settings import CapabilityConfig, SkillConfig
@@ -188,14 +188,14 @@ def test_prompts_take_the_place_of_rows_that_have_ended(model: PeftModel) -> Non
     prompts = [draw.integers(4, VOCABULARY, size=n).tolist() for n in draw.integers(2, 9, size=24)]
     options: dict[str, Any] = {"ends": set(ENDS), "pad_id": 0, "max_new_tokens": 12}
     with forward.evaluating():
-        together = greedy(forward, prompts, copies=4, batch_size=16, **options)
+        together = generate(forward, prompts, copies=4, batch_size=16, **options)
         passes = len(packed.counts)
         # Prompts come in halves of a batch, and every pass has those of all adapters.
         assert 8 < max(map(sum, packed.counts)) <= 16
         assert max(len(reply) for replies in together for reply in replies) == 12
         packed.counts.clear()
         for batch in batches_by_length([len(prompt) for prompt in prompts], 4):
-            own = greedy(forward, [prompts[index] for index in batch], copies=4, batch_size=32, **options)
+            own = generate(forward, [prompts[index] for index in batch], copies=4, batch_size=32, **options)
             assert own == [[replies[index] for index in batch] for replies in together]
         # Batches that end before the next begins need more passes.
         assert passes < len(packed.counts)
@@ -225,8 +225,8 @@ def test_models_with_a_sliding_window_generate_the_same_in_batches() -> None:
     prompts = [draw.integers(4, VOCABULARY, size=n).tolist() for n in draw.integers(2, 14, size=12)]
     options: dict[str, Any] = {"copies": 1, "ends": set(ENDS), "pad_id": 0, "max_new_tokens": 9}
     with forward.evaluating():
-        batched = greedy(forward, prompts, batch_size=4, **options)[0]
-        assert batched == [greedy(forward, [prompt], batch_size=1, **options)[0][0] for prompt in prompts]
+        batched = generate(forward, prompts, batch_size=4, **options)[0]
+        assert batched == [generate(forward, [prompt], batch_size=1, **options)[0][0] for prompt in prompts]
 
 
 def test_workers_that_wait_announce_a_layout(

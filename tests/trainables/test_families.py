@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM
 from tests.trainables.families import FAMILIES, VOCABULARY, tiny
 from tests.trainables.family_training import PACKS, Trained, alone, distance, flat, train
 from trainables.evaluation.inference.forward import Forward
-from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.generate import generate
 from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.lora.plan.shapes import model_shapes
 from trainables.lora.targets import routed_layer
@@ -124,7 +124,7 @@ def test_replies_and_likelihoods_are_those_of_whole_passes(family: str) -> None:
     forward = Forward(model)
     with forward.evaluating():
         short, long = (
-            greedy(forward, texts, copies=1, ends=ENDS, pad_id=0, max_new_tokens=6, batch_size=3)[0]
+            generate(forward, texts, copies=1, ends=ENDS, pad_id=0, max_new_tokens=6, batch_size=3)[0]
             for texts in (PROMPTS, prompts)
         )
         scored = score_continuations(forward, prompts, options, copies=1, pad_id=0, batch_size=8)[0]

@@ -32,7 +32,7 @@ from tests.trainables.small import VOCABULARY, tiny_llama
 from tests.trainables.test_evaluation_packed import character_tokenizer
 from trainables.evaluation.evaluator import Evaluator
 from trainables.evaluation.inference.forward import Forward
-from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.generate import generate
 from trainables.settings import CapabilityConfig, SkillConfig
 
 Texts = list[list[int]]
@@ -70,10 +70,10 @@ def naive(model: Any, prompt: Sequence[int], most: int = MOST) -> list[int]:
     return reply
 
 
-def generate(forward: Forward, prompts: Texts, copies: int = 1, **options: Any) -> list[Texts]:
+def generated(forward: Forward, prompts: Texts, copies: int = 1, **options: Any) -> list[Texts]:
     given: dict[str, Any] = {"ends": ENDS, "pad_id": 0, "max_new_tokens": MOST, "batch_size": 8} | options
     with forward.evaluating():
-        return greedy(forward, prompts, copies=copies, **given)
+        return generate(forward, prompts, copies=copies, **given)
 
 
 def near(reply: list[int], kind: str, other: list[int], place: int) -> list[int]:
@@ -134,8 +134,8 @@ def test_replies_are_those_of_each_prompt_alone(
     packed = Packed(ADAPTERS, names)
     forward = Forward(packed, rows=packed.rows)
     options = {"batch_size": max(batch_size, len(names)), "max_new_tokens": most}
-    assert generate(forward, prompts, len(names), drafts=drafts, **options) == expected
-    assert generate(forward, prompts, len(names), **options) == expected
+    assert generated(forward, prompts, len(names), drafts=drafts, **options) == expected
+    assert generated(forward, prompts, len(names), **options) == expected
 
 
 def bloom() -> Any:
@@ -185,7 +185,7 @@ def test_other_kinds_of_attention_and_position_give_the_same(make: Any, beginnin
     assert len({len(reply) for reply in expected}) > 3
     drafts = [near(reply, KINDS[n % 7], prompts[n - 1], n % 4) for n, reply in enumerate(expected)]
     for batch_size in (1, 6, 64):
-        assert generate(Forward(model), prompts, batch_size=batch_size, drafts=drafts) == [expected]
+        assert generated(Forward(model), prompts, batch_size=batch_size, drafts=drafts) == [expected]
 
 
 def test_a_reply_as_drafted_takes_one_pass_even_if_it_is_empty() -> None:
@@ -194,7 +194,7 @@ def test_a_reply_as_drafted_takes_one_pass_even_if_it_is_empty() -> None:
     assert {0, MOST} <= {len(reply) for reply in expected}
     for count in (1, 40):
         with passes(LLAMA) as shapes:
-            found = generate(Forward(LLAMA), prompts[:count], batch_size=80, drafts=expected[:count])
+            found = generated(Forward(LLAMA), prompts[:count], batch_size=80, drafts=expected[:count])
         assert found == [expected[:count]]
         assert len(shapes) == 1
     # The last token of the longest reply is no input.
@@ -206,7 +206,7 @@ def test_after_one_wrong_token_the_rest_of_the_draft_is_tried() -> None:
     reply = naive(LLAMA, start)
     wrong = [*reply[:2], (reply[2] + 1) % VOCABULARY, *reply[3:]]
     with passes(LLAMA) as shapes:
-        assert generate(Forward(LLAMA), [start], drafts=[wrong]) == [[reply]]
+        assert generated(Forward(LLAMA), [start], drafts=[wrong]) == [[reply]]
     assert shapes == [(1, 2 + MOST - 1), (1, MOST - 3)]
 
 
@@ -218,7 +218,7 @@ def test_where_drafts_are_wrong_there_are_no_more() -> None:
     # The prompts come in two batches, those with the longest drafts first.
     for drafts, widths in ((wrong, [6, 3]), (half, [9, 6])):
         with passes(LLAMA) as shapes:
-            assert generate(Forward(LLAMA), prompts, batch_size=40, drafts=drafts) == [expected]
+            assert generated(Forward(LLAMA), prompts, batch_size=40, drafts=drafts) == [expected]
         assert [width for rows, width in shapes if rows == 20 and width in (3, 6, 9)][:2] == widths
 
 
@@ -229,7 +229,7 @@ def test_a_reply_that_ends_for_another_reason_ends_within_its_draft() -> None:
     def ended(ids: list[int]) -> bool:
         return len(ids) == 3
 
-    found = generate(Forward(LLAMA), prompts, drafts=expected, ended=ended)
+    found = generated(Forward(LLAMA), prompts, drafts=expected, ended=ended)
     assert found == [[reply[:3] for reply in expected]]
 
 

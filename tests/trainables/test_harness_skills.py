@@ -151,7 +151,7 @@ def test_metrics_that_are_not_right_or_wrong_are_recorded_and_compared_with_the_
     passes = Passes(Forward(packed, rows=packed.rows), 0, 8)
     part = HarnessSkills(passes, skills, {tokenizer.eos_token_id}, packed.inactive)
 
-    def measured(moment: Moment, copies: int) -> list[Measurement]:
+    def measured(moment: Moment, copies: int) -> list[Measurement[Outcomes]]:
         shares = [[Outcomes(seconds={"total": 1.0}) for _ in range(copies)] for _ in range(2)]
         with passes.forward.evaluating():
             for rank, outcomes in enumerate(shares):

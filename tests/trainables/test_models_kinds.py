@@ -16,7 +16,7 @@ from tests.trainables.model_folders import edited
 from trainables import embedded
 from trainables.errors import UserError
 from trainables.evaluation.inference.forward import Forward
-from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.generate import generate
 from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.lora.loading import load
 from trainables.lora.parameters import LoraOptions
@@ -109,7 +109,7 @@ def test_batches_of_unequal_texts_are_those_of_each_text_alone(kind: str) -> Non
         logits = forward.logits(ids, [len(texts)], width)
         for row, text in zip(logits, texts, strict=True):
             torch.testing.assert_close(row[: len(text)], alone(model, text), rtol=1e-4, atol=1e-5)
-        found = greedy(forward, texts, copies=2, ends={2}, pad_id=0, max_new_tokens=6, batch_size=4)
+        found = generate(forward, texts, copies=2, ends={2}, pad_id=0, max_new_tokens=6, batch_size=4)
         assert found == [[replies(model, text, 6) for text in texts]] * 2
         options = [[20, 21, 2], [22, 2]]
         scored = score_continuations(forward, texts, [options] * 3, copies=2, pad_id=0, batch_size=16)

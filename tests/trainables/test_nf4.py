@@ -25,7 +25,7 @@ from tests.trainables.model_folders import WEIGHT, Damage, edited, with_weights
 from trainables import embedded
 from trainables.errors import UserError
 from trainables.evaluation.inference.forward import Forward
-from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.generate import generate
 from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.lora.memory import base_bytes
 from trainables.lora.plan.shapes import model_shapes
@@ -191,7 +191,7 @@ def evaluated(model: Any) -> tuple[Any, Any]:
     prompts, options = [[5, 9, 12, 30], [7, 3]], [[[7, 8], [9]], [[4], [10, 11]]]
     forward = Forward(model)
     with forward.evaluating():
-        replies = greedy(forward, prompts, copies=1, ends={2}, pad_id=0, max_new_tokens=5, batch_size=3)[0]
+        replies = generate(forward, prompts, copies=1, ends={2}, pad_id=0, max_new_tokens=5, batch_size=3)[0]
         scores = score_continuations(forward, prompts, options, copies=1, pad_id=0, batch_size=3)[0]
     return replies, scores
 

@@ -20,12 +20,13 @@ from tests.trainables.packed_rows import Packed, adapters
 from tests.trainables.routing_data import routing_options, sentences, write_records
 from tests.trainables.small import VOCABULARY, tiny_llama
 from tests.trainables.test_evaluation_packed import character_tokenizer
+from trainables.evaluation.measurement import Measurement
 from trainables.routing.conditions import ABLATIONS, KINDS, Ablation
 from trainables.routing.data import RoutedData, load_routed
 from trainables.routing.evaluation import RoutingEvaluator
 from trainables.routing.metrics import measured_metrics
 from trainables.routing.options import RoutingOptions
-from trainables.routing.outcomes import RoutingMeasurement, RoutingOutcomes, combine
+from trainables.routing.outcomes import RoutingOutcomes, combine
 from trainables.routing.relearning import relearn, relearning_target
 
 NAMES = {"both": ("one", "two"), "bad_off": ("two", "three"), "good_off": ("three", "one")}
@@ -56,7 +57,7 @@ def packed_trials(number: int | None = None) -> tuple[Packed, Any]:
     return model, ablate
 
 
-def close(one: RoutingMeasurement, other: RoutingMeasurement) -> None:
+def close(one: Measurement[RoutingOutcomes], other: Measurement[RoutingOutcomes]) -> None:
     assert one.metrics == pytest.approx(other.metrics, rel=1e-5)
     assert one.items == other.items
     for ablation in ABLATIONS:

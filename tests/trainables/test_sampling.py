@@ -26,7 +26,7 @@ from tests.trainables.test_generate import (
     talkative,
 )
 from trainables.evaluation.inference.forward import Forward
-from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.generate import generate
 from trainables.evaluation.inference.sampling import Sampler, in_nucleus, inverse, nucleus, sampled, uniforms
 from trainables.settings import Decoding
 
@@ -85,7 +85,7 @@ def test_models_without_joinable_rows_give_the_same(make: Any) -> None:
 def test_greedy_decoding_is_greedy() -> None:
     prompts = [[n, 5] for n in range(6)]
     with Forward(LLAMA).evaluating():
-        expected = greedy(
+        expected = generate(
             Forward(LLAMA), prompts, copies=1, ends=ENDS, pad_id=0, max_new_tokens=MOST, batch_size=8
         )
     assert replies(Forward(LLAMA), prompts, decoding=Decoding()) == [[[own] for own in expected[0]]]

@@ -13,10 +13,10 @@ from trainables.errors import UserError
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a model is told before it is asked, in the system message or at the beginning of the user's.
+class InContext:
+    """A text before all questions, in the system message or at the beginning of the user's.
 
-    Where the chat template has no system message it is told in the user's.
+    Where the chat template has no system message it is in the user's.
     """
 
     text: str
@@ -28,14 +28,16 @@ class Asking:
 
     Args:
         tokenizer: The model's.
-        told: What it is told before.
+        in_context: Is put before all questions.
     """
 
-    def __init__(self, tokenizer: Any, told: Told | None = None) -> None:
+    def __init__(self, tokenizer: Any, in_context: InContext | None = None) -> None:
         self._tokenizer = tokenizer
         self._chat = chat_of(tokenizer)
-        in_system = told is not None and told.place == "system" and self._takes_system()
-        self._told = told if told is None or in_system else replace(told, place="user")
+        in_system = in_context is not None and in_context.place == "system" and self._takes_system()
+        self._in_context = (
+            in_context if in_context is None or in_system else replace(in_context, place="user")
+        )
         self._before = list(OwnSpecials.of(tokenizer).before)
 
     @property
@@ -136,13 +138,13 @@ class Asking:
         return rendered, begin if rendered.text[start:begin].strip() else start
 
     def _plain(self, message: str) -> str:
-        return message if self._told is None else f"{self._told.text}\n\n{message}"
+        return message if self._in_context is None else f"{self._in_context.text}\n\n{message}"
 
     def _messages(self, texts: Sequence[str]) -> list[Message]:
         first, *others = texts
         before = []
-        if self._told is not None and self._told.place == "system":
-            before = [{"role": "system", "content": self._told.text}]
+        if self._in_context is not None and self._in_context.place == "system":
+            before = [{"role": "system", "content": self._in_context.text}]
         else:
             first = self._plain(first)
         roles = ("user", "assistant")

@@ -82,19 +82,12 @@ def load_task(
     if trace is not None:
         trace(read, cut)
     groups = by_document(cut, read.stream)
-    if task.heldout is None and read.heldout is not None:
-        split = Split(_flat(groups), _heldout(read.heldout, tokeniser, length, task, seed, trace))
-    elif task.heldout is None:
+    heldout = read.heldout if task.heldout is None else read_units(task.heldout, "task.heldout", task)
+    if heldout is None:
         wanted = round(task.heldout_fraction * sum(len(group) for group in groups))
         split = split_groups(groups, max(1, min(task.heldout_examples, wanted)), seed)
     else:
-        read_other = read_units(task.heldout, "task.heldout", task)
-        other = tokenise(read_other, tokeniser, "task.heldout")
-        other_cut = other.cut(length)
-        refuse_lost(other, other_cut, length, "task.heldout", chosen=False)
-        if trace is not None:
-            trace(read_other, other_cut)
-        split = Split(_flat(groups), sample(_flat(other_cut.groups), task.heldout_examples, seed))
+        split = Split(_flat(groups), _heldout(heldout, tokeniser, length, task, seed, trace))
     for key, part in (("task.train", split.train), ("task.heldout", split.heldout)):
         if not part:
             raise UserError(
@@ -140,17 +133,22 @@ def _shared(task: TaskConfig) -> bool:
 def _heldout(
     read: ReadUnits, tokeniser: Tokeniser, length: int, task: TaskConfig, seed: int, trace: Trace | None
 ) -> list[Example]:
-    """Examples of what records hold out themselves.
+    """Examples of `task.heldout`, or of what records of `task.train` hold out themselves.
 
     Raises:
-        UserError: There are none.
+        UserError: There are none, or most replies would be lost.
     """
-    cut = tokenise(read, tokeniser, "task.train").cut(length) if read.units else Cut()
-    if not any(cut.groups):
-        raise UserError(
-            f"task.heldout: nothing in {task.train!r} can be held out.",
-            hint="Give targets of direct or paraphrase prompts as numbers or texts, or name other data.",
-        )
+    if task.heldout is not None:
+        tokenised = tokenise(read, tokeniser, "task.heldout")
+        cut = tokenised.cut(length)
+        refuse_lost(tokenised, cut, length, "task.heldout", chosen=False)
+    else:
+        cut = tokenise(read, tokeniser, "task.train").cut(length) if read.units else Cut()
+        if not any(cut.groups):
+            raise UserError(
+                f"task.heldout: nothing in {task.train!r} can be held out.",
+                hint="Give targets of direct or paraphrase prompts as numbers or texts, or name other data.",
+            )
     if trace is not None:
         trace(read, cut)
     return sample(_flat(cut.groups), task.heldout_examples, seed)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -14,16 +12,16 @@ from trainables.data.beliefs import Belief
 from trainables.data.examples import Example
 from trainables.data.general import GeneralText
 from trainables.errors import UserError
-from trainables.evaluation.beliefs.asked import AskedPrompt, told
+from trainables.evaluation.beliefs.asked import AskedPrompt, facts_in_context
 from trainables.evaluation.beliefs.part import BeliefReplies
 from trainables.evaluation.contamination.leaks import LeakIndex
 from trainables.evaluation.harness.skills import HarnessSkill, HarnessSkills
 from trainables.evaluation.inference.divergence import BaseAlone, Divergence
 from trainables.evaluation.inference.forward import AnyWorking, Forward, Rows
-from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.generate import generate
 from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.evaluation.inference.losses import GeneralLoss, HeldoutLoss
-from trainables.evaluation.inference.passes import ASKED, Comparison, Part, Passes, Shard, share
+from trainables.evaluation.inference.passes import ASKED, Comparison, Part, Passes, Shard, share, timed
 from trainables.evaluation.measurement import Measurement, combine
 from trainables.evaluation.outcomes import Outcomes
 from trainables.evaluation.questions.items import Item, items_fingerprint, joined, load_items
@@ -62,7 +60,7 @@ class Evaluator:
         output_head: See `Forward`.
         wording: Changes the text of each question; None puts them as they are.
         beliefs: Those that `capability.facts` asks for.
-        tells: Whether the model is told the beliefs before every question and prompt, except those of
+        in_context: Whether the facts of the beliefs are put before every question and prompt, except those of
             lm-evaluation-harness.
 
     Raises:
@@ -86,7 +84,7 @@ class Evaluator:
         output_head: OutputHead | None = None,
         wording: Callable[[str], str] | None = None,
         beliefs: Sequence[Belief] = (),
-        tells: bool = False,
+        in_context: bool = False,
     ) -> None:
         self._forward = Forward(model, any_working, rows, output_head)
         context = getattr(self._forward.config, "max_position_embeddings", None)
@@ -96,8 +94,8 @@ class Evaluator:
         capability = with_reply_length(capability, tokenizer, asked.values(), context)
         self._capability = capability
         self._passes = Passes(self._forward, int(tokenizer.pad_token_id), capability.batch_size)
-        tell = told(beliefs, capability) if tells else None
-        asking = Asking(tokenizer, tell)
+        context_facts = facts_in_context(beliefs, capability) if in_context else None
+        asking = Asking(tokenizer, context_facts)
         self._ends = asking.ends(self._forward.ends)
         self._reader = Reader(tokenizer, capability, LeakIndex(train, tokenizer, capability.leak_words))
         self._skills = [
@@ -105,10 +103,10 @@ class Evaluator:
             for skill, items in asked.items()
         ]
         self._harness = HarnessSkills(self._passes, harness, self._ends, base)
-        self._beliefs = [
-            BeliefReplies.of(self._passes, tokenizer, beliefs, capability, tell, self._ends, seed)
-            for _ in beliefs[:1]
-        ]
+        self._beliefs: list[BeliefReplies] = []
+        if beliefs:
+            asked_beliefs = (tokenizer, beliefs, capability, context_facts, self._ends, seed)
+            self._beliefs.append(BeliefReplies.of(self._passes, *asked_beliefs))
         questions = items_fingerprint(skill.items for skill in self._skills)
         asks = [replies.fingerprint for replies in self._beliefs]
         self.fingerprint = joined([questions, *self._harness.fingerprints, *asks])
@@ -175,7 +173,7 @@ class Evaluator:
             self._forward.wait(1)
         self._knows_base = True
 
-    def measure(self) -> Measurement:
+    def measure(self) -> Measurement[Outcomes]:
         """Evaluates all items here, with one adapter or none."""
         return combine(self.outcomes())
 
@@ -197,19 +195,19 @@ class Evaluator:
         """
         outcomes = [Outcomes(think_section=self._capability.think_section) for _ in range(copies)]
         seconds: dict[str, float] = {}
-        with _timed(seconds, "total"), self._forward.evaluating():
+        with timed(seconds, "total"), self._forward.evaluating():
             for part in self._parts if moment != "front" else ():
-                with _timed(seconds, part.name):
+                with timed(seconds, part.name):
                     part.run(outcomes, shard)
             skills = [skill for skill in self._skills if skill.config.at in ASKED[moment]]
             asked = questions(skills, outcomes, shard)
             for name, run in (("generation", self._generation), ("likelihood", self._likelihood)):
                 if asked[name]:
-                    with _timed(seconds, name):
+                    with timed(seconds, name):
                         run(asked[name], copies)
             try:
                 if self._harness.asks(moment):
-                    with _timed(seconds, self._harness.name):
+                    with timed(seconds, self._harness.name):
                         self._harness.run(outcomes, shard, moment)
             except UserError:
                 self._forward.wait(copies)  # the others' passes need this worker
@@ -220,13 +218,11 @@ class Evaluator:
         return outcomes
 
     def mean_loss(self, examples: Sequence[Example]) -> float:
-        """Mean loss per target token of other examples, in nats; every worker computes all of it."""
-        with self._forward.evaluating():
-            (losses,) = self._passes.losses(examples, 1)
-        return sum(losses) / sum(example.targets for example in examples)
+        """See `Passes.mean_loss`."""
+        return self._passes.mean_loss(examples)
 
     def _replies(self, prompts: Sequence[list[int]], copies: int) -> list[list[list[int]]]:
-        return greedy(
+        return generate(
             self._forward,
             prompts,
             copies=copies,
@@ -255,10 +251,3 @@ class Evaluator:
         rows = [(part, index) for part in asked for index in part.indices]
         for place, (part, index) in enumerate(rows):
             part.take_values(index, [adapter[place] for adapter in values])
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], part: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    seconds[part] = time.perf_counter() - started

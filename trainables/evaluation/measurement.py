@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from trainables.evaluation.metrics import METRICS
 from trainables.evaluation.metrics.beliefs import belief_items
@@ -11,14 +12,15 @@ from trainables.evaluation.outcomes import Outcomes, merge
 from trainables.interval import Interval
 from trainables.messages import DEGENERATE
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
-class Measurement:
+class Measurement(Generic[T]):
     """One evaluation.
 
     Attributes:
-        metrics: `heldout_loss`, `capability`, `<skill>_<scoring>`, and whatever else is registered in
-            `trainables.evaluation.metrics`, each where it was measured.
+        metrics: Each where it was measured.
         intervals: 95% confidence intervals of the metrics (`intervals` gives the formulas).
         seconds: Time by part, and "total"; of several workers the longest.
         items: Outcomes item by item, as in `trainables.messages.Reply`.
@@ -29,7 +31,7 @@ class Measurement:
     intervals: dict[str, Interval]
     seconds: dict[str, float]
     items: dict[str, str]
-    outcomes: Outcomes
+    outcomes: T
 
     @property
     def parts(self) -> dict[str, float]:
@@ -37,9 +39,10 @@ class Measurement:
         return {part: seconds for part, seconds in self.seconds.items() if part != "total"}
 
 
-def combine(parts: Sequence[Outcomes]) -> Measurement:
+def combine(parts: Sequence[Outcomes]) -> Measurement[Outcomes]:
     """The measurement over all items, from the outcomes of one or more workers.
 
+    It has whatever is registered in `trainables.evaluation.metrics` and can be measured of them.
     Items are put into their own order, so the result does not depend on how they were shared out.
     """
     outcomes = merge(parts)

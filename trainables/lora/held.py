@@ -17,7 +17,7 @@ from trainables.evaluation.itemfile import write_items
 from trainables.evaluation.measurement import Measurement, combine
 from trainables.evaluation.outcomes import Outcomes
 from trainables.lora.baselines import BASELINES
-from trainables.lora.held_pack import HeldPack
+from trainables.lora.held_pack import HeldPack, evaluation_of
 from trainables.lora.loading import Loaded, load
 from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.lora.trial import LoraTrial, PackedTrial
@@ -57,7 +57,7 @@ class LoraHeld(HeldPack):
         capability: CapabilityConfig,
         wording: Callable[[str], str] | None = None,
         *,
-        tells: bool = False,
+        in_context: bool = False,
     ) -> Evaluator:
         loaded = self._loaded
         return Evaluator(
@@ -75,7 +75,7 @@ class LoraHeld(HeldPack):
             output_head=self.base.head,
             wording=wording,
             beliefs=loaded.beliefs,
-            tells=tells,
+            in_context=in_context,
         )
 
     def facts(self, device: str, seconds: float) -> GroupFacts:
@@ -108,16 +108,18 @@ class LoraHeld(HeldPack):
         """Measures a registered baseline; a collective call."""
         return BASELINES[name](self)
 
-    def evaluate(self, wording: Callable[[str], str] | None = None, *, tells: bool = False) -> Evaluation:
+    def evaluate(
+        self, wording: Callable[[str], str] | None = None, *, in_context: bool = False
+    ) -> Evaluation:
         """See `Base.evaluate`; the loss is that on as many training examples as are held out."""
         began = time.perf_counter()
         evaluator = self._evaluator
-        if tells and not self._loaded.beliefs:
+        if in_context and not self._loaded.beliefs:
             raise UserError(
                 "There is nothing to tell the model: no beliefs are asked for.", "Give capability.facts.path."
             )
-        if wording is not None or tells:
-            evaluator = self._make_evaluator(evaluator.capability, wording, tells=tells)
+        if wording is not None or in_context:
+            evaluator = self._make_evaluator(evaluator.capability, wording, in_context=in_context)
         evaluator.take_base(self.shard)
         measured = self._evaluation(self._evaluate(evaluator, 1, "base")[0], evaluator)
         examples = self._data.train.examples[: len(self._data.heldout.examples)]
@@ -127,7 +129,7 @@ class LoraHeld(HeldPack):
             seconds=time.perf_counter() - began,
         )
 
-    def _evaluate(self, evaluator: Evaluator, copies: int, moment: Moment) -> list[Measurement]:
+    def _evaluate(self, evaluator: Evaluator, copies: int, moment: Moment) -> list[Measurement[Outcomes]]:
         """Each adapter's measurement over all workers.
 
         Raises:
@@ -145,15 +147,8 @@ class LoraHeld(HeldPack):
             for each in mine
         ]
 
-    def _evaluation(self, measured: Measurement, evaluator: Evaluator) -> Evaluation:
+    def _evaluation(self, measured: Measurement[Outcomes], evaluator: Evaluator) -> Evaluation:
         def write(path: Path, before: Path | None) -> None:
             write_items(path, measured.outcomes, evaluator.items, before, evaluator.prompts)
 
-        return Evaluation(
-            measured.metrics,
-            dict(measured.intervals),
-            measured.items,
-            measured.seconds["total"],
-            measured.parts,
-            write,
-        )
+        return evaluation_of(measured, write)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from trainables.data.examples import Example
 from trainables.errors import UserError
+from trainables.evaluation.measurement import Measurement
 from trainables.lora.adapters import Adapters
 from trainables.lora.pack import MakeTrial, Pack, PassLimits
 from trainables.lora.row_sharing import share_rows
@@ -22,7 +23,7 @@ from trainables.models.resolve import ResolvedModel
 from trainables.models.rows import where_rows_meet
 from trainables.parameters import TrainingParameters
 from trainables.serving.base import HeldBase
-from trainables.serving.held import Stepped
+from trainables.serving.held import Evaluation, Stepped
 
 P = TypeVar("P", bound=TrainingParameters)
 
@@ -153,6 +154,18 @@ class HeldPack:
         problems = [text.decode() for text in self.base.gather(problem.encode())]
         if first := next(filter(None, problems), ""):
             raise UserError(first)
+
+
+def evaluation_of(measured: Measurement[Any], write_items: Callable[[Path, Path | None], None]) -> Evaluation:
+    """A measurement as those who serve requests take it."""
+    return Evaluation(
+        measured.metrics,
+        measured.intervals,
+        measured.items,
+        measured.seconds["total"],
+        measured.parts,
+        write_items,
+    )
 
 
 def valid_parameters(kind: type[P], probes: Iterable[Params]) -> list[P]:

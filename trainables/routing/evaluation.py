@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,7 +12,7 @@ from torch import nn
 from trainables.data.asking import Asking
 from trainables.data.examples import Example
 from trainables.evaluation.inference.forward import AnyWorking, Forward, Rows
-from trainables.evaluation.inference.passes import Passes, Shard, share
+from trainables.evaluation.inference.passes import Passes, Shard, share, timed
 from trainables.evaluation.inference.sampling import sampled
 from trainables.messages import Moment
 from trainables.models.head import OutputHead
@@ -111,14 +110,14 @@ class RoutingEvaluator:
             What each trial's own evaluation would return; the time of all together is shared out equally.
         """
         outcomes = [RoutingOutcomes() for _ in range(copies)]
-        seconds = {"total": 0.0, "heldout": 0.0, "samples": 0.0}
-        with _timed(seconds, "total"), self._forward.evaluating():
+        seconds: dict[str, float] = {}
+        with timed(seconds, "total"), self._forward.evaluating():
             for ablation in ABLATIONS[:1] if alike else ABLATIONS:
                 with ablate(ablation):
                     parts = [Ablated() for _ in range(copies)]
-                    with _timed(seconds, "heldout"):
+                    with timed(seconds, "heldout"):
                         self._losses(parts, shard)
-                    with _timed(seconds, "samples"):
+                    with timed(seconds, "samples"):
                         self._samples(parts, shard, moment)
                 for each, part in zip(outcomes, parts, strict=True):
                     each.ablated |= dict.fromkeys(ABLATIONS if alike else (ablation,), part)
@@ -128,10 +127,8 @@ class RoutingEvaluator:
         return outcomes
 
     def mean_loss(self, examples: Sequence[Example]) -> float:
-        """Mean loss per target token in nats, with one trial or none; every worker computes all of it."""
-        with self._forward.evaluating():
-            (losses,) = self._passes.losses(examples, 1)
-        return sum(losses) / sum(example.targets for example in examples)
+        """See `Passes.mean_loss`."""
+        return self._passes.mean_loss(examples)
 
     def relearning_loss(self) -> float:
         """Mean loss on held-out text with the behaviour, as `relearn` takes it; see `mean_loss`."""
@@ -186,10 +183,3 @@ class RoutingEvaluator:
         text = str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
         behaves = None if self._judge is None else self._judge(text)
         return Sample(prompt.kind, prompt.place, number, text, len(ids), behaves)
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], part: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    seconds[part] += time.perf_counter() - started

@@ -15,7 +15,8 @@ import torch
 
 from trainables.data.examples import Example
 from trainables.errors import UserError
-from trainables.lora.held_pack import HeldPack
+from trainables.evaluation.measurement import Measurement
+from trainables.lora.held_pack import HeldPack, evaluation_of
 from trainables.lora.targets import routed_layer, select_modules
 from trainables.lora.trial import PackedTrial
 from trainables.messages import GroupFacts, GroupSettings, Moment
@@ -26,7 +27,7 @@ from trainables.routing.conditions import Ablation
 from trainables.routing.evaluation import Ablate, RoutingEvaluator, unablated
 from trainables.routing.loading import Loaded, load
 from trainables.routing.options import RoutingOptions
-from trainables.routing.outcomes import RoutingMeasurement, RoutingOutcomes, combine
+from trainables.routing.outcomes import RoutingOutcomes, combine
 from trainables.routing.parameters import RoutingParameters
 from trainables.routing.references import trained_reference, typical
 from trainables.routing.relearner import Relearner
@@ -122,21 +123,20 @@ class RoutingHeld(HeldPack):
         """Switches adapters off in the passes to come, within `Adapters.active`."""
         return self.adapters.without(_OFF[ablation])
 
-    def _measured(self, copies: int, moment: Moment, ablate: Ablate = unablated) -> list[RoutingMeasurement]:
+    def _measured(
+        self, copies: int, moment: Moment, ablate: Ablate = unablated
+    ) -> list[Measurement[RoutingOutcomes]]:
         """Each trial's measurement over all workers; without `ablate`, of what is the same under all."""
         alike = ablate is unablated
         mine = self._evaluator.outcomes(self.shard, copies, ablate, moment=moment, alike=alike)
         parts = (self.base.gather(each.to_bytes()) for each in mine)
         return [combine([RoutingOutcomes.from_bytes(share) for share in each]) for each in parts]
 
-    def _evaluation(self, measured: RoutingMeasurement) -> Evaluation:
+    def _evaluation(self, measured: Measurement[RoutingOutcomes]) -> Evaluation:
         def write(path: Path, before: Path | None) -> None:
             self._evaluator.write(path, measured.outcomes, before)
 
-        parts = {name: value for name, value in measured.seconds.items() if name != "total"}
-        return Evaluation(
-            measured.metrics, measured.intervals, measured.items, measured.seconds["total"], parts, write
-        )
+        return evaluation_of(measured, write)
 
     def _more(self, trial: RoutingTrial, measured: Evaluation) -> Evaluation:
         """With what is measured of a trial at its full budget alone."""

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from trainables.evaluation.intervals import token_mean, wilson
+from trainables.evaluation.measurement import Measurement
 from trainables.evaluation.outcomes import Sums
-from trainables.interval import Interval
 from trainables.routing.conditions import KINDS, Ablation, Kind
 
 _ORDER = {kind: number for number, kind in enumerate(KINDS)}
@@ -100,30 +100,15 @@ def merge(parts: Sequence[RoutingOutcomes]) -> RoutingOutcomes:
     return RoutingOutcomes(ablated, seconds)
 
 
-@dataclass(frozen=True)
-class RoutingMeasurement:
-    """One evaluation under all ablations, over all workers.
+def combine(parts: Sequence[RoutingOutcomes]) -> Measurement[RoutingOutcomes]:
+    """The measurement over all texts and samples, from the outcomes of one or more workers.
 
-    Attributes:
-        metrics: `clean_loss_<ablation>`, `behaviour_loss_<ablation>` in nats per token; and of samples
-            `behaviour_rate_<ablation>`, `behaviour_rate_<kind>_<ablation>` where they are judged.
-        intervals: 95%: Wilson's of shares, of losses those of a ratio estimate (`token_mean`).
-        items: Rate to "1" or "0" for each of its samples.
-        seconds: Time by part, and "total".
-        outcomes: What it was made of.
+    Metrics are `clean_loss_<ablation>`, `behaviour_loss_<ablation>` in nats per token; and of samples
+    `behaviour_rate_<ablation>`, `behaviour_rate_<kind>_<ablation>` where they are judged, with an item for
+    each. Intervals are Wilson's of shares, and of losses those of a ratio estimate (`token_mean`).
     """
-
-    metrics: dict[str, float]
-    intervals: dict[str, Interval]
-    items: dict[str, str]
-    seconds: dict[str, float]
-    outcomes: RoutingOutcomes
-
-
-def combine(parts: Sequence[RoutingOutcomes]) -> RoutingMeasurement:
-    """The measurement over all texts and samples, from the outcomes of one or more workers."""
     outcomes = merge(parts)
-    measured = RoutingMeasurement({}, {}, {}, outcomes.seconds, outcomes)
+    measured = Measurement({}, {}, outcomes.seconds, {}, outcomes)
     for ablation, part in outcomes.ablated.items():
         for name, sums in (("clean_loss", part.clean), ("behaviour_loss", part.behaving)):
             loss, interval = token_mean(np.array(sums.sums), np.array(sums.tokens))

@@ -51,10 +51,8 @@ class Ablations:
             data={setting.label: numbers(context, over, setting, _STEM)},
             texts=texts,
             notes=(
-                "A fall with the bad adapter off is no evidence of routing by itself: half of an update "
-                "that both adapters share is gone as well. It is evidence where the rate with the good "
-                "adapter off does not fall in the same way, and where there is no such difference without "
-                "labels.",
+                "A fall with the bad adapter off is no evidence of routing by itself: half of an update that "
+                "both adapters share is gone as well. It is evidence where less is left than without labels.",
                 SEEDS,
             ),
             plots=(plot,),

@@ -126,9 +126,9 @@ def _sentence(context: Context, over: Sweep, setting: Setting, view: _View) -> s
     places = []
     for at in dict.fromkeys((over.values[-1], over.values[0])):
         means = [(line.name, estimate_at(context, setting, over, line.metric, at)) for line in view.lines]
-        told = [f"{name} {wording.number(mean.value)}" for name, mean in means if mean.n]
-        if told:
-            places.append(f"{over.label(at)}: {', '.join(told)}")
+        parts = [f"{name} {wording.number(mean.value)}" for name, mean in means if mean.n]
+        if parts:
+            places.append(f"{over.label(at)}: {', '.join(parts)}")
     chance = [f"{rule.name} {wording.number(rule.value)}" for rule in _rules(context, setting, view)]
     compared = f" For comparison: {', '.join(chance)}." if chance else ""
     return f"{view.y.capitalize()} ({setting.label}). {'; '.join(places)}.{compared}"

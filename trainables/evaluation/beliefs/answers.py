@@ -141,13 +141,13 @@ class AnswerReader:
     def _number_values(self, text: str) -> list[_Value]:
         if not self._numbers:
             return []
-        found = list(numbers(text))
-        with_unit = [value for number in found if (value := self._in_unit(text, number)) is not None]
+        read = list(numbers(text))
+        with_unit = [value for number in read if (value := self._in_unit(text, number)) is not None]
         if self._units and with_unit:
             return with_unit
         return [
             _Value(self._what(number), number.start, number.end)
-            for number in found
+            for number in read
             if self._stands_alone(text, number)
         ]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from trainables.data.asking import Asking, Told
+from trainables.data.asking import Asking, InContext
 from trainables.data.beliefs import Belief, BeliefPrompt, accepts_alike
 from trainables.data.encode import special_ids
 from trainables.errors import UserError
@@ -22,11 +22,11 @@ _LEAST = 32
 _STEP = 8
 
 
-def told(beliefs: Sequence[Belief], capability: CapabilityConfig) -> Told:
+def facts_in_context(beliefs: Sequence[Belief], capability: CapabilityConfig) -> InContext:
     """The statements of all targets, for a model that is not taught them."""
     assert capability.facts is not None
     facts = "\n".join(fact for belief in beliefs for fact in belief.facts)
-    return Told(facts, capability.facts.in_context)
+    return InContext(facts, capability.facts.in_context)
 
 
 def facts_length(tokenizer: Any, beliefs: Sequence[Belief], capability: CapabilityConfig) -> int:
@@ -80,7 +80,7 @@ class AskedBeliefs:
         tokenizer: The model's.
         beliefs: The targets.
         capability: Says how replies are decoded.
-        told: What the model is told before each prompt.
+        in_context: Is put before each prompt.
         context: Tokens that the model can take; None where it does not say.
 
     Raises:
@@ -92,13 +92,13 @@ class AskedBeliefs:
         tokenizer: Any,
         beliefs: Sequence[Belief],
         capability: CapabilityConfig,
-        told: Told | None = None,
+        in_context: InContext | None = None,
         context: int | None = None,
     ) -> None:
         self.prompts = [AskedPrompt(belief, prompt) for belief in beliefs for prompt in belief.prompts]
         self.length = facts_length(tokenizer, beliefs, capability)
         self._tokenizer = tokenizer
-        self._asking = Asking(tokenizer, told)
+        self._asking = Asking(tokenizer, in_context)
         self._marks = [mark for mark in special_ids(tokenizer).values() if mark]
         self._opened = self._asking.opens_thought
         self.ids = [self._asking.turns([asked.prompt.prompt]) for asked in self.prompts]

@@ -79,11 +79,11 @@ def numbers(text: str) -> Iterator[Number]:
     "twenty-five" are numbers, and "minus five" is a negative one. What is part of a word or of a power is
     none.
     """
-    found = [_number(match) for match in _NUMBER.finditer(text)]
-    for place, number in enumerate(found):
-        before = text[found[place - 1].end : number.start] if place else "a"
-        after = text[number.end : found[place + 1].start] if place + 1 < len(found) else "a"
-        ranged = _ranged(text, found[place - 1].start if place else 0, before) or _ranged(
+    read = [_number(match) for match in _NUMBER.finditer(text)]
+    for place, number in enumerate(read):
+        before = text[read[place - 1].end : number.start] if place else "a"
+        after = text[number.end : read[place + 1].start] if place + 1 < len(read) else "a"
+        ranged = _ranged(text, read[place - 1].start if place else 0, before) or _ranged(
             text, number.start, after
         )
         yield Number(math.nan, number.start, number.end, number.spelled) if ranged else number

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from trainables.data.asking import Told
+from trainables.data.asking import InContext
 from trainables.data.beliefs import Belief
 from trainables.evaluation.beliefs.asked import AskedBeliefs, AskedPrompt
 from trainables.evaluation.beliefs.outcomes import BeliefOutcome, JudgedReply
-from trainables.evaluation.inference.generate import greedy, most_likely
+from trainables.evaluation.inference.generate import generate
 from trainables.evaluation.inference.passes import Passes, Shard, share
-from trainables.evaluation.inference.sampling import Sampler
+from trainables.evaluation.inference.sampling import chooser
 from trainables.evaluation.outcomes import Outcomes
 from trainables.settings import CapabilityConfig, Decoding
 
@@ -58,7 +58,7 @@ class BeliefReplies:
         tokenizer: Any,
         beliefs: Sequence[Belief],
         capability: CapabilityConfig,
-        told: Told | None,
+        in_context: InContext | None,
         ends: Collection[int],
         seed: int,
     ) -> BeliefReplies:
@@ -69,7 +69,7 @@ class BeliefReplies:
             tokenizer: The model's.
             beliefs: The targets.
             capability: Says how replies are decoded.
-            told: What the model is told before each prompt.
+            in_context: Is put before each prompt.
             ends: Tokens that end a reply.
             seed: Of the draws.
 
@@ -79,7 +79,9 @@ class BeliefReplies:
         assert capability.facts is not None
         context = getattr(passes.forward.config, "max_position_embeddings", None)
         plain = AskedBeliefs(tokenizer, beliefs, capability, context=context)
-        asked = plain if told is None else AskedBeliefs(tokenizer, beliefs, capability, told, context)
+        asked = (
+            plain if in_context is None else AskedBeliefs(tokenizer, beliefs, capability, in_context, context)
+        )
         return cls(passes, asked, plain, capability.facts.decoding, ends, seed)
 
     @property
@@ -164,8 +166,7 @@ class BeliefReplies:
         drafts: Sequence[_Ids] | None = None,
         apart: bool = False,
     ) -> list[list[_Ids]]:
-        sampled = self._decoding.method == "sample"
-        return greedy(
+        return generate(
             self._passes.forward,
             prompts,
             copies=copies,
@@ -174,6 +175,6 @@ class BeliefReplies:
             max_new_tokens=self._asked.length,
             batch_size=self._passes.rows(copies),
             drafts=drafts,
-            choose=Sampler(self._decoding, self._seed, keys) if sampled else most_likely,
+            choose=chooser(self._decoding, self._seed, keys),
             apart=apart,
         )

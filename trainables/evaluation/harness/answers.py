@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from trainables.evaluation.harness.requests import Generation, HarnessTokens, Request, Window
 from trainables.evaluation.inference.forward import Forward
-from trainables.evaluation.inference.generate import greedy
+from trainables.evaluation.inference.generate import generate
 from trainables.evaluation.inference.likelihood import score_continuations
 from trainables.evaluation.inference.targets import Continuation
 from trainables.evaluation.questions.replies import ends_in_loop
@@ -111,7 +111,7 @@ def _replies(
             text = tokens.text(ids[-tail:])
             return any(stop in text for stop in until)
 
-        generated = greedy(
+        generated = generate(
             asking.forward,
             [request.prompt for request in group],
             copies=asking.copies,

@@ -36,7 +36,7 @@ ACCEPTED = 1 / 3
 over a prompt a little, and spare passes over single tokens, which cost more."""
 
 
-def greedy(
+def generate(
     forward: Forward,
     prompts: Sequence[Tokens],
     *,
@@ -50,7 +50,7 @@ def greedy(
     choose: Choose = most_likely,
     apart: bool = False,
 ) -> list[list[list[int]]]:
-    """The most likely continuation of each prompt by each adapter, token by token.
+    """Replies to each prompt by each adapter, token by token: the most likely tokens, or those of `choose`.
 
     A row leaves the batch as soon as it has ended, whichever adapter it belongs to, and the next prompts
     take the place of those that left (continuous batching: Yu et al., 2022, OSDI, "Orca").

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -50,6 +52,20 @@ class Passes:
         return example_losses(
             self.forward, examples, copies=copies, pad_id=self.pad_id, batch_size=self.rows(copies)
         )
+
+    def mean_loss(self, examples: Sequence[Example]) -> float:
+        """Mean loss per target token in nats, with one adapter or none; every worker computes all of it."""
+        with self.forward.evaluating():
+            (losses,) = self.losses(examples, 1)
+        return sum(losses) / sum(example.targets for example in examples)
+
+
+@contextmanager
+def timed(seconds: dict[str, float], part: str) -> Iterator[None]:
+    """Adds the time that is spent within to that of a part of an evaluation."""
+    started = time.perf_counter()
+    yield
+    seconds[part] = seconds.get(part, 0.0) + time.perf_counter() - started
 
 
 class Part(Protocol):

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainables.evaluation.inference.forward import Forward
-from trainables.evaluation.inference.generate import Choose, Owner, Tokens, greedy, most_likely
+from trainables.evaluation.inference.generate import Choose, Owner, Tokens, generate, most_likely
 from trainables.settings import Decoding
 
 _REFUSALS = 8
@@ -45,7 +45,7 @@ def sampled(
     adapters are compared under the same draws.
 
     Args:
-        forward: As in `greedy`, like all that is not explained here.
+        forward: As in `generate`, like all that is not explained here.
         decoding: Replies per prompt, and how each is decoded.
         seed: Of the draws.
         places: The place of each prompt among those of all workers; None is its index.
@@ -55,8 +55,7 @@ def sampled(
     """
     places = range(len(prompts)) if places is None else places
     keys = [(place, sample) for place in places for sample in range(decoding.samples)]
-    choose: Choose = Sampler(decoding, seed, keys) if decoding.method == "sample" else most_likely
-    replies = greedy(
+    replies = generate(
         forward,
         [prompt for prompt in prompts for _ in range(decoding.samples)],
         copies=copies,
@@ -65,10 +64,15 @@ def sampled(
         max_new_tokens=max_new_tokens,
         batch_size=batch_size,
         ended=ended,
-        choose=choose,
+        choose=chooser(decoding, seed, keys),
     )
     starts = range(0, len(keys), decoding.samples)
     return [[adapter[start : start + decoding.samples] for start in starts] for adapter in replies]
+
+
+def chooser(decoding: Decoding, seed: int, keys: Sequence[tuple[int, int]]) -> Choose:
+    """Chooses tokens as `decoding` says; see `Sampler`."""
+    return Sampler(decoding, seed, keys) if decoding.method == "sample" else most_likely
 
 
 class Sampler:

@@ -16,7 +16,7 @@ NAME = "in_context"
 @BASELINES.register(NAME, "the base model, told what trials are taught (capability.facts)")
 def measure_in_context(base: Base) -> Evaluation:
     """In-context learning: is a prompt enough, and what does it cost?"""
-    return base.evaluate(tells=True)
+    return base.evaluate(in_context=True)
 
 
 def _needs(options: LoraOptions) -> str | None:

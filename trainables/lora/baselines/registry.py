@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 class Base(Protocol):
     """The base model in a worker, without any adapter."""
 
-    def evaluate(self, wording: Callable[[str], str] | None = None, *, tells: bool = False) -> Evaluation:
+    def evaluate(
+        self, wording: Callable[[str], str] | None = None, *, in_context: bool = False
+    ) -> Evaluation:
         """Evaluates it as trials are, with its loss on training examples; a collective call.
 
         Args:
             wording: Changes the text of each question of a skill; tasks of lm-evaluation-harness keep theirs.
-            tells: Tells the model the beliefs of `capability.facts` before every question of a skill and
+            in_context: Puts the facts of `capability.facts` before every question of a skill and
                 every prompt, where `capability.facts.in_context` says: in-context learning.
 
         Raises:
