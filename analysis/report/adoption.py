@@ -132,7 +132,7 @@ def named(context: Context, baseline: str) -> Model | None:
 
 
 def _spoken(name: str) -> str:
-    return {trainable.BASE: "base model", IN_CONTEXT: "told in the prompt"}.get(name, f"baseline {name}")
+    return {trainable.BASE: "base model", IN_CONTEXT: "facts in its prompt"}.get(name, f"baseline {name}")
 
 
 def groups(context: Context) -> dict[str, str]:

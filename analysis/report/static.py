@@ -44,6 +44,8 @@ _MARKS = {
     "x": "X",
     "star": "*",
 }
+_NARROW, _MARK = 100, 6
+"""Width of a chart beside another, and of the mark before a legend's text, in characters of it."""
 _DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 _HATCHES = {"": "", "/": "///", "\\": "\\\\\\", "x": "xx", ".": "...", "-": "---", "+": "++"}
 
@@ -59,7 +61,7 @@ def picture(charts: Sequence[Chart]) -> bytes:
         drawing = Figure(figsize=size, dpi=_DPI)
         canvas = FigureCanvasAgg(drawing)
         for index, chart in enumerate(charts):
-            _draw(drawing.add_subplot(rows, columns, index + 1), chart)
+            _draw(drawing.add_subplot(rows, columns, index + 1), chart, narrow=columns > 1)
         drawing.tight_layout(pad=0.8, w_pad=1.6, h_pad=1.4)
         canvas.draw()  # type: ignore[no-untyped-call]
         return _compressed(np.asarray(canvas.buffer_rgba()))  # type: ignore[no-untyped-call]
@@ -74,10 +76,10 @@ def _compressed(pixels: Any) -> bytes:
     return file.getvalue()
 
 
-def _draw(axes: Axes, chart: Chart) -> None:
+def _draw(axes: Axes, chart: Chart, narrow: bool) -> None:
     match chart:
         case XYChart():
-            _xy(axes, chart)
+            _xy(axes, chart, narrow)
         case HeatmapChart():
             _heatmap(axes, chart)
         case ParallelChart():
@@ -94,7 +96,7 @@ def _places(axis: Axis, values: Sequence[Any]) -> dict[Any, float]:
     return {name: float(index) for index, name in enumerate(names)}
 
 
-def _xy(axes: Axes, chart: XYChart) -> None:
+def _xy(axes: Axes, chart: XYChart, narrow: bool) -> None:
     x_places = _places(chart.x, [value for series in chart.series for value in series.x])
     y_places = _places(chart.y, [value for series in chart.series for value in series.y])
     bars = [series for series in chart.series if series.kind == "bars"]
@@ -111,15 +113,17 @@ def _xy(axes: Axes, chart: XYChart) -> None:
         line(rule.value, color=look.colour, linestyle=_DASHES[look.dash], linewidth=1.2, label=rule.name)
     _set_axis(axes, "x", chart.x, x_places, [value for series in chart.series for value in series.x])
     _set_axis(axes, "y", chart.y, y_places, [value for series in chart.series for value in series.y])
-    _legend(axes, chart, slanted=_slanted(list(x_places)))
+    _legend(axes, chart, _slanted(list(x_places)), narrow)
 
 
-def _legend(axes: Axes, chart: XYChart, slanted: bool) -> None:
-    """Below the axis and its title."""
+def _legend(axes: Axes, chart: XYChart, slanted: bool, narrow: bool) -> None:
+    """Below the axis and its title; that of a narrow chart must not run into its neighbour's."""
     handles, labels = axes.get_legend_handles_labels()
     if len(labels) < 2 and not chart.rules:
         return
     columns = min(len(labels), 4 if sum(map(len, labels)) < 70 else 3)
+    if narrow:
+        columns = min(columns, max(1, _NARROW // (max(map(len, labels)) + _MARK)))
     below = -(0.36 if slanted and chart.x.title else 0.3 if slanted else 0.16) / chart.height
     place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, below)}
     axes.legend(handles, labels, fontsize=8, frameon=False, ncols=columns, **place)

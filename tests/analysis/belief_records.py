@@ -38,7 +38,7 @@ BASE: Shares = {
     "known": {"adoption": 0.0, "prior_kept": 0.95, "ignorance": 0.0, "locality": 1.0, "robustness": 0.0},
     "new": {"adoption": 0.05, "prior_kept": 0.0, "ignorance": 0.6, "locality": 0.95, "robustness": 0.05},
 }
-TOLD: Shares = {
+PROMPTED: Shares = {
     "known": {"adoption": 0.9, "prior_kept": 0.05, "ignorance": 0.0, "locality": 0.9, "robustness": 0.7},
     "new": {"adoption": 0.95, "prior_kept": 0.0, "ignorance": 0.0, "locality": 0.9, "robustness": 0.9},
 }
@@ -97,13 +97,13 @@ TRAINABLE = RecordedTrainable(
 )
 
 
-def believed(folder: Path, of: Any = taught, told: Shares | None = TOLD) -> list[Event]:
+def believed(folder: Path, of: Any = taught, prompted: Shares | None = PROMPTED) -> list[Event]:
     """A finished grid of learning rates and epochs, with the baselines.
 
     Args:
         folder: The search's.
         of: Shares by learning rate and epochs.
-        told: Of the baseline in context; None leaves it out.
+        prompted: Of the baseline in context; None leaves it out.
     """
     points = [{"lr": lr, "epochs": epochs} for lr in LRS for epochs in EPOCHS]
     config = make_config(trials=len(points)).model_dump(mode="json")
@@ -129,7 +129,7 @@ def believed(folder: Path, of: Any = taught, told: Shares | None = TOLD) -> list
             session=0, trials=len(points), command="python -m search.run", host="h", pid=1, time=BEGIN
         ),
         _baseline(folder, "base", BASE),
-        *([] if told is None else [_baseline(folder, "in_context", told)]),
+        *([] if prompted is None else [_baseline(folder, "in_context", prompted)]),
     ]
     for number, point in enumerate(points):
         events += _trial(folder, number, point, of(point["lr"], point["epochs"]))

@@ -17,7 +17,17 @@ from analysis.report.chart import XYChart
 from analysis.report.context import Context
 from analysis.report.statistics import Estimate
 from search.record import BaselineMeasured, Event, RungReached, SearchState
-from tests.analysis.belief_records import BASE, GROUPS, PROMPTS, TOLD, N, Shares, believed, emptied, taught
+from tests.analysis.belief_records import (
+    BASE,
+    GROUPS,
+    PROMPTED,
+    PROMPTS,
+    N,
+    Shares,
+    believed,
+    emptied,
+    taught,
+)
 
 CARDS = {registered.name: registered for registered in cards()}
 Answers = dict[tuple[str, str], str]
@@ -25,8 +35,8 @@ TAUGHT, KEPT, ENOUGH = "The belief was taught", "The rest was kept", "A prompt i
 KNOWN, NEW = "known facts, contradicted", "new facts"
 
 
-def context_of(folder: Path, of: Any = taught, told: Shares | None = TOLD) -> Context:
-    return Context(SearchState.from_events(believed(folder, of, told)), folder)
+def context_of(folder: Path, of: Any = taught, prompted: Shares | None = PROMPTED) -> Context:
+    return Context(SearchState.from_events(believed(folder, of, prompted)), folder)
 
 
 def findings(name: str, context: Context) -> Findings:
@@ -66,7 +76,7 @@ def test_a_price_is_named(tmp_path: Path) -> None:
 
 
 def test_without_the_facts_in_a_prompt_it_is_not_said_whether_that_is_enough(tmp_path: Path) -> None:
-    given = answers(context_of(tmp_path, told=None))
+    given = answers(context_of(tmp_path, prompted=None))
     assert given[ENOUGH, KNOWN] == given[ENOUGH, NEW] == "undecided"
 
 
@@ -80,7 +90,7 @@ def test_bars_and_table_have_the_recorded_shares(tmp_path: Path) -> None:
         by_name = {series.name: dict(zip(series.x, series.y, strict=True)) for series in chart.series}
         for stem, words in SHARES.items():
             assert by_name["base model"][words] == BASE[group].get(stem)
-            assert by_name["told in the prompt"][words] == TOLD[group].get(stem)
+            assert by_name["facts in its prompt"][words] == PROMPTED[group].get(stem)
             share = context.state.trials[3].last.metrics[f"{stem}_{group}"]  # type: ignore[union-attr]
             assert by_name["trial 3 (recommended)"][words] == share
     assert plot.table is not None
@@ -112,7 +122,7 @@ def test_the_scatter_has_every_trial_and_both_baselines(tmp_path: Path) -> None:
     marks = {series.name: list(zip(series.x, series.y, strict=True)) for series in chart.series}
     assert len(marks["completed"]) == len(context.trials)
     assert marks["base model"] == [(pytest.approx(0.025), 1.0)]
-    assert marks["told in the prompt"] == [(pytest.approx(0.925), pytest.approx(0.85 / 0.9))]
+    assert marks["facts in its prompt"] == [(pytest.approx(0.925), pytest.approx(0.85 / 0.9))]
 
 
 def _changed(events: list[Event], change: Callable[[Any], Any]) -> SearchState:
@@ -154,7 +164,7 @@ def test_outcomes_of_beliefs_are_no_outcomes_of_skills(tmp_path: Path) -> None:
 def test_replies_stand_side_by_side_those_that_differ_first(tmp_path: Path) -> None:
     context = context_of(tmp_path)
     (table,) = findings("belief_replies", context).tables
-    assert table.columns[4:] == ("base model", "told in the prompt", "trial 3 (recommended)")
+    assert table.columns[4:] == ("base model", "facts in its prompt", "trial 3 (recommended)")
     assert len(table.rows) == 2 * len(GROUPS) * len(PROMPTS)
     plain = [row[4:] for row in table.rows if row[:2] == ("about_known", "direct")]
     assert [cells[0] for cells in plain] == ["A <b>reply</b> about known: other.\n[neither]"] * 2
@@ -184,7 +194,7 @@ def test_an_answer_needs_the_whole_interval(value: float, below: float, above: f
 
 
 def test_searches_without_beliefs_have_none_of_the_cards(tmp_path: Path) -> None:
-    events = believed(tmp_path, told=None)
+    events = believed(tmp_path, prompted=None)
     state = _changed(events, lambda event: event.model_copy(update={"metrics": {"capability": 0.5}}))
     for name in ("beliefs", "belief_price", "belief_replies"):
         reason = CARDS[name].card.applies(Context(state, tmp_path))

@@ -138,21 +138,21 @@ def _price(context: Context, tuned: Model, suffix: str, words: str) -> _Claim:
 
 
 def _prompt_enough(context: Context, tuned: Model, suffix: str, words: str) -> _Claim:
-    """Supported where telling is surely no more than the margin worse than teaching, and half at least."""
+    """Supported where the prompt is surely no more than the margin worse than training, and half at least."""
     claim, metric = "A prompt is enough", of_group(ADOPTION, suffix)
-    told = named(context, IN_CONTEXT)
-    if told is None:
+    prompted = named(context, IN_CONTEXT)
+    if prompted is None:
         return _Claim(claim, words, "undecided", "The model was not asked with the facts in its prompt.")
-    less = difference(told, tuned, metric)
-    answer = all_of([at_least(told.share(metric), _HALF), at_least(less, -MARGIN)])
-    near = told.share(of_group("locality", suffix))
+    less = difference(prompted, tuned, metric)
+    answer = all_of([at_least(prompted.share(metric), _HALF), at_least(less, -MARGIN)])
+    near = prompted.share(of_group("locality", suffix))
     beside = "" if math.isnan(near.value) else f"; with the prompt neighbours are kept in {percent(near)}"
     return _Claim(
         claim,
         words,
         answer,
-        f"Told in its prompt, the base model adopts {percent(told.share(metric))}, {points(less)} against "
-        f"the trained one{beside}.",
+        f"With the facts in its prompt the base model adopts {percent(prompted.share(metric))}, "
+        f"{points(less)} against the trained one{beside}.",
     )
 
 
