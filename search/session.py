@@ -53,6 +53,7 @@ from search.warm_start import read_warm_start
 from trainables.data.facts import data_lines, data_warnings
 from trainables.messages import GroupFacts, Reply
 from trainables.specs import TRAINABLES
+from trainables.trainable import BASE
 
 SCRATCH = ".ray"
 _FINISH_SECONDS, _STOPPED_SECONDS = 30.0, 5.0
@@ -344,11 +345,13 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
             attention=facts.attention,
         )
     )
-    for name in missing_baselines(config, conductor.state):
-        reply = groups.measure_baseline(name)
-        if reply.outcome != "ok":
-            raise _training_error(f"{shown_baseline(name)} could not be measured: {reply.message}")
-        session.append(baseline_event(config, name, reply, facts, conductor.state))
+    missing = missing_baselines(config, conductor.state)
+    # The base comes first: the others are compared with it.
+    for together in ([BASE] if BASE in missing else [], [name for name in missing if name != BASE]):
+        for name, reply in groups.measure_baselines(together):
+            if reply.outcome != "ok":
+                raise _training_error(f"{shown_baseline(name)} could not be measured: {reply.message}")
+            session.append(baseline_event(config, name, reply, facts, conductor.state))
     run_tune(conductor, groups, groups.capacity(), session.scratch, session.folder, groups.listen)
     if conductor.aborted is not None:
         raise _training_error(conductor.aborted, f"Resume with: {session.command}")

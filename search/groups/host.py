@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -115,15 +115,20 @@ class WorkerGroups:
         for text in said:
             self._on_said(text)
 
-    def measure_baseline(self, name: str) -> Reply:
-        """Measures a reference, such as the untouched base model, on the first group that is up."""
+    def measure_baselines(self, names: Sequence[str]) -> Iterator[tuple[str, Reply]]:
+        """Measures references, such as the untouched base model, on as many groups as are up.
+
+        Yields:
+            The name and the reply of each, in the order in which they come.
+        """
         import ray
 
-        asked = self.dispatcher.submit.remote(BaselineRequest(name))
-        while not ray.wait([asked], timeout=_LOOK_SECONDS)[0]:
+        asked = {self.dispatcher.submit.remote(BaselineRequest(name)): name for name in names}
+        while asked:
+            done, _ = ray.wait(list(asked), timeout=_LOOK_SECONDS)
             self._hear()
-        reply: Reply = ray.get(asked)
-        return reply
+            for answered in done:
+                yield asked.pop(answered), ray.get(answered)
 
     def capacity(self) -> int:
         """Trials that can train at once just now; see `SlotTable.capacity`."""

@@ -129,6 +129,24 @@ def test_a_baseline_frees_its_slot_when_answered() -> None:
     run(scene())
 
 
+def test_baselines_are_measured_on_different_groups() -> None:
+    async def scene() -> None:
+        table = SlotTable()
+        groups = ("a", "b")
+        for group in groups:
+            table.add_group(group)
+        on = {group: table.join(group, 2) for group in groups}
+        tasks = [asyncio.create_task(table.submit(BaselineRequest(name))) for name in ("clean", "single")]
+        await settle()
+        rounds = [await round_of(table, group, on[group], 0) for group in groups]
+        assert [len(each) for each in rounds] == [1, 1]
+        for group, (delivery,) in zip(groups, rounds, strict=True):
+            table.answer(group, on[group], delivery.sequence, Reply("ok"))
+        await asyncio.gather(*tasks)
+
+    run(scene())
+
+
 class Worker:
     """A group's worker that asks for the next round while trials of earlier ones are in training."""
 
