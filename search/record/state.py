@@ -104,6 +104,7 @@ class SearchState:
 
     Attributes:
         spans: The time of each session.
+        baselines: In the order of the configuration.
         slots: Of the last session in which a worker group came up.
         unfinished: Trials that were proposed and have not finished, by number.
         paused: Numbers of unfinished trials that wait at a rung for a decision to continue.
@@ -160,7 +161,7 @@ class SearchState:
             case WarmStarted():
                 self.warm_start = event
             case BaselineMeasured():
-                self.baselines[event.name] = event
+                self._measure_baseline(event)
             case TrialProposed():
                 trial = TrialState(event.trial, event)
                 self.trials[event.trial] = self.unfinished[event.trial] = trial
@@ -192,6 +193,12 @@ class SearchState:
         if self.sessions and self.sessions[-1].limits:
             return self.sessions[-1].limits
         return self.started.config.get("limits", {}) if self.started else {}
+
+    def _measure_baseline(self, event: BaselineMeasured) -> None:
+        self.baselines[event.name] = event
+        configured = self.started.config.get("baselines", ()) if self.started else ()
+        places = {name: place for place, name in enumerate(configured)}
+        self.baselines = dict(sorted(self.baselines.items(), key=lambda item: places.get(item[0], -1)))
 
     def _measure_front(self, event: FrontMeasured) -> None:
         trial = self._trial(event.trial)

@@ -29,7 +29,7 @@ from search.record import (
     read_events,
 )
 from search.record.files import EVENTS
-from tests.records import opening_events
+from tests.records import make_config, opening_events
 from trainables.interval import Interval
 
 values = st.floats(allow_nan=True, allow_infinity=True)
@@ -209,3 +209,10 @@ def test_an_interrupt_while_an_event_is_written_damages_nothing(
             record.append(started)
         record.append(ended)
     assert [type(event) for event in read_events(tmp_path)] == [SearchStarted, SearchEnded]
+
+
+def test_baselines_come_in_the_order_of_the_configuration() -> None:
+    started, session, base = opening_events(make_config(baselines=["base", "clean", "single"]))
+    others = [BaselineMeasured(name=name, metrics={}, seconds=1.0) for name in ("single", "clean")]
+    state = SearchState.from_events([started, session, base, *others])
+    assert list(state.baselines) == ["base", "clean", "single"]
