@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +13,6 @@ import torch.distributed as dist
 def group_of_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """This process as a process group of its own. DeepSpeed cannot be attached to a second one."""
     torch.set_num_threads(1)
-    os.environ.setdefault("LOCAL_RANK", "0")  # torchrun and Ray Train set it, DeepSpeed asks for it
     store = dist.FileStore(str(tmp_path_factory.mktemp("group") / "store"), 1)
     dist.init_process_group("gloo", rank=0, world_size=1, store=store)
     yield

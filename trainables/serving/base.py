@@ -27,6 +27,7 @@ def start_deepspeed(device: torch.device) -> Any:
     """
     if device.type == "cpu":
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    os.environ.setdefault("LOCAL_RANK", "0")  # launchers set it, and DeepSpeed asks for it
     logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
     import deepspeed
 
