@@ -133,8 +133,9 @@ def run_ours(config: SearchConfig, scratch: Path) -> dict[str, float]:
         facts = groups.wait_for_first(print)
         if not isinstance(facts, GroupFacts):
             raise RuntimeError(facts.message)
-    base = groups.measure_baseline("base")
-    conductor.state.apply(BaselineMeasured(name="base", metrics=base.metrics, seconds=base.eval_seconds))
+    for name, reply in groups.measure_baselines(["base"]):
+        measured = BaselineMeasured(name=name, metrics=reply.metrics, seconds=reply.eval_seconds)
+        conductor.state.apply(measured)
     ready = time.perf_counter()
     run_tune(conductor, groups, capacity.groups, scratch / "ours", scratch)
     groups.stop()
