@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,34 @@ def guarded_events(trial: int, guard: str, reason: str, time: float = BEGIN) -> 
         reached.model_copy(update={"rung": 0, "step": 10}),
         Decided(trial=trial, rung=0, decision="stop", by=guard, reason=reason, time=time + 4),
         TrialFinished(trial=trial, status="stopped", reason=reason, failure_class=guard, time=time + 4),
+    ]
+
+
+def completed_events(
+    number: int,
+    sampled: dict[str, Any],
+    metrics: Mapping[str, float],
+    intervals: Mapping[str, Interval],
+    items: Mapping[str, str] | None = None,
+) -> list[Event]:
+    """A trial that was measured once, at its full budget, with its checkpoint and file of items."""
+    begin, place = BEGIN + 10 * number, f"trials/{number:04d}/rung-2"
+    return [
+        TrialProposed(trial=number, sampled=sampled, params=sampled, time=begin),
+        RungReached(
+            trial=number,
+            rung=2,
+            step=90,
+            metrics=dict(metrics),
+            intervals=dict(intervals),
+            items=dict(items or {}),
+            checkpoint=place,
+            items_file=f"{place}.items.parquet",
+            train_seconds=3.0,
+            eval_seconds=1.0,
+            time=begin + 4,
+        ),
+        TrialFinished(trial=number, status="completed", reason="full budget", time=begin + 5),
     ]
 
 

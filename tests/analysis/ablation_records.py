@@ -17,15 +17,12 @@ from analysis.report.layer_angles import FILE
 from search.record import (
     BaselineMeasured,
     Event,
-    RungReached,
     SearchEnded,
     SearchStarted,
     SessionStarted,
-    TrialFinished,
-    TrialProposed,
 )
 from search.record.events import RecordedMetric, RecordedTrainable
-from tests.records import BEGIN, make_config
+from tests.records import BEGIN, completed_events, make_config
 from trainables.evaluation.intervals import wilson
 from trainables.interval import Interval
 
@@ -163,23 +160,7 @@ def _trial(folder: Path, number: int, sampled: dict[str, Any]) -> list[Event]:
     place = f"trials/{number:04d}/rung-2"
     _write_samples(folder / f"{place}.items.parquet", rates, generator)
     _write_angles(folder / place / FILE, labelled, generator)
-    begin = BEGIN + 10 * number
-    return [
-        TrialProposed(trial=number, sampled=sampled, params=sampled, time=begin),
-        RungReached(
-            trial=number,
-            rung=2,
-            step=90,
-            metrics=metrics,
-            intervals=intervals,
-            checkpoint=place,
-            items_file=f"{place}.items.parquet",
-            train_seconds=3.0,
-            eval_seconds=1.0,
-            time=begin + 4,
-        ),
-        TrialFinished(trial=number, status="completed", reason="full budget", time=begin + 5),
-    ]
+    return completed_events(number, sampled, metrics, intervals)
 
 
 def _write_samples(path: Path, rates: Mapping[str, float], generator: random.Random) -> None:

@@ -13,15 +13,12 @@ from pyarrow import parquet
 from search.record import (
     BaselineMeasured,
     Event,
-    RungReached,
     SearchEnded,
     SearchStarted,
     SessionStarted,
-    TrialFinished,
-    TrialProposed,
 )
 from search.record.events import RecordedMetric, RecordedTrainable
-from tests.records import BEGIN, make_config
+from tests.records import BEGIN, completed_events, make_config
 from trainables.evaluation.intervals import wilson
 from trainables.evaluation.itemfile import SCHEMA
 from trainables.interval import Interval
@@ -204,22 +201,6 @@ def _trial(folder: Path, number: int, point: dict[str, Any], shares: Shares) -> 
     metrics |= {"facts_degenerate_change": more}
     intervals |= {"facts_degenerate_change": Interval(more - 0.05, more + 0.05, 400)}
     intervals |= {"retention": Interval(kept - 0.04, kept + 0.03, 240)}
-    begin, place = BEGIN + 10 * number, f"trials/{number:04d}/rung-2"
+    place = f"trials/{number:04d}/rung-2"
     _write_replies(folder / f"{place}.items.parquet", items)
-    return [
-        TrialProposed(trial=number, sampled=point, params=point, time=begin),
-        RungReached(
-            trial=number,
-            rung=2,
-            step=90,
-            metrics=metrics,
-            intervals=intervals,
-            items=items,
-            checkpoint=place,
-            items_file=f"{place}.items.parquet",
-            train_seconds=3.0,
-            eval_seconds=1.0,
-            time=begin + 4,
-        ),
-        TrialFinished(trial=number, status="completed", reason="full budget", time=begin + 5),
-    ]
+    return completed_events(number, point, metrics, intervals, items)
