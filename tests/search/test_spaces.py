@@ -40,7 +40,7 @@ def test_every_file_is_a_space_or_a_preset() -> None:
     assert known == {path.resolve() for path in FOLDER.rglob("*.y*ml")}
     assert len(space_files()) == 7
     assert {group: len(preset_files(group)) for group in PRESET_GROUPS} == {
-        "model": 2,
+        "model": 3,
         "task": 1,
         "capability": 1,
     }
