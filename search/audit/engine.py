@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from search.audit.finding import Audit, Finding, Place, Severity, Undecided, ordered
 from search.audit.rule import GRADES, Rule, template_parts
@@ -118,7 +118,7 @@ class _Judged:
         if fires.share == 1:
             return whole
         partly = self._rule.partly
-        return whole.lower if partly is None else self._grade(partly, point)
+        return whole.milder if partly is None else self._grade(partly, point)
 
     @staticmethod
     def _grade(expression: Expression, point: Point) -> Severity:
@@ -197,7 +197,7 @@ class _Graded(Mapping[str, object]):
     def __getitem__(self, name: str) -> object:
         return GRADES[name] if name in GRADES else self._point[name]
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[str]:
         return iter(self._point)
 
     def __len__(self) -> int:

@@ -57,8 +57,8 @@ def shown_share(share: float) -> str:
 def _of_one(name: str, fires: Region, share: str) -> str:
     axis = fires.axes[name]
     if isinstance(axis, CategoricalParameter):
-        values = ", ".join(map(shown_value, fires.values(name)))
-        return f"this holds for {name} {values} ({len(fires.values(name))} of {len(axis.choices)} choices)"
+        listed = ", ".join(map(shown_value, fires.values(name)))
+        return f"this holds for {name} {listed} ({len(fires.values(name))} of {len(axis.choices)} choices)"
     if fires.method == "counted":
         values = [str(value) for value in fires.values(name)]
         span = values[0] if len(values) == 1 else f"{values[0]} to {values[-1]}"
