@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from search.audit.check import AuditError, audit_line, audit_search, refuse_critical
+from search.audit.check import AuditError, audit_search, refuse_critical
 from search.config.library import choices, listing_text
 from search.config.load import Resolved, load_config
 from search.config.overrides import FLAGS, place
@@ -127,7 +127,6 @@ def _search(words: Sequence[str], as_json: bool) -> int:
     if counted.sentence is not None:
         complain(f"budget: {counted.sentence}")
     audit = audit_search(resolved, counted)
-    complain(audit_line(audit))
     refuse_critical(audit)
     from search.plan.trainable import inspect_data
 

@@ -16,6 +16,7 @@ from typing import Any
 from analysis.report import write_report
 from analysis.summary import render_summary, summarise, write_summary
 from search.audit.finding import Audit
+from search.audit.view import audit_line
 from search.baselines import baseline_event, missing_baselines, shown_baseline
 from search.cluster import Capacity, cluster_address, start_ray, stop_ray
 from search.conductor import Conductor
@@ -175,6 +176,8 @@ def _run(session: _Session) -> int:
             return 0
     tracker = Tracker(session.folder, session.config.tracking)
     session.view.start()
+    if session.audit is not None:
+        session.view.note(audit_line(session.audit))
     try:
         outcome = _attempt(session, tracker)
     finally:

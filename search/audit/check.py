@@ -6,7 +6,7 @@ from search.audit.engine import evaluate
 from search.audit.facts import subject_of
 from search.audit.finding import Audit
 from search.audit.library import rules_with
-from search.audit.view import finding_lines, tally
+from search.audit.view import finding_lines
 from search.config.load import Resolved
 from search.config.wording import config_error
 from search.epochs import Counted
@@ -57,9 +57,3 @@ def refuse_critical(audit: Audit) -> None:
     """
     if audit.refused:
         raise AuditError(audit)
-
-
-def audit_line(audit: Audit) -> str:
-    """The audit in a line, with the ids of what it found."""
-    ids = ", ".join(f"{each.id} ({each.severity})" for each in audit.problems)
-    return f"audit: {tally(audit)}" + (f": {ids}" if ids else "")

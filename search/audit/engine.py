@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from search.audit.finding import Audit, Finding, Place, Severity, Undecided, ordered
+from search.audit.region import Region
 from search.audit.rule import GRADES, Rule, template_parts
-from search.audit.shares import Region, region
+from search.audit.shares import region
 from search.audit.subject import Point, Subject
 from search.audit.words import affected, shown_value
 from search.expressions import Expression, ExpressionError

@@ -30,6 +30,12 @@ def tally(audit: Audit) -> str:
     return ", ".join(found) or "no rules"
 
 
+def audit_line(audit: Audit) -> str:
+    """The audit in a line, with the ids of what it found."""
+    ids = ", ".join(f"{each.id} ({each.severity})" for each in audit.problems)
+    return f"audit: {tally(audit)}" + (f": {ids}" if ids else "")
+
+
 def audit_lines(audit: Audit, name: str) -> Iterator[str]:
     """All findings, the worst first, and what cannot be told."""
     yield f"Audit of {name}: {tally(audit)}."

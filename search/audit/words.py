@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search.audit.shares import SAMPLED, Region, at_quantile
+from search.audit.region import Region, at_quantile
+from search.audit.shares import SAMPLED
 from search.config.space import CategoricalParameter
 from search.record.events import Scalar
 from search.wording import plural
