@@ -11,7 +11,7 @@ from search.config.load import load_config
 from search.errors import ConfigError
 from tests.search.config_files import write_space
 
-SHIPPED = sorted(shipped_rules())[0]
+SHIPPED, SECOND, *_ = sorted(shipped_rules())
 RULE = """\
 my-rule:
   title: Rank
@@ -34,12 +34,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_file_adds_changes_extends_and_switches_off(folder: Path) -> None:
     (folder / "mine.yaml").write_text(
-        f"{RULE}\nstricter: {{extends: my-rule, when: rank > 1}}\n{SHIPPED}: {{override: true, severity: low}}\n"
-        f"{sorted(shipped_rules())[1]}: {{off: true}}\n"
+        f"{RULE}\nstricter: {{extends: my-rule, when: rank > 1}}\n"
+        f"{SHIPPED}: {{override: true, severity: low}}\n{SECOND}: {{off: true}}\n"
     )
     rules, problems = rules_with("mine.yaml")
     assert problems == []
-    assert rules.keys() ^ shipped_rules().keys() == {"my-rule", "stricter", sorted(shipped_rules())[1]}
+    assert rules.keys() ^ shipped_rules().keys() == {"my-rule", "stricter", SECOND}
     assert (rules["stricter"].when.text, rules["stricter"].text("impact")) == ("rank > 1", "none")
     assert (rules[SHIPPED].severity.text, rules[SHIPPED].origin) == ("low", "mine.yaml")
     assert rules[SHIPPED].text("title") == shipped_rules()[SHIPPED].text("title")

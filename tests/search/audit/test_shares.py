@@ -30,14 +30,6 @@ SPACE: dict[str, Parameter] = {
 }
 FACTS = ("lr", "rank", "layers", "dropout", "alpha")
 PARTS = ["lr", "lr * rank", "lr * alpha", "dropout * layers", "rank / layers", "sqrt(lr)", "max(lr, 1e-2)"]
-    "lr",
-    "lr * rank",
-    "lr * alpha",
-    "dropout * layers",
-    "rank / layers",
-    "sqrt(lr) * 3",
-    "max(lr, 0.01)",
-]
 POINTS = 200
 
 comparisons = st.tuples(
