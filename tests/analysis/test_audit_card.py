@@ -13,7 +13,9 @@ from tests.records import opening_events
 PLACE = Place("parameters.lr.high", "spaces/demo.yaml", 16, "spaces/demo.yaml:16")
 AUDIT = Audit(
     (
-        Finding("too-high", Severity.CRITICAL, PLACE, "Rate", "lr 1", "breaks", "1e-3", "fixed.lr=1e-3", "a paper"),
+        Finding(
+            "too-high", Severity.CRITICAL, PLACE, "Rate", "lr 1", "breaks", "1e-3", "fixed.lr=1e-3", "a paper"
+        ),
         Finding("fine", Severity.PASSED, None, "Order"),
     ),
     (Undecided("tokens", "Tokens", ("corpus_tokens",), "corpus_tokens not known"),),

@@ -40,7 +40,8 @@ class AuditCard:
         if unknown:
             cells = tuple((each["id"], each["reason"]) for each in unknown)
             tables.append(Table(("rule", "reason"), cells, "Rules that cannot tell."))
-        return Findings(data=dict(audit), texts=(_sentence(audit),), notes=_notes(found), tables=tuple(tables))
+        says = (_sentence(audit),)
+        return Findings(data=dict(audit), texts=says, notes=_notes(found), tables=tuple(tables))
 
 
 def _audit(context: Context) -> Mapping[str, Any] | None:
