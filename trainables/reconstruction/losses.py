@@ -80,7 +80,7 @@ def reconstruction_losses(
     cosine = functional.cosine_similarity(rebuilt, real, dim=-1)
     squares = (rebuilt - real).square().mean(-1) / mean_square
     each = 1 - cosine + SQUARES * squares
-    return torch.stack([part.mean() for part in each.split(list(lengths))])
+    return torch.stack([part.mean() for part in torch.split(each, list(lengths))])
 
 
 def answer_losses(logits: Tensor, answers: Tensor) -> Tensor:

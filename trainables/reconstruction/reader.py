@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cosine_similarity
 
 from trainables.data.batches import IGNORED
 from trainables.evaluation.inference.forward import Forward
@@ -154,6 +155,6 @@ def latent_cosines(latents: Sequence[Tensor], partners: Sequence[int]) -> list[f
     cosines = []
     for latent, partner in zip(latents, partners, strict=True):
         length = min(len(latent), len(latents[partner]))
-        pair = [each[:length].flatten().double() for each in (latent, latents[partner])]
-        cosines.append(float(torch.nn.functional.cosine_similarity(*pair, dim=0)))
+        mine, other = (each[:length].flatten().double() for each in (latent, latents[partner]))
+        cosines.append(float(cosine_similarity(mine, other, dim=0)))
     return cosines
