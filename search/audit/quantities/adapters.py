@@ -12,7 +12,9 @@ formula(
     "Factor on the product of LoRA's matrices.",
     "alpha / sqrt(rank) if rslora else alpha / rank",
 )
-formula("trained_share", "", "Trained parameters, of the base model's.", "trainable_parameters / base_parameters")
+formula(
+    "trained_share", "", "Trained parameters, of the base model's.", "trainable_parameters / base_parameters"
+)
 formula(
     "capacity_used",
     "",

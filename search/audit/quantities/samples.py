@@ -25,8 +25,8 @@ formula(
     "1.96 ** 2 / (eval_questions + 1.96 ** 2)",
 )
 
-# At the floor, a share (1 - floor) x base of the answers has gone from right to wrong, at least. Were these all the
-# changes, their number would have Poisson noise: the difference is within it where fewer than 1.96^2 are lost.
+# At the floor, a share (1 - floor) x base of the answers has gone from right to wrong, at least. Were these
+# all changes, their number would have Poisson noise, and be within it where fewer than 1.96^2 are lost.
 formula(
     "floor_losses",
     "questions",
@@ -48,7 +48,7 @@ formula(
 
 
 @quantity("front_by_chance", "", "Share of trials on the Pareto front if objectives were unrelated noise.")
-def front_by_chance(trials: int, objectives: int) -> float:
+def _front_by_chance(trials: int, objectives: int) -> float:
     """Expected maxima among random vectors (Bentley et al., 1978, J. ACM 25(4)), over their number.
 
     mu(n, 1) = 1 and mu(n, d) = sum over k <= n of mu(k, d - 1) / k.
@@ -63,4 +63,6 @@ def front_by_chance(trials: int, objectives: int) -> float:
     return expected[-1] / number
 
 
-formula("trials_per_parameter", "trials", "Trials for each searched parameter.", "trials / searched_parameters")
+formula(
+    "trials_per_parameter", "trials", "Trials for each searched parameter.", "trials / searched_parameters"
+)

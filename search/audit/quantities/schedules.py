@@ -8,7 +8,7 @@ _DECAYING = ("linear", "cosine", "polynomial")
 
 
 @quantity("warmup", "steps", "Steps of the warm-up.")
-def warmup(
+def _warmup(
     warmup_steps: float | None = None, warmup_share: float | None = None, total_steps: float | None = None
 ) -> float | None:
     if warmup_steps is not None:
@@ -19,7 +19,7 @@ def warmup(
 
 
 @quantity("warmup_of_training", "", "Warm-up as a share of the training; 1 or more where it never ends.")
-def warmup_of_training(
+def _warmup_of_training(
     warmup_share: float | None = None, warmup_steps: float | None = None, total_steps: float | None = None
 ) -> float | None:
     if warmup_share is not None:
@@ -28,12 +28,12 @@ def warmup_of_training(
 
 
 @quantity("rungs_inside_warmup", "rungs", "Rungs that the warm-up reaches or passes.")
-def rungs_inside_warmup(warmup_of_training: float, rungs: int, reduction_factor: float) -> int:
+def _rungs_inside_warmup(warmup_of_training: float, rungs: int, reduction_factor: float) -> int:
     return sum(reduction_factor**-power <= warmup_of_training for power in range(int(rungs)))
 
 
 @quantity("decays_at_rungs", "yes or no", "Whether the learning rate falls before the last rung but one.")
-def decays_at_rungs(
+def _decays_at_rungs(
     schedule: str, rungs: int, reduction_factor: float, decay_share: float | None = None
 ) -> bool | None:
     if rungs < 2:
@@ -43,7 +43,12 @@ def decays_at_rungs(
     return None if decay_share is None else 1 / reduction_factor > 1 - decay_share
 
 
-formula("first_rung", "steps", "Step of the first rung.", "max(1, round(total_steps * reduction_factor ** (1 - rungs)))")
+formula(
+    "first_rung",
+    "steps",
+    "Step of the first rung.",
+    "max(1, round(total_steps * reduction_factor ** (1 - rungs)))",
+)
 formula(
     "trials_for_rungs",
     "trials",

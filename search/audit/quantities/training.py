@@ -7,18 +7,20 @@ import math
 from search.audit.quantity import formula, quantity
 
 
-@quantity("batch_product", "sequences", "Micro-batch x accumulation x devices; one device where none are named.")
-def batch_product(micro_batch: float, accumulation: float, devices: float | None = None) -> float:
+@quantity(
+    "batch_product", "sequences", "Micro-batch x accumulation x devices; one device where none are named."
+)
+def _batch_product(micro_batch: float, accumulation: float, devices: float | None = None) -> float:
     return micro_batch * accumulation * (devices or 1)
 
 
 @quantity("effective_batch", "sequences", "Sequences of an optimizer step, over all devices and passes.")
-def effective_batch(batch: float | None = None, batch_product: float | None = None) -> float | None:
+def _effective_batch(batch: float | None = None, batch_product: float | None = None) -> float | None:
     return batch or batch_product
 
 
 @quantity("total_steps", "steps", "Optimizer steps of the whole training; from epochs where none are given.")
-def total_steps(
+def _total_steps(
     steps: float | None = None,
     epochs: float | None = None,
     corpus_examples: float | None = None,
@@ -32,7 +34,7 @@ def total_steps(
 
 
 @quantity("tokens_per_example", "tokens", "As measured, or of the corpus, or max_length where packed.")
-def tokens_per_example(
+def _tokens_per_example(
     mean_tokens: float | None = None,
     corpus_tokens: float | None = None,
     corpus_examples: float | None = None,
@@ -46,9 +48,19 @@ def tokens_per_example(
     return corpus_tokens / corpus_examples if corpus_tokens and corpus_examples else None
 
 
-formula("examples_consumed", "sequences", "Sequences that are read: steps x batch.", "total_steps * effective_batch")
+formula(
+    "examples_consumed",
+    "sequences",
+    "Sequences that are read: steps x batch.",
+    "total_steps * effective_batch",
+)
 formula("tokens_consumed", "tokens", "Tokens that are read.", "examples_consumed * tokens_per_example")
-formula("passes", "passes", "Passes over the corpus that the steps come to.", "examples_consumed / corpus_examples")
+formula(
+    "passes",
+    "passes",
+    "Passes over the corpus that the steps come to.",
+    "examples_consumed / corpus_examples",
+)
 formula("corpus_share", "", "Share of the corpus that is read at least once.", "min(1, passes)")
 formula("steps_per_pass", "steps", "Optimizer steps of a pass.", "corpus_examples / effective_batch")
 formula("batch_share", "", "Share of the corpus that a step reads.", "effective_batch / corpus_examples")
@@ -70,7 +82,9 @@ formula(
     "Place in the corpus after the last sequence that is read, in one pass.",
     "data_offset_examples + examples_consumed",
 )
-formula("offset_share", "", "Share of the corpus before the offset.", "data_offset_examples / corpus_examples")
+formula(
+    "offset_share", "", "Share of the corpus before the offset.", "data_offset_examples / corpus_examples"
+)
 formula(
     "offset_batch",
     "sequences",
