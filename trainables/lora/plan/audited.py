@@ -93,8 +93,8 @@ def _measured(task: TaskConfig, read: ReadUnits, tokenizer: Any, context: int | 
         "pieces": tokenised.texts,
         "has_prompts": not tokenised.texts,
         "loss_on": "all" if tokenised.texts else "completion",
-        "completion_cut_share": None if tokenised.texts else cut.cut / count,
-        "prompt_lost_share": None if tokenised.texts else cut.no_room / count,
+        "completion_cut_share": cut.cut / count,
+        "prompt_lost_share": cut.no_room / count,
     }
     if not read.stream:
         facts["tokens_quantile_90"] = int(np.quantile(lengths, 0.9, method="higher"))
@@ -132,7 +132,7 @@ def asked_facts(options: Any, seed: int) -> Facts:
     capability: CapabilityConfig = options.capability
     skills = [skill for skill in capability.skills if skill.at == "every" and skill.harness is None]
     counts = [count for skill in skills if (count := questions(skill))]
-    facts: dict[str, Scalar] = {"decoding": "greedy"}
+    facts: dict[str, Scalar] = {"decoding": "greedy", "thinking_model": capability.think_section}
     if capability.facts is not None:
         facts["decoding"] = capability.facts.decoding.method
     if counts and len(counts) == len(skills):
