@@ -129,7 +129,9 @@ ASKED = ReadFacts(
     | dict.fromkeys(("eval_questions", "retention_questions", "retention_on_training", "thinking_model")),
     _later("asked_facts"),
 )
-REPLIES = ReadFacts({"reply_tokens": "capability.max_new_tokens"}, _later("reply_facts"))
+REPLIES = ReadFacts(
+    {"reply_tokens": "capability.max_new_tokens", "answer_tokens": None}, _later("reply_facts")
+)
 SIZES = ReadFacts(dict.fromkeys(("base_parameters", "smallest_layer", "vocabulary_size")), _later("sizes"))
 MODEL = ReadFacts(
     {
