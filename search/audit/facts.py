@@ -134,7 +134,8 @@ def _of_search(config: SearchConfig) -> dict[str, Fact]:
 
 def _of_steps(config: SearchConfig, steps: TrialSteps | None) -> dict[str, Fact]:
     if not config.budget.by_trial:
-        return {"steps": Fact(config.budget.full_steps, key="budget.steps")}
+        first = Fact(config.budget.rung_steps[0], key="budget.rungs")
+        return {"steps": Fact(config.budget.full_steps, key="budget.steps"), "eval_every_steps": first}
     if steps is None:
         return {}
 
