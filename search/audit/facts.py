@@ -118,18 +118,11 @@ def _of_search(config: SearchConfig) -> dict[str, Fact]:
         "early_stopping": Fact(SCHEDULERS[config.scheduler.name].stops, key="scheduler"),
         "guard_spike": Fact(config.guards.spike, key="guards.spike"),
         "devices": Fact(workers.workers, key="workers.workers"),
-<<<<<<< HEAD
-        "packing": Fact(workers.sequence_packing, key="workers.sequence_packing"),
-=======
->>>>>>> rules
         "seed_count": Fact(
             len(getattr(seeds, "choices", ())) or repeated,
             key="confirm.seeds" if config.confirm.candidates else "confirm.candidates",
         ),
-<<<<<<< HEAD
-=======
         "packing": Fact(workers.sequence_packing, key="workers.sequence_packing"),
->>>>>>> rules
         "retention_floor": Fact(None, key="objectives"),
     }
     if workers.micro_batch is not None:
