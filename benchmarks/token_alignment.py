@@ -47,8 +47,7 @@ def whole_matrix(features: Features) -> Nearest:
 
 
 def generated_stream(vocabulary: int, tokens: int, seed: int = 0) -> TokenStream:
-    """Documents of 200 tokens whose frequencies follow Zipf's law.
-"""
+    """Documents of 200 tokens whose frequencies follow Zipf's law."""
     draw = np.random.default_rng(seed)
     shares = 1 / np.arange(1, vocabulary + 1)
     ids = draw.choice(vocabulary, tokens, p=shares / shares.sum()).astype(np.int32)

@@ -157,6 +157,7 @@ def test_fifty_thousand_tokens_never_have_a_whole_matrix() -> None:
 
 
 @given(seeds, st.floats(-1, 1), st.floats(-1, 1))
+@settings(max_examples=50, deadline=None)
 def test_a_higher_threshold_aligns_no_more_and_parts_are_the_whole(
     seed: int, first: float, second: float
 ) -> None:
@@ -179,6 +180,7 @@ def test_a_higher_threshold_aligns_no_more_and_parts_are_the_whole(
 
 
 @given(seeds)
+@settings(max_examples=50, deadline=None)
 def test_bleu_is_that_of_each_document(seed: int) -> None:
     draw = np.random.default_rng(seed)
     target, source = random_stream(seed), random_stream(seed + 1)

@@ -106,7 +106,14 @@ class Vocabulary:
 
 
 def shared_tokens(target: Vocabulary, source: Vocabulary) -> NDArray[np.int64]:
-    """Of each target token the source token for the same text or role, or -1, shape (target tokens,)."""
+    """Of each target token the source token for the same text or role, or -1, shape (target tokens,).
+
+    Of one and the same vocabulary each token is its own, even where several stand for the same text.
+    """
+    if target == source:
+        return np.array(
+            [-1 if key is None else index for index, key in enumerate(target.keys)], dtype=np.int64
+        )
     return np.array([source.find(key) for key in target.keys], dtype=np.int64)
 
 

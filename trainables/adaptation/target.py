@@ -79,6 +79,7 @@ def train_target(base: Any, documents: Sequence[str], size: int) -> Any:
             f"{size} tokens have no room for special tokens and single characters, {len(trained)} in all.",
             hint="Choose a larger vocabulary.",
         )
+    trained.chat_template = base.chat_template
     return trained
 
 
