@@ -87,7 +87,7 @@ def _unit(vectors: Vectors) -> Vectors:
 def _norms(vectors: Vectors, metric: Vectors) -> NDArray[np.float32]:
     """sqrt(v M v') of each row, shape (rows,)."""
     squares = np.einsum("ij,ij->i", vectors @ metric, vectors)
-    norms: NDArray[np.float32] = np.sqrt(np.maximum(squares, 0.0))
+    norms: NDArray[np.float32] = np.sqrt(np.maximum(squares, 0.0)).astype(np.float32)
     return norms
 
 
