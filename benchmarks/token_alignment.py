@@ -100,9 +100,7 @@ def main() -> None:
         rows.append(measure(size, given.dimensions, given.repeats, given.most))
         print(" ".join(f"{name} {value:.4g}" for name, value in rows[-1].items()))
         stream = generated_stream(size, given.tokens)
-        ((seconds, peak),) = timed(
-            [lambda stream=stream: ppmi_svd(stream, VectorSettings(given.dimensions))], 1
-        )
+        ((seconds, peak),) = timed([partial(ppmi_svd, stream, VectorSettings(given.dimensions))], 1)
         vectors.append({"tokens": size, "corpus": given.tokens, "seconds": seconds, "peak_mib": peak / 2**20})
         print("vectors:", " ".join(f"{name} {value:.4g}" for name, value in vectors[-1].items()))
     print(json.dumps({"alignment": rows, "vectors": vectors}))
