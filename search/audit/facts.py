@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from search.audit.lines import LineOf
+from search.audit.searched import searched_facts
 from search.audit.subject import Fact, Subject
 from search.config.origins import Origins
 from search.config.schema import SearchConfig
@@ -16,7 +17,9 @@ from search.schedulers import SCHEDULERS
 from search.searchers import SEARCHERS, make_searcher
 from search.space import SearchSpace
 from search.trial_steps import LENGTHS, TrialSteps
-from trainables.audited import ReadFacts
+from trainables.audited import TRAINING, ReadFacts
+from trainables.errors import UserError
+from trainables.parameters import TrainingParameters
 from trainables.specs import TRAINABLES
 
 _MOST_PROPOSALS = 2000
@@ -37,7 +40,9 @@ def subject_of(config: SearchConfig, origins: Origins, steps: TrialSteps | None 
     defaults: dict[str, Any] = {name: each.default for name, each in fields.items() if not each.is_required()}
     if not config.budget.by_trial:
         defaults[_BUDGET_STEPS] = config.budget.full_steps
-    facts = dict(_of_trainable(config)) | _of_search(config) | _of_steps(config, steps)
+    facts = (
+        dict(_of_trainable(config)) | _of_search(config) | searched_facts(config) | _of_steps(config, steps)
+    )
     lines = LineOf(config, origins)
     return Subject(
         facts=facts,
@@ -63,13 +68,15 @@ def _proposals(config: SearchConfig, space: SearchSpace) -> list[Params] | None:
 
 def _of_trainable(config: SearchConfig) -> Iterator[tuple[str, Fact]]:
     audited = TRAINABLES[config.trainable].audited
-    for group in reversed(audited.read):
-        read = _reader(group, config)
-        for name, key in group.keys.items():
-            yield name, Fact(read=_one(read, name), key=key)
+    readers = [(group, _reader(group, config)) for group in audited.read]
+    for name in dict.fromkeys(name for group in audited.read for name in group.keys):
+        knows = [(group.keys[name], read) for group, read in readers if name in group.keys]
+        key = next((key for key, _ in knows if key is not None), None)
+        yield name, Fact(read=_first([read for _, read in knows], name), key=key)
     for name, computed in audited.computed.items():
         yield name, Fact(compute=_computed(computed.prepare, config.options), needs=computed.needs)
-    for name, each in audited.trial.items():
+    trained = issubclass(TRAINABLES[config.trainable].parameters, TrainingParameters)
+    for name, each in {**(TRAINING if trained else {}), **audited.trial}.items():
         expression = compile_expression(each.formula)
         single = next(iter(expression.names)) if expression.names == {each.formula} else None
         yield name, Fact(formula=expression, parameter=each.parameter or single)
@@ -79,8 +86,14 @@ def _reader(group: ReadFacts, config: SearchConfig) -> Callable[[], Mapping[str,
     return cache(lambda: group.read(config.options, config.seed))
 
 
-def _one(read: Callable[[], Mapping[str, Scalar]], name: str) -> Callable[[], Scalar]:
-    return lambda: read()[name]
+def _first(reads: Sequence[Callable[[], Mapping[str, Scalar]]], name: str) -> Callable[[], Scalar]:
+    def read() -> Scalar:
+        for each in reads:
+            if name in (facts := each()):
+                return facts[name]
+        raise LookupError(name)
+
+    return read
 
 
 def _computed(prepare: Callable[[Any], Callable[..., Scalar] | None], options: Any) -> Callable[..., Scalar]:
@@ -105,7 +118,11 @@ def _of_search(config: SearchConfig) -> dict[str, Fact]:
         "early_stopping": Fact(SCHEDULERS[config.scheduler.name].stops, key="scheduler"),
         "guard_spike": Fact(config.guards.spike, key="guards.spike"),
         "devices": Fact(workers.workers, key="workers.workers"),
-        "seed_count": Fact(len(getattr(seeds, "choices", ())) or repeated, key="confirm.seeds"),
+        "seed_count": Fact(
+            len(getattr(seeds, "choices", ())) or repeated,
+            key="confirm.seeds" if config.confirm.candidates else "confirm.candidates",
+        ),
+        "packing": Fact(workers.sequence_packing, key="workers.sequence_packing"),
         "retention_floor": Fact(None, key="objectives"),
     }
     if workers.micro_batch is not None:
@@ -119,11 +136,15 @@ def _of_search(config: SearchConfig) -> dict[str, Fact]:
 
 def _of_steps(config: SearchConfig, steps: TrialSteps | None) -> dict[str, Fact]:
     if not config.budget.by_trial:
-        return {"steps": Fact(config.budget.full_steps, key="budget.steps")}
+        first = Fact(config.budget.rung_steps[0], key="budget.rungs")
+        return {"steps": Fact(config.budget.full_steps, key="budget.steps"), "eval_every_steps": first}
     if steps is None:
         return {}
 
     def own(*lengths: Scalar) -> Scalar:
-        return steps.of(dict(zip(LENGTHS, lengths, strict=True)))
+        try:
+            return steps.of(dict(zip(LENGTHS, lengths, strict=True)))
+        except UserError:
+            return None
 
     return {"steps": Fact(compute=own, needs=LENGTHS)}
