@@ -93,5 +93,6 @@ def _norms(vectors: Vectors, metric: Vectors) -> NDArray[np.float32]:
 
 def _divided(vectors: Vectors, norms: NDArray[np.float32]) -> Vectors:
     """Rows over their norms; a row of zeros stays."""
-    divided: Vectors = vectors / np.where(norms > 0, norms, 1)[:, None]
+    safe: NDArray[np.float32] = np.where(norms > 0, norms, 1).astype(np.float32)
+    divided: Vectors = vectors / safe[:, None]
     return divided
