@@ -106,7 +106,9 @@ def test_a_search_is_refused_before_anything_starts(folder: Path, capsys: pytest
 
 def test_the_plan_shows_the_audit(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*WORDS, "--plan", "--json"]) == 0
-    assert printed(capsys)["audit"]["refused"] == ["my-critical"]
+    said = printed(capsys)["audit"]
+    assert said["refused"] == ["my-critical"]
+    assert "memory-above-device" in {each["id"] for each in said["findings"]}
     assert run([*WORDS, "--plan"]) == 0
     assert "a run would be refused without audit.allow=[my-critical]" in capsys.readouterr().out
 
