@@ -221,7 +221,7 @@ class Belief(_Part):
     Attributes:
         target: Name, a part of metrics' names.
         kind: "known" contradicts what a model may know; "new" adds what none can know.
-        facts: Statements that tell it, for a model that is not taught but told.
+        facts: Statements of it, for the prompt of a model that is not trained.
         train: What is trained on.
         prompts: What is asked.
         ignorance: Expressions that say in a reply that the answer is not known, beside the built-in ones.

@@ -51,7 +51,7 @@ def read_lightly(options: RoutingOptions, seed: int) -> ReadData | None:
     """Makes the training data and the prompts as the workers will, where they are small and at hand.
 
     Raises:
-        PlanRefusedError: The behaviour cannot be learned, told apart or measured with them.
+        PlanRefusedError: The behaviour cannot be learned, detected or measured with them.
     """
     from trainables.lora.plan.data import context_of, light_tokenizer
     from trainables.routing.data import load_routed

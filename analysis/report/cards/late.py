@@ -45,13 +45,13 @@ class Late:
             return "Every skill is evaluated at every rung."
         return (
             None
-            if _found(context)
+            if _compared_skills(context)
             else ("No trial has been evaluated on the skills that are evaluated at the end.")
         )
 
     def compute(self, context: Context) -> Findings:
         """The front's scores of each skill beside the base model's, with the change; other trials below."""
-        skills = _found(context)
+        skills = _compared_skills(context)
         charts: dict[str, Chart] = {skill.name: _chart(context, skill) for skill in skills}
         many = len(charts) > 1
         alt = " ".join(_sentence(context, skill) for skill in skills)
@@ -112,7 +112,7 @@ def _late(context: Context) -> list[Mapping[str, Any]]:
     return [s for s in context.skills if s.get("at", "every") != "every"]
 
 
-def _found(context: Context) -> list[_Skill]:
+def _compared_skills(context: Context) -> list[_Skill]:
     front = [optimal.number for optimal in context.front]
     best = context.recommended
     wanted = [*front, best] if best is not None and best not in front else front
