@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trainables.data.sources import LocalFiles, locate
@@ -38,7 +38,7 @@ class ReadData(NamedTuple):
     tokenizer: Any
 
 
-def inspect(options: RoutingOptions, seed: int) -> None:
+def inspect(options: RoutingOptions, seed: int, baselines: Collection[str]) -> None:
     """Looks at the training data before a search.
 
     Raises:
