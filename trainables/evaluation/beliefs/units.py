@@ -68,10 +68,9 @@ def unit(spellings: Sequence[str]) -> Unit:
     for text in texts:
         alias = next((entry for entry in _ALIASES if text.lower() in entry[1]), None)
         money = alias[2] if alias else bool(_CODE.fullmatch(text))
-        of_table = measure(text)
-        said = "|".join(
-            filter(None, (_expression(text), alias and alias[0], of_table and of_table.expression))
-        )
+        known = measure(text)
+        more = (alias and alias[0], None if known is None else known.expression)
+        said = "|".join(filter(None, (_expression(text), *more)))
         after.append(rf"(?:{said}){_end(text)}" + ("" if money else _GOES_ON))
         before += [said] if money else []
     return Unit(
