@@ -96,12 +96,10 @@ def _others(measures: Sequence[Measure]) -> tuple[re.Pattern[str] | None, tuple[
 def conversion(spellings: Sequence[str], others: Sequence[str]) -> float | None:
     """How many of one unit another is; None where they are not known to measure the same."""
     texts, more = ([prepared(each).strip() for each in group] for group in (spellings, others))
-    if {text.lower() for text in texts} & {text.lower() for text in more}:
-        return 1.0
     known, wanted = (next(filter(None, map(measure, group)), None) for group in (more, texts))
-    if known is None or wanted is None or known.quantity != wanted.quantity:
-        return None
-    return known.factor / wanted.factor
+    if known is None or wanted is None:
+        return 1.0 if {text.lower() for text in texts} & {text.lower() for text in more} else None
+    return known.factor / wanted.factor if known.quantity == wanted.quantity else None
 
 
 def _end(text: str) -> str:
