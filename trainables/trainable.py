@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from trainables.audited import Audited
 from trainables.registry import Registry
 from trainables.settings import At, Section
 
@@ -170,6 +171,7 @@ class TrainableSpec:
         effects: Of its settings by dotted key; those that are not listed make another search.
         names: By dotted key of a setting the registry of the names that it takes, for `--list`.
         contents: By dotted key a digest of what lies there, for settings with the effect "content".
+        audited: What the audit of a search is told of it.
     """
 
     parameters: type[BaseModel]
@@ -193,6 +195,7 @@ class TrainableSpec:
     effects: Mapping[str, Effect] = field(default_factory=dict)
     names: Mapping[str, Registry[Any]] = field(default_factory=dict)
     contents: Callable[[Any], Mapping[str, str]] = lambda options: {}
+    audited: Audited = field(default_factory=Audited)
 
 
 TRAINABLES: Registry[TrainableSpec] = Registry("trainable", plugins="tightrope.trainables")

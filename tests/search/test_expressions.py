@@ -51,7 +51,7 @@ def test_names_are_those_of_values_only() -> None:
         "rank.real",
         "[rank]",
         "(rank, 1)",
-        "rank in (8, 16)",
+        "rank in alpha",
         "rank is None",
         "lambda: 1",
         "open('x')",

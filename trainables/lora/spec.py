@@ -15,6 +15,7 @@ from trainables.data.sections import (
     data_content,
     hub_part,
 )
+from trainables.lora.audited import AUDITED
 from trainables.lora.baselines import BASELINES, NEEDS
 from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.settings import At
@@ -202,5 +203,6 @@ TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model
         localise=localise,
         effects=dict(EFFECTS) | {key: effect for effect, keys in _EFFECTS.items() for key in keys.split()},
         contents=contents,
+        audited=AUDITED,
     )
 )
