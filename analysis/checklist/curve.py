@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ class Curve:
         """The curve as recorded, over all rungs."""
         points = [point for rung in trial.rungs for point in rung.curve]
         ends = [0, *(step for step, _ in points)]
-        width = max((end - begin for begin, end in zip(ends, ends[1:], strict=False)), default=0)
+        width = max((end - begin for begin, end in pairwise(ends)), default=0)
         finite = [(step, loss) for step, loss in points if math.isfinite(loss)]
         losses = np.array([loss for _, loss in finite], dtype=np.float64)
         return cls(tuple(step for step, _ in finite), losses, width, len(points) - len(finite))
