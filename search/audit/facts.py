@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from search.audit.lines import LineOf
+from search.audit.searched import searched_facts
 from search.audit.subject import Fact, Subject
 from search.config.origins import Origins
 from search.config.schema import SearchConfig
@@ -37,7 +38,9 @@ def subject_of(config: SearchConfig, origins: Origins, steps: TrialSteps | None 
     defaults: dict[str, Any] = {name: each.default for name, each in fields.items() if not each.is_required()}
     if not config.budget.by_trial:
         defaults[_BUDGET_STEPS] = config.budget.full_steps
-    facts = dict(_of_trainable(config)) | _of_search(config) | _of_steps(config, steps)
+    facts = (
+        dict(_of_trainable(config)) | _of_search(config) | searched_facts(config) | _of_steps(config, steps)
+    )
     lines = LineOf(config, origins)
     return Subject(
         facts=facts,
@@ -105,7 +108,10 @@ def _of_search(config: SearchConfig) -> dict[str, Fact]:
         "early_stopping": Fact(SCHEDULERS[config.scheduler.name].stops, key="scheduler"),
         "guard_spike": Fact(config.guards.spike, key="guards.spike"),
         "devices": Fact(workers.workers, key="workers.workers"),
-        "seed_count": Fact(len(getattr(seeds, "choices", ())) or repeated, key="confirm.seeds"),
+        "seed_count": Fact(
+            len(getattr(seeds, "choices", ())) or repeated,
+            key="confirm.seeds" if config.confirm.candidates else "confirm.candidates",
+        ),
         "retention_floor": Fact(None, key="objectives"),
     }
     if workers.micro_batch is not None:

@@ -55,6 +55,7 @@ class Forward:
             raise TypeError(f"{type(model).__name__} contains no transformers model")
         self.config: Any = inner.config.get_text_config(decoder=True)  # multimodal models nest it
         self.ends: Any = getattr(inner.generation_config, "eos_token_id", None)
+        self._head: nn.Module | None = inner.get_output_embeddings()
         accepted = inspect.signature(type(inner).forward).parameters
         self._keeps_logits = "logits_to_keep" in accepted
         self._caches = "past_key_values" in accepted  # others keep a state of their own, or nothing
@@ -266,12 +267,23 @@ class Forward:
         """Evaluation mode without gradients; restores every module's mode afterwards."""
         training = [module for module in self.model.modules() if module.training]
         self.model.eval()
+        whole = self._head and self._head.register_forward_pre_hook(_contiguous)
         try:
             with torch.no_grad():
                 yield
         finally:
+            if whole is not None:
+                whole.remove()
             for module in training:
                 module.training = True
+
+
+def _contiguous(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Copies what models cut out of the hidden states for the head, the last positions of every row.
+
+    torch multiplies rows that lie apart in memory one by one, each time by a weight that it prepares anew.
+    """
+    return tuple(each.contiguous() for each in args)
 
 
 def _by_column(config: Any) -> bool:
