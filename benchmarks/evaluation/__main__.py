@@ -69,8 +69,8 @@ def _head(options: argparse.Namespace) -> dict[str, Any]:
     for row in rows:
         ratio = row["ratio"]
         print(
-            f"logits of the last {row['last']} of {LENGTH} positions: {row['seconds']:.2f} s, the model's own "
-            f"call takes {ratio['median']:.2f} times as long ({ratio['min']:.2f}-{ratio['max']:.2f})",
+            f"logits of the last {row['last']} of {LENGTH} positions: {row['seconds']:.2f} s, the model's "
+            f"own call takes {ratio['median']:.2f} times as long ({ratio['min']:.2f}-{ratio['max']:.2f})",
             flush=True,
         )
     return {"model": options.model, "dtype": options.dtype, "rows": rows}

@@ -18,6 +18,7 @@ from search.searchers import SEARCHERS, make_searcher
 from search.space import SearchSpace
 from search.trial_steps import LENGTHS, TrialSteps
 from trainables.audited import ReadFacts
+from trainables.errors import UserError
 from trainables.specs import TRAINABLES
 
 _MOST_PROPOSALS = 2000
@@ -130,6 +131,9 @@ def _of_steps(config: SearchConfig, steps: TrialSteps | None) -> dict[str, Fact]
         return {}
 
     def own(*lengths: Scalar) -> Scalar:
-        return steps.of(dict(zip(LENGTHS, lengths, strict=True)))
+        try:
+            return steps.of(dict(zip(LENGTHS, lengths, strict=True)))
+        except UserError:
+            return None
 
     return {"steps": Fact(compute=own, needs=LENGTHS)}

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from search.audit.finding import Place
 from search.audit.names import NONE_SAYS
 from search.audit.quantity import QUANTITIES, Quantity
+from search.audit.region import Region
 from search.expressions import Expression, ExpressionError, MissingNameError, Ranged
 from search.record.events import Params, Scalar
 from search.space import SampledParameter
-
-if TYPE_CHECKING:
-    from search.audit.shares import Region
 
 
 @dataclass(frozen=True)

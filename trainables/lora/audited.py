@@ -34,7 +34,9 @@ def model_config(model: ModelConfig) -> Mapping[str, Any]:
         return {}
     if not isinstance(config, dict):
         return {}
-    nested = next((config[name] for name in _TEXT_PARTS if isinstance(config.get(name), dict)), {})
+    nested: Mapping[str, Any] = next(
+        (config[name] for name in _TEXT_PARTS if isinstance(config.get(name), dict)), {}
+    )
     return {**config, **nested}
 
 

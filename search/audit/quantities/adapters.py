@@ -21,10 +21,3 @@ formula(
     "Tokens that are read, at 1 bit each, over what is trained, at 2 bits a parameter.",
     "tokens_seen / (2 * trainable_parameters)",
 )
-# float32 weights and gradients, and AdamW's two moments.
-formula(
-    "embeddings_memory",
-    "bytes",
-    "Memory for training embeddings and head in full precision.",
-    "16 * vocabulary_size * hidden_size * (1 if tied_embeddings else 2)",
-)

@@ -13,9 +13,11 @@ from search.audit.engine import evaluate
 from search.audit.finding import Audit, Severity
 from search.audit.library import shipped_files, shipped_rules
 from search.audit.names import NAMES
-from search.audit.rule import RuleFile
+from search.audit.quantity import QUANTITIES
+from search.audit.rule import RuleFile, template_parts
 from search.audit.subject import Fact, Subject
 from search.config.yaml_source import read_file
+from search.expressions import Expression
 
 CASES: Mapping[str, Any] = yaml.safe_load(Path(__file__).with_name("rule_cases.yaml").read_text("utf-8"))
 RULES = shipped_rules()
@@ -28,6 +30,18 @@ def judged(rule: str, values: Mapping[str, Any]) -> Audit:
     facts = {name: Fact(value, key=name) for name, value in values.items()}
     line = lambda fact, value, region: f"{fact.key}={value}"  # noqa: E731
     return evaluate(Subject(facts, line=line), [RULES[rule]])
+
+
+def facts_behind(expression: Expression) -> set[str]:
+    """The facts that an expression rests on, by way of quantities."""
+    names, facts = set(expression.names), set[str]()
+    while names:
+        name = names.pop()
+        if name in QUANTITIES:
+            names |= {*QUANTITIES[name].needs, *QUANTITIES[name].uses}
+        else:
+            facts.add(name)
+    return facts
 
 
 def test_every_rule_has_two_cases_and_a_source() -> None:
@@ -56,8 +70,17 @@ def test_a_rule_fires_with_its_numbers(rule: str) -> None:
     assert finding.severity == Severity(severity)
     shown = f"{finding.title} {finding.evidence} {finding.impact} {finding.recommended} {finding.fix}"
     assert not {"unknown", "{"} & {*shown.split(), *shown}, shown
-    numbers = [value for value in values.values() if type(value) in (int, float)]
-    assert not numbers or any(each.isdigit() for each in finding.evidence), finding.evidence
+    assert "{" not in RULES[rule].text("evidence") or any(map(str.isdigit, finding.evidence)), (
+        finding.evidence
+    )
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_that_fires_knows_all_that_it_says(rule: str) -> None:
+    known = facts_behind(RULES[rule].when) | (facts_behind(given) if (given := RULES[rule].given) else set())
+    for key in ("title", "evidence", "impact", "recommended"):
+        for _, expression, _ in template_parts(RULES[rule].text(key)):
+            assert expression is None or facts_behind(expression) <= known, key
 
 
 @pytest.mark.parametrize("rule", RULES)
