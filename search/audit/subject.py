@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -179,7 +180,8 @@ class Point(Mapping[str, Any]):
         fact = self._subject.facts.get(name)
         try:
             if fact is not None:
-                value = fact.evaluate(self.parameters)
+                # A formula may use what is the same for all trials beside their parameters.
+                value = fact.evaluate(ChainMap(dict(self.parameters), self))  # type: ignore[arg-type]
                 if value is None and name not in NONE_SAYS:
                     raise LookupError(name)
                 return value
