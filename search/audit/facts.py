@@ -116,11 +116,11 @@ def _of_search(config: SearchConfig) -> dict[str, Fact]:
         "early_stopping": Fact(SCHEDULERS[config.scheduler.name].stops, key="scheduler"),
         "guard_spike": Fact(config.guards.spike, key="guards.spike"),
         "devices": Fact(workers.workers, key="workers.workers"),
+        "packing": Fact(workers.sequence_packing, key="workers.sequence_packing"),
         "seed_count": Fact(
             len(getattr(seeds, "choices", ())) or repeated,
             key="confirm.seeds" if config.confirm.candidates else "confirm.candidates",
         ),
-        "packing": Fact(workers.sequence_packing, key="workers.sequence_packing"),
         "retention_floor": Fact(None, key="objectives"),
     }
     if workers.micro_batch is not None:
@@ -134,7 +134,8 @@ def _of_search(config: SearchConfig) -> dict[str, Fact]:
 
 def _of_steps(config: SearchConfig, steps: TrialSteps | None) -> dict[str, Fact]:
     if not config.budget.by_trial:
-        return {"steps": Fact(config.budget.full_steps, key="budget.steps")}
+        first = Fact(config.budget.rung_steps[0], key="budget.rungs")
+        return {"steps": Fact(config.budget.full_steps, key="budget.steps"), "eval_every_steps": first}
     if steps is None:
         return {}
 

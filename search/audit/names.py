@@ -49,7 +49,7 @@ NAMES: dict[str, Name] = {
     "hidden_size": Name("", "Width of the base model."),
     "dropout": Name("", "Dropout on the adapter's input."),
     "weight_decay": Name("", "Decoupled weight decay."),
-    "dtype": Name("word", "Type of the numbers that are computed with: float32, bfloat16 or float16."),
+    "dtype": Name("word", "Type of the numbers that are computed with: float32, bfloat16, float16, or auto."),
     "quantization": Name("word", "Quantisation of the base model, such as nf4; none without."),
     "gradient_clip": Name("", "Limit on the norm of the gradient; 0 is off."),
     "seed_count": Name("seeds", "Seeds that what is recommended is trained with."),
