@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -331,6 +332,25 @@ def test_users_bring_their_own_keys(tmp_path: Path) -> None:
     known = audit.translation.stages[""]
     assert (audit.tool, known["lr"].value, known["batch"].value) == ("Our trainer", 1e-3, 32)
     assert [place.key for place in audit.translation.unknown] == ["name"]
+
+
+def test_the_example_of_the_page_is_a_file_of_keys(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs/audit.md").read_text("utf-8")
+    _, example = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    keys = str(written(tmp_path, example, "ours.yaml"))
+    text = "optim: {peak_lr: 1e-4}\nbatch_tokens: 65536\nmask_prompt: true\nlog_every: 5\nmax_steps: 100\n"
+    config = written(tmp_path, text)
+    known = facts(config, keys)
+    expected = {
+        "lr": 1e-4,
+        "batch": 32,
+        "loss_on": "completion",
+        "warmup_share": 0,
+        "method": "full",
+        "steps": 100,
+    }
+    assert {name: known[name] for name in expected} == expected
+    assert audited(config, keys).translation.unknown == ()
 
 
 def test_everything_wrong_with_a_file_of_keys_is_said_by_line(tmp_path: Path) -> None:
