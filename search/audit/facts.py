@@ -17,8 +17,9 @@ from search.schedulers import SCHEDULERS
 from search.searchers import SEARCHERS, make_searcher
 from search.space import SearchSpace
 from search.trial_steps import LENGTHS, TrialSteps
-from trainables.audited import ReadFacts
+from trainables.audited import TRAINING, ReadFacts
 from trainables.errors import UserError
+from trainables.parameters import TrainingParameters
 from trainables.specs import TRAINABLES
 
 _MOST_PROPOSALS = 2000
@@ -74,7 +75,8 @@ def _of_trainable(config: SearchConfig) -> Iterator[tuple[str, Fact]]:
         yield name, Fact(read=_first([read for _, read in knows], name), key=key)
     for name, computed in audited.computed.items():
         yield name, Fact(compute=_computed(computed.prepare, config.options), needs=computed.needs)
-    for name, each in audited.trial.items():
+    trained = issubclass(TRAINABLES[config.trainable].parameters, TrainingParameters)
+    for name, each in {**(TRAINING if trained else {}), **audited.trial}.items():
         expression = compile_expression(each.formula)
         single = next(iter(expression.names)) if expression.names == {each.formula} else None
         yield name, Fact(formula=expression, parameter=each.parameter or single)
@@ -116,11 +118,11 @@ def _of_search(config: SearchConfig) -> dict[str, Fact]:
         "early_stopping": Fact(SCHEDULERS[config.scheduler.name].stops, key="scheduler"),
         "guard_spike": Fact(config.guards.spike, key="guards.spike"),
         "devices": Fact(workers.workers, key="workers.workers"),
-        "packing": Fact(workers.sequence_packing, key="workers.sequence_packing"),
         "seed_count": Fact(
             len(getattr(seeds, "choices", ())) or repeated,
             key="confirm.seeds" if config.confirm.candidates else "confirm.candidates",
         ),
+        "packing": Fact(workers.sequence_packing, key="workers.sequence_packing"),
         "retention_floor": Fact(None, key="objectives"),
     }
     if workers.micro_batch is not None:

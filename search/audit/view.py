@@ -48,7 +48,8 @@ def audit_lines(audit: Audit, name: str) -> Iterator[str]:
     if audit.undecided:
         yield ""
         yield "Cannot tell:"
-        yield from (f"  {each.id}: {each.reason}" for each in audit.undecided)
+        for reason in dict.fromkeys(each.reason for each in audit.undecided):
+            yield f"  {reason}: {', '.join(each.id for each in audit.undecided if each.reason == reason)}"
 
 
 def verdict_lines(audit: Audit) -> Iterator[str]:

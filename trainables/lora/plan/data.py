@@ -167,7 +167,7 @@ def _measured(
     )
     recorded = facts.recorded() | {"records": len(sampled)}
     first = next((group[0] for group in cut.groups if group), None)
-    return lengths, marked(tokenizer, first), tuple(data_warnings(recorded))
+    return lengths, marked(tokenizer, first), tuple(data_warnings(recorded, lengths=False))
 
 
 def _sample(read: ReadUnits) -> list[int]:
