@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.report.base_comparison import score_change
+from analysis.report.base_comparison import score_change, unpaired_change
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Chart, Menu, Plot, Rule, Series, Table, XYChart
 from analysis.report.context import Context, base_value, interval, value
@@ -167,16 +167,10 @@ def _change(context: Context, skill: _Skill, trial: TrialState) -> Estimate | No
     a, b = context.base.intervals.get(name), interval(trial, name)
     around = score_change(context, trial, skill.name, skill.way)
     if around is None and a is not None and b is not None:
-        around = _joined(before, a, after, b)
+        around = unpaired_change(before, a, after, b)
     if around is None:
         return Estimate(after - before, None, None, 0)
     return Estimate(after - before, around.low, around.high, around.n)
-
-
-def _joined(before: float, a: Interval, after: float, b: Interval) -> Interval:
-    below = math.hypot(after - b.low, a.high - before)
-    above = math.hypot(b.high - after, before - a.low)
-    return Interval(low=after - before - below, high=after - before + above, n=min(a.n, b.n))
 
 
 def _ends(change: Estimate | None) -> str:
