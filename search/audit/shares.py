@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -105,16 +106,14 @@ def _sampled(
 ) -> Iterator[Cell]:
     """Looks at the same points for every condition, so that what they have is computed once.
 
-    They are those of an additive recurrence over all axes, which fill the space evenly (Roberts, 2018, "The
-    unreasonable effectiveness of quasirandom sequences").
+    They are those of Halton's sequence over all axes, which fill the space evenly (Halton, 1960,
+    doi:10.1007/BF01386213).
     """
-    root = 2.0
-    for _ in range(40):  # of x ** (d + 1) = x + 1
-        root = (1 + root) ** (1 / (len(subject.axes) + 1))
-    steps = {name: root ** -(place + 1) for place, name in enumerate(subject.axes)}
+    every = _halton(len(subject.axes))
+    places = {name: place for place, name in enumerate(subject.axes)}
     names = list(axes)
-    for number in range(SAMPLED):
-        shares = {name: (0.5 + steps[name] * number) % 1 for name in names}
+    for row in every:
+        shares = {name: row[places[name]] for name in names}
         point = {name: quantile(subject.axes[name], share) for name, share in shares.items()}
         if look(point):
             cell = {
@@ -122,3 +121,24 @@ def _sampled(
                 for name, share in shares.items()
             }
             yield Cell(cell, 1 / SAMPLED)
+
+
+@cache
+def _halton(dimensions: int) -> tuple[tuple[float, ...], ...]:
+    """The first points of the sequence: digits of their numbers, mirrored at the point, in prime bases."""
+    bases: list[int] = []
+    candidate = 2
+    while len(bases) < dimensions:
+        if all(candidate % base for base in bases):
+            bases.append(candidate)
+        candidate += 1
+
+    def mirrored(number: int, base: int) -> float:
+        value, weight = 0.0, 1.0
+        while number:
+            number, digit = divmod(number, base)
+            weight /= base
+            value += digit * weight
+        return value
+
+    return tuple(tuple(mirrored(number, base) for base in bases) for number in range(1, SAMPLED + 1))

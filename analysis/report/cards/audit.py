@@ -33,18 +33,18 @@ class AuditCard:
         """A table of findings, and what the rules could not tell."""
         audit = _audit(context)
         assert audit is not None
-        found, unknown = audit.get("findings", []), audit.get("cannot_tell", [])
-        rows = tuple(_row(each, audit) for each in found)
+        findings, unknown = audit.get("findings", []), audit.get("cannot_tell", [])
+        rows = tuple(_row(each, audit) for each in findings)
         columns = ("finding", "evidence", "impact", "recommended")
         tables = [Table(columns, rows, "Findings.", wide=True, open=True)] if rows else []
         if unknown:
             cells = tuple((each["id"], each["reason"]) for each in unknown)
             tables.append(Table(("rule", "reason"), cells, "Rules that cannot tell."))
-        fixes = "\n".join(each["fix"] for each in found if each["fix"])
+        fixes = "\n".join(each["fix"] for each in findings if each["fix"])
         return Findings(
             data=dict(audit),
             texts=(_sentence(audit),),
-            notes=_notes(found),
+            notes=_notes(findings),
             tables=tuple(tables),
             listings=(("To type instead", fixes),) if fixes else (),
         )
@@ -76,6 +76,6 @@ def _sentence(audit: Mapping[str, Any]) -> str:
     return f"{says}; {rest}."
 
 
-def _notes(found: list[Mapping[str, Any]]) -> tuple[str, ...]:
-    sources = dict.fromkeys(f"{each['id']}: {each['source']}." for each in found if each.get("source"))
+def _notes(findings: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    sources = dict.fromkeys(f"{each['id']}: {each['source']}." for each in findings if each.get("source"))
     return tuple(sources)

@@ -50,7 +50,7 @@ def test_the_page_has_every_name_and_rule(part: str, table: object) -> None:
 
 
 def test_the_example_is_a_file_of_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    example, _ = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text(example)
     rules, problems = rules_with("mine.yaml")
