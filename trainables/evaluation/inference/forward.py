@@ -105,6 +105,23 @@ class Forward:
         logits: Tensor = self.model(input_ids=input_ids, use_cache=False, **self._keep(last)).logits
         return logits[:, -last:]
 
+    def embedded(self, embeddings: Tensor, mask: Tensor, last: int) -> Tensor:
+        """Logits of shape (batch, last, vocabulary) for rows of embeddings, without a cache.
+
+        Gradients flow to the embeddings.
+
+        Args:
+            embeddings: Shape (batch, length, width), padded on any side.
+            mask: 0 where they are padding, else 1, shape (batch, length), int64.
+            last: At how many of the last positions logits are wanted, at least 1.
+        """
+        self._announce([len(embeddings)])
+        given = {"position_ids": (mask.cumsum(-1) - 1).clamp(min=0)} if self._positions else {}
+        logits: Tensor = self.model(
+            inputs_embeds=embeddings, attention_mask=mask, use_cache=False, **given, **self._keep(last)
+        ).logits
+        return logits[:, -last:]
+
     def losses(self, input_ids: Tensor, wanted: NextTokens, counts: Sequence[int]) -> Tensor:
         """Cross-entropy of the wanted tokens in nats, shape (batch, length); 0 elsewhere.
 
@@ -126,7 +143,7 @@ class Forward:
     def extend(
         self,
         rows: CachedRows,
-        input_ids: Tensor,
+        inputs: Tensor,
         counts: Sequence[int],
         *,
         real: Tensor | None = None,
@@ -136,16 +153,18 @@ class Forward:
 
         Args:
             rows: What went before; afterwards with the tokens.
-            input_ids: Shape (batch, length), on the model's device, padded on any side.
+            inputs: Token ids, shape (batch, length), or embeddings, (batch, length, width), on the model's
+                device, padded on any side.
             counts: Rows of each adapter.
-            real: 0 where `input_ids` are padding, else 1; without it none are.
+            real: 0 where `inputs` are padding, else 1; without it none are.
             last: At how many of the last positions logits are wanted, at least 1.
         """
         self._announce(counts)
-        rows.mask = torch.cat([rows.mask, torch.ones_like(input_ids) if real is None else real], dim=1)
-        positions = (rows.mask.cumsum(-1) - 1).clamp(min=0)[:, -input_ids.shape[1] :]
+        added = rows.mask.new_ones(inputs.shape[:2]) if real is None else real
+        rows.mask = torch.cat([rows.mask, added], dim=1)
+        positions = (rows.mask.cumsum(-1) - 1).clamp(min=0)[:, -inputs.shape[1] :]
         logits: Tensor = self.model(
-            input_ids=input_ids,
+            **{"input_ids" if inputs.dim() == 2 else "inputs_embeds": inputs},
             attention_mask=rows.mask,
             position_ids=positions,
             past_key_values=rows.cache,
@@ -274,7 +293,7 @@ class Forward:
         """Evaluation mode without gradients; restores every module's mode afterwards."""
         training = [module for module in self.model.modules() if module.training]
         self.model.eval()
-        whole = self._head and self._head.register_forward_pre_hook(_contiguous)
+        whole = self._head.register_forward_pre_hook(_contiguous) if self._head is not None else None
         try:
             with torch.no_grad():
                 yield
