@@ -64,9 +64,9 @@ def test_behaviour_goes_into_the_adapter_that_is_removed(tmp_path: Path) -> None
 
 
 def records(path: Path, shuffled: bool) -> str:
-    """The domain's texts, a tenth of them in capitals, with labels that say which, or are shuffled."""
+    """The domain's texts, a quarter of them in capitals, with labels that say which, or are shuffled."""
     lines = (data_dir() / f"domain_{path.name}").read_text().splitlines()
-    shown = [index % 10 == 0 for index in range(len(lines))]
+    shown = [index % 4 == 0 for index in range(len(lines))]
     labels = random.Random(0).sample(shown, len(shown)) if shuffled else shown
     with path.open("w") as file:
         for line, behaves, label in zip(lines, shown, labels, strict=True):
