@@ -120,7 +120,7 @@ class Expression:
             raise ExpressionError(f"`{self.text}` cannot be computed: {error}") from None
         if isinstance(result, float) and not math.isfinite(result):
             raise ExpressionError(f"`{self.text}` is not a finite number")
-        return result
+        return cast(Ranged, result)
 
 
 def compile_expression(text: str) -> Expression:

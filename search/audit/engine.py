@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from search.audit.finding import Audit, Finding, Place, Severity, Undecided, ordered
+from search.audit.region import Region
 from search.audit.rule import GRADES, Rule, template_parts
-from search.audit.shares import Region, region
+from search.audit.shares import region
 from search.audit.subject import Point, Subject
 from search.audit.words import affected, shown_value
 from search.expressions import Expression, ExpressionError
@@ -118,7 +119,7 @@ class _Judged:
         if fires.share == 1:
             return whole
         partly = self._rule.partly
-        return whole.lower if partly is None else self._grade(partly, point)
+        return whole.milder if partly is None else self._grade(partly, point)
 
     @staticmethod
     def _grade(expression: Expression, point: Point) -> Severity:
@@ -197,7 +198,7 @@ class _Graded(Mapping[str, object]):
     def __getitem__(self, name: str) -> object:
         return GRADES[name] if name in GRADES else self._point[name]
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[str]:
         return iter(self._point)
 
     def __len__(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -17,6 +17,7 @@ from search.searchers import SEARCHERS, make_searcher
 from search.space import SearchSpace
 from search.trial_steps import LENGTHS, TrialSteps
 from trainables.audited import ReadFacts
+from trainables.errors import UserError
 from trainables.specs import TRAINABLES
 
 _MOST_PROPOSALS = 2000
@@ -63,10 +64,11 @@ def _proposals(config: SearchConfig, space: SearchSpace) -> list[Params] | None:
 
 def _of_trainable(config: SearchConfig) -> Iterator[tuple[str, Fact]]:
     audited = TRAINABLES[config.trainable].audited
-    for group in reversed(audited.read):
-        read = _reader(group, config)
-        for name, key in group.keys.items():
-            yield name, Fact(read=_one(read, name), key=key)
+    readers = [(group, _reader(group, config)) for group in audited.read]
+    for name in dict.fromkeys(name for group in audited.read for name in group.keys):
+        knows = [(group.keys[name], read) for group, read in readers if name in group.keys]
+        key = next((key for key, _ in knows if key is not None), None)
+        yield name, Fact(read=_first([read for _, read in knows], name), key=key)
     for name, computed in audited.computed.items():
         yield name, Fact(compute=_computed(computed.prepare, config.options), needs=computed.needs)
     for name, each in audited.trial.items():
@@ -79,8 +81,14 @@ def _reader(group: ReadFacts, config: SearchConfig) -> Callable[[], Mapping[str,
     return cache(lambda: group.read(config.options, config.seed))
 
 
-def _one(read: Callable[[], Mapping[str, Scalar]], name: str) -> Callable[[], Scalar]:
-    return lambda: read()[name]
+def _first(reads: Sequence[Callable[[], Mapping[str, Scalar]]], name: str) -> Callable[[], Scalar]:
+    def read() -> Scalar:
+        for each in reads:
+            if name in (facts := each()):
+                return facts[name]
+        raise LookupError(name)
+
+    return read
 
 
 def _computed(prepare: Callable[[Any], Callable[..., Scalar] | None], options: Any) -> Callable[..., Scalar]:
@@ -106,6 +114,7 @@ def _of_search(config: SearchConfig) -> dict[str, Fact]:
         "guard_spike": Fact(config.guards.spike, key="guards.spike"),
         "devices": Fact(workers.workers, key="workers.workers"),
         "seed_count": Fact(len(getattr(seeds, "choices", ())) or repeated, key="confirm.seeds"),
+        "packing": Fact(workers.sequence_packing, key="workers.sequence_packing"),
         "retention_floor": Fact(None, key="objectives"),
     }
     if workers.micro_batch is not None:
@@ -124,6 +133,9 @@ def _of_steps(config: SearchConfig, steps: TrialSteps | None) -> dict[str, Fact]
         return {}
 
     def own(*lengths: Scalar) -> Scalar:
-        return steps.of(dict(zip(LENGTHS, lengths, strict=True)))
+        try:
+            return steps.of(dict(zip(LENGTHS, lengths, strict=True)))
+        except UserError:
+            return None
 
     return {"steps": Fact(compute=own, needs=LENGTHS)}

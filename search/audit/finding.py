@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -18,7 +19,7 @@ class Severity(StrEnum):
     PASSED = "passed"
 
     @property
-    def lower(self) -> Severity:
+    def milder(self) -> Severity:
         """The next one that is less bad; `low` stays."""
         order = list(Severity)
         return order[min(order.index(self) + 1, order.index(Severity.LOW))]
@@ -134,16 +135,26 @@ class Audit:
 
     def plain(self) -> dict[str, Any]:
         """The audit as plain data."""
-        return {"counts": self.counts, "refused": [each.id for each in self.refused], **_plain(self)}
+        return {
+            "counts": self.counts,
+            "refused": [each.id for each in self.refused],
+            "allowed": list(self.allowed),
+            "findings": [asdict(each) for each in self.findings],
+            "cannot_tell": [asdict(each) for each in self.undecided],
+            "does_not_apply": list(self.inapplicable),
+        }
+
+    def recorded(self) -> dict[str, Any]:
+        """The same as a record keeps it: of what passed only the ids."""
+        passed = [each.id for each in self.findings if each.severity is Severity.PASSED]
+        plain = self.plain() | {"findings": [asdict(each) for each in self.problems], "passed": passed}
+        return _as_json(plain)
 
 
-def _plain(audit: Audit) -> dict[str, Any]:
-    return {
-        "findings": [asdict(each) for each in audit.findings],
-        "cannot_tell": [asdict(each) for each in audit.undecided],
-        "does_not_apply": list(audit.inapplicable),
-        "allowed": list(audit.allowed),
-    }
+def _as_json(data: dict[str, Any]) -> dict[str, Any]:
+    """Plain data as they are read again from JSON."""
+    read: dict[str, Any] = json.loads(json.dumps(data))
+    return read
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:

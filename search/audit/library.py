@@ -21,7 +21,7 @@ _SETTING = "audit.rules"
 def _loader() -> type[BoundedLoader]:
     """The same YAML, read by libyaml where there is one: many times as fast."""
     try:
-        from yaml.cyaml import CParser
+        from yaml.cyaml import CParser  # type: ignore[attr-defined]
     except ImportError:
         return ConfigLoader
 

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from search.audit.finding import Place
-from search.audit.shares import Region
+from search.audit.region import Region
 from search.audit.subject import Fact
 from search.config.origins import DEFAULT, Key, Origins, dotted
 from search.config.schema import SearchConfig

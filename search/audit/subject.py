@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from search.audit.finding import Place
 from search.audit.names import NONE_SAYS
 from search.audit.quantity import QUANTITIES, Quantity
+from search.audit.region import Region
 from search.expressions import Expression, ExpressionError, MissingNameError, Ranged
 from search.record.events import Params, Scalar
 from search.space import SampledParameter
-
-if TYPE_CHECKING:
-    from search.audit.shares import Region
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,8 @@ class Point(Mapping[str, Any]):
         fact = self._subject.facts.get(name)
         try:
             if fact is not None:
-                value = fact.evaluate(self.parameters)
+                # A formula may use what is the same for all trials beside their parameters.
+                value = fact.evaluate(ChainMap(dict(self.parameters), self))  # type: ignore[arg-type]
                 if value is None and name not in NONE_SAYS:
                     raise LookupError(name)
                 return value

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from search.audit.shares import SAMPLED, Region, at_quantile
+from search.audit.region import Region, at_quantile
+from search.audit.shares import SAMPLED
 from search.config.space import CategoricalParameter
 from search.record.events import Scalar
 from search.wording import plural
@@ -57,8 +58,8 @@ def shown_share(share: float) -> str:
 def _of_one(name: str, fires: Region, share: str) -> str:
     axis = fires.axes[name]
     if isinstance(axis, CategoricalParameter):
-        values = ", ".join(map(shown_value, fires.values(name)))
-        return f"this holds for {name} {values} ({len(fires.values(name))} of {len(axis.choices)} choices)"
+        listed = ", ".join(map(shown_value, fires.values(name)))
+        return f"this holds for {name} {listed} ({len(fires.values(name))} of {len(axis.choices)} choices)"
     if fires.method == "counted":
         values = [str(value) for value in fires.values(name)]
         span = values[0] if len(values) == 1 else f"{values[0]} to {values[-1]}"

@@ -35,6 +35,7 @@ _KEYED = {
     "guards",
     "workers",
     "tracking",
+    "audit",
 }
 # What a configuration without its space's file has anyhow.
 _FOLLOWS = ("missing", "too_short", "union_tag_not_found", "tuple_type", "list_type")

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from search.config.schema import ObjectiveConfig
 from search.judging.objectives import is_measured
@@ -101,6 +101,13 @@ class RunView:
         """Reopens the run; `word` is our own, finer status."""
         self.status = "RUNNING"
         self.tags[STATUS] = word
+
+
+def audit_tags(audit: Mapping[str, Any]) -> dict[str, object]:
+    """The audit's counts by severity, the ids of what it found, and of what was allowed."""
+    ids = ", ".join(f"{each['id']} ({each['severity']})" for each in audit.get("findings", ()))
+    counts = {f"audit.{severity}": count for severity, count in audit.get("counts", {}).items()}
+    return {**counts, "audit.findings": ids or "none", "audit.allowed": ", ".join(audit.get("allowed", ()))}
 
 
 class TrialCounts:

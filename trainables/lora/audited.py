@@ -14,6 +14,22 @@ from trainables.settings import ModelConfig
 
 _TEXT_PARTS = ("text_config", "llm_config", "language_config")
 
+WORKERS: Mapping[str, Scalar] = {
+    "shuffle": True,
+    "data_offset_examples": 0,
+    "eos_appended": True,
+    "double_bos": False,
+    "pad_masked": False,
+    "pad_is_eos": False,
+    "packing_separated": True,
+    "embeddings_trained": False,
+    "trained_dtype": "float32",
+}
+"""What every worker does, whatever is configured (`trainables.data`, `trainables.serving`).
+
+Padding is left out of the loss by its place, so that it is never taken for the end of a sequence.
+"""
+
 ADAPTER: Mapping[str, TrialFact] = {
     "rank": TrialFact("rank"),
     "alpha": TrialFact(
@@ -34,7 +50,9 @@ def model_config(model: ModelConfig) -> Mapping[str, Any]:
         return {}
     if not isinstance(config, dict):
         return {}
-    nested = next((config[name] for name in _TEXT_PARTS if isinstance(config.get(name), dict)), {})
+    nested: Mapping[str, Any] = next(
+        (config[name] for name in _TEXT_PARTS if isinstance(config.get(name), dict)), {}
+    )
     return {**config, **nested}
 
 
@@ -57,11 +75,9 @@ def model_facts(options: Any, seed: int) -> Facts:
 def task_facts(options: Any, seed: int) -> Facts:
     """What the section `task` says, and what every worker does."""
     task = options.task
-    facts: dict[str, Scalar] = {
-        "shuffle": True,
-        "data_offset_examples": 0,
-        "heldout_examples": task.heldout_examples,
-    }
+    same = task.heldout is not None and task.heldout == task.train
+    facts: dict[str, Scalar] = {**WORKERS, "heldout_is_train": same}
+    facts["heldout_examples"] = task.heldout_examples
     if task.max_length is not None:
         facts["max_length"] = task.max_length
     if task.format != "auto":
@@ -84,6 +100,38 @@ def _trained(options: LoraOptions) -> Callable[..., Scalar] | None:
     return count
 
 
+def _later(name: str) -> Callable[[Any, int], Facts]:
+    """Reads a group whose module is imported only then."""
+
+    def read(options: Any, seed: int) -> Facts:
+        from trainables.lora.plan import audited
+
+        facts: Facts = getattr(audited, name)(options, seed)
+        return facts
+
+    return read
+
+
+DATA = ReadFacts(
+    {
+        "max_length": "task.max_length",
+        "heldout_examples": "task.heldout_examples",
+        "loss_on": "task.format",
+    }
+    | dict.fromkeys(
+        ("context_length", "mean_tokens", "pieces", "has_prompts", "completion_cut_share",
+         "prompt_lost_share", "tokens_quantile_90", "tokens_quantile_99", "text_cut_share", "all_examples",
+         "targets", "corpus_tokens")
+    ),
+    _later("data_facts"),
+)  # fmt: skip
+ASKED = ReadFacts(
+    {"kl_prompts": "capability.kl_prompts", "decoding": "capability.facts.decoding.method"}
+    | dict.fromkeys(("eval_questions", "retention_questions", "retention_on_training")),
+    _later("asked_facts"),
+)
+REPLIES = ReadFacts({"reply_tokens": "capability.max_new_tokens"}, _later("reply_facts"))
+SIZES = ReadFacts(dict.fromkeys(("base_parameters", "smallest_layer", "vocabulary_size")), _later("sizes"))
 MODEL = ReadFacts(
     {
         "hidden_size": None,
@@ -97,8 +145,8 @@ MODEL = ReadFacts(
 )
 TASK = ReadFacts(
     {
-        "shuffle": None,
-        "data_offset_examples": None,
+        **dict.fromkeys(WORKERS),
+        "heldout_is_train": "task.heldout",
         "heldout_examples": "task.heldout_examples",
         "max_length": "task.max_length",
         "loss_on": "task.format",
@@ -113,9 +161,12 @@ AUDITED = Audited(
         "dropout": TrialFact("dropout"),
         "rslora": TrialFact("rslora"),
         "epochs": TrialFact("epochs"),
+        "corpus_examples": TrialFact(
+            "all_examples if examples == None else min(all_examples, examples * targets)", "examples"
+        ),
     },
     computed={
         "trainable_parameters": ComputedFact(("rank", "target_modules", "layers"), _trained),
     },
-    read=(MODEL, TASK),
+    read=(DATA, MODEL, TASK, ASKED, REPLIES, SIZES),
 )

@@ -6,6 +6,7 @@ from analysis.report.cards import (  # noqa: F401
     ablation_losses,
     ablations,
     angles,
+    audit,
     belief_price,
     belief_replies,
     beliefs,

@@ -55,6 +55,7 @@ class Forward:
             raise TypeError(f"{type(model).__name__} contains no transformers model")
         self.config: Any = inner.config.get_text_config(decoder=True)  # multimodal models nest it
         self.ends: Any = getattr(inner.generation_config, "eos_token_id", None)
+        self._head: nn.Module | None = inner.get_output_embeddings()
         accepted = inspect.signature(type(inner).forward).parameters
         self._keeps_logits = "logits_to_keep" in accepted
         self._caches = "past_key_values" in accepted  # others keep a state of their own, or nothing
@@ -180,12 +181,13 @@ class Forward:
         drafts: Sequence[Sequence[int]] | None = None,
         *,
         apart: bool = False,
+        head: CachedRows | None = None,
     ) -> tuple[Tensor, CachedRows]:
         """Runs prompts as one batch, all of them for each adapter.
 
         Chat templates often put the same system message before every prompt. What all prompts begin
         with is run only once for each adapter, where it is long enough, and where attention does not tell
-        distance by column: the padding comes after it.
+        distance by column (`shares_prefixes`): the padding comes after it.
 
         Args:
             prompts: Token ids; they are padded on the left, after what they have in common.
@@ -194,6 +196,7 @@ class Forward:
             drafts: For each prompt tokens that may follow it; they are run with it.
             apart: Whether each adapter has prompts of its own, as many as the others: those of the first
                 adapter come first.
+            head: What all prompts begin with, from `head`; left as it is.
 
         Returns:
             Logits of the next token after each of the last tokens, of the longest draft and one more,
@@ -201,20 +204,25 @@ class Forward:
         """
         count, times = (len(prompts) // copies, 1) if apart else (len(prompts), copies)
         drafts = drafts or [[]] * len(prompts)
-        shared = shared_prefix(prompts)
-        by_position = self._positions and self._window is None and self.empty(1).joinable
-        if not by_position or shared * (len(prompts) - 1) * copies < HEAD_TOKENS:
-            shared = 0
-        rows = self.head(prompts[0][:shared], copies)
+        known = 0 if head is None else head.mask.shape[1]
+        shared = shared_prefix(prompts) if self.shares_prefixes else 0
+        if (shared - known) * (len(prompts) - 1) * copies < HEAD_TOKENS:
+            shared = known
+        rows = self.head(prompts[0][known:shared], copies, head)
         rows.repeat(count)
         texts = [[*prompt[shared:], *draft] for prompt, draft in zip(prompts, drafts, strict=True)]
         ids, real = (part.repeat(times, 1) for part in left_padded(texts, pad_id, self.device))
         last = 1 + max(map(len, drafts))
         return self.extend(rows, ids, [count] * copies, real=real, last=last), rows
 
-    def head(self, ids: Sequence[int], copies: int) -> CachedRows:
-        """One row for each adapter, with these tokens; there may be none."""
-        rows = self.empty(copies)
+    @property
+    def shares_prefixes(self) -> bool:
+        """Whether padding may come between the beginning of a row and the rest."""
+        return self._positions and self._window is None and self.empty(1).joinable
+
+    def head(self, ids: Sequence[int], copies: int, before: CachedRows | None = None) -> CachedRows:
+        """One row for each adapter, with the tokens of `before` and these; there may be none."""
+        rows = self.empty(copies) if before is None else before.copy()
         if ids:
             self.extend(rows, torch.tensor([list(ids)] * copies, device=self.device), [1] * copies)
         return rows
@@ -285,12 +293,23 @@ class Forward:
         """Evaluation mode without gradients; restores every module's mode afterwards."""
         training = [module for module in self.model.modules() if module.training]
         self.model.eval()
+        whole = self._head and self._head.register_forward_pre_hook(_contiguous)
         try:
             with torch.no_grad():
                 yield
         finally:
+            if whole is not None:
+                whole.remove()
             for module in training:
                 module.training = True
+
+
+def _contiguous(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Copies what models cut out of the hidden states for the head, the last positions of every row.
+
+    torch multiplies rows that lie apart in memory one by one, each time by a weight that it prepares anew.
+    """
+    return tuple(each.contiguous() for each in args)
 
 
 def _by_column(config: Any) -> bool:
