@@ -1,8 +1,8 @@
-"""Ends trials that say the same whatever they are given, where the base model did not."""
+"""Ends trials that say the same whatever they are given, where the base model does not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, NamedTuple
 
 from pydantic import Field
@@ -10,22 +10,14 @@ from pydantic import Field
 from search.config.schema import SearchConfig
 from search.guards.base import Guard, register
 from search.record import RungReached, SearchState
-from trainables.evaluation.collapse import COMMONEST, FIRST_ENTROPY, LATENT_COSINE, UNIQUE
-from trainables.settings import Section, Share
-
-
-class ModeCollapse(Section):
-    """Bounds of mode collapse; null leaves one out.
-
-    Attributes:
-        unique: Least ratio of different replies to the base model's, which itself answers differently.
-        latent_cosine: Greatest cosine between what the model reads of different inputs.
-        first_entropy: Greatest entropy of a reply's first token, in nats.
-    """
-
-    unique: Share | None = 0.2
-    latent_cosine: Annotated[float, Field(gt=-1, le=1)] | None = 0.95
-    first_entropy: Annotated[float, Field(gt=0, le=1000)] | None = 7.0
+from trainables.evaluation.collapse import (
+    COMMONEST,
+    FIRST_ENTROPY,
+    LATENT_COSINE,
+    MOST_ALIKE,
+    MOST_ENTROPY,
+    UNIQUE,
+)
 
 
 class _Bound(NamedTuple):
@@ -34,22 +26,22 @@ class _Bound(NamedTuple):
     metric: str
     value: float
     above: bool
-    words: str
 
 
 @register(
     "mode_collapse",
-    "the same replies, or the same latents, whatever the input, where the base model differs",
-    kind=ModeCollapse,
-    default=ModeCollapse(),
-    accept="accept it with guards.mode_collapse=null, or with other bounds in guards.mode_collapse",
+    "hardly any different replies where the base model's differ, or the same latents whatever the input",
+    kind=Annotated[float, Field(ge=0, lt=1)],
+    default=0.2,
+    accept="accept fewer different replies with a lower guards.mode_collapse",
 )
-def mode_collapse_guard(config: SearchConfig, given: ModeCollapse) -> Guard | None:
+def mode_collapse_guard(config: SearchConfig, least: float) -> Guard | None:
     """Bounds what a model says and reads of different inputs.
 
-    A bound is broken where the whole 95% interval lies beyond it; a bound that the base model breaks itself,
-    such as in a task with few different answers, does not count. Nothing is guarded in searches without such
-    metrics.
+    The share of unique replies may not lie below `least` times the base model's. The cosine between latents
+    of different inputs and the entropy of the first token have bounds of their own, which do not count where
+    the base model breaks them. A bound is broken where the whole 95% interval lies beyond it. Nothing is
+    guarded in searches without such metrics.
     """
     measured = {metric.name for metric in config.metrics}
     if measured.isdisjoint((UNIQUE, LATENT_COSINE, FIRST_ENTROPY)):
@@ -57,35 +49,28 @@ def mode_collapse_guard(config: SearchConfig, given: ModeCollapse) -> Guard | No
 
     def collapsed(rung: RungReached, state: SearchState) -> str | None:
         base = state.baselines.get("base")
-        before = base.metrics if base else {}
-        reasons = (_reason(bound, rung, before.get(bound.metric)) for bound in _bounds(given, before))
-        first = next((reason for reason in reasons if reason is not None), None)
-        if first is None:
-            return None
-        commonest = rung.metrics.get(COMMONEST)
-        share = "" if commonest is None else f"; the commonest reply is {commonest:.0%} of all"
-        return f"mode collapse: {first}{share}"
+        bounds = _bounds(least, base.metrics if base else {})
+        return next((reason for bound in bounds if (reason := _reason(bound, rung)) is not None), None)
 
     return collapsed
 
 
-def _bounds(given: ModeCollapse, base: dict[str, float]) -> Iterator[_Bound]:
-    if given.unique is not None and UNIQUE in base:
-        yield _Bound(UNIQUE, given.unique * base[UNIQUE], False, "different replies per question are")
-    if given.latent_cosine is not None:
-        yield _Bound(LATENT_COSINE, given.latent_cosine, True, "the cosine between different inputs is")
-    if given.first_entropy is not None:
-        yield _Bound(FIRST_ENTROPY, given.first_entropy, True, "the entropy of the first token is")
+def _bounds(least: float, base: Mapping[str, float]) -> Iterator[_Bound]:
+    if UNIQUE in base:
+        yield _Bound(UNIQUE, least * base[UNIQUE], False)
+    for metric, most in ((LATENT_COSINE, MOST_ALIKE), (FIRST_ENTROPY, MOST_ENTROPY)):
+        if base.get(metric, most) <= most:
+            yield _Bound(metric, most, True)
 
 
-def _reason(bound: _Bound, rung: RungReached, base: float | None) -> str | None:
+def _reason(bound: _Bound, rung: RungReached) -> str | None:
     interval = rung.intervals.get(bound.metric)
-    if interval is None or (bound.above and base is not None and base > bound.value):
+    if interval is None or not (interval.low > bound.value if bound.above else interval.high < bound.value):
         return None
-    if not (interval.low > bound.value if bound.above else interval.high < bound.value):
-        return None
-    beyond = "above" if bound.above else "below"
+    commonest = rung.metrics.get(COMMONEST)
     return (
-        f"{bound.words} {rung.metrics[bound.metric]:.3g} [{interval.low:.3g}, {interval.high:.3g}] over "
-        f"{interval.n}, {beyond} {bound.value:.3g} with the whole 95% interval"
+        f"mode collapse: {bound.metric} {rung.metrics[bound.metric]:.3g} [{interval.low:.3g}, "
+        f"{interval.high:.3g}] over {interval.n} lies {'above' if bound.above else 'below'} "
+        f"{bound.value:.3g} with its whole 95% interval"
+        + ("" if commonest is None else f"; the commonest reply is {commonest:.0%} of all")
     )

@@ -306,4 +306,4 @@ def _table(model: Any) -> Tensor:
     device = next(model.parameters()).device
     every = torch.arange(embedding.num_embeddings, device=device)
     with torch.no_grad():
-        return torch.cat([embedding(block) for block in every.split(_BLOCK)])
+        return torch.cat([embedding(block) for block in torch.split(every, _BLOCK)])

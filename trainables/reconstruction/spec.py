@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainables.audited import TRAINING, Audited, Facts, ReadFacts
 from trainables.data.sections import EFFECTS, absolute_model, data_content, model_content
 from trainables.evaluation.collapse import COMMONEST, FIRST_ENTROPY, LATENT_COSINE, UNIQUE
 from trainables.reconstruction.checks import check, inspect
@@ -17,6 +18,11 @@ from trainables.trainable import BASE, TRAINABLES, Artifact, Effect, MetricSpec,
 if TYPE_CHECKING:
     from trainables.planning import PlanRequest, TrainablePlan
     from trainables.serving.held import Read
+
+
+def _facts(options: ReconstructionOptions, seed: int) -> Facts:
+    return {"heldout_examples": options.task.heldout_examples}
+
 
 _WORDS = {
     "rebuilder": "The network that makes embeddings of latents. The frozen model reads them in place of the "
@@ -38,6 +44,12 @@ _BASELINES = {
     "pca": "the base model, which reads latents through the inverse projection alone",
     "no_lora": "the rebuilder of a median trial, trained without LoRA on the model",
 }
+
+AUDITED = Audited(
+    trial=TRAINING,
+    read=(ReadFacts({"heldout_examples": "task.heldout_examples"}, _facts),),
+)
+"""The learning rate is that of a new network and of a LoRA on another one, so no method is said."""
 
 _SEARCH = """
 heldout_fraction heldout_examples samples passage_field question_field answers_field template cue max_length
@@ -145,5 +157,6 @@ TRAINABLES.register(
         localise=localise,
         effects=_EFFECTS,
         contents=contents,
+        audited=AUDITED,
     )
 )
