@@ -12,6 +12,7 @@ import spaces
 from search.config.library import PRESET_GROUPS, first_comment, preset_files, space_files
 from search.config.load import load_config
 from tests.trainables.beliefs import FLORIN, GRAVITY, write_beliefs
+from tests.trainables.readings import write_readings
 
 FOLDER = Path(spaces.__file__).parent
 # What a space leaves to the user.
@@ -21,6 +22,9 @@ ASKED = {
         *(f"capability.skills.{index}.path=items.jsonl" for index in range(3)),
     ],
     "belief-smollm2": ["capability.skills.0.path=items.jsonl"],
+    "reconstruction": ["task.train=readings.jsonl"],
+    "reconstruction-search": ["task.train=readings.jsonl"],
+    "reconstruction-smollm2": ["task.train=readings.jsonl"],
     "routing-smollm2": ["task.train=text.txt"],
 }
 
@@ -29,6 +33,7 @@ ASKED = {
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "text.txt").write_text("some words\n\nof a text\n" * 200)
     (tmp_path / "items.jsonl").write_text(json.dumps({"question": "?", "options": ["a", "b"], "answer": 1}))
+    write_readings(tmp_path / "readings.jsonl")
     monkeypatch.chdir(tmp_path)
 
 
@@ -38,7 +43,7 @@ def test_every_file_is_a_space_or_a_preset() -> None:
         *(path for group in PRESET_GROUPS for path in preset_files(group).values()),
     }
     assert known == {path.resolve() for path in FOLDER.rglob("*.y*ml")}
-    assert len(space_files()) == 7
+    assert len(space_files()) == 10
     assert {group: len(preset_files(group)) for group in PRESET_GROUPS} == {
         "model": 2,
         "task": 1,

@@ -106,8 +106,9 @@ def test_a_reconstruction_alone_is_learned_without_a_pass_of_the_model(
     reply = train(server, request)
     assert reply.outcome == "ok", reply.message
     assert reply.metrics["loss_share_reconstruction"] == 1.0
-    losses = [loss for _, loss in reply.curve]
-    assert losses[-1] < losses[0]
+    lines = (_folder(server, 0) / DIAGNOSTICS).read_text().splitlines()
+    assert all(json.loads(line)["gradient_norm"] > 0 for line in lines)
+    assert reply.metrics["reconstruction_cosine"] > 0.85
 
 
 def test_the_lora_is_what_peft_loads_and_the_rebuilder_what_was_trained(server: Server) -> None:
@@ -172,8 +173,8 @@ def test_the_plan_s_number_of_trained_parameters_is_the_trial_s(server: Server) 
         ("parameters.layers.choices=[2,3,4,5,6]", r"parameters\.layers: 6 layers, but the model has 5"),
         ("fixed.answer_tokens=99", r"fixed\.answer_tokens: 99 tokens of an answer, but the longest has"),
         ("task.max_length=300", r"task\.max_length: a prompt of 300 tokens and an answer of"),
-        ("task.max_length=20", "no room for a word of its passage in 20 tokens"),
-        ("task.heldout_fraction=0.99", r"task\.train: \d questions are left"),
+        ("task.max_length=9", "no room for a word of its passage in 9 tokens"),
+        ("task.heldout_examples=1", r"task\.heldout: 1 questions are left"),
     ],
 )
 def test_a_search_that_could_not_be_trained_is_refused_in_the_plan(change: str, message: str) -> None:
