@@ -91,7 +91,7 @@ def _plan(words: Sequence[str], as_json: bool) -> int:
     resolved = load_config(words)
     counted = in_steps(resolved.config)
     plan = make_plan(counted.config, counted.sentence, counted.trials)
-    audit = audit_search(resolved, counted)
+    audit = audit_search(resolved, counted, plan)
     plan = replace(plan, notes=(*resolved.notes, *plan.notes), audit=audit)
     if as_json:
         say_json(plan.plain())

@@ -71,6 +71,7 @@ TRAINING: Mapping[str, TrialFact] = {
     "lr": TrialFact("lr"),
     "weight_decay": TrialFact("weight_decay"),
     "schedule": TrialFact("schedule"),
+    "decay_share": TrialFact("decay"),
     "warmup_share": TrialFact("warmup if warmup < 1 else min(1, warmup / budget_steps)", "warmup"),
     "batch": TrialFact("batch_size"),
     "gradient_clip": TrialFact("clip"),

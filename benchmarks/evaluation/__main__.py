@@ -79,19 +79,20 @@ def _head(options: argparse.Namespace) -> dict[str, Any]:
 def _share(options: argparse.Namespace) -> dict[str, Any]:
     if options.search is None:
         return {"skipped": "no --search"}
-    found = share(options.search)
-    print(f"evaluation took {found['share']:.1%} of {found['rungs']} rungs' work")
-    return found
+    figures = share(options.search)
+    print(f"evaluation took {figures['share']:.1%} of {figures['rungs']} rungs' work")
+    return figures
 
 
 def _report(options: argparse.Namespace) -> dict[str, Any]:
-    found = measure(options.trials)
+    figures = measure(options.trials)
     print(
-        f"report of {found['trials']:,} trials: {found['seconds']:.1f} s "
-        f"({found['cpu_seconds']:.1f} s of CPU), {found['html_mib']:.2f} MiB of HTML, {found['files']} files",
+        f"report of {figures['trials']:,} trials: {figures['seconds']:.1f} s "
+        f"({figures['cpu_seconds']:.1f} s of CPU), {figures['html_mib']:.2f} MiB of HTML, "
+        f"{figures['files']} files",
         flush=True,
     )
-    return found
+    return figures
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {

@@ -107,7 +107,7 @@ def _show(audit: Audit, name: str, options: Any) -> int:
 
 def _file(options: Any, own: Sequence[str]) -> int:
     """Audits the configuration of another tool, stage by stage."""
-    from search.audit.foreign import audit_file  # type: ignore
+    from search.audit.foreign import audit_file
 
     given = _settings([word for word in options.words if word not in own])
     allow = _settings(own).get("audit.allow") or ()

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from search.audit.lines import LineOf
+from search.audit.searched import searched_facts
 from search.audit.subject import Fact, Subject
 from search.config.origins import Origins
 from search.config.schema import SearchConfig
@@ -16,8 +17,9 @@ from search.schedulers import SCHEDULERS
 from search.searchers import SEARCHERS, make_searcher
 from search.space import SearchSpace
 from search.trial_steps import LENGTHS, TrialSteps
-from trainables.audited import ReadFacts
+from trainables.audited import TRAINING, ReadFacts
 from trainables.errors import UserError
+from trainables.parameters import TrainingParameters
 from trainables.specs import TRAINABLES
 
 _MOST_PROPOSALS = 2000
@@ -38,7 +40,9 @@ def subject_of(config: SearchConfig, origins: Origins, steps: TrialSteps | None 
     defaults: dict[str, Any] = {name: each.default for name, each in fields.items() if not each.is_required()}
     if not config.budget.by_trial:
         defaults[_BUDGET_STEPS] = config.budget.full_steps
-    facts = dict(_of_trainable(config)) | _of_search(config) | _of_steps(config, steps)
+    facts = (
+        dict(_of_trainable(config)) | _of_search(config) | searched_facts(config) | _of_steps(config, steps)
+    )
     lines = LineOf(config, origins)
     return Subject(
         facts=facts,
@@ -71,7 +75,8 @@ def _of_trainable(config: SearchConfig) -> Iterator[tuple[str, Fact]]:
         yield name, Fact(read=_first([read for _, read in knows], name), key=key)
     for name, computed in audited.computed.items():
         yield name, Fact(compute=_computed(computed.prepare, config.options), needs=computed.needs)
-    for name, each in audited.trial.items():
+    trained = issubclass(TRAINABLES[config.trainable].parameters, TrainingParameters)
+    for name, each in {**(TRAINING if trained else {}), **audited.trial}.items():
         expression = compile_expression(each.formula)
         single = next(iter(expression.names)) if expression.names == {each.formula} else None
         yield name, Fact(formula=expression, parameter=each.parameter or single)
@@ -113,7 +118,10 @@ def _of_search(config: SearchConfig) -> dict[str, Fact]:
         "early_stopping": Fact(SCHEDULERS[config.scheduler.name].stops, key="scheduler"),
         "guard_spike": Fact(config.guards.spike, key="guards.spike"),
         "devices": Fact(workers.workers, key="workers.workers"),
-        "seed_count": Fact(len(getattr(seeds, "choices", ())) or repeated, key="confirm.seeds"),
+        "seed_count": Fact(
+            len(getattr(seeds, "choices", ())) or repeated,
+            key="confirm.seeds" if config.confirm.candidates else "confirm.candidates",
+        ),
         "packing": Fact(workers.sequence_packing, key="workers.sequence_packing"),
         "retention_floor": Fact(None, key="objectives"),
     }
@@ -128,7 +136,8 @@ def _of_search(config: SearchConfig) -> dict[str, Fact]:
 
 def _of_steps(config: SearchConfig, steps: TrialSteps | None) -> dict[str, Fact]:
     if not config.budget.by_trial:
-        return {"steps": Fact(config.budget.full_steps, key="budget.steps")}
+        first = Fact(config.budget.rung_steps[0], key="budget.rungs")
+        return {"steps": Fact(config.budget.full_steps, key="budget.steps"), "eval_every_steps": first}
     if steps is None:
         return {}
 

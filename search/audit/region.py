@@ -50,7 +50,7 @@ class Region:
     def share(self) -> float:
         """Share of the space, by the distributions that its parameters are drawn from."""
         total = math.fsum(cell.weight for cell in self.cells)
-        return 1.0 if total > 1 - 1e-6 else total
+        return 1.0 if total > 1 - 1e-5 else total
 
     def values(self, axis: str) -> list[Scalar]:
         """Distinct values of an axis of choices in the region, in declared order."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from itertools import product
 from typing import Any, TypeAlias
 
-from search.audit.region import COUNTED, Cell, Region, at_quantile, finite_values
+from search.audit.region import Cell, Region, at_quantile, finite_values
 from search.audit.subject import Dependence, Point, Subject
 from search.config.space import FloatParameter
 from search.record.events import Scalar
 from search.searchers.draw import quantile
-from search.space import SampledParameter
 from search.spans import MixedError, Span
 
 Test: TypeAlias = Callable[[Point], bool]
@@ -20,11 +20,13 @@ Test: TypeAlias = Callable[[Point], bool]
 SAMPLED = 512
 """Points of a sample."""
 
-_WITH_RANGE = 256
+_TOGETHER = 512
+"""Combinations of choices that are looked at one by one, at most."""
+_WITH_RANGE = 40
 """The same where each has a range to divide."""
-_FINEST = 2.0**-26
+_FINEST = 2.0**-20
 """Share of a range below which it is not divided any more."""
-_LOOKS = 4000
+_LOOKS = 2000
 """Parts of a range that are looked at, at most: more are needed where a condition never gets clear."""
 
 
@@ -49,7 +51,7 @@ def region(test: Test, depends: Dependence, subject: Subject) -> Region:
         return test(subject.at({**others, **values}))
 
     points = (dict(zip(finite, values, strict=True)) for values in product(*finite.values()))
-    if not ranges and combinations <= COUNTED:
+    if not ranges and combinations <= _TOGETHER:
         cells = (Cell(point, 1 / combinations) for point in points if look(point))
         return Region(axes, tuple(cells), "counted")
     single = ranges[0] if len(ranges) == 1 else None
@@ -60,7 +62,7 @@ def region(test: Test, depends: Dependence, subject: Subject) -> Region:
                 return Region(axes, tuple(_divided(single, axis, list(points), look)), "exact")
             except MixedError:
                 pass  # never clear: a sample has to do
-    return Region(axes, tuple(_sampled(axes, look)), "sampled")
+    return Region(axes, tuple(_sampled(subject, axes, look)), "sampled")
 
 
 def _divided(
@@ -100,24 +102,43 @@ def _divided(
 
 
 def _sampled(
-    axes: Mapping[str, SampledParameter], look: Callable[[Mapping[str, Any]], bool]
+    subject: Subject, axes: Iterable[str], look: Callable[[Mapping[str, Any]], bool]
 ) -> Iterator[Cell]:
-    """Looks at the points of an additive recurrence, which fill the space evenly.
+    """Looks at the same points for every condition, so that what they have is computed once.
 
-    After Roberts (2018, "The unreasonable effectiveness of quasirandom sequences").
+    They are those of Halton's sequence over all axes, which fill the space evenly (Halton, 1960,
+    doi:10.1007/BF01386213).
     """
-    root = 2.0
-    for _ in range(40):  # of x ** (d + 1) = x + 1
-        root = (1 + root) ** (1 / (len(axes) + 1))
-    steps = [root ** -(place + 1) for place in range(len(axes))]
-    for number in range(SAMPLED):
-        shares = [(0.5 + step * number) % 1 for step in steps]
-        point = {
-            name: quantile(axis, share) for (name, axis), share in zip(axes.items(), shares, strict=True)
-        }
+    every = _halton(len(subject.axes))
+    places = {name: place for place, name in enumerate(subject.axes)}
+    names = list(axes)
+    for row in every:
+        shares = {name: row[places[name]] for name in names}
+        point = {name: quantile(subject.axes[name], share) for name, share in shares.items()}
         if look(point):
             cell = {
-                name: Span(share, share) if finite_values(axes[name]) is None else point[name]
-                for name, share in zip(axes, shares, strict=True)
+                name: Span(share, share) if finite_values(subject.axes[name]) is None else point[name]
+                for name, share in shares.items()
             }
             yield Cell(cell, 1 / SAMPLED)
+
+
+@cache
+def _halton(dimensions: int) -> tuple[tuple[float, ...], ...]:
+    """The first points of the sequence: digits of their numbers, mirrored at the point, in prime bases."""
+    bases: list[int] = []
+    candidate = 2
+    while len(bases) < dimensions:
+        if all(candidate % base for base in bases):
+            bases.append(candidate)
+        candidate += 1
+
+    def mirrored(number: int, base: int) -> float:
+        value, weight = 0.0, 1.0
+        while number:
+            number, digit = divmod(number, base)
+            weight /= base
+            value += digit * weight
+        return value
+
+    return tuple(tuple(mirrored(number, base) for base in bases) for number in range(1, SAMPLED + 1))

@@ -15,6 +15,7 @@ from search.audit.region import Region
 from search.expressions import Expression, ExpressionError, MissingNameError, Ranged
 from search.record.events import Params, Scalar
 from search.space import SampledParameter
+from search.spans import Span
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,18 @@ class Subject:
         return {}
 
     @cached_property
-    def constants(self) -> dict[str, Ranged]:
-        """Values that are the same for all trials, as far as they have been asked for."""
+    def known(self) -> dict[tuple[Any, ...], Ranged]:
+        """What has been computed, by name and by the values of the axes that it depends on."""
+        return {}
+
+    def order(self, name: str) -> tuple[str, ...]:
+        """The axes that a fact or a quantity depends on, in a fixed order."""
+        if name not in self._orders:
+            self._orders[name] = tuple(sorted(self._depends(name).axes))
+        return self._orders[name]
+
+    @cached_property
+    def _orders(self) -> dict[str, tuple[str, ...]]:
         return {}
 
     def at(self, values: Mapping[str, Any]) -> Point:
@@ -150,7 +161,7 @@ class Point(Mapping[str, Any]):
         self.problems: list[str] = []
         self._subject = subject
         self._values = values
-        self._known: dict[str, Any] = {}
+        self._asked: dict[str, None] = {}
 
     @cached_property
     def parameters(self) -> Mapping[str, Any]:
@@ -165,16 +176,18 @@ class Point(Mapping[str, Any]):
         return True
 
     def __getitem__(self, name: str) -> Any:
-        known = self._known if self._subject.depends(frozenset((name,))).axes else self._subject.constants
-        if name not in known:
-            known[name] = self._compute(name)
-        return known[name]
+        known = self._subject.known
+        key = (name, *(_key(self._values[axis]) for axis in self._subject.order(name)))
+        if key not in known:
+            known[key] = self._compute(name)
+        self._asked[name] = None
+        return known[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._known)
+        return iter(self._asked)
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._asked)
 
     def _compute(self, name: str) -> Any:
         fact = self._subject.facts.get(name)
@@ -210,3 +223,8 @@ class Point(Mapping[str, Any]):
         if result is None:
             raise ValueError("is not known here")
         return result
+
+
+def _key(value: Any) -> Any:
+    """A value as a part of a key: `1` and `true` are not the same, and ranges do not compare."""
+    return (value.low, value.high) if isinstance(value, Span) else (type(value), value)

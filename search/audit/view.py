@@ -24,14 +24,14 @@ def finding_lines(finding: Finding) -> Iterator[str]:
 
 def tally(audit: Audit) -> str:
     """How many findings there are of each severity, and how many rules say nothing."""
-    found = [f"{count} {severity}" for severity, count in audit.counts.items() if count]
+    counts = [f"{count} {severity}" for severity, count in audit.counts.items() if count]
     rest = [(len(audit.undecided), "cannot tell"), (len(audit.inapplicable), "do not apply")]
-    found += [f"{count} {words}" for count, words in rest if count]
-    return ", ".join(found) or "no rules"
+    counts += [f"{count} {words}" for count, words in rest if count]
+    return ", ".join(counts) or "no rules"
 
 
 def audit_line(audit: Audit) -> str:
-    """The audit in a line, with the ids of what it found."""
+    """The audit in a line, with the ids of what it counts."""
     ids = ", ".join(f"{each.id} ({each.severity})" for each in audit.problems)
     return f"audit: {tally(audit)}" + (f": {ids}" if ids else "")
 
@@ -48,7 +48,8 @@ def audit_lines(audit: Audit, name: str) -> Iterator[str]:
     if audit.undecided:
         yield ""
         yield "Cannot tell:"
-        yield from (f"  {each.id}: {each.reason}" for each in audit.undecided)
+        for reason in dict.fromkeys(each.reason for each in audit.undecided):
+            yield f"  {reason}: {', '.join(each.id for each in audit.undecided if each.reason == reason)}"
 
 
 def verdict_lines(audit: Audit) -> Iterator[str]:

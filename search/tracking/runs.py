@@ -172,7 +172,7 @@ class Confirmed:
     def __init__(self, objectives: Sequence[ObjectiveConfig]) -> None:
         self._objectives = objectives
         self._runs: dict[int, list[Mapping[str, float]]] = {}
-        self._told = 0
+        self._published = 0
 
     @property
     def count(self) -> int:
@@ -189,9 +189,9 @@ class Confirmed:
 
         Empty where no repetition has completed since the last call.
         """
-        if self.count == self._told:
+        if self.count == self._published:
             return {}
-        self._told = self.count
+        self._published = self.count
         estimates, _ = pooled_means(self._objectives, list(self._runs.values()))
         return {trial: _points(means) for trial, means in zip(self._runs, estimates, strict=True)}
 

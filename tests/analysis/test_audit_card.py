@@ -43,16 +43,16 @@ def test_the_card_has_every_finding_with_its_line() -> None:
     findings, unknown = found.tables
     assert findings.rows == (
         (
-            "critical, allowed",
-            "Rate (too-high) at parameters.lr.high (spaces/demo.yaml:16)",
+            "critical, allowed: Rate (too-high) at parameters.lr.high (spaces/demo.yaml:16)",
             "lr 1",
             "breaks",
-            "1e-3: fixed.lr=1e-3",
+            "1e-3",
         ),
     )
     assert unknown.rows == (("tokens", "corpus_tokens not known"),)
     assert found.texts == ("The audit found 1 critical; 1 rule passed, and 1 could not tell.",)
     assert found.notes == ("too-high: a paper.",)
+    assert found.listings == (("To type instead", "fixed.lr=1e-3"),)
 
 
 def test_an_audit_without_findings_says_so() -> None:

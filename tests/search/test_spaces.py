@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 import spaces
+from search.audit.check import audit_search
 from search.config.library import PRESET_GROUPS, first_comment, preset_files, space_files
 from search.config.load import load_config
+from search.epochs import Counted
 from tests.trainables.beliefs import FLORIN, GRAVITY, write_beliefs
 from tests.trainables.readings import write_readings
 
@@ -56,6 +58,14 @@ def test_every_space_is_valid_and_described(name: str) -> None:
     config = load_config([f"space={name}", *ASKED.get(name, [])]).config
     assert config.name == name
     assert len(first_comment(space_files()[name])) > 20
+
+
+@pytest.mark.parametrize("name", space_files())
+def test_no_space_has_a_critical_finding(name: str) -> None:
+    resolved = load_config([f"space={name}", *ASKED.get(name, [])])
+    audit = audit_search(resolved, Counted(resolved.config))
+    assert audit.refused == ()
+    assert audit.counts["passed"] > 15
 
 
 @pytest.mark.parametrize(

@@ -58,14 +58,14 @@ def _answers(cards: dict[str, Any], claim: str) -> dict[str, str]:
 
 def test_a_search_teaches_beliefs_and_its_report_says_so(tmp_path: Path, cluster: SharedCluster) -> None:
     state, cards = _search(tmp_path, cluster)
-    base, told = (state.baselines[name].metrics for name in ("base", "in_context"))
+    base, in_context = (state.baselines[name].metrics for name in ("base", "in_context"))
     timid, bold = (trial.last.metrics for trial in state.trials.values() if trial.last)
     assert base["prior_kept_known"] >= 0.95
     assert base["adoption"] <= 0.1
     assert timid["adoption"] <= 0.2 < 0.8 <= bold["adoption"]
     assert timid["prior_kept_known"] >= 0.9 > 0.1 >= bold["prior_kept_known"]
     # It was never taught to read a text before a question.
-    assert told["adoption"] <= 0.3
+    assert in_context["adoption"] <= 0.3
     assert _answers(cards, "The belief was taught") == {
         "known facts, contradicted": "supported",
         "new facts": "supported",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from trainables.audited import TRAINING, Audited, ComputedFact, Facts, ReadFacts, TrialFact
-from trainables.lora.parameters import LoraOptions, LoraParameters
+from trainables.lora.parameters import LoraParameters
 from trainables.messages import Scalar
 from trainables.models.resolve import local_folder
 from trainables.settings import ModelConfig
@@ -66,10 +66,9 @@ def model_facts(options: Any, seed: int) -> Facts:
         "tied_embeddings": "tie_word_embeddings",
     }
     facts: dict[str, Scalar] = {name: config[key] for name, key in names.items() if key in config}
-    if model.dtype != "auto":
-        facts["dtype"] = model.dtype
     quantised = model.quantization is not None
-    return facts | {"method": "qlora" if quantised else "lora", "quantization": model.quantization}
+    facts |= {"dtype": model.dtype, "quantization": model.quantization}
+    return facts | {"method": "qlora" if quantised else "lora"}
 
 
 def task_facts(options: Any, seed: int) -> Facts:
@@ -85,7 +84,7 @@ def task_facts(options: Any, seed: int) -> Facts:
     return facts
 
 
-def _trained(options: LoraOptions) -> Callable[..., Scalar] | None:
+def trained_by(options: Any) -> Callable[..., Scalar] | None:
     """Number of trained parameters by rank, target and layers."""
     from trainables.lora.plan.shapes import light_shapes
 
@@ -127,10 +126,12 @@ DATA = ReadFacts(
 )  # fmt: skip
 ASKED = ReadFacts(
     {"kl_prompts": "capability.kl_prompts", "decoding": "capability.facts.decoding.method"}
-    | dict.fromkeys(("eval_questions", "retention_questions", "retention_on_training")),
+    | dict.fromkeys(("eval_questions", "retention_questions", "retention_on_training", "thinking_model")),
     _later("asked_facts"),
 )
-REPLIES = ReadFacts({"reply_tokens": "capability.max_new_tokens"}, _later("reply_facts"))
+REPLIES = ReadFacts(
+    {"reply_tokens": "capability.max_new_tokens", "answer_tokens": None}, _later("reply_facts")
+)
 SIZES = ReadFacts(dict.fromkeys(("base_parameters", "smallest_layer", "vocabulary_size")), _later("sizes"))
 MODEL = ReadFacts(
     {
@@ -166,7 +167,7 @@ AUDITED = Audited(
         ),
     },
     computed={
-        "trainable_parameters": ComputedFact(("rank", "target_modules", "layers"), _trained),
+        "trainable_parameters": ComputedFact(("rank", "target_modules", "layers"), trained_by),
     },
     read=(DATA, MODEL, TASK, ASKED, REPLIES, SIZES),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -142,7 +142,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
     return make(request)
 
 
-def inspect(options: LoraOptions, seed: int) -> None:
+def inspect(options: LoraOptions, seed: int, baselines: Collection[str]) -> None:
     """Searches the training data for the questions, which must not be too long for the model.
 
     Raises:
@@ -151,7 +151,7 @@ def inspect(options: LoraOptions, seed: int) -> None:
     from trainables.lora.plan.data import refuse_contamination, refuse_long_prompts
 
     refuse_contamination(options, seed)
-    refuse_long_prompts(options, seed)
+    refuse_long_prompts(options, seed, baselines)
 
 
 def examples(options: LoraOptions, seed: int) -> int:

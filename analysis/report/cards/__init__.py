@@ -11,6 +11,7 @@ from analysis.report.cards import (  # noqa: F401
     belief_replies,
     beliefs,
     change,
+    checklist,
     comparison,
     curves,
     environment,

@@ -33,15 +33,21 @@ class AuditCard:
         """A table of findings, and what the rules could not tell."""
         audit = _audit(context)
         assert audit is not None
-        found, unknown = audit.get("findings", []), audit.get("cannot_tell", [])
-        rows = tuple(_row(each, audit) for each in found)
-        columns = ("severity", "finding", "evidence", "impact", "recommended")
+        findings, unknown = audit.get("findings", []), audit.get("cannot_tell", [])
+        rows = tuple(_row(each, audit) for each in findings)
+        columns = ("finding", "evidence", "impact", "recommended")
         tables = [Table(columns, rows, "Findings.", wide=True, open=True)] if rows else []
         if unknown:
             cells = tuple((each["id"], each["reason"]) for each in unknown)
             tables.append(Table(("rule", "reason"), cells, "Rules that cannot tell."))
-        says = (_sentence(audit),)
-        return Findings(data=dict(audit), texts=says, notes=_notes(found), tables=tuple(tables))
+        fixes = "\n".join(each["fix"] for each in findings if each["fix"])
+        return Findings(
+            data=dict(audit),
+            texts=(_sentence(audit),),
+            notes=_notes(findings),
+            tables=tuple(tables),
+            listings=(("To type instead", fixes),) if fixes else (),
+        )
 
 
 def _audit(context: Context) -> Mapping[str, Any] | None:
@@ -54,14 +60,8 @@ def _row(each: Mapping[str, Any], audit: Mapping[str, Any]) -> tuple[str, ...]:
     where = "" if place is None else f" at {place['key']} ({place['source']})"
     allowed = each["severity"] == _CRITICAL and each["id"] in audit.get("allowed", ())
     severity = f"{each['severity']}, allowed" if allowed else each["severity"]
-    fix = f": {each['fix']}" if each["fix"] else ""
-    return (
-        severity,
-        f"{each['title']} ({each['id']}){where}",
-        each["evidence"],
-        each["impact"],
-        f"{each['recommended']}{fix}",
-    )
+    finding = f"{severity}: {each['title']} ({each['id']}){where}"
+    return finding, each["evidence"], each["impact"], each["recommended"]
 
 
 def _sentence(audit: Mapping[str, Any]) -> str:
@@ -76,6 +76,6 @@ def _sentence(audit: Mapping[str, Any]) -> str:
     return f"{says}; {rest}."
 
 
-def _notes(found: list[Mapping[str, Any]]) -> tuple[str, ...]:
-    sources = dict.fromkeys(f"{each['id']}: {each['source']}." for each in found if each.get("source"))
+def _notes(findings: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    sources = dict.fromkeys(f"{each['id']}: {each['source']}." for each in findings if each.get("source"))
     return tuple(sources)

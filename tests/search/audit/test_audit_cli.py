@@ -73,6 +73,28 @@ def test_the_line_to_type_repairs_what_was_found(folder: Path, capsys: pytest.Ca
     assert finding["severity"] == "passed"
 
 
+@pytest.mark.parametrize(
+    ("when", "value", "line"),
+    [
+        ("lr > 2e-3", "2e-3", "parameters.lr.high=0.002"),
+        ("lr < 1e-3", "1e-3", "parameters.lr.low=0.001"),
+        ("lr < 1", "1", "parameters.lr=null fixed.lr=1"),
+    ],
+)
+def test_the_end_of_a_range_that_is_wrong_is_moved(
+    when: str, value: str, line: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "mine.yaml").write_text(
+        RULES.format(least=2).replace("rank >= 2", when).replace("rank: 1", f"lr: {value}")
+    )
+    audit([*WORDS, "--json"])
+    (finding,) = (each for each in printed(capsys)["findings"] if each["id"] == "my-critical")
+    assert finding["fix"] == line
+    audit([*WORDS, *line.split(), "--json"])
+    (finding,) = (each for each in printed(capsys)["findings"] if each["id"] == "my-critical")
+    assert finding["severity"] == "passed"
+
+
 def test_a_search_is_refused_before_anything_starts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(folder.iterdir())
     assert run([*WORDS, "--json"]) == 2
@@ -84,7 +106,9 @@ def test_a_search_is_refused_before_anything_starts(folder: Path, capsys: pytest
 
 def test_the_plan_shows_the_audit(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*WORDS, "--plan", "--json"]) == 0
-    assert printed(capsys)["audit"]["refused"] == ["my-critical"]
+    said = printed(capsys)["audit"]
+    assert said["refused"] == ["my-critical"]
+    assert "memory-above-device" in {each["id"] for each in said["findings"]}
     assert run([*WORDS, "--plan"]) == 0
     assert "a run would be refused without audit.allow=[my-critical]" in capsys.readouterr().out
 

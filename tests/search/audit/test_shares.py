@@ -101,7 +101,7 @@ def test_the_share_is_that_of_brute_force(text: str) -> None:
     ],
 )
 def test_comparisons_of_one_range_are_exact(text: str, share: float) -> None:
-    assert fires(text, subject_of(SPACE)).share == pytest.approx(share, abs=1e-6)
+    assert fires(text, subject_of(SPACE)).share == pytest.approx(share, abs=1e-5)
 
 
 def test_two_ranges_are_sampled_and_said_to_be() -> None:
@@ -123,7 +123,7 @@ def test_conditions_and_expressions_of_the_space_count() -> None:
         "rank": CategoricalParameter(type="categorical", choices=(16, 32), when="lr > 1e-3"),
     }
     found = fires("rank == 32", subject_of(parameters))
-    assert (found.method, found.share) == ("exact", pytest.approx(0.25, abs=1e-6))
+    assert (found.method, found.share) == ("exact", pytest.approx(0.25, abs=1e-5))
 
 
 @given(conditions, st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
@@ -158,7 +158,7 @@ def only(audit: Audit) -> Finding:
 
 def test_a_part_of_the_space_is_one_level_less_severe() -> None:
     part = only(audited(subject_of(SPACE), when="lr > 1e-3"))
-    assert (part.severity, part.share) == (Severity.HIGH, pytest.approx(0.5, abs=1e-6))
+    assert (part.severity, part.share) == (Severity.HIGH, pytest.approx(0.5, abs=1e-5))
     assert "50% of the range of lr, 0.001 to 0.1, so for about 5 of 10 trials" in part.evidence
     assert part.evidence.startswith("lr 0.1;")
     assert only(audited(subject_of(SPACE), when="lr > 1e-9")).severity is Severity.CRITICAL

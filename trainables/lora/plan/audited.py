@@ -13,7 +13,7 @@ from trainables.data.reading import ReadUnits, read_units
 from trainables.data.sources import HubDataset, locate
 from trainables.data.units import Document, TaughtPair
 from trainables.errors import UserError
-from trainables.evaluation.questions.items import load_items
+from trainables.evaluation.questions.items import ChoiceItem, Item, load_items
 from trainables.lora.plan.costs import questions
 from trainables.lora.plan.data import context_of, light_tokenizer
 from trainables.messages import Scalar
@@ -23,6 +23,8 @@ from trainables.settings import CapabilityConfig, TaskConfig
 _READ = 4000
 """Records that are read; the numbers of larger data are not known."""
 _SAMPLED = 200
+_ITEMS = 500
+"""Questions of a skill whose answers are measured."""
 _CHARACTERS = 400_000
 """Of the sample, at most: tokens of more take longer than an audit may."""
 
@@ -93,8 +95,8 @@ def _measured(task: TaskConfig, read: ReadUnits, tokenizer: Any, context: int | 
         "pieces": tokenised.texts,
         "has_prompts": not tokenised.texts,
         "loss_on": "all" if tokenised.texts else "completion",
-        "completion_cut_share": None if tokenised.texts else cut.cut / count,
-        "prompt_lost_share": None if tokenised.texts else cut.no_room / count,
+        "completion_cut_share": cut.cut / count,
+        "prompt_lost_share": cut.no_room / count,
     }
     if not read.stream:
         facts["tokens_quantile_90"] = int(np.quantile(lengths, 0.9, method="higher"))
@@ -132,7 +134,7 @@ def asked_facts(options: Any, seed: int) -> Facts:
     capability: CapabilityConfig = options.capability
     skills = [skill for skill in capability.skills if skill.at == "every" and skill.harness is None]
     counts = [count for skill in skills if (count := questions(skill))]
-    facts: dict[str, Scalar] = {"decoding": "greedy"}
+    facts: dict[str, Scalar] = {"decoding": "greedy", "thinking_model": capability.think_section}
     if capability.facts is not None:
         facts["decoding"] = capability.facts.decoding.method
     if counts and len(counts) == len(skills):
@@ -146,22 +148,25 @@ def asked_facts(options: Any, seed: int) -> Facts:
 
 
 def reply_facts(options: Any, seed: int) -> Facts:
-    """Length of a reply in tokens, where it is set or the model's tokenizer is on this machine."""
-    from trainables.evaluation.questions.skills import with_reply_length
-
+    """Tokens of the longest accepted answer, and of a reply, where the model's tokenizer is here."""
     capability, folder = options.capability, local_folder(options.model)
-    if capability.max_new_tokens is not None:
-        return {"reply_tokens": capability.max_new_tokens}
+    most = capability.max_new_tokens
+    facts: dict[str, Scalar] = {} if most is None else {"reply_tokens": most}
     skills = [skill for skill in capability.skills if skill.harness is None]
+    if folder is None or not skills or (tokenizer := _text_tokenizer(folder)) is None:
+        return facts
     try:
-        tokenizer = None if folder is None else light_tokenizer(folder)
-        if folder is None or tokenizer is None or not skills:
-            return {}
-        items = [load_items(skill, seed) for skill in skills]
-        replies = with_reply_length(capability, tokenizer, items, context_of(folder)).reply_length
+        items = [item for skill in skills for item in load_items(skill, seed)[:_ITEMS]]
     except UserError:
-        return {}
-    return {"reply_tokens": replies}
+        return facts
+    answers = {text for item in items for text in _answers(item)}
+    longest = max(map(len, tokenizer(sorted(answers), add_special_tokens=False)["input_ids"]), default=0)
+    # A length that is chosen has room for 8 tokens more, at least.
+    return {"answer_tokens": longest, "reply_tokens": longest + 8, **facts}
+
+
+def _answers(item: Item) -> tuple[str, ...]:
+    return tuple(item.options) if isinstance(item, ChoiceItem) else (item.answer,)
 
 
 def sizes(options: Any, seed: int) -> Facts:
