@@ -17,6 +17,8 @@ from tests.trainables.beliefs import FLORIN, GRAVITY, write_beliefs
 from tests.trainables.readings import write_readings
 
 FOLDER = Path(spaces.__file__).parent
+# Epochs cannot be counted before the model is here.
+READ = ["task.train=readings.jsonl", "budget.epochs=null", "budget.steps=90"]
 # What a space leaves to the user.
 ASKED = {
     "alignment-smollm2": [
@@ -24,9 +26,9 @@ ASKED = {
         *(f"capability.skills.{index}.path=items.jsonl" for index in range(3)),
     ],
     "belief-smollm2": ["capability.skills.0.path=items.jsonl"],
-    "reconstruction": ["task.train=readings.jsonl"],
-    "reconstruction-search": ["task.train=readings.jsonl"],
-    "reconstruction-smollm2": ["task.train=readings.jsonl"],
+    "reconstruction": READ,
+    "reconstruction-search": READ,
+    "reconstruction-smollm2": READ,
     "routing-smollm2": ["task.train=text.txt"],
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from trainables.data.sources import local_path
@@ -43,7 +43,7 @@ class ReadData(NamedTuple):
     tokenizer: Any
 
 
-def inspect(options: ReconstructionOptions, seed: int) -> None:
+def inspect(options: ReconstructionOptions, seed: int, baselines: Collection[str]) -> None:
     """Looks at the data before a search.
 
     Raises:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainables.audited import TRAINING, Audited, Facts, ReadFacts
+from trainables.audited import TRAINING, Audited, Facts, ReadFacts, TrialFact
 from trainables.data.sections import EFFECTS, absolute_model, data_content, model_content
 from trainables.evaluation.collapse import COMMONEST, FIRST_ENTROPY, LATENT_COSINE, UNIQUE
+from trainables.lora.audited import MODEL, SIZES, WORKERS
 from trainables.reconstruction.checks import check, inspect
 from trainables.reconstruction.metrics import COSINE, EXACT, F1, FIRST_ACCURACY, METRICS, SHUFFLED
 from trainables.reconstruction.options import ReconstructionOptions
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
 
 
 def _facts(options: ReconstructionOptions, seed: int) -> Facts:
-    return {"heldout_examples": options.task.heldout_examples}
+    task = options.task
+    same = task.heldout is not None and task.heldout == task.train
+    return {
+        **WORKERS,
+        "heldout_examples": task.heldout_examples,
+        "heldout_is_train": same,
+        "loss_on": "completion",
+    }
 
 
 _WORDS = {
@@ -46,10 +54,21 @@ _BASELINES = {
 }
 
 AUDITED = Audited(
-    trial=TRAINING,
-    read=(ReadFacts({"heldout_examples": "task.heldout_examples"}, _facts),),
+    trial={**TRAINING, "rank": TrialFact("rank if rank > 0 else None", "rank")},
+    read=(
+        ReadFacts(
+            {
+                **dict.fromkeys((*WORKERS, "loss_on")),
+                "heldout_examples": "task.heldout_examples",
+                "heldout_is_train": "task.heldout",
+            },
+            _facts,
+        ),
+        MODEL,
+        SIZES,
+    ),
 )
-"""The learning rate is that of a new network and of a LoRA on another one, so no method is said."""
+"""The learning rate is the LoRA's, and that of a network which begins as the inverse projection."""
 
 _SEARCH = """
 heldout_fraction heldout_examples samples passage_field question_field answers_field template cue max_length
