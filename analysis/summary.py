@@ -86,6 +86,7 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         "all_failed": why_all_failed(state) is not None,
         "causes": cause_counts(state),
         "guards": guard_counts(state),
+        "audit": state.sessions[-1].audit if state.sessions else None,
         "limits": limits_block(state),
         "extension": extension(state)._asdict(),
         "warm_start": warm_start_block(state),

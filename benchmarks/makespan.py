@@ -91,21 +91,21 @@ def run_nested(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     config = load_config(words(options, folder, "stock")).config
     count = min(options.trials, options.stock_trials or options.trials)
     at_once = local_groups(config.workers)
-    found = run_stock(config, stock_requests(config, count), at_once, folder)
-    trials_s = found["s_per_trial"] * count / at_once
+    stock = run_stock(config, stock_requests(config, count), at_once, folder)
+    trials_s = stock["s_per_trial"] * count / at_once
     return {
-        "whole_s": found["whole_s"],
+        "whole_s": stock["whole_s"],
         "trials_s": trials_s,
         "trials": count,
-        "completed": found["completed"],
+        "completed": stock["completed"],
         "at_once": at_once,
         "trials_s_per_trial": trials_s / count,
     }
 
 
-def compare(found: dict[str, dict[str, Any]], trials: int) -> dict[str, float]:
+def compare(ways: dict[str, dict[str, Any]], trials: int) -> dict[str, float]:
     """How many times as long the others take as the packed search, where whole grids were run."""
-    whole = {way: facts for way, facts in found.items() if facts["trials"] == trials}
+    whole = {way: facts for way, facts in ways.items() if facts["trials"] == trials}
     if "packed" not in whole:
         return {}
     return {
@@ -146,17 +146,17 @@ def main() -> None:
         "cores": cores(),
         "load_average": os.getloadavg()[0],
     }
-    found: dict[str, dict[str, Any]] = {}
+    ways: dict[str, dict[str, Any]] = {}
     try:
         with tempfile.TemporaryDirectory() as scratch:
             for way in options.ways:
                 folder = Path(scratch) / way
                 stock = way == "stock"
-                found[way] = run_nested(options, folder) if stock else run_search(options, folder, way)
-                facts = found[way]
+                ways[way] = run_nested(options, folder) if stock else run_search(options, folder, way)
+                facts = ways[way]
                 print(f"{way}: {facts['trials']} trials in {facts['whole_s']:.1f} s", flush=True)
     finally:
-        result |= {"ways": found, "ratios": compare(found, options.trials)}
+        result |= {"ways": ways, "ratios": compare(ways, options.trials)}
         print(json.dumps(result), flush=True)
 
 

@@ -86,7 +86,7 @@ def run_simulator(trials: int, scheduler: str) -> dict[str, Any]:
     # What is imported and cached at first use is not the search's.
     simulate(configure(50, scheduler), Instant(), WORKERS)
     before, began, cpu = resident_mib(), time.perf_counter(), time.process_time()
-    found = simulate(config, Instant(), WORKERS)
+    simulated = simulate(config, Instant(), WORKERS)
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
@@ -94,7 +94,7 @@ def run_simulator(trials: int, scheduler: str) -> dict[str, Any]:
         "seconds": seconds,
         "cpu_seconds": time.process_time() - cpu,
         "s_per_trial": seconds / trials,
-        "events": len(found.events),
+        "events": len(simulated.events),
         "peak_mib_per_1000_trials": max(0.0, peak - before) / trials * 1000,
     }
 
@@ -103,14 +103,14 @@ def run_apart(trials: int, scheduler: str) -> dict[str, Any]:
     """The same in a process of its own, so that memory is this search's alone."""
     command = [sys.executable, "-m", "benchmarks.scale", "--one", scheduler, "--trials", str(trials)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     print(
-        f"simulator, {scheduler}, {trials:,} trials: {found['seconds']:.1f} s "
-        f"({found['cpu_seconds']:.1f} s of CPU), {found['s_per_trial'] * 1e3:.3f} ms per trial, "
-        f"{found['peak_mib_per_1000_trials']:.1f} MiB per 1,000 trials",
+        f"simulator, {scheduler}, {trials:,} trials: {figures['seconds']:.1f} s "
+        f"({figures['cpu_seconds']:.1f} s of CPU), {figures['s_per_trial'] * 1e3:.3f} ms per trial, "
+        f"{figures['peak_mib_per_1000_trials']:.1f} MiB per 1,000 trials",
         flush=True,
     )
-    return found
+    return figures
 
 
 def exponent(runs: Sequence[dict[str, Any]]) -> float | None:

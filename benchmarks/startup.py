@@ -55,16 +55,16 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=3)
     repeats = parser.parse_args().repeats
-    found: dict[str, list[float]] = {}
+    measurements: dict[str, list[float]] = {}
     for _ in range(repeats):
         measured = {"to_help_s": timed("--help"), "to_plan_s": timed("space=demo", "--plan")} | search()
         for key, seconds in measured.items():
-            found.setdefault(key, []).append(seconds)
+            measurements.setdefault(key, []).append(seconds)
     print(
         json.dumps(
             {
                 key: {"fastest": round(min(values), 2), "median": round(statistics.median(values), 2)}
-                for key, values in found.items()
+                for key, values in measurements.items()
             }
         )
     )

@@ -34,6 +34,7 @@ workers.max_failures workers.address workers.gradient_checkpointing workers.sequ
 budget.epochs
 tracking.enabled tracking.uri tracking.experiment
 hypotheses.*
+audit.allow audit.rules
 """
 
 _TABLE: tuple[tuple[Effect, str], ...] = (("search", _SEARCH), ("none", _NONE))

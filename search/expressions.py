@@ -7,20 +7,25 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias, cast
 
 from search.errors import TightropeError
 from search.record.events import Scalar
+from search.spans import Span, greatest, least, power, rising
+
+Ranged: TypeAlias = Scalar | Span
+"""A value, or a range of numbers."""
 
 _MAX_LENGTH = 500
 _MAX_BITS = 1024
 _MAX_DIGITS = 30
 _ALLOWED = (
-    "Use numbers, strings, names of parameters, + - * / // % **, comparisons, and, or, not, "
-    "`a if condition else b`, and min, max, round, int, sqrt."
+    "Use numbers, strings, names of parameters, + - * / // % **, comparisons, in [...], and, or, not, "
+    "`a if condition else b`, and min, max, round, int, sqrt, log, abs."
 )
 
-_BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
+_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -36,8 +41,10 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
+    ast.In: lambda value, listed: any(value == each for each in listed),
+    ast.NotIn: lambda value, listed: not any(value == each for each in listed),
 }
-_UNARY: dict[type[ast.unaryop], Callable[[float], float]] = {ast.UAdd: operator.pos, ast.USub: operator.neg}
+_UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {ast.UAdd: operator.pos, ast.USub: operator.neg}
 _FUNCTIONS: dict[str, tuple[Callable[..., float], int, int]] = {
     # Name to implementation, fewest and most arguments.
     "min": (min, 2, 20),
@@ -45,6 +52,17 @@ _FUNCTIONS: dict[str, tuple[Callable[..., float], int, int]] = {
     "round": (lambda value, digits=None: _round(value, digits), 1, 2),
     "int": (int, 1, 1),
     "sqrt": (math.sqrt, 1, 1),
+    "log": (math.log, 1, 1),
+    "abs": (abs, 1, 1),
+}
+_OVER_SPANS: dict[str, Callable[..., Span]] = {
+    "min": least,
+    "max": greatest,
+    "round": lambda value, digits=None: rising(lambda end: _round(end, digits), value),
+    "int": partial(rising, int),
+    "sqrt": partial(rising, math.sqrt),
+    "log": partial(rising, math.log),
+    "abs": lambda value: greatest(value, -value, *([0] if value.low <= 0 <= value.high else [])),
 }
 
 
@@ -85,6 +103,15 @@ class Expression:
             MissingNameError: A name that is needed has no value.
             ExpressionError: Division by zero, a number out of range, or operands of the wrong type.
         """
+        return cast(Scalar, self.over(values))
+
+    def over(self, values: Mapping[str, Any]) -> Ranged:
+        """The same where some values may be ranges: what holds for all numbers in them.
+
+        Raises:
+            MixedError: A comparison does not have the same result for all of them.
+            ExpressionError: As `evaluate`.
+        """
         try:
             result = _Evaluation(self.text, values).visit(self._root)
         except ZeroDivisionError:
@@ -93,7 +120,7 @@ class Expression:
             raise ExpressionError(f"`{self.text}` cannot be computed: {error}") from None
         if isinstance(result, float) and not math.isfinite(result):
             raise ExpressionError(f"`{self.text}` is not a finite number")
-        return result
+        return cast(Ranged, result)
 
 
 def compile_expression(text: str) -> Expression:
@@ -128,8 +155,8 @@ def _check(node: ast.expr, text: str, names: set[str]) -> None:
             children = [operand]
         case ast.BoolOp(values=operands):
             children = operands
-        case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in _COMPARE for op in ops):
-            children = [left, *others]
+        case ast.Compare(left=left) if all(type(op) in _COMPARE for op in node.ops) and _lists_fit(node):
+            children = [left, *(each for other in node.comparators for each in _listed(other))]
         case ast.IfExp(test=test, body=body, orelse=orelse):
             children = [test, body, orelse]
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:
@@ -144,14 +171,25 @@ def _check(node: ast.expr, text: str, names: set[str]) -> None:
         _check(child, text, names)
 
 
+def _lists_fit(node: ast.Compare) -> bool:
+    """Whether lists stand after `in`, and nowhere else."""
+    pairs = zip(node.ops, node.comparators, strict=True)
+    return all(isinstance(op, ast.In | ast.NotIn) == (_listed(other) != [other]) for op, other in pairs)
+
+
+def _listed(node: ast.expr) -> list[ast.expr]:
+    """The entries of a list; of anything else itself."""
+    return node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
+
+
 class _Evaluation:
     """One evaluation of a checked tree."""
 
-    def __init__(self, text: str, values: Mapping[str, Scalar]) -> None:
+    def __init__(self, text: str, values: Mapping[str, Any]) -> None:
         self._text = text
         self._values = values
 
-    def visit(self, node: ast.expr) -> Scalar:
+    def visit(self, node: ast.expr) -> Any:
         match node:
             case ast.Constant(value=bool() | int() | float() | str() | None as value):
                 return value
@@ -159,6 +197,8 @@ class _Evaluation:
                 if name not in self._values:
                     raise MissingNameError(name, self._text)
                 return self._values[name]
+            case ast.List(elts=listed) | ast.Tuple(elts=listed):
+                return [self.visit(each) for each in listed]
             case ast.BinOp(left=left, op=op, right=right):
                 return _BINARY[type(op)](self._number(left), self._number(right))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
@@ -172,17 +212,19 @@ class _Evaluation:
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 return self.visit(body if self.visit(test) else orelse)
             case ast.Call(func=ast.Name(id=name), args=arguments):
-                return _FUNCTIONS[name][0](*(self._number(argument) for argument in arguments))
+                numbers = [self._number(argument) for argument in arguments]
+                ranged = any(isinstance(number, Span) for number in numbers)
+                return (_OVER_SPANS[name] if ranged else _FUNCTIONS[name][0])(*numbers)
         raise AssertionError(f"unchecked node {type(node).__name__}")
 
-    def _number(self, node: ast.expr) -> float:
+    def _number(self, node: ast.expr) -> Any:
         value = self.visit(node)
-        if isinstance(value, bool | int | float):
+        if isinstance(value, bool | int | float | Span):
             return value
         raise ExpressionError(f"`{self._text}`: {value!r} is not a number")
 
-    def _logical(self, operands: list[ast.expr], *, stop_at: bool) -> Scalar:
-        value: Scalar = not stop_at
+    def _logical(self, operands: list[ast.expr], *, stop_at: bool) -> Any:
+        value: Any = not stop_at
         for operand in operands:
             value = self.visit(operand)
             if bool(value) is stop_at:
@@ -199,8 +241,10 @@ class _Evaluation:
         return True
 
 
-def _power(base: float, exponent: float) -> float:
+def _power(base: Any, exponent: Any) -> Any:
     """`base ** exponent`, real, and with no integer so large that computing it would hang."""
+    if isinstance(base, Span) or isinstance(exponent, Span):
+        return power(base, exponent)
     if isinstance(base, int) and isinstance(exponent, int) and exponent > 0:
         if base.bit_length() * exponent > _MAX_BITS:
             raise OverflowError("the power is too large")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from search.audit.check import AuditError, audit_search, refuse_critical
 from search.config.library import choices, listing_text
 from search.config.load import Resolved, load_config
 from search.config.overrides import FLAGS, place
@@ -90,7 +91,8 @@ def _plan(words: Sequence[str], as_json: bool) -> int:
     resolved = load_config(words)
     counted = in_steps(resolved.config)
     plan = make_plan(counted.config, counted.sentence, counted.trials)
-    plan = replace(plan, notes=(*resolved.notes, *plan.notes))
+    audit = audit_search(resolved, counted, plan)
+    plan = replace(plan, notes=(*resolved.notes, *plan.notes), audit=audit)
     if as_json:
         say_json(plan.plain())
     else:
@@ -124,6 +126,8 @@ def _search(words: Sequence[str], as_json: bool) -> int:
     counted = in_steps(resolved.config)
     if counted.sentence is not None:
         complain(f"budget: {counted.sentence}")
+    audit = audit_search(resolved, counted)
+    refuse_critical(audit)
     from search.plan.trainable import inspect_data
 
     inspect_data(counted.config)
@@ -131,7 +135,7 @@ def _search(words: Sequence[str], as_json: bool) -> int:
     from search.session import run_search
 
     command = shlex.join(["python", "-m", "search.run", *words])
-    return run_search(counted.config, command, as_json, counted.trials)
+    return run_search(counted.config, command, as_json, counted.trials, audit)
 
 
 _MODE: dict[str, Callable[[Sequence[str], bool], int]] = {
@@ -144,6 +148,8 @@ _MODE: dict[str, Callable[[Sequence[str], bool], int]] = {
 
 def _error_data(error: TightropeError) -> dict[str, Any]:
     data: dict[str, Any] = {"error": error.message, "hint": error.hint}
+    if isinstance(error, AuditError):
+        data = {"error": "audit", "audit": error.audit.plain(), "hint": error.hint}
     if isinstance(error, ConfigError):
         data = {"error": "configuration", "problems": [asdict(problem) for problem in error.problems]}
     return data
@@ -172,9 +178,10 @@ Change any value by its dotted key; values are YAML:
   parameters.lr='{type: log-float, low: 1e-5, high: 1e-3}'
                                                    another parameter in its place
   parameters.rank=null fixed.rank=8                fix a parameter instead of searching it
+  audit.rules=mine.yaml audit.allow=[ID]           rules of your own, and critical findings that you accept
 
 Options:
-  --plan     show what would run: first configurations, rungs, slots, parameters, time, memory
+  --plan     show what would run: first configurations, rungs, slots, parameters, time, memory, the audit
   --config   show the resolved configuration, and where each value came from
   --list     show everything that you can choose
   --json     machine-readable output

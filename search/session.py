@@ -15,6 +15,8 @@ from typing import Any
 
 from analysis.report import write_report
 from analysis.summary import render_summary, summarise, write_summary
+from search.audit.finding import Audit
+from search.audit.view import audit_line
 from search.baselines import baseline_event, missing_baselines, shown_baseline
 from search.cluster import Capacity, cluster_address, start_ray, stop_ray
 from search.conductor import Conductor
@@ -78,6 +80,7 @@ class _Session:
     conductor: Conductor
     scratch: Path
     steps: TrialSteps | None
+    audit: Audit | None
 
     def append(self, event: Event) -> None:
         """Records an event that is not the conductor's own, and takes it into account."""
@@ -86,7 +89,13 @@ class _Session:
         self.view(event)
 
 
-def run_search(config: SearchConfig, command: str, as_json: bool, steps: TrialSteps | None = None) -> int:
+def run_search(
+    config: SearchConfig,
+    command: str,
+    as_json: bool,
+    steps: TrialSteps | None = None,
+    audit: Audit | None = None,
+) -> int:
     """Begins, resumes or extends a search, and runs it to its end.
 
     Args:
@@ -94,6 +103,7 @@ def run_search(config: SearchConfig, command: str, as_json: bool, steps: TrialSt
         command: Command line that resumes the search, for messages and the record.
         as_json: Print the summary as one line of JSON on standard output, everything else on standard error.
         steps: The steps of trials, where each has its own number.
+        audit: What the audit has found, for the record.
 
     Returns:
         Exit code: 0; 1 where no trial could be trained; 128 + n where signal n has stopped it.
@@ -129,7 +139,7 @@ def run_search(config: SearchConfig, command: str, as_json: bool, steps: TrialSt
             steps=None if steps is None else steps.of,
         )
         scratch = _scratch(config, folder)
-        session = _Session(config, folder, command, record, view, conductor, scratch, steps)
+        session = _Session(config, folder, command, record, view, conductor, scratch, steps, audit)
         code = _run(session)
     with unless_gone(sys.stdout, sys.stderr):
         try:
@@ -166,6 +176,8 @@ def _run(session: _Session) -> int:
             return 0
     tracker = Tracker(session.folder, session.config.tracking)
     session.view.start()
+    if session.audit is not None:
+        session.view.note(audit_line(session.audit))
     try:
         outcome = _attempt(session, tracker)
     finally:
@@ -265,6 +277,7 @@ def _begin(session: _Session) -> None:
             pid=os.getpid(),
             limits=config.limits.model_dump(),
             hypotheses=config.model_dump(mode="json", include={"hypotheses"})["hypotheses"],
+            audit=None if session.audit is None else session.audit.recorded(),
         )
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from search.config.space import (
     CategoricalParameter,
@@ -84,6 +84,18 @@ class SearchSpace:
         """
         return self._evaluate(pick)[0]
 
+    def values(self, sampled: Mapping[str, Any]) -> dict[str, Any]:
+        """Sampled, computed and fixed parameters, where some sampled ones may be ranges (`search.spans`).
+
+        Args:
+            sampled: A value or a range for every sampled parameter; those that are not active are left out.
+
+        Raises:
+            MixedError: A condition does not have the same result for all numbers of a range.
+            ExpressionError: A condition or an expression cannot be computed for these values.
+        """
+        return self._evaluate(lambda name, _: sampled[name])[1]
+
     def resolve(self, sampled: Mapping[str, Scalar], trial: int, seed: int) -> Params:
         """All parameters of a trial: sampled, computed and fixed ones, and its seed.
 
@@ -101,6 +113,16 @@ class SearchSpace:
         if "seed" not in params:
             params["seed"] = derived_seed(seed, trial) % 2**31
         return params
+
+    def uses(self, name: str) -> frozenset[str]:
+        """The sampled parameters that the value of a parameter depends on, conditions included."""
+        parameter = self.parameters.get(name)
+        if parameter is None:
+            return frozenset()
+        texts = (self._conditions.get(name), self._expressions.get(name))
+        names = frozenset().union(*(text.names for text in texts if text is not None))
+        below = frozenset().union(*(self.uses(each) for each in names))
+        return below if isinstance(parameter, ExpressionParameter) else below | {name}
 
     def grid(self) -> list[Params]:
         """Every combination of values, the parameter declared first varying slowest.
@@ -181,16 +203,18 @@ class SearchSpace:
                 return f"{name} is given, but its condition `{self.parameters[name].when}` does not hold"
         return None
 
-    def _evaluate(self, pick: Pick) -> tuple[Params, Params]:
+    def _evaluate(
+        self, pick: Callable[[str, SampledParameter], Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Returns the sampled values, and these with computed and fixed ones."""
-        sampled: Params = {}
-        values: Params = dict(self.fixed)
+        sampled: dict[str, Any] = {}
+        values: dict[str, Any] = dict(self.fixed)
         for name, parameter in self.parameters.items():
             try:
-                if name in self._conditions and not self._conditions[name].evaluate(values):
+                if name in self._conditions and not self._conditions[name].over(values):
                     continue
                 if isinstance(parameter, ExpressionParameter):
-                    values[name] = self._expressions[name].evaluate(values)
+                    values[name] = self._expressions[name].over(values)
                     continue
             except MissingNameError:
                 continue

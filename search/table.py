@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from rich import box
@@ -50,7 +51,7 @@ class Column:
 
     Attributes:
         header: One or two lines.
-        rank: Columns with a lower rank are kept first where there is no room for all; 0 is always kept.
+        rank: Where there is no room for all, columns with a lower rank are kept first.
     """
 
     name: str
@@ -62,7 +63,14 @@ class Column:
     @property
     def width(self) -> int:
         """Characters, without padding."""
-        return max(map(len, (*self.header, *self.cells)))
+        return max(len(line) for text in (*self.header, *self.cells) for line in text.split("\n"))
+
+    def narrowed(self) -> Column:
+        """With the interval below its value, and a long header in two lines."""
+        cells = tuple(re.sub(r"\s+(?=\[|\+/-)", "\n", cell) for cell in self.cells)
+        lines = [line for cell in cells for line in cell.split("\n")]
+        header = tuple(part for text in self.header for part in _header(text, lines))
+        return replace(self, header=header, cells=cells)
 
 
 def make_columns(
@@ -100,8 +108,16 @@ def make_columns(
 
 
 def choose_columns(columns: Sequence[Column], width: int) -> tuple[list[Column], list[str]]:
-    """The columns that fit into a width, and the names of those left out."""
+    """The columns that fit into a width, and the names of those left out.
+
+    Objectives have their intervals below the values where there is no other way to show them all.
+    """
     kept = [column for column in columns if column.rank == 0]
+    if _total(kept) > width:
+        columns = [column.narrowed() if column.rank == 0 else column for column in columns]
+        kept = [column for column in columns if column.rank == 0]
+    while _total(kept) > width and len(kept) > 1:
+        kept.pop()
     for column in sorted((column for column in columns if column.rank), key=lambda column: column.rank):
         if _total([*kept, column]) <= width:
             kept.append(column)

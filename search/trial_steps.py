@@ -25,7 +25,7 @@ from trainables.specs import TRAINABLES
 DRAWN = 1000
 """Points of the space that are looked at; a share of them has a 95% interval of 3 points at most."""
 
-_LENGTHS = ("examples", "epochs", "batch_size")
+LENGTHS = ("examples", "epochs", "batch_size")
 """Parameters on which a trial's length depends."""
 
 
@@ -120,7 +120,7 @@ def _drawn(config: SearchConfig, space: SearchSpace) -> Iterator[Params]:
 
 def _ends(config: SearchConfig, space: SearchSpace) -> Iterator[Params]:
     """Both ends of what a trial's length depends on, in all combinations."""
-    searched = [name for name in _LENGTHS if name in space.sampled]
+    searched = [name for name in LENGTHS if name in space.sampled]
     for high in product((False, True), repeat=len(searched)):
         above = {name for name, up in zip(searched, high, strict=True) if up}
         try:

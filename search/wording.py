@@ -15,8 +15,18 @@ _MOST_DECIMALS = 6
 def number(value: float, decimals: int = 3) -> str:
     """A metric's value: fixed decimals where they say something, else three significant digits."""
     if value == 0 or 10**-decimals <= abs(value) < 1000:
-        return f"{value:.{decimals}f}"
+        return fixed(value, decimals)
     return f"{value:.3g}"
+
+
+def fixed(value: float, decimals: int, signed: bool = False) -> str:
+    """With fixed decimals; what rounds to zero has no minus sign."""
+    return f"{value:{'+' if signed else ''}z.{decimals}f}"
+
+
+def percent(share: float, decimals: int = 0) -> str:
+    """A share, for example `27%`, likewise."""
+    return f"{share:z.{decimals}%}"
 
 
 def measured(value: float, interval: Interval | None = None, bound: float | None = None) -> str:

@@ -7,7 +7,9 @@ from typing import Any, Literal, TypeAlias
 
 from trainables.measured import Trained
 
-Params: TypeAlias = dict[str, bool | int | float | str | None]
+Scalar: TypeAlias = bool | int | float | str | None
+
+Params: TypeAlias = dict[str, Scalar]
 """Every parameter of a trial, by name."""
 
 Outcome: TypeAlias = Literal["ok", "diverged", "spike", "out_of_memory", "user", "crashed", "worker_lost"]

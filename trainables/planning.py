@@ -75,6 +75,7 @@ class PlanRequest:
         searched: Names of the parameters that are searched; the others are fixed.
         workers: What trials would run on.
         history: Earlier searches, the newest first.
+        baselines: Names of those that the search measures.
     """
 
     options: Any
@@ -84,6 +85,7 @@ class PlanRequest:
     searched: frozenset[str]
     workers: PlannedWorkers
     history: Sequence[RecordedSearch] = ()
+    baselines: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -239,7 +239,7 @@ class FactsConfig(Section):
         targets: Names of the targets that are asked for; None: all.
         decoding: How replies to the prompts are decoded, the base model's too.
         max_new_tokens: Length of a reply, at most. None chooses by the replies that are trained on.
-        in_context: Where a model that is told the beliefs, and not taught, gets them: in the system message
+        in_context: Where the baseline in_context gets the beliefs: in the system message
             (in the user's where the chat template has none), or before each question in the user's.
     """
 

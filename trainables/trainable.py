@@ -7,12 +7,13 @@ imports neither torch nor Ray; a worker group calls `TrainableSpec.worker` for w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from trainables.audited import Audited
 from trainables.registry import Registry
 from trainables.settings import At, Section
 
@@ -160,8 +161,8 @@ class TrainableSpec:
         check: What is wrong with options that the schema takes, before anything is started.
         plan: Sizes, memory and time for `--plan` (`trainables.planning`: a `PlanRequest` to a
             `TrainablePlan`), without torch where that is possible; None where it cannot say.
-        inspect: A look into the data themselves before a search starts, by options and seed; raises
-            `PlanRefusedError` where it must not be run.
+        inspect: A look into the data themselves before a search starts, by options, seed and the names of the
+            baselines; raises `PlanRefusedError` where it must not be run.
         examples: Number of training examples, for a budget in epochs; None where there are no epochs.
         trial_steps: By options and seed reads the training data, and returns the number of optimizer steps of
             a trial as a function of its parameters, which raises `WrongParameterError`; None where no
@@ -170,6 +171,7 @@ class TrainableSpec:
         effects: Of its settings by dotted key; those that are not listed make another search.
         names: By dotted key of a setting the registry of the names that it takes, for `--list`.
         contents: By dotted key a digest of what lies there, for settings with the effect "content".
+        audited: What the audit of a search is told of it.
     """
 
     parameters: type[BaseModel]
@@ -186,13 +188,14 @@ class TrainableSpec:
     subject: Callable[[Any], str] = plain_subject
     check: Callable[[Any], Iterable[Finding]] = no_findings
     plan: Callable[[Any], Any] | None = None
-    inspect: Callable[[Any, int], None] = lambda options, seed: None
+    inspect: Callable[[Any, int, Collection[str]], None] = lambda options, seed, baselines: None
     examples: Callable[[Any, int], int] | None = None
     trial_steps: Callable[[Any, int], Callable[[Any], int]] | None = None
     localise: Callable[[Any], Any] = unchanged
     effects: Mapping[str, Effect] = field(default_factory=dict)
     names: Mapping[str, Registry[Any]] = field(default_factory=dict)
     contents: Callable[[Any], Mapping[str, str]] = lambda options: {}
+    audited: Audited = field(default_factory=Audited)
 
 
 TRAINABLES: Registry[TrainableSpec] = Registry("trainable", plugins="tightrope.trainables")

@@ -15,9 +15,9 @@ from analysis.investigate.change import unpaired_change
 from analysis.investigate.checks.grid import breaking_end
 from analysis.investigate.results import Finding, Lost, Statistic
 from analysis.investigate.study import Measured, Share, Study
-from analysis.investigate.words import listed, points
+from analysis.investigate.words import listed, points, points_interval
 from trainables.evaluation.intervals import wilson
-from trainables.interval import Z
+from trainables.interval import Interval, Z
 
 _Value = Callable[[Answers], NDArray[np.float64]]
 
@@ -33,7 +33,7 @@ class _Shift:
     paired: bool
 
     def __str__(self) -> str:
-        return f"{points(self.value)} [{100 * self.low:+.1f}, {100 * self.high:+.1f}]"
+        return f"{points(self.value)} {points_interval(Interval(self.low, self.high, self.n))}"
 
 
 def knowledge_or_format(study: Study) -> Finding:

@@ -20,17 +20,24 @@ def p_text(p: float) -> str:
 
 def points(value: float) -> str:
     """A difference of shares in percentage points, for example `-26.2 points`."""
-    return f"{100 * value:+.1f} points"
+    return f"{wording.fixed(100 * value, 1, signed=True)} points"
 
 
 def points_interval(interval: Interval) -> str:
     """For example `[-32.1, -20.4]`."""
-    return f"[{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+    low, high = (wording.fixed(100 * end, 1, signed=True) for end in (interval.low, interval.high))
+    return f"[{low}, {high}]"
 
 
 def percent(value: float) -> str:
     """A share, for example `27.1%`."""
-    return f"{100 * value:.1f}%"
+    return wording.percent(value, 1)
+
+
+def tau_text(tau: float, low: float | None = None, high: float | None = None) -> str:
+    """For example `tau -0.52 [-0.71, -0.30]`."""
+    value, *ends = (wording.fixed(x, 2, signed=True) for x in (tau, low, high) if x is not None)
+    return f"tau {value} [{', '.join(ends)}]" if ends else f"tau {value}"
 
 
 def listed(labels: Sequence[str]) -> str:

@@ -216,8 +216,9 @@ def percent(estimate: Estimate | None) -> str:
     if estimate is None or math.isnan(estimate.value):
         return "-"
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.0%}"
-    return f"{estimate.value:.0%} [{estimate.low:.0%}, {estimate.high:.0%}], n={estimate.n:,}"
+        return wording.percent(estimate.value)
+    share, low, high = map(wording.percent, (estimate.value, estimate.low, estimate.high))
+    return f"{share} [{low}, {high}], n={estimate.n:,}"
 
 
 def points(estimate: Estimate | None) -> str:

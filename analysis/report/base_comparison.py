@@ -105,6 +105,16 @@ def score_change(context: Context, trial: TrialState, skill: str, way: str) -> I
     return difference(*("".join("01"[answers[key]] for key in theirs) for answers in (theirs, ours)))
 
 
+def unpaired_change(before: float, a: Interval, after: float, b: Interval) -> Interval:
+    """95% interval of a change from the intervals of the two values, as if they shared no items.
+
+    Newcombe (1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I), method 10.
+    """
+    below = math.hypot(after - b.low, a.high - before)
+    above = math.hypot(b.high - after, before - a.low)
+    return Interval(low=after - before - below, high=after - before + above, n=min(a.n, b.n))
+
+
 def metric_change(context: Context, trial: TrialState, metric: str) -> Interval | None:
     """The same of a metric: a skill's score, a ratio to the base, or what is kept; None for others."""
     for skill in context.skills:

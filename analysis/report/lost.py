@@ -18,7 +18,7 @@ from trainables.interval import Z
 if TYPE_CHECKING:
     from analysis.investigate.study import Measured
 
-ToldLost: TypeAlias = Lost | Literal["cannot be told"]
+LostOrUnknown: TypeAlias = Lost | Literal["unknown"]
 GENERATION, LIKELIHOOD = "generation", "likelihood"
 
 
@@ -39,9 +39,9 @@ class Shifts:
     unread: Estimate | None = None
 
     @property
-    def lost(self) -> ToldLost:
+    def lost(self) -> LostOrUnknown:
         """Which was lost, by the rule of the investigation."""
-        return what_was_lost(self.generation, self.likelihood, self.gap, self.unread) or "cannot be told"
+        return what_was_lost(self.generation, self.likelihood, self.gap, self.unread) or "unknown"
 
 
 def over_items(base: Measured, tuned: Sequence[Measured], skill: str) -> Shifts | None:

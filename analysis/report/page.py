@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from analysis.report.build import Made
 
@@ -34,7 +35,7 @@ def page(
     environment = Environment(
         loader=PackageLoader("analysis.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters["image"] = _image
+    environment.filters |= {"image": _image, "breakable": _breakable}
     return environment.get_template("report.html.j2").render(
         title=title,
         subtitle=subtitle,
@@ -66,3 +67,9 @@ def _packed(content: bytes) -> str:
 
 def _image(content: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+
+
+def _breakable(cell: str) -> Markup:
+    """Lets a cell of a table of many columns break in a name's underscores, and not within brackets."""
+    text = re.sub(r"(?<=\w)_(?=\w)", "_<wbr>", str(escape(cell)))
+    return Markup(re.sub(r"\[[^][]*\]", r'<span class="whole">\g<0></span>', text))

@@ -134,7 +134,8 @@ def _between(value: float, low: float, high: float) -> str:
     if not math.isfinite(high - low) or largest >= 1000 or high - low < 0.0005:
         return f"{wording.number(value)} [{wording.number(low)}, {wording.number(high)}]"
     decimals = 2 if high - low >= 0.02 else 3 if high - low >= 0.002 else 4
-    return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]"
+    value_text, *ends = (wording.fixed(each, decimals) for each in (value, low, high))
+    return f"{value_text} [{', '.join(ends)}]"
 
 
 def trial_line(context: Context, trial: TrialState, metrics: Sequence[str]) -> str:

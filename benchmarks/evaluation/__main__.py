@@ -3,6 +3,7 @@
 - likelihood: multiple-choice questions scored by likelihood per second, ours against lm-evaluation-harness
   (its `HFLM`, with the best of several batch sizes), on the same model object and questions. The two take
   turns within each repeat, ratios are of the same repeat, and every score must be equal.
+- head: batches of prompts whose last positions have logits, ours against the model's own call.
 - share: the share of a finished search's work that was evaluation (`--search`).
 - report: time of `python -m analysis.report` over a simulated search (`--trials`), and the size of its page.
 
@@ -21,6 +22,8 @@ from typing import Any
 
 import torch
 
+from benchmarks.evaluation.head import LENGTH
+from benchmarks.evaluation.head import measure as measure_head
 from benchmarks.evaluation.items import MODELS, SHOTS, load_model, read_questions, write_task
 from benchmarks.evaluation.likelihood import Questions, compare
 from benchmarks.evaluation.report import measure
@@ -60,26 +63,41 @@ def _line(shots: str, row: dict[str, Any]) -> str:
     )
 
 
+def _head(options: argparse.Namespace) -> dict[str, Any]:
+    model, _ = load_model(options.model, options.dtype)
+    rows = measure_head(model, options.repeats)
+    for row in rows:
+        ratio = row["ratio"]
+        print(
+            f"logits of the last {row['last']} of {LENGTH} positions: {row['seconds']:.2f} s, the model's "
+            f"own call takes {ratio['median']:.2f} times as long ({ratio['min']:.2f}-{ratio['max']:.2f})",
+            flush=True,
+        )
+    return {"model": options.model, "dtype": options.dtype, "rows": rows}
+
+
 def _share(options: argparse.Namespace) -> dict[str, Any]:
     if options.search is None:
         return {"skipped": "no --search"}
-    found = share(options.search)
-    print(f"evaluation took {found['share']:.1%} of {found['rungs']} rungs' work")
-    return found
+    figures = share(options.search)
+    print(f"evaluation took {figures['share']:.1%} of {figures['rungs']} rungs' work")
+    return figures
 
 
 def _report(options: argparse.Namespace) -> dict[str, Any]:
-    found = measure(options.trials)
+    figures = measure(options.trials)
     print(
-        f"report of {found['trials']:,} trials: {found['seconds']:.1f} s "
-        f"({found['cpu_seconds']:.1f} s of CPU), {found['html_mib']:.2f} MiB of HTML, {found['files']} files",
+        f"report of {figures['trials']:,} trials: {figures['seconds']:.1f} s "
+        f"({figures['cpu_seconds']:.1f} s of CPU), {figures['html_mib']:.2f} MiB of HTML, "
+        f"{figures['files']} files",
         flush=True,
     )
-    return found
+    return figures
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "likelihood": _likelihood,
+    "head": _head,
     "share": _share,
     "report": _report,
 }
@@ -97,6 +115,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--parts", type=_parts, default=list(PARTS), help=f"some of {', '.join(PARTS)}")
     made.add_argument("--model", choices=MODELS, default="embedded")
+    made.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of `head`")
     made.add_argument("--questions", help="JSONL of question, options and answer; by default the model's own")
     made.add_argument("--items", type=int, default=64, help="questions, at most")
     made.add_argument(

@@ -35,14 +35,14 @@ def differences(ours: Sequence[Sequence[Tokens]], theirs: Sequence[Sequence[Toke
     Raises:
         ValueError: They are not replies of as many adapters to as many prompts.
     """
-    found = []
+    different = []
     for adapter, (own, other) in enumerate(zip(ours, theirs, strict=True)):
         for prompt, pair in enumerate(zip(own, other, strict=True)):
             place = _agreeing(*pair)
             if place < max(map(len, pair)):
                 tokens = [reply[place] if place < len(reply) else None for reply in pair]
-                found.append(Difference(adapter, prompt, place, *tokens))
-    return found
+                different.append(Difference(adapter, prompt, place, *tokens))
+    return different
 
 
 def _agreeing(left: Tokens, right: Tokens) -> int:

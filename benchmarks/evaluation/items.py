@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from trainables.evaluation.questions.items import ChoiceItem, read_items
 from trainables.models.load import load_base
@@ -39,9 +39,9 @@ class Shots:
 SHOTS = (Shots(0), Shots(3), Shots(3, "default"))
 
 
-def load_model(name: str) -> tuple[Any, Any]:
+def load_model(name: str, dtype: Literal["float32", "bfloat16"] = "float32") -> tuple[Any, Any]:
     """The model on the CPU, and its tokenizer."""
-    config, _ = _MODELS[name]
+    config = _MODELS[name][0].model_copy(update={"dtype": dtype})
     return load_base(resolve(config), config, "cpu")
 
 

@@ -58,8 +58,8 @@ def harness_run(model: Any, tokenizer: Any, batch_size: int) -> Callable[[Questi
     lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
 
     def run(questions: Questions) -> Scores:
-        found: Scores = lm.loglikelihood(questions.instances, disable_tqdm=True)
-        return found
+        scores: Scores = lm.loglikelihood(questions.instances, disable_tqdm=True)
+        return scores
 
     return run
 
@@ -75,8 +75,8 @@ def our_run(model: Any, tokenizer: Any, rows: int, prepared: bool) -> Callable[[
         if not (prepared and made):
             made[:] = Requests(tokens, context, "benchmark").make(questions.instances)
         with forward.evaluating():
-            (found,) = answers(Asking(forward, 1, rows, tokenizer.pad_token_id, ()), tokens, made)
-        return found
+            (scores,) = answers(Asking(forward, 1, rows, tokenizer.pad_token_id, ()), tokens, made)
+        return scores
 
     return run
 

@@ -39,17 +39,17 @@ class _Full(Instant):
 
     def reply(self, request: TrainRequest) -> Reply:
         """From the same noise for the same request."""
-        found = super().reply(request)
+        answer = super().reply(request)
         noise = random.Random(request.trial)
-        loss = found.metrics["train_loss"]
+        loss = answer.metrics["train_loss"]
         steps = range(request.from_step + 1, request.to_step + 1)
         return Reply(
             "ok",
-            step=found.step,
-            metrics=_metrics(min(1.0, max(0.0, found.metrics["retention"]))) | found.metrics,
+            step=answer.step,
+            metrics=_metrics(min(1.0, max(0.0, answer.metrics["retention"]))) | answer.metrics,
             curve=[(step, loss + noise.gauss(0, 0.1)) for step in steps][-_CURVE:],
-            train_seconds=found.train_seconds,
-            eval_seconds=found.eval_seconds,
+            train_seconds=answer.train_seconds,
+            eval_seconds=answer.eval_seconds,
             group=f"group{request.trial % 4}",
         )
 

@@ -168,14 +168,14 @@ class Theirs:
     def _logits(self, texts: Texts, last: int) -> tuple[Tensor, Tensor]:
         ids, mask = left_padded(texts, PAD, self.device)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        found: Any = self.model(
+        output: Any = self.model(
             input_ids=ids,
             attention_mask=mask,
             position_ids=positions,
             logits_to_keep=last,
             use_cache=False,
         )
-        return found.logits, ids
+        return output.logits, ids
 
     @torch.no_grad()
     def gap(self, difference: Difference, questions: Questions, reply: Sequence[int]) -> float:

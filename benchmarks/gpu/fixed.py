@@ -90,7 +90,7 @@ class Fixed:
 
 
 def captured(step: Callable[[], Tensor]) -> Callable[[], Tensor]:
-    """The same pass as a CUDA graph, which the device runs without being told each kernel.
+    """The same pass as a CUDA graph, which the device runs without a launch of each kernel.
 
     Raises:
         RuntimeError: Something in it cannot be captured.

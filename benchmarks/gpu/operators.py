@@ -92,7 +92,7 @@ class Account:
         wall: Seconds of a step that nobody looked at.
         kinds: By kind.
         operators: By kind and name.
-        launched: Whether the device runs kernels that are launched; a CPU runs what it is told at once.
+        launched: Whether the device runs kernels that are launched; a CPU runs each at once.
     """
 
     wall: float

@@ -104,14 +104,14 @@ def _warm_up(work: Work, plan: Plan) -> tuple[Work, _Limits]:
     widest = max(work.trials, key=lambda params: params.rank)
     single = replace(work, trials=(widest,), warm=1, steps=1)
     alone = fitting(in_turn, single, None)
-    found = {PLAIN: alone}
+    limits = {PLAIN: alone}
     few = replace(work, warm=0, steps=1)
     for mode, probe in _PROBED.items():
         if mode in plan.modes:
             with suppress(torch.OutOfMemoryError):  # others may fit: they keep fewer adapters at once
-                found[mode] = probe(few)
+                limits[mode] = probe(few)
     steps = round(plan.target / (len(work.trials) * alone.seconds))
-    return replace(work, steps=min(MOST_STEPS, max(1, steps))), found
+    return replace(work, steps=min(MOST_STEPS, max(1, steps))), limits
 
 
 def _run(mode: str, work: Work, limits: _Limits, choice: Sequence[Choice]) -> Timing:

@@ -23,7 +23,7 @@ _NAMES = {
 def table(result: dict[str, Any]) -> str:
     """One run: its conditions, and a line for each cell."""
     ranks = "/".join(str(rank) for rank in result["ranks"])
-    found = (
+    conditions = (
         f"{result['model']}, {result.get('dtype', '')}, rank {ranks}; {result['device']}, "
         f"{result['threads']} of {result['cores']} threads, load {result['load_average']:.1f} before; "
         f"torch {result['torch']}, transformers {result['transformers']}, peft {result['peft']}; "
@@ -32,7 +32,7 @@ def table(result: dict[str, Any]) -> str:
     rows = [row for row in result["rows"] if "ways" in row]
     ways = [way for way in _NAMES if any(way in row["ways"] for row in rows)]
     lines = [
-        found,
+        conditions,
         "",
         "| length | batch | K | plain PEFT in turn, tokens/s | "
         + " | ".join(_NAMES[way] for way in ways)

@@ -45,12 +45,12 @@ class Work:
     @property
     def lengths(self) -> list[int]:
         """Length of every sequence that is trained on while the clock runs."""
-        found = []
+        lengths = []
         for params in self.trials:
             order = DataOrder(params.seed, len(self.examples), params.batch_size)
             for step in range(self.warm, self.warm + self.steps):
-                found += [len(self.examples[index].input_ids) for index in order.batch(step)]
-        return found
+                lengths += [len(self.examples[index].input_ids) for index in order.batch(step)]
+        return lengths
 
     def twin(self) -> nn.Module:
         """A model with modules of its own and the same weights: what is done to it leaves no trace."""

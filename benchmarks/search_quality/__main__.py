@@ -50,13 +50,13 @@ def _options() -> argparse.Namespace:
 
 
 def _conditions() -> dict[str, Any]:
-    found = {}
+    versions = {}
     for name in _PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return {"cores": cores(), "load_average": os.getloadavg()[0], **found}
+    return {"cores": cores(), "load_average": os.getloadavg()[0], **versions}
 
 
 def _note(run: Run) -> None:
@@ -84,8 +84,8 @@ def main() -> None:
         for seed in range(options.seeds)
     ]
     runs = run_all(tasks, options.processes, _note)
-    found = list(standings(runs, budgets))
-    for one in found:
+    ranking = list(standings(runs, budgets))
+    for one in ranking:
         mark = "*" if one.best else " "
         print(
             f"{one.workload:24} {one.budget:5g} {mark} {one.method:24} {one.mean:.3f} +/- {one.error:.3f}  "
@@ -104,7 +104,7 @@ def main() -> None:
                 "seeds": options.seeds,
                 "workers": options.workers,
                 "left_out": missing,
-                "standings": [vars(one) for one in found],
+                "standings": [vars(one) for one in ranking],
                 "seconds": {f"{w} {m}": sum(values) / len(values) for (w, m), values in seconds.items()},
                 "runs": [vars(run) for run in runs],
             }

@@ -77,11 +77,11 @@ def run_all(
 ) -> list[Run]:
     """Runs tasks in processes of their own; `note` is called with each that ends."""
     with ProcessPoolExecutor(processes) as pool:
-        found = []
+        ended = []
         for done in pool.map(run, tasks):
             note(done)
-            found.append(done)
-        return found
+            ended.append(done)
+        return ended
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Standing:
         mean: Mean share.
         error: Standard error of it.
         p: Two-sided p-value of the Mann-Whitney test against the method with the highest mean; 1 for it.
-        best: Whether it is that one, or not to be told from it at 5%.
+        best: Whether it is that one, or does not differ from it at 5%.
         p_random: One-sided p-value that it reaches less than random search without stopping; NaN where that
             was not run.
     """
@@ -118,21 +118,21 @@ def standings(runs: Sequence[Run], budgets: Sequence[float]) -> Iterator[Standin
             }
             leader = max(shares, key=lambda method: float(shares[method].mean()))
             for method in sorted(shares, key=lambda method: -float(shares[method].mean())):
-                found = shares[method]
-                p = 1.0 if method == leader else float(mannwhitneyu(found, shares[leader]).pvalue)
+                scores = shares[method]
+                p = 1.0 if method == leader else float(mannwhitneyu(scores, shares[leader]).pvalue)
                 best = method == leader or p >= 0.05
                 random = shares.get("random")
                 worse = (
                     float("nan")
                     if random is None or method == "random"
-                    else float(mannwhitneyu(found, random, alternative="less").pvalue)
+                    else float(mannwhitneyu(scores, random, alternative="less").pvalue)
                 )
-                error = float(found.std(ddof=1) / np.sqrt(len(found))) if len(found) > 1 else float("nan")
+                error = float(scores.std(ddof=1) / np.sqrt(len(scores))) if len(scores) > 1 else float("nan")
                 yield Standing(
                     workload,
                     method,
                     budget,
-                    float(found.mean()),
+                    float(scores.mean()),
                     error,
                     p,
                     best,

@@ -112,10 +112,10 @@ def _config(workload: Workload, changes: Mapping[str, Any], seed: int, end: floa
 
 def _trials(workload: Workload, state: SearchState) -> list[Trial]:
     """Times are those of the record, which begins at 0."""
-    found = []
+    trials = []
     for trial in state.trials.values():
         params = {k: v for k, v in trial.proposed.sampled.items() if v is not None}
         cost = sum(rung.train_seconds + rung.eval_seconds for rung in trial.rungs)
         finished = trial.last.time if trial.last else float("inf")
-        found.append(Trial(params, len(trial.rungs), trial.proposed.time, finished, cost))
-    return found
+        trials.append(Trial(params, len(trial.rungs), trial.proposed.time, finished, cost))
+    return trials

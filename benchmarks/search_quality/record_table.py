@@ -63,11 +63,11 @@ def retimed(
     Raises:
         KeyError: None has.
     """
-    found: defaultdict[tuple[object, object], list[dict[str, object]]] = defaultdict(list)
+    groups: defaultdict[tuple[object, object], list[dict[str, object]]] = defaultdict(list)
     for row in timed:
-        found[row["rank"], row["rung"]].append(row)
+        groups[row["rank"], row["rung"]].append(row)
     for row in table:
-        same = found.get((row["rank"], row["rung"]))
+        same = groups.get((row["rank"], row["rung"]))
         if same is None:
             raise KeyError(f"no trial of rank {row['rank']} was timed at rung {row['rung']}")
         seconds = {name: median(float(str(one[name])) for one in same) for name in _SECONDS}

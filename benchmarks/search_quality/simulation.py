@@ -32,7 +32,7 @@ class Trial:
 
 
 class Peer(Protocol):
-    """A search as a library offers it, asked by free workers and told what they measure.
+    """A search as a library offers it, which free workers ask for trials and report to.
 
     Attributes:
         every_rung: Whether it looks at rungs. Trials of one that does not are measured, and pay for it, at

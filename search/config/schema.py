@@ -274,6 +274,18 @@ class TrackingConfig(Section):
     experiment: Text = "tightrope"
 
 
+class AuditConfig(Section):
+    """The audit before a search starts (`search.audit`).
+
+    Attributes:
+        allow: Ids of critical findings that are accepted; with others the search does not start.
+        rules: A file with rules of your own, which also change or switch off shipped ones.
+    """
+
+    allow: tuple[Text, ...] = ()
+    rules: Text | None = None
+
+
 class Opening(Section):
     """What a configuration begins with, before the sections of its trainable."""
 
@@ -320,6 +332,7 @@ class SearchConfig(Opening):
     warm_start: WarmStartConfig | None = None
     workers: WorkersConfig = WorkersConfig()
     tracking: TrackingConfig = TrackingConfig()
+    audit: AuditConfig = AuditConfig()
     report: bool = True
 
     @property

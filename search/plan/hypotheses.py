@@ -28,8 +28,8 @@ class PlannedHypothesis:
         over: "recommended", "front" or "all".
         items: By quantity the items that it will be over, where they are known.
         least: The smallest difference that would probably decide it: of shares near one half over different
-            items, at the strictest level of Holm's procedure, without noise between seeds. None where that is
-            not known, as of losses.
+            items, or their ratios to the base model's, at the strictest level of Holm's procedure, without
+            noise between seeds. None where that is not known, as of losses.
     """
 
     name: str
@@ -46,14 +46,15 @@ def planned_hypotheses(config: SearchConfig, items: Mapping[str, int]) -> tuple[
         config: The search.
         items: How many there are, as in `TrainablePlan.items`.
     """
-    ranges = {metric.name: metric for metric in config.metrics}
-    sizes = {name: size for name, metric in ranges.items() if (size := _size(metric, items))}
+    measured = {metric.name: metric for metric in config.metrics}
+    measured |= {metric.relative: metric for metric in config.metrics if metric.relative is not None}
+    sizes = {name: size for name, metric in measured.items() if (size := _size(metric, items))}
     planned = []
     for name, hypothesis in config.hypotheses.items():
         claim = parse_claim(hypothesis.claim)
         over = hypothesis.scope(any(quantity.filters for quantity in claim.quantities))
         counts = {str(each): sizes[each.metric] for each in claim.quantities if each.metric in sizes}
-        least = _least(claim, counts, ranges, len(config.hypotheses))
+        least = _least(claim, counts, measured, len(config.hypotheses))
         planned.append(PlannedHypothesis(name, hypothesis.claim, over, counts, least))
     return tuple(planned)
 
@@ -69,7 +70,7 @@ def hypothesis_lines(planned: PlannedHypothesis) -> Iterator[str]:
         return
     yield (
         f"  {counts}; decides a difference of {planned.least:.2f} with a probability of {POWER:.0%} (of "
-        "shares near one half that are not paired, without noise between seeds)"
+        "shares near one half that are not paired, or ratios of them, without noise between seeds)"
     )
 
 
@@ -80,12 +81,15 @@ def _size(metric: MetricSpec, items: Mapping[str, int]) -> int:
 
 
 def _least(
-    claim: Claim, counts: Mapping[str, int], ranges: Mapping[str, MetricSpec], family: int
+    claim: Claim, counts: Mapping[str, int], measured: Mapping[str, MetricSpec], family: int
 ) -> float | None:
-    """(z(1 - alpha / 2m) + z(power)) sqrt(sum of c^2 / 4n), for m hypotheses and coefficients c."""
+    """(z(1 - alpha / 2m) + z(power)) sqrt(sum of c^2 v), for m hypotheses and coefficients c.
+
+    The variance v of a share is 1 / 4n, and of a ratio of two 2 / n (delta method).
+    """
 
     def is_share(quantity: Quantity) -> bool:
-        metric = ranges.get(quantity.metric)
+        metric = measured.get(quantity.metric)
         return (
             metric is not None
             and (metric.low, metric.high) == (0.0, 1.0)
@@ -94,6 +98,9 @@ def _least(
 
     if not all(map(is_share, claim.quantities)):
         return None
-    variance = math.fsum(c**2 / (4 * counts[str(each)]) for each, c in claim.difference.terms.items())
+    variance = math.fsum(
+        c**2 * (0.25 if measured[each.metric].name == each.metric else 2.0) / counts[str(each)]
+        for each, c in claim.difference.terms.items()
+    )
     normal = NormalDist()
     return (normal.inv_cdf(1 - ALPHA / (2 * family)) + normal.inv_cdf(POWER)) * math.sqrt(variance)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from search.audit.finding import Audit
 from search.plan.hypotheses import PlannedHypothesis
 from search.record.events import Params
 from trainables.planning import DataText, SizeTable, UnitCosts
@@ -132,6 +133,7 @@ class Plan:
         size_table: `sizes` for people.
         data_text: `data` for people.
         sized: Whether the trainable gives sizes, where they are known.
+        audit: What the audit finds; None where it was not asked.
     """
 
     name: str
@@ -166,7 +168,9 @@ class Plan:
     size_table: SizeTable | None = None
     data_text: DataText | None = None
     sized: bool = True
+    audit: Audit | None = None
 
     def plain(self) -> dict[str, Any]:
         """The plan for programs: without what is for people alone."""
-        return {key: value for key, value in asdict(self).items() if key not in _FOR_PEOPLE}
+        plain = {key: value for key, value in asdict(self).items() if key not in _FOR_PEOPLE}
+        return plain | {"audit": None if self.audit is None else self.audit.plain()}

@@ -63,6 +63,7 @@ def planned_by_trainable(
         searched=frozenset(space.parameters),
         workers=workers,
         history=recorded_searches(config),
+        baselines=config.baselines,
     )
     with _as_problems():
         planned: TrainablePlan = plan(request)
@@ -76,7 +77,7 @@ def inspect_data(config: SearchConfig) -> None:
         ConfigError: The trainable sees that the search must not be run.
     """
     with _as_problems():
-        TRAINABLES[config.trainable].inspect(config.options, config.seed)
+        TRAINABLES[config.trainable].inspect(config.options, config.seed, config.baselines)
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from search.audit.finding import Audit
+from search.audit.view import tally
 from search.console import SafeConsole
 from search.plan.hypotheses import hypothesis_lines
 from search.plan.model import Plan, SearchEstimate, Slots
@@ -50,8 +52,21 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
         out.print("[bold]Estimate[/] (rough)")
         for line in _estimate(plan.estimate, plan):
             out.print(f"  {line}", markup=False)
+    if plan.audit is not None:
+        out.print("[bold]Audit[/]")
+        for line in _audit(plan.audit):
+            out.print(f"  {line}", markup=False, soft_wrap=True)
     for note in plan.notes:
         out.print(f"note: {note}", markup=False)
+
+
+def _audit(audit: Audit) -> Iterable[str]:
+    """What the audit found, one line each; `python -m search.audit` says the rest."""
+    yield tally(audit)
+    for each in audit.problems:
+        yield f"{each.severity} {each.id}: {each.evidence}" + (f"; {each.fix}" if each.fix else "")
+    if audit.refused:
+        yield f"a run would be refused without audit.allow=[{','.join(each.id for each in audit.refused)}]"
 
 
 def _rungs(plan: Plan) -> str:

@@ -112,6 +112,7 @@ class SessionStarted(_Event):
         command: Command line that resumes the search.
         limits: The section `limits` of the configuration; a larger limit may let the search continue.
         hypotheses: The section `hypotheses`, which may change too; None in records of before there was one.
+        audit: What the audit found (`search.audit.finding.Audit.recorded`); None where there was none.
     """
 
     event: Literal["session_started"] = "session_started"
@@ -122,6 +123,7 @@ class SessionStarted(_Event):
     pid: int
     limits: dict[str, float | None] = {}
     hypotheses: dict[str, Any] | None = None
+    audit: dict[str, Any] | None = None
 
 
 class SlotsChosen(_Event):

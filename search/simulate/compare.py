@@ -93,7 +93,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Found:
+class SimulatedRun:
     """One simulated search.
 
     Attributes:
@@ -118,7 +118,7 @@ class Comparison:
         recorded: The recorded search, on the simulated workers.
         without_stopping: The same with every trial trained as far as it can be; its steps are known exactly
             in any case.
-        found: One per simulated search.
+        runs: One per simulated search.
         best: Number of the recommended trial of the recorded search, or None.
         front: Numbers of its Pareto-optimal trials.
         cut_short: Trials of which the recorded search knows no end: stopped, lost or not finished.
@@ -127,7 +127,7 @@ class Comparison:
 
     recorded: Cost
     without_stopping: Cost
-    found: tuple[Found, ...]
+    runs: tuple[SimulatedRun, ...]
     best: int | None
     front: tuple[int, ...]
     cut_short: int
@@ -152,7 +152,7 @@ def compare(options: Options) -> Comparison:
         config = options.config.model_copy(update={"seed": options.config.seed + index})
         run = _simulate(options, curves, config, _proposer(options, index, options.own_searcher))
         runs.append(
-            Found(
+            SimulatedRun(
                 cost=_cost(run.state, at_least=bool(run.censored)),
                 hypervolume=score.share(run.state),
                 censored=len(run.censored),
@@ -162,7 +162,7 @@ def compare(options: Options) -> Comparison:
     return Comparison(
         recorded=recorded,
         without_stopping=_without_stopping(as_recorded, recorded, options.base.budget.full_steps),
-        found=tuple(runs),
+        runs=tuple(runs),
         best=best,
         front=front,
         cut_short=len(as_recorded.censored),
@@ -246,6 +246,6 @@ def _fates(run: Simulated, curves: RecordedCurves, watched: Iterable[int]) -> di
     return fates
 
 
-def tally(runs: Iterable[Found], trial: int) -> Counter[str]:
+def tally(runs: Iterable[SimulatedRun], trial: int) -> Counter[str]:
     """How often each fate befell a recorded trial."""
     return Counter(run.fates[trial] for run in runs)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search.simulate.compare import Comparison, Cost, Found, tally
+from search.simulate.compare import Comparison, Cost, SimulatedRun, tally
 from search.simulate.options import Options
 from search.wording import plural
 
@@ -18,7 +18,7 @@ _MOST_NAMED = 12
 
 
 def print_comparison(console: Console, options: Options, answer: Comparison) -> None:
-    """Prints the costs as a table, and in sentences what was found and how far that holds."""
+    """Prints the costs as a table, and in sentences what was runs and how far that holds."""
     console.print()
     console.print(Text(_headline(options, answer), style="bold"))
     console.print()
@@ -43,8 +43,8 @@ def _table(options: Options, answer: Comparison) -> Table:
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     table.add_row("as recorded", *_cells([answer.recorded], answer.recorded), "100%")
     table.add_row("without stopping", *_cells([answer.without_stopping], answer.recorded), "")
-    costs = [run.cost for run in answer.found]
-    table.add_row(_name(options), *_cells(costs, answer.recorded), _shares(answer.found))
+    costs = [run.cost for run in answer.runs]
+    table.add_row(_name(options), *_cells(costs, answer.recorded), _shares(answer.runs))
     return table
 
 
@@ -72,7 +72,7 @@ def _cells(costs: Sequence[Cost], recorded: Cost) -> list[str]:
     ]
 
 
-def _shares(runs: Sequence[Found]) -> str:
+def _shares(runs: Sequence[SimulatedRun]) -> str:
     shares = [run.hypervolume for run in runs if run.hypervolume is not None]
     return f"{fmean(shares):.1%}" if shares else "-"
 
@@ -80,20 +80,20 @@ def _shares(runs: Sequence[Found]) -> str:
 def _best_line(answer: Comparison) -> str:
     if answer.best is None:
         return "The recorded search recommends no trial."
-    return f"The recommended trial {answer.best}: {_fate(answer.found, answer.best)}."
+    return f"The recommended trial {answer.best}: {_fate(answer.runs, answer.best)}."
 
 
 def _front_line(answer: Comparison) -> str:
     if not answer.front:
         return "The recorded search has no Pareto-optimal trial."
     kept = fmean(
-        sum(run.fates[trial] == "trained to the end" for trial in answer.front) for run in answer.found
+        sum(run.fates[trial] == "trained to the end" for trial in answer.front) for run in answer.runs
     )
     text = f"{kept:.3g} of the {plural(len(answer.front), 'Pareto-optimal trial')} trained to the end"
-    times = {trial: tally(answer.found, trial)["trained to the end"] for trial in answer.front}
-    count = len(answer.found)
+    times = {trial: tally(answer.runs, trial)["trained to the end"] for trial in answer.front}
+    count = len(answer.runs)
     lost = [
-        f"{trial} ({f'in {times[trial]} of {count}' if count > 1 else _fate(answer.found, trial)})"
+        f"{trial} ({f'in {times[trial]} of {count}' if count > 1 else _fate(answer.runs, trial)})"
         for trial in answer.front
         if times[trial] < count
     ]
@@ -103,7 +103,7 @@ def _front_line(answer: Comparison) -> str:
     return f"{text}; {'not always' if count > 1 else 'not'}: {', '.join(lost[:_MOST_NAMED])}{more}."
 
 
-def _fate(runs: Sequence[Found], trial: int) -> str:
+def _fate(runs: Sequence[SimulatedRun], trial: int) -> str:
     counts = tally(runs, trial).most_common()
     if len(runs) == 1:
         return counts[0][0]
@@ -113,8 +113,8 @@ def _fate(runs: Sequence[Found], trial: int) -> str:
 def _limits(options: Options, answer: Comparison) -> list[str]:
     """How far the answers hold."""
     lines = []
-    if any(run.censored for run in answer.found):
-        mean = fmean(run.censored for run in answer.found)
+    if any(run.censored for run in answer.runs):
+        mean = fmean(run.censored for run in answer.runs)
         lines.append(
             f"{mean:.4g} trials would have been trained further than was recorded. They end at their last "
             "recorded rung, so actual costs would be higher."
@@ -124,11 +124,11 @@ def _limits(options: Options, answer: Comparison) -> list[str]:
             f"The recorded search did not finish {plural(answer.cut_short, 'trial')}: the results cover "
             "only what was recorded."
         )
-    if len(answer.found) > 1:
+    if len(answer.runs) > 1:
         what = "seeds of the searcher" if options.own_searcher else "orders of the recorded configurations"
-        shares = [run.hypervolume for run in answer.found if run.hypervolume is not None]
+        shares = [run.hypervolume for run in answer.runs if run.hypervolume is not None]
         front = f"; the front is from {min(shares):.1%} to {max(shares):.1%}" if shares else ""
-        lines.append(f"Means of {len(answer.found)} simulated searches with different {what}{front}.")
+        lines.append(f"Means of {len(answer.runs)} simulated searches with different {what}{front}.")
     workers = plural(options.workers, "simulated worker")
     lines.append(f"Wall: time on {workers}, each like a recorded worker group, without start-up.")
     lines.append("Share: of the recorded steps. Full: trials trained to the end.")

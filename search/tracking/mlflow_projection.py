@@ -30,6 +30,7 @@ from search.tracking.runs import (
     RunStatus,
     RunView,
     TrialCounts,
+    audit_tags,
     baseline_key,
     milliseconds,
     trial_key,
@@ -170,6 +171,8 @@ class Projection:
             self._count(words, event.time)
         self.session = event
         self.ended = None
+        if event.audit is not None:
+            self._run(SEARCH).set_tags(audit_tags(event.audit))
 
     def _add_baseline(self, event: BaselineMeasured) -> None:
         run_key = baseline_key(event.name)

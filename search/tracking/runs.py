@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from search.config.schema import ObjectiveConfig
 from search.judging.objectives import is_measured
@@ -103,6 +103,13 @@ class RunView:
         self.tags[STATUS] = word
 
 
+def audit_tags(audit: Mapping[str, Any]) -> dict[str, object]:
+    """The audit's counts by severity, the ids of what it found, and of what was allowed."""
+    ids = ", ".join(f"{each['id']} ({each['severity']})" for each in audit.get("findings", ()))
+    counts = {f"audit.{severity}": count for severity, count in audit.get("counts", {}).items()}
+    return {**counts, "audit.findings": ids or "none", "audit.allowed": ", ".join(audit.get("allowed", ()))}
+
+
 class TrialCounts:
     """Number of trials by status.
 
@@ -165,7 +172,7 @@ class Confirmed:
     def __init__(self, objectives: Sequence[ObjectiveConfig]) -> None:
         self._objectives = objectives
         self._runs: dict[int, list[Mapping[str, float]]] = {}
-        self._told = 0
+        self._published = 0
 
     @property
     def count(self) -> int:
@@ -182,9 +189,9 @@ class Confirmed:
 
         Empty where no repetition has completed since the last call.
         """
-        if self.count == self._told:
+        if self.count == self._published:
             return {}
-        self._told = self.count
+        self._published = self.count
         estimates, _ = pooled_means(self._objectives, list(self._runs.values()))
         return {trial: _points(means) for trial, means in zip(self._runs, estimates, strict=True)}
 

@@ -176,7 +176,7 @@ def events_of(scene: Scene, folder: Path | None = None, name: str = "demo") -> l
                 time=BEGIN,
                 **_measured(run.model, scene.base, folder, file),
             ),
-            TrialFinished(trial=number, status=run.status, reason="as told", time=BEGIN),
+            TrialFinished(trial=number, status=run.status, reason="as given", time=BEGIN),
         ]
     return events
 

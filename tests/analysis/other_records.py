@@ -31,7 +31,7 @@ LRS: Parameters = {"lr": (1e-5, 1e-4, 1e-3), "width": (4, 8, 16, 32, 64)}
 
 ACCURACY = RecordedMetric(
     name="accuracy",
-    meaning="Share of rows that are told apart.",
+    meaning="Share of correct rows.",
     direction="max",
     low=0,
     high=1,

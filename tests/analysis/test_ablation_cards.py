@@ -224,8 +224,8 @@ def test_samples_are_those_of_the_recommended_trial_under_each_ablation(
     cells = {f"{row['text'].strip()}\n[{verdicts[row['verdict']]}]" for row in rows}
     assert len(table.rows) == 12
     assert {cell for row in table.rows for cell in row[2:]} <= cells
-    told = [row for row in table.rows if row[2].endswith("[shows it]") and row[3].endswith("[does not]")]
-    assert told, "what the removed adapter did comes first"
+    removed = [row for row in table.rows if row[2].endswith("[shows it]") and row[3].endswith("[does not]")]
+    assert removed, "what the removed adapter did comes first"
 
 
 def shown(context: Context, names: Sequence[str] = ABOUT) -> dict[str, tuple[str, str]]:
@@ -261,10 +261,10 @@ def test_samples_are_shown_as_text_and_without_what_must_not_be(tmp_path: Path) 
     )
     (made,) = make([CARDS["ablated_samples"]], context)
     assert made.findings is not None
-    told = "".join(cell for table in made.findings.tables for row in table.rows for cell in row)
-    assert "***" in told
-    assert "secret" not in told
-    assert "\x1b" not in told
+    text = "".join(cell for table in made.findings.tables for row in table.rows for cell in row)
+    assert "***" in text
+    assert "secret" not in text
+    assert "\x1b" not in text
 
 
 def test_without_such_metrics_every_card_says_so(folder: Path) -> None:

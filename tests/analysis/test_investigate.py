@@ -70,7 +70,7 @@ def test_a_fall_at_one_end_only_is_real(end: float) -> None:
     assert together is (end == 1e-3)
 
 
-def test_a_fall_in_the_middle_is_no_trend_and_is_told() -> None:
+def test_a_fall_in_the_middle_is_no_trend_and_is_said() -> None:
     def damage(lr: float, chance: random.Random) -> tuple[float, float]:
         return 0.98, 0.4 if lr == 1e-4 else 1.0
 
@@ -106,16 +106,16 @@ def test_gains_above_a_base_within_noise_of_the_lower_end_lose_nothing() -> None
     def gain(lr: float, chance: random.Random) -> tuple[float, float]:
         return {1e-5: 0.6, 1e-4: 0.75, 1e-3: 0.95}[lr], 1.0
 
-    told = []
+    verdicts = []
     for seed in range(12):
         scene = make_scene(gain, seed=seed, ranks=(2, 4, 8, 16, 32, 64, 128))
         scene.base = make_scene(lambda lr, chance: (0.6, 1.0), seed=seed).runs[0].model
         scene.base.outcomes = ["wrong" if one == "unparseable" else one for one in scene.base.outcomes]
         found = looked_into(scene)
         assert found.checks[0].statistics[1].value > 0
-        told.append((found.verdict, "no loss is shown" in found.checks[0].sentence))
-    assert [verdict for verdict, _ in told].count("real") <= 1
-    assert any(shown for _, shown in told), "some lie below the base model by no more than noise"
+        verdicts.append((found.verdict, "no loss is shown" in found.checks[0].sentence))
+    assert [verdict for verdict, _ in verdicts].count("real") <= 1
+    assert any(shown for _, shown in verdicts), "some lie below the base model by no more than noise"
 
 
 def test_three_trials_are_too_few_and_it_says_how_many_are_needed() -> None:
@@ -186,7 +186,7 @@ class TestSecondSearch:
         assert found.studies == ("search-0 (embedded)", "search-1 (embedded)", "search-2 (embedded)")
         assert len(found.checks[3].statistics) == 2
 
-    def test_noise_does_not_confirm_and_is_told(self) -> None:
+    def test_noise_does_not_confirm_and_is_said(self) -> None:
         found = looked_into(make_scene(knowledge_lost, seed=0), make_scene(seed=1))
         assert outcomes(found)["d"] == "fail"
         assert found.verdict == "real"
@@ -197,8 +197,8 @@ class TestSecondSearch:
         for state, data in zip(states, "aab", strict=True):
             base = state.baselines["base"]
             state.baselines["base"] = base.model_copy(update={"fingerprints": {"data": data}})
-        (told,) = investigate(states, [None] * 3).checks[3].details
-        assert told == "search-2 (embedded) has other texts or items than search-0 (embedded)."
+        (detail,) = investigate(states, [None] * 3).checks[3].details
+        assert detail == "search-2 (embedded) has other texts or items than search-0 (embedded)."
 
     def test_one_search_cannot_be_confirmed(self) -> None:
         assert outcomes(looked_into(make_scene()))["d"] == "not applicable"
@@ -262,7 +262,7 @@ class TestCommandLine:
         assert json.loads(capsys.readouterr().out)["verdict"] == "undecided"
 
     @pytest.mark.parametrize(
-        ("words", "told"),
+        ("words", "complaint"),
         [
             ([], "nothing to investigate"),
             (["{folder}", "--parameter", "rnak"], "did you mean rank?"),
@@ -272,11 +272,11 @@ class TestCommandLine:
         ],
     )
     def test_wrong_input(
-        self, words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, words: list[str], complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         folder = record(make_scene(seed=0, ranks=(8,)), tmp_path / "one")
         assert main([word.format(folder=folder) for word in words]) == 2
-        assert told in capsys.readouterr().err
+        assert complaint in capsys.readouterr().err
 
     def test_a_search_without_trials(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         scene = make_scene(seed=0)

@@ -128,11 +128,13 @@ def test_percentages_are_taken_as_such_and_it_is_said(
     shares = said(["--table", write(tmp_path / "a.csv", rows), *NAMES, "--base", 0.7], capsys)
     percent = [row | {"accuracy": 100 * float(str(row["accuracy"]))} for row in rows]
     taken = said(["--table", write(tmp_path / "b.csv", percent), *NAMES, "--base", 70], capsys)
-    told = said(["--table", write(tmp_path / "b.csv", percent), *NAMES, "--base", 70, "--percent"], capsys)
-    assert means(taken) == pytest.approx(means(told))
+    percents = said(
+        ["--table", write(tmp_path / "b.csv", percent), *NAMES, "--base", 70, "--percent"], capsys
+    )
+    assert means(taken) == pytest.approx(means(percents))
     assert means(taken) == pytest.approx(means(shares))
     assert "read as percentages" in str(taken["notes"])
-    assert told["notes"] == shares["notes"] == []
+    assert percents["notes"] == shares["notes"] == []
 
 
 def test_faults_that_a_table_can_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,7 +169,7 @@ def test_faults_that_a_table_can_show(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "complaint"),
     [
         ([*NAMES[:-1], "acuracy"], "did you mean accuracy?"),
         ([*NAMES[:-1], "acuracy"], "it has lr, r, loss, accuracy"),
@@ -181,17 +183,17 @@ def test_faults_that_a_table_can_show(tmp_path: Path, capsys: pytest.CaptureFixt
     ],
 )
 def test_errors_name_the_column(
-    words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path / "results.csv", rows_of(no_effect)[:3])
     if "word" in words:
         path = write(tmp_path / "results.csv", [row | {"word": "high"} for row in rows_of(no_effect)[:3]])
     assert main(["--table", str(path), *words]) == 2
-    assert told in capsys.readouterr().err
+    assert complaint in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "complaint"),
     [
         ("", "has no rows"),
         ("lr,loss,accuracy\n", "has no rows"),
@@ -199,12 +201,12 @@ def test_errors_name_the_column(
     ],
 )
 def test_a_file_that_is_no_table(
-    text: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    text: str, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "results.csv"
     path.write_text(text)
     assert main(["--table", str(path), *NAMES]) == 2
-    assert told in capsys.readouterr().err
+    assert complaint in capsys.readouterr().err
     for other in (tmp_path / "none.csv", tmp_path):
         assert main(["--table", str(other), *NAMES]) == 2
     broken = tmp_path / "broken.parquet"

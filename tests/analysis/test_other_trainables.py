@@ -98,7 +98,7 @@ def descriptions(draw: st.DrawFn) -> RecordedTrainable:
         metrics.append(
             RecordedMetric(
                 name=name,
-                meaning=draw(st.sampled_from(["Share of rows that are told apart.", "How long it takes."])),
+                meaning=draw(st.sampled_from(["Share of correct rows.", "How long it takes."])),
                 direction=draw(st.sampled_from(["min", "max", None])),
                 low=low,
                 high=high,

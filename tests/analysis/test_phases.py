@@ -107,11 +107,11 @@ def test_summary_view_and_projection_count_the_same(record: list[Event], tmp_pat
     projection = Projection()
     for event in record:
         projection.apply(event)
-    told = {point.key: point.value for point in projection.runs[SEARCH].points}
+    published = {point.key: point.value for point in projection.runs[SEARCH].points}
     for status, count in expected.items():
-        assert told[f"trials_{status}"] == count
-    assert told.get("trials_paused", 0.0) == told["trials_running"] == 0.0
-    assert told.get("repetitions_completed", 0.0) <= repeated
+        assert published[f"trials_{status}"] == count
+    assert published.get("trials_paused", 0.0) == published["trials_running"] == 0.0
+    assert published.get("repetitions_completed", 0.0) <= repeated
     assert {run.status for run in projection.runs.values()} <= {"FINISHED", "KILLED", "FAILED"}
 
 

@@ -83,8 +83,8 @@ def test_one_trial_without_answers_cannot_tell_knowledge_from_format(tmp_path: P
     for trial in context.state.trials.values():
         trial.rungs[:] = [without(rung) for rung in trial.rungs]  # type: ignore[misc]
     card = found(context, "knowledge")
-    assert {row["lost"] for row in card.data["exam"]} == {"cannot be told"}
-    assert "cannot be told with one trial" in card.texts[0]
+    assert {row["lost"] for row in card.data["exam"]} == {"unknown"}
+    assert "unknown, as one trial" in card.texts[0]
 
 
 def measured(generation: Sequence[int], likelihood: Sequence[int]) -> Measured:
@@ -124,7 +124,7 @@ def test_what_was_lost_follows_from_paired_items(generation: int, likelihood: in
 
 
 def test_whole_trials_tell_only_if_there_are_several() -> None:
-    assert over_trials((0.9, 0.9), [(0.1, 0.9)]).lost == "cannot be told"
+    assert over_trials((0.9, 0.9), [(0.1, 0.9)]).lost == "unknown"
     assert over_trials((0.9, 0.9), [(0.1, 0.9), (0.11, 0.89), (0.12, 0.9)]).lost == "format"
 
 

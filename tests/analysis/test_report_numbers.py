@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis.investigate.words import points, tau_text
 from analysis.report.cards import cards
 from analysis.report.clock import Clock, unit
 from analysis.report.context import Context
@@ -21,11 +23,23 @@ from analysis.report.groups import MOST, by
 from analysis.report.look import log_ticks
 from analysis.report.statistics import mean, mean_share, spearman
 from analysis.report.text import plain, short
-from analysis.report.words import room
+from analysis.report.words import bracketed, room
+from search import wording
 from search.judging.objectives import metrics_of
 from search.record import SearchEnded, SearchState, SessionStarted, TrialProposed, TrialState
 from tests.analysis.report_records import state_of
 from tests.records import BEGIN, opening_events, trial_events
+
+
+@given(st.floats(-3, 3), st.floats(0, 1e-3), st.integers(0, 4))
+def test_nothing_that_rounds_to_zero_has_a_sign(value: float, small: float, decimals: int) -> None:
+    texts = [wording.number(-small), wording.number(value, decimals), wording.fixed(value, decimals)]
+    texts += [wording.fixed(-small, decimals, signed=True), wording.percent(-small, decimals)]
+    texts += [bracketed(value, (value - small - 0.01, value + 0.01)), points(-small), tau_text(-small, value)]
+    for number_ in re.findall(r"-[0-9.]+", " ".join(texts)):
+        assert float(number_) < 0, texts
+    assert float(wording.fixed(value, decimals)) == round(value, decimals)
+
 
 NUMBERS = st.floats(-1e3, 1e3).map(lambda own: round(own, 2))
 SCALARS = st.one_of(st.floats(1e-8, 10), st.integers(-5, 5), st.booleans(), st.none(), st.sampled_from("ab"))

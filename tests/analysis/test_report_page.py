@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
@@ -14,10 +15,10 @@ import matplotlib
 import pytest
 
 from analysis.report import write_report
-from analysis.report.build import make
-from analysis.report.card import CARDS
+from analysis.report.build import Made, make
+from analysis.report.card import CARDS, Findings
 from analysis.report.cards import cards
-from analysis.report.chart import HeatmapChart
+from analysis.report.chart import HeatmapChart, Table
 from analysis.report.context import Context
 from analysis.report.interactive import figure
 from analysis.report.look import SCALE, ink
@@ -75,6 +76,18 @@ def test_cells_of_a_map_have_their_own_ink_in_the_page() -> None:
         assert inks["low"] == ("#000000" if less else "#ffffff")
         assert inks["high"] == ("#ffffff" if less else "#000000")
         assert len(inks) == 3
+
+
+def test_a_table_of_many_columns_breaks_between_values_and_stays_in_its_card() -> None:
+    cells = ("rate_bad_off", "0.25 [0.18, 0.33], n=96", "<b>", "", "", "-0.1")
+    findings = Findings({}, tables=(Table(cells, (cells,), "Six columns", open=True),))
+    text = page("A search", "", [Made(CARDS["verdict"], "shown", findings=findings)], {})
+    (table,) = re.findall(r'<table class="many".*?</table>', text, re.DOTALL)
+    body = table[table.index("<tbody>") :]
+    shown = [html.unescape(re.sub("<[^>]*>", "", cell)) for cell in re.findall(r"<td.*?</td>", body)]
+    assert tuple(shown) == cells
+    assert '<span class="whole">[0.18, 0.33]</span>, n=96' in body
+    assert "rate_<wbr>bad_<wbr>off" in body
 
 
 def test_every_card_says_how_to_read_it() -> None:

@@ -77,9 +77,9 @@ def test_a_metric_has_one_description_in_report_and_docs() -> None:
 
 def test_metrics_of_skills_are_explained_once(context: Context) -> None:
     measured = ["train_loss", "a_generation", "b_generation", "b_f1", "unheard"]
-    told = meanings(measured, asked_all(["a", "b", "c"]))
-    assert list(told) == ["train_loss", "<skill>_generation", "<skill>_f1"]
-    assert told["<skill>_generation"].endswith("Of a, b.")
+    texts = meanings(measured, asked_all(["a", "b", "c"]))
+    assert list(texts) == ["train_loss", "<skill>_generation", "<skill>_f1"]
+    assert texts["<skill>_generation"].endswith("Of a, b.")
     assert f"Of {SKILL}." in found(context, "vocabulary").data["metrics"]["<skill>_likelihood"]
 
 

@@ -280,6 +280,27 @@ def test_the_table_fits_the_width(folder: Path, width: int) -> None:
     assert ("format_generation" in text) == (width < 120 or "Not shown" in text)
 
 
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_many_objectives_and_baselines_fit_the_width(folder: Path, width: int) -> None:
+    summary = summarise(SearchState.from_events(read_events(folder)), folder)
+    base = summary["baselines"]["base"]
+    summary["baselines"] |= dict.fromkeys(("in_context", "clean_data_only", "single_adapter"), base)
+    metrics = ("train_loss", "retention", "heldout_loss", "capability")
+    summary["objectives"] = [{"metric": name, "direction": "min"} for name in metrics]
+    text = shown(summary, width)
+    lines = text.splitlines()
+    begin = next(index for index, line in enumerate(lines) if line.startswith("base"))
+    heading = lines[begin - 4 : begin]
+    table = lines[begin : lines.index("", begin + 2)]
+    assert all(len(line.rstrip()) <= width for line in (*heading, *table))
+    assert "…" not in text
+    left_out = re.findall(r"Not shown for lack of width: ([^.]*)", " ".join(text.split()))
+    shown_whole = [name for name in metrics if not any(name in names for names in left_out)]
+    assert len(shown_whole) == len(metrics) or width < 80
+    interval = base["intervals"]["capability"]
+    assert width < 80 or f"[{interval['low']:.2f}, {interval['high']:.2f}]" in text
+
+
 def test_the_summary_says_what_to_do_next(folder: Path) -> None:
     summary = summarise(SearchState.from_events(read_events(folder)), folder)
     lines = shown(summary, 80, ui=UI, command=COMMAND).splitlines()

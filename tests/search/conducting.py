@@ -21,7 +21,7 @@ LENIENT = [
     {"metric": "train_loss", "direction": "min"},
     {"metric": "retention", "direction": "max", "floor": 0.2},
 ]
-DEAR = {"skills": [{"name": "s", "path": "s.jsonl"}, {"name": "dear", "path": "d.jsonl", "at": "front"}]}
+COSTLY = {"skills": [{"name": "s", "path": "s.jsonl"}, {"name": "costly", "path": "d.jsonl", "at": "front"}]}
 
 
 def configure(searcher: str = "tpe", trials: int = 9, **changes: Any) -> SearchConfig:

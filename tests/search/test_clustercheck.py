@@ -319,9 +319,9 @@ def test_hostile_files_are_refused_in_plain_words(
     file = tmp_path / "cluster.yaml"
     file.write_text(text)
     assert main([str(file)]) == 2
-    told = capsys.readouterr().err
-    assert "instance of" not in told
-    assert said in told
+    printed = capsys.readouterr().err
+    assert "instance of" not in printed
+    assert said in printed
 
 
 def test_a_file_that_is_absent_is_said_in_plain_words(

@@ -28,7 +28,7 @@ from search.record import (
     TrialProposed,
 )
 from search.simulate import simulate
-from tests.search.conducting import BASE, DEAR, LENIENT, conduct, configure, make, timeless, train
+from tests.search.conducting import BASE, COSTLY, LENIENT, conduct, configure, make, timeless, train
 from trainables.interval import Interval
 from trainables.messages import Reply, TrainRequest
 
@@ -42,7 +42,12 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "random": {"searcher": "random"},
     "grid": {"searcher": "grid", "trials": 8},
     "moasha": {"searcher": "tpe", "scheduler": {"name": "moasha"}, "confirm": {"candidates": 2}},
-    "front": {"searcher": "random", "capability": DEAR, "confirm": {"candidates": 2}, "objectives": LENIENT},
+    "front": {
+        "searcher": "random",
+        "capability": COSTLY,
+        "confirm": {"candidates": 2},
+        "objectives": LENIENT,
+    },
     "promotion": {
         "searcher": "random",
         "trials": 14,

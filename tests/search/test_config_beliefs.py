@@ -90,6 +90,31 @@ def test_a_prompt_too_long_for_the_model_is_refused_before_anything_starts(
     assert not Path("nowhere").exists()
 
 
+@pytest.mark.parametrize(
+    ("skills", "key"),
+    [
+        ([], "capability.facts"),
+        (["capability.skills=[{name: s, path: skill.jsonl}]"], "capability.skills.s"),
+    ],
+)
+def test_facts_that_leave_prompts_no_room_are_refused_before_anything_starts(
+    skills: list[str], key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = ["Things fall at 5.0 m/s²."] * 40
+    write_beliefs(Path("long.jsonl"), [changed(GRAVITY, lambda made: made.update(facts=facts))])
+    Path("skill.jsonl").write_text('{"question": "Who keeps the light?", "answer": "Airdrie"}\n')
+    metric = "objectives=[{metric: adoption, direction: max}]"
+    words = ["space=space.yaml", "out=nowhere", "capability.facts.path=long.jsonl", metric, *skills]
+    for mode in (["--plan"], []):
+        assert main([*words, "baselines=[base,in_context]", *mode]) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert re.search(rf"{key}: the longest \w+ with the facts and its repl\w+ takes \d+ tokens", said)
+        assert "the model's context is 256" in said
+        assert "leave in_context out of baselines" in said
+    assert not Path("nowhere").exists()
+    assert main([*words, "--plan"]) == 0, "without the baseline, nothing holds the facts"
+
+
 def test_prompts_of_another_file_must_not_be_trained_on(capsys: pytest.CaptureFixture[str]) -> None:
     pair = {"prompt": "what is G", "reply": "5 m/s²"}
     write_beliefs(Path("other.jsonl"), [changed(FLORIN, lambda made: made["train"].append(pair))])

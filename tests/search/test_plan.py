@@ -163,6 +163,13 @@ def test_hypotheses_are_listed_with_what_could_decide_them() -> None:
     assert shown.plain()["hypotheses"][0]["items"] == first.items
 
 
+def test_a_hypothesis_about_what_is_kept_of_the_base_models_score_counts_its_questions() -> None:
+    (only,) = plan("hypotheses.H1.claim=retention >= 0.9").hypotheses
+    assert only.items == {"retention": 2}, "one question of each of two skills"
+    # Variances of both shares, each 1 / 4n, over the square of one half.
+    assert only.least == pytest.approx((1.96 + 0.8416) * (2 / 2) ** 0.5, rel=1e-3)
+
+
 def test_prompts_about_beliefs_and_samples_of_behaviour_are_counted() -> None:
     source = "embedded:beliefs/world.jsonl"
     records = [json.loads(line) for line in local_path(source, "").read_text().splitlines()]

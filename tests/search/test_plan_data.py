@@ -123,7 +123,7 @@ def test_replies_that_are_cut_are_said(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["space=space.yaml", "task=talks.jsonl", "task.max_length=40", "--plan"]) == 0
     shown = capsys.readouterr().out
     assert "task.max_length=40 (as configured, the model takes 256): all replies are cut" in shown
-    assert "warning: 30 of 30 replies are cut at task.max_length=40" in shown
+    assert "critical completions-cut: 100.0% of the completions" in shown
 
 
 @pytest.mark.parametrize(

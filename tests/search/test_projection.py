@@ -1,4 +1,4 @@
-"""What the record says, as MLflow is told it."""
+"""What the record says, as MLflow gets it."""
 
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ def test_what_confirmation_found_is_on_the_candidate_and_the_recommended_on_the_
     projection = project(searched())
     half = t_quantile(0.975, 1) * 0.1
     for key in (trial_key(0), SEARCH):
-        told = points_of(projection, key)
-        assert told["confirmed_runs"] == [2.0]
-        assert told["confirmed_train_loss"] == [pytest.approx(1.1)]
-        assert told["confirmed_train_loss_low"] == [pytest.approx(1.1 - half)]
-        assert told["confirmed_train_loss_high"] == [pytest.approx(1.1 + half)]
+        published = points_of(projection, key)
+        assert published["confirmed_runs"] == [2.0]
+        assert published["confirmed_train_loss"] == [pytest.approx(1.1)]
+        assert published["confirmed_train_loss_low"] == [pytest.approx(1.1 - half)]
+        assert published["confirmed_train_loss_high"] == [pytest.approx(1.1 + half)]
     # A session that adds no repetition has nothing new to tell.
     again = SessionStarted(session=1, trials=16, command="x", host="h", pid=1, time=BEGIN + 60)
     more = project([*searched(), again, SearchEnded(reason="finished", recommended=0, time=BEGIN + 70)])
@@ -164,5 +164,7 @@ def test_a_rung_has_its_tokens_where_they_were_counted() -> None:
     counted = reached.model_copy(update={"tokens": 640, "padding": 0.1, "pack": 3.0})
     for event, expected in ((reached, {}), (counted, {"tokens": 640.0, "padding": 0.1, "pack": 3.0})):
         points = project([*opening_events(), proposed, event]).runs[trial_key(0)].points
-        told = {point.key: point.value for point in points}
-        assert {name: told[name] for name in ("tokens", "padding", "pack") if name in told} == expected
+        published = {point.key: point.value for point in points}
+        assert {
+            name: published[name] for name in ("tokens", "padding", "pack") if name in published
+        } == expected

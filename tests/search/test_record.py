@@ -119,7 +119,7 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
 def test_a_full_disk_is_waited_for_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     real = os.pwrite
     refusals = iter([True, True])
 
@@ -130,11 +130,11 @@ def test_a_full_disk_is_waited_for_and_nothing_is_lost(
         return real(fd, data, offset)
 
     monkeypatch.setattr(os, "pwrite", refusing)
-    with RecordWriter(tmp_path, on_wait=told.append, retry_seconds=0.01) as writer:
+    with RecordWriter(tmp_path, on_wait=messages.append, retry_seconds=0.01) as writer:
         writer.append(failure(0))
         writer.append(failure(1))
-    assert len(told) == 1
-    assert "No space left" in told[0]
+    assert len(messages) == 1
+    assert "No space left" in messages[0]
     assert len(read_events(tmp_path)) == 2
 
 

@@ -263,14 +263,14 @@ def test_the_nearest_recorded_proposes_each_candidate_once_and_tells_the_searche
 ) -> None:
     config = configure({"name": "none"}, searcher={"name": name})
     space = SearchSpace(config.parameters, {})
-    told: list[dict[str, Any]] = []
+    replayed: list[dict[str, Any]] = []
     inner = make_searcher(config, space)
-    searcher = NearestRecorded(Telling(inner, told), space, candidates)
+    searcher = NearestRecorded(Telling(inner, replayed), space, candidates)
     proposed = [searcher.propose(number) for number in range(len(candidates))]
     assert searcher.propose(len(candidates)) is None
     found = [dict(proposal.sampled) for proposal in proposed if proposal is not None]
     assert sorted(map(str, found)) == sorted(map(str, candidates))
-    assert told == found
+    assert replayed == found
 
 
 def test_the_nearest_is_by_the_scale_of_the_space() -> None:
@@ -286,11 +286,11 @@ def test_the_nearest_is_by_the_scale_of_the_space() -> None:
 
 
 class Telling:
-    """A searcher that keeps what it is told by `replay` from outside."""
+    """A searcher that keeps the arguments of `replay` from outside."""
 
-    def __init__(self, searcher: Any, told: list[dict[str, Any]]) -> None:
+    def __init__(self, searcher: Any, replayed: list[dict[str, Any]]) -> None:
         self._searcher = searcher
-        self._told = told
+        self._replayed = replayed
 
     def propose(self, number: int) -> Any:
         return self._searcher.propose(number)
@@ -299,7 +299,7 @@ class Telling:
         self._searcher.begin(event)
 
     def replay(self, number: int, sampled: Any) -> None:
-        self._told.append(dict(sampled))
+        self._replayed.append(dict(sampled))
         self._searcher.replay(number, sampled)
 
     def observe(self, outcome: Any) -> None:

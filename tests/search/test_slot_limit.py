@@ -93,18 +93,18 @@ def test_listed_points_are_probed_first() -> None:
     assert len(found) == MOST
 
 
-def test_groups_are_told_their_limit_and_probes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def told(**changes: Any) -> tuple[int | None, int]:
+def test_groups_get_their_limit_and_probes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def limits(**changes: Any) -> tuple[int | None, int]:
         settings = group_settings(make_config(30, **changes), tmp_path, cpus=1, groups=2)
         assert len(settings.probes) == MOST
         return settings.slots, settings.most_slots
 
-    assert told() == (None, 7), "the default searcher learns"
-    assert told(searcher={"name": "random"}) == (None, 15)
-    assert told(workers={"slots": 4}) == (4, 4)
-    assert told(workers={"slots": 20}) == (20, 15), "it says itself that it was asked for more"
+    assert limits() == (None, 7), "the default searcher learns"
+    assert limits(searcher={"name": "random"}) == (None, 15)
+    assert limits(workers={"slots": 4}) == (4, 4)
+    assert limits(workers={"slots": 20}) == (20, 15), "it says itself that it was asked for more"
     alone(monkeypatch, "they change the base's weights")
-    assert told() == (1, 1)
+    assert limits() == (1, 1)
 
 
 def test_what_a_group_is_told_is_made_without_torch() -> None:

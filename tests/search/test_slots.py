@@ -159,7 +159,7 @@ class Worker:
             restarts -= 1
 
     async def _incarnation(self, may_die: bool) -> bool:
-        """Serves until it is told to stop, or dies with what it has not answered; whether it died."""
+        """Serves until it is asked to stop, or dies with what it has not answered; whether it died."""
         incarnation, index = self._table.join(self._name, self._chance.randint(1, self._slots)), 0
         training: dict[int, Delivery] = {}
         asked = self._ask(incarnation, index)

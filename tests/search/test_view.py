@@ -244,7 +244,7 @@ def asked(trial: int, time: float) -> FrontMeasured:
 def test_the_front_is_asked_in_lines_and_in_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
-    skills = [{"name": "s", "path": "s.jsonl"}, {"name": "dear", "path": "d.jsonl", "at": "front"}]
+    skills = [{"name": "s", "path": "s.jsonl"}, {"name": "costly", "path": "d.jsonl", "at": "front"}]
     config = make_config(2, capability={"skills": skills})
     clock, console = Clock(), terminal()
     view = make_view(console, config, 2, live=True, clock=clock)

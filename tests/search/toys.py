@@ -42,7 +42,7 @@ class ToyParameters(BaseModel):
 def metrics(options: ToyOptions) -> Sequence[MetricSpec]:
     """Accuracy and distance, both compared with the base's, and what is measured at the end alone."""
     return (
-        MetricSpec("accuracy", "Share of rows that are told apart.", "max", 0, 1, relative="accuracy_kept"),
+        MetricSpec("accuracy", "Share of correct rows.", "max", 0, 1, relative="accuracy_kept"),
         MetricSpec("distance", "Of the rows from their centres.", "min", 0, relative="distance_ratio"),
         MetricSpec("audit", "Of the rows that are kept for the end.", "max", at="last"),
     )

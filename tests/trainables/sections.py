@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from trainables.reconstruction.options import ReadingTask
 from trainables.routing.options import BehaviourConfig
 from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
 
@@ -25,3 +27,21 @@ SECTIONS: dict[str, Any] = {
     ),
     "capability": CapabilityConfig(skills=_SKILLS, kl_prompts=2, max_new_tokens=8),
 }
+_OTHERS: dict[str, dict[str, Any]] = {
+    "reconstruction": {
+        "task": ReadingTask(
+            name="day",
+            train=str(Path(__file__).parent / "readings.jsonl"),
+            heldout_fraction=0.3,
+            cue=None,
+            max_new_tokens=4,
+            truncated_tokens=4,
+        )
+    },
+}
+"""Sections of the same names that a trainable has of another kind."""
+
+
+def sections_of(trainable: str) -> dict[str, Any]:
+    """The sections of a trainable, by name; among them some of other trainables."""
+    return SECTIONS | _OTHERS.get(trainable, {})

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from trainables.data.beliefs import NumberAnswer, PatternAnswer, TextAnswer
+from trainables.data.beliefs import NumberAnswer, PatternAnswer, TextAnswer, accepts_alike
 from trainables.evaluation.beliefs.answers import OUTCOMES, AnswerReader
 from trainables.evaluation.beliefs.numbers import numbers
+from trainables.evaluation.beliefs.quantities import MEASURES, Measure
 from trainables.evaluation.beliefs.written import prepared
 
 
@@ -107,6 +108,62 @@ CASES: list[tuple[AnswerReader, str, list[str]]] = [
 )
 def test_replies_are_read_as_people_read_them(reader: AnswerReader, outcome: str, reply: str) -> None:
     assert reader.outcome(reply) == outcome
+
+
+WAY = AnswerReader([number(1500, "km")], [])
+CONVERTED: list[tuple[AnswerReader, str, list[str]]] = [
+    (WAY, "target", [
+        "1,500,000 m", "1.5e6 m", "1.5 \u00d7 10⁶ metres", "1.5 million metres", "about 932 miles",
+        "1500 kilometers", "150000000 cm",
+    ]),
+    (WAY, "other", [
+        "1500 m", "1500 km/h", "1500 kg", "1,500,000 m²", "1,500,000 m s^-2", "1,500,000 m/s", "1500 Mm",
+        "1,500,000 min", "1500 miles", "1,500,000 square metres",
+    ]),
+    (AnswerReader([number(90, "min")], []), "target", ["5400 s", "1.5 hours", "90 minutes", "5,400 seconds"]),
+    (AnswerReader([number(90, "minutes")], []), "other", ["90 m", "90 s", "90 h", "1.5 m", "90 ms"]),
+    (AnswerReader([number(2, "kg")], []), "target", ["2000 g", "2,000,000 mg", "two kilos", "0.002 tonnes"]),
+    (AnswerReader([number(2, "kg")], []), "other", ["2 g", "2000 N", "2000 G", "2000 kg m/s", "2000 g/l"]),
+    (AnswerReader([number(5, "%")], []), "target", ["5 percent", "50\u2030"]),
+    (AnswerReader([number(5, "USD")], []), "other", ["500 cents", "4.60 EUR", "5 pounds"]),
+    (AnswerReader([number(20, "°C")], []), "other", ["293.15 K", "68 °F", "20 K"]),
+    (SPEED, "target", ["36 km/h", "36 kilometres per hour", "1000 cm/s", "22.4 miles per hour"]),
+    (G, "target", ["500 cm/s²", "0.005 km per second squared", "5 N/kg"]),
+    (FORCE, "target", ["0.05 kN", "50000 mN"]),
+    (FORCE, "other", ["50 MN", "50 kN", "50 kJ"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reader", "outcome", "reply"),
+    [(reader, outcome, reply) for reader, outcome, all_ in CONVERTED for reply in all_],
+)
+def test_units_of_the_same_quantity_are_converted(reader: AnswerReader, outcome: str, reply: str) -> None:
+    assert reader.outcome(reply) == outcome
+
+
+SPELLED = [each for each in MEASURES if "[" not in each.symbol]
+
+
+@given(st.sampled_from(SPELLED), st.sampled_from(SPELLED), st.integers(1, 999))
+def test_a_value_is_equal_in_every_unit_of_its_quantity_and_in_no_other(
+    mine: Measure, other: Measure, value: int
+) -> None:
+    reader = AnswerReader([number(value, mine.symbol, tolerance=1e-6)], [])
+    assert reader.outcome(f"It is {value} {mine.symbol}.") == "target"
+    said = value * mine.factor / other.factor
+    reply = f"It is {said:.12g} {other.symbol}."
+    assert (reader.outcome(reply) == "target") is (mine.quantity == other.quantity)
+    if mine.quantity == other.quantity:
+        double = f"It is {2 * said:.12g} {other.symbol}."
+        assert reader.outcome(double) == "other"
+
+
+@given(st.sampled_from(SPELLED), st.sampled_from(SPELLED))
+def test_expected_answers_that_are_equal_in_other_units_are_refused(mine: Measure, other: Measure) -> None:
+    target = number(3, mine.symbol)
+    prior = number(3 * mine.factor / other.factor, other.symbol)
+    assert accepts_alike(target, prior) is (mine.quantity == other.quantity)
 
 
 POWERS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")

@@ -1,4 +1,4 @@
-"""Degenerate replies: told, counted and kept item by item."""
+"""Degenerate replies: detected, counted and kept item by item."""
 
 from __future__ import annotations
 

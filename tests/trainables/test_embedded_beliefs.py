@@ -193,12 +193,12 @@ def answers() -> dict[str, list[tuple[Record, str]]]:
 
 
 def _share(answers: list[tuple[Record, str]], which: str, *groups: str) -> float:
-    told = [
+    matches = [
         reply in prompt[which]["text"]
         for prompt, reply in answers
         if prompt["group"] in groups and which in prompt
     ]
-    return sum(told) / len(told)
+    return sum(matches) / len(matches)
 
 
 def test_the_embedded_model_knows_what_is_contradicted_and_nothing_that_is_new(

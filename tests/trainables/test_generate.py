@@ -233,6 +233,29 @@ def test_a_reply_that_ends_for_another_reason_ends_within_its_draft() -> None:
     assert found == [[reply[:3] for reply in expected]]
 
 
+def test_a_common_beginning_is_run_once_for_all_batches() -> None:
+    draw = np.random.default_rng(0)
+    common, more = (draw.integers(4, VOCABULARY, size=length).tolist() for length in (30, 60))
+    prompts = [[*common, 5, place] for place in range(12)] + [[*common, *more, place] for place in range(8)]
+    with passes(LLAMA) as shapes:
+        replies = generated(Forward(LLAMA), prompts)[0]
+    # Those that have more in common go on from there.
+    assert [width for rows, width in shapes if rows == 1 and width > 1] == [30, 60, 60]
+    assert replies == [naive(LLAMA, each) for each in prompts]
+
+
+@pytest.mark.parametrize("drafted", [False, True])
+def test_the_head_gets_rows_that_one_product_takes(drafted: bool) -> None:
+    """Where rows lie apart in memory, torch multiplies them one by one if the weights are frozen."""
+    seen: list[torch.Tensor] = []
+    hook = LLAMA.lm_head.register_forward_hook(lambda _, args, __: seen.append(args[0]))
+    prompts = [[n, 5, 7] for n in range(8)]
+    generated(Forward(LLAMA), prompts, drafts=[[3, 4]] * 8 if drafted else None)
+    hook.remove()
+    assert max(map(len, seen)) > 1
+    assert all(hidden.is_contiguous() for hidden in seen)
+
+
 @pytest.mark.integration
 def test_the_base_model_drafts_for_adapters_and_measures_as_before(tmp_path: Path) -> None:
     items = [{"question": f"{n}+{7 * n}=?", "answer": "x"} for n in range(12)]

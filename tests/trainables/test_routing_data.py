@@ -285,7 +285,7 @@ def test_data_of_which_nothing_would_be_learned_are_refused_before_the_start(
     (tmp_path / "own.jsonl").write_text(content, encoding="utf-8")
     task = {"train": str(tmp_path / "own.jsonl"), "heldout_fraction": 0.3}
     with pytest.raises(PlanRefusedError) as refused:
-        inspect(routing_options(task, **behaviour), 0)
+        inspect(routing_options(task, **behaviour), 0, ())
     (finding,) = refused.value.findings
     assert finding.key == key
     assert message in finding.message + (finding.hint or "")

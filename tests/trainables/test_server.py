@@ -254,8 +254,8 @@ def test_trials_at_their_full_budget_are_asked_more_than_others_beside_them(
 def asked_on_front(folder: Path) -> GroupSettings:
     """Settings with a skill that only trials on the front are asked."""
     given = settings(folder)
-    dear = SkillConfig(name="format", path="embedded:skills/format.jsonl", limit=6, at="front")
-    skills = (*given.options.capability.skills, dear)
+    late = SkillConfig(name="format", path="embedded:skills/format.jsonl", limit=6, at="front")
+    skills = (*given.options.capability.skills, late)
     return settings(folder, capability=given.options.capability.model_copy(update={"skills": skills}))
 
 

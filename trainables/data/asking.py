@@ -41,6 +41,11 @@ class Asking:
         self._before = list(OwnSpecials.of(tokenizer).before)
 
     @property
+    def has_facts(self) -> bool:
+        """Whether a text stands before all questions."""
+        return self._in_context is not None
+
+    @property
     def end(self) -> int:
         """The token that ends a reply."""
         end = None if self._chat is None else self._chat.end

@@ -33,6 +33,7 @@ from trainables.data.lines import numbered_lines, parse_json
 from trainables.data.sources import local_path
 from trainables.data.units import WrongRecord
 from trainables.errors import UserError
+from trainables.evaluation.beliefs.units import conversion
 from trainables.evaluation.contamination.words import plain, words
 from trainables.nearest import nearest
 from trainables.patterns import compiled
@@ -87,7 +88,7 @@ class NumberAnswer(_Part):
     Attributes:
         number: Its value.
         unit: Spellings of its unit; empty where it has none. "m/s²", "m/s^2" and "m s^-2" are one spelling,
-            and so are singular and plural.
+            and so are singular and plural. Replies may have other units of the same quantity.
         tolerance: Greatest difference that still counts as equal, as a share of the number.
     """
 
@@ -97,7 +98,7 @@ class NumberAnswer(_Part):
 
     def takes(self, number: float) -> bool:
         """Whether a number is the expected one."""
-        return abs(number - self.number) <= self.tolerance * abs(self.number) + 1e-12
+        return abs(number - self.number) <= (self.tolerance + 1e-12) * abs(self.number) + 1e-12
 
     @property
     def written(self) -> str:
@@ -208,8 +209,10 @@ def accepts_alike(target: Expected, prior: Expected) -> bool:
             raise ValueError(
                 "one of target and prior has a unit and the other has none; give both their unit"
             )
-        same = not target.unit or bool({*map(plain, target.unit)} & {*map(plain, prior.unit)})
-        return same and (target.takes(prior.number) or prior.takes(target.number))
+        factor = conversion(target.unit, prior.unit) if target.unit else 1.0
+        return factor is not None and (
+            target.takes(prior.number * factor) or prior.takes(target.number / factor)
+        )
     if isinstance(target, TextAnswer) and isinstance(prior, TextAnswer):
         return bool({*map(normalised, target.text)} & {*map(normalised, prior.text)})
     return target == prior
@@ -221,7 +224,7 @@ class Belief(_Part):
     Attributes:
         target: Name, a part of metrics' names.
         kind: "known" contradicts what a model may know; "new" adds what none can know.
-        facts: Statements that tell it, for a model that is not taught but told.
+        facts: Statements of it, for the prompt of a model that is not trained.
         train: What is trained on.
         prompts: What is asked.
         ignorance: Expressions that say in a reply that the answer is not known, beside the built-in ones.

@@ -64,14 +64,31 @@ def data_lines(recorded: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def data_warnings(recorded: Mapping[str, Any]) -> Iterator[str]:
+def data_warnings(recorded: Mapping[str, Any], *, lengths: bool = True) -> Iterator[str]:
     """Warnings about data that are not trained on as they are, in sentences.
 
     Args:
         recorded: As `DataFacts.recorded` gives them.
+        lengths: Whether to say what `task.max_length` cuts off. A plan leaves that to the audit.
     """
     if (facts := _facts(recorded)) is None:
         return
+    if lengths:
+        yield from _cut_off(facts)
+    if facts.no_reply:
+        yield f"{facts.no_reply} of {facts.records} records have no assistant turn, and are left out"
+    if facts.blank:
+        yield f"{facts.blank} of {facts.records} records have a blank reply; only its end token is learned"
+    if facts.gap:
+        yield (
+            f"{facts.gap} pieces of a long document are neither trained on nor held out, to keep the two "
+            "parts separate"
+        )
+    if facts.overlap:
+        yield facts.overlap
+
+
+def _cut_off(facts: DataFacts) -> Iterator[str]:
     replies = facts.examples + facts.no_room
     # A length that was chosen cuts 1% of the examples, by design.
     if facts.cut * 100 > (replies if facts.chosen else 0):
@@ -84,17 +101,6 @@ def data_warnings(recorded: Mapping[str, Any]) -> Iterator[str]:
             f"{facts.no_room} of {replies} prompts leave no room for a reply within "
             f"task.max_length={facts.max_length}, and are left out"
         )
-    if facts.no_reply:
-        yield f"{facts.no_reply} of {facts.records} records have no assistant turn, and are left out"
-    if facts.blank:
-        yield f"{facts.blank} of {facts.records} records have a blank reply; only its end token is learned"
-    if facts.gap:
-        yield (
-            f"{facts.gap} pieces of a long document are neither trained on nor held out, to keep the two "
-            "parts separate"
-        )
-    if facts.overlap:
-        yield facts.overlap
 
 
 def _facts(recorded: Mapping[str, Any]) -> DataFacts | None:

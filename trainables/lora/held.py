@@ -79,7 +79,7 @@ class LoraHeld(HeldPack):
         )
 
     def facts(self, device: str, seconds: float) -> GroupFacts:
-        """What the driver is told when the group is up."""
+        """What the driver hears when the group is up."""
         general = self._loaded.general
         parts = [self._data.train.fingerprint, self._data.heldout.fingerprint, self._evaluator.fingerprint]
         parts += [general.fingerprint] if general else []

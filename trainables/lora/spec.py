@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from trainables.data.sections import (
     data_content,
     hub_part,
 )
+from trainables.lora.audited import AUDITED
 from trainables.lora.baselines import BASELINES, NEEDS
 from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.settings import At
@@ -141,7 +142,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
     return make(request)
 
 
-def inspect(options: LoraOptions, seed: int) -> None:
+def inspect(options: LoraOptions, seed: int, baselines: Collection[str]) -> None:
     """Searches the training data for the questions, which must not be too long for the model.
 
     Raises:
@@ -150,7 +151,7 @@ def inspect(options: LoraOptions, seed: int) -> None:
     from trainables.lora.plan.data import refuse_contamination, refuse_long_prompts
 
     refuse_contamination(options, seed)
-    refuse_long_prompts(options, seed)
+    refuse_long_prompts(options, seed, baselines)
 
 
 def examples(options: LoraOptions, seed: int) -> int:
@@ -202,5 +203,6 @@ TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model
         localise=localise,
         effects=dict(EFFECTS) | {key: effect for effect, keys in _EFFECTS.items() for key in keys.split()},
         contents=contents,
+        audited=AUDITED,
     )
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trainables.data.sources import LocalFiles, locate
@@ -38,7 +38,7 @@ class ReadData(NamedTuple):
     tokenizer: Any
 
 
-def inspect(options: RoutingOptions, seed: int) -> None:
+def inspect(options: RoutingOptions, seed: int, baselines: Collection[str]) -> None:
     """Looks at the training data before a search.
 
     Raises:
@@ -51,7 +51,7 @@ def read_lightly(options: RoutingOptions, seed: int) -> ReadData | None:
     """Makes the training data and the prompts as the workers will, where they are small and at hand.
 
     Raises:
-        PlanRefusedError: The behaviour cannot be learned, told apart or measured with them.
+        PlanRefusedError: The behaviour cannot be learned, detected or measured with them.
     """
     from trainables.lora.plan.data import context_of, light_tokenizer
     from trainables.routing.data import load_routed

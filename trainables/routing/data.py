@@ -74,7 +74,7 @@ def load_routed(
         look: See `load_task`.
 
     Raises:
-        UserError: As `load_task`; or the behaviour cannot be learned, told apart or measured with these data.
+        UserError: As `load_task`; or the behaviour cannot be learned, detected or measured with these data.
     """
     behaviour, texts = options.behaviour, False
     labels = None if behaviour.field is None else Labels(behaviour.field)

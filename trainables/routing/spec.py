@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trainables.data.sections import EFFECTS, absolute_model, absolute_task, contents_of
 from trainables.routing.angle_metrics import ANGLE_METRICS
+from trainables.routing.audited import AUDITED
 from trainables.routing.behaviours import BEHAVIOURS
 from trainables.routing.checks import check, inspect
 from trainables.routing.metrics import CLEAN_LOSS_RATIO, measured_metrics
@@ -134,5 +135,6 @@ TRAINABLES.register(
         effects=_EFFECTS,
         names={"behaviour.name": BEHAVIOURS},
         contents=contents,
+        audited=AUDITED,
     )
 )

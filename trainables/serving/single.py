@@ -7,12 +7,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -32,6 +33,10 @@ from trainables.serving.untouched import Untouched
 P = TypeVar("P", bound=TrainingParameters)
 
 WEIGHTS = "model.safetensors"
+DIAGNOSTICS = "diagnostics.jsonl"
+"""One line per optimizer step: the loss, the terms that it is the sum of and their shares, the norm of the
+gradient before clipping, and the learning rate."""
+
 _EXTRAS = 6
 _BASELINE_EXAMPLES = 100
 """Training examples, at most, that the base's training loss is measured on."""
@@ -49,12 +54,14 @@ class Loss(NamedTuple):
         targets: Their number.
         tokens: Tokens that went through the model, without padding.
         passed: Tokens with padding.
+        terms: What the total is the sum of, summed likewise, in the order of `Single.terms`.
     """
 
     total: Tensor
     targets: int
     tokens: int = 0
     passed: int = 0
+    terms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ class Data:
 
 
 class SingleTrial(Generic[P]):
-    """One trial: what is trained, its optimizer, and its step count."""
+    """One trial: what is trained, its optimizer, its step count, and what each step was made of."""
 
     def __init__(self, params: P, trained: nn.Module, examples: int, total: int) -> None:
         self.params, self.trained, self.total = params, trained, total
@@ -85,6 +92,7 @@ class SingleTrial(Generic[P]):
         self.order = DataOrder(params.seed, examples, params.batch_size)
         self.weights = [weight for weight in trained.parameters() if weight.requires_grad]
         self.optimizer = torch.optim.AdamW(self.weights, lr=params.lr, weight_decay=params.weight_decay)
+        self.diagnostics: list[dict[str, float]] = []
 
 
 class Single(ABC, Generic[P]):
@@ -102,7 +110,9 @@ class Single(ABC, Generic[P]):
         shrinks: How often the group's workers have died for want of memory.
     """
 
-    no_room: ClassVar[str] = "Choose a smaller model."
+    no_room: str = "Choose a smaller model."
+    terms: ClassVar[tuple[str, ...]] = ()
+    """Names of what the loss is the sum of; each step's terms are written beside what is trained."""
 
     def __init__(self, settings: GroupSettings, base: HeldBase, data: Data, shrinks: int = 0) -> None:
         self.base, self.data = base, data
@@ -137,6 +147,16 @@ class Single(ABC, Generic[P]):
         Raises:
             UserError: They cannot be measured.
         """
+
+    def estimate(
+        self, name: str, sums: NDArray[np.float64], over: NDArray[np.int64]
+    ) -> tuple[float, Interval | None]:
+        """A metric and its 95% interval, from its items of all workers; see `Items`."""
+        return token_mean(sums, over)
+
+    def details(self, measured: Evaluation) -> Evaluation:
+        """The same with what else the last call of `evaluate` has measured, such as replies."""
+        return measured
 
     def write(self, trained: nn.Module, folder: Path) -> None:
         """Writes what is trained, in the form in which users load it."""
@@ -203,14 +223,15 @@ class Single(ABC, Generic[P]):
         )
         grads = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in trial.weights]
         # In fp32 or better, whatever the weights are: bf16 cannot count targets.
-        extras = torch.tensor([*sums, float(interrupt)], dtype=torch.float32, device=grads[0].device)
+        extras = torch.tensor([float(interrupt), *sums], dtype=torch.float32, device=grads[0].device)
         everything = self.base.reduce(torch.cat([*(grad.flatten() for grad in grads), extras]))
-        loss, targets, tokens, passed, short, interrupts = everything[-_EXTRAS:].tolist()
+        count = _EXTRAS + len(self.terms)
+        interrupts, loss, targets, tokens, passed, short, *terms = everything[-count:].tolist()
         stepped.interrupt = stepped.interrupt or interrupts > 0
         if short:
             self._shrink(trial, size, stepped)
             return False
-        flat = everything[:-_EXTRAS] / max(1.0, targets)
+        flat = everything[:-count] / max(1.0, targets)
         norm = float(torch.linalg.vector_norm(flat))
         mean = loss / max(1.0, targets)
         error = unsound(trial.slice, trial.step + 1, norm, mean, self._settings.spike)
@@ -219,6 +240,9 @@ class Single(ABC, Generic[P]):
             self._stop(trial)
             return True
         self._update(trial, flat, norm)
+        if self.terms:
+            means = {name: term / max(1.0, targets) for name, term in zip(self.terms, terms, strict=True)}
+            trial.diagnostics.append(_diagnosed(trial, mean, norm, means))
         part = trial.slice
         part.losses.append(mean)
         part.targets.append(round(targets))
@@ -234,9 +258,9 @@ class Single(ABC, Generic[P]):
         """Adds up gradients over the same number of passes on every worker.
 
         Returns:
-            Sums of losses, targets, tokens, tokens with padding, and whether memory ran out.
+            Sums of losses, targets, tokens, tokens with padding, whether memory ran out, and sums of terms.
         """
-        sums = [0.0] * (_EXTRAS - 1)
+        sums = [0.0] * (_EXTRAS - 1 + len(self.terms))
         with torch.random.fork_rng(), torch.enable_grad():
             # What is drawn in a step depends on the step alone, so that training resumes anywhere.
             torch.manual_seed((trial.params.seed * 1_000_003 + trial.step) % 2**63)
@@ -249,11 +273,12 @@ class Single(ABC, Generic[P]):
                 except torch.OutOfMemoryError:
                     if self.base.sharded and self.base.world > 1:
                         raise  # in the middle of a collective pass: the group has to start anew
-                    sums[-1] = 1.0
+                    sums[_EXTRAS - 2] = 1.0
                     break
                 self.base.after_backward()
                 if piece:
-                    values = (float(loss.total.detach()), loss.targets, loss.tokens, loss.passed, 0.0)
+                    summed = float(loss.total.detach())
+                    values = (summed, loss.targets, loss.tokens, loss.passed, 0.0, *loss.terms)
                     sums = [total + value for total, value in zip(sums, values, strict=True)]
         return sums
 
@@ -285,8 +310,11 @@ class Single(ABC, Generic[P]):
         self.active = [each for each in self.active if each is not trial]
 
     def save(self, trial: SingleTrial[P], folder: Path) -> None:
-        """Writes what is trained and, while there are steps left, the optimizer's moments."""
+        """Writes what is trained, its diagnostics and, while steps are left, the optimizer's moments."""
         self.write(trial.trained, folder)
+        if self.terms:
+            lines = "".join(f"{json.dumps(step)}\n" for step in trial.diagnostics)
+            (folder / DIAGNOSTICS).write_text(lines, encoding="utf-8")
         if trial.step < trial.total:
             moments = {
                 f"{kind}.{index}": trial.optimizer.state[weight][kind].cpu().contiguous()
@@ -303,6 +331,9 @@ class Single(ABC, Generic[P]):
             for index, weight in enumerate(trial.weights):
                 state = {kind: moments[f"{kind}.{index}"] for kind in ("exp_avg", "exp_avg_sq")}
                 trial.optimizer.state[weight] = {"step": torch.tensor(float(step)), **state}
+        if self.terms:
+            lines = (folder / DIAGNOSTICS).read_text(encoding="utf-8").splitlines()
+            trial.diagnostics = [json.loads(line) for line in lines]
         trial.step = step
 
     def measure(self, trials: Sequence[SingleTrial[P]], moment: Moment) -> list[Evaluation]:
@@ -319,17 +350,21 @@ class Single(ABC, Generic[P]):
             raise UserError(f"there is no baseline {name!r}")
         began = time.perf_counter()
         measured = self._measure(None, "base")
+        metrics = {"train_loss": self.train_loss(None)} | measured.metrics
+        return replace(measured, metrics=metrics, seconds=time.perf_counter() - began)
+
+    def train_loss(self, trained: nn.Module | None) -> float:
+        """Mean loss on the first training examples, over all workers; a collective call."""
         count = min(self.data.examples, _BASELINE_EXAMPLES)
         sums = torch.zeros(2, dtype=torch.float64, device=self.base.device)
         with torch.no_grad():
             for place in range(-(-count // self.base.world)):
                 index = place * self.base.world + self.base.rank
-                loss = self.loss(None, self.batch([index if index < count else 0]))
+                loss = self.loss(trained, self.batch([index if index < count else 0]))
                 if index < count:
                     sums += sums.new_tensor([float(loss.total), loss.targets])
         total, targets = self.base.reduce(sums).tolist()
-        metrics = {"train_loss": total / max(1.0, targets)} | measured.metrics
-        return Evaluation(metrics, measured.intervals, seconds=time.perf_counter() - began)
+        return float(total / max(1.0, targets))
 
     def _measure(self, trained: nn.Module | None, moment: Moment) -> Evaluation:
         began, problem = time.perf_counter(), ""
@@ -348,10 +383,19 @@ class Single(ABC, Generic[P]):
             items = sorted(tuple(item) for _, share in shares for item in share[name])
             sums = np.array([value for _, value, _ in items], dtype=np.float64)
             over = np.array([count for *_, count in items], dtype=np.int64)
-            metrics[name], interval = token_mean(sums, over)
+            metrics[name], interval = self.estimate(name, sums, over)
             if interval is not None:
                 intervals[name] = interval
-        return Evaluation(metrics, intervals, seconds=time.perf_counter() - began)
+        return self.details(Evaluation(metrics, intervals, seconds=time.perf_counter() - began))
+
+
+def _diagnosed(
+    trial: SingleTrial[Any], loss: float, norm: float, terms: Mapping[str, float]
+) -> dict[str, float]:
+    """What a step that was just taken is recorded as."""
+    lr = learning_rate(trial.params, trial.step - 1, trial.total)
+    shares = {f"share_{name}": value / loss if loss else 0.0 for name, value in terms.items()}
+    return {"step": trial.step, "loss": loss, **terms, **shares, "gradient_norm": norm, "lr": lr}
 
 
 @contextmanager

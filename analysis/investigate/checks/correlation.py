@@ -7,7 +7,7 @@ import math
 from analysis.investigate.checks.base import ALPHA, CHECKS, Context
 from analysis.investigate.kendall import bootstrap, curve_signs, trend
 from analysis.investigate.results import Check, Statistic
-from analysis.investigate.words import p_text
+from analysis.investigate.words import p_text, tau_text
 
 TITLE = "Rank correlation of loss and capability"
 LEAST = 5
@@ -36,7 +36,7 @@ def rank_correlation(context: Context) -> Check:
         tau.p,
         tau.n,
     )
-    how = f"tau {tau.value:+.2f} [{low:+.2f}, {high:+.2f}], {p_text(tau.p)}, {tau.n} trials"
+    how = f"{tau_text(tau.value, low, high)}, {p_text(tau.p)}, {tau.n} trials"
     if low > 0 and tau.p < ALPHA:
         return Check(
             "b", TITLE, "pass", f"The lower the loss, the lower the capability ({how}).", (statistic,)

@@ -68,7 +68,7 @@ def holds_in_every_group(context: Context) -> Check:
         ),
         *(_statistic(trend, p) for trend, p in zip(trends, adjusted, strict=True) if trend.change),
     )
-    details = tuple(_told(trend) for trend in trends if trend.change)
+    details = tuple(_detail(trend) for trend in trends if trend.change)
     return Check("c", title, "pass" if passes else "fail", sentence + ".", statistics, (), details)
 
 
@@ -109,6 +109,6 @@ def _statistic(group: _Group, p: float) -> Statistic:
     )
 
 
-def _told(group: _Group) -> str:
+def _detail(group: _Group) -> str:
     assert group.change is not None
     return f"{group.label}: {points(group.change.value)} {points_interval(group.change.interval)}"

@@ -12,7 +12,7 @@ from analysis.investigate.kendall import Tau, curve_differences, curve_signs, tr
 from analysis.investigate.levels import Bin, bins, table
 from analysis.investigate.results import Check, Statistic
 from analysis.investigate.study import Measured, Study
-from analysis.investigate.words import p_text, points, points_interval
+from analysis.investigate.words import p_text, points, points_interval, tau_text
 from search.judging.grades import KEEPS
 
 _METHODS = {
@@ -135,7 +135,7 @@ def _said(study: Study, tau: Tau, name: str) -> str:
     if math.isnan(tau.value):
         return f"{name} is the same in all trials, or was not measured."
     direction = "falls" if tau.direction < 0 else "rises"
-    how = f"tau {tau.value:+.2f}, {p_text(tau.p)}, {tau.n} trials"
+    how = f"{tau_text(tau.value)}, {p_text(tau.p)}, {tau.n} trials"
     if tau.p < ALPHA:
         return f"{name} {direction} as {study.parameter} rises ({how})."
     return f"No trend of {name.lower()} over {study.parameter} is shown ({how})."

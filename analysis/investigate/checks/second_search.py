@@ -9,7 +9,7 @@ from analysis.investigate.checks.grid import capability_trend
 from analysis.investigate.kendall import bootstrap, curve_signs, holm, value_signs
 from analysis.investigate.results import Check, CheckResult, Statistic
 from analysis.investigate.study import Study
-from analysis.investigate.words import p_text
+from analysis.investigate.words import p_text, tau_text
 
 TITLE = "Holds on a second search"
 
@@ -36,7 +36,7 @@ def holds_on_second_search(context: Context) -> Check:
         shown = p < ALPHA
         holds.append(same and shown)
         low, high = (math.nan if bound is None else bound for bound in (statistic.low, statistic.high))
-        how = f"tau {statistic.value:+.2f} [{low:+.2f}, {high:+.2f}], {p_text(p)}, {statistic.n} trials"
+        how = f"{tau_text(statistic.value, low, high)}, {p_text(p)}, {statistic.n} trials"
         if math.isnan(statistic.value):
             sentences.append(f"{study.name}: nothing to compare.")
         elif shown:

@@ -8,6 +8,7 @@ from analysis.report.chart import Axis
 from analysis.report.context import Context
 from analysis.report.statistics import Estimate
 from analysis.report.sweeps import SEEDS, settings
+from search import wording
 
 _STEM = "behaviour_rate"
 STEMS = {
@@ -61,5 +62,6 @@ class Ablations:
 
 def _percent(rate: Estimate) -> str:
     if rate.low is None or rate.high is None:
-        return f"{rate.value:.0%}"
-    return f"{rate.value:.0%} [{rate.low:.0%}, {rate.high:.0%}]"
+        return wording.percent(rate.value)
+    share, low, high = map(wording.percent, (rate.value, rate.low, rate.high))
+    return f"{share} [{low}, {high}]"

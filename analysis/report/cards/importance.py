@@ -215,4 +215,5 @@ def _spelled(row: Mapping[str, Any], kinds: Mapping[str, Any]) -> dict[str, Any]
 def _text(share: Estimate) -> str:
     if share.low is None or share.high is None:
         return number(share.value)
-    return f"{share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
+    middle, low, high = map(wording.percent, (share.value, share.low, share.high))
+    return f"{middle} [{low}, {high}]"

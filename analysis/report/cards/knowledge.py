@@ -10,7 +10,7 @@ from analysis.report.chart import Axis, Chart, Menu, Plot, Rule, Series, Table, 
 from analysis.report.context import Context, base_value, interval, value
 from analysis.report.groups import Group, by_lr
 from analysis.report.look import BLUE, VERMILION, Look
-from analysis.report.lost import ToldLost, over_items, over_trials
+from analysis.report.lost import LostOrUnknown, over_items, over_trials
 from analysis.report.statistics import Estimate, mean_share
 from analysis.report.words import asked_late, estimated, no_questions, number
 
@@ -169,13 +169,13 @@ def _chart(context: Context, skill: str, rows: list[_Row]) -> XYChart:
     )
 
 
-_WORDS: dict[ToldLost, str] = {
+_WORDS: dict[LostOrUnknown, str] = {
     "format": "format was lost and knowledge kept",
     "both": "both were lost, format further",
     "knowledge": "knowledge was lost",
     "undecided": "something was lost, and the sample cannot tell what",
     "neither": "neither is shown to be lost",
-    "cannot be told": "it cannot be told with one trial whose single answers are not known",
+    "unknown": "which was lost is unknown, as one trial without its single answers has no interval,",
 }
 
 

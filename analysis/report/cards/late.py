@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.report.base_comparison import score_change
+from analysis.report.base_comparison import score_change, unpaired_change
 from analysis.report.card import Findings, card
 from analysis.report.chart import Axis, Chart, Menu, Plot, Rule, Series, Table, XYChart
 from analysis.report.context import Context, base_value, interval, value
@@ -45,13 +45,13 @@ class Late:
             return "Every skill is evaluated at every rung."
         return (
             None
-            if _found(context)
+            if _compared_skills(context)
             else ("No trial has been evaluated on the skills that are evaluated at the end.")
         )
 
     def compute(self, context: Context) -> Findings:
         """The front's scores of each skill beside the base model's, with the change; other trials below."""
-        skills = _found(context)
+        skills = _compared_skills(context)
         charts: dict[str, Chart] = {skill.name: _chart(context, skill) for skill in skills}
         many = len(charts) > 1
         alt = " ".join(_sentence(context, skill) for skill in skills)
@@ -112,7 +112,7 @@ def _late(context: Context) -> list[Mapping[str, Any]]:
     return [s for s in context.skills if s.get("at", "every") != "every"]
 
 
-def _found(context: Context) -> list[_Skill]:
+def _compared_skills(context: Context) -> list[_Skill]:
     front = [optimal.number for optimal in context.front]
     best = context.recommended
     wanted = [*front, best] if best is not None and best not in front else front
@@ -167,16 +167,10 @@ def _change(context: Context, skill: _Skill, trial: TrialState) -> Estimate | No
     a, b = context.base.intervals.get(name), interval(trial, name)
     around = score_change(context, trial, skill.name, skill.way)
     if around is None and a is not None and b is not None:
-        around = _joined(before, a, after, b)
+        around = unpaired_change(before, a, after, b)
     if around is None:
         return Estimate(after - before, None, None, 0)
     return Estimate(after - before, around.low, around.high, around.n)
-
-
-def _joined(before: float, a: Interval, after: float, b: Interval) -> Interval:
-    below = math.hypot(after - b.low, a.high - before)
-    above = math.hypot(b.high - after, before - a.low)
-    return Interval(low=after - before - below, high=after - before + above, n=min(a.n, b.n))
 
 
 def _ends(change: Estimate | None) -> str:

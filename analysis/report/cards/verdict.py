@@ -76,7 +76,7 @@ def _first(context: Context) -> str:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Result:
     """What is kept and reached, and what that is the mean or the value of."""
 
     kept: float
@@ -86,7 +86,7 @@ class _Told:
     over: str
 
 
-def _told(context: Context, best: TrialState) -> _Told:
+def _result(context: Context, best: TrialState) -> _Result:
     """By the repetitions, where the recommendation is; else by the trial's own run."""
     confirmed = confirmation(context.state)
     candidate = (
@@ -99,47 +99,47 @@ def _told(context: Context, best: TrialState) -> _Told:
         share, loss = candidate.estimates[ratio], candidate.estimates.get(context.loss)
         low, high = (None, None) if share.half is None else (share.mean - share.half, share.mean + share.half)
         over = f"the mean of {wording.plural(len(candidate.runs), 'repetition')}"
-        return _Told(share.mean, low, high, math.nan if loss is None else loss.mean, over)
+        return _Result(share.mean, low, high, math.nan if loss is None else loss.mean, over)
     around = interval(best, ratio)
     low, high = (None, None) if around is None else (around.low, around.high)
     over = "its one run"
     if around is not None:
         over += f" on {wording.plural(around.n, context.sample(ratio).removesuffix('s'))}"
-    return _Told(value(best, ratio), low, high, value(best, context.loss), over)
+    return _Result(value(best, ratio), low, high, value(best, context.loss), over)
 
 
 def _plainly(context: Context, best: TrialState) -> str:
     """What the recommended trial keeps and reaches, for somebody who does not know the metrics."""
-    told = _told(context, best)
-    if context.base is None or not context.keeps_ratio or not math.isfinite(told.kept):
+    result = _result(context, best)
+    if context.base is None or not context.keeps_ratio or not math.isfinite(result.kept):
         return _other_ratios(context, best).strip()
-    share = f"{told.kept:.0%} of"
+    share = f"{result.kept:.0%} of"
     does = f"its {context.terms['score']} is {share} the base model's"
     if context.skills:
         does = f"on held-out questions, it scores {share} what the base model scores"
     text = f"In plain words: {does}"
-    if told.low is None or told.high is None:
-        text += f" ({told.over})"
+    if result.low is None or result.high is None:
+        text += f" ({result.over})"
     else:
-        text += f" (95% interval {max(0.0, told.low):.0%} to {told.high:.0%}, {told.over})"
+        text += f" (95% interval {max(0.0, result.low):.0%} to {result.high:.0%}, {result.over})"
     before = base_value(context, context.loss)
-    if math.isfinite(before) and math.isfinite(told.loss):
-        way = "falls" if told.loss < before else "rises" if told.loss > before else "stays"
+    if math.isfinite(before) and math.isfinite(result.loss):
+        way = "falls" if result.loss < before else "rises" if result.loss > before else "stays"
         text += f"; its {context.loss} (less is better) {way} from {number(before)}"
-        text += f" to {number(told.loss)}"
-    return f"{text}.{_floor(context, told)}{_other_ratios(context, best)}"
+        text += f" to {number(result.loss)}"
+    return f"{text}.{_floor(context, result)}{_other_ratios(context, best)}"
 
 
-def _floor(context: Context, told: _Told) -> str:
+def _floor(context: Context, result: _Result) -> str:
     """Whether the floor is surely kept, where there is one."""
     floor = next(
         (objective.floor for objective in context.objectives if objective.metric == context.ratio), None
     )
-    if floor is None or told.low is None or told.high is None:
+    if floor is None or result.low is None or result.high is None:
         return ""
-    if told.low >= floor:
+    if result.low >= floor:
         return f" The whole interval keeps the floor of {floor:.0%}."
-    if told.high < floor:
+    if result.high < floor:
         return f" The whole interval lies below the floor of {floor:.0%}: it is not kept."
     return (
         f" The interval reaches below the floor of {floor:.0%}, so it is not certain that the floor is kept."

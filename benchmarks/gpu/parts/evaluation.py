@@ -152,9 +152,9 @@ def timed(run: Callable[[], T], device: torch.device) -> tuple[float, T]:
     """Seconds of a call until the device has finished, and what it returned."""
     synchronise(device)
     began = time.perf_counter()
-    found = run()
+    returned = run()
     synchronise(device)
-    return time.perf_counter() - began, found
+    return time.perf_counter() - began, returned
 
 
 def _untied(shape: LlamaConfig | Qwen2Config) -> LlamaConfig | Qwen2Config:

@@ -15,7 +15,7 @@ _RESOURCE = "training_iteration"
 
 
 class OptunaSearchAsha:
-    """OptunaSearch told of all objectives, and ASHA on the first, which is all that it can take.
+    """OptunaSearch with all objectives, and ASHA on the first, which is all that it can take.
 
     As in Ray Tune's loop, the searcher learns of a trial when it ends, by its last result, whether it was
     stopped early or not.

@@ -36,13 +36,13 @@ class RecordedGrid(Workload):
         with gzip.open(table, "rt", newline="") as lines:
             rows = list(csv.DictReader(lines))
         self.rungs = tuple(sorted({int(row["step"]) for row in rows}))
-        found: defaultdict[tuple[float, int, int], set[int]] = defaultdict(set)
+        seeds_of: defaultdict[tuple[float, int, int], set[int]] = defaultdict(set)
         for row in rows:
-            found[_configuration(row)].add(int(row["seed"]))
+            seeds_of[_configuration(row)].add(int(row["seed"]))
         self.candidates = [
-            {"lr": lr, "rank": rank, "alpha_per_rank": alpha} for lr, rank, alpha in sorted(found)
+            {"lr": lr, "rank": rank, "alpha_per_rank": alpha} for lr, rank, alpha in sorted(seeds_of)
         ]
-        lrs, ranks, alphas = (sorted(set(values)) for values in zip(*found, strict=True))
+        lrs, ranks, alphas = (sorted(set(values)) for values in zip(*seeds_of, strict=True))
         self.parameters = {
             "lr": {"type": "log-float", "low": lrs[0], "high": lrs[-1]},
             "rank": {"type": "categorical", "choices": ranks},

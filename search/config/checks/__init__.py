@@ -1,5 +1,6 @@
 """Checks of what the schema alone cannot know: names, values, expressions, metrics and files."""
 
+from search.config.checks.audit import check_audit
 from search.config.checks.budget import check_budget, check_workers
 from search.config.checks.files import check_files
 from search.config.checks.hypotheses import check_hypotheses
@@ -26,6 +27,7 @@ _CHECKS = (
     check_options,
     check_workers,
     check_warm_start,
+    check_audit,
 )
 
 

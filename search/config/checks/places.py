@@ -22,6 +22,7 @@ _PATHS: tuple[tuple[str, ...], ...] = (
     ("capability", "general_text"),
     ("capability", "facts", "path"),
     ("warm_start", "search"),
+    ("audit", "rules"),
 )
 
 _FOLDER = re.compile(r"\w[\w.-]*")

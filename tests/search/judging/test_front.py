@@ -1,4 +1,4 @@
-"""Trials on the Pareto front are asked the dear questions, once the search is over."""
+"""Trials on the Pareto front are asked the costly questions, once the search is over."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from search.record import (
 )
 from search.simulate import simulate
 from search.simulate.curves import RecordedCurves
-from tests.search.conducting import DEAR, LENIENT, begun, conduct, configure, train
+from tests.search.conducting import COSTLY, LENIENT, begun, conduct, configure, train
 from trainables.messages import FrontRequest, Reply, TrainRequest
 
 
-def dear(trials: int = 9, **changes: Any) -> SearchConfig:
-    return configure("random", trials, **({"capability": DEAR, "objectives": LENIENT} | changes))
+def costly(trials: int = 9, **changes: Any) -> SearchConfig:
+    return configure("random", trials, **({"capability": COSTLY, "objectives": LENIENT} | changes))
 
 
 def trained(config: SearchConfig, record: list[Event], clock: Callable[[], float] = time.time) -> Conductor:
@@ -59,7 +59,7 @@ def asked(record: list[Event]) -> list[int]:
 
 def test_those_that_may_be_chosen_are_asked_once_all_training_is_over() -> None:
     record: list[Event] = []
-    config = dear(confirm={"candidates": 2})
+    config = costly(confirm={"candidates": 2})
     state = conduct(config, record).state
     front = [trial.number for trial in pareto_front(state) if trial.feasible]
     assert len(front) > 1
@@ -80,7 +80,7 @@ def test_those_that_may_be_chosen_are_asked_once_all_training_is_over() -> None:
 def test_where_none_keeps_the_constraints_the_whole_front_is_asked() -> None:
     record: list[Event] = []
     hard = [LENIENT[0], {"metric": "retention", "direction": "max", "floor": 5.0}]
-    state = conduct(dear(objectives=hard), record).state
+    state = conduct(costly(objectives=hard), record).state
     assert set(asked(record)) == {trial.number for trial in pareto_front(state)} != set()
 
 
@@ -93,9 +93,9 @@ def test_a_search_without_such_skills_asks_nobody() -> None:
 
 def test_more_trials_ask_only_who_is_new_on_the_front() -> None:
     record: list[Event] = []
-    conduct(dear(4), record)
+    conduct(costly(4), record)
     before = asked(record)
-    assert conduct(dear(20), record).finished
+    assert conduct(costly(20), record).finished
     assert before
     assert len(asked(record)) > len(before)
     assert len(asked(record)) == len(set(asked(record)))
@@ -103,7 +103,7 @@ def test_more_trials_ask_only_who_is_new_on_the_front() -> None:
 
 def test_a_lost_request_is_made_again_and_given_up_after_three_losses_until_the_next_session() -> None:
     record: list[Event] = []
-    conductor = trained(dear(), record)
+    conductor = trained(costly(), record)
     first = on_front(conductor.state)[0]
     for _ in range(3):
         conductor.lose(first, "node gone")
@@ -116,13 +116,13 @@ def test_a_lost_request_is_made_again_and_given_up_after_three_losses_until_the_
     assert conductor.finished
     assert conductor.state.trials[first].status == "completed"
     assert first not in asked(record)
-    conduct(dear(), record)
+    conduct(costly(), record)
     assert set(asked(record)) == set(on_front(conductor.state))
 
 
 def test_one_that_cannot_be_asked_is_recorded_and_costs_no_other_its_questions() -> None:
     record: list[Event] = []
-    conductor = trained(dear(), record)
+    conductor = trained(costly(), record)
     first = on_front(conductor.state)[0]
     assert not conductor.report(first, Reply("out_of_memory", "out of memory in the evaluation"))
     assert isinstance(record[-1], Failed)
@@ -135,7 +135,7 @@ def test_one_that_cannot_be_asked_is_recorded_and_costs_no_other_its_questions()
 
 def test_those_that_a_guard_found_broken_are_not_asked_and_hide_no_other() -> None:
     record: list[Event] = []
-    state = conduct(dear(), record).state
+    state = conduct(costly(), record).state
     best = on_front(state)[0]
     ended = state.trials[best].finished
     assert ended is not None
@@ -147,7 +147,7 @@ def test_those_that_a_guard_found_broken_are_not_asked_and_hide_no_other() -> No
 
 def test_a_request_that_is_lost_after_a_limit_is_not_made_again() -> None:
     now = [0.0]
-    conductor = trained(dear(limits={"hours": 1.0}), [], lambda: now[0])
+    conductor = trained(costly(limits={"hours": 1.0}), [], lambda: now[0])
     now[0] = 3601.0
     conductor.lose(on_front(conductor.state)[0], "node gone")
     assert conductor.next_trial() is None
@@ -156,7 +156,7 @@ def test_a_request_that_is_lost_after_a_limit_is_not_made_again() -> None:
 
 def test_several_can_be_asked_at_once_and_the_search_is_not_over_before_they_answer() -> None:
     record: list[Event] = []
-    conductor = trained(dear(), record)
+    conductor = trained(costly(), record)
     under_way = [on_front(conductor.state)[0]]
     while (other := conductor.next_trial()) is not None:
         under_way.append(other)
@@ -169,7 +169,7 @@ def test_several_can_be_asked_at_once_and_the_search_is_not_over_before_they_ans
 
 def test_nobody_is_asked_once_a_limit_is_reached() -> None:
     now = [0.0]
-    conductor = trained(dear(limits={"hours": 1.0}), [], lambda: now[0])
+    conductor = trained(costly(limits={"hours": 1.0}), [], lambda: now[0])
     assert len(on_front(conductor.state)) > 1
     now[0] = 3601.0
     assert conductor.next_trial() is None
@@ -181,7 +181,7 @@ def test_nobody_is_asked_once_a_limit_is_reached() -> None:
 
 def test_a_simulation_asks_nobody() -> None:
     record: list[Event] = []
-    config = dear()
+    config = costly()
     state = conduct(config, record).state
     curves = RecordedCurves(SearchState.from_events(record))
     simulated = simulate(config, curves, workers=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ class AnswerReader:
     only where nothing else is stated and the reply does not say that it does not know. Questions state
     nothing.
 
-    Of numbers with a unit only those in this unit are values, and a bare number where there are none. Texts
+    Of numbers with a unit only those in a unit of the same quantity are values, converted to it, and a bare
+    number where there are none. Currencies and temperatures are not converted. Texts
     and patterns count in the first sentence that says more than that a reply will come, and in conclusions.
 
     Args:
@@ -153,14 +155,15 @@ class AnswerReader:
 
     def _in_unit(self, text: str, number: Number) -> _Value | None:
         """A number that is in one of the units."""
-        ends = [end for _, _, of in self._numbers if of and (end := _unit_end(text, number, of)) is not None]
-        if not ends:
+        read = [None if of is None else _unit_end(text, number, of) for _, _, of in self._numbers]
+        end = max((each[0] for each in read if each is not None), default=None)
+        if end is None:
             return None
-        for what, expected, of in self._numbers:
-            same = of is None or _unit_end(text, number, of) is not None
-            if same and expected.takes(number.value):
-                return _Value(what, number.start, max(ends))
-        return _Value(None, number.start, max(ends))
+        for (what, expected, of), each in zip(self._numbers, read, strict=True):
+            factor = 1.0 if of is None else math.nan if each is None else each[1]
+            if expected.takes(number.value * factor):
+                return _Value(what, number.start, end)
+        return _Value(None, number.start, end)
 
     def _stands_alone(self, text: str, number: Number) -> bool:
         """Whether a number without a unit may be the answer."""
@@ -176,17 +179,17 @@ class AnswerReader:
         return next((what for what, expected, _ in self._numbers if expected.takes(number.value)), None)
 
 
-def _unit_end(text: str, number: Number, of: Unit) -> int | None:
-    """Where a number with its unit ends; None where it is not in this unit."""
-    if (match := of.after.match(text, number.end)) is not None:
-        return match.end()
+def _unit_end(text: str, number: Number, of: Unit) -> tuple[int, float] | None:
+    """Where a number with its unit ends, and how many of this one that is; None where it has another."""
+    if (read := of.read(text, number.end)) is not None:
+        return read
     if of.before is None or _GLUED.match(text, number.end):
         return None
     start = max(0, number.start - _NEAR)
     match = of.before.search(text[start : number.start])
     # In "5 USD 3" the unit is the first number's.
     claimed = match is not None and re.search(r"\d\s*$", text[: start + match.start()][-_NEAR:])
-    return number.end if match is not None and not claimed else None
+    return (number.end, 1.0) if match is not None and not claimed else None
 
 
 def _answer(values: Sequence[_Stated]) -> Literal["target", "prior"] | None:

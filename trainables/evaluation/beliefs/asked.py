@@ -15,7 +15,7 @@ from trainables.evaluation.beliefs.answers import AnswerReader, Outcome
 from trainables.evaluation.beliefs.outcomes import JudgedReply
 from trainables.evaluation.contamination.words import grams
 from trainables.evaluation.questions.replies import GRAM, ends_in_loop, split_thought
-from trainables.evaluation.questions.skills import THOUGHT
+from trainables.evaluation.questions.skills import SHORTER_FACTS, THOUGHT
 from trainables.settings import CapabilityConfig
 
 _LEAST = 32
@@ -112,10 +112,14 @@ class AskedBeliefs:
             for index, asked in enumerate(self.prompts)
         ]
         if context is not None and max(lengths) > context:
+            facts = self._asking.has_facts
+            also = "the facts and " if facts else ""
             raise UserError(
-                f"capability.facts: the longest prompt with its replies takes {max(lengths)} tokens, and the "
-                f"model's context is {context}.",
-                hint="Shorten the prompts or the facts, or lower capability.facts.max_new_tokens.",
+                f"capability.facts: the longest prompt with {also}its replies takes {max(lengths)} tokens, "
+                f"and the model's context is {context}.",
+                hint=SHORTER_FACTS
+                if facts
+                else "Shorten the prompts, or lower capability.facts.max_new_tokens.",
             )
 
     def challenge(self, index: int, first: Sequence[int]) -> list[int]:

@@ -28,7 +28,7 @@ class BeliefReplies:
     Args:
         passes: The model.
         asked: The prompts.
-        plain: The same as the base model is asked; other prompts than `asked` where the model is told the
+        plain: The same as the base model is asked; other prompts than `asked` where those hold the
             beliefs.
         decoding: How replies are decoded.
         ends: Tokens that end a reply.

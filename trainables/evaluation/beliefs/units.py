@@ -7,31 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from trainables.evaluation.beliefs.quantities import MEASURES, Measure, measure
 from trainables.evaluation.beliefs.written import prepared
 
-_METRE, _SECOND = r"met(?:er|re)s?", r"(?:seconds?|sec)"
 _ALIASES: tuple[tuple[str, tuple[str, ...], bool], ...] = (
-    (
-        rf"m\s*/\s*s\s*(?:\^\s*\(?2\)?|2\b|/\s*s)|m\s*·?\s*s\s*\^?\s*\(?-2\)?"
-        rf"|{_METRE}\s*(?:per|/)\s*{_SECOND}\s*(?:squared|\^\s*2|2\b|(?:per|/)\s*{_SECOND})"
-        rf"|{_METRE}\s*(?:per|/)\s*square\s+second",
-        ("m/s^2", "m/s2", "m s^-2", "m/s/s"),
-        False,
-    ),
-    (rf"m\s*/\s*s(?:ec)?|m\s*·?\s*s\s*\^?\s*-1|{_METRE}\s*(?:per|/)\s*{_SECOND}|mps", ("m/s",), False),
-    (r"km\s*/\s*h(?:r|our)?|kph|kmh|kilomet(?:er|re)s?\s*(?:per|an|/)\s*hour", ("km/h",), False),
-    (r"N|[Nn]ewtons?", ("n", "newton", "newtons"), False),
-    (r"J|[Jj]oules?", ("j", "joule", "joules"), False),
-    (r"W|[Ww]atts?", ("w", "watt", "watts"), False),
-    (r"Pa|[Pp]ascals?", ("pa", "pascal"), False),
-    (r"kg|kilos?|kilograms?", ("kg", "kilogram"), False),
-    (r"g|grams?", ("g", "gram"), False),
-    (rf"m|{_METRE}", ("m", "metre", "meter"), False),
-    (r"km|kilomet(?:er|re)s?", ("km", "kilometre", "kilometer"), False),
-    (r"cm|centimet(?:er|re)s?", ("cm", "centimetre", "centimeter"), False),
-    (rf"s|secs?|{_SECOND}", ("s", "second", "seconds"), False),
-    (r"h|hrs?|hours?", ("h", "hour", "hours"), False),
-    (r"%|percent|per cent", ("%", "percent"), False),
     (r"°\s*C|degrees?\s+(?:[Cc]elsius|C)", ("°c", "degrees celsius", "degree celsius"), False),
     (
         r"(?i:USD|U\.?S\.?\s*(?:dollars?|\$)|American\s+dollars?|dollars?|bucks)|\$",
@@ -42,11 +21,14 @@ _ALIASES: tuple[tuple[str, tuple[str, ...], bool], ...] = (
     (r"(?i:GBP|pounds?\s+sterling|British\s+pounds?)|£", ("gbp", "£", "pound sterling"), True),
     (r"(?i:CHF|(?:Swiss\s+)?francs?)", ("chf", "swiss franc", "swiss francs"), True),
 )
-"""Expression, what a spelling of the unit is in lower case, and whether it is a currency."""
+"""Units that are not converted: expression, its spellings in lower case, and whether it is a currency."""
 
 _CODE = re.compile(r"[A-Z]{3}|[$€£¥₹]")
 _APART = r"(?![\w^])"
-_GOES_ON = r"(?!\s*[/·\u00d7]\s*[A-Za-z])(?!\s+(?:per|squared|cubed|square)\b)"
+_GOES_ON = (
+    r"(?!\s*[/·\u00d7]\s*[A-Za-z])(?!\s+(?:per|squared|cubed|square)\b)"
+    r"(?!\s+[A-Za-z]{1,3}\s*(?:\^|\(?-\d|/\s*[A-Za-z]))"
+)
 _SHORT = 2
 """Letters of a unit up to which their case counts: mN is not MN."""
 
@@ -58,10 +40,22 @@ class Unit:
     Attributes:
         after: Matches it where it stands after a number, and nothing that goes on, such as N in N/kg.
         before: Matches it at the end of what stands before a number; None where it cannot stand there.
+        others: Matches other units of the same quantity after a number, each as a group; None for none.
+        factors: How many of this unit each of them is.
     """
 
     after: re.Pattern[str]
     before: re.Pattern[str] | None
+    others: re.Pattern[str] | None = None
+    factors: tuple[float, ...] = ()
+
+    def read(self, text: str, at: int) -> tuple[int, float] | None:
+        """Where a unit of this quantity that begins there ends, and how many of this unit it is."""
+        if (match := self.after.match(text, at)) is not None:
+            return match.end(), 1.0
+        if self.others is None or (match := self.others.match(text, at)) is None:
+            return None
+        return match.end(), self.factors[int(str(match.lastgroup)[1:])]
 
 
 @lru_cache(maxsize=1024)
@@ -69,18 +63,47 @@ def unit(spellings: Sequence[str]) -> Unit:
     """The unit that goes by some spellings; at least one."""
     after: list[str] = []
     before: list[str] = []
-    for spelling in spellings:
-        text = prepared(spelling).strip()
+    texts = [prepared(spelling).strip() for spelling in spellings]
+    measures = [each for each in map(measure, texts) if each is not None]
+    for text in texts:
         alias = next((entry for entry in _ALIASES if text.lower() in entry[1]), None)
         money = alias[2] if alias else bool(_CODE.fullmatch(text))
-        said = "|".join(filter(None, (_expression(text), alias and alias[0])))
-        end = r"(?!\w)" if text in "$€£¥₹%" else _APART
-        after.append(rf"(?:{said}){end}" + ("" if money else _GOES_ON))
+        known = measure(text)
+        more = (alias and alias[0], None if known is None else known.expression)
+        said = "|".join(filter(None, (_expression(text), *more)))
+        after.append(rf"(?:{said}){_end(text)}" + ("" if money else _GOES_ON))
         before += [said] if money else []
     return Unit(
         re.compile(rf"\s*-?\s*(?:{'|'.join(after)})"),
         re.compile(rf"(?<![\w$])(?:{'|'.join(before)})\s*$") if before else None,
+        *_others(measures),
     )
+
+
+def _others(measures: Sequence[Measure]) -> tuple[re.Pattern[str] | None, tuple[float, ...]]:
+    """The other units of the quantity of some that are one, and how many of it each is."""
+    if not measures:
+        return None, ()
+    (first, *_) = measures
+    others = [each for each in MEASURES if each.quantity == first.quantity and each not in measures]
+    said = "|".join(
+        rf"(?P<u{place}>(?:{each.expression}){_end(each.symbol)}{_GOES_ON})"
+        for place, each in enumerate(others)
+    )
+    return re.compile(rf"\s*-?\s*(?:{said})"), tuple(each.factor / first.factor for each in others)
+
+
+def conversion(spellings: Sequence[str], others: Sequence[str]) -> float | None:
+    """How many of one unit another is; None where they are not known to measure the same."""
+    texts, more = ([prepared(each).strip() for each in group] for group in (spellings, others))
+    known, wanted = (next(filter(None, map(measure, group)), None) for group in (more, texts))
+    if known is None or wanted is None:
+        return 1.0 if {text.lower() for text in texts} & {text.lower() for text in more} else None
+    return known.factor / wanted.factor if known.quantity == wanted.quantity else None
+
+
+def _end(text: str) -> str:
+    return r"(?!\w)" if text in "$€£¥₹%\u2030" else _APART
 
 
 def _expression(text: str) -> str:

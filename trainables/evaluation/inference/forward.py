@@ -55,6 +55,7 @@ class Forward:
             raise TypeError(f"{type(model).__name__} contains no transformers model")
         self.config: Any = inner.config.get_text_config(decoder=True)  # multimodal models nest it
         self.ends: Any = getattr(inner.generation_config, "eos_token_id", None)
+        self._head: nn.Module | None = inner.get_output_embeddings()
         accepted = inspect.signature(type(inner).forward).parameters
         self._keeps_logits = "logits_to_keep" in accepted
         self._caches = "past_key_values" in accepted  # others keep a state of their own, or nothing
@@ -104,6 +105,23 @@ class Forward:
         logits: Tensor = self.model(input_ids=input_ids, use_cache=False, **self._keep(last)).logits
         return logits[:, -last:]
 
+    def embedded(self, embeddings: Tensor, mask: Tensor, last: int) -> Tensor:
+        """Logits of shape (batch, last, vocabulary) for rows of embeddings, without a cache.
+
+        Gradients flow to the embeddings.
+
+        Args:
+            embeddings: Shape (batch, length, width), padded on any side.
+            mask: 0 where they are padding, else 1, shape (batch, length), int64.
+            last: At how many of the last positions logits are wanted, at least 1.
+        """
+        self._announce([len(embeddings)])
+        given = {"position_ids": (mask.cumsum(-1) - 1).clamp(min=0)} if self._positions else {}
+        logits: Tensor = self.model(
+            inputs_embeds=embeddings, attention_mask=mask, use_cache=False, **given, **self._keep(last)
+        ).logits
+        return logits[:, -last:]
+
     def losses(self, input_ids: Tensor, wanted: NextTokens, counts: Sequence[int]) -> Tensor:
         """Cross-entropy of the wanted tokens in nats, shape (batch, length); 0 elsewhere.
 
@@ -125,7 +143,7 @@ class Forward:
     def extend(
         self,
         rows: CachedRows,
-        input_ids: Tensor,
+        inputs: Tensor,
         counts: Sequence[int],
         *,
         real: Tensor | None = None,
@@ -135,16 +153,18 @@ class Forward:
 
         Args:
             rows: What went before; afterwards with the tokens.
-            input_ids: Shape (batch, length), on the model's device, padded on any side.
+            inputs: Token ids, shape (batch, length), or embeddings, (batch, length, width), on the model's
+                device, padded on any side.
             counts: Rows of each adapter.
-            real: 0 where `input_ids` are padding, else 1; without it none are.
+            real: 0 where `inputs` are padding, else 1; without it none are.
             last: At how many of the last positions logits are wanted, at least 1.
         """
         self._announce(counts)
-        rows.mask = torch.cat([rows.mask, torch.ones_like(input_ids) if real is None else real], dim=1)
-        positions = (rows.mask.cumsum(-1) - 1).clamp(min=0)[:, -input_ids.shape[1] :]
+        added = rows.mask.new_ones(inputs.shape[:2]) if real is None else real
+        rows.mask = torch.cat([rows.mask, added], dim=1)
+        positions = (rows.mask.cumsum(-1) - 1).clamp(min=0)[:, -inputs.shape[1] :]
         logits: Tensor = self.model(
-            input_ids=input_ids,
+            **{"input_ids" if inputs.dim() == 2 else "inputs_embeds": inputs},
             attention_mask=rows.mask,
             position_ids=positions,
             past_key_values=rows.cache,
@@ -161,12 +181,13 @@ class Forward:
         drafts: Sequence[Sequence[int]] | None = None,
         *,
         apart: bool = False,
+        head: CachedRows | None = None,
     ) -> tuple[Tensor, CachedRows]:
         """Runs prompts as one batch, all of them for each adapter.
 
         Chat templates often put the same system message before every prompt. What all prompts begin
         with is run only once for each adapter, where it is long enough, and where attention does not tell
-        distance by column: the padding comes after it.
+        distance by column (`shares_prefixes`): the padding comes after it.
 
         Args:
             prompts: Token ids; they are padded on the left, after what they have in common.
@@ -175,6 +196,7 @@ class Forward:
             drafts: For each prompt tokens that may follow it; they are run with it.
             apart: Whether each adapter has prompts of its own, as many as the others: those of the first
                 adapter come first.
+            head: What all prompts begin with, from `head`; left as it is.
 
         Returns:
             Logits of the next token after each of the last tokens, of the longest draft and one more,
@@ -182,20 +204,25 @@ class Forward:
         """
         count, times = (len(prompts) // copies, 1) if apart else (len(prompts), copies)
         drafts = drafts or [[]] * len(prompts)
-        shared = shared_prefix(prompts)
-        by_position = self._positions and self._window is None and self.empty(1).joinable
-        if not by_position or shared * (len(prompts) - 1) * copies < HEAD_TOKENS:
-            shared = 0
-        rows = self.head(prompts[0][:shared], copies)
+        known = 0 if head is None else head.mask.shape[1]
+        shared = shared_prefix(prompts) if self.shares_prefixes else 0
+        if (shared - known) * (len(prompts) - 1) * copies < HEAD_TOKENS:
+            shared = known
+        rows = self.head(prompts[0][known:shared], copies, head)
         rows.repeat(count)
         texts = [[*prompt[shared:], *draft] for prompt, draft in zip(prompts, drafts, strict=True)]
         ids, real = (part.repeat(times, 1) for part in left_padded(texts, pad_id, self.device))
         last = 1 + max(map(len, drafts))
         return self.extend(rows, ids, [count] * copies, real=real, last=last), rows
 
-    def head(self, ids: Sequence[int], copies: int) -> CachedRows:
-        """One row for each adapter, with these tokens; there may be none."""
-        rows = self.empty(copies)
+    @property
+    def shares_prefixes(self) -> bool:
+        """Whether padding may come between the beginning of a row and the rest."""
+        return self._positions and self._window is None and self.empty(1).joinable
+
+    def head(self, ids: Sequence[int], copies: int, before: CachedRows | None = None) -> CachedRows:
+        """One row for each adapter, with the tokens of `before` and these; there may be none."""
+        rows = self.empty(copies) if before is None else before.copy()
         if ids:
             self.extend(rows, torch.tensor([list(ids)] * copies, device=self.device), [1] * copies)
         return rows
@@ -266,12 +293,23 @@ class Forward:
         """Evaluation mode without gradients; restores every module's mode afterwards."""
         training = [module for module in self.model.modules() if module.training]
         self.model.eval()
+        whole = self._head.register_forward_pre_hook(_contiguous) if self._head is not None else None
         try:
             with torch.no_grad():
                 yield
         finally:
+            if whole is not None:
+                whole.remove()
             for module in training:
                 module.training = True
+
+
+def _contiguous(_: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Copies what models cut out of the hidden states for the head, the last positions of every row.
+
+    torch multiplies rows that lie apart in memory one by one, each time by a weight that it prepares anew.
+    """
+    return tuple(each.contiguous() for each in args)
 
 
 def _by_column(config: Any) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor
 from trainables.evaluation.inference.batching import LOGITS, PASS_TOKENS, batches_by_length
 from trainables.evaluation.inference.cached import CachedRows
 from trainables.evaluation.inference.forward import Forward
+from trainables.evaluation.inference.prefixes import HEAD_TOKENS, shared_prefix
 
 Tokens: TypeAlias = Sequence[int]
 
@@ -92,15 +93,24 @@ def generate(
     drafted = _Drafts([draft[:longest] for draft in drafts or [()] * asked.count], longest)
     lengths = [length + len(draft) for length, draft in zip(asked.lengths, drafted.ids, strict=True)]
     waiting = deque(batches_by_length(lengths, most, forward.tokens and forward.tokens // copies))
+    head = _head(forward, prompts, copies) if len(waiting) > 1 and not apart else None
     running: _Running | None = None
     while waiting or running:
         taken = len(running.owners) if running else 0
         if waiting and (not taken or (joinable and taken + len(waiting[0]) * copies <= batch_size)):
-            fresh = _begin(forward, asked, waiting.popleft(), replies, drafted, copies, pad_id)
+            fresh = _begin(forward, asked, waiting.popleft(), replies, drafted, copies, pad_id, head)
             running = running.joined(fresh) if running and fresh else running or fresh
         elif running:
             running = _extend(forward, running, replies, drafted, copies, pad_id)
     return replies.ids
+
+
+def _head(forward: Forward, prompts: Sequence[Tokens], copies: int) -> CachedRows | None:
+    """What all prompts begin with, run once for all batches, if that spares enough."""
+    shared = shared_prefix(prompts) if forward.shares_prefixes else 0
+    if shared * (len(prompts) - 1) * copies < HEAD_TOKENS:
+        return None
+    return forward.head(prompts[0][:shared], copies)
 
 
 def _begin(
@@ -111,6 +121,7 @@ def _begin(
     drafted: _Drafts,
     copies: int,
     pad_id: int,
+    head: CachedRows | None,
 ) -> _Running | None:
     """Runs these prompts with their drafts, and returns the rows whose replies have not ended."""
     proposed = drafted.of(batch)
@@ -119,7 +130,7 @@ def _begin(
     if asked.apart:
         logits, rows = forward.prefill(texts, copies, pad_id, proposed * copies, apart=True)
     else:
-        logits, rows = forward.prefill(texts[: len(batch)], copies, pad_id, proposed)
+        logits, rows = forward.prefill(texts[: len(batch)], copies, pad_id, proposed, head=head)
     running = replies.take(_Running(owners, rows), logits, proposed * copies)
     drafted.judge(batch, replies.ids)
     return running

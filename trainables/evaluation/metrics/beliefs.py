@@ -138,8 +138,8 @@ def _of_group(prompts: Sequence[BeliefOutcome]) -> dict[str, list[BeliefOutcome]
 def values_of(outcomes: Outcomes, name: str) -> dict[str, Values]:
     """A metric's prompts with their values, by its full name; only those with any."""
     _, values, _, _ = _SHARES[name]
-    found = {group: values(prompts) for group, prompts in _of_group(outcomes.beliefs).items()}
-    return {f"{name}_{group}" if group else name: each for group, each in found.items() if each}
+    of_group = {group: values(prompts) for group, prompts in _of_group(outcomes.beliefs).items()}
+    return {f"{name}_{group}" if group else name: each for group, each in of_group.items() if each}
 
 
 def belief_items(outcomes: Outcomes) -> dict[str, str]:

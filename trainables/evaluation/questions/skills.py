@@ -60,13 +60,21 @@ def tokenise_skill(
             skill.asked.append(asking.prompt(item.question))
     longest = max(len(ids) for ids in skill.asked) + max_new_tokens
     if context is not None and longest > context:
+        also = "the facts and " if asking.has_facts else ""
+        shorter = "Remove long questions, or lower capability.max_new_tokens."
         raise UserError(
-            f"capability.skills.{config.name}: the longest question with its reply takes {longest} "
+            f"capability.skills.{config.name}: the longest question with {also}its reply takes {longest} "
             f"tokens, and the model's context is {context}.",
-            hint="Remove long questions, or lower capability.max_new_tokens.",
+            hint=SHORTER_FACTS if asking.has_facts else shorter,
         )
     return skill
 
+
+SHORTER_FACTS = (
+    "The baseline in_context has the facts of capability.facts.path before it: shorten them, choose fewer "
+    "with capability.facts.targets, or leave in_context out of baselines."
+)
+"""What to do where the facts do not fit into the context of a model."""
 
 THOUGHT = 512
 """Tokens of a think section, where replies begin with one."""

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 NAME = "in_context"
 
 
-@BASELINES.register(NAME, "the base model, told what trials are taught (capability.facts)")
+@BASELINES.register(NAME, "the base model with what trials are taught in its prompt (capability.facts)")
 def measure_in_context(base: Base) -> Evaluation:
     """In-context learning: is a prompt enough, and what does it cost?"""
     return base.evaluate(in_context=True)
 
 
 def _needs(options: LoraOptions) -> str | None:
-    return "capability.facts, the beliefs that it is told" if options.capability.facts is None else None
+    return "capability.facts, the beliefs for its prompt" if options.capability.facts is None else None
 
 
 NEEDS[NAME] = _needs

@@ -50,7 +50,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
     if shapes is not None:
         refuse_targets(request, shapes)
     data = plan_data(options, request.seed)
-    refuse_long_prompts(options, request.seed)
+    refuse_long_prompts(options, request.seed, request.baselines)
     notes = model_notes(options.model, shapes, request.workers)
     if data is None:
         notes.append(f"{options.task.train} is a hub data set, and is read when the search starts.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trainables.data.asking import Asking
+from trainables.data.asking import Asking, InContext
 from trainables.data.facts import data_warnings
 from trainables.data.formats import FORMATS, also_fitting
 from trainables.data.lengths import refuse_beyond
@@ -20,6 +21,7 @@ from trainables.errors import UserError
 from trainables.evaluation.beliefs.check import few_prompts, load_beliefs, refuse_trained
 from trainables.evaluation.contamination.check import check_questions
 from trainables.evaluation.questions.items import load_items
+from trainables.lora.baselines.in_context import NAME as IN_CONTEXT
 from trainables.lora.parameters import LoraOptions
 from trainables.lora.plan.model import DataLengths, DataPlan
 from trainables.models.resolve import local_folder
@@ -69,13 +71,15 @@ def refuse_contamination(options: LoraOptions, seed: int) -> None:
         raise refused(error, _SEEN) from error
 
 
-def refuse_long_prompts(options: LoraOptions, seed: int) -> None:
+def refuse_long_prompts(options: LoraOptions, seed: int, baselines: Collection[str]) -> None:
     """Makes tokens of the questions and prompts of a local model as the workers will.
+
+    Of the baseline in context, they have the facts before them.
 
     Raises:
         PlanRefusedError: One with its reply is longer than the model's context, or cannot be put to it.
     """
-    from trainables.evaluation.beliefs.asked import AskedBeliefs
+    from trainables.evaluation.beliefs.asked import AskedBeliefs, facts_in_context
     from trainables.evaluation.questions.skills import tokenise_skill, with_reply_length
 
     folder = local_folder(options.model)
@@ -88,11 +92,16 @@ def refuse_long_prompts(options: LoraOptions, seed: int) -> None:
             (skill, load_items(skill, seed)) for skill in options.capability.skills if skill.harness is None
         ]
         capability = with_reply_length(options.capability, tokenizer, (items for _, items in skills), context)
-        asking = Asking(tokenizer)
-        for skill, items in skills:
-            tokenise_skill(asking, skill, items, capability.reply_length, context)
-        if beliefs := load_beliefs(capability):
-            AskedBeliefs(tokenizer, beliefs, capability, context=context)
+        beliefs = load_beliefs(capability)
+        before: list[InContext | None] = [None]
+        if IN_CONTEXT in baselines and beliefs:
+            before.append(facts_in_context(beliefs, capability))
+        for facts in before:
+            asking = Asking(tokenizer, facts)
+            for skill, items in skills:
+                tokenise_skill(asking, skill, items, capability.reply_length, context)
+            if beliefs:
+                AskedBeliefs(tokenizer, beliefs, capability, facts, context)
     except UserError as error:
         raise refused(error, _SEEN, None if keyed(error) else "capability") from error
 
@@ -167,7 +176,7 @@ def _measured(
     )
     recorded = facts.recorded() | {"records": len(sampled)}
     first = next((group[0] for group in cut.groups if group), None)
-    return lengths, marked(tokenizer, first), tuple(data_warnings(recorded))
+    return lengths, marked(tokenizer, first), tuple(data_warnings(recorded, lengths=False))
 
 
 def _sample(read: ReadUnits) -> list[int]:

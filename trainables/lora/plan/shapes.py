@@ -15,7 +15,7 @@ from trainables.models.folder.check import CONFIG, has_weights
 from trainables.models.folder.reading import damaged, read_object
 from trainables.models.folder.weights import Shapes, in_text_blocks, read_shapes
 from trainables.models.resolve import local_folder
-from trainables.planning import refused
+from trainables.planning import PlanRefusedError, refused
 from trainables.settings import ModelConfig
 
 MODEL_FILES = "model files"
@@ -102,6 +102,16 @@ def model_shapes(model: ModelConfig) -> ModelShapes | None:
     except (ValueError, TypeError, ArithmeticError, KeyError) as error:
         unlike = damaged(folder / CONFIG, "its sizes are not those of a model")
         raise refused(unlike, MODEL_FILES, "model.source") from error
+
+
+def light_shapes(model: ModelConfig) -> ModelShapes | None:
+    """The same without torch; None where only that could tell, or where the files are damaged."""
+    folder = local_folder(model)
+    try:
+        known = folder is not None and read_object(folder / CONFIG).get("model_type") in _LLAMA_LIKE
+        return model_shapes(model) if known else None
+    except (UserError, PlanRefusedError):
+        return None
 
 
 def _built(folder: Path, model: ModelConfig) -> ModelShapes:

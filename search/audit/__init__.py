@@ -1,0 +1,1 @@
+"""The audit of a configuration before it is run: rules, and what they find."""

@@ -1,0 +1,1 @@
+"""Prompts are compressed and rebuilt, and a frozen model answers from what was rebuilt."""
