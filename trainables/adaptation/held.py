@@ -98,8 +98,8 @@ class AdaptationHeld(Single[AdaptationParameters]):
 
     @property
     def asks_more_at_last(self) -> bool:
-        """No: what is added at last was measured on the way."""
-        return False
+        """Always: what was measured before each stage."""
+        return True
 
     def build(self, params: AdaptationParameters) -> Adapted:
         """A model in the target's tokens; its alignment is made once for all trials that share it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from trainables.adaptation.audited import AUDITED
 from trainables.adaptation.metrics import BITS, METRICS, STAGE1, START, TOKENS, TOP1
 from trainables.adaptation.options import AdaptationOptions
 from trainables.adaptation.parameters import AdaptationParameters
@@ -136,5 +137,6 @@ TRAINABLES.register(
         effects=_EFFECTS,
         names={"target.vectors": VECTORS},
         contents=contents,
+        audited=AUDITED,
     )
 )
