@@ -57,6 +57,31 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedCluster]
     shared.end()
 
 
+LONG_FILES = (
+    "trainables/test_families.py",
+    "benchmarks/test_gpu.py",
+    "trainables/test_workers.py",
+    "faults/test_tracking_server.py",
+    "trainables/test_nf4.py",
+    "trainables/test_server.py",
+    "benchmarks/test_packing.py",
+    "trainables/test_pack_exact.py",
+    "test_plugins.py",
+    "analysis/test_report.py",
+    "search/test_routed_search.py",
+    "search/test_belief_search.py",
+    "trainables/test_trainables_conformance.py",
+    "search/test_searchers_models.py",
+)
+"""Files of this folder that take longest, which begin first: none is to be left to one worker at the end."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts tests whose searches start Ray themselves before those that share a cluster."""
-    items.sort(key=lambda item: "cluster" in getattr(item, "fixturenames", ()))
+    """Puts long files first, and searches that start Ray themselves before those that share a cluster."""
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONG_FILES)}
+    items.sort(
+        key=lambda item: (
+            "cluster" in getattr(item, "fixturenames", ()),
+            ranks.get(item.path, len(ranks)),
+        )
+    )

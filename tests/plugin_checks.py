@@ -13,25 +13,16 @@ from analysis.report.build import make
 from analysis.report.cards import cards
 from analysis.report.context import Context
 from analysis.summary import write_summary
-from search.baselines import baseline_event, missing_baselines
-from search.conductor import Conductor
 from search.config.library import listing_text
 from search.config.load import load_config
 from search.config.schema import SearchConfig
 from search.errors import ConfigError
-from search.groups.settings import group_settings
 from search.plan import make_plan
 from search.plan.view import print_plan
-from search.record import Event, RecordWriter, SearchStarted, SearchState, SessionStarted, read_events
-from search.record.explained import explanation
-from search.schedulers import make_scheduler
-from search.searchers import make_searcher
-from search.space import SearchSpace
+from search.record import SearchState, read_events
 from search.tracking.mlflow_projection import Projection
-from tests.trainables.conforming import baseline, serving, train
-from trainables.messages import GroupFacts, TrainRequest
+from tests.one_process import run_here
 
-FACTS = GroupFacts("cpu", "m", "d", 0.1, 1, "one at a time")
 SEARCH = (
     "space=demo",
     "name=toys",
@@ -103,48 +94,20 @@ def test_a_plan_shows_them() -> None:
 
 
 def test_a_search_measures_records_and_shows_them(folder: Path) -> None:
-    config, record = load(), list[Event]()
-    server = serving(group_settings(config, folder / "toys", cpus=1))
-    space = SearchSpace(config.parameters, config.fixed)
-    conductor = Conductor(
-        config, space, make_searcher(config, space), make_scheduler(config), record.append, []
-    )
-
-    def append(event: Event) -> None:
-        record.append(event)
-        conductor.state.apply(event)
-
-    dumped = config.model_dump(mode="json")
-    explained = explanation("lora", config.options)
-    append(SearchStarted(search_id="s", config=dumped, fingerprints={}, versions={}, trainable=explained))
-    append(SessionStarted(session=0, trials=config.trials, command="", host="", pid=1))
-    for name in missing_baselines(config, conductor.state):
-        append(baseline_event(config, name, baseline(server, name), FACTS, conductor.state))
-    while not conductor.finished and (number := conductor.next_trial()) is not None:
-        going_on = True
-        while going_on:
-            request = conductor.request(number)
-            assert isinstance(request, TrainRequest)
-            going_on = conductor.report(number, train(server, request))
-    check_record(folder, config, record)
-
-
-def check_record(folder: Path, config: SearchConfig, record: list[Event]) -> None:
     """The record, and what is made of it, know the plug-ins."""
-    with RecordWriter(folder / "toys") as writer:
-        for event in record:
-            writer.append(event)
-    state = SearchState.from_events(read_events(folder / "toys"))
+    assert run_here(*SEARCH).folder == folder / "runs" / "toys"
+    record = read_events(folder / "runs" / "toys")
+    state = SearchState.from_events(record)
     assert state.started is not None
-    assert SearchConfig.model_validate(state.started.config) == config
+    assert SearchConfig.model_validate(state.started.config) == load()
     assert list(state.baselines) == ["base", "brief"]
     assert all("single_word" in rung.metrics for trial in state.trials.values() for rung in trial.rungs)
     assert state.baselines["brief"].items_file is not None
     assert "median of" in "".join(d.reason for t in state.trials.values() for d in t.decisions.values())
-    summary = write_summary(state, folder / "toys")
+    summary = write_summary(state, folder / "runs" / "toys")
     assert summary["baselines"].keys() == {"base", "brief"}
-    assert "brief" in (folder / "toys" / "summary.md").read_text()
-    made = {card.card.name: card for card in make(cards(), Context(state, folder / "toys"))}
+    assert "brief" in (folder / "runs" / "toys" / "summary.md").read_text()
+    made = {card.card.name: card for card in make(cards(), Context(state, folder / "runs" / "toys"))}
     assert {name: card.message for name, card in made.items() if card.state == "error"} == {}
     assert made["fastest"].state == "shown"
     verdict, words = made["verdict"].findings, made["vocabulary"].findings

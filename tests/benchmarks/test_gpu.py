@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.gpu.__main__ import main
 from benchmarks.gpu.budget import LEAST, box
 from benchmarks.gpu.parts import NAMES
 from benchmarks.gpu.run import Results, run_all
@@ -133,11 +135,17 @@ def command(*words: str, hook: Path | None = None) -> subprocess.CompletedProces
 
 
 @pytest.mark.parametrize("words", [["--parts=exactness,speed"], ["--seconds=-1"], ["--seconds=a"], []])
-def test_wrong_arguments_are_refused_in_one_line(words: list[str]) -> None:
-    done = command("benchmarks.gpu", *words)
-    assert done.returncode == 2
-    assert not done.stdout
-    assert len(done.stderr.splitlines()) == 1
+def test_wrong_arguments_are_refused_in_one_line(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmarks.gpu", *words])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert not printed.out
+    assert len(printed.err.splitlines()) == 1
 
 
 _HOOK = f"""

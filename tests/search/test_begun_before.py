@@ -6,7 +6,6 @@ trained to its second rung of three.
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 from pathlib import Path
@@ -24,8 +23,8 @@ from search.resume import open_record
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
-from tests.ray_cluster import SharedCluster
-from tests.searches import assert_every_trial_finished_once, finish, start
+from tests.one_process import run_here
+from tests.searches import assert_every_trial_finished_once
 from trainables.messages import TrainRequest
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "begun_before"
@@ -84,14 +83,12 @@ def test_another_configuration_is_still_refused(out: Path) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.alone
-def test_it_is_resumed_to_its_end(out: Path, cluster: SharedCluster) -> None:
+def test_it_is_resumed_to_its_end(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (out / "empty").mkdir()
+    monkeypatch.chdir(out / "empty")
     before = (out / FIXTURE.name / "events.jsonl").read_text()
-    code, output = finish(start(*words(out), cluster=cluster))
-    assert code == 0, output
-    events = read_events(out / FIXTURE.name)
-    assert_every_trial_finished_once(events, 4)
-    assert (out / FIXTURE.name / "events.jsonl").read_text().startswith(before)
-    state = SearchState.from_events(events)
-    assert [rung.step for rung in state.trials[1].rungs] == [1, 3, 9]
-    assert json.loads((out / FIXTURE.name / "summary.json").read_text())["search"]["ended"] == "finished"
+    run = run_here(*words(out))
+    assert_every_trial_finished_once(read_events(run.folder), 4)
+    assert (run.folder / "events.jsonl").read_text().startswith(before)
+    assert [rung.step for rung in run.state.trials[1].rungs] == [1, 3, 9]
+    assert run.ended.reason == "finished"

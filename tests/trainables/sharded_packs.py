@@ -29,9 +29,9 @@ _SPARED = "spared"
 """After a stage: with recomputed blocks and shared rows."""
 QUANTISED = "nf4"
 """After a stage: on a base in 4 bits."""
-STAGES = ("0", "2", "3", f"3{_SPARED}")
+STAGES = ("0", "2", f"3{_SPARED}")
 if find_spec("bitsandbytes") is not None:
-    STAGES += (f"0{QUANTISED}", f"3{QUANTISED}", f"3{_SPARED}{QUANTISED}")
+    STAGES += (f"0{QUANTISED}", f"3{_SPARED}{QUANTISED}")
 
 
 def train(stage: str) -> dict[str, Any]:

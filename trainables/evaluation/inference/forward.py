@@ -293,7 +293,7 @@ class Forward:
         """Evaluation mode without gradients; restores every module's mode afterwards."""
         training = [module for module in self.model.modules() if module.training]
         self.model.eval()
-        whole = self._head and self._head.register_forward_pre_hook(_contiguous)
+        whole = self._head.register_forward_pre_hook(_contiguous) if self._head is not None else None
         try:
             with torch.no_grad():
                 yield
