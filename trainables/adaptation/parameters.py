@@ -47,7 +47,7 @@ class AdaptationParameters(TrainingParameters):
     @field_validator("similarity", "fallback")
     @classmethod
     def _registered(cls, name: str, info: ValidationInfo) -> str:
-        registry: Registry[Any] = {"similarity": SIMILARITIES, "fallback": FALLBACKS}[str(info.field_name)]
+        registry: Registry[Any] = SIMILARITIES if info.field_name == "similarity" else FALLBACKS
         if name not in registry:
             raise ValueError(f"there is no {registry.kind} {name!r}{registry.suggestion(name)}")
         return name

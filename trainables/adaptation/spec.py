@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from trainables.adaptation.audited import AUDITED
@@ -75,7 +75,7 @@ def check(options: AdaptationOptions) -> Iterable[Finding]:
         )
 
 
-def inspect(options: AdaptationOptions, seed: int) -> None:
+def inspect(options: AdaptationOptions, seed: int, baselines: Collection[str]) -> None:
     """Looks at the text before a search.
 
     Raises:

@@ -128,7 +128,7 @@ class Single(ABC, Generic[P]):
         shrinks: How often the group's workers have died for want of memory.
     """
 
-    no_room: ClassVar[str] = "Choose a smaller model."
+    no_room: str = "Choose a smaller model."
     terms: ClassVar[tuple[str, ...]] = ()
     """Names of what the loss is the sum of; each step's terms are written beside what is trained."""
 
