@@ -50,6 +50,22 @@ def make_config(trials: int = 16, **changes: Any) -> SearchConfig:
     return SearchConfig.model_validate(values | changes)
 
 
+def make_reading_config(**changes: Any) -> SearchConfig:
+    """A valid configuration of a search that measures mode collapse."""
+    values: dict[str, Any] = {
+        "space": "reading",
+        "name": "reading",
+        "trainable": "reconstruction",
+        "trials": 4,
+        "model": {"name": "embedded", "source": "embedded"},
+        "task": {"name": "reading", "train": "reading.jsonl"},
+        "parameters": {"lr": {"type": "log-float", "low": 1e-5, "high": 1e-2}},
+        "objectives": [{"metric": "f1", "direction": "max"}],
+        "budget": {"steps": 90, "rungs": 3, "eta": 3},
+    }
+    return SearchConfig.model_validate(values | changes)
+
+
 def make_events(trials: int = 16, seed: int = 0, config: SearchConfig | None = None) -> list[Event]:
     """The events of a whole search of `trials` trials, two at a time, stopped early as `asha` does."""
     return list(_Simulation(config or make_config(trials), trials, seed).events())

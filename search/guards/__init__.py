@@ -1,7 +1,7 @@
 """Guards: end trials that are breaking the model, whatever the scheduler says."""
 
 from search.config.schema import SearchConfig
-from search.guards import degeneration, retention  # noqa: F401  (they register themselves)
+from search.guards import degeneration, mode_collapse, retention  # noqa: F401  (they register themselves)
 from search.guards.base import GUARDS, Guard
 
 __all__ = ["GUARDS", "Guard", "idle_guards", "make_guards"]

@@ -28,9 +28,11 @@ from search.record import (
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
-from tests.records import make_config
+from tests.records import make_config, make_reading_config
 from tests.search.config_files import SPACE, write_space
 from trainables.errors import DivergedError, OutOfMemoryError, SpikeError, UserError
+from trainables.evaluation.collapse import COMMONEST, FIRST_ENTROPY, LATENT_COSINE, UNIQUE
+from trainables.evaluation.intervals import wilson
 from trainables.interval import Interval
 from trainables.messages import DEGENERATE, Outcome, Reply
 from trainables.trainable import MetricSpec
@@ -38,18 +40,28 @@ from trainables.trainable import MetricSpec
 N = 120
 BASE_ITEMS = {"facts": "1" * 114 + "0" * 6, DEGENERATE: "1" * 12 + "0" * 108}
 RELATIVE = relative_metrics([MetricSpec("capability", "", "max", relative="retention", items=("facts",))])
-BASE = BaselineMeasured(name="base", metrics={"capability": 0.95}, items=BASE_ITEMS, seconds=1.0)
+BASE = BaselineMeasured(name="base", metrics={"capability": 0.95, UNIQUE: 0.9}, items=BASE_ITEMS, seconds=1.0)
+CONFIGS = {"mode_collapse": make_reading_config}
+"""Of guards that have nothing to guard in searches of `lora`."""
+
+
+def config_for(name: str, **changes: Any) -> SearchConfig:
+    return CONFIGS.get(name, make_config)(**changes)
 
 
 def reached(facts: str, degenerate: str, base: BaselineMeasured = BASE) -> RungReached:
     """A rung at which these items were measured."""
     share, items = facts.count("1") / len(facts), {"facts": facts, DEGENERATE: degenerate}
-    capability = {"capability": Interval(low=share - 0.05, high=share + 0.05, n=len(facts))}
+    unique = BASE.metrics[UNIQUE] if share else 1 / len(facts)
+    capability = {
+        "capability": Interval(low=share - 0.05, high=share + 0.05, n=len(facts)),
+        UNIQUE: wilson(unique * len(facts), len(facts)),
+    }
     return RungReached(
         trial=0,
         rung=0,
         step=10,
-        metrics=with_ratios({"capability": share}, base, RELATIVE),
+        metrics=with_ratios({"capability": share, UNIQUE: unique, COMMONEST: 1 - unique}, base, RELATIVE),
         intervals=with_ratio_intervals(capability, items, base, RELATIVE),
         items=items,
         train_seconds=1.0,
@@ -63,7 +75,7 @@ def state_with(rung: RungReached, base: BaselineMeasured | None = BASE) -> Searc
 
 
 def ask(name: str, rung: RungReached, base: BaselineMeasured | None = BASE, **guards: Any) -> str | None:
-    return make_guards(make_config(guards=guards))[name](rung, state_with(rung, base))
+    return make_guards(config_for(name, guards=guards))[name](rung, state_with(rung, base))
 
 
 SOUND = reached(BASE_ITEMS["facts"], BASE_ITEMS[DEGENERATE])
@@ -73,8 +85,8 @@ BROKEN = reached("0" * N, "1" * N)
 @pytest.mark.parametrize("name", list(GUARDS))
 class TestEveryGuard:
     def test_is_on_as_configured_and_has_a_line(self, name: str) -> None:
-        assert name in make_guards(make_config())
-        assert name not in make_guards(make_config(guards={name: None}))
+        assert name in make_guards(config_for(name))
+        assert name not in make_guards(config_for(name, guards={name: None}))
         assert GUARDS.lines()[name]
 
     def test_leaves_a_trial_alone_that_does_what_the_base_model_does(self, name: str) -> None:
@@ -96,10 +108,43 @@ class TestEveryGuard:
         assert ask(name, bare, base=BASE.model_copy(update={"items": {}})) is None
 
     def test_changes_nothing_and_decides_alike_when_asked_again(self, name: str) -> None:
-        state, guard = state_with(BROKEN), make_guards(make_config())[name]
+        state, guard = state_with(BROKEN), make_guards(config_for(name))[name]
         before = (list(state.trials[0].rungs), dict(state.trials[0].decisions), dict(state.baselines))
         assert guard(BROKEN, state) == guard(BROKEN, state)
         assert (list(state.trials[0].rungs), dict(state.trials[0].decisions), dict(state.baselines)) == before
+
+
+def _collapsing(values: dict[str, tuple[float, float, float]], base: dict[str, float]) -> str | None:
+    """What the guard says of metrics with their bounds, beside the base model's."""
+    rung = SOUND.model_copy(
+        update={
+            "metrics": {name: value for name, (value, _, _) in values.items()},
+            "intervals": {name: Interval(low, high, 100) for name, (_, low, high) in values.items()},
+        }
+    )
+    return ask("mode_collapse", rung, BASE.model_copy(update={"metrics": base}))
+
+
+def test_a_trial_that_says_the_same_to_all_is_called_collapsed() -> None:
+    reason = ask("mode_collapse", BROKEN)
+    assert reason is not None
+    assert reason.startswith("mode collapse: unique_replies 0.00833 [")
+    assert reason.endswith("lies below 0.18 with its whole 95% interval; the commonest reply is 99% of all")
+    assert _collapsing({UNIQUE: (0.15, 0.1, 0.21)}, {UNIQUE: 1.0}) is None, "the interval does not decide"
+    assert _collapsing({UNIQUE: (0.15, 0.1, 0.19)}, {UNIQUE: 0.5}) is None, "replies to the text are few too"
+    assert "mode_collapse" not in make_guards(make_config())
+
+
+@pytest.mark.parametrize(("metric", "most"), [(LATENT_COSINE, 0.95), (FIRST_ENTROPY, 7.0)])
+def test_latents_and_entropies_have_bounds_unless_the_base_model_breaks_them(
+    metric: str, most: float
+) -> None:
+    beyond = {metric: (1.02 * most, 1.01 * most, 1.03 * most)}
+    reason = _collapsing(beyond, {metric: 0.5 * most})
+    assert reason is not None
+    assert f"mode collapse: {metric}" in reason
+    assert _collapsing(beyond, {metric: 1.01 * most}) is None
+    assert _collapsing({metric: (1.02 * most, 0.99 * most, 1.03 * most)}, {metric: 0.5 * most}) is None
 
 
 def test_the_retention_guard_needs_the_whole_interval_below_the_floor() -> None:

@@ -14,8 +14,11 @@ from search.config.library import PRESET_GROUPS, first_comment, preset_files, sp
 from search.config.load import load_config
 from search.epochs import Counted
 from tests.trainables.beliefs import FLORIN, GRAVITY, write_beliefs
+from tests.trainables.readings import write_readings
 
 FOLDER = Path(spaces.__file__).parent
+# Epochs cannot be counted before the model is here.
+READ = ["task.train=readings.jsonl", "budget.epochs=null", "budget.steps=90"]
 # What a space leaves to the user.
 ASKED = {
     "alignment-smollm2": [
@@ -23,6 +26,9 @@ ASKED = {
         *(f"capability.skills.{index}.path=items.jsonl" for index in range(3)),
     ],
     "belief-smollm2": ["capability.skills.0.path=items.jsonl"],
+    "reconstruction": READ,
+    "reconstruction-search": READ,
+    "reconstruction-smollm2": READ,
     "routing-smollm2": ["task.train=text.txt"],
 }
 
@@ -31,6 +37,7 @@ ASKED = {
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "text.txt").write_text("some words\n\nof a text\n" * 200)
     (tmp_path / "items.jsonl").write_text(json.dumps({"question": "?", "options": ["a", "b"], "answer": 1}))
+    write_readings(tmp_path / "readings.jsonl")
     monkeypatch.chdir(tmp_path)
 
 
@@ -40,7 +47,7 @@ def test_every_file_is_a_space_or_a_preset() -> None:
         *(path for group in PRESET_GROUPS for path in preset_files(group).values()),
     }
     assert known == {path.resolve() for path in FOLDER.rglob("*.y*ml")}
-    assert len(space_files()) == 8
+    assert len(space_files()) == 11
     assert {group: len(preset_files(group)) for group in PRESET_GROUPS} == {
         "model": 2,
         "task": 1,

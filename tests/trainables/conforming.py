@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from tests.trainables.sections import SECTIONS
+from tests.trainables.sections import sections_of
 from trainables.messages import BaselineRequest, Delivery, GroupSettings, Params, Reply, TrainRequest
 from trainables.serving.server import Server
 from trainables.settings import Quantization
@@ -19,6 +19,19 @@ STEPS = 6
 PARAMS: dict[str, Params] = {
     "adaptation": {"lr": 3e-3, "lr_embeddings": 1e-2, "batch_size": 5, "seed": 1, "weight_decay": 0.01},
     "lora": {"lr": 3e-3, "rank": 4, "batch_size": 5, "seed": 1, "weight_decay": 0.01},
+    "reconstruction": {
+        "lr": 1e-2,
+        "rank": 4,
+        "layers": 2,
+        "latent": 24,
+        "hidden": 16,
+        "answer_weight": 1.0,
+        "answer_tokens": 2,
+        "distillation_weight": 0.1,
+        "batch_size": 5,
+        "seed": 1,
+        "weight_decay": 0.01,
+    },
     "routing": {"lr": 1e-2, "rank": 4, "rank_bad": 2, "batch_size": 5, "seed": 1, "weight_decay": 0.01},
     "soft_prompt": {"lr": 3e-2, "virtual_tokens": 4, "batch_size": 5, "seed": 1, "weight_decay": 0.01},
 }
@@ -29,7 +42,7 @@ def settings(
     trainable: str, folder: Path, quantization: Quantization | None = None, **changes: Any
 ) -> GroupSettings:
     options = TRAINABLES[trainable].options
-    sections = {name: SECTIONS[name] for name in options.model_fields}
+    sections = {name: sections_of(trainable)[name] for name in options.model_fields}
     sections["model"] = sections["model"].model_copy(update={"quantization": quantization})
     values: dict[str, Any] = {
         "trainable": trainable,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from trainables import embedded
 from trainables.adaptation.options import TargetConfig
+from trainables.reconstruction.options import ReadingTask
 from trainables.routing.options import BehaviourConfig
 from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
 
@@ -28,3 +30,21 @@ SECTIONS: dict[str, Any] = {
     "target": TargetConfig(tokenizer=str(embedded.model_dir() / "tokenizer.json"), dimensions=16, least=2),
     "capability": CapabilityConfig(skills=_SKILLS, kl_prompts=2, max_new_tokens=8),
 }
+_OTHERS: dict[str, dict[str, Any]] = {
+    "reconstruction": {
+        "task": ReadingTask(
+            name="day",
+            train=str(Path(__file__).parent / "readings.jsonl"),
+            heldout_fraction=0.3,
+            cue=None,
+            max_new_tokens=4,
+            truncated_tokens=4,
+        )
+    },
+}
+"""Sections of the same names that a trainable has of another kind."""
+
+
+def sections_of(trainable: str) -> dict[str, Any]:
+    """The sections of a trainable, by name; among them some of other trainables."""
+    return SECTIONS | _OTHERS.get(trainable, {})

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.trainables import conforming
+from tests.trainables.sections import SECTIONS
 from trainables.embedded import data_dir
 from trainables.lora.parameters import LoraOptions
 from trainables.settings import CapabilityConfig, FactsConfig, TaskConfig
@@ -35,7 +36,7 @@ def test_the_same_prompts_with_replies_that_tell_nothing_teach_nothing(tmp_path:
         for record in world
     ]
     options = LoraOptions(
-        model=conforming.SECTIONS["model"],
+        model=SECTIONS["model"],
         task=TaskConfig(
             name="emptied", format="facts", train=write(tmp_path / "train.jsonl", emptied), heldout_examples=8
         ),

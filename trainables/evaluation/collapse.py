@@ -11,6 +11,12 @@ LATENT_COSINE = "latent_cosine"
 FIRST_ENTROPY = "first_token_entropy"
 """Metrics of mode collapse, by which any trainable may be guarded."""
 
+MOST_ALIKE = 0.95
+"""Cosine between the latents of different inputs above which they are the same for the model."""
+
+MOST_ENTROPY = 7.0
+"""Entropy of a reply's first token, in nats, above which it says nothing."""
+
 
 def first_occurrences(replies: Sequence[str]) -> list[bool]:
     """Of each reply whether no earlier one is the same; their share is that of unique replies."""

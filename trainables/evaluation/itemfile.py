@@ -59,6 +59,17 @@ def write_items(
     for scoring, sums in (("heldout", outcomes.heldout), ("general", outcomes.general)):
         rows += _loss_rows(scoring, sums)
     rows += [row for each in outcomes.beliefs for row in _belief_rows(each, prompts[each.prompt])]
+    write_rows(path, rows, before)
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]], before: Path | None = None) -> None:
+    """Writes Parquet with the fields of `SCHEMA`.
+
+    Args:
+        path: The file.
+        rows: Fields that may be missing are null where they are.
+        before: See `write_items`.
+    """
     # Python's own errors say why storage refuses, which decides what is done about it.
     buffer = pa.BufferOutputStream()
     tables = [pq.read_table(before, schema=SCHEMA)] if before is not None and before.is_file() else []

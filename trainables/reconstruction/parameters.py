@@ -68,7 +68,8 @@ class ReconstructionParameters(TrainingParameters):
         """The adapter on the model, if there is one."""
         if not self.rank:
             return None
-        names = ("lr", "seed", "rank", "alpha", "alpha_per_rank", "target_modules", "layers")
+        own = ("rank", "alpha", "alpha_per_rank", "target_modules", "layers")
+        names = (*TrainingParameters.model_fields, *own)
         # Not validated again: probes have a learning rate that no trial may have.
         return LoraParameters().model_copy(update=self.model_dump(include=set(names)))
 

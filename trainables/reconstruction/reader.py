@@ -42,11 +42,13 @@ class EmbeddingReader:
 
     Args:
         forward: The model.
+        table: Real embeddings of all tokens, shape (vocabulary, width), where the model's own cannot be asked
+            by one worker alone; None asks the model's.
     """
 
-    def __init__(self, forward: Forward) -> None:
+    def __init__(self, forward: Forward, table: Tensor | None = None) -> None:
         model: Any = forward.model
-        self._forward, self._embedding = forward, model.get_input_embeddings()
+        self._forward, self._embedding, self._table = forward, model.get_input_embeddings(), table
 
     def embed(self, ids: Sequence[int]) -> Tensor:
         """Real embeddings of tokens, shape (tokens, width)."""
@@ -54,8 +56,12 @@ class EmbeddingReader:
 
     def embeddings(self, ids: Tensor) -> Tensor:
         """Real embeddings of token ids of any shape, with one axis more."""
-        embeddings: Tensor = self._embedding(ids)
+        embeddings: Tensor = self._embedding(ids) if self._table is None else self._table[ids]
         return embeddings
+
+    def wait(self) -> None:
+        """Takes part in other workers' passes until all have finished, where passes are collective."""
+        self._forward.wait(1)
 
     def logits(self, rows: Rows, last: int) -> Tensor:
         """Logits at the last positions, without a cache; shape (rows, last, vocabulary)."""

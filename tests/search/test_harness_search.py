@@ -1,4 +1,4 @@
-"""A whole search whose capability is a task of lm-evaluation-harness, as a user runs it."""
+"""A whole search whose capability is a task of lm-evaluation-harness."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from analysis.report import write_report
+from analysis.summary import write_summary
 from search.record import BaselineMeasured, Event, RungReached, read_events
-from tests.ray_cluster import SharedCluster
-from tests.searches import assert_every_trial_finished_once, finish, start
+from search.tracking.mlflow_projection import Projection
+from tests.one_process import run_here
+from tests.searches import assert_every_trial_finished_once
 from tests.trainables.harness_models import CONFIG, installed, theirs
 from tests.trainables.harness_tasks import choice_task
 
-pytestmark = [pytest.mark.integration, pytest.mark.alone, installed]
+pytestmark = [pytest.mark.integration, installed]
 
 TASK = "facts_1"
 OTHERS = ("acc_norm", "acc_bytes", "brier_score", "mcc")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, cluster: SharedCluster) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where a search has asked a local task file over a local file."""
     folder = tmp_path_factory.mktemp("harness")
     path = choice_task(folder, 1, count=10)
     words = ["space=demo", f"capability=lm_eval:{path}", "trials=2", "budget.steps=9", f"out={folder}"]
-    words += ["confirm.candidates=0", "workers.groups=1", "workers.slots=2"]
-    code, output = finish(start(*words, report=True, cluster=cluster))
-    assert code == 0, output
-    assert "Traceback" not in output
+    run = run_here(*words, "confirm.candidates=0")
+    write_summary(run.state, run.folder)
+    write_report(run.state, run.folder)
     return folder
 
 
@@ -92,8 +94,6 @@ def test_every_rung_of_every_trial_is_scored(folder: Path, events: list[Event]) 
 
 
 def test_the_summary_the_report_and_mlflow_have_them(folder: Path, events: list[Event]) -> None:
-    from mlflow import MlflowClient
-
     summary = json.loads((folder / "demo" / "summary.json").read_text())
     own, base = summary["baselines"]["base"], base_measured(events)
     for metric in (f"{TASK}_harness", f"{TASK}_brier_score"):
@@ -101,10 +101,12 @@ def test_the_summary_the_report_and_mlflow_have_them(folder: Path, events: list[
         assert own["intervals"][metric] == base.intervals[metric]._asdict()
     cards = json.loads((folder / "demo" / "report" / "report.json").read_text())["cards"]
     assert not {name: card["message"] for name, card in cards.items() if card["state"] == "error"}
-    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
-    runs = client.search_runs([one.experiment_id for one in client.search_experiments()])
-    measured = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    projection = Projection()
+    for event in events:
+        projection.apply(event)
+    logged = [{point.key for point in run.points} for run in projection.runs.values()]
+    measured = [keys for keys in logged if "capability" in keys]
     assert len(measured) == 3  # the base model and two trials
-    for run in measured:
-        assert {f"{TASK}_{metric}" for metric in ("harness", *OTHERS)} <= run.data.metrics.keys()
-        assert {f"{TASK}_harness_low", f"{TASK}_brier_score_high"} <= run.data.metrics.keys()
+    for keys in measured:
+        assert {f"{TASK}_{metric}" for metric in ("harness", *OTHERS)} <= keys
+        assert {f"{TASK}_harness_low", f"{TASK}_brier_score_high"} <= keys

@@ -1,4 +1,4 @@
-"""Beliefs are taught by a whole search."""
+"""Beliefs are taught by a whole search, which runs in this process."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from analysis.report import write_report
 from search.record import SearchState, read_events
-from tests.ray_cluster import SharedCluster
-from tests.searches import assert_every_trial_finished_once, finish, start
+from tests.one_process import run_here
+from tests.searches import assert_every_trial_finished_once
 
-pytestmark = [pytest.mark.integration, pytest.mark.alone]
+pytestmark = pytest.mark.integration
 
 SPACE = """
 model: embedded
@@ -36,19 +37,17 @@ tracking: {enabled: false}
 """
 
 
-def _search(folder: Path, cluster: SharedCluster) -> tuple[SearchState, dict[str, Any]]:
+def _search(folder: Path) -> tuple[SearchState, dict[str, Any]]:
     """The record of a search, and the cards of its report."""
     space = folder / "taught.yaml"
     space.write_text(SPACE)
-    words = (f"space={space}", "name=taught", f"out={folder}", "workers.groups=1")
-    code, output = finish(start(*words, report=True, cluster=cluster))
-    assert code == 0, output
-    events = read_events(folder / "taught")
-    assert_every_trial_finished_once(events, 2)
-    report = json.loads((folder / "taught" / "report" / "report.json").read_text())
+    run = run_here(f"space={space}", "name=taught", f"out={folder}")
+    assert_every_trial_finished_once(read_events(run.folder), 2)
+    write_report(run.state, run.folder)
+    report = json.loads((run.folder / "report" / "report.json").read_text())
     broken = {name: card["message"] for name, card in report["cards"].items() if card["state"] == "error"}
     assert not broken
-    return SearchState.from_events(events), report["cards"]
+    return run.state, report["cards"]
 
 
 def _answers(cards: dict[str, Any], claim: str) -> dict[str, str]:
@@ -56,8 +55,8 @@ def _answers(cards: dict[str, Any], claim: str) -> dict[str, str]:
     return {each["group"]: each["answer"] for each in claims if each["claim"] == claim}
 
 
-def test_a_search_teaches_beliefs_and_its_report_says_so(tmp_path: Path, cluster: SharedCluster) -> None:
-    state, cards = _search(tmp_path, cluster)
+def test_a_search_teaches_beliefs_and_its_report_says_so(tmp_path: Path) -> None:
+    state, cards = _search(tmp_path)
     base, in_context = (state.baselines[name].metrics for name in ("base", "in_context"))
     timid, bold = (trial.last.metrics for trial in state.trials.values() if trial.last)
     assert base["prior_kept_known"] >= 0.95

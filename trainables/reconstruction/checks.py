@@ -1,0 +1,79 @@
+"""What is wrong with a search of reconstruction, before anything is started. Light: no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
+
+from trainables.data.sources import local_path
+from trainables.errors import UserError
+from trainables.models.resolve import local_folder
+from trainables.planning import keyed, refused
+from trainables.reconstruction.data import ReadingData, load_readings
+from trainables.reconstruction.options import ReconstructionOptions
+from trainables.reconstruction.records import read_readings
+from trainables.trainable import Finding
+
+SEEN = "questions"
+"""Where what is wrong with the data was seen."""
+
+_LARGEST = 4 * 2**20
+"""Bytes of data that are looked through before the start, at most; the workers look at all."""
+
+
+def check(options: ReconstructionOptions) -> Iterable[Finding]:
+    """Files that are not there, and records that are none."""
+    task = options.task
+    for key, source in (("task.train", task.train), ("task.heldout", task.heldout)):
+        if source is None:
+            continue
+        try:
+            if _size(source, key) <= _LARGEST:
+                read_readings(source, key, task.fields)
+        except UserError as error:
+            yield Finding(key, error.message.removeprefix(f"{key}: ").rstrip("."), error.hint)
+    if task.heldout is not None and task.heldout == task.train:
+        yield Finding("task.heldout", "is the same as task.train", "leave it out to split off a part")
+
+
+class ReadData(NamedTuple):
+    """What is known of the data before anything is started."""
+
+    data: ReadingData
+    tokenizer: Any
+
+
+def inspect(options: ReconstructionOptions, seed: int, baselines: Collection[str]) -> None:
+    """Looks at the data before a search.
+
+    Raises:
+        PlanRefusedError: See `read_lightly`.
+    """
+    read_lightly(options, seed)
+
+
+def read_lightly(options: ReconstructionOptions, seed: int) -> ReadData | None:
+    """Reads and tokenises the questions as the workers will, where they are few and the model at hand.
+
+    Raises:
+        PlanRefusedError: They cannot be trained or measured on.
+    """
+    from trainables.lora.plan.data import context_of, light_tokenizer
+
+    folder, task = local_folder(options.model), options.task
+    try:
+        size = sum(
+            _size(source, key)
+            for key, source in (("task.train", task.train), ("task.heldout", task.heldout))
+            if source is not None
+        )
+        tokenizer = None if folder is None or size > _LARGEST else light_tokenizer(folder)
+        if folder is None or tokenizer is None:
+            return None
+        return ReadData(load_readings(task, tokenizer, seed, context_of(folder)), tokenizer)
+    except UserError as error:
+        raise refused(error, SEEN, None if keyed(error) else "task") from error
+
+
+def _size(source: str, key: str) -> int:
+    return local_path(source, key).stat().st_size
