@@ -71,11 +71,14 @@ def load_config(words: Sequence[str]) -> Resolved:
 
 
 def _idle_guards(config: SearchConfig, origins: Origins) -> Iterator[str]:
-    """Says of guards that were asked for, and have nothing to guard, that they are idle."""
+    """Says of guards that were asked for, and have nothing to guard, that they are idle.
+
+    What is as by default was not asked for: a configuration that is shown has every default.
+    """
+    defaults = type(config.guards)()
     for name in idle_guards(config):
-        where = origins.of_value(("guards", name))
-        if where != DEFAULT:
-            value = getattr(config.guards, name)
+        where, value = origins.of_value(("guards", name)), getattr(config.guards, name)
+        if where != DEFAULT and value != getattr(defaults, name):
             yield f"guards.{name}={value} ({where}) guards nothing: what it needs is not measured here."
 
 

@@ -45,13 +45,13 @@ def test_without_changes_to_stopping_costs_are_those_recorded_and_what_lies_beyo
     assert stopped
     assert found["recorded"]["steps"] == steps
     assert found["without_stopping"]["steps"] == steps + missing
-    assert found["cut_short"] == found["found"][0]["censored"] == len(stopped)
-    cost = found["found"][0]["cost"]
+    assert found["cut_short"] == found["runs"][0]["censored"] == len(stopped)
+    cost = found["runs"][0]["cost"]
     assert cost["at_least"]
     # Diverged slices have no recorded time; theirs are estimated.
     assert cost["train_seconds"] == pytest.approx(sum(rung.train_seconds for rung in work))
     assert cost["eval_seconds"] == pytest.approx(sum(rung.eval_seconds for rung in work))
-    assert found["found"][0]["hypervolume"] == pytest.approx(1.0)
+    assert found["runs"][0]["hypervolume"] == pytest.approx(1.0)
 
 
 def test_a_search_whose_trials_all_ended_by_themselves_has_nothing_censored(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_search_whose_trials_all_ended_by_themselves_has_nothing_censored(tmp_
     assert (found.best, found.cut_short) == (recommend(state).trial, 0)
     assert found.front == tuple(trial.number for trial in pareto_front(state))
     assert found.recorded == found.without_stopping
-    for one in found.found:
+    for one in found.runs:
         assert one.censored == 0
         assert one.cost.steps <= found.recorded.steps
         assert one.hypervolume is not None
@@ -90,8 +90,8 @@ def test_another_searcher_tries_recorded_configurations_only(
 ) -> None:
     record(tmp_path)
     found = answer(capsys, tmp_path, "searcher=random", "trials=6", "seeds=2")
-    assert len(found["found"]) == 2
-    for one in found["found"]:
+    assert len(found["runs"]) == 2
+    for one in found["runs"]:
         assert one["cost"]["steps"] <= 6 * 90
         assert len([fate for fate in one["fates"].values() if fate != "not tried"]) <= 6
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from search.record import Event, RungReached, SearchState, WarmStarted, read_events
+from search.config.load import load_config
+from search.record import SearchState, read_events
 from search.simulate.options import read_options
+from search.space import SearchSpace
+from search.warm_start import read_warm_start
 from tests.conftest import PLUGINS
 from tests.ray_cluster import SharedCluster
 from tests.searches import (
     assert_every_trial_finished_once,
     assert_mlflow_holds,
-    count,
     finish,
-    kill_when,
     start,
 )
 
@@ -26,21 +26,15 @@ pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.usefixture
 SPACE = f"space={PLUGINS / 'soft_prompt' / 'space.yaml'}"
 
 
-def _is_under_way(events: Sequence[Event]) -> bool:
-    return count(events, RungReached) >= 2
-
-
 @pytest.fixture(scope="module")
 def finished(
     plugins: None, cluster: SharedCluster, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, str]:
-    """A search that was killed, and run again to its end."""
+    """A search that has run to its end."""
     out = tmp_path_factory.mktemp("runs")
-    words = [SPACE, "name=prompts", f"out={out}", "budget.steps=27", "workers.groups=1"]
-    begun = kill_when(start(*words, cluster=cluster), out / "prompts", _is_under_way)
+    words = [SPACE, "name=prompts", f"out={out}", "workers.groups=1"]
     code, output = finish(start(*words, report=True, cluster=cluster))
     assert code == 0, output
-    assert read_events(out / "prompts")[: len(begun)] == begun
     return out, output
 
 
@@ -51,7 +45,7 @@ def test_it_is_planned_by_what_it_says_of_itself(tmp_path: Path) -> None:
     assert "virtual_tokens" in output
 
 
-def test_it_goes_on_after_a_kill_and_finishes_every_trial(finished: tuple[Path, str]) -> None:
+def test_it_finishes_every_trial_with_what_it_declares(finished: tuple[Path, str]) -> None:
     out, output = finished
     events = read_events(out / "prompts")
     assert_every_trial_finished_once(events, 4)
@@ -82,12 +76,13 @@ def test_it_is_simulated(finished: tuple[Path, str]) -> None:
     assert options.config.options.model.name == "embedded"
 
 
-def test_another_search_begins_with_what_it_found(finished: tuple[Path, str], cluster: SharedCluster) -> None:
+def test_another_search_begins_with_what_it_found(finished: tuple[Path, str]) -> None:
     out, _ = finished
-    words = [SPACE, "name=more", f"out={out}", "budget.steps=27", "workers.groups=1", "trials=2"]
-    code, output = finish(start(*words, f"warm_start={out / 'prompts'}", cluster=cluster))
-    assert code == 0, output
-    events = read_events(out / "more")
-    assert_every_trial_finished_once(events, 2)
-    (taken,) = [event for event in events if isinstance(event, WarmStarted)]
-    assert taken.trials
+    words = [SPACE, "name=more", f"warm_start={out / 'prompts'}"]
+    config = load_config(words).config
+    taken = read_warm_start(config, SearchSpace(config.parameters, config.fixed))
+    state = SearchState.from_events(read_events(out / "prompts"))
+    assert [trial.sampled for trial in taken.trials] == [
+        state.trials[trial.trial].proposed.sampled for trial in taken.trials
+    ]
+    assert taken.trials[0].sampled.keys() == {"lr", "virtual_tokens"}

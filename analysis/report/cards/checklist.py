@@ -18,7 +18,7 @@ from search import wording
     "Did training go well?",
     62,
     read=(
-        "Each question is answered with pass, fail or cannot tell, from the trial's own curve and "
+        "Each check is answered with pass, fail or cannot tell, from the trial's own curve and "
         "measurements; the numbers stand beside it."
     ),
 )
@@ -69,7 +69,7 @@ def _answers(chosen: Checklist) -> Table:
         (CHECKS[name].question, answer.verdict, answer.text) for name, answer in chosen.answers.items()
     )
     caption = f"Trial {chosen.trial}, the recommended one."
-    return Table(("question", "verdict", "numbers"), rows, caption, open=True)
+    return Table(("check", "verdict", "numbers"), rows, caption, open=True)
 
 
 def _counts(counts: Mapping[str, Mapping[Verdict, int]]) -> Table:
@@ -77,7 +77,7 @@ def _counts(counts: Mapping[str, Mapping[Verdict, int]]) -> Table:
         (CHECKS[name].question, *(f"{number:,}" for number in verdicts.values()))
         for name, verdicts in counts.items()
     )
-    return Table(("question", "pass", "fail", "cannot tell"), rows, "Trials by verdict; no repetitions.")
+    return Table(("check", "pass", "fail", "cannot tell"), rows, "Trials by verdict; no repetitions.")
 
 
 def _failing(failing: list[Checklist]) -> Table:
@@ -87,4 +87,4 @@ def _failing(failing: list[Checklist]) -> Table:
         for name in each.failed
     )
     caption = f"What trials failed.{cut(len(failing))}"
-    return Table(("trial", "question", "numbers"), rows, caption)
+    return Table(("trial", "check", "numbers"), rows, caption)
