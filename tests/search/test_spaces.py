@@ -26,8 +26,6 @@ ASKED = {
         *(f"capability.skills.{index}.path=items.jsonl" for index in range(3)),
     ],
     "belief-smollm2": ["capability.skills.0.path=items.jsonl"],
-    "reconstruction": READ,
-    "reconstruction-search": READ,
     "reconstruction-smollm2": READ,
     "routing-smollm2": ["task.train=text.txt"],
 }

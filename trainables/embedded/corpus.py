@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from trainables.embedded.facts import FactQuestions, make_world
+from trainables.embedded.facts import SHARED_VALUES, FactQuestions, make_world
 from trainables.embedded.reading import Reading
 from trainables.embedded.texts import Arithmetic, Exchange, Instructions, note
+
+_REPEATED = (6, 14)
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,8 @@ class Skills:
     def from_seed(cls, seed: int) -> "Skills":
         """Make the skills of a seed."""
         facts = FactQuestions.split(make_world(seed), seed)
-        instructions = Instructions.split(seed)
-        reading = Reading.split(facts.world, instructions)
-        return cls(facts, Arithmetic.split(seed), instructions, reading)
+        reading = Reading.of_world(facts.world)
+        return cls(facts, Arithmetic.split(seed), Instructions.split(seed), reading)
 
     def writers(self) -> dict[str, Callable[[Random], Exchange]]:
         """Return what writes each kind of text of a single turn, by name."""
@@ -35,7 +36,18 @@ class Skills:
             "arithmetic": self.arithmetic.exchange,
             "format": self.instructions.exchange,
             "note": note,
+            "restated": self.reading.restated,
+            "pairs": self.reading.pairs,
+            "repeated": self._repeated,
         }
+
+    def _repeated(self, random: Random) -> Exchange:
+        """Return words in any order, and the same again."""
+        names = (*self.reading.persons, *self.reading.towns)
+        values = [value for shared in SHARED_VALUES.values() for value in shared]
+        pools = (names, values, self.instructions.taught)
+        text = " ".join(random.choice(random.choice(pools)) for _ in range(random.randint(*_REPEATED)))
+        return Exchange(f" {text}", f" {text}", plain=True)
 
 
 def stream(kind: str, skills: Skills, seed: int) -> Iterator[Exchange]:
@@ -57,6 +69,8 @@ def conversations(kind: str, skills: Skills, seed: int) -> Iterator[Sequence[Exc
         KeyError: if there is no such kind.
     """
     if kind == "reading":
-        yield from skills.reading.lessons(Random(f"corpus {kind} {seed}"))
+        random = Random(f"corpus {kind} {seed}")
+        while True:
+            yield skills.reading.lesson(random)
     for exchange in stream(kind, skills, seed):
         yield (exchange,)

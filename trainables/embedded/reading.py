@@ -7,14 +7,13 @@ asked for as often, so neither the kind of an answer nor its place gives it away
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import count
 from random import Random
 from typing import Literal, TypeAlias
 
 from trainables.embedded.facts import CAPITAL, SHARED_VALUES, World
-from trainables.embedded.texts import Exchange, Instructions
+from trainables.embedded.texts import Exchange
 
 FACTS = 4
 """Facts of a held-out passage, and the most of a taught one."""
@@ -24,19 +23,19 @@ Fact: TypeAlias = dict[Kind, str]
 
 _SENTENCE = "{person} had {thing} in {town}."
 _PATTERN = re.compile(r"(?P<person>\w+) had (?P<thing>[\w ]+) in (?P<town>\w+)\.")
-# By what is asked for; each names one of the other two.
-_QUESTIONS: dict[Kind, tuple[str, ...]] = {
-    "person": ("Who had {thing}?", "Who was in {town}?"),
-    "thing": ("What did {person} have?", "What was in {town}?"),
-    "town": ("Where was {person}?", "Where was {thing}?"),
-}
-_WORDINGS = tuple((kind, wording) for kind, wordings in _QUESTIONS.items() for wording in wordings)
-_AGES = ("old", "new")
+_QUESTIONS: tuple[tuple[Kind, str], ...] = (
+    ("thing", "What did {person} have?"),
+    ("town", "Where was {thing}?"),
+    ("town", "Where was {person}?"),
+)
 _COLOURS = SHARED_VALUES["flag colour"]
 _GOODS = (*SHARED_VALUES["main export"], *SHARED_VALUES["national dish"])
-# Passages after which those that follow may have a fact more: first is learned to copy, then to choose.
-_STAGE = 960
-_QUESTIONS_ASKED = 6
+_TAUGHT_FACTS = (1, 2, 3, FACTS, FACTS, FACTS)
+_TURNS = 8
+_VERBS = ("had", "in", "and", "was")
+_PAIRS = (3, 6)
+# One of this many pairs of a person and a town is never taught.
+_HELDOUT = 10
 
 
 @dataclass(frozen=True)
@@ -79,46 +78,63 @@ class ReadingItem:
 
 @dataclass(frozen=True)
 class Reading:
-    """Writes passages and questions about them. Persons with held-out names are never taught."""
+    """Writes passages and questions about them. Held-out pairs of a person and a town are never taught.
 
-    taught: tuple[str, ...]
-    heldout: tuple[str, ...]
+    Attributes:
+        persons: Names, as many as towns; those of countries, each of which is one token.
+        towns: Also single tokens.
+    """
+
+    persons: tuple[str, ...]
     towns: tuple[str, ...]
 
     @classmethod
-    def split(cls, world: World, instructions: Instructions) -> Reading:
-        """Take the world's towns, and as names the words of the skill ``format``, divided as there."""
-        return cls(instructions.taught, instructions.heldout, world.values[CAPITAL])
+    def of_world(cls, world: World) -> Reading:
+        """Take the names of a world, but none of its facts."""
+        return cls(tuple(dict.fromkeys(fact.country for fact in world.facts)), world.values[CAPITAL])
 
-    def _facts(self, names: Sequence[str], number: int, random: Random) -> list[Fact]:
-        colours, goods = random.sample(_COLOURS, number), random.sample(_GOODS, number)
-        things = [f"{random.choice(_AGES)} {c} {g}" for c, g in zip(colours, goods, strict=True)]
-        kinds = zip(random.sample(names, number), things, random.sample(self.towns, number), strict=True)
+    def heldout(self, person: str, town: str) -> bool:
+        """Return whether a fact about the person and the town is never taught."""
+        return (self.persons.index(person) + self.towns.index(town)) % _HELDOUT == 0
+
+    def _facts(self, number: int, heldout: bool, random: Random) -> list[Fact]:
+        persons = random.sample(self.persons, number)
+        towns: list[str] = []
+        for person in persons:
+            left = [t for t in self.towns if t not in towns and self.heldout(person, t) == heldout]
+            towns.append(random.choice(left))
+        colours, goods = random.sample(_COLOURS, number), random.sample(_GOODS, 2 * number)
+        things = [f"{c} {a} and {b}" for c, a, b in zip(colours, goods[::2], goods[1::2], strict=True)]
+        kinds = zip(persons, things, towns, strict=True)
         return [{"person": person, "thing": thing, "town": town} for person, thing, town in kinds]
 
-    def lessons(self, random: Random) -> Iterator[list[Exchange]]:
-        """Yield conversations without end, at first about passages of one fact, later of up to four."""
-        for number in count():
-            most = min(FACTS, 1 + number // _STAGE)
-            yield self.lesson(random.choice((most, random.randint(1, most))), random)
-
-    def lesson(self, facts_told: int, random: Random) -> list[Exchange]:
+    def lesson(self, random: Random) -> list[Exchange]:
         """Return turns of one conversation: a passage with a question, and more questions about it."""
-        facts = self._facts(self.taught, facts_told, random)
+        facts = self._facts(random.choice(_TAUGHT_FACTS), False, random)
         layout = random.choices(list(LAYOUTS.values()), _SHARES)[0]
-        first = _asked(facts, _told(facts), random).arranged(layout)
-        if layout.plain:
-            return [first]
-        more = (_asked(facts, "", random) for _ in range(_QUESTIONS_ASKED - 1))
-        return [first, *(Exchange(item.question, item.answers[0]) for item in more)]
+        more = (_asked(facts, random) for _ in range(_TURNS - 1))
+        return [
+            _asked(facts, random).arranged(layout),
+            *(Exchange(item.question, item.answers[0]) for item in more),
+        ]
+
+    def restated(self, random: Random) -> Exchange:
+        """Return a taught passage, and the same facts in another order as what follows."""
+        facts = self._facts(random.randint(2, FACTS), False, random)
+        return Exchange(f"{_passage(facts)}\n\n", _passage(random.sample(facts, len(facts))), plain=True)
+
+    def pairs(self, random: Random) -> Exchange:
+        """Return sentences of two words and a verb, and the same in another order as what follows."""
+        number, verb = random.randint(*_PAIRS), random.choice(_VERBS)
+        pools = (self.persons, self.towns, _COLOURS, _GOODS)
+        subjects, objects = (random.sample(random.choice(pools), number) for _ in range(2))
+        sentences = [f"{a} {verb} {b}." for a, b in zip(subjects, objects, strict=True)]
+        again = " ".join(random.sample(sentences, number))
+        return Exchange(" ".join(sentences) + "\n\n", again, plain=True)
 
     def items(self, number: int, random: Random) -> list[ReadingItem]:
-        """Return ``number`` questions about different passages of persons with held-out names."""
-        items = []
-        for _ in range(number):
-            facts = self._facts(self.heldout, FACTS, random)
-            items.append(_asked(facts, _told(facts), random))
-        return items
+        """Return ``number`` questions about passages of held-out facts alone."""
+        return [_asked(self._facts(FACTS, True, random), random) for _ in range(number)]
 
 
 def facts_of(passage: str) -> list[Fact]:
@@ -134,11 +150,11 @@ def candidates(item: ReadingItem) -> list[str]:
     return [fact[kind] for fact in facts]
 
 
-def _told(facts: Sequence[Fact]) -> str:
+def _passage(facts: Sequence[Fact]) -> str:
     return " ".join(_SENTENCE.format_map(fact) for fact in facts)
 
 
-def _asked(facts: Sequence[Fact], passage: str, random: Random) -> ReadingItem:
-    kind, wording = random.choice(_WORDINGS)
+def _asked(facts: Sequence[Fact], random: Random) -> ReadingItem:
+    kind, wording = random.choice(_QUESTIONS)
     fact = random.choice(facts)
-    return ReadingItem(passage, wording.format_map(fact), (fact[kind],))
+    return ReadingItem(_passage(facts), wording.format_map(fact), (fact[kind],))
