@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from search.record import Event, RungReached, SearchState, TrialFinished, TrialProposed, read_events
-from tests.ray_cluster import SharedCluster
+from tests.distribution import may_start_ray
+from tests.ray_cluster import RAY_ENVIRONMENT, SharedCluster
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,8 +28,10 @@ def start(*words: str, report: bool = False, cluster: SharedCluster | None = Non
         report: Whether it makes a report.
         cluster: The Ray cluster that it joins; None: it starts one.
     """
-    assert "PYTEST_XDIST_WORKER" not in os.environ, "a test that starts a search needs the mark `alone`"
-    joined, environment = ([], {}) if cluster is None else ([cluster.word], cluster.environment)
+    assert may_start_ray(), "a test that starts a search needs the mark `alone`"
+    joined, environment = (
+        ([], RAY_ENVIRONMENT) if cluster is None else ([cluster.word], cluster.environment)
+    )
     return subprocess.Popen(
         [sys.executable, "-m", "search.run", *words, *joined, f"report={str(report).lower()}"],
         cwd=ROOT,
