@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests.distribution import GroupOrFile, arrange, joins_cluster, workers
+from tests.distribution import FilesAndRay, arrange, joins_cluster, workers
 from tests.ray_cluster import SharedCluster
 from trainables.specs import TRAINABLES
 
@@ -55,9 +55,7 @@ _CLUSTER = pytest.StashKey[SharedCluster]()
 
 
 @pytest.fixture(scope="session")
-def cluster(
-    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SharedCluster]:
+def cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedCluster]:
     """A Ray cluster for the searches that are not about how Ray starts and ends."""
     shared = pytestconfig.stash[_CLUSTER] = SharedCluster(tmp_path_factory.mktemp("ray"), installed=PLUGINS)
     yield shared
@@ -80,5 +78,5 @@ def pytest_xdist_auto_num_workers() -> int:
     return workers()
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupOrFile | None:
-    return GroupOrFile(config, log) if config.getoption("dist") == "loadgroup" else None
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesAndRay:
+    return FilesAndRay(config, log)
