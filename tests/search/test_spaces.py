@@ -47,7 +47,7 @@ def test_every_file_is_a_space_or_a_preset() -> None:
         *(path for group in PRESET_GROUPS for path in preset_files(group).values()),
     }
     assert known == {path.resolve() for path in FOLDER.rglob("*.y*ml")}
-    assert len(space_files()) == 10
+    assert len(space_files()) == 11
     assert {group: len(preset_files(group)) for group in PRESET_GROUPS} == {
         "model": 2,
         "task": 1,

@@ -17,6 +17,7 @@ from trainables.specs import TRAINABLES
 
 STEPS = 6
 PARAMS: dict[str, Params] = {
+    "adaptation": {"lr": 3e-3, "lr_embeddings": 1e-2, "batch_size": 5, "seed": 1, "weight_decay": 0.01},
     "lora": {"lr": 3e-3, "rank": 4, "batch_size": 5, "seed": 1, "weight_decay": 0.01},
     "reconstruction": {
         "lr": 1e-2,

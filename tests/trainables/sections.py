@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from trainables import embedded
+from trainables.adaptation.options import TargetConfig
 from trainables.reconstruction.options import ReadingTask
 from trainables.routing.options import BehaviourConfig
 from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
@@ -25,6 +27,7 @@ SECTIONS: dict[str, Any] = {
     "behaviour": BehaviourConfig(
         name="caps", share=0.4, prefixes=4, max_new_tokens=6, relearn_steps=4, relearn_tolerance=0.0
     ),
+    "target": TargetConfig(tokenizer=str(embedded.model_dir() / "tokenizer.json"), dimensions=16, least=2),
     "capability": CapabilityConfig(skills=_SKILLS, kl_prompts=2, max_new_tokens=8),
 }
 _OTHERS: dict[str, dict[str, Any]] = {

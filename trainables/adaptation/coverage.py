@@ -33,9 +33,8 @@ def coverage(alignment: Alignment, threshold: float, counts: NDArray[np.int64] |
         counts: How often each token occurs in the corpus, shape (target tokens,), at least one of them;
             None counts each token once.
     """
-    weights = np.ones(len(alignment.same)) if counts is None else counts / counts.sum()
-    weights = weights / weights.sum()
+    weights = np.ones(len(alignment.same), dtype=np.int64) if counts is None else counts
     same = alignment.same >= 0
     aligned = ~same & (alignment.sources(threshold) >= 0)
-    parts = (float(weights[part].sum()) for part in (same, aligned, ~(same | aligned)))
+    parts = (float(weights[part].sum() / weights.sum()) for part in (same, aligned, ~(same | aligned)))
     return Coverage(*parts)

@@ -124,7 +124,7 @@ def _sha256(data: bytes) -> str:
 
 def absolute_model(model: ModelConfig) -> ModelConfig:
     """The model with the path of its folder made absolute."""
-    return model.model_copy(update={"source": _absolute(model.source)})
+    return model.model_copy(update={"source": absolute_path(model.source)})
 
 
 def absolute_task(task: TaskConfig) -> TaskConfig:
@@ -136,20 +136,21 @@ def absolute_task(task: TaskConfig) -> TaskConfig:
 def absolute_capability(capability: CapabilityConfig) -> CapabilityConfig:
     """The capability with the paths of its questions, texts and beliefs made absolute."""
     skills = tuple(skill.model_copy(update={"path": _skill_path(skill)}) for skill in capability.skills)
-    general = None if capability.general_text is None else _absolute(capability.general_text)
+    general = None if capability.general_text is None else absolute_path(capability.general_text)
     facts = capability.facts
     if facts is not None:
-        facts = facts.model_copy(update={"path": _absolute(facts.path)})
+        facts = facts.model_copy(update={"path": absolute_path(facts.path)})
     return capability.model_copy(update={"skills": skills, "general_text": general, "facts": facts})
 
 
 def _sources(given: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    return _absolute(given) if isinstance(given, str) else tuple(map(_absolute, given))
+    return absolute_path(given) if isinstance(given, str) else tuple(map(absolute_path, given))
 
 
-def _absolute(path: str) -> str:
+def absolute_path(path: str) -> str:
+    """A path of what is there made absolute; any other name as it is."""
     return str(Path(path).resolve()) if Path(path).exists() else path
 
 
 def _skill_path(skill: SkillConfig) -> str:
-    return _absolute(skill.path) if skill.harness is None else f"{HARNESS}{_absolute(skill.harness)}"
+    return absolute_path(skill.path) if skill.harness is None else f"{HARNESS}{absolute_path(skill.harness)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from trainables.serving.held import Evaluation, Stepped
 from trainables.serving.schedule import learning_rate
 from trainables.serving.slices import Slice, unsound
 from trainables.serving.untouched import Untouched
+from trainables.trainable import BASE
 
 P = TypeVar("P", bound=TrainingParameters)
 
@@ -84,15 +85,32 @@ class Data:
 
 
 class SingleTrial(Generic[P]):
-    """One trial: what is trained, its optimizer, its step count, and what each step was made of."""
+    """One trial: what is trained, its optimizer, its step count, and what each step was made of.
 
-    def __init__(self, params: P, trained: nn.Module, examples: int, total: int) -> None:
+    Attributes:
+        joins: The step from which each of `weights` is trained.
+    """
+
+    def __init__(
+        self,
+        params: P,
+        trained: nn.Module,
+        examples: int,
+        total: int,
+        joins: Callable[[nn.Parameter], int] = lambda weight: 0,
+    ) -> None:
         self.params, self.trained, self.total = params, trained, total
         self.step, self.until, self.slice = 0, 0, Slice()
         self.order = DataOrder(params.seed, examples, params.batch_size)
         self.weights = [weight for weight in trained.parameters() if weight.requires_grad]
+        self.joins = [joins(weight) for weight in self.weights]
         self.optimizer = torch.optim.AdamW(self.weights, lr=params.lr, weight_decay=params.weight_decay)
         self.diagnostics: list[dict[str, float]] = []
+
+    def release(self) -> None:
+        """Has a pass compute gradients of the weights alone that the next step trains."""
+        for weight, joins in zip(self.weights, self.joins, strict=True):
+            weight.requires_grad_(joins <= self.step)
 
 
 class Single(ABC, Generic[P]):
@@ -183,7 +201,21 @@ class Single(ABC, Generic[P]):
         with torch.random.fork_rng():
             torch.manual_seed(params.seed)
             trained = self.build(params)
-        return SingleTrial(params, trained, self.data.examples, self._settings.total_steps)
+        return SingleTrial(
+            params, trained, self.examples(trained), self._settings.total_steps, self.joins(params, trained)
+        )
+
+    def examples(self, trained: nn.Module | None) -> int:
+        """Number of training examples."""
+        return self.data.examples
+
+    def joins(self, params: P, trained: nn.Module) -> Callable[[nn.Parameter], int]:
+        """The step from which a weight is trained; before it, it is as it was made."""
+        return lambda weight: 0
+
+    def rate(self, params: P, step: int) -> float:
+        """Learning rate of an optimizer step."""
+        return learning_rate(params, step, self._settings.total_steps)
 
     def remove(self, trial: SingleTrial[P]) -> None:
         """Lets go of a trial.
@@ -218,6 +250,7 @@ class Single(ABC, Generic[P]):
         width = -(-len(indices) // self.base.world)
         size = max(1, min(self._settings.micro_batch or width, width) >> self._halvings)
         trial.optimizer.zero_grad()
+        trial.release()
         sums = self._run(
             trial, indices[self.base.rank :: self.base.world], -(-width // size), size, indices[0]
         )
@@ -298,10 +331,10 @@ class Single(ABC, Generic[P]):
         if trial.params.clip:
             grads = grads * min(1.0, trial.params.clip / (norm + 1e-6))
         pieces = torch.split(grads, [weight.numel() for weight in trial.weights])
-        for weight, grad in zip(trial.weights, pieces, strict=True):
-            weight.grad = grad.view_as(weight).to(weight.dtype)
+        for weight, grad, joins in zip(trial.weights, pieces, trial.joins, strict=True):
+            weight.grad = grad.view_as(weight).to(weight.dtype) if joins <= trial.step else None
         for group in trial.optimizer.param_groups:
-            group["lr"] = learning_rate(trial.params, trial.step, trial.total)
+            group["lr"] = self.rate(trial.params, trial.step)
         trial.optimizer.step()
         trial.optimizer.zero_grad()
         trial.step += 1
@@ -319,6 +352,7 @@ class Single(ABC, Generic[P]):
             moments = {
                 f"{kind}.{index}": trial.optimizer.state[weight][kind].cpu().contiguous()
                 for index, weight in enumerate(trial.weights)
+                if weight in trial.optimizer.state
                 for kind in ("exp_avg", "exp_avg_sq")
             }
             save_file(moments, folder / MOMENTS)
@@ -328,9 +362,10 @@ class Single(ABC, Generic[P]):
         self.read(trial.trained, folder)
         if step < trial.total:
             moments = load_file(folder / MOMENTS, device=str(self.base.device))
-            for index, weight in enumerate(trial.weights):
-                state = {kind: moments[f"{kind}.{index}"] for kind in ("exp_avg", "exp_avg_sq")}
-                trial.optimizer.state[weight] = {"step": torch.tensor(float(step)), **state}
+            for index, (weight, joins) in enumerate(zip(trial.weights, trial.joins, strict=True)):
+                if joins < step:
+                    state = {kind: moments[f"{kind}.{index}"] for kind in ("exp_avg", "exp_avg_sq")}
+                    trial.optimizer.state[weight] = {"step": torch.tensor(float(step - joins)), **state}
         if self.terms:
             lines = (folder / DIAGNOSTICS).read_text(encoding="utf-8").splitlines()
             trial.diagnostics = [json.loads(line) for line in lines]
@@ -341,21 +376,20 @@ class Single(ABC, Generic[P]):
         return [self._measure(trial.trained, moment) for trial in trials]
 
     def measure_baseline(self, name: str) -> Evaluation:
-        """Measures the base as it is, with its loss on training examples; a collective call.
+        """Measures a reference as it is, with its loss on training examples; a collective call.
 
         Raises:
-            UserError: The baseline is another one.
+            UserError: As `reference`.
         """
-        if name != "base":
-            raise UserError(f"there is no baseline {name!r}")
         began = time.perf_counter()
-        measured = self._measure(None, "base")
-        metrics = {"train_loss": self.train_loss(None)} | measured.metrics
+        trained = self.reference(name)
+        measured = self._measure(trained, "base")
+        metrics = {"train_loss": self.train_loss(trained)} | measured.metrics
         return replace(measured, metrics=metrics, seconds=time.perf_counter() - began)
 
     def train_loss(self, trained: nn.Module | None) -> float:
         """Mean loss on the first training examples, over all workers; a collective call."""
-        count = min(self.data.examples, _BASELINE_EXAMPLES)
+        count = min(self.examples(trained), _BASELINE_EXAMPLES)
         sums = torch.zeros(2, dtype=torch.float64, device=self.base.device)
         with torch.no_grad():
             for place in range(-(-count // self.base.world)):
@@ -365,6 +399,16 @@ class Single(ABC, Generic[P]):
                     sums += sums.new_tensor([float(loss.total), loss.targets])
         total, targets = self.base.reduce(sums).tolist()
         return float(total / max(1.0, targets))
+
+    def reference(self, name: str) -> nn.Module | None:
+        """What a baseline is measured with; None is the base alone.
+
+        Raises:
+            UserError: There is no baseline of this name, or it cannot be made.
+        """
+        if name != BASE:
+            raise UserError(f"there is no baseline {name!r}")
+        return None
 
     def _measure(self, trained: nn.Module | None, moment: Moment) -> Evaluation:
         began, problem = time.perf_counter(), ""
