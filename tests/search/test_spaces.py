@@ -77,7 +77,7 @@ def test_every_preset_can_be_chosen_in_the_demo(group: str, name: str) -> None:
     assert len(first_comment(preset_files(group)[name])) > 20
 
 
-@pytest.mark.parametrize("page", ["routing", "belief"])
+@pytest.mark.parametrize("page", ["routing", "belief", "reconstruction"])
 def test_the_commands_of_a_study_s_page_are_valid(page: str, tmp_path: Path) -> None:
     (tmp_path / "my.txt").write_text("some words\n\nof a text\n" * 200)
     labelled = [{"text": f"the word is {number}", "toxic": number % 2} for number in range(8)]
@@ -89,4 +89,6 @@ def test_the_commands_of_a_study_s_page_are_valid(page: str, tmp_path: Path) -> 
     assert len(commands) >= 3
     for command in commands:
         words = shlex.split(command, comments=True)[3:]
+        if "space=reconstruction-smollm2" in words:
+            words += READ
         load_config(["model=embedded" if word == "model=org/name" else word for word in words])

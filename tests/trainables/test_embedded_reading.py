@@ -93,7 +93,7 @@ def test_the_reader_reads_and_does_not_guess(
 ) -> None:
     sample = ITEMS[:SAMPLE]
     assert reading_accuracy(reader, tokenizer, sample) >= 0.85
-    assert reading_accuracy(reader, tokenizer, sample, LAYOUTS["cues"]) >= 0.8
+    assert reading_accuracy(reader, tokenizer, sample, LAYOUTS["cues"]) >= 0.85
     assert reading_accuracy(reader, tokenizer, shuffled(sample)) <= 0.1
 
 
@@ -106,4 +106,4 @@ def test_the_other_embedded_model_does_not_read(tokenizer: PreTrainedTokenizerBa
 def test_the_reader_keeps_the_skill(
     skill: str, reader: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    assert generation_accuracy(reader, tokenizer, read_items(data_dir())[skill][:24]) >= 0.85
+    assert generation_accuracy(reader, tokenizer, read_items(data_dir())[skill][:24]) >= 0.7
