@@ -19,9 +19,9 @@ from tests.trainables.conforming import (
     settings,
     train,
 )
+from trainables.adaptation.adapted import RECORD
 from trainables.adaptation.bits import bits_per_byte, document_bits, windows
 from trainables.adaptation.corpus import LEAST_DOCUMENTS, read_corpus
-from trainables.adaptation.held import RECORD
 from trainables.adaptation.metrics import BITS, STAGE1, START, TOP1
 from trainables.adaptation.options import TargetConfig
 from trainables.adaptation.parameters import AdaptationParameters
