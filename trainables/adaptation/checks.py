@@ -24,7 +24,7 @@ LARGEST = 8 * 2**20
 
 def check(options: AdaptationOptions) -> Iterable[Finding]:
     """What the schema cannot see."""
-    name, task = options.target.vectors, options.task
+    name = options.target.vectors
     if name not in VECTORS:
         yield Finding("target.vectors", f"there is no {VECTORS.kind} {name!r}{VECTORS.suggestion(name)}")
     if options.model.quantization is not None:
@@ -33,8 +33,6 @@ def check(options: AdaptationOptions) -> Iterable[Finding]:
             "adaptation trains the model's own weights, which cannot be quantised",
             "remove model.quantization",
         )
-    if task.heldout is not None and task.heldout == task.train:
-        yield Finding("task.heldout", "is the same as task.train", "leave it out to split off a part")
     if options.capability is not None:
         yield from _unasked(options.capability)
 
