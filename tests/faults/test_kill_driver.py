@@ -1,11 +1,13 @@
 """A search's driver is killed and stopped again and again, and its MLflow server is away for a while.
 
 The same command goes on each time, on a Ray cluster of its own and on one that was there before, and every
-trial is finished once.
+trial is finished once. Trials have their own numbers of steps, so that each goes on at a rung of its own.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import signal
 import subprocess
@@ -22,7 +24,6 @@ from search.record import (
     RungReached,
     SearchEnded,
     SearchState,
-    TrialFinished,
     read_events,
 )
 from tests.mlflow_server import Server
@@ -39,7 +40,24 @@ from tests.servers import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.alone]
 
-TRIALS = 6
+TRIALS = 8
+SPACE = f"""
+model: embedded
+task: lighthouse
+capability:
+  skills: [{{name: facts, path: "embedded:skills/facts.jsonl", limit: 20}}]
+trials: {TRIALS}
+budget: {{steps: trial, rungs: 2}}
+searcher: random
+scheduler: none
+parameters:
+  epochs: {{type: int, low: 3, high: 9}}
+  examples: {{type: categorical, choices: [8, 24]}}
+points: [{{epochs: 3, examples: 8}}, {{epochs: 9, examples: 24}}]
+fixed: {{lr: 1e-3, rank: 4, batch_size: 4, warmup: 2}}
+confirm: {{candidates: 1}}
+workers: {{groups: 1, slots: 2}}
+"""
 
 
 @pytest.fixture
@@ -87,36 +105,50 @@ def assert_goes_on(before: Sequence[Event], after: Sequence[Event]) -> None:
         assert resumed[:1] in ([], [len(trial.rungs)]), "a trial goes on from its last rung"
 
 
+def assert_trials_have_their_own_rungs(state: SearchState) -> None:
+    """Rungs are shares of each trial's own steps."""
+    for trial in state.trials.values():
+        epochs, examples = (float(trial.params[name] or 0) for name in ("epochs", "examples"))
+        steps = math.ceil(epochs * examples / 4)
+        assert trial.proposed.steps == steps
+        assert [rung.step for rung in trial.rungs] == [round(steps / 3), steps]
+        curve = [step for rung in trial.rungs for step, _ in rung.curve]
+        assert curve[-1] == steps
+    assert {6, 54} <= {trial.proposed.steps for trial in state.trials.values()}
+
+
 def test_killed_and_stopped_at_several_moments_and_without_mlflow_for_a_while(
     tmp_path: Path, cluster: SharedCluster, server: Server
 ) -> None:
-    folder = tmp_path / "runs" / "demo"
-    words = ["space=demo", f"trials={TRIALS}", "budget.steps=27", f"out={folder.parent}"]
-    words += [f"tracking.uri={server.uri}", "workers.groups=1", "workers.slots=2"]
+    (tmp_path / "space.yaml").write_text(SPACE)
+    folder = tmp_path / "runs" / "lengths"
+    words = [f"space={tmp_path / 'space.yaml'}", "name=lengths", f"out={folder.parent}"]
+    words += [f"tracking.uri={server.uri}"]
 
-    killed = kill_when(
-        start(*words), folder, lambda events: any(isinstance(event, BaselineMeasured) for event in events)
-    )
+    def reach(more: int) -> None:
+        reached = count(read_events(folder), RungReached)
+
+        def has() -> bool:
+            assert process.poll() is None, "there is nothing left to interrupt"
+            return count(read_events(folder), RungReached) >= reached + more
+
+        wait_for(has, 240)
+
+    killed = kill_when(start(*words), folder, lambda events: count(events, RungReached) >= 2)
     assert not any(isinstance(event, SearchEnded) for event in killed)
     records = [killed]
     process = start(*words)
-    wait_for(lambda: count(read_events(folder), RungReached) >= 1, 240)
+    reach(1)
     records.append(stop_cleanly(process, folder, words, signal.SIGINT))
-
-    records.append(
-        kill_when(start(*words, cluster=cluster), folder, lambda events: count(events, TrialFinished) >= 2)
-    )
     process = start(*words, cluster=cluster)
-    wait_for(lambda: count(read_events(folder), RungReached) > count(records[-1], RungReached), 240)
+    reach(1)
     records.append(stop_cleanly(process, folder, [*words, cluster.word], signal.SIGTERM))
 
-    process = start(*words, cluster=cluster)
+    process = start(*words, "--json", cluster=cluster, report=True)
     try:
-        reached = count(records[-1], RungReached)
-        wait_for(lambda: count(read_events(folder), RungReached) > reached, 240)
+        reach(1)
         server.kill()
-        away = count(read_events(folder), RungReached)
-        wait_for(lambda: count(read_events(folder), RungReached) > away + 2, 60)  # trials go on without it
+        reach(3)  # trials go on without it
         server.start()
         code, output = finish(process)
     finally:
@@ -126,4 +158,12 @@ def test_killed_and_stopped_at_several_moments_and_without_mlflow_for_a_while(
     for before, after in pairwise(records):
         assert_goes_on(before, after)
     assert_every_trial_finished_once(records[-1], TRIALS)
-    assert_mlflow_holds(server.uri, SearchState.from_events(records[-1]))
+    state = SearchState.from_events(records[-1])
+    assert_mlflow_holds(server.uri, state)
+    assert_trials_have_their_own_rungs(state)
+    assert any(rung.pack > 1 for trial in state.trials.values() for rung in trial.rungs)
+    cards = json.loads((folder / "report" / "report.json").read_text())["cards"]
+    assert not {name: card["message"] for name, card in cards.items() if card["state"] == "error"}
+    searched = [trial for trial in state.trials.values() if trial.confirms is None]
+    budget = json.loads(output.splitlines()[-1])["budget"]
+    assert budget["steps_full"] == sum(trial.proposed.steps or 0 for trial in searched)
