@@ -25,6 +25,10 @@ ASKED = {
         "task.train=text.txt",
         *(f"capability.skills.{index}.path=items.jsonl" for index in range(3)),
     ],
+    "adaptation-smollm2": [
+        "task.train=text.txt",
+        *(f"capability.skills.{index}.path=items.jsonl" for index in range(2)),
+    ],
     "belief-smollm2": ["capability.skills.0.path=items.jsonl"],
     "reconstruction": READ,
     "reconstruction-search": READ,
@@ -47,7 +51,7 @@ def test_every_file_is_a_space_or_a_preset() -> None:
         *(path for group in PRESET_GROUPS for path in preset_files(group).values()),
     }
     assert known == {path.resolve() for path in FOLDER.rglob("*.y*ml")}
-    assert len(space_files()) == 11
+    assert len(space_files()) == 12
     assert {group: len(preset_files(group)) for group in PRESET_GROUPS} == {
         "model": 2,
         "task": 1,
@@ -79,7 +83,7 @@ def test_every_preset_can_be_chosen_in_the_demo(group: str, name: str) -> None:
     assert len(first_comment(preset_files(group)[name])) > 20
 
 
-@pytest.mark.parametrize("page", ["routing", "belief"])
+@pytest.mark.parametrize("page", ["routing", "belief", "adaptation"])
 def test_the_commands_of_a_study_s_page_are_valid(page: str, tmp_path: Path) -> None:
     (tmp_path / "my.txt").write_text("some words\n\nof a text\n" * 200)
     labelled = [{"text": f"the word is {number}", "toxic": number % 2} for number in range(8)]

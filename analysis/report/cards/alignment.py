@@ -11,10 +11,12 @@ from analysis.report.chart import Axis, Plot, Rule, Series, Table, XYChart
 from analysis.report.context import Context, interval, value
 from analysis.report.look import BEST, FLOOR, FRONT
 from analysis.report.words import number, with_interval
+from search import wording
 from trainables.interval import Interval
 
 _GAIN, _BITS = "subtokens_gain", "bits_per_byte"
-_ALIGNED = "aligned"
+_START = "bits_per_byte_start"
+_ALIGNED, _SUBTOKENS = "aligned", "subtokens"
 _SHOWN = (_BITS, _GAIN, "tokens_per_byte", "alignment_top1")
 _ANSWERS = {
     "supported": "The alignment beats the mean of sub-tokens",
@@ -54,7 +56,7 @@ class AlignmentCard:
         answer, because = _answer(context)
         return Findings(
             data={"answer": answer, "gain": {row.name: _data(row) for row in rows}},
-            texts=(f"{_ANSWERS[answer]}: {because}.",),
+            texts=(f"{_ANSWERS[answer]}: {because}.", *_starts(context)),
             notes=(
                 "The gain is paired document by document, so that its interval is that of the difference. Of "
                 "the base model it is what its own tokenizer saves; of trials what training adds to it.",
@@ -81,13 +83,30 @@ def _answer(context: Context) -> tuple[str, str]:
     answers: list[dict[str, Any]] = context.summary["hypotheses"]
     for answer in answers:
         if f"{_ALIGNED}.{_GAIN}" in answer["claim"] and answer["estimate"] is not None:
-            return answer["verdict"], f"{answer['claim']}; {numbers(answer)}"
+            return answer["verdict"], f"{numbers(answer)} (hypothesis {answer['name']})"
     aligned = context.state.baselines[_ALIGNED]
     gain, around = aligned.metrics[_GAIN], aligned.intervals.get(_GAIN)
     text = f"it saves {with_interval(gain, around)} bits per byte"
     if around is None or around.low <= 0 <= around.high:
         return "undecided", text
     return "supported" if around.low > 0 else "not supported", text
+
+
+def _starts(context: Context) -> tuple[str, ...]:
+    """How the trials began, each by its own settings of the alignment."""
+    subtokens = context.state.baselines.get(_SUBTOKENS)
+    begun = {trial.number: value(trial, _START) for trial in context.completed}
+    begun = {number: bits for number, bits in begun.items() if math.isfinite(bits)}
+    if subtokens is None or _BITS not in subtokens.metrics or not begun:
+        return ()
+    bits = subtokens.metrics[_BITS]
+    better = sum(start < bits for start in begun.values())
+    best = min(begun, key=begun.__getitem__)
+    trials = wording.plural(len(begun), "trial")
+    return (
+        f"{better:,} of {trials} began with fewer bits per byte than the mean of sub-tokens, which needs "
+        f"{number(bits)}; trial {best} had the best start, {number(begun[best])}.",
+    )
 
 
 def _data(row: _Row) -> dict[str, float | None]:

@@ -44,10 +44,10 @@ class CoverageCard:
         """Bars for the recommended trial and the baselines, and a table of all."""
         measured = _measured(context)
         shown = dict(list(measured.items())[:_SHOWN])
-        first, metrics = next(iter(shown.items()))
+        said = [name for name in shown if not name.startswith("trial") or name == next(iter(shown))]
         return Findings(
             data={name: _row(each) for name, each in measured.items()},
-            texts=(_sentence(first, metrics),),
+            texts=tuple(_sentence(name, shown[name]) for name in said),
             notes=(
                 "alignment_top1 is the share of shared tokens that are aligned with the same text when they "
                 "are held out; mapped_bleu1 compares the text, mapped to old tokens, with what the old "

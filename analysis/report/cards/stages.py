@@ -139,8 +139,8 @@ def _texts(context: Context, whole: Sequence[TrialState], gains: Sequence[Estima
     if not whole:
         return ("No trial has come to the end of stage 2.",)
     first = (
-        f"Over {wording.plural(len(whole), 'trial')}, stage 1 saves {estimated(gains[0], 'trials')} bits per "
-        f"byte, and stage 2 {estimated(gains[1], 'trials')}."
+        f"In bits per byte, stage 1 saves {estimated(gains[0], 'trials')}, and stage 2 saves "
+        f"{estimated(gains[1], 'trials')}."
     )
     best = next((trial for trial in whole if trial.number == context.recommended), None)
     if best is None:
