@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -12,21 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from trainables.adaptation.adapted import Adapted
-from trainables.adaptation.bits import document_bits
 from trainables.adaptation.corpus import read_corpus
 from trainables.adaptation.coverage import coverage
 from trainables.adaptation.fallbacks import FALLBACKS
 from trainables.adaptation.initialise import Initialisation, Tables
-from trainables.adaptation.metrics import (
-    BITS,
-    BLEU1,
-    GAIN,
-    STAGE1,
-    START,
-    TOKENS,
-    TOP1,
-    measured_metrics,
-)
+from trainables.adaptation.measure import single_items, text_items
+from trainables.adaptation.metrics import BITS, BLEU1, GAIN, STAGE1, START
 from trainables.adaptation.options import AdaptationOptions
 from trainables.adaptation.parameters import AdaptationParameters
 from trainables.adaptation.prepared import Preparation, Tokenised
@@ -35,9 +25,6 @@ from trainables.adaptation.questions import Questioner
 from trainables.data.batches import IGNORED, collate, token_losses
 from trainables.data.lengths import piece_length, refuse_beyond
 from trainables.errors import UserError
-from trainables.evaluation.itemfile import write_items
-from trainables.evaluation.measurement import combine
-from trainables.evaluation.outcomes import Outcomes
 from trainables.messages import GroupSettings, Moment
 from trainables.models.attention import chosen
 from trainables.models.checkpointing import checkpoint_blocks
@@ -112,8 +99,6 @@ class AdaptationHeld(Single[AdaptationParameters]):
         self._questioner: Questioner | None = None
         if capability is not None:
             self._questioner = Questioner(capability, options.task, settings.seed, prepared.length)
-        self._declared = {spec.name for spec in measured_metrics(capability)}
-        self._asked: tuple[nn.Module, Outcomes] | None = None
 
     @property
     def asks_more_at_last(self) -> bool:
@@ -180,7 +165,6 @@ class AdaptationHeld(Single[AdaptationParameters]):
 
     def _forget(self) -> None:
         """Lets go of the model that was measured last."""
-        self._asked = None
         if self._questioner is not None:
             self._questioner.forget()
 
@@ -227,7 +211,7 @@ class AdaptationHeld(Single[AdaptationParameters]):
         """Bits per byte of each held-out document, and how tokens began; and asks the questions."""
         if self._questioner is not None:
             model = self.base.model if trained is None else trained
-            self._asked = (model, self._questioner.ask(model, self._text(trained), shard, moment))
+            self._questioner.ask(model, self._text(trained), shard, moment)
         if moment == "front":
             return {}  # all else was measured at the full budget
         adapted = None if trained is None else cast(Adapted, trained)
@@ -237,43 +221,16 @@ class AdaptationHeld(Single[AdaptationParameters]):
         items[GAIN] = [(index, less - bits, size) for (index, bits, size), less in pairs]
         if adapted is not None and moment == "last":
             items |= self._marks(adapted, items[BITS], shard[0] == 0)
-        return items | _constants(adapted, shard, moment)
+        return items | single_items(adapted, shard, moment)
 
     def details(self, measured: Evaluation) -> Evaluation:
         """The same with the answers to the questions, over all workers; a collective call."""
-        if self._asked is None or self._questioner is None:
-            return measured
-        model, outcomes = self._asked
-        combined = combine([Outcomes.from_bytes(part) for part in self.base.gather(outcomes.to_bytes())])
-        adapted = model if isinstance(model, Adapted) else None
-        items = self._questioner.evaluator(model, self._text(adapted)).items
-
-        def write(path: Path, before: Path | None) -> None:
-            write_items(path, combined.outcomes, items, before)
-
-        declared = {name: value for name, value in combined.metrics.items() if name in self._declared}
-        intervals = {name: value for name, value in combined.intervals.items() if name in declared}
-        return replace(
-            measured,
-            metrics=measured.metrics | declared,
-            intervals=measured.intervals | intervals,
-            items=combined.items,
-            parts=combined.parts,
-            write_items=write,
-        )
+        return measured if self._questioner is None else self._questioner.add_to(measured, self.base.gather)
 
     def _bits(self, trained: Adapted | None, shard: tuple[int, int]) -> dict[str, Items]:
-        text, (rank, world) = self._text(trained), shard
-        indices = range(rank, len(text.heldout), world)
+        text, documents = self._text(trained), self._prepared.corpus.heldout
         rows = len(text.vocabulary) if trained is not None else self._rows
-        mine = [text.heldout[index] for index in indices]
-        bits = document_bits(self._logits(trained), mine, rows, self.base.device)
-        sizes = [len(self._prepared.corpus.heldout[index].encode()) for index in indices]
-        tokens = [float(sum(piece.targets for piece in document)) for document in mine]
-        return {
-            BITS: list(zip(indices, bits, sizes, strict=True)),
-            TOKENS: list(zip(indices, tokens, sizes, strict=True)),
-        }
+        return text_items(self._logits(trained), text, documents, rows, shard, self.base.device)
 
     def _marks(self, adapted: Adapted, bits: Items, first: bool) -> dict[str, Items]:
         """What was measured on the way; a stage 1 that is the whole budget ends here."""
@@ -315,19 +272,3 @@ class AdaptationHeld(Single[AdaptationParameters]):
         super().save(trial, folder)
         if trial.step >= trial.total:
             cast(Adapted, trial.trained).deliver(folder)
-
-
-def _constants(adapted: Adapted | None, shard: tuple[int, int], moment: Moment) -> dict[str, Items]:
-    """What is no mean over documents: how tokens began, and what each stage has read."""
-    values = {"coverage_same": 1.0, "coverage_aligned": 0.0, "coverage_fallback": 0.0}
-    values |= {f"{name}_weighted": value for name, value in values.items()} | {BLEU1: 1.0}
-    right, n = 1, 1
-    if adapted is not None:
-        values, (right, n) = dict(adapted.facts), adapted.aligned.hits
-        if moment != "base":
-            values |= adapted.stages.metrics
-    hits = [(index, float(index < right), 1) for index in range(shard[0], n, shard[1])]
-    single: dict[str, Items] = {
-        name: [(0, value, 1)] if shard[0] == 0 else [] for name, value in values.items()
-    }
-    return {TOP1: hits} | single
