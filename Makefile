@@ -22,8 +22,7 @@ demo: setup
 	$(BIN)/python -m search.run space=demo
 
 test: setup
-	$(BIN)/python -m pytest -m "not (alone or cluster)" -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
-	$(BIN)/python -m pytest -m "alone or cluster"
+	$(BIN)/python -m pytest -n auto
 
 lint: setup
 	$(BIN)/ruff check .

@@ -7,10 +7,12 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests.distribution import FilesAndRay, arrange, joins_cluster, workers
 from tests.ray_cluster import SharedCluster
 from trainables.specs import TRAINABLES
 
@@ -49,39 +51,32 @@ def plugins() -> Iterator[None]:
         yield
 
 
+_CLUSTER = pytest.StashKey[SharedCluster]()
+
+
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedCluster]:
+def cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedCluster]:
     """A Ray cluster for the searches that are not about how Ray starts and ends."""
-    shared = SharedCluster(tmp_path_factory.mktemp("ray"), installed=PLUGINS)
+    shared = pytestconfig.stash[_CLUSTER] = SharedCluster(tmp_path_factory.mktemp("ray"), installed=PLUGINS)
     yield shared
     shared.end()
 
 
-LONG_FILES = (
-    "trainables/test_families.py",
-    "benchmarks/test_gpu.py",
-    "trainables/test_workers.py",
-    "faults/test_tracking_server.py",
-    "trainables/test_nf4.py",
-    "trainables/test_server.py",
-    "benchmarks/test_packing.py",
-    "trainables/test_pack_exact.py",
-    "test_plugins.py",
-    "analysis/test_report.py",
-    "search/test_routed_search.py",
-    "search/test_belief_search.py",
-    "trainables/test_trainables_conformance.py",
-    "search/test_searchers_models.py",
-)
-"""Files of this folder that take longest, which begin first: none is to be left to one worker at the end."""
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Ends the cluster once the next test does not join it: other files follow in this worker."""
+    shared = item.config.stash.get(_CLUSTER, None)
+    if shared is not None and (nextitem is None or not joins_cluster(nextitem)):
+        shared.end()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts long files first, and searches that start Ray themselves before those that share a cluster."""
-    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONG_FILES)}
-    items.sort(
-        key=lambda item: (
-            "cluster" in getattr(item, "fixturenames", ()),
-            ranks.get(item.path, len(ranks)),
-        )
-    )
+    arrange(items)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return workers()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesAndRay:
+    return FilesAndRay(config, log)

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from search.record import Event, RungReached, SearchState, TrialFinished, TrialProposed, read_events
-from tests.ray_cluster import SharedCluster
+from tests.distribution import may_start_ray
+from tests.ray_cluster import RAY_ENVIRONMENT, SharedCluster
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,8 +28,8 @@ def start(*words: str, report: bool = False, cluster: SharedCluster | None = Non
         report: Whether it makes a report.
         cluster: The Ray cluster that it joins; None: it starts one.
     """
-    assert "PYTEST_XDIST_WORKER" not in os.environ, "a test that starts a search needs the mark `alone`"
-    joined, environment = ([], {}) if cluster is None else ([cluster.word], cluster.environment)
+    assert may_start_ray(), "a test that starts a search needs the mark `alone`"
+    joined, environment = ([], RAY_ENVIRONMENT) if cluster is None else ([cluster.word], cluster.environment)
     return subprocess.Popen(
         [sys.executable, "-m", "search.run", *words, *joined, f"report={str(report).lower()}"],
         cwd=ROOT,
@@ -40,7 +41,7 @@ def start(*words: str, report: bool = False, cluster: SharedCluster | None = Non
     )
 
 
-def finish(process: subprocess.Popen[str], timeout: float = 300) -> tuple[int, str]:
+def finish(process: subprocess.Popen[str], timeout: float = 600) -> tuple[int, str]:
     """Waits for the end; exit code and everything printed."""
     try:
         output, _ = process.communicate(timeout=timeout)
@@ -55,7 +56,7 @@ def kill_when(
     process: subprocess.Popen[str],
     folder: Path,
     enough: Callable[[Sequence[Event]], bool],
-    timeout: float = 240,
+    timeout: float = 600,
 ) -> list[Event]:
     """Kills the driver with SIGKILL as soon as its record satisfies `enough`; returns the record."""
     deadline = time.monotonic() + timeout

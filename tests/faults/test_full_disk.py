@@ -35,14 +35,14 @@ def test_a_search_waits_for_space_and_goes_on(tmp_path: Path) -> None:
         reader = threading.Thread(target=lambda: printed.extend(process.stdout or ()))
         reader.start()
         try:
-            wait_for(lambda: count(read_events(folder), RungReached) >= 1, 240)
+            wait_for(lambda: count(read_events(folder), RungReached) >= 1, 600)
             disk.fill()
-            wait_for(lambda: any("waiting for storage" in line for line in printed), 60)
+            wait_for(lambda: any("waiting for storage" in line for line in printed), 240)
             time.sleep(FULL_SECONDS)
             assert process.poll() is None, "".join(printed)
             recorded = len(read_events(folder))
             disk.free()
-            reader.join(240)
+            reader.join(600)
         finally:
             process.kill()
         code, _ = finish(process)

@@ -77,7 +77,7 @@ def stop_cleanly(
         os.killpg(process.pid, number)  # Ctrl-C goes to every process of the foreground group
     else:
         os.kill(process.pid, number)
-    code, output = finish(process, timeout=90)
+    code, output = finish(process)
     assert code == 128 + number, output
     assert "Traceback" not in output, output
     assert f"python -m search.run {' '.join(words)}" in output
@@ -85,7 +85,7 @@ def stop_cleanly(
     assert isinstance(events[-1], SearchEnded)
     assert events[-1].reason == "interrupted"
     assert (folder / "summary.json").exists()
-    _, alive = psutil.wait_procs(children, timeout=30)
+    _, alive = psutil.wait_procs(children, timeout=120)
     assert not alive, "every process of the search has ended"
     return events
 
@@ -132,7 +132,7 @@ def test_killed_and_stopped_at_several_moments_and_without_mlflow_for_a_while(
             assert process.poll() is None, "there is nothing left to interrupt"
             return count(read_events(folder), RungReached) >= reached + more
 
-        wait_for(has, 240)
+        wait_for(has, 600)
 
     killed = kill_when(start(*words), folder, lambda events: count(events, RungReached) >= 2)
     assert not any(isinstance(event, SearchEnded) for event in killed)

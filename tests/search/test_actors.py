@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from search.tune.actors import START_SECONDS, Actors
+from tests.ray_cluster import RAY_ENVIRONMENT
 
 
 class Clock:
@@ -76,8 +80,16 @@ def test_an_actor_that_died_is_not_free() -> None:
     assert actors.may_begin, "nothing would ever end otherwise"
 
 
+@pytest.fixture
+def environment() -> Iterator[None]:
+    """What is set for Ray stays with the test."""
+    with mock.patch.dict(os.environ, RAY_ENVIRONMENT):
+        yield
+
+
 @pytest.mark.integration
 @pytest.mark.alone
+@pytest.mark.usefixtures("environment")
 def test_trials_shorter_than_an_actors_start_cost_no_process_each(tmp_path: Path) -> None:
     import ray
     from ray._private.state import actors as actor_table

@@ -102,7 +102,7 @@ def test_the_same_command_again_trains_nothing_and_more_trials_extend(
 ) -> None:
     out, _ = finished
     before = read_events(out / "demo")
-    code, output = finish(start("space=demo", "trials=4", "budget.steps=27", f"out={out}"), timeout=60)
+    code, output = finish(start("space=demo", "trials=4", "budget.steps=27", f"out={out}"))
     assert code == 0, output
     assert read_events(out / "demo") == before
     # The same model and data at other paths, and what changes no trial: it is the same search.
@@ -123,7 +123,7 @@ def test_the_same_command_again_trains_nothing_and_more_trials_extend(
 def test_a_changed_space_is_refused_with_the_difference(finished: tuple[Path, str]) -> None:
     out, _ = finished
     words = ["space=demo", "budget.steps=27", f"out={out}", "parameters.lr.high=5e-3"]
-    code, output = finish(start(*words), timeout=60)
+    code, output = finish(start(*words))
     assert code == 2, output
     assert "parameters.lr.high: recorded 0.01, now 0.005" in output
 

@@ -39,7 +39,7 @@ def finished(
 
 
 def test_it_is_planned_by_what_it_says_of_itself(tmp_path: Path) -> None:
-    code, output = finish(start(SPACE, f"out={tmp_path}", "--plan"), timeout=60)
+    code, output = finish(start(SPACE, f"out={tmp_path}", "--plan"))
     assert code == 0, output
     assert "each soft prompt takes passes of its own" in output
     assert "virtual_tokens" in output
