@@ -13,7 +13,7 @@ from random import Random
 from trainables.embedded import data_dir
 from trainables.embedded.beliefs import records
 from trainables.embedded.corpus import Skills
-from trainables.embedded.domain import entry
+from trainables.embedded.domain import entry, question
 from trainables.embedded.texts import ChoiceItem, OpenItem, note
 
 ITEMS_PER_SKILL = 80
@@ -48,8 +48,8 @@ def _general(skills: Skills, seed: int) -> list[str]:
 def generate(out: Path, seed: int) -> None:
     """Write the data below ``out``.
 
-    They are ``skills/{facts,arithmetic,format}.jsonl``, ``domain_{train,heldout}.jsonl``, ``general.jsonl``,
-    ``reading.jsonl``, ``beliefs/world.jsonl``.
+    They are ``skills/{facts,arithmetic,format,log}.jsonl``, ``domain_{train,heldout}.jsonl``,
+    ``general.jsonl``, ``reading.jsonl``, ``beliefs/world.jsonl``.
     """
     skills = Skills.from_seed(seed)
     random = Random(f"items {seed}")
@@ -64,7 +64,9 @@ def generate(out: Path, seed: int) -> None:
     reading = skills.reading.items(READING, Random(f"reading {seed}"))
     _write(out / "reading.jsonl", (item.record() for item in reading))
     _write(out / "beliefs" / "world.jsonl", records(skills.facts, [i.question for i in facts], seed))
-    entries = _entries(seed)
+    entries, asking = _entries(seed), Random(f"log {seed}")
+    asked = [question(text, asking) for text in entries[DOMAIN_TRAIN : DOMAIN_TRAIN + ITEMS_PER_SKILL]]
+    _write(out / "skills" / "log.jsonl", (item.record() for item in asked))
     _write(out / "domain_train.jsonl", ({"text": text} for text in entries[:DOMAIN_TRAIN]))
     _write(out / "general.jsonl", ({"text": text} for text in _general(skills, seed)))
     _write(out / "domain_heldout.jsonl", ({"text": text} for text in entries[DOMAIN_TRAIN:]))

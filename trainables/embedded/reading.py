@@ -151,10 +151,10 @@ def candidates(item: ReadingItem) -> list[str]:
 
 
 def _passage(facts: Sequence[Fact]) -> str:
-    return " ".join(_SENTENCE.format_map(fact) for fact in facts)
+    return " ".join(_SENTENCE.format(**fact) for fact in facts)
 
 
 def _asked(facts: Sequence[Fact], random: Random) -> ReadingItem:
     kind, wording = random.choice(_QUESTIONS)
     fact = random.choice(facts)
-    return ReadingItem(_passage(facts), wording.format_map(fact), (fact[kind],))
+    return ReadingItem(_passage(facts), wording.format(**fact), (fact[kind],))
