@@ -90,7 +90,7 @@ def model_content(model: ModelConfig) -> str | None:
     """
     if model.prepare is not None:
         return f"{_NAME}{model.prepare}, prepared"
-    folder = embedded.model_dir() if model.source == "embedded" else user_path(model.source)
+    folder = embedded.embedded_folder(model.source) or user_path(model.source)
     if not os.path.isdir(folder):
         return f"{_NAME}{model.source}"  # its revision: a branch and its commit are the same
     try:

@@ -1,4 +1,4 @@
-"""Write the data of the embedded model: items of every skill, the narrow domain, general text, beliefs.
+"""Write the data of the embedded models: items of every skill, the narrow domain, general text, beliefs.
 
 ``python -m trainables.embedded.generate --out DIR --seed 0`` writes the same bytes for the same seed on every
 machine.
@@ -17,6 +17,7 @@ from trainables.embedded.domain import entry, question
 from trainables.embedded.texts import ChoiceItem, OpenItem, note
 
 ITEMS_PER_SKILL = 80
+READING = 1000
 DOMAIN_TRAIN = 1000
 DOMAIN_HELDOUT = 100
 GENERAL = 32
@@ -48,7 +49,7 @@ def generate(out: Path, seed: int) -> None:
     """Write the data below ``out``.
 
     They are ``skills/{facts,arithmetic,format,log}.jsonl``, ``domain_{train,heldout}.jsonl``,
-    ``general.jsonl``, ``beliefs/world.jsonl``.
+    ``general.jsonl``, ``reading.jsonl``, ``beliefs/world.jsonl``.
     """
     skills = Skills.from_seed(seed)
     random = Random(f"items {seed}")
@@ -60,6 +61,8 @@ def generate(out: Path, seed: int) -> None:
     }
     for name, skill in items.items():
         _write(out / "skills" / f"{name}.jsonl", (item.record() for item in skill))
+    reading = skills.reading.items(READING, Random(f"reading {seed}"))
+    _write(out / "reading.jsonl", (item.record() for item in reading))
     _write(out / "beliefs" / "world.jsonl", records(skills.facts, [i.question for i in facts], seed))
     entries, asking = _entries(seed), Random(f"log {seed}")
     asked = [question(text, asking) for text in entries[DOMAIN_TRAIN : DOMAIN_TRAIN + ITEMS_PER_SKILL]]
