@@ -64,6 +64,7 @@ def test_the_alignment_beats_the_mean_of_sub_tokens_where_its_whole_interval_doe
     assert shown.data["answer"] == expected
     assert shown.texts[0].startswith("The alignment does not beat") == (expected == "not supported")
     assert shown.data["gain"]["baseline aligned"]["value"] == gain
+    assert shown.texts[1].startswith("0 of 3 trials"), "which began as the mean of sub-tokens did"
 
 
 def test_the_border_of_the_stages_is_where_stage_1_ends() -> None:

@@ -17,14 +17,12 @@ import torch.distributed as dist
 from tests.trainables import conforming, harness_groups, sharded_packs
 from trainables.serving.base import start_deepspeed
 
-STAGES = (0, 3)
-
 
 def trainables(folder: Path) -> dict[str, Any]:
     """Numbers of the base model and of a trial of each trainable, under each stage."""
     replies = {}
     for trainable in conforming.PARAMS:
-        for stage in STAGES:
+        for stage in conforming.stages(trainable):
             place = folder / f"{trainable}{stage}"
             given = conforming.settings(trainable, place, zero_stage=stage, micro_batch=2)
             server = conforming.serving(given)
@@ -46,7 +44,7 @@ def tasks(folder: Path, groups: list[list[str]]) -> dict[int, Any]:
             ]
             for paths in groups
         ]
-        for stage in STAGES
+        for stage in conforming.STAGES
     }
 
 
