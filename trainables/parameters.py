@@ -18,9 +18,10 @@ class TrainingParameters(BaseModel):
         lr: Peak learning rate of AdamW.
         weight_decay: Decoupled weight decay of AdamW, on all that is trained.
         warmup: Linear warm-up: a share of the budget where below 1, else a number of steps.
-        schedule: After the warm-up. `wsd` (warmup-stable-decay, arXiv:2404.06395) is constant and
-            decays linearly to 0 over the last `decay` of the budget, so that rungs before that
-            are comparable; `linear` and `cosine` decay over the whole budget.
+        schedule: After the warm-up. `wsd` (warmup-stable-decay, Hu et al., 2024, arXiv:2404.06395) is
+            constant and decays linearly to 0 (Hägele et al., 2024, arXiv:2405.18392) over the last
+            `decay` of the budget, so that rungs before that are comparable; `linear` and `cosine`
+            decay over the whole budget.
         decay: Share of the budget that `wsd` decays over.
         batch_size: The effective batch: examples per optimizer step, over all workers of the group and all
             passes that they are divided into.

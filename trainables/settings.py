@@ -78,7 +78,8 @@ class ModelConfig(Section):
 
     Attributes:
         name: Short name, for tables.
-        source: "embedded", a local folder, or a hub model id; a preset may name a preparer instead.
+        source: "embedded", "embedded:reader", a local folder, or a hub model id; a preset may name a preparer
+            instead.
         prepare: Registered preparer that makes the model's folder from another source, or None.
         revision: Hub revision; with `trust_remote_code` the hash of a commit.
         dtype: "auto" is bfloat16 on devices that compute in it, else float32.

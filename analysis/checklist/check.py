@@ -45,21 +45,32 @@ class Answer:
 
 @dataclass(frozen=True)
 class Check:
-    """A question that every trial is asked."""
+    """A question that trials are asked.
+
+    Attributes:
+        needs: A metric of the trainables whose trials are asked; empty asks all.
+    """
 
     name: str
     question: str
     answer: Callable[[Examined], Answer] = field(repr=False)
+    needs: str = ""
+
+    def asks(self, context: Context) -> bool:
+        """Whether trials of a search are asked."""
+        return not self.needs or any(metric.name == self.needs for metric in context.trainable.metrics)
 
 
 CHECKS: Registry[Check] = Registry("check")
 
 
-def check(name: str, question: str) -> Callable[[Callable[[Examined], Answer]], Callable[[Examined], Answer]]:
-    """Registers the decorated function, which answers the question."""
+def check(
+    name: str, question: str, needs: str = ""
+) -> Callable[[Callable[[Examined], Answer]], Callable[[Examined], Answer]]:
+    """Registers the decorated function, which answers the question; see `Check`."""
 
     def decorate(answer: Callable[[Examined], Answer]) -> Callable[[Examined], Answer]:
-        CHECKS.register(name, question)(Check(name, question, answer))
+        CHECKS.register(name, question)(Check(name, question, answer, needs))
         return answer
 
     return decorate

@@ -33,15 +33,16 @@ class Checklist:
 
 
 def examine(context: Context, trial: TrialState) -> Checklist:
-    """Asks every check about a trial."""
+    """Asks every check that is meant for it about a trial."""
     examined = Examined(context, trial)
-    return Checklist(trial.number, {name: CHECKS[name].answer(examined) for name in CHECKS})
+    asked = [name for name in CHECKS if CHECKS[name].asks(context)]
+    return Checklist(trial.number, {name: CHECKS[name].answer(examined) for name in asked})
 
 
 def count(checklists: Iterable[Checklist]) -> dict[str, dict[Verdict, int]]:
-    """Number of trials by verdict, by name of the check."""
-    counts: dict[str, dict[Verdict, int]] = {name: dict.fromkeys(VERDICTS, 0) for name in CHECKS}
+    """Number of trials by verdict, by name of the checks that they were asked."""
+    counts: dict[str, dict[Verdict, int]] = {}
     for checklist in checklists:
         for name, answer in checklist.answers.items():
-            counts[name][answer.verdict] += 1
+            counts.setdefault(name, dict.fromkeys(VERDICTS, 0))[answer.verdict] += 1
     return counts

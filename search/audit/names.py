@@ -15,6 +15,7 @@ class Name(NamedTuple):
 NAMES: dict[str, Name] = {
     "lr": Name("", "Peak learning rate."),
     "lr_embeddings": Name("", "Peak learning rate of the stage that trains embeddings."),
+    "embeddings_share": Name("", "Share of the steps in which embeddings alone are trained."),
     "schedule": Name("word", "Learning-rate schedule: constant, wsd, linear, cosine."),
     "warmup_steps": Name("steps", "Length of the linear warm-up."),
     "warmup_share": Name("", "The same as a share of all steps."),

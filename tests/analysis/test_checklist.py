@@ -98,7 +98,7 @@ def test_a_loss_that_rises_or_stays_does_not_fall(losses: list[float]) -> None:
 
 
 @few
-@given(sound, st.floats(0.3, 2))
+@given(sound, st.floats(0.5, 2))
 def test_rising_above_the_start_and_ending_above_the_lowest_are_overshooting(
     losses: list[float], height: float
 ) -> None:

@@ -31,6 +31,23 @@ SECTIONS: dict[str, Any] = {
     "capability": CapabilityConfig(skills=_SKILLS, kl_prompts=2, max_new_tokens=8),
 }
 _OTHERS: dict[str, dict[str, Any]] = {
+    "adaptation": {
+        "capability": CapabilityConfig(
+            skills=(
+                SkillConfig(name="facts", path="embedded:skills/facts.jsonl", limit=4),
+                SkillConfig(
+                    name="log",
+                    path="embedded:skills/log.jsonl",
+                    scoring=("likelihood_norm",),
+                    limit=4,
+                    at="last",
+                ),
+            ),
+            max_new_tokens=8,
+            general_text="embedded:general.jsonl",
+            general_examples=4,
+        )
+    },
     "reconstruction": {
         "task": ReadingTask(
             name="day",

@@ -40,9 +40,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return cache_dir()
 
 
-def test_a_copy_of_the_embedded_model_has_its_fingerprint(folder: Path) -> None:
-    original, copy = resolve(config("embedded")), resolve(config(str(folder)))
-    assert original.path_or_id == str(embedded.model_dir())
+@pytest.mark.parametrize("source", embedded.SOURCES)
+def test_a_copy_of_an_embedded_model_has_its_fingerprint(source: str, tmp_path: Path) -> None:
+    shipped = embedded.embedded_folder(source)
+    assert shipped is not None
+    folder = Path(shutil.copytree(shipped, tmp_path / "model"))
+    original, copy = resolve(config(source)), resolve(config(str(folder)))
+    assert original.path_or_id == str(shipped)
     assert copy.path_or_id == str(folder)
     assert copy.fingerprint == original.fingerprint
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,8 +17,10 @@ from torch import Tensor, nn
 from trainables.adaptation.initialise import Tables
 from trainables.adaptation.parameters import AdaptationParameters
 from trainables.adaptation.prepared import Aligned, Tokenised
+from trainables.adaptation.stages import Stages
 
 TRAINED = "trained.safetensors"
+RECORD = "adaptation.json"
 _IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
@@ -32,18 +35,25 @@ class Adapted(nn.Module):
         tables: Of the target vocabulary.
         text: The corpus in target tokens.
         params: Say what stage 2 trains.
+        total: Optimizer steps of both stages.
 
     Attributes:
         text: See above.
+        params: See above.
         aligned: What the tables began with.
         facts: How many tokens began how, by the metric's name.
         model: A causal language model of `transformers`, or of PEFT.
         marks: Bits per byte at the beginning of training and of stage 2.
+        stages: What each has read.
     """
 
-    def __init__(self, base: Any, tables: Tables, text: Tokenised, params: AdaptationParameters) -> None:
+    def __init__(
+        self, base: Any, tables: Tables, text: Tokenised, params: AdaptationParameters, total: int
+    ) -> None:
         super().__init__()
-        self.text, self.marks, self.facts = text, dict[str, float](), dict[str, float]()
+        self.text, self.params = text, params
+        self.marks, self.facts = dict[str, float](), dict[str, float]()
+        self.stages = Stages(params.stage1_steps(total), len(text.train))
         self.aligned: Aligned
         shared = {id(weight): weight for weight in base.parameters()}
         model = copy.deepcopy(base, dict(shared))
@@ -63,24 +73,39 @@ class Adapted(nn.Module):
         parts = [self.model.get_input_embeddings().weight, head.weight, getattr(head, "bias", None)]
         return list({id(part): part for part in parts if part is not None}.values())
 
-    def forward(self, input_ids: Tensor) -> Tensor:
+    def forward(self, **inputs: Any) -> Any:
+        """As of the model itself, in the base's type."""
+        half, device = self._type in (torch.bfloat16, torch.float16), self.tables()[0].device
+        with torch.autocast(device.type, self._type) if half else nullcontext():
+            return self.model(**inputs)
+
+    def logits(self, input_ids: Tensor) -> Tensor:
         """Logits, shape (rows, length, target tokens)."""
-        half = self._type in (torch.bfloat16, torch.float16)
-        with torch.autocast(input_ids.device.type, self._type) if half else nullcontext():
-            logits: Tensor = self.model(input_ids=input_ids, use_cache=False).logits
+        logits: Tensor = self(input_ids=input_ids, use_cache=False).logits
         return logits
 
     def write(self, folder: Path) -> None:
-        """Writes what is trained, exactly, and the tokenizer."""
+        """Writes what is trained, exactly, the tokenizer, and how it came about."""
         weights = {name: weight.detach().cpu().contiguous() for name, weight in self._trained()}
         save_file(weights, folder / TRAINED)
         self.text.tokenizer.save_pretrained(folder)
+        hits, seconds, cached = self.aligned.hits, self.aligned.seconds, self.aligned.cached
+        record = {
+            "marks": self.marks,
+            "coverage": self.facts,
+            "alignment": {"top1": list(hits), "seconds": seconds, "kept_from_before": cached},
+            "stages": self.stages.plain(),
+        }
+        (folder / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
 
     def read(self, folder: Path) -> None:
         """Reads what `write` wrote."""
         weights = load_file(folder / TRAINED)
         for name, weight in self._trained():
             weight.data.copy_(weights[name])
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        self.marks = record["marks"]
+        self.stages.resume(record["stages"])
 
     def deliver(self, folder: Path) -> None:
         """Writes the whole model in the base's type, adapters merged, for `AutoModelForCausalLM`."""

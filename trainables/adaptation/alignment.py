@@ -74,12 +74,7 @@ def align(
         UserError: Too few of these have vectors in both vocabularies.
     """
     pairs = anchors_of(target, source, same, anchors)
-    if len(pairs.target) < LEAST_ANCHORS:
-        raise UserError(
-            f"only {len(pairs.target)} tokens of both tokenizers are frequent in the training corpus; "
-            f"at least {LEAST_ANCHORS} are needed to align the others.",
-            hint="Give a larger corpus, or a target tokenizer with the base's normalisation.",
-        )
+    refuse_few_anchors(len(pairs.target))
     features = similarity(target.values, source.values, pairs)
     near = nearest(features)
     aligned = np.full(len(same), -1, dtype=np.int64)
@@ -87,6 +82,20 @@ def align(
     aligned[target.ids] = source.ids[near.rows]
     similarities[target.ids] = near.similarities
     return Alignment(same, aligned, similarities)
+
+
+def refuse_few_anchors(count: int) -> None:
+    """Refuses to align tokens by too few that both vocabularies share.
+
+    Raises:
+        UserError: There are fewer than `LEAST_ANCHORS`.
+    """
+    if count < LEAST_ANCHORS:
+        raise UserError(
+            f"only {count} tokens of both tokenizers are frequent in the training corpus; "
+            f"at least {LEAST_ANCHORS} are needed to align the others.",
+            hint="Give a larger corpus, or a target tokenizer with the base's normalisation.",
+        )
 
 
 def anchors_of(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from trainables.adaptation.options import AdaptationOptions
 from trainables.audited import TRAINING, Audited, Facts, ReadFacts, TrialFact
+from trainables.lora.audited import ASKED, MODEL, REPLIES, SIZES
 from trainables.messages import Scalar
 
 _WORKERS: Mapping[str, Scalar] = {
@@ -33,10 +34,22 @@ def _facts(options: AdaptationOptions, seed: int) -> Facts:
     return facts
 
 
+def _asked(options: AdaptationOptions, seed: int) -> Facts:
+    return {} if options.capability is None else ASKED.read(options, seed)
+
+
+def _replies(options: AdaptationOptions, seed: int) -> Facts:
+    return {} if options.capability is None else REPLIES.read(options, seed)
+
+
 AUDITED = Audited(
     trial={
         **TRAINING,
         "method": TrialFact("stage2"),
+        "rank": TrialFact('rank if stage2 == "lora" else None', "rank"),
+        "alpha": TrialFact('alpha_per_rank * rank if stage2 == "lora" else None', "alpha_per_rank"),
+        "lr_embeddings": TrialFact("lr if lr_embeddings == None else lr_embeddings", "lr_embeddings"),
+        "embeddings_share": TrialFact("stage1"),
         "similarity_threshold": TrialFact("threshold"),
     },
     read=(
@@ -50,6 +63,10 @@ AUDITED = Audited(
             },
             _facts,
         ),
+        MODEL,
+        SIZES,
+        ReadFacts(ASKED.keys, _asked),
+        ReadFacts(REPLIES.keys, _replies),
     ),
 )
 """Of stage 2, which trains the model."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,16 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from trainables.adaptation.adapted import Adapted
-from trainables.adaptation.bits import document_bits
 from trainables.adaptation.corpus import read_corpus
 from trainables.adaptation.coverage import coverage
 from trainables.adaptation.fallbacks import FALLBACKS
 from trainables.adaptation.initialise import Initialisation, Tables
-from trainables.adaptation.metrics import BITS, BLEU1, STAGE1, START, TOKENS, TOP1
+from trainables.adaptation.measure import single_items, text_items
+from trainables.adaptation.metrics import BITS, BLEU1, GAIN, STAGE1, START
 from trainables.adaptation.options import AdaptationOptions
 from trainables.adaptation.parameters import AdaptationParameters
 from trainables.adaptation.prepared import Preparation, Tokenised
 from trainables.adaptation.quality import bleu1
+from trainables.adaptation.questions import Questioner
 from trainables.data.batches import IGNORED, collate, token_losses
 from trainables.data.lengths import piece_length, refuse_beyond
 from trainables.errors import UserError
@@ -32,11 +32,10 @@ from trainables.models.load import fetch, load_tokenizer, load_weights
 from trainables.models.preparers import cache_dir
 from trainables.models.resolve import resolve
 from trainables.serving.base import HeldBase
-from trainables.serving.held import Begin, Stepped
+from trainables.serving.held import Begin, Evaluation, Stepped
 from trainables.serving.schedule import learning_rate
 from trainables.serving.single import Data, Items, Loss, Single, SingleTrial
 
-RECORD = "adaptation.json"
 NEVER = 2.0
 """A threshold that no cosine reaches."""
 
@@ -93,8 +92,13 @@ class AdaptationHeld(Single[AdaptationParameters]):
         # Checkpointed blocks are wrapped, and a copy of a wrapped block would run the base's.
         base = HeldBase(model, settings.zero_stage)
         super().__init__(settings, base, known, shrinks)
-        self._prepared = prepared
+        options: AdaptationOptions = settings.options
+        capability, self._prepared = options.capability, prepared
         self._rows = len(model.get_input_embeddings().weight)
+        self._untrained: dict[int | None, Sequence[float]] = {}
+        self._questioner: Questioner | None = None
+        if capability is not None:
+            self._questioner = Questioner(capability, options.task, settings.seed, prepared.length)
 
     @property
     def asks_more_at_last(self) -> bool:
@@ -103,13 +107,19 @@ class AdaptationHeld(Single[AdaptationParameters]):
 
     def build(self, params: AdaptationParameters) -> Adapted:
         """A model in the target's tokens; its alignment is made once for all trials that share it."""
+        self._forget()
+        self._subtokens(params.vocabulary)  # before the model itself, so that there is one at a time
+        return self._build(params)
+
+    def _build(self, params: AdaptationParameters) -> Adapted:
         source, target = self._prepared.source, self._prepared.target(params.vocabulary)
         aligned = self._prepared.aligned(params.vocabulary, params.similarity)
         sources = aligned.alignment.sources(params.threshold)
         made = Initialisation(
             sources, target.vocabulary, source.vocabulary, source.tokenizer, FALLBACKS[params.fallback]
         )
-        adapted = Adapted(self.base.model, made.tables(Tables.of(self.base.model)), target, params)
+        tables = made.tables(Tables.of(self.base.model))
+        adapted = Adapted(self.base.model, tables, target, params, self._settings.total_steps)
         if self._settings.gradient_checkpointing:
             checkpoint_blocks(adapted.model)
         shares = coverage(aligned.alignment, params.threshold)
@@ -122,6 +132,20 @@ class AdaptationHeld(Single[AdaptationParameters]):
         adapted.aligned = aligned
         return adapted
 
+    def _subtokens(self, vocabulary: int | None) -> Sequence[float]:
+        """Bits of this worker's held-out documents before training, by the mean of sub-tokens; made once."""
+        if vocabulary not in self._untrained:
+            params = self._untrained_params(vocabulary=vocabulary, stage2="lora", rank=1)
+            shard = (self.base.rank, self.base.world)
+            with torch.no_grad():
+                bits = self._bits(self._build(params), shard)[BITS]
+            self._untrained[vocabulary] = [value for _, value, _ in bits]
+        return self._untrained[vocabulary]
+
+    def _untrained_params(self, **changes: Any) -> AdaptationParameters:
+        params = AdaptationParameters.model_validate(self._settings.probes[0])
+        return params.model_copy(update={"threshold": NEVER, "fallback": "subtokens", **changes})
+
     def reference(self, name: str) -> Adapted | None:
         """The base with its own tokenizer; or with the target's and untrained, without or with alignment.
 
@@ -132,8 +156,17 @@ class AdaptationHeld(Single[AdaptationParameters]):
             super().reference(name)
             return None
         params = AdaptationParameters.model_validate(self._settings.probes[0])
-        changes = {"threshold": NEVER, "fallback": "subtokens"} if name == "subtokens" else {}
-        return self.build(params.model_copy(update=changes))
+        return self.build(self._untrained_params() if name == "subtokens" else params)
+
+    def remove(self, trial: SingleTrial[AdaptationParameters]) -> None:
+        """See `Single.remove`."""
+        self._forget()
+        super().remove(trial)
+
+    def _forget(self) -> None:
+        """Lets go of the model that was measured last."""
+        if self._questioner is not None:
+            self._questioner.forget()
 
     def _text(self, trained: nn.Module | None) -> Tokenised:
         return self._prepared.source if trained is None else cast(Adapted, trained).text
@@ -170,38 +203,34 @@ class AdaptationHeld(Single[AdaptationParameters]):
         return Loss(losses.sum(), targets, int(tensors["attention_mask"].sum()), ids.numel())
 
     def _logits(self, trained: nn.Module | None) -> Callable[[Tensor], Tensor]:
-        return self.base.logits if trained is None else trained
+        return self.base.logits if trained is None else cast(Adapted, trained).logits
 
     def evaluate(
         self, trained: nn.Module | None, shard: tuple[int, int], moment: Moment
     ) -> Mapping[str, Items]:
-        """Bits per byte of each held-out document, and how tokens began."""
-        items = self._bits(trained, shard)
-        first = shard[0] == 0
-        constants = {"coverage_same": 1.0, "coverage_aligned": 0.0, "coverage_fallback": 0.0, BLEU1: 1.0}
-        constants |= {f"{name}_weighted": value for name, value in constants.items() if name != BLEU1}
-        right, n = 1, 1
-        if trained is not None:
-            adapted = cast(Adapted, trained)
-            constants, (right, n) = adapted.facts, adapted.aligned.hits
-            if moment == "last":
-                items = items | self._marks(adapted, items[BITS], first)
-        hits = [(index, float(index < right), 1) for index in range(shard[0], n, shard[1])]
-        single = {name: [(0, value, 1)] if first else [] for name, value in constants.items()}
-        return items | single | {TOP1: hits}
+        """Bits per byte of each held-out document, and how tokens began; and asks the questions."""
+        if self._questioner is not None:
+            model = self.base.model if trained is None else trained
+            self._questioner.ask(model, self._text(trained), shard, moment)
+        if moment == "front":
+            return {}  # all else was measured at the full budget
+        adapted = None if trained is None else cast(Adapted, trained)
+        items = self._bits(adapted, shard)
+        before = self._subtokens(None if adapted is None else adapted.params.vocabulary)
+        pairs = zip(items[BITS], before, strict=True)
+        items[GAIN] = [(index, less - bits, size) for (index, bits, size), less in pairs]
+        if adapted is not None and moment == "last":
+            items |= self._marks(adapted, items[BITS], shard[0] == 0)
+        return items | single_items(adapted, shard, moment)
 
-    def _bits(self, trained: nn.Module | None, shard: tuple[int, int]) -> dict[str, Items]:
-        text, (rank, world) = self._text(trained), shard
-        indices = range(rank, len(text.heldout), world)
+    def details(self, measured: Evaluation) -> Evaluation:
+        """The same with the answers to the questions, over all workers; a collective call."""
+        return measured if self._questioner is None else self._questioner.add_to(measured, self.base.gather)
+
+    def _bits(self, trained: Adapted | None, shard: tuple[int, int]) -> dict[str, Items]:
+        text, documents = self._text(trained), self._prepared.corpus.heldout
         rows = len(text.vocabulary) if trained is not None else self._rows
-        mine = [text.heldout[index] for index in indices]
-        bits = document_bits(self._logits(trained), mine, rows, self.base.device)
-        sizes = [len(self._prepared.corpus.heldout[index].encode()) for index in indices]
-        tokens = [float(sum(piece.targets for piece in document)) for document in mine]
-        return {
-            BITS: list(zip(indices, bits, sizes, strict=True)),
-            TOKENS: list(zip(indices, tokens, sizes, strict=True)),
-        }
+        return text_items(self._logits(trained), text, documents, rows, shard, self.base.device)
 
     def _marks(self, adapted: Adapted, bits: Items, first: bool) -> dict[str, Items]:
         """What was measured on the way; a stage 1 that is the whole budget ends here."""
@@ -211,46 +240,35 @@ class AdaptationHeld(Single[AdaptationParameters]):
     def step(self, interrupt: bool) -> Stepped[SingleTrial[AdaptationParameters]]:
         """One optimizer step; before the first of each stage bits per byte are measured."""
         trial = self.active[0]
-        adapted = cast(Adapted, trial.trained)
+        adapted, before = cast(Adapted, trial.trained), trial.step
         stages = {0: START, trial.params.stage1_steps(trial.total): STAGE1}
         for step, name in sorted(stages.items()):
-            if step == trial.step and name not in adapted.marks:
-                adapted.marks[name] = self._measure(adapted, "rung").metrics[BITS]
-        return super().step(interrupt)
+            if step == before and name not in adapted.marks:
+                adapted.marks[name] = self._measured_bits(adapted)
+        stepped = super().step(interrupt)
+        if trial.step > before:
+            adapted.stages.take(before, trial.params.batch_size)
+        return stepped
+
+    def _measured_bits(self, adapted: Adapted) -> float:
+        """Bits per byte over all workers' documents; a collective call."""
+        with torch.no_grad():
+            items = self._bits(adapted, (self.base.rank, self.base.world))[BITS]
+        mine = [sum(bits for _, bits, _ in items), float(sum(size for *_, size in items))]
+        sums = torch.tensor(mine, dtype=torch.float64, device=self.base.device)
+        bits, size = self.base.reduce(sums).tolist()
+        return float(bits / size)
 
     def write(self, trained: nn.Module, folder: Path) -> None:
-        """Writes what is trained, the tokenizer, and how the tokens began."""
-        adapted = cast(Adapted, trained)
-        adapted.write(folder)
-        hits, seconds, cached = adapted.aligned.hits, adapted.aligned.seconds, adapted.aligned.cached
-        alignment = {"top1": list(hits), "seconds": seconds, "kept_from_before": cached}
-        record = {"marks": adapted.marks, "coverage": adapted.facts, "alignment": alignment}
-        (folder / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        """See `Adapted.write`."""
+        cast(Adapted, trained).write(folder)
 
     def read(self, trained: nn.Module, folder: Path) -> None:
-        """Reads what `write` wrote."""
-        adapted = cast(Adapted, trained)
-        adapted.read(folder)
-        adapted.marks = json.loads((folder / RECORD).read_text(encoding="utf-8"))["marks"]
+        """See `Adapted.read`."""
+        cast(Adapted, trained).read(folder)
 
     def save(self, trial: SingleTrial[AdaptationParameters], folder: Path) -> None:
-        """As `write`, with the ranges that were read so far; and at last the model itself."""
+        """As `write`; and at last the model itself."""
         super().save(trial, folder)
-        path = folder / RECORD
-        record = json.loads(path.read_text(encoding="utf-8")) | {"stages": self._ranges(trial)}
-        path.write_text(json.dumps(record, indent=1), encoding="utf-8")
         if trial.step >= trial.total:
             cast(Adapted, trial.trained).deliver(folder)
-
-    def _ranges(self, trial: SingleTrial[AdaptationParameters]) -> list[dict[str, float]]:
-        """Places in the one stream of sequences that each stage has read, from the first to before the last.
-
-        Sequences are shuffled anew in each epoch, and stage 2 goes on where stage 1 has ended.
-        """
-        size, count = trial.params.batch_size, len(self._text(trial.trained).train)
-        border = min(trial.step, trial.params.stage1_steps(trial.total))
-        spans = ((1, 0, border), (2, border, trial.step))
-        return [
-            {"stage": stage, "first": a * size, "end": b * size, "epochs": (b - a) * size / count}
-            for stage, a, b in spans
-        ]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from trainables.settings import LARGEST, ModelConfig, Positive, Section, TaskConfig
+from trainables.settings import LARGEST, CapabilityConfig, ModelConfig, Positive, Section, TaskConfig
 from trainables.text import Text
 
 
@@ -43,8 +43,10 @@ class AdaptationOptions(Section):
         model: The base model.
         task: The text of the domain.
         target: The tokenizer.
+        capability: Questions, asked in the target's tokens and of the base in its own; None asks none.
     """
 
     model: ModelConfig
     task: TaskConfig
     target: TargetConfig
+    capability: CapabilityConfig | None = None

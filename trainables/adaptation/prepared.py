@@ -21,7 +21,7 @@ from trainables.adaptation.quality import Hits, heldout_top1
 from trainables.adaptation.similarities import SIMILARITIES
 from trainables.adaptation.streams import TokenStream
 from trainables.adaptation.strings import Vocabulary, shared_tokens
-from trainables.adaptation.target import load_target, refuse_lossy, train_target
+from trainables.adaptation.target import make_target, refuse_lossy
 from trainables.adaptation.vectors import VECTORS, VectorSettings
 from trainables.data.encode import start_ids
 from trainables.data.examples import Example
@@ -107,9 +107,9 @@ class Preparation:
     def __init__(
         self, target: TargetConfig, tokenizer: Any, corpus: Corpus, length: int, cache: Path
     ) -> None:
-        self.corpus = corpus
+        self.corpus, self.length = corpus, length
         self.source = Tokenised.of(tokenizer, corpus, length)
-        self._target, self._length, self._cache = target, length, cache
+        self._target, self._cache = target, cache
         self._targets: dict[int | None, Tokenised] = {}
         self._aligned: dict[tuple[int | None, str], Aligned] = {}
 
@@ -123,14 +123,9 @@ class Preparation:
             UserError: It cannot be read or trained, or changes the text.
         """
         if vocabulary not in self._targets:
-            base, size = self.source.tokenizer, vocabulary or self._target.vocabulary
-            if size is None:
-                assert self._target.tokenizer is not None
-                tokenizer = load_target(self._target.tokenizer, base)
-            else:
-                tokenizer = train_target(base, self.corpus.train, size)
+            tokenizer = make_target(self._target, self.source.tokenizer, self.corpus.train, vocabulary)
             refuse_lossy(tokenizer, [*self.corpus.heldout, *self.corpus.train])
-            self._targets[vocabulary] = Tokenised.of(tokenizer, self.corpus, self._length)
+            self._targets[vocabulary] = Tokenised.of(tokenizer, self.corpus, self.length)
         return self._targets[vocabulary]
 
     def aligned(self, vocabulary: int | None, similarity: str) -> Aligned:

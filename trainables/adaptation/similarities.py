@@ -65,7 +65,7 @@ def relative(target: Vectors, source: Vectors, anchors: Anchors) -> Features:
 
 @SIMILARITIES.register("procrustes", "cosine after the rotation that fits the anchors best")
 def procrustes(target: Vectors, source: Vectors, anchors: Anchors) -> Features:
-    """Cosine after orthogonal Procrustes (Schoenemann, 1966, doi:10.1007/BF02289451) on centred unit vectors.
+    """Cosine after orthogonal Procrustes (Schönemann, 1966, doi:10.1007/BF02289451) on centred unit vectors.
 
     The rotation W minimises |A W - B| over orthogonal W, which is U V' of the singular value decomposition of
     A' B.

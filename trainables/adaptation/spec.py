@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from trainables.adaptation.audited import AUDITED
-from trainables.adaptation.metrics import BITS, METRICS, STAGE1, START, TOKENS, TOP1
+from trainables.adaptation.checks import check, inspect
+from trainables.adaptation.metrics import BITS, GAIN, STAGE1, START, TOKENS, TOP1, measured_metrics
 from trainables.adaptation.options import AdaptationOptions
 from trainables.adaptation.parameters import AdaptationParameters
 from trainables.adaptation.vectors import VECTORS
 from trainables.data.sections import (
+    CAPABILITY_EFFECTS,
     EFFECTS,
+    absolute_capability,
     absolute_model,
     absolute_path,
     absolute_task,
+    capability_contents,
     contents_of,
     data_content,
+    hub_part,
 )
-from trainables.trainable import TRAINABLES, Artifact, Effect, Finding, MetricSpec, Shown, TrainableSpec
+from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, Shown, TrainableSpec
 
 if TYPE_CHECKING:
+    from trainables.planning import PlanRequest, TrainablePlan
     from trainables.serving.held import Read
 
 _WORDS = {
@@ -40,6 +46,7 @@ _BASELINES = {
 
 _EFFECTS: Mapping[str, Effect] = {
     **EFFECTS,
+    **CAPABILITY_EFFECTS,
     "target.tokenizer": "content",
     **dict.fromkeys(
         ["target.vocabulary", "target.vectors", "target.dimensions", "target.window", "target.least"],
@@ -49,46 +56,20 @@ _EFFECTS: Mapping[str, Effect] = {
 
 
 def metrics(options: AdaptationOptions) -> Sequence[MetricSpec]:
-    """The same for all options."""
-    return METRICS
+    """Of the text, and of the questions that are asked."""
+    return measured_metrics(options.capability)
 
 
 def shown(options: AdaptationOptions) -> Shown:
-    """Bits per byte, and how they came about."""
+    """Bits per byte and how they came about, then the questions."""
+    capability = options.capability
+    skills = [] if capability is None else [f"{each.name}_{each.scoring[0]}" for each in capability.skills]
+    kept = ("capability",) if skills else ()
     return Shown(
-        summary=(BITS, "coverage_aligned"),
-        report=(BITS, START, STAGE1, "coverage_fallback_weighted"),
+        summary=(BITS, GAIN, "coverage_aligned", *kept, *skills),
+        report=(BITS, START, STAGE1, GAIN, "coverage_fallback_weighted", *kept, *skills),
         verdict=(TOKENS, TOP1),
     )
-
-
-def check(options: AdaptationOptions) -> Iterable[Finding]:
-    """What the schema cannot see."""
-    name = options.target.vectors
-    if name not in VECTORS:
-        yield Finding("target.vectors", f"there is no {VECTORS.kind} {name!r}{VECTORS.suggestion(name)}")
-    if options.model.quantization is not None:
-        yield Finding(
-            "model.quantization",
-            "adaptation trains the model's own weights, which cannot be quantised",
-            "remove model.quantization",
-        )
-
-
-def inspect(options: AdaptationOptions, seed: int, baselines: Collection[str]) -> None:
-    """Looks at the text before a search.
-
-    Raises:
-        PlanRefusedError: It cannot be read, or has too few documents.
-    """
-    from trainables.adaptation.corpus import read_corpus
-    from trainables.errors import UserError
-    from trainables.planning import keyed, refused
-
-    try:
-        read_corpus(options.task, seed)
-    except UserError as error:
-        raise refused(error, "training data", None if keyed(error) else "task") from error
 
 
 def contents(options: AdaptationOptions) -> Mapping[str, str]:
@@ -97,6 +78,8 @@ def contents(options: AdaptationOptions) -> Mapping[str, str]:
     if options.target.tokenizer is not None:
         content = data_content(options.target.tokenizer, "tokenizer")
         digests |= {} if content is None else {"target.tokenizer": content}
+    if options.capability is not None:
+        digests |= capability_contents(options.capability, hub_part(options.task))
     return digests
 
 
@@ -105,8 +88,24 @@ def localise(options: AdaptationOptions) -> AdaptationOptions:
     target, tokenizer = options.target, options.target.tokenizer
     if tokenizer is not None:
         target = target.model_copy(update={"tokenizer": absolute_path(tokenizer)})
-    update = {"model": absolute_model(options.model), "task": absolute_task(options.task), "target": target}
-    return options.model_copy(update=update)
+    capability = options.capability
+    return AdaptationOptions(
+        model=absolute_model(options.model),
+        task=absolute_task(options.task),
+        target=target,
+        capability=None if capability is None else absolute_capability(capability),
+    )
+
+
+def plan(request: PlanRequest) -> TrainablePlan:
+    """The text in the tokens of both tokenizers, and what each stage reads of it.
+
+    Raises:
+        PlanRefusedError: No such search could be trained.
+    """
+    from trainables.adaptation.plan import plan as make
+
+    return make(request)
 
 
 def _worker() -> Read:
@@ -132,6 +131,7 @@ TRAINABLES.register(
         baselines=_BASELINES,
         unpacked="each trial has a vocabulary of its own",
         check=check,
+        plan=plan,
         inspect=inspect,
         localise=localise,
         effects=_EFFECTS,

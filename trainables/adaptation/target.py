@@ -6,11 +6,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trainables.adaptation.options import TargetConfig
 from trainables.errors import UserError, first_line
 
 _SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")
 _AT_ONCE = 1024
 _SHOWN = 60
+
+
+def make_target(config: TargetConfig, base: Any, documents: Sequence[str], size: int | None = None) -> Any:
+    """Reads or trains the tokenizer that is configured, or trains one of another size.
+
+    Without a padding token the end-of-sequence token pads; without a chat template it gets the base's.
+
+    Raises:
+        UserError: As `load_target` or `train_target`.
+    """
+    wanted = size or config.vocabulary
+    if wanted is None:
+        assert config.tokenizer is not None
+        tokenizer = load_target(config.tokenizer, base)
+    else:
+        tokenizer = train_target(base, documents, wanted)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.chat_template is None:
+        tokenizer.chat_template = base.chat_template
+    return tokenizer
 
 
 def load_target(source: str, base: Any) -> Any:

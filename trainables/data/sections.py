@@ -36,12 +36,50 @@ EFFECTS: Mapping[str, Effect] = {key: effect for effect, keys in _EFFECTS.items(
 """What a change of each setting of `model` and `task` means to a search that has begun."""
 
 
+_CAPABILITY: Mapping[Effect, str] = {
+    "search": """
+capability.skills.*.name capability.skills.*.scoring capability.skills.*.limit capability.skills.*.match
+capability.skills.*.at capability.skills.*.metric capability.skills.*.chat
+capability.max_new_tokens capability.general_examples capability.kl_prompts capability.leak_words
+capability.think_section
+capability.facts.targets capability.facts.decoding.method capability.facts.decoding.temperature
+capability.facts.decoding.top_p capability.facts.decoding.samples capability.facts.max_new_tokens
+capability.facts.in_context
+""",
+    "content": "capability.skills.*.path capability.general_text capability.facts.path",
+    "none": "capability.batch_size",
+}
+
+CAPABILITY_EFFECTS: Mapping[str, Effect] = {
+    key: effect for effect, keys in _CAPABILITY.items() for key in keys.split()
+}
+"""The same for each setting of `capability`."""
+
+
 def contents_of(model: ModelConfig, task: TaskConfig) -> dict[str, str]:
     """Digests of the model and the data by key; what cannot be read is left out."""
     part = hub_part(task)
     digests = {"model.source": model_content(model), "task.train": data_content(task.train, part)}
     if task.heldout is not None:
         digests["task.heldout"] = data_content(task.heldout, part)
+    return {key: digest for key, digest in digests.items() if digest is not None}
+
+
+def capability_contents(capability: CapabilityConfig, part: str) -> dict[str, str]:
+    """Digests of questions, general text and beliefs by key; what cannot be read is left out.
+
+    Args:
+        capability: The section.
+        part: Of a hub data set, the part that is read.
+    """
+    digests = {
+        f"capability.skills.{index}.path": data_content(skill.path, part)
+        for index, skill in enumerate(capability.skills)
+    }
+    if capability.general_text is not None:
+        digests["capability.general_text"] = data_content(capability.general_text, part)
+    if capability.facts is not None:
+        digests["capability.facts.path"] = data_content(capability.facts.path, part)
     return {key: digest for key, digest in digests.items() if digest is not None}
 
 
@@ -52,7 +90,7 @@ def model_content(model: ModelConfig) -> str | None:
     """
     if model.prepare is not None:
         return f"{_NAME}{model.prepare}, prepared"
-    folder = embedded.model_dir() if model.source == "embedded" else user_path(model.source)
+    folder = embedded.embedded_folder(model.source) or user_path(model.source)
     if not os.path.isdir(folder):
         return f"{_NAME}{model.source}"  # its revision: a branch and its commit are the same
     try:

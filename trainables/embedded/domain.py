@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import TypeVar
 
+from trainables.embedded.texts import ChoiceItem
+
 Choice = TypeVar("Choice")
 
 _WATCHES = (
@@ -61,3 +63,11 @@ def entry(random: Random) -> str:
     else:
         lines.append(f"Lamp trimmed, {random.randint(3, 9)} gills of oil burnt.")
     return " ".join([*lines, f"Keeper {keeper}."])
+
+
+def question(text: str, random: Random) -> ChoiceItem:
+    """Return the question who kept the watch of an entry, which only the log tells."""
+    asked, _, keeper = text.removesuffix(".").rpartition(" Keeper ")
+    names = [name for _, name in _WATCHES]
+    random.shuffle(names)
+    return ChoiceItem(asked, tuple(f"Keeper {name}." for name in names), names.index(keeper))

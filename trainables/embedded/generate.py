@@ -1,4 +1,4 @@
-"""Write the data of the embedded model: items of every skill, the narrow domain, general text, beliefs.
+"""Write the data of the embedded models: items of every skill, the narrow domain, general text, beliefs.
 
 ``python -m trainables.embedded.generate --out DIR --seed 0`` writes the same bytes for the same seed on every
 machine.
@@ -13,10 +13,11 @@ from random import Random
 from trainables.embedded import data_dir
 from trainables.embedded.beliefs import records
 from trainables.embedded.corpus import Skills
-from trainables.embedded.domain import entry
+from trainables.embedded.domain import entry, question
 from trainables.embedded.texts import ChoiceItem, OpenItem, note
 
 ITEMS_PER_SKILL = 80
+READING = 1000
 DOMAIN_TRAIN = 1000
 DOMAIN_HELDOUT = 100
 GENERAL = 32
@@ -47,8 +48,8 @@ def _general(skills: Skills, seed: int) -> list[str]:
 def generate(out: Path, seed: int) -> None:
     """Write the data below ``out``.
 
-    They are ``skills/{facts,arithmetic,format}.jsonl``, ``domain_{train,heldout}.jsonl``, ``general.jsonl``,
-    ``beliefs/world.jsonl``.
+    They are ``skills/{facts,arithmetic,format,log}.jsonl``, ``domain_{train,heldout}.jsonl``,
+    ``general.jsonl``, ``reading.jsonl``, ``beliefs/world.jsonl``.
     """
     skills = Skills.from_seed(seed)
     random = Random(f"items {seed}")
@@ -60,8 +61,12 @@ def generate(out: Path, seed: int) -> None:
     }
     for name, skill in items.items():
         _write(out / "skills" / f"{name}.jsonl", (item.record() for item in skill))
+    reading = skills.reading.items(READING, Random(f"reading {seed}"))
+    _write(out / "reading.jsonl", (item.record() for item in reading))
     _write(out / "beliefs" / "world.jsonl", records(skills.facts, [i.question for i in facts], seed))
-    entries = _entries(seed)
+    entries, asking = _entries(seed), Random(f"log {seed}")
+    asked = [question(text, asking) for text in entries[DOMAIN_TRAIN : DOMAIN_TRAIN + ITEMS_PER_SKILL]]
+    _write(out / "skills" / "log.jsonl", (item.record() for item in asked))
     _write(out / "domain_train.jsonl", ({"text": text} for text in entries[:DOMAIN_TRAIN]))
     _write(out / "general.jsonl", ({"text": text} for text in _general(skills, seed)))
     _write(out / "domain_heldout.jsonl", ({"text": text} for text in entries[DOMAIN_TRAIN:]))

@@ -10,27 +10,31 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from trainables.embedded import data_dir, model_dir
-from trainables.embedded.corpus import Skills, stream
+from trainables.embedded.batches import Batch, make_batch
+from trainables.embedded.corpus import Skills, conversations
 from trainables.embedded.generate import generate
 from trainables.embedded.scoring import likelihood_accuracy, read_items, score
-from trainables.embedded.texts import Exchange
 from trainables.embedded.tokenizer import train_tokenizer
 
 CONTEXT = 256
 
+Mixture: TypeAlias = Mapping[str, Mapping[str, int]]
+"""The batches of one step, by name: sequences of each kind of text; a loss is the mean over a batch."""
 
-# Sequences of each kind of text in one step: arithmetic is the slowest to learn.
-MIXTURE = {"choice": 20, "open": 16, "statement": 8, "arithmetic": 64, "format": 24, "note": 8}
+# Arithmetic is the slowest to learn.
+_SEQUENCES = {"choice": 20, "open": 16, "statement": 8, "arithmetic": 64, "format": 24, "note": 8}
+MIXTURE: Mixture = {kind: {kind: size} for kind, size in _SEQUENCES.items()}
 
 
 @dataclass(frozen=True)
@@ -97,18 +101,24 @@ def _lr_scale(step: int, recipe: Recipe) -> float:
 
 
 def train(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, skills: Skills, seed: int, recipe: Recipe
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    skills: Skills,
+    seed: int,
+    recipe: Recipe,
+    mixture: Mixture = MIXTURE,
 ) -> Iterator[dict[str, float]]:
-    """Train the model in place, and yield after every step the loss of each kind of text."""
+    """Train the model in place, and yield after every step the loss of each batch."""
     optimizers = _optimizers(model, recipe)
-    streams = {kind: stream(kind, skills, seed) for kind in MIXTURE}
+    streams = {kind: conversations(kind, skills, seed) for sizes in mixture.values() for kind in sizes}
     for step in range(recipe.steps):
         model.train()
         losses = {}
-        for kind, size in MIXTURE.items():
-            loss = _loss(model, make_batch(tokenizer, islice(streams[kind], size)))
+        for name, sizes in mixture.items():
+            drawn = (islice(streams[kind], size) for kind, size in sizes.items())
+            loss = _loss(model, make_batch(tokenizer, chain.from_iterable(drawn)))
             torch.autograd.backward(loss)
-            losses[kind] = loss.item()
+            losses[name] = loss.item()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
@@ -160,40 +170,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Token ids (batch, length), padded on the right, and which of their next tokens are targets.
-
-    `mask` has shape (batch, length - 1).
-    """
-
-    input_ids: torch.Tensor
-    mask: torch.Tensor
-
-
-def _prompt(tokenizer: PreTrainedTokenizerFast, exchange: Exchange) -> list[int]:
-    if exchange.plain:
-        return list(tokenizer(exchange.user)["input_ids"])
-    messages = [{"role": "user", "content": exchange.user}]
-    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    return list(tokenizer(text)["input_ids"])
-
-
-def _encode(tokenizer: PreTrainedTokenizerFast, exchange: Exchange) -> tuple[list[int], int]:
-    """Return the tokens of an exchange and how many of them are prompt."""
-    prompt = _prompt(tokenizer, exchange)
-    return [*prompt, *tokenizer(exchange.reply)["input_ids"], tokenizer.eos_token_id], len(prompt)
-
-
-def make_batch(tokenizer: PreTrainedTokenizerFast, exchanges: Iterable[Exchange]) -> Batch:
-    """Return the exchanges as one batch."""
-    rows = [_encode(tokenizer, exchange) for exchange in exchanges]
-    length = max(len(ids) for ids, _ in rows)
-    input_ids = torch.full((len(rows), length), tokenizer.pad_token_id)
-    mask = torch.zeros(len(rows), length - 1, dtype=torch.bool)
-    for row, (ids, prompt) in enumerate(rows):
-        input_ids[row, : len(ids)] = torch.tensor(ids)
-        mask[row, max(prompt - 1, 0) : len(ids) - 1] = True
-    return Batch(input_ids, mask)

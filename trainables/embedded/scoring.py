@@ -31,10 +31,15 @@ def _chat(tokenizer: PreTrainedTokenizerBase, message: str) -> str:
     return str(text)
 
 
-@torch.no_grad()
 def replies(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, messages: Sequence[str]) -> list[str]:
     """Return the greedy reply to every user message."""
-    batch = tokenizer([_chat(tokenizer, message) for message in messages], return_tensors="pt", padding=True)
+    return continued(model, tokenizer, [_chat(tokenizer, message) for message in messages])
+
+
+@torch.no_grad()
+def continued(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[str]:
+    """Return the greedy continuation of every text, without special tokens."""
+    batch = tokenizer(list(texts), return_tensors="pt", padding=True)
     output = model.generate(
         input_ids=batch["input_ids"],
         attention_mask=batch["attention_mask"],

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trainables.data.sections import (
+    CAPABILITY_EFFECTS,
     EFFECTS,
     absolute_capability,
     absolute_model,
     absolute_task,
+    capability_contents,
     contents_of,
-    data_content,
     hub_part,
 )
 from trainables.lora.audited import AUDITED
 from trainables.lora.baselines import BASELINES, NEEDS
 from trainables.lora.parameters import LoraOptions, LoraParameters
-from trainables.settings import At
-from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, Shown, TrainableSpec
+from trainables.trainable import TRAINABLES, Artifact, MetricSpec, Shown, TrainableSpec
 
 if TYPE_CHECKING:
     from trainables.planning import PlanRequest, TrainablePlan
     from trainables.serving.held import Read
-
-_AT: tuple[At, ...] = ("every", "last", "front")
-
-_ON_TEXTS = ("heldout_", "general_")
-"""What names of metrics begin with that are of texts and not of questions."""
 
 _WORDS = {
     "adapter, LoRA": "What tuning adds to the model: small matrices beside its weights, which do not "
@@ -40,54 +34,12 @@ _WORDS = {
     ),
 }
 
-_EFFECTS: Mapping[Effect, str] = {
-    "search": """
-capability.skills.*.name capability.skills.*.scoring capability.skills.*.limit capability.skills.*.match
-capability.skills.*.at capability.skills.*.metric capability.skills.*.chat
-capability.max_new_tokens capability.general_examples capability.kl_prompts capability.leak_words
-capability.think_section
-capability.facts.targets capability.facts.decoding.method capability.facts.decoding.temperature
-capability.facts.decoding.top_p capability.facts.decoding.samples capability.facts.max_new_tokens
-capability.facts.in_context
-""",
-    "content": "capability.skills.*.path capability.general_text capability.facts.path",
-    "none": "capability.batch_size",
-}
-
 
 def metrics(options: LoraOptions) -> Sequence[MetricSpec]:
     """What an evaluation measures with these skills, in the order of registration."""
-    from trainables.data.lines import first_record
-    from trainables.evaluation.beliefs.targets import asked_targets
-    from trainables.evaluation.metrics import METRICS, Asked, AskedSkill
-    from trainables.evaluation.metrics.beliefs import BELIEF_SHARES, asked_prompts
+    from trainables.evaluation.declared import declared_metrics
 
-    capability = options.capability
-    skills = [AskedSkill(skill, "options" in (first_record(skill.path) or {})) for skill in capability.skills]
-    beliefs = asked_targets(capability)
-    single = capability.facts is None or capability.facts.decoding.samples == 1
-    counting = tuple(skill.name for skill in capability.skills if skill.at == "every")
-    counted = {f"{skill.name}_{skill.scoring[0]}": (skill.name,) for skill in capability.skills}
-    declared: dict[str, MetricSpec] = {}
-    for at in _AT:
-        due = [skill for skill in skills if _AT.index(skill.config.at) <= _AT.index(at)]
-        asked = Asked(capability, due, beliefs)
-        for metric in METRICS:
-            entry = METRICS[metric]
-            for name in entry.names(asked):
-                meaning, direction = METRICS.lines()[metric], entry.direction
-                sample = "texts" if name.startswith(_ON_TEXTS) else "questions"
-                spec = MetricSpec(name, meaning, direction, entry.low, entry.high, at=at, sample=sample)
-                spec = replace(spec, items=counted.get(name, ()))
-                if name != metric:
-                    spec = replace(spec, family=metric)
-                if name == "capability":
-                    spec = replace(spec, relative="retention", items=counting)
-                if (share := metric.removesuffix("_<group>")) in BELIEF_SHARES:
-                    prompts = asked_prompts(share) + name.removeprefix(share)
-                    spec = replace(spec, sample="prompts", over=(prompts,), items=(name,) if single else ())
-                declared.setdefault(name, spec)
-    return list(declared.values())
+    return declared_metrics(options.capability)
 
 
 def shown(options: LoraOptions) -> Shown:
@@ -109,17 +61,8 @@ def shown(options: LoraOptions) -> Shown:
 
 def contents(options: LoraOptions) -> Mapping[str, str]:
     """Digests of the model, the data and the questions."""
-    capability, part = options.capability, hub_part(options.task)
-    digests = {
-        f"capability.skills.{index}.path": data_content(skill.path, part)
-        for index, skill in enumerate(capability.skills)
-    }
-    if capability.general_text is not None:
-        digests["capability.general_text"] = data_content(capability.general_text, part)
-    if capability.facts is not None:
-        digests["capability.facts.path"] = data_content(capability.facts.path, part)
-    readable = {key: digest for key, digest in digests.items() if digest is not None}
-    return contents_of(options.model, options.task) | readable
+    questions = capability_contents(options.capability, hub_part(options.task))
+    return contents_of(options.model, options.task) | questions
 
 
 def localise(options: LoraOptions) -> LoraOptions:
@@ -201,7 +144,7 @@ TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model
         examples=examples,
         trial_steps=trial_steps,
         localise=localise,
-        effects=dict(EFFECTS) | {key: effect for effect, keys in _EFFECTS.items() for key in keys.split()},
+        effects={**EFFECTS, **CAPABILITY_EFFECTS},
         contents=contents,
         audited=AUDITED,
     )

@@ -15,7 +15,6 @@ from trainables.models.folder.check import check_folder
 from trainables.models.preparers import cache_dir, prepared_folder
 from trainables.settings import ModelConfig
 
-EMBEDDED = "embedded"
 _SMALL = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
@@ -45,16 +44,16 @@ def resolve(config: ModelConfig) -> ResolvedModel:
     """
     if config.prepare is not None:
         return _local(prepared_folder(config.prepare), config)
-    if config.source == EMBEDDED:
-        folder = embedded.model_dir()
-        return ResolvedModel(str(folder), None, folder_fingerprint(folder) + _kept(config))
+    shipped = embedded.embedded_folder(config.source)
+    if shipped is not None:
+        return ResolvedModel(str(shipped), None, folder_fingerprint(shipped) + _kept(config))
     folder = Path(config.source).expanduser()
     if folder.is_dir():
         return _local(folder.resolve(), config)
     if config.source.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(config.source):
         raise UserError(
             f"model.source: there is no folder {config.source!r}, and it is not a hub id.",
-            hint='Give "embedded", an existing folder, or a hub id such as "org/name".',
+            hint=f"Give {', '.join(embedded.SOURCES)}, an existing folder, or a hub id such as org/name.",
         )
     commit = _cached_commit(config.source, config.revision)
     return ResolvedModel(config.source, config.revision, f"{config.source}@{commit}{_kept(config)}")
@@ -94,10 +93,8 @@ def local_folder(config: ModelConfig) -> Path | None:
     """The configured model's folder, where it lies on this machine; nothing is prepared or downloaded."""
     if config.prepare is not None:
         folder = cache_dir() / "models" / config.prepare
-    elif config.source == EMBEDDED:
-        folder = embedded.model_dir()
     else:
-        folder = Path(os.path.expanduser(config.source))
+        folder = embedded.embedded_folder(config.source) or Path(os.path.expanduser(config.source))
     try:
         return folder if folder.is_dir() else cached_folder(config.source, config.revision)
     except OSError:

@@ -47,8 +47,9 @@ def relearning_target(loss: float, tolerance: float) -> float:
 def relearn(step: Callable[[], object], loss: Callable[[], float], target: float, most: int) -> Relearning:
     """Trains until a loss is at its target, as a test of whether a behaviour is gone or only hidden.
 
-    For the measure and its use see SGTM (arXiv:2512.05648). The loss is measured before training, after each
-    of the first steps, and then at steps that grow by 15%, which is how exact the result is.
+    For the measure and its use see SGTM (Shilov et al., 2025, arXiv:2512.05648). The loss is measured before
+    training, after each of the first steps, and then at steps that grow by 15%, which is how exact the
+    result is.
 
     Args:
         step: Does one optimizer step on examples with the behaviour; a collective call.

@@ -37,7 +37,7 @@ _RESAMPLES, _MOST_DRAWN = 25, 100
     ),
 )
 class Importance:
-    """PED-ANOVA (Watanabe and others, 2023, doi:10.24963/ijcai.2023/488) as Optuna computes it."""
+    """PED-ANOVA (Watanabe et al., 2023, doi:10.24963/ijcai.2023/488) as Optuna computes it."""
 
     def applies(self, context: Context) -> str | None:
         """With two parameters that vary and enough trials measured at one rung."""

@@ -26,6 +26,7 @@ from trainables.data.sources import (
     user_path,
 )
 from trainables.data.units import Conversation, Document, Unit
+from trainables.embedded import embedded_folder
 from trainables.errors import UserError
 from trainables.evaluation.beliefs.check import load_beliefs
 from trainables.evaluation.harness.library import check_task
@@ -33,7 +34,7 @@ from trainables.evaluation.questions.items import OpenItem, read_items
 from trainables.models.folder.check import check_folder, has_weights, takes_sdpa
 from trainables.models.preparers import cache_dir
 from trainables.models.quantisation import require_bitsandbytes
-from trainables.models.resolve import EMBEDDED, cached_folder
+from trainables.models.resolve import cached_folder
 from trainables.settings import HARNESS, CapabilityConfig, FactsConfig, ModelConfig, TaskConfig
 
 _FORM = ("format", "prompt", "completion", "text_field", "prompt_field", "completion_field")
@@ -229,7 +230,7 @@ def _check_model(composed: Composed) -> None:
     folder = user_path(source)
     if prepare:
         _check_folder(composed, cache_dir() / "models" / prepare)
-    elif source == EMBEDDED:
+    elif embedded_folder(source) is not None:
         return
     elif "://" in source:
         composed.complain(("model", "source"), "is a URL", "give a folder, or a hub id: org/name")

@@ -1,0 +1,139 @@
+"""What a plan says of trials of adaptation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from trainables.adaptation.checks import Seen, look
+from trainables.adaptation.options import AdaptationOptions
+from trainables.adaptation.parameters import AdaptationParameters
+from trainables.lora.audited import model_config
+from trainables.lora.parameters import LoraParameters
+from trainables.lora.plan.build import attention_of, model_notes
+from trainables.lora.plan.costs import questions
+from trainables.lora.plan.shapes import ModelShapes, model_shapes
+from trainables.planning import DataText, PlanRequest, TrainablePlan
+
+_VOCABULARY = "vocabulary"
+
+
+@dataclass(frozen=True)
+class AdaptationPlan:
+    """The text, as a plan shows it.
+
+    Attributes:
+        documents: That are trained on.
+        heldout: That are measured on.
+        source_tokens: Of the base's vocabulary.
+        target_tokens: Of the target's.
+        shared_tokens: Target tokens for the same text as a source token.
+        text_source_tokens: Tokens of the training text by the base's tokenizer.
+        text_target_tokens: The same by the target's.
+    """
+
+    documents: int
+    heldout: int
+    source_tokens: int
+    target_tokens: int
+    shared_tokens: int
+    text_source_tokens: int
+    text_target_tokens: int
+
+
+def plan(request: PlanRequest) -> TrainablePlan:
+    """Plans a search without starting anything.
+
+    Raises:
+        PlanRefusedError: The model's files are damaged; or as `look`, for the configured target and for the
+            smallest tokenizer that a trial may ask for.
+    """
+    options: AdaptationOptions = request.options
+    trials = [params for params in request.trials if isinstance(params, AdaptationParameters)]
+    shapes = model_shapes(options.model)
+    tables = 1 if model_config(options.model).get("tie_word_embeddings") else 2
+    seen = look(options, request.seed)
+    sizes = [int(size) for size in request.possible[_VOCABULARY] if size is not None]
+    if sizes:
+        where = "parameters" if _VOCABULARY in request.searched else "fixed"
+        look(options, request.seed, min(sizes), f"{where}.{_VOCABULARY}")
+    notes = [*model_notes(options.model, shapes, request.workers), *_notes(options, seen)]
+    return TrainablePlan(
+        trained=tuple(_trained(params, shapes, seen, tables) for params in trials),
+        base_parameters=None if shapes is None else shapes.parameters,
+        attention=attention_of(options.model),
+        data=None if seen is None else _data(seen),
+        data_text=None if seen is None else _text(seen),
+        items={} if options.capability is None else _items(options),
+        notes=tuple(notes),
+    )
+
+
+def _trained(
+    params: AdaptationParameters, shapes: ModelShapes | None, seen: Seen | None, tables: int
+) -> int | None:
+    """Parameters that stage 2 trains, the tables for the target's tokens among them."""
+    if shapes is None or seen is None or params.vocabulary is not None:
+        return None
+    lora = LoraParameters.model_validate({"rank": params.rank, "target_modules": "all"})
+    if params.stage2 == "lora":
+        adapters = shapes.trainable_parameters(lora)
+        return None if adapters is None else adapters + tables * shapes.hidden * seen.target.tokens
+    return shapes.parameters + tables * shapes.hidden * (seen.target.tokens - shapes.vocabulary)
+
+
+def _items(options: AdaptationOptions) -> dict[str, int]:
+    assert options.capability is not None
+    return {skill.name: questions(skill) for skill in options.capability.skills}
+
+
+def _data(seen: Seen) -> AdaptationPlan:
+    return AdaptationPlan(
+        documents=seen.documents,
+        heldout=seen.heldout,
+        source_tokens=seen.source.tokens,
+        target_tokens=seen.target.tokens,
+        shared_tokens=seen.shared,
+        text_source_tokens=seen.source.train,
+        text_target_tokens=seen.target.train,
+    )
+
+
+def _text(seen: Seen) -> DataText:
+    source, target, size = seen.source, seen.target, max(1, seen.heldout_bytes)
+    lines = (
+        f"{seen.documents:,} training documents, {seen.heldout:,} held out; none is in both",
+        f"tokenizer: {target.tokens:,} tokens instead of {source.tokens:,}; {seen.shared:,} stand for the "
+        f"same text as one of the base's, and the others are aligned by {seen.frequent:,} of these",
+        f"tokens of the training text: {target.train:,} instead of {source.train:,}; per byte of held-out "
+        f"text: {target.heldout / size:.3f} instead of {source.heldout / size:.3f}",
+    )
+    example = tuple(((line, True),) for line in _lines(seen.example))
+    return DataText(lines, "a document in the target's tokens, parted by bars", example)
+
+
+def _lines(tokens: Sequence[str]) -> Iterator[str]:
+    for first in range(0, len(tokens), _PER_LINE):
+        yield "|".join(tokens[first : first + _PER_LINE]).replace("\n", "\\n")
+
+
+_PER_LINE = 15
+
+
+def _notes(options: AdaptationOptions, seen: Seen | None) -> Iterator[str]:
+    if seen is None:
+        yield (
+            f"{options.task.train} and the tokenizers are looked at when the search starts: the text is "
+            "large, or the model or the target's tokenizer is not here."
+        )
+        return
+    if seen.shared == seen.target.tokens:
+        yield (
+            "Every token of the target's tokenizer stands for the same text as one of the base's: nothing is "
+            "to be aligned, and the baselines subtokens and aligned are the same."
+        )
+    if seen.target.heldout >= seen.source.heldout:
+        yield (
+            f"The target's tokenizer needs {seen.target.heldout:,} tokens for the held-out text, and the "
+            f"base's own {seen.source.heldout:,}: it makes this text no shorter."
+        )

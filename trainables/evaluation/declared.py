@@ -1,0 +1,54 @@
+"""What an evaluation of a capability declares to measure. Light: no torch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from trainables.data.lines import first_record
+from trainables.evaluation.beliefs.targets import asked_targets
+from trainables.evaluation.metrics import METRICS, Asked, AskedSkill
+from trainables.evaluation.metrics.beliefs import BELIEF_SHARES, asked_prompts
+from trainables.settings import At, CapabilityConfig
+from trainables.trainable import MetricSpec
+
+_AT: tuple[At, ...] = ("every", "last", "front")
+
+_ON_TEXTS = ("heldout_", "general_")
+"""What names of metrics begin with that are of texts and not of questions."""
+
+
+def declared_metrics(capability: CapabilityConfig) -> list[MetricSpec]:
+    """What an evaluation measures with these skills, in the order of registration.
+
+    Reads the first line of each file with questions, which says whether they have options.
+    """
+    skills = [AskedSkill(skill, "options" in (first_record(skill.path) or {})) for skill in capability.skills]
+    beliefs = asked_targets(capability)
+    declared: dict[str, MetricSpec] = {}
+    for at in _AT:
+        due = [skill for skill in skills if _AT.index(skill.config.at) <= _AT.index(at)]
+        asked = Asked(capability, due, beliefs)
+        for metric in METRICS:
+            for name in METRICS[metric].names(asked):
+                declared.setdefault(name, _spec(capability, metric, name, at))
+    return list(declared.values())
+
+
+def _spec(capability: CapabilityConfig, metric: str, name: str, at: At) -> MetricSpec:
+    """One metric, under the name that an evaluation gives it."""
+    entry = METRICS[metric]
+    counting = tuple(skill.name for skill in capability.skills if skill.at == "every")
+    counted = {f"{skill.name}_{skill.scoring[0]}": (skill.name,) for skill in capability.skills}
+    meaning, direction = METRICS.lines()[metric], entry.direction
+    sample = "texts" if name.startswith(_ON_TEXTS) else "questions"
+    spec = MetricSpec(name, meaning, direction, entry.low, entry.high, at=at, sample=sample)
+    spec = replace(spec, items=counted.get(name, ()))
+    if name != metric:
+        spec = replace(spec, family=metric)
+    if name == "capability":
+        spec = replace(spec, relative="retention", items=counting)
+    if (share := metric.removesuffix("_<group>")) in BELIEF_SHARES:
+        single = capability.facts is None or capability.facts.decoding.samples == 1
+        prompts = asked_prompts(share) + name.removeprefix(share)
+        spec = replace(spec, sample="prompts", over=(prompts,), items=(name,) if single else ())
+    return spec
