@@ -20,7 +20,7 @@ from trainables.serving.base import start_deepspeed
 SHARDED = 3
 """The stage that shares the weights out, so that workers must take every pass together."""
 CASES = [(trainable, SHARDED) for trainable in conforming.PARAMS] + [("lora", 0), ("soft_prompt", 0)]
-"""Trainables and stages: with whole weights one that packs its trials, and one that does not, stand for all."""
+"""Trainables and stages: with whole weights one that packs its trials and one that does not stand for all."""
 
 
 def trainables(folder: Path) -> dict[str, Any]:
