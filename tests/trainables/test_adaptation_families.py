@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.trainables.chat_tokenizers import tokenizer
@@ -118,6 +117,7 @@ def test_each_stage_trains_what_it_is_to_and_the_folder_gives_the_same_logits(
     assert all(not isinstance(each, Adapted) for each in held.base.model.modules())
 
 
+@pytest.mark.parametrize("case", CASES[:1], indirect=True, ids=str)
 def test_a_trial_leaves_the_base_measuring_what_it_did(held: Any) -> None:
     before = held.measure_baseline("base").metrics
     aligned = held.measure_baseline("aligned").metrics
@@ -126,4 +126,3 @@ def test_a_trial_leaves_the_base_measuring_what_it_did(held: Any) -> None:
     held.remove(trial)
     assert held.measure_baseline("base").metrics == before
     assert held.measure_baseline("aligned").metrics == aligned
-    assert isinstance(held.base.model, nn.Module)

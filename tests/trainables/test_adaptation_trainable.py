@@ -150,6 +150,8 @@ def test_the_gain_is_what_is_saved_against_the_mean_of_sub_tokens(tmp_path: Path
         reply = baseline(server, name)
         bits[name], gain[name] = reply.metrics[BITS], reply.metrics[GAIN]
         around[name] = reply.intervals[GAIN]
+    share = reply.intervals[TOP1]
+    assert 0 <= share.low <= reply.metrics[TOP1] <= share.high <= 1
     assert gain["subtokens"] == 0 == around["subtokens"].low == around["subtokens"].high
     for name in ("base", "aligned"):
         assert gain[name] == pytest.approx(bits["subtokens"] - bits[name])

@@ -7,7 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainables.adaptation.adapted import Adapted
@@ -16,7 +18,7 @@ from trainables.adaptation.coverage import coverage
 from trainables.adaptation.fallbacks import FALLBACKS
 from trainables.adaptation.initialise import Initialisation, Tables
 from trainables.adaptation.measure import single_items, text_items
-from trainables.adaptation.metrics import BITS, BLEU1, GAIN, STAGE1, START
+from trainables.adaptation.metrics import BITS, BLEU1, GAIN, STAGE1, START, TOP1
 from trainables.adaptation.options import AdaptationOptions
 from trainables.adaptation.parameters import AdaptationParameters
 from trainables.adaptation.prepared import Preparation, Tokenised
@@ -25,6 +27,8 @@ from trainables.adaptation.questions import Questioner
 from trainables.data.batches import IGNORED, collate, token_losses
 from trainables.data.lengths import piece_length, refuse_beyond
 from trainables.errors import UserError
+from trainables.evaluation.intervals import wilson
+from trainables.interval import Interval
 from trainables.messages import GroupSettings, Moment
 from trainables.models.attention import chosen
 from trainables.models.checkpointing import checkpoint_blocks
@@ -222,6 +226,15 @@ class AdaptationHeld(Single[AdaptationParameters]):
         if adapted is not None and moment == "last":
             items |= self._marks(adapted, items[BITS], shard[0] == 0)
         return items | single_items(adapted, shard, moment)
+
+    def estimate(
+        self, name: str, sums: NDArray[np.float64], over: NDArray[np.int64]
+    ) -> tuple[float, Interval | None]:
+        """See `Single.estimate`; a share has Wilson's interval, which stays within 0 and 1."""
+        value, interval = super().estimate(name, sums, over)
+        if name == TOP1 and len(sums) > 1:
+            interval = wilson(round(float(sums.sum())), len(sums))
+        return value, interval
 
     def details(self, measured: Evaluation) -> Evaluation:
         """The same with the answers to the questions, over all workers; a collective call."""

@@ -73,7 +73,7 @@ def _rows(context: Context) -> list[_Row]:
     ]
     best = next((trial for trial in context.trials if trial.number == context.recommended), None)
     if best is not None and math.isfinite(value(best, _GAIN)):
-        metrics = {name: value(best, name) for name in _SHOWN}
+        metrics = {name: value(best, name) for name in (*_SHOWN, context.ratio or "")}
         rows.append(_Row(f"trial {best.number}, trained", metrics, interval(best, _GAIN)))
     return rows
 
