@@ -19,8 +19,11 @@ from trainables.serving.base import start_deepspeed
 
 SHARDED = 3
 """The stage that shares the weights out, so that workers must take every pass together."""
-CASES = [(trainable, SHARDED) for trainable in conforming.PARAMS] + [("lora", 0), ("soft_prompt", 0)]
-"""Trainables and stages: with whole weights one that packs its trials and one that does not stand for all."""
+WHOLE = ("lora", "soft_prompt", "adaptation")
+"""Trained with whole weights too: one that packs its trials, one that does not, and one that refuses to shard."""
+CASES = [(trainable, SHARDED) for trainable in conforming.PARAMS if trainable != "adaptation"]
+CASES += [(trainable, 0) for trainable in WHOLE]
+"""Trainables and stages."""
 
 
 def trainables(folder: Path) -> dict[str, Any]:
