@@ -20,7 +20,7 @@ from trainables.serving.base import start_deepspeed
 SHARDED = 3
 """The stage that shares the weights out, so that workers must take every pass together."""
 WHOLE = ("lora", "soft_prompt", "adaptation")
-"""Trained with whole weights too: one that packs its trials, one that does not, and one that refuses to shard."""
+"""Trained with whole weights: one that packs its trials, one that does not, and one that refuses to shard."""
 CASES = [(trainable, SHARDED) for trainable in conforming.PARAMS if trainable != "adaptation"]
 CASES += [(trainable, 0) for trainable in WHOLE]
 """Trainables and stages."""
