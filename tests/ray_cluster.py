@@ -50,6 +50,7 @@ class SharedCluster:
         self._address = f"127.0.0.1:{port}"
         # One CPU more than two workers need: for the light actors of the trials.
         options = [f"--port={port}", "--node-ip-address=127.0.0.1", "--num-cpus=3", "--disable-usage-stats"]
+        options += ["--include-dashboard=false"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", *options],

@@ -64,6 +64,8 @@ class Measured(BaseModel):
             was not is left out.
         items_file: Parquet file of the results item by item, relative to the search's folder; None where
             none was kept.
+        values: Of metrics that are means of numbers over few items, such as losses, of trials at their full
+            budget and of baselines: the number of each item, in the items' order.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -72,6 +74,7 @@ class Measured(BaseModel):
     intervals: dict[str, RecordedInterval] = {}
     eval_parts: dict[str, Number] = {}
     items_file: str | None = None
+    values: dict[str, list[float]] = {}
 
 
 class TrialMeasured(Measured):

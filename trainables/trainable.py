@@ -46,8 +46,9 @@ class MetricSpec:
             is over. Only what is measured at every rung may be an objective.
         items: Names of the items (`Reply.items`) whose mean it is; an interval of its ratio is then paired
             with the base item by item. Without them the base's value counts as known exactly.
-        over: What each of `items` is an outcome of, in the same order: outcomes of the same, such as replies
-            to the same prompts under two conditions, are compared item by item. Empty: each is of its own.
+        over: What each of `items` is an outcome of, in the same order, or, of a mean of numbers, what these
+            are of: outcomes of the same, such as replies to the same prompts under two conditions, are
+            compared item by item. Empty: each is of its own.
         together: How many outcomes that follow one another in `items` depend on one another, such as sampled
             replies to one prompt.
         sample: What `Interval.n` counts, in the plural.

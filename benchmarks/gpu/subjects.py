@@ -106,7 +106,7 @@ def _subjects(device: torch.device, rehearse: bool) -> list[Subject]:
     made = [_subject("Llama, small", LlamaConfig(**small), lengths, device)]
     made.append(_subject("Qwen2, small", Qwen2Config(**small), lengths, device))
     if rehearse:
-        return [replace(each, trials=TRIALS[1:4], steps=8) for each in made]
+        return [replace(each, trials=TRIALS[1:4], steps=6) for each in made]
     made.append(replace(_subject("Llama, 135M", SHAPES["135m"], lengths, device), trials=TRIALS[:3]))
     return made
 

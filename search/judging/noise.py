@@ -26,6 +26,7 @@ class Series:
             same, or match one another, in this order.
         items: Where the values are means of shares of items: of each share the name of what it is over, and
             its outcomes, from 0 to 1, shape (T, n). Shares over the same are paired.
+        unbounded: Whether the items are any numbers, not from 0 to 1.
         together: Outcomes, 0 or 1, that each outcome is the mean of, such as several replies to a prompt.
         intervals: Otherwise: 95% interval of each value over its items, empty where there are none.
     """
@@ -36,6 +37,7 @@ class Series:
     items: tuple[tuple[str, Array], ...] = ()
     together: int = 1
     intervals: tuple[Interval, ...] = ()
+    unbounded: bool = False
 
     @property
     def count(self) -> int:
@@ -55,6 +57,7 @@ class Part:
         n: Items; of shares those that as many independent ones are worth.
         below: Where `over` is None: how far the 95% interval reaches below the value.
         above: Likewise.
+        unbounded: Whether items are any numbers: the interval is then the normal one of their mean.
     """
 
     coefficient: float
@@ -63,6 +66,7 @@ class Part:
     n: float
     below: float = 0.0
     above: float = 0.0
+    unbounded: bool = False
 
     def reach(self, quantile: float, factor: float) -> tuple[float, float]:
         """How far the interval at a quantile of the normal distribution reaches below and above.
@@ -74,6 +78,9 @@ class Part:
         if self.over is None:
             scale = quantile / Z / math.sqrt(factor)
             return self.below * scale, self.above * scale
+        if self.unbounded:
+            half = quantile * float(self.mean.std(ddof=1)) / math.sqrt(len(self.mean) * factor)
+            return half, half
         share, n = float(self.mean.mean()), self.n * factor
         centre = (share + quantile**2 / (2 * n)) / (1 + quantile**2 / n)
         half = (
@@ -109,8 +116,14 @@ def parts_of(series: Series) -> list[Part]:
     if series.items:
         coefficient = series.coefficient / len(series.items)
         return [
-            Part(coefficient, over, bits.mean(axis=0), _worth(bits, series.together))
-            for over, bits in series.items
+            Part(
+                coefficient,
+                over,
+                items.mean(axis=0),
+                len(items[0]) if series.unbounded else _worth(items, series.together),
+                unbounded=series.unbounded,
+            )
+            for over, items in series.items
         ]
     if not series.intervals:
         return []
@@ -151,14 +164,15 @@ def correlation_of(parts: Sequence[Part]) -> Array:
 def _correlated(left: Part, right: Part) -> float:
     widens = left.coefficient * right.coefficient > 0
     if left.over != right.over or len(left.mean) != len(right.mean):
-        return 0.0
+        # Of other metrics the items may be the same.
+        return 1.0 if widens and left.unbounded and right.unbounded else 0.0
     if left.over is None:
         return 1.0 if widens else 0.0
     deviations = float(left.mean.std() * right.mean.std())
     if deviations == 0:
         return 1.0 if widens else 0.0
     covariance = float(((left.mean - left.mean.mean()) * (right.mean - right.mean.mean())).mean())
-    if not widens and covariance > 0:
+    if not widens and covariance > 0 and not left.unbounded:
         covariance = max(0.0, covariance - 1 / (2 * len(left.mean)))
     return min(1.0, max(-1.0, covariance / deviations))
 

@@ -1,4 +1,4 @@
-"""A recorded metric with the noise that the record tells: items one by one, or intervals over them."""
+"""A recorded metric with its noise: items one by one, or intervals over them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from trainables.trainable import BASE
 
 _NEAR = 1e-6
 """A share that differs more from the mean of its items is no such mean."""
+_ROUNDED = 1e-5
+"""The same of numbers, which are recorded with 6 digits, in units of the largest."""
 
 
 def measured_series(
@@ -40,6 +42,10 @@ def measured_series(
     items = _items(described, metric, events, values, together)
     if items:
         return Series(coefficient, values, group, items, together)
+    if described is not None and (numbers := _numbers(described, metric, events, values)) is not None:
+        shares = described.low >= 0 and described.high <= 1
+        over = described.over[0] if len(described.over) == 1 else metric
+        return Series(coefficient, values, group, ((over, numbers),), unbounded=not shares)
     intervals = [_interval(state, described, metric, event) for event in events]
     known = tuple(each for each in intervals if each is not None and each.low <= each.high)
     return Series(coefficient, values, group, intervals=known if len(known) == len(events) else ())
@@ -65,6 +71,18 @@ def _items(
         return ()
     means = [bits.reshape(len(events), -1, together).mean(axis=2) for bits in outcomes]
     return tuple(zip(over, means, strict=True))
+
+
+def _numbers(
+    described: RecordedMetric, metric: str, events: Sequence[RungReached | BaselineMeasured], values: Array
+) -> Array | None:
+    """The number of each item, shape (T, n), where the metric is their mean."""
+    lengths = {len(event.values.get(metric, ())) for event in events}
+    if len(lengths) > 1 or not lengths - {0}:
+        return None
+    numbers = np.array([event.values[metric] for event in events])
+    near = _ROUNDED * float(np.abs(numbers).max())
+    return None if np.abs(numbers.mean(axis=1) - values).max() > near else numbers
 
 
 def _bits(text: str) -> Array:

@@ -131,6 +131,7 @@ def _last_reply(spanned: list[RungReached]) -> Reply:
         "train_seconds": sum(rung.train_seconds for rung in spanned),
         "tokens": sum(rung.tokens for rung in spanned),
         "items": {},
+        "values": {},
         "items_file": None,
         "eval_parts": {},
     }

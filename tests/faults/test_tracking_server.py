@@ -28,7 +28,7 @@ from tests.servers import wait_for
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.timeout(300)]
 
 PACE_SECONDS = 0.05
-AWAY_SECONDS = 3.0
+AWAY_SECONDS = 2.0
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +93,7 @@ def test_a_server_killed_and_brought_back_holds_exactly_the_record(server: Serve
                 return statistics.median(record.seconds[first:])
 
             wait_for(lambda: client.get_experiment_by_name("tightrope") is not None, 60)
-            with_server = search_for(2.0)
+            with_server = search_for(1.0)
             server.kill()
             without_server = search_for(AWAY_SECONDS)
             server.start()

@@ -32,7 +32,7 @@ def finished(
 ) -> tuple[Path, str]:
     """A search that has run to its end."""
     out = tmp_path_factory.mktemp("runs")
-    words = [SPACE, "name=prompts", f"out={out}", "workers.groups=1"]
+    words = [SPACE, "name=prompts", f"out={out}", "trials=3", "workers.groups=1"]
     code, output = finish(start(*words, report=True, cluster=cluster))
     assert code == 0, output
     return out, output
@@ -48,7 +48,7 @@ def test_it_is_planned_by_what_it_says_of_itself(tmp_path: Path) -> None:
 def test_it_finishes_every_trial_with_what_it_declares(finished: tuple[Path, str]) -> None:
     out, output = finished
     events = read_events(out / "prompts")
-    assert_every_trial_finished_once(events, 4)
+    assert_every_trial_finished_once(events, 3)
     state = SearchState.from_events(events)
     assert {"train_loss", "heldout_loss", "heldout_accuracy", "accuracy_kept"} == {
         *state.baselines["base"].metrics

@@ -37,15 +37,6 @@ PARAMS: dict[str, Params] = {
 }
 """Of a trial of each trainable; a further trainable needs an entry here, and no more."""
 
-STAGES = (0, 3)
-WHOLE = ("adaptation",)
-"""Trainables that need the base's weights as a whole, and so refuse ZeRO stage 3."""
-
-
-def stages(trainable: str) -> tuple[int, ...]:
-    """The ZeRO stages that a trainable is tested under."""
-    return STAGES[:1] if trainable in WHOLE else STAGES
-
 
 def settings(
     trainable: str, folder: Path, quantization: Quantization | None = None, **changes: Any

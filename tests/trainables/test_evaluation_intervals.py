@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.evaluation.intervals import mean_of_shares, token_mean, wilson
+from trainables.evaluation.intervals import mean_of_shares, token_mean, token_values, wilson
+from trainables.interval import Z
 
 COUNTS = st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -70,6 +71,17 @@ def test_the_token_mean_covers_the_truth_as_often_as_it_says() -> None:
         assert interval is not None
         covered.append(interval.low <= 2.0 <= interval.high)
     assert 0.91 < np.mean(covered) < 0.975
+
+
+@given(st.lists(st.tuples(st.floats(-50, 50), st.integers(1, 60)), min_size=2, max_size=40))
+def test_values_item_by_item_have_the_mean_and_the_interval_of_all(items: list[tuple[float, int]]) -> None:
+    sums, tokens = np.array([each for each, _ in items]), np.array([each for _, each in items])
+    mean, interval = token_mean(sums, tokens)
+    values = token_values(sums, tokens)
+    assert interval is not None
+    half = Z * values.std(ddof=1) / len(items) ** 0.5
+    assert values.mean() == pytest.approx(mean, abs=1e-9)
+    assert (interval.low, interval.high) == pytest.approx((mean - half, mean + half), abs=1e-9)
 
 
 def test_one_example_has_a_mean_but_no_interval() -> None:

@@ -133,7 +133,7 @@ def test_every_metric_keeps_to_what_it_declares(registered: str) -> None:
         outcomes = evaluation(draw)
         found = metric.measure(outcomes)
         assert list(found) == list(metric.names(ASKED)) != []
-        for value, interval in found.values():
+        for value, interval, _ in found.values():
             assert metric.low <= value <= metric.high
             assert interval is not None or not metric.share
             if interval is not None:

@@ -133,8 +133,15 @@ def test_what_is_declared_is_what_is_measured(trainable: str, tmp_path: Path) ->
     assert rung.metrics.keys() == {"train_loss"} | often
     assert last.metrics.keys() == {"train_loss"} | often | late
     measured = {name for name, metric in declared.items() if not metric.trained}
+    assert not rung.values
     for name in (name for name in spec.baselines if spec.lacks(given.options, name) is None):
-        assert baseline(server, name).metrics.keys() == {"train_loss"} | measured
+        reference = baseline(server, name)
+        assert reference.metrics.keys() == {"train_loss"} | measured
+        for shared in last.values.keys() & reference.values.keys():
+            assert len(last.values[shared]) == len(reference.values[shared])
+    for name, values in last.values.items():
+        assert sum(values) / len(values) == pytest.approx(last.metrics[name], rel=1e-5, abs=1e-6)
+        assert last.intervals[name].n == len(values)
     for name, value in [*rung.metrics.items(), *last.metrics.items()]:
         low, high = (declared[name].low, declared[name].high) if name in declared else (0.0, float("inf"))
         assert low <= value <= high

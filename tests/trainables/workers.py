@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT = 240
+TIMEOUT = 900
 _SCRIPTS = ROOT / "tests" / "trainables"
 
 

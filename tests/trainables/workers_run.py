@@ -17,35 +17,37 @@ import torch.distributed as dist
 from tests.trainables import conforming, harness_groups, sharded_packs
 from trainables.serving.base import start_deepspeed
 
+SHARDED = 3
+"""The stage that shares the weights out, so that workers must take every pass together."""
+WHOLE = ("lora", "soft_prompt", "adaptation")
+"""Trained with whole weights: one that packs its trials, one that does not, and one that refuses to shard."""
+CASES = [(trainable, SHARDED) for trainable in conforming.PARAMS if trainable != "adaptation"]
+CASES += [(trainable, 0) for trainable in WHOLE]
+"""Trainables and stages."""
+
 
 def trainables(folder: Path) -> dict[str, Any]:
-    """Numbers of the base model and of a trial of each trainable, under each stage."""
+    """Numbers of the base model and of a trial in each case."""
     replies = {}
-    for trainable in conforming.PARAMS:
-        for stage in conforming.stages(trainable):
-            place = folder / f"{trainable}{stage}"
-            given = conforming.settings(trainable, place, zero_stage=stage, micro_batch=2)
-            server = conforming.serving(given)
-            base = conforming.baseline(server)
-            trained = conforming.train(server, conforming.first_request(trainable))
-            replies[f"{trainable}{stage}"] = [conforming.numbers(base), conforming.numbers(trained)]
+    for trainable, stage in CASES:
+        place = folder / f"{trainable}{stage}"
+        given = conforming.settings(trainable, place, zero_stage=stage, micro_batch=2)
+        server = conforming.serving(given)
+        base = conforming.baseline(server)
+        trained = conforming.train(server, conforming.first_request(trainable))
+        replies[f"{trainable}{stage}"] = [conforming.numbers(base), conforming.numbers(trained)]
     return replies
 
 
-def tasks(folder: Path, groups: list[list[str]]) -> dict[int, Any]:
+def tasks(folder: Path, groups: list[list[str]]) -> list[list[dict[str, Any]]]:
     """Replies of groups that serve one after the other, each with the task files that it is to ask."""
-    return {
-        stage: [
-            [
-                reply.model_dump()
-                for reply in harness_groups.answers(
-                    harness_groups.settings(folder / str(stage), stage, *paths)
-                )
-            ]
-            for paths in groups
+    return [
+        [
+            reply.model_dump()
+            for reply in harness_groups.answers(harness_groups.settings(folder, SHARDED, *paths))
         ]
-        for stage in conforming.STAGES
-    }
+        for paths in groups
+    ]
 
 
 def main(folder: Path, groups: list[list[str]]) -> None:

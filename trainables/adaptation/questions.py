@@ -86,6 +86,10 @@ class Questioner:
             metrics=measured.metrics | metrics,
             intervals=measured.intervals | intervals,
             items=combined.items,
+            values={
+                **measured.values,
+                **{name: combined.values[name] for name in combined.values if name in metrics},
+            },
             parts=combined.parts,
             write_items=write,
         )

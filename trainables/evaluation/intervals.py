@@ -61,6 +61,17 @@ def token_mean(sums: NDArray[np.float64], tokens: NDArray[np.int64]) -> tuple[fl
     return ratio, Interval(ratio - Z * error, ratio + Z * error, n)
 
 
+def token_values(sums: NDArray[np.float64], tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What each example gives to the mean loss per token, to compare models example by example.
+
+    With R and t as in `token_mean`, R + (s_i - R t_i) / mean(t): the mean is R, and its standard error that
+    of `token_mean` (linearisation: Cochran, 1977, section 2.11). Both have shape (n,).
+    """
+    ratio = sums.sum() / tokens.sum()
+    values: NDArray[np.float64] = ratio + (sums - ratio * tokens) / tokens.mean()
+    return values
+
+
 def clustered(means: Sequence[float], samples: int) -> Interval:
     """Interval for a share over prompts, of each of which there are several samples.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from trainables.evaluation.metrics import METRICS
@@ -25,6 +25,7 @@ class Measurement(Generic[T]):
         seconds: Time by part, and "total"; of several workers the longest.
         items: Outcomes item by item, as in `trainables.messages.Reply`.
         outcomes: What it was made of.
+        values: Of metrics that are means of numbers, the number of each item.
     """
 
     metrics: dict[str, float]
@@ -32,6 +33,7 @@ class Measurement(Generic[T]):
     seconds: dict[str, float]
     items: dict[str, str]
     outcomes: T
+    values: dict[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def parts(self) -> dict[str, float]:
@@ -48,12 +50,15 @@ def combine(parts: Sequence[Outcomes]) -> Measurement[Outcomes]:
     outcomes = merge(parts)
     metrics: dict[str, float] = {}
     intervals: dict[str, Interval] = {}
+    values: dict[str, Sequence[float]] = {}
     for registered in METRICS:
         for name, estimate in METRICS[registered].measure(outcomes).items():
             metrics[name] = estimate.value
             if estimate.interval is not None:
                 intervals[name] = estimate.interval
-    return Measurement(metrics, intervals, outcomes.seconds, _items(outcomes), outcomes)
+            if estimate.values:
+                values[name] = estimate.values
+    return Measurement(metrics, intervals, outcomes.seconds, _items(outcomes), outcomes, values)
 
 
 def _items(outcomes: Outcomes) -> dict[str, str]:

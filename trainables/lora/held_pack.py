@@ -165,6 +165,7 @@ def evaluation_of(measured: Measurement[Any], write_items: Callable[[Path, Path 
         measured.seconds["total"],
         measured.parts,
         write_items,
+        measured.values,
     )
 
 

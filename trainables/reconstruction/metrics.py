@@ -28,6 +28,7 @@ _ANSWERS = (
         0.0,
         1.0,
         relative="f1_kept",
+        over=("questions",),
         sample="questions",
     ),
     MetricSpec(
@@ -64,6 +65,7 @@ _ANSWERS = (
         None,
         0.0,
         1.0,
+        over=("questions",),
         sample="questions",
     ),
 )

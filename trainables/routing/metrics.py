@@ -49,6 +49,7 @@ def _losses() -> Iterator[MetricSpec]:
                 "min" if text == "clean" else None,
                 low=0.0,
                 relative=CLEAN_LOSS_RATIO if kept else None,
+                over=(f"{text} texts",),
                 sample="texts",
             )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from trainables.evaluation.intervals import token_mean, wilson
+from trainables.evaluation.intervals import token_mean, token_values, wilson
 from trainables.evaluation.measurement import Measurement
 from trainables.evaluation.outcomes import Sums
 from trainables.routing.conditions import KINDS, Ablation, Kind
@@ -111,8 +111,10 @@ def combine(parts: Sequence[RoutingOutcomes]) -> Measurement[RoutingOutcomes]:
     measured = Measurement({}, {}, outcomes.seconds, {}, outcomes)
     for ablation, part in outcomes.ablated.items():
         for name, sums in (("clean_loss", part.clean), ("behaviour_loss", part.behaving)):
-            loss, interval = token_mean(np.array(sums.sums), np.array(sums.tokens))
+            losses, tokens = np.array(sums.sums), np.array(sums.tokens)
+            loss, interval = token_mean(losses, tokens)
             measured.metrics[f"{name}_{ablation}"] = loss
+            measured.values[f"{name}_{ablation}"] = token_values(losses, tokens).tolist()
             if interval is not None:
                 measured.intervals[f"{name}_{ablation}"] = interval
         judged = [sample for sample in part.samples if sample.behaves is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
@@ -58,6 +58,7 @@ class Evaluation:
         parts: Seconds of it by part.
         write_items: Writes the results item by item into a file, after those of another one where there
             was one before; None where there are no items.
+        values: Of metrics that are means of numbers, the number of each item.
     """
 
     metrics: dict[str, float]
@@ -66,6 +67,7 @@ class Evaluation:
     seconds: float = 0.0
     parts: dict[str, float] = field(default_factory=dict)
     write_items: Callable[[Path, Path | None], None] | None = None
+    values: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 class Held(Protocol[T]):

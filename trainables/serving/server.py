@@ -268,7 +268,7 @@ class Server:
     def _reply(self, request: Request, trial: Trial, measured: Evaluation) -> Reply:
         if isinstance(request, FrontRequest):
             kept = self._keep_items(front_items_file(request.load_from), measured, request.items_before)
-            return reply_of(measured, kept, step=trial.step, items={})
+            return reply_of(measured, kept, step=trial.step, items={}, values={})
         assert isinstance(request, TrainRequest)
         return rung_reply(trial, request, measured, self._keep_items(items_file(request.save_to), measured))
 

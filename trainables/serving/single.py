@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from trainables.data.batches import DataOrder
 from trainables.errors import OutOfMemoryError, UserError
-from trainables.evaluation.intervals import token_mean
+from trainables.evaluation.intervals import token_mean, token_values
 from trainables.interval import Interval
 from trainables.messages import GroupFacts, GroupSettings, Moment
 from trainables.parameters import TrainingParameters
@@ -423,6 +423,7 @@ class Single(ABC, Generic[P]):
             raise UserError(first)
         metrics: dict[str, float] = {}
         intervals: dict[str, Interval] = {}
+        values: dict[str, Sequence[float]] = {}
         for name in shares[0][1]:
             items = sorted(tuple(item) for _, share in shares for item in share[name])
             sums = np.array([value for _, value, _ in items], dtype=np.float64)
@@ -430,7 +431,9 @@ class Single(ABC, Generic[P]):
             metrics[name], interval = self.estimate(name, sums, over)
             if interval is not None:
                 intervals[name] = interval
-        return self.details(Evaluation(metrics, intervals, seconds=time.perf_counter() - began))
+                values[name] = token_values(sums, over).tolist()
+        seconds = time.perf_counter() - began
+        return self.details(Evaluation(metrics, intervals, seconds=seconds, values=values))
 
 
 def _diagnosed(

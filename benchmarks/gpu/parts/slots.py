@@ -31,7 +31,7 @@ _SECONDS = 0.4
 def run(stage: Stage) -> Iterator[Row]:
     """A row for each batch size and length."""
     base = model(stage, "1.5b")
-    cells = ((1, 8), (4, 16)) if stage.rehearse else CELLS
+    cells = ((4, 16),) if stage.rehearse else CELLS
     slots = (1, 2, 4) if stage.rehearse else SLOTS
     for index, (batch_size, length) in enumerate(cells):
         row: Row = {"batch_size": batch_size, "length": length, "rank": RANK}

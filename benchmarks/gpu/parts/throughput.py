@@ -41,7 +41,7 @@ SERIES = (
 """Most important first; neighbours share a model, and where they can its adapters."""
 
 REHEARSED = (
-    Series("8b", 12, 1, (4,), (4, 2), mixed=(4,), aims={4: Aim(8.0, share=0.45)}),
+    Series("8b", 12, 1, (4,), (2,), mixed=(2,), aims={2: Aim(8.0, share=0.45)}),
     Series("1.5b", 8, 2, (2, 4), (2,)),
 )
 

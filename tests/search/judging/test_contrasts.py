@@ -71,6 +71,39 @@ def test_the_same_items(n: int, left: float, right: float, rho: float) -> None:
     assert coverage(make, left - right) >= 0.95 - SLACK
 
 
+def numbers(coefficient: float, values: Array, over: str = "a", group: int | None = 0) -> Series:
+    """A mean of any numbers in some trials, shape (T, n)."""
+    return Series(coefficient, values.mean(axis=1), group, ((over, values),), unbounded=True)
+
+
+def test_numbers_of_the_same_items_are_compared_item_by_item() -> None:
+    """As the mean of differences has it: what items share is no noise."""
+    n = 60
+
+    def make(random: np.random.Generator, paired: bool = True) -> Contrast:
+        common = random.lognormal(1.0, 1.0, n)
+        tuned, base = (common + shift + 0.2 * random.standard_normal(n) for shift in (0.1, 0.0))
+        other = "a" if paired else "b"
+        return contrast(0.0, [numbers(1, tuned[None]), numbers(-1, base[None], other, None)])
+
+    assert 0.95 - SLACK <= coverage(make, 0.1) <= 0.95 + 2 * SLACK
+    random = np.random.default_rng(1)
+    left, right = random.lognormal(1.0, 1.0, (2, n))
+    measured = contrast(0.0, [numbers(1, left[None]), numbers(-1, right[None], group=None)])
+    half = Z * float((left - right).std(ddof=1)) / math.sqrt(n)
+    assert measured.paired
+    assert measured.interval() == pytest.approx((measured.estimate - half, measured.estimate + half))
+    wide, narrow = (np.ptp(make(np.random.default_rng(2), paired).interval()) for paired in (False, True))
+    assert narrow < wide / 5
+
+
+def test_sums_of_means_over_unlike_numbers_count_as_alike() -> None:
+    """Two losses may be of the same texts: that their noise adds up is the wider interval."""
+    values = np.random.default_rng(3).standard_normal((1, 40))
+    unlike = contrast(0.0, [numbers(1, values), numbers(1, values, "b")])
+    assert unlike.interval() == pytest.approx(contrast(0.0, [numbers(2, values)]).interval())
+
+
 @pytest.mark.parametrize("trials", [2, 4, 20])
 @pytest.mark.parametrize(("of_trials", "of_items"), [(0.0, 0.0), (0.0, 1.0), (0.5, 0.0), (0.5, 1.0)])
 def test_several_trials_on_the_same_items(trials: int, of_trials: float, of_items: float) -> None:

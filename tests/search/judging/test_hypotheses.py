@@ -158,6 +158,39 @@ def test_ablations_of_a_trial_are_paired_and_kinds_of_prompts_are_not() -> None:
     assert over["behaviour_rate_clean_bad_off"] != over["behaviour_rate_start_bad_off"]
 
 
+def valued(events: list[Event], index: int, values: Sequence[float]) -> list[Event]:
+    """The same with a loss that is the mean of these numbers."""
+    event = events[index]
+    assert isinstance(event, RungReached | BaselineMeasured)
+    mean = float(np.mean(values))
+    update = {
+        "metrics": {**event.metrics, "loss": mean},
+        "intervals": {**event.intervals, "loss": Interval(mean - 1, mean + 1, len(values))},
+        "values": {"loss": [float(f"{value:.6g}") for value in values]},
+    }
+    return [*events[:index], event.model_copy(update=update), *events[index + 1 :]]
+
+
+def test_losses_are_compared_item_by_item_where_the_record_has_them() -> None:
+    random = np.random.default_rng(0)
+    base = random.lognormal(0.0, 1.0, 50)
+    tuned = base - 0.1 + 0.02 * random.standard_normal(50)
+    begun = search({"H1": {"claim": "loss < base.loss"}}, [], baselines={"base": {}})
+    known = [*valued(begun, 2, base), *valued(trial(0, {"lr": 1e-3}, {}), 1, tuned)]
+    (paired,) = answers(SearchState.from_events(known))
+    assert (paired.verdict, paired.paired, set(paired.counts.values())) == ("supported", True, {50})
+    half = 1.96 * float((tuned - base).std(ddof=1)) / 50**0.5
+    assert (paired.low, paired.high) == pytest.approx(
+        (paired.estimate - half, paired.estimate + half), rel=1e-3
+    )
+    without = [
+        event.model_copy(update={"values": {}}) if hasattr(event, "values") else event for event in known
+    ]
+    (apart,) = answers(SearchState.from_events(without))
+    assert (apart.verdict, apart.paired) == ("undecided", False)
+    assert any("one by one" in caveat for caveat in apart.caveats)
+
+
 def repeated(*shares: float) -> list[list[Event]]:
     """A trial, and its repetitions."""
     first = [trial(0, {"lr": 1e-3}, {"hit_new": items(1.0)})]

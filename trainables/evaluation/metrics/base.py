@@ -16,10 +16,17 @@ from trainables.settings import CapabilityConfig, SkillConfig
 
 
 class MetricEstimate(NamedTuple):
-    """A measured value, and its 95% interval where there is one."""
+    """A measured value.
+
+    Attributes:
+        value: Of all items.
+        interval: At 95%, where there is one.
+        values: Of each item, where `value` is their mean and they are numbers, not outcomes; else empty.
+    """
 
     value: float
     interval: Interval | None = None
+    values: Sequence[float] = ()
 
 
 @dataclass(frozen=True)

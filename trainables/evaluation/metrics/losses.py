@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from trainables.evaluation.intervals import token_mean
+from trainables.evaluation.intervals import token_mean, token_values
 from trainables.evaluation.metrics.base import METRICS, Asked, Metric, MetricEstimate
 from trainables.evaluation.outcomes import Outcomes, Sums
 from trainables.interval import Interval
@@ -21,7 +21,8 @@ _Estimates: TypeAlias = dict[str, MetricEstimate]
 
 
 def _mean(sums: list[float], over: list[int]) -> MetricEstimate:
-    return MetricEstimate(*token_mean(np.array(sums), np.array(over)))
+    totals, counts = np.array(sums, np.float64), np.array(over)
+    return MetricEstimate(*token_mean(totals, counts), token_values(totals, counts).tolist())
 
 
 def _of(
@@ -46,7 +47,7 @@ def _bits_per_byte(sums: Sums) -> MetricEstimate | None:
 
 
 def _perplexity(sums: Sums) -> MetricEstimate:
-    value, interval = _loss(sums)
+    value, interval, _ = _loss(sums)
     if interval is not None:
         interval = Interval(_exp(interval.low), _exp(interval.high), interval.n)
     return MetricEstimate(_exp(value), interval)
@@ -68,10 +69,10 @@ def _kl_base(outcomes: Outcomes) -> dict[str, MetricEstimate]:
     divergence = outcomes.divergence
     if not divergence.sums:
         return {}
-    value, interval = _mean(divergence.sums, divergence.tokens)
+    value, interval, values = _mean(divergence.sums, divergence.tokens)
     if interval is not None:
         interval = Interval(max(0.0, interval.low), interval.high, interval.n)
-    return {"kl_base": MetricEstimate(value, interval)}
+    return {"kl_base": MetricEstimate(value, interval, values)}
 
 
 def _register(part: str, text: str, asked: Callable[[Asked], bool]) -> None:

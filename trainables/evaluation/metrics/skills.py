@@ -39,7 +39,9 @@ def _f1(outcomes: Outcomes) -> dict[str, MetricEstimate]:
     for score in outcomes.scores:
         if score.scoring == "generation" and not score.choice:
             total, n = sum(result.f1 for result in score.results), len(score.results)
-            estimates[f"{score.skill}_f1"] = MetricEstimate(total / n, wilson(min(total, n), n))
+            estimates[f"{score.skill}_f1"] = MetricEstimate(
+                total / n, wilson(min(total, n), n), [result.f1 for result in score.results]
+            )
     return estimates
 
 

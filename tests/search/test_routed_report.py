@@ -1,4 +1,4 @@
-"""A whole search with routing: trials of two adapters share passes, and its report is whole."""
+"""A search with routing measures its baselines, and its report is whole: in this process."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from search.record import SearchEnded, SearchState, read_events
-from tests.ray_cluster import SharedCluster
-from tests.searches import assert_every_trial_finished_once, finish, start
+from analysis.report import write_report
+from search.record import read_events
+from tests.one_process import run_here
+from tests.searches import assert_every_trial_finished_once
 
-pytestmark = [pytest.mark.integration, pytest.mark.alone]
+pytestmark = pytest.mark.integration
 
 SPACE = """
 trainable: routing
@@ -36,28 +37,19 @@ objectives:
   - {metric: behaviour_rate_bad_off, direction: min}
 confirm: {candidates: 0}
 hypotheses: {localised: {claim: "behaviour_rate_good_off > behaviour_rate_bad_off", over: all}}
-workers: {groups: 1, slots: 3}
 tracking: {enabled: false}
 """
 CARDS = ("ablations", "ablation_losses", "relearning", "angles", "layer_angles", "ablated_samples")
 
 
-def test_trials_share_passes_beside_their_baselines_and_the_report_is_whole(
-    tmp_path: Path, cluster: SharedCluster
-) -> None:
+def test_its_baselines_are_measured_and_the_report_is_whole(tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text(SPACE)
-    words = [f"space={tmp_path / 'space.yaml'}", "name=routed", f"out={tmp_path}"]
-    code, output = finish(start(*words, cluster=cluster, report=True))
-    assert code == 0, output
-    events = read_events(tmp_path / "routed")
-    assert_every_trial_finished_once(events, 3)
-    state = SearchState.from_events(events)
-    assert list(state.baselines) == ["base", "clean", "single"]
-    assert any(rung.pack > 1 for trial in state.trials.values() for rung in trial.rungs)
-    ended = events[-1]
-    assert isinstance(ended, SearchEnded)
-    assert list(ended.hypotheses) == ["localised"]
-    cards = json.loads((tmp_path / "routed" / "report" / "report.json").read_text())["cards"]
+    run = run_here(f"space={tmp_path / 'space.yaml'}", "name=routed", f"out={tmp_path}")
+    assert_every_trial_finished_once(read_events(run.folder), 3)
+    assert list(run.state.baselines) == ["base", "clean", "single"]
+    assert list(run.ended.hypotheses) == ["localised"]
+    write_report(run.state, run.folder)
+    cards = json.loads((run.folder / "report" / "report.json").read_text())["cards"]
     assert not {name: card["message"] for name, card in cards.items() if card["state"] == "error"}
     assert {name: cards[name]["state"] for name in CARDS} == dict.fromkeys(CARDS, "shown")
     assert "(mean over 3 seeds)" in cards["verdict"]["texts"][0]
