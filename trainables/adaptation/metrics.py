@@ -11,6 +11,7 @@ START, STAGE1 = "bits_per_byte_start", "bits_per_byte_stage1"
 TOP1, BLEU1 = "alignment_top1", "mapped_bleu1"
 TOKENS = "tokens_per_byte"
 GAIN = "subtokens_gain"
+_OVER = ("documents",)
 _HELDOUT = "of UTF-8 of the held-out text, which models with different tokenizers are compared by."
 
 
@@ -24,8 +25,18 @@ def _count(name: str, meaning: str) -> MetricSpec:
 
 
 METRICS = (
-    MetricSpec(BITS, f"Bits per byte {_HELDOUT}", "min", low=0.0, relative="bits_ratio", sample="documents"),
-    MetricSpec(TOKENS, "Tokens per byte of the held-out text.", "min", low=0.0, sample="documents"),
+    MetricSpec(
+        BITS,
+        f"Bits per byte {_HELDOUT}",
+        "min",
+        low=0.0,
+        relative="bits_ratio",
+        sample="documents",
+        over=_OVER,
+    ),
+    MetricSpec(
+        TOKENS, "Tokens per byte of the held-out text.", "min", low=0.0, sample="documents", over=_OVER
+    ),
     MetricSpec(
         GAIN,
         "Bits per byte of the held-out text less than with the target tokenizer, untrained, and the mean of "
