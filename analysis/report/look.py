@@ -44,7 +44,14 @@ class Look:
 
 INK = Look()
 BASE = Look(GREY, "square", "dash", "/", 10)
-BASELINES = (BASE, Look(GREEN, "diamond", "dashdot", size=10), Look(PURPLE, "triangle-down", "dot", size=10))
+BASELINES = (
+    BASE,
+    Look(GREEN, "diamond", "dashdot", size=10),
+    Look(PURPLE, "triangle-down", "dot", size=10),
+    Look(ORANGE, "triangle-up", "dash", size=10),
+    Look(SKY, "cross", "dashdot", size=10),
+    Look("#8c6d1f", "x", "dot", size=10),
+)
 """Of the untouched model, and of other references in their order."""
 BEST = Look(VERMILION, "star", size=15)
 FLOOR = Look(VERMILION, dash="dot")

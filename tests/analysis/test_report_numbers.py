@@ -20,7 +20,7 @@ from analysis.report.cards import cards
 from analysis.report.clock import Clock, unit
 from analysis.report.context import Context
 from analysis.report.groups import MOST, by
-from analysis.report.look import log_ticks
+from analysis.report.look import BASELINES, log_ticks
 from analysis.report.statistics import mean, mean_share, spearman
 from analysis.report.text import plain, short
 from analysis.report.words import bracketed, room
@@ -29,6 +29,7 @@ from search.judging.objectives import metrics_of
 from search.record import SearchEnded, SearchState, SessionStarted, TrialProposed, TrialState
 from tests.analysis.report_records import state_of
 from tests.records import BEGIN, opening_events, trial_events
+from trainables.specs import TRAINABLES
 
 
 @given(st.floats(-3, 3), st.floats(0, 1e-3), st.integers(0, 4))
@@ -201,3 +202,9 @@ def test_the_hypervolume_is_that_of_the_trials_so_far(tmp_path: Path) -> None:
         assert found["values"][count - 1] == pytest.approx(volume)
     assert found["hours"] == sorted(found["hours"])
     assert found["worker_hours"] == sorted(found["worker_hours"])
+
+
+def test_no_two_references_of_a_trainable_look_the_same() -> None:
+    looks = {(look.colour, look.marker) for look in BASELINES}
+    assert len(looks) == len(BASELINES) == len({look.marker for look in BASELINES})
+    assert all(len(TRAINABLES[name].baselines) <= len(looks) for name in TRAINABLES)
