@@ -22,7 +22,8 @@ demo: setup
 	$(BIN)/python -m search.run space=demo
 
 test: setup
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto -m "not (alone or cluster)"
+	$(BIN)/python -m pytest -m "alone or cluster"
 
 lint: setup
 	$(BIN)/ruff check .

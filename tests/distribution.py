@@ -61,9 +61,9 @@ def arrange(items: list[pytest.Item]) -> None:
 
 
 def workers() -> int:
-    """One more than there are cores, as that of Ray waits much; more than 9 would have little to do."""
+    """As many as there are cores; more than 8 would have little to do."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores + 1, 9)
+    return min(cores, 8)
 
 
 def may_start_ray() -> bool:

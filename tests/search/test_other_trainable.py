@@ -85,7 +85,7 @@ class TestConfiguration:
     def test_sections_of_another_trainable_are_refused_with_its_name(self) -> None:
         found = problems("capability=nonsense", "task={name: t, train: nowhere.jsonl}", "model=embedded")
         assert found.keys() == {"capability", "task", "model"}
-        assert "belongs to the trainable lora" in found["capability"]
+        assert "belongs to the trainables adaptation and lora" in found["capability"]
         assert "trainable=toy" in found["capability"]
         assert "belongs to the trainable toy" in problems("trainable=lora")["net"]
 

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from trainables.adaptation.streams import TokenStream
 from trainables.errors import UserError
 from trainables.registry import Registry
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Vectors: TypeAlias = NDArray[np.float32]
 
@@ -91,6 +93,8 @@ def ppmi_svd(stream: TokenStream, settings: VectorSettings) -> TokenVectors:
 
 def _together(stream: TokenStream, ids: NDArray[np.int64], window: int) -> sparse.csr_array:
     """How often two tokens occur within a window of a document, weighted by 1 / distance; symmetric."""
+    from scipy import sparse
+
     row_of = np.full(stream.size, -1, dtype=np.int64)
     row_of[ids] = np.arange(len(ids))
     rows = row_of[stream.ids]
@@ -111,6 +115,8 @@ def _together(stream: TokenStream, ids: NDArray[np.int64], window: int) -> spars
 
 def _positive_information(together: sparse.csr_array, smoothing: float = 0.75) -> sparse.csr_array:
     """max(0, log(p(t, c) / (p(t) p'(c)))) with p'(c) proportional to p(c) ** smoothing."""
+    from scipy import sparse
+
     sums = together.sum(axis=1)
     contexts = sums**smoothing / (sums**smoothing).sum()
     pairs = together.tocoo()
