@@ -38,7 +38,6 @@ from search.record import (
     SearchStarted,
     SessionStarted,
     SlotsChosen,
-    read_events,
 )
 from search.record.explained import explanation
 from search.redact import redact
@@ -119,7 +118,7 @@ def run_search(
     with RecordWriter(
         folder, on_wait=lambda text: console.print(text, style="yellow", markup=False)
     ) as record:
-        if len(read_events(folder)) != len(events):
+        if record.begun_at != recorded.size:
             raise RecordError(f"The search in {folder} was written just now by another process.")
         view = make_view(console, config, config.trials, live=console.is_terminal)
         view.restore(recorded.state)
