@@ -17,6 +17,7 @@ from search.effects import SOMETIMES, leaves, pattern
 from search.errors import SpaceChangedError
 from search.provenance import PREFIX, changed, contents
 from search.record import Event, RecordReader, SearchState
+from search.redact import redacted
 from trainables.specs import TRAINABLES
 
 _MEANS = "Resume with the recorded values, or start a new search with name=<other name>."
@@ -75,7 +76,9 @@ def refuse_changes(recorded: Mapping[str, Any], config: SearchConfig) -> None:
     Raises:
         SpaceChangedError: They differ in what trials depend on; the message lists each key.
     """
-    if lines := sorted(_differences(_completed(recorded), config.model_dump(mode="json"))):
+    # A record has no credentials. What differs in them alone is no change.
+    asked = redacted(config.model_dump(mode="json"))
+    if lines := sorted(_differences(redacted(_completed(recorded)), asked)):
         raise SpaceChangedError(
             f"Search {config.name!r} was started with another configuration:\n" + "\n".join(lines),
             hint=_MEANS,

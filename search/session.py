@@ -11,7 +11,6 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from analysis.report import write_report
 from analysis.summary import render_summary, summarise, write_summary
@@ -257,7 +256,7 @@ def _begin(session: _Session) -> None:
         session.append(
             SearchStarted(
                 search_id=uuid.uuid4().hex,
-                config=_without_credentials(config),
+                config=config.model_dump(mode="json"),
                 fingerprints={"space": fingerprint(config)}
                 | {f"{PREFIX}{key}": value for key, value in contents(config).items()},
                 versions=versions(),
@@ -271,7 +270,7 @@ def _begin(session: _Session) -> None:
         SessionStarted(
             session=len(state.sessions),
             trials=config.trials,
-            command=redact(session.command),
+            command=session.command,
             host=platform.node(),
             pid=os.getpid(),
             limits=config.limits.model_dump(),
@@ -279,14 +278,6 @@ def _begin(session: _Session) -> None:
             audit=None if session.audit is None else session.audit.recorded(),
         )
     )
-
-
-def _without_credentials(config: SearchConfig) -> dict[str, Any]:
-    data = config.model_dump(mode="json")
-    for section, key in (("tracking", "uri"), ("workers", "address")):
-        if data[section][key] is not None:
-            data[section][key] = redact(data[section][key])
-    return data
 
 
 def _report(session: _Session) -> None:
@@ -310,9 +301,7 @@ def _train(session: _Session) -> None:
     if not conductor.has_work():  # the searcher has no more, or a kill came just before the end
         return
     named, address = cluster_address(config.workers)
-    view.note(
-        "starting Ray" if address is None else f"joining the Ray cluster at {redact(address)} ({named})"
-    )
+    view.note("starting Ray" if address is None else f"joining the Ray cluster at {address} ({named})")
     capacity = start_ray(config.workers)
     take_stop_signals(stop)  # Ray has put a handler of its own in place of ours
     from ray.exceptions import RayError

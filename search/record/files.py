@@ -19,6 +19,7 @@ from search.errors import RecordError
 from search.record.chain import Chain, sealed_line
 from search.record.events import Event, SearchStarted, TrialProposed, parse_event
 from search.record.shape import config_problem, first_problem
+from search.redact import redacted
 
 EVENTS = "events.jsonl"
 _STORAGE_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -214,7 +215,7 @@ class RecordWriter:
         return size
 
     def append(self, event: Event, wait: bool = True) -> bool:
-        """Writes one event and waits until it is on disk.
+        """Writes one event, without credentials, and waits until it is on disk.
 
         Args:
             event: What has happened.
@@ -223,7 +224,7 @@ class RecordWriter:
         Returns:
             Whether it is on disk.
         """
-        content = event.model_dump_json().encode()
+        content = redacted(event).model_dump_json().encode()
         reported = False
         with self._lock:
             while (refusal := self._try_to_write(content)) is not None:
