@@ -166,13 +166,13 @@ def _scratch(config: SearchConfig, folder: Path) -> Path:
 def _run(session: _Session) -> int:
     """Trains what is left; returns the exit code."""
     state = session.conductor.state
-    if session.conductor.finished and state.ended is not None:
-        if why_all_failed(state) is not None:
-            return 1
-        # Other hypotheses are answered by one more session, in which there is nothing to train.
-        if state.ended.reason == "finished" and hypotheses_of(state) == session.config.hypotheses:
-            return 0
     tracker = Tracker(session.folder, session.config.tracking)
+    if (code := _ended_before(session)) is not None:
+        _clean_up(session)
+        if tracker.catch_up():
+            session.view.note("bringing MLflow up to date")
+            _wait_for(tracker, session, _FINISH_SECONDS)
+        return code
     session.view.start()
     if session.audit is not None:
         session.view.note(audit_line(session.audit))
@@ -181,18 +181,38 @@ def _run(session: _Session) -> int:
     finally:
         with stop_signals(signal.SIG_IGN):
             stop_ray()
-            # What Ray Tune and Ray Train wrote for themselves; the record has all that matters.
-            for left in (session.scratch, session.folder / SCRATCH):
-                shutil.rmtree(left, ignore_errors=True)
+            _clean_up(session)
             session.view.close()
-    with suppress(KeyboardInterrupt):
-        # Whoever sends SIGTERM seldom waits long, and the tracking process goes on by itself.
-        stopped = state.ended is not None and state.ended.reason == "interrupted"
-        if (late := tracker.finish(timeout=_STOPPED_SECONDS if stopped else _FINISH_SECONDS)) is not None:
-            session.view.note(late)
+    # Whoever sends SIGTERM seldom waits long, and the tracking process goes on by itself.
+    stopped = state.ended is not None and state.ended.reason == "interrupted"
+    _wait_for(tracker, session, _STOPPED_SECONDS if stopped else _FINISH_SECONDS)
     if outcome.failure is not None:
         raise outcome.failure
     return outcome.code
+
+
+def _ended_before(session: _Session) -> int | None:
+    """The exit code of a search that has nothing left to do; None where it has."""
+    state = session.conductor.state
+    if not session.conductor.finished or state.ended is None:
+        return None
+    if why_all_failed(state) is not None:
+        return 1
+    # Other hypotheses are answered by one more session, in which there is nothing to train.
+    same = hypotheses_of(state) == session.config.hypotheses
+    return 0 if state.ended.reason == "finished" and same else None
+
+
+def _clean_up(session: _Session) -> None:
+    """Removes what Ray Tune and Ray Train wrote for themselves; the record has all that matters."""
+    for left in (session.scratch, session.folder / SCRATCH):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _wait_for(tracker: Tracker, session: _Session, seconds: float) -> None:
+    with suppress(KeyboardInterrupt):
+        if (late := tracker.finish(timeout=seconds)) is not None:
+            session.view.note(late)
 
 
 @dataclass(frozen=True)
