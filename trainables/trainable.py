@@ -158,6 +158,8 @@ class TrainableSpec:
             it can be measured.
         unpacked: Why its trials run one at a time in a worker group, in words; None where several are
             trained in one pass.
+        unsharded: Why workers cannot share out the weights of the base (ZeRO stage 3), in words; None where
+            they can.
         subject: What is trained, in a few words, for titles.
         check: What is wrong with options that the schema takes, before anything is started.
         plan: Sizes, memory and time for `--plan` (`trainables.planning`: a `PlanRequest` to a
@@ -186,6 +188,7 @@ class TrainableSpec:
     baselines: Mapping[str, str] = field(default_factory=lambda: {"base": "the untouched base model"})
     lacks: Callable[[Any, str], str | None] = lambda options, name: None
     unpacked: str | None = None
+    unsharded: str | None = None
     subject: Callable[[Any], str] = plain_subject
     check: Callable[[Any], Iterable[Finding]] = no_findings
     plan: Callable[[Any], Any] | None = None
