@@ -78,8 +78,9 @@ def plan(request: PlanRequest) -> TrainablePlan:
 
 def _trained(params: AdaptationParameters, sizes: Sizes | None, seen: Seen | None) -> int | None:
     """Parameters that stage 2 trains; None where the target's tokens are not known."""
-    unknown = sizes is None or seen is None or params.vocabulary is not None
-    return None if unknown else sizes.trained(params)
+    if sizes is None or seen is None or params.vocabulary is not None:
+        return None
+    return sizes.trained(params)
 
 
 def _items(options: AdaptationOptions) -> dict[str, int]:

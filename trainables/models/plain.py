@@ -126,13 +126,14 @@ class PlainTokenizer:
         Raises:
             jinja2.TemplateError: The template refuses them; a template may raise anything else as well.
         """
-        return _compiled(chat_template).render(
+        text: str = _compiled(chat_template).render(
             **self._named,
             messages=[_spoken(message) for message in messages],
             tools=tools,
             documents=None,
             add_generation_prompt=add_generation_prompt,
         )
+        return text
 
 
 def plain_tokenizer(folder: Path) -> PlainTokenizer | None:

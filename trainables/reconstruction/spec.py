@@ -164,6 +164,7 @@ TRAINABLES.register(
         words=_WORDS,
         loss_unit="weighted sum",
         baselines=_BASELINES,
+        trained_baselines=("no_lora",),
         unpacked="each trial rebuilds every prompt by a network of its own",
         check=check,
         plan=plan,

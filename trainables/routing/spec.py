@@ -125,6 +125,7 @@ TRAINABLES.register(
         words=_WORDS,
         loss_unit="nats per token",
         baselines=_BASELINES,
+        trained_baselines=("clean", "single"),
         check=check,
         plan=plan,
         inspect=inspect,
