@@ -108,6 +108,15 @@ def cluster_address(workers: WorkersConfig) -> tuple[str, str | None]:
     return named, None if address in (None, "", "local") else address
 
 
+def node_resource() -> str:
+    """The resource of which every node has its own, of the node that this process is on."""
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    names = next(node["Resources"] for node in ray.nodes() if node["NodeID"] == here)
+    return next(name for name in names if name.startswith("node:") and name != "node:__internal_head__")
+
+
 def stop_ray() -> None:
     """Leaves the cluster; one that was started here ends."""
     import ray

@@ -157,5 +157,6 @@ def start_dispatcher(folder: Path) -> Any:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    actor = ray.remote(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here)(Dispatcher)
-    return actor.remote(str(folder))
+    options = {"num_cpus": 0, "max_concurrency": 10_000, "scheduling_strategy": here}
+    # While a link is down a call is made again: none does harm when it is made twice.
+    return ray.remote(**options, max_task_retries=-1)(Dispatcher).remote(str(folder))
