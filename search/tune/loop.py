@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from search.cluster import node_resource
 from search.conductor import Conductor
 from search.groups.host import WorkerGroups
 
@@ -41,8 +42,9 @@ def run_tune(
     class_cache.ENV_VARS_TO_PROPAGATE = {
         name for name in class_cache.ENV_VARS_TO_PROPAGATE if not name.startswith("AWS_")
     }
+    # Trial actors only wait: they need no CPU, and stay on the driver's node, which no lost link cuts off.
     trainable = tune.with_resources(
-        tune.with_parameters(TrialActor, dispatcher=groups.dispatcher), {"CPU": 0.01}
+        tune.with_parameters(TrialActor, dispatcher=groups.dispatcher), {node_resource(): 0.001}
     )
 
     polled = Polled(lambda: groups.dispatcher.capacity.remote().future(), slots)
