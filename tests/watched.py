@@ -14,9 +14,9 @@ import psutil
 
 
 class Listener(NamedTuple):
-    """A process that listens, and where."""
+    """A process that listens, by its number, and where."""
 
-    process: str
+    pid: int
     address: str
 
     @property
@@ -39,6 +39,8 @@ class Watch:
     def __init__(self, pid: int, folder: Path, secret: bytes) -> None:
         self._pid, self._folder, self._secret = pid, folder, secret
         self.listeners: set[Listener] = set()
+        self.names: dict[int, set[str]] = {}
+        """By the process's number; Ray's workers change theirs with what they do."""
         self.files: set[Path] = set()
         self.leaks: set[Path] = set()
         self._over = threading.Event()
@@ -56,7 +58,9 @@ class Watch:
 
     def _look_on(self) -> None:
         while not self._over.wait(1.0):
-            self.listeners |= set(_listeners(self._pid))
+            for name, listener in _listeners(self._pid):
+                self.listeners.add(listener)
+                self.names.setdefault(listener.pid, set()).add(name)
             held = files_with(self._folder, self._secret)
             self.files |= held.keys()
             self.leaks |= {path for path, leaks in held.items() if leaks}
@@ -72,11 +76,11 @@ def files_with(folder: Path, secret: bytes) -> dict[Path, bool]:
     return held
 
 
-def _listeners(pid: int) -> Iterator[Listener]:
+def _listeners(pid: int) -> Iterator[tuple[str, Listener]]:
     with suppress(psutil.Error):
         process = psutil.Process(pid)
         for each in (process, *process.children(recursive=True)):
             with suppress(psutil.Error):
                 for connection in each.net_connections(kind="inet"):
                     if connection.status == psutil.CONN_LISTEN:
-                        yield Listener(each.name(), connection.laddr.ip)
+                        yield each.name(), Listener(each.pid, connection.laddr.ip)
