@@ -7,6 +7,8 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from search.config.schema import WorkersConfig
@@ -84,7 +86,7 @@ def start_ray(workers: WorkersConfig) -> Capacity:
         # One more CPU than there are cores: for the light actors of the trials, which only wait.
         options |= {"address": "local", "num_cpus": cores() + 1, "include_dashboard": True}
     else:
-        options["address"] = address
+        options |= {"address": address, "runtime_env": _code()}
     try:
         ray.init(**options)
     except Exception as error:  # a named boundary: Ray raises its own errors, the system's, and bare ones
@@ -98,6 +100,13 @@ def start_ray(workers: WorkersConfig) -> Capacity:
         ) from error
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return _capacity(workers, nodes, address)
+
+
+def _code() -> dict[str, Any]:
+    """Has every node run this machine's code, whatever it has itself."""
+    names = ("search", "analysis", "trainables")
+    folders = [str(Path(spec.origin).parent) for name in names if (spec := find_spec(name)) and spec.origin]
+    return {"py_modules": folders, "excludes": ["**/__pycache__/**"]}
 
 
 def cluster_address(workers: WorkersConfig) -> tuple[str, str | None]:

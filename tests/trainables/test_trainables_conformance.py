@@ -167,7 +167,7 @@ def test_what_the_search_asks_of_a_trainable_needs_no_torch(trainable: str, tmp_
         "options = spec.options(**{name: sections[name] for name in spec.options.model_fields})\n"
         "assert spec.metrics(options) and spec.contents(options) and spec.subject(options)\n"
         "assert not list(spec.check(options))\n"
-        "assert spec.localise(options) and 'seed' in spec.parameters.model_fields\n"
+        "assert spec.localise(options, str.strip) and 'seed' in spec.parameters.model_fields\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
