@@ -31,12 +31,14 @@ class Distant:
         marker: Name of a file in the search's folder: a machine that has it there shares the folder.
         inputs: Digest of what lies at each path that the options name (`trainables.contents`).
         versions: Of the packages and the code that the driver's machine has.
+        code: Folder of this package on the driver's machine.
         host: Name of the driver's machine.
     """
 
     marker: str
     inputs: Mapping[str, str]
     versions: Mapping[str, str]
+    code: str
     host: str
 
 
@@ -61,6 +63,7 @@ class GroupSettings:
         spike: A trial ends where its smoothed training loss rises to this multiple of its lowest value;
             None lets it.
         distant: What workers need that may run on other machines; None: all of them run on this one.
+        copies: Folders and files of this machine, and what they are copies of on the driver's.
     """
 
     trainable: str
@@ -79,6 +82,14 @@ class GroupSettings:
     gradient_checkpointing: bool = False
     sequence_packing: bool = False
     distant: Distant | None = None
+    copies: tuple[tuple[str, str], ...] = ()
+
+    def on_driver(self, path: str) -> str:
+        """What the driver's machine knows a path of this one by: copies may be gone when a result is used."""
+        for here, there in self.copies:
+            if path == here or path.startswith(f"{here}/"):
+                return there + path.removeprefix(here)
+        return path
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+import trainables
 from search.config.schema import SearchConfig
 from search.record.events import Params
 from search.searchers import SEARCHERS
@@ -142,7 +143,8 @@ def group_settings(
     options = TRAINABLES[config.trainable].localise(config.options, place)
     distant = None
     if marker is not None:
-        distant = Distant(marker, inputs, training_versions(), platform.node())
+        code = str(Path(trainables.__file__).parent)
+        distant = Distant(marker, inputs, training_versions(), code, platform.node())
     return GroupSettings(
         trainable=config.trainable,
         options=options,

@@ -15,8 +15,9 @@ from search.groups.depot import Depot
 from tests.disks import small_disk
 from tests.trainables.conforming import DirectLine
 from trainables.contents import path_digest
+from trainables.embedded import model_dir
 from trainables.errors import UserError
-from trainables.messages import Distant
+from trainables.messages import Distant, GroupSettings
 from trainables.serving import storage
 from trainables.serving.checkpoints import check_seal
 from trainables.serving.place import Inputs, check_versions
@@ -90,7 +91,11 @@ class Counting(DirectLine):
 
 def _distant(*paths: Path) -> Distant:
     return Distant(
-        "none", {str(path): str(path_digest(path)) for path in paths}, training_versions(), "driver"
+        "none",
+        {str(path): str(path_digest(path)) for path in paths},
+        training_versions(),
+        "/code/trainables",
+        "driver",
     )
 
 
@@ -124,7 +129,13 @@ def test_inputs_come_once_by_content_and_are_left_where_they_are_the_same(
     assert Inputs(distant, line).place("org/name") == "org/name"
     assert line.reads == 0
     _elsewhere(monkeypatch, there)
-    copies = [Path(Inputs(distant, line).place(str(path))) for path in paths]
+    inputs = Inputs(distant, line)
+    copies = [Path(inputs.place(str(path))) for path in paths]
+    settings = GroupSettings("lora", None, 0, 1, 0, None, "", 1, False, 1, 1, (), copies=tuple(inputs.copies))
+    named = [
+        settings.on_driver(name) for name in (str(copies[0]), f"{copies[0]}/x", str(model_dir()), "org/name")
+    ]
+    assert named == [str(paths[0]), f"{paths[0]}/x", "/code/trainables/embedded/model", "org/name"]
     for copy, path in zip(copies, paths, strict=True):
         assert copy.name == path.name, "its ending says what it is"
         assert path_digest(copy) == distant.inputs[str(path)]

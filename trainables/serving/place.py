@@ -9,6 +9,7 @@ from typing import Any
 
 from filelock import FileLock
 
+import trainables
 from trainables.contents import path_digest
 from trainables.errors import UserError
 from trainables.messages import Distant, GroupSettings
@@ -94,12 +95,16 @@ class Inputs:
         distant: Says what lies where on the driver's machine.
         line: To that machine.
         now: Called with what is being done, in words that follow "while".
+
+    Attributes:
+        copies: See `GroupSettings.copies`.
     """
 
     def __init__(self, distant: Distant, line: Line, now: Say = lambda text: None) -> None:
         self._distant = distant
         self._line = line
         self._now = now
+        self.copies = [(str(Path(trainables.__file__).parent), distant.code)]
 
     def place(self, path: str) -> str:
         """See `trainables.trainable.Place`.
@@ -125,6 +130,7 @@ class Inputs:
                 f"{socket.gethostname()}: {error.strerror or error}.",
                 hint="Set TIGHTROPE_CACHE on the nodes to a writable folder with free space.",
             ) from error
+        self.copies.append((str(copy), path))
         return str(copy)
 
     def _copy(self, path: str, digest: str, copy: Path) -> None:

@@ -124,7 +124,8 @@ def _read(settings: GroupSettings, device: Any, line: Line, loading: str) -> Beg
         if settings.distant is not None:
             check_versions(settings.distant)
             inputs = Inputs(settings.distant, line.driver, line.now)
-            settings = replace(settings, options=spec.localise(settings.options, inputs.place))
+            options = spec.localise(settings.options, inputs.place)
+            settings = replace(settings, options=options, copies=tuple(inputs.copies))
         line.now(loading)
         begin = spec.worker()(settings, device)
     except TrainableError as error:
