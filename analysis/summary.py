@@ -35,6 +35,7 @@ from search.record import SearchState, TrialState, read_events
 from search.record.events import RecordedTrainable, SearchStarted
 from search.record.explained import explained
 from search.record.files import EVENTS
+from search.redact import redacted
 from trainables.data.facts import data_warnings
 from trainables.replacement import replacement
 
@@ -124,12 +125,12 @@ def write_summary(state: SearchState, folder: Path) -> dict[str, Any]:
     """Writes `summary.json` and `summary.md` into the search's folder, each whole or not at all.
 
     Returns:
-        The summary, as `summarise` gives it.
+        The summary, as `summarise` gives it, without credentials.
 
     Raises:
         RecordError: The search has not begun, or the folder cannot be written.
     """
-    summary = summarise(state, folder)
+    summary = redacted(summarise(state, folder))
     try:
         with replacement(folder / "summary.json") as part:
             part.write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")

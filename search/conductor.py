@@ -8,7 +8,6 @@ killed continues as if nothing had happened.
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from search.record import (
     TrialState,
     WarmStarted,
 )
+from search.record.clock import now
 from search.record.events import Origin, Params, TrialStatus
 from search.schedulers import Scheduler, Verdict
 from search.searchers import Searcher
@@ -75,7 +75,7 @@ class Conductor:
         scheduler: Decides at rungs; fresh.
         append: Records an event and returns when it is on disk.
         events: The record so far.
-        clock: Seconds since the epoch; events bear its time.
+        clock: Seconds since the epoch, which nobody can set; events bear its time, and limits count by it.
         front: Whether trials on the Pareto front are evaluated on skills that only they are.
         steps: Optimizer steps of a trial by its parameters, for a budget that is `by_trial`. It raises
             `UserError` for parameters that no trial can be trained with.
@@ -89,7 +89,7 @@ class Conductor:
         scheduler: Scheduler,
         append: Callable[[Event], None],
         events: Iterable[Event] = (),
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = now,
         *,
         front: bool = True,
         steps: Callable[[Params], int] | None = None,

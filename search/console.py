@@ -6,17 +6,29 @@ from collections.abc import Iterable
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
+from search.redact import redact
 from trainables.text import printable
 
 
 class SafeConsole(Console):
-    """A console that spells out what a terminal would obey in the text that it is given.
+    """A console that spells out what a terminal would obey in the text that it is given, without credentials.
 
     Its own colours and cursor movements stay.
     """
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Renders an object to segments, as rich does."""
-        for segment in super().render(renderable, options):
+        for segment in super().render(_redacted(renderable), options):
             yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+
+def _redacted(renderable: RenderableType) -> RenderableType:
+    """A text without credentials, before it is broken into lines."""
+    if isinstance(renderable, str):
+        return redact(renderable)
+    if isinstance(renderable, Text) and (clean := redact(renderable.plain)) != renderable.plain:
+        # The parts of it that have a style of their own are not where they were.
+        return Text(clean, renderable.style, justify=renderable.justify, overflow=renderable.overflow)
+    return renderable

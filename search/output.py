@@ -1,4 +1,4 @@
-"""Writing to a terminal or pipe: nothing that is shown can steer it, and it may be gone."""
+"""Writing to a terminal or pipe: nothing shown can steer it or holds a credential, and it may be gone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, NoReturn
 
+from search.redact import redact, redacted
 from trainables.nearest import nearest
 from trainables.text import printable, printable_json
 
@@ -19,8 +20,9 @@ def write_line(file: IO[str], line: str) -> None:
     """Writes and flushes a line; where the file is closed or gone, the line is lost and nothing else.
 
     Names, fields and messages come from files that others wrote: what a terminal would obey is spelled out.
+    Credentials are left out.
     """
-    _write(file, printable(line))
+    _write(file, printable(redact(line)))
 
 
 def say(text: str) -> None:
@@ -34,9 +36,9 @@ def complain(text: str) -> None:
 
 
 def say_json(data: Any) -> None:
-    """Writes data to standard output as one line of JSON."""
+    """Writes data to standard output as one line of JSON, without credentials."""
     ascii_only = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
-    _write(sys.stdout, printable_json(json.dumps(data, ensure_ascii=ascii_only)))
+    _write(sys.stdout, printable_json(json.dumps(redacted(data), ensure_ascii=ascii_only)))
 
 
 class Parser(argparse.ArgumentParser):

@@ -16,7 +16,8 @@ from search.config.schema import SearchConfig, trainable_of
 from search.effects import SOMETIMES, leaves, pattern
 from search.errors import SpaceChangedError
 from search.provenance import PREFIX, changed, contents
-from search.record import Event, SearchState, read_events
+from search.record import Event, RecordReader, SearchState
+from search.redact import redacted
 from trainables.specs import TRAINABLES
 
 _MEANS = "Resume with the recorded values, or start a new search with name=<other name>."
@@ -28,12 +29,14 @@ class Recorded:
 
     Attributes:
         config: The configuration to resume with.
+        size: Length of the record, in bytes.
     """
 
     config: SearchConfig
     folder: Path
     events: Sequence[Event]
     state: SearchState
+    size: int
 
 
 def open_record(config: SearchConfig) -> Recorded:
@@ -44,13 +47,14 @@ def open_record(config: SearchConfig) -> Recorded:
         RecordError: It is damaged, or cannot be read.
     """
     folder = Path(config.out).resolve() / config.name
-    events = read_events(folder)
+    reader = RecordReader(folder)
+    events = list(reader.read_new())
     state = SearchState.from_events(events)
     if state.started is not None:
         config = with_recorded_choices(state.started.config, config)
         refuse_changes(state.started.config, config)
         _refuse_other_contents(state, config)
-    return Recorded(config, folder, events, state)
+    return Recorded(config, folder, events, state, reader.offset)
 
 
 def comparable(config: Mapping[str, Any]) -> dict[Key, Any]:
@@ -72,7 +76,9 @@ def refuse_changes(recorded: Mapping[str, Any], config: SearchConfig) -> None:
     Raises:
         SpaceChangedError: They differ in what trials depend on; the message lists each key.
     """
-    if lines := sorted(_differences(_completed(recorded), config.model_dump(mode="json"))):
+    # A record has no credentials. What differs in them alone is no change.
+    asked = redacted(config.model_dump(mode="json"))
+    if lines := sorted(_differences(redacted(_completed(recorded)), asked)):
         raise SpaceChangedError(
             f"Search {config.name!r} was started with another configuration:\n" + "\n".join(lines),
             hint=_MEANS,

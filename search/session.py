@@ -11,7 +11,6 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from analysis.report import write_report
 from analysis.summary import render_summary, summarise, write_summary
@@ -38,7 +37,6 @@ from search.record import (
     SearchStarted,
     SessionStarted,
     SlotsChosen,
-    read_events,
 )
 from search.record.explained import explanation
 from search.redact import redact
@@ -121,7 +119,7 @@ def run_search(
     with RecordWriter(
         folder, on_wait=lambda text: console.print(text, style="yellow", markup=False)
     ) as record:
-        if len(read_events(folder)) != len(events):
+        if record.begun_at != recorded.size:
             raise RecordError(f"The search in {folder} was written just now by another process.")
         for parent in (*folder.glob("trials/*/"), folder / "baselines"):
             remove_unfinished(parent)
@@ -169,13 +167,13 @@ def _scratch() -> Path:
 def _run(session: _Session) -> int:
     """Trains what is left; returns the exit code."""
     state = session.conductor.state
-    if session.conductor.finished and state.ended is not None:
-        if why_all_failed(state) is not None:
-            return 1
-        # Other hypotheses are answered by one more session, in which there is nothing to train.
-        if state.ended.reason == "finished" and hypotheses_of(state) == session.config.hypotheses:
-            return 0
     tracker = Tracker(session.folder, session.config.tracking)
+    if (code := _ended_before(session)) is not None:
+        _clean_up(session)
+        if tracker.catch_up():
+            session.view.note("bringing MLflow up to date")
+            _wait_for(tracker, session, _FINISH_SECONDS)
+        return code
     session.view.start()
     if session.audit is not None:
         session.view.note(audit_line(session.audit))
@@ -184,18 +182,38 @@ def _run(session: _Session) -> int:
     finally:
         with stop_signals(signal.SIG_IGN):
             stop_ray()
-            # What Ray Tune and Ray Train wrote for themselves; the record has all that matters.
-            for left in (session.scratch, session.folder / SCRATCH):
-                shutil.rmtree(left, ignore_errors=True)
+            _clean_up(session)
             session.view.close()
-    with suppress(KeyboardInterrupt):
-        # Whoever sends SIGTERM seldom waits long, and the tracking process goes on by itself.
-        stopped = state.ended is not None and state.ended.reason == "interrupted"
-        if (late := tracker.finish(timeout=_STOPPED_SECONDS if stopped else _FINISH_SECONDS)) is not None:
-            session.view.note(late)
+    # Whoever sends SIGTERM seldom waits long, and the tracking process goes on by itself.
+    stopped = state.ended is not None and state.ended.reason == "interrupted"
+    _wait_for(tracker, session, _STOPPED_SECONDS if stopped else _FINISH_SECONDS)
     if outcome.failure is not None:
         raise outcome.failure
     return outcome.code
+
+
+def _ended_before(session: _Session) -> int | None:
+    """The exit code of a search that has nothing left to do; None where it has."""
+    state = session.conductor.state
+    if not session.conductor.finished or state.ended is None:
+        return None
+    if why_all_failed(state) is not None:
+        return 1
+    # Other hypotheses are answered by one more session, in which there is nothing to train.
+    same = hypotheses_of(state) == session.config.hypotheses
+    return 0 if state.ended.reason == "finished" and same else None
+
+
+def _clean_up(session: _Session) -> None:
+    """Removes what Ray Tune and Ray Train wrote for themselves; the record has all that matters."""
+    for left in (session.scratch, session.folder / SCRATCH):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _wait_for(tracker: Tracker, session: _Session, seconds: float) -> None:
+    with suppress(KeyboardInterrupt):
+        if (late := tracker.finish(timeout=seconds)) is not None:
+            session.view.note(late)
 
 
 @dataclass(frozen=True)
@@ -259,7 +277,7 @@ def _begin(session: _Session) -> None:
         session.append(
             SearchStarted(
                 search_id=uuid.uuid4().hex,
-                config=_without_credentials(config),
+                config=config.model_dump(mode="json"),
                 fingerprints={"space": fingerprint(config)}
                 | {f"{PREFIX}{key}": value for key, value in contents(config).items()},
                 versions=versions(),
@@ -273,7 +291,7 @@ def _begin(session: _Session) -> None:
         SessionStarted(
             session=len(state.sessions),
             trials=config.trials,
-            command=redact(session.command),
+            command=session.command,
             host=platform.node(),
             pid=os.getpid(),
             limits=config.limits.model_dump(),
@@ -281,14 +299,6 @@ def _begin(session: _Session) -> None:
             audit=None if session.audit is None else session.audit.recorded(),
         )
     )
-
-
-def _without_credentials(config: SearchConfig) -> dict[str, Any]:
-    data = config.model_dump(mode="json")
-    for section, key in (("tracking", "uri"), ("workers", "address")):
-        if data[section][key] is not None:
-            data[section][key] = redact(data[section][key])
-    return data
 
 
 def _report(session: _Session) -> None:
@@ -312,9 +322,7 @@ def _train(session: _Session) -> None:
     if not conductor.has_work():  # the searcher has no more, or a kill came just before the end
         return
     named, address = cluster_address(config.workers)
-    view.note(
-        "starting Ray" if address is None else f"joining the Ray cluster at {redact(address)} ({named})"
-    )
+    view.note("starting Ray" if address is None else f"joining the Ray cluster at {address} ({named})")
     capacity = start_ray(config.workers)
     take_stop_signals(stop)  # Ray has put a handler of its own in place of ours
     from ray.exceptions import RayError

@@ -1,11 +1,16 @@
-"""Texts that settings accept."""
+"""Texts that settings accept, and what is done to texts before they are shown."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel
+
+T = TypeVar("T")
 
 LONGEST = 4096
 """Characters of a text, at most."""
@@ -54,3 +59,41 @@ def _checked(value: str) -> str:
 
 Text = Annotated[str, AfterValidator(_checked)]
 """A name or path: not blank, without control characters, not endless."""
+
+
+def map_text(value: T, change: Callable[[str], str]) -> T:
+    """The value with `change` applied to every string in it, keys of mappings too.
+
+    Goes through mappings, lists, tuples, data classes and pydantic models. Nothing is changed in place, and
+    a part without a changed string is the same object as before.
+    """
+    # The names of metrics and parameters come again with every trial.
+    mapped: T = _mapped(value, cache(change))
+    return mapped
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        text = change(value)
+        return value if text == value else text
+    if value is None or isinstance(value, int | float):
+        return value
+    if isinstance(value, list | tuple):
+        parts = [_mapped(part, change) for part in value]
+        same = all(new is part for new, part in zip(parts, value, strict=True))
+        return value if same else tuple(parts) if isinstance(value, tuple) else parts
+    if isinstance(value, Mapping):
+        items = [(key, part, _mapped(key, change), _mapped(part, change)) for key, part in value.items()]
+        same = all(new_key is key and new is old for key, old, new_key, new in items)
+        return value if same else {new_key: new for _, _, new_key, new in items}
+    if isinstance(value, BaseModel):
+        return value.model_copy(update=fields) if (fields := _changed(dict(value), change)) else value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        members = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **fields) if (fields := _changed(members, change)) else value
+    return value
+
+
+def _changed(fields: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """The fields in which a string changes."""
+    return {name: new for name, old in fields.items() if (new := _mapped(old, change)) is not old}

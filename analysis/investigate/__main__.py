@@ -17,6 +17,7 @@ from analysis.investigate.table_file import read_table
 from search.errors import TightropeError
 from search.output import complain, say, say_json
 from search.record import SearchState, read_events
+from search.redact import redact
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         investigation = investigate_studies(_studies(options))
         if options.out is not None:
             try:
-                options.out.write_text(to_markdown(investigation), encoding="utf-8")
+                options.out.write_text(redact(to_markdown(investigation)), encoding="utf-8")
             except OSError as error:
                 raise InputError(f"--out {options.out} cannot be written ({error.strerror}).") from error
         if options.json:

@@ -9,7 +9,7 @@ is the statistic of Jonckheere (1954, doi:10.1093/biomet/41.1-2.133) and Terpstr
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from analysis.investigate.resampling import (
     permutation_variance,
     permutations,
     resamples,
+    summed_products,
     taken,
 )
 from trainables.interval import Z
@@ -33,6 +34,7 @@ FAVOURED = 0.8
 _SEED = 0
 _ROUNDING = 1e-9
 """Relative differences up to this are none."""
+_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,7 @@ def curve_signs(curves: NDArray[np.float64]) -> Signs:
     signs = np.zeros((len(curves), len(curves)), dtype=np.int8)
     for column in curves.T:
         known = np.isfinite(column)
-        both = known[:, None] & known[None, :]
-        filled = np.where(known, column, 0.0)
-        signs = np.where(both, _signs(filled), signs).astype(np.int8)
+        np.copyto(signs, _signs(np.where(known, column, 0.0)), where=known[:, None] & known)
     return signs
 
 
@@ -82,17 +82,26 @@ def curve_differences(curves: NDArray[np.float64]) -> Scores:
     for column in curves.T:
         known = np.isfinite(column)
         filled = np.where(known, column, 0.0)
-        differences = np.where(
-            known[:, None] & known[None, :], filled[:, None] - filled[None, :], differences
-        )
+        for rows in _blocks(len(curves)):
+            both = known[rows, None] & known
+            np.copyto(differences[rows], filled[rows, None] - filled, where=both)
     return differences
 
 
 def _signs(values: NDArray[np.float64]) -> Signs:
-    differences = values[:, None] - values[None, :]
-    # Shares that are equal but for rounding are ties; parameters may be small themselves.
-    scale = np.maximum(np.abs(values)[:, None], np.abs(values)[None, :])
-    return np.where(np.abs(differences) <= _ROUNDING * scale, 0, np.sign(differences)).astype(np.int8)
+    signs = np.empty((len(values), len(values)), dtype=np.int8)
+    sizes = _ROUNDING * np.abs(values)
+    for rows in _blocks(len(values)):
+        differences = values[rows, None] - values
+        # Shares that are equal but for rounding are ties; parameters may be small themselves.
+        ties = np.abs(differences) <= np.maximum(sizes[rows, None], sizes)
+        signs[rows] = np.where(ties, 0, np.sign(differences))
+    return signs
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    """Rows of a matrix of pairs that are computed at a time: one of floats is large, several are more so."""
+    return (slice(begin, begin + _ROWS) for begin in range(0, n, _ROWS))
 
 
 def within(n: int, strata: Strata) -> Signs:
@@ -132,8 +141,8 @@ def trend(x: Signs, y: Signs, strata: Strata, differences: Scores | None = None,
     value = tau_b(x, y)
     if np.isnan(value):
         return Tau(value, float("nan"), n, 0)
-    scores = y.astype(np.float64) if differences is None else differences * mask
-    observed = float(np.sum(x * scores)) / 2
+    scores = y if differences is None else differences  # unmasked: x is 0 between strata, however permuted
+    observed = summed_products(x, scores) / 2
     sign = int(np.sign(observed))
     if n > LARGE:
         z = abs(2 * observed) / permutation_variance(x, scores, strata) ** 0.5
@@ -145,7 +154,7 @@ def trend(x: Signs, y: Signs, strata: Strata, differences: Scores | None = None,
     return Tau(value, min(1.0, beyond / (FAVOURED if sign == favoured else 1 - FAVOURED)), n, sign)
 
 
-def _tails(x: Signs, scores: Scores, strata: Strata, observed: float) -> tuple[float, float]:
+def _tails(x: Signs, scores: Signs | Scores, strata: Strata, observed: float) -> tuple[float, float]:
     """Shares of permutations at least as far from 0 as observed, on either side and on its own."""
     vector = scores[np.triu_indices(len(x), 1)].astype(np.float32)
     least = abs(observed) * (1 - 1e-4) - 1e-9

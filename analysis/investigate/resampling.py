@@ -43,7 +43,12 @@ def taken(signs: Signs, orders: NDArray[np.int64]) -> NDArray[np.float32]:
     return np.asarray(flat[orders[:, first] * n + orders[:, second]], dtype=np.float32)
 
 
-def permutation_variance(x: Signs, y: Scores, strata: Strata) -> float:
+def summed_products(x: Signs | Scores, y: Signs | Scores) -> float:
+    """sum(x y) over all pairs, without a matrix of the products."""
+    return float(np.einsum("ij,ij->", x, y, dtype=np.float64))
+
+
+def permutation_variance(x: Signs, y: Signs | Scores, strata: Strata) -> float:
     """Variance of sum(x y) over all pairs, over permutations of the cases within each stratum.
 
     With a, b the two antisymmetric matrices of a stratum of n cases and a_i, b_i their row sums:
@@ -56,11 +61,14 @@ def permutation_variance(x: Signs, y: Scores, strata: Strata) -> float:
         if n < 2:
             continue
         square = np.ix_(stratum, stratum)
-        a, b = x[square].astype(np.float64), y[square]
-        a2, b2 = float((a * a).sum()), float((b * b).sum())
+        a, b = x[square], y[square]
+        a2, b2 = summed_products(a, a), summed_products(b, b)
         total += 2 * a2 * b2 / (n * (n - 1))
         if n > 2:
-            rows = (float((m.sum(axis=1) ** 2).sum()) - squares for m, squares in ((a, a2), (b, b2)))
+            rows = (
+                float((m.sum(axis=1, dtype=np.float64) ** 2).sum()) - squares
+                for m, squares in ((a, a2), (b, b2))
+            )
             total += 4 * math.prod(rows) / (n * (n - 1) * (n - 2))
     return total
 

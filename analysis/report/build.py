@@ -11,8 +11,8 @@ from analysis.report.card import Findings, Registered
 from analysis.report.context import Context
 from analysis.report.interactive import figure
 from analysis.report.static import picture
-from analysis.report.text import map_text, plain
-from trainables.text import printable
+from analysis.report.text import plain
+from trainables.text import map_text, printable
 
 _LOG = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.described import skills_of, worth_showing
 from analysis.report.groups import distinct
-from analysis.report.text import map_text
 from analysis.summary import summarise
 from search.config.schema import ObjectiveConfig
 from search.errors import TightropeError
@@ -22,6 +21,7 @@ from search.record import BaselineMeasured, RungReached, SearchState, TrialState
 from search.record.events import RecordedMetric, RecordedTrainable
 from search.record.explained import explained, kept_metric, metric_of, ratios
 from trainables.interval import Interval
+from trainables.text import map_text
 from trainables.trainable import BASE
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from analysis.report.context import Context
 from analysis.report.export import table, to_csv, to_parquet
 from analysis.report.files import MARK, write_folder
 from analysis.report.page import page
-from analysis.report.text import map_text, plain
+from analysis.report.text import plain
+from trainables.text import map_text
 
 PAGE = "report.html"
 _BESIDE = "Files beside this page"

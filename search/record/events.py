@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -13,6 +12,7 @@ from pydantic import (
     TypeAdapter,
 )
 
+from search.record.clock import now
 from trainables.interval import Interval
 from trainables.measured import Measured, Number, RecordedInterval, Trained, TrialMeasured
 from trainables.trainable import Shown
@@ -30,7 +30,7 @@ INTERVAL: TypeAdapter[Interval] = TypeAdapter(RecordedInterval)
 class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    time: float = Field(default_factory=time.time, description="Seconds since the epoch.")
+    time: float = Field(default_factory=now, description="Seconds since the epoch, by `search.record.clock`.")
 
 
 class RecordedMetric(BaseModel):

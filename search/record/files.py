@@ -9,17 +9,23 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 
 from pydantic import ValidationError
 
 from search.errors import RecordError
+from search.record.chain import Chain, sealed_line
 from search.record.events import Event, SearchStarted, TrialProposed, parse_event
 from search.record.shape import config_problem, first_problem
+from search.redact import redacted
 
 EVENTS = "events.jsonl"
 _STORAGE_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+_LOCK_HELD = (errno.EWOULDBLOCK, errno.EACCES)
+_NEWER = ("extra_forbidden", "union_tag_invalid")
+"""What a newer version adds: members and kinds of event."""
 
 
 class RecordReader:
@@ -29,20 +35,24 @@ class RecordReader:
 
     Args:
         folder: The search's folder.
+
+    Attributes:
+        offset: Length of the lines that were read, in bytes.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / EVENTS
-        self._offset = 0
+        self.offset = 0
         self._line = 0
+        self._chain = Chain()
         self._proposed: set[int] = set()
 
     def read_new(self) -> Iterator[Event]:
         """Yields the whole events that were appended since the last call.
 
         Raises:
-            RecordError: A whole line is not an event, or speaks of a trial that no line before it
-                proposed, or the file cannot be read.
+            RecordError: A whole line is not an event, or does not follow from those before it, or
+                speaks of a trial that none of them proposed, or the file cannot be read.
         """
         try:
             if not self.path.exists():
@@ -51,29 +61,48 @@ class RecordReader:
         except OSError as error:
             raise _unreadable(self.path, error) from error
         with file:
-            file.seek(self._offset)
+            file.seek(self.offset)
             for line in file:
                 if not line.endswith(b"\n"):
                     return
                 self._line += 1
                 event = self._event(line)
-                self._offset += len(line)
+                self.offset += len(line)
                 yield event
 
     def _event(self, line: bytes) -> Event:
         """The event of a line, once it is known to fit those before it."""
+        content, sealed, broken = self._chain.take(line)
+        if broken is not None:
+            raise self._damaged(broken)
         try:
-            event = parse_event(line)
+            event = parse_event(content)
         except ValidationError as error:
-            raise self._damaged(f"is not an event of this version: {first_problem(error)}") from error
+            newer = sealed or all(problem["type"] in _NEWER for problem in error.errors())
+            raise self._foreign(first_problem(error), newer) from error
         if isinstance(event, SearchStarted) and (problem := config_problem(event.config)):
-            raise self._damaged(f"is not an event of this version: {problem}")
+            raise self._foreign(problem, sealed)
         trial: int | None = getattr(event, "trial", None)
         if isinstance(event, TrialProposed):
             self._proposed.add(event.trial)
         elif trial is not None and trial not in self._proposed:
             raise self._damaged(f"names trial {trial}, which was never proposed")
         return event
+
+    def _foreign(self, problem: str, newer: bool) -> RecordError:
+        """A line that this version cannot read.
+
+        Args:
+            problem: What is wrong with it.
+            newer: Whether it is as it was written, so that it is this version that does not know it.
+        """
+        error = self._damaged(f"is not an event of this version: {problem}")
+        if newer:
+            return RecordError(
+                error.message,
+                hint=f"A newer version than {metadata.version('tightrope')} wrote it: upgrade tightrope.",
+            )
+        return error
 
     def _damaged(self, what: str) -> RecordError:
         return RecordError(
@@ -102,16 +131,24 @@ def is_being_written(folder: Path) -> bool:
         return False
     try:
         return not _locked(fd, fcntl.LOCK_SH, tries=1)
+    except OSError:
+        return False  # where there are no locks, no search can run
     finally:
         os.close(fd)
 
 
 def _locked(fd: int, kind: int, tries: int) -> bool:
-    """Takes a lock; a look at whether a record is being written holds one for a moment."""
+    """Takes a lock; a look at whether a record is being written holds one for a moment.
+
+    Raises:
+        OSError: The file system keeps no locks.
+    """
     for left in reversed(range(tries)):
         try:
             fcntl.flock(fd, kind | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
+            if error.errno not in _LOCK_HELD:
+                raise
             if left:
                 time.sleep(0.02)
         else:
@@ -130,8 +167,11 @@ class RecordWriter:
         on_wait: Called with a message when storage refuses, once per event.
         retry_seconds: Time between tries while storage refuses.
 
+    Attributes:
+        begun_at: Length of the record when it was opened, in bytes.
+
     Raises:
-        RecordError: Another process is writing this record, or the file cannot be made or opened.
+        RecordError: Another process is writing this record, or the file cannot be made, opened or locked.
     """
 
     def __init__(
@@ -146,13 +186,25 @@ class RecordWriter:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise _unreadable(self._path, error) from error
-        if not _locked(self._fd, fcntl.LOCK_EX, tries=5):
-            os.close(self._fd)
-            raise RecordError(
+        self._take_lock(folder)
+        self.begun_at = self._cut_torn_line()
+
+    def _take_lock(self, folder: Path) -> None:
+        try:
+            if _locked(self._fd, fcntl.LOCK_EX, tries=5):
+                return
+            refusal = RecordError(
                 f"Another process is running the search in {folder}.",
                 hint="Wait for it, end it, or start a new search with name=<other name>.",
             )
-        self._cut_torn_line()
+        except OSError as error:
+            refusal = RecordError(
+                f"The file system of {self._path} gives no lock ({error.strerror}), without which two "
+                "processes could write one record.",
+                hint="Choose a place on a local disk, or on a file system with locks (flock), with out=.",
+            )
+        os.close(self._fd)
+        raise refusal
 
     def _cut_torn_line(self) -> int:
         """Drops what a kill or an interrupt left of a last line; returns the file's length."""
@@ -163,7 +215,7 @@ class RecordWriter:
         return size
 
     def append(self, event: Event, wait: bool = True) -> bool:
-        """Writes one event and waits until it is on disk.
+        """Writes one event, without credentials, and waits until it is on disk.
 
         Args:
             event: What has happened.
@@ -172,10 +224,10 @@ class RecordWriter:
         Returns:
             Whether it is on disk.
         """
-        line = event.model_dump_json().encode() + b"\n"
+        content = redacted(event).model_dump_json().encode()
         reported = False
         with self._lock:
-            while (refusal := self._try_to_write(line)) is not None:
+            while (refusal := self._try_to_write(content)) is not None:
                 if not wait:
                     return False
                 if self._on_wait is not None and not reported:
@@ -184,11 +236,12 @@ class RecordWriter:
                 time.sleep(self._retry_seconds)
         return True
 
-    def _try_to_write(self, line: bytes) -> str | None:
-        """Writes a line whole or not at all; returns why storage refuses, or None."""
+    def _try_to_write(self, content: bytes) -> str | None:
+        """Writes an event's line whole or not at all; returns why storage refuses, or None."""
         # An interrupt between write and fsync would leave the caller unsure what was recorded. It can still
         # come, through another thread or when it is let in again, so that only the file knows its end.
         end = self._cut_torn_line()
+        line = sealed_line(self._fd, end, content)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         try:
             written = os.pwrite(self._fd, line, end)

@@ -42,15 +42,17 @@ def place(index: int, violations: Floats, costs: Floats, spread: Spread) -> int:
     above = int(np.count_nonzero(violations < violations[index]))
     if not np.isfinite(violations[index]):
         return above
-    equal = violations == violations[index]
-    points, counts = _distinct(costs[equal])
-    row = int(np.flatnonzero((points == costs[index]).all(axis=1))[0])
-    fronts = moocore.pareto_rank(points) if points.shape[1] > 1 else np.arange(len(points))
-    above += int(counts[fronts < fronts[row]].sum())
-    front = np.flatnonzero(fronts == fronts[row])
-    if fronts[row] > 0 and len(front) > 2:
-        spreads = spread(points[front])
-        above += int(counts[front[spreads > spreads[front == row]]].sum())
+    points, itself = costs[violations == violations[index]], costs[index]
+    if points.shape[1] == 1:
+        return above + int(np.count_nonzero(points < itself))
+    fronts = moocore.pareto_rank(points)
+    rank = fronts[np.flatnonzero((points == itself).all(axis=1))[0]]
+    above += int(np.count_nonzero(fronts < rank))
+    if rank > 0:
+        front, counts = _distinct(points[fronts == rank])
+        if len(front) > 2:
+            spreads = spread(front)
+            above += int(counts[spreads > spreads[(front == itself).all(axis=1)]].sum())
     return above
 
 

@@ -17,6 +17,7 @@ from search.record import RecordReader
 from search.tracking.artifacts import ship_artifacts
 from search.tracking.mlflow_projection import Projection
 from search.tracking.process import TRACKING
+from search.tracking.shipped import note
 from search.tracking.store import Store, find_store
 from search.tracking.writer import Writer
 
@@ -99,6 +100,8 @@ class Shipper:
                 self._writer = None
                 self._write()
                 self._unsure = False
+            if last and self.store is not None:
+                note(self._folder, self.store, self._reader.offset)
         except UNREACHABLE:
             self._writer = None
             self._unsure = True

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from search.config.schema import TrackingConfig
+from search.tracking.shipped import is_current
 from search.tracking.store import find_store
 
 TRACKING = "TIGHTROPE_TRACKING"
@@ -81,10 +82,23 @@ class Tracker:
 
     def start(self) -> None:
         """Starts the child and returns at once; its output goes to `tracking.log` in the folder."""
+        self._start("--follow", "--parent", str(os.getpid()))
+
+    def catch_up(self) -> bool:
+        """Starts a child that brings MLflow to the state of a search that has ended, where it is not there.
+
+        Returns:
+            Whether there is anything to bring.
+        """
+        if not self._config.enabled or is_current(self._folder, self._config):
+            return False
+        self._start()
+        return True
+
+    def _start(self, *options: str) -> None:
         if not self._config.enabled or self._process is not None:
             return
-        command = [sys.executable, "-m", "search.tracking", str(self._folder)]
-        command += ["--follow", "--parent", str(os.getpid())]
+        command = [sys.executable, "-m", "search.tracking", str(self._folder), *options]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with (self._folder / LOG).open("ab") as log:

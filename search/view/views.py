@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -17,6 +16,7 @@ from rich.live import Live
 from search.config.schema import SearchConfig
 from search.output import write_line
 from search.record import Event, SearchState
+from search.record.clock import now
 from search.view.lines import EventLines, restore_line
 from search.view.panel import draw
 from search.view.progress import Progress
@@ -175,7 +175,7 @@ def make_view(
     config: SearchConfig,
     trials: int,
     live: bool,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] = now,
 ) -> View:
     """The live view, or plain lines where it is not wanted or would not work.
 

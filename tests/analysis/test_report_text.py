@@ -17,7 +17,6 @@ from analysis.report import write_report
 from analysis.report.cards import cards
 from analysis.report.command import main
 from analysis.report.context import Context
-from analysis.report.text import map_text
 from search.record import (
     Event,
     Failed,
@@ -32,7 +31,7 @@ from search.record import (
 from search.redact import HIDDEN
 from tests.analysis.report_records import single, state_of
 from tests.records import BEGIN, make_events, trial_events, write_record
-from trainables.text import printable
+from trainables.text import map_text, printable
 
 SECRET = "hunter2"
 URL = f"https://me:{SECRET}@example.org/x?token={SECRET}"

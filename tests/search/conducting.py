@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
 from search.record import BaselineMeasured, Event, SearchStarted
+from search.record.clock import now
 from search.schedulers import make_scheduler
 from search.searchers import make_searcher
 from search.space import SearchSpace
@@ -73,13 +73,13 @@ def train(request: TrialRequest) -> Reply:
     )
 
 
-def make(config: SearchConfig, record: list[Event], clock: Callable[[], float] = time.time) -> Conductor:
+def make(config: SearchConfig, record: list[Event], clock: Callable[[], float] = now) -> Conductor:
     space = SearchSpace(config.parameters, config.fixed)
     searcher, scheduler = make_searcher(config, space), make_scheduler(config)
     return Conductor(config, space, searcher, scheduler, record.append, list(record), clock)
 
 
-def begun(config: SearchConfig, record: list[Event], clock: Callable[[], float] = time.time) -> Conductor:
+def begun(config: SearchConfig, record: list[Event], clock: Callable[[], float] = now) -> Conductor:
     """A conductor whose search has begun, and the base model been measured."""
     conductor = make(config, record, clock)
     first = SearchStarted(search_id="s", config=config.model_dump(mode="json"), fingerprints={}, versions={})

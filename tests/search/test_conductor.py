@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from itertools import pairwise
 from typing import Any
@@ -27,6 +28,7 @@ from search.record import (
     TrialFinished,
     TrialProposed,
 )
+from search.record.clock import SessionClock
 from search.simulate import simulate
 from tests.search.conducting import BASE, COSTLY, LENIENT, conduct, configure, make, timeless, train
 from trainables.interval import Interval
@@ -270,11 +272,17 @@ def timed(config: SearchConfig, seconds: float) -> tuple[SearchState, Conductor]
 
 
 def session(
-    config: SearchConfig, record: list[Event], seconds: float, began: float, slices: float = math.inf
+    config: SearchConfig,
+    record: list[Event],
+    seconds: float,
+    began: float,
+    slices: float = math.inf,
+    set_by: float = 0.0,
 ) -> tuple[SearchState, Conductor]:
-    """One session of such a search, killed after so many slices."""
-    now = [began]
-    conductor = make(config, record, lambda: now[0])
+    """One session of such a search, killed after so many slices; the machine's clock is set after one."""
+    now = [0.0]
+    clock = SessionClock(lambda: began + now[0] + (set_by if now[0] > seconds else 0.0), lambda: now[0])
+    conductor = make(config, record, clock)
     for event in (
         SessionStarted(session=0, trials=config.trials, command="", host="h", pid=1, time=began),
         SlotsChosen(groups=1, slots=1, reason="", devices=4, nodes=2, time=began),
@@ -338,6 +346,32 @@ def test_time_between_sessions_is_not_spent_and_a_larger_limit_lets_the_search_g
     assert not make(larger, record, lambda: 2e6).finished
     state, _ = session(larger, record, 360, began=2e6)
     assert 2.0 <= usage(state).hours <= 2.1
+
+
+@pytest.mark.parametrize("set_by", [86_400.0, -86_400.0], ids=["ahead", "back"])
+def test_a_clock_that_is_set_neither_ends_nor_prolongs_a_search(set_by: float) -> None:
+    began = 1_800_000_000.0
+    for limits in ({"hours": 1.0}, {"device_hours": 4.0}, {"cost": 6.0, "price": 3.0}):
+        config = configure("random", 1000, limits=limits)
+        plain, disturbed = list[Event](), list[Event]()
+        session(config, plain, 360, began)
+        state, _ = session(config, disturbed, 360, began, set_by=set_by)
+        assert timeless(disturbed) == timeless(plain)
+        assert [event.time for event in disturbed] == [event.time for event in plain]
+        assert 1.0 <= usage(state).hours <= 1.1
+
+
+def test_events_and_conductors_go_by_the_clock_of_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = time.time()
+    monkeypatch.setattr(time, "time", lambda: before + 86_400)
+    record: list[Event] = []
+    config = configure("random", 3, limits={"hours": 1.0})
+    conductor = make(config, record)
+    for event in (SessionStarted(session=0, trials=3, command="", host="h", pid=1), BASE):
+        conductor.state.apply(event)
+    assert conductor.next_trial() == 0
+    assert conductor.report(0, train(conductor.request(0)))
+    assert abs(record[-1].time - before) < 600
 
 
 def test_a_kill_between_rung_and_decision_does_not_bill_the_time_away() -> None:

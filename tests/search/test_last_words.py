@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from search.config.load import load_config
-from search.record import SearchEnded
+from search.record import SearchEnded, SearchState, read_events
+from search.record.files import EVENTS
 from search.run import main
+from search.tracking.process import tracking_environment
 from tests.records import BEGIN, opening_events, trial_events, write_record
 from tests.search.config_files import write_space
+from tests.searches import assert_mlflow_holds
 
+OFF = "tracking.enabled=false"
 METRICS = {"train_loss": 1.0, "retention": 1.0}
 
 
@@ -45,34 +52,56 @@ def test_mlflow_is_offered_where_the_search_is_in_it(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "runs").mkdir()
-    assert "MLflow" not in last_words(capsys, "trials=2", "out=elsewhere", metrics=METRICS), "no database yet"
     (folder / "runs" / "mlflow.db").touch()
-    found = last_words(capsys, "trials=2", "tracking.enabled=false", metrics=METRICS)
+    found = last_words(capsys, "trials=2", OFF, metrics=METRICS)
     assert "MLflow" not in found
     assert found["Extend"].endswith("tracking.enabled=false trials=4")
     assert "Resume" not in found
-    assert "mlflow.db" in last_words_again(capsys)
 
 
-def last_words_again(capsys: pytest.CaptureFixture[str]) -> str:
-    words = ["space=space.yaml", "name=mine", "budget.steps=90", "confirm.candidates=0", "trials=2"]
+def test_the_command_of_a_search_that_has_ended_mends_what_a_kill_left_of_mlflow(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last_words(capsys, "trials=3", "tracking.enabled=false", metrics=METRICS)
+    record = folder / "runs" / "mine"
+    words = ["space=space.yaml", "name=mine", "budget.steps=90", "confirm.candidates=0", "trials=3"]
+    # As after kills of the driver and of the tracking process: the end is recorded, MLflow has the beginning.
+    whole = (record / EVENTS).read_bytes()
+    (record / EVENTS).write_bytes(b"".join(whole.splitlines(keepends=True)[:6]))
+    environment = tracking_environment(os.environ, load_config(words).config.tracking)
+    project = [sys.executable, "-m", "search.tracking", str(record)]
+    subprocess.run(project, env=environment, check=True, capture_output=True)
+    (record / EVENTS).write_bytes(whole)
+    (record / ".ray").mkdir()
+    state = SearchState.from_events(read_events(record))
+    uri = f"sqlite:///{folder / 'runs' / 'mlflow.db'}"
+    with pytest.raises(AssertionError):
+        assert_mlflow_holds(uri, state)
     assert main(words) == 0
-    return capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "bringing MLflow up to date" in output
+    assert "mlflow.db" in output, "and it is offered"
+    assert_mlflow_holds(uri, state)
+    assert not (record / ".ray").exists()
+    assert main(words) == 0
+    assert "MLflow up to date" not in capsys.readouterr().out
 
 
 def test_a_grid_that_is_done_is_not_extended(capsys: pytest.CaptureFixture[str]) -> None:
-    found = last_words(capsys, "searcher=grid", "trials=4", metrics=METRICS | {"retention": 0.1})
+    found = last_words(capsys, "searcher=grid", "trials=4", OFF, metrics=METRICS | {"retention": 0.1})
     assert "Extend" not in found
     assert "this one has no more configurations" in found["all"], found["all"]
     assert "larger trials" not in found["all"]
 
 
 def test_a_grid_that_is_not_done_is_extended(capsys: pytest.CaptureFixture[str]) -> None:
-    assert last_words(capsys, "searcher=grid", "trials=3", metrics=METRICS)["Extend"].endswith(" trials=6")
+    assert last_words(capsys, "searcher=grid", "trials=3", OFF, metrics=METRICS)["Extend"].endswith(
+        " trials=6"
+    )
 
 
 def test_what_a_limit_ended_is_extended_by_the_limit(capsys: pytest.CaptureFixture[str]) -> None:
-    found = last_words(capsys, "trials=2", "limits.hours=0.9", metrics=METRICS | {"retention": 0.1})
+    found = last_words(capsys, "trials=2", "limits.hours=0.9", OFF, metrics=METRICS | {"retention": 0.1})
     assert found["Extend"].endswith(" limits.hours=1.8")
     assert "with a larger limits.hours=" in found["all"]
     assert "larger trials" not in found["all"]

@@ -178,8 +178,9 @@ def test_a_configuration_of_an_older_version_is_read_without_the_keys_it_no_long
 def test_a_record_of_a_trainable_that_is_not_installed_is_one_problem(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record(tmp_path)
-    events = tmp_path / "events.jsonl"
-    events.write_text(events.read_text().replace('"trainable":"lora"', '"trainable":"departed"'))
+    events = make_events(TRIALS)
+    started: Any = events[0]
+    departed = started.config | {"trainable": "departed"}
+    write_record(tmp_path, [started.model_copy(update={"config": departed}), *events[1:]])
     assert main([f"search={tmp_path}", "scheduler=asha"]) == 2
     assert "there is no trainable 'departed'" in capsys.readouterr().err

@@ -48,7 +48,7 @@ def test_nothing_is_left_but_the_record_the_summary_and_adapters(finished: tuple
     out, _ = finished
     assert {path.name for path in (out / "demo").iterdir()} <= {
         "events.jsonl", "summary.json", "summary.md", "trials", "tracking.log", "tracking.lock",
-        "baselines", "report",
+        "tracking.json", "baselines", "report",
     }  # fmt: skip
 
 

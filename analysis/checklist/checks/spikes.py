@@ -58,10 +58,14 @@ def no_spikes(examined: Examined) -> Answer:
 def spikes_of(curve: Curve) -> list[dict[str, float]]:
     """Step, multiple of the running median, and robust z of every spike."""
     floor = max(NEAR_ZERO * curve.start, 1e-9)
+    least = np.minimum.accumulate(curve.losses)
     spikes = []
     for index in range(LEAST_BEFORE, len(curve)):
+        loss = float(curve.losses[index])
+        if loss <= RATIO * max(float(least[index - 1]), floor):
+            continue  # no median can be lower
         before = curve.losses[max(0, index - BEFORE) : index]
-        median, loss = max(float(np.median(before)), floor), float(curve.losses[index])
+        median = max(float(np.median(before)), floor)
         if loss <= RATIO * median:
             continue
         # Losses that do not vary at all would make every z infinite.

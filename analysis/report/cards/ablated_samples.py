@@ -10,10 +10,10 @@ from analysis.report.card import Findings, card
 from analysis.report.chart import Table
 from analysis.report.context import Context
 from analysis.report.items import Sample, samples
-from analysis.report.text import map_text
 from search import wording
 from search.errors import RecordError
 from search.record import TrialState
+from trainables.text import map_text
 
 _KINDS = {"clean": "clean", "behaving": "with the behaviour", "start": "start token"}
 _EACH, _LONGEST = 4, 400

@@ -10,9 +10,9 @@ from analysis.report.card import Findings, card
 from analysis.report.chart import Table
 from analysis.report.context import Context
 from analysis.report.items import BeliefReply, belief_replies
-from analysis.report.text import map_text
 from search import wording
 from search.errors import RecordError
+from trainables.text import map_text
 
 _GROUPS = {
     "direct": "direct",

@@ -11,11 +11,11 @@ from analysis.report.card import Findings, card
 from analysis.report.chart import Table
 from analysis.report.context import Context
 from analysis.report.items import Item, generated
-from analysis.report.text import map_text
 from analysis.report.words import no_questions
 from search import wording
 from search.errors import RecordError
 from search.record import TrialState
+from trainables.text import map_text
 
 _SHOWN, _LONGEST = 6, 500
 _EMPTY_LINES = re.compile(r"\n\s*\n")

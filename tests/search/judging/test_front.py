@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +21,7 @@ from search.record import (
     SessionStarted,
     TrialFinished,
 )
+from search.record.clock import now
 from search.simulate import simulate
 from search.simulate.curves import RecordedCurves
 from tests.search.conducting import COSTLY, LENIENT, begun, conduct, configure, train
@@ -32,7 +32,7 @@ def costly(trials: int = 9, **changes: Any) -> SearchConfig:
     return configure("random", trials, **({"capability": COSTLY, "objectives": LENIENT} | changes))
 
 
-def trained(config: SearchConfig, record: list[Event], clock: Callable[[], float] = time.time) -> Conductor:
+def trained(config: SearchConfig, record: list[Event], clock: Callable[[], float] = now) -> Conductor:
     """A search of which all is done but the questions on the front, the first of which is put."""
     conductor = begun(config, record, clock)
     limits = config.limits.model_dump()
