@@ -341,6 +341,8 @@ def _train(session: _Session) -> None:
         groups = WorkerGroups(settings, config.workers, capacity, session.scratch, view.note)
         subject = TRAINABLES[config.trainable].subject(config.options)
         view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {subject}")
+        if capacity.waiting is not None:
+            view.note(capacity.waiting)
         groups.start()
         _serve(session, groups, capacity)
         groups.stop()

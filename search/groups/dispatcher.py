@@ -13,6 +13,7 @@ from typing import Any
 
 from search.groups.depot import Depot
 from search.groups.group import GroupSpec, run_group
+from search.groups.nodes import watch_draining
 from search.groups.slots import MAX_LOSSES, SlotTable
 from search.redact import redact
 from trainables.crash import CRASH_LOG, Crash
@@ -32,6 +33,7 @@ class Dispatcher:
         self._facts: asyncio.Queue[GroupFacts | Reply] = asyncio.Queue()
         self._folder = folder
         self._said: list[str] = []
+        self._watching: asyncio.Task[None] | None = None
         self._depot = None if folder is None else Depot(Path(folder), inputs, _chunk, self._said.append)
 
     async def keep(self, name: str, parts: Mapping[str, Sequence[Any]]) -> None:
@@ -58,9 +60,9 @@ class Dispatcher:
         """See `SlotTable.add_group`."""
         self._table.add_group(name, max_losses)
 
-    async def begin(self, name: str, rank: int) -> int | None:
+    async def begin(self, name: str, rank: int, node: str = "") -> int | None:
         """See `SlotTable.begin`."""
-        return self._table.begin(name, rank)
+        return self._table.begin(name, rank, node)
 
     async def doing(self, name: str, what: str) -> None:
         """See `SlotTable.doing`."""
@@ -117,6 +119,10 @@ class Dispatcher:
         """See `SlotTable.answer`."""
         self._table.answer(name, incarnation, sequence, reply)
 
+    async def leave(self, name: str, incarnation: int) -> bool:
+        """See `SlotTable.leave`."""
+        return self._table.leave(name, incarnation)
+
     async def capacity(self) -> int:
         """See `SlotTable.capacity`."""
         return self._table.capacity()
@@ -148,6 +154,8 @@ class Dispatcher:
             spec: The group.
             handle: This actor's own handle, for the group's workers.
         """
+        if self._watching is None:
+            self._watching = asyncio.create_task(watch_draining(self._drain))
         error = "the worker group could not be started"
         try:
             with ThreadPoolExecutor(
@@ -161,6 +169,10 @@ class Dispatcher:
     async def stop(self) -> None:
         """See `SlotTable.stop`."""
         self._table.stop()
+
+    def _drain(self, nodes: frozenset[str]) -> None:
+        for name in self._table.drain(nodes):
+            self._said.append(f"{name}: its node is about to be taken away; its trials continue elsewhere")
 
     def _keep(self, name: str, crash: Crash) -> None:
         """Adds a crash to the log in the search's folder, as far as that can be written."""
@@ -189,5 +201,6 @@ def start_dispatcher(folder: Path, inputs: Collection[str] = ()) -> Any:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    actor = ray.remote(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here)(Dispatcher)
-    return actor.remote(str(folder), list(inputs))
+    options = {"num_cpus": 0, "max_concurrency": 10_000, "scheduling_strategy": here}
+    # While a link is down a call is made again: none does harm when it is made twice.
+    return ray.remote(**options, max_task_retries=-1)(Dispatcher).remote(str(folder), list(inputs))
