@@ -6,14 +6,14 @@ import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from search.config.schema import WorkersConfig
 from search.reach import ClusterError, check_address, check_machine, temporary_folder
 from search.redact import redact
+from search.shipping import shipped_code
 from trainables.machine import cores
 
 # Ray reads these when it is imported; a user's own settings stay.
@@ -88,9 +88,13 @@ def start_ray(workers: WorkersConfig) -> Capacity:
         # One more CPU than there are cores: for the light actors of the trials, which only wait.
         options |= {"address": "local", "num_cpus": cores() + 1, "include_dashboard": True}
     else:
-        options |= {"address": address, "runtime_env": _code()}
+        options["address"] = address
     try:
-        ray.init(**options)
+        shipping: AbstractContextManager[dict[str, Any]] = (
+            nullcontext({}) if address is None else shipped_code()
+        )
+        with shipping as more:
+            ray.init(**options, **more)
     except Exception as error:  # a named boundary: Ray raises its own errors, the system's, and bare ones
         said = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
         if address is None:
@@ -110,13 +114,6 @@ def _nodes() -> list[Mapping[str, float]]:
     here = ray.get_runtime_context().get_node_id()
     nodes = sorted((node for node in ray.nodes() if node["Alive"]), key=lambda node: node["NodeID"] != here)
     return [node["Resources"] for node in nodes]
-
-
-def _code() -> dict[str, Any]:
-    """Has every node run this machine's code, whatever it has itself."""
-    names = ("search", "analysis", "trainables")
-    folders = [str(Path(spec.origin).parent) for name in names if (spec := find_spec(name)) and spec.origin]
-    return {"py_modules": folders, "excludes": ["**/__pycache__/**"]}
 
 
 def cluster_address(workers: WorkersConfig) -> tuple[str, str | None]:
