@@ -2,8 +2,10 @@
 
     python -m benchmarks.audit --space demo --repeats 10
 
-Both run in this process, on the same configuration, one after the other; times are of the CPU. `first_s` is
-the first audit, which reads the rules, the model's files and a sample of the data; `audit_s` is the median.
+Both run in this process, on the same configuration, one after the other; times are of the CPU. `count_s` is
+the time that `budget.epochs` and `budget.steps=trial` take to count steps, which comes before the audit;
+`first_s` is the first audit, which reads the rules, the model's files and a sample of the data; `audit_s` is
+the median. `torch` says whether any of this has imported it.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -34,8 +37,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10)
     options = parser.parse_args()
     resolved = load_config([f"space={options.space}"])
+    began = time.process_time()
     counted = in_steps(resolved.config)
+    count = time.process_time() - began
     first = seconds(lambda: audit_search(resolved, counted))
+    imported = "torch" in sys.modules
     make_plan(counted.config, counted.sentence, counted.trials)  # imports
     pairs = [
         (
@@ -47,6 +53,8 @@ def main() -> None:
     audit, plan = (statistics.median(column) for column in zip(*pairs, strict=True))
     answer = {
         "space": options.space,
+        "torch": imported,
+        "count_s": count,
         "first_s": first,
         "audit_s": audit,
         "plan_s": plan,

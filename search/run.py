@@ -128,8 +128,10 @@ def _search(words: Sequence[str], as_json: bool) -> int:
         complain(f"budget: {counted.sentence}")
     audit = audit_search(resolved, counted)
     refuse_critical(audit)
+    from search.plan import refuse_unplannable
     from search.plan.trainable import inspect_data
 
+    refuse_unplannable(counted.config)
     inspect_data(counted.config)
     # Ray, MLflow and the rest are imported only now that the configuration is known to be right.
     from search.session import run_search

@@ -87,6 +87,10 @@ class PlanRequest:
     history: Sequence[RecordedSearch] = ()
     baselines: Sequence[str] = ()
 
+    def key(self, name: str) -> str:
+        """Dotted key under which the configuration gives a parameter."""
+        return f"{'parameters' if name in self.searched else 'fixed'}.{name}"
+
 
 @dataclass(frozen=True)
 class SizeTable:
@@ -129,6 +133,9 @@ class UnitCosts:
         worker_bytes: Memory of one worker with the fewest slots.
         most_worker_bytes: The same with the most.
         memory_basis: How the memory was estimated.
+        preparation_seconds: What comes once, before the first trial, beside the base's evaluation.
+        baseline_seconds: A baseline other than the base.
+        extra_seconds: What a trial takes beside its steps and its evaluations at rungs.
     """
 
     step_seconds: float
@@ -137,6 +144,9 @@ class UnitCosts:
     worker_bytes: float
     most_worker_bytes: float
     memory_basis: str
+    preparation_seconds: float = field(default=0.0, kw_only=True)
+    baseline_seconds: float = field(default=0.0, kw_only=True)
+    extra_seconds: float = field(default=0.0, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -158,10 +158,13 @@ class TrainableSpec:
         loss_unit: Of `train_loss`, for example "nats per token".
         baselines: References that it can measure by name, with a line of description. "base" is the untouched
             base, which ratios are relative to.
+        trained_baselines: Those of them that are trained, once and with one seed.
         lacks: By options and the name of a baseline what it needs that they do not have, in words; None where
             it can be measured.
         unpacked: Why its trials run one at a time in a worker group, in words; None where several are
             trained in one pass.
+        unsharded: Why workers cannot share out the weights of the base (ZeRO stage 3), in words; None where
+            they can.
         subject: What is trained, in a few words, for titles.
         check: What is wrong with options that the schema takes, before anything is started.
         plan: Sizes, memory and time for `--plan` (`trainables.planning`: a `PlanRequest` to a
@@ -189,8 +192,10 @@ class TrainableSpec:
     words: Mapping[str, str] = field(default_factory=dict)
     loss_unit: str = ""
     baselines: Mapping[str, str] = field(default_factory=lambda: {"base": "the untouched base model"})
+    trained_baselines: tuple[str, ...] = ()
     lacks: Callable[[Any, str], str | None] = lambda options, name: None
     unpacked: str | None = None
+    unsharded: str | None = None
     subject: Callable[[Any], str] = plain_subject
     check: Callable[[Any], Iterable[Finding]] = no_findings
     plan: Callable[[Any], Any] | None = None

@@ -17,6 +17,7 @@ from search.judging.recommend import recommend
 from search.judging.recorded_series import measured_series
 from search.record import SearchState, TrialState
 from search.record.events import Scalar
+from search.record.explained import trainable_of
 
 
 class UnansweredError(Exception):
@@ -71,7 +72,7 @@ def gather(state: SearchState, hypothesis: HypothesisConfig, claim: Claim) -> Ev
     filters = list(dict.fromkeys(each.filters for each in claim.quantities if each.baseline is None))
     if not filters:
         series = tuple(_of_baseline(state, each, claim.difference.terms[each]) for each in claim.quantities)
-        return Evidence(series, (), "baselines alone")
+        return Evidence(series, (), "baselines alone", caveats=tuple(_once(state, claim)))
     pool = _pool(state, hypothesis, claim)
     groups = _groups(pool, hypothesis, claim, filters)
     groups, matched = _matched(groups, filters)
@@ -85,8 +86,24 @@ def gather(state: SearchState, hypothesis: HypothesisConfig, claim: Claim) -> Ev
         repeated=pool.repeated,
         overlapping=shared,
         seeds=_seeds(state, claim, pool),
-        caveats=(*pool.caveats, *_lost(pool, hypothesis, filters, groups, matched)),
+        caveats=(
+            *pool.caveats,
+            *_lost(pool, hypothesis, filters, groups, matched),
+            *_once(state, claim),
+        ),
     )
+
+
+def _once(state: SearchState, claim: Claim) -> Iterable[str]:
+    """Baselines whose differences between seeds nothing measures."""
+    named = dict.fromkeys(each.baseline for each in claim.quantities)
+    trained = [name for name in trainable_of(state).trained_baselines if name in named]
+    if trained:
+        some, was, they = ("", "was", "it differs") if len(trained) == 1 else ("s", "were", "they differ")
+        yield (
+            f"The baseline{some} {' and '.join(trained)} {was} trained once, with one seed: the interval "
+            f"leaves out how much {they} between seeds."
+        )
 
 
 def _pool(state: SearchState, hypothesis: HypothesisConfig, claim: Claim) -> _Pool:

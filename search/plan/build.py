@@ -96,6 +96,15 @@ def make_plan(config: SearchConfig, counted: str | None = None, steps: TrialStep
     )
 
 
+def refuse_unplannable(config: SearchConfig) -> None:
+    """Refuses before a search starts what its plan would refuse; estimates nothing.
+
+    Raises:
+        ConfigError: The trainable sees that it could not be trained.
+    """
+    planned_by_trainable(config, SearchSpace(config.parameters, config.fixed), [], _slots(config))
+
+
 def _own_steps(
     steps: TrialSteps | None, config: SearchConfig, space: SearchSpace, trial: PlannedTrial
 ) -> int | None:

@@ -9,6 +9,7 @@ from search.plan.model import SearchEstimate, Slots
 from search.schedulers import SCHEDULERS
 from search.trial_steps import TrialSteps
 from trainables.planning import Costs, UnitCosts
+from trainables.trainable import BASE
 
 STARTUP_SECONDS = 15.0
 """Ray, the workers' imports and the process group."""
@@ -32,16 +33,18 @@ def estimate(
     counts = [at - before for before, at in zip((0, *rungs), rungs, strict=False)]
     alone = [count * costs.step_seconds + evaluation for count in counts]
     work = [count * costs.shared_step_seconds + evaluation for count in counts]
-    trial, whole = sum(alone), sum(work)
-    likely = sum(seconds / config.budget.eta**rung for rung, seconds in enumerate(work))
+    trial, whole = sum(alone) + costs.extra_seconds, sum(work) + costs.extra_seconds
+    likely = costs.extra_seconds
+    likely += sum(seconds / config.budget.eta**rung for rung, seconds in enumerate(work))
     if not SCHEDULERS[config.scheduler.name].stops:
         likely = whole
-    fixed = STARTUP_SECONDS + evaluation
     groups = slots.groups or 1
+    baselines = costs.baseline_seconds * len({*config.baselines} - {BASE}) / groups
+    fixed = STARTUP_SECONDS + costs.preparation_seconds + evaluation + baselines
     repeated = repetitions(config, number)
     confirmation = max(repeated * whole / groups, trial) if repeated else 0.0
     # However many groups there are, a trial takes its own time.
-    fewest = fixed + max(number * work[0] / groups, alone[0])
+    fewest = fixed + max(number * (work[0] + costs.extra_seconds) / groups, alone[0] + costs.extra_seconds)
     expected, most = (
         fixed + max(number * seconds / groups, trial) + confirmation for seconds in (likely, whole)
     )

@@ -36,7 +36,7 @@ def planned_by_trainable(
     Args:
         config: The search.
         space: Its space.
-        trials: Parameters of the first trials.
+        trials: Parameters of the first trials; without any, time and memory are not estimated.
         slots: What trials would run on.
 
     Raises:
@@ -62,7 +62,7 @@ def planned_by_trainable(
         possible=_possible(config, space),
         searched=frozenset(space.parameters),
         workers=workers,
-        history=recorded_searches(config),
+        history=recorded_searches(config) if trials else (),
         baselines=config.baselines,
     )
     with _as_problems():

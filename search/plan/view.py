@@ -170,6 +170,8 @@ def _estimate(estimate: SearchEstimate, plan: Plan) -> Iterable[str]:
         f"a trial to the end: {_duration(estimate.trial_seconds)}{mean}, "
         f"with {plural(len(plan.shares), 'evaluation')} of {_duration(estimate.evaluation_seconds)}"
     )
+    if estimate.preparation_seconds:
+        yield f"once, before the first trial: {_duration(estimate.preparation_seconds)}"
     yield f"times from {estimate.time_basis}"
     if estimate.gpu_hours:
         yield f"GPU-hours: {estimate.gpu_hours:.2g}"

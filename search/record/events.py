@@ -66,6 +66,7 @@ class RecordedTrainable(BaseModel):
         parameters: Names of all parameters that a trial may have.
         words: Terms of its own for the glossary, that of the artifact first.
         loss_unit: Of the training loss.
+        trained_baselines: Baselines that are trained, once and with one seed.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -79,6 +80,7 @@ class RecordedTrainable(BaseModel):
     parameters: tuple[str, ...] = ()
     words: dict[str, str] = Field(default_factory=dict)
     loss_unit: str = ""
+    trained_baselines: tuple[str, ...] = ()
 
 
 class SearchStarted(_Event):

@@ -37,6 +37,7 @@ def explanation(trainable: str, options: object) -> RecordedTrainable:
         parameters=tuple(spec.parameters.model_fields),
         words=dict(spec.words),
         loss_unit=spec.loss_unit,
+        trained_baselines=spec.trained_baselines,
     )
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,5 +57,10 @@ def line_of(text: str, part: str) -> int:
 
 def alone(monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
     """Has trials of `lora` run one at a time, as those of another trainable may have to."""
-    spec = dataclasses.replace(TRAINABLES["lora"], unpacked=reason)
+    respecified(monkeypatch, unpacked=reason)
+
+
+def respecified(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    """Changes the specification of `lora`."""
+    spec = dataclasses.replace(TRAINABLES["lora"], **changes)
     monkeypatch.setitem(TRAINABLES._entries, "lora", spec)

@@ -8,7 +8,7 @@ import pytest
 
 from search.config.load import load_config
 from search.errors import ConfigError, Problem
-from tests.search.config_files import SPACE, alone, line_of, write_space
+from tests.search.config_files import SPACE, alone, line_of, respecified, write_space
 
 
 @pytest.fixture(autouse=True)
@@ -244,6 +244,27 @@ def test_several_slots_are_refused_where_trials_run_one_at_a_time(monkeypatch: p
     for slots in ("1", "auto"):
         assert load_config(["space=space.yaml", f"workers.slots={slots}"])
     assert problems("workers.slots=true")["workers.slots"].message == "true is not a whole number or auto"
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_shards_are_refused_where_weights_must_be_whole(stage: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    word = f"workers.zero_stage={stage}"
+    assert load_config(["space=space.yaml", word])
+    respecified(monkeypatch, unsharded="they change the base's weights")
+    if stage < 3:
+        assert load_config(["space=space.yaml", word])
+        return
+    problem = problems(word)["workers.zero_stage"]
+    assert "lora needs them whole: they change the base's weights" in problem.message
+    assert problem.hint == "write 0"
+
+
+@pytest.mark.parametrize("word", ["model.dtype=float32", "workers.gpus=0"])
+def test_flash_attention_is_refused_where_it_cannot_compute(word: str) -> None:
+    found = problems("model.attention=flash_attention_2", word)["model.attention"]
+    assert word.replace("=", " is ") in found.message
+    assert load_config(["space=space.yaml", "model.attention=flash_attention_2"])
+    assert load_config(["space=space.yaml", word])
 
 
 def test_another_source_for_a_prepared_model_is_not_passed_over() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from rich.console import Console
 from search.conductor import Conductor
 from search.config.load import load_config
 from search.plan import Plan, make_plan
+from search.plan.estimate import estimate
 from search.plan.view import print_plan
 from search.record import RecordWriter, RungReached, SearchStarted, TrialFinished, TrialProposed
 from search.run import main
@@ -25,7 +27,7 @@ from trainables.data.sources import local_path
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.plan.shapes import model_shapes
 from trainables.machine import cores
-from trainables.planning import PlanRefusedError
+from trainables.planning import Costs, PlanRefusedError
 from trainables.settings import ModelConfig
 
 
@@ -421,6 +423,36 @@ def test_measured_times_of_an_earlier_search_are_preferred(folder: Path) -> None
     other = plan("model=org/other").estimate
     assert other is None
     assert plan("name=before").recorded == (1, 0)
+
+
+@pytest.mark.parametrize("mode", [[], ["--plan"]])
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (["parameters.layers.high=9"], "parameters.layers"),
+        (["parameters.latent=null", "fixed.latent=200"], "fixed.latent"),
+        (["parameters.answer_tokens.high=60"], "parameters.answer_tokens"),
+    ],
+)
+def test_what_the_model_cannot_do_is_refused_by_plan_and_run_alike(
+    words: list[str], key: str, mode: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["space=reconstruction-search", *words, *mode]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{key}: " in said
+    assert "or less" in said
+    assert not (folder / "runs").exists()
+
+
+def test_what_comes_once_or_beside_the_rungs_is_part_of_the_time() -> None:
+    config = load_config(["space=space.yaml", "trials=6", "confirm.candidates=0", "scheduler=none"]).config
+    slots = plan("workers.gpus=0", "workers.groups=2").slots
+    plain = Costs(1.0, 1.0, "", 0.0, 0.0, "", shared_step_seconds=1.0, measured=False)
+    more = replace(plain, preparation_seconds=100.0, extra_seconds=10.0)
+    before, after = (estimate(config, costs, 6, slots) for costs in (plain, more))
+    assert after.trial_seconds == before.trial_seconds + 10
+    for name in ("fewest_seconds", "likely_seconds", "most_seconds"):
+        assert getattr(after, name) == pytest.approx(getattr(before, name) + 100 + 3 * 10)
 
 
 def test_the_view_shows_the_configurations_and_the_json_holds_the_same(

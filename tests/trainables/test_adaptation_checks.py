@@ -73,7 +73,7 @@ def planned(given: AdaptationOptions, *vocabulary: int | None) -> TrainablePlan:
         options=given,
         seed=0,
         trials=[AdaptationParameters(), AdaptationParameters(stage2="lora", rank=2)],
-        possible={"vocabulary": list(vocabulary) or [None]},
+        possible={"vocabulary": list(vocabulary) or [None], "similarity": ["relative"]},
         searched=frozenset({"vocabulary"} if vocabulary else ()),
         workers=PlannedWorkers(1, 1.0, 0.0, 1, 1, 0, None, False),
     )
@@ -95,6 +95,21 @@ def test_the_plan_says_what_both_tokenizers_make_of_the_text() -> None:
         planned(given, 100, 400)
 
 
+def test_time_and_memory_grow_with_what_is_trained_and_with_the_vocabulary() -> None:
+    small, large = (planned(options(TargetConfig(vocabulary=size))).costs for size in (350, 450))
+    assert small is not None
+    assert large is not None
+    assert large.worker_bytes > small.worker_bytes > 9e8
+    assert small.step_seconds > 0
+    assert small.baseline_seconds > small.evaluation_seconds > 0
+    assert small.extra_seconds > 0, "bits per byte before each stage"
+    made = planned(options(TargetConfig(vocabulary=350)), 350, 450).costs
+    assert made is not None
+    assert made.preparation_seconds > small.preparation_seconds, "each vocabulary has its own alignment"
+    text = f"{small.time_basis} {small.memory_basis}"
+    assert all(part in text for part in ("stage 1", "stage 2", "vectors and alignment", "350 tokens"))
+
+
 def test_the_plan_says_that_the_bases_own_tokenizer_is_none() -> None:
     notes = planned(options(TargetConfig(tokenizer=OWN))).notes
     assert [note for note in notes if "nothing is to be aligned" in note]
@@ -108,6 +123,7 @@ def test_the_plan_says_that_the_bases_own_tokenizer_is_none() -> None:
         (["parameters.similarity.choices=[procruste]"], "parameters.similarity", "procrustes"),
         (["parameters.fallback.choices=[subtoken]"], "parameters.fallback", "subtokens"),
         (["target.vectors=ppmi"], "target.vectors", "ppmi_svd"),
+        (["workers.zero_stage=3"], "workers.zero_stage: is 3", "write 0"),
         (["capability=lm_eval:sciq"], "capability.skills.0.path", "as a file"),
     ],
 )

@@ -160,12 +160,6 @@ def test_the_gain_is_what_is_saved_against_the_mean_of_sub_tokens(tmp_path: Path
     assert around["aligned"].high - around["aligned"].low < own.high - own.low, "paired"
 
 
-def test_sharded_weights_are_refused_with_the_setting(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="as a whole") as refused:
-        serving(settings("adaptation", tmp_path, zero_stage=3))
-    assert refused.value.hint == "Set workers.zero_stage=0."
-
-
 def test_a_corpus_of_two_documents_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "two.txt"
     path.write_text("A calm night.\n\nA gale in the morning.\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,13 @@ from transformers import AutoConfig
 from benchmarks.gpu.peak import peak_bytes
 from benchmarks.gpu.shapes import sizes, started, work
 from benchmarks.packing.bases import random_base
+from tests.trainables.conforming import serving, settings
+from trainables.adaptation.checks import look
+from trainables.adaptation.costs import Sizes, trial_bytes
+from trainables.adaptation.parameters import AdaptationParameters
 from trainables.lora.memory import adapter_bytes, pass_bytes
+from trainables.lora.plan.shapes import model_shapes
+from trainables.planning import PlannedWorkers, PlanRequest
 
 pytestmark = pytest.mark.integration
 
@@ -88,6 +95,33 @@ def test_a_pass_on_a_quantised_base_takes_what_is_expected(dtype: torch.dtype, c
 @pytest.mark.parametrize("family", ["starcoder2", "phi"])
 def test_other_blocks_take_roughly_what_is_expected(family: str) -> None:
     assert 0.6 < ratio(family, 6, 128, torch.bfloat16, False) < 1.4
+
+
+@pytest.mark.parametrize(("stage2", "batch"), [("full", 2), ("full", 16), ("lora", 2), ("lora", 16)])
+def test_a_trial_with_its_own_tables_takes_what_is_expected(stage2: str, batch: int, tmp_path: Path) -> None:
+    given = settings("adaptation", tmp_path)
+    held = serving(given).held
+    params = AdaptationParameters(stage1=0.0, stage2=stage2, batch_size=batch, rank=4)
+    trial = held.add("0", params)
+    held.start(trial, 3)
+    held.step(False)  # moments are made
+    kept = sum(3 * weight.nbytes for weight in trial.weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        measured = kept + peak_bytes(lambda: held.step(False), CPU)
+    shapes = model_shapes(given.options.model)
+    assert shapes is not None
+    request = PlanRequest(
+        options=given.options,
+        seed=0,
+        trials=(),
+        possible={},
+        searched=frozenset(),
+        workers=PlannedWorkers(1, 1.0, 0.0, 1, 1, 0, None, False),
+    )
+    planned_sizes = Sizes.of(given.options, shapes, 1, look(given.options, given.seed))
+    expected = trial_bytes(request, planned_sizes, params)
+    assert 0.9 < expected / measured < 1.1
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

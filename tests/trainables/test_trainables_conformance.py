@@ -162,6 +162,7 @@ def test_what_is_declared_is_what_is_measured(trainable: str, tmp_path: Path) ->
     assert last.metrics.keys() == {"train_loss"} | often | late
     measured = {name for name, metric in declared.items() if not metric.trained}
     assert not rung.values
+    assert {*spec.trained_baselines} <= {*spec.baselines} - {"base"}
     for name in (name for name in spec.baselines if spec.lacks(given.options, name) is None):
         reference = baseline(server, name)
         assert reference.metrics.keys() == {"train_loss"} | measured

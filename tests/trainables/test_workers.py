@@ -15,7 +15,7 @@ from tests.trainables.harness_groups import answers, settings
 from tests.trainables.harness_models import installed
 from tests.trainables.harness_tasks import choice_task, generation_task, graded_task
 from tests.trainables.workers import run_workers
-from tests.trainables.workers_run import CASES
+from tests.trainables.workers_run import cases
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("group_of_one", "plugins")]
 
@@ -85,7 +85,7 @@ def test_every_trainable_measures_and_trains_alike(
 ) -> None:
     server = conforming.serving(conforming.settings(trainable, tmp_path))
     replies = [conforming.baseline(server), conforming.train(server, conforming.first_request(trainable))]
-    for stage in (stage for name, stage in CASES if name == trainable):
+    for stage in (stage for name, stage in cases() if name == trainable):
         for mine, theirs in zip(replies, two[0]["trainables"][f"{trainable}{stage}"], strict=True):
             assert theirs == pytest.approx(conforming.numbers(mine), rel=1e-3, abs=1e-5), stage
 

@@ -16,20 +16,24 @@ import torch.distributed as dist
 
 from tests.trainables import conforming, harness_groups, sharded_packs
 from trainables.serving.base import start_deepspeed
+from trainables.specs import TRAINABLES
 
 SHARDED = 3
 """The stage that shares the weights out, so that workers must take every pass together."""
 WHOLE = ("lora", "soft_prompt", "adaptation")
-"""Trained with whole weights: one that packs its trials, one that does not, and one that refuses to shard."""
-CASES = [(trainable, SHARDED) for trainable in conforming.PARAMS if trainable != "adaptation"]
-CASES += [(trainable, 0) for trainable in WHOLE]
-"""Trainables and stages."""
+"""Trained with whole weights: one that packs its trials, one that does not, and one that cannot shard."""
+
+
+def cases() -> list[tuple[str, int]]:
+    """Trainables and stages."""
+    sharded = [name for name in conforming.PARAMS if TRAINABLES[name].unsharded is None]
+    return [*((name, SHARDED) for name in sharded), *((name, 0) for name in WHOLE)]
 
 
 def trainables(folder: Path) -> dict[str, Any]:
     """Numbers of the base model and of a trial in each case."""
     replies = {}
-    for trainable, stage in CASES:
+    for trainable, stage in cases():
         place = folder / f"{trainable}{stage}"
         given = conforming.settings(trainable, place, zero_stage=stage, micro_batch=2)
         server = conforming.serving(given)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trainables.adaptation.options import AdaptationOptions
 from trainables.adaptation.vectors import VECTORS
 from trainables.errors import UserError
@@ -57,11 +59,13 @@ class Sizes:
         tokens: Of the vocabulary.
         train: Of the training text.
         heldout: Of the held-out text.
+        frequent: Of the vocabulary, those that occur often enough in the training text to have vectors.
     """
 
     tokens: int
     train: int
     heldout: int
+    frequent: int
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Seen:
         target: In the target's.
         shared: Target tokens that stand for the same text as a source token.
         frequent: Those that occur often enough, in both, to align others by.
+        length: Tokens of a sequence, at most.
         example: A document in target tokens.
     """
 
@@ -86,6 +91,7 @@ class Seen:
     target: Sizes
     shared: int
     frequent: int
+    length: int
     example: tuple[str, ...]
 
 
@@ -127,7 +133,7 @@ def look(
             read or trained, or changes the text; or too few tokens of both are frequent.
     """
     from trainables.adaptation.corpus import read_corpus
-    from trainables.lora.plan.data import light_tokenizer
+    from trainables.lora.plan.data import context_of, whole_tokenizer
 
     try:
         corpus = read_corpus(options.task, seed)
@@ -136,18 +142,21 @@ def look(
     folder, name = local_folder(options.model), options.target.tokenizer
     there = size is not None or name is None or download or Path(name).expanduser().exists()
     small = sum(map(len, corpus.train)) <= LARGEST
-    base = light_tokenizer(folder) if folder is not None and there and small else None
-    if base is None:
+    base = whole_tokenizer(folder) if folder is not None and there and small else None
+    if base is None or folder is None:
         return None
     where = key or ("target.vocabulary" if name is None else "target.tokenizer")
-    return _tokenised(options, corpus, base, size, where)
+    return _tokenised(options, corpus, base, size, where, context_of(folder))
 
 
-def _tokenised(options: AdaptationOptions, corpus: Any, base: Any, size: int | None, key: str) -> Seen:
+def _tokenised(
+    options: AdaptationOptions, corpus: Any, base: Any, size: int | None, key: str, context: int | None
+) -> Seen:
     from trainables.adaptation.alignment import refuse_few_anchors
     from trainables.adaptation.streams import TokenStream
     from trainables.adaptation.strings import Vocabulary, shared_tokens
     from trainables.adaptation.target import make_target, refuse_lossy
+    from trainables.data.lengths import piece_length
 
     try:
         target = make_target(options.target, base, corpus.train, size)
@@ -160,8 +169,8 @@ def _tokenised(options: AdaptationOptions, corpus: Any, base: Any, size: int | N
     ours, theirs = (
         [TokenStream.of(t, part, len(v)) for part in parts] for t, v in ((target, left), (base, right))
     )
-    least = options.target.least
-    frequent = int(((same >= 0) & (ours[0].counts >= least) & (theirs[0].counts[same] >= least)).sum())
+    often, often_there = (streams[0].counts >= options.target.least for streams in (ours, theirs))
+    frequent = int(((same >= 0) & often & often_there[same]).sum())
     try:
         refuse_few_anchors(frequent)
     except UserError as error:
@@ -170,10 +179,11 @@ def _tokenised(options: AdaptationOptions, corpus: Any, base: Any, size: int | N
         documents=len(corpus.train),
         heldout=len(corpus.heldout),
         heldout_bytes=sum(len(text.encode()) for text in corpus.heldout),
-        source=Sizes(len(right), len(theirs[0].ids), len(theirs[1].ids)),
-        target=Sizes(len(left), len(ours[0].ids), len(ours[1].ids)),
+        source=Sizes(len(right), len(theirs[0].ids), len(theirs[1].ids), int(often_there.sum())),
+        target=Sizes(len(left), len(ours[0].ids), len(ours[1].ids), int(often.sum())),
         shared=int((same >= 0).sum()),
         frequent=frequent,
+        length=options.task.max_length or piece_length(np.diff(theirs[0].starts).tolist(), context),
         example=tuple(target.decode([token]) for token in next(ours[0].documents())[:_SHOWN].tolist()),
     )
 

@@ -26,7 +26,6 @@ from trainables.adaptation.quality import bleu1
 from trainables.adaptation.questions import Questioner
 from trainables.data.batches import IGNORED, collate, token_losses
 from trainables.data.lengths import piece_length, refuse_beyond
-from trainables.errors import UserError
 from trainables.evaluation.intervals import wilson
 from trainables.interval import Interval
 from trainables.messages import GroupSettings, Moment
@@ -79,9 +78,6 @@ class AdaptationHeld(Single[AdaptationParameters]):
         known: What was read.
         prepared: Tokenizers and alignments.
         shrinks: How often the group's workers have died for want of memory.
-
-    Raises:
-        UserError: The base's weights are sharded or quantised.
     """
 
     no_room = "Choose a smaller model, a smaller target vocabulary, or stage2=lora."
@@ -89,10 +85,6 @@ class AdaptationHeld(Single[AdaptationParameters]):
     def __init__(
         self, settings: GroupSettings, model: Any, known: Data, prepared: Preparation, shrinks: int = 0
     ) -> None:
-        if settings.zero_stage == 3:
-            raise UserError(
-                "adaptation needs the base's weights as a whole.", hint="Set workers.zero_stage=0."
-            )
         # Checkpointed blocks are wrapped, and a copy of a wrapped block would run the base's.
         base = HeldBase(model, settings.zero_stage)
         super().__init__(settings, base, known, shrinks)

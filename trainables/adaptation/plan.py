@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from trainables.adaptation.checks import Seen, look
+from trainables.adaptation.costs import Sizes, costs
 from trainables.adaptation.options import AdaptationOptions
 from trainables.adaptation.parameters import AdaptationParameters
 from trainables.lora.audited import model_config
-from trainables.lora.parameters import LoraParameters
 from trainables.lora.plan.build import attention_of, model_notes
 from trainables.lora.plan.costs import questions
-from trainables.lora.plan.shapes import ModelShapes, model_shapes
-from trainables.planning import DataText, PlanRequest, TrainablePlan
+from trainables.lora.plan.shapes import model_shapes
+from trainables.planning import Costs, DataText, PlanRequest, TrainablePlan
 
 _VOCABULARY = "vocabulary"
 
@@ -55,31 +55,32 @@ def plan(request: PlanRequest) -> TrainablePlan:
     seen = look(options, request.seed)
     sizes = [int(size) for size in request.possible[_VOCABULARY] if size is not None]
     if sizes:
-        where = "parameters" if _VOCABULARY in request.searched else "fixed"
-        look(options, request.seed, min(sizes), f"{where}.{_VOCABULARY}")
+        look(options, request.seed, min(sizes), request.key(_VOCABULARY))
     notes = [*model_notes(options.model, shapes, request.workers), *_notes(options, seen)]
+    known = None if shapes is None else Sizes.of(options, shapes, tables, seen)
+    taken: Costs | None = None
+    if known is not None and trials:
+        try:
+            taken = costs(request, known, seen, trials)
+        except OverflowError:
+            notes.append("The numbers are too large for an estimate of time and memory.")
     return TrainablePlan(
-        trained=tuple(_trained(params, shapes, seen, tables) for params in trials),
+        trained=tuple(_trained(params, known, seen) for params in trials),
         base_parameters=None if shapes is None else shapes.parameters,
         attention=attention_of(options.model),
         data=None if seen is None else _data(seen),
         data_text=None if seen is None else _text(seen),
+        costs=taken,
         items={} if options.capability is None else _items(options),
         notes=tuple(notes),
     )
 
 
-def _trained(
-    params: AdaptationParameters, shapes: ModelShapes | None, seen: Seen | None, tables: int
-) -> int | None:
-    """Parameters that stage 2 trains, the tables for the target's tokens among them."""
-    if shapes is None or seen is None or params.vocabulary is not None:
+def _trained(params: AdaptationParameters, sizes: Sizes | None, seen: Seen | None) -> int | None:
+    """Parameters that stage 2 trains; None where the target's tokens are not known."""
+    if sizes is None or seen is None or params.vocabulary is not None:
         return None
-    lora = LoraParameters.model_validate({"rank": params.rank, "target_modules": "all"})
-    if params.stage2 == "lora":
-        adapters = shapes.trainable_parameters(lora)
-        return None if adapters is None else adapters + tables * shapes.hidden * seen.target.tokens
-    return shapes.parameters + tables * shapes.hidden * (seen.target.tokens - shapes.vocabulary)
+    return sizes.trained(params)
 
 
 def _items(options: AdaptationOptions) -> dict[str, int]:

@@ -129,6 +129,7 @@ TRAINABLES.register(
         loss_unit="nats per token",
         baselines=_BASELINES,
         unpacked="each trial has a vocabulary of its own",
+        unsharded="each trial trains tables and copies made of whole weights",
         check=check,
         plan=plan,
         inspect=inspect,

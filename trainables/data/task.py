@@ -14,6 +14,7 @@ from trainables.data.sources import locate, same_source
 from trainables.data.split import Split, sample, split_groups
 from trainables.data.tokenise import Cut, Tokenised, Tokeniser, tokenise
 from trainables.errors import UserError
+from trainables.models.plain import reading_tokenizer
 from trainables.settings import ModelConfig, TaskConfig
 
 Look: TypeAlias = Callable[[ReadUnits], str]
@@ -112,10 +113,7 @@ def training_examples(model: ModelConfig, task: TaskConfig, seed: int) -> Sequen
     Raises:
         UserError: The tokenizer cannot be loaded, or the data not be read.
     """
-    from trainables.models.load import fetch, load_tokenizer
-    from trainables.models.resolve import resolve
-
-    tokenizer, context = load_tokenizer(fetch(resolve(model), model), model)
+    tokenizer, context = reading_tokenizer(model)
     return load_task(task, tokenizer, seed, context=context).train.examples
 
 

@@ -21,7 +21,7 @@ from trainables.lora.arena import Arena
 from trainables.lora.layout import Dropout, Layout
 from trainables.lora.packed import PackedPass
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.targets import routed_layer, select_modules
+from trainables.lora.targets import routed_dropout, routed_layer, select_modules
 from trainables.models.linear import linear_layers
 from trainables.serving.checkpoints import MOMENTS
 
@@ -68,10 +68,7 @@ class Adapters:
         """
         chosen = select_modules(self.linear, params)
         if params.dropout and (layer := routed_layer(chosen)) is not None:
-            raise UserError(
-                f"dropout is not supported for {layer}, which sees only the tokens that are routed to it.",
-                hint="Set dropout=0, or target_modules=attention.",
-            )
+            raise UserError(*routed_dropout(layer))
         config = LoraConfig(
             r=params.rank,
             lora_alpha=params.effective_alpha,

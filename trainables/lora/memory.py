@@ -90,6 +90,7 @@ def pass_bytes(
     checkpointing: bool,
     device: str,
     quantised: bool = False,
+    whole_logits: bool = False,
 ) -> float:
     """Memory of a pass at its fullest moment, between the forward and the backward pass.
 
@@ -103,26 +104,25 @@ def pass_bytes(
         checkpointing: Whether a block keeps its input only.
         device: Kind of device, "cpu" or "cuda".
         quantised: Whether the layers are kept in 4 bits: those of a block are dequantised one by one.
+        whole_logits: Whether logits of all tokens are there at once, however many.
     """
     size = 2 if half else 4
     block = block_bytes(shapes, rank, half)
     gradients = 2 * shapes.intermediate * size * tokens
     if quantised:
         gradients += dequantised_bytes(shapes.linear, half)
-    loss = _loss_bytes(shapes, tokens, size, device)
+    # Of all logits there are three arrays in fp32, whatever the model computes in: the softmax that the
+    # forward pass has kept, its gradient and that of the logits.
+    few = small(round(tokens), round(tokens), shapes.vocabulary, device)
+    whole = 12 * shapes.vocabulary * tokens
+    loss = whole if whole_logits or few else _chunk_bytes(shapes, tokens, size, device)
     if checkpointing:
         return tokens * shapes.layers * shapes.hidden * size + max(loss, tokens * block + gradients)
     return tokens * shapes.layers * block + max(loss, gradients)
 
 
-def _loss_bytes(shapes: Shapes, tokens: float, size: int, device: str) -> float:
-    """Logits of a chunk, and the gradients of the hidden states that they come from; or, of few, all logits.
-
-    Of those there are three arrays in fp32, whatever the model computes in: the softmax that the forward pass
-    has kept, its gradient and that of the logits.
-    """
-    if small(round(tokens), round(tokens), shapes.vocabulary, device):
-        return 12 * shapes.vocabulary * tokens
+def _chunk_bytes(shapes: Shapes, tokens: float, size: int, device: str) -> float:
+    """Logits of a chunk, and the gradients of the hidden states that they come from."""
     at_once = min(tokens, chunk_tokens(shapes.vocabulary, device))
     # A CPU takes the softmax of half precision in fp32 from a copy.
     each = LOGIT_BYTES + (2 if size == 2 and device == "cpu" else 0)

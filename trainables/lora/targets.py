@@ -44,6 +44,14 @@ def routed_layer(linear: Iterable[str]) -> str | None:
     return next((name for name in linear if ".experts." in name), None)
 
 
+def routed_dropout(layer: str) -> tuple[str, str]:
+    """Why such a layer has no dropout, and what to do."""
+    return (
+        f"dropout is not supported for {layer}, which sees only the tokens that are routed to it.",
+        "Set dropout=0, or target_modules=attention.",
+    )
+
+
 def select_modules(linear: Iterable[str], params: LoraParameters) -> list[str]:
     """Names of the linear layers that a trial adapts.
 

@@ -108,7 +108,7 @@ def load_readings(task: ReadingTask, tokenizer: Any, seed: int, context: int | N
         UserError: A file cannot be read, a prompt not be made, too little is left to train or measure on, or
             contexts cannot be shuffled between the questions.
     """
-    train, heldout = _split(task, seed)
+    train, heldout = split_readings(task, seed)
     answering = Prompting(tokenizer, task.template, task.cue, _UNBOUNDED)
     learned = [(answering.answer(reading, reading.answers[0]),) for reading in train]
     accepted = [tuple(answering.answer(each, answer) for answer in each.answers) for each in heldout]
@@ -135,8 +135,16 @@ def load_readings(task: ReadingTask, tokenizer: Any, seed: int, context: int | N
     )
 
 
-def _split(task: ReadingTask, seed: int) -> tuple[list[Reading], list[Reading]]:
-    """Training and held-out readings; no passage is in both."""
+def split_readings(task: ReadingTask, seed: int) -> tuple[list[Reading], list[Reading]]:
+    """Training and held-out readings; no passage is in both.
+
+    Args:
+        task: What to read.
+        seed: See `load_readings`.
+
+    Raises:
+        UserError: A file cannot be read, or too little is left to train or measure on.
+    """
     readings = read_readings(task.train, "task.train", task.fields)
     if task.heldout is not None:
         heldout = read_readings(task.heldout, "task.heldout", task.fields)

@@ -91,8 +91,9 @@ def _refuse(request: PlanRequest, name: str, most: int, what: str, where: str) -
     """
     largest = max((value for value in request.possible[name] if value is not None), default=0)
     if largest > most:
-        key = f"{'parameters' if name in request.searched else 'fixed'}.{name}"
-        raise PlanRefusedError([Finding(key, f"{largest} {what} {most}", f"use {most} or less")], where)
+        raise PlanRefusedError(
+            [Finding(request.key(name), f"{largest} {what} {most}", f"use {most} or less")], where
+        )
 
 
 def _smallest(params: ReconstructionParameters) -> LoraParameters:

@@ -117,15 +117,11 @@ def examples(options: ReconstructionOptions, seed: int) -> int:
     """Training questions, as every worker chooses them.
 
     Raises:
-        UserError: The tokenizer cannot be loaded, or the data not be read.
+        UserError: The data cannot be read.
     """
-    from trainables.models.load import fetch, load_tokenizer
-    from trainables.models.resolve import resolve
-    from trainables.reconstruction.data import load_readings
+    from trainables.reconstruction.data import split_readings
 
-    model = options.model
-    tokenizer, context = load_tokenizer(fetch(resolve(model), model), model)
-    return len(load_readings(options.task, tokenizer, seed, context).train)
+    return len(split_readings(options.task, seed)[0])
 
 
 def plan(request: PlanRequest) -> TrainablePlan:
@@ -163,6 +159,7 @@ TRAINABLES.register(
         words=_WORDS,
         loss_unit="weighted sum",
         baselines=_BASELINES,
+        trained_baselines=("no_lora",),
         unpacked="each trial rebuilds every prompt by a network of its own",
         check=check,
         plan=plan,

@@ -126,9 +126,8 @@ def _refuse_experts(request: PlanRequest, shapes: ModelShapes) -> None:
     for target in request.possible["target_modules"]:
         params = LoraParameters.model_validate({"target_modules": target})
         if layer := routed_layer(select_modules(shapes.linear, params)):
-            where = "parameters" if "target_modules" in request.searched else "fixed"
             message = f"gradients cannot be routed by example in {layer}, which sees only some tokens of each"
-            findings.append(Finding(f"{where}.target_modules", message, "use attention"))
+            findings.append(Finding(request.key("target_modules"), message, "use attention"))
     if findings:
         raise PlanRefusedError(findings, MODEL_FILES)
 

@@ -88,12 +88,10 @@ def examples(options: RoutingOptions, seed: int) -> int:
     Raises:
         UserError: The tokenizer cannot be loaded, or the data not be read.
     """
-    from trainables.models.load import fetch, load_tokenizer
-    from trainables.models.resolve import resolve
+    from trainables.models.plain import reading_tokenizer
     from trainables.routing.data import load_routed
 
-    model = options.model
-    tokenizer, context = load_tokenizer(fetch(resolve(model), model), model)
+    tokenizer, context = reading_tokenizer(options.model)
     return len(load_routed(options, tokenizer, seed, context).train)
 
 
@@ -127,6 +125,7 @@ TRAINABLES.register(
         words=_WORDS,
         loss_unit="nats per token",
         baselines=_BASELINES,
+        trained_baselines=("clean", "single"),
         check=check,
         plan=plan,
         inspect=inspect,

@@ -115,15 +115,21 @@ def _section(composed: Composed, name: str) -> Mapping[str, Any]:
 
 
 def check_workers(composed: Composed) -> None:
-    """Refuses several slots where trials cannot be trained in one pass."""
-    spec = parts.trainable(composed)
-    section = composed.data.get("workers")
-    slots = section.get("slots") if isinstance(section, dict) else None
-    # `true` is an int as well, and the schema's business.
-    if spec is None or spec.unpacked is None or type(slots) is not int or slots <= 1:
+    """Refuses several slots where trials cannot be trained in one pass, and shards of what must be whole."""
+    spec, workers = parts.trainable(composed), _section(composed, "workers")
+    if spec is None:
         return
-    composed.complain(
-        ("workers", "slots"),
-        f"is {slots}, and trials of {parts.text(composed, 'trainable')} run one at a time: {spec.unpacked}",
-        "write 1, or auto",
-    )
+    slots, name = workers.get("slots"), parts.text(composed, "trainable")
+    # `true` is an int as well, and the schema's business.
+    if spec.unpacked is not None and type(slots) is int and slots > 1:
+        composed.complain(
+            ("workers", "slots"),
+            f"is {slots}, and trials of {name} run one at a time: {spec.unpacked}",
+            "write 1, or auto",
+        )
+    if spec.unsharded is not None and workers.get("zero_stage") == 3:
+        composed.complain(
+            ("workers", "zero_stage"),
+            f"is 3, which shares out the base's weights, and {name} needs them whole: {spec.unsharded}",
+            "write 0",
+        )

@@ -223,6 +223,7 @@ def _check_model(composed: Composed) -> None:
     """A model on this machine must be complete and of a kind that can be trained."""
     if parts.text(composed, "model", "quantization") and not composed.is_broken(("model", "quantization")):
         _check_quantisation(composed)
+    _check_flash(composed)
     source = parts.text(composed, "model", "source")
     prepare = parts.text(composed, "model", "prepare")
     if composed.is_broken(("model",)) or composed.is_broken(("model", "source")) or not source:
@@ -259,6 +260,21 @@ def _check_quantisation(composed: Composed) -> None:
         require_bitsandbytes()
     except UserError as error:
         composed.complain(key, error.message.removeprefix(f"{dotted(key)}: ").rstrip("."), error.hint)
+
+
+def _check_flash(composed: Composed) -> None:
+    """FlashAttention computes in half precision on a GPU alone."""
+    if parts.text(composed, "model", "attention") != "flash_attention_2":
+        return
+    workers = composed.data.get("workers")
+    gpus = workers.get("gpus") if isinstance(workers, dict) else None
+    wrong = [
+        *(["model.dtype is float32"] if parts.text(composed, "model", "dtype") == "float32" else []),
+        *(["workers.gpus is 0"] if gpus == 0 and not isinstance(gpus, bool) else []),
+    ]
+    if wrong and not composed.is_broken(("model", "attention")):
+        message = f"flash_attention_2 computes in bfloat16 on a GPU, and {' and '.join(wrong)}"
+        composed.complain(("model", "attention"), message, "use auto, which chooses sdpa or eager")
 
 
 def _check_folder(composed: Composed, folder: Path, *, weights: bool = True, hub_id: str = "") -> None:

@@ -48,7 +48,13 @@ METRICS = (
     RecordedMetric(name="on", items=("on",), over=("replies",), sample="replies"),
     RecordedMetric(name="loss", direction="min"),
 )
-KNOWN = RecordedTrainable(subject="a model", artifact="adapter", load="load({folder})", metrics=METRICS)
+KNOWN = RecordedTrainable(
+    subject="a model",
+    artifact="adapter",
+    load="load({folder})",
+    metrics=METRICS,
+    trained_baselines=("plain", "other"),
+)
 Items = Mapping[str, str]
 
 
@@ -133,6 +139,25 @@ def test_the_only_run_of_the_recommended_trial(claim: str, verdict: str) -> None
     assert any("one run" in caveat for caveat in answer.caveats)
     assert any("seeds" in caveat for caveat in answer.caveats)
     assert answer.paired == ("base." in claim)
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        ("hit_new > plain.hit_new", "The baseline plain was trained once"),
+        ("other.hit_new > plain.hit_new", "The baselines plain and other were trained once"),
+        ("hit_new > base.hit_new", None),
+        ("base.hit_new > 0.1", None),
+    ],
+)
+def test_a_baseline_that_was_trained_once_is_said_to_differ_between_seeds(
+    claim: str, said: str | None
+) -> None:
+    outcomes = {name: {"hit_new": items(0.4)} for name in ("base", "plain", "other")}
+    caveats = ask(claim, ONE, baselines=outcomes).caveats
+    about = [caveat for caveat in caveats if "trained once, with one seed" in caveat]
+    assert len(about) == (said is not None)
+    assert all(caveat.startswith(str(said)) for caveat in about)
 
 
 def test_metrics_over_the_same_items_are_paired_under_any_name() -> None:

@@ -20,7 +20,7 @@ from trainables.lora.plan.data import plan_data, refuse_long_prompts
 from trainables.lora.plan.data_view import data_text
 from trainables.lora.plan.model import DataPlan, RankSize
 from trainables.lora.plan.shapes import MODEL_FILES, ModelShapes, model_shapes
-from trainables.lora.targets import routed_layer, select_modules
+from trainables.lora.targets import routed_dropout, routed_layer, select_modules
 from trainables.models.folder.check import takes_sdpa
 from trainables.models.resolve import local_folder
 from trainables.planning import (
@@ -138,18 +138,21 @@ def _table(shapes: ModelShapes, sizes: Sequence[RankSize]) -> SizeTable:
 
 
 def refuse_targets(request: PlanRequest, shapes: ModelShapes) -> None:
-    """Raises where some trial would find no layer to adapt.
+    """Raises where some trial would find no layer to adapt, or dropout where a layer cannot have it.
 
     Raises:
         PlanRefusedError: For every such kind of target.
     """
     findings = []
+    dropout = max(request.possible.get("dropout", (0.0,)))
     for target in request.possible["target_modules"]:
         try:
-            select_modules(shapes.linear, LoraParameters.model_validate({"target_modules": target}))
+            chosen = select_modules(shapes.linear, LoraParameters.model_validate({"target_modules": target}))
         except UserError as error:
-            where = "parameters" if "target_modules" in request.searched else "fixed"
-            findings.append(Finding(f"{where}.target_modules", error.message, error.hint))
+            findings.append(Finding(request.key("target_modules"), error.message, error.hint))
+            continue
+        if dropout and (layer := routed_layer(chosen)) is not None:
+            findings.append(Finding(request.key("dropout"), *routed_dropout(layer)))
     if findings:
         raise PlanRefusedError(findings, MODEL_FILES)
 

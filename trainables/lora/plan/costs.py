@@ -139,11 +139,15 @@ def evaluation_work(options: LoraOptions, lengths: Lengths) -> Work:
 
     What is not evaluated at every rung is left out.
     """
-    capability = options.capability
+    task, asked = options.task, capability_work(options.capability, lengths)
+    heldout = task.heldout_examples if task.heldout or task.heldout_fraction else 0
+    passes = heldout / options.capability.batch_size
+    return Work(asked.tokens + heldout * lengths.mean, asked.passes + passes)
+
+
+def capability_work(capability: CapabilityConfig, lengths: Lengths) -> Work:
+    """Of the held-out capability alone, likewise."""
     tokens = passes = 0.0
-    if options.task.heldout or options.task.heldout_fraction:
-        tokens += options.task.heldout_examples * lengths.mean
-        passes += options.task.heldout_examples / capability.batch_size
     if capability.general_text is not None:
         tokens += capability.general_examples * lengths.mean
         passes += capability.general_examples / capability.batch_size
@@ -228,13 +232,13 @@ class History:
     evaluation_seconds: float | None
 
 
-def read_history(options: Section, searches: Sequence[RecordedSearch], measured: str) -> History | None:
+def read_history(options: Section, searches: Sequence[RecordedSearch], *measured: str) -> History | None:
     """The times of those searches that trained the same model.
 
     Args:
         options: Of the search that is planned.
         searches: Earlier ones.
-        measured: The section that says what an evaluation measures.
+        measured: The sections that say what an evaluation measures.
     """
     now, default_batch = options.model_dump(mode="json"), LoraParameters().batch_size
     seconds = tokens = 0.0
@@ -244,7 +248,7 @@ def read_history(options: Section, searches: Sequence[RecordedSearch], measured:
         recorded = search.config
         if recorded.get("model") != now["model"]:
             continue
-        asked = recorded[measured] == now[measured]
+        asked = all(recorded.get(section) == now[section] for section in measured)
         length = recorded["task"].get("max_length") or 0
         for rung in search.rungs:
             batch = rung.params.get("batch_size", default_batch)

@@ -24,6 +24,7 @@ from trainables.evaluation.questions.items import load_items
 from trainables.lora.baselines.in_context import NAME as IN_CONTEXT
 from trainables.lora.parameters import LoraOptions
 from trainables.lora.plan.model import DataLengths, DataPlan
+from trainables.models.plain import plain_tokenizer
 from trainables.models.resolve import local_folder
 from trainables.planning import keyed, refused
 
@@ -218,7 +219,12 @@ _ALIBI = ("bloom", "mpt")
 
 
 def light_tokenizer(folder: Path) -> Any | None:
-    """The tokenizer of a model's folder; None where there is none, or it needs more than its files."""
+    """The tokenizer of a model's folder, to read with; None where there is none, or its files do not do."""
+    return plain_tokenizer(folder) or whole_tokenizer(folder)
+
+
+def whole_tokenizer(folder: Path) -> Any | None:
+    """The same as transformers has it, which can be changed and trained."""
     described = _read(folder / "tokenizer_config.json")
     if not (folder / "tokenizer.json").is_file() and not described:
         return None

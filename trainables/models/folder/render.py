@@ -35,14 +35,14 @@ class _Generation(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-def render(template: str, variables: dict[str, Any]) -> str:
-    """The text, in an environment like that of `transformers`."""
-    environment = ImmutableSandboxedEnvironment(
+def environment() -> ImmutableSandboxedEnvironment:
+    """What templates are compiled in, like that of `transformers`."""
+    made = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
     )
-    environment.filters["tojson"] = _tojson
-    environment.globals |= {"raise_exception": _raise, "strftime_now": _now}
-    return environment.from_string(template).render(**variables)
+    made.filters["tojson"] = _tojson
+    made.globals |= {"raise_exception": _raise, "strftime_now": _now}
+    return made
 
 
 def _raise(message: str) -> None:
@@ -63,7 +63,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
     asked = json.load(sys.stdin)
     try:
-        print(render(asked["template"], asked["variables"]))
+        print(environment().from_string(asked["template"]).render(**asked["variables"]))
     except Exception as error:  # noqa: BLE001  # whatever a template does, it is the template's fault
         sys.exit(f"{type(error).__name__}: {error}")
 
