@@ -166,9 +166,9 @@ class Dispatcher:
             self._table.end_group(spec.name, error)
             await self._facts.put(Reply("worker_lost", error))
 
-    async def stop(self) -> None:
+    async def stop(self) -> list[str]:
         """See `SlotTable.stop`."""
-        self._table.stop()
+        return self._table.stop()
 
     def _drain(self, nodes: frozenset[str]) -> None:
         for name in self._table.drain(nodes):

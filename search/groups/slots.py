@@ -89,10 +89,10 @@ class SlotTable:
             node: Where it is.
 
         Returns:
-            None where the group has been given up: there is nothing to do.
+            None where there is nothing to do: the group has been given up, or all stop.
         """
         group = self._groups[name]
-        return None if group.ended else group.starts.begin(rank, node)
+        return None if group.ended or self._stopping else group.starts.begin(rank, node)
 
     def at(self, name: str) -> str:
         """What a group is at, as its first worker has said; empty where it has not."""
@@ -359,10 +359,11 @@ class SlotTable:
         self._gathering.dismiss(group.name)
         self._last_error = f"no worker group is left: {error}"
 
-    def stop(self) -> None:
-        """Lets every worker leave its loop."""
+    def stop(self) -> list[str]:
+        """Lets every worker leave its loop; returns the groups that have workers in theirs."""
         self._stopping = True
         self._wake()
+        return [group.name for group in self._groups.values() if group.up]
 
     def _take_back(self, group: Group, crash: Crash | None = None) -> None:
         """Everything that a group has not answered waits for a slot again, or is given up.

@@ -47,7 +47,16 @@ class RayUp:
         # With the autoscaler's second version, a local provider's head counts as a worker (ray#57153).
         words = ["ray", "up", "--yes", "--no-config-cache", *options, "cluster.yaml"]
         self.laptop.run(" ".join(words), _UP_SECONDS, RAY_UP_enable_autoscaler_v2="0")
+        self.wait_for_nodes()
+
+    def wait_for_nodes(self) -> None:
+        """Waits until all hosts have a node: the cluster replaces those that are lost."""
         wait_for(lambda: all(map(has_node, [self.head, *self.workers])), _UP_SECONDS)
+
+    def drain(self, host: Host, seconds: int) -> None:
+        """Announces that a host will be taken away in so many seconds."""
+        words = f"ray drain-node --address={self.head.address}:6379 --deadline-remaining-seconds={seconds}"
+        host.run(f"{words} --reason=DRAIN_NODE_REASON_PREEMPTION --reason-message=test", **_TOKEN)
 
     def search(self, space: str, *words: str) -> Search:
         """Starts a search on the head.
