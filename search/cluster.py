@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.config.schema import WorkersConfig
-from search.reach import ClusterError, check_address, check_machine, temporary_folder
+from search.errors import ClusterError
+from search.reach import check_address, check_machine, temporary_folder
 from search.redact import redact
 from trainables.machine import cores
 
