@@ -24,6 +24,8 @@ _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     # A group for which there is no room waits for it; only processes that die count as failed starts.
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "1000000",
+    # A process for each group, for which its starts wait: the dispatcher watches all nodes itself.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     # Many light actors on few cores is what a warm group is.
     "RAY_DEDUP_LOGS_SKIP_REGEX": "PYTHON worker processes have been started",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -48,6 +50,7 @@ class Capacity:
         address: Where the cluster is; "this machine" where it was started here.
         devices: GPUs of all groups, or their CPU workers where they have none.
         nodes: Nodes of the cluster.
+        waiting: Why some of the groups do not start at once; None where all have room.
     """
 
     groups: int
@@ -56,6 +59,7 @@ class Capacity:
     address: str
     devices: int = 1
     nodes: int = 1
+    waiting: str | None = None
 
 
 def prepare_environment() -> None:
@@ -74,8 +78,6 @@ def start_ray(workers: WorkersConfig) -> Capacity:
     named, address = cluster_address(workers)
     if address is None:
         check_machine()
-        # One process less for each group: such a cluster has one node, and is gone with it.
-        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     else:
         check_address(address, named)
     import ray
@@ -97,8 +99,16 @@ def start_ray(workers: WorkersConfig) -> Capacity:
             f"The Ray cluster at {redact(address)}, from {named}, could not be joined: {said}",
             hint="Check the address. Without workers.address and RAY_ADDRESS, only this machine is used.",
         ) from error
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return _capacity(workers, nodes, address)
+    return _capacity(workers, _nodes(), address)
+
+
+def _nodes() -> list[Mapping[str, float]]:
+    """Resources of each node that is up, that of the driver first."""
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    nodes = sorted((node for node in ray.nodes() if node["Alive"]), key=lambda node: node["NodeID"] != here)
+    return [node["Resources"] for node in nodes]
 
 
 def cluster_address(workers: WorkersConfig) -> tuple[str, str | None]:
@@ -107,6 +117,15 @@ def cluster_address(workers: WorkersConfig) -> tuple[str, str | None]:
     if address is None:
         named, address = "RAY_ADDRESS in the environment", os.environ.get("RAY_ADDRESS")
     return named, None if address in (None, "", "local") else address
+
+
+def node_resource() -> str:
+    """The resource of which every node has its own, of the node that this process is on."""
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    names: list[str] = next(list(node["Resources"]) for node in ray.nodes() if node["NodeID"] == here)
+    return next(name for name in names if name.startswith("node:") and name != "node:__internal_head__")
 
 
 def stop_ray() -> None:
@@ -141,26 +160,39 @@ def _capacity(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], addr
 
     Args:
         workers: As configured.
-        nodes: Resources of each node that is up.
+        nodes: Resources of each node that is up, that of the driver first: a CPU of it is the search's own.
         address: Of the cluster; None where it was started here.
     """
     has_gpus = any(node.get("GPU", 0.0) > 0 for node in nodes)
     gpus = (1.0 if has_gpus else 0.0) if workers.gpus == "auto" else workers.gpus
-    fits = sum(_workers_on(node, workers.cpus, gpus) for node in nodes) // workers.workers
+    rooms = [dict(node) | {"CPU": node.get("CPU", 0.0) - (not number)} for number, node in enumerate(nodes)]
+    fits = sum(_workers_on(room, workers.cpus, gpus) for room in rooms) // workers.workers
     groups = fits if workers.groups == "auto" else workers.groups
     # A cluster that scales brings more nodes when more groups ask for them; this machine does not.
     if groups < 1 or (address is None and fits < groups):
-        there = "; ".join(f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes)
         raise ClusterError(
             f"{max(1, groups)} worker group(s) of {workers.workers} x ({workers.cpus:g} CPU, {gpus:g} GPU) "
-            f"do not fit: the node(s) have {there}, less 1 CPU for the search itself.",
+            f"do not fit: {_there(nodes)}.",
             hint="Lower workers.groups, workers.workers, workers.cpus or workers.gpus.",
         )
+    waiting = None
+    if fits < groups:
+        needs = f"{workers.workers} x ({workers.cpus:g} CPU, {gpus:g} GPU)"
+        waiting = (
+            f"{fits} of {groups} worker groups have room, each needs {needs}: {_there(nodes)}. The others "
+        )
+        waiting += "wait for nodes to come"
     devices = math.ceil(groups * workers.workers * (gpus or 1))
-    return Capacity(groups, workers.cpus, gpus, address or "this machine", devices, max(1, len(nodes)))
+    where = address or "this machine"
+    return Capacity(groups, workers.cpus, gpus, where, devices, max(1, len(nodes)), waiting)
+
+
+def _there(nodes: Sequence[Mapping[str, float]]) -> str:
+    has = "; ".join(f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes)
+    return f"the node(s) have {has}, less 1 CPU of the first for the search itself"
 
 
 def _workers_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
-    """Workers that one node holds beside the light actors of the trials."""
-    fits = math.floor((node.get("CPU", 0.0) - 1) / cpus)
+    """Workers that one node holds."""
+    fits = math.floor(node.get("CPU", 0.0) / cpus)
     return max(0, min(fits, math.floor(node.get("GPU", 0.0) / gpus)) if gpus else fits)

@@ -8,7 +8,7 @@ killed continues as if nothing had happened.
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -105,6 +105,7 @@ class Conductor:
         self._relative = relative_metrics(metrics)
         self._front = FrontEvaluations(front and has_front_metrics(metrics), _MAX_LOSSES)
         self._budget, self._steps = config.budget, steps
+        self._losses: Counter[int] = Counter()
         self._exhausted = False
         self._to_confirm: int | None = None  # number of candidates, until another trial finishes
         self.aborted: str | None = None
@@ -136,8 +137,6 @@ class Conductor:
             last = trial.last
             if trial.proposed.steps is None and (problem := self._count_steps(trial.params)[1]):
                 self._finish(trial.number, "failed", problem, "user")
-            elif len(trial.failures) > _MAX_LOSSES:
-                self._finish(trial.number, "failed", trial.failures[-1].message, "worker_lost")
             elif last is not None and last.rung not in trial.decisions:
                 self._conclude(last, *self._judge(last, verdicts.get(trial.number)))
             elif last is not None and trial.decisions[last.rung].decision == "stop":
@@ -336,7 +335,10 @@ class Conductor:
         return self._conclude(event, *self._judge(event))
 
     def lose(self, number: int, message: str) -> None:
-        """A trial's request was lost: the trial continues from its last rung, up to 3 times."""
+        """A trial's request was lost: the trial continues from its last rung.
+
+        That is not its own doing, and never ends it. After 3 times the session ends; the next one goes on.
+        """
         trial = self.state.trials[number]
         if trial.finished is not None and number not in self._front:
             return
@@ -347,8 +349,9 @@ class Conductor:
             elif self._front.lose(number):
                 self._waiting.append(number)
             return
-        if len(trial.failures) > _MAX_LOSSES:
-            self._finish(number, "failed", message, "worker_lost")
+        self._losses[number] += 1
+        if self._losses[number] > _MAX_LOSSES:
+            self.abort(f"the request of trial {number} was lost {self._losses[number]} times: {message}")
         else:
             self._waiting.append(number)
 

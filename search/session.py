@@ -10,6 +10,7 @@ import sys
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from analysis.report import write_report
@@ -27,7 +28,8 @@ from search.groups.settings import group_settings
 from search.judging.causes import why_all_failed
 from search.judging.hypotheses import hypotheses_of, judged
 from search.judging.recommend import recommend
-from search.output import say_json, unless_gone
+from search.lifeline import Lifeline, end_process, end_processes, leave_at_once, tie
+from search.output import complain, say_json, unless_gone
 from search.provenance import PREFIX, contents, git_commit, versions
 from search.reach import temporary_folder
 from search.record import (
@@ -79,6 +81,12 @@ class _Session:
     scratch: Path
     steps: TrialSteps | None
     audit: Audit | None
+    lifeline: Lifeline | None = None
+
+    @property
+    def lost(self) -> str | None:
+        """What of the Ray cluster is gone that this process cannot live without, in words."""
+        return None if self.lifeline is None else self.lifeline.lost
 
     def append(self, event: Event) -> None:
         """Records an event that is not the conductor's own, and takes it into account."""
@@ -180,7 +188,7 @@ def _run(session: _Session) -> int:
         outcome = _attempt(session, tracker)
     finally:
         with stop_signals(signal.SIG_IGN):
-            stop_ray()
+            (stop_ray if session.lost is None else leave_at_once)()
             _clean_up(session)
             session.view.close()
     # Whoever sends SIGTERM seldom waits long, and the tracking process goes on by itself.
@@ -240,12 +248,34 @@ def _attempt(session: _Session, tracker: Tracker) -> _Outcome:
         else:
             ended, outcome = SearchEnded(reason="failed", message=why), _Outcome(1)
     except KeyboardInterrupt:
-        ended, outcome = SearchEnded(reason="interrupted"), _Outcome(_SIGNALLED + stop.number)
+        if session.lost is None:
+            ended, outcome = SearchEnded(reason="interrupted"), _Outcome(_SIGNALLED + stop.number)
+        else:
+            failure = _lost_error(session, session.lost)
+            ended, outcome = SearchEnded(reason="failed", message=failure.message), _Outcome(failure=failure)
     except TightropeError as error:
         ended, outcome = SearchEnded(reason="failed", message=error.message), _Outcome(failure=error)
+    if session.lifeline is not None:
+        session.lifeline.cut()
     if state.started is not None:
         _end(session, ended)
     return outcome
+
+
+def _lost_error(session: _Session, lost: str) -> TrainingError:
+    return TrainingError(f"The Ray cluster was lost: {lost}.", hint=_resume(session))
+
+
+def _end_stuck(session: _Session, lost: str) -> None:
+    """Ends the process from another thread than the one that waits for a lost cluster."""
+    error = _lost_error(session, lost)
+    ended = SearchEnded(reason="failed", message=error.message)
+    if session.record.append(ended, wait=False):
+        session.view(ended)
+    session.view.close()
+    complain(f"error: {error}")
+    end_processes()
+    end_process()
 
 
 def _end(session: _Session, ended: SearchEnded) -> None:
@@ -257,7 +287,7 @@ def _end(session: _Session, ended: SearchEnded) -> None:
             write_summary(state, session.folder)
         except RecordError as error:
             session.view.note(str(error))
-    if session.config.report and state.trials and not interrupted:
+    if session.config.report and state.trials and not interrupted and session.lost is None:
         _report(session)
     # The session's last event: MLflow takes summary and report when it sees it. Whoever has stopped the
     # search is not made to wait for storage: a record without this line is that of a search that was killed.
@@ -324,6 +354,8 @@ def _train(session: _Session) -> None:
     view.note("starting Ray" if address is None else f"joining the Ray cluster at {address} ({named})")
     capacity = start_ray(config.workers)
     take_stop_signals(stop)  # Ray has put a handler of its own in place of ours
+    session.lifeline = tie(partial(_end_stuck, session))
+    session.lifeline.start()
     from ray.exceptions import RayError
     from ray.tune.error import TuneError
 
@@ -339,11 +371,13 @@ def _train(session: _Session) -> None:
         groups = WorkerGroups(settings, config.workers, capacity, session.scratch, view.note)
         subject = TRAINABLES[config.trainable].subject(config.options)
         view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {subject}")
+        if capacity.waiting is not None:
+            view.note(capacity.waiting)
         groups.start()
         _serve(session, groups, capacity)
         groups.stop()
     except (RayError, TuneError, OSError) as error:  # Ray's own files may not find room
-        raise TrainingError(f"Ray failed: {error}", hint=f"Resume with: {session.command}") from error
+        raise TrainingError(f"Ray failed: {error}", hint=_resume(session)) from error
 
 
 def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
@@ -375,7 +409,11 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
             session.append(baseline_event(config, name, reply, facts, conductor.state))
     run_tune(conductor, groups, groups.capacity(), session.scratch, session.folder, groups.listen)
     if conductor.aborted is not None:
-        raise _training_error(conductor.aborted, f"Resume with: {session.command}")
+        raise _training_error(conductor.aborted, _resume(session))
+
+
+def _resume(session: _Session) -> str:
+    return f"Resume with: {session.command}"
 
 
 def _training_error(text: str, otherwise: str | None = None) -> TrainingError:

@@ -32,7 +32,11 @@ class BeginSmallerError(Exception):
     """Ends a worker whose memory ran out in what all do together: the group starts with less."""
 
 
-EXPECTED = (WorkerCrashedError, PeerLostError, BeginSmallerError)
+class DrainedError(Exception):
+    """Ends a worker whose node is about to be taken away: the group starts on another one."""
+
+
+EXPECTED = (WorkerCrashedError, PeerLostError, BeginSmallerError, DrainedError)
 """How a worker ends of which the dispatcher knows all there is to know."""
 
 UNEXPLAINED = (KILLED, PeerLostError.__name__)

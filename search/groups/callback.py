@@ -8,7 +8,7 @@ from typing import Any
 from ray.exceptions import RayActorError
 from ray.train import UserCallback
 
-from trainables.crash import EXPECTED, Crash, PeerLostError, crash_of, killed
+from trainables.crash import EXPECTED, Crash, DrainedError, PeerLostError, crash_of, killed
 
 _STARTING = "starting its process"
 _PROCESS_DIED = "worker process has died"
@@ -32,7 +32,10 @@ class TellDispatcher(UserCallback):  # type: ignore[misc]  # Ray has no types he
     def after_exception(self, run_context: Any, worker_exceptions: Mapping[int, Exception]) -> None:
         """Called when one or more workers have raised or died."""
         errors = [_cause(error) for error in worker_exceptions.values()]
-        preempted = any(isinstance(error, RayActorError) and error.preempted for error in errors)
+        preempted = any(
+            isinstance(error, DrainedError) or (isinstance(error, RayActorError) and error.preempted)
+            for error in errors
+        )
         self._dispatcher.down.remote(self._name, seen_crash(errors, self._workers), preempted)
 
 

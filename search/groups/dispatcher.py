@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from search.groups.group import GroupSpec, run_group
+from search.groups.nodes import watch_draining
 from search.groups.slots import MAX_LOSSES, SlotTable
 from search.redact import redact
 from trainables.crash import CRASH_LOG, Crash
@@ -29,14 +30,15 @@ class Dispatcher:
         self._facts: asyncio.Queue[GroupFacts | Reply] = asyncio.Queue()
         self._folder = folder
         self._said: list[str] = []
+        self._watching: asyncio.Task[None] | None = None
 
     async def add_group(self, name: str, max_losses: int = MAX_LOSSES) -> None:
         """See `SlotTable.add_group`."""
         self._table.add_group(name, max_losses)
 
-    async def begin(self, name: str, rank: int) -> int | None:
+    async def begin(self, name: str, rank: int, node: str = "") -> int | None:
         """See `SlotTable.begin`."""
-        return self._table.begin(name, rank)
+        return self._table.begin(name, rank, node)
 
     async def doing(self, name: str, what: str) -> None:
         """See `SlotTable.doing`."""
@@ -93,6 +95,10 @@ class Dispatcher:
         """See `SlotTable.answer`."""
         self._table.answer(name, incarnation, sequence, reply)
 
+    async def leave(self, name: str, incarnation: int) -> bool:
+        """See `SlotTable.leave`."""
+        return self._table.leave(name, incarnation)
+
     async def capacity(self) -> int:
         """See `SlotTable.capacity`."""
         return self._table.capacity()
@@ -124,6 +130,8 @@ class Dispatcher:
             spec: The group.
             handle: This actor's own handle, for the group's workers.
         """
+        if self._watching is None:
+            self._watching = asyncio.create_task(watch_draining(self._drain))
         error = "the worker group could not be started"
         try:
             with ThreadPoolExecutor(
@@ -134,9 +142,13 @@ class Dispatcher:
             self._table.end_group(spec.name, error)
             await self._facts.put(Reply("worker_lost", error))
 
-    async def stop(self) -> None:
+    async def stop(self) -> list[str]:
         """See `SlotTable.stop`."""
-        self._table.stop()
+        return self._table.stop()
+
+    def _drain(self, nodes: frozenset[str]) -> None:
+        for name in self._table.drain(nodes):
+            self._said.append(f"{name}: its node is about to be taken away; its trials continue elsewhere")
 
     def _keep(self, name: str, crash: Crash) -> None:
         """Adds a crash to the log in the search's folder, as far as that can be written."""
@@ -157,5 +169,6 @@ def start_dispatcher(folder: Path) -> Any:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    actor = ray.remote(num_cpus=0, max_concurrency=10_000, scheduling_strategy=here)(Dispatcher)
-    return actor.remote(str(folder))
+    options = {"num_cpus": 0, "max_concurrency": 10_000, "scheduling_strategy": here}
+    # While a link is down a call is made again: none does harm when it is made twice.
+    return ray.remote(**options, max_task_retries=-1)(Dispatcher).remote(str(folder))

@@ -77,6 +77,11 @@ class Group:
         busy = self.busy
         return [slot for slot, held in enumerate(self.slots) if held is None and slot not in busy]
 
+    def forgive(self) -> None:
+        """What ends its workers is not to be put down to the requests that are under way."""
+        for _, work in self.outstanding.values():
+            work.deliveries -= 1
+
     def enqueue(self, slot: int, work: Work) -> None:
         """Has a request wait for the next round."""
         if not self.queue:

@@ -56,7 +56,7 @@ class WorkerGroups:
             for index in range(capacity.groups)
         ]
         self.dispatcher: Any = start_dispatcher(Path(settings.folder))
-        self._running: list[Any] = []
+        self._running: dict[str, Any] = {}
         self._on_said = on_said
         self._heard = 0
         self._asked: Future[list[str]] | None = None
@@ -66,7 +66,8 @@ class WorkerGroups:
         import ray
 
         ray.get([self.dispatcher.add_group.remote(spec.name, spec.max_failures) for spec in self._specs])
-        self._running = [self.dispatcher.run_group.remote(spec, self.dispatcher) for spec in self._specs]
+        for spec in self._specs:
+            self._running[spec.name] = self.dispatcher.run_group.remote(spec, self.dispatcher)
 
     def wait_for_first(self, on_wait: Callable[[str], None], patience: float = 10.0) -> GroupFacts | Reply:
         """Blocks until one group is up (its facts) or cannot come up (its refusal).
@@ -138,8 +139,9 @@ class WorkerGroups:
         return slots
 
     def stop(self, timeout: float = 20.0) -> None:
-        """Ends the groups in order, waiting at most `timeout` seconds."""
+        """Ends the groups that serve, waiting at most `timeout` seconds; others end with this process."""
         import ray
 
-        ray.get(self.dispatcher.stop.remote())
-        ray.wait(self._running, num_returns=len(self._running), timeout=timeout)
+        serving = [self._running[name] for name in ray.get(self.dispatcher.stop.remote())]
+        if serving:
+            ray.wait(serving, num_returns=len(serving), timeout=timeout)

@@ -21,6 +21,7 @@ class Starts:
         doing: What its first worker says that it is at, to follow "while".
         losses: Lost machines so far.
         joined: Whether any start has come up.
+        nodes: Where the workers of this start are.
     """
 
     most_losses: int
@@ -28,16 +29,20 @@ class Starts:
     doing: str = ""
     losses: int = 0
     joined: bool = False
+    nodes: set[str] = field(default_factory=set)
     _ended: int = 0
     _crash: Crash | None = None
     _excused: bool = False
     _ranks: Counter[int] = field(default_factory=Counter)
     _ways: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def begin(self, rank: int) -> int:
-        """A worker has begun; returns the number of its start, the same for all workers of one."""
+    def begin(self, rank: int, node: str) -> int:
+        """A worker has begun on a node; returns the number of its start, the same for all workers of one."""
         self._ranks[rank] += 1
-        self.number = max(self.number, self._ranks[rank])
+        if self._ranks[rank] > self.number:
+            self.number = self._ranks[rank]
+            self.nodes.clear()
+        self.nodes.add(node)
         return self.number
 
     def report(self, number: int, crash: Crash) -> None:

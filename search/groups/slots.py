@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Collection
 from contextlib import suppress
 
 from search.groups.held import MAX_DELIVERIES, PATIENCE_SECONDS, Gathering, Group, Work
@@ -24,6 +25,11 @@ _BASELINE = -1
 LINGER_SECONDS = 0.1
 """Trials are answered, and so ask again, one after another: an idle group that took up the first
 request alone would begin one by one what it can do in one round."""
+
+
+def _holder(request: Request) -> int:
+    """What holds the slot in which a request is served."""
+    return _BASELINE if isinstance(request, BaselineRequest) else request.trial
 
 
 class NoGroupsError(Exception):
@@ -61,6 +67,8 @@ class SlotTable:
         self._trained = False
         self._culprits: dict[tuple[str, str], set[int]] = {}
         self._hopeless: CrashedError | None = None
+        self._draining: frozenset[str] = frozenset()
+        self._unclaimed: dict[int, Work] = {}
 
     def add_group(self, name: str, max_losses: int = MAX_LOSSES) -> None:
         """Announces a group that is being started; it has no slots before it joins.
@@ -72,14 +80,19 @@ class SlotTable:
         self._groups[name] = Group(name, [], Starts(max_losses))
         self._gathering.expect(name)
 
-    def begin(self, name: str, rank: int) -> int | None:
+    def begin(self, name: str, rank: int, node: str = "") -> int | None:
         """Called by every worker when it begins; returns the number of the group's start.
 
+        Args:
+            name: Its group.
+            rank: Its number in the group.
+            node: Where it is.
+
         Returns:
-            None where the group has been given up: there is nothing to do.
+            None where there is nothing to do: the group has been given up, or all stop.
         """
         group = self._groups[name]
-        return None if group.ended else group.starts.begin(rank)
+        return None if group.ended or self._stopping else group.starts.begin(rank, node)
 
     def at(self, name: str) -> str:
         """What a group is at, as its first worker has said; empty where it has not."""
@@ -130,7 +143,7 @@ class SlotTable:
         group.starts.joined = True
         group.slots = [None] * slots
         group.incarnation += 1
-        group.up = True
+        group.up = not self._drains(group)
         group.rounds.clear()
         self._place()
         return group.incarnation
@@ -163,8 +176,7 @@ class SlotTable:
             ((sequence, _),) = group.outstanding.items()
             message = "memory ran out, however little of it was in a pass"
             self.answer(name, group.incarnation, sequence, Reply("out_of_memory", message))
-        for _, work in group.outstanding.values():
-            work.deliveries -= 1
+        group.forgive()
 
     def shrinks(self, name: str) -> int:
         """How often the group has run out of memory in a way that ended its workers."""
@@ -184,6 +196,8 @@ class SlotTable:
         group = self._groups[name]
         crash = group.starts.end(seen, preempted, serving=bool(group.outstanding))
         group.up = False
+        if preempted:
+            group.forgive()
         self._take_back(group, crash)
         problem = None
         if crash is not None and group.starts.crashes(crash) >= SAME_CRASHES:
@@ -207,12 +221,69 @@ class SlotTable:
             return None
         return repeated(crash, len(groups), "The workers of all groups")
 
+    def drain(self, nodes: Collection[str]) -> list[str]:
+        """These nodes are about to be taken away: their groups get nothing new, and leave at the next step.
+
+        Returns:
+            The groups that leave and did not before.
+        """
+        self._draining = frozenset(nodes)
+        leaving = [group for group in self._groups.values() if group.up and self._drains(group)]
+        for group in leaving:
+            group.up = False
+            self._homeless.extendleft(work for _, work in reversed(group.queue))
+            group.queue.clear()
+        self._place()
+        return [group.name for group in leaving]
+
+    def _drains(self, group: Group) -> bool:
+        return not self._draining.isdisjoint(group.starts.nodes)
+
+    def leave(self, name: str, incarnation: int) -> bool:
+        """Called by every worker that is given no more rounds; its trials continue elsewhere.
+
+        Args:
+            name: Its group.
+            incarnation: As `join` returned it.
+
+        Returns:
+            Whether the group is to start again, on other nodes.
+        """
+        group = self._groups[name]
+        if self._stopping or group.ended or not self._drains(group):
+            return False
+        if group.incarnation == incarnation:
+            group.forgive()
+            self._take_back(group)
+            self._place()
+        return True
+
     async def submit(self, request: Request) -> Reply:
         """Has a request served by the trial's slot, or by the first that is free.
+
+        One that is here already is not served twice: the actor that has sent it was lost, or its link was.
 
         Raises:
             NoGroupsError: No group is left that could serve it.
         """
+        work = self._known(request) or self._accept(request)
+        return await asyncio.shield(work.reply)
+
+    def _known(self, request: Request) -> Work | None:
+        """One that was submitted before, whose answer nobody has had; its trial has its slot again."""
+        unclaimed = self._unclaimed.pop(_holder(request), None)
+        if unclaimed is not None and unclaimed.request == request:
+            return unclaimed
+        for group in self._groups.values():
+            for slot, work in (*group.queue, *group.outstanding.values()):
+                if work.request == request and not work.reply.done():
+                    if group.slots[slot] is None:
+                        group.slots[slot] = _holder(request)
+                    return work
+        same = (work for work in self._homeless if work.request == request and not work.reply.done())
+        return next(same, None)
+
+    def _accept(self, request: Request) -> Work:
         work = Work(request, asyncio.get_running_loop().create_future())
         held = self._slot_of(request)
         if held is not None:
@@ -222,12 +293,20 @@ class SlotTable:
         else:
             self._homeless.append(work)
             self._place()
-        return await work.reply
+        return work
 
     def release(self, trial: int) -> None:
-        """Frees the slot of a trial."""
+        """Frees the slot of a trial. What it still waits for goes to nobody, and is not begun."""
+        waiting = list(self._homeless)
         for group in self._groups.values():
             group.slots = [None if held == trial else held for held in group.slots]
+            waiting += [work for _, work in group.queue]
+        for work in waiting:
+            if _holder(work.request) == trial:
+                work.reply.cancel()
+        self._homeless = deque(work for work in self._homeless if not work.reply.done())
+        for group in self._groups.values():
+            group.queue = deque((slot, work) for slot, work in group.queue if not work.reply.done())
         self._place()
 
     async def next_round(self, name: str, incarnation: int, index: int) -> tuple[Delivery, ...] | None:
@@ -242,7 +321,7 @@ class SlotTable:
         while True:
             if group.incarnation == incarnation and index < len(group.rounds):
                 return group.rounds[index]  # also while stopping: another worker may have taken it up
-            if self._stopping or group.incarnation != incarnation:
+            if self._stopping or group.incarnation != incarnation or not group.up:
                 return None
             ready_at = group.ready_at(self._linger)
             if ready_at is not None and ready_at <= now():
@@ -261,6 +340,8 @@ class SlotTable:
         slot, work = group.outstanding.pop(sequence)
         if isinstance(work.request, BaselineRequest):
             group.slots[slot] = None
+        elif group.slots[slot] != work.request.trial:  # its actor was lost: whoever asks again has the answer
+            self._unclaimed[work.request.trial] = work
         self._trained = self._trained or (isinstance(work.request, TrainRequest) and reply.outcome == "ok")
         self._answer(work, reply)
         self._place()
@@ -278,10 +359,11 @@ class SlotTable:
         self._gathering.dismiss(group.name)
         self._last_error = f"no worker group is left: {error}"
 
-    def stop(self) -> None:
-        """Lets every worker leave its loop."""
+    def stop(self) -> list[str]:
+        """Lets every worker leave its loop; returns the groups that have workers in theirs."""
         self._stopping = True
         self._wake()
+        return [group.name for group in self._groups.values() if group.up]
 
     def _take_back(self, group: Group, crash: Crash | None = None) -> None:
         """Everything that a group has not answered waits for a slot again, or is given up.
@@ -334,7 +416,7 @@ class SlotTable:
     def _slot_of(self, request: Request) -> tuple[Group, int] | None:
         if not isinstance(request, BaselineRequest):
             for group in self._groups.values():
-                if not group.ended and request.trial in group.slots:
+                if group.up and request.trial in group.slots:
                     return group, group.slots.index(request.trial)
         return None
 
@@ -348,7 +430,7 @@ class SlotTable:
             return
         while self._homeless and (group := self._emptiest()) is not None:
             work, slot = self._homeless.popleft(), group.free[0]
-            group.slots[slot] = _BASELINE if isinstance(work.request, BaselineRequest) else work.request.trial
+            group.slots[slot] = _holder(work.request)
             group.enqueue(slot, work)
         self._wake()
 

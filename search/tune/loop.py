@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from search.cluster import node_resource
 from search.conductor import Conductor
 from search.groups.host import WorkerGroups
 
@@ -35,8 +36,9 @@ def run_tune(
     from search.tune.trial_actor import TrialActor
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    # Trial actors only wait: they need no CPU, and stay on the driver's node, which no lost link cuts off.
     trainable = tune.with_resources(
-        tune.with_parameters(TrialActor, dispatcher=groups.dispatcher), {"CPU": 0.01}
+        tune.with_parameters(TrialActor, dispatcher=groups.dispatcher), {node_resource(): 0.001}
     )
 
     polled = Polled(lambda: groups.dispatcher.capacity.remote().future(), slots)

@@ -30,7 +30,7 @@ from search.record import (
 )
 from search.record.clock import SessionClock
 from search.simulate import simulate
-from tests.search.conducting import BASE, COSTLY, LENIENT, conduct, configure, make, timeless, train
+from tests.search.conducting import BASE, COSTLY, LENIENT, begun, conduct, configure, make, timeless, train
 from trainables.interval import Interval
 from trainables.messages import Reply, TrainRequest
 
@@ -127,19 +127,23 @@ def test_more_trials_extend_a_finished_search() -> None:
     assert sorted(conductor.state.trials) == list(range(7))
 
 
-def test_a_lost_trial_goes_on_from_its_last_rung_and_is_given_up_after_three_losses() -> None:
-    config, record = configure(trials=1), _begun()
-    conductor = make(config, record)
-    number = conductor.next_trial()
-    assert number == 0
-    assert conductor.report(0, train(conductor.request(0)))
+def test_a_lost_trial_goes_on_from_its_last_rung_and_is_never_given_up() -> None:
+    config = configure("random", trials=1)
+    record: list[Event] = []
     for _ in range(3):
-        conductor.lose(0, "node gone")
-        assert conductor.next_trial() == 0
-        assert conductor.request(0).from_step == config.budget.rung_steps[0]
-    conductor.lose(0, "node gone")
-    assert conductor.finished
-    assert conductor.state.trials[0].status == "failed"
+        conductor = begun(config, record)
+        number = conductor.next_trial()
+        assert number == 0
+        if not conductor.state.trials[0].rungs:
+            assert conductor.report(0, train(conductor.request(0)))
+        for _ in range(4):
+            assert conductor.aborted is None
+            conductor.lose(0, "node gone")
+        assert "lost 4 times" in (conductor.aborted or "")
+        assert 0 in conductor.state.unfinished
+        request = conductor.request(0)
+        assert isinstance(request, TrainRequest)
+        assert request.from_step == conductor.rungs(0)[0]
 
 
 def test_an_aborted_session_leaves_trials_for_the_next() -> None:

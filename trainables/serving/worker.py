@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from trainables.crash import BeginSmallerError, PeerLostError, WorkerCrashedError, crash_of
+from trainables.crash import BeginSmallerError, DrainedError, PeerLostError, WorkerCrashedError, crash_of
 from trainables.errors import TrainableError
 from trainables.messages import Delivery, GroupSettings, Reply
 
@@ -25,6 +25,7 @@ def serve(config: dict[str, Any]) -> None:
         WorkerCrashedError: Of an error that nobody expected, of which the dispatcher has been notified.
         PeerLostError: Another worker of the group is gone.
         BeginSmallerError: Memory ran out.
+        DrainedError: Its node, or that of another worker of the group, is about to be taken away.
     """
     began = time.perf_counter()
     import ray
@@ -35,7 +36,7 @@ def serve(config: dict[str, Any]) -> None:
         return
     try:
         _serve(config["settings"], line, began)
-    except BeginSmallerError:
+    except (BeginSmallerError, DrainedError):
         raise
     except Exception as error:
         # A named boundary: whatever a model, its data or a library raises is to be read by the user.
@@ -95,6 +96,8 @@ def _serve(settings: GroupSettings, line: Line, began: float) -> None:
         incarnation = server.from_first(incarnation)
         line.now("training and measuring trials")
         _serve_rounds(server, Mailbox(line.dispatcher, line.name, int(incarnation), line.first))
+        if ray.get(line.dispatcher.leave.remote(line.name, int(incarnation))):
+            raise DrainedError(f"the node of {line.name} is about to be taken away")
     except torch.OutOfMemoryError as error:  # in the middle of what all workers do together
         ray.get(line.dispatcher.short_of_memory.remote(line.name, shrinks))
         raise BeginSmallerError(str(error)) from error
@@ -168,7 +171,8 @@ class Line:
         """The number of the group's start; None where the group has been given up."""
         import ray
 
-        start: int | None = ray.get(self.dispatcher.begin.remote(self.name, self._rank))
+        node = ray.get_runtime_context().get_node_id()
+        start: int | None = ray.get(self.dispatcher.begin.remote(self.name, self._rank, node))
         return start
 
     def now(self, what: str) -> None:

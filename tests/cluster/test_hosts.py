@@ -1,0 +1,70 @@
+"""Searches on several hosts, on which `ray up` has brought a cluster up, and of which some are lost."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from search.record import Failed, RungReached, SearchEnded
+from tests.cluster.ray_up import RayUp, Search
+from tests.searches import assert_every_trial_finished_once
+from tests.servers import wait_for
+
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.cluster]
+
+TRIALS, RUNGS = 6, 2
+SPACE = f"""
+model: embedded
+task: lighthouse
+capability:
+  skills: [{{name: facts, path: "embedded:skills/facts.jsonl", limit: 10}}]
+trials: {TRIALS}
+budget: {{steps: 150, rungs: {RUNGS}}}
+searcher: random
+scheduler: none
+parameters:
+  lr: {{type: log-float, low: 1.0e-4, high: 1.0e-3}}
+fixed: {{rank: 4, batch_size: 4, warmup: 2}}
+confirm: {{candidates: 0}}
+workers: {{groups: 2, slots: 1}}
+"""
+
+
+def groups(search: Search) -> set[str | None]:
+    """The groups that have trained."""
+    return {event.group for event in search.events if isinstance(event, RungReached)}
+
+
+def assert_whole(search: Search, trials: int = TRIALS) -> None:
+    """Every trial is finished once, and no loss is put down to any."""
+    events = search.events
+    assert_every_trial_finished_once(events, trials)
+    assert not [event for event in events if isinstance(event, Failed)]
+    assert isinstance(events[-1], SearchEnded)
+    assert events[-1].reason == "finished"
+
+
+def test_a_drained_hosts_trials_go_on_elsewhere(hosts: RayUp) -> None:
+    search = hosts.search(SPACE)
+    wait_for(lambda: len(groups(search)) == 2, 120)
+    hosts.drain(hosts.workers[1], seconds=30)
+    printed = search.finish()
+    assert "its node is about to be taken away" in printed
+    assert_whole(search)
+
+
+def test_a_link_that_is_down_and_a_node_that_is_killed_cost_no_trial(hosts: RayUp) -> None:
+    hosts.wait_for_nodes()
+    search = hosts.search(SPACE, "trials=10")
+    wait_for(lambda: len(groups(search)) == 2, 120)
+    hosts.workers[1].link(up=False)
+    try:
+        time.sleep(30)
+        assert search.command.running()
+    finally:
+        hosts.workers[1].link(up=True)
+    hosts.workers[0].kill("raylet/raylet", signal.SIGKILL)
+    search.finish()
+    assert_whole(search, 10)
