@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.config.schema import WorkersConfig
-from search.reach import ClusterError, check_address, check_machine, temporary_folder
+from search.errors import ClusterError
+from search.reach import check_address, check_machine, temporary_folder
 from search.redact import redact
 from search.shipping import shipped_code
 from trainables.machine import cores
