@@ -55,7 +55,9 @@ class WorkerGroups:
             )
             for index in range(capacity.groups)
         ]
-        self.dispatcher: Any = start_dispatcher(Path(settings.folder))
+        self.dispatcher: Any = start_dispatcher(
+            Path(settings.folder), () if settings.distant is None else settings.distant.inputs
+        )
         self._running: dict[str, Any] = {}
         self._on_said = on_said
         self._heard = 0
