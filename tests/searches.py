@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from search.record import Event, RungReached, SearchState, TrialFinished, TrialProposed, read_events
+from search.record import Event, RungReached, SearchState, TrialFinished, TrialProposed
 from tests.distribution import may_start_ray
 from tests.ray_cluster import RAY_ENVIRONMENT, SharedCluster
 
@@ -56,26 +54,6 @@ def finish(process: subprocess.Popen[str], timeout: float = 600) -> tuple[int, s
         output, _ = process.communicate()
         raise AssertionError(f"the search did not end in {timeout} s; it printed:\n{output}") from None
     return process.returncode, output
-
-
-def kill_when(
-    process: subprocess.Popen[str],
-    folder: Path,
-    enough: Callable[[Sequence[Event]], bool],
-    timeout: float = 600,
-) -> list[Event]:
-    """Kills the driver with SIGKILL as soon as its record satisfies `enough`; returns the record."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise AssertionError(f"the search ended before it could be killed:\n{process.communicate()[0]}")
-        if enough(read_events(folder)):
-            os.kill(process.pid, signal.SIGKILL)
-            process.communicate()
-            return read_events(folder)
-        time.sleep(0.02)
-    process.kill()
-    raise AssertionError(f"the record never got there; printed:\n{process.communicate()[0]}")
 
 
 def count(events: Sequence[Event], kind: type[RungReached] | type[TrialFinished]) -> int:

@@ -1,4 +1,4 @@
-"""A search's driver is killed and stopped again and again, and its MLflow server is away for a while.
+"""A search is stopped twice, and its MLflow server is away for a while.
 
 The same command goes on each time, on a Ray cluster of its own and on one that was there before, and every
 trial is finished once. Trials have their own numbers of steps, so that each goes on at a rung of its own.
@@ -33,7 +33,6 @@ from tests.searches import (
     assert_mlflow_holds,
     count,
     finish,
-    kill_when,
     start,
 )
 from tests.servers import wait_for
@@ -117,7 +116,7 @@ def assert_trials_have_their_own_rungs(state: SearchState) -> None:
     assert {6, 54} <= {trial.proposed.steps for trial in state.trials.values()}
 
 
-def test_killed_and_stopped_at_several_moments_and_without_mlflow_for_a_while(
+def test_stopped_on_either_kind_of_cluster_and_without_mlflow_for_a_while(
     tmp_path: Path, cluster: SharedCluster, server: Server
 ) -> None:
     (tmp_path / "space.yaml").write_text(SPACE)
@@ -134,12 +133,9 @@ def test_killed_and_stopped_at_several_moments_and_without_mlflow_for_a_while(
 
         wait_for(has, 600)
 
-    killed = kill_when(start(*words), folder, lambda events: count(events, RungReached) >= 2)
-    assert not any(isinstance(event, SearchEnded) for event in killed)
-    records = [killed]
     process = start(*words)
-    reach(1)
-    records.append(stop_cleanly(process, folder, words, signal.SIGINT))
+    reach(2)
+    records = [stop_cleanly(process, folder, words, signal.SIGINT)]
     process = start(*words, cluster=cluster)
     reach(1)
     records.append(stop_cleanly(process, folder, [*words, cluster.word], signal.SIGTERM))
