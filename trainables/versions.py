@@ -32,19 +32,22 @@ def training_versions() -> Mapping[str, str]:
     return versions | {CODE: digest.hexdigest()[:12]}
 
 
-def differences(there: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
-    """In words, what this machine has that is not as it is there.
+def differences(here: Mapping[str, str], there: Mapping[str, str], host: str) -> list[str]:
+    """In words, what this machine has that another one has not.
 
     Args:
-        there: Of the machine that the search runs on.
-        here: Of this one.
+        here: Versions of this machine.
+        there: Of the other one.
+        host: Its name.
     """
     return [
-        f"{_shown(name)} {here.get(name, 'is missing')} instead of {version}"
+        f"{_shown(name, here.get(name))} ({host}: {version})"
         for name, version in there.items()
         if here.get(name) != version
     ]
 
 
-def _shown(name: str) -> str:
-    return "Tightrope's code" if name == CODE else name
+def _shown(name: str, version: str | None) -> str:
+    if version is None:
+        return f"no {name}"
+    return f"other code of Tightrope, {version}" if name == CODE else f"{name} {version}"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from tests.disks import FULL, small_disk
 from trainables.evaluation.itemfile import write_items
 from trainables.evaluation.outcomes import Outcomes, Sums
+from trainables.replacement import remove_unfinished
 from trainables.serving.checkpoints import MOMENTS, drop_old_moments, write_whole, write_whole_file
 
 
@@ -116,3 +120,23 @@ def test_moments_of_earlier_rungs_go_and_adapters_stay(tmp_path: Path) -> None:
     assert left == [8, 9, 10], "the rung before stays whole, should the last one be damaged"
     assert all((tmp_path / f"rung-{rung}" / "adapter").exists() for rung in range(11))
     assert len(list(tmp_path.glob("*.items.parquet"))) == 11
+
+
+def test_what_a_kill_leaves_of_a_checkpoint_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from trainables.serving.checkpoints import write_whole\n"
+        "def fill(folder):\n"
+        "    (folder / 'half').write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_whole(Path(sys.argv[1]), fill)\n"
+    )
+    final = tmp_path / "rung-0"
+    killed = subprocess.run([sys.executable, "-c", code, str(final)])
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.name[:8] for path in tmp_path.iterdir()] == [".rung-0."]
+    (tmp_path / ".hidden").write_text("of a user")
+    (tmp_path / "rung-1").mkdir()
+    remove_unfinished(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "rung-1"]

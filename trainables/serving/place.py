@@ -78,11 +78,10 @@ def check_versions(distant: Distant) -> None:
     Raises:
         UserError: They differ.
     """
-    if differing := differences(distant.versions, training_versions()):
+    if differing := differences(training_versions(), distant.versions, distant.host):
         raise UserError(
-            f"The node {socket.gethostname()} has {', '.join(differing)}, as {distant.host} has, "
-            "where the search runs.",
-            hint="Install the same versions on every node, or results depend on which node trains.",
+            f"The node {socket.gethostname()} has {', '.join(differing)}.",
+            hint="Install the same versions on every node, or results depend on which node trains a trial.",
         )
 
 
