@@ -40,6 +40,7 @@ from search.record import (
     SessionStarted,
     SlotsChosen,
 )
+from search.record.clock import now
 from search.record.explained import explanation
 from search.redact import redact
 from search.resume import fingerprint, open_record
@@ -368,7 +369,9 @@ def _train(session: _Session) -> None:
         longest=session.steps.most if session.steps else None,
     )
     try:
-        groups = WorkerGroups(settings, config.workers, capacity, session.scratch, view.note)
+        follows = address is not None and config.workers.groups == "auto"
+        on_growth = partial(_grow, session) if follows else None
+        groups = WorkerGroups(settings, config.workers, capacity, session.scratch, view.note, on_growth)
         subject = TRAINABLES[config.trainable].subject(config.options)
         view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {subject}")
         if capacity.waiting is not None:
@@ -378,6 +381,15 @@ def _train(session: _Session) -> None:
         groups.stop()
     except (RayError, TuneError, OSError) as error:  # Ray's own files may not find room
         raise TrainingError(f"Ray failed: {error}", hint=_resume(session)) from error
+
+
+def _grow(session: _Session, capacity: Capacity) -> None:
+    """Records that nodes have come, and with them groups: they cost from now on."""
+    session.view.note(f"nodes have come: {capacity.groups} worker groups from now on")
+    chosen = session.conductor.state.slots
+    if chosen is not None:
+        there = {"groups": capacity.groups, "devices": capacity.devices, "nodes": capacity.nodes}
+        session.append(chosen.model_copy(update={**there, "time": now()}))
 
 
 def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
