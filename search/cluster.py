@@ -98,7 +98,21 @@ def start_ray(workers: WorkersConfig) -> Capacity:
             f"The Ray cluster at {redact(address)}, from {named}, could not be joined: {said}",
             hint="Check the address. Without workers.address and RAY_ADDRESS, only this machine is used.",
         ) from error
+    _stop_printing()
     return _capacity(workers, _nodes(), address)
+
+
+def _stop_printing() -> None:
+    """Ends the thread that prints what Ray's processes die of, as pages on standard output.
+
+    That belongs to the search's own output, which says what follows from it; Ray's logs have the pages.
+    """
+    from ray._private.worker import global_worker
+
+    global_worker.threads_stopped.set()
+    global_worker.gcs_error_subscriber.close()
+    global_worker.listener_thread.join()
+    global_worker.threads_stopped.clear()
 
 
 def capacity_now(workers: WorkersConfig, before: Capacity) -> Capacity:
