@@ -6,12 +6,15 @@ import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 from search.config.schema import WorkersConfig
-from search.reach import ClusterError, check_address, check_machine, temporary_folder
+from search.errors import ClusterError
+from search.reach import check_address, check_machine, temporary_folder
 from search.redact import redact
+from search.shipping import shipped_code
 from trainables.machine import cores
 
 # Ray reads these when it is imported; a user's own settings stay.
@@ -88,7 +91,11 @@ def start_ray(workers: WorkersConfig) -> Capacity:
     else:
         options["address"] = address
     try:
-        ray.init(**options)
+        shipping: AbstractContextManager[dict[str, Any]] = (
+            nullcontext({}) if address is None else shipped_code()
+        )
+        with shipping as more:
+            ray.init(**options, **more)
     except Exception as error:  # a named boundary: Ray raises its own errors, the system's, and bare ones
         said = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
         if address is None:

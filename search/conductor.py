@@ -304,9 +304,16 @@ class Conductor:
         trial = self.state.trials[number]
         rung = len(trial.rungs)
         last = trial.last
+        earlier = tuple(
+            (reached.step, reached.checkpoint)
+            for reached in reversed(list(trial.rungs)[:-1])
+            if reached.checkpoint is not None
+        )
         if number in self._front:
             assert last is not None and last.checkpoint is not None  # noqa: PT018 - see FrontEvaluations.due
-            return FrontRequest(number, dict(trial.params), last.step, last.checkpoint, last.items_file)
+            return FrontRequest(
+                number, dict(trial.params), last.step, last.checkpoint, last.items_file, earlier=earlier
+            )
         return TrainRequest(
             trial=number,
             params=dict(trial.params),
@@ -315,6 +322,7 @@ class Conductor:
             load_from=None if last is None else last.checkpoint,
             save_to=checkpoint_folder(number, rung),
             last=rung + 1 == self._budget.rungs,
+            earlier=earlier,
         )
 
     def report(self, number: int, reply: Reply) -> bool:

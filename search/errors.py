@@ -51,6 +51,10 @@ class ConfigError(TightropeError):
         super().__init__("\n".join(lines))
 
 
+class ClusterError(TightropeError):
+    """The cluster cannot be reached or started, or cannot hold a single worker group."""
+
+
 class RecordError(TightropeError):
     """A search's record cannot be read, or another process is writing it."""
 

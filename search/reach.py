@@ -11,7 +11,8 @@ import socket
 import tempfile
 from pathlib import Path
 
-from search.errors import TightropeError
+from search.authentication import check_admission
+from search.errors import ClusterError
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
@@ -20,10 +21,6 @@ _SOCKET_BYTES = 107
 _LONGEST_SOCKET = f"ray/session_2026-01-01_00-00-00_000000_{os.getpid()}/sockets/dash_MetricsHead"
 """Where Ray puts its sockets below the folder for temporary files."""
 _ROOM_BYTES = 50 * 2**20
-
-
-class ClusterError(TightropeError):
-    """The cluster cannot be reached or started, or cannot hold a single worker group."""
 
 
 def check_address(address: str, named: str) -> None:
@@ -54,6 +51,8 @@ def check_address(address: str, named: str) -> None:
     if not _speaks_grpc(host, port):
         problem = f"something listens there, but does not answer as Ray within {ANSWER_SECONDS:.0f} s"
         raise _unreachable(known, named, problem)
+    if not _has_certificates():
+        check_admission(host, port, f"The Ray cluster at {known}, from {named},")
 
 
 def check_machine() -> None:
@@ -99,7 +98,7 @@ def _recorded() -> str | None:
 
 def _speaks_grpc(host: str, port: str) -> bool:
     """Whether a server of Ray's protocol is there; one with certificates is taken at its word."""
-    if os.environ.get("RAY_USE_TLS", "0") not in ("", "0"):
+    if _has_certificates():
         return True
     import grpc
 
@@ -110,6 +109,10 @@ def _speaks_grpc(host: str, port: str) -> bool:
         except grpc.FutureTimeoutError:
             return False
     return True
+
+
+def _has_certificates() -> bool:
+    return os.environ.get("RAY_USE_TLS", "0") not in ("", "0")
 
 
 def _unreachable(address: str, named: str, problem: str) -> ClusterError:

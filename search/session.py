@@ -55,10 +55,12 @@ from search.view import View, make_view
 from search.warm_start import read_warm_start
 from trainables.data.facts import data_lines, data_warnings
 from trainables.messages import GroupFacts, Reply
+from trainables.replacement import remove_unfinished
 from trainables.specs import TRAINABLES
 from trainables.trainable import BASE
 
 SCRATCH = ".ray"
+"""Folder in the search's, for what is of no use once the session has ended."""
 _FINISH_SECONDS, _STOPPED_SECONDS = 30.0, 5.0
 """How long MLflow may take to catch up with a search that has ended, and with one that was stopped."""
 _SIGNALLED = 128
@@ -128,6 +130,8 @@ def run_search(
     ) as record:
         if record.begun_at != recorded.size:
             raise RecordError(f"The search in {folder} was written just now by another process.")
+        for parent in (*folder.glob("trials/*/"), folder / "baselines"):
+            remove_unfinished(parent)
         view = make_view(console, config, config.trials, live=console.is_terminal)
         view.restore(recorded.state)
 
@@ -145,7 +149,7 @@ def run_search(
             events,
             steps=None if steps is None else steps.of,
         )
-        scratch = _scratch(config, folder)
+        scratch = _scratch()
         session = _Session(config, folder, command, record, view, conductor, scratch, steps, audit)
         code = _run(session)
     with unless_gone(sys.stdout, sys.stderr):
@@ -160,15 +164,12 @@ def run_search(
     return code
 
 
-def _scratch(config: SearchConfig, folder: Path) -> Path:
-    """Where Ray Tune and Ray Train keep files of their own.
+def _scratch() -> Path:
+    """Where Ray Tune and Ray Train keep files of their own, which nothing reads.
 
-    They do not wait for storage. On one machine that is beside Ray's other files, so that a search goes on
-    when its own disk is full; the nodes of a cluster must all see it.
+    They do not wait for storage, so that this is beside Ray's other files: a search goes on when its own disk
+    is full.
     """
-    _, address = cluster_address(config.workers)
-    if address is not None:
-        return folder / SCRATCH
     return temporary_folder() / "ray" / f"tightrope-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
@@ -367,6 +368,7 @@ def _train(session: _Session) -> None:
         capacity.groups,
         use_gpu=capacity.gpus > 0,
         longest=session.steps.most if session.steps else None,
+        marker=None if address is None else _mark(session.folder),
     )
     try:
         follows = address is not None and config.workers.groups == "auto"
@@ -390,6 +392,20 @@ def _grow(session: _Session, capacity: Capacity) -> None:
     if chosen is not None:
         there = {"groups": capacity.groups, "devices": capacity.devices, "nodes": capacity.nodes}
         session.append(chosen.model_copy(update={**there, "time": now()}))
+
+
+def _mark(folder: Path) -> str:
+    """Makes a file in the search's folder by which other machines know whether they share it.
+
+    Returns:
+        Its name. Where the disk has no room for it, all workers have their files written for them.
+    """
+    marker = f"{SCRATCH}/{uuid.uuid4().hex}"
+    path = folder / marker
+    with suppress(OSError):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    return marker
 
 
 def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -23,6 +24,25 @@ DEGENERATE = "degenerate"
 
 
 @dataclass(frozen=True)
+class Distant:
+    """What workers on other machines than the driver's need to know.
+
+    Attributes:
+        marker: Name of a file in the search's folder: a machine that has it there shares the folder.
+        inputs: Digest of what lies at each path that the options name (`trainables.contents`).
+        versions: Of the packages and the code that the driver's machine has.
+        code: Folder of this package on the driver's machine.
+        host: Name of the driver's machine.
+    """
+
+    marker: str
+    inputs: Mapping[str, str]
+    versions: Mapping[str, str]
+    code: str
+    host: str
+
+
+@dataclass(frozen=True)
 class GroupSettings:
     """All that the workers of a group need to serve trials.
 
@@ -32,7 +52,7 @@ class GroupSettings:
         seed: The search's seed: of data splits and of the choice of questions.
         total_steps: Steps of a trial's full budget, where its parameters do not say them; else those of the
             longest trial that there can be.
-        folder: The search's folder, absolute and shared by all nodes; checkpoints lie below it.
+        folder: The search's folder on the driver's machine, absolute; checkpoints lie below it.
         threads: CPU threads per worker.
         use_gpu: Whether workers have been given a GPU; others leave it alone.
         slots: Trials that the group holds at once; None: it measures, and chooses.
@@ -42,6 +62,8 @@ class GroupSettings:
         sequence_packing: Whether short examples of a trial share rows, where the model keeps them apart.
         spike: A trial ends where its smoothed training loss rises to this multiple of its lowest value;
             None lets it.
+        distant: What workers need that may run on other machines; None: all of them run on this one.
+        copies: Folders and files of this machine, and what they are copies of on the driver's.
     """
 
     trainable: str
@@ -59,6 +81,15 @@ class GroupSettings:
     spike: float | None = None
     gradient_checkpointing: bool = False
     sequence_packing: bool = False
+    distant: Distant | None = None
+    copies: tuple[tuple[str, str], ...] = ()
+
+    def on_driver(self, path: str) -> str:
+        """What the driver's machine knows a path of this one by: copies may be gone when a result is used."""
+        for here, there in self.copies:
+            if path == here or path.startswith(f"{here}/"):
+                return there + path.removeprefix(here)
+        return path
 
 
 @dataclass(frozen=True)
@@ -76,6 +107,8 @@ class TrainRequest:
         load_from: Folder of the last rung's checkpoint, relative to the search's; None at step 0.
         save_to: Folder for this rung's checkpoint, likewise.
         last: Whether this is the full budget, with the skills that are evaluated only there.
+        earlier: Steps and folders of the checkpoints before `load_from`, the latest first: where it cannot be
+            read, the trial is trained again from one of these.
     """
 
     trial: int
@@ -85,12 +118,15 @@ class TrainRequest:
     load_from: str | None
     save_to: str
     last: bool = True
+    earlier: tuple[tuple[int, str], ...] = ()
 
     def following(self, reply: Reply, to_step: int, last: bool = True) -> TrainRequest:
         """The request of the next rung, which may be the last, once `reply` has answered this one."""
         folder, rung = self.save_to.rsplit("-", 1)
+        before = () if self.load_from is None else ((self.from_step, self.load_from),)
         return replace(
             self,
+            earlier=before + self.earlier,
             from_step=reply.step,
             to_step=to_step,
             load_from=reply.checkpoint,
@@ -109,6 +145,7 @@ class FrontRequest:
         from_step: Optimizer steps done.
         load_from: Folder of its last checkpoint, relative to the search's.
         items_before: The file of its results item by item so far, likewise; None where there is none.
+        earlier: See `TrainRequest`.
     """
 
     trial: int
@@ -116,6 +153,7 @@ class FrontRequest:
     from_step: int
     load_from: str
     items_before: str | None = None
+    earlier: tuple[tuple[int, str], ...] = ()
 
 
 def checkpoint_folder(trial: int, rung: int) -> str:

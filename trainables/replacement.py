@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}")
 
 
 @contextmanager
@@ -29,6 +32,8 @@ def replacement(path: Path, *, sync: bool = False) -> Iterator[Path]:
         if part.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         part.rename(path)
+        if sync:
+            _sync_entry(path.parent)  # or the machine may forget the new name
     finally:
         if part.is_dir():
             shutil.rmtree(part, ignore_errors=True)
@@ -40,8 +45,23 @@ def replacement(path: Path, *, sync: bool = False) -> Iterator[Path]:
 def _sync(path: Path) -> None:
     """A file, or a folder with all that is below it."""
     for entry in [*(path.rglob("*") if path.is_dir() else ()), path]:
-        handle = os.open(entry, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync_entry(entry)
+
+
+def _sync_entry(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Removes what a kill has left in `folder` of replacements; nobody may be making one there."""
+    for part in folder.glob(".*"):
+        if _UNFINISHED.fullmatch(part.name):
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    part.unlink(missing_ok=True)

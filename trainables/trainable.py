@@ -128,7 +128,11 @@ def plain_subject(options: Any) -> str:
     return str(getattr(model, "name", "the base"))
 
 
-def unchanged(options: Any) -> Any:
+Place: TypeAlias = Callable[[str], str]
+"""Given a path, or a name that may be one, returns where that lies for whoever asks."""
+
+
+def unchanged(options: Any, place: Place) -> Any:
     """The options as they are: they name no files."""
     return options
 
@@ -171,7 +175,8 @@ class TrainableSpec:
         trial_steps: By options and seed reads the training data, and returns the number of optimizer steps of
             a trial as a function of its parameters, which raises `WrongParameterError`; None where no
             parameter says how long a trial is trained. A trainable that has it has the parameter `epochs`.
-        localise: The options with paths made absolute: workers may run in another folder.
+        localise: The options with `place` applied to every setting that may name a local file or folder:
+            workers may run in another folder, or on another machine.
         effects: Of its settings by dotted key; those that are not listed make another search.
         names: By dotted key of a setting the registry of the names that it takes, for `--list`.
         contents: By dotted key a digest of what lies there, for settings with the effect "content".
@@ -197,7 +202,7 @@ class TrainableSpec:
     inspect: Callable[[Any, int, Collection[str]], None] = lambda options, seed, baselines: None
     examples: Callable[[Any, int], int] | None = None
     trial_steps: Callable[[Any, int], Callable[[Any], int]] | None = None
-    localise: Callable[[Any], Any] = unchanged
+    localise: Callable[[Any, Place], Any] = unchanged
     effects: Mapping[str, Effect] = field(default_factory=dict)
     names: Mapping[str, Registry[Any]] = field(default_factory=dict)
     contents: Callable[[Any], Mapping[str, str]] = lambda options: {}

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from search.clustercheck.aws import UNCHECKED, has_model, node_configs, node_path
+from search.clustercheck import aws, gcp
 from search.clustercheck.check import problems, unready
 from search.clustercheck.document import Document, load
+from search.clustercheck.nodes import node_configs, node_path
 from search.config.origins import dotted
 from search.errors import ConfigError
 from search.output import Parser, complain, say
@@ -30,13 +31,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(str(error))
         return 2
     wrong = problems(document) + (list(unready(document)) if options.ready else [])
-    unchecked = document.get("provider", "type") == "aws" and not has_model()
-    note = f"\n  not checked: {UNCHECKED}" if unchecked else ""
+    model = _MODELS.get(str(document.get("provider", "type")))
+    note = "" if model is None or model.has_model() else f"\n  not checked: {model.UNCHECKED}"
     if wrong:
         complain(f"{ConfigError(sorted(wrong, key=lambda problem: _line(problem.where)))}{note}")
         return 2
     say(f"{_summary(document)}{note}")
     return 0
+
+
+_MODELS = {"aws": aws, "gcp": gcp}
+"""Of providers that say what a node may be."""
 
 
 def _line(where: str) -> int:
@@ -45,13 +50,16 @@ def _line(where: str) -> int:
 
 
 def _summary(document: Document) -> str:
-    lines = [f"{document.name}: OK ({document.get('provider', 'type')}; checked offline)"]
+    kind = document.get("provider", "type") or "kuberay"
+    lines = [f"{document.name}: OK ({kind}; checked offline)"]
     for name, config in node_configs(document).items():
         role = "head" if name == document.get("head_node_type") else "worker"
         counts = [document.get("available_node_types", name, key) for key in ("min_workers", "max_workers")]
         amount = "" if role == "head" else f", {counts[0] or 0} to {counts[1]} nodes"
-        market = document.get(*node_path(name, "InstanceMarketOptions", "MarketType"))
-        lines.append(f"  {role} {name}: {config.get('InstanceType')}, {market or 'on demand'}{amount}")
+        machine = config.get("InstanceType") or config.get("machineType")
+        markets = (("InstanceMarketOptions", "MarketType"), ("scheduling", "provisioningModel"))
+        market = next(filter(None, (document.get(*node_path(name, *path)) for path in markets)), "on demand")
+        lines.append(f"  {role} {name}: {machine}, {str(market).lower()}{amount}")
     lines += [f"  to set: {dotted(path)} ({document.where(path)})" for path in document.placeholders()]
     return "\n".join(lines)
 

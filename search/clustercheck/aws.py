@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from search.clustercheck.document import PLACEHOLDER, Document
+from search.clustercheck.nodes import head_offers_no_gpu, node_configs, node_path, workers
 from search.config.origins import Key
 from search.errors import Problem
 from trainables.nearest import did_you_mean, nearest
@@ -42,25 +43,6 @@ _TYPES: Mapping[str, tuple[type, str]] = {
 
 _INSTANCE = "InstanceType"
 """New types of instances appear faster than models of EC2."""
-
-
-def node_configs(document: Document) -> dict[str, dict[str, Any]]:
-    """The `node_config` of each node type that has one."""
-    types = document.get("available_node_types")
-    names = types if isinstance(types, dict) else {}
-    configs = {name: document.get("available_node_types", name, "node_config") for name in names}
-    return {name: config for name, config in configs.items() if isinstance(config, dict)}
-
-
-def node_path(name: str, *rest: str | int) -> Key:
-    """Path of a key in a node type's `node_config`."""
-    return ("available_node_types", name, "node_config", *rest)
-
-
-def workers(document: Document) -> dict[str, dict[str, Any]]:
-    """The `node_config` of each node type but the head's."""
-    head = document.get("head_node_type")
-    return {name: config for name, config in node_configs(document).items() if name != head}
 
 
 def has_model() -> bool:
@@ -162,9 +144,7 @@ def head_without_gpu(document: Document) -> Iterator[Problem]:
     if _ACCELERATED.match(instance):
         message = f"{instance} has accelerators; the head trains nothing"
         yield document.problem(node_path(head, "InstanceType"), message, "m6i.xlarge, or another without")
-    if document.get("available_node_types", head, "resources", "GPU"):
-        path = ("available_node_types", head, "resources", "GPU")
-        yield document.problem(path, "the head must not offer GPUs", "leave it out")
+    yield from head_offers_no_gpu(document, head)
 
 
 def workers_on_spot(document: Document) -> Iterator[Problem]:

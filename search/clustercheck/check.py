@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from search.clustercheck import aws, rules
+from search.clustercheck import aws, gcp, kuberay, machines, rules
 from search.clustercheck.document import Document
 from search.clustercheck.provider import PROVIDERS, AwsProvider, violations
 from search.clustercheck.rules import commands, token_mount, token_path
@@ -31,7 +31,7 @@ COMMON_RULES: tuple[Rule, ...] = (
     rules.setup_is_pinned,
 )
 PROVIDER_RULES: Mapping[str, tuple[Rule, ...]] = {
-    "local": (),
+    "local": (machines.least_is_possible, machines.all_workers_come),
     "aws": (
         aws.nodes_are_complete,
         aws.misuses,
@@ -42,11 +42,22 @@ PROVIDER_RULES: Mapping[str, tuple[Rule, ...]] = {
         aws.hosts_are_pinned,
         aws.no_open_ingress,
     ),
+    "gcp": (
+        gcp.nodes_are_complete,
+        gcp.misuses,
+        gcp.head_without_gpu,
+        gcp.workers_on_spot,
+        gcp.nodes_have_accounts,
+        gcp.hosts_are_pinned,
+    ),
 }
 
 
 def problems(document: Document) -> list[Problem]:
     """Everything that Ray, the strict models and the rules refuse; what Ray repeats is left out."""
+    if manifests := kuberay.clusters(document):
+        refused = (problem for path in manifests for problem in kuberay.problems(document, path))
+        return [*document.duplicates, *refused]
     kind = document.get("provider", "type")
     if kind is None:
         return [*document.duplicates, *_misspellings(document)]
@@ -77,9 +88,12 @@ def ray_problems(document: Document) -> list[Problem]:
     from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 
     schema = json.loads((Path(ray.autoscaler.__file__).parent / "ray-schema.json").read_text())
+    data = dict(document.data)
+    if document.get("provider", "type") == "local":
+        data.pop("min_workers", None)  # Ray takes it for this provider, before it looks at its schema
     violations = [
         problem
-        for error in Draft7Validator(schema).iter_errors(document.data)
+        for error in Draft7Validator(schema).iter_errors(data)
         for problem in _violation(error, document)
     ]
     return violations or list(_refusal(document))
@@ -120,10 +134,11 @@ def unready(document: Document) -> Iterator[Problem]:
         yield document.problem(path, f"is still {document.get(*path)}", "set it")
     yield from _mounts(document)
     yield from _token(document)
-    if document.get("provider", "type") == "aws" and importlib.util.find_spec("boto3") is None:
-        yield document.problem(
-            ("provider", "type"), "Ray's AWS provider needs boto3", "pip install 'tightrope[aws]'"
-        )
+    kind = str(document.get("provider", "type"))
+    package = {"aws": "boto3", "gcp": "googleapiclient"}.get(kind)
+    if package is not None and importlib.util.find_spec(package) is None:
+        message = f"Ray's provider {kind} needs {package}"
+        yield document.problem(("provider", "type"), message, f"pip install 'tightrope[{kind}]'")
 
 
 def _mounts(document: Document) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Keys of `provider`: AWS, and machines that are already there (Ray's `local`)."""
+"""Keys of `provider`: AWS, GCP, and machines that are already there (Ray's `local`)."""
 
 from __future__ import annotations
 
@@ -104,6 +104,19 @@ class AwsProvider(Provider):
     cloudwatch: Cloudwatch | None = None
 
 
+class GcpProvider(Provider):
+    """`provider` of a cluster on GCP."""
+
+    refused: ClassVar[dict[str, str]] = {
+        "gcp_credentials": "no secrets in this file: `gcloud auth application-default login`",
+    }
+
+    type: Literal["gcp"]
+    region: str
+    availability_zone: str
+    project_id: str
+
+
 class LocalProvider(Provider):
     """Hosts by address, or a coordinator that lends them. Ray makes the node types itself."""
 
@@ -120,7 +133,7 @@ class LocalProvider(Provider):
         return self
 
 
-PROVIDERS: dict[str, type[Provider]] = {"aws": AwsProvider, "local": LocalProvider}
+PROVIDERS: dict[str, type[Provider]] = {"aws": AwsProvider, "gcp": GcpProvider, "local": LocalProvider}
 
 
 def violations(model: type[Strict], value: Any, path: Key, document: Document) -> list[Problem]:

@@ -119,20 +119,25 @@ def container_images(document: Document) -> Iterator[tuple[Key, str]]:
 
 def images_are_pinned(document: Document) -> Iterator[Problem]:
     """Images carry a version; those of Ray the version that is installed here, as `ray up` wants."""
+    for path, image in container_images(document):
+        yield from unpinned(document, path, image)
+
+
+def unpinned(document: Document, path: Key, image: str) -> Iterator[Problem]:
+    """What is wrong with the name of a container's image."""
     import ray
 
     good = f"rayproject/ray:{ray.__version__}-py311-cpu"
-    for path, image in container_images(document):
-        repository, _, tag = image.rpartition("/")[2].partition(":")
-        if _DIGEST.search(image):
-            continue
-        if not tag or _MOVING.search(tag):
-            yield document.problem(path, f"{image} can change over time", f"name a version, like {good}")
-        elif repository == "ray" and (match := _RAY_TAG.match(tag)) is None:
-            yield document.problem(path, f"{image} names no version of Ray", f"like {good}")
-        elif repository == "ray" and match and match["ray"] != ray.__version__:
-            message = f"{image} runs Ray {match['ray']}, and {ray.__version__} is installed here"
-            yield document.problem(path, message, "the same version on both sides")
+    repository, _, tag = image.rpartition("/")[2].partition(":")
+    if _DIGEST.search(image):
+        return
+    if not tag or _MOVING.search(tag):
+        yield document.problem(path, f"{image} can change over time", f"name a version, like {good}")
+    elif repository == "ray" and (match := _RAY_TAG.match(tag)) is None:
+        yield document.problem(path, f"{image} names no version of Ray", f"like {good}")
+    elif repository == "ray" and match and match["ray"] != ray.__version__:
+        message = f"{image} runs Ray {match['ray']}, and {ray.__version__} is installed here"
+        yield document.problem(path, message, "the same version on both sides")
 
 
 def setup_is_pinned(document: Document) -> Iterator[Problem]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from search.groups.depot import Depot
 from search.groups.group import GroupSpec, run_group
 from search.groups.nodes import watch_draining
 from search.groups.slots import MAX_LOSSES, SlotTable
@@ -23,14 +25,36 @@ class Dispatcher:
 
     Args:
         folder: The search's folder on this machine, for the tracebacks of crashes; None keeps none.
+        inputs: Paths on this machine that workers on others may read.
     """
 
-    def __init__(self, folder: str | None = None) -> None:
+    def __init__(self, folder: str | None = None, inputs: Collection[str] = ()) -> None:
         self._table = SlotTable()
         self._facts: asyncio.Queue[GroupFacts | Reply] = asyncio.Queue()
         self._folder = folder
         self._said: list[str] = []
         self._watching: asyncio.Task[None] | None = None
+        self._depot = None if folder is None else Depot(Path(folder), inputs, _chunk, self._said.append)
+
+    async def keep(self, name: str, parts: Mapping[str, Sequence[Any]]) -> None:
+        """See `Depot.keep`."""
+        assert self._depot is not None
+        await asyncio.to_thread(self._depot.keep, name, parts)
+
+    async def listing(self, name: str) -> list[tuple[str, int]] | None:
+        """See `Depot.listing`."""
+        assert self._depot is not None
+        return await asyncio.to_thread(self._depot.listing, name)
+
+    async def read(self, name: str, file: str, offset: int) -> bytes:
+        """See `Depot.read`."""
+        assert self._depot is not None
+        return await asyncio.to_thread(self._depot.read, name, file, offset)
+
+    async def drop_old_moments(self, name: str) -> None:
+        """See `Depot.drop_old_moments`."""
+        assert self._depot is not None
+        await asyncio.to_thread(self._depot.drop_old_moments, name)
 
     async def add_group(self, name: str, max_losses: int = MAX_LOSSES) -> None:
         """See `SlotTable.add_group`."""
@@ -159,11 +183,19 @@ class Dispatcher:
                 log.write(redact(f"--- {when}, {name}: {crash.line}\n{crash.traceback}\n"))
 
 
-def start_dispatcher(folder: Path) -> Any:
+def _chunk(sent: Any) -> bytes:
+    import ray
+
+    chunk: bytes = ray.get(sent)
+    return chunk
+
+
+def start_dispatcher(folder: Path, inputs: Collection[str] = ()) -> Any:
     """Starts the actor on the driver's node: a node that comes and goes must not take it along.
 
     Args:
         folder: The search's folder.
+        inputs: Paths on the driver's machine that workers on others may read.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -171,4 +203,4 @@ def start_dispatcher(folder: Path) -> Any:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = {"num_cpus": 0, "max_concurrency": 10_000, "scheduling_strategy": here}
     # While a link is down a call is made again: none does harm when it is made twice.
-    return ray.remote(**options, max_task_retries=-1)(Dispatcher).remote(str(folder))
+    return ray.remote(**options, max_task_retries=-1)(Dispatcher).remote(str(folder), list(inputs))

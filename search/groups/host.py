@@ -48,7 +48,9 @@ class WorkerGroups:
     ) -> None:
         self._settings, self._workers, self._capacity, self._scratch = settings, workers, capacity, scratch
         self._specs = [self._spec(index) for index in range(capacity.groups)]
-        self.dispatcher: Any = start_dispatcher(Path(settings.folder))
+        self.dispatcher: Any = start_dispatcher(
+            Path(settings.folder), () if settings.distant is None else settings.distant.inputs
+        )
         self._running: dict[str, Any] = {}
         self._on_said = on_said
         self._heard = 0

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+import trainables
 from search.config.schema import SearchConfig
 from search.record.events import Params
 from search.searchers import SEARCHERS
 from search.searchers.draw import draw
 from search.space import SearchSpace
-from trainables.messages import GroupSettings
+from trainables.contents import path_digest
+from trainables.data.sources import user_path
+from trainables.messages import Distant, GroupSettings
 from trainables.specs import TRAINABLES
+from trainables.versions import training_versions
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,7 @@ def group_settings(
     groups: int = 1,
     use_gpu: bool = False,
     longest: int | None = None,
+    marker: str | None = None,
 ) -> GroupSettings:
     """Settings with local paths made absolute: workers may run in another folder.
 
@@ -115,15 +122,32 @@ def group_settings(
         groups: Number of groups.
         use_gpu: Whether workers are given a GPU.
         longest: Steps of the longest trial, where each has its own number.
+        marker: Name of a file in the search's folder, where workers may run on other machines.
 
     Raises:
         ExpressionError: An expression of the space cannot be computed for a trial to measure with.
     """
     limit = configured_limit(config, groups)
     asked = config.workers.slots
+    inputs: dict[str, str] = {}
+
+    def place(path: str) -> str:
+        here = user_path(path)
+        if not os.path.exists(here):
+            return path
+        absolute = str(here.resolve())
+        if marker is not None and (digest := path_digest(Path(absolute))) is not None:
+            inputs[absolute] = digest
+        return absolute
+
+    options = TRAINABLES[config.trainable].localise(config.options, place)
+    distant = None
+    if marker is not None:
+        code = str(Path(trainables.__file__).parent)
+        distant = Distant(marker, inputs, training_versions(), code, platform.node())
     return GroupSettings(
         trainable=config.trainable,
-        options=TRAINABLES[config.trainable].localise(config.options),
+        options=options,
         seed=config.seed,
         total_steps=config.budget.full_steps if longest is None else longest,
         zero_stage=config.workers.zero_stage,
@@ -137,4 +161,5 @@ def group_settings(
         most_slots=limit.most,
         probes=probes(config, SearchSpace(config.parameters, config.fixed)),
         spike=config.guards.spike,
+        distant=distant,
     )

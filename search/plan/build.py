@@ -11,13 +11,13 @@ from pydantic import BaseModel
 
 from search.cluster import cluster_address, local_capacity, local_groups
 from search.config.schema import SearchConfig
+from search.errors import ClusterError
 from search.groups.settings import configured_limit
 from search.plan.estimate import estimate, repetitions
 from search.plan.hypotheses import planned_hypotheses
 from search.plan.model import Plan, PlannedTrial, Slots
 from search.plan.outlook import budget, confirmation, ends_first, guards, limits, teaches, warm_start
 from search.plan.trainable import planned_by_trainable
-from search.reach import ClusterError
 from search.record import SearchState, WarmStarted
 from search.record.files import is_being_written
 from search.resume import open_record

@@ -101,10 +101,7 @@ class ConductedScheduler(_NotPickled, FIFOScheduler):  # type: ignore[misc]  # R
             return str(TrialScheduler.STOP)
         reply: Reply = result[REPLY]
         if reply.checkpoint is not None and not (self._folder / reply.checkpoint).is_dir():
-            self._conductor.abort(
-                f"{reply.group} saved {reply.checkpoint}, and it is not in {self._folder} here: "
-                "out must be a folder that every node shares"
-            )
+            self._conductor.abort(f"{reply.group} saved {reply.checkpoint}, and it is not in {self._folder}")
             return str(TrialScheduler.STOP)
         goes_on = self._conductor.report(number, reply) and self._conductor.aborted is None
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)

@@ -98,8 +98,6 @@ class Host:
         tmp = self.files / "tmp"
         tmp.mkdir(exist_ok=True)
         tmp.chmod(0o1777)
-        if not (self.files / "shared").exists():
-            (self.files / "shared").symlink_to(folder / "shared")
         shutil.copy(folder / "key.pub", ssh / "authorized_keys")
         if not (ssh / "host").exists():
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", ssh / "host"], check=True)
@@ -225,7 +223,7 @@ def _command(process: psutil.Process) -> str:
 
 def make_hosts(folder: Path, count: int) -> Sequence[Host]:
     """Starts hosts that reach each other; the first has the key to all others, `~/.ssh/cluster`."""
-    (folder / "shared").mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "key"], check=True)
     gateway = Host(1, folder)
     hosts = [gateway, *(Host(number, folder, gateway) for number in range(2, count + 1))]

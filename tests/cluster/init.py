@@ -25,7 +25,7 @@ def hide(name: str, files: Path, hidden: list[str], python: list[str]) -> None:
 
     Args:
         name: Of the host.
-        files: The host's files: `root`, `tmp`, `hosts`, and `shared`, a link to what all hosts share.
+        files: The host's files: `root`, `tmp` and `hosts`.
         hidden: Folders that a host would not have.
         python: Folders that Python needs.
     """
@@ -41,8 +41,6 @@ def hide(name: str, files: Path, hidden: list[str], python: list[str]) -> None:
     for place, options in (("/mnt", "size=1m"), ("/run", "size=1m"), ("/dev/shm", "size=2g,mode=1777")):
         mount("-t", "tmpfs", "-o", options, "tmpfs", place)
     Path("/run/sshd").mkdir()
-    Path("/mnt/shared").mkdir()
-    mount("--bind", (files / "shared").resolve(), "/mnt/shared")
     mount("--bind", files / "hosts", "/etc/hosts")
     mount("--rbind", files / "root", "/root")
     mount("--bind", files / "tmp", "/tmp")  # last: `files` may lie in it

@@ -10,6 +10,7 @@ from pathlib import Path
 from search.record import Event, read_events
 from tests.cluster.hosts import ROOT, Host, make_hosts
 from tests.servers import wait_for
+from trainables.embedded import data_dir, model_dir
 
 _PACKAGES = ("search", "trainables", "analysis", "spaces")
 _UP_SECONDS = 240.0
@@ -26,7 +27,6 @@ class RayUp:
     def __init__(self, folder: Path) -> None:
         self.hosts = make_hosts(folder, 4)
         self.laptop, self.head, *self.workers = self.hosts
-        self.shared = folder / "shared"
         self._searches = 0
         prepared = self.laptop.home / ".tightrope" / "cluster"
         for package in _PACKAGES:
@@ -38,6 +38,9 @@ class RayUp:
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32))
         shutil.copy(Path(__file__).with_name("cluster.yaml"), self.laptop.home)
+        # Searches are of a model and of data that only the head has.
+        shutil.copytree(model_dir(), self.head.home / "model")
+        shutil.copy(data_dir() / "domain_train.jsonl", self.head.home / "train.jsonl")
 
     def up(self, *options: str) -> None:
         """Brings the cluster up, or what has been lost of it."""
@@ -51,13 +54,11 @@ class RayUp:
         wait_for(lambda: all(map(has_node, [self.head, *self.workers])), _UP_SECONDS)
 
     def announce(self, host: Host) -> None:
-        """Announces to the watcher on a host that it will be taken away in 30 s."""
-        words = f"python -m search.spot --address={self.head.address}:6379 --file=/tmp/leave"
-        watcher = host.start(words, **_TOKEN, PYTHONPATH="/root/tightrope")
-        (host.files / "tmp" / "leave").touch()
-        code, printed = watcher.finish(60)
-        assert code == 0, printed
-        (host.files / "tmp" / "leave").unlink()
+        """Announces to the watcher on a worker that it will be taken away in 30 s, which drains it."""
+        notice = host.files / "tmp" / "leave"
+        notice.touch()
+        wait_for(lambda: not host.processes("search.spot"), 60)
+        notice.unlink()
 
     def search(self, space: str, *words: str) -> Search:
         """Starts a search on the head.
@@ -68,7 +69,7 @@ class RayUp:
         """
         self._searches += 1
         name = f"search{self._searches}"
-        (self.shared / f"{name}.yaml").write_text(space)
+        (self.head.home / f"{name}.yaml").write_text(space)
         return Search(self, name, words)
 
     def end(self) -> None:
@@ -92,8 +93,9 @@ class Search:
     """
 
     def __init__(self, cluster: RayUp, name: str, words: Sequence[str]) -> None:
-        self.folder = cluster.shared / "runs" / name
-        fixed = [f"space=/mnt/shared/{name}.yaml", f"name={name}", "out=/mnt/shared/runs"]
+        self.folder = cluster.head.home / "runs" / name
+        fixed = [f"space=/root/{name}.yaml", f"name={name}", "out=/root/runs"]
+        fixed += ["model.source=/root/model", "task.train=/root/train.jsonl"]
         fixed += ["workers.address=auto", "report=false"]
         command = " ".join(["exec python -m search.run", *fixed, *words])
         environment = _TOKEN | {"PYTHONPATH": "/root/tightrope", "COLUMNS": "120"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 
@@ -11,6 +12,7 @@ from search.record import Failed, RungReached, SearchEnded
 from tests.cluster.ray_up import RayUp, Search
 from tests.searches import assert_every_trial_finished_once
 from tests.servers import wait_for
+from trainables.serving.checkpoints import check_seal
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.cluster]
 
@@ -46,13 +48,30 @@ def assert_whole(search: Search, trials: int = TRIALS) -> None:
     assert events[-1].reason == "finished"
 
 
+def assert_no_folder_was_shared(cluster: RayUp, search: Search) -> None:
+    """What trials left is on the head, and what the search is of has come to the workers once."""
+    for event in search.events:
+        if isinstance(event, RungReached):
+            check_seal(search.folder / str(event.checkpoint))
+            adapter = json.loads((search.folder / str(event.checkpoint) / "adapter_config.json").read_text())
+            assert adapter["base_model_name_or_path"] == "/root/model", "as the head has it"
+            assert (search.folder / str(event.items_file)).is_file()
+    for worker in cluster.workers:
+        inputs = [path.name for path in worker.home.glob(".cache/tightrope/inputs/*/*")]
+        assert sorted(inputs) == [".lock", ".lock", "model", "train.jsonl"]
+        assert not (worker.home / "runs").exists()
+
+
 def test_trials_of_a_host_that_is_to_be_taken_away_go_on_elsewhere(hosts: RayUp) -> None:
+    for worker in hosts.workers:
+        (worker.home / "tightrope/trainables/__init__.py").write_text("raise ImportError('stale code')\n")
     search = hosts.search(SPACE)
     wait_for(lambda: len(groups(search)) == 2, 120)
     hosts.announce(hosts.workers[1])
     printed = search.finish()
     assert "its node is about to be taken away" in printed
     assert_whole(search)
+    assert_no_folder_was_shared(hosts, search)
 
 
 def test_a_link_that_is_down_and_a_node_that_is_killed_cost_no_trial(hosts: RayUp) -> None:

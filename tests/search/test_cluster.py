@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from search.cluster import ClusterError, _capacity
+from search.cluster import _capacity
 from search.config.schema import WorkersConfig
+from search.errors import ClusterError
 
 
 def test_groups_fill_the_cores_but_for_one_cpu_of_the_drivers_node() -> None:

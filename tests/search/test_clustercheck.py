@@ -228,7 +228,7 @@ LOCAL: dict[str, Any] = {
     "provider": {"type": "local", "head_ip": "10.0.0.1", "worker_ips": ["10.0.0.2"]},
     "auth": {"ssh_user": "me"},
     "file_mounts": {"/home/me/.tightrope": "~/.tightrope/cluster/secrets"},
-    "head_start_ray_commands": [f"{TOKEN} ray start --head"],
+    "head_start_ray_commands": [f"RAY_enable_autoscaler_v2=0 {TOKEN} ray start --head"],
     "worker_start_ray_commands": [f"{TOKEN} ray start --address=$RAY_HEAD_IP:6379"],
 }
 

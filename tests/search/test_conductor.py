@@ -440,3 +440,21 @@ def test_only_the_request_of_the_full_budget_is_the_last_and_costs_are_kept_by_p
     assert single.next_trial() is not None
     assert single.request(0).last
     assert conductor.finished
+
+
+def test_what_follows_from_a_reply_is_what_the_conductor_asks_for() -> None:
+    """A trial's actor makes later requests by itself; those of a resumed search come from the record."""
+    conductor = make(configure("random", trials=1, scheduler={"name": "none"}), [])
+    number = conductor.next_trial()
+    assert number is not None
+    request, folders = conductor.request(number), []
+    for step, following in ((3, 9), (9, 27)):
+        reply = train(request)
+        assert conductor.report(number, reply)
+        assert isinstance(request, TrainRequest)
+        request = request.following(reply, following, last=following == 27)
+        assert request == conductor.request(number)
+        assert request.load_from == reply.checkpoint
+        assert request.earlier == tuple(folders), "where it begins again if the last checkpoint is damaged"
+        folders.insert(0, (step, request.load_from))
+    assert conductor.report(number, train(request)) is False

@@ -14,7 +14,8 @@ import pytest
 from search import reach
 from search.cluster import cluster_address, start_ray
 from search.config.schema import WorkersConfig
-from search.reach import ClusterError, check_address, check_machine
+from search.errors import ClusterError
+from search.reach import check_address, check_machine
 
 
 @pytest.fixture

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+import ray
 import torch
 
+from search.errors import ClusterError
+from search.reach import check_address
 from search.record import RungReached, SearchEnded, SearchState, read_events
 from tests.ray_cluster import SharedCluster
 from tests.searches import assert_every_trial_finished_once, finish, start
@@ -118,6 +122,35 @@ def test_the_same_command_again_trains_nothing_and_more_trials_extend(
     assert events[: len(before)] == before
     assert_every_trial_finished_once(events, 5)
     assert sum(json.loads(output.splitlines()[-1])["counts"].values()) == 5
+
+
+def test_a_cluster_is_refused_at_once_without_its_token_or_with_another_version_of_ray(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: SharedCluster
+) -> None:
+    address, token = cluster.word.partition("=")[2], cluster.environment["RAY_AUTH_TOKEN"]
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_USE_TLS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def refusal() -> str:
+        with pytest.raises(ClusterError) as refused:
+            check_address(address, "workers.address")
+        assert str(refused.value).startswith(f"The Ray cluster at {address}, from workers.address, ")
+        return str(refused.value)
+
+    assert "this shell has none: RAY_AUTH_TOKEN_PATH is not set" in refusal()
+    assert "Set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to the file" in refusal()
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    assert f"there is none in {tmp_path / 'token'}" in refusal()
+    (tmp_path / "token").write_text("of another cluster\n")
+    assert "does not accept the token of this shell" in refusal()
+    (tmp_path / "token").write_text(f"{token}\n")
+    check_address(address, "workers.address")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    assert "RAY_AUTH_MODE=disabled in this shell sends none" in refusal()
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "2.9.3")
+    assert f"runs Ray {ray.__version__}, and 2.9.3 is installed here" in refusal()
 
 
 def test_a_changed_space_is_refused_with_the_difference(finished: tuple[Path, str]) -> None:

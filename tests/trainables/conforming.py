@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 
+from search.groups.depot import Depot
 from tests.trainables.sections import sections_of
 from trainables.messages import BaselineRequest, Delivery, GroupSettings, Params, Reply, TrainRequest
 from trainables.serving.server import Server
+from trainables.serving.storage import DistantStorage
 from trainables.settings import Quantization
 from trainables.specs import TRAINABLES
 
@@ -61,9 +63,18 @@ def settings(
     return GroupSettings(**(values | changes))
 
 
-def serving(given: GroupSettings) -> Server:
-    """A group of its own, in this process."""
-    return Server(given, TRAINABLES[given.trainable].worker()(given, torch.device("cpu"))(0))
+def serving(given: GroupSettings, distant: bool = False) -> Server:
+    """A group of its own, in this process; `distant`: as if on another machine than the search's folder."""
+    held = TRAINABLES[given.trainable].worker()(given, torch.device("cpu"))(0)
+    return Server(given, held, storage=DistantStorage(DirectLine(Path(given.folder))) if distant else None)
+
+
+class DirectLine(Depot):
+    """A line to a depot in the same process."""
+
+    def send(self, chunk: bytes) -> bytes:
+        """See `Line`."""
+        return chunk
 
 
 def train(server: Server, request: TrainRequest) -> Reply:

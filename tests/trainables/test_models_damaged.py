@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 
 from search.run import main
 from tests.trainables.model_folders import (
@@ -26,6 +27,7 @@ from tests.trainables.model_folders import (
 )
 from trainables import embedded
 from trainables.errors import UserError
+from trainables.models.folder.architectures import causal_models, supports_checkpointing, supports_sdpa
 from trainables.models.folder.check import check_folder, takes_sdpa
 from trainables.models.load import load_base, load_tokenizer
 from trainables.models.resolve import fetched, resolve
@@ -305,6 +307,24 @@ def test_the_plan_says_what_attention_is(folder: Path, capsys: pytest.CaptureFix
     assert "eager: models of this kind" in capsys.readouterr().out
     assert main(["space=demo", f"model={folder}", "model.attention=sdpa", "--plan"]) == 2
     assert "model.attention" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "mamba", "gpt_neox_japanese", "jetmoe"])
+def test_what_a_model_supports_is_read_off_as_its_class_says_it(kind: str) -> None:
+    model: Any = getattr(transformers, causal_models()[kind])
+    assert supports_checkpointing(kind) is model.supports_gradient_checkpointing
+    assert supports_sdpa(kind) is model._supports_sdpa
+
+
+def test_checkpointing_is_refused_where_the_model_does_not_support_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["space=demo", f"model={folder}", "workers.gradient_checkpointing=true"]
+    assert main([*words, "--plan"]) == 0
+    edited("config.json", model_type="gpt_neox_japanese")(folder)
+    for mode in ([], ["--plan"]):
+        assert main([*words, *mode]) == 2
+        assert "workers.gradient_checkpointing: is not possible" in capsys.readouterr().err
 
 
 def test_whole_models_pass(tmp_path: Path) -> None:

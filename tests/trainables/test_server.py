@@ -154,18 +154,18 @@ def test_trials_that_join_one_another_and_leave_reply_as_alone(loaded: Loaded, t
 def test_a_diverged_trial_and_a_wrong_one_leave_the_others_alone(loaded: Loaded, tmp_path: Path) -> None:
     alone = finish(fresh(loaded, settings(tmp_path / "alone")), [Delivery(0, 0, request(0, 6))])[0]
     wild = PARAMS[1] | {"lr": 10.0, "clip": 0.0, "alpha": 1e6, "weight_decay": 100.0}
-    lost = TrainRequest(2, PARAMS[2], 4, 8, "trials/2/rung-0", "trials/2/rung-1")
+    wrong = TrainRequest(2, PARAMS[2] | {"target_modules": "nowhere"}, 0, 8, None, "trials/2/rung-0")
     replies = finish(
         fresh(loaded, settings(tmp_path / "packed")),
         [
             Delivery(0, 0, request(0, 6)),
             Delivery(1, 1, TrainRequest(1, wild, 0, 6, None, "trials/1/rung-0")),
-            Delivery(2, 2, lost),
+            Delivery(2, 2, wrong),
         ],
     )
     assert replies[1].outcome == "diverged"
     assert replies[2].outcome == "user"
-    assert "checkpoint" in replies[2].message
+    assert "nowhere" in replies[2].message
     assert_same(replies[0], alone)
 
 
@@ -305,19 +305,20 @@ def _all_at_once(folder: Path) -> CapabilityConfig:
     )
 
 
-def test_a_trial_whose_adapter_is_gone_cannot_be_asked_and_leaves_the_others_alone(
+def test_a_trial_whose_adapter_is_gone_is_trained_again_and_asked_beside_others(
     loaded: Loaded, tmp_path: Path
 ) -> None:
     server = fresh(loaded, asked_on_front(tmp_path))
     trained = finish(server, [Delivery(trial, trial, request(trial, 8)) for trial in (0, 1)])
     server.close()
+    asked = [Delivery(2 + trial, trial, on_front(trained[trial], trial)) for trial in (0, 1)]
+    expected = finish(server, asked)
+    server.close()
     shutil.rmtree(tmp_path / str(trained[0].checkpoint))
-    replies = finish(
-        server, [Delivery(2 + trial, trial, on_front(trained[trial], trial)) for trial in (0, 1)]
-    )
-    assert replies[2].outcome == "user"
-    assert "is not there" in replies[2].message
-    assert replies[3].outcome == "ok"
+    replies = finish(server, asked)
+    for number in (2, 3):
+        assert_same(replies[number], expected[number])
+    assert (tmp_path / str(trained[0].checkpoint)).is_dir()
 
 
 def test_results_are_kept_item_by_item(loaded: Loaded, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -24,6 +25,7 @@ from tests.trainables.conforming import (
     train,
 )
 from tests.trainables.workers import ROOT
+from trainables.serving.checkpoints import check_seal
 from trainables.serving.server import Server
 from trainables.settings import Quantization
 from trainables.specs import TRAINABLES
@@ -55,7 +57,7 @@ def test_a_trial_that_moves_at_every_rung_does_what_it_does_in_one_place(
     if quantization is not None and list(TRAINABLES[trainable].check(given.options)):
         pytest.skip("this trainable refuses a quantised base model")
     stays = serving(given)
-    moves = [serving(settings(trainable, tmp_path / "moves", quantization)) for _ in rungs]
+    moves = [serving(settings(trainable, tmp_path / "moves", quantization), distant=True) for _ in rungs]
     there = ladder([stays] * len(rungs), trainable, rungs)
     elsewhere = ladder(moves, trainable, rungs)
     whole = train(serving(settings(trainable, tmp_path / "whole", quantization)), first_request(trainable))
@@ -66,6 +68,32 @@ def test_a_trial_that_moves_at_every_rung_does_what_it_does_in_one_place(
     spec = TRAINABLES[trainable]
     better = next(metric.name for metric in spec.metrics(given.options) if metric.direction == "min")
     assert there[-1].metrics[better] < baseline(stays).metrics[better], "it learns"
+
+
+def _spoil(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@every_trainable
+def test_a_checkpoint_that_cannot_be_read_is_trained_again(trainable: str, tmp_path: Path) -> None:
+    """From the rung before, and where that has gone as well from the beginning."""
+    server = serving(settings(trainable, tmp_path))
+    first = train(server, first_request(trainable, 1))
+    second = train(server, to_second := first_request(trainable, 1).following(first, 3, False))
+    to_last = to_second.following(second, STEPS, True)
+    expected = train(server, to_last)
+    rungs = [tmp_path / str(reply.checkpoint) for reply in (first, second)]
+    for damage in ("a flipped bit", "nothing left"):
+        server.close()
+        if damage == "a flipped bit":
+            _spoil(max(rungs[1].iterdir(), key=lambda file: file.stat().st_size))
+        else:
+            for rung in rungs:
+                shutil.rmtree(rung)
+        assert numbers(train(server, to_last)) == pytest.approx(numbers(expected), rel=1e-6), damage
+        check_seal(rungs[1])
 
 
 @every_trainable
@@ -168,7 +196,7 @@ def test_what_the_search_asks_of_a_trainable_needs_no_torch(trainable: str, tmp_
         "options = spec.options(**{name: sections[name] for name in spec.options.model_fields})\n"
         "assert spec.metrics(options) and spec.contents(options) and spec.subject(options)\n"
         "assert not list(spec.check(options))\n"
-        "assert spec.localise(options) and 'seed' in spec.parameters.model_fields\n"
+        "assert spec.localise(options, str.strip) and 'seed' in spec.parameters.model_fields\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

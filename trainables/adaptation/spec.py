@@ -14,16 +14,15 @@ from trainables.adaptation.vectors import VECTORS
 from trainables.data.sections import (
     CAPABILITY_EFFECTS,
     EFFECTS,
-    absolute_capability,
-    absolute_model,
-    absolute_path,
-    absolute_task,
     capability_contents,
     contents_of,
     data_content,
     hub_part,
+    placed_capability,
+    placed_model,
+    placed_task,
 )
-from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, Shown, TrainableSpec
+from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, Place, Shown, TrainableSpec
 
 if TYPE_CHECKING:
     from trainables.planning import PlanRequest, TrainablePlan
@@ -83,17 +82,17 @@ def contents(options: AdaptationOptions) -> Mapping[str, str]:
     return digests
 
 
-def localise(options: AdaptationOptions) -> AdaptationOptions:
-    """The options with local paths made absolute."""
+def localise(options: AdaptationOptions, place: Place) -> AdaptationOptions:
+    """See `TrainableSpec.localise`."""
     target, tokenizer = options.target, options.target.tokenizer
     if tokenizer is not None:
-        target = target.model_copy(update={"tokenizer": absolute_path(tokenizer)})
+        target = target.model_copy(update={"tokenizer": place(tokenizer)})
     capability = options.capability
     return AdaptationOptions(
-        model=absolute_model(options.model),
-        task=absolute_task(options.task),
+        model=placed_model(options.model, place),
+        task=placed_task(options.task, place),
         target=target,
-        capability=None if capability is None else absolute_capability(capability),
+        capability=None if capability is None else placed_capability(capability, place),
     )
 
 

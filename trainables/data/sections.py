@@ -9,16 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from trainables import embedded
+from trainables.contents import path_digest
 from trainables.data.sources import EMBEDDED, user_path
 from trainables.models.fingerprint import folder_fingerprint
+from trainables.models.preparers import cache_dir
 from trainables.settings import HARNESS, CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
-from trainables.trainable import Effect
+from trainables.trainable import Effect, Place
 
-_WHOLE = 64 * 2**20
-_EDGE = 2**16
 _DIGEST = "sha256:"
 _NAME = "name:"
 
@@ -121,74 +120,45 @@ def data_content(source: str | Sequence[str], part: str) -> str | None:
     if path.startswith(EMBEDDED):
         place = embedded.data_dir() / path.removeprefix(EMBEDDED)
     try:
-        if place.is_dir():
-            return f"{_DIGEST}{_folder(place)}"
-        if place.is_file():
-            return f"{_DIGEST}{_file(place)}"
+        if (digest := path_digest(place)) is not None:
+            return f"{_DIGEST}{digest}"
     except OSError:
         return None
     return f"{_NAME}{source}" + ("" if source.startswith(HARNESS) or "#" in source else f"#{part}")
-
-
-def _folder(folder: Path) -> str:
-    """Of all files but hidden ones; where they are many or large, each by its size and its edges alone."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _hidden(path, folder)]
-    whole = _WHOLE if sum(path.stat().st_size for path in files) <= _WHOLE else _EDGE
-    digest = hashlib.sha256()
-    for path in files:
-        name = os.fsencode(path.relative_to(folder).as_posix())
-        digest.update(name + b"\0" + _file(path, whole).encode() + b"\0")
-    return digest.hexdigest()
-
-
-def _hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
-
-
-def _file(path: Path, whole: int = _WHOLE) -> str:
-    with path.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        if size <= whole:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-        edges = hashlib.sha256(f"{size}\0".encode() + stream.read(_EDGE))
-        stream.seek(-_EDGE, os.SEEK_END)
-        edges.update(stream.read(_EDGE))
-    return edges.hexdigest()
 
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def absolute_model(model: ModelConfig) -> ModelConfig:
-    """The model with the path of its folder made absolute."""
-    return model.model_copy(update={"source": absolute_path(model.source)})
+def placed_model(model: ModelConfig, place: Place) -> ModelConfig:
+    """The model with `place` applied to its folder, also to that of one that has been prepared here."""
+    if model.prepare is None:
+        return model.model_copy(update={"source": place(model.source)})
+    prepared = str(cache_dir() / "models" / model.prepare)
+    folder = place(prepared)
+    return model if folder == prepared else model.model_copy(update={"source": folder, "prepare": None})
 
 
-def absolute_task(task: TaskConfig) -> TaskConfig:
-    """The task with the paths of its files made absolute."""
-    heldout = None if task.heldout is None else _sources(task.heldout)
-    return task.model_copy(update={"train": _sources(task.train), "heldout": heldout})
+def placed_task(task: TaskConfig, place: Place) -> TaskConfig:
+    """The task with `place` applied to its files."""
+    heldout = None if task.heldout is None else _sources(task.heldout, place)
+    return task.model_copy(update={"train": _sources(task.train, place), "heldout": heldout})
 
 
-def absolute_capability(capability: CapabilityConfig) -> CapabilityConfig:
-    """The capability with the paths of its questions, texts and beliefs made absolute."""
-    skills = tuple(skill.model_copy(update={"path": _skill_path(skill)}) for skill in capability.skills)
-    general = None if capability.general_text is None else absolute_path(capability.general_text)
+def placed_capability(capability: CapabilityConfig, place: Place) -> CapabilityConfig:
+    """The capability with `place` applied to its questions, texts and beliefs."""
+    skills = tuple(skill.model_copy(update={"path": _skill(skill, place)}) for skill in capability.skills)
+    general = None if capability.general_text is None else place(capability.general_text)
     facts = capability.facts
     if facts is not None:
-        facts = facts.model_copy(update={"path": absolute_path(facts.path)})
+        facts = facts.model_copy(update={"path": place(facts.path)})
     return capability.model_copy(update={"skills": skills, "general_text": general, "facts": facts})
 
 
-def _sources(given: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    return absolute_path(given) if isinstance(given, str) else tuple(map(absolute_path, given))
+def _sources(given: str | tuple[str, ...], place: Place) -> str | tuple[str, ...]:
+    return place(given) if isinstance(given, str) else tuple(map(place, given))
 
 
-def absolute_path(path: str) -> str:
-    """A path of what is there made absolute; any other name as it is."""
-    return str(Path(path).resolve()) if Path(path).exists() else path
-
-
-def _skill_path(skill: SkillConfig) -> str:
-    return absolute_path(skill.path) if skill.harness is None else f"{HARNESS}{absolute_path(skill.harness)}"
+def _skill(skill: SkillConfig, place: Place) -> str:
+    return place(skill.path) if skill.harness is None else f"{HARNESS}{place(skill.harness)}"

@@ -54,7 +54,7 @@ class HeldPack:
         self.base = HeldBase(model, settings.zero_stage, checkpointing=settings.gradient_checkpointing)
         whole = self.base.find_head()
         self._logits = f"whole logits: {whole}" if whole else ""
-        self.adapters = Adapters(self.base.model, resolved.path_or_id)
+        self.adapters = Adapters(self.base.model, settings.on_driver(resolved.path_or_id))
         self._attention = chosen(model)
         self.mixing = self._where_rows_meet(model)
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from trainables.data.sections import (
     CAPABILITY_EFFECTS,
     EFFECTS,
-    absolute_capability,
-    absolute_model,
-    absolute_task,
     capability_contents,
     contents_of,
     hub_part,
+    placed_capability,
+    placed_model,
+    placed_task,
 )
 from trainables.lora.audited import AUDITED
 from trainables.lora.baselines import BASELINES, NEEDS
 from trainables.lora.parameters import LoraOptions, LoraParameters
-from trainables.trainable import TRAINABLES, Artifact, MetricSpec, Shown, TrainableSpec
+from trainables.trainable import TRAINABLES, Artifact, MetricSpec, Place, Shown, TrainableSpec
 
 if TYPE_CHECKING:
     from trainables.planning import PlanRequest, TrainablePlan
@@ -65,12 +65,12 @@ def contents(options: LoraOptions) -> Mapping[str, str]:
     return contents_of(options.model, options.task) | questions
 
 
-def localise(options: LoraOptions) -> LoraOptions:
-    """The options with local paths made absolute."""
+def localise(options: LoraOptions, place: Place) -> LoraOptions:
+    """See `TrainableSpec.localise`."""
     return LoraOptions(
-        model=absolute_model(options.model),
-        task=absolute_task(options.task),
-        capability=absolute_capability(options.capability),
+        model=placed_model(options.model, place),
+        task=placed_task(options.task, place),
+        capability=placed_capability(options.capability, place),
     )
 
 

@@ -80,7 +80,7 @@ class Reconstruction(Single[ReconstructionParameters]):
             len(data.train), loaded.resolved.fingerprint, data.fingerprint, facts, chosen(loaded.model)
         )
         super().__init__(settings, base, known, shrinks)
-        self._questions, self._source = data, options.model.source
+        self._questions, self._source = data, settings.on_driver(options.model.source)
         self._evaluator = ReadingEvaluator(
             EmbeddingReader(Forward(base.model, base.any_worker if base.sharded else None), table),
             loaded.tokenizer,

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainables.audited import TRAINING, Audited, Facts, ReadFacts, TrialFact
-from trainables.data.sections import EFFECTS, absolute_model, data_content, model_content
+from trainables.data.sections import EFFECTS, data_content, model_content, placed_model
 from trainables.evaluation.collapse import COMMONEST, FIRST_ENTROPY, LATENT_COSINE, UNIQUE
 from trainables.lora.audited import MODEL, SIZES, WORKERS
 from trainables.reconstruction.checks import check, inspect
 from trainables.reconstruction.metrics import COSINE, EXACT, F1, FIRST_ACCURACY, METRICS, SHUFFLED
 from trainables.reconstruction.options import ReconstructionOptions
 from trainables.reconstruction.parameters import ReconstructionParameters
-from trainables.trainable import BASE, TRAINABLES, Artifact, Effect, MetricSpec, Shown, TrainableSpec
+from trainables.trainable import BASE, TRAINABLES, Artifact, Effect, MetricSpec, Place, Shown, TrainableSpec
 
 if TYPE_CHECKING:
     from trainables.planning import PlanRequest, TrainablePlan
@@ -106,15 +105,11 @@ def contents(options: ReconstructionOptions) -> Mapping[str, str]:
     return {key: digest for key, digest in digests.items() if digest is not None}
 
 
-def localise(options: ReconstructionOptions) -> ReconstructionOptions:
-    """The options with local paths made absolute."""
+def localise(options: ReconstructionOptions, place: Place) -> ReconstructionOptions:
+    """See `TrainableSpec.localise`."""
     task = options.task
-    paths = {
-        name: str(Path(path).resolve())
-        for name, path in (("train", task.train), ("heldout", task.heldout))
-        if path is not None and Path(path).exists()
-    }
-    update = {"model": absolute_model(options.model), "task": task.model_copy(update=paths)}
+    paths = {"train": place(task.train), "heldout": None if task.heldout is None else place(task.heldout)}
+    update = {"model": placed_model(options.model, place), "task": task.model_copy(update=paths)}
     return options.model_copy(update=update)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from trainables.data.sections import EFFECTS, absolute_model, absolute_task, contents_of
+from trainables.data.sections import EFFECTS, contents_of, placed_model, placed_task
 from trainables.routing.angle_metrics import ANGLE_METRICS
 from trainables.routing.audited import AUDITED
 from trainables.routing.behaviours import BEHAVIOURS
@@ -14,7 +14,7 @@ from trainables.routing.checks import check, inspect
 from trainables.routing.metrics import CLEAN_LOSS_RATIO, measured_metrics
 from trainables.routing.options import RoutingOptions
 from trainables.routing.parameters import RoutingParameters
-from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, Shown, TrainableSpec
+from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, Place, Shown, TrainableSpec
 
 if TYPE_CHECKING:
     from trainables.planning import PlanRequest, TrainablePlan
@@ -76,9 +76,9 @@ def contents(options: RoutingOptions) -> Mapping[str, str]:
     return contents_of(options.model, options.task)
 
 
-def localise(options: RoutingOptions) -> RoutingOptions:
-    """The options with local paths made absolute."""
-    update = {"model": absolute_model(options.model), "task": absolute_task(options.task)}
+def localise(options: RoutingOptions, place: Place) -> RoutingOptions:
+    """See `TrainableSpec.localise`."""
+    update = {"model": placed_model(options.model, place), "task": placed_task(options.task, place)}
     return options.model_copy(update=update)
 
 

@@ -1,20 +1,30 @@
-"""Checkpoints on storage that nodes share: whole or not there, and no larger than they need to be."""
+"""Checkpoints on disk: whole or not there, known to be intact, and no larger than they need to be."""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import SafetensorError
 
+from trainables.contents import file_digest, files_at
 from trainables.replacement import replacement
 
 MOMENTS = "optimizer.safetensors"
 """Beside what a trial leaves behind: what its training needs to go on as if it had not stopped."""
+
+SUMS = "SHA256SUMS"
+"""Beside them: the digests of all other files."""
+
+
+class DamagedCheckpointError(Exception):
+    """A checkpoint is not what was written."""
+
 
 _STORAGE_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
@@ -91,12 +101,43 @@ def _errno(error: OSError | SafetensorError) -> int | None:
     return None if match is None else int(match[1])
 
 
-def drop_old_moments(current: Path) -> None:
-    """Deletes the optimizer's moments of the rungs before `current`, which nothing goes on from any more.
+def seal(folder: Path) -> None:
+    """Writes the digest of every file into `SUMS`, as `sha256sum -c` reads it."""
+    lines = [f"{_sha256(file)}  {file.relative_to(folder).as_posix()}\n" for file in files_at(folder)]
+    (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
-    To be called once `current` is recorded as the trial's last rung: until then the one before may
-    still be needed.
+
+def check_seal(folder: Path) -> None:
+    """Reads a checkpoint and compares it with what was written. Those of older versions have no seal.
+
+    Moments may be missing: `drop_old_moments` removes them.
+
+    Raises:
+        DamagedCheckpointError: A file is missing, or is not as it was written.
+        OSError: It cannot be read.
+    """
+    if not (folder / SUMS).is_file():
+        return
+    for line in (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines():
+        digest, _, name = line.partition("  ")
+        file = folder / name
+        if not file.is_file():
+            if name != MOMENTS:
+                raise DamagedCheckpointError(f"{file} is missing")
+        elif _sha256(file) != digest:
+            raise DamagedCheckpointError(f"{file} is not as it was written")
+
+
+def _sha256(file: Path) -> str:
+    return file_digest(file, whole=sys.maxsize)
+
+
+def drop_old_moments(current: Path) -> None:
+    """Deletes the optimizer's moments of rungs that nothing goes on from any more.
+
+    To be called once `current` is recorded as the trial's last rung. The one before keeps its moments, for
+    where `current` turns out to be damaged.
     """
     for folder in current.parent.glob("rung-*/"):
-        if int(folder.name.rpartition("-")[2]) < int(current.name.rpartition("-")[2]):
+        if int(folder.name.rpartition("-")[2]) < int(current.name.rpartition("-")[2]) - 1:
             (folder / MOMENTS).unlink(missing_ok=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from pydantic import ValidationError
+from safetensors import SafetensorError
 from torch import Tensor
 
-from trainables.errors import OutOfMemoryError, TrainableError, UserError
+from trainables.errors import OutOfMemoryError, TrainableError, UserError, first_line
 from trainables.messages import (
     BaselineRequest,
     Delivery,
@@ -28,9 +30,10 @@ from trainables.messages import (
     front_items_file,
     items_file,
 )
-from trainables.serving.checkpoints import drop_old_moments, write_whole, write_whole_file
+from trainables.serving.checkpoints import DamagedCheckpointError, check_seal
 from trainables.serving.held import Evaluation, Held, Trial
 from trainables.serving.replies import reply_of, rung_reply, slice_fields
+from trainables.serving.storage import FolderStorage, Storage
 from trainables.specs import TRAINABLES
 
 
@@ -43,14 +46,19 @@ class Server:
         settings: What the group serves.
         held: What this worker holds.
         say: Called with what whoever watches the search should know.
+        storage: Keeps what trials leave behind; the search's folder where not given.
     """
 
     def __init__(
-        self, settings: GroupSettings, held: Held[Any], say: Callable[[str], None] = lambda text: None
+        self,
+        settings: GroupSettings,
+        held: Held[Any],
+        say: Callable[[str], None] = lambda text: None,
+        storage: Storage | None = None,
     ) -> None:
         self.held = held
         self._say = say
-        self._folder = Path(settings.folder)
+        self._storage: Storage = storage or FolderStorage(Path(settings.folder), say)
         self._spec = TRAINABLES[settings.trainable]
         self._base = held.base
         self._trials: dict[int, tuple[int, Trial]] = {}
@@ -58,6 +66,7 @@ class Server:
         self._waiting: list[Delivery] = []
         self._alone: list[Delivery] = []
         self._asked: list[int] = []
+        self._behind: set[int] = set()
         self._by_itself = False
         self._answers: list[tuple[int, Reply]] = []
 
@@ -107,8 +116,15 @@ class Server:
             return
         if trial is None:
             self._waiting.append(self._serving.pop(delivery.slot))
-        elif isinstance(request, FrontRequest):
-            self._asked.append(delivery.slot)
+        elif trial.step < request.from_step:
+            self._behind.add(delivery.slot)
+            self.held.start(trial, request.from_step)
+        else:
+            self._begin(delivery.slot, trial, request)
+
+    def _begin(self, slot: int, trial: Trial, request: TrialRequest) -> None:
+        if isinstance(request, FrontRequest):
+            self._asked.append(slot)
         else:
             self.held.start(trial, request.to_step)
 
@@ -165,17 +181,17 @@ class Server:
                 self.accept(delivery)
 
     def _take(self, slot: int, request: TrialRequest) -> Trial | None:
-        """The trial as it is held at `from_step`, or made anew from its last checkpoint.
+        """The trial as it is held at `from_step`, or made anew from its last checkpoint that can be read.
 
         Returns:
             None where it has to wait for memory that other trials hold.
 
         Raises:
             OutOfMemoryError: There is no room for it even alone.
-            UserError: It cannot be made, or its checkpoint is not there.
+            UserError: It cannot be made.
         """
         if request.load_from is not None and self._base.rank == 0:
-            drop_old_moments(self._folder / request.load_from)
+            self._storage.drop_old_moments(request.load_from)
         held = self._trials.get(slot)
         if held is not None and held[0] == request.trial and held[1].step == request.from_step:
             return held[1]
@@ -192,11 +208,13 @@ class Server:
         if trial is None:
             if self._trials:
                 return None
-            raise OutOfMemoryError(f"no memory for the {self._spec.artifact.name}", hint=self.held.no_room)
+            raise self._no_room
         self._trials[slot] = (request.trial, trial)
-        if request.load_from is not None:
-            self._load(trial, self._folder / request.load_from, request.from_step)
-        return trial
+        return trial if request.load_from is None else self._load(slot, params, request)
+
+    @property
+    def _no_room(self) -> OutOfMemoryError:
+        return OutOfMemoryError(f"no memory for the {self._spec.artifact.name}", hint=self.held.no_room)
 
     def _add(self, slot: int, params: Any) -> Trial | None:
         """A new trial; None, on every worker, where any of them has no memory for it."""
@@ -211,26 +229,60 @@ class Server:
             self.held.remove(trial)
         return None
 
-    def _load(self, trial: Trial, folder: Path, step: int) -> None:
-        """Loads a checkpoint on every worker, or on none: its folder may be missing on one node only."""
-        try:
-            self.held.load(trial, folder, step)
-        except FileNotFoundError:
-            missing = True
-        else:
-            missing = False
-        if self._base.any_worker(missing):
-            raise UserError(
-                f"the checkpoint {folder} is not there",
-                hint="The search's folder (out) must be one that every node shares.",
+    def _load(self, slot: int, params: Any, request: TrialRequest) -> Trial:
+        """Loads the latest checkpoint that every worker can read: it may be damaged on one of them only.
+
+        Where there is none, the trial is as it was before its first step. Training is exact, so that one
+        that is trained again comes to what the checkpoint held.
+        """
+        assert request.load_from is not None
+        trial = self._trials[slot][1]
+        for step, name in ((request.from_step, request.load_from), *request.earlier):
+            problem = self._problem_with_loading(trial, name, step)
+            if not self._base.any_worker(bool(problem)):
+                break
+            self._say(f"trial {request.trial}: {problem or name + ' cannot be read by another worker'}")
+            self._drop(slot)
+            again = self._add(slot, params)
+            if again is None:
+                raise self._no_room
+            trial = again
+            self._trials[slot] = (request.trial, trial)
+        if trial.step < request.from_step:
+            self._say(
+                f"trial {request.trial} is trained again from step {trial.step} to {request.from_step}: "
+                f"{request.load_from} cannot be read"
             )
+        return trial
+
+    def _problem_with_loading(self, trial: Trial, name: str, step: int) -> str:
+        """Why a checkpoint cannot be taken up; nothing where it has been."""
+        try:
+            with self._storage.reading(name) as folder:
+                check_seal(folder)
+                self.held.load(trial, folder, step)
+        except (OSError, DamagedCheckpointError, SafetensorError, KeyError) as error:
+            return f"{name} cannot be read: {first_line(error)}"
+        return ""
+
+    def _catch_up(self, slot: int) -> None:
+        """A trial that was trained again is where its checkpoint was: it is saved anew, and goes on."""
+        trial, request = self._trials[slot][1], self._serving[slot].request
+        assert not isinstance(request, BaselineRequest) and request.load_from is not None  # noqa: PT018
+        self._behind.discard(slot)
+        if self._base.rank == 0:
+            self._storage.keep(request.load_from, partial(self.held.save, trial))
+        self._begin(slot, trial, request)
 
     def _reach(self, slots: Sequence[int]) -> None:
         """Saves and measures the trials that have been trained to their rungs."""
+        for slot in [slot for slot in slots if slot in self._behind]:
+            self._catch_up(slot)
+            slots = [other for other in slots if other != slot]
         if self._base.rank == 0:
             for slot in slots:
                 save = partial(self.held.save, self._trials[slot][1])
-                write_whole(self._folder / self._request(slot).save_to, save, say=self._say)
+                self._storage.keep(self._request(slot).save_to, save)
         # Trials at their full budget may be evaluated on more skills than others.
         more = [slot for slot in slots if self._request(slot).last or not self.held.asks_more_at_last]
         parts: tuple[tuple[list[int], Moment], ...] = (
@@ -293,6 +345,7 @@ class Server:
         self._answers.append((self._serving.pop(slot).sequence, reply))
 
     def _drop(self, slot: int) -> None:
+        self._behind.discard(slot)
         held = self._trials.pop(slot, None)
         if held is not None:
             self.held.remove(held[1])
@@ -302,8 +355,9 @@ class Server:
         if measured.write_items is None:
             return None
         if self._base.rank == 0:
-            write, earlier = measured.write_items, None if before is None else self._folder / before
-            write_whole_file(self._folder / name, lambda path: write(path, earlier), say=self._say)
+            write = measured.write_items
+            with nullcontext() if before is None else self._storage.reading(before) as earlier:
+                self._storage.keep_file(name, lambda path: write(path, earlier))
         return name
 
     def _measure_baseline(self, name: str) -> Reply:

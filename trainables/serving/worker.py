@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from trainables.crash import BeginSmallerError, DrainedError, PeerLostError, WorkerCrashedError, crash_of
@@ -63,13 +64,14 @@ def _serve(settings: GroupSettings, line: Line, began: float) -> None:
     import torch
 
     from trainables.serving.base import needs_deepspeed, start_deepspeed
+    from trainables.serving.place import storage_of
     from trainables.serving.server import Server
     from trainables.specs import TRAINABLES
 
     torch.set_num_threads(settings.threads)
     device = torch.device("cuda", torch.cuda.current_device()) if settings.use_gpu else torch.device("cpu")
-    line.now(f"loading the data and {TRAINABLES[settings.trainable].subject(settings.options)}")
-    begin = _read(settings, device, line)
+    loading = f"loading the data and {TRAINABLES[settings.trainable].subject(settings.options)}"
+    begin = _read(settings, device, line, loading)
     if begin is None:
         return
     shrinks: int = ray.get(line.dispatcher.shrinks.remote(line.name))
@@ -85,7 +87,7 @@ def _serve(settings: GroupSettings, line: Line, began: float) -> None:
             "measuring how many trials to train at once" if measures(settings, shrinks) else "setting up"
         )
         try:
-            server = Server(settings, begin(shrinks), line.say)
+            server = Server(settings, begin(shrinks), line.say, storage_of(settings, line.driver, line.say))
         except TrainableError as error:  # on every worker alike
             line.refuse(str(error))
             return
@@ -104,17 +106,31 @@ def _serve(settings: GroupSettings, line: Line, began: float) -> None:
     server.close()
 
 
-def _read(settings: GroupSettings, device: Any, line: Line) -> Begin | None:
+def _read(settings: GroupSettings, device: Any, line: Line, loading: str) -> Begin | None:
     """What the worker reads, on every worker or, where any of them cannot, on none: then None.
+
+    Args:
+        settings: What the group serves.
+        device: Of the worker.
+        line: To the dispatcher.
+        loading: What this is, to follow "while".
 
     Raises:
         Exception: What this worker cannot do for a reason that nobody expected.
     """
+    from trainables.serving.place import Inputs, check_versions
     from trainables.specs import TRAINABLES
 
     begin, problem, crash = None, "", None
+    spec = TRAINABLES[settings.trainable]
     try:
-        begin = TRAINABLES[settings.trainable].worker()(settings, device)
+        if settings.distant is not None:
+            check_versions(settings.distant)
+            inputs = Inputs(settings.distant, line.driver, line.now)
+            options = spec.localise(settings.options, inputs.place)
+            settings = replace(settings, options=options, copies=tuple(inputs.copies))
+        line.now(loading)
+        begin = spec.worker()(settings, device)
     except TrainableError as error:
         problem = str(error)
     except Exception as error:  # noqa: BLE001 - raised again once the other workers know
@@ -161,8 +177,11 @@ class Line:
     def __init__(self, dispatcher: Any, name: str) -> None:
         import torch.distributed as dist
 
+        from trainables.serving.place import DispatcherLine
+
         self.dispatcher = dispatcher
         self.name = name
+        self.driver = DispatcherLine(dispatcher, name)
         self.at = "beginning"
         self._rank = dist.get_rank()
         self.first = self._rank == 0

@@ -31,7 +31,7 @@ from trainables.errors import UserError
 from trainables.evaluation.beliefs.check import load_beliefs
 from trainables.evaluation.harness.library import check_task
 from trainables.evaluation.questions.items import OpenItem, read_items
-from trainables.models.folder.check import check_folder, has_weights, takes_sdpa
+from trainables.models.folder.check import check_folder, has_weights, takes_checkpointing, takes_sdpa
 from trainables.models.preparers import cache_dir
 from trainables.models.quantisation import require_bitsandbytes
 from trainables.models.resolve import cached_folder
@@ -243,6 +243,7 @@ def _check_model(composed: Composed) -> None:
                 "is not possible: the model does not support sdpa",
                 "remove it, or use eager",
             )
+        _check_checkpointing(composed, folder)
     elif source.startswith((".", "/", "~")) or source.count("/") > 1:
         composed.complain(
             ("model", "source"),
@@ -260,6 +261,18 @@ def _check_quantisation(composed: Composed) -> None:
         require_bitsandbytes()
     except UserError as error:
         composed.complain(key, error.message.removeprefix(f"{dotted(key)}: ").rstrip("."), error.hint)
+
+
+def _check_checkpointing(composed: Composed, folder: Path) -> None:
+    """A few architectures cannot compute their blocks again."""
+    workers = composed.data.get("workers")
+    asked = isinstance(workers, dict) and workers.get("gradient_checkpointing") is True
+    if asked and takes_checkpointing(folder) is False:
+        composed.complain(
+            ("workers", "gradient_checkpointing"),
+            "is not possible: the model does not support it",
+            "remove it; workers.micro_batch=1 and a smaller task.max_length also save memory",
+        )
 
 
 def _check_flash(composed: Composed) -> None:

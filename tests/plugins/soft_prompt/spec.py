@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from trainables.data.sections import EFFECTS, absolute_model, absolute_task, contents_of
+from trainables.data.sections import EFFECTS, contents_of, placed_model, placed_task
 from trainables.parameters import TrainingParameters
 from trainables.settings import ModelConfig, Section, TaskConfig
-from trainables.trainable import TRAINABLES, Artifact, MetricSpec, TrainableSpec
+from trainables.trainable import TRAINABLES, Artifact, MetricSpec, Place, TrainableSpec
 
 if TYPE_CHECKING:
     from trainables.serving.held import Read
@@ -56,8 +56,8 @@ def examples(options: SoftPromptOptions, seed: int) -> int:
     return count_examples(options.model, options.task, seed)
 
 
-def localise(options: SoftPromptOptions) -> SoftPromptOptions:
-    return SoftPromptOptions(model=absolute_model(options.model), task=absolute_task(options.task))
+def localise(options: SoftPromptOptions, place: Place) -> SoftPromptOptions:
+    return SoftPromptOptions(model=placed_model(options.model, place), task=placed_task(options.task, place))
 
 
 def contents(options: SoftPromptOptions) -> Mapping[str, str]:

@@ -14,7 +14,6 @@ _CAUSAL = ("modeling_auto.py", "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES")
 _MODULES = ("auto_mappings.py", "SPECIAL_MODEL_TYPE_TO_MODULE_NAME")
 _ALL = ("auto_mappings.py", "CONFIG_MAPPING_NAMES")
 _CLASS = re.compile(r"^class (\w+)\(([^)]*)\):", re.MULTILINE)
-_SDPA = re.compile(r"^    _supports_sdpa = (True|False)$", re.MULTILINE)
 
 
 def transformers_version() -> str:
@@ -34,6 +33,16 @@ def is_known(model_type: str) -> bool:
 
 def supports_sdpa(model_type: str) -> bool | None:
     """Whether a type's causal model takes torch's scaled dot-product attention, if that can be read off."""
+    return _flag(model_type, "_supports_sdpa")
+
+
+def supports_checkpointing(model_type: str) -> bool | None:
+    """Whether a type's causal model can compute its blocks again for gradients, if that can be read off."""
+    return _flag(model_type, "supports_gradient_checkpointing")
+
+
+def _flag(model_type: str, flag: str) -> bool | None:
+    """A class's own attribute, or what it inherits; False by default."""
     name = causal_models().get(model_type)
     module = _table(*_MODULES).get(model_type, model_type.replace("-", "_"))
     root = _root()
@@ -44,9 +53,10 @@ def supports_sdpa(model_type: str) -> bool | None:
     heads = [*_CLASS.finditer(source)]
     ends = [head.start() for head in heads[1:]] + [len(source)]
     bodies = {head[1]: (head[2], source[head.end() : end]) for head, end in zip(heads, ends, strict=True)}
+    assigned = re.compile(rf"^    {flag} = (True|False)$", re.MULTILINE)
     while name in bodies:
         bases, body = bodies[name]
-        if said := _SDPA.search(body):
+        if said := assigned.search(body):
             return said[1] == "True"
         name = bases.split(",")[0].strip()
     return False if name == "PreTrainedModel" else None

@@ -10,6 +10,7 @@ from trainables.errors import UserError
 from trainables.models.folder.architectures import (
     causal_models,
     is_known,
+    supports_checkpointing,
     supports_sdpa,
     transformers_version,
 )
@@ -102,6 +103,14 @@ def takes_sdpa(folder: Path) -> bool | None:
     """Whether the model's class takes torch's scaled dot-product attention; None where it is not known."""
     try:
         return supports_sdpa(str(read_object(folder / CONFIG).get("model_type")))
+    except UserError:
+        return None
+
+
+def takes_checkpointing(folder: Path) -> bool | None:
+    """Whether the model's class can compute its blocks again; None where it is not known."""
+    try:
+        return supports_checkpointing(str(read_object(folder / CONFIG).get("model_type")))
     except UserError:
         return None
 

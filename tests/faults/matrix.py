@@ -1,0 +1,233 @@
+"""Kills each process of a search at each kind of event; the same command goes on until the search is done.
+
+    python -m tests.faults.matrix [--kills N] [--seed S] [--processes NAME ...]
+
+Without a number all kills are tried, which takes hours; several share a search. A process that is not there
+yet when the event comes is killed as soon as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import psutil
+import pytest
+
+from search.record import SearchState, read_events
+from tests.mlflow_server import Server
+from tests.one_process import run_here
+from tests.searches import assert_every_trial_finished_once, assert_mlflow_holds, finish, start
+
+TRIALS = 10
+SPACE = f"""
+model: embedded
+task: lighthouse
+capability:
+  skills: [{{name: facts, path: "embedded:skills/facts.jsonl", limit: 10}}]
+trials: {TRIALS}
+budget: {{steps: 24, rungs: 2}}
+searcher: random
+scheduler: none
+parameters:
+  lr: {{type: log-float, low: 1.0e-4, high: 1.0e-3}}
+fixed: {{rank: 4, batch_size: 4, warmup: 2}}
+confirm: {{candidates: 0}}
+workers: {{groups: 1, slots: 2}}
+"""
+DRIVER, MLFLOW = "driver", "MLflow server"
+PROCESSES = {
+    "trial actor": r"ray::(TrialActor|ResourceTrainable)",
+    "worker": "ray::RayTrainWorker",
+    "controller of the group": "ray::TrainController",
+    "dispatcher": "ray::Dispatcher",
+    "raylet": "/raylet/raylet ",
+    "control service": "/gcs/gcs_server ",
+    "MLflow follower": r"-m search\.tracking ",
+}
+EARLY = ("search_started", "session_started", "slots_chosen", "baseline_measured")
+LATER = ("trial_proposed", "rung_reached", "decided", "trial_finished", "search_ended")
+_PER_SEARCH = 4
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A signal to a process at an event."""
+
+    process: str
+    number: signal.Signals
+    event: str
+
+    def __str__(self) -> str:
+        return f"{self.number.name} to the {self.process} at {self.event}"
+
+
+def all_kills(processes: Sequence[str] = (DRIVER, MLFLOW, *PROCESSES)) -> list[Kill]:
+    """Each process, signal and kind of event."""
+    return [Kill(*each) for each in product(processes, (signal.SIGKILL, signal.SIGTERM), (*EARLY, *LATER))]
+
+
+def searches(kills: Sequence[Kill]) -> Iterator[list[Kill]]:
+    """Groups of kills that one search takes, in the order of its events, with one of the early ones first."""
+    order = (*EARLY, *LATER)
+    early = [kill for kill in kills if kill.event in EARLY]
+    later = [kill for kill in kills if kill.event not in EARLY]
+    while early or later:
+        group, early = early[:1], early[1:]
+        more = _PER_SEARCH - len(group)
+        group, later = group + later[:more], later[more:]
+        yield sorted(group, key=lambda kill: order.index(kill.event))
+
+
+class Survivor:
+    """A search that is killed, and the same command that goes on with it.
+
+    Args:
+        folder: For its files.
+        server: Of MLflow, which is up.
+    """
+
+    def __init__(self, folder: Path, server: Server) -> None:
+        space = folder / "space.yaml"
+        space.write_text(SPACE)
+        self.folder = folder / "runs" / "killed"
+        self._server = server
+        self._words = [f"space={space}", "name=killed", f"out={self.folder.parent}"]
+        self._words += [f"tracking.uri={server.uri}"]
+        self._processes: list[psutil.Process] = []
+        self._process = self._start()
+        self.sessions = 1
+
+    def suffer(self, kill: Kill) -> bool:
+        """Waits for the event, and kills; whether there was anything to kill before the search was over."""
+        before = self._count(kill.event)
+        while True:
+            if self._process.poll() is not None and not self._go_on():
+                return False
+            if self._count(kill.event) > before and self._kill(kill):
+                return True
+            time.sleep(0.02)
+
+    def survive(self) -> None:
+        """Goes on to the end of the search."""
+        while self._go_on():
+            pass
+
+    def check(self) -> None:
+        """Compares what there is with a search that was left alone."""
+        events = read_events(self.folder)
+        assert_every_trial_finished_once(events, TRIALS)
+        words = ["name=alone" if word.startswith("name=") else word for word in self._words]
+        alone = values(run_here(*words, "tracking.uri=null").state)
+        assert values(SearchState.from_events(events)) == {
+            key: pytest.approx(metrics, rel=1e-4, abs=1e-5) for key, metrics in alone.items()
+        }
+        assert_mlflow_holds(self._server.uri, SearchState.from_events(events))
+        unfinished = [path for path in self.folder.rglob(".*") if re.search(r"\.[0-9a-f]{8}$", path.name)]
+        assert not unfinished, "nothing half written is left"
+        assert not (self.folder / ".ray").exists()
+        _, alive = psutil.wait_procs(self._processes, timeout=60)
+        assert not alive, f"processes are left: {alive}"
+
+    def _start(self) -> subprocess.Popen[str]:
+        return start(*self._words)
+
+    def _count(self, kind: str) -> int:
+        return sum(event.event == kind for event in read_events(self.folder))
+
+    def _go_on(self) -> bool:
+        """Once the session has ended: says the command again unless the search is done; whether it did."""
+        code, output = finish(self._process)
+        assert "Traceback" not in output, output
+        if code == 0:
+            return False
+        if code > 0:
+            assert "python -m search.run" in output, f"it says which command goes on:\n{output}"
+        self.sessions += 1
+        self._process = self._start()
+        return True
+
+    def _kill(self, kill: Kill) -> bool:
+        if kill.process == MLFLOW:
+            self._server.kill()
+            self._server.start()
+            return True
+        try:
+            driver = psutil.Process(self._process.pid)
+            tree = driver.children(recursive=True)
+            self._processes = [each for each in {*self._processes, *tree} if each.is_running()]
+            if kill.process == DRIVER:
+                victims = [driver]
+            else:
+                victims = [each for each in tree if re.search(PROCESSES[kill.process], _command(each))]
+            for victim in victims:
+                victim.send_signal(kill.number)
+        except psutil.NoSuchProcess:
+            return False
+        return bool(victims)
+
+
+def values(state: SearchState) -> dict[tuple[int, int], dict[str, float]]:
+    """Metrics of each rung of each trial."""
+    return {
+        (trial.number, rung.rung): dict(rung.metrics)
+        for trial in state.trials.values()
+        for rung in trial.rungs
+    }
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def run(kills: Sequence[Kill], folder: Path, say: Callable[[str], None] = print) -> None:
+    """Tries kills, several in a search.
+
+    Raises:
+        AssertionError: A search did not survive them.
+    """
+    for index, group in enumerate(searches(kills)):
+        place = folder / str(index)
+        place.mkdir()
+        server = Server(place)
+        server.start()
+        began = time.monotonic()
+        try:
+            survivor = Survivor(place, server)
+            for kill in group:
+                say(f"{kill}{'' if survivor.suffer(kill) else ': the search was over before'}")
+            survivor.survive()
+            survivor.check()
+        finally:
+            server.kill()
+        say(f"survived in {survivor.sessions} sessions and {time.monotonic() - began:.0f} s")
+
+
+def main() -> None:
+    """Runs the matrix, or a sample of it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--kills", type=int, help="so many, drawn at random; all without it")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--processes", nargs="+", default=[DRIVER, MLFLOW, *PROCESSES])
+    arguments = parser.parse_args()
+    kills = all_kills(arguments.processes)
+    random.Random(arguments.seed).shuffle(kills)
+    print(f"seed {arguments.seed}: {len(kills[: arguments.kills])} of {len(kills)} kills")
+    with tempfile.TemporaryDirectory() as folder:
+        run(kills[: arguments.kills], Path(folder))
+
+
+if __name__ == "__main__":
+    main()
