@@ -56,6 +56,7 @@ class RayUp:
     def announce(self, host: Host) -> None:
         """Announces to the watcher on a worker that it will be taken away in 30 s, which drains it."""
         notice = host.files / "tmp" / "leave"
+        wait_for(lambda: bool(host.processes("search.spot")), 60)
         notice.touch()
         wait_for(lambda: not host.processes("search.spot"), 60)
         notice.unlink()

@@ -64,7 +64,8 @@ def assert_no_folder_was_shared(cluster: RayUp, search: Search) -> None:
 
 def test_trials_of_a_host_that_is_to_be_taken_away_go_on_elsewhere(hosts: RayUp) -> None:
     for worker in hosts.workers:
-        (worker.home / "tightrope/trainables/__init__.py").write_text("raise ImportError('stale code')\n")
+        stale = worker.home / "tightrope/trainables/serving/__init__.py"
+        stale.write_text("raise ImportError('stale code')\n")
     search = hosts.search(SPACE)
     wait_for(lambda: len(groups(search)) == 2, 120)
     hosts.announce(hosts.workers[1])
