@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import os
+import shutil
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from search.config.schema import WorkersConfig
@@ -38,7 +42,15 @@ _ENVIRONMENT = {
     "TUNE_MAX_PENDING_TRIALS_PG": "64",
 }
 
+# For a cluster that is this machine alone.
+_ALONE = {
+    # As on Windows and macOS, where Ray has no clusters of several nodes, it listens on 127.0.0.1 alone.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+} | ({"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {})
+
 _LONGEST = 500
+_REMOVAL_SECONDS = 3.0
+"""How long Ray's processes may still be writing after it has ended."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,8 @@ def start_ray(workers: WorkersConfig) -> Capacity:
     named, address = cluster_address(workers)
     if address is None:
         check_machine()
+        for name, value in _ALONE.items():
+            os.environ.setdefault(name, value)
     else:
         check_address(address, named)
     import ray
@@ -155,11 +169,30 @@ def node_resource() -> str:
     return next(name for name in names if name.startswith("node:") and name != "node:__internal_head__")
 
 
-def stop_ray() -> None:
-    """Leaves the cluster; one that was started here ends."""
+def stop_ray(keep_files: bool = False) -> None:
+    """Leaves the cluster; one that was started here ends.
+
+    Args:
+        keep_files: Whether to leave its logs, where it was started here, to whoever looks for an error.
+    """
     import ray
 
+    node = ray._private.worker._global_node  # no public name says where the files are
+    folder = Path(node.get_session_dir_path()) if node is not None and node.head else None
     ray.shutdown()
+    if folder is not None and not keep_files:
+        _remove_session(folder)
+
+
+def _remove_session(folder: Path) -> None:
+    """Removes what Ray wrote for a cluster that has ended, and links to it."""
+    for link in folder.parent.iterdir():
+        if link.is_symlink() and Path(os.path.realpath(link)).is_relative_to(os.path.realpath(folder)):
+            link.unlink(missing_ok=True)
+    deadline = time.monotonic() + _REMOVAL_SECONDS
+    while folder.exists() and time.monotonic() < deadline:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.1)
 
 
 def local_groups(workers: WorkersConfig) -> int:

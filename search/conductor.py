@@ -33,8 +33,9 @@ from search.record import (
     WarmStarted,
 )
 from search.record.clock import now
-from search.record.events import Origin, Params, TrialStatus
+from search.record.events import Decision, Origin, Params, TrialStatus
 from search.schedulers import Scheduler, Verdict
+from search.schedulers.recorded import with_decisions
 from search.searchers import Searcher
 from search.searchers.base import TrialOutcome
 from search.space import SearchSpace
@@ -111,20 +112,24 @@ class Conductor:
         self.aborted: str | None = None
         self.state = SearchState()
         verdicts: dict[int, Verdict] = {}
-        for event in events:
-            self._replay(event, verdicts)
+        for event, decision in with_decisions(events, self._budget.rungs):
+            self._replay(event, decision, verdicts)
         self._sessions_before = len(self.state.spans)
         self._finish_interrupted(verdicts)
         self._waiting = deque(number for number in self.state.unfinished if number not in self.state.paused)
 
-    def _replay(self, event: Event, verdicts: dict[int, Verdict]) -> None:
+    def _replay(self, event: Event, decision: Decision | None, verdicts: dict[int, Verdict]) -> None:
         self.state.apply(event)
         match event:
             case WarmStarted():
                 self._searcher.begin(event)
             case TrialProposed() if event.repeats is None:
                 self._searcher.replay(event.trial, event.sampled)
-            case RungReached() if self.state.trials[event.trial].confirms is None:
+            case RungReached() if self.state.trials[event.trial].confirms is not None:
+                pass  # repetitions are not ranked
+            case RungReached() if decision is not None:
+                self._scheduler.recall(event.trial, event.rung, event.metrics, event.intervals, decision)
+            case RungReached():
                 verdicts[event.trial] = self._ask_scheduler(event)
             case Decided() if event.decision != "pause":
                 self._scheduler.promoted(event.trial, event.rung)

@@ -186,11 +186,16 @@ def _run(session: _Session) -> int:
     session.view.start()
     if session.audit is not None:
         session.view.note(audit_line(session.audit))
+    failed = True
     try:
         outcome = _attempt(session, tracker)
+        failed = outcome.failure is not None
     finally:
         with stop_signals(signal.SIG_IGN):
-            (stop_ray if session.lost is None else leave_at_once)()
+            if session.lost is None:
+                stop_ray(keep_files=failed)
+            else:
+                leave_at_once()
             _clean_up(session)
             session.view.close()
     # Whoever sends SIGTERM seldom waits long, and the tracking process goes on by itself.

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,20 +20,26 @@ from tests.ray_cluster import RAY_ENVIRONMENT, SharedCluster
 ROOT = Path(__file__).parents[1]
 
 
-def start(*words: str, report: bool = False, cluster: SharedCluster | None = None) -> subprocess.Popen[str]:
+def start(
+    *words: str,
+    report: bool = False,
+    cluster: SharedCluster | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.Popen[str]:
     """Starts `python -m search.run` in a process group of its own.
 
     Args:
         words: Of its command line.
         report: Whether it makes a report.
         cluster: The Ray cluster that it joins; None: it starts one.
+        environment: What its environment has beside that of the tests.
     """
     assert may_start_ray(), "a test that starts a search needs the mark `alone`"
-    joined, environment = ([], RAY_ENVIRONMENT) if cluster is None else ([cluster.word], cluster.environment)
+    joined, ray = ([], RAY_ENVIRONMENT) if cluster is None else ([cluster.word], cluster.environment)
     return subprocess.Popen(
         [sys.executable, "-m", "search.run", *words, *joined, f"report={str(report).lower()}"],
         cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120"} | environment,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120", **ray, **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -67,8 +67,8 @@ def curve_signs(curves: NDArray[np.float64]) -> Signs:
     """
     signs = np.zeros((len(curves), len(curves)), dtype=np.int8)
     for column in curves.T:
-        known = np.isfinite(column)
-        np.copyto(signs, _signs(np.where(known, column, 0.0)), where=known[:, None] & known)
+        known = np.flatnonzero(np.isfinite(column))
+        signs[np.ix_(known, known)] = _signs(column[known])
     return signs
 
 
@@ -80,11 +80,10 @@ def curve_differences(curves: NDArray[np.float64]) -> Scores:
     """
     differences = np.zeros((len(curves), len(curves)))
     for column in curves.T:
-        known = np.isfinite(column)
-        filled = np.where(known, column, 0.0)
-        for rows in _blocks(len(curves)):
-            both = known[rows, None] & known
-            np.copyto(differences[rows], filled[rows, None] - filled, where=both)
+        known = np.flatnonzero(np.isfinite(column))
+        values = column[known]
+        for rows in _blocks(len(known)):
+            differences[np.ix_(known[rows], known)] = values[rows, None] - values
     return differences
 
 

@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 import pyarrow
-from pyarrow import csv, parquet
+from pyarrow import compute, csv, parquet
 
 from search.judging.causes import cause_of
 from search.record import SearchState, TrialState
@@ -26,8 +26,16 @@ def table(state: SearchState) -> pyarrow.Table:
 
 
 def to_csv(table: pyarrow.Table) -> bytes:
-    """The table as CSV; what is missing is empty."""
+    """The table as CSV; what is missing is empty.
+
+    A text that spreadsheets would compute begins with an apostrophe, with which they show it as it is (OWASP,
+    "CSV injection").
+    """
     file = io.BytesIO()
+    for index, name in enumerate(table.column_names):
+        if pyarrow.types.is_string(table.schema.types[index]):
+            texts = compute.replace_substring_regex(table.column(index), "^([=+@\\t\\r-])", "'\\1")
+            table = table.set_column(index, name, texts)
     csv.write_csv(table, file)
     return file.getvalue()
 

@@ -51,6 +51,25 @@ class Scheduler(Protocol):
         """
         ...
 
+    def recall(
+        self,
+        trial: int,
+        rung: int,
+        metrics: Mapping[str, float],
+        intervals: Mapping[str, Interval],
+        decision: Decision,
+    ) -> None:
+        """Takes a recorded report again, with what it decided: as `report`, but it need not decide.
+
+        Args:
+            trial: As in `report`.
+            rung: Likewise.
+            metrics: Likewise.
+            intervals: Likewise.
+            decision: As recorded.
+        """
+        self.report(trial, rung, metrics, intervals)
+
     def promote(self) -> Promotion | None:
         """The paused trial that should continue now, or None; changes nothing."""
         ...
@@ -64,7 +83,7 @@ class Scheduler(Protocol):
         ...
 
 
-class NeverPauses:
+class NeverPauses(Scheduler, Protocol):
     """What schedulers have in common that pause no trial."""
 
     def promote(self) -> None:

@@ -13,6 +13,7 @@ from search.config.choices import Choice
 from search.config.schema import SearchConfig
 from search.judging.constraints import constraint_violations, total_violation
 from search.judging.foresight import Foresight
+from search.record.events import Decision
 from search.schedulers.base import Promotion, Verdict, register
 from search.schedulers.dominance import SPREADS, place, places
 from search.schedulers.findings import bounds_text, measured_text, violations_text
@@ -159,6 +160,28 @@ class Moasha:
             table.weights[trial] = 1 / AUDITED
             return Verdict("continue", f"{rank}, {top}, and one in {1 / AUDITED:.0f} of the others; {text}")
         return Verdict("stop", f"{rank}, {top}; {text}")
+
+    def recall(
+        self,
+        trial: int,
+        rung: int,
+        metrics: Mapping[str, float],
+        intervals: Mapping[str, Interval],
+        decision: Decision,
+    ) -> None:
+        """Records the trial, and ranks it only where the decision leaves open why it continues."""
+        bracket, last = self._bracket(trial), rung == self._count - 1
+        if decision == "continue" and not last and self._is_audited(trial):
+            self.report(trial, rung, metrics, intervals)
+            return
+        if rung < bracket:
+            return
+        table = self._rungs[bracket][rung]
+        table.record(trial, *self._measure(metrics, intervals))
+        if last:
+            self._learn(trial, bracket)
+        elif decision == "pause":
+            table.paused.add(trial)
 
     def _kept(self, table: _Rung, n: int) -> int:
         return n // self._eta if self._options.share == "fixed" else table.foresight.kept(n, self._eta)

@@ -30,12 +30,18 @@ def run_tune(
         listen: Called whenever Tune asks for a trial; returns at once.
     """
     from ray import tune
+    from ray.tune.execution import class_cache
 
     from search.tune.actors import Actors, Polled
     from search.tune.adapters import ConductedScheduler, ConductedSearch
     from search.tune.trial_actor import TrialActor
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    # Tune hands credentials of AWS on to its actors, which need none, in a runtime environment, which an
+    # agent of Ray writes into a log that everyone can read.
+    class_cache.ENV_VARS_TO_PROPAGATE = {
+        name for name in class_cache.ENV_VARS_TO_PROPAGATE if not name.startswith("AWS_")
+    }
     # Trial actors only wait: they need no CPU, and stay on the driver's node, which no lost link cuts off.
     trainable = tune.with_resources(
         tune.with_parameters(TrialActor, dispatcher=groups.dispatcher), {node_resource(): 0.001}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import csv
 import gzip
+import io
 import json
 import re
 from pathlib import Path
 
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +20,7 @@ from analysis.report import write_report
 from analysis.report.cards import cards
 from analysis.report.command import main
 from analysis.report.context import Context
+from analysis.report.export import to_csv
 from search.record import (
     Event,
     Failed,
@@ -28,9 +32,10 @@ from search.record import (
     TrialFinished,
     TrialProposed,
 )
+from search.record.files import EVENTS
 from search.redact import HIDDEN
 from tests.analysis.report_records import single, state_of
-from tests.records import BEGIN, make_events, trial_events, write_record
+from tests.records import BEGIN, make_events, trial_events
 from trainables.text import map_text, printable
 
 SECRET = "hunter2"
@@ -118,7 +123,9 @@ def everything(report: Path) -> str:
 
 
 def test_no_secret_of_the_record_is_left_in_any_file(tmp_path: Path) -> None:
-    write_record(tmp_path, spoiled(tmp_path))
+    # As of a record from before credentials were left out of it.
+    lines = [event.model_dump_json() for event in spoiled(tmp_path)]
+    (tmp_path / EVENTS).write_text("\n".join([*lines, ""]))
     assert main([str(tmp_path)]) == 0
     said = everything(tmp_path / "report")
     assert SECRET not in said
@@ -144,3 +151,13 @@ def test_what_is_redacted_is_the_callers_business(tmp_path: Path) -> None:
     # Names with control characters do no harm to a terminal or an editor that shows the page.
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", path.read_text())
     assert "a\\x00b\\x1b[31m" in path.read_text()
+
+
+FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "\r=1"]
+
+
+def test_a_text_that_a_spreadsheet_would_compute_is_a_text_in_the_csv() -> None:
+    columns = {"param.word": [*FORMULAS, "plain", "a=b"], "metric.loss": [-1.5] * (len(FORMULAS) + 2)}
+    rows = list(csv.reader(io.StringIO(to_csv(pyarrow.table(columns)).decode(), newline="")))
+    assert [row[0] for row in rows[1:]] == [*(f"'{text}" for text in FORMULAS), "plain", "a=b"]
+    assert {row[1] for row in rows[1:]} == {"-1.5"}, "numbers stay numbers"

@@ -2,17 +2,60 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.searches import finish, start
+from tests.watched import Watch
+
+CANARY = "CanarySecretThatNobodyMayWrite"
+CANARIES = {
+    "AWS_ACCESS_KEY_ID": CANARY,
+    "AWS_SECRET_ACCESS_KEY": CANARY,
+    "AWS_SESSION_TOKEN": CANARY,
+    "HF_TOKEN": f"hf_{CANARY}",
+    "MLFLOW_TRACKING_PASSWORD": CANARY,
+    "DATABASE_URL": f"postgresql://user:{CANARY}@db/x",
+    "OF_THE_USER": CANARY,
+}
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A search that has run to its end, and what was seen of it meanwhile.
+
+    Attributes:
+        out: Where it wrote.
+        output: What it printed.
+        ray: Ray's folder for temporary files.
+    """
+
+    out: Path
+    output: str
+    ray: Path
+    watch: Watch
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Where a search has run to its end as README has a user run it, and what it printed."""
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """A search run as README has a user run it, with secrets in its environment."""
     out = tmp_path_factory.mktemp("runs")
-    code, output = finish(start("space=demo", "trials=4", "budget.steps=27", f"out={out}", report=True))
+    ray = Path(tempfile.mkdtemp(prefix="ray-"))  # its sockets need a short path
+    words = ("space=demo", "trials=4", "budget.steps=27", f"out={out}")
+    process = start(*words, report=True, environment=CANARIES | {"RAY_TMPDIR": str(ray)})
+    with Watch(process.pid, ray, CANARY.encode()) as watch:
+        code, output = finish(process)
     assert code == 0, output
-    return out, output
+    yield Watched(out, output, ray, watch)
+    shutil.rmtree(ray, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def finished(watched: Watched) -> tuple[Path, str]:
+    """Where that search has run, and what it printed."""
+    return watched.out, watched.output

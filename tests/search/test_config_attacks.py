@@ -139,6 +139,7 @@ def test_files_with_a_byte_order_mark_are_read(folder: Path) -> None:
         (f"out={'a' * 300}", "out"),
         ('name="a\\0b"', "name"),
         ('out="a\\nb"', "out"),
+        *((f"name={name}", "name") for name in ("..", ".", "../x", "a/../../x", "/x", "a/b", "a\\b", "~")),
         ("name=mlflow.db", "name"),
         ("name=mlartifacts", "name"),
         ("out=space.yaml", "out"),

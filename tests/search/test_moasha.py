@@ -315,3 +315,37 @@ def test_agreement_of_all_is_that_of_one_after_the_other(found: list[tuple[Point
 def test_one_trial_in_ten_is_audited() -> None:
     share = sum(is_audited(seed, trial) for seed in range(10) for trial in range(1000)) / 10_000
     assert share == pytest.approx(AUDITED, rel=0.1)
+
+
+@settings(max_examples=80)
+@given(
+    st.lists(st.tuples(*[_VALUES] * (2 * _RUNGS)), min_size=6, max_size=40),
+    st.fixed_dictionaries(
+        {
+            "share": _SHARES,
+            "variant": st.sampled_from(["stopping", "promotion"]),
+            "brackets": st.integers(1, 2),
+            "spread": _SPREADS,
+        }
+    ),
+)
+def test_recalled_decisions_leave_the_scheduler_as_making_them_did(
+    curves: list[Point], options: dict[str, Any]
+) -> None:
+    deciding, recalling = build(3, **options), build(3, **options)
+    for trial, curve in enumerate(curves):
+        for rung in range(_RUNGS):
+            at_rung = metrics(curve[2 * rung : 2 * rung + 2])
+            decision = deciding.report(trial, rung, at_rung, {}).decision
+            recalling.recall(trial, rung, at_rung, {}, decision)
+            if decision != "continue":
+                break
+        promotion = deciding.promote()
+        assert recalling.promote() == promotion
+        if promotion is not None:
+            deciding.promoted(promotion.trial, promotion.rung)
+            recalling.promoted(promotion.trial, promotion.rung)
+    for rung in range(_RUNGS):
+        assert recalling.report(999, rung, metrics((0.0, 0.0)), {}) == deciding.report(
+            999, rung, metrics((0.0, 0.0)), {}
+        )

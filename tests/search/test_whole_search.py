@@ -16,7 +16,9 @@ from search.errors import ClusterError
 from search.reach import check_address
 from search.record import RungReached, SearchEnded, SearchState, read_events
 from tests.ray_cluster import SharedCluster
+from tests.search.conftest import CANARY, Watched
 from tests.searches import assert_every_trial_finished_once, finish, start
+from tests.watched import files_with
 from trainables import embedded
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
@@ -54,6 +56,31 @@ def test_nothing_is_left_but_the_record_the_summary_and_adapters(finished: tuple
         "events.jsonl", "summary.json", "summary.md", "trials", "tracking.log", "tracking.lock",
         "tracking.json", "baselines", "report",
     }  # fmt: skip
+
+
+def test_no_secret_of_the_environment_is_written_or_printed(watched: Watched) -> None:
+    written = files_with(watched.out, CANARY.encode())
+    assert {"events.jsonl", "mlflow.db", "report.html", "tracking.log"} <= {path.name for path in written}
+    assert not [path for path, leaks in written.items() if leaks]
+    assert CANARY not in watched.output
+    names = {path.name for path in watched.watch.files}
+    assert {"raylet.out", "gcs_server.out", "runtime_env_agent.log"} <= names, "Ray's logs were looked at"
+    assert not watched.watch.leaks
+
+
+def test_ray_leaves_no_files_behind(watched: Watched) -> None:
+    assert [path for path in watched.ray.rglob("*") if path.name != "ray"] == []
+
+
+def test_a_search_on_this_machine_is_out_of_reach_of_others(watched: Watched) -> None:
+    watch = watched.watch
+    assert {"gcs_server", "raylet"} <= {name for names in watch.names.values() for name in names}
+    # Torch gives the store at which the workers of a group meet no address; SECURITY.md says so.
+    workers = {
+        pid for pid, names in watch.names.items() if any(name.startswith("ray::RayTrainWo") for name in names)
+    }
+    far = [watch.names[each.pid] for each in watch.listeners if not each.is_local and each.pid not in workers]
+    assert not far
 
 
 def test_the_report_is_made_and_mlflow_has_it(finished: tuple[Path, str]) -> None:
