@@ -14,8 +14,6 @@ import pytest
 
 from search.spot import Notice, aws, azure, first_notice, gcp, in_file
 
-IN_A_MINUTE = datetime.now(UTC) + timedelta(seconds=60)
-
 
 class Metadata(BaseHTTPRequestHandler):
     """The metadata of one machine in each of the clouds; refuses what each of them refuses."""
@@ -26,7 +24,7 @@ class Metadata(BaseHTTPRequestHandler):
         self._say("secret" if "X-aws-ec2-metadata-token-ttl-seconds" in self.headers else None)
 
     def do_GET(self) -> None:
-        at = IN_A_MINUTE
+        at = datetime.now(UTC) + timedelta(seconds=60)
         match self.path:
             case "/latest/meta-data/spot/instance-action":
                 entitled = self.headers["X-aws-ec2-metadata-token"] == "secret"
