@@ -28,7 +28,7 @@ from search.groups.settings import group_settings
 from search.judging.causes import why_all_failed
 from search.judging.hypotheses import hypotheses_of, judged
 from search.judging.recommend import recommend
-from search.lifeline import Lifeline, end_process, end_processes, leave_at_once, tie
+from search.lifeline import Lifeline, end_process, leave_at_once, tie
 from search.output import complain, say_json, unless_gone
 from search.provenance import PREFIX, contents, git_commit, versions
 from search.reach import temporary_folder
@@ -198,9 +198,10 @@ def _run(session: _Session) -> int:
                 leave_at_once()
             _clean_up(session)
             session.view.close()
-    # Whoever sends SIGTERM seldom waits long, and the tracking process goes on by itself.
+    # Whoever sends SIGTERM seldom waits long, nor does Ray; the tracking process goes on by itself.
     stopped = state.ended is not None and state.ended.reason == "interrupted"
-    _wait_for(tracker, session, _STOPPED_SECONDS if stopped else _FINISH_SECONDS)
+    if session.lost is None:
+        _wait_for(tracker, session, _STOPPED_SECONDS if stopped else _FINISH_SECONDS)
     if outcome.failure is not None:
         raise outcome.failure
     return outcome.code
@@ -281,7 +282,6 @@ def _end_stuck(session: _Session, lost: str) -> None:
         session.view(ended)
     session.view.close()
     complain(f"error: {error}")
-    end_processes()
     end_process()
 
 
