@@ -101,7 +101,7 @@ def start_ray(workers: WorkersConfig) -> Capacity:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         # One more CPU than there are cores: for the light actors of the trials, which only wait.
-        options |= {"address": "local", "num_cpus": cores() + 1, "include_dashboard": True}
+        options |= {"address": "local", "num_cpus": cores() + 1, "include_dashboard": False}
     else:
         options["address"] = address
     try:
@@ -110,6 +110,7 @@ def start_ray(workers: WorkersConfig) -> Capacity:
         )
         with shipping as more:
             ray.init(**options, **more)
+        _quiet()
     except Exception as error:  # a named boundary: Ray raises its own errors, the system's, and bare ones
         said = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
         if address is None:
@@ -119,21 +120,18 @@ def start_ray(workers: WorkersConfig) -> Capacity:
             f"The Ray cluster at {redact(address)}, from {named}, could not be joined: {said}",
             hint="Check the address. Without workers.address and RAY_ADDRESS, only this machine is used.",
         ) from error
-    _stop_printing()
     return _capacity(workers, _nodes(), address)
 
 
-def _stop_printing() -> None:
-    """Ends the thread that prints what Ray's processes die of, as pages on standard output.
+def _quiet() -> None:
+    """Keeps what Ray says of lost processes from standard output, which may be one line of JSON.
 
-    That belongs to the search's own output, which says what follows from it; Ray's logs have the pages.
+    It prints it there as it is, dozens of lines at a time, and has no switch for that. What it means for the
+    search is said by those who notice.
     """
-    from ray._private.worker import global_worker
+    from ray._private import worker
 
-    global_worker.threads_stopped.set()
-    global_worker.gcs_error_subscriber.close()
-    global_worker.listener_thread.join()
-    global_worker.threads_stopped.clear()
+    worker.print_to_stdstream = lambda data, ignore_prefix: None
 
 
 def capacity_now(workers: WorkersConfig, before: Capacity) -> Capacity:

@@ -131,6 +131,8 @@ def items_for(fall: float, discordant: float) -> int:
 def _trials(study: Study) -> str | None:
     if not study.cases:
         return "At least five trials are needed."
+    if len(study.cases) >= trials_for(LEAST_TAU):
+        return None  # a stronger trend needs fewer
     _, capability = trends(study)
     tau = 0.0 if math.isnan(capability.value) else abs(capability.value)
     assumed = max(LEAST_TAU, tau)

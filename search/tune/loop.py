@@ -36,7 +36,7 @@ def run_tune(
     from search.tune.adapters import ConductedScheduler, ConductedSearch
     from search.tune.trial_actor import TrialActor
 
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the conductor says which trials were lost
     # Tune hands credentials of AWS on to its actors, which need none, in a runtime environment, which an
     # agent of Ray writes into a log that everyone can read.
     class_cache.ENV_VARS_TO_PROPAGATE = {

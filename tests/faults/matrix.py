@@ -126,8 +126,8 @@ class Survivor:
         """Compares what there is with a search that was left alone."""
         events = read_events(self.folder)
         assert_every_trial_finished_once(events, TRIALS)
-        words = ["name=alone" if word.startswith("name=") else word for word in self._words]
-        alone = values(run_here(*words, "tracking.uri=null").state)
+        space, _, out, _ = self._words
+        alone = values(run_here(space, "name=alone", out).state)
         assert values(SearchState.from_events(events)) == {
             key: pytest.approx(metrics, rel=1e-4, abs=1e-5) for key, metrics in alone.items()
         }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import ray
 import yaml
@@ -20,6 +22,8 @@ from search.clustercheck.check import problems, unready
 from search.clustercheck.document import load, parse
 from search.clustercheck.machines import V2, V2_OF_UP
 from search.config.origins import Key, dotted
+from search.record import Event, SearchEnded, TrialProposed, read_events
+from tests.servers import wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -166,15 +170,6 @@ def test_the_image_has_the_version_of_ray_that_is_installed() -> None:
     assert f"FROM rayproject/ray:{ray.__version__}-py311-" in FILES["Dockerfile"].read_text()
 
 
-WORDS = [
-    "space=demo",
-    "trials=1",
-    "budget.steps=2",
-    "budget.rungs=1",
-    "confirm.candidates=0",
-    "report=false",
-    "tracking.enabled=false",
-]
 SRUN = """\
 #!/bin/bash
 while [[ $1 == --* ]]; do shift; done
@@ -186,22 +181,28 @@ echo 127.0.0.1
 """
 
 
-@pytest.mark.alone
-def test_the_batch_file_runs_a_search(tmp_path: Path) -> None:
-    """With a Slurm of one node, of which `srun` and `scontrol` are made up; among no other processes."""
-    alone = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("no rights to make a namespace: `ray stop` would end other clusters of this machine")
-    assert not subprocess.run(["bash", "-n", FILES["slurm.sbatch"]], check=False).returncode
+ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+"""Among no other processes: `ray stop` ends all of Ray that it sees."""
+
+
+def events_of(folder: Path, kind: type[Event]) -> list[Event]:
+    """The events of a kind in the search's record so far."""
+    record = folder / "demo"
+    return [event for event in read_events(record) if isinstance(event, kind)] if record.is_dir() else []
+
+
+def batch(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """The batch file on a Slurm of one node, of which `srun` and `scontrol` are made up."""
     for name, text in (("srun", SRUN), ("scontrol", SCONTROL)):
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o755)
-    done = subprocess.run(
-        [*alone, "bash", FILES["slurm.sbatch"], *WORDS, f"out={tmp_path}"],
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    fixed = ["confirm.candidates=0", "report=false", "tracking.enabled=false", f"out={folder}"]
+    return subprocess.Popen(
+        [*ALONE, "bash", FILES["slurm.sbatch"], "space=demo", "trials=1", *fixed, *words],
         cwd=ROOT,
         env={
-            "PATH": f"{tmp_path}:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(tmp_path),
+            "PATH": f"{folder}:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(folder),
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": str(ROOT),
             "SLURM_JOB_NUM_NODES": "1",
@@ -210,12 +211,27 @@ def test_the_batch_file_runs_a_search(tmp_path: Path) -> None:
             "SLURM_CPUS_PER_TASK": "2",
             "SLURM_TMPDIR": "/tmp",
         },
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
-        check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    events = (tmp_path / "demo" / "events.jsonl").read_text()
-    assert '"search_ended"' in events
-    assert "auth_token" not in done.stdout
+
+
+@pytest.mark.alone
+@pytest.mark.skipif(
+    subprocess.run([*ALONE, "true"], capture_output=True, check=False).returncode != 0,
+    reason="no rights to make a namespace: `ray stop` would end other clusters of this machine",
+)
+def test_the_batch_file_runs_a_search_which_is_stopped_before_the_time_limit(tmp_path: Path) -> None:
+    job = batch(tmp_path, "budget.steps=20000", "budget.rungs=2", "scheduler=none")
+    try:
+        wait_for(lambda: bool(events_of(tmp_path, TrialProposed)), 200)
+        (shell,) = psutil.Process(job.pid).children()
+        shell.send_signal(signal.SIGTERM)
+        output, _ = job.communicate(timeout=200)
+    finally:
+        job.kill()
+    assert job.returncode == 128 + signal.SIGTERM, output
+    (ended,) = events_of(tmp_path, SearchEnded)
+    assert isinstance(ended, SearchEnded)
+    assert ended.reason == "interrupted", output

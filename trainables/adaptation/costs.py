@@ -132,9 +132,7 @@ def costs(
         shared_step_seconds=step,
         evaluation_seconds=evaluation,
         time_basis=(
-            f"a formula: a step of stage 1 {stages[0]:.2g} s and of stage 2 {stages[1]:.2g} s at an assumed "
-            f"{_speed(workers) / 1e9:.0f} GFLOP/s, vectors and alignment {vocabularies * aligned:.2g} s; a "
-            "first search here gives measured times"
+            _formula(stages, workers, vocabularies * aligned)
             if history is None
             else f"measured: {history.rungs} rungs of earlier searches of this model, {step:.2g} s a step"
         ),
@@ -148,6 +146,14 @@ def costs(
         preparation_seconds=loss + vocabularies * (aligned + bits),
         baseline_seconds=evaluation + loss,
         extra_seconds=bits * fmean(1 + (0 < params.stage1 < 1) for params in trials),
+    )
+
+
+def _formula(stages: Sequence[float], workers: PlannedWorkers, aligned: float) -> str:
+    return (
+        f"a formula: a step of stage 1 {stages[0]:.2g} s and of stage 2 {stages[1]:.2g} s at an assumed "
+        f"{_speed(workers) / 1e9:.0f} GFLOP/s, vectors and alignment {aligned:.2g} s; a first search here "
+        "gives measured times"
     )
 
 
