@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,13 @@ def _quiet() -> None:
     worker.print_to_stdstream = lambda data, ignore_prefix: None
 
 
+def capacity_now(workers: WorkersConfig, before: Capacity) -> Capacity:
+    """What the nodes that are up now hold of groups like those of before."""
+    nodes = _nodes()
+    groups = _fits(workers, nodes, before.cpus, before.gpus)
+    return replace(before, groups=groups, devices=_devices(groups, workers, before.gpus), nodes=len(nodes))
+
+
 def _nodes() -> list[Mapping[str, float]]:
     """Resources of each node that is up, that of the driver first."""
     import ray
@@ -216,8 +223,7 @@ def _capacity(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], addr
     """
     has_gpus = any(node.get("GPU", 0.0) > 0 for node in nodes)
     gpus = (1.0 if has_gpus else 0.0) if workers.gpus == "auto" else workers.gpus
-    rooms = [dict(node) | {"CPU": node.get("CPU", 0.0) - (not number)} for number, node in enumerate(nodes)]
-    fits = sum(_workers_on(room, workers.cpus, gpus) for room in rooms) // workers.workers
+    fits = _fits(workers, nodes, workers.cpus, gpus)
     groups = fits if workers.groups == "auto" else workers.groups
     # A cluster that scales brings more nodes when more groups ask for them; this machine does not.
     if groups < 1 or (address is None and fits < groups):
@@ -233,9 +239,17 @@ def _capacity(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], addr
             f"{fits} of {groups} worker groups have room, each needs {needs}: {_there(nodes)}. The others "
         )
         waiting += "wait for nodes to come"
-    devices = math.ceil(groups * workers.workers * (gpus or 1))
-    where = address or "this machine"
+    devices, where = _devices(groups, workers, gpus), address or "this machine"
     return Capacity(groups, workers.cpus, gpus, where, devices, max(1, len(nodes)), waiting)
+
+
+def _devices(groups: int, workers: WorkersConfig, gpus: float) -> int:
+    return math.ceil(groups * workers.workers * (gpus or 1))
+
+
+def _fits(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], cpus: float, gpus: float) -> int:
+    rooms = [dict(node) | {"CPU": node.get("CPU", 0.0) - (not number)} for number, node in enumerate(nodes)]
+    return sum(_workers_on(room, cpus, gpus) for room in rooms) // workers.workers
 
 
 def _there(nodes: Sequence[Mapping[str, float]]) -> str:

@@ -99,12 +99,11 @@ def tie(on_stuck: Callable[[str], None]) -> Lifeline:
 
 
 def leave_at_once() -> None:
-    """Has this process end without Ray, whose own way out waits for what is gone."""
-    end_processes()
+    """Has this process end without Ray, whose own way out waits for what is gone, once all has been said."""
     atexit.register(end_process)
 
 
-def end_processes() -> None:
+def _end_processes() -> None:
     """Ends what is left of a cluster that was started here."""
     import psutil
     from ray._private import worker
@@ -123,8 +122,12 @@ def end_processes() -> None:
 
 
 def end_process() -> None:
-    """Ends this process as failed, at once."""
+    """Ends what is left of the cluster and then this process, as failed.
+
+    In this order at the very end: Ray ends a driver whose node goes.
+    """
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
+    _end_processes()
     os._exit(1)

@@ -28,7 +28,7 @@ from search.groups.settings import group_settings
 from search.judging.causes import why_all_failed
 from search.judging.hypotheses import hypotheses_of, judged
 from search.judging.recommend import recommend
-from search.lifeline import Lifeline, end_process, end_processes, leave_at_once, tie
+from search.lifeline import Lifeline, end_process, leave_at_once, tie
 from search.output import complain, say_json, unless_gone
 from search.provenance import PREFIX, contents, git_commit, versions
 from search.reach import temporary_folder
@@ -40,6 +40,7 @@ from search.record import (
     SessionStarted,
     SlotsChosen,
 )
+from search.record.clock import now
 from search.record.explained import explanation
 from search.redact import redact
 from search.resume import fingerprint, open_record
@@ -197,9 +198,10 @@ def _run(session: _Session) -> int:
                 leave_at_once()
             _clean_up(session)
             session.view.close()
-    # Whoever sends SIGTERM seldom waits long, and the tracking process goes on by itself.
+    # Whoever sends SIGTERM seldom waits long, nor does Ray; the tracking process goes on by itself.
     stopped = state.ended is not None and state.ended.reason == "interrupted"
-    _wait_for(tracker, session, _STOPPED_SECONDS if stopped else _FINISH_SECONDS)
+    if session.lost is None:
+        _wait_for(tracker, session, _STOPPED_SECONDS if stopped else _FINISH_SECONDS)
     if outcome.failure is not None:
         raise outcome.failure
     return outcome.code
@@ -280,7 +282,6 @@ def _end_stuck(session: _Session, lost: str) -> None:
         session.view(ended)
     session.view.close()
     complain(f"error: {error}")
-    end_processes()
     end_process()
 
 
@@ -375,7 +376,9 @@ def _train(session: _Session) -> None:
         marker=None if address is None else _mark(session.folder),
     )
     try:
-        groups = WorkerGroups(settings, config.workers, capacity, session.scratch, view.note)
+        follows = address is not None and config.workers.groups == "auto"
+        on_growth = partial(_grow, session) if follows else None
+        groups = WorkerGroups(settings, config.workers, capacity, session.scratch, view.note, on_growth)
         subject = TRAINABLES[config.trainable].subject(config.options)
         view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {subject}")
         if capacity.waiting is not None:
@@ -385,6 +388,15 @@ def _train(session: _Session) -> None:
         groups.stop()
     except (RayError, TuneError, OSError) as error:  # Ray's own files may not find room
         raise TrainingError(f"Ray failed: {error}", hint=_resume(session)) from error
+
+
+def _grow(session: _Session, capacity: Capacity) -> None:
+    """Records that nodes have come, and with them groups: they cost from now on."""
+    session.view.note(f"nodes have come: {capacity.groups} worker groups from now on")
+    chosen = session.conductor.state.slots
+    if chosen is not None:
+        there = {"groups": capacity.groups, "devices": capacity.devices, "nodes": capacity.nodes}
+        session.append(chosen.model_copy(update={**there, "time": now()}))
 
 
 def _mark(folder: Path) -> str:

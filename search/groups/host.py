@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from search.cluster import Capacity
+from search.cluster import Capacity, capacity_now
 from search.config.schema import WorkersConfig
 from search.groups.dispatcher import start_dispatcher
 from search.groups.group import GroupSpec
@@ -21,6 +21,7 @@ from trainables.messages import BaselineRequest, GroupFacts, GroupSettings, Repl
 
 _LOOK_SECONDS = 2.0
 _REMIND_SECONDS = 60.0
+_FOLLOW_SECONDS = 5.0
 
 
 class WorkerGroups:
@@ -32,6 +33,8 @@ class WorkerGroups:
         capacity: Number of groups and resources per worker.
         scratch: Folder for Ray Train's own files, which nobody needs afterwards.
         on_said: Called with what the workers have to say to whoever watches the search.
+        on_growth: Called with what there is where nodes have come on which groups are started; None: the
+            groups are as many as they are, whatever comes.
     """
 
     def __init__(
@@ -41,20 +44,10 @@ class WorkerGroups:
         capacity: Capacity,
         scratch: Path,
         on_said: Callable[[str], None] = lambda text: None,
+        on_growth: Callable[[Capacity], None] | None = None,
     ) -> None:
-        self._specs = [
-            GroupSpec(
-                name=f"group-{index}",
-                run_name=f"group-{index}-{os.getpid()}",
-                settings=settings,
-                workers=workers.workers,
-                cpus=capacity.cpus,
-                gpus=capacity.gpus,
-                max_failures=workers.max_failures,
-                scratch=str(scratch),
-            )
-            for index in range(capacity.groups)
-        ]
+        self._settings, self._workers, self._capacity, self._scratch = settings, workers, capacity, scratch
+        self._specs = [self._spec(index) for index in range(capacity.groups)]
         self.dispatcher: Any = start_dispatcher(
             Path(settings.folder), () if settings.distant is None else settings.distant.inputs
         )
@@ -62,14 +55,43 @@ class WorkerGroups:
         self._on_said = on_said
         self._heard = 0
         self._asked: Future[list[str]] | None = None
+        self._on_growth = on_growth
+        self._follow_at = time.monotonic() + _FOLLOW_SECONDS
+
+    def _spec(self, index: int) -> GroupSpec:
+        return GroupSpec(
+            name=f"group-{index}",
+            run_name=f"group-{index}-{os.getpid()}",
+            settings=self._settings,
+            workers=self._workers.workers,
+            cpus=self._capacity.cpus,
+            gpus=self._capacity.gpus,
+            max_failures=self._workers.max_failures,
+            scratch=str(self._scratch),
+        )
 
     def start(self) -> None:
         """Starts every group; returns at once."""
+        self._begin(self._specs)
+
+    def _begin(self, specs: Sequence[GroupSpec]) -> None:
         import ray
 
-        ray.get([self.dispatcher.add_group.remote(spec.name, spec.max_failures) for spec in self._specs])
-        for spec in self._specs:
+        ray.get([self.dispatcher.add_group.remote(spec.name, spec.max_failures) for spec in specs])
+        for spec in specs:
             self._running[spec.name] = self.dispatcher.run_group.remote(spec, self.dispatcher)
+
+    def follow(self) -> None:
+        """Starts groups on nodes that have come since; a group whose node has gone waits for another one."""
+        now = time.monotonic()
+        if self._on_growth is None or now < self._follow_at:
+            return
+        self._follow_at = now + _FOLLOW_SECONDS
+        there = capacity_now(self._workers, self._capacity)
+        if more := [self._spec(index) for index in range(len(self._specs), there.groups)]:
+            self._specs += more
+            self._begin(more)
+            self._on_growth(there)
 
     def wait_for_first(self, on_wait: Callable[[str], None], patience: float = 10.0) -> GroupFacts | Reply:
         """Blocks until one group is up (its facts) or cannot come up (its refusal).
@@ -101,6 +123,7 @@ class WorkerGroups:
 
     def listen(self) -> None:
         """Takes what the workers have said, as far as it is here, and returns at once; to be called often."""
+        self.follow()
         if self._asked is None:
             self._asked = self.dispatcher.said.remote(self._heard).future()
         elif self._asked.done():

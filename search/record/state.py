@@ -83,7 +83,7 @@ class TrialState:
 
 @dataclass
 class Span:
-    """The time in which one session worked on the search.
+    """A time in which one session worked on the search, on so many devices.
 
     Attributes:
         began: Time of its first event, in seconds since the epoch.
@@ -103,7 +103,7 @@ class SearchState:
     """All that is recorded of one search; `apply` is the only way to change it.
 
     Attributes:
-        spans: The time of each session.
+        spans: The time of each session; of one to which nodes have come, in parts.
         baselines: In the order of the configuration.
         slots: Of the last session in which a worker group came up.
         unfinished: Trials that were proposed and have not finished, by number.
@@ -156,6 +156,8 @@ class SearchState:
                 self.ended = None
             case SlotsChosen():
                 self.slots = event
+                if self.spans and self.spans[-1].devices:  # nodes have come in the middle of the session
+                    self.spans.append(Span(event.time, event.time))
                 if self.spans:
                     self.spans[-1].devices, self.spans[-1].nodes = event.devices, event.nodes
             case WarmStarted():

@@ -53,10 +53,13 @@ class RayUp:
         """Waits until all hosts have a node: the cluster replaces those that are lost."""
         wait_for(lambda: all(map(has_node, [self.head, *self.workers])), _UP_SECONDS)
 
-    def drain(self, host: Host, seconds: int) -> None:
-        """Announces that a host will be taken away in so many seconds."""
-        words = f"ray drain-node --address={self.head.address}:6379 --deadline-remaining-seconds={seconds}"
-        host.run(f"{words} --reason=DRAIN_NODE_REASON_PREEMPTION --reason-message=test", **_TOKEN)
+    def announce(self, host: Host) -> None:
+        """Announces to the watcher on a worker that it will be taken away in 30 s, which drains it."""
+        notice = host.files / "tmp" / "leave"
+        wait_for(lambda: bool(host.processes("search.spot")), 60)
+        notice.touch()
+        wait_for(lambda: not host.processes("search.spot"), 60)
+        notice.unlink()
 
     def search(self, space: str, *words: str) -> Search:
         """Starts a search on the head.

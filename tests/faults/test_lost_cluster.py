@@ -50,6 +50,7 @@ def test_a_process_of_ray_is_killed_without_which_the_driver_cannot_live(tmp_pat
     assert "error: The Ray cluster was lost" in output
     assert f"python -m search.run {' '.join(words)}" in output
     assert "Traceback" not in output
+    assert "(raylet)" not in output, "Ray prints no pages of its own"
     _, alive = psutil.wait_procs([each for each in children if each not in follower], timeout=60)
     assert not alive, "every process of the search has ended"
     last = read_events(folder)[-1]

@@ -28,6 +28,12 @@ def test_hours_devices_and_money_are_those_of_the_sessions() -> None:
     assert spending(state_of(*trial_events(0, METRICS))).cost is None
 
 
+def test_devices_that_come_in_the_middle_of_a_session_cost_from_then_on() -> None:
+    more = SlotsChosen(groups=3, slots=1, reason="", devices=6, nodes=4, time=BEGIN + 1800)
+    used = spending(state_of(more, limits={"price": 2.0}))
+    assert (used.hours, used.device_hours, used.cost) == (1.0, 5.0, 7.0)
+
+
 def test_phases_are_told_apart() -> None:
     state = state_of(
         *trial_events(0, METRICS),
