@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import signal
 import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -190,6 +192,21 @@ def _chunk(sent: Any) -> bytes:
     return chunk
 
 
+class _DispatcherProcess(Dispatcher):
+    """The dispatcher in a process of its own, which ends at once when it is asked to.
+
+    Ray's own answer to SIGTERM is to take no more calls and to wait for those that are there, some of which
+    wait for the search's end.
+    """
+
+    def __init__(self, *given: Any) -> None:
+        # Python lets only the main thread say what a signal does, and this is another one.
+        libc = ctypes.CDLL(None)
+        libc.signal.argtypes, libc.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
+        libc.signal(signal.SIGTERM, None)
+        super().__init__(*given)
+
+
 def start_dispatcher(folder: Path, inputs: Collection[str] = ()) -> Any:
     """Starts the actor on the driver's node: a node that comes and goes must not take it along.
 
@@ -203,4 +220,4 @@ def start_dispatcher(folder: Path, inputs: Collection[str] = ()) -> Any:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     options = {"num_cpus": 0, "max_concurrency": 10_000, "scheduling_strategy": here}
     # While a link is down a call is made again: none does harm when it is made twice.
-    return ray.remote(**options, max_task_retries=-1)(Dispatcher).remote(str(folder), list(inputs))
+    return ray.remote(**options, max_task_retries=-1)(_DispatcherProcess).remote(str(folder), list(inputs))

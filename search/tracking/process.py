@@ -127,6 +127,9 @@ class Tracker:
         """
         if not self._config.enabled:
             return None
+        if self._process is not None and self._process.poll() is not None:
+            self._process = None  # it was killed, or failed: another one brings what is missing
+            self._start()
         try:
             done = self._process is not None and self._process.wait(timeout) == 0
         except subprocess.TimeoutExpired:

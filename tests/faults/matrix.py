@@ -49,7 +49,7 @@ PROCESSES = {
     "trial actor": r"ray::(TrialActor|ResourceTrainable)",
     "worker": "ray::RayTrainWorker",
     "controller of the group": "ray::TrainController",
-    "dispatcher": "ray::Dispatcher",
+    "dispatcher": "ray::_DispatcherProcess",
     "raylet": "/raylet/raylet ",
     "control service": "/gcs/gcs_server ",
     "MLflow follower": r"-m search\.tracking ",
@@ -57,6 +57,8 @@ PROCESSES = {
 EARLY = ("search_started", "session_started", "slots_chosen", "baseline_measured")
 LATER = ("trial_proposed", "rung_reached", "decided", "trial_finished", "search_ended")
 _PER_SEARCH = 4
+_SESSIONS = 2 * _PER_SEARCH
+"""No search needs more of them."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,7 @@ class Survivor:
         if code > 0:
             assert "python -m search.run" in output, f"it says which command goes on:\n{output}"
         self.sessions += 1
+        assert self.sessions <= _SESSIONS, output
         self._process = self._start()
         return True
 
