@@ -19,6 +19,8 @@ from trainables.serving.storage import CHUNK, DistantStorage, FolderStorage, Lin
 from trainables.versions import differences, training_versions
 
 _GIB = 2**30
+_REPLY_SECONDS = 60.0
+"""Ray does not notice that a reply was lost with a link that is back: the call is made again."""
 
 
 class DispatcherLine:
@@ -37,7 +39,12 @@ class DispatcherLine:
         """See `Line`."""
         import ray
 
-        ray.get(self._dispatcher.keep.remote(name, dict(parts)))
+        while True:
+            try:
+                ray.get(self._dispatcher.keep.remote(name, dict(parts)), timeout=_REPLY_SECONDS)
+            except ray.exceptions.GetTimeoutError:
+                continue
+            return
 
     def send(self, chunk: bytes) -> Any:
         """See `Line`."""

@@ -145,6 +145,9 @@ def _read(settings: GroupSettings, device: Any, line: Line, loading: str) -> Beg
     return begin
 
 
+_RECEIPT_SECONDS = 30.0
+"""Ray does not notice that a receipt was lost with a link that is back: the answer is sent again."""
+
 _CRASHED = "\0crashed"
 """Said of a worker that has no message for the user but an exception to raise."""
 
@@ -251,7 +254,11 @@ class Mailbox:
 
         if self._first:
             reply = reply.model_copy(update={"group": self._name})
-            ray.get(self._dispatcher.answer.remote(self._name, self._incarnation, sequence, reply))
+            while True:
+                sent = self._dispatcher.answer.remote(self._name, self._incarnation, sequence, reply)
+                if ray.wait([sent], timeout=_RECEIPT_SECONDS)[0]:
+                    ray.get(sent)
+                    return
 
     def _ask(self) -> Any:
         if self._asked is None:
