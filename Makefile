@@ -23,7 +23,7 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n auto -m "not (alone or cluster)"
-	$(BIN)/python -m pytest -m "alone or cluster"
+	$(BIN)/python -m pytest -m "(alone or cluster) and not long"
 
 lint: setup
 	$(BIN)/ruff check .

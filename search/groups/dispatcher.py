@@ -36,12 +36,19 @@ class Dispatcher:
         self._folder = folder
         self._said: list[str] = []
         self._watching: asyncio.Task[None] | None = None
+        self._keeping: dict[str, asyncio.Future[None]] = {}
         self._depot = None if folder is None else Depot(Path(folder), inputs, _chunk, self._said.append)
 
     async def keep(self, name: str, parts: Mapping[str, Sequence[Any]]) -> None:
-        """See `Depot.keep`."""
+        """See `Depot.keep`; a worker that asks again while storage is waited for waits for the same."""
         assert self._depot is not None
-        await asyncio.to_thread(self._depot.keep, name, parts)
+        if name not in self._keeping:
+            self._keeping[name] = asyncio.ensure_future(asyncio.to_thread(self._depot.keep, name, parts))
+        try:
+            await asyncio.shield(self._keeping[name])
+        finally:
+            if name in self._keeping and self._keeping[name].done():
+                del self._keeping[name]
 
     async def listing(self, name: str) -> list[tuple[str, int]] | None:
         """See `Depot.listing`."""

@@ -75,6 +75,7 @@ def test_trials_of_a_host_that_is_to_be_taken_away_go_on_elsewhere(hosts: RayUp)
     assert_no_folder_was_shared(hosts, search)
 
 
+@pytest.mark.long
 def test_a_link_that_is_down_and_a_node_that_is_killed_cost_no_trial(hosts: RayUp) -> None:
     hosts.wait_for_nodes()
     search = hosts.search(SPACE)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.groups.depot import Depot
+from search.groups.dispatcher import Dispatcher
 from tests.disks import small_disk
 from tests.trainables.conforming import DirectLine
 from trainables.contents import path_digest
@@ -178,3 +181,31 @@ def test_other_versions_and_other_code_are_refused() -> None:
     assert torch == f"torch {same.versions['torch']} (driver: 0.0.1"
     assert code == f"other code of Tightrope, {same.versions['code']} (driver: 0123456789ab"
     assert something == "no something (driver: 7.1)."
+
+
+def test_what_is_sent_again_while_the_disk_is_full_is_written_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And it is there once any of the calls returns."""
+    written = []
+    free = threading.Event()
+
+    def keep(depot: Depot, name: str, parts: Mapping[str, Sequence[bytes]]) -> None:
+        free.wait(10)
+        written.append(name)
+
+    monkeypatch.setattr(Depot, "keep", keep)
+
+    async def send() -> None:
+        dispatcher = Dispatcher(str(tmp_path))
+        calls = [asyncio.ensure_future(dispatcher.keep("rung-0", {"": [b"x"]})) for _ in range(20)]
+        await asyncio.sleep(0.05)
+        assert not any(call.done() for call in calls)
+        calls[0].cancel()
+        free.set()
+        await asyncio.gather(*calls[1:])
+        assert written == ["rung-0"]
+        await dispatcher.keep("rung-0", {"": [b"x"]})
+        assert written == ["rung-0"] * 2, "one that has been trained again is written again"
+
+    asyncio.run(send())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +37,7 @@ class DispatcherLine:
 
     def keep(self, name: str, parts: Mapping[str, Sequence[Any]]) -> None:
         """See `Line`."""
-        import ray
-
-        while True:
-            try:
-                ray.get(self._dispatcher.keep.remote(name, dict(parts)), timeout=_REPLY_SECONDS)
-            except ray.exceptions.GetTimeoutError:
-                continue
-            return
+        _patiently(lambda: self._dispatcher.keep.remote(name, dict(parts)))
 
     def send(self, chunk: bytes) -> Any:
         """See `Line`."""
@@ -54,21 +47,27 @@ class DispatcherLine:
 
     def listing(self, name: str) -> list[tuple[str, int]] | None:
         """See `Line`."""
-        import ray
-
-        files: list[tuple[str, int]] | None = ray.get(self._dispatcher.listing.remote(name))
+        files: list[tuple[str, int]] | None = _patiently(lambda: self._dispatcher.listing.remote(name))
         return files
 
     def read(self, name: str, file: str, offset: int) -> bytes:
         """See `Line`."""
-        import ray
-
-        chunk: bytes = ray.get(self._dispatcher.read.remote(name, file, offset))
+        chunk: bytes = _patiently(lambda: self._dispatcher.read.remote(name, file, offset))
         return chunk
 
     def drop_old_moments(self, name: str) -> None:
         """See `Line`."""
         self._dispatcher.drop_old_moments.remote(name)
+
+
+def _patiently(call: Callable[[], Any]) -> Any:
+    """What a call of an actor returns, which does no harm when it is made more than once."""
+    import ray
+
+    while True:
+        made = call()
+        if ray.wait([made], timeout=_REPLY_SECONDS)[0]:
+            return ray.get(made)
 
 
 def storage_of(settings: GroupSettings, line: Line, say: Say) -> Storage:

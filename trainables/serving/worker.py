@@ -145,8 +145,9 @@ def _read(settings: GroupSettings, device: Any, line: Line, loading: str) -> Beg
     return begin
 
 
-_RECEIPT_SECONDS = 30.0
-"""Ray does not notice that a receipt was lost with a link that is back: the answer is sent again."""
+_RECEIPT_SECONDS, _ROUND_SECONDS = 30.0, 60.0
+"""Ray does not notice that a receipt was lost with a link that is back: the answer is sent again, and a round
+that does not come is asked for again."""
 
 _CRASHED = "\0crashed"
 """Said of a worker that has no message for the user but an exception to raise."""
@@ -243,6 +244,8 @@ class Mailbox:
         """The next round, which is waited for; None: stop serving. Every worker gets the same."""
         import ray
 
+        while not ray.wait([self._ask()], timeout=_ROUND_SECONDS)[0]:
+            self._asked = None  # the reply may have been lost with a link: it is the same round again
         round_: tuple[Delivery, ...] | None = ray.get(self._ask())
         self._asked = None
         self._index += 1
