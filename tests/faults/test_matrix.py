@@ -1,4 +1,4 @@
-"""A sample of the matrix, drawn anew each time: kills of the search's processes while trials are in training."""
+"""A sample of the matrix, drawn anew each time: processes of the search, while trials are in training."""
 
 from __future__ import annotations
 
