@@ -47,8 +47,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Server:
     return serving(settings(NAME, tmp_path_factory.mktemp("group"), probes=(whole,)))
 
 
+def _kept(server: Server, name: str) -> Path:
+    with server._storage.reading(name) as path:
+        return path
+
+
 def _folder(server: Server, trial: int) -> Path:
-    return Path(server._folder) / f"trials/{trial}/rung-0"
+    return _kept(server, f"trials/{trial}/rung-0")
 
 
 def test_the_inverse_projection_at_full_dimension_is_the_text(server: Server) -> None:
@@ -79,7 +84,7 @@ def test_every_step_says_what_its_loss_is_the_sum_of(server: Server) -> None:
 def test_replies_are_kept_for_reading(server: Server) -> None:
     reply = train(server, first_request(NAME))
     assert reply.items_file is not None
-    rows = pq.read_table(Path(server._folder) / reply.items_file).to_pylist()
+    rows = pq.read_table(_kept(server, str(reply.items_file))).to_pylist()
     mine = [row for row in rows if row["scoring"] == "generation"]
     assert sum(row["values"][0] for row in mine) / len(mine) == pytest.approx(reply.metrics["f1"])
     assert len({row["reply"] for row in mine}) / len(mine) == pytest.approx(reply.metrics["unique_replies"])
