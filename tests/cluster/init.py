@@ -32,9 +32,9 @@ def hide(name: str, files: Path, hidden: list[str], python: list[str]) -> None:
     socket.sethostname(name)
     for folder in hidden:
         mount("-t", "tmpfs", "-o", "ro", "tmpfs", folder)
-    for folder in python:
-        if Path(folder).is_relative_to("/root"):
-            inside = files / "root" / Path(folder).relative_to("/root")
+    for folder, own in ((Path(folder), own) for folder in python for own in ("root", "tmp")):
+        if folder.is_relative_to(f"/{own}"):
+            inside = files / own / folder.relative_to(f"/{own}")
             inside.mkdir(parents=True, exist_ok=True)
             mount("--bind", folder, inside)
             mount("-o", "remount,ro,bind", inside)
@@ -43,7 +43,7 @@ def hide(name: str, files: Path, hidden: list[str], python: list[str]) -> None:
     Path("/run/sshd").mkdir()
     mount("--bind", files / "hosts", "/etc/hosts")
     mount("--rbind", files / "root", "/root")
-    mount("--bind", files / "tmp", "/tmp")  # last: `files` may lie in it
+    mount("--rbind", files / "tmp", "/tmp")  # last: `files` may lie in it
 
 
 def end_with_input() -> None:
