@@ -43,12 +43,10 @@ class Dispatcher:
         """See `Depot.keep`; a worker that asks again while storage is waited for waits for the same."""
         assert self._depot is not None
         if name not in self._keeping:
-            self._keeping[name] = asyncio.ensure_future(asyncio.to_thread(self._depot.keep, name, parts))
-        try:
-            await asyncio.shield(self._keeping[name])
-        finally:
-            if name in self._keeping and self._keeping[name].done():
-                del self._keeping[name]
+            keeping = asyncio.ensure_future(asyncio.to_thread(self._depot.keep, name, parts))
+            self._keeping[name] = keeping
+            keeping.add_done_callback(lambda done: self._keeping.pop(name))
+        await asyncio.shield(self._keeping[name])
 
     async def listing(self, name: str) -> list[tuple[str, int]] | None:
         """See `Depot.listing`."""

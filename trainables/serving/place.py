@@ -28,12 +28,10 @@ class DispatcherLine:
 
     Args:
         dispatcher: Its handle.
-        name: Name of the group.
     """
 
-    def __init__(self, dispatcher: Any, name: str) -> None:
+    def __init__(self, dispatcher: Any) -> None:
         self._dispatcher = dispatcher
-        self._name = name
 
     def keep(self, name: str, parts: Mapping[str, Sequence[Any]]) -> None:
         """See `Line`."""

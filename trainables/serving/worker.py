@@ -185,7 +185,7 @@ class Line:
 
         self.dispatcher = dispatcher
         self.name = name
-        self.driver = DispatcherLine(dispatcher, name)
+        self.driver = DispatcherLine(dispatcher)
         self.at = "beginning"
         self._rank = dist.get_rank()
         self.first = self._rank == 0
