@@ -118,6 +118,7 @@ def _read(settings: GroupSettings, device: Any, line: Line, loading: str) -> Beg
     Raises:
         Exception: What this worker cannot do for a reason that nobody expected.
     """
+    from trainables.models.quantisation import without_bitsandbytes
     from trainables.serving.place import Inputs, check_versions
     from trainables.specs import TRAINABLES
 
@@ -129,8 +130,10 @@ def _read(settings: GroupSettings, device: Any, line: Line, loading: str) -> Beg
             inputs = Inputs(settings.distant, line.driver, line.now)
             options = spec.localise(settings.options, inputs.place)
             settings = replace(settings, options=options, copies=tuple(inputs.copies))
+        with without_bitsandbytes():
+            read = spec.worker()
         line.now(loading)
-        begin = spec.worker()(settings, device)
+        begin = read(settings, device)
     except TrainableError as error:
         problem = str(error)
     except Exception as error:  # noqa: BLE001 - raised again once the other workers know
@@ -179,7 +182,7 @@ class Line:
     """
 
     def __init__(self, dispatcher: Any, name: str) -> None:
-        import torch.distributed as dist
+        from ray import train
 
         from trainables.serving.place import DispatcherLine
 
@@ -187,7 +190,7 @@ class Line:
         self.name = name
         self.driver = DispatcherLine(dispatcher)
         self.at = "beginning"
-        self._rank = dist.get_rank()
+        self._rank: int = train.get_context().get_world_rank()
         self.first = self._rank == 0
 
     def begin(self) -> int | None:
@@ -276,6 +279,8 @@ def _agree(problem: str) -> str:
     """
     import torch.distributed as dist
 
+    if not dist.is_initialized():
+        return problem
     problems = [""] * dist.get_world_size()
     dist.all_gather_object(problems, problem)
     return next((text for text in problems if text), "")
