@@ -441,6 +441,8 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
         )
     )
     missing = missing_baselines(config, conductor.state)
+    if BASE in missing:
+        session.view.note("measuring the base model")
     # The base comes first: the others are compared with it.
     for together in ([BASE] if BASE in missing else [], [name for name in missing if name != BASE]):
         for name, reply in groups.measure_baselines(together):
