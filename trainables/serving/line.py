@@ -1,8 +1,8 @@
 """The line from a worker to the dispatcher: a link that is cut and comes back loses no call.
 
-Ray does not notice that a reply was lost with such a link, so a worker makes every call again until there is a
-reply. The dispatcher takes each as the same one: it names the start of the group that it comes from, and a call
-that comes twice, or after that start has ended, changes nothing.
+Ray does not notice that a reply was lost with such a link, so a worker makes every call again until there is
+a reply. A call names the start of the group that it comes from: one that comes twice, or after that start has
+ended, changes nothing.
 """
 
 from __future__ import annotations
@@ -115,26 +115,32 @@ class GroupLine:
     """
 
     def __init__(self, dispatcher: Any, name: str) -> None:
-        import torch.distributed as dist
+        from ray import train
 
+        context = train.get_context()
         self._dispatcher = dispatcher
         self.name = name
         self.driver = DispatcherLine(dispatcher)
         self.at = "beginning"
-        self.first = dist.get_rank() == 0
+        self.first = context.get_world_rank() == 0
+        self._workers: int = context.get_world_size()
         self.start = 0
 
     def begin(self) -> bool:
         """Announces a start of the group; whether there is anything to do. A collective call."""
         import ray
-        import torch.distributed as dist
 
-        nodes = [""] * dist.get_world_size()
-        dist.all_gather_object(nodes, ray.get_runtime_context().get_node_id())
+        nodes = [ray.get_runtime_context().get_node_id()]
+        if self._workers > 1:
+            import torch.distributed as dist
+
+            nodes *= self._workers
+            dist.all_gather_object(nodes, nodes[0])
         start: list[int | None] = [None]
         if self.first:
             start = [self.driver.call("begin", self.name, uuid.uuid4().hex, nodes)]
-        dist.broadcast_object_list(start, src=0)
+        if self._workers > 1:
+            dist.broadcast_object_list(start, src=0)
         self.start = start[0] or 0
         return bool(self.start)
 
@@ -163,11 +169,11 @@ class GroupLine:
 
     def join(self, facts: GroupFacts) -> None:
         """Has the first worker say that the group serves. A collective call."""
-        import torch.distributed as dist
-
         if self.first:
             self.call("join", facts)
-        if dist.get_world_size() > 1:
+        if self._workers > 1:
+            import torch.distributed as dist
+
             dist.barrier()
 
     def refuse(self, problem: str) -> None:
