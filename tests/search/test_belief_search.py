@@ -24,7 +24,7 @@ capability:
   skills: [{name: arithmetic, path: "embedded:skills/arithmetic.jsonl", limit: 40}]
   max_new_tokens: 8
 trials: 2
-budget: {steps: 120, rungs: 1}
+budget: {steps: 80, rungs: 1}
 parameters: {lr: {type: categorical, choices: [1e-5, 2e-3]}}
 fixed: {rank: 8, batch_size: 8, target_modules: all}
 searcher: grid
