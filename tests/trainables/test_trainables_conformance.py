@@ -61,8 +61,8 @@ def test_a_trial_that_moves_at_every_rung_does_what_it_does_in_one_place(
     given = settings(trainable, tmp_path / "stays", total_steps=LONG)
     there = ladder([serving(given)] * len(rungs), trainable, rungs)
     moves = [serving(settings(trainable, tmp_path / "moves", total_steps=LONG), distant=True) for _ in rungs]
-    for one, other in zip(there, ladder(moves, trainable, rungs), strict=True):
-        assert numbers(one) == pytest.approx(numbers(other), rel=1e-6, abs=1e-7)
+    for stayed, moved in zip(there, ladder(moves, trainable, rungs), strict=True):
+        assert numbers(stayed) == pytest.approx(numbers(moved), rel=1e-6, abs=1e-7)
     curve = [loss for reply in there for _, loss in reply.curve]
     assert curve == pytest.approx([loss for _, loss in whole.curve], rel=1e-6)
     spec = TRAINABLES[trainable]
