@@ -21,9 +21,14 @@ from search.redact import redact
 from trainables.crash import CRASH_LOG, Crash
 from trainables.messages import Delivery, GroupFacts, Reply, Request
 
+_ROUND_SECONDS = 60.0
+"""Calls of workers that are idle for long, each made again and again, would else fill the dispatcher."""
+
 
 class Dispatcher:
     """`SlotTable` as an async Ray actor; every call is cheap or waits without blocking the others.
+
+    A call of a worker may come more than once, and late: see `trainables.serving.line`.
 
     Args:
         folder: The search's folder on this machine, for the tracebacks of crashes; None keeps none.
@@ -34,6 +39,7 @@ class Dispatcher:
         self._table = SlotTable()
         self._facts: asyncio.Queue[GroupFacts | Reply] = asyncio.Queue()
         self._folder = folder
+        self._crashes: set[tuple[str, int, Crash]] = set()
         self._said: list[str] = []
         self._watching: asyncio.Task[None] | None = None
         self._keeping: dict[str, asyncio.Future[None]] = {}
@@ -67,9 +73,9 @@ class Dispatcher:
         """See `SlotTable.add_group`."""
         self._table.add_group(name, max_losses)
 
-    async def begin(self, name: str, rank: int, node: str = "") -> int | None:
+    async def begin(self, name: str, token: str, nodes: Collection[str] = ()) -> int | None:
         """See `SlotTable.begin`."""
-        return self._table.begin(name, rank, node)
+        return self._table.begin(name, token, nodes)
 
     async def doing(self, name: str, what: str) -> None:
         """See `SlotTable.doing`."""
@@ -82,7 +88,9 @@ class Dispatcher:
     async def crashed(self, name: str, start: int, crash: Crash) -> None:
         """See `SlotTable.crashed`; the traceback is kept, and the driver notified."""
         self._table.crashed(name, start, crash)
-        self._keep(name, crash)
+        if (name, start, crash) not in self._crashes:
+            self._crashes.add((name, start, crash))
+            self._keep(name, crash)
 
     async def say(self, name: str, text: str) -> None:
         """A group's worker has something for whoever watches the search."""
@@ -96,15 +104,15 @@ class Dispatcher:
         """See `SlotTable.wait_to_measure`."""
         await self._table.wait_to_measure(name)
 
-    async def join(self, name: str, facts: GroupFacts) -> int:
+    async def join(self, name: str, start: int, facts: GroupFacts) -> None:
         """See `SlotTable.join`; `facts` go to the driver."""
-        await self._facts.put(facts)
-        return self._table.join(name, facts.slots)
+        if self._table.join(name, start, facts.slots):
+            await self._facts.put(facts)
 
-    async def refuse(self, name: str, reply: Reply) -> None:
-        """A group's workers found that they can never serve: the request itself is wrong."""
-        self._table.end_group(name, reply.message)
-        await self._facts.put(reply)
+    async def refuse(self, name: str, start: int, reply: Reply) -> None:
+        """See `SlotTable.refuse`; the reply goes to the driver."""
+        if self._table.refuse(name, start, reply.message):
+            await self._facts.put(reply)
 
     async def first_facts(self) -> GroupFacts | Reply:
         """Waits until the first group is up, or has refused."""
@@ -118,25 +126,28 @@ class Dispatcher:
         """See `SlotTable.release`."""
         self._table.release(trial)
 
-    async def next_round(self, name: str, incarnation: int, index: int) -> tuple[Delivery, ...] | None:
-        """See `SlotTable.next_round`."""
-        return await self._table.next_round(name, incarnation, index)
+    async def next_round(self, name: str, start: int, index: int) -> tuple[Delivery, ...] | None:
+        """See `SlotTable.next_round`; empty where there is none yet, and the worker is to ask again."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ROUND_SECONDS):
+                return await self._table.next_round(name, start, index)
+        return ()
 
-    async def answer(self, name: str, incarnation: int, sequence: int, reply: Reply) -> None:
+    async def answer(self, name: str, start: int, sequence: int, reply: Reply) -> None:
         """See `SlotTable.answer`."""
-        self._table.answer(name, incarnation, sequence, reply)
+        self._table.answer(name, start, sequence, reply)
 
-    async def leave(self, name: str, incarnation: int) -> bool:
+    async def leave(self, name: str, start: int) -> bool:
         """See `SlotTable.leave`."""
-        return self._table.leave(name, incarnation)
+        return self._table.leave(name, start)
 
     async def capacity(self) -> int:
         """See `SlotTable.capacity`."""
         return self._table.capacity()
 
-    async def short_of_memory(self, name: str, shrinks: int) -> None:
+    async def short_of_memory(self, name: str, start: int) -> None:
         """See `SlotTable.short_of_memory`."""
-        self._table.short_of_memory(name, shrinks)
+        self._table.short_of_memory(name, start)
 
     async def shrinks(self, name: str) -> int:
         """See `SlotTable.shrinks`."""

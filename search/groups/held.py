@@ -37,9 +37,10 @@ class Group:
     Attributes:
         slots: The trial that holds each, or what stands for the base model's measurement; None: it is free.
         starts: Of its workers.
-        incarnation: How often it has come up, from 0.
+        serving: The start that serves, or was the last to; 0 before any.
+        left: The last start whose workers were asked to leave and start again elsewhere; 0 before any.
         up: Whether it serves.
-        rounds: What it was given in this incarnation.
+        rounds: What this start was given.
         queue: Requests that wait for a round, with their slots.
         outstanding: Deliveries that are not answered, by sequence number.
         asked_at: When the first request of the queue came, by the loop's clock.
@@ -51,7 +52,8 @@ class Group:
     name: str
     slots: list[int | None]
     starts: Starts
-    incarnation: int = -1
+    serving: int = 0
+    left: int = 0
     up: bool = False
     rounds: list[tuple[Delivery, ...]] = field(default_factory=list)
     queue: deque[tuple[int, Work]] = field(default_factory=deque)

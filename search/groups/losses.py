@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from trainables.crash import UNEXPLAINED, Crash
@@ -21,7 +22,6 @@ class Starts:
         doing: What its first worker says that it is at, to follow "while".
         losses: Lost machines so far.
         joined: Whether any start has come up.
-        nodes: Where the workers of this start are.
     """
 
     most_losses: int
@@ -29,30 +29,43 @@ class Starts:
     doing: str = ""
     losses: int = 0
     joined: bool = False
-    nodes: set[str] = field(default_factory=set)
+    _numbers: dict[str, int] = field(default_factory=dict)
+    _nodes: dict[int, frozenset[str]] = field(default_factory=dict)
     _ended: int = 0
     _crash: Crash | None = None
-    _excused: bool = False
-    _ranks: Counter[int] = field(default_factory=Counter)
+    _excused: int = 0
     _ways: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def begin(self, rank: int, node: str) -> int:
-        """A worker has begun on a node; returns the number of its start, the same for all workers of one."""
-        self._ranks[rank] += 1
-        if self._ranks[rank] > self.number:
-            self.number = self._ranks[rank]
-            self.nodes.clear()
-        self.nodes.add(node)
-        return self.number
+    def begin(self, token: str, nodes: Collection[str]) -> int:
+        """The group's workers have begun on these nodes; returns the number of the start.
+
+        It is the same whenever the token, which each start has its own of, comes again.
+        """
+        if token not in self._numbers:
+            self.number += 1
+            self._numbers[token] = self.number
+            self._nodes[self.number] = frozenset(nodes)
+        return self._numbers[token]
+
+    def on(self, number: int, nodes: Collection[str]) -> bool:
+        """Whether any worker of a start is on one of these nodes."""
+        return not self._nodes.get(number, frozenset()).isdisjoint(nodes)
+
+    def live(self, number: int) -> bool:
+        """Whether a start has not ended, as far as is known."""
+        return number > self._ended
 
     def report(self, number: int, crash: Crash) -> None:
         """A worker is about to die of this; of several in a start the first one counts."""
-        if number > self._ended and self._crash is None:
+        if self.live(number) and self._crash is None:
             self._crash = crash
 
-    def excuse(self) -> None:
-        """What ends this start is dealt with elsewhere, and is no loss."""
-        self._excused = True
+    def excuse(self, number: int) -> bool:
+        """What ends this start is dealt with elsewhere, and is no loss; whether that is news."""
+        news = self.live(number) and number != self._excused
+        if news:
+            self._excused = number
+        return news
 
     def end(self, seen: Crash | None, preempted: bool, serving: bool) -> Crash | None:
         """A start has ended.
@@ -67,8 +80,8 @@ class Starts:
         """
         if seen is not None and seen.kind in UNEXPLAINED and self.joined:
             seen = None  # why that was while it served is not known: as good as lost
-        crash, excused = self._crash or seen, self._excused or preempted
-        self._ended, self._crash, self._excused, self.doing = self.number, None, False, ""
+        crash, excused = self._crash or seen, self.live(self._excused) or preempted
+        self._ended, self._crash, self.doing = self.number, None, ""
         if crash is None:
             self.losses += not excused
         elif not self.joined:

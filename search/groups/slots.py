@@ -80,19 +80,19 @@ class SlotTable:
         self._groups[name] = Group(name, [], Starts(max_losses))
         self._gathering.expect(name)
 
-    def begin(self, name: str, rank: int, node: str = "") -> int | None:
-        """Called by every worker when it begins; returns the number of the group's start.
+    def begin(self, name: str, token: str, nodes: Collection[str] = ()) -> int | None:
+        """Called when a group's workers begin; returns the number of the start, which later calls bear.
 
         Args:
-            name: Its group.
-            rank: Its number in the group.
-            node: Where it is.
+            name: The group.
+            token: Each start has its own.
+            nodes: Where the workers are.
 
         Returns:
             None where there is nothing to do: the group has been given up, or all stop.
         """
         group = self._groups[name]
-        return None if group.ended or self._stopping else group.starts.begin(rank, node)
+        return None if group.ended or self._stopping else group.starts.begin(token, nodes)
 
     def at(self, name: str) -> str:
         """What a group is at, as its first worker has said; empty where it has not."""
@@ -105,12 +105,15 @@ class SlotTable:
     def waiting_for(self) -> str | None:
         """What the groups that are not up are at, in words; None where no worker has begun."""
         begun = [group for group in self._groups.values() if group.starts.number and not group.ended]
-        return (
-            ", ".join(
-                f"{group.name} is {group.starts.doing or 'beginning'}" for group in begun if not group.up
-            )
-            or None
-        )
+        at: dict[str, list[str]] = {}
+        for group in begun:
+            if not group.up:
+                at.setdefault(group.starts.doing or "beginning", []).append(group.name)
+        said = [
+            f"{names[0]} is {doing}" if len(names) == 1 else f"{len(names)} groups are {doing}"
+            for doing, names in at.items()
+        ]
+        return ", ".join(said) or None
 
     def crashed(self, name: str, start: int, crash: Crash) -> None:
         """A worker is about to die of an error that nobody expected.
@@ -129,24 +132,30 @@ class SlotTable:
         """
         await self._gathering.arrive(name)
 
-    def join(self, name: str, slots: int) -> int:
-        """Called by a group's first worker whenever the group (re)starts; returns the incarnation.
+    def join(self, name: str, start: int, slots: int) -> bool:
+        """Called by a group's first worker when a start of the group has come up.
 
         Args:
             name: The group.
+            start: As `begin` returned it.
             slots: Trials that it holds at once from now on.
+
+        Returns:
+            Whether that is news: no later start serves, and this one has neither joined before nor ended.
         """
         group = self._groups[name]
+        if start <= group.serving or not group.starts.live(start):
+            return False
         self._gathering.dismiss(name)
         self._first_slots = self._first_slots or slots
         self._take_back(group)
         group.starts.joined = True
         group.slots = [None] * slots
-        group.incarnation += 1
-        group.up = not self._drains(group)
+        group.serving = start
+        group.up = not (group.ended or self._drains(group, start))
         group.rounds.clear()
         self._place()
-        return group.incarnation
+        return True
 
     def capacity(self) -> int:
         """Trials that can train at once: the slots of the groups that are up, and of those yet to come.
@@ -155,27 +164,26 @@ class SlotTable:
         count, and may come back with another number. 0 where no group is up and none is to come.
         """
         groups = self._groups.values()
-        coming = sum(group.incarnation < 0 and not group.ended for group in groups)
+        coming = sum(not (group.serving or group.ended) for group in groups)
         return sum(len(group.slots) for group in groups if group.up) + coming * self._first_slots
 
-    def short_of_memory(self, name: str, shrinks: int) -> None:
+    def short_of_memory(self, name: str, start: int) -> None:
         """The group's workers end for want of memory: they are to begin smaller, and no trial is to blame.
 
         Only where a request is alone and beginning smaller has not helped, it does not fit.
 
         Args:
             name: The group.
-            shrinks: What the workers began with. Each that ran out may say so; it counts once.
+            start: As `begin` returned it. Each worker that ran out may say so; it counts once.
         """
         group = self._groups[name]
-        group.starts.excuse()
-        if shrinks != group.shrinks:
+        if not group.starts.excuse(start):
             return
         group.shrinks += 1
         if group.shrinks > MOST_SHRINKS and len(group.outstanding) == 1:
             ((sequence, _),) = group.outstanding.items()
             message = "memory ran out, however little of it was in a pass"
-            self.answer(name, group.incarnation, sequence, Reply("out_of_memory", message))
+            self.answer(name, group.serving, sequence, Reply("out_of_memory", message))
         group.forgive()
 
     def shrinks(self, name: str) -> int:
@@ -228,7 +236,9 @@ class SlotTable:
             The groups that leave and did not before.
         """
         self._draining = frozenset(nodes)
-        leaving = [group for group in self._groups.values() if group.up and self._drains(group)]
+        leaving = [
+            group for group in self._groups.values() if group.up and self._drains(group, group.serving)
+        ]
         for group in leaving:
             group.up = False
             self._homeless.extendleft(work for _, work in reversed(group.queue))
@@ -236,26 +246,29 @@ class SlotTable:
         self._place()
         return [group.name for group in leaving]
 
-    def _drains(self, group: Group) -> bool:
-        return not self._draining.isdisjoint(group.starts.nodes)
+    def _drains(self, group: Group, start: int) -> bool:
+        return group.starts.on(start, self._draining)
 
-    def leave(self, name: str, incarnation: int) -> bool:
+    def leave(self, name: str, start: int) -> bool:
         """Called by every worker that is given no more rounds; its trials continue elsewhere.
 
         Args:
             name: Its group.
-            incarnation: As `join` returned it.
+            start: As `begin` returned it.
 
         Returns:
-            Whether the group is to start again, on other nodes.
+            Whether the group is to start again, on other nodes; the same to each worker of a start.
         """
         group = self._groups[name]
-        if self._stopping or group.ended or not self._drains(group):
+        if group.left == start:
+            return True
+        if self._stopping or group.ended or not self._drains(group, start):
             return False
-        if group.incarnation == incarnation:
+        if group.serving == start:
             group.forgive()
             self._take_back(group)
             self._place()
+        group.left = start
         return True
 
     async def submit(self, request: Request) -> Reply:
@@ -309,8 +322,8 @@ class SlotTable:
             group.queue = deque((slot, work) for slot, work in group.queue if not work.reply.done())
         self._place()
 
-    async def next_round(self, name: str, incarnation: int, index: int) -> tuple[Delivery, ...] | None:
-        """The group's `index`-th round in this incarnation; waits for work. None: stop serving.
+    async def next_round(self, name: str, start: int, index: int) -> tuple[Delivery, ...] | None:
+        """The `index`-th round of a start of the group; waits for work. None: stop serving.
 
         A round is never empty, and holds at most one request per slot, none of a slot with a delivery
         that is not answered. It is formed at once where trials are in training; an idle group with room
@@ -319,9 +332,9 @@ class SlotTable:
         group = self._groups[name]
         now = asyncio.get_running_loop().time
         while True:
-            if group.incarnation == incarnation and index < len(group.rounds):
+            if group.serving == start and index < len(group.rounds):
                 return group.rounds[index]  # also while stopping: another worker may have taken it up
-            if self._stopping or group.incarnation != incarnation or not group.up:
+            if self._stopping or group.serving != start or not group.up:
                 return None
             ready_at = group.ready_at(self._linger)
             if ready_at is not None and ready_at <= now():
@@ -332,10 +345,10 @@ class SlotTable:
                 async with asyncio.timeout_at(ready_at):
                     await self._changed.wait()
 
-    def answer(self, name: str, incarnation: int, sequence: int, reply: Reply) -> None:
+    def answer(self, name: str, start: int, sequence: int, reply: Reply) -> None:
         """Takes a group's reply; one from before a restart is ignored."""
         group = self._groups[name]
-        if group.incarnation != incarnation or sequence not in group.outstanding:
+        if group.serving != start or sequence not in group.outstanding:
             return
         slot, work = group.outstanding.pop(sequence)
         if isinstance(work.request, BaselineRequest):
@@ -345,6 +358,14 @@ class SlotTable:
         self._trained = self._trained or (isinstance(work.request, TrainRequest) and reply.outcome == "ok")
         self._answer(work, reply)
         self._place()
+
+    def refuse(self, name: str, start: int, problem: str) -> bool:
+        """A start of the group can never serve, as the request itself is wrong; whether that is news."""
+        group = self._groups[name]
+        news = group.starts.live(start) and not group.ended
+        if news:
+            self.end_group(name, problem)
+        return news
 
     def end_group(self, name: str, error: str) -> None:
         """The group is gone for good: its trials continue elsewhere, or fail if no group is left."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Coroutine
 from typing import Any
 
@@ -23,25 +24,39 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def round_of(table: SlotTable, group: str, incarnation: int, index: int) -> tuple[Delivery, ...]:
-    round_ = await table.next_round(group, incarnation, index)
+def begin(table: SlotTable, group: str, *nodes: str) -> int:
+    """Has a start of a group begin on nodes; returns its number."""
+    start = table.begin(group, uuid.uuid4().hex, nodes)
+    assert start is not None
+    return start
+
+
+def join(table: SlotTable, group: str, slots: int, *nodes: str) -> int:
+    """Has a start of a group begin and come up; returns its number."""
+    start = begin(table, group, *nodes)
+    assert table.join(group, start, slots)
+    return start
+
+
+async def round_of(table: SlotTable, group: str, start: int, index: int) -> tuple[Delivery, ...]:
+    round_ = await table.next_round(group, start, index)
     assert round_ is not None
     return round_
 
 
 async def first_of_two() -> tuple[SlotTable, asyncio.Task[Reply], int]:
-    """Two groups, "a" serving trial 0 and "b" with a free slot; the incarnation is that of "b"."""
+    """Two groups, "a" serving trial 0 and "b" with a free slot; the number is that of the start of "b"."""
     table = SlotTable()
     table.add_group("a")
     table.add_group("b")
-    on_a = table.join("a", 1)
+    on_a = join(table, "a", 1)
     task = asyncio.create_task(table.submit(request(0)))
     await settle()
     await round_of(table, "a", on_a, 0)
-    return table, task, table.join("b", 1)
+    return table, task, join(table, "b", 1)
 
 
 def up(linger: float, slots: int) -> tuple[SlotTable, int]:
     table = SlotTable(linger)
     table.add_group("g")
-    return table, table.join("g", slots)
+    return table, join(table, "g", slots)

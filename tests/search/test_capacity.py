@@ -16,6 +16,7 @@ from search.record import Event
 from search.tune.actors import Actors, Polled
 from search.tune.adapters import ConductedSearch
 from tests.records import make_config
+from tests.search.slot_scenes import join
 from tests.search.test_conductor import conduct
 from trainables.messages import GroupFacts
 
@@ -25,11 +26,11 @@ def test_capacity_follows_the_groups_that_join() -> None:
     for name in ("a", "b", "c"):
         table.add_group(name)
     assert table.capacity() == 0
-    table.join("b", 4)
+    join(table, "b", 4)
     assert table.capacity() == 12, "those to come count as the first"
-    table.join("a", 2)
+    join(table, "a", 2)
     assert table.capacity() == 10
-    table.join("c", 1)
+    join(table, "c", 1)
     assert table.capacity() == 7
 
 
@@ -37,13 +38,13 @@ def test_capacity_follows_the_groups_that_restart_and_end() -> None:
     table = SlotTable()
     for name in ("a", "b", "c"):
         table.add_group(name)
-    table.join("a", 4)
-    table.join("b", 2)
+    join(table, "a", 4)
+    join(table, "b", 2)
     table.end_group("c", "it could not be started")
     assert table.capacity() == 6
     table.down("a")
     assert table.capacity() == 2
-    table.join("a", 3)
+    join(table, "a", 3)
     assert table.capacity() == 5
     for name in ("a", "b"):
         table.end_group(name, "gone")
@@ -54,7 +55,9 @@ def test_the_dispatcher_says_its_groups_capacity() -> None:
     async def scene() -> None:
         dispatcher = Dispatcher()
         await dispatcher.add_group("a")
-        await dispatcher.join("a", GroupFacts("cpu", "model", "data", 1.0, slots=3, packing=""))
+        start = await dispatcher.begin("a", "token")
+        assert start is not None
+        await dispatcher.join("a", start, GroupFacts("cpu", "model", "data", 1.0, slots=3, packing=""))
         assert await dispatcher.capacity() == 3
 
     asyncio.run(scene())

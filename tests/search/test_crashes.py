@@ -12,7 +12,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError
 from search.groups.callback import seen_crash
 from search.groups.dispatcher import Dispatcher
 from search.groups.slots import CrashedError, NoGroupsError, SlotTable
-from tests.search.slot_scenes import request, round_of, run, settle
+from tests.search.slot_scenes import begin, join, request, round_of, run, settle
 from trainables.crash import (
     CRASH_LOG,
     BeginSmallerError,
@@ -43,8 +43,7 @@ def table_of(*names: str, losses: int = 3) -> SlotTable:
 
 def die(table: SlotTable, name: str, of: Crash | None) -> str | None:
     """A start of a group that ends before it has come up; what the search is to end with."""
-    start = table.begin(name, 0)
-    assert start is not None
+    start = begin(table, name)
     if of is not None:
         table.crashed(name, start, of)
     problem = table.down(name)
@@ -53,9 +52,8 @@ def die(table: SlotTable, name: str, of: Crash | None) -> str | None:
 
 async def serve(table: SlotTable, name: str, of: Crash | None) -> list[int]:
     """A start of a group that comes up and dies of what it is given; the trials of that."""
-    start = table.begin(name, 0)
-    assert start is not None
-    round_ = await round_of(table, name, table.join(name, 2), 0)
+    start = join(table, name, 2)
+    round_ = await round_of(table, name, start, 0)
     if of is not None:
         table.crashed(name, start, of)
     table.down(name)
@@ -89,7 +87,7 @@ def test_two_crashes_alike_before_a_group_was_up_end_the_search() -> None:
         assert problem is not None
         assert "crashed 2 times in the same way: JSONDecodeError" in problem
         assert CRASH_LOG in problem
-        assert table.begin("g", 0) is None, "its workers have nothing to do any more"
+        assert table.begin("g", "next") is None, "its workers have nothing to do any more"
 
     run(scene())
 
@@ -126,9 +124,9 @@ def test_the_same_crash_in_every_group_is_twice_in_the_same_way() -> None:
 def test_where_another_group_serves_only_the_one_that_crashes_is_given_up() -> None:
     async def scene() -> None:
         table = table_of("good", "bad")
-        up = table.join("good", 1)
+        up = join(table, "good", 1)
         assert die(table, "bad", crash()) is die(table, "bad", crash()) is None
-        assert table.begin("bad", 0) is None
+        assert table.begin("bad", "next") is None
         task = asyncio.create_task(table.submit(request(0)))
         await settle()
         (delivery,) = await round_of(table, "good", up, 0)
@@ -141,13 +139,12 @@ def test_where_another_group_serves_only_the_one_that_crashes_is_given_up() -> N
 def test_of_several_workers_of_a_start_the_first_crash_counts_and_late_ones_do_not() -> None:
     async def scene() -> None:
         table = table_of("g")
-        first = [table.begin("g", rank) for rank in range(2)]
-        assert first == [1, 1]
+        first = begin(table, "g")
         for rank in range(2):
-            table.crashed("g", 1, crash("other" if rank else "{"))
+            table.crashed("g", first, crash("other" if rank else "{"))
         assert table.down("g") is None
-        table.crashed("g", 1, crash("other"))  # from a worker that dies late
-        assert table.begin("g", 1) == table.begin("g", 0) == 2
+        table.crashed("g", first, crash("other"))  # from a worker that dies late
+        assert begin(table, "g") > first
         assert table.down("g") is None, "the second start was lost, and did not crash"
         assert die(table, "g", crash()) is not None
 
@@ -160,7 +157,7 @@ def test_a_trial_that_crashes_its_workers_twice_is_given_up_and_the_others_go_on
         tasks = [asyncio.create_task(table.submit(request(trial))) for trial in range(2)]
         await settle()
         assert await serve(table, "g", crash()) == [0, 1]
-        up = table.join("g", 2)
+        up = join(table, "g", 2)
         (alone,) = await round_of(table, "g", up, 0)
         assert alone.request == request(0), "after a crash each is tried alone"
         table.answer("g", up, alone.sequence, Reply("ok"))
@@ -168,13 +165,12 @@ def test_a_trial_that_crashes_its_workers_twice_is_given_up_and_the_others_go_on
         assert (await tasks[0]).outcome == "ok"
         (alone,) = await round_of(table, "g", up, 1)
         assert alone.request == request(1)
-        table.begin("g", 0)
-        table.crashed("g", 2, crash())
+        table.crashed("g", up, crash())
         table.down("g")
         reply = await tasks[1]
         assert reply.outcome == "crashed"
         assert "trial 1 crashed 2 times in the same way: JSONDecodeError" in reply.message
-        assert table.begin("g", 0) is not None, "no machine was lost"
+        assert begin(table, "g"), "no machine was lost"
 
     run(scene())
 
@@ -243,12 +239,11 @@ def test_losses_that_were_announced_and_want_of_memory_do_not_count() -> None:
     async def scene() -> None:
         table = table_of("g", losses=0)
         for _ in range(3):
-            table.begin("g", 0)
+            begin(table, "g")
             assert table.down("g", preempted=True) is None
-        table.begin("g", 0)
-        table.short_of_memory("g", 0)
+        table.short_of_memory("g", begin(table, "g"))
         table.down("g")
-        assert table.begin("g", 0) is not None
+        assert begin(table, "g")
 
     run(scene())
 
@@ -257,8 +252,8 @@ def test_a_process_that_is_killed_while_it_loads_is_killed_again_and_one_that_se
     async def scene() -> None:
         dispatcher = Dispatcher()
         await dispatcher.add_group("g")
-        for _ in range(2):
-            await dispatcher.begin("g", 0)
+        for token in ("first", "second"):
+            await dispatcher.begin("g", token)
             await dispatcher.doing("g", "loading the data and a model")
             await dispatcher.down("g", killed("starting its process", "killed by the system"))
         problem = await dispatcher.first_facts()
@@ -267,9 +262,9 @@ def test_a_process_that_is_killed_while_it_loads_is_killed_again_and_one_that_se
         assert "memory" in problem.message
         table = table_of("g")
         for _ in range(3):
-            await_join = table.join("g", 1)
+            start = join(table, "g", 1)
             assert table.down("g", killed("starting its process", "killed by the system")) is None
-        assert await_join == 2
+        assert start == 3
 
     run(scene())
 
@@ -283,8 +278,8 @@ def test_the_driver_is_told_and_the_traceback_kept_without_credentials(tmp_path:
             raise OSError("no answer from https://user:hunter2@hub")
         except OSError as error:
             found = crash_of(error, "loading")
-        for _ in range(2):
-            start = await dispatcher.begin("g", 0)
+        for token in ("first", "second"):
+            start = await dispatcher.begin("g", token)
             assert start is not None
             await dispatcher.doing("g", "loading the data and a model")
             assert await dispatcher.waiting_for() == "g is loading the data and a model"

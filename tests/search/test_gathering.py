@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from search.groups.dispatcher import Dispatcher
 from search.groups.slots import SlotTable
-from tests.search.slot_scenes import run, settle
+from tests.search.slot_scenes import join, run, settle
 from trainables.messages import Reply
 
 LONG = 60.0
@@ -69,7 +69,7 @@ def test_a_group_that_restarts_is_not_waited_for_and_waits_for_none_that_has_loa
         await table.wait_to_measure("c")
         await waiting
         for name in ("b", "c"):
-            table.join(name, 2)
+            join(table, name, 2)
         await table.wait_to_measure("a")
 
     run(scene())
@@ -79,7 +79,7 @@ def test_a_group_that_joins_without_measuring_is_not_waited_for() -> None:
     async def scene() -> None:
         table = table_of("a", "b")
         waiting = loaded(table, "a")
-        table.join("b", 1)
+        join(table, "b", 1)
         await waiting
 
     run(scene())
@@ -91,7 +91,7 @@ def test_a_group_that_comes_late_holds_the_others_up_no_longer_than_their_patien
         began = asyncio.get_running_loop().time()
         await table.wait_to_measure("a")
         assert 0.15 < asyncio.get_running_loop().time() - began < 5
-        table.join("a", 2)
+        join(table, "a", 2)
         await asyncio.wait_for(table.wait_to_measure("b"), 0.1)
 
     run(scene())
@@ -105,7 +105,9 @@ def test_the_dispatcher_answers_others_while_groups_wait() -> None:
         waiting = asyncio.create_task(dispatcher.wait_to_measure("a"))
         await settle()
         assert not waiting.done()
-        await dispatcher.refuse("b", Reply("user", "no such file"))
+        start = await dispatcher.begin("b", "token")
+        assert start is not None
+        await dispatcher.refuse("b", start, Reply("user", "no such file"))
         await waiting
 
     run(scene())
@@ -127,7 +129,7 @@ def test_whatever_becomes_of_the_others_nobody_waits_forever(groups: int, seed: 
                 match chance.choice(["join", "die loading", "die waiting", "end", "fail"]):
                     case "join":
                         await table.wait_to_measure(name)
-                        table.join(name, 1)
+                        join(table, name, 1)
                         return
                     case "die loading":
                         table.down(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import uuid
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from search.groups.dispatcher import Dispatcher
 from search.groups.held import MAX_DELIVERIES
 from search.groups.slots import MOST_SHRINKS, NoGroupsError, SlotTable
-from tests.search.slot_scenes import first_of_two, request, round_of, run, settle, up
+from tests.search.slot_scenes import first_of_two, join, request, round_of, run, settle, up
 from trainables.messages import BaselineRequest, Delivery, GroupFacts, Reply, TrainRequest
 
 
@@ -23,22 +24,22 @@ def test_trials_wait_for_a_slot_and_keep_it_until_released() -> None:
         first = asyncio.create_task(table.submit(request(0)))
         second = asyncio.create_task(table.submit(request(1)))
         await settle()
-        incarnation = table.join("g", 1)
-        (delivery,) = await round_of(table, "g", incarnation, 0)
+        start = join(table, "g", 1)
+        (delivery,) = await round_of(table, "g", start, 0)
         assert delivery.request == request(0)
-        table.answer("g", incarnation, delivery.sequence, Reply("ok"))
+        table.answer("g", start, delivery.sequence, Reply("ok"))
         assert (await first).outcome == "ok"
         third = asyncio.create_task(table.submit(request(0, rung=1)))
         await settle()
-        (delivery,) = await round_of(table, "g", incarnation, 1)
+        (delivery,) = await round_of(table, "g", start, 1)
         assert delivery.request == request(0, rung=1), "the slot is trial 0's until released"
-        table.answer("g", incarnation, delivery.sequence, Reply("ok"))
+        table.answer("g", start, delivery.sequence, Reply("ok"))
         await third
         assert not second.done()
         table.release(0)
-        (delivery,) = await round_of(table, "g", incarnation, 2)
+        (delivery,) = await round_of(table, "g", start, 2)
         assert delivery.request == request(1)
-        table.answer("g", incarnation, delivery.sequence, Reply("ok"))
+        table.answer("g", start, delivery.sequence, Reply("ok"))
         assert (await second).outcome == "ok"
 
     run(scene())
@@ -48,15 +49,15 @@ def test_every_worker_of_a_group_gets_the_same_rounds() -> None:
     async def scene() -> None:
         table = SlotTable()
         table.add_group("g")
-        incarnation = table.join("g", 3)
+        start = join(table, "g", 3)
         tasks = [asyncio.create_task(table.submit(request(trial))) for trial in range(3)]
         await settle()
-        a = await round_of(table, "g", incarnation, 0)
-        b = await round_of(table, "g", incarnation, 0)
+        a = await round_of(table, "g", start, 0)
+        b = await round_of(table, "g", start, 0)
         assert a == b
         assert len(a) == 3, "one request per slot makes one round"
         for delivery in a:
-            table.answer("g", incarnation, delivery.sequence, Reply("ok"))
+            table.answer("g", start, delivery.sequence, Reply("ok"))
         await asyncio.gather(*tasks)
 
     run(scene())
@@ -68,9 +69,9 @@ def test_a_restarted_group_gets_its_unanswered_work_again_and_old_answers_are_ig
         table.add_group("g")
         task = asyncio.create_task(table.submit(request(0)))
         await settle()
-        old = table.join("g", 1)
+        old = join(table, "g", 1)
         (lost,) = await round_of(table, "g", old, 0)
-        new = table.join("g", 1)
+        new = join(table, "g", 1)
         assert await table.next_round("g", old, 1) is None, "workers of before leave their loop"
         table.answer("g", old, lost.sequence, Reply("ok", message="stale"))
         (again,) = await round_of(table, "g", new, 0)
@@ -88,8 +89,8 @@ def test_work_that_kills_its_workers_every_time_is_given_up() -> None:
         task = asyncio.create_task(table.submit(request(0)))
         await settle()
         for _ in range(MAX_DELIVERIES):
-            await round_of(table, "g", table.join("g", 1), 0)
-        table.join("g", 1)
+            await round_of(table, "g", join(table, "g", 1), 0)
+        join(table, "g", 1)
         assert (await task).outcome == "worker_lost"
 
     run(scene())
@@ -114,16 +115,16 @@ def test_a_baseline_frees_its_slot_when_answered() -> None:
     async def scene() -> None:
         table = SlotTable()
         table.add_group("g")
-        incarnation = table.join("g", 1)
+        start = join(table, "g", 1)
         base = asyncio.create_task(table.submit(BaselineRequest()))
         await settle()
         trial = asyncio.create_task(table.submit(request(0)))
-        (delivery,) = await round_of(table, "g", incarnation, 0)
-        table.answer("g", incarnation, delivery.sequence, Reply("ok"))
+        (delivery,) = await round_of(table, "g", start, 0)
+        table.answer("g", start, delivery.sequence, Reply("ok"))
         await base
-        (delivery,) = await round_of(table, "g", incarnation, 1)
+        (delivery,) = await round_of(table, "g", start, 1)
         assert delivery.request == request(0)
-        table.answer("g", incarnation, delivery.sequence, Reply("ok"))
+        table.answer("g", start, delivery.sequence, Reply("ok"))
         await trial
 
     run(scene())
@@ -135,7 +136,7 @@ def test_baselines_are_measured_on_different_groups() -> None:
         groups = ("a", "b")
         for group in groups:
             table.add_group(group)
-        on = {group: table.join(group, 2) for group in groups}
+        on = {group: join(table, group, 2) for group in groups}
         tasks = [asyncio.create_task(table.submit(BaselineRequest(name))) for name in ("clean", "single")]
         await settle()
         rounds = [await round_of(table, group, on[group], 0) for group in groups]
@@ -155,14 +156,17 @@ class Worker:
         self.answered: list[tuple[int, int]] = []
 
     async def run(self, restarts: int) -> None:
-        while await self._incarnation(restarts > 0):
+        while await self._start(restarts > 0):
             restarts -= 1
 
-    async def _incarnation(self, may_die: bool) -> bool:
+    async def _start(self, may_die: bool) -> bool:
         """Serves until it is asked to stop, or dies with what it has not answered; whether it died."""
-        incarnation, index = self._table.join(self._name, self._chance.randint(1, self._slots)), 0
+        start, index = self._table.begin(self._name, uuid.uuid4().hex), 0
+        if start is None:
+            return False
+        self._table.join(self._name, start, self._chance.randint(1, self._slots))
         training: dict[int, Delivery] = {}
-        asked = self._ask(incarnation, index)
+        asked = self._ask(start, index)
         while True:
             if not training:
                 await asyncio.wait([asked])
@@ -173,7 +177,7 @@ class Worker:
                 self._check(round_, training)
                 training |= {delivery.slot: delivery for delivery in round_}
                 index += 1
-                asked = self._ask(incarnation, index)
+                asked = self._ask(start, index)
             if may_die and self._chance.random() < 0.1:
                 asked.cancel()
                 return True
@@ -181,10 +185,10 @@ class Worker:
                 delivery = training.pop(self._chance.choice(list(training)))
                 assert isinstance(delivery.request, TrainRequest)
                 self.answered.append((delivery.request.trial, delivery.request.from_step))
-                self._table.answer(self._name, incarnation, delivery.sequence, Reply("ok"))
+                self._table.answer(self._name, start, delivery.sequence, Reply("ok"))
 
-    def _ask(self, incarnation: int, index: int) -> asyncio.Task[tuple[Delivery, ...] | None]:
-        return asyncio.create_task(self._table.next_round(self._name, incarnation, index))
+    def _ask(self, start: int, index: int) -> asyncio.Task[tuple[Delivery, ...] | None]:
+        return asyncio.create_task(self._table.next_round(self._name, start, index))
 
     def _check(self, round_: tuple[Delivery, ...], training: dict[int, Delivery]) -> None:
         slots = [delivery.slot for delivery in round_]
@@ -228,16 +232,17 @@ def test_every_request_is_answered_once_whatever_restarts(
 def test_trials_are_spread_over_the_groups() -> None:
     async def scene() -> None:
         table = SlotTable(linger=0.0)
+        on = {}
         for name in ("a", "b"):
             table.add_group(name)
-            table.join(name, 4)
+            on[name] = join(table, name, 4)
         tasks = [asyncio.create_task(table.submit(request(trial))) for trial in range(4)]
         await settle()
         for name in ("a", "b"):
-            round_ = await round_of(table, name, 0, 0)
+            round_ = await round_of(table, name, on[name], 0)
             assert len(round_) == 2
             for delivery in round_:
-                table.answer(name, 0, delivery.sequence, Reply("ok"))
+                table.answer(name, on[name], delivery.sequence, Reply("ok"))
         await asyncio.gather(*tasks)
 
     run(scene())
@@ -245,19 +250,19 @@ def test_trials_are_spread_over_the_groups() -> None:
 
 def test_a_group_may_come_back_with_fewer_slots() -> None:
     async def scene() -> None:
-        table, incarnation = up(0.0, 3)
+        table, start = up(0.0, 3)
         tasks = [asyncio.create_task(table.submit(request(trial))) for trial in range(3)]
         await settle()
-        assert len(await round_of(table, "g", incarnation, 0)) == 3
-        incarnation = table.join("g", 2)
-        round_ = await round_of(table, "g", incarnation, 0)
+        assert len(await round_of(table, "g", start, 0)) == 3
+        start = join(table, "g", 2)
+        round_ = await round_of(table, "g", start, 0)
         assert [delivery.request for delivery in round_] == [request(0), request(1)]
-        table.answer("g", incarnation, round_[0].sequence, Reply("ok"))
+        table.answer("g", start, round_[0].sequence, Reply("ok"))
         table.release(0)
-        (last,) = await round_of(table, "g", incarnation, 1)
+        (last,) = await round_of(table, "g", start, 1)
         assert last.request == request(2)
         for delivery in (round_[1], last):
-            table.answer("g", incarnation, delivery.sequence, Reply("ok"))
+            table.answer("g", start, delivery.sequence, Reply("ok"))
         await asyncio.gather(*tasks)
 
     run(scene())
@@ -270,16 +275,18 @@ def test_the_dispatcher_opens_the_slots_that_a_group_has_chosen() -> None:
         await dispatcher.add_group("g")
         tasks = [asyncio.create_task(dispatcher.submit(request(trial))) for trial in range(4)]
         await settle()
-        incarnation = await dispatcher.join("g", facts)
+        start = await dispatcher.begin("g", "token")
+        assert start is not None
+        await dispatcher.join("g", start, facts)
         assert await dispatcher.first_facts() == facts
-        round_ = await dispatcher.next_round("g", incarnation, 0)
+        round_ = await dispatcher.next_round("g", start, 0)
         assert round_ is not None
         assert len(round_) == 3
         for delivery in round_:
-            await dispatcher.answer("g", incarnation, delivery.sequence, Reply("ok"))
+            await dispatcher.answer("g", start, delivery.sequence, Reply("ok"))
         await dispatcher.release(0)
-        (last,) = await dispatcher.next_round("g", incarnation, 1) or ()
-        await dispatcher.answer("g", incarnation, last.sequence, Reply("ok"))
+        (last,) = await dispatcher.next_round("g", start, 1) or ()
+        await dispatcher.answer("g", start, last.sequence, Reply("ok"))
         await asyncio.gather(*tasks)
 
     run(scene())
@@ -306,7 +313,7 @@ def test_a_request_that_ends_one_group_after_another_is_given_up_before_the_last
         task = asyncio.create_task(table.submit(request(0)))
         await settle()
         for name in names[:MAX_DELIVERIES]:
-            await round_of(table, name, table.join(name, 1), 0)
+            await round_of(table, name, join(table, name, 1), 0)
             table.end_group(name, "its workers died")
         assert (await task).outcome == "worker_lost"
 
@@ -321,13 +328,14 @@ def test_workers_that_run_out_of_memory_begin_smaller_and_no_trial_is_given_up()
         await settle()
         for time in range(2 * MAX_DELIVERIES):
             assert table.shrinks("g") == time
-            assert len(await round_of(table, "g", table.join("g", 2), 0)) == 2
-            table.short_of_memory("g", time)
-            table.short_of_memory("g", time)  # another of its workers
+            start = join(table, "g", 2)
+            assert len(await round_of(table, "g", start, 0)) == 2
+            table.short_of_memory("g", start)
+            table.short_of_memory("g", start)  # another of its workers
             table.down("g")
-        incarnation = table.join("g", 2)
-        for delivery in await round_of(table, "g", incarnation, 0):
-            table.answer("g", incarnation, delivery.sequence, Reply("ok"))
+        start = join(table, "g", 2)
+        for delivery in await round_of(table, "g", start, 0):
+            table.answer("g", start, delivery.sequence, Reply("ok"))
         assert [reply.outcome for reply in await asyncio.gather(*tasks)] == ["ok", "ok"]
 
     run(scene())
@@ -339,9 +347,10 @@ def test_a_trial_that_does_not_fit_alone_is_infeasible() -> None:
         table.add_group("g")
         task = asyncio.create_task(table.submit(request(0)))
         await settle()
-        for time in range(MOST_SHRINKS + 1):
-            await round_of(table, "g", table.join("g", 1), 0)
-            table.short_of_memory("g", time)
+        for _ in range(MOST_SHRINKS + 1):
+            start = join(table, "g", 1)
+            await round_of(table, "g", start, 0)
+            table.short_of_memory("g", start)
             table.down("g")
         assert (await task).outcome == "out_of_memory"
 
@@ -355,15 +364,15 @@ def test_a_trial_that_kills_its_workers_is_given_up_and_its_pack_is_not() -> Non
         tasks = [asyncio.create_task(table.submit(request(trial))) for trial in range(4)]
         await settle()
         while not all(task.done() for task in tasks):
-            incarnation, index = table.join("g", 4), 0
+            start, index = join(table, "g", 4), 0
             while not all(task.done() for task in tasks):
-                round_ = await round_of(table, "g", incarnation, index)
+                round_ = await round_of(table, "g", start, index)
                 index += 1
                 if any(delivery.request.trial == 2 for delivery in round_):
                     table.down("g")
                     break
                 for delivery in round_:
-                    table.answer("g", incarnation, delivery.sequence, Reply("ok"))
+                    table.answer("g", start, delivery.sequence, Reply("ok"))
                     table.release(delivery.request.trial)
                 await settle()
             await settle()

@@ -11,35 +11,34 @@ from hypothesis import strategies as st
 from search.groups.dispatcher import Dispatcher
 from search.groups.held import MAX_DELIVERIES
 from search.groups.slots import SlotTable
-from tests.search.slot_scenes import request, round_of, run, settle, up
+from tests.search.slot_scenes import join, request, round_of, run, settle, up
 from trainables.crash import DrainedError
 from trainables.messages import Delivery, Reply, TrainRequest
 
 
 def two_groups(slots: int = 1) -> tuple[SlotTable, dict[str, int]]:
-    """Groups "a" and "b" on nodes of these names, both up; returns their incarnations."""
+    """Groups "a" and "b" on nodes of these names, both up; returns their starts."""
     table = SlotTable(linger=0.0)
     for name in ("a", "b"):
         table.add_group(name)
-        table.begin(name, 0, node=name)
-    return table, {name: table.join(name, slots) for name in ("a", "b")}
+    return table, {name: join(table, name, slots, name) for name in ("a", "b")}
 
 
 def test_a_lost_actors_request_that_is_under_way_is_not_served_again() -> None:
     async def scene() -> None:
-        table, incarnation = up(0.0, 1)
+        table, start = up(0.0, 1)
         lost = asyncio.create_task(table.submit(request(0)))
         await settle()
-        (delivery,) = await round_of(table, "g", incarnation, 0)
+        (delivery,) = await round_of(table, "g", start, 0)
         lost.cancel()
         table.release(0)
         again = asyncio.create_task(table.submit(request(0)))
         other = asyncio.create_task(table.submit(request(1)))
         await settle()
-        table.answer("g", incarnation, delivery.sequence, Reply("ok", message="the first"))
+        table.answer("g", start, delivery.sequence, Reply("ok", message="the first"))
         assert (await again).message == "the first"
         following = asyncio.create_task(table.submit(request(0, rung=1)))
-        (delivery,) = await round_of(table, "g", incarnation, 1)
+        (delivery,) = await round_of(table, "g", start, 1)
         assert delivery.request == request(0, rung=1), "the trial has its slot again"
         for task in (other, following):
             task.cancel()
@@ -49,7 +48,7 @@ def test_a_lost_actors_request_that_is_under_way_is_not_served_again() -> None:
 
 def test_a_lost_actors_request_that_waits_is_served_once() -> None:
     async def scene() -> None:
-        table, incarnation = up(0.0, 1)
+        table, start = up(0.0, 1)
         tasks = [asyncio.create_task(table.submit(request(trial))) for trial in (0, 1)]
         await settle()
         tasks[1].cancel()
@@ -57,12 +56,12 @@ def test_a_lost_actors_request_that_waits_is_served_once() -> None:
         tasks[1] = asyncio.create_task(table.submit(request(1)))
         await settle()
         for index in (0, 1):
-            (delivery,) = await round_of(table, "g", incarnation, index)
+            (delivery,) = await round_of(table, "g", start, index)
             assert delivery.request == request(index)
-            table.answer("g", incarnation, delivery.sequence, Reply("ok"))
+            table.answer("g", start, delivery.sequence, Reply("ok"))
             await tasks[index]
             table.release(index)
-        asked = asyncio.create_task(table.next_round("g", incarnation, 2))
+        asked = asyncio.create_task(table.next_round("g", start, 2))
         await settle()
         assert not asked.done(), "nothing is left to serve"
         asked.cancel()
@@ -116,15 +115,14 @@ def test_a_group_that_comes_up_on_a_draining_node_leaves_it_at_once() -> None:
         table = SlotTable(linger=0.0)
         table.add_group("g")
         table.drain(["old"])
-        table.begin("g", 0, "old")
         waiting = asyncio.create_task(table.submit(request(0)))
-        incarnation = table.join("g", 1)
-        assert await table.next_round("g", incarnation, 0) is None
-        assert table.leave("g", incarnation)
+        start = join(table, "g", 1, "old")
+        assert await table.next_round("g", start, 0) is None
+        assert table.leave("g", start)
         table.down("g", preempted=True)
-        table.begin("g", 0, "new")
-        (delivery,) = await round_of(table, "g", table.join("g", 1), 0)
-        table.answer("g", 1, delivery.sequence, Reply("ok"))
+        start = join(table, "g", 1, "new")
+        (delivery,) = await round_of(table, "g", start, 0)
+        table.answer("g", start, delivery.sequence, Reply("ok"))
         await waiting
 
     run(scene())
@@ -137,12 +135,11 @@ def test_losses_that_were_announced_are_put_down_to_nobody() -> None:
         task = asyncio.create_task(table.submit(request(0)))
         await settle()
         for time in range(2 * MAX_DELIVERIES):
-            table.begin("g", 0, f"node {time}")
-            await round_of(table, "g", table.join("g", 1), 0)
+            await round_of(table, "g", join(table, "g", 1, f"node {time}"), 0)
             table.down("g", preempted=True)
-        table.begin("g", 0, "last")
-        (delivery,) = await round_of(table, "g", table.join("g", 1), 0)
-        table.answer("g", 2 * MAX_DELIVERIES, delivery.sequence, Reply("ok"))
+        start = join(table, "g", 1, "last")
+        (delivery,) = await round_of(table, "g", start, 0)
+        table.answer("g", start, delivery.sequence, Reply("ok"))
         assert (await task).outcome == "ok"
 
     run(scene())
@@ -160,17 +157,19 @@ class Worker:
     async def run(self, nodes: int, draining: set[str]) -> None:
         for number in range(nodes + 1):
             node = f"{self._name} {number}"
-            self._table.begin(self._name, 0, node)
             try:
                 await self._serve(node, draining, stays=number == nodes)
             except DrainedError:
                 self._table.down(self._name, preempted=True)
 
     async def _serve(self, node: str, draining: set[str], stays: bool) -> None:
-        incarnation, index = self._table.join(self._name, 2), 0
+        start, index = self._table.begin(self._name, node, [node]), 0
+        if start is None:
+            return
+        self._table.join(self._name, start, 2)
         training: list[Delivery] = []
         while True:
-            asked = asyncio.create_task(self._table.next_round(self._name, incarnation, index))
+            asked = asyncio.create_task(self._table.next_round(self._name, start, index))
             while not asked.done():
                 await asyncio.sleep(0)
                 if not stays and self._chance.random() < 0.05:
@@ -180,18 +179,18 @@ class Worker:
                         asked.cancel()
                         raise DrainedError
                 elif training and self._chance.random() < 0.5:
-                    self._answer(incarnation, training.pop())
+                    self._answer(start, training.pop())
             if (round_ := asked.result()) is None:
                 break
             training += round_
             index += 1
-        if self._table.leave(self._name, incarnation):
+        if self._table.leave(self._name, start):
             raise DrainedError
 
-    def _answer(self, incarnation: int, delivery: Delivery) -> None:
+    def _answer(self, start: int, delivery: Delivery) -> None:
         assert isinstance(delivery.request, TrainRequest)
         self._answered.append((delivery.request.trial, delivery.request.from_step))
-        self._table.answer(self._name, incarnation, delivery.sequence, Reply("ok"))
+        self._table.answer(self._name, start, delivery.sequence, Reply("ok"))
 
 
 @settings(max_examples=60, deadline=None)
@@ -240,8 +239,7 @@ def test_the_dispatcher_says_which_group_leaves() -> None:
     async def scene() -> None:
         dispatcher = Dispatcher()
         await dispatcher.add_group("g")
-        await dispatcher.begin("g", 0, "node")
-        dispatcher._table.join("g", 1)
+        join(dispatcher._table, "g", 1, "node")
         dispatcher._drain(frozenset({"node"}))
         (said,) = await dispatcher.said(0)
         assert "g: its node is about to be taken away" in said

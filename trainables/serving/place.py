@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
@@ -19,53 +17,6 @@ from trainables.serving.storage import CHUNK, DistantStorage, FolderStorage, Lin
 from trainables.versions import differences, training_versions
 
 _GIB = 2**30
-_REPLY_SECONDS = 60.0
-"""Ray does not notice that a reply was lost with a link that is back: the call is made again."""
-
-
-class DispatcherLine:
-    """A line to the driver's machine, on which the dispatcher is.
-
-    Args:
-        dispatcher: Its handle.
-    """
-
-    def __init__(self, dispatcher: Any) -> None:
-        self._dispatcher = dispatcher
-
-    def keep(self, name: str, parts: Mapping[str, Sequence[Any]]) -> None:
-        """See `Line`."""
-        _patiently(lambda: self._dispatcher.keep.remote(name, dict(parts)))
-
-    def send(self, chunk: bytes) -> Any:
-        """See `Line`."""
-        import ray
-
-        return ray.put(chunk)
-
-    def listing(self, name: str) -> list[tuple[str, int]] | None:
-        """See `Line`."""
-        files: list[tuple[str, int]] | None = _patiently(lambda: self._dispatcher.listing.remote(name))
-        return files
-
-    def read(self, name: str, file: str, offset: int) -> bytes:
-        """See `Line`."""
-        chunk: bytes = _patiently(lambda: self._dispatcher.read.remote(name, file, offset))
-        return chunk
-
-    def drop_old_moments(self, name: str) -> None:
-        """See `Line`."""
-        self._dispatcher.drop_old_moments.remote(name)
-
-
-def _patiently(call: Callable[[], Any]) -> Any:
-    """What a call of an actor returns, which does no harm when it is made more than once."""
-    import ray
-
-    while True:
-        made = call()
-        if ray.wait([made], timeout=_REPLY_SECONDS)[0]:
-            return ray.get(made)
 
 
 def storage_of(settings: GroupSettings, line: Line, say: Say) -> Storage:

@@ -11,7 +11,6 @@ from typing import Any, cast
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from torch import Tensor
 
 from trainables.errors import OutOfMemoryError, TrainableError, UserError, first_line
 from trainables.messages import (
@@ -75,13 +74,6 @@ class Server:
         device = self._base.device
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
         return self.held.facts(name, seconds)
-
-    def from_first(self, value: Tensor) -> Tensor:
-        """The first worker's value of a tensor, on every worker."""
-        if self._base.world > 1:
-            value = value.to(self._base.device)
-            torch.distributed.broadcast(value, src=0)
-        return value.cpu()
 
     @property
     def training(self) -> bool:
