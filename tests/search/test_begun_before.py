@@ -87,8 +87,8 @@ def test_it_is_resumed_to_its_end(out: Path, monkeypatch: pytest.MonkeyPatch) ->
     (out / "empty").mkdir()
     monkeypatch.chdir(out / "empty")
     before = (out / FIXTURE.name / "events.jsonl").read_text()
-    run = run_here(*words(out), "trials=2")  # the others would begin as trials of any search do
-    assert_every_trial_finished_once(read_events(run.folder), 2)
+    run = run_here(*words(out))
+    assert_every_trial_finished_once(read_events(run.folder), 4)
     assert (run.folder / "events.jsonl").read_text().startswith(before)
     assert [rung.step for rung in run.state.trials[1].rungs] == [1, 3, 9]
     assert run.ended.reason == "finished"
