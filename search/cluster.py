@@ -259,10 +259,8 @@ def _capacity(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], addr
     waiting = None
     if fits < groups:
         needs = f"{workers.workers} x ({workers.cpus:g} CPU, {gpus:g} GPU)"
-        waiting = (
-            f"{fits} of {groups} worker groups have room, each needs {needs}: {_there(nodes)}. The others "
-        )
-        waiting += "wait for nodes to come"
+        waiting = f"{fits} of {groups} worker groups have room now, and each needs {needs}: {_there(nodes)}. "
+        waiting += "The others wait for more nodes"
     devices, where = _devices(groups, workers, gpus), address or "this machine"
     return Capacity(groups, workers.cpus, gpus, where, devices, max(1, len(nodes)), waiting)
 
@@ -278,7 +276,7 @@ def _fits(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], cpus: fl
 
 def _there(nodes: Sequence[Mapping[str, float]]) -> str:
     has = "; ".join(f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes)
-    return f"the node(s) have {has}, less 1 CPU of the first for the search itself"
+    return f"the node(s) have {has}, minus 1 CPU of the first for the search itself"
 
 
 def _workers_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:

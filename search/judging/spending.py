@@ -90,8 +90,8 @@ def limit_reached(limits: LimitsConfig, used: Usage, with_reserve: Usage) -> str
         ("cost", limits.cost, used.node_hours * price, with_reserve.node_hours * price),
     ):
         if limit is not None and value + (reserve := min(more - value, limit / 2)) >= limit:
-            kept = f", {reserve:.3g} are kept back for confirmation" if reserve else ""
-            return f"limits.{name}: {value:.3g} of {limit:g} are spent{kept}"
+            kept = f", {reserve:.3g} reserved for confirmation" if reserve else ""
+            return f"limits.{name}: {value:.3g} of {limit:g} is spent{kept}"
     return None
 
 
@@ -130,7 +130,7 @@ def _ended_by(state: SearchState, config: LimitsConfig, limits: tuple[Limit, ...
     first = max(limits, key=lambda limit: limit.spent / limit.limit)
     if first.spent < first.limit / 2:
         return None  # no more than half of a limit is ever kept back
-    return f"limits.{first.name}: {first.spent:.3g} of {first.limit:g} are spent"
+    return f"limits.{first.name}: {first.spent:.3g} of {first.limit:g} is spent"
 
 
 def _repetitions_missing(state: SearchState) -> bool:

@@ -234,7 +234,7 @@ def test_reasons_name_rank_rung_and_constraint() -> None:
         "retention 0.41 [0.35, 0.48] is below the floor 0.95"
     )
     assert scheduler.report(0, 0, {"train_loss": 2.0, "retention": 1.0}, {}).reason == (
-        "rank 1 of 1 at rung 1/3 (step 10), the first 2 go on in any case; train_loss 2"
+        "rank 1 of 1 at rung 1/3 (step 10): too few trials to rank, continues; train_loss 2"
     )
     assert scheduler.report(0, 2, {"train_loss": 2.0}, {}).reason == (
         "rank 1 of 1 at rung 3/3 (step 90), the full budget; train_loss 2; retention was not measured"

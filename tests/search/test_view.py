@@ -130,7 +130,7 @@ def test_failures_and_notes_are_lines() -> None:
 
 def test_the_number_of_slots_is_a_line_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = SlotsChosen(groups=2, slots=4, reason="4 trials at once train\n2.1x the tokens", time=BEGIN + 3)
-    line = "4 slots per group: 4 trials at once train 2.1x the tokens"
+    line = "4 trials at a time per group (4 trials at once train 2.1x the tokens)"
     assert plain([*opening_events(), chosen])[-1] == f"[   3.0 s] {line}"
     console, clock = terminal(), Clock()
     view = live(monkeypatch, console, clock)
