@@ -217,6 +217,17 @@ def _remove_session(folder: Path) -> None:
         time.sleep(0.1)
 
 
+def gpus_by_ray() -> int:
+    """GPUs of this machine as Ray counts them, of any make; those that the environment hides left out."""
+    prepare_environment()
+    from ray._private.accelerators import get_accelerator_manager_for_resource
+
+    manager = get_accelerator_manager_for_resource("GPU")
+    visible = manager.get_current_process_visible_accelerator_ids()
+    count: int = manager.get_current_node_num_accelerators()
+    return count if visible is None else min(count, len(visible))
+
+
 def local_groups(workers: WorkersConfig) -> int:
     """Number of groups that this machine alone would hold without GPUs."""
     if workers.groups != "auto":
