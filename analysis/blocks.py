@@ -47,7 +47,7 @@ def limits_block(state: SearchState) -> dict[str, Any]:
     return {
         "set": {limit.name: {"limit": limit.limit, "spent": limit.spent} for limit in used.limits},
         "reached": used.ended_by,
-        "price": state.sessions[-1].limits.get("price") if state.sessions else None,
+        "price": used.price,
     }
 
 

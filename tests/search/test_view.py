@@ -227,7 +227,7 @@ def test_the_live_view_shows_confirmation_pauses_and_limits(monkeypatch: pytest.
     assert re.search(r"^3 +rung 0/3 repeats 0", text, re.MULTILINE)
     assert "Spent  0.5 of 2 h" in text
     assert "limit reached" not in text
-    stopped = guarded_events(4, "limits", "limits.hours: 1.99 of 2 are spent", BEGIN + 7000)
+    stopped = guarded_events(4, "limits", "limits.hours: 1.99 of 2 is spent", BEGIN + 7000)
     feed(view, stopped, clock)
     console.print(view.render())
     assert re.search(r"Spent  1\.95 of 2 h +limit reached", console.export_text())
