@@ -22,7 +22,8 @@ from search.cluster import Capacity, cluster_address, start_ray, stop_ray
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
 from search.console import SafeConsole
-from search.errors import RecordError, TightropeError
+from search.errors import ClusterError, RecordError, TightropeError
+from search.farewell import Farewell
 from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
 from search.judging.causes import why_all_failed
@@ -84,6 +85,7 @@ class _Session:
     scratch: Path
     steps: TrialSteps | None
     audit: Audit | None
+    farewell: Farewell
     lifeline: Lifeline | None = None
 
     @property
@@ -150,8 +152,12 @@ def run_search(
             steps=None if steps is None else steps.of,
         )
         scratch = _scratch()
-        session = _Session(config, folder, command, record, view, conductor, scratch, steps, audit)
-        code = _run(session)
+        unsaid = f"error: The search was ended from outside.\n  hint: Resume with: {command}"
+        with Farewell(unsaid) as farewell:
+            session = _Session(
+                config, folder, command, record, view, conductor, scratch, steps, audit, farewell
+            )
+            code = _run(session)
     with unless_gone(sys.stdout, sys.stderr):
         try:
             summary = write_summary(conductor.state, folder)
@@ -282,6 +288,7 @@ def _end_stuck(session: _Session, lost: str) -> None:
         session.view(ended)
     session.view.close()
     complain(f"error: {error}")
+    session.farewell.leave_unsaid()
     end_process()
 
 
@@ -359,7 +366,10 @@ def _train(session: _Session) -> None:
         return
     named, address = cluster_address(config.workers)
     view.note("starting Ray" if address is None else f"joining the Ray cluster at {address} ({named})")
-    capacity = start_ray(config.workers)
+    try:
+        capacity = start_ray(config.workers)
+    except ClusterError as error:
+        raise ClusterError(error.message, hint=f"{error.hint or ''} {_resume(session)}".strip()) from error
     take_stop_signals(stop)  # Ray has put a handler of its own in place of ours
     session.lifeline = tie(partial(_end_stuck, session))
     session.lifeline.start()

@@ -81,15 +81,20 @@ class Host:
         self.name = f"host{number}"
         self.address = f"{_NETWORK}.{10 + number}"
         self.files = folder / self.name
+        self._folder = folder
         self._gateway = gateway
         self._commands = 0
-        self._process = self._begin(folder)
-        self._network()
+        self.begin()
 
     @property
     def home(self) -> Path:
         """Its /root, as seen from here."""
         return self.files / "root"
+
+    def begin(self) -> None:
+        """Starts it, with the files that it had if it was there before."""
+        self._process = self._begin(self._folder)
+        self._network()
 
     def _begin(self, folder: Path) -> subprocess.Popen[bytes]:
         ssh = self.home / ".ssh"
@@ -207,7 +212,7 @@ class Host:
             process.send_signal(number)
 
     def end(self) -> None:
-        """Ends it with all of its processes."""
+        """Ends it with all of its processes; its files stay."""
         first = self._first()
         if first is not None:
             psutil.Process(first).kill()

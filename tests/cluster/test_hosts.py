@@ -76,13 +76,30 @@ def test_trials_of_a_host_that_is_to_be_taken_away_go_on_elsewhere(hosts: RayUp)
 
 
 @pytest.mark.long
-def test_a_link_that_is_down_and_a_node_that_is_killed_cost_no_trial(hosts: RayUp) -> None:
+def test_a_head_that_is_lost_is_brought_up_again_and_the_same_command_goes_on(hosts: RayUp) -> None:
+    hosts.wait_for_nodes()
+    search = hosts.search(SPACE)
+    wait_for(lambda: len(groups(search)) == 2, 120)
+    recorded = search.events
+    hosts.head.end()
+    hosts.head.begin()
+    wait_for(hosts.head.is_up, 30)
+    hosts.up()
+    search.again()
+    search.finish()
+    assert search.events[: len(recorded)] == recorded
+    assert_whole(search)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seconds", [15, 30])
+def test_a_link_that_is_down_and_a_node_that_is_killed_cost_no_trial(hosts: RayUp, seconds: int) -> None:
     hosts.wait_for_nodes()
     search = hosts.search(SPACE)
     wait_for(lambda: len(groups(search)) == 2, 120)
     hosts.workers[1].link(up=False)
     try:
-        time.sleep(15)
+        time.sleep(seconds)
         assert search.command.running()
     finally:
         hosts.workers[1].link(up=True)
