@@ -177,6 +177,8 @@ def stop_ray(keep_files: bool = False) -> None:
     Args:
         keep_files: Whether to leave its logs, where it was started here, to whoever looks for an error.
     """
+    if "ray" not in sys.modules:  # stopped before, or while it was imported, which cannot be done again
+        return
     import ray
 
     node = ray._private.worker._global_node  # no public name says where the files are

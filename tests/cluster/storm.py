@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from search.record import Failed, SearchEnded, SearchState
+from search.record import BaselineMeasured, Failed, SearchEnded, SearchState
 from tests.cluster.hosts import Host, missing
 from tests.cluster.ray_up import RayUp, Search
 from tests.searches import assert_every_trial_finished_once
@@ -75,6 +75,7 @@ def storm(cluster: RayUp, trials: int, every: float, seed: int) -> dict[str, obj
     events = search.events
     assert_every_trial_finished_once(events, trials)
     assert not [event for event in events if isinstance(event, Failed)], "no loss is put down to a trial"
+    first = next(event.time for event in events if isinstance(event, BaselineMeasured))
     completed = Counter(trial.status for trial in SearchState.from_events(events).trials.values())
     assert completed == {"completed": trials}
     return {
@@ -82,6 +83,7 @@ def storm(cluster: RayUp, trials: int, every: float, seed: int) -> dict[str, obj
         "seed": seed,
         "kills": sum(struck.values()),
         "sessions": sessions,
+        "to_base_measured_s": round(first - events[0].time, 1),
         "seconds": round(time.monotonic() - began),
         "killed": dict(struck),
     }
