@@ -159,6 +159,9 @@ def run_search(
             )
             code = _run(session)
     with unless_gone(sys.stdout, sys.stderr):
+        if conductor.state.started is None:  # stopped in its first moments
+            console.print(f"Nothing was trained. Start again with: {command}", markup=False)
+            return code
         try:
             summary = write_summary(conductor.state, folder)
         except RecordError as error:

@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -130,6 +131,13 @@ class Survivor:
         while self._go_on():
             pass
 
+    def end(self) -> None:
+        """Ends what is left of a search that did not survive."""
+        self._process.kill()
+        for process in self._processes:
+            with suppress(psutil.Error):
+                process.kill()
+
     def check(self, alone: Values) -> None:
         """Compares what there is with a search that was left alone."""
         events = read_events(self.folder)
@@ -203,8 +211,9 @@ def run(kills: Sequence[Kill], folder: Path, say: Callable[[str], None] = print)
     """Tries kills, several in a search.
 
     Raises:
-        AssertionError: A search did not survive them.
+        AssertionError: Searches did not survive them; the others were tried as well.
     """
+    failures = []
     (folder / "space.yaml").write_text(SPACE)
     alone = values(run_here(f"space={folder / 'space.yaml'}", "name=alone", f"out={folder}").state)
     for index, group in enumerate(searches(kills)):
@@ -219,9 +228,14 @@ def run(kills: Sequence[Kill], folder: Path, say: Callable[[str], None] = print)
                 say(f"{kill}{'' if survivor.suffer(kill) else ': the search was over before'}")
             survivor.survive()
             survivor.check(alone)
+            say(f"survived in {survivor.sessions} sessions and {time.monotonic() - began:.0f} s")
+        except AssertionError as failure:
+            survivor.end()
+            failures.append(f"search {index}: {failure}")
+            say(f"FAILED: {failure}")
         finally:
             server.kill()
-        say(f"survived in {survivor.sessions} sessions and {time.monotonic() - began:.0f} s")
+    assert not failures, "\n\n".join(failures)
 
 
 def main() -> None:
