@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -198,11 +199,15 @@ class Host:
         return output
 
     def processes(self, words: str) -> list[psutil.Process]:
-        """Its processes whose command line contains `words`."""
+        """Its processes whose command line matches `words`, a regular expression."""
         first = self._first()
         assert first is not None
         # A daemon's parent is the host's first process: nothing leaves the tree.
-        return [each for each in psutil.Process(first).children(recursive=True) if words in _command(each)]
+        return [
+            each
+            for each in psutil.Process(first).children(recursive=True)
+            if re.search(words, _command(each))
+        ]
 
     def kill(self, words: str, number: int) -> None:
         """Sends a signal to those processes, of which there must be one at least."""

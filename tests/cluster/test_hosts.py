@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 
@@ -89,6 +90,20 @@ def test_a_head_that_is_lost_is_brought_up_again_and_the_same_command_goes_on(ho
     search.finish()
     assert search.events[: len(recorded)] == recorded
     assert_whole(search)
+
+
+@pytest.mark.long
+def test_a_host_that_has_another_version_of_a_package_is_named(hosts: RayUp) -> None:
+    hosts.wait_for_nodes()
+    other = hosts.workers[0].home / "tightrope" / "peft-0.0.1.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: peft\nVersion: 0.0.1\n")
+    try:
+        code, output = hosts.search(SPACE).command.finish(200)
+    finally:
+        shutil.rmtree(other)
+    assert code != 0
+    assert f"{hosts.workers[0].name} has peft 0.0.1" in output
 
 
 @pytest.mark.long
