@@ -359,7 +359,7 @@ def _train(session: _Session) -> None:
         return
     named, address = cluster_address(config.workers)
     view.note("starting Ray" if address is None else f"joining the Ray cluster at {address} ({named})")
-    capacity = start_ray(config.workers)
+    capacity = start_ray(config.workers, view.note)
     take_stop_signals(stop)  # Ray has put a handler of its own in place of ours
     session.lifeline = tie(partial(_end_stuck, session))
     session.lifeline.start()

@@ -106,7 +106,8 @@ class WorkerGroups:
         first = self.dispatcher.first_facts.remote()
         began = time.monotonic()
         said, said_at = "", began - _REMIND_SECONDS
-        starting = f"waiting for the workers' processes to start; each group needs {self._specs[0].needs}"
+        starting = f"waiting since {time.strftime('%H:%M:%S')} for the workers' processes to start; "
+        starting += f"each group needs {self._specs[0].needs}"
         while not ray.wait([first], timeout=_LOOK_SECONDS)[0]:
             self._hear()
             now = time.monotonic()
