@@ -9,7 +9,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from search.autoscaling import outlook, scales
 from search.config.schema import WorkersConfig
 from search.errors import ClusterError
+from search.local_node import few_processes
 from search.reach import check_address, check_machine, temporary_folder
 from search.redact import redact
 from search.shipping import shipped_code
@@ -33,6 +33,9 @@ _ENVIRONMENT = {
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "1000000",
     # A process for each group, for which its starts wait: the dispatcher watches all nodes itself.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    # Controllers run beside one another in threads of the dispatcher, where they may block, and log nothing.
+    "RAY_WARN_BLOCKING_GET_INSIDE_ASYNC": "0",
+    "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING": "0",
     # Many light actors on few cores is what a warm group is.
     "RAY_DEDUP_LOGS_SKIP_REGEX": "PYTHON worker processes have been started",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -110,11 +113,12 @@ def start_ray(workers: WorkersConfig, say: Callable[[str], None] = lambda text: 
     else:
         options["address"] = address
     try:
-        shipping: AbstractContextManager[dict[str, Any]] = (
-            nullcontext({}) if address is None else shipped_code()
-        )
-        with shipping as more:
-            ray.init(**options, **more)
+        if address is None:
+            with few_processes():
+                ray.init(**options)
+        else:
+            with shipped_code() as code:
+                ray.init(**options, **code)
         _quiet()
     except Exception as error:  # a named boundary: Ray raises its own errors, the system's, and bare ones
         said = " ".join(str(error).split())[:_LONGEST] or type(error).__name__

@@ -291,8 +291,9 @@ class Conductor:
 
     def has_work(self) -> bool:
         """Whether there is a trial to run; one that this takes proposing is kept for `next_trial`."""
-        number = self.next_trial()
-        if number is not None:
+        if self._searching and not self.state.trials:
+            return True  # the first one begins when there is a group for it
+        if (number := self.next_trial()) is not None:
             self._waiting.appendleft(number)
         return number is not None
 

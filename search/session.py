@@ -363,9 +363,6 @@ def _train(session: _Session) -> None:
     take_stop_signals(stop)  # Ray has put a handler of its own in place of ours
     session.lifeline = tie(partial(_end_stuck, session))
     session.lifeline.start()
-    from ray.exceptions import RayError
-    from ray.tune.error import TuneError
-
     settings = group_settings(
         config,
         session.folder,
@@ -386,8 +383,16 @@ def _train(session: _Session) -> None:
         groups.start()
         _serve(session, groups, capacity)
         groups.stop()
-    except (RayError, TuneError, OSError) as error:  # Ray's own files may not find room
+    except _ray_errors() as error:
         raise TrainingError(f"Ray failed: {error}", hint=_resume(session)) from error
+
+
+def _ray_errors() -> tuple[type[Exception], ...]:
+    """What Ray raises, of which an import takes seconds; its own files may not find room."""
+    from ray.exceptions import RayError
+    from ray.tune.error import TuneError
+
+    return RayError, TuneError, OSError
 
 
 def _grow(session: _Session, capacity: Capacity) -> None:
@@ -418,6 +423,8 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
     from search.tune.loop import run_tune
 
     config, conductor = session.config, session.conductor
+    import ray.tune  # noqa: F401 - takes seconds, in which the workers are coming up
+
     facts = groups.wait_for_first(session.view.note)
     if isinstance(facts, Reply):
         raise _training_error(facts.message)
@@ -434,6 +441,8 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
         )
     )
     missing = missing_baselines(config, conductor.state)
+    if BASE in missing:
+        session.view.note("measuring the base model")
     # The base comes first: the others are compared with it.
     for together in ([BASE] if BASE in missing else [], [name for name in missing if name != BASE]):
         for name, reply in groups.measure_baselines(together):

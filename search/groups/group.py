@@ -53,16 +53,16 @@ def run_group(spec: GroupSpec, dispatcher: Any) -> str:
     prepare_environment()  # the driver's own is not that of a cluster which was there before
     from ray.exceptions import RayError
     from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
     from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError
 
     from search.groups.callback import TellDispatcher
+    from search.groups.trainer import GroupTrainer
     from trainables.serving.worker import serve
 
-    trainer = TorchTrainer(
+    trainer = GroupTrainer(
         serve,
         train_loop_config={"name": spec.name, "settings": spec.settings, "dispatcher": dispatcher},
-        torch_config=TorchConfig(backend="nccl" if spec.gpus else "gloo"),
+        backend_config=_backend(spec),
         scaling_config=ScalingConfig(
             num_workers=spec.workers,
             use_gpu=spec.gpus > 0,
@@ -84,6 +84,17 @@ def run_group(spec: GroupSpec, dispatcher: Any) -> str:
     except (TrainingFailedError, RayError) as failure:
         return f"{spec.name} failed: {' '.join(str(failure).split())[:_LONGEST]}"
     return f"{spec.name} ended"
+
+
+def _backend(spec: GroupSpec) -> Any:
+    """What connects the workers; a single one that holds the whole model needs no process group of torch."""
+    from ray.train.backend import BackendConfig
+
+    if spec.workers == 1 and spec.settings.zero_stage != 3:
+        return BackendConfig()
+    from ray.train.torch import TorchConfig
+
+    return TorchConfig(backend="nccl" if spec.gpus else "gloo")
 
 
 def _last_line(error: BaseException) -> str:

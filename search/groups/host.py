@@ -19,7 +19,9 @@ from search.groups.dispatcher import start_dispatcher
 from search.groups.group import GroupSpec
 from trainables.messages import BaselineRequest, GroupFacts, GroupSettings, Reply
 
-_LOOK_SECONDS = 2.0
+_LOOK_SECONDS = 1.0
+_LONG_SECONDS = 10.0
+"""When processes that have not begun may be short of resources."""
 _REMIND_SECONDS = 60.0
 _FOLLOW_SECONDS = 5.0
 
@@ -93,29 +95,25 @@ class WorkerGroups:
             self._begin(more)
             self._on_growth(there)
 
-    def wait_for_first(self, on_wait: Callable[[str], None], patience: float = 10.0) -> GroupFacts | Reply:
+    def wait_for_first(self, on_wait: Callable[[str], None]) -> GroupFacts | Reply:
         """Blocks until one group is up (its facts) or cannot come up (its refusal).
 
         Args:
-            on_wait: Called with what is waited for once `patience` seconds have passed with no group up,
-                whenever that changes, and once a minute.
-            patience: In seconds.
+            on_wait: Called with what is waited for, whenever that changes, and once a minute.
         """
         import ray
 
         first = self.dispatcher.first_facts.remote()
         began = time.monotonic()
-        said, said_at = "", began - _REMIND_SECONDS
-        starting = f"waiting since {time.strftime('%H:%M:%S')} for the workers' processes to start; "
-        starting += f"each group needs {self._specs[0].needs}"
+        said, said_at, since = "", began, time.strftime("%H:%M:%S")
         while not ray.wait([first], timeout=_LOOK_SECONDS)[0]:
             self._hear()
             now = time.monotonic()
-            if now - began < patience:
-                continue
-            waiting: str | None = ray.get(self.dispatcher.waiting_for.remote())
-            text = f"waiting: {waiting}" if waiting else starting
-            if text != said or now - said_at >= _REMIND_SECONDS:
+            text: str | None = ray.get(self.dispatcher.waiting_for.remote())
+            if text is None and now - began >= _LONG_SECONDS:
+                text = f"waiting since {since} for the workers' processes to start; "
+                text += f"each group needs {self._specs[0].needs}"
+            if text is not None and (text != said or now - said_at >= _REMIND_SECONDS):
                 on_wait(text)
                 said, said_at = text, now
         self._hear()

@@ -105,12 +105,15 @@ class SlotTable:
     def waiting_for(self) -> str | None:
         """What the groups that are not up are at, in words; None where no worker has begun."""
         begun = [group for group in self._groups.values() if group.starts.number and not group.ended]
-        return (
-            ", ".join(
-                f"{group.name} is {group.starts.doing or 'beginning'}" for group in begun if not group.up
-            )
-            or None
-        )
+        at: dict[str, list[str]] = {}
+        for group in begun:
+            if not group.up:
+                at.setdefault(group.starts.doing or "beginning", []).append(group.name)
+        said = [
+            f"{names[0]} is {doing}" if len(names) == 1 else f"{len(names)} groups are {doing}"
+            for doing, names in at.items()
+        ]
+        return ", ".join(said) or None
 
     def crashed(self, name: str, start: int, crash: Crash) -> None:
         """A worker is about to die of an error that nobody expected.

@@ -15,7 +15,7 @@ from search.output import Parser, complain, say
 from search.record import SearchState, read_events
 from search.record.files import EVENTS
 from search.redact import redact
-from search.tracking.process import tracking_environment
+from search.tracking.process import set_session_niceness, tracking_environment
 from search.tracking.store import file_lock
 
 log = logging.getLogger("search.tracking")
@@ -96,6 +96,7 @@ def _project(folder: Path) -> int:
 
 def _follow(folder: Path, parent: int | None) -> int:
     os.nice(NICENESS)
+    set_session_niceness(os.getpid(), 2 * NICENESS)
     handler = logging.StreamHandler()
     handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

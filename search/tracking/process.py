@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from search.config.schema import TrackingConfig
@@ -62,6 +63,17 @@ def tracking_environment(
     if config is not None:
         kept[TRACKING] = config.model_dump_json()
     return kept | _SETTINGS
+
+
+def set_session_niceness(process: int, niceness: int) -> None:
+    """Sets the niceness of a process's session, where Linux schedules each session as a whole.
+
+    Args:
+        process: Its id.
+        niceness: 0 to 19.
+    """
+    with suppress(OSError):
+        Path(f"/proc/{process}/autogroup").write_text(str(niceness))
 
 
 class Tracker:
@@ -130,6 +142,8 @@ class Tracker:
         if self._process is not None and self._process.poll() is not None:
             self._process = None  # it was killed, or failed: another one brings what is missing
             self._start()
+        if self._process is not None:
+            set_session_niceness(self._process.pid, 0)  # now somebody waits for it
         try:
             done = self._process is not None and self._process.wait(timeout) == 0
         except subprocess.TimeoutExpired:

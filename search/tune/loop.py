@@ -37,11 +37,9 @@ def run_tune(
     from search.tune.trial_actor import TrialActor
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the conductor says which trials were lost
-    # Tune hands credentials of AWS on to its actors, which need none, in a runtime environment, which an
-    # agent of Ray writes into a log that everyone can read.
-    class_cache.ENV_VARS_TO_PROPAGATE = {
-        name for name in class_cache.ENV_VARS_TO_PROPAGATE if not name.startswith("AWS_")
-    }
+    # Tune hands variables on to its actors, which need none, in a runtime environment: no process that waits
+    # already serves it, and an agent of Ray writes it, with credentials of AWS, into a log that all can read.
+    class_cache.ENV_VARS_TO_PROPAGATE, class_cache.DEFAULT_ENV_VARS = set(), {}
     # Trial actors only wait: they need no CPU, and stay on the driver's node, which no lost link cuts off.
     trainable = tune.with_resources(
         tune.with_parameters(TrialActor, dispatcher=groups.dispatcher), {node_resource(): 0.001}

@@ -98,9 +98,14 @@ class Search:
         fixed = [f"space=/root/{name}.yaml", f"name={name}", "out=/root/runs"]
         fixed += ["model.source=/root/model", "task.train=/root/train.jsonl"]
         fixed += ["workers.address=auto", "report=false"]
-        command = " ".join(["exec python -m search.run", *fixed, *words])
+        self._line = " ".join(["exec python -m search.run", *fixed, *words])
+        self._head = cluster.head
+        self.again()
+
+    def again(self) -> None:
+        """Says the command, once more if it has ended."""
         environment = _TOKEN | {"PYTHONPATH": "/root/tightrope", "COLUMNS": "120"}
-        self.command = cluster.head.start(f"cd tightrope; {command}", **environment)
+        self.command = self._head.start(f"cd tightrope; {self._line}", **environment)
 
     @property
     def events(self) -> Sequence[Event]:

@@ -40,7 +40,6 @@ DRIVER, MLFLOW = "driver", "MLflow server"
 PROCESSES = {
     "trial actor": r"ray::(TrialActor|ResourceTrainable)",
     "worker": "ray::RayTrainWorker",
-    "controller of the group": "ray::TrainController",
     "dispatcher": "ray::_DispatcherProcess",
     "raylet": "/raylet/raylet ",
     "control service": "/gcs/gcs_server ",

@@ -19,7 +19,7 @@ from transformers import (
 from trainables.errors import UserError
 from trainables.models.attention import requested
 from trainables.models.folder.tokenizer import beyond_embedding
-from trainables.models.quantisation import require_bitsandbytes
+from trainables.models.quantisation import require_bitsandbytes, with_bitsandbytes
 from trainables.models.resolve import ResolvedModel, fetched
 from trainables.models.skeleton import configuration, quiet_libraries
 from trainables.models.soundness import (
@@ -171,6 +171,7 @@ def _quantised(config: ModelConfig, device: torch.device) -> dict[str, Any]:
     if config.quantization is None:
         return {}
     require_bitsandbytes()
+    with_bitsandbytes()
     from trainables.models.nf4_loading import Nf4Config
 
     return {"quantization_config": Nf4Config(config.double_quant), "device_map": {"": device}}

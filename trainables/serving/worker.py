@@ -112,6 +112,7 @@ def _read(settings: GroupSettings, device: Any, line: GroupLine, loading: str) -
     Raises:
         Exception: What this worker cannot do for a reason that nobody expected.
     """
+    from trainables.models.quantisation import without_bitsandbytes
     from trainables.serving.place import Inputs, check_versions
     from trainables.specs import TRAINABLES
 
@@ -123,8 +124,10 @@ def _read(settings: GroupSettings, device: Any, line: GroupLine, loading: str) -
             inputs = Inputs(settings.distant, line.driver, line.now)
             options = spec.localise(settings.options, inputs.place)
             settings = replace(settings, options=options, copies=tuple(inputs.copies))
+        with without_bitsandbytes():
+            read = spec.worker()
         line.now(loading)
-        begin = spec.worker()(settings, device)
+        begin = read(settings, device)
     except TrainableError as error:
         problem = str(error)
     except Exception as error:  # noqa: BLE001 - raised again once the other workers know
@@ -167,6 +170,8 @@ def _agree(problem: str) -> str:
     """
     import torch.distributed as dist
 
+    if not dist.is_initialized():
+        return problem
     problems = [""] * dist.get_world_size()
     dist.all_gather_object(problems, problem)
     return next((text for text in problems if text), "")

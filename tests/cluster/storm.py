@@ -1,0 +1,118 @@
+"""A long search on several hosts of which processes are killed all the time.
+
+    python -m tests.cluster.storm [--trials 200] [--every 20] [--seed S]
+
+Needs root, sshd and rsync. Every so many seconds a process drawn at random is killed: a worker, a node of the
+cluster, a trial's actor, the dispatcher or the driver. Where the session has ended the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import signal
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from search.record import Failed, SearchEnded, SearchState
+from tests.cluster.hosts import Host, missing
+from tests.cluster.ray_up import RayUp, Search
+from tests.searches import assert_every_trial_finished_once
+
+SPACE = """
+model: embedded
+task: lighthouse
+capability:
+  skills: [{{name: facts, path: "embedded:skills/facts.jsonl", limit: 10}}]
+trials: {trials}
+budget: {{steps: 12, rungs: 2}}
+searcher: random
+scheduler: none
+parameters:
+  lr: {{type: log-float, low: 1.0e-4, high: 1.0e-3}}
+fixed: {{rank: 4, batch_size: 4, warmup: 2}}
+confirm: {{candidates: 0}}
+workers: {{groups: 2, slots: 1, max_failures: 1000}}
+"""
+ON_WORKERS = ("ray::RayTrainWorker", "raylet/raylet ")
+ON_HEAD = ("ray::TrialActor", "ray::_DispatcherProcess", "-m search.run")
+_LONGEST = 3600.0
+
+
+def strike(cluster: RayUp, draw: random.Random) -> str | None:
+    """Kills a process; None: what was drawn is not there just now."""
+    words = draw.choice((*ON_WORKERS, *ON_HEAD))
+    hosts: list[Host] = [cluster.head] if words in ON_HEAD else list(cluster.workers)
+    host = draw.choice(hosts)
+    if not host.processes(words):
+        return None
+    host.kill(words, signal.SIGKILL)
+    return f"{words.strip()} on {host.name}"
+
+
+def storm(cluster: RayUp, trials: int, every: float, seed: int) -> dict[str, object]:
+    """Runs the search; what happened."""
+    draw, struck, began = random.Random(seed), Counter[str](), time.monotonic()
+    search = cluster.search(SPACE.format(trials=trials))
+    next_strike, sessions = began + every, 1
+    while True:
+        if not search.command.running():
+            if ended(search):
+                break
+            search.again()
+            sessions += 1
+        if time.monotonic() >= next_strike:
+            name = strike(cluster, draw)
+            if name is not None:
+                struck[name] += 1
+                print(f"[{time.monotonic() - began:6.0f} s] killed: {name}", flush=True)
+                next_strike = time.monotonic() + every
+        assert time.monotonic() - began < _LONGEST, search.command.output.read_text()
+        time.sleep(0.5)
+    events = search.events
+    assert_every_trial_finished_once(events, trials)
+    assert not [event for event in events if isinstance(event, Failed)], "no loss is put down to a trial"
+    completed = Counter(trial.status for trial in SearchState.from_events(events).trials.values())
+    assert completed == {"completed": trials}
+    return {
+        "trials": trials,
+        "seed": seed,
+        "kills": sum(struck.values()),
+        "sessions": sessions,
+        "seconds": round(time.monotonic() - began),
+        "killed": dict(struck),
+    }
+
+
+def ended(search: Search) -> bool:
+    """Whether the search is done."""
+    events = search.events
+    return bool(events) and isinstance(events[-1], SearchEnded) and events[-1].reason == "finished"
+
+
+def main() -> None:
+    """Prints a line for each kill, and what happened as JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--every", type=float, default=20.0, help="seconds between two kills")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    options = parser.parse_args()
+    if (reason := missing()) is not None:
+        parser.error(reason)
+    print(f"seed {options.seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="storm-", dir="/tmp") as folder:
+        cluster = RayUp(Path(folder))
+        try:
+            cluster.up()
+            print(json.dumps(storm(cluster, options.trials, options.every, options.seed)), flush=True)
+        finally:
+            cluster.end()
+
+
+if __name__ == "__main__":
+    main()
