@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -30,11 +31,10 @@ from search.autoscaling import _status  # noqa: E402
 from search.cluster import _joined  # noqa: E402
 from search.config.schema import WorkersConfig  # noqa: E402
 from search.errors import ClusterError  # noqa: E402
-from search.record import Event, RungReached, SlotsChosen, read_events  # noqa: E402
+from search.record import Event, Failed, RungReached, SlotsChosen, read_events  # noqa: E402
 from tests.searches import ROOT, small_space  # noqa: E402
 from tests.servers import wait_for  # noqa: E402
 
-TRIALS = 8
 HEAD = "ray.head.default"
 TYPES: dict[str, dict[str, Any]] = {
     "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
@@ -83,7 +83,7 @@ class Cluster(AutoscalingCluster):  # type: ignore[misc]  # Ray has no types her
 
 def start_search(folder: Path, name: str, *words: str) -> subprocess.Popen[str]:
     """Starts a search in its own process; what it prints goes to a file of its name."""
-    (folder / "space.yaml").write_text(small_space(TRIALS))
+    (folder / "space.yaml").write_text(small_space(6, budget={"steps": 600, "rungs": 4}))
     fixed = [f"space={folder / 'space.yaml'}", f"name={name}", f"out={folder}", "workers.address=auto"]
     fixed += ["workers.slots=1", "report=false", "tracking.enabled=false"]
     return subprocess.Popen(
@@ -140,7 +140,7 @@ def refused() -> str:
 def grow(folder: Path) -> dict[str, Any]:
     """A search begins on a head without room; a node comes for it, and another one for somebody else."""
     before = nodes()
-    search = start_search(folder, "growing", "workers.gpus=0")
+    search = start_search(folder, "growing", "workers.gpus=0", "workers.groups=auto")
     record = folder / "growing"
 
     def until(holds: Callable[[], bool]) -> None:
@@ -148,31 +148,33 @@ def grow(folder: Path) -> dict[str, Any]:
             assert search.poll() is None or holds(), (folder / "growing.log").read_text()
             return holds()
 
-        wait_for(checked, 100)
+        wait_for(checked, 120)
 
     until(lambda: "group-0" in groups_of(record))
     came = nodes()
-    request_resources(bundles=[{"CPU": 1}] * 3)
+    request_resources(bundles=[{"CPU": 1}] * 2)
     until(lambda: nodes() == 3)
     request_resources(bundles=[])
     until(lambda: "group-1" in groups_of(record))
+    search.send_signal(signal.SIGINT)
     code = search.wait(100)
     wait_for(lambda: demands() == 0, 30)
-    chosen = [event.groups for event in events_of(record) if isinstance(event, SlotsChosen)]
+    events = events_of(record)
     return {
         "code": code,
         "nodes": [before, came, nodes()],
-        "groups": chosen,
+        "groups": [event.groups for event in events if isinstance(event, SlotsChosen)],
+        "lost": [event.message for event in events if isinstance(event, Failed)],
         "said": (folder / "growing.log").read_text(),
     }
 
 
 def main(folder: Path) -> None:
     """Brings the cluster up, runs the searches, and prints what was seen."""
-    cluster = Cluster({"CPU": 1}, TYPES, autoscaler_v2=True)
+    cluster = Cluster({"CPU": 0}, TYPES, autoscaler_v2=True)
     cluster.start(override_env={"RAY_NODE_TYPE_NAME": HEAD})
     ray.init("auto", log_to_driver=False)
-    seen = {"waiting": wait_and_be_killed(folder), "refused": refused(), "growing": grow(folder)}
+    seen = {"refused": refused(), "growing": grow(folder), "waiting": wait_and_be_killed(folder)}
     said: list[str] = []
     seen["gpus"] = {"capacity": asdict(_joined(WorkersConfig(), "here", said.append)), "said": said}
     wait_for(lambda: demands() == 0, 30)

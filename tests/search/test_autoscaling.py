@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,7 +54,8 @@ def test_nodes_come_for_a_search_that_nothing_has_room_for(tmp_path: Path) -> No
     assert "1 worker group(s) of 1 x (64 CPU, 0 GPU) do not fit" in seen["refused"]
 
     growing = seen["growing"]
-    assert growing["code"] == 0, growing["said"]
+    assert growing["code"] == 128 + signal.SIGINT, growing["said"]
+    assert growing["lost"] == [], "no trial minds that nodes come"
     assert growing["nodes"] == [1, 2, 3], "one for the search, one that somebody else asked for"
     assert growing["groups"] == [1, 2], "the run has added a group"
     assert "asking the cluster's autoscaler for nodes with room for 1 x (1 CPU, 0 GPU)" in growing["said"]
