@@ -12,9 +12,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
-
-Outlook = Literal["here", "coming", "never"]
+from typing import Any
 
 _VERDICT_SECONDS = 30.0
 """An autoscaler looks at demands every 5 s; its first version does not say what it can never bring."""
@@ -29,15 +27,12 @@ def scales() -> bool:
     return any(not _STARTED_BY_HAND.fullmatch(node.ray_node_type_name) for node in nodes)
 
 
-def outlook(workers: int, each: Mapping[str, float]) -> Outlook:
-    """Whether a group will have room; the autoscaler has half a minute to say so.
+def will_have_room(workers: int, each: Mapping[str, float]) -> bool:
+    """Whether a group has room by now, or the autoscaler brings nodes for it, which it has 30 s to say.
 
     Args:
         workers: Number of workers of the group.
         each: Resources of each, by the names of Ray.
-
-    Returns:
-        "here": it has by now; "coming": the autoscaler starts nodes; "never": there is none, or it cannot.
     """
     import ray
 
@@ -46,10 +41,10 @@ def outlook(workers: int, each: Mapping[str, float]) -> Outlook:
         ready, until = demand.ready(), time.monotonic() + _VERDICT_SECONDS
         while time.monotonic() < until:
             if ray.wait([ready], timeout=_LOOK_SECONDS)[0]:
-                return "here"
+                return True
             if (said := _said(demand.id.hex(), seen_from)) is not None:
                 return said
-    return "never"
+    return False
 
 
 @contextmanager
@@ -63,8 +58,8 @@ def _demand(workers: int, each: Mapping[str, float]) -> Iterator[Any]:
         remove_placement_group(demand)
 
 
-def _said(demand: str, seen_from: int) -> Outlook | None:
-    """What the autoscaler says of a demand; None: nothing yet.
+def _said(demand: str, seen_from: int) -> bool | None:
+    """Whether the autoscaler meets a demand; None: it has not said so yet.
 
     Args:
         demand: Its id.
@@ -75,11 +70,10 @@ def _said(demand: str, seen_from: int) -> Outlook | None:
         return _said_by_first_version()
     if state.last_seen_cluster_resource_state_version <= seen_from:
         return None
-    infeasible = (request.details for request in state.infeasible_gang_resource_requests)
-    return "never" if any(demand in details for details in infeasible) else "coming"
+    return not any(demand in request.details for request in state.infeasible_gang_resource_requests)
 
 
-def _said_by_first_version() -> Outlook | None:
+def _said_by_first_version() -> bool | None:
     from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
     from ray.experimental.internal_kv import _internal_kv_get
 
@@ -87,8 +81,8 @@ def _said_by_first_version() -> Outlook | None:
     if report is None:
         return None
     if report["pending_launches"] or report["pending_nodes"]:
-        return "coming"
-    return "never" if all(map(_STARTED_BY_HAND.fullmatch, report["active_nodes"])) else None
+        return True
+    return False if all(map(_STARTED_BY_HAND.fullmatch, report["active_nodes"])) else None
 
 
 def _status() -> Any:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from search.autoscaling import outlook, scales
+from search.autoscaling import scales, will_have_room
 from search.config.schema import WorkersConfig
 from search.errors import ClusterError
 from search.local_node import few_processes
@@ -138,7 +138,7 @@ def _joined(workers: WorkersConfig, address: str, say: Callable[[str], None]) ->
     def brings(gpus: float) -> bool:
         resources = {"CPU": float(workers.cpus)} | ({"GPU": gpus} if gpus else {})
         say(f"asking the cluster's autoscaler for nodes with room for {_needs(workers, gpus)}")
-        return outlook(workers.workers, resources) != "never"
+        return will_have_room(workers.workers, resources)
 
     gpus = _gpus(workers, _nodes())
     brought = workers.gpus == "auto" and not gpus and scales() and brings(1.0)
