@@ -35,6 +35,14 @@ from search.record import Event, Failed, RungReached, SlotsChosen, read_events  
 from tests.searches import ROOT, small_space  # noqa: E402
 from tests.servers import wait_for  # noqa: E402
 
+RUN = """
+import sys
+from contextlib import nullcontext
+from search import cluster, run
+cluster.shipped_code = lambda: nullcontext({})
+sys.exit(run.main(sys.argv[1:]))
+"""
+"""The nodes have the code; on one machine, all would unpack what is sent into the same folder at once."""
 HEAD = "ray.head.default"
 TYPES: dict[str, dict[str, Any]] = {
     "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
@@ -87,7 +95,7 @@ def start_search(folder: Path, name: str, *words: str) -> subprocess.Popen[str]:
     fixed = [f"space={folder / 'space.yaml'}", f"name={name}", f"out={folder}", "workers.address=auto"]
     fixed += ["workers.slots=1", "report=false", "tracking.enabled=false"]
     return subprocess.Popen(
-        [sys.executable, "-m", "search.run", *fixed, *words],
+        [sys.executable, "-c", RUN, *fixed, *words],
         cwd=ROOT,
         stdout=(folder / f"{name}.log").open("w"),
         stderr=subprocess.STDOUT,
