@@ -19,6 +19,7 @@ from search.errors import ClusterError
 from search.local_node import few_processes
 from search.reach import check_address, check_machine, temporary_folder
 from search.redact import redact
+from search.shadows import worker_path
 from search.shipping import shipped_code
 from trainables.machine import cores
 
@@ -110,6 +111,7 @@ def start_ray(workers: WorkersConfig, say: Callable[[str], None] = lambda text: 
     if address is None:
         # One more CPU than there are cores: for the light actors of the trials, which only wait.
         options |= {"address": "local", "num_cpus": cores() + 1, "include_dashboard": False}
+        options |= {"job_config": _job_config()}
     else:
         options["address"] = address
     try:
@@ -150,6 +152,24 @@ def _joined(workers: WorkersConfig, address: str, say: Callable[[str], None]) ->
     ):
         workers = workers.model_copy(update={"groups": max(1, _fits(workers, _nodes(), workers.cpus, gpus))})
     return _capacity(workers.model_copy(update={"gpus": gpus}), _nodes(), address)
+
+
+def _job_config() -> Any:
+    """What workers of a cluster on this machine begin with; None leaves it to Ray.
+
+    Ray puts the driver's working directory first on their path, where files may have the names of packages.
+    """
+    from ray.job_config import JobConfig
+
+    path = worker_path()
+    if path is None:
+        return None
+
+    class OwnPath(JobConfig):  # type: ignore[misc]
+        def _runtime_env_has_working_dir(self) -> bool:
+            return True  # asked for nothing but whether the working directory is left out
+
+    return OwnPath(_py_driver_sys_path=path)
 
 
 def _quiet() -> None:
