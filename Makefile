@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 # Two workers must not fight over two cores.
 export OMP_NUM_THREADS ?= 1
 
+# Images of containers often set it. Set-up compiles nothing, so that each process would compile torch anew: 9 s.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test lint
 
 setup: $(VENV)/.ready

@@ -187,7 +187,7 @@ def _next_steps(summary: Mapping[str, Any], ui: str | None, command: str | None)
         steps.append(("Report", page))
     if ui is not None:
         steps.append(("MLflow", ui))
-    if command is not None:
+    if command is not None and summary["search"]["ended"] != "running":
         if summary["search"]["ended"] != "finished" and not summary["all_failed"]:
             steps.append(("Resume", command))
         more = summary["extension"]

@@ -8,6 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
+from search.dialect import COMMAND, as_typed
 from search.redact import redact
 from trainables.text import printable
 
@@ -20,7 +21,7 @@ class SafeConsole(Console):
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Renders an object to segments, as rich does."""
-        for segment in super().render(_redacted(renderable), options):
+        for segment in super().render(_redacted(_as_typed(renderable)), options):
             yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
 
@@ -31,4 +32,15 @@ def _redacted(renderable: RenderableType) -> RenderableType:
     if isinstance(renderable, Text) and (clean := redact(renderable.plain)) != renderable.plain:
         # The parts of it that have a style of their own are not where they were.
         return Text(clean, renderable.style, justify=renderable.justify, overflow=renderable.overflow)
+    return renderable
+
+
+def _as_typed(renderable: RenderableType) -> RenderableType:
+    """A text with its commands in the form in which this process was started, in the styles that it has."""
+    if isinstance(renderable, str):
+        return as_typed(renderable)
+    if isinstance(renderable, Text):
+        for match in reversed(list(COMMAND.finditer(renderable.plain))):
+            if (typed := as_typed(match[0])) != match[0]:
+                renderable = renderable[: match.start()] + typed + renderable[match.end() :]
     return renderable

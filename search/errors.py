@@ -39,14 +39,14 @@ class Problem:
 
 
 class ConfigError(TightropeError):
-    """The configuration is not valid; carries every problem found, not just the first."""
+    """The configuration, or a command line, is not valid; carries every problem, not just the first."""
 
     exit_code = 2
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], what: str = "configuration") -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
-        lines = [f"{count} problem{'' if count == 1 else 's'} in the configuration:"]
+        lines = [f"{count} problem{'' if count == 1 else 's'} in the {what}:"]
         lines += [f"  - {problem}" for problem in self.problems]
         super().__init__("\n".join(lines))
 

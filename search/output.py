@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, NoReturn
 
+from search.dialect import as_typed
 from search.redact import redact, redacted
 from trainables.nearest import nearest
 from trainables.text import printable, printable_json
@@ -20,9 +21,9 @@ def write_line(file: IO[str], line: str) -> None:
     """Writes and flushes a line; where the file is closed or gone, the line is lost and nothing else.
 
     Names, fields and messages come from files that others wrote: what a terminal would obey is spelled out.
-    Credentials are left out.
+    Credentials are left out, and commands are in the form in which this process was started.
     """
-    _write(file, printable(redact(line)))
+    _write(file, printable(redact(as_typed(line))))
 
 
 def say(text: str) -> None:
@@ -52,6 +53,10 @@ class Parser(argparse.ArgumentParser):
             hint = f"did you mean {' or '.join(near)}?"
         complain(f"error: {message}\n  hint: {hint}")
         self.exit(2)
+
+    def print_help(self, file: Any = None) -> None:
+        """Writes the help to standard output."""
+        say(self.format_help())
 
 
 def _write(file: IO[str], line: str) -> None:

@@ -18,7 +18,7 @@ from analysis.summary import render_summary, summarise, write_summary
 from search.audit.finding import Audit
 from search.audit.view import audit_line
 from search.baselines import baseline_event, missing_baselines, shown_baseline
-from search.cluster import Capacity, cluster_address, start_ray, stop_ray
+from search.cluster import Capacity, capacity_now, cluster_address, start_ray, stop_ray
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
 from search.console import SafeConsole
@@ -370,7 +370,7 @@ def _train(session: _Session) -> None:
     named, address = cluster_address(config.workers)
     view.note("starting Ray" if address is None else f"joining the Ray cluster at {address} ({named})")
     try:
-        capacity = start_ray(config.workers)
+        capacity = start_ray(config.workers, view.note)
     except ClusterError as error:
         raise ClusterError(error.message, hint=f"{error.hint or ''} {_resume(session)}".strip()) from error
     take_stop_signals(stop)  # Ray has put a handler of its own in place of ours
@@ -449,7 +449,7 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
             slots=facts.slots,
             reason=reason,
             devices=capacity.devices,
-            nodes=capacity.nodes,
+            nodes=capacity_now(config.workers, capacity).nodes,  # some may have been waited for
             attention=facts.attention,
         )
     )

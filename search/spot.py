@@ -21,6 +21,7 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from search.output import Parser, complain, say
+from search.shadows import module_command
 
 LOOK_SECONDS = 2.0
 _ANSWER_SECONDS = 2.0
@@ -88,7 +89,7 @@ def drain(notice: Notice, address: str) -> int:
     """Has Ray drain this node; returns the exit code of Ray's command."""
     words = [f"--address={address}", f"--deadline-remaining-seconds={max(1, int(notice.seconds))}"]
     words += ["--reason=DRAIN_NODE_REASON_PREEMPTION", f"--reason-message=announced by {notice.by}"]
-    return subprocess.run([sys.executable, "-m", "ray.scripts.scripts", "drain-node", *words]).returncode
+    return subprocess.run([*module_command("ray.scripts.scripts"), "drain-node", *words]).returncode
 
 
 def _ask(url: str, headers: Mapping[str, str], method: str = "GET") -> str | None:

@@ -17,19 +17,18 @@ from xdist.scheduler import LoadFileScheduling
 
 LONG_FILES = (
     "trainables/test_families.py",
+    "trainables/test_trainables_conformance.py",
     "benchmarks/test_gpu.py",
     "trainables/test_workers.py",
-    "faults/test_tracking_server.py",
-    "trainables/test_nf4.py",
-    "trainables/test_server.py",
-    "benchmarks/test_packing.py",
-    "trainables/test_pack_exact.py",
-    "test_plugins.py",
-    "analysis/test_report.py",
     "search/test_routed_search.py",
+    "faults/test_tracking_server.py",
+    "trainables/test_server.py",
+    "analysis/test_report.py",
     "search/test_belief_search.py",
-    "trainables/test_trainables_conformance.py",
+    "trainables/test_nf4.py",
     "search/test_searchers_models.py",
+    "test_plugins.py",
+    "trainables/test_pack_exact.py",
 )
 """Files of this folder that take longest, which begin first: none is to be left to one worker at the end."""
 

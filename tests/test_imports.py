@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("search", "analysis", "trainables")
+PACKAGES = ("search", "analysis", "trainables", "tightrope")
 FRAMEWORKS = {"ray", "torch", "mlflow"}
 
 
@@ -120,6 +120,12 @@ def test_of_the_search_only_its_session_calls_what_explains() -> None:
 
 def test_what_trains_knows_neither_the_search_nor_what_explains() -> None:
     assert importers("trainables", "search", "analysis") == set()
+
+
+def test_nothing_imports_the_console_script() -> None:
+    assert [importers(package, "tightrope") for package in ("search", "analysis", "trainables")] == [
+        set()
+    ] * 3
 
 
 def test_no_modules_import_each_other() -> None:

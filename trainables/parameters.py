@@ -16,17 +16,17 @@ class TrainingParameters(BaseModel):
 
     Attributes:
         lr: Peak learning rate of AdamW.
-        weight_decay: Decoupled weight decay of AdamW, on all that is trained.
-        warmup: Linear warm-up: a share of the budget where below 1, else a number of steps.
-        schedule: After the warm-up. `wsd` (warmup-stable-decay, Hu et al., 2024, arXiv:2404.06395) is
-            constant and decays linearly to 0 (Hägele et al., 2024, arXiv:2405.18392) over the last
+        weight_decay: Decoupled weight decay of AdamW, on everything that is trained.
+        warmup: Length of the linear warm-up: a share of the budget if below 1, else a number of steps.
+        schedule: Shape of the learning rate after the warm-up. `wsd` (warmup-stable-decay, Hu et al.,
+            2024, arXiv:2404.06395) is constant and decays linearly to 0 (Hägele et al., 2024, arXiv:2405.18392) over the last
             `decay` of the budget, so that rungs before that are comparable; `linear` and `cosine`
             decay over the whole budget.
-        decay: Share of the budget that `wsd` decays over.
-        batch_size: The effective batch: examples per optimizer step, over all workers of the group and all
-            passes that they are divided into.
-        clip: Global gradient norm of this trial alone; 0 is off.
-        seed: Of the initialisation, the data order and the dropout.
+        decay: Share of the budget over which `wsd` decays.
+        batch_size: Effective batch size: examples per optimizer step, over all workers of the group and all
+            passes that the step is divided into.
+        clip: Largest norm of the gradient of this trial alone; 0 switches clipping off.
+        seed: Seed of the initialisation, the data order and the dropout.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

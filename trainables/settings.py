@@ -82,6 +82,7 @@ class ModelConfig(Section):
             instead.
         prepare: Registered preparer that makes the model's folder from another source, or None.
         revision: Hub revision; with `trust_remote_code` the hash of a commit.
+        trust_remote_code: Whether code that comes with the model may run.
         dtype: "auto" is bfloat16 on devices that compute in it, else float32.
         attention: "auto" is torch's scaled dot-product attention ("sdpa") where the model's class takes it,
             else "eager". "flash_attention_2" needs a GPU and the package flash-attn.
@@ -134,13 +135,18 @@ class TaskConfig(Section):
     """What is tuned to.
 
     Attributes:
+        name: Short name, for tables.
         train: Local files (JSON, CSV, Parquet or plain text) or folders of them, or a hub data set's name.
         heldout: The same for held-out loss; None splits `heldout_fraction` off `train`.
+        heldout_fraction: Share of `train` that is held out.
         heldout_examples: Held-out examples, at most.
         split: Split of a hub data set.
         subset: Configuration of a hub data set that has several; `name:config` says the same.
         format: The form of the records (`trainables.data.formats`); "auto" recognises it by their fields.
             "text" trains on whole documents; the others on replies, through the chat template.
+        text_field: Field of the form "text".
+        prompt_field: Field of the form "completion" that holds the prompt.
+        completion_field: Field of the form "completion" that holds the reply.
         prompt: With `completion`, a template of the prompt from a record's fields, such as "{question}".
         completion: The same of what is to be replied.
         loss: Of conversations "assistant" learns all turns of the assistant, "last" only the last one.

@@ -18,7 +18,11 @@ from trainables.settings import Section
 
 
 class Choice(Section):
-    """A plug-in chosen by name, with its options beside the name; those with options derive from it."""
+    """A plug-in chosen by name, with its options beside the name; those with options derive from it.
+
+    Attributes:
+        name: Of the plug-in.
+    """
 
     name: str
 
@@ -58,6 +62,13 @@ def section(registry: Registry[type[Choice]], default: str) -> tuple[Any, Choice
 
 def guards_section(base: type[Section]) -> tuple[Any, Section]:
     """Type and default of the section `guards`: `base`, and a setting for each guard."""
-    settings: Any = {name: (GUARDS[name].kind | None, GUARDS[name].default) for name in GUARDS}
+    lines = GUARDS.lines()
+    settings: Any = {
+        name: (
+            GUARDS[name].kind | None,
+            Field(GUARDS[name].default, description=f"Looks for: {lines[name]}; {GUARDS[name].accept}."),
+        )
+        for name in GUARDS
+    }
     model = create_model("Guards", __base__=base, **settings)
     return model, model()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-import textwrap
+import re
 from collections.abc import Mapping
 from pathlib import Path
+
+from pydantic import BaseModel
 
 import spaces
 from search.config.choices import GUARDS
@@ -14,6 +16,7 @@ from search.searchers import SEARCHERS
 from trainables.data.formats import FORMATS
 from trainables.data.sources import user_path
 from trainables.nearest import did_you_mean
+from trainables.reference import settings
 from trainables.specs import TRAINABLES
 
 PRESET_GROUPS = ("model", "task", "capability")
@@ -114,7 +117,24 @@ def choices() -> dict[str, dict[str, str]]:
     lines["guards"] = GUARDS.lines()
     for spec in (TRAINABLES[name] for name in TRAINABLES):
         lines |= {key: registry.lines() for key, registry in spec.names.items()}
+    lines |= {f"{name}.parameters": _parameter_lines(TRAINABLES[name].parameters) for name in TRAINABLES}
     return lines
+
+
+def _parameter_lines(model: type[BaseModel]) -> dict[str, str]:
+    """By parameter, its default, its range and the first sentence of its meaning."""
+    rows = settings(model)
+    width = max(len(row.default or "") for row in rows)
+    return {
+        row.name: f"{row.default or '':<{width}}  {_first_sentence(row.meaning) or row.kind}"
+        + (f" ({row.range or row.kind})" if row.range or row.is_choice else "")
+        for row in rows
+    }
+
+
+def _first_sentence(text: str) -> str:
+    end = re.search(r"[.:;](?: |$)", text)
+    return text[: end.start()] if end else text
 
 
 def listing_text() -> str:
@@ -129,9 +149,10 @@ def listing_text() -> str:
         for key in spec.names:
             blocks.append(_block(f"Values of {key} in {name} ({key}=NAME)", listed[key]))
         blocks.append(_block(f"Baselines of {name} (baselines=[NAME, ...])", spec.baselines))
-        fields = ", ".join(spec.parameters.model_fields)
-        head = f"Parameters of {name} (parameters.NAME={{type: ...}} or fixed.NAME=VALUE)"
-        blocks.append(f"{head}\n{textwrap.fill(fields, 98, initial_indent='  ', subsequent_indent='  ')}")
+        head = (
+            f"Parameters of {name} (parameters.NAME={{type: ...}} or fixed.NAME=VALUE), with their defaults"
+        )
+        blocks.append(_block(head, listed[f"{name}.parameters"]))
     return "\n\n".join(blocks)
 
 

@@ -88,6 +88,8 @@ class ObjectiveConfig(Section):
     """A metric to optimise.
 
     Attributes:
+        metric: Name of a metric that is measured at every rung.
+        direction: Which way is better.
         floor: For a maximised metric, the least value that is acceptable (a constraint).
         ceiling: For a minimised one, the largest.
     """
@@ -267,7 +269,13 @@ class WorkersConfig(Section):
 
 
 class TrackingConfig(Section):
-    """MLflow. `uri` None is a SQLite file beside the searches."""
+    """MLflow.
+
+    Attributes:
+        enabled: Whether the search is written to MLflow.
+        uri: Address of a server or a database; None is a SQLite file beside the searches.
+        experiment: Name of the experiment in MLflow.
+    """
 
     enabled: bool = True
     uri: TrackingUri | None = None
@@ -287,7 +295,16 @@ class AuditConfig(Section):
 
 
 class Opening(Section):
-    """What a configuration begins with, before the sections of its trainable."""
+    """What a configuration begins with, before the sections of its trainable.
+
+    Attributes:
+        space: Name or file of the space this came from.
+        name: Name of the search; its folder is `out/name`. Without it, the name of the space.
+        out: Folder of searches; `~` is expanded.
+        seed: Seed of all that is random; those of trials are derived from it.
+        trials: Number of trials, repetitions not counted.
+        trainable: What is trained.
+    """
 
     space: Text
     name: Text
@@ -305,14 +322,24 @@ class SearchConfig(Opening):
     The subclass also knows what registered searchers, schedulers and guards take (`search.config.choices`).
 
     Attributes:
-        space: Name or file of the space this came from.
-        name: Name of the search; its folder is `out/name`.
-        out: Folder of searches; `~` is filled in.
+        parameters: What is searched, by name.
         points: Listed points (values of `parameters`), tried before the searcher proposes.
         fixed: Parameters of the trainable that are not searched.
-        baselines: References measured before any trial, by their names in `TrainableSpec.baselines`.
-        objectives: Where none are given, `default_objectives`.
-        hypotheses: By name; judged together at the end.
+        baselines: References measured before any trial, by name; `--list` shows those of each trainable.
+        objectives: What is optimised, the first within the bounds of the others. By default the training
+            loss, and the first ratio to the base model with a floor of 0.95 (or, where lower is better, with a
+            ceiling of 1.05).
+        hypotheses: Claims by name; judged together at the end.
+        budget: How long a trial is trained, and when it is measured.
+        searcher: What proposes trials.
+        scheduler: What stops trials early.
+        guards: What ends trials that are breaking the model.
+        confirm: The repetition of the best candidates.
+        limits: What the search may spend.
+        warm_start: An earlier search to begin with.
+        workers: Worker groups, and how they train.
+        tracking: MLflow.
+        audit: The audit before the search.
         report: Whether the report is made at the end of every session; `python -m analysis.report` makes it
             at any time.
     """

@@ -10,6 +10,7 @@ from search.config.load import Resolved
 from search.config.origins import Key, dotted
 from search.config.yaml_source import read_text
 from search.redact import redact
+from trainables.specs import TRAINABLES
 
 _COLUMN = 44
 
@@ -25,14 +26,32 @@ def config_yaml(resolved: Resolved) -> str:
     for name, value in data.items():
         lines += _entry(resolved, (name,), value, "")
     text = [f"{line:<{_COLUMN}}  # {comment}" if comment else line for line, comment in lines]
-    return "\n".join(text) + "\n"
+    return "\n".join([*text, *_default_lines(resolved)]) + "\n"
+
+
+def _default_lines(resolved: Resolved) -> list[str]:
+    """Comments with the defaults of the trainable's parameters that are neither searched nor fixed."""
+    head = (
+        f"# Parameters of {resolved.config.trainable} that are neither searched nor fixed, at their defaults:"
+    )
+    lines = [f"#   {name}: {_flow(value)}" for name, value in _defaults(resolved).items()]
+    return [head, *lines] if lines else []
+
+
+def _defaults(resolved: Resolved) -> dict[str, Any]:
+    config = resolved.config
+    fields = TRAINABLES[config.trainable].parameters.model_fields
+    # A trial's seed is derived from the search's.
+    given = {*config.parameters, *config.fixed, "seed"}
+    return {name: field.default for name, field in fields.items() if name not in given}
 
 
 def config_data(resolved: Resolved) -> dict[str, Any]:
-    """The same for programs: `config`, and `origins` by dotted key."""
+    """The same for programs: `config`, `origins` by dotted key, and `defaults` of parameters not in it."""
     data = _redact(_plain(resolved))
     return {
         "config": data,
+        "defaults": _defaults(resolved),
         "origins": {dotted(key): resolved.origins.of_value(key) for key in _leaves(data, ())},
     }
 

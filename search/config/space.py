@@ -12,19 +12,26 @@ from trainables.settings import Positive
 
 
 class _Parameter(BaseModel):
+    """What all parameters have.
+
+    Attributes:
+        when: Condition over parameters that are declared earlier, for example `rank >= 16`; where it is
+            false, the trainable's default is used.
+        type: Which kind of parameter it is.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    when: str | None = Field(
-        default=None,
-        description="Condition over parameters that are declared earlier, for example `rank >= 16`; if it "
-        "is false, the trainable's default is used.",
-    )
+    when: str | None = None
 
 
 class FloatParameter(_Parameter):
     """A real number in [low, high]; uniform, or uniform in the logarithm for `log-float`.
 
-    `points` is the number of values that the `grid` searcher takes from it.
+    Attributes:
+        low: Least value, itself possible.
+        high: Greatest value, itself possible.
+        points: Number of evenly spaced values that the `grid` searcher takes from it.
     """
 
     type: Literal["float", "log-float"]
@@ -42,7 +49,13 @@ class FloatParameter(_Parameter):
 
 
 class IntParameter(_Parameter):
-    """A whole number in [low, high], in steps of `step`."""
+    """A whole number in [low, high].
+
+    Attributes:
+        low: Least value, itself possible.
+        high: Greatest value.
+        step: Distance of neighbouring values, counted from `low`.
+    """
 
     type: Literal["int"]
     low: Whole
@@ -57,7 +70,11 @@ class IntParameter(_Parameter):
 
 
 class CategoricalParameter(_Parameter):
-    """One of the listed values; no order is assumed."""
+    """One of the listed values; no order is assumed.
+
+    Attributes:
+        choices: The values: numbers, texts, true, false or null.
+    """
 
     type: Literal["categorical"]
     choices: Annotated[tuple[Value, ...], Field(min_length=1)]
@@ -70,7 +87,11 @@ class CategoricalParameter(_Parameter):
 
 
 class ExpressionParameter(_Parameter):
-    """A value computed from other parameters, for example `2 * rank`."""
+    """A value computed from other parameters, for example `2 * rank`.
+
+    Attributes:
+        value: Expression over parameters that are declared earlier, and fixed ones.
+    """
 
     type: Literal["expression"]
     value: str

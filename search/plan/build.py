@@ -166,7 +166,7 @@ def _slots(config: SearchConfig) -> Slots:
     """Slots on this machine; of another cluster only what the configuration fixes."""
     workers = config.workers
     _, address = cluster_address(workers)
-    here = 0 if address else _gpus_here()
+    here = 0 if address else gpus_here()
     gpus = float(min(1, here)) if workers.gpus == "auto" else workers.gpus
     groups: int | None
     if workers.groups != "auto":
@@ -181,7 +181,7 @@ def _slots(config: SearchConfig) -> Slots:
     return Slots(groups, limit.slots, limit.most, limit.reason, workers.workers, workers.cpus, gpus, source)
 
 
-def _gpus_here() -> int:
+def gpus_here() -> int:
     """NVIDIA GPUs of this machine that are visible, counted as its driver lists them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     devices = Path("/proc/driver/nvidia/gpus")
@@ -203,7 +203,7 @@ def _notes(config: SearchConfig, planned: TrainablePlan, slots: Slots, number: i
         notes.append(f"Trials of {config.trainable} are not packed but run one at a time: {spec.unpacked}.")
     if cluster_address(config.workers)[1] is None:
         try:
-            local_capacity(config.workers, _gpus_here())
+            local_capacity(config.workers, gpus_here())
         except ClusterError as error:
             notes.append(f"A run on this machine would be refused: {error.message} {error.hint}")
     if planned.costs is None:

@@ -29,7 +29,11 @@ class ModelOptions(Choice):
 
 
 class GeneticOptions(ModelOptions):
-    """Options of genetic searchers. `population` is the number of trials of a generation."""
+    """Options of genetic searchers.
+
+    Attributes:
+        population: Trials of a generation.
+    """
 
     population: Annotated[int, Field(ge=4, le=10_000)] = 16
 

@@ -14,7 +14,11 @@ from search.space import SearchSpace
 
 
 class QmcOptions(Choice):
-    """`sequence` is the low-discrepancy sequence, which is scrambled by the seed."""
+    """Options of `qmc`.
+
+    Attributes:
+        sequence: The low-discrepancy sequence, which is scrambled by the seed.
+    """
 
     sequence: Literal["sobol", "halton"] = "sobol"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from search.config.schema import TrackingConfig
+from search.shadows import module_command
 from search.tracking.shipped import is_current
 from search.tracking.store import find_store
 
@@ -110,8 +110,8 @@ class Tracker:
     def _start(self, *options: str) -> None:
         if not self._config.enabled or self._process is not None:
             return
-        command = [sys.executable, "-m", "search.tracking", str(self._folder), *options]
         try:
+            command = [*module_command("search.tracking"), str(self._folder), *options]
             self._folder.mkdir(parents=True, exist_ok=True)
             with (self._folder / LOG).open("ab") as log:
                 self._process = subprocess.Popen(

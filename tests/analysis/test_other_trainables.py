@@ -182,12 +182,9 @@ def test_the_primary_of_two_ratios_is_the_objective(tmp_path: Path) -> None:
 
 def test_searches_over_different_trainables_are_compared_as_far_as_they_can_be(tmp_path: Path) -> None:
     ours, theirs = state_of_kind("one"), SearchState.from_events(whole(tmp_path))
+    registered = [each for each in cards() if each.name == "comparison"]
     for state, other in ((ours, theirs), (theirs, ours)):
-        (comparison,) = (
-            card
-            for card in make(cards(), Context(state, tmp_path, (other, tmp_path)))
-            if card.card.name == "comparison"
-        )
+        (comparison,) = make(registered, Context(state, tmp_path, (other, tmp_path)))
         assert comparison.state == "shown", comparison.message
         assert comparison.findings is not None
         assert not comparison.findings.plots

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks.evaluation.equal import Difference, differences, judge
 from benchmarks.evaluation.together import Ours, Questions, Theirs
+from benchmarks.gpu import series
 from benchmarks.gpu.operators import (
     ADAPTERS,
     ATTENTION,
@@ -43,6 +44,13 @@ CPU = torch.device("cpu")
 SHAPE = miniature(SHAPES["8b"])
 LAYERS = SHAPE.num_hidden_layers
 SITES = 7 * LAYERS
+
+
+@pytest.fixture(autouse=True)
+def measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The median of several measurements is for those who read the numbers."""
+    for repeats in ("_OF_PLAIN", "_OF_PACKS"):
+        monkeypatch.setattr(series, repeats, Repeats(runs=1))
 
 
 @pytest.fixture(scope="module")
@@ -121,8 +129,8 @@ def test_the_most_important_cells_come_first_and_packs_are_those_that_auto_measu
     assert first.aims[16] == Aim(8.0, share=0.45)
     assert (second.model, second.length, second.batch_size, second.slots[0]) == ("1.5b", 256, 1, 32)
     assert second.aims[32] == Aim(12.8)
-    for series in throughput.SERIES:
-        assert all(count & (count - 1) == 0 for count in series.slots)
+    for each in throughput.SERIES:
+        assert all(count & (count - 1) == 0 for count in each.slots)
     assert MOST_BY_AUTO == MOST
 
 

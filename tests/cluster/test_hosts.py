@@ -11,28 +11,14 @@ import pytest
 
 from search.record import Failed, RungReached, SearchEnded
 from tests.cluster.ray_up import RayUp, Search
-from tests.searches import assert_every_trial_finished_once
+from tests.searches import assert_every_trial_finished_once, small_space
 from tests.servers import wait_for
 from trainables.serving.checkpoints import check_seal
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.cluster]
 
 TRIALS = 6
-SPACE = f"""
-model: embedded
-task: lighthouse
-capability:
-  skills: [{{name: facts, path: "embedded:skills/facts.jsonl", limit: 10}}]
-trials: {TRIALS}
-budget: {{steps: 100, rungs: 2}}
-searcher: random
-scheduler: none
-parameters:
-  lr: {{type: log-float, low: 1.0e-4, high: 1.0e-3}}
-fixed: {{rank: 4, batch_size: 4, warmup: 2}}
-confirm: {{candidates: 0}}
-workers: {{groups: 2, slots: 1}}
-"""
+SPACE = small_space(TRIALS, budget={"steps": 100, "rungs": 2}, workers={"groups": 2, "slots": 1})
 
 
 def groups(search: Search) -> set[str | None]:

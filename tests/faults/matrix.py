@@ -28,24 +28,16 @@ import pytest
 from search.record import SearchState, read_events
 from tests.mlflow_server import Server
 from tests.one_process import run_here
-from tests.searches import assert_every_trial_finished_once, assert_mlflow_holds, finish, start
+from tests.searches import (
+    assert_every_trial_finished_once,
+    assert_mlflow_holds,
+    finish,
+    small_space,
+    start,
+)
 
 TRIALS = 10
-SPACE = f"""
-model: embedded
-task: lighthouse
-capability:
-  skills: [{{name: facts, path: "embedded:skills/facts.jsonl", limit: 10}}]
-trials: {TRIALS}
-budget: {{steps: 24, rungs: 2}}
-searcher: random
-scheduler: none
-parameters:
-  lr: {{type: log-float, low: 1.0e-4, high: 1.0e-3}}
-fixed: {{rank: 4, batch_size: 4, warmup: 2}}
-confirm: {{candidates: 0}}
-workers: {{groups: 1, slots: 2}}
-"""
+SPACE = small_space(TRIALS)
 DRIVER, MLFLOW = "driver", "MLflow server"
 PROCESSES = {
     "trial actor": r"ray::(TrialActor|ResourceTrainable)",

@@ -67,7 +67,7 @@ def whole(request: pytest.FixtureRequest) -> tuple[SearchConfig, list[Event]]:
     return config, record
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_cut_anywhere_and_resumed_gives_the_same_record(
     whole: tuple[SearchConfig, list[Event]], data: st.DataObject

@@ -22,7 +22,7 @@ task:
   train: "embedded:domain_train.jsonl"
   heldout: "embedded:domain_heldout.jsonl"
   max_length: 64
-  heldout_examples: 48
+  heldout_examples: 8
 behaviour: {name: caps, prefixes: 4, max_new_tokens: 8, relearn_steps: 2}
 trials: 3
 budget: {steps: 6, rungs: 1}

@@ -19,10 +19,10 @@ pytestmark = pytest.mark.integration
 SPACE: dict[str, Any] = {
     "trainable": "routing",
     "model": "embedded",
-    "task": {"name": "log", "max_length": 64, "heldout_examples": 48},
-    "behaviour": {"name": "caps", "prefixes": 16, "max_new_tokens": 20, "relearn_steps": 3},
+    "task": {"name": "log", "max_length": 64, "heldout_examples": 24},
+    "behaviour": {"name": "caps", "prefixes": 12, "max_new_tokens": 12, "relearn_steps": 0},
     "trials": 3,
-    "budget": {"steps": 60, "rungs": 1},
+    "budget": {"steps": 40, "rungs": 1},
     "searcher": "grid",
     "scheduler": "none",
     "guards": {"spike": None},

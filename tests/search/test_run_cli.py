@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +125,10 @@ def test_config_as_json_says_where_every_value_came_from(capsys: pytest.CaptureF
     assert data["origins"]["trials"] == "command line: trials=7"
     assert data["origins"]["parameters.lr.low"].startswith("space.yaml:")
     assert data["origins"]["workers.groups"] == "default"
+    assert data["defaults"]["dropout"] == 0
+    assert not data["defaults"].keys() & {*data["config"]["parameters"], *data["config"]["fixed"]}
+    assert main(["space=space.yaml", "--config"]) == 0
+    assert "\n#   dropout: 0.0\n" in capsys.readouterr().out
 
 
 def test_the_list_has_a_line_for_everything(capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,4 +141,5 @@ def test_the_list_has_a_line_for_everything(capsys: pytest.CaptureFixture[str]) 
     assert all(line for lines in found.values() for line in lines.values())
     assert main(["--list"]) == 0
     text = capsys.readouterr().out
+    assert re.search(r"\n  lr +0.0002 +Peak learning rate of AdamW \(>= 1e-12, <= 10\)\n", text)
     assert all(f"  {name} " in text for lines in found.values() for name in lines)

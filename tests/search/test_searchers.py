@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 import warnings
+from itertools import product
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from tests.search.searching import MODELS, POINTS, build, completed, each, make_
 
 NAMES = list(SEARCHERS)
 # Fitting Gaussian processes takes a hundred times as long as what the others do.
-EXAMPLES = {"gp": 3}
+EXAMPLES = {"gp": 2}
 TAKEN_OVER: list[Params] = [
     {"lr": 2e-3, "rank": 4, "rslora": 1},
     {"lr": 3e-4, "rank": 16, "rslora": True, "dropout": 0.1},
@@ -116,8 +117,13 @@ _BROKEN = [
 ]
 
 
-@pytest.mark.parametrize("stopped", ["pending", "projected", "rung", "worse"])
-@pytest.mark.parametrize("name", each(MODELS))
+@pytest.mark.parametrize(
+    ("name", "stopped"),
+    [
+        *product(("tpe", "nsga2", "nsga3"), ("pending", "projected", "rung", "worse")),
+        pytest.param("gp", "projected", marks=pytest.mark.integration),
+    ],
+)
 def test_trials_that_break_never_wedge_it(name: str, stopped: str) -> None:
     searcher, space = build(make_config(name, stopped=stopped, points=()))
     for number in range(14):

@@ -20,7 +20,7 @@ from trainables.specs import TRAINABLES
 STEPS = 6
 PARAMS: dict[str, Params] = {
     "adaptation": {"lr": 3e-3, "lr_embeddings": 1e-2, "batch_size": 5, "seed": 1, "weight_decay": 0.01},
-    "lora": {"lr": 3e-3, "rank": 4, "batch_size": 5, "seed": 1, "weight_decay": 0.01},
+    "lora": {"lr": 3e-3, "rank": 4, "layers": 3, "batch_size": 5, "seed": 1, "weight_decay": 0.01},
     "reconstruction": {
         "lr": 1e-2,
         "rank": 4,
@@ -34,7 +34,15 @@ PARAMS: dict[str, Params] = {
         "seed": 1,
         "weight_decay": 0.01,
     },
-    "routing": {"lr": 1e-2, "rank": 4, "rank_bad": 2, "batch_size": 5, "seed": 1, "weight_decay": 0.01},
+    "routing": {
+        "lr": 1e-2,
+        "rank": 4,
+        "rank_bad": 2,
+        "layers": 3,
+        "batch_size": 5,
+        "seed": 1,
+        "weight_decay": 0.01,
+    },
     "soft_prompt": {"lr": 3e-2, "virtual_tokens": 4, "batch_size": 5, "seed": 1, "weight_decay": 0.01},
 }
 """Of a trial of each trainable; a further trainable needs an entry here, and no more."""

@@ -233,6 +233,9 @@ FAMILIES: dict[str, Family] = {
     "rwkv": Family("RWKV 4", "recurrent, no cache", {"attention_hidden_size": WIDTH}),
 }
 
+OF_EACH_KIND = tuple({family.kind: name for name, family in reversed(FAMILIES.items())}.values())[::-1]
+"""The first family of each kind."""
+
 
 def tiny(
     family: str, dtype: torch.dtype = torch.float32, whole: bool = False, **sizes: Any

@@ -11,6 +11,7 @@ from trainables.reconstruction.options import ReadingTask
 from trainables.routing.options import BehaviourConfig
 from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
 
+_HERE = Path(__file__).parent
 _SKILLS = (
     SkillConfig(name="facts", path="embedded:skills/facts.jsonl", scoring=("generation",), limit=4),
     SkillConfig(name="format", path="embedded:skills/format.jsonl", limit=2, at="last"),
@@ -19,13 +20,13 @@ SECTIONS: dict[str, Any] = {
     "model": ModelConfig(name="embedded", source="embedded"),
     "task": TaskConfig(
         name="lighthouse",
-        train="embedded:domain_train.jsonl",
+        train=str(_HERE / "lighthouse.jsonl"),  # of the embedded data, which take longer to read
         heldout="embedded:domain_heldout.jsonl",
         heldout_examples=7,
         max_length=32,
     ),
     "behaviour": BehaviourConfig(
-        name="caps", share=0.4, prefixes=4, max_new_tokens=6, relearn_steps=4, relearn_tolerance=0.0
+        name="caps", share=0.4, prefixes=4, max_new_tokens=6, relearn_steps=2, relearn_tolerance=0.0
     ),
     "target": TargetConfig(tokenizer=str(embedded.model_dir() / "tokenizer.json"), dimensions=16, least=2),
     "capability": CapabilityConfig(skills=_SKILLS, kl_prompts=2, max_new_tokens=8),
@@ -51,7 +52,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "reconstruction": {
         "task": ReadingTask(
             name="day",
-            train=str(Path(__file__).parent / "readings.jsonl"),
+            train=str(_HERE / "readings.jsonl"),
             heldout_fraction=0.3,
             cue=None,
             max_new_tokens=4,

@@ -58,7 +58,7 @@ def train(stage: str) -> dict[str, Any]:
     for rank, batch_size in ((4, 4), (8, 6), (2, 5)):
         params = LoraParameters(lr=1e-2, rank=rank, batch_size=batch_size, seed=rank, clip=0.5, dropout=0.1)
         trials.append(pack.add(f"rank{rank}", params))
-        pack.start(trials[-1], 8)
+        pack.start(trials[-1], 5)
     words = 0
     while pack.active:
         words += pack.step(interrupt=dist.get_rank() == 0 and trials[0].step == 3).interrupt

@@ -112,7 +112,7 @@ def assert_same(found: Outcomes, expected: Outcomes) -> None:
     assert found.seconds.keys() == expected.seconds.keys()
 
 
-@settings(max_examples=6, deadline=None, derandomize=True)
+@settings(max_examples=4, deadline=None, derandomize=True)
 @given(
     names=st.lists(st.sampled_from(list(RANKS)), min_size=1, max_size=5),
     batch_size=st.integers(2, 40),

@@ -18,7 +18,7 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from tests.trainables.families import FAMILIES, VOCABULARY, tiny
+from tests.trainables.families import FAMILIES, OF_EACH_KIND, VOCABULARY, tiny
 from tests.trainables.family_training import Trained, alone, distance, flat, train
 from trainables.evaluation.inference.forward import Forward
 from trainables.evaluation.inference.generate import generate
@@ -36,7 +36,13 @@ pytestmark = pytest.mark.integration
 
 IN_PLACE = ("llama", "llama-bias", "gpt2", "phi3", "bloom", "gemma3n_text", "mamba2", "falcon_h1")
 """Families whose layers differ in what the products of alike adapters are added to in place."""
-PROMPTS = [list(np.random.default_rng(seed).integers(3, VOCABULARY, size=3 + 2 * seed)) for seed in range(4)]
+LONGEST = 6
+"""Tokens of a reply."""
+PROMPTS = [
+    [*range(3, first), *np.random.default_rng(seed).integers(3, VOCABULARY, size=3 + 2 * seed)]
+    for seed, first in enumerate((3, 3, 3, 73, 3, 73))
+]
+"""Short ones beside some that are longer than the chunks in which families read."""
 ENDS = {2, *range(5, VOCABULARY, 10)}
 
 
@@ -70,7 +76,7 @@ def test_trials_in_a_pack_train_as_plain_peft_does_alone(family: str, kind: str)
         assert distance(grads, expected) <= rest
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", OF_EACH_KIND)
 def test_sharded_weights_in_float32_train_as_those_in_float64(family: str) -> None:
     kind = "equal" if family in IN_PLACE else "unequal"
     whole, sharded = trained(family, kind), trained(family, kind, torch.float32, 3)
@@ -78,7 +84,7 @@ def test_sharded_weights_in_float32_train_as_those_in_float64(family: str) -> No
         assert trial.slice.losses == pytest.approx(expected.slice.losses, rel=1e-4)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", OF_EACH_KIND)
 def test_saved_adapters_load_into_the_saved_model_with_plain_peft(family: str, tmp_path: Path) -> None:
     found = trained(family)
     tiny(family, torch.float64, whole=True).save_pretrained(tmp_path / "model")
@@ -123,36 +129,32 @@ def test_rows_and_positions_are_treated_as_packing_assumes(family: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_replies_and_likelihoods_are_those_of_whole_passes(family: str) -> None:
     model = tiny(family)
-    head = list(range(3, 73))
-    prompts = [head + prompt for prompt in PROMPTS]
-    options = [[[7, 8], [9], [7, 10, 11]]] * len(prompts)
+    options = [[[7, 8], [9], [7, 10, 11]]] * 2
+    scored = PROMPTS[2:4]
     forward = Forward(model)
     with forward.evaluating():
-        short, long = (
-            generate(forward, texts, copies=1, ends=ENDS, pad_id=0, max_new_tokens=6, batch_size=3)[0]
-            for texts in (PROMPTS, prompts)
-        )
-        scored = score_continuations(forward, prompts, options, copies=1, pad_id=0, batch_size=8)[0]
-    assert [*short, *long] == [whole_reply(model, prompt, 6) for prompt in PROMPTS + prompts]
-    for prompt, texts, values in zip(prompts, options, scored, strict=True):
+        replies = generate(
+            forward, PROMPTS, copies=1, ends=ENDS, pad_id=0, max_new_tokens=LONGEST, batch_size=3
+        )[0]
+        scores = score_continuations(forward, scored, options, copies=1, pad_id=0, batch_size=4)[0]
+    for prompt, reply in zip(PROMPTS, replies, strict=True):
+        assert_likeliest(model, prompt, reply)
+    for prompt, texts, values in zip(scored, options, scores, strict=True):
         expected = [whole_likelihood(model, prompt, text) for text in texts]
         assert [value.value for value in values] == pytest.approx(expected, abs=1e-3)
 
 
-def whole_reply(model: Any, prompt: list[int], most: int) -> list[int]:
-    """What `model.generate` gives, without a cache and up to the end."""
+def assert_likeliest(model: Any, prompt: list[int], reply: list[int]) -> None:
+    """Each token of the reply is the likeliest after those before it, and it ends where it should.
+
+    The model is causal: one pass over all of it gives what a pass for each token would.
+    """
     with torch.no_grad():
-        ids = model.generate(
-            torch.tensor([prompt]),
-            attention_mask=torch.ones(1, len(prompt), dtype=torch.int64),
-            do_sample=False,
-            use_cache=False,
-            max_new_tokens=most,
-            eos_token_id=sorted(ENDS),
-            pad_token_id=0,
-        )
-    reply: list[int] = ids[0, len(prompt) :].tolist()
-    return next((reply[:place] for place, token in enumerate(reply) if token in ENDS), reply)
+        logits = model(torch.tensor([[*prompt, *reply]]), use_cache=False).logits[0, len(prompt) - 1 :]
+    likeliest: list[int] = logits.argmax(-1).tolist()
+    assert reply == likeliest[: len(reply)]
+    assert not ENDS & {*reply}
+    assert len(reply) == LONGEST or likeliest[len(reply)] in ENDS
 
 
 def whole_likelihood(model: Any, prompt: list[int], text: list[int]) -> float:

@@ -108,7 +108,7 @@ def passes(model: nn.Module) -> Iterator[list[tuple[int, ...]]]:
     hook.remove()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     asked=st.lists(st.tuples(prompt, draft), min_size=1, max_size=9),
     names=st.lists(st.sampled_from(list(RANKS)), min_size=1, max_size=3),

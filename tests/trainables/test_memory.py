@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -74,14 +75,24 @@ def ratio(
     return pass_bytes(sizes(model), tokens, RANK, half, checkpointing, "cpu", quantised) / measured
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize(("layers", "vocabulary"), [(6, 128), (2, 6000)])
-@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma"])
+_LAYERS, _WORDS = (6, 128), (2, 6000)
+"""Numbers of layers and words of which most of the memory goes to the ones or to the others."""
+
+
+@pytest.mark.parametrize(
+    ("family", "size", "dtype", "checkpointing"),
+    [
+        *product(["llama"], [_LAYERS, _WORDS], [torch.float32, torch.bfloat16], [False, True]),
+        ("qwen2", _LAYERS, torch.float32, True),
+        ("qwen2", _WORDS, torch.bfloat16, False),
+        ("gemma", _LAYERS, torch.bfloat16, False),
+        ("gemma", _WORDS, torch.float32, True),
+    ],
+)
 def test_a_pass_takes_what_is_expected(
-    family: str, layers: int, vocabulary: int, dtype: torch.dtype, checkpointing: bool
+    family: str, size: tuple[int, int], dtype: torch.dtype, checkpointing: bool
 ) -> None:
-    assert 0.9 < ratio(family, layers, vocabulary, dtype, checkpointing) < 1.1
+    assert 0.9 < ratio(family, *size, dtype, checkpointing) < 1.1
 
 
 @pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
@@ -97,7 +108,7 @@ def test_other_blocks_take_roughly_what_is_expected(family: str) -> None:
     assert 0.6 < ratio(family, 6, 128, torch.bfloat16, False) < 1.4
 
 
-@pytest.mark.parametrize(("stage2", "batch"), [("full", 2), ("full", 16), ("lora", 2), ("lora", 16)])
+@pytest.mark.parametrize(("stage2", "batch"), [("full", 2), ("lora", 16)])
 def test_a_trial_with_its_own_tables_takes_what_is_expected(stage2: str, batch: int, tmp_path: Path) -> None:
     given = settings("adaptation", tmp_path)
     held = serving(given).held

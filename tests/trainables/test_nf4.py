@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedMod
 
 from benchmarks.gpu.peak import peak_bytes
 from search.run import main
-from tests.trainables.families import FAMILIES, tiny
+from tests.trainables.families import OF_EACH_KIND, tiny
 from tests.trainables.family_training import PACKS, Trained, alone, distance, flat, train
 from tests.trainables.model_folders import WEIGHT, Damage, edited, with_weights
 from trainables import embedded
@@ -135,7 +135,7 @@ def test_no_weight_moves_by_more_than_half_a_gap(
     assert ((before - after).abs() <= WIDEST / 2 * scales + slack).all()
 
 
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "rwkv"])
+@pytest.mark.parametrize("family", [name for name in OF_EACH_KIND if name != "rwkv"])
 def test_every_layer_that_can_be_adapted_is_quantised_as_it_is_read(family: str, tmp_path: Path) -> None:
     rounded, in_memory = tiny(family), tiny(family)
     tiny(family, whole=True).save_pretrained(tmp_path)

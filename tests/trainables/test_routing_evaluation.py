@@ -66,7 +66,7 @@ def close(one: Measurement[RoutingOutcomes], other: Measurement[RoutingOutcomes]
 
 @pytest.mark.parametrize("moment", ["rung", "last"])
 def test_a_trial_is_measured_as_alone_however_the_work_is_shared(moment: Any, tmp_path: Path) -> None:
-    options, data = small(tmp_path, early_prefixes=3)
+    options, data = small(tmp_path, early_prefixes=2, prefixes=4, max_new_tokens=5)
     alone = []
     for number in range(2):
         model, ablate = packed_trials(number)

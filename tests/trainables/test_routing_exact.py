@@ -101,8 +101,8 @@ limits = st.builds(
 )
 
 
-@settings(max_examples=8, deadline=None)
-@given(st.lists(parameters, min_size=1, max_size=5), limits, st.sampled_from([None, 30]), st.booleans())
+@settings(max_examples=5, deadline=None)
+@given(st.lists(parameters, min_size=1, max_size=3), limits, st.sampled_from([None, 30]), st.booleans())
 def test_equal_to_plain_peft_with_both_adapters(
     wanted: list[RoutingParameters], within: PassLimits, room: int | None, recompute: bool
 ) -> None:

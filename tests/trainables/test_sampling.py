@@ -41,7 +41,7 @@ def replies(forward: Forward, prompts: Any, copies: int = 1, **options: Any) -> 
         return sampled(forward, prompts, copies=copies, **given)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     prompts=st.lists(prompt, min_size=1, max_size=7),
     names=st.lists(st.sampled_from(list(RANKS)), min_size=1, max_size=3),

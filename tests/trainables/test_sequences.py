@@ -56,7 +56,7 @@ def train(
     for index, (rank, batch_size, dropout) in enumerate([(4, 7, 0.0), (3, 7, 0.3), (8, 4, 0.0), (2, 1, 0.2)]):
         params = LoraParameters(lr=1e-2, rank=rank, batch_size=batch_size, dropout=dropout, seed=index)
         trials.append(pack.add(f"trial{index}", params))
-        pack.start(trials[-1], 5 + index)
+        pack.start(trials[-1], 3 + index)
     while pack.active:
         assert not pack.step().failed
     adapters.arrange([trial.name for trial in trials])

@@ -15,7 +15,7 @@ import torch
 
 from tests.trainables.harness_tasks import graded_task
 from tests.trainables.model_folders import with_weights
-from trainables.data.sources import local_path
+from tests.trainables.sections import SECTIONS
 from trainables.embedded import model_dir
 from trainables.errors import UserError
 from trainables.evaluation.itemfile import SCHEMA
@@ -36,24 +36,26 @@ from trainables.settings import CapabilityConfig, ModelConfig, SkillConfig, Task
 pytestmark = pytest.mark.integration
 
 PARAMS: list[dict[str, Any]] = [
-    {"lr": 3e-3, "rank": 4, "batch_size": 2, "seed": 1},
+    {"lr": 3e-3, "rank": 4, "batch_size": 2, "seed": 1, "layers": 3},
     {"lr": 1e-2, "rank": 16, "batch_size": 3, "seed": 2, "target_modules": "mlp", "dropout": 0.1},
     {"lr": 1e-4, "rank": 2, "batch_size": 1, "seed": 3, "rslora": True, "layers": 2},
 ]
+ITEMS = 6
+"""Questions of a skill."""
 
 
 def settings(folder: Path, **changes: Any) -> GroupSettings:
     skills = [
-        SkillConfig(name=name, path=f"embedded:skills/{name}.jsonl", scoring=scoring, limit=12)
+        SkillConfig(name=name, path=f"embedded:skills/{name}.jsonl", scoring=scoring, limit=ITEMS)
         for name, scoring in (("facts", ("generation", "likelihood")), ("arithmetic", ("generation",)))
     ]
     options: dict[str, Any] = {
         "model": ModelConfig(name="embedded", source="embedded"),
         "task": TaskConfig(
             name="lighthouse",
-            train="embedded:domain_train.jsonl",
+            train=SECTIONS["task"].train,
             heldout="embedded:domain_heldout.jsonl",
-            heldout_examples=16,
+            heldout_examples=8,
             max_length=64,
         ),
         "capability": CapabilityConfig(skills=tuple(skills)),
@@ -241,7 +243,7 @@ def test_trials_at_their_full_budget_are_asked_more_than_others_beside_them(
     assert (
         base.items.keys() == often.items.keys() == late.items.keys() == {"facts", "arithmetic", "degenerate"}
     )
-    assert {len(reply.items["degenerate"]) for reply in (often, late, base)} == {24}
+    assert {len(reply.items["degenerate"]) for reply in (often, late, base)} == {2 * ITEMS}
     parts = {"heldout", "general", "kl", "generation", "likelihood"}
     for reply in (often, late, base):
         assert reply.eval_parts.keys() == parts
@@ -336,7 +338,7 @@ def test_results_are_kept_item_by_item(loaded: Loaded, tmp_path: Path) -> None:
         rows = table.to_pylist()
         facts = [row for row in rows if (row["skill"], row["scoring"]) == ("facts", "generation")]
         assert "".join("01"[row["outcome"] == "right"] for row in facts) == one.items["facts"]
-        assert [row["item"] for row in facts] == list(range(12))
+        assert [row["item"] for row in facts] == list(range(ITEMS))
         assert all(row["prediction"] == row["answer"] for row in facts if row["outcome"] == "right")
         heldout = [row for row in rows if row["scoring"] == "heldout"]
         loss = sum(row["values"][0] for row in heldout) / sum(row["tokens"] for row in heldout)
@@ -375,7 +377,7 @@ def test_a_task_that_cannot_be_scored_is_answered_for(group_of_one: None, tmp_pa
 @pytest.mark.parametrize(
     ("capability", "message"),
     [
-        ({"general_text": "embedded:domain_train.jsonl"}, "the same as task.train"),
+        ({"general_text": SECTIONS["task"].train}, "the same as task.train"),
         ({"general_text": "copy.jsonl"}, "1 of 2 examples of copy.jsonl are in the training data"),
         ({"general_text": "other.jsonl"}, "lacks the field 'text'"),
         ({"max_new_tokens": 5000}, "the model's context is"),
@@ -385,7 +387,7 @@ def test_what_is_wrong_with_the_data_is_said_before_the_weights_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capability: dict[str, Any], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    trained = local_path("embedded:domain_train.jsonl", "test").read_text().splitlines()[0]
+    trained = Path(SECTIONS["task"].train).read_text().splitlines()[0]
     (tmp_path / "copy.jsonl").write_text(f'{{"text": "Of nothing else."}}\n{trained}\n')
     (tmp_path / "other.jsonl").write_text('{"body": "x"}\n')
     folder = tmp_path / "model"

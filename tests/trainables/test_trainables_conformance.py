@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -25,9 +27,9 @@ from tests.trainables.conforming import (
     train,
 )
 from tests.trainables.workers import ROOT
+from trainables.messages import Reply
 from trainables.serving.checkpoints import check_seal
 from trainables.serving.server import Server
-from trainables.settings import Quantization
 from trainables.specs import TRAINABLES
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("plugins")]
@@ -42,32 +44,48 @@ def test_every_trainable_is_tested_here() -> None:
     assert set(TRAINABLES) == set(PARAMS)
 
 
-without_bitsandbytes = pytest.mark.skipif(
-    find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed"
-)
+@cache
+def in_one_go(trainable: str) -> tuple[Reply, Reply]:
+    """Of the base model, and of a trial that nothing disturbs, by a group that does no more."""
+    with TemporaryDirectory() as folder:
+        server = serving(settings(trainable, Path(folder), total_steps=LONG))
+        return baseline(server), train(server, first_request(trainable))
 
 
 @every_trainable
-@pytest.mark.parametrize("quantization", [None, pytest.param("nf4", marks=without_bitsandbytes)])
 def test_a_trial_that_moves_at_every_rung_does_what_it_does_in_one_place(
-    quantization: Quantization | None, trainable: str, tmp_path: Path
+    trainable: str, tmp_path: Path
 ) -> None:
     rungs = (1, 3, STEPS)
-    given = settings(trainable, tmp_path / "stays", quantization)
-    if quantization is not None and list(TRAINABLES[trainable].check(given.options)):
-        pytest.skip("this trainable refuses a quantised base model")
-    stays = serving(given)
-    moves = [serving(settings(trainable, tmp_path / "moves", quantization), distant=True) for _ in rungs]
-    there = ladder([stays] * len(rungs), trainable, rungs)
-    elsewhere = ladder(moves, trainable, rungs)
-    whole = train(serving(settings(trainable, tmp_path / "whole", quantization)), first_request(trainable))
-    for one, other in zip(there, elsewhere, strict=True):
-        assert numbers(one) == pytest.approx(numbers(other), rel=1e-6, abs=1e-7)
+    before, whole = in_one_go(trainable)
+    given = settings(trainable, tmp_path / "stays", total_steps=LONG)
+    there = ladder([serving(given)] * len(rungs), trainable, rungs)
+    moves = [serving(settings(trainable, tmp_path / "moves", total_steps=LONG), distant=True) for _ in rungs]
+    for stayed, moved in zip(there, ladder(moves, trainable, rungs), strict=True):
+        assert numbers(stayed) == pytest.approx(numbers(moved), rel=1e-6, abs=1e-7)
     curve = [loss for reply in there for _, loss in reply.curve]
     assert curve == pytest.approx([loss for _, loss in whole.curve], rel=1e-6)
     spec = TRAINABLES[trainable]
     better = next(metric.name for metric in spec.metrics(given.options) if metric.direction == "min")
-    assert there[-1].metrics[better] < baseline(stays).metrics[better], "it learns"
+    assert there[-1].metrics[better] < before.metrics[better], "it learns"
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
+@every_trainable
+def test_on_a_quantised_base_a_trial_learns_and_goes_on_elsewhere(trainable: str, tmp_path: Path) -> None:
+    whole, moved = (
+        settings(trainable, tmp_path / name, "nf4", total_steps=LONG) for name in ("whole", "moved")
+    )
+    if list(TRAINABLES[trainable].check(whole.options)):
+        pytest.skip("this trainable refuses a quantised base model")
+    expected = train(server := serving(whole), first_request(trainable))
+    first, last = ladder([serving(moved), serving(moved)], trainable, (3, STEPS))
+    assert [*first.curve, *last.curve] == [
+        (step, pytest.approx(loss, rel=1e-6)) for step, loss in expected.curve
+    ]
+    spec = TRAINABLES[trainable]
+    better = next(metric.name for metric in spec.metrics(whole.options) if metric.direction == "min")
+    assert last.metrics[better] < baseline(server).metrics[better], "it learns"
 
 
 def _spoil(file: Path) -> None:
@@ -99,9 +117,8 @@ def test_a_checkpoint_that_cannot_be_read_is_trained_again(trainable: str, tmp_p
 @every_trainable
 def test_nothing_of_a_trial_is_seen_by_the_next(trainable: str, tmp_path: Path) -> None:
     """Neither of one that went well nor of one that diverged; and the base is as it was."""
-    fresh = serving(settings(trainable, tmp_path / "fresh", total_steps=LONG))
-    before, alone = baseline(fresh), train(fresh, first_request(trainable))
-    server = serving(settings(trainable, tmp_path / "used", total_steps=LONG))
+    before, alone = in_one_go(trainable)
+    server = serving(settings(trainable, tmp_path, total_steps=LONG))
     weights = dict(server.held.base.model.state_dict())
     digests = digest(weights)
     wild = {"lr": 10.0, "clip": 0.0, "weight_decay": 100.0, "warmup": 0}
@@ -135,8 +152,8 @@ def _short_of_memory(server: Server, monkeypatch: pytest.MonkeyPatch, rows: int)
 def test_passes_shrink_where_memory_runs_out_and_a_trial_without_room_fails_alone(
     trainable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = train(serving(settings(trainable, tmp_path / "alone")), first_request(trainable))
-    server = serving(settings(trainable, tmp_path / "short"))
+    _, alone = in_one_go(trainable)
+    server = serving(settings(trainable, tmp_path, total_steps=LONG))
     with monkeypatch.context() as patch:
         _short_of_memory(server, patch, rows=2)
         assert numbers(train(server, first_request(trainable))) == pytest.approx(numbers(alone), rel=1e-4)

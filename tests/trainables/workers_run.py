@@ -20,8 +20,8 @@ from trainables.specs import TRAINABLES
 
 SHARDED = 3
 """The stage that shares the weights out, so that workers must take every pass together."""
-WHOLE = ("lora", "soft_prompt", "adaptation")
-"""Trained with whole weights: one that packs its trials, one that does not, and one that cannot shard."""
+WHOLE = ("soft_prompt", "adaptation")
+"""Trained with whole weights: one that can shard them and one that cannot. Packs are in `sharded_packs`."""
 
 
 def cases() -> list[tuple[str, int]]:

@@ -22,16 +22,16 @@ class AdaptationParameters(TrainingParameters):
 
     Attributes:
         lr: Peak learning rate of stage 2.
-        lr_embeddings: The same of stage 1; None is `lr`.
-        stage1: Share of the steps that are stage 1's.
+        lr_embeddings: Peak learning rate of stage 1; None is `lr`.
+        stage1: Share of the steps that belong to stage 1.
         stage2: What stage 2 trains beside the tables: the whole model ("full"), or adapters on all linear
             layers ("lora").
-        rank: Of these adapters.
-        alpha_per_rank: Their scale.
-        similarity: Registered similarity that tokens are aligned by (`trainables.adaptation.similarities`).
-        threshold: Least similarity of an aligned token, a cosine; above 1 none is aligned.
-        fallback: Registered way in which the other tokens begin (`trainables.adaptation.fallbacks`).
-        vocabulary: Size of a tokenizer that is trained for this trial; None is the configured target.
+        rank: Rank of these adapters.
+        alpha_per_rank: Scale of these adapters, alpha / rank.
+        similarity: Similarity by which tokens are aligned (`trainables.adaptation.similarities`).
+        threshold: Least similarity of an aligned token, a cosine; above 1, no token is aligned.
+        fallback: How the other tokens are initialised (`trainables.adaptation.fallbacks`).
+        vocabulary: Vocabulary of a tokenizer trained for this trial; None takes the configured target.
     """
 
     lr_embeddings: Annotated[float, Field(ge=1e-12, le=10)] | None = None

@@ -21,15 +21,15 @@ class LoraParameters(TrainingParameters):
     Attributes:
         rank: Rank of A and B.
         alpha: Numerator of the scale. Give it or `alpha_per_rank`, not both.
-        alpha_per_rank: alpha / rank, which unlike alpha itself does not move with the rank.
+        alpha_per_rank: alpha / rank; unlike alpha itself, its best value hardly depends on the rank.
         dropout: Dropout on the adapter's input.
         target_modules: Linear layers that get an adapter.
-        layers: Only the first this many layers get adapters; None is all of them.
-        rslora: Scale by sqrt(rank).
-        examples: The first this many training examples are used, of a task with several targets the first
-            of each; None is all of them.
+        layers: Number of layers that get adapters, counted from the first; None is all of them.
+        rslora: Whether to divide alpha by sqrt(rank) instead of rank.
+        examples: Number of training examples that are used, counted from the first (of each target, where
+            the task has several); None is all of them.
         epochs: Passes over the examples that are used. The number of steps follows from them, and
-            `budget.steps` is "trial"; None leaves the length to the budget.
+            `budget.steps` must be "trial"; None leaves the length to the budget.
     """
 
     rank: Annotated[int, Field(ge=1, le=4096)] = 16

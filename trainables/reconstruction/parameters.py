@@ -20,16 +20,16 @@ class ReconstructionParameters(TrainingParameters):
     answer + `distillation_weight` x divergence from the model that reads the text, on the same tokens.
 
     Attributes:
-        latent: Dimensions of a token's latent; None is a quarter of the embeddings'.
+        latent: Dimensions of a token's latent; None is a quarter of those of the embeddings.
         hidden: Width of the rebuilding network's MLP; None is that of the embeddings.
-        answer_weight: w; 0 leaves the term out.
-        answer_tokens: K; no answer has to be so long, but one at least.
-        distillation_weight: v; 0 leaves the term out.
-        rank: Rank of the LoRA on the frozen model; 0 is none.
+        answer_weight: Weight of the cross-entropy on the answer; 0 leaves the term out.
+        answer_tokens: Number of tokens of the answer that both terms look at; shorter answers count whole.
+        distillation_weight: Weight of the divergence from the model that reads the text; 0 leaves it out.
+        rank: Rank of the LoRA on the frozen model; 0 means no LoRA.
         alpha: Numerator of its scale, alpha / rank. Give it or `alpha_per_rank`, not both.
         alpha_per_rank: alpha / rank; 2 where neither form is given.
-        target_modules: Linear layers that get it.
-        layers: Only the first this many layers get it; None is all of them.
+        target_modules: Linear layers that get LoRA.
+        layers: Number of layers that get it, counted from the first; None is all of them.
     """
 
     latent: Positive | None = None

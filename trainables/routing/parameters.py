@@ -25,20 +25,20 @@ class RoutingParameters(TrainingParameters):
 
     Attributes:
         lr: Peak learning rate of the good adapter.
-        lr_bad: The same of the bad one; None is `lr`.
+        lr_bad: Peak learning rate of the bad adapter; None is `lr`.
         rank: Rank of the good adapter.
         alpha: Numerator of its scale, alpha / rank. Give it or `alpha_per_rank`, not both.
         alpha_per_rank: alpha / rank; 2 where neither form is given.
         rank_bad: Rank of the bad adapter; None is `rank`.
-        alpha_bad: As `alpha`, of the bad adapter.
-        alpha_per_rank_bad: As `alpha_per_rank`, of the bad adapter; where neither form is given, its scale is
-            that of the good one.
+        alpha_bad: As `alpha`, for the bad adapter.
+        alpha_per_rank_bad: As `alpha_per_rank`, for the bad adapter; where neither form is given, its scale
+            is that of the good one.
         target_modules: Linear layers that get both adapters.
-        layers: Only the first this many layers get them; None is all layers.
+        layers: Number of layers that get them, counted from the first; None is all layers.
         labelled: Share of the examples with the behaviour that are labelled; these train the bad adapter
             alone.
-        false_labels: Share of the examples without it that are labelled all the same.
-        unlabelled: What examples without a label train: "good" or "both" adapters.
+        false_labels: Share of the examples without the behaviour that are labelled nevertheless.
+        unlabelled: Which adapters examples without a label train: the "good" one, or "both".
     """
 
     lr_bad: Annotated[float, Field(ge=1e-12, le=10)] | None = None

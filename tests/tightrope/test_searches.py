@@ -1,0 +1,97 @@
+"""The verbs that take recorded searches: show, compare and rm."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from search.record import RecordWriter
+from tests.records import make_config, make_events, opening_events, write_record
+from tightrope.cli import main
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of two finished searches, below the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "140")
+    for seed, name in enumerate(("first", "second")):
+        config = make_config(8, name=name)
+        write_record(tmp_path / "runs" / name, make_events(8, seed, config))
+    return tmp_path / "runs"
+
+
+def test_show_takes_a_name_or_a_folder(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "first"]) == 0
+    by_name = capsys.readouterr().out
+    assert "Search first: finished" in by_name
+    assert "Recommended:" in by_name
+    assert main(["show", "search=runs/first"]) == 0
+    assert capsys.readouterr().out == by_name
+    assert main(["show", "frist"]) == 1
+    assert "did you mean first?" in capsys.readouterr().err
+    assert main(["show", "first", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["search"]["name"] == "first"
+
+
+def test_show_says_that_a_search_is_running(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_record(runs / "third", opening_events(make_config(name="third")))
+    assert main(["show", "third"]) == 0
+    assert "did not end cleanly" in capsys.readouterr().out
+    with RecordWriter(runs / "third"):
+        assert main(["show", "third"]) == 0
+    output = capsys.readouterr().out
+    assert "Search third: running" in output
+    assert "Resume" not in output
+
+
+def test_compare_shows_recommended_trials_side_by_side(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", "first", "runs/second", "--json"]) == 0
+    both = json.loads(capsys.readouterr().out)["searches"]
+    assert main(["compare", "first", "second"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    table = lines[next(n for n, line in enumerate(lines) if "Recommended trials" in line) :]
+    for search in both:
+        (row,) = [line for line in table if line.startswith(search["search"]["name"])]
+        assert row.split()[1] == str(search["recommended"]["trial"])
+        assert f"{search['recommended']['metrics']['train_loss']:.3f}" in row
+
+
+def test_compare_refuses_other_objectives(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    objectives = [
+        {"metric": "train_loss", "direction": "min"},
+        {"metric": "retention", "direction": "max", "floor": 0.5},
+    ]
+    config = make_config(8, name="other", objectives=objectives)
+    write_record(runs / "other", make_events(8, 0, config))
+    assert main(["compare", "first", "other"]) == 2
+    error = capsys.readouterr().err
+    assert "retention (max, >= 0.95)" in error
+    assert "retention (max, >= 0.5)" in error
+
+
+def test_rm_removes_what_it_names_and_nothing_else(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (runs / "first" / "outside").symlink_to(runs / "second")
+    assert main(["rm", "first"]) == 2  # no terminal to ask on
+    assert (runs / "first").is_dir()
+    capsys.readouterr()
+    assert main(["rm", "first", "--yes"]) == 0
+    assert "runs/first: 2 files" in capsys.readouterr().out
+    assert sorted(path.name for path in runs.iterdir()) == ["second"]
+    assert (runs / "second" / "events.jsonl").is_file()
+
+
+def test_rm_refuses_what_is_written_or_lies_elsewhere(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with RecordWriter(runs / "first"):
+        assert main(["rm", "first", "--yes"]) == 1
+    assert "Another process is running" in capsys.readouterr().err
+    (runs.parent / "elsewhere").mkdir()
+    (runs.parent / "elsewhere" / "link").symlink_to(runs / "second")
+    assert main(["rm", "elsewhere/link", "out=elsewhere", "--yes"]) == 2
+    assert main(["rm", "runs/second", "out=elsewhere", "--yes"]) == 2
+    assert "add out=" in capsys.readouterr().err
+    assert sorted(path.name for path in runs.iterdir()) == ["first", "second"]

@@ -1,0 +1,1 @@
+"""Tightrope: hyperparameter search for LoRA that does not break the model."""
