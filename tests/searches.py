@@ -107,7 +107,8 @@ def assert_mlflow_holds(uri: str, state: SearchState) -> None:
     client = MlflowClient(uri)
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()], max_results=1000)
     by_trial = {run.data.tags["tightrope.trial"]: run for run in runs if "tightrope.trial" in run.data.tags}
-    assert len(runs) == len(state.trials) + 2, "one run per trial, one for the base, one for the search"
+    shown = sorted(run.info.run_name for run in runs)
+    assert len(runs) == len(state.trials) + 2, f"one for each trial, the base and the search: {shown}"
     assert sorted(map(int, by_trial)) == sorted(state.trials)
     expected = {"completed": "FINISHED", "stopped": "KILLED"}
     for number, run in by_trial.items():

@@ -19,9 +19,9 @@ class TrainingParameters(BaseModel):
         weight_decay: Decoupled weight decay of AdamW, on everything that is trained.
         warmup: Length of the linear warm-up: a share of the budget if below 1, else a number of steps.
         schedule: Shape of the learning rate after the warm-up. `wsd` (warmup-stable-decay, Hu et al.,
-            2024, arXiv:2404.06395) is constant and decays linearly to 0 (Hägele et al., 2024, arXiv:2405.18392) over the last
-            `decay` of the budget, so that rungs before that are comparable; `linear` and `cosine`
-            decay over the whole budget.
+            2024, arXiv:2404.06395) is constant and decays linearly to 0 (Hägele et al., 2024,
+            arXiv:2405.18392) over the last `decay` of the budget, so that rungs before that are comparable;
+            `linear` and `cosine` decay over the whole budget.
         decay: Share of the budget over which `wsd` decays.
         batch_size: Effective batch size: examples per optimizer step, over all workers of the group and all
             passes that the step is divided into.

@@ -327,7 +327,7 @@ class SearchConfig(Opening):
         fixed: Parameters of the trainable that are not searched.
         baselines: References measured before any trial, by name; `--list` shows those of each trainable.
         objectives: What is optimised, the first within the bounds of the others. By default the training
-            loss, and the first ratio to the base model with a floor of 0.95 (or, where lower is better, with a
+            loss, and the first ratio to the base model with a floor of 0.95 (or, where lower is better, a
             ceiling of 1.05).
         hypotheses: Claims by name; judged together at the end.
         budget: How long a trial is trained, and when it is measured.

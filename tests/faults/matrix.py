@@ -137,12 +137,12 @@ class Survivor:
         assert values(SearchState.from_events(events)) == {
             key: pytest.approx(metrics, rel=1e-4, abs=1e-5) for key, metrics in alone.items()
         }
+        _, alive = psutil.wait_procs(self._processes, timeout=60)
+        assert not alive, f"processes are left: {alive}"
         assert_mlflow_holds(self._server.uri, SearchState.from_events(events))
         unfinished = [path for path in self.folder.rglob(".*") if re.search(r"\.[0-9a-f]{8}$", path.name)]
         assert not unfinished, "nothing half written is left"
         assert not (self.folder / ".ray").exists()
-        _, alive = psutil.wait_procs(self._processes, timeout=60)
-        assert not alive, f"processes are left: {alive}"
 
     def _start(self) -> subprocess.Popen[str]:
         return start(*self._words)
