@@ -10,6 +10,7 @@ from analysis.hypotheses import answer_lines
 from analysis.render import artifact_folder, artifact_name, headline, setting, summary_rows
 from search.config.schema import ObjectiveConfig
 from search.table import legend, make_columns
+from trainables.text import printable
 
 
 def to_markdown(summary: Mapping[str, Any]) -> str:
@@ -64,6 +65,7 @@ def _cells(cells: Any) -> str:
 
 def _escape(text: str) -> str:
     """Keeps what a model, a file or a user called something from being read as Markdown."""
-    for letter in "\\|*<`[":
+    text = printable(" ".join(text.splitlines()))
+    for letter in "\\|*<`[&":
         text = text.replace(letter, "\\" + letter)
-    return text.replace("\n", " ")
+    return text

@@ -8,11 +8,12 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from search.autoscaling import scales, will_have_room
 from search.config.schema import WorkersConfig
 from search.errors import ClusterError
 from search.local_node import few_processes
@@ -86,8 +87,12 @@ def prepare_environment() -> None:
         os.environ.setdefault(name, value)
 
 
-def start_ray(workers: WorkersConfig) -> Capacity:
+def start_ray(workers: WorkersConfig, say: Callable[[str], None] = lambda text: None) -> Capacity:
     """Joins the configured cluster, or starts one on this machine that ends with this process.
+
+    Args:
+        workers: As configured.
+        say: Called with what is waited for.
 
     Raises:
         ClusterError: The cluster is away, or too small for one worker group.
@@ -126,7 +131,27 @@ def start_ray(workers: WorkersConfig) -> Capacity:
             f"The Ray cluster at {redact(address)}, from {named}, could not be joined: {said}",
             hint="Check the address. Without workers.address and RAY_ADDRESS, only this machine is used.",
         ) from error
-    return _capacity(workers, _nodes(), address)
+    return _capacity(workers, _nodes(), None) if address is None else _joined(workers, address, say)
+
+
+def _joined(workers: WorkersConfig, address: str, say: Callable[[str], None]) -> Capacity:
+    """What a cluster holds, or is to hold once its autoscaler has brought nodes for one group."""
+
+    def brings(gpus: float) -> bool:
+        resources = {"CPU": float(workers.cpus)} | ({"GPU": gpus} if gpus else {})
+        say(f"asking the cluster's autoscaler for nodes with room for {_needs(workers, gpus)}")
+        return will_have_room(workers.workers, resources)
+
+    gpus = _gpus(workers, _nodes())
+    brought = workers.gpus == "auto" and not gpus and scales() and brings(1.0)
+    gpus = 1.0 if brought else gpus
+    if (
+        workers.groups == "auto"
+        and not _fits(workers, _nodes(), workers.cpus, gpus)
+        and (brought or brings(gpus))
+    ):
+        workers = workers.model_copy(update={"groups": max(1, _fits(workers, _nodes(), workers.cpus, gpus))})
+    return _capacity(workers.model_copy(update={"gpus": gpus}), _nodes(), address)
 
 
 def _job_config() -> Any:
@@ -197,6 +222,8 @@ def stop_ray(keep_files: bool = False) -> None:
     Args:
         keep_files: Whether to leave its logs, where it was started here, to whoever looks for an error.
     """
+    if "ray" not in sys.modules:  # stopped before, or while it was imported, which cannot be done again
+        return
     import ray
 
     node = ray._private.worker._global_node  # no public name says where the files are
@@ -256,24 +283,34 @@ def _capacity(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], addr
         nodes: Resources of each node that is up, that of the driver first: a CPU of it is the search's own.
         address: Of the cluster; None where it was started here.
     """
-    has_gpus = any(node.get("GPU", 0.0) > 0 for node in nodes)
-    gpus = (1.0 if has_gpus else 0.0) if workers.gpus == "auto" else workers.gpus
+    gpus = _gpus(workers, nodes)
     fits = _fits(workers, nodes, workers.cpus, gpus)
     groups = fits if workers.groups == "auto" else workers.groups
     # A cluster that scales brings more nodes when more groups ask for them; this machine does not.
     if groups < 1 or (address is None and fits < groups):
         raise ClusterError(
-            f"{max(1, groups)} worker group(s) of {workers.workers} x ({workers.cpus:g} CPU, {gpus:g} GPU) "
-            f"do not fit: {_there(nodes)}.",
+            f"{max(1, groups)} worker group(s) of {_needs(workers, gpus)} do not fit: {_there(nodes)}.",
             hint="Lower workers.groups, workers.workers, workers.cpus or workers.gpus.",
         )
     waiting = None
     if fits < groups:
-        needs = f"{workers.workers} x ({workers.cpus:g} CPU, {gpus:g} GPU)"
-        waiting = f"{fits} of {groups} worker groups have room now, and each needs {needs}: {_there(nodes)}. "
-        waiting += "The others wait for more nodes"
+        waiting = (
+            f"{fits} of {groups} worker groups have room now, and each needs {_needs(workers, gpus)}: "
+            f"{_there(nodes)}. The others wait for more nodes"
+        )
     devices, where = _devices(groups, workers, gpus), address or "this machine"
     return Capacity(groups, workers.cpus, gpus, where, devices, max(1, len(nodes)), waiting)
+
+
+def _needs(workers: WorkersConfig, gpus: float) -> str:
+    return f"{workers.workers} x ({workers.cpus:g} CPU, {gpus:g} GPU)"
+
+
+def _gpus(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]]) -> float:
+    """GPUs of a worker; "auto": one where any node that is up has some."""
+    if workers.gpus != "auto":
+        return workers.gpus
+    return 1.0 if any(node.get("GPU", 0.0) > 0 for node in nodes) else 0.0
 
 
 def _devices(groups: int, workers: WorkersConfig, gpus: float) -> int:

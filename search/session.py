@@ -18,11 +18,12 @@ from analysis.summary import render_summary, summarise, write_summary
 from search.audit.finding import Audit
 from search.audit.view import audit_line
 from search.baselines import baseline_event, missing_baselines, shown_baseline
-from search.cluster import Capacity, cluster_address, start_ray, stop_ray
+from search.cluster import Capacity, capacity_now, cluster_address, start_ray, stop_ray
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
 from search.console import SafeConsole
-from search.errors import RecordError, TightropeError
+from search.errors import ClusterError, RecordError, TightropeError
+from search.farewell import Farewell
 from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
 from search.judging.causes import why_all_failed
@@ -84,6 +85,7 @@ class _Session:
     scratch: Path
     steps: TrialSteps | None
     audit: Audit | None
+    farewell: Farewell
     lifeline: Lifeline | None = None
 
     @property
@@ -150,9 +152,16 @@ def run_search(
             steps=None if steps is None else steps.of,
         )
         scratch = _scratch()
-        session = _Session(config, folder, command, record, view, conductor, scratch, steps, audit)
-        code = _run(session)
+        unsaid = f"error: The search was ended from outside.\n  hint: Resume with: {command}"
+        with Farewell(unsaid) as farewell:
+            session = _Session(
+                config, folder, command, record, view, conductor, scratch, steps, audit, farewell
+            )
+            code = _run(session)
     with unless_gone(sys.stdout, sys.stderr):
+        if conductor.state.started is None:  # stopped in its first moments
+            console.print(f"Nothing was trained. Start again with: {command}", markup=False)
+            return code
         try:
             summary = write_summary(conductor.state, folder)
         except RecordError as error:
@@ -282,6 +291,7 @@ def _end_stuck(session: _Session, lost: str) -> None:
         session.view(ended)
     session.view.close()
     complain(f"error: {error}")
+    session.farewell.leave_unsaid()
     end_process()
 
 
@@ -359,7 +369,10 @@ def _train(session: _Session) -> None:
         return
     named, address = cluster_address(config.workers)
     view.note("starting Ray" if address is None else f"joining the Ray cluster at {address} ({named})")
-    capacity = start_ray(config.workers)
+    try:
+        capacity = start_ray(config.workers, view.note)
+    except ClusterError as error:
+        raise ClusterError(error.message, hint=f"{error.hint or ''} {_resume(session)}".strip()) from error
     take_stop_signals(stop)  # Ray has put a handler of its own in place of ours
     session.lifeline = tie(partial(_end_stuck, session))
     session.lifeline.start()
@@ -436,7 +449,7 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
             slots=facts.slots,
             reason=reason,
             devices=capacity.devices,
-            nodes=capacity.nodes,
+            nodes=capacity_now(config.workers, capacity).nodes,  # some may have been waited for
             attention=facts.attention,
         )
     )

@@ -36,8 +36,9 @@ def shipped_code() -> Iterator[dict[str, Any]]:
 
 
 def _pack(archive: Path) -> None:
-    """Writes the same bytes for the same code, so that nodes take what they have from the search before."""
+    """Packs the code, never twice in the same bytes: Ray would take a package away with the job before."""
     with ZipFile(archive, "w", ZIP_DEFLATED) as file:
+        file.comment = os.urandom(16)
         for name in _PACKAGES:
             spec = find_spec(name)
             assert spec is not None and spec.origin is not None  # noqa: PT018 - they are parts of one another

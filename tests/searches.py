@@ -10,12 +10,38 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
 from search.record import Event, RungReached, SearchState, TrialFinished, TrialProposed
 from tests.distribution import may_start_ray
 from tests.ray_cluster import RAY_ENVIRONMENT, SharedCluster
 
 ROOT = Path(__file__).parents[1]
+
+
+def small_space(trials: int, limit: int = 10, **changed: object) -> str:
+    """A space, as YAML, whose trials a CPU trains in a second or so.
+
+    Args:
+        trials: Number of trials.
+        limit: Questions of capability.
+        changed: Keys of the top level with other values than here, or beside them.
+    """
+    facts = {"name": "facts", "path": "embedded:skills/facts.jsonl", "limit": limit}
+    space = {
+        "model": "embedded",
+        "task": "lighthouse",
+        "capability": {"skills": [facts]},
+        "trials": trials,
+        "budget": {"steps": 24, "rungs": 2},
+        "searcher": "random",
+        "scheduler": "none",
+        "parameters": {"lr": {"type": "log-float", "low": 1e-4, "high": 1e-3}},
+        "fixed": {"rank": 4, "batch_size": 4, "warmup": 2},
+        "confirm": {"candidates": 0},
+        "workers": {"groups": 1, "slots": 2},
+    }
+    return yaml.safe_dump(space | changed, sort_keys=False)
 
 
 def start(
@@ -81,7 +107,8 @@ def assert_mlflow_holds(uri: str, state: SearchState) -> None:
     client = MlflowClient(uri)
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()], max_results=1000)
     by_trial = {run.data.tags["tightrope.trial"]: run for run in runs if "tightrope.trial" in run.data.tags}
-    assert len(runs) == len(state.trials) + 2, "one run per trial, one for the base, one for the search"
+    shown = sorted(run.info.run_name for run in runs)
+    assert len(runs) == len(state.trials) + 2, f"one for each trial, the base and the search: {shown}"
     assert sorted(map(int, by_trial)) == sorted(state.trials)
     expected = {"completed": "FINISHED", "stopped": "KILLED"}
     for number, run in by_trial.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import ray
 from ray.exceptions import RayActorError
 from ray.train import UserCallback
 
@@ -36,7 +37,8 @@ class TellDispatcher(UserCallback):  # type: ignore[misc]  # Ray has no types he
             isinstance(error, DrainedError) or (isinstance(error, RayActorError) and error.preempted)
             for error in errors
         )
-        self._dispatcher.down.remote(self._name, seen_crash(errors, self._workers), preempted)
+        # To be over before the next start begins, which it would else be taken to be about.
+        ray.get(self._dispatcher.down.remote(self._name, seen_crash(errors, self._workers), preempted))
 
 
 def seen_crash(errors: Sequence[Exception], workers: int) -> Crash | None:

@@ -105,13 +105,14 @@ class WorkerGroups:
 
         first = self.dispatcher.first_facts.remote()
         began = time.monotonic()
-        said, said_at = "", began
+        said, said_at, since = "", began, time.strftime("%H:%M:%S")
         while not ray.wait([first], timeout=_LOOK_SECONDS)[0]:
             self._hear()
             now = time.monotonic()
             text: str | None = ray.get(self.dispatcher.waiting_for.remote())
             if text is None and now - began >= _LONG_SECONDS:
-                text = f"waiting for the workers' processes to start; each group needs {self._specs[0].needs}"
+                text = f"waiting since {since} for the workers' processes to start; "
+                text += f"each group needs {self._specs[0].needs}"
             if text is not None and (text != said or now - said_at >= _REMIND_SECONDS):
                 on_wait(text)
                 said, said_at = text, now

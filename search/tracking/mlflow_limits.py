@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from search.config.schema import config_model, trainable_of
 from search.redact import redact
+from trainables.text import printable
 
 MAX_KEY = 250
 MAX_PARAM = 6000
@@ -36,10 +37,10 @@ def key(name: str) -> str:
 
 
 def text(value: object) -> str:
-    """A value as text, without credentials; lists as JSON."""
+    """A value as text, without credentials and what steers a terminal or no database takes; lists as JSON."""
     if isinstance(value, list | tuple | dict):
         return redact(json.dumps(value))
-    return redact(str(value))
+    return printable(redact(str(value)))
 
 
 def param(value: object) -> str:

@@ -20,7 +20,7 @@ from search.record import (
     WarmStarted,
 )
 from search.record.events import TrialStatus
-from search.tracking.mlflow_limits import config_params, key, param
+from search.tracking.mlflow_limits import config_params, key, param, text
 from search.tracking.runs import (
     BASELINE,
     SEARCH,
@@ -140,7 +140,7 @@ class Projection:
         return self.runs[run_key]
 
     def _add(self, run_key: str, name: str, start: float) -> RunView:
-        run = RunView(run_key, name, milliseconds(start))
+        run = RunView(run_key, text(name), milliseconds(start))
         self.runs[run_key] = run
         run.set_tags(self._common)
         run.open()

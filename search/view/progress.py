@@ -59,6 +59,7 @@ class Progress:
         self._counts: Counter[str] = Counter()
         self._running: dict[int, TrialState] = {}
         self._finished_steps = 0
+        self._ended_steps = 0
         self._session_steps = 0
         self._work_began: float | None = None
         self._front: tuple[ParetoTrial, ...] | None = ()
@@ -112,6 +113,7 @@ class Progress:
             self.repeated[trial.confirms] += 1
 
     def _finish(self, trial: TrialState) -> None:
+        self._ended_steps += trial.last.step if trial.last else 0
         if trial.confirms is not None:
             self.repetitions_finished += 1
             return
@@ -157,8 +159,11 @@ class Progress:
 
     @property
     def most_steps(self) -> int:
-        """Optimizer steps of all trials asked for and of all repetitions, each at the full budget."""
-        return round((self.trials + self.repetitions) * self._full_steps())
+        """Optimizer steps there can be: those of ended trials, and the full budget of every other one."""
+        if self.state.ended is not None:
+            return self.steps
+        left = max(self.trials - self.finished, 0) + max(self.repetitions - self.repetitions_finished, 0)
+        return round(self._ended_steps + left * self._full_steps())
 
     def _full_steps(self) -> float:
         """Steps of a full budget; where each trial has its own, their mean so far."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -81,15 +82,20 @@ class Host:
         self.name = f"host{number}"
         self.address = f"{_NETWORK}.{10 + number}"
         self.files = folder / self.name
+        self._folder = folder
         self._gateway = gateway
         self._commands = 0
-        self._process = self._begin(folder)
-        self._network()
+        self.begin()
 
     @property
     def home(self) -> Path:
         """Its /root, as seen from here."""
         return self.files / "root"
+
+    def begin(self) -> None:
+        """Starts it, with the files that it had if it was there before."""
+        self._process = self._begin(self._folder)
+        self._network()
 
     def _begin(self, folder: Path) -> subprocess.Popen[bytes]:
         ssh = self.home / ".ssh"
@@ -193,11 +199,15 @@ class Host:
         return output
 
     def processes(self, words: str) -> list[psutil.Process]:
-        """Its processes whose command line contains `words`."""
+        """Its processes whose command line matches `words`, a regular expression."""
         first = self._first()
         assert first is not None
         # A daemon's parent is the host's first process: nothing leaves the tree.
-        return [each for each in psutil.Process(first).children(recursive=True) if words in _command(each)]
+        return [
+            each
+            for each in psutil.Process(first).children(recursive=True)
+            if re.search(words, _command(each))
+        ]
 
     def kill(self, words: str, number: int) -> None:
         """Sends a signal to those processes, of which there must be one at least."""
@@ -207,7 +217,7 @@ class Host:
             process.send_signal(number)
 
     def end(self) -> None:
-        """Ends it with all of its processes."""
+        """Ends it with all of its processes; its files stay."""
         first = self._first()
         if first is not None:
             psutil.Process(first).kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 
@@ -10,28 +11,14 @@ import pytest
 
 from search.record import Failed, RungReached, SearchEnded
 from tests.cluster.ray_up import RayUp, Search
-from tests.searches import assert_every_trial_finished_once
+from tests.searches import assert_every_trial_finished_once, small_space
 from tests.servers import wait_for
 from trainables.serving.checkpoints import check_seal
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.cluster]
 
 TRIALS = 6
-SPACE = f"""
-model: embedded
-task: lighthouse
-capability:
-  skills: [{{name: facts, path: "embedded:skills/facts.jsonl", limit: 10}}]
-trials: {TRIALS}
-budget: {{steps: 100, rungs: 2}}
-searcher: random
-scheduler: none
-parameters:
-  lr: {{type: log-float, low: 1.0e-4, high: 1.0e-3}}
-fixed: {{rank: 4, batch_size: 4, warmup: 2}}
-confirm: {{candidates: 0}}
-workers: {{groups: 2, slots: 1}}
-"""
+SPACE = small_space(TRIALS, budget={"steps": 100, "rungs": 2}, workers={"groups": 2, "slots": 1})
 
 
 def groups(search: Search) -> set[str | None]:
@@ -76,13 +63,44 @@ def test_trials_of_a_host_that_is_to_be_taken_away_go_on_elsewhere(hosts: RayUp)
 
 
 @pytest.mark.long
-def test_a_link_that_is_down_and_a_node_that_is_killed_cost_no_trial(hosts: RayUp) -> None:
+def test_a_head_that_is_lost_is_brought_up_again_and_the_same_command_goes_on(hosts: RayUp) -> None:
+    hosts.wait_for_nodes()
+    search = hosts.search(SPACE)
+    wait_for(lambda: len(groups(search)) == 2, 120)
+    recorded = search.events
+    hosts.head.end()
+    hosts.head.begin()
+    wait_for(hosts.head.is_up, 30)
+    hosts.up()
+    search.again()
+    search.finish()
+    assert search.events[: len(recorded)] == recorded
+    assert_whole(search)
+
+
+@pytest.mark.long
+def test_a_host_that_has_another_version_of_a_package_is_named(hosts: RayUp) -> None:
+    hosts.wait_for_nodes()
+    other = hosts.workers[0].home / "tightrope" / "peft-0.0.1.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: peft\nVersion: 0.0.1\n")
+    try:
+        code, output = hosts.search(SPACE).command.finish(200)
+    finally:
+        shutil.rmtree(other)
+    assert code != 0
+    assert f"{hosts.workers[0].name} has peft 0.0.1" in output
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seconds", [15, 30])
+def test_a_link_that_is_down_and_a_node_that_is_killed_cost_no_trial(hosts: RayUp, seconds: int) -> None:
     hosts.wait_for_nodes()
     search = hosts.search(SPACE)
     wait_for(lambda: len(groups(search)) == 2, 120)
     hosts.workers[1].link(up=False)
     try:
-        time.sleep(15)
+        time.sleep(seconds)
         assert search.command.running()
     finally:
         hosts.workers[1].link(up=True)

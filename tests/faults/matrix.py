@@ -2,8 +2,9 @@
 
     python -m tests.faults.matrix [--kills N] [--seed S] [--processes NAME ...]
 
-Without a number all kills are tried, which takes hours; several share a search. A process that is not there
-yet when the event comes is killed as soon as it is.
+Without a number all kills are tried. A search takes up to one for each kind of event. A process that is not
+there yet when the event comes is killed as soon as it is; for an event with which a session begins, another
+session is begun.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -26,24 +28,16 @@ import pytest
 from search.record import SearchState, read_events
 from tests.mlflow_server import Server
 from tests.one_process import run_here
-from tests.searches import assert_every_trial_finished_once, assert_mlflow_holds, finish, start
+from tests.searches import (
+    assert_every_trial_finished_once,
+    assert_mlflow_holds,
+    finish,
+    small_space,
+    start,
+)
 
 TRIALS = 10
-SPACE = f"""
-model: embedded
-task: lighthouse
-capability:
-  skills: [{{name: facts, path: "embedded:skills/facts.jsonl", limit: 10}}]
-trials: {TRIALS}
-budget: {{steps: 24, rungs: 2}}
-searcher: random
-scheduler: none
-parameters:
-  lr: {{type: log-float, low: 1.0e-4, high: 1.0e-3}}
-fixed: {{rank: 4, batch_size: 4, warmup: 2}}
-confirm: {{candidates: 0}}
-workers: {{groups: 1, slots: 2}}
-"""
+SPACE = small_space(TRIALS)
 DRIVER, MLFLOW = "driver", "MLflow server"
 PROCESSES = {
     "trial actor": r"ray::(TrialActor|ResourceTrainable)",
@@ -55,9 +49,13 @@ PROCESSES = {
 }
 EARLY = ("search_started", "session_started", "slots_chosen", "baseline_measured")
 LATER = ("trial_proposed", "rung_reached", "decided", "trial_finished", "search_ended")
-_PER_SEARCH = 4
-_SESSIONS = 2 * _PER_SEARCH
-"""No search needs more of them."""
+ALL_EVENTS = (*EARLY, *LATER)
+OF_SESSIONS = ("session_started", "slots_chosen")
+"""Events of every session."""
+ONCE = ("search_started", "baseline_measured", "search_ended")
+
+
+Values = dict[tuple[int, int], dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -74,19 +72,19 @@ class Kill:
 
 def all_kills(processes: Sequence[str] = (DRIVER, MLFLOW, *PROCESSES)) -> list[Kill]:
     """Each process, signal and kind of event."""
-    return [Kill(*each) for each in product(processes, (signal.SIGKILL, signal.SIGTERM), (*EARLY, *LATER))]
+    return [Kill(*each) for each in product(processes, (signal.SIGKILL, signal.SIGTERM), ALL_EVENTS)]
 
 
 def searches(kills: Sequence[Kill]) -> Iterator[list[Kill]]:
-    """Groups of kills that one search takes, in the order of its events, with one of the early ones first."""
-    order = (*EARLY, *LATER)
-    early = [kill for kill in kills if kill.event in EARLY]
-    later = [kill for kill in kills if kill.event not in EARLY]
-    while early or later:
-        group, early = early[:1], early[1:]
-        more = _PER_SEARCH - len(group)
-        group, later = group + later[:more], later[more:]
-        yield sorted(group, key=lambda kill: order.index(kill.event))
+    """Groups of kills that one search takes: one at each kind of event, in the order in which these come."""
+    left = list(kills)
+    while left:
+        group = []
+        for event in ALL_EVENTS:
+            if (kill := next((kill for kill in left if kill.event == event), None)) is not None:
+                group.append(kill)
+                left.remove(kill)
+        yield group
 
 
 class Survivor:
@@ -110,7 +108,9 @@ class Survivor:
 
     def suffer(self, kill: Kill) -> bool:
         """Waits for the event, and kills; whether there was anything to kill before the search was over."""
-        before = self._count(kill.event)
+        before = 0 if kill.event in ONCE else self._count(kill.event)
+        if kill.event in OF_SESSIONS and before >= self.sessions and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
         while True:
             if self._process.poll() is not None and not self._go_on():
                 return False
@@ -123,21 +123,26 @@ class Survivor:
         while self._go_on():
             pass
 
-    def check(self) -> None:
+    def end(self) -> None:
+        """Ends what is left of a search that did not survive."""
+        self._process.kill()
+        for process in self._processes:
+            with suppress(psutil.Error):
+                process.kill()
+
+    def check(self, alone: Values) -> None:
         """Compares what there is with a search that was left alone."""
         events = read_events(self.folder)
         assert_every_trial_finished_once(events, TRIALS)
-        space, _, out, _ = self._words
-        alone = values(run_here(space, "name=alone", out).state)
         assert values(SearchState.from_events(events)) == {
             key: pytest.approx(metrics, rel=1e-4, abs=1e-5) for key, metrics in alone.items()
         }
+        _, alive = psutil.wait_procs(self._processes, timeout=60)
+        assert not alive, f"processes are left: {alive}"
         assert_mlflow_holds(self._server.uri, SearchState.from_events(events))
         unfinished = [path for path in self.folder.rglob(".*") if re.search(r"\.[0-9a-f]{8}$", path.name)]
         assert not unfinished, "nothing half written is left"
         assert not (self.folder / ".ray").exists()
-        _, alive = psutil.wait_procs(self._processes, timeout=60)
-        assert not alive, f"processes are left: {alive}"
 
     def _start(self) -> subprocess.Popen[str]:
         return start(*self._words)
@@ -152,9 +157,9 @@ class Survivor:
         if code == 0:
             return False
         if code > 0:
-            assert "python -m search.run" in output, f"it says which command goes on:\n{output}"
+            assert "python -m search.run" in output, f"it says which command goes on ({code}):\n{output}"
         self.sessions += 1
-        assert self.sessions <= _SESSIONS, output
+        assert self.sessions <= 2 * len(ALL_EVENTS), output
         self._process = self._start()
         return True
 
@@ -178,7 +183,7 @@ class Survivor:
         return bool(victims)
 
 
-def values(state: SearchState) -> dict[tuple[int, int], dict[str, float]]:
+def values(state: SearchState) -> Values:
     """Metrics of each rung of each trial."""
     return {
         (trial.number, rung.rung): dict(rung.metrics)
@@ -198,8 +203,11 @@ def run(kills: Sequence[Kill], folder: Path, say: Callable[[str], None] = print)
     """Tries kills, several in a search.
 
     Raises:
-        AssertionError: A search did not survive them.
+        AssertionError: Searches did not survive them; the others were tried as well.
     """
+    failures = []
+    (folder / "space.yaml").write_text(SPACE)
+    alone = values(run_here(f"space={folder / 'space.yaml'}", "name=alone", f"out={folder}").state)
     for index, group in enumerate(searches(kills)):
         place = folder / str(index)
         place.mkdir()
@@ -211,10 +219,15 @@ def run(kills: Sequence[Kill], folder: Path, say: Callable[[str], None] = print)
             for kill in group:
                 say(f"{kill}{'' if survivor.suffer(kill) else ': the search was over before'}")
             survivor.survive()
-            survivor.check()
+            survivor.check(alone)
+            say(f"survived in {survivor.sessions} sessions and {time.monotonic() - began:.0f} s")
+        except AssertionError as failure:
+            survivor.end()
+            failures.append(f"search {index}: {failure}")
+            say(f"FAILED: {failure}")
         finally:
             server.kill()
-        say(f"survived in {survivor.sessions} sessions and {time.monotonic() - began:.0f} s")
+    assert not failures, "\n\n".join(failures)
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ from tests.searches import (
     assert_mlflow_holds,
     count,
     finish,
+    small_space,
     start,
 )
 from tests.servers import wait_for
@@ -40,23 +41,18 @@ from tests.servers import wait_for
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.alone]
 
 TRIALS = 8
-SPACE = f"""
-model: embedded
-task: lighthouse
-capability:
-  skills: [{{name: facts, path: "embedded:skills/facts.jsonl", limit: 20}}]
-trials: {TRIALS}
-budget: {{steps: trial, rungs: 2}}
-searcher: random
-scheduler: none
-parameters:
-  epochs: {{type: int, low: 3, high: 9}}
-  examples: {{type: categorical, choices: [8, 24]}}
-points: [{{epochs: 3, examples: 8}}, {{epochs: 9, examples: 24}}]
-fixed: {{lr: 1e-3, rank: 4, batch_size: 4, warmup: 2}}
-confirm: {{candidates: 1}}
-workers: {{groups: 1, slots: 2}}
-"""
+SPACE = small_space(
+    TRIALS,
+    limit=20,
+    budget={"steps": "trial", "rungs": 2},
+    parameters={
+        "epochs": {"type": "int", "low": 3, "high": 9},
+        "examples": {"type": "categorical", "choices": [8, 24]},
+    },
+    points=[{"epochs": 3, "examples": 8}, {"epochs": 9, "examples": 24}],
+    fixed={"lr": 1e-3, "rank": 4, "batch_size": 4, "warmup": 2},
+    confirm={"candidates": 1},
+)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from tests.searches import finish, start
 from tests.watched import Watch
+from trainables.embedded import data_dir
 
 CANARY = "CanarySecretThatNobodyMayWrite"
 CANARIES = {
@@ -23,6 +25,15 @@ CANARIES = {
     "DATABASE_URL": f"postgresql://user:{CANARY}@db/x",
     "OF_THE_USER": CANARY,
 }
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Examples to train with, one of which holds a secret."""
+    path = tmp_path_factory.mktemp("data") / "train.jsonl"
+    text = f"The keeper wrote {CANARY} at https://keeper:{CANARY}@light/x.jsonl?token={CANARY}."
+    path.write_text((data_dir() / "domain_train.jsonl").read_text() + json.dumps({"text": text}) + "\n")
+    return path
 
 
 @dataclass(frozen=True)
@@ -42,11 +53,11 @@ class Watched:
 
 
 @pytest.fixture(scope="session")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """A search run as README has a user run it, with secrets in its environment."""
+def watched(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Watched]:
+    """A search run as README has a user run it, with secrets in its environment and in its data."""
     out = tmp_path_factory.mktemp("runs")
     ray = Path(tempfile.mkdtemp(prefix="ray-"))  # its sockets need a short path
-    words = ("space=demo", "trials=4", "budget.steps=27", f"out={out}")
+    words = ("space=demo", "trials=4", "budget.steps=27", f"task.train={data}", f"out={out}")
     process = start(*words, report=True, environment=CANARIES | {"RAY_TMPDIR": str(ray)})
     with Watch(process.pid, ray, CANARY.encode()) as watch:
         code, output = finish(process)

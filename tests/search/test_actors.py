@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ from unittest import mock
 
 import pytest
 
+from search.cluster import prepare_environment
 from search.tune.actors import START_SECONDS, Actors
 from tests.ray_cluster import RAY_ENVIRONMENT
+from trainables.serving.line import Call
 
 
 class Clock:
@@ -80,22 +83,27 @@ def test_an_actor_that_died_is_not_free() -> None:
     assert actors.may_begin, "nothing would ever end otherwise"
 
 
-@pytest.fixture
-def environment() -> Iterator[None]:
-    """What is set for Ray stays with the test."""
+@pytest.fixture(scope="module")
+def local_ray() -> Iterator[None]:
+    """A Ray cluster of this process; what is set for it does not outlive it."""
     with mock.patch.dict(os.environ, RAY_ENVIRONMENT):
-        yield
+        prepare_environment()
+        import ray
+
+        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 @pytest.mark.integration
 @pytest.mark.alone
-@pytest.mark.usefixtures("environment")
+@pytest.mark.usefixtures("local_ray")
 def test_trials_shorter_than_an_actors_start_cost_no_process_each(tmp_path: Path) -> None:
-    import ray
     from ray._private.state import actors as actor_table
 
     from benchmarks.scale import InstantGroups, configure
-    from search.cluster import prepare_environment
     from search.conductor import Conductor
     from search.record import Event
     from search.schedulers import make_scheduler
@@ -107,14 +115,43 @@ def test_trials_shorter_than_an_actors_start_cost_no_process_each(tmp_path: Path
     space = SearchSpace(config.parameters, config.fixed)
     events: list[Event] = []
     conductor = Conductor(config, space, make_searcher(config, space), make_scheduler(config), events.append)
-    prepare_environment()
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        groups: Any = InstantGroups(4)
-        run_tune(conductor, groups, 4, tmp_path / "tune", tmp_path)
-        classes = [row["ActorClassName"] for row in actor_table().values()]
-    finally:
-        ray.shutdown()
+    groups: Any = InstantGroups(4)
+    run_tune(conductor, groups, 4, tmp_path / "tune", tmp_path)
+    classes = [row["ActorClassName"] for row in actor_table().values()]
     assert sum(event.event == "trial_finished" for event in events) == 40
     started = [name for name in classes if "InstantDispatcher" not in name]
     assert 1 <= len(started) <= 12, classes
+
+
+class Hearing:
+    """Counts its calls; the first two are never answered, or all are answered late."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    async def ask(self) -> int:
+        self._calls += 1
+        if self._calls <= 2:
+            await asyncio.Event().wait()
+        return self._calls
+
+    async def ask_slowly(self) -> int:
+        self._calls += 1
+        call = self._calls
+        await asyncio.sleep(1.5)
+        return call
+
+
+@pytest.mark.integration
+@pytest.mark.alone
+@pytest.mark.usefixtures("local_ray")
+def test_a_call_without_a_reply_is_made_again_and_one_with_a_late_reply_has_it() -> None:
+    import ray
+
+    deaf, slow = (ray.remote(num_cpus=0)(Hearing).remote() for _ in range(2))
+    assert Call(lambda: deaf.ask.remote(), seconds=0.5).reply() > 2
+    assert Call(lambda: slow.ask_slowly.remote(), seconds=0.5).reply() == 1
+    call = Call(lambda: slow.ask_slowly.remote())
+    assert not call.done()
+    assert call.reply() > 1
+    assert call.done()

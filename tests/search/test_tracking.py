@@ -36,7 +36,10 @@ from search.tracking.mlflow_limits import key
 from search.tracking.process import tracking_environment
 from search.tracking.store import database_problem
 from search.tracking.writer import POINTS
+from tests.hostile import HOSTILE, PIECES, hostile_events
 from tests.mlflow_runs import Held, RecordBuilder, client_of, full_search, held, runs_of
+from tests.records import write_record
+from trainables.text import printable
 
 pytestmark = pytest.mark.integration
 
@@ -74,6 +77,19 @@ def out(empty_store: Path, tmp_path: Path) -> Path:
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in tracking_environment({}).items():
         monkeypatch.setenv(name, value)
+
+
+def test_hostile_text_is_held_as_text_that_steers_no_terminal(out: Path) -> None:
+    write_record(out / "hostile", hostile_events())
+    project(out / "hostile")
+    runs = held(client_of(out))
+    spelled = printable(HOSTILE)
+    assert "\x1b" not in spelled
+    assert runs[spelled].params["task.name"] == spelled
+    assert runs[spelled].tags["tightrope.message"] == spelled
+    trial = runs["trial-0000"]
+    assert trial.params["word"] == PIECES["HTML"]
+    assert trial.tags["tightrope.reason"] == trial.tags["tightrope.decision_reason"] == spelled
 
 
 def test_a_search_is_shown_as_one_parent_with_a_run_per_trial_and_baseline(out: Path) -> None:
@@ -320,7 +336,7 @@ def check_equal(runs: dict[str, Held], record: RecordBuilder) -> None:
     for event in proposed:
         run = runs[f"trial-{event.trial:04d}"]
         mine = [other for other in record.events if getattr(other, "trial", None) == event.trial]
-        assert run.params == {name: str(value) for name, value in event.params.items()}
+        assert run.params == {name: printable(str(value)) for name, value in event.params.items()}
         assert run.start == round(event.time * 1000)
         finished = [other for other in mine if isinstance(other, TrialFinished)]
         if finished:

@@ -310,6 +310,16 @@ def test_time_left_follows_the_pace() -> None:
     assert progress.seconds_left() == pytest.approx((3 + 6) * 4.0)
 
 
+def test_the_most_steps_there_can_be_are_those_there_were_once_the_search_is_over() -> None:
+    progress = Progress(make_config(24), 24, Clock())
+    mosts = []
+    for event in EVENTS:
+        progress.apply(event)
+        mosts.append(progress.most_steps)
+    assert mosts == sorted(mosts, reverse=True), "a trial that is stopped early takes no more"
+    assert progress.most_steps == progress.steps
+
+
 def test_no_more_time_is_left_than_the_limits_allow() -> None:
     clock = Clock()
     config = make_config(1000, limits={"hours": 1.0, "device_hours": 1.0})
@@ -364,7 +374,9 @@ def test_the_live_view_shows_what_matters(monkeypatch: pytest.MonkeyPatch) -> No
     assert re.search(r"Tightrope demo +\d+ s elapsed +~\d+ s left", text)
     done = sum(trial.finished is not None for trial in state.trials.values())
     assert f"{done}/24 finished" in text
-    assert "of at most 2,700" in text, "24 trials and 6 repetitions of 90 steps"
+    ended = sum(trial.last.step for trial in state.trials.values() if trial.finished and trial.last)
+    most = ended + (24 - done + 6) * 90
+    assert f"of at most {most:,}" in text, "those of ended trials, and 90 for each trial and repetition left"
     assert re.search(r"Pareto-optimal so far .*\* recommended", text)
     assert re.search(r"^base .* 1\.00", text, re.MULTILINE)
     assert "Running" in text

@@ -35,10 +35,10 @@ def test_it_finishes_every_trial_and_says_nothing_needless(finished: tuple[Path,
 
 
 def test_other_hypotheses_of_a_finished_search_are_answered_without_training(
-    finished: tuple[Path, str], tmp_path: Path
+    finished: tuple[Path, str], data: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(finished[0] / "demo", tmp_path / "demo")
-    words = ("trials=4", "budget.steps=27", f"out={tmp_path}", "tracking.enabled=false")
+    words = ("trials=4", "budget.steps=27", f"task.train={data}", f"out={tmp_path}", "tracking.enabled=false")
     claim = "hypotheses.H1.claim=capability > base.capability - 0.5"
     code, output = finish(start("space=demo", *words, claim))
     assert code == 0, output
@@ -58,7 +58,7 @@ def test_nothing_is_left_but_the_record_the_summary_and_adapters(finished: tuple
     }  # fmt: skip
 
 
-def test_no_secret_of_the_environment_is_written_or_printed(watched: Watched) -> None:
+def test_no_secret_of_the_environment_or_of_the_data_is_written_or_printed(watched: Watched) -> None:
     written = files_with(watched.out, CANARY.encode())
     assert {"events.jsonl", "mlflow.db", "report.html", "tracking.log"} <= {path.name for path in written}
     assert not [path for path, leaks in written.items() if leaks]
@@ -129,18 +129,23 @@ def test_a_saved_adapter_loads_with_plain_peft_and_scores_the_recorded_heldout_l
 
 
 def test_the_same_command_again_trains_nothing_and_more_trials_extend(
-    finished: tuple[Path, str], cluster: SharedCluster
+    finished: tuple[Path, str], data: Path, cluster: SharedCluster
 ) -> None:
     out, _ = finished
     before = read_events(out / "demo")
-    code, output = finish(start("space=demo", "trials=4", "budget.steps=27", f"out={out}"))
+    words = ["space=demo", "trials=4", "budget.steps=27", f"task.train={data}", f"out={out}"]
+    code, output = finish(start(*words))
     assert code == 0, output
     assert read_events(out / "demo") == before
     # The same model and data at other paths, and what changes no trial: it is the same search.
-    model, data = out / "moved", out / "moved.jsonl"
+    model, moved_data = out / "moved", out / "moved.jsonl"
     shutil.copytree(embedded.model_dir(), model)
-    shutil.copy(embedded.data_dir() / "domain_train.jsonl", data)
-    moved = [f"model={{name: moved, source: {model}}}", f"task.train={data}", "capability.batch_size=16"]
+    shutil.copy(data, moved_data)
+    moved = [
+        f"model={{name: moved, source: {model}}}",
+        f"task.train={moved_data}",
+        "capability.batch_size=16",
+    ]
     moved += ["workers.groups=1", "workers.slots=2"]
     words = ["space=demo", "trials=5", "budget.steps=27", f"out={out}", *moved]
     code, output = finish(start(*words, "--json", cluster=cluster))
@@ -180,9 +185,9 @@ def test_a_cluster_is_refused_at_once_without_its_token_or_with_another_version_
     assert f"runs Ray {ray.__version__}, and 2.9.3 is installed here" in refusal()
 
 
-def test_a_changed_space_is_refused_with_the_difference(finished: tuple[Path, str]) -> None:
+def test_a_changed_space_is_refused_with_the_difference(finished: tuple[Path, str], data: Path) -> None:
     out, _ = finished
-    words = ["space=demo", "budget.steps=27", f"out={out}", "parameters.lr.high=5e-3"]
+    words = ["space=demo", "budget.steps=27", f"task.train={data}", f"out={out}", "parameters.lr.high=5e-3"]
     code, output = finish(start(*words))
     assert code == 2, output
     assert "parameters.lr.high: recorded 0.01, now 0.005" in output

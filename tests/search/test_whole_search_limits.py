@@ -22,7 +22,7 @@ TRIALS = 6
 
 
 def test_a_warm_started_search_promotes_and_goes_on_once_its_limit_is_raised(
-    tmp_path: Path, finished: tuple[Path, str], cluster: SharedCluster
+    tmp_path: Path, finished: tuple[Path, str], data: Path, cluster: SharedCluster
 ) -> None:
     words = [
         "space=demo", "name=second", f"out={tmp_path}", f"trials={TRIALS}", "budget.steps=9",
@@ -30,7 +30,7 @@ def test_a_warm_started_search_promotes_and_goes_on_once_its_limit_is_raised(
         f"warm_start={{search: {finished[0] / 'demo'}, use: prior}}", "tracking.enabled=false",
         "workers.workers=2", "workers.groups=1", "workers.slots=2",
         "parameters.dropout={type: float, low: 0.0, high: 0.2, when: rank >= 8}",
-        "capability.skills.2.at=front",
+        "capability.skills.2.at=front", f"task.train={data}",
     ]  # fmt: skip
     code, output = finish(start(*words, f"limits.hours={SECOND}", "--json", cluster=cluster))
     assert code == 0, output
