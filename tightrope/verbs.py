@@ -27,6 +27,7 @@ _ALL = (
     Verb("plan", "search.run", "what a search would run, how long it takes and what it needs", ("--plan",)),
     Verb("config", "search.run", "every value of a search, and where it came from", ("--config",)),
     Verb("list", "search.run", "everything that can be chosen by name", ("--list",)),
+    Verb("init", "tightrope.init", "write a space file that fits a model and data"),
     Verb("audit", "search.audit.__main__", "what would spoil the results of a search"),
     Verb("show", "tightrope.show", "the summary of a search, finished or running"),
     Verb("compare", "tightrope.compare", "what several searches recommend, side by side"),

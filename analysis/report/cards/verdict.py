@@ -125,7 +125,7 @@ def plainly(context: Context, best: TrialState) -> str:
     before = base_value(context, context.loss)
     if math.isfinite(before) and math.isfinite(result.loss):
         way = "falls" if result.loss < before else "rises" if result.loss > before else "stays"
-        text += f"; its {context.loss} (less is better) {way} from {number(before)}"
+        text += f"; its {context.loss} (lower is better) {way} from {number(before)}"
         text += f" to {number(result.loss)}"
     return f"{text}.{_floor(context, result)}{_other_ratios(context, best)}"
 
@@ -198,7 +198,7 @@ def _price(context: Context) -> str:
     if used["device_hours"]:
         parts.append(f"{spoken(3600 * used['device_hours'])} of one device")
     if used["cost"] is not None:
-        parts.append(f"{used['cost']:.3g} of money")
+        parts.append(f"a cost of {used['cost']:.3g}")
     text = (
         f"What the search cost: {', '.join(parts)}. Its {wording.plural(used['trials'], 'trial')} did "
         f"{used['steps_trained']:,} of {used['steps_full']:,} optimizer steps"

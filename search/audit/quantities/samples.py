@@ -14,7 +14,7 @@ formula(
 formula(
     "smallest_change",
     "",
-    "The same of the questions that retention is as precise as.",
+    "The same for the questions that give retention its precision.",
     "(1.96 + 0.8416) * sqrt(0.5 / retention_questions)",
 )
 # Upper end of Wilson's 95% interval.
@@ -30,13 +30,13 @@ formula(
 formula(
     "floor_losses",
     "questions",
-    "Right answers that may be lost before the floor is reached, if the base answered all rightly.",
+    "Right answers that may be lost before the floor is reached, if the base answered all correctly.",
     "(1 - retention_floor) * retention_questions",
 )
 formula(
     "floor_base",
     "",
-    "Share that the base must answer rightly for the floor to lie outside the noise.",
+    "Share that the base must answer correctly for the floor to lie outside the noise.",
     "1.96 ** 2 / floor_losses",
 )
 formula(
