@@ -15,7 +15,14 @@ import yaml
 from search.judging.recommend import recommend
 from search.record import BaselineMeasured, RungReached, SearchStarted, SearchState, read_events
 from search.wording import measured
-from tests.records import make_config, make_events, opening_events, trial_events, write_record
+from tests.records import (
+    make_config,
+    make_events,
+    make_reading_config,
+    opening_events,
+    trial_events,
+    write_record,
+)
 from tests.tightrope.exports import write_search
 from tightrope.cli import main
 from trainables import embedded
@@ -186,3 +193,29 @@ def test_hostile_names_stay_text_and_secrets_and_paths_stay_here(
     assert "mine.jsonl, org/data" in card
     assert "\n# b" not in card
     assert "\\<script>" in card
+
+
+def test_merged_is_a_whole_model_without_the_adapter(
+    search: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    assert main(["export", "demo", "0", "--merged"]) == 0
+    folder = tmp_path / "exported" / "demo-0-merged"
+    names = {path.name for path in folder.iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"} <= names
+    assert "adapter_config.json" not in names
+    merged = AutoModelForCausalLM.from_pretrained(folder).state_dict()
+    base = AutoModelForCausalLM.from_pretrained(embedded.model_dir()).state_dict()
+    assert merged.keys() == base.keys()
+    assert any(not merged[name].equal(base[name]) for name in base)
+    assert front_matter(folder)["library_name"] == "transformers"
+
+
+def test_what_cannot_be_merged_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = make_reading_config()
+    events = [*opening_events(config), *trial_events(0, {"f1": 0.5})]
+    search = write_search(tmp_path / "reading", events)
+    assert main(["export", str(search), "0", "--merged", f"to={tmp_path / 'out'}"]) == 2
+    assert "cannot be merged: it rebuilds prompts" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

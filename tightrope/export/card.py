@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
@@ -24,48 +24,45 @@ from trainables.interval import Interval
 from trainables.text import printable
 
 
-def model_card(chosen: Chosen, base: Base | None, notes: Sequence[str] = ()) -> str:
+def model_card(chosen: Chosen, base: Base | None, names: Collection[str], notes: Sequence[str] = ()) -> str:
     """The card, as Markdown with front matter.
 
     Args:
         chosen: The trial.
         base: Its base; None where the search has no model.
+        names: Of the files of the exported folder.
         notes: What was done to the files, a sentence each.
     """
     measured = findings(chosen)
     parts = [
-        _front_matter(chosen, base),
+        _front_matter(chosen, base, names),
         _head(chosen, base, notes),
         _beside_base(chosen, measured),
         _certainty(chosen),
         _searched(chosen),
-        _use(chosen, base),
+        _use(chosen, base, names),
         _limits(chosen, base),
         _made(chosen),
     ]
     return redact("\n\n".join("\n".join(part) for part in parts) + "\n")
 
 
-def _front_matter(chosen: Chosen, base: Base | None) -> Iterator[str]:
+def _front_matter(chosen: Chosen, base: Base | None, names: Collection[str]) -> Iterator[str]:
     tags = ["tightrope", "hyperparameter-search"]
     fields: dict[str, Any] = {}
     if base is not None:
         fields["base_model"] = printable(base.name)
         if base.revision is not None:
             fields["base_model_revision"] = printable(base.revision)
-    if _has(chosen, "adapter_config.json"):
+    if "adapter_config.json" in names:
         fields |= {"library_name": "peft", "base_model_relation": "adapter"}
         tags.insert(0, "lora" if "rank" in chosen.trial.params else "peft")
-    elif _has(chosen, "config.json"):
+    elif "config.json" in names:
         fields |= {"library_name": "transformers", "base_model_relation": "finetune"}
     fields |= {"pipeline_tag": "text-generation", "tags": tags}
     yield "---"
     yield yaml.safe_dump(fields, sort_keys=False, allow_unicode=True).rstrip()
     yield "---"
-
-
-def _has(chosen: Chosen, name: str) -> bool:
-    return any(file.as_posix() == name for file in chosen.files)
 
 
 def _head(chosen: Chosen, base: Base | None, notes: Sequence[str]) -> Iterator[str]:
@@ -234,10 +231,18 @@ def _names(source: str | Sequence[str]) -> str:
     return PurePath(source).name if local and not source.startswith(EMBEDDED) else source
 
 
-def _use(chosen: Chosen, base: Base | None) -> Iterator[str]:
+def _use(chosen: Chosen, base: Base | None, names: Collection[str]) -> Iterator[str]:
     yield "## How to use it"
     yield ""
-    if base is None or not _has(chosen, "adapter_config.json"):
+    if "config.json" in names:
+        yield "In this folder, with `transformers`:"
+        yield ""
+        yield "    from transformers import AutoModelForCausalLM, AutoTokenizer"
+        yield ""
+        yield '    model = AutoModelForCausalLM.from_pretrained(".")'
+        yield '    tokenizer = AutoTokenizer.from_pretrained(".")'
+        return
+    if base is None or "adapter_config.json" not in names:
         load = chosen.context.trainable.load.replace("{folder}", ".")
         yield "In this folder:"
         yield ""

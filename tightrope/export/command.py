@@ -15,13 +15,14 @@ from tightrope.running import run_verb
 from tightrope.words import Words, load, parse, search_folder
 
 USAGE = """\
-usage: tightrope export SEARCH [TRIAL] [to=FOLDER] [out=FOLDER] [--json]
+usage: tightrope export SEARCH [TRIAL] [--merged] [to=FOLDER] [out=FOLDER] [--json]
 
 Writes a trial as a folder that others can load and serve: the adapter, the base's tokenizer and chat
 template, and a model card with what was searched and what the trial keeps and breaks.
 
   SEARCH        its folder, or its name: runs/demo, or demo
   TRIAL         its number; without it, the recommended one
+  --merged      the whole model, with the adapter in the base's weights, in the adapter's place
   to=FOLDER     the folder to write, which must not exist; without it, exported/SEARCH-TRIAL
   out=FOLDER    where searches are looked for by name; without it, runs
   --json        one line of JSON
@@ -29,7 +30,7 @@ template, and a model card with what was searched and what the trial keeps and b
 --to FOLDER is the same as to=FOLDER, and so on.
 """
 _KEYS = ("to", "out")
-_FLAGS = ("--json",)
+_FLAGS = ("--merged", "--json")
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,9 @@ def _export(words: list[str]) -> int:
     folder = search_folder(request.words.searches[0], request.words.out)
     chosen = choose(load(folder), folder, request.trial)
     settings = request.words.settings
-    to = Path(settings["to"]).expanduser() if "to" in settings else default_folder(chosen)
-    write_folder(chosen, to)
+    merged = "--merged" in request.words.flags
+    to = Path(settings["to"]).expanduser() if "to" in settings else default_folder(chosen, merged)
+    write_folder(chosen, to, merged)
     for warning in chosen.warnings:
         complain(f"warning: {warning}")
     if "--json" in request.words.flags:

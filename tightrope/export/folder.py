@@ -6,26 +6,27 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from tightrope.export.base import Base, base_of, tokenizer_files
 from tightrope.export.card import model_card
 from tightrope.export.choice import Chosen
+from tightrope.export.merged import refuse_unmergeable, write_merged
 from tightrope.export.refused import ExportRefusedError
 from trainables.replacement import replacement
 
 ADAPTER_CONFIG = "adapter_config.json"
 EXPORTED = "exported"
 """The folder of exports, unless another is named."""
+MERGED = "This is the whole model: the adapter is merged into the weights of the base."
 _OTHERS = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def default_folder(chosen: Chosen) -> Path:
-    """`exported/<search>-<trial>`, whatever the search is called."""
+def default_folder(chosen: Chosen, merged: bool = False) -> Path:
+    """`exported/<search>-<trial>`, whatever the search is called; `-merged` after it where it is."""
     name = _OTHERS.sub("_", str(chosen.config["name"])).lstrip(".-") or "search"
-    return Path(EXPORTED, f"{name}-{chosen.number}")
+    return Path(EXPORTED, f"{name}-{chosen.number}{'-merged' if merged else ''}")
 
 
 def refuse_existing(to: Path) -> None:
@@ -38,33 +39,32 @@ def refuse_existing(to: Path) -> None:
         raise ExportRefusedError(f"{to} exists.", hint="Give another folder with to=FOLDER, or remove it.")
 
 
-def write_folder(chosen: Chosen, to: Path, more: Sequence[Callable[[Path], str | None]] = ()) -> None:
+def write_folder(chosen: Chosen, to: Path, merged: bool = False) -> None:
     """Writes adapter, tokenizer and model card.
 
     Args:
         chosen: The trial.
         to: The folder; there is none yet.
-        more: Each adds files to the folder that is being made, and may return a sentence for the card.
+        merged: Whether to write the base with the adapter in its weights, in the adapter's place.
 
     Raises:
         ExportRefusedError: The folder exists or cannot be written, or the base cannot be read.
     """
     refuse_existing(to)
     base = base_of(chosen.recorded)
+    if merged:
+        refuse_unmergeable(chosen)
     tokenizer = {} if base is None or _has_tokenizer(chosen) else tokenizer_files(base)
     made_parents = [parent for parent in to.absolute().parents if not parent.exists()]
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         with replacement(to, sync=True) as part:
             part.mkdir()
-            for file in chosen.files:
-                _copy(chosen.checkpoint / file, part / file)
+            notes = _write_weights(chosen, base, part, merged)
             for name, source in tokenizer.items():
                 _copy(source, part / name)
-            for file in part.rglob(ADAPTER_CONFIG):
-                _name_base(file, base)
-            notes = [note for add in more if (note := add(part)) is not None]
-            (part / "README.md").write_text(model_card(chosen, base, notes), encoding="utf-8")
+            names = {path.name for path in part.iterdir()}
+            (part / "README.md").write_text(model_card(chosen, base, names, notes), encoding="utf-8")
             _open_to_all(part)
             refuse_existing(to)
     except OSError as error:
@@ -76,6 +76,18 @@ def write_folder(chosen: Chosen, to: Path, more: Sequence[Callable[[Path], str |
             for parent in made_parents:
                 with suppress(OSError):
                     parent.rmdir()
+
+
+def _write_weights(chosen: Chosen, base: Base | None, part: Path, merged: bool) -> list[str]:
+    """Returns what must be known of them, a sentence each."""
+    if merged and base is not None:
+        note = write_merged(chosen, base, part)
+        return [MERGED, *([] if note is None else [note])]
+    for file in chosen.files:
+        _copy(chosen.checkpoint / file, part / file)
+    for file in part.rglob(ADAPTER_CONFIG):
+        _name_base(file, base)
+    return []
 
 
 def _has_tokenizer(chosen: Chosen) -> bool:
