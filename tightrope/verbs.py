@@ -31,6 +31,7 @@ _ALL = (
     Verb("audit", "search.audit.__main__", "what would spoil the results of a search"),
     Verb("show", "tightrope.show", "the summary of a search, finished or running"),
     Verb("compare", "tightrope.compare", "what several searches recommend, side by side"),
+    Verb("export", "tightrope.export.command", "a trial as a folder to load and serve, with its model card"),
     Verb("report", "analysis.report.command", "write the report of a search"),
     Verb("checklist", "analysis.checklist.__main__", "how the training of a search's trials went"),
     Verb("investigate", "analysis.investigate.__main__", "is a loss of capability real?"),

@@ -45,7 +45,7 @@ class Verdict:
         """The recommended trial beside the base model and beside the choice by loss alone."""
         summary, best = context.summary, context.recommended
         texts = [_first(context)]
-        if best is not None and (plain := _plainly(context, context.state.trials[best])):
+        if best is not None and (plain := plainly(context, context.state.trials[best])):
             texts.append(plain)
         tempting = _by_first_objective(context)
         if tempting is not None:
@@ -108,8 +108,8 @@ def _result(context: Context, best: TrialState) -> _Result:
     return _Result(value(best, ratio), low, high, value(best, context.loss), over)
 
 
-def _plainly(context: Context, best: TrialState) -> str:
-    """What the recommended trial keeps and reaches, for somebody who does not know the metrics."""
+def plainly(context: Context, best: TrialState) -> str:
+    """What a trial keeps and reaches, for somebody who does not know the metrics."""
     result = _result(context, best)
     if context.base is None or not context.keeps_ratio or not math.isfinite(result.kept):
         return _other_ratios(context, best).strip()
