@@ -44,7 +44,7 @@ _LONGEST = 3600.0
 
 
 def strike(cluster: RayUp, draw: random.Random) -> str | None:
-    """Kills a process; None: what was drawn is not there just now."""
+    """Kills a process and says which; None: what was drawn is not there just now."""
     words = draw.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
     host: Host = draw.choice(cluster.workers) if words in ON_WORKERS else cluster.head
     processes = host.processes(words)
@@ -66,11 +66,10 @@ def storm(cluster: RayUp, trials: int, every: float, seed: int) -> dict[str, obj
             search.again()
             sessions += 1
         if time.monotonic() >= next_strike:
-            name = strike(cluster, draw)
-            if name is not None:
+            next_strike = time.monotonic() + every
+            if (name := strike(cluster, draw)) is not None:
                 struck[name] += 1
                 print(f"[{time.monotonic() - began:6.0f} s] killed: {name}", flush=True)
-                next_strike = time.monotonic() + every
         assert time.monotonic() - began < _LONGEST, search.command.output.read_text()
         time.sleep(0.5)
     events = search.events
