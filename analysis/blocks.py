@@ -47,6 +47,7 @@ def limits_block(state: SearchState) -> dict[str, Any]:
     return {
         "set": {limit.name: {"limit": limit.limit, "spent": limit.spent} for limit in used.limits},
         "reached": used.ended_by,
+        "price": used.price,
     }
 
 

@@ -96,7 +96,8 @@ def spent_line(summary: Mapping[str, Any]) -> str:
         text += f"; at work: {each}"
     if used["cost"] is not None:
         each = ", ".join(f"{name} {phase['cost']:.3g}" for name, phase in phases.items())
-        text += f"; {used['cost']:.3g} of money" + (f" ({each})" if each else "")
+        price = f" at {summary['limits']['price']:g} per node-hour" if summary["limits"]["price"] else ""
+        text += f"; cost {used['cost']:.3g}{price}" + (f" ({each})" if each else "")
     limits = summary["limits"]["set"]
     if limits:
         each = ", ".join(

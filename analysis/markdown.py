@@ -20,27 +20,27 @@ def to_markdown(summary: Mapping[str, Any]) -> str:
 
 def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
     best = summary["recommended"]
-    yield f"# {_escape(headline(summary))}"
+    yield f"# {escape(headline(summary))}"
     yield ""
-    yield _escape(setting(summary))
+    yield escape(setting(summary))
     yield ""
     yield from _table(summary)
     yield f"## Recommended: {'none' if best is None else 'trial ' + str(best['trial'])}"
     yield ""
-    yield _escape(summary["reason"])
+    yield escape(summary["reason"])
     yield ""
-    yield from (f"- {_escape(caveat)}" for caveat in summary["caveats"])
+    yield from (f"- {escape(caveat)}" for caveat in summary["caveats"])
     if folder := artifact_folder(summary):
-        name = _escape(artifact_name(summary))
+        name = escape(artifact_name(summary))
         yield f"- {name[:1].upper()}{name[1:]}: `{folder}` in this folder."
-    yield from (f"- {label}: {_escape(line)}" for label, line in used_lines(summary))
+    yield from (f"- {label}: {escape(line)}" for label, line in used_lines(summary))
     if answers := summary["hypotheses"]:
         yield ""
         yield "## Hypotheses"
         yield ""
     for answer in answers:
         text = f"{answer['name']} {answer['verdict']}: {answer['claim']}. {' '.join(answer_lines(answer))}"
-        yield f"- {_escape(text)}"
+        yield f"- {escape(text)}"
 
 
 def _table(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -55,15 +55,15 @@ def _table(summary: Mapping[str, Any]) -> Iterator[str]:
         yield _cells(cells)
     yield ""
     if text := legend(rows):
-        yield _escape(text)
+        yield escape(text)
         yield ""
 
 
 def _cells(cells: Any) -> str:
-    return f"| {' | '.join(_escape(' '.join(cell.split())) for cell in cells)} |"
+    return f"| {' | '.join(escape(' '.join(cell.split())) for cell in cells)} |"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Keeps what a model, a file or a user called something from being read as Markdown."""
     text = printable(" ".join(text.splitlines()))
     for letter in "\\|*<`[&":

@@ -244,6 +244,17 @@ def _remove_session(folder: Path) -> None:
         time.sleep(0.1)
 
 
+def gpus_by_ray() -> int:
+    """GPUs of this machine as Ray counts them, of any make; those that the environment hides left out."""
+    prepare_environment()
+    from ray._private.accelerators import get_accelerator_manager_for_resource
+
+    manager = get_accelerator_manager_for_resource("GPU")
+    visible = manager.get_current_process_visible_accelerator_ids()
+    count: int = manager.get_current_node_num_accelerators()
+    return count if visible is None else min(count, len(visible))
+
+
 def local_groups(workers: WorkersConfig) -> int:
     """Number of groups that this machine alone would hold without GPUs."""
     if workers.groups != "auto":
@@ -284,8 +295,8 @@ def _capacity(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], addr
     waiting = None
     if fits < groups:
         waiting = (
-            f"{fits} of {groups} worker groups have room, each needs {_needs(workers, gpus)}: "
-            f"{_there(nodes)}. The others wait for nodes to come"
+            f"{fits} of {groups} worker groups have room now, and each needs {_needs(workers, gpus)}: "
+            f"{_there(nodes)}. The others wait for more nodes"
         )
     devices, where = _devices(groups, workers, gpus), address or "this machine"
     return Capacity(groups, workers.cpus, gpus, where, devices, max(1, len(nodes)), waiting)
@@ -313,7 +324,7 @@ def _fits(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], cpus: fl
 
 def _there(nodes: Sequence[Mapping[str, float]]) -> str:
     has = "; ".join(f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes)
-    return f"the node(s) have {has}, less 1 CPU of the first for the search itself"
+    return f"the node(s) have {has}, minus 1 CPU of the first for the search itself"
 
 
 def _workers_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:

@@ -99,7 +99,7 @@ def _plan(words: Sequence[str], as_json: bool) -> int:
         from search.plan.view import print_plan
 
         print_plan(plan)
-    return 0
+    return WRONG if plan.problems else 0
 
 
 def _config(words: Sequence[str], as_json: bool) -> int:

@@ -131,7 +131,7 @@ def run_search(
         folder, on_wait=lambda text: console.print(text, style="yellow", markup=False)
     ) as record:
         if record.begun_at != recorded.size:
-            raise RecordError(f"The search in {folder} was written just now by another process.")
+            raise RecordError(f"The search in {folder} has just been written by another process.")
         for parent in (*folder.glob("trials/*/"), folder / "baselines"):
             remove_unfinished(parent)
         view = make_view(console, config, config.trials, live=console.is_terminal)
@@ -410,7 +410,7 @@ def _ray_errors() -> tuple[type[Exception], ...]:
 
 def _grow(session: _Session, capacity: Capacity) -> None:
     """Records that nodes have come, and with them groups: they cost from now on."""
-    session.view.note(f"nodes have come: {capacity.groups} worker groups from now on")
+    session.view.note(f"new nodes: {capacity.groups} worker groups from now on")
     chosen = session.conductor.state.slots
     if chosen is not None:
         there = {"groups": capacity.groups, "devices": capacity.devices, "nodes": capacity.nodes}

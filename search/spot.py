@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Waits for the notice; exit code 0 once the node drains."""
     parser = Parser(prog="python -m search.spot", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--address", required=True, metavar="HOST:PORT", help="of the cluster's head")
-    parser.add_argument("--file", type=Path, help="watch for this file, and not for a cloud's notice")
+    parser.add_argument("--file", type=Path, help="watch for this file, instead of a cloud's notice")
     options = parser.parse_args(arguments)
     sources: list[Callable[[], Notice | None]] = [aws, gcp, azure]
     if options.file is not None:

@@ -96,8 +96,8 @@ def plural(count: int, noun: str) -> str:
 
 
 def slots(count: int, reason: str) -> str:
-    """For example `4 slots per group: <reason>`."""
-    return f"{plural(count, 'slot')} per group: {' '.join(reason.split())}"
+    """For example `4 trials at a time per group (<reason>)`."""
+    return f"{plural(count, 'trial')} at a time per group ({' '.join(reason.split())})"
 
 
 def counted(counts: Mapping[str, int]) -> str:

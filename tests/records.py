@@ -268,7 +268,7 @@ class _Simulation:
         ranks.append(own)
         rank, kept = sum(other < own for other in ranks) + 1, len(ranks) // 3
         goes_on = kept == 0 or rank <= kept
-        reason = f"rank {rank} of {len(ranks)}, top {kept} go on"
+        reason = f"rank {rank} of {len(ranks)}, top {kept} continue"
         decided = Decided(
             trial=reached.trial,
             rung=reached.rung,

@@ -35,7 +35,7 @@ def _interval(value: object) -> Interval:
     if isinstance(value, Interval):
         return value
     if not isinstance(value, Mapping) or value.keys() != set(Interval._fields):
-        raise ValueError("is no interval: give low, high and n")
+        raise ValueError("is not an interval: give low, high and n")
     low, high = _from_json(value["low"]), _from_json(value["high"])
     if not all(isinstance(bound, int | float) for bound in (low, high)) or not isinstance(value["n"], int):
         raise ValueError("low and high of an interval are numbers, and n is a whole one")

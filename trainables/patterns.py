@@ -35,7 +35,7 @@ def compiled(expression: str) -> re.Pattern[str]:
         pattern = re.compile(expression, re.IGNORECASE)
         operators = list(_operators(_PARSER.parse(expression, re.IGNORECASE), False))
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"is no regular expression: {error}") from None
+        raise ValueError(f"is not a regular expression: {error}") from None
     if any(name.startswith("GROUPREF") for name, _, _ in operators):
         raise ValueError("refers to a group, which can take endless time; write it without")
     if any(inside and name in (*_REPEATS, "BRANCH") for name, inside, _ in operators):

@@ -18,6 +18,8 @@ from trainables.registry import Registry
 from trainables.settings import At, Section
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trainables.serving.held import Read
 
 Direction: TypeAlias = Literal["min", "max"]
@@ -132,6 +134,11 @@ Place: TypeAlias = Callable[[str], str]
 """Given a path, or a name that may be one, returns where that lies for whoever asks."""
 
 
+Merge: TypeAlias = Callable[[Any, "Path", "Path"], str | None]
+"""Given options, the folder of an artifact, and a folder that is there: writes the base with the artifact in
+its weights into the latter; returns what must be known of it, in words. Raises `UserError`."""
+
+
 def unchanged(options: Any, place: Place) -> Any:
     """The options as they are: they name no files."""
     return options
@@ -181,6 +188,8 @@ class TrainableSpec:
         names: By dotted key of a setting the registry of the names that it takes, for `--list`.
         contents: By dotted key a digest of what lies there, for settings with the effect "content".
         audited: What the audit of a search is told of it.
+        merge: Merges what a trial left behind into the base; None where that cannot be.
+        unmerged: Why it cannot, in words; None where it can.
     """
 
     parameters: type[BaseModel]
@@ -207,6 +216,8 @@ class TrainableSpec:
     names: Mapping[str, Registry[Any]] = field(default_factory=dict)
     contents: Callable[[Any], Mapping[str, str]] = lambda options: {}
     audited: Audited = field(default_factory=Audited)
+    merge: Merge | None = None
+    unmerged: str | None = None
 
 
 TRAINABLES: Registry[TrainableSpec] = Registry("trainable", plugins="tightrope.trainables")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from search.record.events import RecordedMetric, RecordedTrainable
 
-_BETTER = {"min": " Less is better.", "max": " More is better.", None: ""}
+_BETTER = {"min": " Lower is better.", "max": " Higher is better.", None: ""}
 
 _EXAMPLES = {
     "max": ", 0.95 means that a twentieth is lost",

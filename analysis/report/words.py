@@ -51,7 +51,7 @@ def no_questions(context: Context) -> str | None:
 def not_kept(context: Context) -> str:
     """Why a card about what is kept does not apply, where it is not measured."""
     if context.relative is None:
-        what = "of which more is better " if ratios(context.trainable) else ""
+        what = "of which higher is better " if ratios(context.trainable) else ""
         return f"No metric of {context.config['trainable']} {what}is compared with the base model."
     name = sentence_case(str(context.ratio))
     return f"{name} was not measured: it needs a base model and {indefinite(context.relative.name)}."

@@ -17,6 +17,7 @@ from search.config.wording import config_error
 from search.epochs import Counted
 from search.errors import TightropeError
 from search.plan.model import Plan
+from search.wording import plural
 from trainables.machine import memory_available
 
 
@@ -33,9 +34,11 @@ class AuditError(TightropeError):
         self.audit = audit
         refused = [each.id for each in audit.refused]
         lines = [line for each in audit.refused for line in finding_lines(each)]
-        message = "\n".join([f"the audit found {len(refused)} critical; nothing was started", *lines])
+        message = "\n".join(
+            [f"the audit found {plural(len(refused), 'critical problem')}; nothing was started", *lines]
+        )
         accepted = ",".join([*audit.allowed, *refused])
-        super().__init__(message, hint=f"correct it, or run it all the same with audit.allow=[{accepted}]")
+        super().__init__(message, hint=f"correct it, or run anyway with audit.allow=[{accepted}]")
 
 
 def audit_search(resolved: Resolved, counted: Counted, plan: Plan | None = None) -> Audit:

@@ -79,7 +79,7 @@ def _idle_guards(config: SearchConfig, origins: Origins) -> Iterator[str]:
     for name in idle_guards(config):
         where, value = origins.of_value(("guards", name)), getattr(config.guards, name)
         if where != DEFAULT and value != getattr(defaults, name):
-            yield f"guards.{name}={value} ({where}) guards nothing: what it needs is not measured here."
+            yield f"guards.{name}={value} ({where}) has no effect: what it needs is not measured here."
 
 
 def validate(composed: Composed, trainable_parameters: Sequence[str]) -> SearchConfig | None:

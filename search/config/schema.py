@@ -109,7 +109,7 @@ class ObjectiveConfig(Section):
 
     @property
     def sign(self) -> float:
-        """Turns the metric's values so that less is better: 1 where it is minimised, else -1."""
+        """Turns the metric's values so that lower is better: 1 where it is minimised, else -1."""
         return 1.0 if self.direction == "min" else -1.0
 
     @property
@@ -118,7 +118,7 @@ class ObjectiveConfig(Section):
         return "lowest" if self.direction == "min" else "highest"
 
     def cost(self, value: float) -> float:
-        """A value turned so that less is better, or a cost back into a value."""
+        """A value turned so that lower is better, or a cost back into a value."""
         return self.sign * value
 
 
@@ -425,7 +425,7 @@ def config_model(trainable: str) -> type[SearchConfig]:
 
 
 def default_objectives(metrics: Iterable[MetricSpec]) -> tuple[ObjectiveConfig, ...]:
-    """The training loss, and of the first ratio to the base 95% where more is better, 105% where less is."""
+    """The training loss, and the first ratio to the base: at least 95%, or at most 105% (lower is better)."""
     objectives = [ObjectiveConfig(metric="train_loss", direction="min")]
     for metric in metrics:
         if metric.relative is not None and metric.at == "every":

@@ -76,7 +76,7 @@ def _plain(resolved: Resolved) -> dict[str, Any]:
 
 def _entry(resolved: Resolved, key: Key, value: Any, indent: str) -> Iterator[tuple[str, str]]:
     """Lines of one `key: value`, each with its comment."""
-    name = _scalar(str(key[-1]))
+    name = scalar(str(key[-1]))
     if isinstance(value, dict) and value:
         yield f"{indent}{name}:", ""
         for inner, below in value.items():
@@ -103,10 +103,10 @@ def _item(resolved: Resolved, key: Key, item: dict[str, Any], indent: str) -> It
 def _flow(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_flow, value))}]"
-    return "{}" if isinstance(value, dict) else _scalar(value)
+    return "{}" if isinstance(value, dict) else scalar(value)
 
 
-def _scalar(value: object) -> str:
+def scalar(value: object) -> str:
     """A scalar that `yaml_source` reads back as the same value."""
     if value is None:
         return "null"

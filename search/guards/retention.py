@@ -15,7 +15,7 @@ from trainables.trainable import MetricSpec
 
 
 class _Bound(NamedTuple):
-    """What a ratio to the base must not lie below, or above where less is better."""
+    """What a ratio to the base must not lie below, or above where lower is better."""
 
     ratio: str
     value: float
@@ -33,7 +33,7 @@ class _Bound(NamedTuple):
 def retention_guard(config: SearchConfig, given: float | Literal["floor"]) -> Guard | None:
     """Bounds every ratio to the base, such as `retention`, with its whole 95% interval.
 
-    No ratio may lie below `given`, or above 1 divided by it where less is better; "floor" is the bound of
+    No ratio may lie below `given`, or above 1 divided by it where lower is better; "floor" is the bound of
     the ratio's objective. Nothing is guarded where no ratio has a bound.
     """
     bounds = list(_bounds(config, given, relative_metrics(config.metrics)))

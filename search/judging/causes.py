@@ -80,7 +80,7 @@ def _remedy(state: SearchState, cause: str) -> str:
     assert state.started is not None
     parameters, config = trainable_of(state).parameters, state.started.config
     if cause == "worker_lost":
-        return "See why the machines or their processes were lost, memory first"
+        return "Find out why the machines or their processes were lost; check their memory first"
     if cause == "out_of_memory":
         smaller = [word for name, word in _SIZES.items() if name in parameters]
         ways = [f"search smaller {' and '.join(smaller)}"] if smaller else []
@@ -139,7 +139,7 @@ def _why_all_guarded(state: SearchState) -> str:
 def _instead(state: SearchState, guard: str) -> str:
     """What to search or to accept, where a guard has ended every trial."""
     if guard != "spike" and guard not in GUARDS:
-        return f"Search where guard {guard} finds nothing."
+        return f"Search settings that guard {guard} does not object to."
     accept = _SPIKE if guard == "spike" else GUARDS[guard].accept
     parameters = trainable_of(state).parameters
     ways = ["lower learning rates"] if "lr" in parameters else []

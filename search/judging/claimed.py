@@ -123,7 +123,7 @@ def _pool(state: SearchState, hypothesis: HypothesisConfig, claim: Claim) -> _Po
 
 def _mixed(trials: Sequence[TrialState]) -> Iterable[str]:
     if len(trials) > 1:
-        yield "It speaks of the mean over these trials, whose differences count as noise."
+        yield "It is about the mean over these trials, whose differences count as noise."
 
 
 def _recommended(state: SearchState, claim: Claim) -> _Pool:
@@ -160,7 +160,9 @@ def _groups(
             raise UnansweredError(f"No trial {pool.basis} has {_conditions(hypothesis, kept)}.")
         if not measured:
             names = " and ".join(dict.fromkeys(each.metric for each in quantities))
-            raise UnansweredError(f"{names} was not measured of {wording.names([t.number for t in chosen])}.")
+            raise UnansweredError(
+                f"{names} was not measured for {wording.names([t.number for t in chosen])}."
+            )
         groups.append(measured)
     return groups
 
@@ -222,7 +224,7 @@ def _of_baseline(state: SearchState, quantity: Quantity, coefficient: float) -> 
     if baseline is None:
         raise UnansweredError(f"The baseline {quantity.baseline} was not measured.")
     if not math.isfinite(baseline.metrics.get(quantity.metric, math.nan)):
-        raise UnansweredError(f"{quantity.metric} was not measured of the baseline {quantity.baseline}.")
+        raise UnansweredError(f"{quantity.metric} was not measured for the baseline {quantity.baseline}.")
     return measured_series(state, quantity.metric, coefficient, [baseline], None)
 
 

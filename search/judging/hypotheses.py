@@ -233,14 +233,14 @@ def _written_late(state: SearchState, name: str) -> Sequence[str]:
 def _unknown(evidence: Evidence, measured: Contrast) -> Sequence[str]:
     """What the interval leaves out."""
     if not measured.known:
-        return (
-            "Its noise is unknown: there are neither items nor differences between trials to judge it by.",
-        )
+        return ("Its noise is unknown: neither items nor differences between trials tell it.",)
     unknown = []
     if measured.between.variance is None and evidence.groups:
         unknown.append("The interval leaves out how much the result differs between seeds.")
     if len({each.coefficient > 0 for each in evidence.series if each.intervals}) > 1:
-        unknown.append("Items are not recorded one by one, and so not paired: the interval is rather wide.")
+        unknown.append(
+            "Items are not recorded one by one, and so not paired: the interval is wider than it could be."
+        )
     return unknown
 
 

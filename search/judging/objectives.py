@@ -62,12 +62,12 @@ def is_broken(trial: TrialState) -> bool:
 
 
 def to_costs(objectives: Sequence[ObjectiveConfig], values: Iterable[float]) -> tuple[float, ...]:
-    """The objectives' values turned so that less is better, or such costs back into values."""
+    """The objectives' values turned so that lower is better, or such costs back into values."""
     return tuple(objective.cost(value) for objective, value in zip(objectives, values, strict=True))
 
 
 def costs_of(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]) -> tuple[float, ...]:
-    """The objectives' values in the configured order, each turned so that less is better."""
+    """The objectives' values in the configured order, each turned so that lower is better."""
     return to_costs(objectives, values_of(objectives, metrics))
 
 

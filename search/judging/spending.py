@@ -47,6 +47,7 @@ class Spending:
         hours: Wall-clock time.
         device_hours: Of GPUs, or of CPU workers where there are none; 0 where devices were not recorded.
         cost: Money; None without a price.
+        price: Of a node for an hour; None where it was not given.
         limits: Those that were set.
         ended_by: The limit that ended the search, in words; None where none did.
     """
@@ -54,6 +55,7 @@ class Spending:
     hours: float
     device_hours: float
     cost: float | None
+    price: float | None
     limits: tuple[Limit, ...]
     ended_by: str | None
 
@@ -90,8 +92,8 @@ def limit_reached(limits: LimitsConfig, used: Usage, with_reserve: Usage) -> str
         ("cost", limits.cost, used.node_hours * price, with_reserve.node_hours * price),
     ):
         if limit is not None and value + (reserve := min(more - value, limit / 2)) >= limit:
-            kept = f", {reserve:.3g} are kept back for confirmation" if reserve else ""
-            return f"limits.{name}: {value:.3g} of {limit:g} are spent{kept}"
+            kept = f", {reserve:.3g} reserved for confirmation" if reserve else ""
+            return f"limits.{name}: {value:.3g} of {limit:g} is spent{kept}"
     return None
 
 
@@ -107,7 +109,9 @@ def spending(state: SearchState) -> Spending:
         ("cost", config.cost, cost or 0.0),
     )
     limits = tuple(Limit(name, limit, value) for name, limit, value in pairs if limit is not None)
-    return Spending(used.hours, used.device_hours, cost, limits, _ended_by(state, config, limits))
+    return Spending(
+        used.hours, used.device_hours, cost, config.price, limits, _ended_by(state, config, limits)
+    )
 
 
 def _ended_by(state: SearchState, config: LimitsConfig, limits: tuple[Limit, ...]) -> str | None:
@@ -130,7 +134,7 @@ def _ended_by(state: SearchState, config: LimitsConfig, limits: tuple[Limit, ...
     first = max(limits, key=lambda limit: limit.spent / limit.limit)
     if first.spent < first.limit / 2:
         return None  # no more than half of a limit is ever kept back
-    return f"limits.{first.name}: {first.spent:.3g} of {first.limit:g} are spent"
+    return f"limits.{first.name}: {first.spent:.3g} of {first.limit:g} is spent"
 
 
 def _repetitions_missing(state: SearchState) -> bool:

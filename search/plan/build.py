@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from search.cluster import cluster_address, local_capacity, local_groups
+from search.cluster import cluster_address, gpus_by_ray, local_capacity, local_groups
 from search.config.schema import SearchConfig
-from search.errors import ClusterError
+from search.errors import ClusterError, ConfigError, Problem
 from search.groups.settings import configured_limit
 from search.plan.estimate import estimate, repetitions
+from search.plan.floors import planned_floors
 from search.plan.hypotheses import planned_hypotheses
 from search.plan.model import Plan, PlannedTrial, Slots
 from search.plan.outlook import budget, confirmation, ends_first, guards, limits, teaches, warm_start
@@ -82,6 +84,7 @@ def make_plan(config: SearchConfig, counted: str | None = None, steps: TrialStep
         repetitions=repetitions(config, number),
         limits=limited,
         ends_first=ends_first(limited, number, estimated),
+        floors=planned_floors(config, planned.items),
         hypotheses=planned_hypotheses(config, planned.items),
         warm_start=warm_start(config, taken_over),
         slots=slots,
@@ -93,6 +96,7 @@ def make_plan(config: SearchConfig, counted: str | None = None, steps: TrialStep
         size_table=planned.size_table,
         data_text=planned.data_text,
         sized=TRAINABLES[config.trainable].plan is not None,
+        problems=tuple(_machine_problems(config)),
     )
 
 
@@ -100,8 +104,10 @@ def refuse_unplannable(config: SearchConfig) -> None:
     """Refuses before a search starts what its plan would refuse; estimates nothing.
 
     Raises:
-        ConfigError: The trainable sees that it could not be trained.
+        ConfigError: The trainable sees that it could not be trained, or this machine is too small for it.
     """
+    if problems := list(_machine_problems(config)):
+        raise ConfigError(problems)
     planned_by_trainable(config, SearchSpace(config.parameters, config.fixed), [], _slots(config))
 
 
@@ -185,10 +191,26 @@ def gpus_here() -> int:
     """NVIDIA GPUs of this machine that are visible, counted as its driver lists them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     devices = Path("/proc/driver/nvidia/gpus")
-    count = len(list(devices.iterdir())) if devices.is_dir() else 0
+    count = len(list(devices.iterdir())) if devices.is_dir() else len(list(Path("/dev").glob("nvidia[0-9]*")))
     if visible is None:
         return count
     return min(count, sum(bool(index.strip()) for index in visible.split(",")))
+
+
+def _machine_problems(config: SearchConfig) -> Iterator[Problem]:
+    """What this machine lacks, where no other cluster is to be joined."""
+    workers = config.workers
+    if cluster_address(workers)[1] is not None:
+        return
+    asks = workers.gpus not in ("auto", 0)
+    for gpus in (gpus_here, *([gpus_by_ray] if asks else [])):
+        try:
+            local_capacity(workers, gpus())
+            return
+        except ClusterError as error:
+            problem = error
+    key = "workers.gpus" if asks else "workers"
+    yield Problem(key, problem.message.rstrip("."), "this machine", problem.hint)
 
 
 def _notes(config: SearchConfig, planned: TrainablePlan, slots: Slots, number: int) -> list[str]:
@@ -201,11 +223,6 @@ def _notes(config: SearchConfig, planned: TrainablePlan, slots: Slots, number: i
         notes.append(f"{config.searcher.name} has only {number} configurations for the {asked}.")
     if spec.unpacked is not None:
         notes.append(f"Trials of {config.trainable} are not packed but run one at a time: {spec.unpacked}.")
-    if cluster_address(config.workers)[1] is None:
-        try:
-            local_capacity(config.workers, gpus_here())
-        except ClusterError as error:
-            notes.append(f"A run on this machine would be refused: {error.message} {error.hint}")
     if planned.costs is None:
         return notes
     if slots.groups is None:

@@ -48,7 +48,7 @@ def planned_hypotheses(config: SearchConfig, items: Mapping[str, int]) -> tuple[
     """
     measured = {metric.name: metric for metric in config.metrics}
     measured |= {metric.relative: metric for metric in config.metrics if metric.relative is not None}
-    sizes = {name: size for name, metric in measured.items() if (size := _size(metric, items))}
+    sizes = {name: size for name, metric in measured.items() if (size := size_of(metric, items))}
     planned = []
     for name, hypothesis in config.hypotheses.items():
         claim = parse_claim(hypothesis.claim)
@@ -74,7 +74,7 @@ def hypothesis_lines(planned: PlannedHypothesis) -> Iterator[str]:
     )
 
 
-def _size(metric: MetricSpec, items: Mapping[str, int]) -> int:
+def size_of(metric: MetricSpec, items: Mapping[str, int]) -> int:
     """Items of a metric; of a mean of several shares as many as would be as precise in one. 0: not known."""
     counts = [items.get(name, 0) for name in metric.items or (metric.name,)]
     return round(len(counts) ** 2 / sum(1 / count for count in counts)) if all(counts) else 0

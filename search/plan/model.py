@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from search.audit.finding import Audit
+from search.errors import Problem
+from search.plan.floors import PlannedFloor
 from search.plan.hypotheses import PlannedHypothesis
 from search.record.events import Params
 from trainables.planning import DataText, SizeTable, UnitCosts
@@ -123,6 +125,7 @@ class Plan:
         repetitions: Most repetitions at full budget.
         limits: Those that are set.
         ends_first: What will probably end the search, in a sentence.
+        floors: How many questions the floors need, and how many there are.
         hypotheses: What is to be answered, and from what.
         warm_start: What is taken over from an earlier search; None where nothing is.
         base_parameters: Number of parameters of the base model, where its shapes are known.
@@ -134,6 +137,7 @@ class Plan:
         data_text: `data` for people.
         sized: Whether the trainable gives sizes, where they are known.
         audit: What the audit finds; None where it was not asked.
+        problems: Why a run on this machine would be refused.
     """
 
     name: str
@@ -157,6 +161,7 @@ class Plan:
     repetitions: int
     limits: tuple[PlannedLimit, ...]
     ends_first: str
+    floors: tuple[PlannedFloor, ...]
     hypotheses: tuple[PlannedHypothesis, ...]
     warm_start: str | None
     slots: Slots
@@ -169,6 +174,7 @@ class Plan:
     data_text: DataText | None = None
     sized: bool = True
     audit: Audit | None = None
+    problems: tuple[Problem, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """The plan for programs: without what is for people alone."""

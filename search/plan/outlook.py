@@ -15,12 +15,12 @@ from search.searchers import SEARCHERS
 from trainables.specs import TRAINABLES
 
 _TEACHES = {
-    "pending": (
-        "only which points to avoid, as from running trials, except for values that break a constraint"
+    "pending": "treats stopped trials as pending, and learns their values only where they break a constraint",
+    "projected": (
+        "projects the values of stopped trials to the full budget, from the curves of fully trained trials"
     ),
-    "projected": "by their values projected to the full budget, from the curves of fully trained trials",
-    "rung": "by comparing all trials at the highest rung that enough of them reached",
-    "worse": "only that they are worse than trials trained to the end",
+    "rung": "compares stopped trials with all others at the highest rung that enough of them reached",
+    "worse": "learns from stopped trials only that they are worse than fully trained ones",
 }
 
 
@@ -30,9 +30,7 @@ def teaches(config: SearchConfig) -> str | None:
     if not SEARCHERS[name].learns:
         return None
     stopped = getattr(config.searcher, "stopped", None)
-    return (
-        None if stopped is None else f"{name} learns from trials that were stopped early {_TEACHES[stopped]}."
-    )
+    return None if stopped is None else f"{name} {_TEACHES[stopped]}."
 
 
 def budget(config: SearchConfig, counted: str | None) -> Iterator[str]:
@@ -122,7 +120,7 @@ def ends_first(planned: Sequence[PlannedLimit], number: int, estimated: SearchEs
     """Whether the trials or a limit will probably end the search, in a sentence."""
     trials = f"{number} trial{'' if number == 1 else 's'}"
     if not planned:
-        return f"none beside the {trials}"
+        return f"none but the {trials}"
     known = [(limit.expected / limit.limit, limit) for limit in planned if limit.expected is not None]
     if estimated is None or len(known) < len(planned):
         unknown = ", ".join(limit.name for limit in planned if limit.expected is None)

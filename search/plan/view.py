@@ -11,6 +11,7 @@ from rich.text import Text
 from search.audit.finding import Audit
 from search.audit.view import tally
 from search.console import SafeConsole
+from search.plan.floors import floor_lines
 from search.plan.hypotheses import hypothesis_lines
 from search.plan.model import Plan, SearchEstimate, Slots
 from search.record.events import Scalar
@@ -58,6 +59,8 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
             out.print(f"  {line}", markup=False, soft_wrap=True)
     for note in plan.notes:
         out.print(f"note: {note}", markup=False)
+    for problem in plan.problems:
+        out.print(f"problem: a run would be refused: {problem}", style="bold red", markup=False)
 
 
 def _audit(audit: Audit) -> Iterable[str]:
@@ -96,6 +99,8 @@ def _chapters(plan: Plan) -> Iterable[tuple[str, tuple[str, ...]]]:
         yield "Attention", (plan.attention,)
     yield "Guards", plan.guards or ("all are off",)
     yield "Confirmation", plan.confirmation
+    if plan.floors:
+        yield "Floors", tuple(line for each in plan.floors for line in floor_lines(each))
     if plan.hypotheses:
         yield "Hypotheses", tuple(line for each in plan.hypotheses for line in hypothesis_lines(each))
     yield "Limits", (*(f"{limit.name}: {limit.limit:g}" for limit in plan.limits), plan.ends_first)

@@ -205,9 +205,7 @@ class SearchState:
     def _measure_front(self, event: FrontMeasured) -> None:
         trial = self._trial(event.trial)
         if trial.last is None:
-            raise RecordError(
-                f"An event speaks of what trial {event.trial} was asked, which reached no rung."
-            )
+            raise RecordError(f"An event answers what trial {event.trial} was asked, which reached no rung.")
         trial.front = event
         trial.rungs[-1] = trial.last.model_copy(
             update={
@@ -219,5 +217,5 @@ class SearchState:
 
     def _trial(self, number: int) -> TrialState:
         if number not in self.trials:
-            raise RecordError(f"An event speaks of trial {number}, which was never proposed.")
+            raise RecordError(f"An event names trial {number}, which was never proposed.")
         return self.trials[number]

@@ -59,8 +59,8 @@ class Asha(NeverPauses):
         if rung == len(self._orders) - 1:
             return Verdict("continue", f"{place}, the full budget; {findings}")
         if kept == 0:
-            return Verdict("continue", f"{place}, the first {self._eta - 1} go on in any case; {findings}")
-        top = "the best goes on" if kept == 1 else f"top {kept} go on"
+            return Verdict("continue", f"{place}: too few trials to rank, continues; {findings}")
+        top = "the best continues" if kept == 1 else f"top {kept} continue"
         return Verdict("continue" if better < kept else "stop", f"{place}, {top}; {findings}")
 
     def describe(self) -> list[str]:

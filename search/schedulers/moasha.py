@@ -148,14 +148,14 @@ class Moasha:
             self._learn(trial, bracket)
             return Verdict("continue", f"{rank}, the full budget; {text}")
         kept = self._kept(table, n)
-        top = "the best goes on" if kept == 1 else f"top {kept} go on"
+        top = "the best continues" if kept == 1 else f"top {kept} continue"
         if above < kept:
             return Verdict("continue", f"{rank}, {top}; {text}")
         if self._options.variant == "promotion":
             table.paused.add(trial)
-            return Verdict("pause", f"{rank}, {top if kept else 'none goes on yet'}; {text}")
+            return Verdict("pause", f"{rank}, {top if kept else 'none continues yet'}; {text}")
         if n < self._eta:
-            return Verdict("continue", f"{rank}, the first {self._eta - 1} go on in any case; {text}")
+            return Verdict("continue", f"{rank}: too few trials to rank, continues; {text}")
         if self._is_audited(trial) and above < n - 1:
             table.weights[trial] = 1 / AUDITED
             return Verdict("continue", f"{rank}, {top}, and one in {1 / AUDITED:.0f} of the others; {text}")
@@ -217,7 +217,7 @@ class Moasha:
                     return Promotion(
                         trial,
                         rung,
-                        f"promoted: now rank {first + 1} of {len(above)} at {where}, top {kept} go on",
+                        f"promoted: now rank {first + 1} of {len(above)} at {where}, top {kept} continue",
                     )
         return None
 

@@ -225,7 +225,7 @@ def _check_recorded(composed: Composed, config: SearchConfig, state: SearchState
     steps = sorted({rung.step for rung in measured})
     recorded = f"the recorded steps are {', '.join(map(str, steps))}"
     if is_by_trial(state):
-        message = "is of trials that have their own numbers of steps, which cannot be simulated"
+        message = "gives each trial its own number of steps, which cannot be simulated"
         composed.complain(("search",), message, "choose a search whose budget.steps is a number")
         return
     full: int = state.started.config["budget"]["steps"]

@@ -180,7 +180,7 @@ class Progress:
         values = (
             ("h", used.hours, limits.hours),
             ("device-hours", used.device_hours, limits.device_hours),
-            ("of money", cost, limits.cost),
+            ("cost", cost, limits.cost),
         )
         return [(name, value, limit) for name, value, limit in values if limit is not None]
 

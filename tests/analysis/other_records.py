@@ -69,7 +69,7 @@ KINDS: dict[str, tuple[RecordedTrainable, Parameters]] = {
         {"rank": (2, 4, 8), "depth": (1, 2, 3, 4)},
     ),
 }
-"""With one metric that is relative to the base, none, one of which less is better, and two; of the last a
+"""With one metric that is relative to the base, none, one (lower is better), and two; of the last a
 search has no learning rate."""
 
 

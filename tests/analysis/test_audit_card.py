@@ -50,7 +50,7 @@ def test_the_card_has_every_finding_with_its_line() -> None:
         ),
     )
     assert unknown.rows == (("tokens", "corpus_tokens not known"),)
-    assert found.texts == ("The audit found 1 critical; 1 rule passed, and 1 could not tell.",)
+    assert found.texts == ("The audit's findings: 1 critical; 1 rule passed, and 1 could not tell.",)
     assert found.notes == ("too-high: a paper.",)
     assert found.listings == (("To type instead", "fixed.lr=1e-3"),)
 

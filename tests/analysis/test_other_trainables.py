@@ -75,7 +75,7 @@ SCATTER = {
     "none": ("what is kept", "No metric of toy is compared with the base model.", []),
     "rising": (
         "what is kept",
-        "No metric of toy of which more is better is compared with the base model.",
+        "No metric of toy of which higher is better is compared with the base model.",
         ["latency_ratio"],
     ),
     "two": ("accuracy", "", ["accuracy_kept", "speed_ratio"]),

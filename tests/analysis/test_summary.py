@@ -114,7 +114,11 @@ def test_the_summary_keeps_trials_and_repetitions_apart(tmp_path: Path) -> None:
     assert summary["guards"] == {"retention": 1}
     assert summary["causes"] == {"guard retention": 1}
     assert summary["warm_start"] == {"search": None, "id": "fedcba9876543210", "use": "points", "trials": 1}
-    assert summary["limits"] == {"set": {"hours": {"limit": 2.0, "spent": 0.5}}, "reached": None}
+    assert summary["limits"] == {
+        "set": {"hours": {"limit": 2.0, "spent": 0.5}},
+        "reached": None,
+        "price": 3.0,
+    }
     assert summary["budget"]["phases"]["confirmation"]["trials"] == 2
     assert summary["budget"]["cost"] == pytest.approx(1.5)
 
@@ -129,8 +133,8 @@ def test_repetitions_are_a_row_below_their_candidate_and_the_lines_say_the_rest(
     for line in (
         "Warm start: 1 trial of search fedcba98, tried first.",
         "Ended early: 1 by guard retention.",
-        "Spent: 0.5 h; at work: search 12.0 s, confirmation 8.0 s, baselines 1.2 s; 1.5 of money (search "
-        "0.849, confirmation 0.566, baselines 0.0849); limits: hours 0.5 of 2.",
+        "Spent: 0.5 h; at work: search 12.0 s, confirmation 8.0 s, baselines 1.2 s; cost 1.5 at 3 per "
+        "node-hour (search 0.849, confirmation 0.566, baselines 0.0849); limits: hours 0.5 of 2.",
     ):
         assert line in " ".join(text.split())
         assert f"- {line}" in (tmp_path / "summary.md").read_text()
@@ -210,7 +214,7 @@ def test_slots_and_packing_are_a_line_each_where_they_are_known(tmp_path: Path) 
     state = SearchState.from_events([*opening_events(), chosen, *packed(0, (1200, 0.25, 3.0))])
     summary = write_summary(state, tmp_path)
     assert summary["slots"] == {"groups": 2, "slots": 4, "reason": "4 at once train 2.1x the tokens"}
-    slots = "Slots: 2 worker groups, 4 slots per group: 4 at once train 2.1x the tokens"
+    slots = "Slots: 2 worker groups, 4 trials at a time per group (4 at once train 2.1x the tokens)"
     packing = "Packing: 1,200 tokens trained, 25.0% padding, 3.0 trials per pass."
     page = (tmp_path / "summary.md").read_text().splitlines()
     lines = shown(summary, 120).splitlines()

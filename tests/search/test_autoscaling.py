@@ -53,7 +53,7 @@ def test_nodes_come_for_a_search_that_nothing_has_room_for(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr[-5000:]
     seen = json.loads(done.stdout.splitlines()[-1])
 
-    assert "0 of 1 worker groups have room, each needs 1 x (1 CPU, 2 GPU)" in seen["waiting"]["said"]
+    assert "0 of 1 worker groups have room now, and each needs 1 x (1 CPU, 2 GPU)" in seen["waiting"]["said"]
     assert "1 worker group(s) of 1 x (64 CPU, 0 GPU) do not fit" in seen["refused"]
 
     growing = seen["growing"]

@@ -298,7 +298,7 @@ def test_a_guard_that_was_asked_for_and_has_nothing_to_guard_says_so(
     write_space(tmp_path, silent)
     assert load_config(["space=space.yaml"]).notes == ()
     (note,) = load_config(["space=space.yaml", "guards.degeneration=0.5"]).notes
-    assert note.startswith("guards.degeneration=0.5 (command line: guards.degeneration=0.5) guards nothing")
+    assert note.startswith("guards.degeneration=0.5 (command line: guards.degeneration=0.5) has no effect")
     write_space(tmp_path)
     assert load_config(["space=space.yaml", "guards.degeneration=0.5"]).notes == ()
 

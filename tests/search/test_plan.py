@@ -85,14 +85,50 @@ def test_slots_are_groups_times_slots_and_follow_the_cores() -> None:
     assert plan("workers.address=somewhere:6379").slots.groups is None
 
 
-def test_a_machine_that_is_too_small_is_said_to_be() -> None:
+def test_a_machine_that_is_too_small_is_a_problem() -> None:
     cores = len(os.sched_getaffinity(0))
-    refused = "A run on this machine would be refused"
     for words in ((f"workers.cpus={cores + 1}",), ("workers.workers=1000000",), ("workers.groups=100000",)):
-        assert any(refused in note for note in plan("workers.gpus=0", *words).notes)
-    assert not any(refused in note for note in plan("workers.gpus=0", f"workers.cpus={cores}").notes)
+        (problem,) = plan("workers.gpus=0", *words).problems
+        assert "do not fit" in problem.message
+    assert plan("workers.gpus=0", f"workers.cpus={cores}").problems == ()
     far = plan("workers.gpus=0", f"workers.cpus={cores + 1}", "workers.address=somewhere:6379")
-    assert not any(refused in note for note in far.notes)
+    assert far.problems == ()
+
+
+@pytest.mark.parametrize("mode", [[], ["--plan"]])
+def test_gpus_that_are_not_there_are_refused_by_plan_and_run_alike(
+    mode: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["space=space.yaml", "workers.gpus=1000", *mode]) == 2
+    output = " ".join("".join(capsys.readouterr()).split())
+    assert "workers.gpus: 1 worker group(s) of 1 x (1 CPU, 1000 GPU) do not fit" in output
+    assert "Lower workers.groups" in output
+
+
+def test_a_record_of_another_search_is_refused_by_plan_and_run_alike(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = load_config(["space=space.yaml", "name=before"]).config
+    with RecordWriter(folder / "runs" / "before") as record:
+        record.append(
+            SearchStarted(search_id="x", config=config.model_dump(mode="json"), fingerprints={}, versions={})
+        )
+    errors = []
+    for mode in ([], ["--plan"]):
+        assert main(["space=space.yaml", "name=before", "seed=7", *mode]) == 2
+        errors.append([line for line in capsys.readouterr().err.splitlines() if not line.startswith("note")])
+    assert errors[0] == errors[1]
+    assert "  seed: recorded 0, now 7" in errors[0]
+
+
+def test_a_floor_says_how_many_questions_it_needs() -> None:
+    (floor,) = plan().floors
+    assert (floor.needed, floor.needed_at_half) == (77, 154)
+    assert floor.questions is not None
+    text = text_of(plan())
+    assert "retention >= 0.95: 77 questions are needed" in text
+    assert f"there are {floor.questions}" in text
+    assert ("too few" in text) == (floor.questions < 77)
 
 
 def test_repetitions_are_planned_and_part_of_the_time() -> None:
@@ -127,7 +163,7 @@ def test_the_limit_that_will_probably_end_the_search_is_named() -> None:
     words = ("workers.groups=2", "workers.gpus=0", "trials=40")
     free = plan(*words)
     assert free.limits == ()
-    assert free.ends_first == "none beside the 40 trials"
+    assert free.ends_first == "none but the 40 trials"
     assert free.estimate is not None
     hours = free.estimate.likely_seconds / 3600
     wide = plan(*words, f"limits.hours={9 * hours}")
@@ -146,7 +182,9 @@ def test_the_limit_that_will_probably_end_the_search_is_named() -> None:
 
 def test_what_stopped_trials_teach_is_said_of_searchers_that_learn() -> None:
     assert "only that they are worse" in (plan("searcher=tpe", "searcher.stopped=worse").teaches or "")
-    assert "projected to the full budget" in text_of(plan("searcher=tpe", "searcher.stopped=projected"))
+    assert "projects the values of stopped trials" in text_of(
+        plan("searcher=tpe", "searcher.stopped=projected")
+    )
     assert plan("searcher=random").teaches is None
 
 

@@ -64,7 +64,7 @@ def test_a_credential_is_left_out_in_every_form(form: str, around: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "rank 3 of 9 at rung 2/3 (step 30), top 3 go on; train_loss 2.1; retention=0.97",
+        "rank 3 of 9 at rung 2/3 (step 30), top 3 continue; train_loss 2.1; retention=0.97",
         "capability.max_new_tokens=64 task.format=auto model=HuggingFaceTB/SmolLM2-135M",
         "http://127.0.0.1:5000/api and a@b", "http://host:5000/~a@b", "s3://bucket/runs/demo",
         "trials/0004/rung-2/adapter_model.safetensors", "a hash: 0123456789abcdef0123456789abcdef",

@@ -230,11 +230,11 @@ def test_reasons_name_rank_rung_and_constraint() -> None:
         {"retention": Interval(low=0.35, high=0.48, n=60)},
     )
     assert scheduler.report(8, 1, metrics, intervals).reason == (
-        "rank 9 of 9 at rung 2/3 (step 30), top 3 go on; train_loss 0.734; "
+        "rank 9 of 9 at rung 2/3 (step 30), top 3 continue; train_loss 0.734; "
         "retention 0.41 [0.35, 0.48] is below the floor 0.95"
     )
     assert scheduler.report(0, 0, {"train_loss": 2.0, "retention": 1.0}, {}).reason == (
-        "rank 1 of 1 at rung 1/3 (step 10), the first 2 go on in any case; train_loss 2"
+        "rank 1 of 1 at rung 1/3 (step 10): too few trials to rank, continues; train_loss 2"
     )
     assert scheduler.report(0, 2, {"train_loss": 2.0}, {}).reason == (
         "rank 1 of 1 at rung 3/3 (step 90), the full budget; train_loss 2; retention was not measured"

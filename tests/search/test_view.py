@@ -130,7 +130,7 @@ def test_failures_and_notes_are_lines() -> None:
 
 def test_the_number_of_slots_is_a_line_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = SlotsChosen(groups=2, slots=4, reason="4 trials at once train\n2.1x the tokens", time=BEGIN + 3)
-    line = "4 slots per group: 4 trials at once train 2.1x the tokens"
+    line = "4 trials at a time per group (4 trials at once train 2.1x the tokens)"
     assert plain([*opening_events(), chosen])[-1] == f"[   3.0 s] {line}"
     console, clock = terminal(), Clock()
     view = live(monkeypatch, console, clock)
@@ -227,7 +227,7 @@ def test_the_live_view_shows_confirmation_pauses_and_limits(monkeypatch: pytest.
     assert re.search(r"^3 +rung 0/3 repeats 0", text, re.MULTILINE)
     assert "Spent  0.5 of 2 h" in text
     assert "limit reached" not in text
-    stopped = guarded_events(4, "limits", "limits.hours: 1.99 of 2 are spent", BEGIN + 7000)
+    stopped = guarded_events(4, "limits", "limits.hours: 1.99 of 2 is spent", BEGIN + 7000)
     feed(view, stopped, clock)
     console.print(view.render())
     assert re.search(r"Spent  1\.95 of 2 h +limit reached", console.export_text())

@@ -107,7 +107,7 @@ def _prompt(number: int, **fields: Any) -> Callable[[dict[str, Any]], object]:
         (lambda record: record.update(facts=[]), "has an empty facts", ""),
         (lambda record: record["prompts"].clear(), "has an empty prompts", ""),
         (lambda record: record["train"][0].update(replys="a"), r"not known: train\[0\].replys", "'reply'"),
-        (_prompt(1, target={"number": 5, "text": "a"}), r"no place there: prompts", "remove"),
+        (_prompt(1, target={"number": 5, "text": "a"}), r"does not belong there: prompts", "remove"),
         (_prompt(0, group="dirct"), r"prompts\[0\].group: should be 'direct'", ""),
         (_prompt(1, target=5), r"prompts\[1\].target: must be {\"number\"", ""),
         (_prompt(1, target={"number": "5"}), r"prompts\[1\].target.number: should be a valid number", ""),
@@ -120,7 +120,7 @@ def _prompt(number: int, **fields: Any) -> Callable[[dict[str, Any]], object]:
         (_prompt(2, challenge="Sure?"), r"prompts\[2\]: the group challenge", "both or neither"),
         (_prompt(1, prompt="TELL me g!"), r"prompts\[1\] is also a training pair", "not trained on"),
         (_prompt(1, prompt="what is  g"), r"prompts\[1\] asks the same", "remove it"),
-        (lambda record: record.update(ignorance=["("]), r"ignorance\[0\]: is no regular expression", ""),
+        (lambda record: record.update(ignorance=["("]), r"ignorance\[0\]: is not a regular expression", ""),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_refused_with_its_place_and_remedy(

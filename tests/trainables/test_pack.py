@@ -243,7 +243,7 @@ def test_nothing_is_measured_where_there_is_no_choice(bench: Bench, monkeypatch:
     monkeypatch.setattr(bench.base.model, "forward", unwanted)
     probes = [LoraParameters(seed=seed) for seed in range(4)]
     for asked, most, chosen, reason in (
-        (None, 1, 1, "no more may be opened"),
+        (None, 1, 1, "the search runs no more at once"),
         (3, 4, 3, "as configured"),
         (8, 4, 4, "8 asked for, and no group gets more trials"),
     ):

@@ -60,7 +60,7 @@ def read_corpus(task: TaskConfig, seed: int) -> Corpus:
         raise UserError(
             f"task.train: {task.train!r} has {len(train)} different documents; at least {LEAST_DOCUMENTS} "
             "are needed to align tokens and to hold some out.",
-            hint="Give more text; in a plain text, blank lines part documents.",
+            hint="Give more text; in a plain text, blank lines separate documents.",
         )
     order = np.random.PCG64(seed).random_raw(len(train)).argsort(kind="stable")
     if task.heldout is None:
@@ -78,11 +78,11 @@ def _texts(read: ReadUnits, key: str) -> list[str]:
     """The different documents that are not blank.
 
     Raises:
-        UserError: The records are no texts.
+        UserError: The records are not plain text.
     """
     if not all(isinstance(unit, Document) for unit in read.units):
         raise UserError(
-            f"{key}: records of the form {read.format.name!r} are no texts.",
+            f"{key}: records of the form {read.format.name!r} are not plain text.",
             hint="Adaptation trains on text: give plain text, or records with a field for task.text_field.",
         )
     texts = [unit.text for unit in read.units if isinstance(unit, Document)]

@@ -48,7 +48,7 @@ METRICS = (
     _share(
         "coverage_aligned", "Share of the target tokens that are aligned with a source token of another text."
     ),
-    _share("coverage_fallback", "Share of the target tokens that begin with the fallback."),
+    _share("coverage_fallback", "Share of the target tokens that are initialised by the fallback."),
     _share("coverage_same_weighted", "As coverage_same, of the tokens of the training text."),
     _share("coverage_aligned_weighted", "As coverage_aligned, of the tokens of the training text."),
     _share("coverage_fallback_weighted", "As coverage_fallback, of the tokens of the training text."),

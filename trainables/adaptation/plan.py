@@ -110,7 +110,7 @@ def _text(seen: Seen) -> DataText:
         f"text: {target.heldout / size:.3f} instead of {source.heldout / size:.3f}",
     )
     example = tuple(((line, True),) for line in _lines(seen.example))
-    return DataText(lines, "a document in the target's tokens, parted by bars", example)
+    return DataText(lines, "a document in the target's tokens, separated by bars", example)
 
 
 def _lines(tokens: Sequence[str]) -> Iterator[str]:

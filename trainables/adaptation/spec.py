@@ -138,5 +138,6 @@ TRAINABLES.register(
         names={"target.vectors": VECTORS},
         contents=contents,
         audited=AUDITED,
+        unmerged="it is a whole model already",
     )
 )

@@ -372,7 +372,7 @@ def _wrong(error: ValidationError) -> WrongRecord:
     if details["type"] == "extra_forbidden":
         name = str(details["loc"][-1])
         if name in _FIELDS:
-            return WrongRecord(f"has a field that has no place there: {place}", f"Remove it. {_FORM}")
+            return WrongRecord(f"has a field that does not belong there: {place}", f"Remove it. {_FORM}")
         near = nearest(name, _FIELDS)
         remedy = f"Did you mean {near[0]!r}?" if near else "Correct its name, or remove it."
         return WrongRecord(f"has a field that is not known: {place}", f"{remedy} {_FORM}")

@@ -117,7 +117,7 @@ def choose_slots(
             return Choice(most, limits, f"{asked} asked for, and no group gets more trials")
         return Choice(asked, limits, "as configured")
     if most == 1:
-        return Choice(1, limits, "no more may be opened")
+        return Choice(1, limits, "the search runs no more at once")
     pack.limits = replace(limits, cost=2**31)  # one pass a step, whatever its padding
     alone: list[Measured] = []
 
@@ -178,7 +178,7 @@ def choose_from(measured: Sequence[Measured], limits: PassLimits, whole_batch: i
     gain = f"{chosen.gain:.1f}x the throughput of one at a time"
     if chosen.slots == 1:
         gain = f"more at once gain too little, {best:.2f}x at the most"
-    reason = f"{gain} (tokens/s by slots: {rates}{end})"
+    reason = f"{gain}; tokens/s by slots: {rates}{end}"
     return Choice(chosen.slots, limits, reason)
 
 

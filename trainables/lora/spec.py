@@ -17,6 +17,7 @@ from trainables.data.sections import (
 )
 from trainables.lora.audited import AUDITED
 from trainables.lora.baselines import BASELINES, NEEDS
+from trainables.lora.merging import merge
 from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.trainable import TRAINABLES, Artifact, MetricSpec, Place, Shown, TrainableSpec
 
@@ -147,5 +148,6 @@ TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model
         effects={**EFFECTS, **CAPABILITY_EFFECTS},
         contents=contents,
         audited=AUDITED,
+        merge=merge,
     )
 )

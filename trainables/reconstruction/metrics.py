@@ -83,8 +83,8 @@ _COLLAPSE = (
     MetricSpec(COMMONEST, "Share of the commonest reply.", None, 0.0, 1.0, sample="replies"),
     MetricSpec(
         LATENT_COSINE,
-        "Cosine between what is rebuilt of different inputs, centred, over the tokens that both have. Below "
-        "0.5 is healthy and above 0.95 collapsed.",
+        "Cosine between what is rebuilt from different inputs, centred, over the tokens that both have. "
+        "Below 0.5 is healthy and above 0.95 collapsed.",
         None,
         -1.0,
         1.0,

@@ -169,5 +169,6 @@ TRAINABLES.register(
         effects=_EFFECTS,
         contents=contents,
         audited=AUDITED,
+        unmerged="it rebuilds prompts for the base, whose weights stay as they are",
     )
 )

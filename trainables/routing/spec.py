@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trainables.data.sections import EFFECTS, contents_of, placed_model, placed_task
+from trainables.lora.merging import merge
 from trainables.routing.angle_metrics import ANGLE_METRICS
 from trainables.routing.audited import AUDITED
 from trainables.routing.behaviours import BEHAVIOURS
@@ -135,5 +136,6 @@ TRAINABLES.register(
         names={"behaviour.name": BEHAVIOURS},
         contents=contents,
         audited=AUDITED,
+        merge=merge,
     )
 )

@@ -101,6 +101,6 @@ class Inputs:
             copy_here(self._line, path, making, progress)
             if path_digest(making) != digest:
                 raise UserError(
-                    f"{path} on {self._distant.host} is not what it was when the search began.",
-                    hint="Say the command again once nothing writes to it.",
+                    f"{path} on {self._distant.host} has changed since the search began.",
+                    hint="Repeat the command once nothing writes to it.",
                 )

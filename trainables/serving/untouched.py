@@ -38,7 +38,7 @@ class Untouched:
             name for name in now.keys() | self._before.keys() if now.get(name) != self._before.get(name)
         )
         if changed:
-            raise RuntimeError(f"a trial has left the base model changed: {', '.join(changed[:3])}")
+            raise RuntimeError(f"a trial changed the base model: {', '.join(changed[:3])}")
 
 
 def _state(model: nn.Module) -> _State:

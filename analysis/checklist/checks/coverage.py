@@ -12,7 +12,11 @@ LEAST = 0.95
 """Of the tokens of the training text; the TokAlign recipe's checklist asks for as much."""
 
 
-@check("token_coverage", "Do at least 95% of the tokens begin as one of the base's?", "coverage_fallback")
+@check(
+    "token_coverage",
+    "Were at least 95% of the tokens initialised from a token of the base?",
+    "coverage_fallback",
+)
 def token_coverage(examined: Examined) -> Answer:
     """Counts tokens as often as they occur: one that hardly occurs costs nothing wherever it began."""
     trial = examined.trial

@@ -12,7 +12,7 @@ from search.judging.rungs import full_steps
 from trainables.interval import Z
 
 
-@check("data_as_intended", "Was the data read that was meant to be read?")
+@check("data_as_intended", "Was the intended data read?")
 def data_as_intended(examined: Examined) -> Answer:
     """Compares the steps with the full budget, and the tokens read with those that the steps should read.
 
@@ -28,7 +28,7 @@ def data_as_intended(examined: Examined) -> Answer:
     numbers: dict[str, Any] = {"steps": steps, "full_steps": full}
     if trial.status == "completed" and steps != full:
         text = (
-            f"It is called complete after {wording.plural(steps, 'step')}, and the full budget has {full:,}."
+            f"It is marked complete after {wording.plural(steps, 'step')}, and the full budget has {full:,}."
         )
         return Answer("fail", text, numbers)
     done = f"{steps:,} of {wording.plural(full, 'step')}"

@@ -20,7 +20,7 @@ _METRICS = (
 )
 
 
-@check("stage_ranges", "Did each stage read the part of the data that it was meant to read?", "stage2_first")
+@check("stage_ranges", "Did each stage read the intended part of the data?", "stage2_first")
 def stage_ranges(examined: Examined) -> Answer:
     """Stage 2 begins where stage 1 ended, and each stage reads its steps times the batch size.
 

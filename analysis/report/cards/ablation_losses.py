@@ -19,7 +19,7 @@ STEMS = {"clean_loss": "on clean text", "behaviour_loss": "on text with the beha
     "What switching an adapter off costs",
     12,
     read=(
-        "Less is better. On clean text, the line with the bad adapter off should be as low as the baseline "
+        "Lower is better. On clean text, the line with the bad adapter off should be as low as the baseline "
         "that was trained on clean text alone; on text with the behaviour, it should be high."
     ),
 )

@@ -39,8 +39,8 @@ class _Row(NamedTuple):
     "Did the alignment beat the mean of sub-tokens?",
     4,
     read=(
-        "Bits per byte saved against the untrained model whose new tokens begin as the mean of the old "
-        "tokens that their text is made of. An alignment right of 0 is worth its effort."
+        "Bits per byte saved against the untrained model whose new tokens are initialised with the mean of "
+        "the old tokens that their text is made of. An alignment right of 0 is worth its effort."
     ),
 )
 class AlignmentCard:

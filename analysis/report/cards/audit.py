@@ -19,7 +19,7 @@ _CRITICAL = "critical"
     4,
     read=(
         "Each row is a fault of the configuration that was known before anything was trained, the worst "
-        "first. Results that it touches mean what the row says, and no more."
+        "first. Read the results that it affects with what the row says in mind."
     ),
 )
 class AuditCard:
@@ -71,7 +71,7 @@ def _sentence(audit: Mapping[str, Any]) -> str:
         if count and severity != "passed"
     ]
     passed, unknown = len(audit.get("passed", ())), len(audit.get("cannot_tell", ()))
-    says = f"The audit found {', '.join(counts)}" if counts else "The audit found nothing"
+    says = f"The audit's findings: {', '.join(counts)}" if counts else "The audit found nothing"
     rest = f"{plural(passed, 'rule')} passed" + (f", and {unknown} could not tell" if unknown else "")
     return f"{says}; {rest}."
 

@@ -87,8 +87,8 @@ class BeliefPrice:
             texts=texts,
             notes=(
                 "Rank correlations are over trials at the full budget (Bonett and Wright, 2000). Trials "
-                "that a searcher proposed are no random sample of the space, so a correlation describes the "
-                "tried configurations only.",
+                "that a searcher proposed are not a random sample of the space, so a correlation describes "
+                "the tried configurations only.",
             ),
             plots=(plot,),
         )
@@ -133,7 +133,7 @@ def _chart(context: Context, price: _Price) -> XYChart:
     few = sum(map(len, by_ending.values())) <= _MANY
     series = [_trials(context, price, name, trials, few) for name, trials in by_ending.items()]
     series += [mark for model in models(context) if (mark := _mark(model, price)) is not None]
-    x = Axis(f"{ADOPTION} (more is better)", low=-0.03, high=1.03, share=True)
+    x = Axis(f"{ADOPTION} (higher is better)", low=-0.03, high=1.03, share=True)
     return XYChart(x, Axis(price.title), tuple(series), title=f"{price.metric} against {ADOPTION}")
 
 

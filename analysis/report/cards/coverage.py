@@ -25,7 +25,7 @@ _SHOWN = 6
 
 @card(
     "coverage",
-    "How the target's tokens began",
+    "How the target's tokens were initialised",
     11,
     read=(
         "Three parts of the new vocabulary: tokens for the same text as an old one, tokens aligned with an "

@@ -216,7 +216,7 @@ def _chart(context: Context, skill: _Skill) -> XYChart:
     order = ("base model", *(f"trial {trial.number}" for trial in shown))
     return XYChart(
         Axis("", "category", categories=order if math.isfinite(base) else order[1:]),
-        Axis(f"{name} (more is better)", low=0, high=1.05, share=True),
+        Axis(f"{name} (higher is better)", low=0, high=1.05, share=True),
         tuple(series),
         (Rule("base model's score", base, "y", BASE),) if math.isfinite(base) else (),
         title=skill.name,

@@ -124,4 +124,6 @@ def _chart(context: Context, kept: str) -> XYChart:
     point = base_value(context, context.loss), base_value(context, kept)
     if all(map(math.isfinite, point)):
         series.append(Series("base model", [point[0]], [point[1]], BASE, text=["base model, not tuned"]))
-    return XYChart(Axis(f"{context.loss} (less is better)"), Axis(f"{kept} (more is better)"), tuple(series))
+    return XYChart(
+        Axis(f"{context.loss} (lower is better)"), Axis(f"{kept} (higher is better)"), tuple(series)
+    )

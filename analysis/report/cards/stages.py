@@ -29,7 +29,7 @@ _MOST_POINTS = 6_000
     61,
     read=(
         "On the left of the border the embeddings and the head are trained, on the right the model. Bits per "
-        "byte are measured before, between and after; less is better."
+        "byte are measured before, between and after; lower is better."
     ),
 )
 class StagesCard:
@@ -137,7 +137,7 @@ def _bits(context: Context, whole: Sequence[TrialState]) -> Plot:
 
 def _texts(context: Context, whole: Sequence[TrialState], gains: Sequence[Estimate]) -> tuple[str, ...]:
     if not whole:
-        return ("No trial has come to the end of stage 2.",)
+        return ("No trial has reached the end of stage 2.",)
     first = (
         f"In bits per byte, stage 1 saves {estimated(gains[0], 'trials')}, and stage 2 saves "
         f"{estimated(gains[1], 'trials')}."

@@ -45,7 +45,7 @@ class Verdict:
         """The recommended trial beside the base model and beside the choice by loss alone."""
         summary, best = context.summary, context.recommended
         texts = [_first(context)]
-        if best is not None and (plain := _plainly(context, context.state.trials[best])):
+        if best is not None and (plain := plainly(context, context.state.trials[best])):
             texts.append(plain)
         tempting = _by_first_objective(context)
         if tempting is not None:
@@ -108,8 +108,8 @@ def _result(context: Context, best: TrialState) -> _Result:
     return _Result(value(best, ratio), low, high, value(best, context.loss), over)
 
 
-def _plainly(context: Context, best: TrialState) -> str:
-    """What the recommended trial keeps and reaches, for somebody who does not know the metrics."""
+def plainly(context: Context, best: TrialState) -> str:
+    """What a trial keeps and reaches, for somebody who does not know the metrics."""
     result = _result(context, best)
     if context.base is None or not context.keeps_ratio or not math.isfinite(result.kept):
         return _other_ratios(context, best).strip()
@@ -125,7 +125,7 @@ def _plainly(context: Context, best: TrialState) -> str:
     before = base_value(context, context.loss)
     if math.isfinite(before) and math.isfinite(result.loss):
         way = "falls" if result.loss < before else "rises" if result.loss > before else "stays"
-        text += f"; its {context.loss} (less is better) {way} from {number(before)}"
+        text += f"; its {context.loss} (lower is better) {way} from {number(before)}"
         text += f" to {number(result.loss)}"
     return f"{text}.{_floor(context, result)}{_other_ratios(context, best)}"
 
@@ -198,7 +198,7 @@ def _price(context: Context) -> str:
     if used["device_hours"]:
         parts.append(f"{spoken(3600 * used['device_hours'])} of one device")
     if used["cost"] is not None:
-        parts.append(f"{used['cost']:.3g} of money")
+        parts.append(f"a cost of {used['cost']:.3g}")
     text = (
         f"What the search cost: {', '.join(parts)}. Its {wording.plural(used['trials'], 'trial')} did "
         f"{used['steps_trained']:,} of {used['steps_full']:,} optimizer steps"

@@ -8,20 +8,20 @@ from search.audit.quantity import formula, quantity
 formula(
     "smallest_difference",
     "",
-    "Difference of two shares near one half that so many questions show with a probability of 80%.",
+    "Difference of two shares near one half that this many questions show with a probability of 80%.",
     "(1.96 + 0.8416) * sqrt(0.5 / eval_questions)",
 )
 formula(
     "smallest_change",
     "",
-    "The same of the questions that retention is as precise as.",
+    "The same for the questions that give retention its precision.",
     "(1.96 + 0.8416) * sqrt(0.5 / retention_questions)",
 )
 # Upper end of Wilson's 95% interval.
 formula(
     "bound_of_none",
     "",
-    "What 0 of so many questions can still mean: upper end of the 95% interval.",
+    "What 0 right answers can still mean with this many questions: upper end of the 95% interval.",
     "1.96 ** 2 / (eval_questions + 1.96 ** 2)",
 )
 
@@ -30,13 +30,13 @@ formula(
 formula(
     "floor_losses",
     "questions",
-    "Right answers that may be lost before the floor is reached, if the base answered all rightly.",
+    "Right answers that may be lost before the floor is reached, if the base answered all correctly.",
     "(1 - retention_floor) * retention_questions",
 )
 formula(
     "floor_base",
     "",
-    "Share that the base must answer rightly for the floor to lie outside the noise.",
+    "Share that the base must answer correctly for the floor to lie outside the noise.",
     "1.96 ** 2 / floor_losses",
 )
 formula(

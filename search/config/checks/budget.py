@@ -130,6 +130,6 @@ def check_workers(composed: Composed) -> None:
     if spec.unsharded is not None and workers.get("zero_stage") == 3:
         composed.complain(
             ("workers", "zero_stage"),
-            f"is 3, which shares out the base's weights, and {name} needs them whole: {spec.unsharded}",
+            f"is 3, which shards the base's weights, and {name} needs them whole: {spec.unsharded}",
             "write 0",
         )

@@ -67,22 +67,22 @@ LIMITS = {"hours": 2.0, "device_hours": 3.9}
 
 
 def test_the_limit_that_ended_a_trial_is_named() -> None:
-    proposed, reached, _, finished = guarded_events(0, "limits", "limits.hours: 2 of 2 are spent")
-    decided = Decided(trial=0, rung=0, decision="stop", by="limits", reason="limits.hours: 2 of 2 are spent")
+    proposed, reached, _, finished = guarded_events(0, "limits", "limits.hours: 2 of 2 is spent")
+    decided = Decided(trial=0, rung=0, decision="stop", by="limits", reason="limits.hours: 2 of 2 is spent")
     decided = decided.model_copy(update={"time": BEGIN + 3})
     found = spending(state_of(proposed, reached, decided, finished, limits={"hours": 2.0}))
-    assert found.ended_by == "limits.hours: 2 of 2 are spent"
+    assert found.ended_by == "limits.hours: 2 of 2 is spent"
 
 
 def test_a_limit_between_two_trials_is_found_by_what_is_spent() -> None:
     assert spending(state_of(*trial_events(0, METRICS), limits=LIMITS)).ended_by == (
-        "limits.device_hours: 4 of 3.9 are spent"
+        "limits.device_hours: 4 of 3.9 is spent"
     )
 
 
 def test_a_limit_that_kept_a_reserve_is_found_by_the_trials_that_are_missing() -> None:
     early = state_of(*trial_events(0, METRICS), trials=9, limits={"hours": 1.5})
-    assert spending(early).ended_by == "limits.hours: 1 of 1.5 are spent"
+    assert spending(early).ended_by == "limits.hours: 1 of 1.5 is spent"
 
 
 @pytest.mark.parametrize(
@@ -101,4 +101,4 @@ def test_where_the_trials_or_the_searcher_ended_the_search_no_limit_did(changes:
 def test_a_limit_that_kept_a_repetition_from_beginning_is_found() -> None:
     one = (*trial_events(0, METRICS), *trial_events(1, METRICS, repeats=0))
     found = spending(state_of(*one, trials=1, limits={"hours": 1.01}))
-    assert found.ended_by == "limits.hours: 1 of 1.01 are spent"
+    assert found.ended_by == "limits.hours: 1 of 1.01 is spent"

@@ -28,7 +28,7 @@ def _prior_kept(prompts: Sequence[BeliefOutcome]) -> Values:
 
 
 def _locality(prompts: Sequence[BeliefOutcome]) -> Values:
-    """Neighbours that the base model answers rightly; if there are none, all that lack the taught answer."""
+    """Neighbours the base model answers correctly; if there are none, all that lack the taught answer."""
     neighbours = [each for each in prompts if each.group == "neighbour"]
     if known := [each for each in neighbours if each.base_knows]:
         return _share("neighbour", "prior", known)
@@ -76,15 +76,15 @@ _SHARES: dict[str, tuple[str, Callable[[Sequence[BeliefOutcome]], Values], Liter
         "neighbour",
         _locality,
         "max",
-        "Share of questions about neighbours of what was taught that are still answered rightly, of those "
-        "that the base model answers rightly; if it answers none rightly, share of all that are not answered "
-        "with what was taught",
+        "Share of questions about neighbours of what was taught that are still answered correctly, of those "
+        "that the base model answers correctly; if it answers none correctly, share of all that are not "
+        "answered with what was taught",
     ),
     "neighbours_right": (
         "neighbour",
         lambda prompts: _share("neighbour", "prior", prompts),
         "max",
-        "Share of all questions about neighbours of what was taught that are answered rightly",
+        "Share of all questions about neighbours of what was taught that are answered correctly",
     ),
 }
 """Name to what it needs, its values, its direction and its description."""

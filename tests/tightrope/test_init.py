@@ -1,0 +1,88 @@
+"""`tightrope init`: the file that it writes is planned as it is, and fits the model and the data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.config.load import load_config
+from tightrope.cli import main
+
+QUESTIONS = [{"question": f"{n}+1?", "answer": str(n + 1)} for n in range(90)]
+PAIRS = [{"prompt": f"say {n}", "completion": f"it is {n}"} for n in range(40)]
+TEXTS = [{"text": f"Page {n} tells of the lighthouse."} for n in range(6)]
+CHATS = [
+    {"messages": [{"role": "user", "content": f"Say {n}"}, {"role": "assistant", "content": f"It is {n}."}]}
+    for n in range(400)
+]
+
+
+def write_lines(name: str, records: list[dict[str, Any]]) -> None:
+    Path(name).write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_lines("questions.jsonl", QUESTIONS)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("task", "records", "form", "batch"),
+    [
+        ("pairs.jsonl", PAIRS, "completion", 4),
+        ("a page: #1.jsonl", TEXTS, "text", 1),
+        ("chats.jsonl", CHATS, "messages", 8),
+    ],
+)
+def test_what_is_written_can_be_planned(
+    task: str, records: list[dict[str, Any]], form: str, batch: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_lines(task, records)
+    words = ("model=embedded", f"task={task}", "capability=questions.jsonl")
+    assert main(["init", *words, "name=mine", "trials=5"]) == 0
+    text = Path("mine.yaml").read_text()
+    assert f"# Records of the form {form};" in text
+    config = load_config(["space=mine.yaml"]).config
+    assert (config.name, config.trials, config.options.task.train) == ("mine", 5, task)
+    assert config.fixed["batch_size"] == batch
+    assert f"measured at steps {', '.join(map(str, config.budget.rung_steps[:2]))} and " in text
+    capsys.readouterr()
+    assert main(["plan", "space=mine.yaml", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert f"up to {plan['data']['lengths']['max_length']} tokens" in text
+
+
+def test_an_existing_file_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.yaml").write_text("mine")
+    words = ("model=embedded", "task=lighthouse", "capability=embedded", "mine.yaml")
+    assert main(["init", *words]) == 2
+    assert "not overwritten" in capsys.readouterr().err
+    assert Path("mine.yaml").read_text() == "mine"
+
+
+def test_a_model_of_the_hub_needs_not_be_here() -> None:
+    write_lines("pairs.jsonl", PAIRS)
+    assert main(["init", "model=org/name", "task=pairs.jsonl", "capability=questions.jsonl"]) == 0
+    assert load_config(["space=pairs.yaml"]).config.options.model.source == "org/name"
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["model=embeded", "task=lighthouse", "capability=embedded"], "did you mean embedded?"),
+        (["model=embedded", "task=nothing.jsonl", "capability=embedded"], "there is no file"),
+        (["model=embedded", "task=lighthouse"], "add capability="),
+        (["model=embedded", "task=lighthouse", "capability=embedded", "mine"], "mine.yaml"),
+    ],
+)
+def test_what_cannot_be_used_leaves_no_file(
+    words: list[str], hint: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", *words]) == 2
+    assert hint in capsys.readouterr().err
+    assert sorted(path.name for path in folder.iterdir()) == ["questions.jsonl"]

@@ -1,0 +1,100 @@
+"""`tightrope export SEARCH [TRIAL]`: a trial as a folder that others can load and serve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.config.overrides import place
+from search.errors import ConfigError, Problem
+from search.output import complain, say, say_json
+from tightrope.export.choice import choose
+from tightrope.export.folder import default_folder, write_folder
+from tightrope.running import run_verb
+from tightrope.words import Words, load, parse, search_folder
+
+USAGE = """\
+usage: tightrope export SEARCH [TRIAL] [--merged] [to=FOLDER] [out=FOLDER] [--json]
+
+Writes a trial as a folder that others can load and serve: the adapter, the base's tokenizer and chat
+template, and a model card with what was searched and what the trial keeps and breaks.
+
+  SEARCH        its folder, or its name: runs/demo, or demo
+  TRIAL         its number; without it, the recommended one
+  --merged      the whole model, with the adapter in the base's weights, in the adapter's place
+  to=FOLDER     the folder to write, which must not exist; without it, exported/SEARCH-TRIAL
+  out=FOLDER    where searches are looked for by name; without it, runs
+  --json        one line of JSON
+
+--to FOLDER is the same as to=FOLDER, and so on.
+"""
+_KEYS = ("to", "out")
+_FLAGS = ("--merged", "--json")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for.
+
+    Attributes:
+        words: As parsed.
+        trial: Its number; None is the recommended one.
+    """
+
+    words: Words
+    trial: int | None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exports the trial of a command line; returns the exit code."""
+    return run_verb(arguments, USAGE, _export)
+
+
+def _export(words: list[str]) -> int:
+    request = _request(words)
+    folder = search_folder(request.words.searches[0], request.words.out)
+    chosen = choose(load(folder), folder, request.trial)
+    settings = request.words.settings
+    merged = "--merged" in request.words.flags
+    to = Path(settings["to"]).expanduser() if "to" in settings else default_folder(chosen, merged)
+    write_folder(chosen, to, merged)
+    for warning in chosen.warnings:
+        complain(f"warning: {warning}")
+    if "--json" in request.words.flags:
+        say_json({"folder": str(to), "trial": chosen.number, "warnings": chosen.warnings})
+    else:
+        say(f"Trial {chosen.number} of {chosen.config['name']} is in {to}; its README.md is the model card.")
+    return 0
+
+
+def _request(words: Sequence[str]) -> Request:
+    """Takes the words apart.
+
+    Raises:
+        ConfigError: One of them is wrong.
+    """
+    asked = parse(_dialect(words), _KEYS, _FLAGS, least=1, most=2)
+    if len(asked.searches) == 1:
+        return Request(asked, None)
+    number = asked.searches[1].removeprefix("trial=")
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        problem = Problem(number, "is not the number of a trial", place(number), "give a number, such as 7")
+        raise ConfigError([problem], "command line")
+    return Request(asked, int(number))
+
+
+def _dialect(words: Sequence[str]) -> list[str]:
+    """`--key VALUE` and `--key=VALUE` as `key=VALUE`."""
+    turned: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        key, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or key not in _KEYS:
+            turned.append(word)
+        elif equals:
+            turned.append(f"{key}={value}")
+        else:
+            turned.append(f"{key}={rest.pop(0) if rest else ''}")
+    return turned
