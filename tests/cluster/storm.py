@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from search.record import BaselineMeasured, Failed, SearchEnded, SearchState
+from search.record import BaselineMeasured, SearchEnded, SearchState
 from tests.cluster.hosts import Host, missing
 from tests.cluster.ray_up import RayUp, Search
 from tests.searches import assert_every_trial_finished_once
@@ -74,8 +74,6 @@ def storm(cluster: RayUp, trials: int, every: float, seed: int) -> dict[str, obj
         time.sleep(0.5)
     events = search.events
     assert_every_trial_finished_once(events, trials)
-    failed = [event for event in events if isinstance(event, Failed) and event.trial is not None]
-    assert not failed, "no loss is put down to a trial"
     first = next(event.time for event in events if isinstance(event, BaselineMeasured))
     completed = Counter(trial.status for trial in SearchState.from_events(events).trials.values())
     assert completed == {"completed": trials}
