@@ -9,13 +9,16 @@ from pathlib import Path
 from search.config.overrides import place
 from search.errors import ConfigError, Problem
 from search.output import complain, say, say_json
-from tightrope.export.choice import choose
+from tightrope.export.choice import Chosen, choose
 from tightrope.export.folder import default_folder, write_folder
+from tightrope.export.recipe import write_recipe
+from tightrope.export.recipes import RECIPES
 from tightrope.running import run_verb
 from tightrope.words import Words, load, parse, search_folder
+from trainables.nearest import did_you_mean
 
 USAGE = """\
-usage: tightrope export SEARCH [TRIAL] [--merged] [to=FOLDER] [out=FOLDER] [--json]
+usage: tightrope export SEARCH [TRIAL] [--merged] [config=TRAINER] [to=FOLDER] [out=FOLDER] [--json]
 
 Writes a trial as a folder that others can load and serve: the adapter, the base's tokenizer and chat
 template, and a model card with what was searched and what the trial keeps and breaks.
@@ -23,13 +26,15 @@ template, and a model card with what was searched and what the trial keeps and b
   SEARCH        its folder, or its name: runs/demo, or demo
   TRIAL         its number; without it, the recommended one
   --merged      the whole model, with the adapter in the base's weights, in the adapter's place
+  config=TRAINER
+                the configuration alone, as a file of axolotl, llamafactory or trl
   to=FOLDER     the folder to write, which must not exist; without it, exported/SEARCH-TRIAL
   out=FOLDER    where searches are looked for by name; without it, runs
   --json        one line of JSON
 
 --to FOLDER is the same as to=FOLDER, and so on.
 """
-_KEYS = ("to", "out")
+_KEYS = ("to", "out", "config")
 _FLAGS = ("--merged", "--json")
 
 
@@ -55,17 +60,29 @@ def _export(words: list[str]) -> int:
     request = _request(words)
     folder = search_folder(request.words.searches[0], request.words.out)
     chosen = choose(load(folder), folder, request.trial)
-    settings = request.words.settings
-    merged = "--merged" in request.words.flags
-    to = Path(settings["to"]).expanduser() if "to" in settings else default_folder(chosen, merged)
-    write_folder(chosen, to, merged)
+    to = _write(request.words, chosen)
     for warning in chosen.warnings:
         complain(f"warning: {warning}")
     if "--json" in request.words.flags:
-        say_json({"folder": str(to), "trial": chosen.number, "warnings": chosen.warnings})
+        say_json({"path": str(to), "trial": chosen.number, "warnings": chosen.warnings})
+    elif "config" in request.words.settings:
+        say(f"The configuration of trial {chosen.number} of {chosen.config['name']} is in {to}.")
     else:
         say(f"Trial {chosen.number} of {chosen.config['name']} is in {to}; its README.md is the model card.")
     return 0
+
+
+def _write(asked: Words, chosen: Chosen) -> Path:
+    """Writes what was asked for; returns where it is."""
+    given = Path(asked.settings["to"]).expanduser() if "to" in asked.settings else None
+    merged, trainer = "--merged" in asked.flags, asked.settings.get("config")
+    to = given or default_folder(chosen, merged)
+    if trainer is None:
+        write_folder(chosen, to, merged)
+        return to
+    to = given or to.with_name(f"{to.name}-{trainer}{RECIPES[trainer].suffix}")
+    write_recipe(chosen, trainer, to)
+    return to
 
 
 def _request(words: Sequence[str]) -> Request:
@@ -75,6 +92,7 @@ def _request(words: Sequence[str]) -> Request:
         ConfigError: One of them is wrong.
     """
     asked = parse(_dialect(words), _KEYS, _FLAGS, least=1, most=2)
+    _refuse_config(asked)
     if len(asked.searches) == 1:
         return Request(asked, None)
     number = asked.searches[1].removeprefix("trial=")
@@ -82,6 +100,24 @@ def _request(words: Sequence[str]) -> Request:
         problem = Problem(number, "is not the number of a trial", place(number), "give a number, such as 7")
         raise ConfigError([problem], "command line")
     return Request(asked, int(number))
+
+
+def _refuse_config(asked: Words) -> None:
+    """A trainer that is not known, or one that would be given merged weights.
+
+    Raises:
+        ConfigError: It is so.
+    """
+    trainer = asked.settings.get("config")
+    if trainer is None:
+        return
+    if trainer not in RECIPES:
+        hint = did_you_mean(trainer, RECIPES)
+        problem = Problem("config", f"{trainer!r} is not a trainer", place(f"config={trainer}"), hint)
+        raise ConfigError([problem], "command line")
+    if "--merged" in asked.flags:
+        problem = Problem("--merged", "cannot be given with config=", "command line", "keep one of them")
+        raise ConfigError([problem], "command line")
 
 
 def _dialect(words: Sequence[str]) -> list[str]:
