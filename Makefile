@@ -25,8 +25,7 @@ demo: setup
 	$(BIN)/python -m search.run space=demo
 
 test: setup
-	$(BIN)/python -m pytest -n auto -m "not (alone or cluster)"
-	$(BIN)/python -m pytest -m "(alone or cluster) and not long"
+	$(BIN)/python -m pytest -n auto -m "not long"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -252,6 +252,7 @@ def _attempt(session: _Session, tracker: Tracker) -> _Outcome:
     """Trains, and records how the session ended."""
     state = session.conductor.state
     outcome = _Outcome()
+    stop.forget()
     try:
         with stop_signals(stop):
             _begin(session)
@@ -374,6 +375,7 @@ def _train(session: _Session) -> None:
     except ClusterError as error:
         raise ClusterError(error.message, hint=f"{error.hint or ''} {_resume(session)}".strip()) from error
     take_stop_signals(stop)  # Ray has put a handler of its own in place of ours
+    stop.check()
     session.lifeline = tie(partial(_end_stuck, session))
     session.lifeline.start()
     settings = group_settings(

@@ -14,15 +14,30 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Stop:
     """Handler of the signals that stop a search.
 
-    Ray replaces what a handler raises by a bare `KeyboardInterrupt`: which signal it was is kept here.
+    Ray replaces what a handler raises by a bare `KeyboardInterrupt`: which signal it was is kept here. Where
+    the signal comes while a library cleans up after itself, Python drops the interrupt: `check` raises it again.
     """
 
     number: int = signal.SIGINT
+    asked = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Notes the signal and interrupts."""
-        self.number = number
+        self.number, self.asked = number, True
         raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """To be called now and then within what is to be stopped.
+
+        Raises:
+            KeyboardInterrupt: A signal has come since `forget`, and what it raised was lost.
+        """
+        if self.asked:
+            raise KeyboardInterrupt
+
+    def forget(self) -> None:
+        """Signals that have come are dealt with."""
+        self.asked = False
 
 
 stop = Stop()

@@ -59,10 +59,14 @@ def arrange(items: list[pytest.Item]) -> None:
     )
 
 
-def workers() -> int:
-    """As many as there are cores; more than 8 would have little to do."""
+def workers(with_ray: bool) -> int:
+    """One for each core, and one for tests that start Ray, which mostly wait; 8 have enough to do.
+
+    Args:
+        with_ray: Whether such tests are selected.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 8)
+    return min(cores + with_ray, 8)
 
 
 def may_start_ray() -> bool:

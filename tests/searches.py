@@ -49,6 +49,7 @@ def start(
     report: bool = False,
     cluster: SharedCluster | None = None,
     environment: Mapping[str, str] | None = None,
+    folder: Path = ROOT,
 ) -> subprocess.Popen[str]:
     """Starts `python -m search.run` in a process group of its own.
 
@@ -57,13 +58,16 @@ def start(
         report: Whether it makes a report.
         cluster: The Ray cluster that it joins; None: it starts one.
         environment: What its environment has beside that of the tests.
+        folder: Its working directory.
     """
     assert may_start_ray(), "a test that starts a search needs the mark `alone`"
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     joined, ray = ([], RAY_ENVIRONMENT) if cluster is None else ([cluster.word], cluster.environment)
     return subprocess.Popen(
         [sys.executable, "-m", "search.run", *words, *joined, f"report={str(report).lower()}"],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120", **ray, **(environment or {})},
+        cwd=folder,
+        env=os.environ
+        | {"OMP_NUM_THREADS": "1", "COLUMNS": "120", "PYTHONPATH": path, **ray, **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -99,7 +99,7 @@ NAMES: dict[str, Name] = {
     "thinking_in_data": Name("yes or no", "Whether replies in the training data have think sections."),
     "smallest_layer": Name("", "Smallest side of a layer that gets an adapter."),
     "vocabulary_size": Name("tokens", "Number of the base model's tokens."),
-    "embeddings_trained": Name("yes or no", "Whether embeddings and head are trained beside adapters."),
+    "embeddings_trained": Name("yes or no", "Whether embeddings and head are trained along with adapters."),
     "trained_dtype": Name("word", "Type of the weights that the optimizer updates."),
     "searcher": Name("word", "What proposes trials."),
     "searcher_learns": Name("yes or no", "Whether proposals depend on results."),

@@ -31,7 +31,7 @@ _HEADINGS = {
     "trainable": "Trainables (trainable=NAME)",
     "searcher": "Searchers (searcher=NAME)",
     "scheduler": "Schedulers (scheduler=NAME)",
-    "guards": "Guards, beside the one against loss spikes (guards.NAME=VALUE; null switches one off)",
+    "guards": "Guards, in addition to the one against loss spikes (guards.NAME=VALUE; null switches one off)",
 }
 
 

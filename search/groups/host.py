@@ -17,6 +17,7 @@ from search.cluster import Capacity, capacity_now
 from search.config.schema import WorkersConfig
 from search.groups.dispatcher import start_dispatcher
 from search.groups.group import GroupSpec
+from search.signals import stop
 from trainables.messages import BaselineRequest, GroupFacts, GroupSettings, Reply
 
 _LOOK_SECONDS = 1.0
@@ -122,6 +123,7 @@ class WorkerGroups:
 
     def listen(self) -> None:
         """Takes what the workers have said, as far as it is here, and returns at once; to be called often."""
+        stop.check()
         self.follow()
         if self._asked is None:
             self._asked = self.dispatcher.said.remote(self._heard).future()
@@ -133,6 +135,7 @@ class WorkerGroups:
     def _hear(self) -> None:
         import ray
 
+        stop.check()
         self._take(ray.get(self.dispatcher.said.remote(self._heard)))
 
     def _take(self, said: list[str]) -> None:

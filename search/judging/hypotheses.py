@@ -238,7 +238,9 @@ def _unknown(evidence: Evidence, measured: Contrast) -> Sequence[str]:
     if measured.between.variance is None and evidence.groups:
         unknown.append("The interval leaves out how much the result differs between seeds.")
     if len({each.coefficient > 0 for each in evidence.series if each.intervals}) > 1:
-        unknown.append("Items are not recorded one by one, and so not paired: the interval is rather wide.")
+        unknown.append(
+            "Items are not recorded one by one, and so not paired: the interval is wider than it could be."
+        )
     return unknown
 
 

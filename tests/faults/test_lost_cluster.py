@@ -13,7 +13,7 @@ from search.record import Failed, RungReached, SearchEnded, read_events
 from tests.searches import assert_every_trial_finished_once, count, finish, start
 from tests.servers import wait_for
 
-pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.alone]
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.alone, pytest.mark.long]
 
 SPACE = """
 model: embedded

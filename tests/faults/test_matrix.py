@@ -1,4 +1,4 @@
-"""A sample of the matrix, drawn anew each time: processes of the search, while trials are in training."""
+"""A sample of the matrix, drawn anew each time: kills while trials are in training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.matrix import DRIVER, LATER, all_kills, run
+from tests.faults.matrix import LATER, all_kills, run
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.alone]
 
@@ -15,7 +15,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.alone]
 def test_a_search_survives_what_is_drawn_of_the_matrix(tmp_path: Path) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")
-    draw, processes = random.Random(seed), (DRIVER, "worker", "trial actor", "dispatcher")
-    kills = all_kills(processes)
+    draw, kills = random.Random(seed), all_kills()
     events = draw.sample(LATER[:-1], 3)
     run([draw.choice([kill for kill in kills if kill.event == event]) for event in events], tmp_path)

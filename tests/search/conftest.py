@@ -54,11 +54,17 @@ class Watched:
 
 @pytest.fixture(scope="session")
 def watched(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Watched]:
-    """A search run as README has a user run it, with secrets in its environment and in its data."""
+    """A search run as README has a user run it, with secrets in its environment and in its data.
+
+    Its working directory has files with the names of packages, which none of its processes may import.
+    """
     out = tmp_path_factory.mktemp("runs")
+    folder = tmp_path_factory.mktemp("work")
+    for name in ("analysis", "ray", "torch", "trainables", "transformers"):
+        (folder / f"{name}.py").write_text("raise SystemExit('the wrong file was imported')")
     ray = Path(tempfile.mkdtemp(prefix="ray-"))  # its sockets need a short path
     words = ("space=demo", "trials=4", "budget.steps=27", f"task.train={data}", f"out={out}")
-    process = start(*words, report=True, environment=CANARIES | {"RAY_TMPDIR": str(ray)})
+    process = start(*words, report=True, environment=CANARIES | {"RAY_TMPDIR": str(ray)}, folder=folder)
     with Watch(process.pid, ray, CANARY.encode()) as watch:
         code, output = finish(process)
     assert code == 0, output

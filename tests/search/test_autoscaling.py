@@ -16,7 +16,7 @@ import pytest
 from tests.ray_cluster import RAY_ENVIRONMENT
 from tests.searches import ROOT
 
-pytestmark = [pytest.mark.integration, pytest.mark.alone]
+pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.long]
 
 ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 """Among no other processes: Ray's tests of autoscaling end every cluster that they see."""

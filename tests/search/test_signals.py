@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
-from search.signals import stop, stop_signals, take_stop_signals
+from search.signals import Stop, stop, stop_signals, take_stop_signals
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -45,3 +46,16 @@ def test_the_end_of_a_terminal_stays_ignored_under_nohup() -> None:
         take_stop_signals(stop)
         os.kill(os.getpid(), signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
+def test_an_interrupt_that_was_dropped_is_raised_again_until_it_is_dealt_with() -> None:
+    handler = Stop()
+    handler.check()
+    with suppress(KeyboardInterrupt):  # as Python drops what is raised in a finaliser
+        handler(signal.SIGTERM, None)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            handler.check()
+    assert handler.number == signal.SIGTERM
+    handler.forget()
+    handler.check()

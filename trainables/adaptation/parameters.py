@@ -24,8 +24,8 @@ class AdaptationParameters(TrainingParameters):
         lr: Peak learning rate of stage 2.
         lr_embeddings: Peak learning rate of stage 1; None is `lr`.
         stage1: Share of the steps that belong to stage 1.
-        stage2: What stage 2 trains beside the tables: the whole model ("full"), or adapters on all linear
-            layers ("lora").
+        stage2: What stage 2 trains in addition to the tables: the whole model ("full"), or adapters on all
+            linear layers ("lora").
         rank: Rank of these adapters.
         alpha_per_rank: Scale of these adapters, alpha / rank.
         similarity: Similarity by which tokens are aligned (`trainables.adaptation.similarities`).

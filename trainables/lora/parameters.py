@@ -21,7 +21,7 @@ class LoraParameters(TrainingParameters):
     Attributes:
         rank: Rank of A and B.
         alpha: Numerator of the scale. Give it or `alpha_per_rank`, not both.
-        alpha_per_rank: alpha / rank; unlike alpha itself, its best value hardly depends on the rank.
+        alpha_per_rank: alpha / rank, whose best value depends less on the rank than that of alpha.
         dropout: Dropout on the adapter's input.
         target_modules: Linear layers that get an adapter.
         layers: Number of layers that get adapters, counted from the first; None is all of them.

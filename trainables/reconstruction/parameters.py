@@ -23,7 +23,7 @@ class ReconstructionParameters(TrainingParameters):
         latent: Dimensions of a token's latent; None is a quarter of those of the embeddings.
         hidden: Width of the rebuilding network's MLP; None is that of the embeddings.
         answer_weight: Weight of the cross-entropy on the answer; 0 leaves the term out.
-        answer_tokens: Number of tokens of the answer that both terms look at; shorter answers count whole.
+        answer_tokens: Number of answer tokens that both terms cover; at least one answer must be that long.
         distillation_weight: Weight of the divergence from the model that reads the text; 0 leaves it out.
         rank: Rank of the LoRA on the frozen model; 0 means no LoRA.
         alpha: Numerator of its scale, alpha / rank. Give it or `alpha_per_rank`, not both.

@@ -8,7 +8,7 @@ from search.audit.quantity import formula, quantity
 formula(
     "smallest_difference",
     "",
-    "Difference of two shares near one half that so many questions show with a probability of 80%.",
+    "Difference of two shares near one half that this many questions show with a probability of 80%.",
     "(1.96 + 0.8416) * sqrt(0.5 / eval_questions)",
 )
 formula(
@@ -21,7 +21,7 @@ formula(
 formula(
     "bound_of_none",
     "",
-    "What 0 of so many questions can still mean: upper end of the 95% interval.",
+    "What 0 right answers can still mean with this many questions: upper end of the 95% interval.",
     "1.96 ** 2 / (eval_questions + 1.96 ** 2)",
 )
 

@@ -85,7 +85,7 @@ def _check_name(composed: Composed, name: str) -> None:
         message, hint = "is too long for a folder's name", f"use {_LONGEST} letters at most"
     elif name.casefold().startswith(_TAKEN):
         message, hint = (
-            f"{name!r} is the name of MLflow's own data beside the searches",
+            f"{name!r} is the name of MLflow's own data in the folder of searches",
             "choose another name",
         )
     else:
