@@ -15,7 +15,7 @@ class Stop:
     """Handler of the signals that stop a search.
 
     Ray replaces what a handler raises by a bare `KeyboardInterrupt`: which signal it was is kept here. Where
-    the signal comes while a library cleans up after itself, Python drops the interrupt: `check` raises it again.
+    the signal comes while a library cleans up after itself, Python drops the interrupt; `check` raises it.
     """
 
     number: int = signal.SIGINT

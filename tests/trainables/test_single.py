@@ -56,7 +56,7 @@ def test_what_a_trial_leaves_in_the_base_is_noticed(leave: Callable[[Any], None]
         model(torch.arange(8)[None])
     untouched.check()
     leave(model)
-    with pytest.raises(RuntimeError, match="left the base model changed"):
+    with pytest.raises(RuntimeError, match="a trial changed the base model"):
         untouched.check()
 
 

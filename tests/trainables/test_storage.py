@@ -157,7 +157,7 @@ def test_an_input_that_has_changed_or_has_no_room_is_refused_in_words(
     line = DirectLine(tmp_path / "search", [str(data)])
     _elsewhere(monkeypatch, there)
     data.write_text("{}\n{}\n")
-    with pytest.raises(UserError, match="is not what it was"):
+    with pytest.raises(UserError, match="has changed since the search began"):
         Inputs(distant, line).place(str(data))
     data.unlink()
     with pytest.raises(UserError, match="is not on driver any more"):
