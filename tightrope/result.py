@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -133,7 +134,7 @@ class Result:
         from analysis.report.export import table
 
         frame: pandas.DataFrame = table(self._state).to_pandas()
-        return frame.set_index("trial")
+        return frame.set_index("trial") if len(frame) else frame
 
     def report(self, out: str | Path | None = None) -> Path:
         """Writes the report: one page that needs no other file, plots and tables.
@@ -153,6 +154,8 @@ class Result:
     def export(self, trial: int | None = None, to: str | Path | None = None, *, merged: bool = False) -> Path:
         """Writes a trial as a folder to load and serve, with the base's tokenizer and a model card.
 
+        Warns where something speaks against using it, such as a floor that it breaks.
+
         Args:
             trial: Its number; None takes the recommended one.
             to: The folder, which must not exist; None takes `exported/<search>-<trial>`.
@@ -170,6 +173,8 @@ class Result:
         chosen = choose(self._state, self.folder, trial)
         target = default_folder(chosen, merged) if to is None else Path(to)
         write_folder(chosen, target, merged)
+        for warning in chosen.warnings:
+            warnings.warn(warning, stacklevel=2)
         return target
 
 

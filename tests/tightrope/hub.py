@@ -31,8 +31,9 @@ class Hub:
         if self.refuses:
             return 401, {"error": "Invalid username or password."}
         if path.endswith("/repos/create"):
-            self.repos.append(json.loads(body))
-            return 200, {"url": f"{self.url}/{self.repos[-1]['name']}", "id": "1"}
+            asked = json.loads(body)
+            self.repos.append(asked)
+            return 200, {"url": f"{self.url}/{asked['organization']}/{asked['name']}", "id": "1"}
         if path.endswith("/validate-yaml"):
             return 200, {"errors": [], "warnings": []}
         if "/preupload/" in path:
@@ -46,7 +47,11 @@ class Hub:
                 if entry["key"] == "file":
                     value = entry["value"]
                     self.files[value["path"]] = base64.b64decode(value["content"])
-            return 200, {"success": True, "commitOid": "0" * 40, "commitUrl": f"{self.url}/commit/0"}
+            return 200, {
+                "success": True,
+                "commitOid": "0" * 40,
+                "commitUrl": f"{self.url}/user/name/commit/0",
+            }
         return 404, {"error": path}
 
 

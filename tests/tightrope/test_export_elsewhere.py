@@ -42,7 +42,7 @@ def test_a_folder_is_pushed_as_it_was_written(search: Path, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "exported" / "demo-0"
     assert hub.files == {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert (hub.repos[0]["name"], hub.repos[0]["private"]) == ("name", True)
+    assert (hub.repos[0]["name"], hub.repos[0]["visibility"]) == ("name", "private")
     assert "user/name" in done.stdout
 
 

@@ -58,12 +58,16 @@ def test_report_and_export_write_where_they_say(folder: Path, tmp_path: Path) ->
 
 def test_a_search_without_a_recommendation_says_why(tmp_path: Path) -> None:
     events = [*opening_events(make_config(8)), *trial_events(0, {"train_loss": 1.0, "retention": 0.4})]
-    write_record(tmp_path / "demo", events)
+    write_search(tmp_path / "demo", events)
     result = tightrope.load(tmp_path / "demo")
-    assert (result.best, result.front, result.ended) == (None, result.front, None)
+    assert (result.best, result.ended) == (None, None)
     assert "retention" in result.reason
+    with pytest.warns(UserWarning, match="breaks a constraint"):
+        result.export(0, tmp_path / "out")
     with pytest.raises(KeyError):
         result[7]
+    write_record(tmp_path / "begun", opening_events())
+    assert len(tightrope.load(tmp_path / "begun").trials) == 0
     with pytest.raises(RecordError, match="no search"):
         tightrope.load(tmp_path / "other")
 

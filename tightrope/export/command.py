@@ -149,7 +149,7 @@ def _dialect(words: Sequence[str]) -> list[str]:
     while rest:
         word = rest.pop(0)
         key, equals, value = word.removeprefix("--").partition("=")
-        if not word.startswith("--") or key not in _KEYS:
+        if not word.startswith("--") or word in _FLAGS or key not in _KEYS:
             turned.append(word)
         elif equals:
             turned.append(f"{key}={value}")

@@ -55,7 +55,7 @@ def write_folder(chosen: Chosen, to: Path, merged: bool = False, converter: Path
     refuse_existing(to)
     base = base_of(chosen.recorded)
     if merged:
-        refuse_unmergeable(chosen)
+        refuse_unmergeable(chosen, base)
     tokenizer = {} if base is None or _has_tokenizer(chosen) else tokenizer_files(base)
     made_parents = [parent for parent in to.absolute().parents if not parent.exists()]
     try:
