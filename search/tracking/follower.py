@@ -85,8 +85,9 @@ class Shipper:
         """Writes everything read so far, and the artifacts if the search has ended.
 
         Args:
-            last: Nothing will follow. Where an earlier call failed, this one looks once more at what
-                MLflow holds: a request that had timed out may have been executed after its repetition.
+            last: Nothing will follow. Where an earlier call failed, or somebody else began to write, this one
+                looks once more at what MLflow holds: a request of which nobody knows may have been executed
+                after its repetition.
 
         Raises:
             UNREACHABLE: Not everything could be written; the next call begins by reading what was.
@@ -121,7 +122,9 @@ class Shipper:
         config = tracking_config(started.config)
         self.store = find_store(self._folder, config)
         os.environ.update(self.store.environment)
-        return Writer(self.store, config.experiment, started.search_id)
+        writer = Writer(self.store, config.experiment, started.search_id)
+        self._unsure |= writer.resumed
+        return writer
 
 
 def tracking_config(recorded: dict[str, object]) -> TrackingConfig:

@@ -63,6 +63,8 @@ class Writer:
             self.client = MlflowClient(store.uri)
             self._experiment = self._find_experiment(experiment, store.artifacts)
         self._stored = self._load()
+        self.resumed = bool(self._stored)
+        """Whether there was something: whoever wrote it may have been killed with a request on its way."""
 
     def _find_experiment(self, name: str, artifacts: str | None) -> str:
         experiment = self.client.get_experiment_by_name(name)

@@ -223,6 +223,22 @@ def test_a_run_made_twice_by_a_timed_out_request_becomes_one(out: Path) -> None:
     assert held(client) == before
 
 
+def test_a_run_that_a_killed_writers_last_request_made_late_becomes_one(out: Path) -> None:
+    folder = full_search().write(out)
+    project(folder)
+    client = client_of(out)
+    before = held(client)
+    shipper = Shipper(folder)
+    shipper.read()
+    shipper.ship(last=False)
+    for run in runs_of(client):  # what the server does once its client is gone
+        tags = {k: v for k, v in run.data.tags.items() if k != POINTS}
+        client.create_run(run.info.experiment_id, run.info.start_time, tags, run.info.run_name)
+    shipper.ship(last=True)
+    assert held(client) == before
+    assert len(runs_of(client)) == len(before)
+
+
 @pytest.mark.integration
 def test_runs_whose_writer_was_killed_anywhere_are_completed(out: Path) -> None:
     """Every state a kill can leave is a prefix of the writes; cuts the sequence after each of them."""
