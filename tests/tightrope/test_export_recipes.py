@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig
 from transformers import TrainingArguments, get_scheduler
@@ -43,6 +43,7 @@ def make_recipe(params: LoraParameters, steps: int = 90, **task: Any) -> Recipe:
     return recipe(Run(options, params, steps, ADAPTER, {"format": "text", "max_length": 64}))
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["wsd", "constant", "linear", "cosine"]),
     st.integers(2, 60),

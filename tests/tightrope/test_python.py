@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tightrope
@@ -72,6 +72,7 @@ def test_a_search_without_a_recommendation_says_why(tmp_path: Path) -> None:
         tightrope.load(tmp_path / "other")
 
 
+@settings(max_examples=20, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["seed", "trials", "budget.steps"]), st.integers(9, 10**6), min_size=1, max_size=3
