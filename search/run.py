@@ -119,7 +119,15 @@ def _list(words: Sequence[str], as_json: bool) -> int:
     return 0
 
 
-def _search(words: Sequence[str], as_json: bool) -> int:
+def run_words(words: Sequence[str], as_json: bool = False) -> int:
+    """Runs the search that `key=value` words ask for.
+
+    Returns:
+        Exit code, as that of `search.session.run_search`.
+
+    Raises:
+        TightropeError: The configuration is wrong, or the search cannot run.
+    """
     resolved: Resolved = load_config(words)
     for note in resolved.notes:
         complain(f"note: {note}")
@@ -144,7 +152,7 @@ _MODE: dict[str, Callable[[Sequence[str], bool], int]] = {
     "--plan": _plan,
     "--config": _config,
     "--list": _list,
-    "": _search,
+    "": run_words,
 }
 
 

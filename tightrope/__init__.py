@@ -1,1 +1,66 @@
-"""Tightrope: hyperparameter search for LoRA that does not break the model."""
+"""Tightrope: hyperparameter search for LoRA that does not break the model.
+
+    import tightrope
+
+    result = tightrope.search(space="demo", model="org/name", task="my.jsonl", trials=20)
+    result.best, result.front, result.trials
+    result.export()
+
+`tightrope.load("runs/demo")` gives the same object for a search that has run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tightrope.result import Result
+
+__all__ = ["load", "search"]
+
+# The console script imports this package first, and must not wait for what it may not need.
+
+
+def search(space: str | Path, **settings: Any) -> Result:
+    """Runs a search, as `tightrope run space=... key=value ...` does: begins, resumes or extends it.
+
+    Progress goes to the terminal. Ctrl-C ends the search in order; the same call resumes it.
+
+    Args:
+        space: Name of a space that comes with Tightrope, or a space file.
+        settings: Any key of a search. Sections are chosen by name (`model="org/name"`) or given as mappings
+            (`budget={"steps": 200}`); None is null.
+
+    Returns:
+        The search as far as it has come; its `ended` says whether it finished.
+
+    Raises:
+        search.errors.ConfigError: The configuration is wrong; it says everything that is.
+        search.errors.TightropeError: The search cannot run.
+    """
+    from search.config.load import load_config
+    from search.run import run_words
+    from tightrope.settings import to_words
+
+    words = to_words({"space": str(space), **settings})
+    config = load_config(words).config
+    run_words(words)
+    return load(Path(config.out) / config.name)
+
+
+def load(folder: str | Path) -> Result:
+    """A search that has begun, from its folder.
+
+    Args:
+        folder: For example `runs/demo`; a name alone is looked for in `runs`.
+
+    Raises:
+        search.errors.RecordError: There is no search, or its record is damaged.
+    """
+    from tightrope.result import Result
+    from tightrope.words import OUT, search_folder
+    from tightrope.words import load as load_state
+
+    place = search_folder(str(folder), Path(OUT))
+    return Result(load_state(place), place)

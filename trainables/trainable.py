@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 from trainables.audited import Audited
+from trainables.recipe import MakeRecipe
 from trainables.registry import Registry
 from trainables.settings import At, Section
 
@@ -190,6 +191,7 @@ class TrainableSpec:
         audited: What the audit of a search is told of it.
         merge: Merges what a trial left behind into the base; None where that cannot be.
         unmerged: Why it cannot, in words; None where it can.
+        recipe: How a trial was trained, for other trainers; None where they cannot train the like.
     """
 
     parameters: type[BaseModel]
@@ -218,6 +220,7 @@ class TrainableSpec:
     audited: Audited = field(default_factory=Audited)
     merge: Merge | None = None
     unmerged: str | None = None
+    recipe: MakeRecipe | None = None
 
 
 TRAINABLES: Registry[TrainableSpec] = Registry("trainable", plugins="tightrope.trainables")

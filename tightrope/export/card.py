@@ -73,7 +73,7 @@ def _head(chosen: Chosen, base: Base | None, notes: Sequence[str]) -> Iterator[s
     what = context.trainable.artifact
     text = f"This {escape(what)} comes from a search over {_plural(context.trials, 'trial')}"
     if base is not None:
-        at = f" at revision `{base.revision}`" if base.revision else ""
+        at = f" at revision {escape(base.revision)}" if base.revision else ""
         text += f" on the base model **{escape(base.name)}**{at} ({escape(base.kind)})"
     task = section_name(context.config, "task")
     yield f"{text}{'' if task is None else f', tuned to the task {escape(task)}'}."
@@ -115,7 +115,7 @@ def _beside_base(chosen: Chosen, measured: Sequence[Finding]) -> Iterator[str]:
     )
     if explained := [each for each in measured if each.meaning]:
         yield ""
-        yield from (f"- `{each.metric}`: {escape(each.meaning)}" for each in explained)
+        yield from (f"- {escape(each.metric)}: {escape(each.meaning)}" for each in explained)
 
 
 def _verdicts(measured: Sequence[Finding]) -> Iterator[str]:
@@ -126,7 +126,7 @@ def _verdicts(measured: Sequence[Finding]) -> Iterator[str]:
     ):
         names = [each.metric for each in measured if each.verdict == verdict]
         if names:
-            yield f"- {title}: {', '.join(f'`{name}`' for name in names)}"
+            yield f"- {title}: {', '.join(map(escape, names))}"
     yield ""
 
 
@@ -193,7 +193,7 @@ def _searched(chosen: Chosen) -> Iterator[str]:
     )
     yield f"It was trained for {wording.plural(steps, 'optimizer step')}. Objectives: {escape(objectives)}."
     yield ""
-    yield from (f"- {label}: {escape(text)}" for label, text in _data(config))
+    yield from (f"- {escape(f'{label}: {text}')}" for label, text in _data(config))
 
 
 def _range(parameter: Mapping[str, Any]) -> str:
@@ -217,7 +217,7 @@ def _data(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield label, _names(task[key])
     for skill in skills_of(config):
         limit = f", at most {skill['limit']} items" if skill.get("limit") else ""
-        yield f"skill `{skill['name']}`", f"{_names(skill.get('path', ''))}{limit}"
+        yield f"skill {skill['name']}", f"{_names(skill.get('path', ''))}{limit}"
     capability = config.get("capability")
     if isinstance(capability, Mapping) and capability.get("general_text"):
         yield "general text", _names(capability["general_text"])

@@ -9,9 +9,10 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from tightrope.export.base import Base, base_of, tokenizer_files
+from tightrope.export.base import Base, base_folder, base_of, tokenizer_files
 from tightrope.export.card import model_card
 from tightrope.export.choice import Chosen
+from tightrope.export.gguf import convert
 from tightrope.export.merged import refuse_unmergeable, write_merged
 from tightrope.export.refused import ExportRefusedError
 from trainables.replacement import replacement
@@ -39,13 +40,14 @@ def refuse_existing(to: Path) -> None:
         raise ExportRefusedError(f"{to} exists.", hint="Give another folder with to=FOLDER, or remove it.")
 
 
-def write_folder(chosen: Chosen, to: Path, merged: bool = False) -> None:
+def write_folder(chosen: Chosen, to: Path, merged: bool = False, converter: Path | None = None) -> None:
     """Writes adapter, tokenizer and model card.
 
     Args:
         chosen: The trial.
         to: The folder; there is none yet.
         merged: Whether to write the base with the adapter in its weights, in the adapter's place.
+        converter: llama.cpp's, for the adapter in its format too.
 
     Raises:
         ExportRefusedError: The folder exists or cannot be written, or the base cannot be read.
@@ -53,7 +55,7 @@ def write_folder(chosen: Chosen, to: Path, merged: bool = False) -> None:
     refuse_existing(to)
     base = base_of(chosen.recorded)
     if merged:
-        refuse_unmergeable(chosen)
+        refuse_unmergeable(chosen, base)
     tokenizer = {} if base is None or _has_tokenizer(chosen) else tokenizer_files(base)
     made_parents = [parent for parent in to.absolute().parents if not parent.exists()]
     try:
@@ -63,6 +65,8 @@ def write_folder(chosen: Chosen, to: Path, merged: bool = False) -> None:
             notes = _write_weights(chosen, base, part, merged)
             for name, source in tokenizer.items():
                 _copy(source, part / name)
+            if converter is not None and base is not None:
+                convert(converter, part, base_folder(base))
             names = {path.name for path in part.iterdir()}
             (part / "README.md").write_text(model_card(chosen, base, names, notes), encoding="utf-8")
             _open_to_all(part)

@@ -47,14 +47,14 @@ def options_of(chosen: Chosen) -> BaseModel:
         ) from error
 
 
-def refuse_unmergeable(chosen: Chosen) -> None:
+def refuse_unmergeable(chosen: Chosen, base: Base | None) -> None:
     """Some artifacts are no change of the base's weights.
 
     Raises:
         ExportRefusedError: That of the search is none.
     """
     spec = spec_of(chosen)
-    if spec.merge is None:
+    if spec.merge is None or base is None:
         why = spec.unmerged or "it is no change of the base's weights"
         raise ExportRefusedError(
             f"The {spec.artifact.name} cannot be merged: {why}.", hint="Export it without --merged."
@@ -70,12 +70,13 @@ def write_merged(chosen: Chosen, base: Base, to: Path) -> str | None:
     spec, options = spec_of(chosen), options_of(chosen)
     assert spec.merge is not None
     resolved = located(base)
-    if not base.hub and base.fingerprint not in (None, resolved.fingerprint):
+    local = Path(resolved.path_or_id).is_absolute()
+    if local and base.fingerprint not in (None, resolved.fingerprint):
         raise ExportRefusedError(
             f"The base {base.name} is not what the search trained on: its files have changed.",
             hint="Restore them, or export the adapter without --merged.",
         )
-    pinned = base.config.model_copy(update={"revision": resolved.revision}) if base.hub else base.config
+    pinned = base.config if local else base.config.model_copy(update={"revision": resolved.revision})
     try:
         return spec.merge(options.model_copy(update={"model": pinned}), chosen.checkpoint, to)
     except HintedError as error:

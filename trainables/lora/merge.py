@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from trainables.errors import UserError, first_line
 from trainables.models.linear import linear_layers
-from trainables.models.load import fetch, load_tokenizer, load_weights
+from trainables.models.load import fetch, load_tokenizer, load_weights, refusing
 from trainables.models.resolve import ResolvedModel, resolve
 from trainables.models.skeleton import configuration, quiet_libraries
 from trainables.settings import ModelConfig
@@ -56,13 +56,14 @@ def merge_adapter(config: ModelConfig, adapter: Path, to: Path) -> str | None:
 def _whole(resolved: ResolvedModel, config: ModelConfig) -> PreTrainedModel:
     """The base with all its parts, in the type of its files."""
     how = {"revision": resolved.revision, "trust_remote_code": config.trust_remote_code}
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        resolved.path_or_id,
-        config=configuration(resolved.path_or_id, **how),
-        dtype="auto",
-        use_safetensors=True,
-        **how,
-    )
+    with refusing(resolved, config):
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            resolved.path_or_id,
+            config=configuration(resolved.path_or_id, **how),
+            dtype="auto",
+            use_safetensors=True,
+            **how,
+        )
     return model.eval()
 
 

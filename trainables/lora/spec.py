@@ -19,6 +19,7 @@ from trainables.lora.audited import AUDITED
 from trainables.lora.baselines import BASELINES, NEEDS
 from trainables.lora.merging import merge
 from trainables.lora.parameters import LoraOptions, LoraParameters
+from trainables.lora.recipe import recipe
 from trainables.trainable import TRAINABLES, Artifact, MetricSpec, Place, Shown, TrainableSpec
 
 if TYPE_CHECKING:
@@ -149,5 +150,6 @@ TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model
         contents=contents,
         audited=AUDITED,
         merge=merge,
+        recipe=recipe,
     )
 )

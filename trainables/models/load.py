@@ -58,7 +58,7 @@ def fetch(resolved: ResolvedModel, config: ModelConfig) -> ResolvedModel:
         UserError: As `fetched`, or a hub model cannot be had.
     """
     quiet_libraries()
-    with _refusing(resolved, config):
+    with refusing(resolved, config):
         return fetched(resolved, config)
 
 
@@ -73,7 +73,7 @@ def load_tokenizer(
         UserError: The folder or hub id cannot be loaded, or no reply could ever end.
     """
     quiet_libraries()
-    with _refusing(resolved, config):
+    with refusing(resolved, config):
         described = _described(resolved, config)
         tokenizer = AutoTokenizer.from_pretrained(resolved.path_or_id, **_source(resolved, config))
     if not {*tokenizer("1 a", add_special_tokens=False)["input_ids"]} - {tokenizer.unk_token_id}:
@@ -103,7 +103,7 @@ def vocabulary_rows(resolved: ResolvedModel, config: ModelConfig) -> int | None:
     Raises:
         UserError: The configuration cannot be loaded.
     """
-    with _refusing(resolved, config):
+    with refusing(resolved, config):
         rows: int | None = getattr(_described(resolved, config), "vocab_size", None)
     return rows
 
@@ -134,7 +134,7 @@ def load_weights(
     attention = requested(config.attention, compute_dtype(config.dtype, device), device)
     # A bot's conversion of a hub model's pickles would be read in place of the revision that was asked for.
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
-    with _refusing(resolved, config):
+    with refusing(resolved, config):
         model, report = AutoModelForCausalLM.from_pretrained(
             resolved.path_or_id,
             config=configuration(resolved.path_or_id, **_source(resolved, config)),
@@ -157,7 +157,7 @@ def load_weights(
         model.generation_config.pad_token_id = tokenizer.pad_token_id
     loaded: PreTrainedModel = _frozen(model).to(device)
     refuse_not_finite(loaded, resolved.path_or_id, not_finite)
-    with _refusing(resolved, config, "run"):
+    with refusing(resolved, config, "run"):
         refuse_not_causal(loaded, resolved.path_or_id)
     return loaded
 
@@ -187,7 +187,7 @@ def _described(resolved: ResolvedModel, config: ModelConfig) -> Any:
 
 
 @contextmanager
-def _refusing(resolved: ResolvedModel, config: ModelConfig, what: str = "loaded") -> Iterator[None]:
+def refusing(resolved: ResolvedModel, config: ModelConfig, what: str = "loaded") -> Iterator[None]:
     """What the libraries raise where a model cannot be loaded or run, as an error of the user's.
 
     Files can be damaged in ways that end in any exception; but for memory, trying again ends in the same.

@@ -1,0 +1,111 @@
+"""A recipe as LLaMA-Factory's YAML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any
+
+from tightrope.export.recipes.base import RECIPES, Trainer, schedule, to_yaml, whole
+from trainables.recipe import DataRecipe, Recipe
+
+
+def write(recipe: Recipe) -> str:
+    """The configuration by the names of LLaMA-Factory's arguments."""
+    data = recipe.data
+    return to_yaml(
+        [
+            {
+                "model_name_or_path": recipe.base,
+                **({"model_revision": recipe.revision} if recipe.revision else {}),
+                **({"trust_remote_code": True} if recipe.trust_remote_code else {}),
+                **(
+                    {
+                        "quantization_method": "bnb",
+                        "quantization_bit": 4,
+                        "quantization_type": "nf4",
+                        "double_quantization": recipe.double_quant,
+                    }
+                    if recipe.nf4
+                    else {}
+                ),
+            },
+            {
+                "stage": "pt" if data.form == "text" else "sft",
+                "do_train": True,
+                "finetuning_type": "lora",
+                "lora_rank": recipe.rank,
+                "lora_alpha": whole(recipe.alpha),
+                "lora_dropout": recipe.dropout,
+                "lora_target": ",".join(recipe.targets),
+                **({"use_rslora": True} if recipe.rslora else {}),
+            },
+            {
+                "dataset": ",".join(_entries(data)),
+                **({} if data.form == "text" else {"template": "default"}),
+                **({"cutoff_len": data.max_length} if data.max_length else {}),
+                **({"mask_history": True} if data.last else {}),
+                "packing": False,
+            },
+            {
+                "per_device_train_batch_size": recipe.batch_size,
+                "gradient_accumulation_steps": 1,
+                "max_steps": recipe.steps,
+                "learning_rate": recipe.lr,
+                **schedule(recipe),
+                "warmup_steps": recipe.warmup_steps,
+                "optim": "adamw_torch",
+                "weight_decay": recipe.weight_decay,
+                "max_grad_norm": recipe.clip,
+                "seed": recipe.seed % 2**32,
+                "output_dir": "saves/lora",
+            },
+        ]
+    )
+
+
+def _entries(data: DataRecipe) -> dict[str, dict[str, Any]]:
+    """What `dataset_info.json` must have, by the names of the data sets."""
+    names = [f"data_{number}" if number else "data" for number in range(len(data.sources))]
+    return {name: _entry(data, source) for name, source in zip(names, data.sources, strict=True)}
+
+
+def _entry(data: DataRecipe, source: str) -> dict[str, Any]:
+    if PurePath(source).suffix:
+        place: dict[str, Any] = {"file_name": source}
+    else:
+        place = {"hf_hub_url": source, "split": data.split} | ({"subset": data.subset} if data.subset else {})
+    match data.form:
+        case "messages":
+            tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user"}
+            tags |= {"assistant_tag": "assistant", "system_tag": "system"}
+            return place | {"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": tags}
+        case "conversations":
+            return place | {"formatting": "sharegpt", "columns": {"messages": "conversations"}}
+        case "text":
+            columns = {"prompt": data.text}
+        case "alpaca":
+            columns = {"prompt": "instruction", "query": "input", "response": "output"}
+        case "question":
+            columns = {"prompt": "question", "response": "answer"}
+        case _:
+            columns = {"prompt": data.prompt, "response": data.completion}
+    return place | {"columns": columns}
+
+
+def unsaid(recipe: Recipe) -> Iterator[str]:
+    """What the file does not say."""
+    yield f"Add to data/dataset_info.json: {json.dumps(_entries(recipe.data), ensure_ascii=False)}"
+    if recipe.data.form != "text":
+        yield "`template` must be the one of the base model, whose chat template was used here."
+    if recipe.data.template is not None:
+        prompt, reply = recipe.data.template
+        yield f"The prompt was made by the template {prompt!r}, the reply by {reply!r}."
+    if recipe.layers is not None:
+        yield f"Only the first {recipe.layers} layers had adapters; here all have."
+
+
+RECIPES.register("llamafactory", "YAML for `llamafactory-cli train`")(
+    Trainer("LLaMA-Factory", ".yaml", "llamafactory-cli train {file}", write, unsaid)
+)

@@ -1,0 +1,91 @@
+"""The recipe of a LoRA trial, for other trainers. Light: no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from trainables import embedded
+from trainables.data.formats.base import AUTO
+from trainables.data.sources import EMBEDDED
+from trainables.lora.parameters import LoraOptions, LoraParameters
+from trainables.recipe import DataRecipe, Recipe, Run
+from trainables.serving.schedule import warmup_steps
+from trainables.settings import TaskConfig
+
+_CONFIG = "adapter_config.json"
+
+
+def recipe(run: Run) -> Recipe:
+    """What another trainer needs to train the adapter again."""
+    options: LoraOptions = run.options
+    params: LoraParameters = run.params
+    model, warm = options.model, warmup_steps(params, run.steps)
+    folder = embedded.embedded_folder(model.source)
+    return Recipe(
+        base=model.source if folder is None else str(folder),
+        revision=model.revision,
+        trust_remote_code=model.trust_remote_code,
+        nf4=model.quantization == "nf4",
+        double_quant=model.double_quant,
+        lr=params.lr,
+        weight_decay=params.weight_decay,
+        clip=params.clip,
+        schedule=params.schedule,
+        warmup_steps=warm,
+        decay_steps=min(round(params.decay * run.steps), run.steps - warm),
+        steps=run.steps,
+        batch_size=params.batch_size,
+        seed=params.seed,
+        rank=params.rank,
+        alpha=params.effective_alpha,
+        dropout=params.dropout,
+        rslora=params.rslora,
+        targets=_targets(run.artifact),
+        layers=params.layers,
+        data=_data(options.task, run.data),
+        unsaid=tuple(_unsaid(options, params)),
+    )
+
+
+def _targets(adapter: Path) -> tuple[str, ...]:
+    """Last parts of the names of the layers that the saved adapter is on."""
+    config: dict[str, Any] = json.loads((adapter / _CONFIG).read_text(encoding="utf-8"))
+    parameters = config.get("target_parameters") or ()
+    names = [*(config.get("target_modules") or ()), *(name.removesuffix(".weight") for name in parameters)]
+    return tuple(sorted({name.rpartition(".")[2] for name in names}))
+
+
+def _data(task: TaskConfig, facts: Any) -> DataRecipe:
+    recorded = facts.get("format")
+    sources = (task.train,) if isinstance(task.train, str) else task.train
+    return DataRecipe(
+        sources=tuple(_place(source) for source in sources),
+        split=task.split,
+        subset=task.subset,
+        form=str(recorded) if recorded and task.format == AUTO else task.format,
+        text=task.text_field,
+        prompt=task.prompt_field,
+        completion=task.completion_field,
+        template=None if task.prompt is None or task.completion is None else (task.prompt, task.completion),
+        last=task.loss == "last",
+        max_length=task.max_length or facts.get("max_length"),
+    )
+
+
+def _place(source: str) -> str:
+    if source.startswith(EMBEDDED):
+        return str(embedded.data_dir() / source.removeprefix(EMBEDDED))
+    return source
+
+
+def _unsaid(options: LoraOptions, params: LoraParameters) -> Iterator[str]:
+    task = options.task
+    if params.examples is not None:
+        yield f"Only the first {params.examples} examples were used, of each target where there are several."
+    if task.heldout is None:
+        yield f"{task.heldout_fraction:g} of the data were held out, up to {task.heldout_examples} examples."
+    yield "Longer text was cut into pieces that do not overlap; longer replies were truncated."
+    yield "The order of the data differs, and with it the losses of single steps."
