@@ -97,7 +97,7 @@ class Search:
         self.folder = cluster.head.home / "runs" / name
         fixed = [f"space=/root/{name}.yaml", f"name={name}", "out=/root/runs"]
         fixed += ["model.source=/root/model", "task.train=/root/train.jsonl"]
-        fixed += ["workers.address=auto", "report=false"]
+        fixed += ["workers.address=auto", "report=false", "tracking.enabled=false"]
         self._line = " ".join(["exec python -m search.run", *fixed, *words])
         self._head = cluster.head
         self.again()

@@ -8,7 +8,7 @@ from search.record import BaselineMeasured, SearchEnded, SlotsChosen
 from tests.cluster.ray_up import RayUp
 from tests.searches import assert_every_trial_finished_once
 
-pytestmark = [pytest.mark.integration, pytest.mark.cluster]
+pytestmark = [pytest.mark.integration, pytest.mark.cluster, pytest.mark.long]
 
 TRIALS = 2
 SPACE = f"""
@@ -28,7 +28,7 @@ workers: {{groups: 1, workers: 2, slots: 2, zero_stage: STAGE}}
 """
 
 
-@pytest.mark.parametrize("stage", [pytest.param(0, marks=pytest.mark.long), 3])
+@pytest.mark.parametrize("stage", [0, 3])
 def test_a_group_spans_two_hosts(hosts: RayUp, stage: int) -> None:
     hosts.wait_for_nodes()
     search = hosts.search(SPACE.replace("STAGE", str(stage)))
