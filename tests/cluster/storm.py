@@ -20,23 +20,9 @@ from pathlib import Path
 from search.record import BaselineMeasured, SearchEnded, SearchState
 from tests.cluster.hosts import Host, missing
 from tests.cluster.ray_up import RayUp, Search
-from tests.searches import assert_every_trial_finished_once
+from tests.searches import assert_every_trial_finished_once, small_space
 
-SPACE = """
-model: embedded
-task: lighthouse
-capability:
-  skills: [{{name: facts, path: "embedded:skills/facts.jsonl", limit: 10}}]
-trials: {trials}
-budget: {{steps: 12, rungs: 2}}
-searcher: random
-scheduler: none
-parameters:
-  lr: {{type: log-float, low: 1.0e-4, high: 1.0e-3}}
-fixed: {{rank: 4, batch_size: 4, warmup: 2}}
-confirm: {{candidates: 0}}
-workers: {{groups: 2, slots: 1, max_failures: 1000}}
-"""
+WORKERS = {"groups": 2, "slots": 1, "max_failures": 1000}
 ON_WORKERS = ("ray::RayTrainWorker", "raylet/raylet ")
 TRIAL_ACTOR = "ray::(TrialActor|ResourceTrainable)"
 WEIGHTS = dict.fromkeys((*ON_WORKERS, TRIAL_ACTOR), 4) | {"ray::_DispatcherProcess": 1, "-m search.run": 1}
@@ -57,7 +43,7 @@ def strike(cluster: RayUp, draw: random.Random) -> str | None:
 def storm(cluster: RayUp, trials: int, every: float, seed: int) -> dict[str, object]:
     """Runs the search; what happened."""
     draw, struck, began = random.Random(seed), Counter[str](), time.monotonic()
-    search = cluster.search(SPACE.format(trials=trials))
+    search = cluster.search(small_space(trials, budget={"steps": 12, "rungs": 2}, workers=WORKERS))
     next_strike, sessions = began + every, 1
     while True:
         if not search.command.running():
