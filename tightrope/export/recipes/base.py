@@ -72,6 +72,22 @@ def schedule(recipe: Recipe) -> dict[str, Any]:
     return {"lr_scheduler_type": named.get(name, name)} | ({"lr_scheduler_kwargs": more} if more else {})
 
 
+def training(recipe: Recipe) -> dict[str, Any]:
+    """What transformers' `TrainingArguments` are, but for where to write."""
+    return {
+        "per_device_train_batch_size": recipe.batch_size,
+        "gradient_accumulation_steps": 1,
+        "max_steps": recipe.steps,
+        "learning_rate": recipe.lr,
+        **schedule(recipe),
+        "warmup_steps": recipe.warmup_steps,
+        "optim": "adamw_torch",
+        "weight_decay": recipe.weight_decay,
+        "max_grad_norm": recipe.clip,
+        "seed": recipe.seed % 2**32,
+    }
+
+
 def whole(value: float) -> int | float:
     """A number without a fraction as an integer, which some trainers insist on."""
     return int(value) if math.isfinite(value) and value == int(value) else value

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
-from tightrope.export.recipes.base import RECIPES, Trainer, schedule, to_yaml, whole
+from tightrope.export.recipes.base import RECIPES, Trainer, to_yaml, training, whole
 from trainables.recipe import DataRecipe, Recipe
 
 
@@ -48,19 +48,7 @@ def write(recipe: Recipe) -> str:
                 **({"mask_history": True} if data.last else {}),
                 "packing": False,
             },
-            {
-                "per_device_train_batch_size": recipe.batch_size,
-                "gradient_accumulation_steps": 1,
-                "max_steps": recipe.steps,
-                "learning_rate": recipe.lr,
-                **schedule(recipe),
-                "warmup_steps": recipe.warmup_steps,
-                "optim": "adamw_torch",
-                "weight_decay": recipe.weight_decay,
-                "max_grad_norm": recipe.clip,
-                "seed": recipe.seed % 2**32,
-                "output_dir": "saves/lora",
-            },
+            training(recipe) | {"output_dir": "saves/lora"},
         ]
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
-from tightrope.export.recipes.base import RECIPES, Trainer, schedule
+from tightrope.export.recipes.base import RECIPES, Trainer, training
 from trainables.recipe import DataRecipe, Recipe
 
 _SCRIPT = """\
@@ -85,19 +85,7 @@ def lora_arguments(recipe: Recipe) -> dict[str, Any]:
 
 def training_arguments(recipe: Recipe) -> dict[str, Any]:
     """Arguments of transformers' `TrainingArguments`, which `SFTConfig` extends."""
-    return {
-        "output_dir": "adapter",
-        "per_device_train_batch_size": recipe.batch_size,
-        "gradient_accumulation_steps": 1,
-        "max_steps": recipe.steps,
-        "learning_rate": recipe.lr,
-        **schedule(recipe),
-        "warmup_steps": recipe.warmup_steps,
-        "optim": "adamw_torch",
-        "weight_decay": recipe.weight_decay,
-        "max_grad_norm": recipe.clip,
-        "seed": recipe.seed % 2**32,
-    }
+    return {"output_dir": "adapter"} | training(recipe)
 
 
 def _sft(data: DataRecipe) -> dict[str, Any]:
