@@ -21,7 +21,7 @@ class PlannedTrial:
 
     Attributes:
         trial: Its number.
-        origin: "listed", "warm_start" or "searcher".
+        origin: "listed", "warm_start", "prior" or "searcher".
         sampled: Values of the searched parameters.
         trainable: Number of trained parameters; None where that is not known.
         steps: Its own number of steps; None where all have the budget's.

@@ -28,6 +28,7 @@ from search.searchers.lessons import (
 )
 from search.searchers.options import ModelOptions
 from search.searchers.optuna_terms import Codec, make_study
+from search.searchers.prior import PULL, SpacePrior, with_prior
 from search.searchers.projection import project_lessons
 from search.seeds import derived_seed
 from search.space import SearchSpace
@@ -67,19 +68,21 @@ class OptunaSearcher:
     Args:
         config: Objectives, seed and the searcher's options are used.
         space: The space to search.
-        make_sampler: Builds the sampler from its seed.
+        make_sampler: Builds the sampler from its seed and the strength that a prior still has.
         needs_values: Whether the sampler ignores trials without values, so that they get some.
         capacity: Finished trials that are remembered; see `KnownTrials`.
+        prior: Published knowledge, which random trials are mostly drawn from.
     """
 
     def __init__(
         self,
         config: SearchConfig,
         space: SearchSpace,
-        make_sampler: Callable[[int], BaseSampler],
+        make_sampler: Callable[[int, float], BaseSampler],
         *,
         needs_values: bool = False,
         capacity: int = CAPACITY,
+        prior: SpacePrior | None = None,
     ) -> None:
         assert isinstance(config.searcher, ModelOptions)
         self._objectives = config.objectives
@@ -90,6 +93,8 @@ class OptunaSearcher:
         self._make_sampler = make_sampler
         self._needs_values = needs_values
         self._known = KnownTrials(config.objectives, capacity)
+        self._space_prior = prior
+        self._startup = with_prior(config.searcher.startup, prior is not None)
         self._prior: tuple[PriorTrial, ...] = ()
         self._lessons: dict[int, Lesson] | None = None
         self._cache: dict[int, tuple[Lesson, FrozenTrial]] = {}
@@ -102,7 +107,7 @@ class OptunaSearcher:
 
     def propose(self, number: int) -> Proposal:
         """A random point during the start-up, then the sampler's."""
-        sampled = self._sample(number) if self._ready() else draw(self._space, self._seed, number)
+        sampled = self._sample(number) if self._ready() else self._draw(number)
         self.replay(number, sampled)
         return Proposal(dict(sampled))
 
@@ -117,7 +122,12 @@ class OptunaSearcher:
         self._lessons = None
 
     def _ready(self) -> bool:
-        return self._known.ended + len(self._prior) >= self._options.startup
+        return self._known.ended + len(self._prior) >= self._startup
+
+    def _draw(self, number: int) -> Params:
+        if self._space_prior is not None:
+            return self._space_prior.draw(number)
+        return draw(self._space, self._seed, number)
 
     def _sample(self, number: int) -> Params:
         pending = dict(self._known.running)
@@ -128,7 +138,8 @@ class OptunaSearcher:
         pending = {trial: pending[trial] for trial in sorted(pending)[-2 * _MOST_PENDING :]}
         running = [self._running(key_of(trial), point) for trial, point in pending.items()]
         history = sorted([*self._history(), *running], key=lambda trial: trial.number)
-        return self._suggest(self._make_sampler(self._seed_of(str(number))), history)
+        sampler = self._make_sampler(self._seed_of(str(number)), PULL / max(1, self._known.ended))
+        return self._suggest(sampler, history)
 
     def _suggest(self, sampler: BaseSampler, history: list[FrozenTrial]) -> Params:
         trial = make_study(self._objectives, sampler, history).ask()
