@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -33,8 +33,7 @@ class Prior:
         name: In configuration, `prior=NAME`.
         parameter: The parameter that it is about.
         believe: Where that parameter's best value lies, given all others.
-        factors: The first trials have these multiples of the centre, by number of objectives; the last entry
-            is for that many and more.
+        factors: The first trials have these multiples of the centre.
         largest: Parameters that the first trials have at their largest values.
         sources: Where it is from, in words, for plans.
     """
@@ -42,10 +41,6 @@ class Prior:
     name: str
     parameter: str
     believe: Believe
-    factors: Sequence[Sequence[float]]
+    factors: tuple[float, ...]
     largest: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
-
-    def factors_for(self, objectives: int) -> Sequence[float]:
-        """The multiples for a number of objectives, at least 1."""
-        return self.factors[min(objectives, len(self.factors)) - 1]

@@ -58,9 +58,7 @@ def _mean_regret(model: Model, rate: float, deviation: float) -> float:
 
 def _deviation(models: Sequence[Model]) -> float:
     """Standard deviation of the models' best learning rates around a law with the same exponent."""
-    residuals = np.array(
-        [_vertex(model) - math.log(size_factor(model.billions * 1e9)) for model in models]
-    )
+    residuals = np.array([_vertex(model) - math.log(size_factor(model.billions * 1e9)) for model in models])
     return float(residuals.std(ddof=1))
 
 

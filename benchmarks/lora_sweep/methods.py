@@ -11,7 +11,7 @@ import optuna
 
 from benchmarks.lora_sweep.fit import fit
 from benchmarks.lora_sweep.published import Model
-from search.config.schema import SearchConfig
+from search.config.schema import NO_PRIOR, SearchConfig
 from search.searchers.base import Searcher, TrialOutcome
 from search.searchers.gp import make_gp
 from search.searchers.listed import ListedFirst
@@ -68,7 +68,7 @@ def _optuna(
 
 def _ours(with_prior: bool) -> Method:
     def run(model: Model, others: Sequence[Model], trials: int, seed: int) -> list[float]:
-        config = _config(model, seed)
+        config = _config(model, seed, "lora" if with_prior else NO_PRIOR)
         space = SearchSpace(config.parameters, config.fixed)
         searcher: Searcher = make_gp(config, space)
         if with_prior:
@@ -87,12 +87,13 @@ def _ours(with_prior: bool) -> Method:
     return run
 
 
-def _config(model: Model, seed: int) -> SearchConfig:
+def _config(model: Model, seed: int, prior: str) -> SearchConfig:
     low, high = _range(model)
     data: dict[str, Any] = {
         "space": "benchmark",
         "name": "benchmark",
         "seed": seed,
+        "prior": prior,
         "model": {"name": "published", "source": f"published-{model.billions:g}B"},
         "task": {"name": "none", "train": "none.jsonl"},
         "capability": {"skills": [{"name": "none", "path": "none.jsonl"}]},

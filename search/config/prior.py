@@ -50,7 +50,9 @@ def _is_positive(parameter: Mapping[str, Any]) -> bool:
 def _searcher(trainable: str, data: Mapping[str, Any]) -> str:
     given = data.get("searcher")
     name = given.get("name") if isinstance(given, Mapping) else given
-    return name if isinstance(name, str) else str(config_model(trainable).model_fields["searcher"].default.name)
+    return (
+        name if isinstance(name, str) else str(config_model(trainable).model_fields["searcher"].default.name)
+    )
 
 
 def _learns(name: str) -> bool:

@@ -51,9 +51,7 @@ class ListedFirst:
         prior: Points that a prior begins with.
     """
 
-    def __init__(
-        self, points: Sequence[Params], searcher: Searcher, prior: Sequence[Params] = ()
-    ) -> None:
+    def __init__(self, points: Sequence[Params], searcher: Searcher, prior: Sequence[Params] = ()) -> None:
         listed = {point_key(point) for point in points}
         self._first = [Proposal(dict(point), "listed") for point in points]
         self._first += [Proposal(dict(point), "prior") for point in prior if point_key(point) not in listed]

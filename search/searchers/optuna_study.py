@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from search.config.schema import SearchConfig
 from search.judging.constraints import violation_of
 from search.record.events import Params, PriorTrial, Scalar, WarmStarted
-from search.searchers.base import Proposal, TrialOutcome
+from search.searchers.base import Proposal, TrialOutcome, startup
 from search.searchers.draw import draw
 from search.searchers.known import CAPACITY, KnownTrials
 from search.searchers.lessons import (
@@ -28,7 +28,7 @@ from search.searchers.lessons import (
 )
 from search.searchers.options import ModelOptions
 from search.searchers.optuna_terms import Codec, make_study
-from search.searchers.prior import PULL, SpacePrior, with_prior
+from search.searchers.prior import PULL, SpacePrior
 from search.searchers.projection import project_lessons
 from search.seeds import derived_seed
 from search.space import SearchSpace
@@ -94,7 +94,7 @@ class OptunaSearcher:
         self._needs_values = needs_values
         self._known = KnownTrials(config.objectives, capacity)
         self._space_prior = prior
-        self._startup = with_prior(config.searcher.startup, prior is not None)
+        self._startup = startup(config)
         self._prior: tuple[PriorTrial, ...] = ()
         self._lessons: dict[int, Lesson] | None = None
         self._cache: dict[int, tuple[Lesson, FrozenTrial]] = {}

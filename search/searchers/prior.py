@@ -23,16 +23,13 @@ from trainables.specs import TRAINABLES
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-STARTUP = 4
-"""Trials that must have finished before the model is used, of a search with a prior."""
-
-PULL = 8.0
+PULL = 2.0
 """Strength of the prior, in finished trials: its logarithm counts as much as PULL / n of theirs."""
 
 DOUBT = 0.1
 """Weight of the possibility that the prior is wrong, relative to its densest point."""
 
-_UNIFORM_SHARE = 0.25
+_UNIFORM_SHARE = 0.5
 """Of the random trials, those drawn from the space's own distribution."""
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -76,7 +73,7 @@ class SpacePrior:
             ExpressionError: An expression of the space cannot be computed for one of them.
         """
         points: dict[object, Params] = {}
-        for index, factor in enumerate(self.prior.factors_for(self._objectives)):
+        for index, factor in enumerate(self.prior.factors):
             point = self._point(index, factor)
             if point is not None:
                 points.setdefault(point_key(point), point)
@@ -123,17 +120,16 @@ class SpacePrior:
         belief = self.belief(point)
         if belief is None or self.prior.parameter not in point:
             return None
-        return self._with_value(point, _nearest(self.parameter, belief.centre * factor))
+        value = belief.centre * factor
+        low, high = _ends(self.parameter)
+        if max(math.log(low / value), math.log(value / high)) > belief.deviation:
+            return None  # bounds far from what is believed say that the user knows otherwise
+        return self._with_value(point, _nearest(self.parameter, value))
 
     def _with_value(self, point: Params, value: Scalar) -> Params:
-        """The point with another value of the parameter; conditions that depend on it keep the point's own."""
+        """The point with another value of the parameter; the median of what becomes active by it."""
         changed = point | {self.prior.parameter: value}
         return self._space.walk(lambda name, parameter: changed.get(name, quantile(parameter, 0.5)))
-
-
-def with_prior(startup: int, known: bool) -> int:
-    """Trials that must have finished before a model is used, where a prior is known or not."""
-    return min(startup, STARTUP) if known else startup
 
 
 def space_prior(config: SearchConfig, space: SearchSpace) -> SpacePrior | None:

@@ -73,10 +73,12 @@ class _Pulled(BaseAcquisitionFunc):
         if isinstance(distribution, FloatDistribution):
             if distribution.log:
                 low, high = np.log(distribution.low), np.log(distribution.high)
-                return low + normalised * (high - low)
-            return torch.log(distribution.low + normalised * (distribution.high - distribution.low))
-        values = [self._value(row) for row in normalised.detach().tolist()]
-        return torch.log(torch.tensor(values, dtype=torch.float64))
+                logarithms: torch.Tensor = low + normalised * (high - low)
+                return logarithms
+            values = distribution.low + normalised * (distribution.high - distribution.low)
+            return torch.log(values)
+        decoded = [self._value(row) for row in normalised.detach().tolist()]
+        return torch.log(torch.tensor(decoded, dtype=torch.float64))
 
     def _value(self, normalised: float) -> float:
         row = np.zeros(self.search_space.dim)
@@ -85,7 +87,7 @@ class _Pulled(BaseAcquisitionFunc):
         return float(str(self._codecs[self._prior.prior.parameter].decode(encoded)))
 
     def _beliefs(self, points: Floats, column: int) -> Floats:
-        """Logarithm of the centre, and deviation, by the other parameters of each point; shape (points, 2)."""
+        """Logarithm of the centre, and deviation, by each point's other parameters; (points, 2)."""
         others = points.copy()
         others[:, column] = 0.0
         rows = []

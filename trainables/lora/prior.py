@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from functools import cache
 from pathlib import Path
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trainables.embedded import embedded_folder
 from trainables.lora.parameters import LoraParameters
-from trainables.prior import Belief, Believe, Prior
+from trainables.prior import Belief, Prior
 from trainables.settings import ModelConfig
 
 PUBLISHED = Path(__file__).with_name("published.json")
@@ -103,7 +102,7 @@ def lora_prior(rates: PublishedRates, adapter: str = "") -> Prior:
         name="lora",
         parameter="lr",
         believe=believe,
-        factors=((1.0, 3.0, 1 / 3), (1.0, 1 / 3, 3.0)),
+        factors=(1.0, 3.0, 1 / 3),
         largest=("rank",),
         sources=(
             f"{rates.runs} runs of {rates.models} models ({rates.source})",

@@ -16,6 +16,10 @@ def check_prior(composed: Composed) -> None:
         return
     prior = TRAINABLES[composed.trainable].prior
     if prior is not None and name != prior.name:
-        composed.complain(("prior",), f"there is no prior {name!r}", did_you_mean(name, [prior.name, NO_PRIOR]))
+        composed.complain(
+            ("prior",), f"there is no prior {name!r}", did_you_mean(name, [prior.name, NO_PRIOR])
+        )
     elif problem := prior_problem(composed.trainable, composed.data):
-        composed.complain(("prior",), f"{name!r} does not apply: {problem}", f"remove it, or set prior={NO_PRIOR}")
+        composed.complain(
+            ("prior",), f"{name!r} does not apply: {problem}", f"remove it, or set prior={NO_PRIOR}"
+        )
