@@ -54,4 +54,4 @@ def make_gp(config: SearchConfig, space: SearchSpace, prior: SpacePrior | None =
 
         return PulledGPSampler(known, codecs, strength, **gp_options(space, seed))
 
-    return OptunaSearcher(config, space, sampler, needs_values=True, capacity=_CAPACITY, prior=known)
+    return OptunaSearcher(config, space, sampler, needs_values=True, capacity=_CAPACITY)

@@ -28,7 +28,7 @@ from search.searchers.lessons import (
 )
 from search.searchers.options import ModelOptions
 from search.searchers.optuna_terms import Codec, make_study
-from search.searchers.prior import PULL, SpacePrior
+from search.searchers.prior import PULL
 from search.searchers.projection import project_lessons
 from search.seeds import derived_seed
 from search.space import SearchSpace
@@ -71,7 +71,6 @@ class OptunaSearcher:
         make_sampler: Builds the sampler from its seed and the strength that a prior still has.
         needs_values: Whether the sampler ignores trials without values, so that they get some.
         capacity: Finished trials that are remembered; see `KnownTrials`.
-        prior: Published knowledge, which random trials are mostly drawn from.
     """
 
     def __init__(
@@ -82,7 +81,6 @@ class OptunaSearcher:
         *,
         needs_values: bool = False,
         capacity: int = CAPACITY,
-        prior: SpacePrior | None = None,
     ) -> None:
         assert isinstance(config.searcher, ModelOptions)
         self._objectives = config.objectives
@@ -93,7 +91,6 @@ class OptunaSearcher:
         self._make_sampler = make_sampler
         self._needs_values = needs_values
         self._known = KnownTrials(config.objectives, capacity)
-        self._space_prior = prior
         self._startup = startup(config)
         self._prior: tuple[PriorTrial, ...] = ()
         self._lessons: dict[int, Lesson] | None = None
@@ -107,7 +104,7 @@ class OptunaSearcher:
 
     def propose(self, number: int) -> Proposal:
         """A random point during the start-up, then the sampler's."""
-        sampled = self._sample(number) if self._ready() else self._draw(number)
+        sampled = self._sample(number) if self._ready() else draw(self._space, self._seed, number)
         self.replay(number, sampled)
         return Proposal(dict(sampled))
 
@@ -123,11 +120,6 @@ class OptunaSearcher:
 
     def _ready(self) -> bool:
         return self._known.ended + len(self._prior) >= self._startup
-
-    def _draw(self, number: int) -> Params:
-        if self._space_prior is not None:
-            return self._space_prior.draw(number)
-        return draw(self._space, self._seed, number)
 
     def _sample(self, number: int) -> Params:
         pending = dict(self._known.running)

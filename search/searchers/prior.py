@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -14,7 +13,7 @@ from search.config.space import CategoricalParameter, IntParameter
 from search.expressions import ExpressionError
 from search.record.events import Params, Scalar
 from search.searchers.base import point_key
-from search.searchers.draw import draw, quantile
+from search.searchers.draw import quantile
 from search.seeds import derived_share
 from search.space import SampledParameter, SearchSpace
 from trainables.prior import Belief, Prior
@@ -23,14 +22,11 @@ from trainables.specs import TRAINABLES
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-PULL = 2.0
+PULL = 1.0
 """Strength of the prior, in finished trials: its logarithm counts as much as PULL / n of theirs."""
 
 DOUBT = 0.1
 """Weight of the possibility that the prior is wrong, relative to its densest point."""
-
-_UNIFORM_SHARE = 0.5
-"""Of the random trials, those drawn from the space's own distribution."""
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _MOST_CACHED = 4096
@@ -78,19 +74,6 @@ class SpacePrior:
             if point is not None:
                 points.setdefault(point_key(point), point)
         return list(points.values())
-
-    def draw(self, number: int) -> Params:
-        """A random point, its parameter mostly from the prior; the same for the same seed and number."""
-        point = draw(self._space, self._seed, number)
-        share = derived_share(self._seed, "prior", number)
-        belief = self.belief(point)
-        if belief is None or share < _UNIFORM_SHARE or self.prior.parameter not in point:
-            return point
-        normal = NormalDist(math.log(belief.centre), belief.deviation)
-        low, high = (normal.cdf(math.log(end)) for end in _ends(self.parameter))
-        within = low + (high - low) * (share - _UNIFORM_SHARE) / (1 - _UNIFORM_SHARE)
-        value = math.exp(normal.inv_cdf(min(max(within, 1e-9), 1 - 1e-9)))
-        return self._with_value(point, _nearest(self.parameter, value))
 
     def belief(self, sampled: Mapping[str, Scalar]) -> Belief | None:
         """What is believed of the parameter given the others; None where they make no trial."""

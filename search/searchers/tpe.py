@@ -5,7 +5,6 @@ from __future__ import annotations
 from search.config.schema import SearchConfig
 from search.searchers.base import Searcher, register
 from search.searchers.options import ModelOptions, after_startup
-from search.searchers.prior import space_prior
 from search.space import SearchSpace
 
 
@@ -22,6 +21,4 @@ def make_tpe(config: SearchConfig, space: SearchSpace) -> Searcher:
     from search.searchers.optuna_study import OptunaSearcher
     from search.searchers.optuna_terms import tpe_sampler
 
-    return OptunaSearcher(
-        config, space, lambda seed, _: tpe_sampler(space, seed), prior=space_prior(config, space)
-    )
+    return OptunaSearcher(config, space, lambda seed, _: tpe_sampler(space, seed))

@@ -148,36 +148,29 @@ def _history(config: SearchConfig, codecs: Any) -> list[Any]:
     return history
 
 
-@settings(max_examples=10)
-@given(st.integers(0, 10_000))
-def test_the_gradient_of_the_weighted_acquisition_is_right(seed: int) -> None:
-    from search.searchers.optuna_terms import Codec, gp_options, make_study
-    from search.searchers.pulled import PulledGPSampler, _Pulled
+@settings(max_examples=25)
+@given(st.integers(0, 2), st.floats(0.01, 0.99), st.sampled_from(["log-float", "float"]))
+def test_the_gradient_of_the_prior_s_weight_is_right(rank: int, place: float, kind: str) -> None:
+    import torch
+    from optuna._gp.acqf import BaseAcquisitionFunc
+    from optuna._gp.search_space import SearchSpace as Normalised
 
-    config, space = begun({"lr": LR, "rank": RANK})
-    codecs = {name: Codec(parameter) for name, parameter in space.sampled.items()}
-    prior = known({"lr": LR, "rank": RANK})
-    caught: list[Any] = []
+    from search.searchers.optuna_terms import Codec
+    from search.searchers.pulled import _Pulled
 
-    class Catching(PulledGPSampler):
-        def _optimize_acqf(self, acqf: Any, best_params: Any) -> Any:
-            caught.append(acqf)
-            return super()._optimize_acqf(acqf, best_params)
+    class Flat(BaseAcquisitionFunc):
+        def eval_acqf(self, x: torch.Tensor) -> torch.Tensor:
+            return 0.0 * x.sum(dim=-1)
 
-    sampler = Catching(prior, codecs, 2.0, **gp_options(space, 0))
-    trial = make_study(config.objectives, sampler, _history(config, codecs)).ask()
-    for name in codecs:
-        codecs[name].suggest(trial, name)
-    pulled = _Pulled(caught[0], prior, codecs, 2.0)
-    column = pulled._names.index("lr")
-    generator = np.random.default_rng(seed)
-    point = np.full(2, float(generator.integers(3)))
-    point[column] = generator.uniform(0.1, 0.9)
-    step = np.zeros(2)
-    step[column] = 1e-6
-    _, gradient = pulled.eval_acqf_with_grad(point)
-    low, high = (pulled.eval_acqf_no_grad((point + sign * step)[None])[0] for sign in (-1, 1))
-    assert gradient[column] == pytest.approx((high - low) / 2e-6, rel=1e-3, abs=1e-3)
+    parameters = {"lr": LR | {"type": kind}, "rank": RANK}
+    codecs = {name: Codec(parameter) for name, parameter in begun(parameters)[1].sampled.items()}
+    normalised = Normalised({name: codec.distribution for name, codec in codecs.items()})
+    pulled = _Pulled(Flat(np.ones(2), normalised), known(parameters), codecs, 2.0)
+    point, step = np.array([place, float(rank)]), np.array([1e-7, 0.0])
+    value, gradient = pulled.eval_acqf_with_grad(point)
+    low, high = (float(pulled.eval_acqf_no_grad((point + sign * step)[None])[0]) for sign in (-1, 1))
+    assert gradient[0] == pytest.approx((high - low) / 2e-7, rel=1e-3, abs=1e-3)
+    assert 2 * math.log(0.1) - 1e-9 <= value <= 0
 
 
 @pytest.fixture
