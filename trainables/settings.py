@@ -296,7 +296,7 @@ class CapabilityConfig(Section):
     def _asks(self) -> CapabilityConfig:
         if not self.skills and self.facts is None and self.general_text is None:
             raise ValueError(
-                "has neither skills, facts nor general_text; give capability.skills, which retention is of"
+                "has neither skills nor facts nor general_text; give capability.skills, which retention is of"
             )
         return self
 
