@@ -84,7 +84,7 @@ def refit_objectives(composed: Composed, space: Mapping[str, Any], overrides: Se
     now = known_metrics(composed.trainable, composed.data)
     if not now.complete or composed.problems:
         return
-    asked = [entry.get("metric") for entry in objectives if isinstance(entry, dict)]
+    asked = [str(entry.get("metric")) for entry in objectives if isinstance(entry, dict)]
     gone = [metric for metric in asked if metric not in metric_names(now.metrics)]
     if not gone:
         return
