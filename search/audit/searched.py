@@ -27,7 +27,7 @@ def searched_facts(config: SearchConfig) -> dict[str, Fact]:
     facts = {
         "searcher": Fact(config.searcher.name, key="searcher"),
         "searcher_learns": Fact(SEARCHERS[config.searcher.name].learns, key="searcher"),
-        "searcher_startup": Fact(startup(config), key="searcher"),
+        "searcher_startup": Fact(startup(config.searcher), key="searcher"),
         "searched_parameters": Fact(sum(grid_count(each) != 1 for each in sampled), key="parameters"),
         "objectives": Fact(len(metrics), key="objectives"),
         "loss_only": Fact(metrics == [_TRAINING_LOSS], key="objectives"),

@@ -141,7 +141,7 @@ def _first(
     """
     searcher = make_searcher(config, space)
     finite = SEARCHERS[config.searcher.name].finite
-    random, listed = startup(config), len(config.points)
+    random, listed = startup(config.searcher), len(config.points)
     if taken_over is not None:
         searcher.begin(taken_over)
         if taken_over.use == "points":

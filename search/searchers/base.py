@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from search.config import choices
 from search.config.choices import Choice
-from search.config.schema import NO_PRIOR, SearchConfig
+from search.config.schema import SearchConfig
 from search.record.events import Params, Scalar, TrialStatus, WarmStarted
 from search.space import SearchSpace
 from trainables.registry import Registry
@@ -103,13 +103,11 @@ class SearcherSpec:
         startup: Of its options the number of trials that must have finished before proposals depend on
             results; None where they never do.
         finite: Whether it may run out of proposals.
-        guided: Whether a prior shortens its start-up and guides it from then on.
     """
 
     make: SearcherFactory
     startup: Callable[[Any], int] | None = None
     finite: bool = False
-    guided: bool = False
 
     @property
     def learns(self) -> bool:
@@ -123,17 +121,10 @@ class SearcherSpec:
 SEARCHERS: Registry[SearcherSpec] = Registry("searcher")
 
 
-GUIDED_STARTUP = 4
-"""Most trials that must have finished before the model of a guided searcher is used."""
-
-
-def startup(config: SearchConfig) -> int:
+def startup(chosen: Choice) -> int:
     """Number of trials that must have finished before proposals depend on results; 0 where they never do."""
-    spec = SEARCHERS[config.searcher.name]
-    if spec.startup is None:
-        return 0
-    count = spec.startup(config.searcher)
-    return min(count, GUIDED_STARTUP) if spec.guided and config.prior != NO_PRIOR else count
+    count = SEARCHERS[chosen.name].startup
+    return 0 if count is None else count(chosen)
 
 
 def register(
@@ -143,7 +134,6 @@ def register(
     options: type[Choice] = Choice,
     startup: Callable[[Any], int] | None = None,
     finite: bool = False,
-    guided: bool = False,
 ) -> Callable[[F], F]:
     """Registers the decorated searcher, or function that builds one.
 
@@ -153,11 +143,10 @@ def register(
         options: Its options, which stand beside the name in the section `searcher`.
         startup: See `SearcherSpec`.
         finite: See `SearcherSpec`.
-        guided: See `SearcherSpec`.
     """
 
     def decorate(make: F) -> F:
-        SEARCHERS.register(name, line)(SearcherSpec(make, startup, finite, guided))
+        SEARCHERS.register(name, line)(SearcherSpec(make, startup, finite))
         choices.SEARCHERS.register(name, line)(choices.choice(name, options))
         return make
 

@@ -27,7 +27,6 @@ class GpOptions(ModelOptions):
     "Gaussian processes, expected hypervolume improvement (Optuna); the default",
     options=GpOptions,
     startup=after_startup,
-    guided=True,
 )
 def make_gp(config: SearchConfig, space: SearchSpace, prior: SpacePrior | None = None) -> Searcher:
     """Log expected hypervolume improvement with constraints (Ament et al., 2023, arXiv:2310.20708).

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from search.config.schema import SearchConfig
 from search.judging.constraints import violation_of
 from search.record.events import Params, PriorTrial, Scalar, WarmStarted
-from search.searchers.base import Proposal, TrialOutcome, startup
+from search.searchers.base import Proposal, TrialOutcome
 from search.searchers.draw import draw
 from search.searchers.known import CAPACITY, KnownTrials
 from search.searchers.lessons import (
@@ -91,7 +91,6 @@ class OptunaSearcher:
         self._make_sampler = make_sampler
         self._needs_values = needs_values
         self._known = KnownTrials(config.objectives, capacity)
-        self._startup = startup(config)
         self._prior: tuple[PriorTrial, ...] = ()
         self._lessons: dict[int, Lesson] | None = None
         self._cache: dict[int, tuple[Lesson, FrozenTrial]] = {}
@@ -119,7 +118,7 @@ class OptunaSearcher:
         self._lessons = None
 
     def _ready(self) -> bool:
-        return self._known.ended + len(self._prior) >= self._startup
+        return self._known.ended + len(self._prior) >= self._options.startup
 
     def _sample(self, number: int) -> Params:
         pending = dict(self._known.running)

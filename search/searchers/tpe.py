@@ -13,7 +13,6 @@ from search.space import SearchSpace
     "multi-objective multivariate TPE with constraints (Optuna); for many, cheap trials",
     options=ModelOptions,
     startup=after_startup,
-    guided=True,
 )
 def make_tpe(config: SearchConfig, space: SearchSpace) -> Searcher:
     """Tree-structured Parzen estimator (Ozaki et al., 2022, doi:10.1613/jair.1.13188)."""

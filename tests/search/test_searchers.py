@@ -47,7 +47,7 @@ def test_what_is_proposed_depends_on_results_only_where_a_searcher_says_that_it_
             if proposal is not None:
                 searcher.observe(completed(number, better * number, 1.0))
     first, second = proposed[:10], proposed[10:]
-    certain = startup(config)
+    certain = startup(config.searcher)
     assert (first != second) == SEARCHERS[name].learns == (certain > 0)
     assert first[:certain] == second[:certain]
 

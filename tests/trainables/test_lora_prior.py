@@ -80,6 +80,7 @@ def test_at_equal_alpha_all_ranks_want_the_same(one: int, other: int) -> None:
     assert centre(rank=one) == pytest.approx(centre(rank=other))
     per_rank = centre(rank=one, alpha=None, alpha_per_rank=32 / one)
     assert per_rank == pytest.approx(centre(rank=one))
+    assert centre(loraplus_lr_ratio=16.0) < centre()
     assert centre(rank=one, rslora=True) <= centre(rank=one), "rslora acts like a larger rate"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from functools import cache
 from pathlib import Path
@@ -117,8 +118,10 @@ def _centre(rates: PublishedRates, lora: LoraParameters, size: float | None, ste
     length = 1.0 if steps is None else steps / rates.steps
     # What acts on the weights is scale * rank * lr: alpha, or with rslora alpha * sqrt(rank).
     alpha = lora.scale * lora.rank / rates.alpha
+    # With LoRA+ the law is about the geometric mean of A's and B's rates.
     return float(
         rates.lr
+        / math.sqrt(lora.loraplus_lr_ratio)
         * size_factor(_TYPICAL if size is None else size)
         * alpha**_ALPHA_EXPONENT
         * batch**_BATCH_EXPONENT
