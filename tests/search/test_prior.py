@@ -75,21 +75,21 @@ def test_first_points_lie_in_the_space_near_what_is_believed(seed: int, low: flo
 def test_every_kind_of_range_has_first_points(rates: dict[str, Any]) -> None:
     config, space = begun({"lr": rates, "rank": RANK})
     searcher = make_searcher(config, space)
-    proposals = [searcher.propose(number) for number in range(8)]
+    proposals = [searcher.propose(number) for number in range(3)]
     first = [proposal for proposal in proposals if proposal is not None and proposal.origin == "prior"]
     assert len(first) >= 2
-    for number in range(8):
+    for number in range(3):
         searcher.observe(TrialOutcome(number, "completed", ((1.0 + number,),)))
-    later = searcher.propose(8)
+    later = searcher.propose(3)
     assert later is not None
     assert space.contains(later.sampled) is None
 
 
 def proposals(config: SearchConfig, space: SearchSpace, kept: int = 0) -> list[Proposal]:
-    """Seven proposals; the first are replayed from an earlier search of the same configuration."""
+    """Five proposals; the first are replayed from an earlier search of the same configuration."""
     searcher = make_searcher(config, space)
     made = proposals(config, space) if kept else []
-    for number in range(7):
+    for number in range(5):
         if number < kept:
             searcher.replay(number, made[number].sampled)
         else:
@@ -103,7 +103,7 @@ def proposals(config: SearchConfig, space: SearchSpace, kept: int = 0) -> list[P
 
 def test_a_search_that_was_interrupted_goes_on_as_it_would_have() -> None:
     config, space = begun({"lr": LR, "rank": RANK})
-    assert proposals(config, space, kept=5) == proposals(config, space)
+    assert proposals(config, space, kept=4) == proposals(config, space)
 
 
 def test_the_pull_fades_with_finished_trials() -> None:
