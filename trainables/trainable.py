@@ -96,6 +96,18 @@ class Shown(BaseModel):
     verdict: tuple[str, ...] = ()
 
 
+class Part(NamedTuple):
+    """One of several things that a trial leaves behind.
+
+    Attributes:
+        meaning: What it is, and what loading it does, in words that go on after its name and a colon.
+        harmful: Whether whoever loads it must be warned.
+    """
+
+    meaning: str
+    harmful: bool = False
+
+
 @dataclass(frozen=True)
 class Artifact:
     """What a trial leaves behind.
@@ -104,11 +116,13 @@ class Artifact:
         name: What it is called, for example "adapter".
         load: How a user loads it, a line of Python in which {folder} stands for where it lies.
         form: Of its files, for example "PEFT format".
+        parts: Where it is several things, what each of its folders holds, "." being its own.
     """
 
     name: str
     load: str
     form: str = ""
+    parts: Mapping[str, Part] = field(default_factory=dict)
 
 
 class Finding(NamedTuple):
