@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search.config.compose import Composed
+from search.config.composed import Composed
 from search.config.prior import prior_problem
 from search.config.schema import NO_PRIOR
 from trainables.nearest import did_you_mean
