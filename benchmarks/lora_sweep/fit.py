@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.lora_sweep.published import SHARED, Model, read_models
-from trainables.lora.prior import PUBLISHED, PublishedRates, size_factor
+from trainables.lora.prior import PUBLISHED, SIZE_EXPONENT, PublishedRates, size_factor
 
 _RATES = np.log(np.geomspace(1e-4, 1e-2, 93))
 _QUANTILES = np.linspace(-1.5, 1.5, 7)
@@ -80,7 +80,11 @@ def main() -> None:
     parser.add_argument("csv", type=Path, nargs="?", default=SHARED)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    text = json.dumps(fit(read_models(options.csv)).model_dump(), indent=2)
+    models = read_models(options.csv)
+    sizes = [math.log(model.billions) for model in models]
+    exponent = np.polyfit(sizes, [_vertex(model) for model in models], 1)[0]
+    print(f"The exponent of size that fits best is {exponent:.3f}; the law has {SIZE_EXPONENT}.")
+    text = json.dumps(fit(models).model_dump(), indent=2)
     if options.write:
         PUBLISHED.write_text(text + "\n")
     print(text)

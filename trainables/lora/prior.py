@@ -23,7 +23,7 @@ _SMALLEST, _LARGEST = 1e9, 1e12
 _TYPICAL = 3e10
 """The size that is taken for models of which none is known, by parameters."""
 
-_SIZE_EXPONENT = -0.23
+SIZE_EXPONENT = -0.23
 _HORIZON_EXPONENT = -0.32
 """Of parameters and of training tokens (Bjorck et al., 2024, arXiv:2409.19913, their joint law)."""
 
@@ -79,7 +79,7 @@ def published() -> PublishedRates:
 
 def size_factor(parameters: float) -> float:
     """By how much the best learning rate differs from that of a model of a billion parameters."""
-    return float((min(max(parameters, _SMALLEST), _LARGEST) / 1e9) ** _SIZE_EXPONENT)
+    return float((min(max(parameters, _SMALLEST), _LARGEST) / 1e9) ** SIZE_EXPONENT)
 
 
 def lora_prior(rates: PublishedRates, adapter: str = "") -> Prior:
