@@ -25,29 +25,15 @@ from tests.search.test_resume import record
 from tests.tightrope.exports import write_search
 from tests.tightrope.script import ROOT, run, write_script
 from tightrope.cli import main
+from tightrope.verbs import VERBS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 _BLOCK = r"^    (?P<block>(?:tightrope|source|make) .*)$"
 _INLINE = r"`(?P<inline>tightrope (?:--help|[a-z-]+ [a-z]+[= ][^`]*))`"
 COMMANDS = [match["block"] or match["inline"] for match in re.finditer(f"(?m){_BLOCK}|{_INLINE}", README)]
 STUDIES = re.findall(r"(?m)^\| `([a-z]+)` \|", README)
-VERBS = {
-    *[
-        "init",
-        "plan",
-        "config",
-        "list",
-        "run",
-        "audit",
-        "show",
-        "compare",
-        "export",
-        "rm",
-        "doctor",
-        "simulate",
-        "report",
-    ]
-}
+ELSEWHERE = {"checklist", "export-optuna", "track", "check-cluster", "completion"}
+"""Verbs that README does not name as commands of their own."""
 
 
 @pytest.fixture
@@ -93,7 +79,7 @@ INSTEAD: dict[str, Callable[[list[str]], int]] = {
 
 def test_readme_has_the_commands_that_are_tried() -> None:
     verbs = {command.split()[1] for command in COMMANDS if command.startswith("tightrope")}
-    assert verbs >= VERBS
+    assert verbs - {"--help"} == VERBS.keys() - ELSEWHERE
     assert len(COMMANDS) >= 20
     assert len(STUDIES) >= 5
 
