@@ -10,6 +10,7 @@ from search.record import (
     Event,
     Failed,
     FrontMeasured,
+    RequestAnswered,
     RungReached,
     SearchEnded,
     SearchStarted,
@@ -40,6 +41,7 @@ from search.tracking.runs import (
 STATUS_OF_TRIAL: dict[TrialStatus, RunStatus] = {
     "completed": "FINISHED",
     "stopped": "KILLED",
+    "cancelled": "KILLED",
     "diverged": "FAILED",
     "infeasible": "FAILED",
     "failed": "FAILED",
@@ -121,6 +123,9 @@ class Projection:
                 run.set_tags({"front_failure" if ended else "failure_class": event.failure_class})
             case TrialFinished():
                 self._finish_trial(event)
+            case RequestAnswered():
+                if event.trial is not None and event.accepted:
+                    self._run(trial_key(event.trial)).set_tags({"by_hand": event.answer})
             case SearchEnded():
                 self._end(event)
         self._last_time = event.time
