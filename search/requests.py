@@ -103,7 +103,7 @@ def _path(folder: Path, identifier: str) -> Path:
 def _read(path: Path) -> Request | None:
     """The request in a file; None where it is none, or was removed in the meantime."""
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
             return None
         request = Request.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
