@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,6 @@ from search.provenance import PREFIX, changed, contents
 from search.record import Event, RecordReader, SearchState
 from search.redact import redacted
 from trainables.specs import TRAINABLES
-
-_MEANS = "Resume with the recorded values, or start a new search with name=<other name>."
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,14 @@ def refuse_changes(recorded: Mapping[str, Any], config: SearchConfig) -> None:
     if lines := sorted(_differences(redacted(_completed(recorded)), asked)):
         raise SpaceChangedError(
             f"Search {config.name!r} was started with another configuration:\n" + "\n".join(lines),
-            hint=_MEANS,
+            hint=f"Resume with the recorded values, or start a new search with name={free_name(config)}.",
         )
+
+
+def free_name(config: SearchConfig) -> str:
+    """The search's name with the first number that no folder beside the search's has."""
+    numbered = (f"{config.name}-{number}" for number in count(2))
+    return next(name for name in numbered if not (Path(config.out) / name).exists())
 
 
 def _differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
@@ -147,7 +152,8 @@ def _refuse_other_contents(state: SearchState, config: SearchConfig) -> None:
         ]
         raise SpaceChangedError(
             f"Search {config.name!r} was started with other content:\n" + "\n".join(lines),
-            hint="Restore the recorded files, at any path, or start a new search with name=<other name>.",
+            hint="Restore the recorded files, at any path, or start a new search with "
+            f"name={free_name(config)}.",
         )
 
 

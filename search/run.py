@@ -170,6 +170,8 @@ usage: python -m search.run space=NAME_OR_FILE [key=value ...] [--plan | --confi
 
 Searches LoRA hyperparameters for at least two objectives: the training loss, and what the model can
 still do. Running the same command again resumes a search; a larger trials=N extends it.
+A search is named after its space, and after the trainable, model and task chosen here in place of
+the space's: space=demo model=smollm2 task=my.jsonl is demo-smollm2-my, in runs/demo-smollm2-my.
 
 Choose:
   space=demo                   a shipped space (see --list), or a file: space=my.yaml
@@ -200,7 +202,7 @@ Options:
 Examples:
   python -m search.run space=demo
   python -m search.run space=demo trials=24 scheduler=none --plan
-  python -m search.run space=demo model=./my-model task=my.jsonl name=mine
+  python -m search.run space=demo model=./my-model task=my.jsonl capability=questions.jsonl
 
 Exit codes: 0 done, 1 failed, 2 wrong configuration or command line, 128 + n stopped by signal n
 (130 Ctrl-C, 143 SIGTERM).

@@ -43,7 +43,7 @@ from search.record import (
 from search.record.clock import now
 from search.record.explained import explanation
 from search.redact import redact
-from search.resume import fingerprint, open_record
+from search.resume import fingerprint, free_name, open_record
 from search.schedulers import make_scheduler
 from search.scratch import clean_up, mark, scratch_folder
 from search.searchers import make_searcher
@@ -487,7 +487,8 @@ def _check_facts(session: _Session, facts: GroupFacts) -> None:
         if recorded.get(key, served) != served:
             raise TightropeError(
                 f"The {key} differs from that of this search: {recorded[key][:12]} then, {served[:12]} now.",
-                hint="Restore the recorded files, or start a new search with name=<other name>.",
+                hint="Restore the recorded files, or start a new search with "
+                f"name={free_name(session.config)}.",
             )
     ready = f"model and data ready on {facts.device} after {facts.load_seconds:.1f} s"
     session.view.note(f"{ready}, attention by {facts.attention}")

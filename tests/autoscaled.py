@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,8 @@ from search.autoscaling import _status  # noqa: E402
 from search.cluster import _joined  # noqa: E402
 from search.config.schema import WorkersConfig  # noqa: E402
 from search.errors import ClusterError  # noqa: E402
-from search.record import Event, Failed, RungReached, SlotsChosen, read_events  # noqa: E402
-from tests.searches import ROOT, small_space  # noqa: E402
+from search.record import Failed, RungReached, SlotsChosen  # noqa: E402
+from tests.searches import ROOT, events_so_far, small_space  # noqa: E402
 from tests.servers import wait_for  # noqa: E402
 
 RUN = """
@@ -103,14 +103,9 @@ def start_search(folder: Path, name: str, *words: str) -> subprocess.Popen[str]:
     )
 
 
-def events_of(folder: Path) -> Sequence[Event]:
-    """What a search has recorded so far."""
-    return read_events(folder) if (folder / "events.jsonl").exists() else []
-
-
 def groups_of(folder: Path) -> set[str | None]:
     """The groups that have trained."""
-    return {event.group for event in events_of(folder) if isinstance(event, RungReached)}
+    return {event.group for event in events_so_far(folder) if isinstance(event, RungReached)}
 
 
 def demands() -> int:
@@ -167,7 +162,7 @@ def grow(folder: Path) -> dict[str, Any]:
     search.send_signal(signal.SIGINT)
     code = search.wait(100)
     wait_for(lambda: demands() == 0, 30)
-    events = events_of(record)
+    events = events_so_far(record)
     return {
         "code": code,
         "nodes": [before, came, nodes()],

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 import yaml
 
-from search.record import Event, RungReached, SearchState, TrialFinished, TrialProposed
+from search.record import Event, RungReached, SearchState, TrialFinished, TrialProposed, read_events
 from tests.distribution import may_start_ray
 from tests.ray_cluster import RAY_ENVIRONMENT, SharedCluster
 
@@ -84,6 +85,19 @@ def finish(process: subprocess.Popen[str], timeout: float = 600) -> tuple[int, s
         output, _ = process.communicate()
         raise AssertionError(f"the search did not end in {timeout} s; it printed:\n{output}") from None
     return process.returncode, output
+
+
+def events_so_far(folder: Path) -> Sequence[Event]:
+    """What a search has recorded so far: parsed again only after something was added."""
+    try:
+        return _events(folder, (folder / "events.jsonl").stat().st_size)
+    except FileNotFoundError:
+        return ()
+
+
+@lru_cache(maxsize=4)
+def _events(folder: Path, size: int) -> Sequence[Event]:
+    return read_events(folder)
 
 
 def count(events: Sequence[Event], kind: type[RungReached] | type[TrialFinished]) -> int:

@@ -28,7 +28,8 @@ def search(space: str | Path, **settings: Any) -> Result:
     Progress goes to the terminal. Ctrl-C ends the search in order; the same call resumes it.
 
     Args:
-        space: Name of a space that comes with Tightrope, or a space file.
+        space: Name of a space that comes with Tightrope, or a space file. The search is named after it, and
+            after the trainable, model and task given here in place of its own; `name` gives another name.
         settings: Any key of a search. Sections are chosen by name (`model="org/name"`) or given as mappings
             (`budget={"steps": 200}`); None is null.
 

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel
 
 from search.config.library import PRESET_GROUPS, find_space, shown, space_files
+from search.config.names import derived_name
 from search.config.options import known_metrics
 from search.config.origins import COMMAND_LINE, DEFAULT, Key, Origins, dotted, everywhere
 from search.config.overrides import GROUPS, Override, entry, parse_words
@@ -45,6 +46,7 @@ class Composed:
         incomplete: The space's file could not be read, so missing keys are not reported.
         notes: What the user should know about how it was composed.
         trainable: The trainable asked for, or the default where no trainable has that name.
+        space_name: The search's name without what the command line adds to it.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class Composed:
     incomplete: bool = False
     notes: list[str] = field(default_factory=list)
     trainable: str = DEFAULT_TRAINABLE
+    space_name: str | None = None
 
     @property
     def model(self) -> type[SearchConfig]:
@@ -79,6 +82,7 @@ def compose(words: Sequence[str]) -> Composed:
     _take_trainable(composed, overrides)
     if composed.is_broken(("trainable",)):
         return composed  # nothing of the rest can be judged
+    _derive_name(composed, overrides)
     chosen = {override.key[0]: override for override in overrides if override.chooses}
     for group in GROUPS:
         _take_section(composed, group, chosen.get(group))
@@ -144,6 +148,17 @@ def _take_space(composed: Composed, space: Override | None) -> None:
     composed.data = {"name": path.stem, **source.data, "space": space.value}
     for key in ("space", *(("name",) if "name" not in source.data else ())):
         composed.origins.replace((key,), {(): space.where})
+
+
+def _derive_name(composed: Composed, overrides: Sequence[Override]) -> None:
+    name = composed.data.get("name")
+    if not isinstance(name, str) or any(override.key == ("name",) for override in overrides):
+        return
+    composed.space_name = name
+    derived = derived_name(name, composed.data, overrides)
+    if derived != name:
+        composed.data["name"] = derived
+        composed.origins.replace(("name",), {(): f"{composed.origins.of(('name',))}, and the command line"})
 
 
 def _take_trainable(composed: Composed, overrides: Sequence[Override]) -> None:

@@ -20,6 +20,7 @@ from search.config.origins import DEFAULT, Key, Origins, dotted
 from search.config.schema import SearchConfig
 from search.config.wording import QUOTES, WHOLE, config_error, describe
 from search.guards import idle_guards
+from search.naming import under_earlier_name
 from trainables.nearest import distance
 
 _ROUNDS = 4
@@ -67,6 +68,8 @@ def load_config(words: Sequence[str]) -> Resolved:
     check(composed)
     if config is None or composed.problems:
         raise config_error(composed.problems)
+    if composed.space_name is not None:
+        config = under_earlier_name(config, composed.space_name)
     return Resolved(config, composed.origins, (*composed.notes, *_idle_guards(config, composed.origins)))
 
 

@@ -299,7 +299,8 @@ class Opening(Section):
 
     Attributes:
         space: Name or file of the space this came from.
-        name: Name of the search; its folder is `out/name`. Without it, the name of the space.
+        name: Name of the search; its folder is `out/name`. Without it, the name of the space, and of the
+            trainable, model and task that the command line chooses in place of the space's.
         out: Folder of searches; `~` is expanded.
         seed: Seed of all that is random; those of trials are derived from it.
         trials: Number of trials, repetitions not counted.

@@ -7,8 +7,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from search.record import Event, read_events
+from search.record import Event
 from tests.cluster.hosts import ROOT, Host, make_hosts
+from tests.searches import events_so_far
 from tests.servers import wait_for
 from trainables.embedded import data_dir, model_dir
 
@@ -110,7 +111,7 @@ class Search:
     @property
     def events(self) -> Sequence[Event]:
         """Its record so far."""
-        return read_events(self.folder)
+        return events_so_far(self.folder)
 
     def wait_for(self, enough: type[Event], number: int = 1, timeout: float = 120) -> None:
         """Waits until the record has so many events of a kind."""

@@ -31,6 +31,7 @@ from tests.one_process import run_here
 from tests.searches import (
     assert_every_trial_finished_once,
     assert_mlflow_holds,
+    events_so_far,
     finish,
     small_space,
     start,
@@ -151,11 +152,11 @@ class Survivor:
         return start(*self._words)
 
     def _count(self, kind: str) -> int:
-        return sum(event.event == kind for event in read_events(self.folder))
+        return sum(event.event == kind for event in events_so_far(self.folder))
 
     def _of_session(self) -> list[str]:
         """Kinds of the events of this session so far."""
-        kinds = [event.event for event in read_events(self.folder)]
+        kinds = [event.event for event in events_so_far(self.folder)]
         begun = [place for place, kind in enumerate(kinds) if kind == "session_started"]
         return kinds[begun[self.sessions - 1] :] if len(begun) >= self.sessions else []
 

@@ -10,7 +10,14 @@ import pytest
 
 from search.record import RungReached, SearchState, read_events
 from tests.disks import small_disk
-from tests.searches import assert_every_trial_finished_once, assert_mlflow_holds, count, finish, start
+from tests.searches import (
+    assert_every_trial_finished_once,
+    assert_mlflow_holds,
+    count,
+    events_so_far,
+    finish,
+    start,
+)
 from tests.servers import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.alone]
@@ -35,7 +42,7 @@ def test_a_search_waits_for_space_and_goes_on(tmp_path: Path) -> None:
         reader = threading.Thread(target=lambda: printed.extend(process.stdout or ()))
         reader.start()
         try:
-            wait_for(lambda: count(read_events(folder), RungReached) >= 1, 600)
+            wait_for(lambda: count(events_so_far(folder), RungReached) >= 1, 600)
             disk.fill()
             wait_for(lambda: any("waiting for storage" in line for line in printed), 240)
             time.sleep(FULL_SECONDS)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from search.record import Failed, RungReached, SearchEnded, read_events
-from tests.searches import assert_every_trial_finished_once, count, finish, start
+from tests.searches import assert_every_trial_finished_once, count, events_so_far, finish, start
 from tests.servers import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.alone, pytest.mark.long]
@@ -39,7 +39,7 @@ def test_a_process_of_ray_is_killed_without_which_the_driver_cannot_live(tmp_pat
     name = random.choice(("raylet", "gcs_server"))
     print(f"killed: {name}")
     process = start(*words)
-    wait_for(lambda: count(read_events(folder), RungReached) > 0, 300)
+    wait_for(lambda: count(events_so_far(folder), RungReached) > 0, 300)
     children = psutil.Process(process.pid).children(recursive=True)
     follower = [each for each in children if "search.tracking" in " ".join(each.cmdline())]
     next(each for each in children if each.name() == name).kill()

@@ -32,6 +32,7 @@ from tests.searches import (
     assert_every_trial_finished_once,
     assert_mlflow_holds,
     count,
+    events_so_far,
     finish,
     small_space,
     start,
@@ -121,11 +122,11 @@ def test_stopped_on_either_kind_of_cluster_and_without_mlflow_for_a_while(
     words += [f"tracking.uri={server.uri}"]
 
     def reach(more: int) -> None:
-        reached = count(read_events(folder), RungReached)
+        reached = count(events_so_far(folder), RungReached)
 
         def has() -> bool:
             assert process.poll() is None, "there is nothing left to interrupt"
-            return count(read_events(folder), RungReached) >= reached + more
+            return count(events_so_far(folder), RungReached) >= reached + more
 
         wait_for(has, 600)
 

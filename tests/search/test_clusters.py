@@ -22,7 +22,8 @@ from search.clustercheck.check import problems, unready
 from search.clustercheck.document import load, parse
 from search.clustercheck.machines import V2, V2_OF_UP
 from search.config.origins import Key, dotted
-from search.record import Event, SearchEnded, TrialProposed, read_events
+from search.record import Event, SearchEnded, TrialProposed
+from tests.searches import events_so_far
 from tests.servers import wait_for
 
 pytestmark = pytest.mark.integration
@@ -187,8 +188,7 @@ ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 def events_of(folder: Path, kind: type[Event]) -> list[Event]:
     """The events of a kind in the search's record so far."""
-    record = folder / "demo"
-    return [event for event in read_events(record) if isinstance(event, kind)] if record.is_dir() else []
+    return [event for event in events_so_far(folder / "demo") if isinstance(event, kind)]
 
 
 def batch(folder: Path, *words: str) -> subprocess.Popen[str]:

@@ -145,14 +145,19 @@ WORDS = ("space=space.yaml", "name=mine", "model=model")
 
 def begin(*words: str, known: bool = True) -> SearchConfig:
     config = load_config(list(words or WORDS)).config
+    record(config, known)
+    return config
+
+
+def record(config: SearchConfig, known: bool = True) -> None:
+    """Begins a search of this configuration."""
     prints = {f"{PREFIX}{key}": value for key, value in contents(config).items()} if known else {}
     started = SearchStarted(
         search_id="x", config=config.model_dump(mode="json"), fingerprints=prints, versions={}
     )
-    with RecordWriter(Path("runs/mine")) as record:
-        record.append(started)
-        record.append(TrialProposed(trial=0, sampled={"rank": 2}, params={"rank": 2}))
-    return config
+    with RecordWriter(Path(config.out) / config.name) as writer:
+        writer.append(started)
+        writer.append(TrialProposed(trial=0, sampled={"rank": 2}, params={"rank": 2}))
 
 
 def move(folder: Path) -> tuple[str, ...]:
@@ -218,8 +223,8 @@ def test_a_damaged_record_is_refused_by_plan_and_run_alike(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     begin()
-    record = folder / "runs" / "mine" / "events.jsonl"
-    record.write_text(record.read_text() + "{}\n")
+    events = folder / "runs" / "mine" / "events.jsonl"
+    events.write_text(events.read_text() + "{}\n")
     said = []
     for flags in (["--plan"], []):
         assert main([*WORDS, *flags]) == RecordError.exit_code

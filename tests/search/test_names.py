@@ -1,0 +1,88 @@
+"""Names of searches: what they follow from, searches under earlier names, and free ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.config.compose import compose
+from search.config.load import load_config
+from search.config.names import derived_name
+from search.config.overrides import parse_words
+from search.run import main
+from tests.search.config_files import write_space
+from tests.search.test_resume import record
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("", "demo"),
+        ("model=embedded task=lighthouse trainable=lora", "demo"),
+        ("trials=30 seed=4 limits.hours=2 parameters.lr.high=1e-3 capability=q.jsonl", "demo"),
+        ("model=HuggingFaceTB/SmolLM2-135M task=data/my.jsonl.gz", "demo-SmolLM2-135M-my"),
+        ("task=my.jsonl model=smollm2 capability=q.jsonl", "demo-smollm2-my"),
+        ("task=[data/a.jsonl,data/b.jsonl]", "demo-a"),
+        ("model={name: tiny, source: org/x} task=~/.csv", "demo-tiny-task"),
+        ("trainable=routing task=org/set:part", "demo-routing-set-part"),
+        ("task=my.jsonl name=mine", "mine"),
+    ],
+)
+def test_a_name_follows_what_makes_the_search_another(words: str, name: str) -> None:
+    assert compose(["space=demo", *_split(words)]).data["name"] == name
+
+
+def _split(words: str) -> list[str]:
+    """Words, where spaces in braces part none."""
+    return [word.replace("\0", " ") for word in words.replace(": ", ":\0").replace(", ", ",\0").split()]
+
+
+@given(st.text(max_size=80), st.sampled_from(["model", "task", "trainable"]))
+def test_whatever_is_chosen_a_name_is_that_of_a_folder(value: str, key: str) -> None:
+    overrides, _ = parse_words([f"{key}={value}"])
+    name = derived_name("demo", {}, overrides)
+    assert name == derived_name("demo", {"name": "demo"}, overrides)
+    assert "/" not in name
+    assert name.isprintable()
+    assert len(name) <= 50
+
+
+@pytest.fixture
+def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    write_space(tmp_path)
+    (tmp_path / "other.jsonl").write_bytes((tmp_path / "train.jsonl").read_bytes() * 2)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+OTHER = ("space=space.yaml", "task=other.jsonl")
+
+
+def test_other_data_are_another_search_and_the_same_words_find_it(space: Path) -> None:
+    record(load_config(["space=space.yaml"]).config)
+    config = load_config(OTHER).config
+    assert config.name == "space-other"
+    record(config)
+    assert load_config([*OTHER, "trials=99"]).config.name == "space-other"
+
+
+def test_a_search_begun_under_the_name_of_the_space_alone_is_resumed(space: Path) -> None:
+    record(load_config([*OTHER, "name=space"]).config)
+    assert load_config([*OTHER, "trials=99"]).config.name == "space"
+    assert load_config([*OTHER, "seed=5"]).config.name == "space-other", "that is another search"
+    record(load_config([*OTHER, "name=space-other"]).config)
+    assert load_config(OTHER).config.name == "space-other"
+
+
+def test_the_hint_of_a_refusal_names_a_search_that_can_be_begun(
+    space: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(load_config(["space=space.yaml"]).config)
+    (space / "runs" / "space-2").mkdir()
+    changed = ("space=space.yaml", "parameters.lr.high=2e-2")
+    assert main([*changed, "--plan"]) == 2
+    assert "name=space-3" in capsys.readouterr().err
+    assert main([*changed, "--plan", "name=space-3"]) == 0
