@@ -11,7 +11,7 @@ from typing import Any
 from search.audit.check import AuditError, audit_search, refuse_critical
 from search.config.library import choices, listing_text
 from search.config.load import Resolved, load_config
-from search.config.overrides import FLAGS, place
+from search.config.overrides import FLAGS, place, with_allowed_code
 from search.config.show import config_data, config_yaml
 from search.config.wording import config_error
 from search.epochs import in_steps
@@ -39,10 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "--help" in words or "-h" in words:
         say(HELP)
         return 0
-    flags = [word for word in words if word.startswith("-")]
-    settings = [word for word in words if not word.startswith("-")]
-    as_json = "--json" in flags
+    as_json = "--json" in words
     try:
+        words = with_allowed_code(words)
+        flags = [word for word in words if word.startswith("-")]
+        settings = [word for word in words if not word.startswith("-")]
         _refuse_flags(flags, settings)
         return _MODE[next((flag for flag in flags if flag in _MODES), "")](settings, as_json)
     except TightropeError as error:
@@ -197,6 +198,8 @@ Options:
   --config   show the resolved configuration, and where each value came from
   --list     show everything that you can choose
   --json     machine-readable output
+  --allow-code FILE.py
+             let the search run a Python file with metrics or tasks of your own (docs/own.md)
   --help     show this text
 
 Examples:
