@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search.audit.check import AuditError, audit_search, refuse_critical
 from search.config.library import choices, listing_text
@@ -18,6 +18,9 @@ from search.epochs import in_steps
 from search.errors import ConfigError, Problem, TightropeError
 from search.output import complain, say, say_json
 from trainables.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from search.view.callbacks import Callback
 
 WRONG = 2
 _MODES = ("--plan", "--config", "--list")
@@ -120,8 +123,13 @@ def _list(words: Sequence[str], as_json: bool) -> int:
     return 0
 
 
-def run_words(words: Sequence[str], as_json: bool = False) -> int:
+def run_words(words: Sequence[str], as_json: bool = False, callbacks: Sequence[Callback] = ()) -> int:
     """Runs the search that `key=value` words ask for.
+
+    Args:
+        words: Of the command line.
+        as_json: See `search.session.run_search`.
+        callbacks: See `search.view.callbacks.CallingView`.
 
     Returns:
         Exit code, as that of `search.session.run_search`.
@@ -146,7 +154,7 @@ def run_words(words: Sequence[str], as_json: bool = False) -> int:
     from search.session import run_search
 
     command = shlex.join(["python", "-m", "search.run", *words])
-    return run_search(counted.config, command, as_json, counted.trials, audit)
+    return run_search(counted.config, command, as_json, counted.trials, audit, callbacks)
 
 
 _MODE: dict[str, Callable[[Sequence[str], bool], int]] = {

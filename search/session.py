@@ -7,6 +7,7 @@ import platform
 import signal
 import sys
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -53,6 +54,7 @@ from search.tracking.process import Tracker
 from search.tracking.store import ui_command
 from search.trial_steps import TrialSteps
 from search.view import View, make_view
+from search.view.callbacks import Callback, calling
 from search.warm_start import read_warm_start
 from trainables.data.facts import data_lines, data_warnings
 from trainables.messages import GroupFacts, Reply
@@ -125,6 +127,7 @@ def run_search(
     as_json: bool,
     steps: TrialSteps | None = None,
     audit: Audit | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> int:
     """Begins, resumes or extends a search, and runs it to its end.
 
@@ -134,6 +137,7 @@ def run_search(
         as_json: Print the summary as one line of JSON on standard output, everything else on standard error.
         steps: The steps of trials, where each has its own number.
         audit: What the audit has found, for the record.
+        callbacks: See `search.view.callbacks.CallingView`.
 
     Returns:
         Exit code: 0; 1 where no trial could be trained; 128 + n where signal n has stopped it.
@@ -153,7 +157,7 @@ def run_search(
             raise RecordError(f"The search in {folder} has just been written by another process.")
         for parent in (*folder.glob("trials/*/"), folder / "baselines"):
             remove_unfinished(parent)
-        view = make_view(console, config, config.trials, live=console.is_terminal)
+        view = calling(make_view(console, config, config.trials, live=console.is_terminal), callbacks)
         view.restore(recorded.state)
 
         def append(event: Event) -> None:

@@ -112,7 +112,7 @@ def metric_content(source: str) -> str | None:
     if (named := named_in(source)) is None:
         return f"{_NAME}{source}"
     try:
-        return f"{_DIGEST}{digest_of(named)}"
+        return _DIGEST + _sha256(f"{digest_of(named)}:{named.function}".encode())
     except OSError:
         return None
 
