@@ -68,10 +68,20 @@ def recommend(state: SearchState) -> Recommendation:
         )
     else:
         choice = _by_repetitions(state, candidates)
-    if choice.trial is None or not state.unfinished:
+    if choice.trial is None:
         return choice
-    unfinished = f"The search has {wording.plural(len(state.unfinished), 'unfinished trial')}."
-    return replace(choice, caveats=(*choice.caveats, unfinished))
+    caveats = [*choice.caveats, *_not_shown(state)]
+    if state.unfinished:
+        caveats.append(f"The search has {wording.plural(len(state.unfinished), 'unfinished trial')}.")
+    return replace(choice, caveats=tuple(caveats))
+
+
+def _not_shown(state: SearchState) -> Iterator[str]:
+    """What the objectives cannot show by their nature."""
+    for objective in objectives_of(state):
+        metric = metric_of(trainable_of(state), objective.metric)
+        if metric is not None and metric.caveat:
+            yield metric.caveat
 
 
 def constraint_symbols(objectives: Sequence[ObjectiveConfig]) -> str:
