@@ -19,6 +19,8 @@ MAX_LOSSES = 10
 MOST_SHRINKS = 4
 """A request that is alone in a group which has begun smaller this often, and runs out again, does not fit."""
 
+_WITHDRAWN = Reply("withdrawn", "nobody wants it any more")
+
 LINGER_SECONDS = 0.1
 """Trials are answered, and so ask again, one after another: an idle group that took up the first
 request alone would begin one by one what it can do in one round."""
@@ -61,6 +63,7 @@ class SlotTable:
         self._hopeless: CrashedError | None = None
         self._draining: frozenset[str] = frozenset()
         self._unclaimed: dict[int, Work] = {}
+        self._withdrawn: set[int] = set()
 
     def add_group(self, name: str, max_losses: int = MAX_LOSSES) -> None:
         """Announces a group that is being started; it has no slots before it joins.
@@ -271,6 +274,8 @@ class SlotTable:
         Raises:
             NoGroupsError: No group is left that could serve it.
         """
+        if holder(request) in self._withdrawn:  # before it came: its actor was still starting
+            return _WITHDRAWN
         work = self._known(request) or self._accept(request)
         return await asyncio.shield(work.reply)
 
@@ -309,12 +314,13 @@ class SlotTable:
         self._place()
 
     def withdraw(self, trial: int) -> None:
-        """Answers what a trial waits for with "withdrawn", and has its workers give up what they train."""
+        """Answers what a trial waits for, or will ask, with "withdrawn"; its workers give up what they train."""
+        self._withdrawn.add(trial)
         works = self._take_waiting(trial)
         for group in self._groups.values():
             works += group.give_up(trial)
         for work in works:
-            self._answer(work, Reply("withdrawn", "nobody wants it any more"))
+            self._answer(work, _WITHDRAWN)
         self._wake()
 
     def _take_waiting(self, trial: int) -> list[Work]:

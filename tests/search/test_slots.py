@@ -66,6 +66,8 @@ def test_what_is_withdrawn_is_answered_at_once_and_frees_its_slot_once_the_worke
         table.answer("g", start, delivery.sequence, Reply("withdrawn"))
         (delivery,) = await round_of(table, "g", start, 2)
         assert delivery.request == request(2)
+        table.withdraw(3)
+        assert (await table.submit(request(3))).outcome == "withdrawn", "it came later than that"
         table.withdraw(2)
         table.answer("g", start, delivery.sequence, Reply("ok"))  # it had come to its rung at that time
         assert (await waiting[1]).outcome == "withdrawn"

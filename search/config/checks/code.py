@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from search.config.checks import parts
-from search.config.compose import Composed
+from search.config.composed import Composed
 from search.config.origins import COMMAND_LINE, Key
 from trainables.evaluation.metrics import METRICS
 from trainables.own.code import Named, allow, is_allowed, named_in, problem_with, refusal
