@@ -103,9 +103,7 @@ class Inbox:
         if trial.finished is not None and trial.status != "cancelled":
             return _refuse(request, _ended(trial))
         if trial.finished is None:
-            self._conductor.cancel(
-                trial.number, f"stopped {BY_HAND} at {place(self._conductor.state, trial)}"
-            )
+            self._conductor.cancel(trial.number, f"stopped {BY_HAND} {self._at(trial)}")
             withdraw(trial.number)
         return _accept(request, f"trial {trial.number} was stopped {BY_HAND}")
 
@@ -116,9 +114,12 @@ class Inbox:
         if number in state.held | state.pausing:
             return _refuse(request, f"trial {number} was paused {BY_HAND} before")
         if self._conductor.set_aside(number):
-            return _accept(request, f"trial {number} is paused at {place(state, trial)}")
-        step = self._conductor.rungs(number)[len(trial.rungs)]
-        return _accept(request, f"trial {number} pauses at its next rung, step {step:,}", at_once=False)
+            return _accept(request, f"trial {number} is paused {self._at(trial)}")
+        rungs, reached = self._conductor.rungs(number), len(trial.rungs)
+        if reached + 1 == len(rungs):
+            return _refuse(request, f"trial {number} is in training to its last rung, where it ends")
+        answer = f"trial {number} pauses at its next rung, step {rungs[reached]:,}"
+        return _accept(request, answer, at_once=False)
 
     def _resume(self, request: Request, trial: TrialState) -> RequestAnswered:
         state, number = self._conductor.state, trial.number
@@ -127,7 +128,11 @@ class Inbox:
         if number not in state.held | state.pausing | state.paused:
             return _refuse(request, f"trial {number} is not paused")
         self._conductor.resume(number, f"resumed {BY_HAND}")
-        return _accept(request, f"trial {number} continues from {place(state, trial)}")
+        where = place(state, trial) if trial.rungs else "its beginning"
+        return _accept(request, f"trial {number} continues from {where}")
+
+    def _at(self, trial: TrialState) -> str:
+        return f"at {place(self._conductor.state, trial)}" if trial.rungs else "before its first rung"
 
     def _clone(self, request: Request, trial: TrialState) -> RequestAnswered:
         conductor = self._conductor

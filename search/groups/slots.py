@@ -314,7 +314,7 @@ class SlotTable:
         self._place()
 
     def withdraw(self, trial: int) -> None:
-        """Answers what a trial waits for, or will ask, with "withdrawn"; its workers give up what they train."""
+        """Answers what a trial asks with "withdrawn"; its workers give up what they are training."""
         self._withdrawn.add(trial)
         works = self._take_waiting(trial)
         for group in self._groups.values():

@@ -160,6 +160,8 @@ def test_a_paused_trial_gives_its_place_away_and_goes_on_from_its_rung(tmp_path:
     assert not conductor.finished
     assert conductor.next_trial() == 0
     assert conductor.request(0).from_step == conductor.rungs(0)[0]
+    assert conductor.report(0, train(conductor.request(0)))
+    assert not ask("pause", 0).accepted, "it ends at the rung that it is trained to"
 
 
 def test_a_stop_of_another_session_does_not_end_this_one(tmp_path: Path) -> None:
