@@ -60,7 +60,7 @@ def _spec(capability: CapabilityConfig, metric: str, name: str, at: At) -> Metri
     if metric == OWN:
         given = next(each for each in capability.metrics if each.name == name)
         meaning = f"Mean of {given.source} over the questions that are asked at every rung."
-        spec = replace(spec, meaning=meaning, direction=given.direction)
+        spec = replace(spec, meaning=meaning, direction=given.direction, family=None)
     if (share := metric.removesuffix("_<group>")) in BELIEF_SHARES:
         single = capability.facts is None or capability.facts.decoding.samples == 1
         prompts = asked_prompts(share) + name.removeprefix(share)
