@@ -50,7 +50,7 @@ from search.searchers import make_searcher
 from search.signals import stop, stop_signals, take_stop_signals
 from search.space import SearchSpace
 from search.tracking.process import Tracker
-from search.tracking.store import ui_command
+from search.tracking.ui import ui_command
 from search.trial_steps import TrialSteps
 from search.view import View, make_view
 from search.warm_start import read_warm_start
