@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from search.config.schema import ConfirmConfig, LimitsConfig
-from search.judging.objectives import completed_trials, objectives_of, rank_trials, repetitions, search_trials
+from search.judging.objectives import completed_trials, objectives_of, rank_trials, repetitions
 from search.record import SearchState
 
 
@@ -128,7 +128,7 @@ def _ended_by(state: SearchState, config: LimitsConfig, limits: tuple[Limit, ...
         return full
     if state.ended is None or state.ended.reason != "finished" or not state.sessions:
         return None
-    whole = len(search_trials(state)) >= state.sessions[-1].trials or _exhaustible(state)
+    whole = state.searched >= state.sessions[-1].trials or _exhaustible(state)
     if whole and not _repetitions_missing(state):
         return None
     first = max(limits, key=lambda limit: limit.spent / limit.limit)

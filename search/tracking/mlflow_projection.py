@@ -12,6 +12,7 @@ from search.record import (
     Event,
     Failed,
     FrontMeasured,
+    RequestAnswered,
     RungReached,
     SearchEnded,
     SearchStarted,
@@ -44,6 +45,7 @@ STATUS_OF_TRIAL: dict[TrialStatus, RunStatus] = {
     "completed": "FINISHED",
     # Not KILLED, which MLflow shows in red as a failure.
     "stopped": "FINISHED",
+    "cancelled": "FINISHED",
     "diverged": "FAILED",
     "infeasible": "FAILED",
     "failed": "FAILED",
@@ -128,6 +130,9 @@ class Projection:
                 run.set_tags({"front_failure" if ended else "failure_class": event.failure_class})
             case TrialFinished():
                 self._finish_trial(event)
+            case RequestAnswered():
+                if event.trial is not None and event.accepted:
+                    self._run(trial_key(event.trial)).set_tags({"by_hand": event.answer})
             case SearchEnded():
                 self._end(event)
         self._last_time = event.time
