@@ -42,8 +42,8 @@ class ListedSearcher:
 class ListedFirst:
     """Begins with listed points, then those of an earlier search or a prior; then a searcher proposes.
 
-    The searcher learns from all of them. Points are counted by proposals, not by trial numbers, which
-    repetitions of trials take as well.
+    The searcher learns from all of them. Points are counted as they are proposed, not by trial numbers, which
+    repetitions and clones of trials take as well.
 
     Args:
         points: Listed points, in order.

@@ -106,6 +106,15 @@ def test_a_search_that_was_interrupted_goes_on_as_it_would_have() -> None:
     assert proposals(config, space, kept=4) == proposals(config, space)
 
 
+def test_a_clone_takes_the_place_of_no_first_point() -> None:
+    config, space = begun({"lr": LR, "rank": RANK})
+    searcher = make_searcher(config, space)
+    first = known({"lr": LR, "rank": RANK}).first()
+    searcher.replay(0, {"lr": 1e-3, "rank": 4})
+    searcher.replay(1, first[0])
+    assert searcher.propose(2) == Proposal(first[1], "prior")
+
+
 def test_the_pull_fades_with_finished_trials() -> None:
     from search.searchers.optuna_terms import Codec, gp_options, gp_sampler, make_study
     from search.searchers.pulled import PulledGPSampler
