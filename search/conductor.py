@@ -15,8 +15,8 @@ from typing import Any
 
 from search.config.schema import SearchConfig
 from search.guards import make_guards
-from search.judging.confirmation import Repeat, candidates, next_repeat
 from search.judging.front import FrontEvaluations, has_front_metrics
+from search.judging.racing import Repeat, Repetitions
 from search.judging.relative import relative_metrics, with_ratio_intervals, with_ratios
 from search.judging.rungs import rungs_of
 from search.judging.spending import limit_reached, usage
@@ -108,7 +108,7 @@ class Conductor:
         self._budget, self._steps = config.budget, steps
         self._losses: Counter[int] = Counter()
         self._exhausted = False
-        self._to_confirm: int | None = None  # number of candidates, until another trial finishes
+        self._repetitions = Repetitions(config)
         self.aborted: str | None = None
         self.state = SearchState()
         verdicts: dict[int, Verdict] = {}
@@ -243,7 +243,7 @@ class Conductor:
         return self._propose(number, dict(sampled), "confirmation", repeat.trial, seed=repeat.seed)
 
     def _next_repeat(self) -> Repeat | None:
-        return None if self._spent(reserve=False) else next_repeat(self._config, self.state)
+        return None if self._spent(reserve=False) else self._repetitions.next(self.state)
 
     @property
     def _searching(self) -> bool:
@@ -269,13 +269,9 @@ class Conductor:
 
     def _confirmation_seconds(self) -> float:
         """Wall-clock time that confirmation is expected to take, from the pace so far."""
-        confirm = self._config.confirm
-        if self._to_confirm is None:
-            known = any(trial.status == "completed" for trial in self.state.trials.values())
-            self._to_confirm = len(candidates(self._config, self.state)) if known else confirm.candidates
         groups = self.state.slots.groups if self.state.slots else 1
         # A repetition is trained by one group, however many there are.
-        waves = math.ceil(self._to_confirm * confirm.seeds / groups)
+        waves = math.ceil(self._repetitions.most(self.state) / groups)
         return self.state.work_seconds / max(1, self.state.steps) * self._mean_steps() * waves
 
     def _mean_steps(self) -> float:
@@ -496,5 +492,3 @@ class Conductor:
         event = event.model_copy(update={"time": self._now()})
         self._append(event)
         self.state.apply(event)
-        if isinstance(event, TrialFinished):
-            self._to_confirm = None

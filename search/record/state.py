@@ -196,6 +196,13 @@ class SearchState:
             return self.sessions[-1].limits
         return self.started.config.get("limits", {}) if self.started else {}
 
+    @property
+    def confirm(self) -> dict[str, int]:
+        """The section `confirm` of the last session; empty before the first."""
+        if self.sessions and self.sessions[-1].confirm:
+            return self.sessions[-1].confirm
+        return self.started.config.get("confirm", {}) if self.started else {}
+
     def _measure_baseline(self, event: BaselineMeasured) -> None:
         self.baselines[event.name] = event
         configured = self.started.config.get("baselines", ()) if self.started else ()
