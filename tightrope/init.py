@@ -20,22 +20,22 @@ from trainables.nearest import did_you_mean
 from trainables.replacement import replacement
 
 USAGE = """\
-usage: tightrope init model=MODEL task=DATA capability=QUESTIONS [name=NAME] [trials=N] [FILE.yaml]
+usage: tightrope init model=MODEL task=DATA [capability=QUESTIONS] [name=NAME] [trials=N] [FILE.yaml]
 
 Writes a space file, with comments, that fits the model and the data: the form of the data, the length of
 examples, the batch, the number of steps, the layers that get adapters and the range of learning rates.
 
   model=MODEL            a preset, a hub id (org/name) or a folder
   task=DATA              a preset, a file, a folder or a hub data set: what to learn
-  capability=QUESTIONS   a preset, or a file of questions: what must not be lost
+  capability=QUESTIONS   a preset, or a file of questions: what must not be lost; without it, general text
   name=NAME              name of the search; without it, that of the file
   trials=N               number of trials; without it, 16
   FILE.yaml              what to write; without it, NAME.yaml, or the task's name
 
 An existing file is not overwritten. Afterwards: tightrope plan space=FILE.yaml
 """
-_NEEDED = ("model", "task", "capability")
-_KEYS = (*_NEEDED, "name", "trials")
+_NEEDED = ("model", "task")
+_KEYS = (*_NEEDED, "capability", "name", "trials")
 
 
 class ExistsError(TightropeError):

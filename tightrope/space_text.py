@@ -12,6 +12,8 @@ from search.plan.model import Plan
 _SMALL = 500_000_000
 """Parameters of models whose best learning rates are three times as high, by published sweeps."""
 _PASSES = 3
+_GENERAL = "general"
+"""The preset of general text, which needs no questions."""
 _LEAST_STEPS, _MOST_STEPS = 27, 540
 _RUNG = 9
 """The ratio of the last rung to the first: steps are a multiple of it."""
@@ -64,7 +66,7 @@ def space_text(settings: Mapping[str, str], fitted: Fitted) -> str:
     """The file, whose comments say where its values come from.
 
     Args:
-        settings: `model`, `task` and `capability`, and optionally `name` and `trials`.
+        settings: `model` and `task`, and optionally `capability`, `name` and `trials`.
         fitted: The rest.
     """
     name = [f"name: {scalar(settings['name'])}"] if "name" in settings else []
@@ -72,7 +74,7 @@ def space_text(settings: Mapping[str, str], fitted: Fitted) -> str:
         [f"# {settings['model']} on {settings['task']}".replace("\n", " "), *name],
         [f"model: {scalar(settings['model'])}  # a preset, a hub id or a folder"],
         _task(settings["task"], fitted),
-        [f"capability: {scalar(settings['capability'])}  # held-out questions: what must not be lost"],
+        _capability(settings.get("capability")),
         [f"trials: {int(settings.get('trials', 16))}", *_budget(fitted)],
         _parameters(fitted),
         [
@@ -80,12 +82,7 @@ def space_text(settings: Mapping[str, str], fitted: Fitted) -> str:
             f"  batch_size: {fitted.batch_size}  # examples per optimizer step",
             f"  target_modules: {fitted.target_modules}  # or attention, or mlp",
         ],
-        [
-            "objectives:",
-            "  - {metric: train_loss, direction: min}",
-            "  # 1 is the capability of the untouched model; below the floor, a trial is not recommended.",
-            "  - {metric: retention, direction: max, floor: 0.95}",
-        ],
+        ["objectives:", "  - {metric: train_loss, direction: min}", *_kept(settings.get("capability"))],
         ["confirm:", "  candidates: 3  # the best are trained again with new seeds; 0 switches this off"],
     )
     return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
@@ -98,6 +95,29 @@ def _task(task: str, fitted: Fitted) -> list[str]:
     if fitted.max_length is not None:
         lines.append(f"# Examples have up to {fitted.max_length} tokens, by their lengths (task.max_length).")
     return [*lines, f"task: {scalar(task)}  # a preset, a file, a folder or a hub data set"]
+
+
+def _capability(named: str | None) -> list[str]:
+    if named in (None, _GENERAL):
+        return [
+            "# General text must not be lost. A file of held-out questions says more: with one here, the",
+            "# second objective is {metric: retention, direction: max, floor: 0.95}.",
+            f"capability: {_GENERAL}",
+        ]
+    return [f"capability: {scalar(named)}  # held-out questions: what must not be lost"]
+
+
+def _kept(named: str | None) -> list[str]:
+    """The objective of what must not be lost."""
+    if named in (None, _GENERAL):
+        return [
+            "  # 0 is the untouched model; with a higher rise of the loss, a trial is not recommended.",
+            "  - {metric: general_loss_change, direction: min, ceiling: 0.05}",
+        ]
+    return [
+        "  # 1 is the capability of the untouched model; below the floor, a trial is not recommended.",
+        "  - {metric: retention, direction: max, floor: 0.95}",
+    ]
 
 
 def _budget(fitted: Fitted) -> list[str]:

@@ -62,6 +62,8 @@ class Recipe:
         alpha: Numerator of its scale.
         dropout: On its input.
         rslora: Whether alpha is divided by sqrt(rank).
+        start: What A and B begin as, PEFT's `init_lora_weights`; True is its default.
+        loraplus_lr_ratio: The learning rate of B as a multiple of `lr`, which is then that of A.
         targets: Last parts of the names of the layers that have an adapter.
         layers: Number of blocks that have adapters, from the first; None is all.
         data: What was trained on.
@@ -86,6 +88,8 @@ class Recipe:
     alpha: float
     dropout: float
     rslora: bool
+    start: bool | str
+    loraplus_lr_ratio: float
     targets: tuple[str, ...]
     layers: int | None
     data: DataRecipe

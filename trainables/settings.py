@@ -268,7 +268,7 @@ class CapabilityConfig(Section):
     """Held-out capability: the mean accuracy over the skills that are evaluated at every rung.
 
     Attributes:
-        skills: Sets of questions. With `facts` there may be none; there is no capability then.
+        skills: Sets of questions. With `facts` or `general_text` there may be none, and no capability then.
         facts: Beliefs that are asked for at every rung.
         max_new_tokens: Length of a generated reply, at most. None chooses by the accepted answers
             (`trainables.evaluation.questions.skills`).
@@ -294,8 +294,10 @@ class CapabilityConfig(Section):
 
     @model_validator(mode="after")
     def _asks(self) -> CapabilityConfig:
-        if not self.skills and self.facts is None:
-            raise ValueError("has neither skills nor facts; give capability.skills, which retention is of")
+        if not self.skills and self.facts is None and self.general_text is None:
+            raise ValueError(
+                "has neither skills nor facts nor general_text; give capability.skills, which retention is of"
+            )
         return self
 
     @property

@@ -58,6 +58,9 @@ class MetricSpec:
         family: For metrics that are explained once for several parts: the name with <part> where theirs
             is, for example "<skill>_generation".
         trained: Whether it is of what training leads to, so that no baseline has it.
+        ceiling: Where a space names no objectives and nothing has a ratio to the base, it is minimised under
+            this bound; None where it is no such stand-in.
+        caveat: What it cannot show as an objective, in a sentence.
     """
 
     name: str
@@ -73,6 +76,8 @@ class MetricSpec:
     sample: str = "items"
     family: str | None = None
     trained: bool = False
+    ceiling: float | None = None
+    caveat: str = ""
 
 
 class Shown(BaseModel):
@@ -91,6 +96,18 @@ class Shown(BaseModel):
     verdict: tuple[str, ...] = ()
 
 
+class Part(NamedTuple):
+    """One of several things that a trial leaves behind.
+
+    Attributes:
+        meaning: What it is, and what loading it does, in words that go on after its name and a colon.
+        harmful: Whether whoever loads it must be warned.
+    """
+
+    meaning: str
+    harmful: bool = False
+
+
 @dataclass(frozen=True)
 class Artifact:
     """What a trial leaves behind.
@@ -99,11 +116,13 @@ class Artifact:
         name: What it is called, for example "adapter".
         load: How a user loads it, a line of Python in which {folder} stands for where it lies.
         form: Of its files, for example "PEFT format".
+        parts: Where it is several things, what each of its folders holds, "." being its own.
     """
 
     name: str
     load: str
     form: str = ""
+    parts: Mapping[str, Part] = field(default_factory=dict)
 
 
 class Finding(NamedTuple):
@@ -155,6 +174,7 @@ class TrainableSpec:
     Attributes:
         parameters: Validates a trial's parameters; field names are the parameter names. It needs `seed`.
         options: Sections of the configuration. Those named model, task and capability take presets.
+        presets: By section that may be left out, the preset that it is then.
         metrics: What an evaluation measures, beside `train_loss` and the ratios to the base. Called with
             valid options only; reads no more than the first lines of files.
         worker: Imports and returns what reads the base and the data, and leads to what is held
@@ -199,6 +219,7 @@ class TrainableSpec:
     metrics: Callable[[Any], Sequence[MetricSpec]]
     worker: Callable[[], Read]
     artifact: Artifact
+    presets: Mapping[str, str] = field(default_factory=dict)
     shown: Callable[[Any], Shown] | None = None
     words: Mapping[str, str] = field(default_factory=dict)
     loss_unit: str = ""

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
+from peft.optimizers import create_loraplus_optimizer
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn import functional
@@ -69,7 +70,7 @@ def train_alone(
     weights = [value for value in peft.parameters() if value.requires_grad]
     if rounded:
         round_start(weights)
-    adamw = torch.optim.AdamW(weights, lr=params.lr, weight_decay=params.weight_decay)
+    adamw = make_optimizer(peft, params)
     order, losses = DataOrder(params.seed, len(examples), params.batch_size), []
     for step in range(steps):
         for dropout in dropouts:
@@ -83,8 +84,7 @@ def train_alone(
         torch.autograd.backward(loss)
         if params.clip:
             torch.nn.utils.clip_grad_norm_(weights, params.clip)
-        for group in adamw.param_groups:
-            group["lr"] = learning_rate(params, step, total)
+        set_rate(adamw, learning_rate(params, step, total), params)
         adamw.step()
         adamw.zero_grad()
         losses.append(loss.item())
@@ -95,6 +95,27 @@ def train_alone(
     }
 
 
+def make_optimizer(peft: Any, params: LoraParameters) -> torch.optim.Optimizer:
+    """AdamW over an adapter; with LoRA+ as PEFT makes it."""
+    if params.loraplus_lr_ratio != 1:
+        made: torch.optim.Optimizer = create_loraplus_optimizer(
+            peft,
+            torch.optim.AdamW,
+            lr=params.lr,
+            loraplus_lr_ratio=params.loraplus_lr_ratio,
+            loraplus_weight_decay=params.weight_decay,
+        )
+        return made
+    weights = [value for value in peft.parameters() if value.requires_grad]
+    return torch.optim.AdamW(weights, lr=params.lr, weight_decay=params.weight_decay)
+
+
+def set_rate(adamw: torch.optim.Optimizer, rate: float, params: LoraParameters) -> None:
+    """Has the next step take this learning rate, every group in its proportion to `lr`."""
+    for group in adamw.param_groups:
+        group["lr"] = rate * (group.setdefault("peak", group["lr"]) / params.lr)
+
+
 def _with_adapter(model: Any, params: LoraParameters) -> tuple[Any, list[StreamDropout]]:
     torch.manual_seed(params.seed)
     config = LoraConfig(
@@ -102,6 +123,7 @@ def _with_adapter(model: Any, params: LoraParameters) -> tuple[Any, list[StreamD
         lora_alpha=params.effective_alpha,
         target_modules=select_modules(linear_layers(model), params),
         use_rslora=params.rslora,
+        init_lora_weights=params.peft_start,
         task_type="CAUSAL_LM",
     )
     peft = get_peft_model(model, config)

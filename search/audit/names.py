@@ -43,6 +43,7 @@ NAMES: dict[str, Name] = {
     "rank": Name("", "Rank of the LoRA matrices."),
     "alpha": Name("", "LoRA's alpha, the numerator of its scale."),
     "rslora": Name("yes or no", "Whether LoRA's scale is alpha / sqrt(rank)."),
+    "loraplus_lr_ratio": Name("", "Learning rate of LoRA's B as a multiple of that of A; 1 without LoRA+."),
     "target_modules": Name("word", "Layers that get an adapter: attention, mlp or all."),
     "layers": Name("layers", "Number of the base model's blocks."),
     "trainable_parameters": Name("parameters", "Number of trained parameters."),

@@ -13,6 +13,7 @@ from search.record.events import Scalar
 from search.searchers import SEARCHERS, startup
 from trainables.audited import TrialFact
 from trainables.specs import TRAINABLES
+from trainables.trainable import MetricSpec
 
 _TRAINING_LOSS = "train_loss"
 _BOUNDED = ("lr", "batch", "rank")
@@ -31,7 +32,7 @@ def searched_facts(config: SearchConfig) -> dict[str, Fact]:
         "objectives": Fact(len(metrics), key="objectives"),
         "loss_only": Fact(metrics == [_TRAINING_LOSS], key="objectives"),
         "claims": Fact(_claims(config), key="hypotheses"),
-        "retention_measured": Fact(any(metric.relative for metric in config.metrics), key="objectives"),
+        "retention_measured": Fact(any(map(_against_base, config.metrics)), key="objectives"),
     }
     counts = [grid_count(each) for each in sampled]
     if not any(each.when for each in config.parameters.values()) and None not in counts:
@@ -44,6 +45,11 @@ def searched_facts(config: SearchConfig) -> dict[str, Fact]:
     if "alpha" in trial:
         facts["alpha_fixed"] = Fact(_is_fixed(trial["alpha"], config.fixed), key="fixed")
     return facts
+
+
+def _against_base(metric: MetricSpec) -> bool:
+    """Whether a metric is a comparison with the base model, or has a ratio to it."""
+    return metric.relative is not None or metric.ceiling is not None
 
 
 def _claims(config: SearchConfig) -> int:

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel
 
+from search.config.composed import Composed
+from search.config.left_out import refit_objectives, take_left_out
 from search.config.library import PRESET_GROUPS, find_space, shown, space_files
 from search.config.names import derived_name
 from search.config.options import known_metrics
-from search.config.origins import COMMAND_LINE, DEFAULT, Key, Origins, dotted, everywhere
+from search.config.origins import COMMAND_LINE, DEFAULT, Key, dotted, everywhere
 from search.config.overrides import GROUPS, Override, entry, parse_words
 from search.config.schema import (
     DEFAULT_TRAINABLE,
-    SearchConfig,
     config_model,
     default_objectives,
     trainable_of,
 )
 from search.config.sections import Section, choose
 from search.config.yaml_source import read_file
-from search.errors import Problem
 from trainables.nearest import did_you_mean
 from trainables.specs import TRAINABLES
 
@@ -32,45 +31,6 @@ _REMOVABLE = ("parameters", "fixed", "hypotheses")
 _BUDGETS = ("steps", "epochs")
 MISSING = "???"
 """A value that a space leaves to the user."""
-
-
-@dataclass
-class Composed:
-    """What was given, before the schema's defaults.
-
-    Attributes:
-        data: Nested plain data.
-        origins: Where it came from.
-        problems: What is wrong with it.
-        broken: Keys that already have a problem; missing parts of theirs are not reported as well.
-        incomplete: The space's file could not be read, so missing keys are not reported.
-        notes: What the user should know about how it was composed.
-        trainable: The trainable asked for, or the default where no trainable has that name.
-        space_name: The search's name without what the command line adds to it.
-    """
-
-    data: dict[str, Any] = field(default_factory=dict)
-    origins: Origins = field(default_factory=Origins)
-    problems: list[Problem] = field(default_factory=list)
-    broken: set[Key] = field(default_factory=set)
-    incomplete: bool = False
-    notes: list[str] = field(default_factory=list)
-    trainable: str = DEFAULT_TRAINABLE
-    space_name: str | None = None
-
-    @property
-    def model(self) -> type[SearchConfig]:
-        """The schema, with the sections of the trainable."""
-        return config_model(self.trainable)
-
-    def complain(self, key: Key, message: str, hint: str | None = None, where: str | None = None) -> None:
-        """Adds a problem with the value at `key`, and marks it as broken."""
-        self.problems.append(Problem(dotted(key), message, where or self.origins.of(key), hint))
-        self.broken.add(key)
-
-    def is_broken(self, key: Key) -> bool:
-        """Whether `key`, or a section around it, already has a problem."""
-        return any(key[:length] in self.broken for length in range(len(key) + 1))
 
 
 def compose(words: Sequence[str]) -> Composed:
@@ -84,8 +44,11 @@ def compose(words: Sequence[str]) -> Composed:
         return composed  # nothing of the rest can be judged
     _derive_name(composed, overrides)
     chosen = {override.key[0]: override for override in overrides if override.chooses}
+    space_data = dict(composed.data)
     for group in GROUPS:
         _take_section(composed, group, chosen.get(group))
+    take_left_out(composed, overrides)
+    refit_objectives(composed, space_data, overrides)
     config = OmegaConf.create(_without_interpolation(composed, composed.data, (), None))
     for override in overrides:
         if override is not space and not override.chooses:

@@ -64,6 +64,7 @@ TRAINED: Mapping[str, str] = {
     **dict.fromkeys(("lora_alpha",), "alpha"),
     **dict.fromkeys(("lora_dropout",), "dropout"),
     **dict.fromkeys(("use_rslora",), "rslora"),
+    **dict.fromkeys(("lora_plus_ratio", "lora_plus_lr_ratio", "lora_plus"), "loraplus_lr_ratio"),
     **dict.fromkeys(("lora_target_modules", "modules", "targets"), "target_modules"),
     **dict.fromkeys(("layers_to_transform", "num_layers"), "layers"),
     **dict.fromkeys(("per_device_train_batch_size", "train_batch_size", "batchsize", "bs"), "batch_size"),

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from search.config.checks import check, parts
-from search.config.compose import Composed, compose
+from search.config.compose import compose
+from search.config.composed import Composed
 from search.config.foreign import is_foreign, meant_parameter
 from search.config.known import unknown_key
 from search.config.origins import DEFAULT, Key, Origins, dotted

@@ -329,7 +329,7 @@ class SearchConfig(Opening):
         baselines: References measured before any trial, by name; `--list` shows those of each trainable.
         objectives: What is optimised, the first within the bounds of the others. By default the training
             loss, and the first ratio to the base model with a floor of 0.95 (or, where lower is better, a
-            ceiling of 1.05).
+            ceiling of 1.05); without questions, the rise of the loss on general text with a ceiling of 0.05.
         hypotheses: Claims by name; judged together at the end.
         budget: How long a trial is trained, and when it is measured.
         searcher: What proposes trials.
@@ -426,12 +426,19 @@ def config_model(trainable: str) -> type[SearchConfig]:
 
 
 def default_objectives(metrics: Iterable[MetricSpec]) -> tuple[ObjectiveConfig, ...]:
-    """The training loss, and the first ratio to the base: at least 95%, or at most 105% (lower is better)."""
+    """The training loss, and the first ratio to the base: at least 95%, or at most 105% (lower is better).
+
+    Without a ratio, the first metric that stands in for one, under its ceiling.
+    """
     objectives = [ObjectiveConfig(metric="train_loss", direction="min")]
-    for metric in metrics:
-        if metric.relative is not None and metric.at == "every":
+    measured = [metric for metric in metrics if metric.at == "every"]
+    for metric in measured:
+        if metric.relative is not None:
             bound: dict[str, Any] = {"ceiling": 1.05} if metric.direction == "min" else {"floor": 0.95}
             direction = metric.direction or "max"
-            objectives.append(ObjectiveConfig(metric=metric.relative, direction=direction, **bound))
-            break
+            return (*objectives, ObjectiveConfig(metric=metric.relative, direction=direction, **bound))
+    for metric in measured:
+        if metric.ceiling is not None:
+            stand_in = ObjectiveConfig(metric=metric.name, direction="min", ceiling=metric.ceiling)
+            return (*objectives, stand_in)
     return tuple(objectives)

@@ -24,7 +24,7 @@ from search.judging.none_kept import (
 from search.judging.objectives import completed_trials, costs_of, objectives_of, rank_trials
 from search.judging.racing import Race, race
 from search.record import SearchState, TrialState
-from search.record.explained import trainable_of
+from search.record.explained import metric_of, trainable_of
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,18 @@ def recommend(state: SearchState) -> Recommendation:
         choice = _by_repetitions(state, candidates)
     if choice.trial is None:
         return choice
-    choice = replace(choice, settings=settings(state.trials[choice.trial]))
-    if not state.unfinished:
-        return choice
-    unfinished = f"The search has {wording.plural(len(state.unfinished), 'unfinished trial')}."
-    return replace(choice, caveats=(*choice.caveats, unfinished))
+    caveats = [*choice.caveats, *_not_shown(state)]
+    if state.unfinished:
+        caveats.append(f"The search has {wording.plural(len(state.unfinished), 'unfinished trial')}.")
+    return replace(choice, settings=settings(state.trials[choice.trial]), caveats=tuple(caveats))
+
+
+def _not_shown(state: SearchState) -> Iterator[str]:
+    """What the objectives cannot show by their nature."""
+    for objective in objectives_of(state):
+        metric = metric_of(trainable_of(state), objective.metric)
+        if metric is not None and metric.caveat:
+            yield metric.caveat
 
 
 def _by_settings(state: SearchState, completed: Sequence[TrialState]) -> Recommendation | None:

@@ -221,6 +221,8 @@ def _notes(config: SearchConfig, planned: TrainablePlan, slots: Slots, number: i
     if number < config.trials:
         asked = f"{config.trials} requested trials"
         notes.append(f"{config.searcher.name} has only {number} configurations for the {asked}.")
+    caveats = {metric.name: metric.caveat for metric in config.metrics}
+    notes += [text for objective in config.objectives if (text := caveats.get(objective.metric))]
     if spec.unpacked is not None:
         notes.append(f"Trials of {config.trainable} are not packed but run one at a time: {spec.unpacked}.")
     if planned.costs is None:

@@ -50,6 +50,7 @@ class RecordedMetric(BaseModel):
     together: int = 1
     sample: str = "items"
     family: str | None = None
+    caveat: str = ""
 
 
 class RecordedTrainable(BaseModel):

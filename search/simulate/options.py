@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from search.config.checks.names import check_names
-from search.config.compose import Composed, take_trainable
+from search.config.compose import take_trainable
+from search.config.composed import Composed
 from search.config.load import validate
 from search.config.origins import everywhere
 from search.config.overrides import GROUPS, Override, entry, parse_words

@@ -130,3 +130,35 @@ def test_a_skill_is_not_named_like_the_beginning_of_another_metric(
     write_space(Path(), SPACE.replace("name: facts", f"name: {name}"))
     assert main(["space=space.yaml", "--plan"]) == 2
     assert f"the metric '{metric}' would look like a metric of the skill '{name}'" in capsys.readouterr().err
+
+
+def test_another_model_is_not_asked_about_the_embedded_model_s_world() -> None:
+    write_space(Path())
+    words = ["space=demo", "model=org/name", "task=train.jsonl"]
+    resolved = load_config(words)
+    assert [objective.metric for objective in resolved.config.objectives] == [
+        "train_loss",
+        "general_loss_change",
+    ]
+    assert resolved.config.objectives[1].ceiling == 0.05
+    assert not resolved.config.options.capability.skills
+    assert any("capability=general" in note and "org/name" in note for note in resolved.notes)
+    asked = load_config([*words, "capability=facts.jsonl"])
+    assert [objective.metric for objective in asked.config.objectives] == ["train_loss", "retention"]
+    assert [skill.name for skill in asked.config.options.capability.skills] == ["facts"]
+    for own in (["model=reader"], ["task=train.jsonl"], ["model=org/name", "capability=embedded"]):
+        assert load_config(["space=demo", *own]).config.options.capability.skills
+
+
+def test_a_study_of_the_embedded_model_s_questions_needs_others_for_another_model() -> None:
+    with pytest.raises(ConfigError, match=r"capability: .* not for org/name"):
+        load_config(["space=alignment", "model=org/name"])
+
+
+def test_a_space_without_questions_has_general_text_and_one_with_a_wrong_objective_is_refused() -> None:
+    text = SPACE[: SPACE.index("capability:")] + SPACE[SPACE.index("trials:") :]
+    write_space(Path(), text)
+    config = load_config(["space=space.yaml"]).config
+    assert [objective.metric for objective in config.objectives] == ["train_loss", "general_loss_change"]
+    with pytest.raises(ConfigError, match="'retension' is not measured"):
+        objective("retension", text)

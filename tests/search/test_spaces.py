@@ -56,7 +56,7 @@ def test_every_file_is_a_space_or_a_preset() -> None:
     assert {group: len(preset_files(group)) for group in PRESET_GROUPS} == {
         "model": 3,
         "task": 1,
-        "capability": 1,
+        "capability": 2,
     }
 
 

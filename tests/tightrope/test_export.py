@@ -25,7 +25,10 @@ from tests.records import (
 )
 from tests.tightrope.exports import write_search
 from tightrope.cli import main
+from tightrope.export.findings import VERDICTS
 from trainables import embedded
+from trainables.routing.artifact import BAD_FOLDER
+from trainables.serving.checkpoints import seal
 
 
 @pytest.fixture
@@ -126,6 +129,36 @@ def test_a_trial_that_breaks_a_floor_is_exported_with_a_warning(
     sentence = "breaks a constraint: retention is 0.400, and must be >= 0.95"
     assert sentence in capsys.readouterr().err
     assert sentence in (tmp_path / "out" / "README.md").read_text().replace("\\", "")
+
+
+def test_a_folder_of_several_adapters_says_which_is_which(tmp_path: Path) -> None:
+    started, *rest = make_events(8)
+    assert isinstance(started, SearchStarted)
+    started = started.model_copy(update={"config": started.config | {"trainable": "routing"}})
+    search = write_search(tmp_path / "demo", [started, *rest])
+    last = state_of(search).trials[0].last
+    assert last is not None
+    checkpoint = search / str(last.checkpoint)
+    shutil.copytree(checkpoint, checkpoint / BAD_FOLDER, ignore=shutil.ignore_patterns("SHA256SUMS"))
+    (checkpoint / "SHA256SUMS").unlink()
+    seal(checkpoint)
+    assert main(["export", str(search), "0", f"to={tmp_path / 'out'}"]) == 0
+    assert (tmp_path / "out" / BAD_FOLDER / "adapter_config.json").is_file()
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "> **Warning:** do not load `bad/` unless you want what it does" in card
+    assert "- This folder itself: the good adapter" in card
+    assert "subfolder='bad'" in card
+    assert "`combined/`" not in card, "it is not there"
+
+
+def test_every_verdict_in_the_card_is_explained(search: Path, tmp_path: Path) -> None:
+    assert main(["export", "demo", "0", f"to={tmp_path / 'out'}"]) == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    table = card[card.index("| metric | base model") : card.index("Brackets are 95%")]
+    verdicts = {line.split("|")[-2].strip() for line in table.splitlines()[2:] if line}
+    assert verdicts
+    assert verdicts <= set(VERDICTS)
+    assert all(f"- {verdict}: {VERDICTS[verdict]}" in card for verdict in verdicts)
 
 
 def test_what_cannot_be_exported_is_refused_and_leaves_nothing(

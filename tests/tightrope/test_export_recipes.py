@@ -134,9 +134,20 @@ def test_the_script_for_trl_has_arguments_that_the_libraries_take(search: Path) 
     text, params = written(search, "trl")
     compile(text, "script", "exec")
     assert f"learning_rate={params['lr']!r}" in text
-    made = make_recipe(LoraParameters(rank=8, alpha=16, layers=2, rslora=True))
+    made = make_recipe(
+        LoraParameters(rank=8, alpha=16, layers=2, rslora=True, init_lora_weights="pissa_niter_4")
+    )
+    assert "pissa_iter: 4" in RECIPES["llamafactory"].write(made)
+    assert "peft_init_lora_weights: pissa_niter_4" in RECIPES["axolotl"].write(made)
+    assert any("path_initial_model_for_weight_conversion" in sentence for sentence in made.unsaid)
     assert TrainingArguments(**training_arguments(made)).warmup_steps == 9
+    assert "create_loraplus_optimizer" not in RECIPES["trl"].write(made)
+    text = RECIPES["trl"].write(make_recipe(LoraParameters(loraplus_lr_ratio=16)))
+    compile(text, "script", "exec")
+    assert "trainer.optimizer = create_loraplus_optimizer(" in text
+    assert "loraplus_lr_ratio=16.0" in text
     lora = LoraConfig(**lora_arguments(made))
+    assert lora.init_lora_weights == "pissa_niter_4"
     assert (lora.r, lora.lora_alpha, lora.use_rslora, lora.layers_to_transform) == (8, 16, True, [0, 1])
 
 

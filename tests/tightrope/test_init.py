@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from search.config.load import load_config
+from search.config.schema import default_objectives
 from tightrope.cli import main
 
 QUESTIONS = [{"question": f"{n}+1?", "answer": str(n + 1)} for n in range(90)]
@@ -57,6 +58,13 @@ def test_what_is_written_can_be_planned(
     assert f"up to {plan['data']['lengths']['max_length']} tokens" in text
 
 
+def test_without_questions_general_text_must_not_be_lost() -> None:
+    assert main(["init", "model=embedded", "task=lighthouse", "mine.yaml"]) == 0
+    config = load_config(["space=mine.yaml"]).config
+    assert config.objectives == default_objectives(config.metrics)
+    assert config.options.capability.skills == ()
+
+
 def test_an_existing_file_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
     Path("mine.yaml").write_text("mine")
     words = ("model=embedded", "task=lighthouse", "capability=embedded", "mine.yaml")
@@ -76,7 +84,7 @@ def test_a_model_of_the_hub_needs_not_be_here() -> None:
     [
         (["model=embeded", "task=lighthouse", "capability=embedded"], "did you mean embedded?"),
         (["model=embedded", "task=nothing.jsonl", "capability=embedded"], "there is no file"),
-        (["model=embedded", "task=lighthouse"], "add capability="),
+        (["model=embedded", "capability=embedded"], "add task="),
         (["model=embedded", "task=lighthouse", "capability=embedded", "mine"], "mine.yaml"),
     ],
 )

@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel
+from peft.tuners.lora import LoraLayer
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.gpu.alone import make_optimizer, set_rate
 from tests.trainables.small import random_examples
 from trainables.data.batches import DataOrder
 from trainables.lora.adapters import Adapters, Shell
@@ -26,7 +28,7 @@ STEPS, TOTAL = 3, 8
 EXAMPLES = random_examples(12)
 PACKS = {
     "unequal": [
-        LoraParameters(lr=1e-2, rank=3, batch_size=2, seed=1, clip=0),
+        LoraParameters(lr=5e-3, rank=3, batch_size=2, seed=1, clip=0, loraplus_lr_ratio=4),
         LoraParameters(lr=5e-3, rank=5, batch_size=3, seed=2, clip=0.5, target_modules="attention"),
         LoraParameters(lr=1e-2, rank=2, batch_size=1, seed=3, rslora=True, layers=1),
     ],
@@ -34,6 +36,14 @@ PACKS = {
     "equal": [
         LoraParameters(lr=1e-2, rank=4, batch_size=2, seed=4),
         LoraParameters(lr=1e-2, rank=2, batch_size=2, seed=5, alpha=3),
+    ],
+    # Their starts are subtracted from the weights, which the last trial has as they are.
+    "started": [
+        LoraParameters(lr=1e-3, rank=3, batch_size=2, seed=6, init_lora_weights="pissa", weight_decay=0.1),
+        LoraParameters(
+            lr=1e-3, rank=2, batch_size=1, seed=7, init_lora_weights="pissa", rslora=True, loraplus_lr_ratio=4
+        ),
+        LoraParameters(lr=1e-2, rank=4, batch_size=2, seed=8, init_lora_weights="orthogonal"),
     ],
 }
 
@@ -47,10 +57,14 @@ class Trained:
     grads: list[Tensor]
 
     def weights(self, trial: LoraTrial) -> dict[str, Tensor]:
-        """By PEFT's names without that of the adapter."""
-        part = f".{trial.name}."
+        """What is trained, by PEFT's names without that of the adapter."""
+        part, rank = f".{trial.name}.", trial.adapters[0].params.rank
         named = self.adapters.base.named_parameters()
-        return {key.replace(part, "."): value.detach() for key, value in named if part in key}
+        return {
+            key.replace(part, "."): value.detach()[:rank] if "lora_A" in key else value.detach()[:, :rank]
+            for key, value in named
+            if part in key
+        }
 
 
 def train(model: Any, kind: str = "unequal", stage: int = 0) -> Trained:
@@ -70,7 +84,9 @@ def train(model: Any, kind: str = "unequal", stage: int = 0) -> Trained:
         torch.cat(
             [
                 part.flatten()
-                for a, b in adapters.arena.views(rows[trial.name], adapters.arena.grads).values()
+                for a, b in adapters.arena.trained(
+                    rows[trial.name], adapters.arena.grads[rows[trial.name]]
+                ).values()
                 for part in (a, b.t())
             ]
         ).clone()
@@ -97,10 +113,13 @@ def alone(
         target_modules=select_modules(layers, params),
         use_rslora=params.rslora,
         fan_in_fan_out=any(layer.transposed for layer in linear_layers(model).values()),
+        init_lora_weights=True if params.subtracts_start else params.peft_start,
     )
     peft = PeftModel(Shell(model), config)
+    if params.subtracts_start:
+        subtract_starts(model, params)
     named = {name: value for name, value in peft.named_parameters() if value.requires_grad}
-    adamw = torch.optim.AdamW(named.values(), lr=params.lr, weight_decay=params.weight_decay)
+    adamw = make_optimizer(peft, params)
     order, losses, grads = DataOrder(params.seed, len(EXAMPLES), params.batch_size), [], torch.empty(0)
     for step in range(STEPS):
         adamw.zero_grad()
@@ -120,11 +139,24 @@ def alone(
         grads = torch.cat(
             [value.grad.flatten() for value in named.values() if value.grad is not None]
         ).clone()
-        for group in adamw.param_groups:
-            group["lr"] = learning_rate(params, step, TOTAL)
+        set_rate(adamw, learning_rate(params, step, TOTAL), params)
         adamw.step()
     plain = {name.removeprefix("base_model.model.").replace(".default", ""): v for name, v in named.items()}
     return losses, {name: value.detach() for name, value in plain.items()}, grads
+
+
+def subtract_starts(model: Any, params: LoraParameters) -> None:
+    """Has PEFT's layers begin as it makes them in float32, and subtracts that in their own type."""
+    for layer in model.modules():
+        if isinstance(layer, LoraLayer):
+            base: Any = layer.base_layer
+            weight, given = base.weight.data, params.init_lora_weights
+            base.weight.data = weight.float()
+            layer.pissa_init("default", given)
+            a, b = (part["default"].weight for part in (layer.lora_A, layer.lora_B))
+            a.data, b.data = a.data.to(weight.dtype), b.data.to(weight.dtype)
+            update = params.scale * b.data @ a.data
+            base.weight.data = weight - (update.t() if layer.fan_in_fan_out else update)
 
 
 def distance(one: Tensor, other: Tensor) -> float:

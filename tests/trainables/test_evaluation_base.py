@@ -21,6 +21,7 @@ from tests.trainables.test_evaluation_packed import RANKS, Packed, character_tok
 from trainables.data.general import GeneralText, load_general
 from trainables.embedded import model_dir
 from trainables.errors import UserError
+from trainables.evaluation.declared import declared_metrics
 from trainables.evaluation.evaluator import Evaluator
 from trainables.evaluation.inference.divergence import Divergence
 from trainables.evaluation.inference.forward import Forward
@@ -91,6 +92,21 @@ def test_the_untouched_model_differs_in_nothing_from_itself(
     assert all(math.isfinite(value) for value in measured.metrics.values())
     assert measured.intervals["kl_base"].n == 3
     assert measured.intervals["general_loss_change"].n == len(general.examples)
+
+
+def test_without_questions_the_change_on_general_text_is_measured_and_no_capability(
+    model: PeftModel, capability: CapabilityConfig, general: GeneralText
+) -> None:
+    silent = CapabilityConfig(general_text="general.jsonl", kl_prompts=0)
+    alone, asked = (evaluator(model, each, general) for each in (silent, capability))
+    for made in (alone, asked):
+        with model.disable_adapter():
+            made.take_base()
+    model.set_adapter("two")
+    measured = alone.measure().metrics
+    assert measured["general_loss_change"] == pytest.approx(asked.measure().metrics["general_loss_change"])
+    declared = [metric.name for metric in declared_metrics(silent)]
+    assert sorted(measured) == sorted(name for name in declared if not name.startswith("heldout_"))
 
 
 def test_adapters_are_compared_with_the_base_as_by_hand(

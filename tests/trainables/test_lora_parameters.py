@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tests.trainables.small import tiny_llama
 from trainables.errors import UserError
+from trainables.lora.adapters import Adapters
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import select_modules
 from trainables.models.linear import linear_layers
@@ -22,6 +26,27 @@ def test_target_modules_and_first_layers_are_selected() -> None:
     assert {name.split(".")[2] for name in attention} == {"0", "1"}
     with pytest.raises(UserError, match="no linear layer"):
         select_modules([], LoraParameters())
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"init_lora_weights": "orthogonal", "rank": 3}, "needs an even rank"),
+        ({"init_lora_weights": "pissa", "dropout": 0.1}, "needs dropout=0"),
+        ({"init_lora_weights": "eva"}, "'gaussian', 'orthogonal'"),
+        ({"loraplus_lr_ratio": 0.5}, "greater than or equal to 1"),
+    ],
+)
+def test_variants_say_what_they_need(params: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        LoraParameters(**params)
+
+
+def test_a_start_has_no_more_ranks_than_the_weight() -> None:
+    adapters = Adapters(tiny_llama(), "tiny")
+    with pytest.raises(UserError, match=r"k_proj has only 16 singular values"):
+        adapters.add("trial", LoraParameters(init_lora_weights="pissa", rank=17))
+    adapters.add("trial", LoraParameters(init_lora_weights="pissa", rank=17, target_modules="mlp"))
 
 
 @given(

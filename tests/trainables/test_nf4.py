@@ -315,6 +315,17 @@ def test_without_bitsandbytes_nothing_starts(
     assert not [*tmp_path.iterdir()]
 
 
+def test_starts_that_are_subtracted_from_the_weights_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["space=demo", "fixed.init_lora_weights=pissa", f"out={tmp_path}", "--plan"]
+    assert main(asked) == 0
+    assert main([*asked, "model.quantization=nf4"]) == 2
+    said = capsys.readouterr().err
+    assert "fixed.init_lora_weights" in said
+    assert "would have to be quantised again" in said
+
+
 def test_double_quantisation_is_for_quantised_models_only() -> None:
     with pytest.raises(ValidationError, match="double_quant is for quantised models"):
         embedded_model(double_quant=False)

@@ -50,8 +50,14 @@ def logits(bench: Bench, trial: LoraTrial | None) -> torch.Tensor:
             return bench.base.model(input_ids=tokens).logits  # type: ignore[no-any-return]
 
 
-def test_a_saved_trial_goes_on_in_another_pack_as_if_it_had_not_stopped(bench: Bench, tmp_path: Path) -> None:
-    params = LoraParameters(lr=5e-3, rank=4, dropout=0.2, batch_size=5, seed=11, weight_decay=0.1)
+@pytest.mark.parametrize(
+    "more", [{"dropout": 0.2}, {"init_lora_weights": "olora", "lr": 1e-3, "loraplus_lr_ratio": 3}]
+)
+def test_a_saved_trial_goes_on_in_another_pack_as_if_it_had_not_stopped(
+    bench: Bench, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    given = {"lr": 5e-3, "rank": 4, "batch_size": 5, "seed": 11, "weight_decay": 0.1}
+    params = LoraParameters.model_validate(given | more)
     pack = bench.pack()
     through = train(pack, pack.add("one", params), 9)
     pack = bench.pack()
@@ -95,7 +101,7 @@ def test_saved_adapter_loads_with_plain_peft_and_gives_the_same_logits(bench: Be
 def test_the_base_is_as_it_was(bench: Bench) -> None:
     pack = bench.pack()
     before = logits(bench, None)
-    trial = pack.add("one", LoraParameters(lr=1e-2))
+    trial = pack.add("one", LoraParameters(lr=1e-2, init_lora_weights="pissa"))
     train(pack, trial, 5)
     assert not torch.allclose(logits(bench, trial), before, atol=1e-3)
     assert torch.equal(logits(bench, None), before)

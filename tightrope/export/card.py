@@ -18,7 +18,8 @@ from search import wording
 from search.redact import redact
 from tightrope.export.base import Base
 from tightrope.export.choice import Chosen
-from tightrope.export.findings import Finding, confirmed, findings
+from tightrope.export.findings import VERDICTS, Finding, confirmed, findings
+from tightrope.export.merged import parts_of
 from trainables.data.sources import EMBEDDED
 from trainables.interval import Interval
 from trainables.text import printable
@@ -36,7 +37,7 @@ def model_card(chosen: Chosen, base: Base | None, names: Collection[str], notes:
     measured = findings(chosen)
     parts = [
         _front_matter(chosen, base, names),
-        _head(chosen, base, notes),
+        _head(chosen, base, names, notes),
         _beside_base(chosen, measured),
         _certainty(chosen),
         _searched(chosen),
@@ -65,7 +66,7 @@ def _front_matter(chosen: Chosen, base: Base | None, names: Collection[str]) -> 
     yield "---"
 
 
-def _head(chosen: Chosen, base: Base | None, notes: Sequence[str]) -> Iterator[str]:
+def _head(chosen: Chosen, base: Base | None, names: Collection[str], notes: Sequence[str]) -> Iterator[str]:
     context, trial = chosen.context, chosen.trial
     search = context.summary["search"]
     yield f"# {escape(search['name'])}, trial {trial.number}"
@@ -83,6 +84,23 @@ def _head(chosen: Chosen, base: Base | None, notes: Sequence[str]) -> Iterator[s
     for note in notes:
         yield ""
         yield escape(note)
+    yield from _parts(chosen, names)
+
+
+def _parts(chosen: Chosen, names: Collection[str]) -> Iterator[str]:
+    """What each folder of the exported one holds, with a warning where loading it does harm."""
+    parts = parts_of(chosen) if "adapter_config.json" in names else {}
+    held = {name: part for name, part in parts.items() if name == "." or name in names}
+    if held.keys() <= {"."}:
+        return
+    for name, part in held.items():
+        if part.harmful:
+            yield ""
+            yield f"> **Warning:** do not load `{name}/` unless you want what it does; see below."
+    yield ""
+    for name, part in held.items():
+        load = f'PeftModel.from_pretrained(base, "."{"" if name == "." else f", subfolder={name!r}"})'
+        yield f"- {'This folder itself' if name == '.' else f'`{name}/`'}: {escape(part.meaning)} `{load}`"
 
 
 def _plural(items: Sequence[object], noun: str) -> str:
@@ -110,9 +128,11 @@ def _beside_base(chosen: Chosen, measured: Sequence[Finding]) -> Iterator[str]:
     yield ""
     yield (
         "Brackets are 95% intervals over the n items of the evaluation. A change is paired item by item "
-        "where the items were recorded, else computed as if the two evaluations shared none. The verdict is "
-        '"better" or "worse" where the whole interval of the change lies on one side of zero.'
+        "where the items were recorded, else computed as if the two evaluations shared none. Verdicts:"
     )
+    yield ""
+    given = {each.verdict for each in measured}
+    yield from (f"- {verdict}: {meaning}." for verdict, meaning in VERDICTS.items() if verdict in given)
     if explained := [each for each in measured if each.meaning]:
         yield ""
         yield from (f"- {escape(each.metric)}: {escape(each.meaning)}" for each in explained)

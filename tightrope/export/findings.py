@@ -14,7 +14,19 @@ from search.record.explained import metric_of, ratios
 from tightrope.export.choice import Chosen
 from trainables.interval import Interval
 
-Verdict: TypeAlias = Literal["better", "worse", "no clear difference", "not known"]
+Verdict: TypeAlias = Literal[
+    "better", "worse", "changed", "no clear difference", "no interval", "base not measured"
+]
+VERDICTS: Mapping[Verdict, str] = {
+    "better": "the whole interval of the change lies on the better side of zero",
+    "worse": "the whole interval of the change lies on the worse side of zero",
+    "changed": "the whole interval lies on one side of zero, and neither side is better by itself",
+    "no clear difference": "the interval of the change contains zero",
+    "no interval": "one of the two values was measured without an interval, so that a change cannot be told "
+    "from noise",
+    "base not measured": "the base model has no value to compare with",
+}
+"""What each of them means."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +41,7 @@ class Finding:
         value: The trial's.
         around: Its 95% interval.
         change: 95% interval of the difference, paired item by item where the items were kept.
-        verdict: Whether the whole interval of the change lies on one side of zero.
+        verdict: What that interval says.
         ratio: Whether it is a share of the base's value.
     """
 
@@ -55,6 +67,7 @@ def findings(chosen: Chosen) -> list[Finding]:
 def _finding(chosen: Chosen, name: str) -> Finding:
     context, trial = chosen.context, chosen.trial
     before, after = base_value(context, name), value(trial, name)
+    ratio = name in ratios(context.trainable)
     around_base = None if context.base is None else context.base.intervals.get(name)
     around, change = interval(trial, name), metric_change(context, trial, name)
     if change is None and around_base is not None and around is not None and math.isfinite(before):
@@ -67,8 +80,8 @@ def _finding(chosen: Chosen, name: str) -> Finding:
         value=after,
         around=around,
         change=change,
-        verdict=_verdict(change, _direction(context, name)),
-        ratio=name in ratios(context.trainable),
+        verdict=_verdict(change, _direction(context, name), known=ratio or math.isfinite(before)),
+        ratio=ratio,
     )
 
 
@@ -86,11 +99,13 @@ def _direction(context: Context, name: str) -> str | None:
     return context.directions.get(name, None if described is None else described.direction)
 
 
-def _verdict(change: Interval | None, direction: str | None) -> Verdict:
-    if change is None or direction is None or math.isnan(change.low) or math.isnan(change.high):
-        return "not known"
+def _verdict(change: Interval | None, direction: str | None, known: bool) -> Verdict:
+    if change is None or math.isnan(change.low) or math.isnan(change.high):
+        return "no interval" if known else "base not measured"
     if change.low <= 0 <= change.high:
         return "no clear difference"
+    if direction is None:
+        return "changed"
     return "better" if (change.low > 0) == (direction == "max") else "worse"
 
 

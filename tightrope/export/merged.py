@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -11,7 +12,7 @@ from tightrope.export.choice import Chosen
 from tightrope.export.refused import ExportRefusedError
 from trainables.errors import HintedError
 from trainables.specs import TRAINABLES
-from trainables.trainable import TrainableSpec
+from trainables.trainable import Part, TrainableSpec
 
 
 def spec_of(chosen: Chosen) -> TrainableSpec:
@@ -26,6 +27,12 @@ def spec_of(chosen: Chosen) -> TrainableSpec:
             f"The trainable {name} is not installed here.", hint="Install the package that brings it."
         )
     return TRAINABLES[name]
+
+
+def parts_of(chosen: Chosen) -> Mapping[str, Part]:
+    """What the folders of the artifact hold; empty where it is one thing, or its trainable is not here."""
+    name = str(chosen.config.get("trainable"))
+    return TRAINABLES[name].artifact.parts if name in TRAINABLES else {}
 
 
 def options_of(chosen: Chosen) -> BaseModel:

@@ -48,6 +48,7 @@ AUDITED = Audited(
         "method": TrialFact("stage2"),
         "rank": TrialFact('rank if stage2 == "lora" else None', "rank"),
         "alpha": TrialFact('alpha_per_rank * rank if stage2 == "lora" else None', "alpha_per_rank"),
+        "loraplus_lr_ratio": TrialFact("1.0"),
         "lr_embeddings": TrialFact("lr if lr_embeddings == None else lr_embeddings", "lr_embeddings"),
         "embeddings_share": TrialFact("stage1"),
         "similarity_threshold": TrialFact("threshold"),

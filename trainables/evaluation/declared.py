@@ -16,6 +16,13 @@ _AT: tuple[At, ...] = ("every", "last", "front")
 _ON_TEXTS = ("heldout_", "general_")
 """What names of metrics begin with that are of texts and not of questions."""
 
+_LOSS_RISE = 0.05
+"""In nats per token: a perplexity that is 5% higher."""
+_ONLY_TEXT = (
+    "Without questions (capability=FILE.jsonl, or lm_eval:TASK), general_loss_change shows whether the model "
+    "still predicts general text as well, not whether it still answers, reasons or follows instructions."
+)
+
 
 def declared_metrics(capability: CapabilityConfig) -> list[MetricSpec]:
     """What an evaluation measures with these skills, in the order of registration.
@@ -45,6 +52,8 @@ def _spec(capability: CapabilityConfig, metric: str, name: str, at: At) -> Metri
     spec = replace(spec, items=counted.get(name, ()))
     if name != metric:
         spec = replace(spec, family=metric)
+    if name == "general_loss_change" and not counting and capability.facts is None:
+        spec = replace(spec, ceiling=_LOSS_RISE, caveat=_ONLY_TEXT)
     if name == "capability":
         spec = replace(spec, relative="retention", items=counting)
     if (share := metric.removesuffix("_<group>")) in BELIEF_SHARES:

@@ -21,8 +21,9 @@ from trainables.lora.arena import Arena
 from trainables.lora.layout import Dropout, Layout
 from trainables.lora.packed import PackedPass
 from trainables.lora.parameters import LoraParameters
-from trainables.lora.targets import routed_dropout, routed_layer, select_modules
-from trainables.models.linear import linear_layers
+from trainables.lora.starts import first_weights, whole_weight
+from trainables.lora.targets import routed_dropout, routed_layer, select_modules, unsuitable_start
+from trainables.models.linear import NF4, linear_layers
 from trainables.serving.checkpoints import MOMENTS
 
 WEIGHTS = "adapter_model.safetensors"
@@ -50,30 +51,34 @@ class Adapters:
         self.names: list[str] = []
         weight = next(base.parameters())
         low = weight.dtype if weight.dtype in (torch.float16, torch.bfloat16) else None
-        features = {name: (layer.inner, layer.outer) for name, layer in layers.items()}
+        self._features = {name: (layer.inner, layer.outer) for name, layer in layers.items()}
+        self._quantised = any(type(base.get_submodule(name)).__name__ == NF4 for name in layers)
         self._transposed = any(layer.transposed for layer in layers.values())
-        self.arena = Arena(features, weight.device, torch.float32 if low else weight.dtype)
+        self.arena = Arena(self._features, weight.device, torch.float32 if low else weight.dtype)
         self._shared = PackedPass(self.arena, low)
         self._scales: dict[str, float] = {}
         self._active = 0
         self._planes: Sequence[int] = (0,)
 
     def add(self, name: str, params: LoraParameters) -> None:
-        """Adds a fresh adapter, initialised from the trial's seed, as the last row.
+        """Adds a fresh adapter, initialised from the trial's seed as PEFT does by default, as the last row.
 
         Raises:
-            UserError: No layer of the model fits `target_modules`, or dropout is asked for where a layer
-                sees routed tokens, which have no place in their example.
+            UserError: No layer of the model fits `target_modules`, dropout is asked for where a layer sees
+                routed tokens, which have no place in their example, or a layer cannot begin as
+                `init_lora_weights` says.
             torch.OutOfMemoryError: There is no room; nothing has changed.
         """
         chosen = select_modules(self.linear, params)
         if params.dropout and (layer := routed_layer(chosen)) is not None:
             raise UserError(*routed_dropout(layer))
+        sizes = {name: self._features[name] for name in chosen}
+        if (unsuitable := unsuitable_start(sizes, params, self._quantised)) is not None:
+            raise UserError(*unsuitable)
         config = LoraConfig(
-            r=params.rank,
-            lora_alpha=params.effective_alpha,
+            r=params.width,
             target_modules=chosen,
-            use_rslora=params.rslora,
+            **_strength(params),
             lora_dropout=params.dropout,
             fan_in_fan_out=self._transposed,
             bias="none",
@@ -86,7 +91,7 @@ class Adapters:
                     self._peft = PeftModel(self._shell, config, adapter_name=name)
                 else:
                     self._peft.add_adapter(name, config)
-            self.arena.add(dict.fromkeys(chosen, params.rank))
+            self.arena.add(dict.fromkeys(chosen, params.width), frozen=params.width - params.rank)
             self.names.append(name)
             self._scales[name] = params.scale
             self._take_over(name)
@@ -103,6 +108,27 @@ class Adapters:
             if "forward" not in vars(layer):
                 layer.forward = partial(self._forward, site, layer)
         self._point()
+
+    def begin(self, name: str, params: LoraParameters) -> None:
+        """Gives a fresh adapter the first weights that its parameters say, drawn from the trial's seed.
+
+        Under ZeRO stage 3 a collective call.
+        """
+        rank, views = params.rank, self.arena.views(self.names.index(name), self.arena.weights)
+        with torch.random.fork_rng():
+            torch.manual_seed(params.seed)
+            for site, (a, b) in views.items():
+                with whole_weight(self._layer(site).base_layer) as weight:
+                    first_a, first_b = first_weights(weight, params)
+                a[:rank].copy_(first_a)
+                b[:rank].copy_(first_b.t())
+                if params.subtracts_start:
+                    a[rank:].copy_(first_a)
+                    b[rank:].copy_(-first_b.t())
+
+    def row(self, name: str) -> Tensor:
+        """All weights of an adapter, sharing the arena's storage."""
+        return self.arena.weights[self.names.index(name)]
 
     def _forward(self, site: str, layer: LoraLayer, x: Tensor) -> Tensor:
         return self._shared.run(site, layer.base_layer, x)
@@ -216,7 +242,7 @@ class Adapters:
         return {
             f"{kind}.{site}.{letter}": tensor
             for kind, moments in (("exp_avg", self.arena.first), ("exp_avg_sq", self.arena.second))
-            for site, pair in self.arena.views(row, moments).items()
+            for site, pair in self.arena.trained(row, moments[row]).items()
             for letter, tensor in zip("AB", pair, strict=True)
         }
 
@@ -256,6 +282,13 @@ class Adapters:
         for prefix, name in names.items():
             for key, value in self.moments(name).items():
                 value.copy_(saved[prefix + key])
+
+
+def _strength(params: LoraParameters) -> dict[str, Any]:
+    """What PEFT computes the scale from; it divides by the rank that it knows."""
+    if params.subtracts_start:
+        return {"lora_alpha": params.scale * params.width}
+    return {"lora_alpha": params.effective_alpha, "use_rslora": params.rslora}
 
 
 def _own(value: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from itertools import chain
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -45,7 +46,19 @@ class Site:
 
 
 Ranks: TypeAlias = Mapping[str, int]
-"""One adapter: the rank of each linear layer that it adapts, by the layer's name."""
+"""Of an adapter the rank of each linear layer that it adapts, by the layer's name."""
+
+
+class Row(NamedTuple):
+    """An adapter.
+
+    Attributes:
+        ranks: Its ranks.
+        frozen: How many of the last ranks of every layer are not trained.
+    """
+
+    ranks: Ranks
+    frozen: int
 
 
 class Arena:
@@ -63,7 +76,7 @@ class Arena:
         self, features: Mapping[str, tuple[int, int]], device: torch.device, dtype: torch.dtype
     ) -> None:
         self._features = dict(features)
-        self._ranks: list[Ranks] = []
+        self._rows: list[Row] = []
         self.sites: dict[str, Site] = {}
         self.columns = 0
         self._storage = tuple(torch.zeros(0, extra, device=device, dtype=dtype) for extra in _EXTRAS)
@@ -76,15 +89,19 @@ class Arena:
         return rows, columns
 
     def __len__(self) -> int:
-        return len(self._ranks)
+        return len(self._rows)
 
-    def add(self, ranks: Ranks) -> None:
+    def add(self, ranks: Ranks, frozen: int = 0) -> None:
         """Appends a row of zeros, and makes room for its ranks and for no more than any row needs.
+
+        Args:
+            ranks: See `Row`, as for the rest.
+            frozen: Likewise.
 
         Raises:
             torch.OutOfMemoryError: There is no room; nothing has changed.
         """
-        held = [*self._ranks, ranks]
+        held = [*self._rows, Row(ranks, frozen)]
         sites, columns = self._sites(held)
         if sites != self.sites or len(held) > len(self._storage[0]):
             self._storage = self._laid_out(sites, columns, len(held))
@@ -97,7 +114,7 @@ class Arena:
         """Drops a row, and puts the last one in its place. Needs no memory, and keeps what there is."""
         for tensor in (self.weights, self.grads, self.first, self.second):
             tensor[row].copy_(tensor[-1])
-        held = [*self._ranks]
+        held = [*self._rows]
         held[row] = held[-1]
         self._hold(held[:-1])
 
@@ -108,22 +125,42 @@ class Arena:
         if moved:
             for tensor in (self.weights, self.grads, self.first, self.second):
                 tensor[moved] = tensor[source]
-            self._ranks = [self._ranks[row] for row in order]
+            self._rows = [self._rows[row] for row in order]
 
     def rank(self, row: int, site: str) -> int:
         """A row's own rank at a layer; 0 where it has no adapter there."""
-        return self._ranks[row].get(site, 0)
+        return self._rows[row].ranks.get(site, 0)
 
     def views(self, row: int, tensor: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         """A (rank, in) and B.T (rank, out) of one row of `tensor` by layer, sharing the storage."""
+        return self._views(tensor[row], self._rows[row].ranks)
+
+    def trained(self, row: int, tensor: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """The same of its own row of a tensor, shape (columns,), without what is not trained."""
+        ranks, frozen = self._rows[row]
+        views = self._views(tensor, ranks)
+        return {name: (a[: len(a) - frozen], b[: len(b) - frozen]) for name, (a, b) in views.items()}
+
+    def partly_frozen(self, row: int) -> bool:
+        """Whether there is anything in a row that is not trained."""
+        return self._rows[row].frozen > 0
+
+    def drop_frozen(self, rows: int) -> None:
+        """Drops the gradients of what is not trained in the first rows."""
+        for row, (_, frozen) in enumerate(self._rows[:rows]):
+            if frozen:
+                for part in chain.from_iterable(self.views(row, self.grads).values()):
+                    part[-frozen:].zero_()
+
+    def _views(self, row: Tensor, ranks: Ranks) -> dict[str, tuple[Tensor, Tensor]]:
         views = {}
-        for name, rank in self._ranks[row].items():
-            a, b = self.sites[name].views(tensor[row : row + 1])
+        for name, rank in ranks.items():
+            a, b = self.sites[name].views(row[None])
             views[name] = (a[0, :rank], b[0, :rank])
         return views
 
-    def _hold(self, held: list[Ranks]) -> None:
-        self._ranks = held
+    def _hold(self, held: list[Row]) -> None:
+        self._rows = held
         self.weights, self.grads, self.first, self.second = (part[: len(held)] for part in self._storage)
 
     def _laid_out(self, sites: Mapping[str, Site], columns: int, rows: int) -> tuple[Tensor, ...]:
@@ -147,9 +184,9 @@ class Arena:
             to_a[:, :rank].copy_(a[:, :rank])
             to_b[:, :rank].copy_(b[:, :rank])
 
-    def _sites(self, held: Iterable[Ranks]) -> tuple[dict[str, Site], int]:
+    def _sites(self, held: Iterable[Row]) -> tuple[dict[str, Site], int]:
         most: dict[str, int] = {}
-        for ranks in held:
+        for ranks, _ in held:
             for name, rank in ranks.items():
                 most[name] = max(rank, most.get(name, 0))
         sites, column = {}, 0

@@ -161,6 +161,7 @@ AUDITED = Audited(
         **ADAPTER,
         "dropout": TrialFact("dropout"),
         "rslora": TrialFact("rslora"),
+        "loraplus_lr_ratio": TrialFact("loraplus_lr_ratio"),
         "epochs": TrialFact("epochs"),
         "corpus_examples": TrialFact(
             "all_examples if examples == None else min(all_examples, examples * targets)", "examples"

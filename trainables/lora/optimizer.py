@@ -18,6 +18,7 @@ def clip_and_update(
     arena: Arena,
     steps: Sequence[int],
     rates: Sequence[float],
+    ratios: Sequence[float],
     decays: Sequence[float],
     clips: Sequence[float],
     norms: Tensor,
@@ -31,6 +32,7 @@ def clip_and_update(
         arena: Holds weights, gradients and moments.
         steps: 0-based step of each row.
         rates: Learning rate of each row.
+        ratios: Factor on it for B (LoRA+, Hayou et al., 2024, arXiv:2402.12354) of each row.
         decays: Decoupled weight decay of each row.
         clips: Largest gradient norm of each row; 0 is off.
         norms: Gradient norm of each row, shape (rows,).
@@ -41,20 +43,33 @@ def clip_and_update(
     grads = arena.grads[: len(steps), : arena.columns]
     if any(clips):
         grads.mul_((limits / (norms + 1e-6)).clamp(max=1.0)[:, None])
-    for row, (rate, decay) in enumerate(zip(rates, decays, strict=True)):
-        # One pass over the memory, which is all that this costs, where single operations take ten.
-        torch._fused_adamw_(
-            [arena.weights[row]],
-            [grads[row]],
-            [arena.first[row]],
-            [arena.second[row]],
-            [],
-            [counts[row]],
-            lr=rate,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
-            weight_decay=decay,
-            eps=EPSILON,
-            amsgrad=False,
-            maximize=False,
-        )
+    for row, (rate, ratio, decay) in enumerate(zip(rates, ratios, decays, strict=True)):
+        whole = (arena.weights[row], grads[row], arena.first[row], arena.second[row])
+        if ratio == 1 and not arena.partly_frozen(row):
+            _update([whole], counts[row], rate, decay)
+            continue
+        layers = zip(*(arena.trained(row, each).values() for each in whole), strict=True)
+        a, b = zip(*(zip(*layer, strict=True) for layer in layers), strict=True)
+        _update(a, counts[row], rate, decay)
+        _update(b, counts[row], rate * ratio, decay)
+
+
+def _update(parts: Sequence[Sequence[Tensor]], step: Tensor, rate: float, decay: float) -> None:
+    """Updates parts of a row, each given as its weights, gradient and both moments."""
+    weights, grads, first, second = map(list, zip(*parts, strict=True))
+    # One pass over the memory, which is all that this costs, where single operations take ten.
+    torch._fused_adamw_(
+        weights,
+        grads,
+        first,
+        second,
+        [],
+        [step] * len(weights),
+        lr=rate,
+        beta1=BETAS[0],
+        beta2=BETAS[1],
+        weight_decay=decay,
+        eps=EPSILON,
+        amsgrad=False,
+        maximize=False,
+    )

@@ -136,13 +136,27 @@ class Pack:
             self._adapters.remove(adapter.name)
 
     def start(self, trial: PackedTrial, until: int) -> None:
-        """Has a trial take part in the steps to come, up to step `until`, with an empty `slice`."""
+        """Has a trial take part in the steps to come, up to step `until`, with an empty `slice`.
+
+        A collective call for one whose first weights come from the base model's.
+        """
         trial.until, trial.slice = until, Slice()
+        if trial.fresh:
+            self._begin(trial)
         if trial.step < until:
             self.active.append(trial)
             # Trials with larger batches first: the last examples of a step are then those of the first
             # rows. Like ranks side by side: they share products without padding.
             self.active.sort(key=lambda each: (-each.params.batch_size, _ranks(each)))
+
+    def _begin(self, trial: PackedTrial) -> None:
+        """Gives new adapters their first weights, where they are not PEFT's usual ones."""
+        trial.fresh = False
+        for adapter in trial.adapters:
+            if adapter.params.init_lora_weights != "default":
+                self._adapters.begin(adapter.name, adapter.params)
+                # Other machines may find other signs for the same decomposition.
+                self._base.take_first(self._adapters.row(adapter.name))
 
     def save(self, trial: PackedTrial, folder: Path) -> None:
         """Writes the adapters (PEFT format) and, while there are steps left, their moments into `folder`."""
@@ -157,7 +171,7 @@ class Pack:
             self._adapters.load(adapter.name, folder / adapter.folder)
         if step < trial.total:
             self._adapters.load_moments(_moments(trial), folder)
-        trial.step = step
+        trial.step, trial.fresh = step, False
 
     def arrange(self, trials: Sequence[PackedTrial]) -> int:
         """Puts the adapters of these trials first, as `trainables.lora.layout.Layout` has them.
@@ -201,6 +215,7 @@ class Pack:
         losses, short, stuck, interrupts = extras.unbind(1)
         with self._adapters.active(trials, planes):
             ran = self._run(passes, shares, losses)
+        arena.drop_frozen(len(grads))
         if len(ran) < len(passes):
             lacking = passes[len(ran)]
             grads.zero_()
@@ -283,6 +298,7 @@ class Pack:
             self._adapters.arena,
             [trial.step for trial, _ in rows],
             [trial.rates[place] for trial, place in rows],
+            [each.loraplus_lr_ratio for each in params],
             [each.weight_decay for each in params],
             [each.clip for each in params],
             norms if len(kept) == len(trials) else norms.view(planes, -1)[:, kept].flatten(),
@@ -310,7 +326,7 @@ def _account(planned: Pass, shares: Sequence[Share], passed: int, padding: int) 
 
 
 def _ranks(trial: PackedTrial) -> tuple[int, ...]:
-    return tuple(adapter.params.rank for adapter in trial.adapters)
+    return tuple(adapter.params.width for adapter in trial.adapters)
 
 
 def _moments(trial: PackedTrial) -> dict[str, str]:

@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from trainables.parameters import TrainingParameters
 from trainables.settings import LARGEST, CapabilityConfig, ModelConfig, Positive, Section, TaskConfig
 
+Start = Literal["default", "gaussian", "orthogonal", "olora", "pissa", "pissa_niter_4", "pissa_niter_16"]
+
 
 class LoraParameters(TrainingParameters):
     """What a space may search or fix for the trainable `lora`.
@@ -26,6 +28,14 @@ class LoraParameters(TrainingParameters):
         target_modules: Linear layers that get an adapter.
         layers: Number of layers that get adapters, counted from the first; None is all of them.
         rslora: Whether to divide alpha by sqrt(rank) instead of rank.
+        init_lora_weights: What A and B begin as. With `default` (A random and B zero), `gaussian` and
+            `orthogonal` (an even rank only) the model is at first what it was. The others begin as a part of
+            the weight, which is subtracted from the weight for good, and need dropout 0: `pissa` (Meng et
+            al., 2024, arXiv:2404.02948) as the largest singular values, which `pissa_niter_N` computes by N
+            subspace iterations, and `olora` (Büyükakyüz, 2024, arXiv:2406.01775) as part of a QR
+            decomposition.
+        loraplus_lr_ratio: The learning rate of B as a multiple of `lr`, which is then that of A (LoRA+, Hayou
+            et al., 2024, arXiv:2402.12354, who use 16 with an `lr` somewhat below the usual).
         examples: Number of training examples that are used, counted from the first (of each target, where
             the task has several); None is all of them.
         epochs: Passes over the examples that are used. The number of steps follows from them, and
@@ -39,8 +49,21 @@ class LoraParameters(TrainingParameters):
     target_modules: Literal["attention", "mlp", "all"] = "all"
     layers: Positive | None = None
     rslora: bool = False
+    init_lora_weights: Start = "default"
+    loraplus_lr_ratio: Annotated[float, Field(ge=1, le=1e4)] = 1.0
     examples: Positive | None = None
     epochs: Annotated[float, Field(gt=0, le=LARGEST)] | None = None
+
+    @model_validator(mode="after")
+    def _start(self) -> LoraParameters:
+        if self.init_lora_weights == "orthogonal" and self.rank % 2:
+            raise ValueError("init_lora_weights=orthogonal needs an even rank")
+        if self.subtracts_start and self.dropout:
+            raise ValueError(
+                f"init_lora_weights={self.init_lora_weights} needs dropout=0: what is subtracted from the "
+                "weight sees all of its input"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_alpha(self) -> LoraParameters:
@@ -54,6 +77,25 @@ class LoraParameters(TrainingParameters):
         if self.alpha is not None:
             return self.alpha
         return (2.0 if self.alpha_per_rank is None else self.alpha_per_rank) * self.rank
+
+    @property
+    def peft_start(self) -> bool | str:
+        """`init_lora_weights` as PEFT takes it."""
+        return True if self.init_lora_weights == "default" else self.init_lora_weights
+
+    @property
+    def subtracts_start(self) -> bool:
+        """Whether what the adapter begins as is subtracted from the weight."""
+        return self.init_lora_weights.startswith(("pissa", "olora"))
+
+    @property
+    def width(self) -> int:
+        """Rank of the update to the weight as it was loaded: twice the rank where a start is subtracted.
+
+        The update is then scale * (B @ A - B0 @ A0), the product of [B, -B0] and [A; A0], whose second halves
+        are not trained.
+        """
+        return self.rank * (1 + self.subtracts_start)
 
     @property
     def scale(self) -> float:

@@ -43,6 +43,8 @@ def recipe(run: Run) -> Recipe:
         alpha=params.effective_alpha,
         dropout=params.dropout,
         rslora=params.rslora,
+        start=params.peft_start,
+        loraplus_lr_ratio=params.loraplus_lr_ratio,
         targets=_targets(run.artifact),
         layers=params.layers,
         data=_data(options.task, run.data),
@@ -83,6 +85,11 @@ def _place(source: str) -> str:
 
 def _unsaid(options: LoraOptions, params: LoraParameters) -> Iterator[str]:
     task = options.task
+    if params.subtracts_start:
+        yield (
+            f"{params.init_lora_weights} subtracts what the adapter begins as from the base's weights: save "
+            "it with PEFT's path_initial_model_for_weight_conversion, to load it on the base as it was."
+        )
     if params.examples is not None:
         yield f"Only the first {params.examples} examples were used, of each target where there are several."
     if task.heldout is None:

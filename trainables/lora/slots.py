@@ -222,6 +222,7 @@ def _run(pack: Pack, base: HeldBase, probes: Sequence[TrainingParameters]) -> Me
         for index, params in enumerate(probes):
             # A rate that moves nothing: probes must not diverge.
             trials.append(pack.add(f"probe{index}", params.at_rate(1e-30)))
+            trials[-1].fresh = False  # what the first weights are takes no time, and to find them may
     except torch.OutOfMemoryError:
         pass
     room = not base.any_worker(len(trials) < len(probes))

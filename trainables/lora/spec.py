@@ -135,6 +135,7 @@ TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model
         options=LoraOptions,
         metrics=metrics,
         worker=_worker,
+        presets={"capability": "general"},
         artifact=Artifact("adapter", 'PeftModel.from_pretrained(base, "{folder}")', "PEFT format"),
         shown=shown,
         words=_WORDS,

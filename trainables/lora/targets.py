@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
@@ -49,6 +49,34 @@ def routed_dropout(layer: str) -> tuple[str, str]:
     return (
         f"dropout is not supported for {layer}, which sees only the tokens that are routed to it.",
         "Set dropout=0, or target_modules=attention.",
+    )
+
+
+def unsuitable_start(
+    sizes: Mapping[str, tuple[int, int]], params: LoraParameters, quantised: bool
+) -> tuple[str, str] | None:
+    """Why these layers cannot begin as `init_lora_weights` says, and what to do; None where they can.
+
+    Args:
+        sizes: Both sides of the weight of every adapted layer, by name.
+        params: The trial's.
+        quantised: Whether the weights are kept in 4 bits.
+    """
+    if not params.subtracts_start or not sizes:
+        return None
+    start = f"init_lora_weights={params.init_lora_weights}"
+    if quantised:
+        return (
+            f"{start} is not possible on a base model in 4 bits: what is left of its weights would have to "
+            "be quantised again.",
+            "Use init_lora_weights=default, gaussian or orthogonal, or set model.quantization=null.",
+        )
+    name, smallest = min(((name, min(size)) for name, size in sizes.items()), key=lambda each: each[1])
+    if params.rank <= smallest:
+        return None
+    return (
+        f"{start} is not possible with rank {params.rank}: {name} has only {smallest} singular values.",
+        f"Use a rank of at most {smallest}, or leave that layer out by target_modules.",
     )
 
 

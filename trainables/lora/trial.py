@@ -46,6 +46,9 @@ class PackedTrial:
             many as each other.
         examples: Training examples, the same on every worker.
         total: Steps of the full budget.
+
+    Attributes:
+        fresh: Whether its adapters still lack the first weights that its parameters ask for.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class PackedTrial:
         self.total = total
         self.step = 0
         self.until = 0
+        self.fresh = True
         self.slice = Slice()
         self._examples = examples
         self._order = DataOrder(params.seed, len(examples), params.batch_size)

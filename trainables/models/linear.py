@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from trainables.models.folder.weights import in_text_blocks
 
@@ -65,6 +65,15 @@ def _linear(module: nn.Module) -> LinearLayer | None:
     if kind == _TRANSPOSED:
         return LinearLayer(int(module.nx), int(module.nf), True)  # type: ignore[arg-type]
     return None
+
+
+def dense_weight(layer: Any) -> Tensor:
+    """W of such a layer, shape (out, in); one in 4 bits is dequantised anew."""
+    if type(layer).__name__ == NF4:
+        made: Tensor = layer.dense()
+        return made
+    weight: Tensor = layer.weight.data
+    return weight.t() if type(layer).__name__ == _TRANSPOSED else weight
 
 
 @cache

@@ -27,6 +27,7 @@ AUDITED = Audited(
         **TRAINING,
         **ADAPTER,
         "rslora": TrialFact("False"),
+        "loraplus_lr_ratio": TrialFact("1.0"),
         "dropout": TrialFact("0.0"),
         "corpus_examples": TrialFact("all_examples"),
     },

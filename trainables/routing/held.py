@@ -22,6 +22,7 @@ from trainables.lora.trial import PackedTrial
 from trainables.messages import GroupFacts, GroupSettings, Moment
 from trainables.routing.angle_metrics import ANGLES
 from trainables.routing.angles import LayerAngles, summary, to_json
+from trainables.routing.artifact import BAD_FOLDER, COMBINED_FOLDER
 from trainables.routing.combined import save_combined
 from trainables.routing.conditions import Ablation
 from trainables.routing.evaluation import Ablate, RoutingEvaluator, unablated
@@ -31,12 +32,10 @@ from trainables.routing.outcomes import RoutingOutcomes, combine
 from trainables.routing.parameters import RoutingParameters
 from trainables.routing.references import trained_reference, typical
 from trainables.routing.relearner import Relearner
-from trainables.routing.trial import BAD, BAD_FOLDER, GOOD, RoutingTrial
+from trainables.routing.trial import BAD, GOOD, RoutingTrial
 from trainables.routing.updates import measured_angles
 from trainables.serving.held import Begin, Evaluation
 from trainables.trainable import BASE
-
-COMBINED_FOLDER = "combined"
 
 _OFF: dict[Ablation, tuple[int, ...]] = {"both": (), "bad_off": (BAD,), "good_off": (GOOD,)}
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from trainables.data.sections import EFFECTS, contents_of, placed_model, placed_task
 from trainables.lora.merging import merge
 from trainables.routing.angle_metrics import ANGLE_METRICS
+from trainables.routing.artifact import ARTIFACT
 from trainables.routing.audited import AUDITED
 from trainables.routing.behaviours import BEHAVIOURS
 from trainables.routing.checks import check, inspect
 from trainables.routing.metrics import CLEAN_LOSS_RATIO, measured_metrics
 from trainables.routing.options import RoutingOptions
 from trainables.routing.parameters import RoutingParameters
-from trainables.trainable import TRAINABLES, Artifact, Effect, MetricSpec, Place, Shown, TrainableSpec
+from trainables.trainable import TRAINABLES, Effect, MetricSpec, Place, Shown, TrainableSpec
 
 if TYPE_CHECKING:
     from trainables.planning import PlanRequest, TrainablePlan
@@ -121,7 +122,7 @@ TRAINABLES.register(
         options=RoutingOptions,
         metrics=metrics,
         worker=_worker,
-        artifact=Artifact("adapter", 'PeftModel.from_pretrained(base, "{folder}")', "PEFT format"),
+        artifact=ARTIFACT,
         shown=shown,
         words=_WORDS,
         loss_unit="nats per token",

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from trainables.data.examples import Example
 from trainables.lora.trial import Adapter, PackedTrial
 from trainables.routing.angles import LayerAngles
+from trainables.routing.artifact import BAD_FOLDER
 from trainables.routing.parameters import RoutingParameters
 
 GOOD, BAD = 0, 1
 """Places of the adapters in a trial."""
-
-BAD_FOLDER = "bad"
 
 
 class RoutingTrial(PackedTrial):

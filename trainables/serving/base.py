@@ -165,6 +165,11 @@ class HeldBase:
             dist.all_reduce(tensor)
         return tensor
 
+    def take_first(self, tensor: Tensor) -> None:
+        """Gives every worker the first one's numbers, in place."""
+        if self.world > 1:
+            dist.broadcast(tensor, 0)
+
     def any_worker(self, says: bool) -> bool:
         """Whether any worker says so; a collective call."""
         flag = torch.tensor([float(says)], device=self.device)

@@ -10,7 +10,7 @@ from search.config.checks.parameters import check_parameters
 from search.config.checks.places import check_folders, check_tracking, check_uris, check_warm_start
 from search.config.checks.skills import check_skills
 from search.config.checks.trainable import check_options
-from search.config.compose import Composed
+from search.config.composed import Composed
 
 _CHECKS = (
     check_names,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search.audit.library import rules_with
 from search.config.checks import parts
-from search.config.compose import Composed
+from search.config.composed import Composed
 from trainables.nearest import did_you_mean
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from search.config.checks import parts
-from search.config.compose import Composed
+from search.config.composed import Composed
 from search.config.schema import BY_TRIAL, BudgetConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
 

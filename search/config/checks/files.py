@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 from pydantic import ValidationError
 
 from search.config.checks import parts
-from search.config.compose import Composed
+from search.config.composed import Composed
 from search.config.origins import Key, dotted
 from trainables.data.general import FIELD, OTHER, SAME
 from trainables.data.lengths import LEAST

@@ -12,7 +12,7 @@ from typing import cast
 from search.claims import ClaimError, Filter, Quantity, parse_claim, same, spelled
 from search.config.checks import parts
 from search.config.checks.objectives import TRAIN_LOSS, metric_names
-from search.config.compose import Composed
+from search.config.composed import Composed
 from search.config.origins import Key
 from search.config.schema import HypothesisConfig
 from search.config.space import (

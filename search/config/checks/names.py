@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from search.config.checks import parts
-from search.config.compose import Composed
+from search.config.composed import Composed
 from search.schedulers import SCHEDULERS
 from search.searchers import SEARCHERS
 from trainables.data.formats import AUTO, FORMATS

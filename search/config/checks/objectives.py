@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from search.config.checks import parts
-from search.config.compose import Composed
+from search.config.composed import Composed
 from search.config.schema import ObjectiveConfig
 from search.config.space import IntParameter
 from trainables.nearest import did_you_mean

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from search.config.checks import parts
-from search.config.compose import Composed
+from search.config.composed import Composed
 from search.config.foreign import TRAINED
 from search.config.origins import Key
 from search.config.space import (

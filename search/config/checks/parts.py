@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from search.config.compose import Composed
+from search.config.composed import Composed
 from search.config.known import model_types
 from search.config.options import KnownMetrics, known_metrics
 from search.config.schema import HypothesisConfig, ObjectiveConfig, SearchConfig, default_objectives

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from search.config.checks import parts
-from search.config.compose import Composed
+from search.config.composed import Composed
 from search.config.origins import Key
 from search.config.values import uri_problem
 from search.record.files import EVENTS

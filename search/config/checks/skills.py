@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from search.config.checks import parts
 from search.config.checks.objectives import TRAIN_LOSS
-from search.config.compose import Composed
+from search.config.composed import Composed
 from trainables.evaluation.beliefs.targets import asked_targets
 from trainables.evaluation.metrics import Asked, AskedSkill, metric_names
 from trainables.messages import DEGENERATE

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
-from tightrope.export.recipes.base import RECIPES, Trainer, schedule, to_yaml, whole
+from tightrope.export.recipes.base import RECIPES, Trainer, loraplus, schedule, to_yaml, whole
 from trainables.recipe import DataRecipe, Recipe
 
 _KINDS = {
@@ -37,6 +37,7 @@ def write(recipe: Recipe) -> str:
                 "lora_dropout": recipe.dropout,
                 "lora_target_modules": list(recipe.targets),
                 **({"peft_use_rslora": True} if recipe.rslora else {}),
+                **({} if recipe.start is True else {"peft_init_lora_weights": recipe.start}),
                 **({"peft_layers_to_transform": list(range(recipe.layers))} if recipe.layers else {}),
             },
             {
@@ -55,6 +56,7 @@ def write(recipe: Recipe) -> str:
                 **({"lr_scheduler_kwargs": kwargs} if (kwargs := planned.get("lr_scheduler_kwargs")) else {}),
                 "warmup_steps": recipe.warmup_steps,
                 "optimizer": "adamw_torch",
+                **loraplus(recipe),
                 "weight_decay": recipe.weight_decay,
                 "max_grad_norm": recipe.clip,
                 "seed": recipe.seed % 2**32,

@@ -88,6 +88,12 @@ def training(recipe: Recipe) -> dict[str, Any]:
     }
 
 
+def loraplus(recipe: Recipe) -> dict[str, Any]:
+    """The learning rate of B, as Axolotl and LLaMA-Factory both call it; empty where it is that of A."""
+    ratio = recipe.loraplus_lr_ratio
+    return {} if ratio == 1 else {"loraplus_lr_ratio": ratio}
+
+
 def whole(value: float) -> int | float:
     """A number without a fraction as an integer, which some trainers insist on."""
     return int(value) if math.isfinite(value) and value == int(value) else value

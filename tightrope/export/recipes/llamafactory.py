@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
-from tightrope.export.recipes.base import RECIPES, Trainer, to_yaml, training, whole
+from tightrope.export.recipes.base import RECIPES, Trainer, loraplus, to_yaml, training, whole
 from trainables.recipe import DataRecipe, Recipe
 
 
@@ -40,6 +40,8 @@ def write(recipe: Recipe) -> str:
                 "lora_dropout": recipe.dropout,
                 "lora_target": ",".join(recipe.targets),
                 **({"use_rslora": True} if recipe.rslora else {}),
+                **_pissa(recipe.start),
+                **loraplus(recipe),
             },
             {
                 "dataset": ",".join(_entries(data)),
@@ -51,6 +53,12 @@ def write(recipe: Recipe) -> str:
             training(recipe) | {"output_dir": "saves/lora"},
         ]
     )
+
+
+def _pissa(start: bool | str) -> dict[str, Any]:
+    """The only start that can be given; -1 stands for a singular value decomposition."""
+    name, _, iterations = str(start).partition("_niter_")
+    return {"pissa_init": True, "pissa_iter": int(iterations or -1)} if name == "pissa" else {}
 
 
 def _entries(data: DataRecipe) -> dict[str, dict[str, Any]]:
@@ -90,6 +98,8 @@ def unsaid(recipe: Recipe) -> Iterator[str]:
     if recipe.data.template is not None:
         prompt, reply = recipe.data.template
         yield f"The prompt was made by the template {prompt!r}, the reply by {reply!r}."
+    if recipe.start is not True and not _pissa(recipe.start):
+        yield f"The adapter began as PEFT's init_lora_weights={recipe.start!r}."
     if recipe.layers is not None:
         yield f"Only the first {recipe.layers} layers had adapters; here all have."
 

@@ -10,7 +10,7 @@ from tightrope.export.recipes.base import RECIPES, Trainer, training
 from trainables.recipe import DataRecipe, Recipe
 
 _SCRIPT = """\
-from datasets import load_dataset
+{imports}from datasets import load_dataset
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer{more}
 from trl import SFTConfig, SFTTrainer
@@ -36,9 +36,10 @@ trainer = SFTTrainer(
 {arguments}
     ),
 )
-trainer.train()
+{optimizer}trainer.train()
 trainer.save_model()
 """
+_IMPORTS = "import torch\nfrom peft.optimizers import create_loraplus_optimizer\n"
 _LOADERS = {
     ".jsonl": "json",
     ".ndjson": "json",
@@ -68,6 +69,23 @@ def write(recipe: Recipe) -> str:
         tokenizer=f"BASE{revision}{code}",
         lora=_keywords(lora_arguments(recipe)),
         arguments=_keywords(training_arguments(recipe) | _sft(recipe.data)),
+        imports=_IMPORTS if recipe.loraplus_lr_ratio != 1 else "",
+        optimizer=_optimizer(recipe),
+    )
+
+
+def _optimizer(recipe: Recipe) -> str:
+    """Lines that make the optimizer where B has a learning rate of its own; the Trainer makes all others."""
+    if recipe.loraplus_lr_ratio == 1:
+        return ""
+    return (
+        "trainer.optimizer = create_loraplus_optimizer(\n"
+        "    trainer.model,\n"
+        "    torch.optim.AdamW,\n"
+        f"    lr={recipe.lr!r},\n"
+        f"    loraplus_lr_ratio={recipe.loraplus_lr_ratio!r},\n"
+        f"    loraplus_weight_decay={recipe.weight_decay!r},\n"
+        ")\n"
     )
 
 
@@ -79,6 +97,7 @@ def lora_arguments(recipe: Recipe) -> dict[str, Any]:
         "lora_dropout": recipe.dropout,
         "target_modules": list(recipe.targets),
         "use_rslora": recipe.rslora,
+        "init_lora_weights": recipe.start,
         "task_type": "CAUSAL_LM",
     } | ({"layers_to_transform": list(range(recipe.layers))} if recipe.layers else {})
 

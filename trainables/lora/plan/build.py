@@ -20,7 +20,7 @@ from trainables.lora.plan.data import plan_data, refuse_long_prompts
 from trainables.lora.plan.data_view import data_text
 from trainables.lora.plan.model import DataPlan, RankSize
 from trainables.lora.plan.shapes import MODEL_FILES, ModelShapes, model_shapes
-from trainables.lora.targets import routed_dropout, routed_layer, select_modules
+from trainables.lora.targets import routed_dropout, routed_layer, select_modules, unsuitable_start
 from trainables.models.folder.check import takes_sdpa
 from trainables.models.resolve import local_folder
 from trainables.planning import (
@@ -49,6 +49,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
     shapes = model_shapes(options.model)
     if shapes is not None:
         refuse_targets(request, shapes)
+        refuse_starts(request, shapes, trials, options.model.quantization is not None)
     data = plan_data(options, request.seed)
     refuse_long_prompts(options, request.seed, request.baselines)
     notes = model_notes(options.model, shapes, request.workers)
@@ -155,6 +156,22 @@ def refuse_targets(request: PlanRequest, shapes: ModelShapes) -> None:
             findings.append(Finding(request.key("dropout"), *routed_dropout(layer)))
     if findings:
         raise PlanRefusedError(findings, MODEL_FILES)
+
+
+def refuse_starts(
+    request: PlanRequest, shapes: ModelShapes, trials: Sequence[LoraParameters], quantised: bool
+) -> None:
+    """Raises where layers could not begin as some trial's `init_lora_weights` says.
+
+    Raises:
+        PlanRefusedError: With the first reason.
+    """
+    possible = (
+        LoraParameters(rank=2, init_lora_weights=start) for start in request.possible["init_lora_weights"]
+    )
+    for params in (*trials, *possible):
+        if (unsuitable := unsuitable_start(shapes.adapted(params), params, quantised)) is not None:
+            raise PlanRefusedError([Finding(request.key("init_lora_weights"), *unsuitable)], MODEL_FILES)
 
 
 def model_notes(model: ModelConfig, shapes: ModelShapes | None, workers: PlannedWorkers) -> list[str]:

@@ -200,10 +200,10 @@ def _worker_bytes(
     """Memory of a worker whose group holds `held` trials at once."""
     half = computes_in_half(options.model, workers)
     shards = workers.workers if workers.zero_stage == 3 else 1
-    adapter = max(shapes.trainable_parameters(params) or 0 for params in trials)
+    adapter = max(shapes.held_parameters(params) for params in trials)
     batch = max(params.batch_size for params in trials) / workers.workers
     tokens = min(batch, workers.micro_batch or batch) * lengths.most
-    rank = max(params.rank for params in trials)
+    rank = max(params.width for params in trials)
     device, recomputed = "cuda" if workers.gpus else "cpu", workers.gradient_checkpointing
     quantised = options.model.quantization is not None
     one_pass = pass_bytes(shapes, held * tokens, rank, half, recomputed, device, quantised)

@@ -62,17 +62,25 @@ class ModelShapes:
     vocabulary: int
     left_out: tuple[str, ...] = ()
 
+    def adapted(self, params: LoraParameters) -> dict[str, tuple[int, int]]:
+        """(outputs, inputs) of the layers that a trial adapts; empty where none is of the kind asked for."""
+        try:
+            return {name: self.linear[name] for name in select_modules(self.linear, params)}
+        except UserError:
+            return {}
+
+    def held_parameters(self, params: LoraParameters) -> int:
+        """Parameters that a trial's adapter has in memory: those that are trained, and a subtracted start."""
+        return (self.trainable_parameters(params) or 0) * params.width // params.rank
+
     def trainable_parameters(self, params: LoraParameters) -> int | None:
         """Parameters of a trial's adapter: rank * (inputs + outputs) per adapted layer.
 
         Returns:
             None where no layer is of the kind asked for.
         """
-        try:
-            chosen = select_modules(self.linear, params)
-        except UserError:
-            return None
-        return sum(params.rank * sum(self.linear[name]) for name in chosen)
+        adapted = self.adapted(params)
+        return params.rank * sum(map(sum, adapted.values())) if adapted else None
 
 
 def model_shapes(model: ModelConfig) -> ModelShapes | None:

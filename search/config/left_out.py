@@ -1,0 +1,98 @@
+"""What follows where a section is not given, or is made for another model than the one that is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from search.config.checks.objectives import metric_names
+from search.config.composed import Composed
+from search.config.library import first_comment, preset_files
+from search.config.options import known_metrics
+from search.config.overrides import Override
+from search.config.sections import choose
+from trainables.embedded import SOURCES
+from trainables.specs import TRAINABLES
+
+_EMBEDDED = "embedded:"
+"""What the path of a file begins with that comes with the embedded models."""
+
+
+def take_left_out(composed: Composed, overrides: Sequence[Override]) -> None:
+    """Takes the trainable's presets for sections that are not given.
+
+    A section of files about the embedded models' made-up world is not given where the command line chooses
+    another model. A space that states hypotheses about such files is refused without others.
+    """
+    if composed.incomplete:
+        return
+    for group, preset in TRAINABLES[composed.trainable].presets.items():
+        if composed.is_broken((group,)) or any(override.key[0] == group for override in overrides):
+            continue
+        if group not in composed.data:
+            _take(composed, group, preset, "none is given")
+            continue
+        model = _other_model(composed, overrides)
+        if model is None or not any(text.startswith(_EMBEDDED) for text in _texts(composed.data[group])):
+            continue
+        why = f"the space's is about the embedded model's made-up world, not for {model}"
+        if composed.data.get("hypotheses"):
+            composed.complain((group,), why, f"add {group}=...; `--list` shows what it takes")
+        else:
+            _take(composed, group, preset, why)
+
+
+def _take(composed: Composed, group: str, preset: str, why: str) -> None:
+    section = choose(group, preset, {(): f"{group}={preset}, because {why}"})
+    composed.data[group] = section.data
+    composed.origins.replace((group,), section.places)
+    what = first_comment(preset_files(group)[preset])
+    composed.notes.append(f"{group}={preset}, because {why}. {what}.")
+
+
+def _other_model(composed: Composed, overrides: Sequence[Override]) -> str | None:
+    """The source of the model that the command line chooses, where that is none of the embedded ones."""
+    words = [word for word in overrides if word.key in (("model",), ("model", "source"))]
+    model = composed.data.get("model")
+    if not words or not isinstance(model, dict):
+        return None
+    sources = [word.value for word in words if word.key != ("model",)]
+    source = sources[-1] if sources else model.get("source")
+    return source if isinstance(source, str) and source not in SOURCES else None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
+
+
+def refit_objectives(composed: Composed, space: Mapping[str, Any], overrides: Sequence[Override]) -> None:
+    """Drops a space's objectives for the default ones where other sections than its own do not measure them.
+
+    Args:
+        composed: With the sections that were chosen.
+        space: What the space's file says.
+        overrides: The words of the command line; objectives among them stay.
+    """
+    others = [g for g in TRAINABLES[composed.trainable].presets if composed.data.get(g) != space.get(g)]
+    objectives = composed.data.get("objectives")
+    if not others or not isinstance(objectives, list) or any(o.key[0] == "objectives" for o in overrides):
+        return
+    now = known_metrics(composed.trainable, composed.data)
+    if not now.complete or composed.problems:
+        return
+    asked = [str(entry.get("metric")) for entry in objectives if isinstance(entry, dict)]
+    gone = [metric for metric in asked if metric not in metric_names(now.metrics)]
+    if not gone:
+        return
+    own = {group: choose(group, space[group], {(): ""}).data for group in others if group in space}
+    before = metric_names(known_metrics(composed.trainable, {**composed.data, **own}).metrics)
+    if all(metric in before for metric in gone):
+        del composed.data["objectives"]
+        composed.origins.forget(("objectives",))
+        composed.notes.append(
+            f"The objectives are the default ones: {' and '.join(others)} does not measure {', '.join(gone)}."
+        )
