@@ -122,21 +122,17 @@ def pairs(base: Array, runs: Array) -> Pairs:
     )
 
 
+def retention(base: Array, runs: Array) -> Series:
+    """Retention of the runs, as `search.judging.recorded_series` has it."""
+    scale = float(base.mean())
+    divided, around = (("items", runs / scale),), ratio_of_pairs([pairs(base, runs)])
+    return Series(1.0, runs.mean(axis=1) / scale, 0, divided, around=around, unit=1 / scale)
+
+
 def now(base: Array, candidates: Sequence[Array]) -> list[Contrast]:
     """As a search judges."""
-    scale = float(base.mean())
-    series = [
-        Series(
-            1.0,
-            runs.mean(axis=1) / scale,
-            0,
-            (("items", runs / scale),),
-            around=ratio_of_pairs([pairs(base, runs)]),
-            unit=1 / scale,
-        )
-        for runs in candidates
-    ]
-    return [each for each in of_series(series) if each is not None]
+    judged = of_series([retention(base, runs) for runs in candidates])
+    return [each for each in judged if each is not None]
 
 
 def before(base: Array, candidates: Sequence[Array]) -> list[Interval]:
@@ -162,9 +158,10 @@ def measure(setting: Setting, draws: int) -> Cell:
     covered, widths = np.zeros((2, draws)), np.zeros((2, draws))
     for index in range(draws):
         base, candidates = draw(random, setting, drawn)
-        held = ([each.interval() for each in now(base, candidates)], before(base, candidates))
+        judged = [each.interval() for each in now(base, candidates)]
+        held = (judged, [interval[:2] for interval in before(base, candidates)])
         for method, intervals in enumerate(held):
-            ends = np.array([interval[:2] for interval in intervals])
+            ends = np.array(intervals)
             covered[method, index] = np.mean((ends[:, 0] <= drawn.truth) & (drawn.truth <= ends[:, 1]))
             widths[method, index] = np.mean(ends[:, 1] - np.maximum(0.0, ends[:, 0]))
     shares, wide = covered.mean(axis=1), np.median(widths, axis=1)

@@ -176,35 +176,43 @@ def _contenders(
     seeds: int,
 ) -> list[Contender]:
     begun = repetitions(state)
-    standings = _standings(objectives, chosen, judged, seeds)
+    given = standings(objectives, chosen, judged, seeds)
     return [
         Contender(
             number,
             len(runs := begun.get(number, [])),
             tuple(place for place, trial in enumerate(runs) if trial.finished is None),
-            standings[number],
+            given[number],
             number in judged and judged[number].keeps,
         )
         for number in chosen
     ]
 
 
-def _standings(
+def standings(
     objectives: Sequence[ObjectiveConfig], chosen: Sequence[int], judged: Mapping[int, Candidate], seeds: int
 ) -> dict[int, Standing]:
-    standings: dict[int, Standing] = dict.fromkeys(chosen, "open")
+    """Where each candidate stands.
+
+    Args:
+        objectives: As configured.
+        chosen: Numbers of the candidates.
+        judged: Those of which a repetition has begun, by number.
+        seeds: As configured.
+    """
+    given: dict[int, Standing] = dict.fromkeys(chosen, "open")
     known = [judged[number] for number in chosen if number in judged]
     for each in known:
         never = not each.runs and each.missing >= seeds
         if each.broken or never or "broken" in words_of(objectives, each.estimates):
-            standings[each.trial] = "out"
-    left = [each for each in known if each.runs and standings[each.trial] == "open"]
+            given[each.trial] = "out"
+    left = [each for each in known if each.runs and given[each.trial] == "open"]
     kept = [each for each in left if each.keeps]
     if not kept:
-        return standings
+        return given
     best = min(kept, key=lambda each: (costs_of(objectives, each.means), each.trial))
     if any(word != "kept" for word in words_of(objectives, best.estimates)):
-        return standings
+        return given
     first = objectives[0]
     others = [each for each in left if each is not best]
     tied = ties([best.estimates[first.metric], *(each.estimates[first.metric] for each in others)])[1:]
@@ -212,8 +220,8 @@ def _standings(
         worse = first.cost(each.means[first.metric]) > first.cost(best.means[first.metric])
         # Runs that agree exactly do not tell the noise.
         if worse and not ties_best and each.estimates[first.metric].error:
-            standings[each.trial] = "behind"
-    alone = all(standings[number] != "open" or number == best.trial for number in chosen)
+            given[each.trial] = "behind"
+    alone = all(given[number] != "open" or number == best.trial for number in chosen)
     if alone and len(best.runs) > 1:
-        standings[best.trial] = "decided"
-    return standings
+        given[best.trial] = "decided"
+    return given
