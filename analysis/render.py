@@ -64,9 +64,9 @@ def rest_of(held: Mapping[str, Any]) -> str:
 def deciding_command(summary: Mapping[str, Any], command: str | None = None) -> str | None:
     """The search's own command with what would decide its floors and ceilings; None where nothing is open."""
     command = command or summary["search"]["command"]
-    if command is None or summary["deciding"] is None or summary["search"]["ended"] == "running":
+    if not command or summary["deciding"] is None or summary["search"]["ended"] == "running":
         return None
-    return extend_command(command, *summary["deciding"])
+    return extend_command(command, summary["deciding"]["key"], summary["deciding"]["value"])
 
 
 def _with_candidates(summary: Mapping[str, Any]) -> str:

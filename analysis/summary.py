@@ -83,7 +83,9 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         "settings": recommendation.settings,
         "reason": recommendation.reason,
         "caveats": [*recommendation.caveats, *(f"Of the data, {text}." for text in data_warnings(data))],
-        "deciding": recommendation.deciding,
+        "deciding": None
+        if recommendation.deciding is None
+        else dict(zip(("key", "value"), recommendation.deciding, strict=True)),
         "data": dict(data),
         "confirmation": None if confirmed is None else confirmation_block(state, confirmed),
         "hypotheses": hypotheses_block(answers(state)),

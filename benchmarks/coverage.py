@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from benchmarks.page import table, write_section
 from search.judging.contrasts import Contrast, contrast
 from search.judging.noise import Array, Seeds, Series
 from search.judging.paired import Pairs, ratio_of_pairs
@@ -174,13 +175,36 @@ def settings() -> Iterator[Setting]:
         yield Setting(*each)
 
 
+def tables(cells: Sequence[Cell]) -> Iterator[str]:
+    """The cells as Markdown: coverage and width, and in brackets those of the method before."""
+    by_setting = {cell.setting: cell for cell in cells}
+    header = ("candidates", "seeds", "items", *(f"delta {delta:g}" for delta in DELTAS))
+    for kind, (base, tuned) in SHARES.items():
+        yield f"Base model {base:.0%} right, tuned model {tuned:.0%}:"
+        yield ""
+        rows = []
+        for candidates, seeds, items in itertools.product(CANDIDATES, SEEDS, ITEMS):
+            row = [by_setting[Setting(kind, delta, candidates, seeds, items)] for delta in DELTAS]
+            texts = (
+                f"{each.covered:.1%} ({each.covered_before:.1%}), {each.width:.2f} ({each.width_before:.2f})"
+                for each in row
+            )
+            rows.append((candidates, seeds, items, *texts))
+        yield from table(header, rows)
+        yield ""
+
+
 def main() -> None:
-    """Prints the cells as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Prints the cells as JSON, and with `--write` puts their tables into the page of results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     cells = [measure(setting, options.draws) for setting in settings()]
+    if options.write:
+        write_section(PAGE, "coverage", list(tables(cells))[:-1])
     print(json.dumps([asdict(cell) for cell in cells]))
 
 

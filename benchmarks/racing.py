@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from benchmarks.coverage import Setting, draw, retention, world
+from benchmarks.coverage import PAGE, Setting, draw, retention, world
+from benchmarks.page import table, write_section
 from search.config.schema import ObjectiveConfig
 from search.judging.confirmation import Candidate
 from search.judging.constraints import keeps_constraints
@@ -175,16 +176,36 @@ def measure(gap: float, floor: str, seeds: int, draws: int) -> Raced:
     return Raced(gap, floor, seeds, CANDIDATES * seeds, float(np.mean(taken)), *means)
 
 
+def rows(cells: Sequence[Raced]) -> list[str]:
+    """The cells as a Markdown table; with equal numbers of repetitions in brackets."""
+    header = ("floor", "gap", "repetitions", "interval holds", "lowest loss", "said to be kept")
+    return table(
+        header,
+        [
+            (
+                f"{each.floor} kept" if each.floor != "not" else "broken",
+                f"{each.gap:g}",
+                f"{each.repetitions:.1f} of {each.budget}",
+                f"{each.covered:.1%} ({each.covered_even:.1%})",
+                f"{each.best:.0%} ({each.best_even:.0%})",
+                f"{each.said_kept:.0%} ({each.said_kept_even:.0%})",
+            )
+            for each in cells
+        ],
+    )
+
+
 def main() -> None:
-    """Prints each cell, and all as JSON."""
+    """Prints the cells as JSON, and with `--write` puts their table into the page of results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--draws", type=int, default=400)
+    parser.add_argument("--write", action="store_true", help="put the table into the page of results")
     options = parser.parse_args()
     cells = [measure(*each, options.draws) for each in itertools.product(GAPS, MARGINS, SEEDS)]
-    for cell in cells:
-        print(cell)
+    if options.write:
+        write_section(PAGE, "racing", rows(cells))
     print(json.dumps([asdict(cell) for cell in cells]))
 
 

@@ -13,10 +13,10 @@ _MOST_DECIMALS = 6
 
 
 def number(value: float, decimals: int = 3) -> str:
-    """A metric's value: fixed decimals where they say something, else three significant digits."""
+    """A metric's value: fixed decimals where they say something, none above 1,000, else three digits."""
     if value == 0 or 10**-decimals <= abs(value) < 1000:
         return fixed(value, decimals)
-    return f"{value:.3g}"
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def fixed(value: float, decimals: int, signed: bool = False) -> str:

@@ -16,10 +16,10 @@ from search.judging.pooled import PooledMean
 from search.judging.repeated import measured_means
 from search.record import SearchState, TrialState
 from search.record.explained import metric_of, trainable_of
-from trainables.interval import Interval
 
 Word: TypeAlias = Literal["kept", "not shown to be kept", "broken"]
 
+_MOST_DECIMALS = 6
 MOST_SEEDS = 100
 """The most that `confirm.seeds` takes."""
 
@@ -30,6 +30,7 @@ class Held:
 
     Attributes:
         constraint: In symbols, for example `retention >= 0.95`.
+        bound: Its number.
         word: "kept" or "broken" where the whole 95% interval is on that side of the bound.
         value: Mean over the repetitions, or the value of the only run.
         low: Lower end of the 95% interval; None where nothing tells the noise.
@@ -41,6 +42,7 @@ class Held:
 
     metric: str
     constraint: str
+    bound: float
     word: Word
     value: float
     low: float | None = None
@@ -54,11 +56,17 @@ class Held:
 
     @property
     def measured(self) -> str:
-        """The value with its interval."""
-        bound = float(self.constraint.rsplit(" ", 1)[1])
+        """The value with its interval, with as many decimals as show on which side of the bound they lie."""
         if self.low is None or self.high is None:
-            return wording.measured(self.value, None, bound)
-        return wording.measured(self.value, Interval(self.low, self.high, self.runs), bound)
+            return wording.beside(self.value, self.bound, 3)
+        ends = (self.value, self.low, self.high)
+        decimals = 3 if self.high - self.low < 0.02 else 2
+        while decimals < _MOST_DECIMALS and any(
+            each != self.bound and float(wording.number(each, decimals)) == self.bound for each in ends
+        ):
+            decimals += 1
+        value, low, high = (wording.number(each, decimals) for each in ends)
+        return f"{value} [{low}, {high}]"
 
 
 def word_of(objective: ObjectiveConfig, low: float | None, high: float | None) -> Word:
@@ -103,11 +111,11 @@ def held_by_means(
     for objective in constraints_of(objectives):
         mean = best.estimates[objective.metric]
         word = word_of(objective, mean.low, mean.high)
-        symbols = f"{objective.metric} {wording.constraint(objective)}"
-        each = Held(objective.metric, symbols, word, mean.mean, mean.low, mean.high, mean.n)
+        symbols, bound = _symbols(objective)
+        each = Held(objective.metric, symbols, bound, word, mean.mean, mean.low, mean.high, mean.n)
         measured = measured_means(state, objective.metric, runs)[candidates.index(best)]
         if word == "not shown to be kept" and measured is not None:
-            each = _with_needed(state, objective, each, measured)
+            each = _with_needed(state, each, measured)
         held.append(each)
     return tuple(held)
 
@@ -121,16 +129,14 @@ def held_by_run(objectives: Sequence[ObjectiveConfig], trial: TrialState) -> tup
         word, decide = word_of(objective, low, high), None
         if word != "broken":
             word, decide = "not shown to be kept", "Only repetitions with new seeds can show it."
-        symbols = f"{objective.metric} {wording.constraint(objective)}"
+        symbols, bound = _symbols(objective)
         value = trial.last.metrics.get(objective.metric, math.nan)
-        held.append(Held(objective.metric, symbols, word, value, low, high, 0, decide))
+        held.append(Held(objective.metric, symbols, bound, word, value, low, high, 0, decide))
     return tuple(held)
 
 
-def _with_needed(state: SearchState, objective: ObjectiveConfig, held: Held, measured: Contrast) -> Held:
-    bound = bound_of(objective)
-    assert bound is not None
-    apart = replace(measured, estimate=measured.estimate - bound)
+def _with_needed(state: SearchState, held: Held, measured: Contrast) -> Held:
+    apart = replace(measured, estimate=measured.estimate - held.bound)
     if not apart.known:
         return replace(held, decide="Nothing tells how much it differs between seeds.")
     metric, count = metric_of(trainable_of(state), held.metric), _items(measured)
@@ -157,3 +163,9 @@ def _with_needed(state: SearchState, objective: ObjectiveConfig, held: Held, mea
 
 def _items(measured: Contrast) -> int:
     return int(max((part.n for part in measured.parts), default=0))
+
+
+def _symbols(objective: ObjectiveConfig) -> tuple[str, float]:
+    bound = bound_of(objective)
+    assert bound is not None
+    return f"{objective.metric} {wording.constraint(objective)}", bound

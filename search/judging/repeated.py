@@ -62,7 +62,8 @@ def of_series(
     """The same of one metric's series, the noise of those there are told by as many others."""
     others = [each for each in (series if told_by is None else told_by) if each is not None]
     known = sum(each is not None for each in series)
-    noise: Iterator[Seeds | None] = iter(between_seeds([[each] for each in others]) or [None] * known)
+    told = between_seeds([[each] for each in others])
+    noise: Iterator[Seeds | None] = iter([None] * known if told is None else told)
     return [None if each is None else contrast(0.0, [each], seeds=next(noise)) for each in series]
 
 

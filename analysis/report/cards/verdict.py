@@ -46,7 +46,7 @@ class Verdict:
     def compute(self, context: Context) -> Findings:
         """The recommended trial beside the base model and beside the choice by loss alone."""
         summary, best = context.summary, context.recommended
-        texts = [_first(context)]
+        texts = list(_first(context))
         if best is not None and (plain := plainly(context, context.state.trials[best])):
             texts.append(plain)
         tempting = _by_first_objective(context)
@@ -71,19 +71,23 @@ class Verdict:
         )
 
 
-def _first(context: Context) -> str:
-    """The three words, the trial, its settings, why it, and where it lies."""
+def _first(context: Context) -> Iterator[str]:
+    """The trial with the three words; then why it, its settings, and where it lies."""
     summary = context.summary
     best, reason = summary["recommended"], summary["reason"].rstrip(".")
-    words = [f"{held['constraint']}: {held['word']}, {held['measured']}" for held in summary["constraints"]]
+    words = "; ".join(
+        f"{held['constraint']} is {held['word']}, {held['measured']}" for held in summary["constraints"]
+    )
     if best is None:
-        nearest = "" if not words else f" Of the nearest, trial {summary['nearest']}: {'; '.join(words)}."
-        return f"No trial can be recommended. {reason}.{nearest}"
-    text = f"Use trial {best['trial']}. {'; '.join(words)}{'. ' if words else ''}{_capital(reason)}."
-    text += f" Settings: {summary['settings']}."
+        yield f"No trial can be recommended. {reason}."
+        if words:
+            yield f"Of trial {summary['nearest']}, the nearest: {words}."
+        return
+    yield f"Use trial {best['trial']}{': ' if words else ''}{words}."
+    text = f"{_capital(reason)}. Settings: {summary['settings']}."
     if folder := artifact_folder(summary):
         text += f" Its {artifact_name(summary)} is {folder} in the search's folder."
-    return text
+    yield text
 
 
 def _capital(text: str) -> str:
