@@ -19,6 +19,7 @@ from analysis.described import section_name, worth_showing
 from analysis.hypotheses import hypotheses_block
 from analysis.markdown import to_markdown
 from analysis.render import render_summary
+from search import wording
 from search.console import SafeConsole
 from search.errors import RecordError, TightropeError
 from search.judging.budget import budget_used
@@ -62,7 +63,7 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
     front = pareto_front(state)
     confirmed = confirmation(state)
     data = state.baselines["base"].data if "base" in state.baselines else {}
-    counts = Counter(trial.status for trial in search_trials(state))
+    counts = Counter("paused" if each.number in state.held else each.status for each in search_trials(state))
     return {
         "search": _search(state, state.started, folder, known),
         "objectives": [objective.model_dump() for objective in objectives_of(state)],
@@ -82,7 +83,11 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         "constraints": [held_block(held) for held in recommendation.constraints],
         "settings": recommendation.settings,
         "reason": recommendation.reason,
-        "caveats": [*recommendation.caveats, *(f"Of the data, {text}." for text in data_warnings(data))],
+        "caveats": [
+            *recommendation.caveats,
+            *(f"Of the data, {text}." for text in data_warnings(data)),
+            *_paused(state, folder),
+        ],
         "deciding": None
         if recommendation.deciding is None
         else dict(zip(("key", "value"), recommendation.deciding, strict=True)),
@@ -175,6 +180,17 @@ def _trial(state: SearchState, trial: TrialState, artifact: str) -> dict[str, An
         "feasible": keeps_constraints(objectives_of(state), metrics_of(trial)),
         artifact: last.checkpoint if last else None,
     }
+
+
+def _paused(state: SearchState, folder: Path) -> list[str]:
+    """What to do about trials that a user has paused, once the session has ended."""
+    if not state.held or state.ended is None:
+        return []
+    first, place = min(state.held), os.path.relpath(folder)
+    waits = f"{wording.names(sorted(state.held))} {'waits' if len(state.held) == 1 else 'wait'}"
+    return [
+        f"{waits[:1].upper()}{waits[1:]}, paused by hand: `tightrope resume {place} {first}` continues it."
+    ]
 
 
 def _measurement(event: Any) -> dict[str, Any]:

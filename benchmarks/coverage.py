@@ -175,18 +175,23 @@ def settings() -> Iterator[Setting]:
         yield Setting(*each)
 
 
+def _counts(cells: Sequence[Cell]) -> str:
+    """How many cells are as they should be."""
+    covered = [cell.covered for cell in cells]
+    wider = [each.width_before / each.width for each in cells]
+    within, below = sum(0.93 <= each <= 0.97 for each in covered), sum(each < 0.93 for each in covered)
+    return (
+        f"{within} of {len(cells)} cells lie between 93% and 97%, {below} below (the lowest {min(covered):.1%}), "
+        f"and {len(cells) - within - below} above. Before, "
+        f"{sum(0.93 <= each.covered_before <= 0.97 for each in cells)} lay between, and intervals were "
+        f"{np.median(wider):.2f} times as wide (median over cells; at most {max(wider):.1f} times)."
+    )
+
+
 def tables(cells: Sequence[Cell]) -> Iterator[str]:
     """The cells as Markdown: coverage and width, and in brackets those of the method before."""
     by_setting = {cell.setting: cell for cell in cells}
-    covered = [cell.covered for cell in cells]
-    within = sum(0.93 <= each <= 0.97 for each in covered)
-    yield (
-        f"{within} of {len(cells)} cells lie between 93% and 97%, {sum(each < 0.93 for each in covered)} below "
-        f"(the lowest {min(covered):.1%}), and {sum(each > 0.97 for each in covered)} above. Before, "
-        f"{sum(0.93 <= each.covered_before <= 0.97 for each in cells)} lay between, and the intervals were "
-        f"{np.median([each.width_before / each.width for each in cells]):.2f} times as wide (median over cells; "
-        f"up to {max(each.width_before / each.width for each in cells):.1f} times)."
-    )
+    yield _counts(cells)
     yield ""
     header = ("candidates", "seeds", "items", *(f"delta {delta:g}" for delta in DELTAS))
     for kind, (base, tuned) in SHARES.items():

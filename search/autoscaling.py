@@ -12,13 +12,18 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
+
+Bundles: TypeAlias = list[list[Any]]
+"""Resources by name, and how many times they are asked for."""
 
 _VERDICT_SECONDS = 30.0
-"""An autoscaler looks at demands every 5 s; its first version does not say what it can never bring."""
+"""An autoscaler looks at demands every 5 s."""
 _LOOK_SECONDS, _ANSWER_SECONDS = 0.2, 10
 _STARTED_BY_HAND = re.compile(r"(node_[0-9a-f]+)?")
 """Types of nodes that no autoscaler has started."""
+_LISTED = "local.cluster.node"
+"""The type of all nodes of the provider `local`: machines of a list, which come up whatever is asked for."""
 
 
 def scales() -> bool:
@@ -42,7 +47,7 @@ def will_have_room(workers: int, each: Mapping[str, float]) -> bool:
         while time.monotonic() < until:
             if ray.wait([ready], timeout=_LOOK_SECONDS)[0]:
                 return True
-            if (said := _said(demand.id.hex(), seen_from)) is not None:
+            if (said := _said(demand.id.hex(), seen_from, [[dict(each), workers]])) is not None:
                 return said
     return False
 
@@ -58,31 +63,39 @@ def _demand(workers: int, each: Mapping[str, float]) -> Iterator[Any]:
         remove_placement_group(demand)
 
 
-def _said(demand: str, seen_from: int) -> bool | None:
+def _said(demand: str, seen_from: int, bundles: Bundles) -> bool | None:
     """Whether the autoscaler meets a demand; None: it has not said so yet.
 
     Args:
         demand: Its id.
         seen_from: The version of the cluster's state from which on the demand is in it.
+        bundles: What is asked for.
     """
     state = _status().autoscaling_state
     if not state.autoscaler_state_version:
-        return _said_by_first_version()
+        return _said_by_first_version(bundles)
     if state.last_seen_cluster_resource_state_version <= seen_from:
         return None
     return not any(demand in request.details for request in state.infeasible_gang_resource_requests)
 
 
-def _said_by_first_version() -> bool | None:
+def _said_by_first_version(bundles: Bundles) -> bool | None:
+    """By what it does: it does not say what it can never bring."""
     from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
     from ray.experimental.internal_kv import _internal_kv_get
 
-    report = json.loads(_internal_kv_get(DEBUG_AUTOSCALING_STATUS) or "{}").get("autoscaler_report")
+    status = json.loads(_internal_kv_get(DEBUG_AUTOSCALING_STATUS) or "{}")
+    report = status.get("autoscaler_report")
     if report is None:
         return None
-    if report["pending_launches"] or report["pending_nodes"]:
+    coming = {kind for _, kind, *_ in report["pending_nodes"]}
+    if report["pending_launches"] or coming - {_LISTED}:
         return True
-    return False if all(map(_STARTED_BY_HAND.fullmatch, report["active_nodes"])) else None
+    if coming:
+        return None
+    demands = [group["bundles"] for group, _ in status["load_metrics_report"]["pg_demand"]]
+    by_hand = all(map(_STARTED_BY_HAND.fullmatch, report["active_nodes"]))
+    return False if bundles in demands or by_hand else None
 
 
 def _status() -> Any:

@@ -7,19 +7,18 @@ killed continues as if nothing had happened.
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from search.allowance import Allowance
 from search.config.schema import SearchConfig
 from search.guards import make_guards
 from search.judging.front import FrontEvaluations, has_front_metrics
 from search.judging.racing import Repeat, Repetitions
 from search.judging.relative import relative_metrics, with_ratio_intervals, with_ratios
 from search.judging.rungs import rungs_of
-from search.judging.spending import limit_reached, usage
+from search.next_request import next_request
 from search.record import (
     Decided,
     Event,
@@ -34,7 +33,7 @@ from search.record import (
 )
 from search.record.clock import now
 from search.record.events import Decision, Origin, Params, TrialStatus
-from search.schedulers import Scheduler, Verdict
+from search.schedulers import Promotion, Scheduler, Verdict
 from search.schedulers.recorded import with_decisions
 from search.searchers import Searcher
 from search.searchers.base import TrialOutcome
@@ -42,28 +41,22 @@ from search.space import SearchSpace
 from trainables.errors import UserError
 from trainables.interval import Interval
 from trainables.measured import Measured, Trained, TrialMeasured
-from trainables.messages import FrontRequest, Reply, TrainRequest, TrialRequest, checkpoint_folder
+from trainables.messages import Reply, TrialRequest
 from trainables.trainable import BASE
-
-
-@dataclass(frozen=True)
-class _Ending:
-    status: TrialStatus
-    failure_class: str
-
 
 _MAX_LOSSES = 3
 _USUAL = ("scheduler", "confirmation", "limits")
 """Who stops trials that nothing is wrong with."""
 
-_ENDINGS = {
-    "diverged": _Ending("diverged", "diverged"),
-    "spike": _Ending("diverged", "spike"),
-    "out_of_memory": _Ending("infeasible", "out_of_memory"),
-    "user": _Ending("failed", "user"),
-    "crashed": _Ending("failed", "crashed"),
-    "worker_lost": _Ending("failed", "worker_lost"),
+_ENDINGS: dict[str, tuple[TrialStatus, str]] = {
+    "diverged": ("diverged", "diverged"),
+    "spike": ("diverged", "spike"),
+    "out_of_memory": ("infeasible", "out_of_memory"),
+    "user": ("failed", "user"),
+    "crashed": ("failed", "crashed"),
+    "worker_lost": ("failed", "worker_lost"),
 }
+"""Status and failure class of a trial by the outcome of its request."""
 
 
 class Conductor:
@@ -80,6 +73,10 @@ class Conductor:
         front: Whether trials on the Pareto front are evaluated on skills that only they are.
         steps: Optimizer steps of a trial by its parameters, for a budget that is `by_trial`. It raises
             `UserError` for parameters that no trial can be trained with.
+
+    Attributes:
+        aborted: Why the session ends early; None where it does not.
+        state: As recorded.
     """
 
     def __init__(
@@ -96,11 +93,10 @@ class Conductor:
         steps: Callable[[Params], int] | None = None,
     ) -> None:
         self._config = config
-        self._space = space
+        self.space = space
         self._searcher = searcher
         self._scheduler = scheduler
         self._append = append
-        self._clock = clock
         self._guards = make_guards(config)
         metrics = config.metrics
         self._relative = relative_metrics(metrics)
@@ -111,12 +107,14 @@ class Conductor:
         self._repetitions = Repetitions(config)
         self.aborted: str | None = None
         self.state = SearchState()
+        self._allowance = Allowance(config, self.state, clock, self._repetitions)
         verdicts: dict[int, Verdict] = {}
         for event, decision in with_decisions(events, self._budget.rungs):
             self._replay(event, decision, verdicts)
-        self._sessions_before = len(self.state.spans)
+        self._allowance.open_session()
         self._finish_interrupted(verdicts)
-        self._waiting = deque(number for number in self.state.unfinished if number not in self.state.paused)
+        held = self.state.paused | self.state.held | self.state.pausing
+        self._waiting = deque(number for number in self.state.unfinished if number not in held)
 
     def _replay(self, event: Event, decision: Decision | None, verdicts: dict[int, Verdict]) -> None:
         self.state.apply(event)
@@ -171,10 +169,13 @@ class Conductor:
         if (number := self._next_proposal()) is not None:
             return number
         state = self.state
-        if any(trial.confirms is None for n, trial in state.unfinished.items() if n not in state.paused):
+        waiting = state.paused | state.held
+        if any(trial.confirms is None for n, trial in state.unfinished.items() if n not in waiting):
             return None  # what they find may promote a paused trial, and decides what is repeated
-        for number in sorted(self.state.paused):
-            self._finish(number, "stopped", self._spent() or "not promoted by the end of the search")
+        for number in sorted(state.paused - state.held):
+            self._finish(
+                number, "stopped", self._allowance.spent() or "not promoted by the end of the search"
+            )
         repeat = self._repeat()
         return self._ask_front() if repeat is None else repeat
 
@@ -191,34 +192,40 @@ class Conductor:
 
     def _ask_front(self) -> int | None:
         """Begins to ask the next trial on the front, once nothing is in training that could change it."""
-        number = None if self.state.unfinished else self._due_on_front()
+        number = None if self._under_way else self._due_on_front()
         if number is not None:
             self._front.begin(number)
         return number
 
     def _due_on_front(self) -> int | None:
-        return None if self._spent(reserve=False) else self._front.due(self.state)
+        return None if self._allowance.spent(reserve=False) else self._front.due(self.state)
 
     def _promote(self) -> int | None:
         """The paused trial that the scheduler continues now."""
-        promotion = None if self._spent() else self._scheduler.promote()
-        if promotion is None or promotion.trial not in self.state.paused:
-            return None
-        self._record(
-            Decided(trial=promotion.trial, rung=promotion.rung, decision="continue", reason=promotion.reason)
-        )
-        self._scheduler.promoted(promotion.trial, promotion.rung)
-        return promotion.trial
+        while not self._allowance.spent() and (promotion := self._scheduler.promote()) is not None:
+            if promotion.trial not in self.state.paused:
+                return None
+            self._continue(promotion)
+            if promotion.trial not in self.state.held:
+                return promotion.trial
+        return None
+
+    def _continue(self, promotion: Promotion, by: str = "scheduler") -> None:
+        """Records that a paused trial continues."""
+        trial, rung = promotion.trial, promotion.rung
+        self._record(Decided(trial=trial, rung=rung, decision="continue", by=by, reason=promotion.reason))
+        self._scheduler.promoted(trial, rung)
 
     def _propose(
-        self, number: int, sampled: Params, origin: Origin, repeats: int | None = None, **more: int
+        self, number: int, sampled: Params, origin: Origin, seed: int | None = None, **asked: Any
     ) -> int:
-        params = self._space.resolve(sampled, number, self._config.seed) | more
+        params = self.space.resolve(sampled, number, self._config.seed)
+        if seed is not None:
+            params["seed"] = seed
         steps, problem = self._count_steps(params)
-        event = TrialProposed(
-            trial=number, sampled=sampled, params=params, origin=origin, repeats=repeats, steps=steps
+        self._record(
+            TrialProposed(trial=number, sampled=sampled, params=params, origin=origin, steps=steps, **asked)
         )
-        self._record(event)
         if problem:
             self._finish(number, "failed", problem, "user")
         return number
@@ -240,46 +247,15 @@ class Conductor:
             return None
         sampled = self.state.trials[repeat.trial].proposed.sampled
         number = len(self.state.trials)
-        return self._propose(number, dict(sampled), "confirmation", repeat.trial, seed=repeat.seed)
+        return self._propose(number, dict(sampled), "confirmation", repeat.seed, repeats=repeat.trial)
 
     def _next_repeat(self) -> Repeat | None:
-        return None if self._spent(reserve=False) else self._repetitions.next(self.state)
+        return None if self._allowance.spent(reserve=False) else self._repetitions.next(self.state)
 
     @property
     def _searching(self) -> bool:
         """Whether the searcher may propose more."""
-        return not (self._exhausted or self.state.searched >= self._config.trials or self._spent())
-
-    def _spent(self, reserve: bool = True) -> str | None:
-        """The limit that is reached, in words.
-
-        Args:
-            reserve: Whether to keep back what confirmation is expected to take.
-        """
-        limits, now = self._config.limits, self._now()
-        if limits.hours is limits.device_hours is limits.cost is None:
-            return None
-        later = now + (self._confirmation_seconds() if reserve else 0.0)
-        return limit_reached(limits, usage(self.state, now), usage(self.state, later))
-
-    def _now(self) -> float:
-        """The time; before this session has begun that of the last event, as none passes between sessions."""
-        spans = self.state.spans
-        return self._clock() if not spans or len(spans) > self._sessions_before else self.state.last_time
-
-    def _confirmation_seconds(self) -> float:
-        """Wall-clock time that confirmation is expected to take, from the pace so far."""
-        groups = self.state.slots.groups if self.state.slots else 1
-        # A repetition is trained by one group, however many there are.
-        waves = math.ceil(self._repetitions.most(self.state) / groups)
-        return self.state.work_seconds / max(1, self.state.steps) * self._mean_steps() * waves
-
-    def _mean_steps(self) -> float:
-        """Steps of a full budget; where each trial has its own, their mean so far."""
-        if not self._budget.by_trial:
-            return self._budget.full_steps
-        known = [steps for trial in self.state.trials.values() if (steps := trial.proposed.steps) is not None]
-        return sum(known) / max(1, len(known))
+        return not (self._exhausted or self.state.searched >= self._config.trials or self._allowance.spent())
 
     def rungs(self, number: int) -> tuple[int, ...]:
         """Step of each rung of a trial, ascending."""
@@ -298,34 +274,17 @@ class Conductor:
         """No trial is unfinished and none is left to start, or the search was aborted."""
         if self.aborted is not None:
             return True
-        left = self.state.unfinished or self._searching or self._next_repeat() or self._front
+        left = self._under_way or self._searching or self._next_repeat() or self._front
         return not left and self._due_on_front() is None
+
+    @property
+    def _under_way(self) -> bool:
+        """Whether a trial is unfinished that no user has paused."""
+        return len(self.state.unfinished) > len(self.state.held)
 
     def request(self, number: int) -> TrialRequest:
         """What comes next: from the last rung to the one after, or the evaluation of the front."""
-        trial = self.state.trials[number]
-        rung = len(trial.rungs)
-        last = trial.last
-        earlier = tuple(
-            (reached.step, reached.checkpoint)
-            for reached in reversed(list(trial.rungs)[:-1])
-            if reached.checkpoint is not None
-        )
-        if number in self._front:
-            assert last is not None and last.checkpoint is not None  # noqa: PT018 - see FrontEvaluations.due
-            return FrontRequest(
-                number, dict(trial.params), last.step, last.checkpoint, last.items_file, earlier=earlier
-            )
-        return TrainRequest(
-            trial=number,
-            params=dict(trial.params),
-            from_step=0 if last is None else last.step,
-            to_step=self.rungs(number)[rung],
-            load_from=None if last is None else last.checkpoint,
-            save_to=checkpoint_folder(number, rung),
-            last=rung + 1 == self._budget.rungs,
-            earlier=earlier,
-        )
+        return next_request(self.state.trials[number], self.rungs(number), number in self._front)
 
     def report(self, number: int, reply: Reply) -> bool:
         """Takes what came of the trial's request.
@@ -337,12 +296,14 @@ class Conductor:
         if number in self._front:
             self._take_front(number, reply)
             return False
+        if trial.finished is not None:  # a user has cancelled it
+            return False
         if reply.outcome != "ok":
             self._end_early(trial, reply)
             return False
         event = RungReached(trial=number, rung=len(trial.rungs), **self._measured(reply, Trained))
         self._record(event)
-        return self._conclude(event, *self._judge(event))
+        return self._conclude(event, *self._judge(event)) and number not in self.state.held
 
     def lose(self, number: int, message: str) -> None:
         """A trial's request was lost: the trial continues from its last rung.
@@ -354,12 +315,14 @@ class Conductor:
             return
         self._record(Failed(trial=number, failure_class="worker_lost", message=message))
         if number in self._front:
-            if self._spent(reserve=False) is not None:
+            if self._allowance.spent(reserve=False) is not None:
                 self._front.end(number, measured=False)
             elif self._front.lose(number):
                 self._waiting.append(number)
             return
         self._losses[number] += 1
+        if number in self.state.held:
+            return
         if self._losses[number] > _MAX_LOSSES:
             self.abort(f"the request of trial {number} was lost {self._losses[number]} times: {message}")
         else:
@@ -379,6 +342,44 @@ class Conductor:
             event = Failed(trial=number, failure_class=reply.outcome, message=message)
         self._record(event)
         self._front.end(number, measured=measured)
+
+    def cancel(self, number: int, reason: str) -> None:
+        """Ends an unfinished trial as a user wishes; what it is then answered is not taken any more."""
+        self.set_aside(number)
+        self._finish(number, "cancelled", reason)
+
+    def set_aside(self, number: int) -> bool:
+        """Takes a trial out of those to run next; returns whether it is not in training."""
+        if number in self._waiting:
+            self._waiting.remove(number)
+            return True
+        return number in self.state.paused
+
+    def resume(self, number: int, reason: str) -> None:
+        """Has a trial run that a user or the scheduler has paused."""
+        last = self.state.trials[number].last
+        if number in self.state.paused and last is not None:
+            self._continue(Promotion(number, last.rung, reason), "hand")
+        if number not in self.state.pausing:
+            self._waiting.append(number)
+
+    def clone(self, sampled: Params, request: str) -> int:
+        """Begins a trial that no searcher has proposed; the searcher learns from it as from its own.
+
+        Args:
+            sampled: A point of the space.
+            request: Identifier of the request that asks for it.
+        """
+        number = len(self.state.trials)
+        self._searcher.replay(number, sampled)
+        if self._propose(number, sampled, "clone", request=request) in self.state.unfinished:
+            self._waiting.append(number)
+        return number
+
+    @property
+    def spent(self) -> str | None:
+        """The limit that is reached, in words; None while new trials may begin."""
+        return self._allowance.spent()
 
     def cut(self, number: int, reason: str, by: str) -> None:
         """Ends an unfinished trial at its last rung for a reason from outside; it counts as stopped.
@@ -428,7 +429,7 @@ class Conductor:
         for name, guard in self._guards.items():
             if (reason := guard(event, self.state)) is not None:
                 return Verdict("stop", reason), name
-        if (limit := self._spent(reserve=repeats is None)) is not None:
+        if (limit := self._allowance.spent(reserve=repeats is None)) is not None:
             return Verdict("stop", limit), "limits"
         if verdict is None:
             return Verdict("continue", f"repeats trial {repeats}"), "confirmation"
@@ -457,8 +458,8 @@ class Conductor:
         self._finish(decided.trial, "stopped", decided.reason, cause)
 
     def _end_early(self, trial: TrialState, reply: Reply) -> None:
-        ending = _ENDINGS[reply.outcome]
-        self._finish(trial.number, ending.status, reply.message, ending.failure_class, reply.metrics)
+        status, failure_class = _ENDINGS[reply.outcome]
+        self._finish(trial.number, status, reply.message, failure_class, reply.metrics)
 
     def _finish(
         self,
@@ -489,6 +490,6 @@ class Conductor:
         self._searcher.observe(TrialOutcome(event.trial, event.status, rungs))
 
     def _record(self, event: Event) -> None:
-        event = event.model_copy(update={"time": self._now()})
+        event = event.model_copy(update={"time": self._allowance.now()})
         self._append(event)
         self.state.apply(event)

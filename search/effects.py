@@ -35,6 +35,7 @@ budget.epochs
 tracking.enabled tracking.uri tracking.experiment
 hypotheses.*
 audit.allow audit.rules
+allow_code
 """
 
 _TABLE: tuple[tuple[Effect, str], ...] = (("search", _SEARCH), ("none", _NONE))

@@ -7,6 +7,7 @@ the driver from a thread of its own after 10 to 60 s. What has to be recorded an
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import signal
 import socket
@@ -59,6 +60,7 @@ class Lifeline:
     def _watch(self) -> None:
         while not self._cut.wait(LOOK_SECONDS):
             if (lost := self.look()) is not None:
+                gc.disable()  # objects of Ray's, when they are collected, wait a minute for what is gone
                 os.kill(os.getpid(), signal.SIGINT)
                 self._cut.wait(_STUCK_SECONDS)
                 with self._ending:  # which one of the threads ends the process, never both

@@ -80,10 +80,10 @@ def _options(words: Sequence[str]) -> dict[str, str]:
 def export(folder: Path, out: Path) -> int:
     """Writes a search as an Optuna study into a SQLite file; an earlier export of it there is replaced.
 
-    The study bears the search's identifier as its name. Every trial is one of the study's, confirmations
-    included: completed ones COMPLETE with their values and constraints, stopped ones PRUNED, the other
-    finished ones FAIL. What was measured at each rung, the status and its reason are user attributes.
-    The base model is an attribute of the study.
+    The study bears the search's name. Every trial is one of the study's: completed ones COMPLETE with their
+    values and constraints, stopped ones PRUNED, the other finished ones FAIL. What was measured at each rung
+    and by repetitions with new seeds, the trial's number, its status and the reason are user attributes. The
+    base model and the search's identifier are attributes of the study.
 
     Args:
         folder: The search's folder.
@@ -115,7 +115,12 @@ def export(folder: Path, out: Path) -> int:
     except OSError as error:
         problem = error.strerror or str(error)
         raise ExportError(f"{out} cannot be written ({problem})", hint="Give another file.") from error
-    return len(state.trials)
+    return len(_searched(state))
+
+
+def _searched(state: SearchState) -> list[TrialState]:
+    """The trials of the search itself: a repetition is another run of one of them."""
+    return [trial for trial in state.trials.values() if trial.confirms is None]
 
 
 def _is_export(path: Path) -> bool:
@@ -153,14 +158,14 @@ def _write(state: SearchState, path: Path) -> None:
     try:
         storage = RDBStorage(_url(path))
         study = optuna.create_study(
-            storage=storage, study_name=state.started.search_id, directions=directions(objectives)
+            storage=storage, study_name=str(state.started.config["name"]), directions=directions(objectives)
         )
         with experimental():
             study.set_metric_names([objective.metric for objective in objectives])
-        study.set_user_attr(_MARK, state.started.config["name"])
+        study.set_user_attr(_MARK, state.started.search_id)
         if "base" in state.baselines:
             study.set_user_attr("base model", _plain(state.baselines["base"].metrics))
-        study.add_trials([_freeze(trial, objectives, encoders) for trial in state.trials.values()])
+        study.add_trials([_freeze(state, trial, objectives, encoders) for trial in _searched(state)])
     except (SQLAlchemyError, StorageInternalError) as error:
         raise OSError(_first_line(error)) from error
     finally:
@@ -179,7 +184,10 @@ def _url(path: Path) -> str:
 
 
 def _freeze(
-    trial: TrialState, objectives: Sequence[ObjectiveConfig], encoders: dict[str, _Encoder]
+    search: SearchState,
+    trial: TrialState,
+    objectives: Sequence[ObjectiveConfig],
+    encoders: dict[str, _Encoder],
 ) -> FrozenTrial:
     from optuna.trial import TrialState as State
     from optuna.trial import create_trial
@@ -197,7 +205,7 @@ def _freeze(
         values=values if state == State.COMPLETE else None,
         params={name: encoders[name].encode(value) for name, value in sampled.items()},
         distributions={name: encoders[name].distribution for name in sampled},
-        user_attrs=_attributes(trial, objectives),
+        user_attrs=_attributes(trial, _repetitions(search, trial), objectives),
         constraints=_constraints(objectives, last) if state == State.COMPLETE else None,
     )
     frozen.datetime_start = datetime.fromtimestamp(trial.proposed.time)
@@ -214,17 +222,31 @@ def _constraints(objectives: Sequence[ObjectiveConfig], metrics: dict[str, float
     }
 
 
-def _attributes(trial: TrialState, objectives: Sequence[ObjectiveConfig]) -> dict[str, Any]:
-    """What was measured at each rung, and how the trial ended."""
-    attributes: dict[str, Any] = {"status": trial.status, "origin": trial.proposed.origin}
-    if trial.confirms is not None:
-        attributes["repeats trial"] = trial.confirms
+def _repetitions(state: SearchState, trial: TrialState) -> list[TrialState]:
+    return [other for other in state.trials.values() if other.confirms == trial.number]
+
+
+def _attributes(
+    trial: TrialState, repetitions: Sequence[TrialState], objectives: Sequence[ObjectiveConfig]
+) -> dict[str, Any]:
+    """What was measured at each rung and by repetitions, and how the trial ended."""
+    attributes: dict[str, Any] = {
+        "trial": trial.number,
+        "status": trial.status,
+        "origin": trial.proposed.origin,
+    }
     if trial.finished is not None:
         attributes["reason"] = trial.finished.reason
     for rung in trial.rungs:
         for objective in objectives:
             if objective.metric in rung.metrics:
                 attributes[f"{objective.metric} at step {rung.step}"] = rung.metrics[objective.metric]
+    for number, repetition in enumerate(repetitions, 1):
+        attributes[f"repetition {number}"] = f"trial {repetition.number}, {repetition.status}"
+        for objective in objectives:
+            if repetition.last is not None and objective.metric in repetition.last.metrics:
+                value = repetition.last.metrics[objective.metric]
+                attributes[f"{objective.metric} in repetition {number}"] = value
     return _plain(attributes)
 
 

@@ -6,18 +6,21 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search.audit.check import AuditError, audit_search, refuse_critical
 from search.config.library import choices, listing_text
 from search.config.load import Resolved, load_config
-from search.config.overrides import FLAGS, place
+from search.config.overrides import FLAGS, place, with_allowed_code
 from search.config.show import config_data, config_yaml
 from search.config.wording import config_error
 from search.epochs import in_steps
 from search.errors import ConfigError, Problem, TightropeError
 from search.output import complain, say, say_json
 from trainables.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from search.view.callbacks import Callback
 
 WRONG = 2
 _MODES = ("--plan", "--config", "--list")
@@ -39,10 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "--help" in words or "-h" in words:
         say(HELP)
         return 0
-    flags = [word for word in words if word.startswith("-")]
-    settings = [word for word in words if not word.startswith("-")]
-    as_json = "--json" in flags
+    as_json = "--json" in words
     try:
+        words = with_allowed_code(words)
+        flags = [word for word in words if word.startswith("-")]
+        settings = [word for word in words if not word.startswith("-")]
         _refuse_flags(flags, settings)
         return _MODE[next((flag for flag in flags if flag in _MODES), "")](settings, as_json)
     except TightropeError as error:
@@ -119,8 +123,13 @@ def _list(words: Sequence[str], as_json: bool) -> int:
     return 0
 
 
-def run_words(words: Sequence[str], as_json: bool = False) -> int:
+def run_words(words: Sequence[str], as_json: bool = False, callbacks: Sequence[Callback] = ()) -> int:
     """Runs the search that `key=value` words ask for.
+
+    Args:
+        words: Of the command line.
+        as_json: See `search.session.run_search`.
+        callbacks: See `search.view.callbacks.CallingView`.
 
     Returns:
         Exit code, as that of `search.session.run_search`.
@@ -145,7 +154,7 @@ def run_words(words: Sequence[str], as_json: bool = False) -> int:
     from search.session import run_search
 
     command = shlex.join(["python", "-m", "search.run", *words])
-    return run_search(counted.config, command, as_json, counted.trials, audit)
+    return run_search(counted.config, command, as_json, counted.trials, audit, callbacks)
 
 
 _MODE: dict[str, Callable[[Sequence[str], bool], int]] = {
@@ -197,6 +206,8 @@ Options:
   --config   show the resolved configuration, and where each value came from
   --list     show everything that you can choose
   --json     machine-readable output
+  --allow-code FILE.py
+             let the search run a Python file with metrics or tasks of your own (docs/own.md)
   --help     show this text
 
 Examples:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import signal
 import sys
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,13 +26,13 @@ from search.errors import ClusterError, RecordError, TightropeError
 from search.farewell import Farewell
 from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
+from search.inbox import Inbox
 from search.judging.causes import why_all_failed
 from search.judging.conclusion import conclusion
 from search.judging.hypotheses import hypotheses_of
 from search.lifeline import Lifeline, end_process, leave_at_once, tie
 from search.output import complain, say_json, unless_gone
 from search.provenance import PREFIX, contents, git_commit, versions
-from search.reach import temporary_folder
 from search.record import (
     Event,
     RecordWriter,
@@ -46,13 +46,15 @@ from search.record.explained import explanation
 from search.redact import redact
 from search.resume import fingerprint, free_name, open_record
 from search.schedulers import make_scheduler
+from search.scratch import clean_up, mark, scratch_folder
 from search.searchers import make_searcher
 from search.signals import stop, stop_signals, take_stop_signals
 from search.space import SearchSpace
 from search.tracking.process import Tracker
-from search.tracking.store import ui_command
+from search.tracking.ui import ui_command
 from search.trial_steps import TrialSteps
 from search.view import View, make_view
+from search.view.callbacks import Callback, calling
 from search.warm_start import read_warm_start
 from trainables.data.facts import data_lines, data_warnings
 from trainables.messages import GroupFacts, Reply
@@ -60,8 +62,6 @@ from trainables.replacement import remove_unfinished
 from trainables.specs import TRAINABLES
 from trainables.trainable import BASE
 
-SCRATCH = ".ray"
-"""Folder in the search's, for what is of no use once the session has ended."""
 _FINISH_SECONDS, _STOPPED_SECONDS = 30.0, 5.0
 """How long MLflow may take to catch up with a search that has ended, and with one that was stopped."""
 _SIGNALLED = 128
@@ -88,6 +88,9 @@ class _Session:
     farewell: Farewell
     lifeline: Lifeline | None = None
 
+    def __post_init__(self) -> None:
+        self.inbox = Inbox(self.conductor, self.folder, self.append)
+
     @property
     def lost(self) -> str | None:
         """What of the Ray cluster is gone that this process cannot live without, in words."""
@@ -99,6 +102,24 @@ class _Session:
         self.conductor.state.apply(event)
         self.view(event)
 
+    def look(self, groups: WorkerGroups | None = None) -> None:
+        """Answers requests that have come from other processes.
+
+        Args:
+            groups: Train the trials; None while they are coming up.
+
+        Raises:
+            KeyboardInterrupt: The search is to end.
+        """
+        withdraw = groups.withdraw if groups is not None else lambda trial: None
+        if self.inbox.look(withdraw, starting=groups is None):
+            stop(signal.SIGINT, None)
+
+    def answer_all(self) -> None:
+        """The same at once, while no trial is in training."""
+        if self.inbox.answer_all():
+            stop(signal.SIGINT, None)
+
 
 def run_search(
     config: SearchConfig,
@@ -106,6 +127,7 @@ def run_search(
     as_json: bool,
     steps: TrialSteps | None = None,
     audit: Audit | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> int:
     """Begins, resumes or extends a search, and runs it to its end.
 
@@ -115,6 +137,7 @@ def run_search(
         as_json: Print the summary as one line of JSON on standard output, everything else on standard error.
         steps: The steps of trials, where each has its own number.
         audit: What the audit has found, for the record.
+        callbacks: See `search.view.callbacks.CallingView`.
 
     Returns:
         Exit code: 0; 1 where no trial could be trained; 128 + n where signal n has stopped it.
@@ -134,7 +157,7 @@ def run_search(
             raise RecordError(f"The search in {folder} has just been written by another process.")
         for parent in (*folder.glob("trials/*/"), folder / "baselines"):
             remove_unfinished(parent)
-        view = make_view(console, config, config.trials, live=console.is_terminal)
+        view = calling(make_view(console, config, config.trials, live=console.is_terminal), callbacks)
         view.restore(recorded.state)
 
         def append(event: Event) -> None:
@@ -151,7 +174,7 @@ def run_search(
             events,
             steps=None if steps is None else steps.of,
         )
-        scratch = _scratch()
+        scratch = scratch_folder()
         unsaid = f"error: The search was ended from outside.\n  hint: Resume with: {command}"
         with Farewell(unsaid) as farewell:
             session = _Session(
@@ -173,21 +196,12 @@ def run_search(
     return code
 
 
-def _scratch() -> Path:
-    """Where Ray Tune and Ray Train keep files of their own, which nothing reads.
-
-    They do not wait for storage, so that this is beside Ray's other files: a search goes on when its own disk
-    is full.
-    """
-    return temporary_folder() / "ray" / f"tightrope-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-
-
 def _run(session: _Session) -> int:
     """Trains what is left; returns the exit code."""
     state = session.conductor.state
     tracker = Tracker(session.folder, session.config.tracking)
     if (code := _ended_before(session)) is not None:
-        _clean_up(session)
+        clean_up(session.scratch, session.folder)
         if tracker.catch_up():
             session.view.note("bringing MLflow up to date")
             _wait_for(tracker, session, _FINISH_SECONDS)
@@ -205,7 +219,7 @@ def _run(session: _Session) -> int:
                 stop_ray(keep_files=failed)
             else:
                 leave_at_once()
-            _clean_up(session)
+            clean_up(session.scratch, session.folder)
             session.view.close()
     # Whoever sends SIGTERM seldom waits long, nor does Ray; the tracking process goes on by itself.
     stopped = state.ended is not None and state.ended.reason == "interrupted"
@@ -219,19 +233,13 @@ def _run(session: _Session) -> int:
 def _ended_before(session: _Session) -> int | None:
     """The exit code of a search that has nothing left to do; None where it has."""
     state = session.conductor.state
-    if not session.conductor.finished or state.ended is None:
+    if not session.conductor.finished or state.ended is None or session.inbox.has_work:
         return None
     if why_all_failed(state) is not None:
         return 1
     # Other hypotheses are answered by one more session, in which there is nothing to train.
     same = hypotheses_of(state) == session.config.hypotheses
     return 0 if state.ended.reason == "finished" and same else None
-
-
-def _clean_up(session: _Session) -> None:
-    """Removes what Ray Tune and Ray Train wrote for themselves; the record has all that matters."""
-    for left in (session.scratch, session.folder / SCRATCH):
-        shutil.rmtree(left, ignore_errors=True)
 
 
 def _wait_for(tracker: Tracker, session: _Session, seconds: float) -> None:
@@ -365,6 +373,7 @@ def _report(session: _Session) -> None:
 def _train(session: _Session) -> None:
     """Brings the groups up, measures the base model and runs the Tune loop."""
     config, view, conductor = session.config, session.view, session.conductor
+    session.answer_all()
     if not conductor.has_work():  # the searcher has no more, or a kill came just before the end
         return
     named, address = cluster_address(config.workers)
@@ -384,12 +393,14 @@ def _train(session: _Session) -> None:
         capacity.groups,
         use_gpu=capacity.gpus > 0,
         longest=session.steps.most if session.steps else None,
-        marker=None if address is None else _mark(session.folder),
+        marker=None if address is None else mark(session.folder),
     )
     try:
         follows = address is not None and config.workers.groups == "auto"
         on_growth = partial(_grow, session) if follows else None
-        groups = WorkerGroups(settings, config.workers, capacity, session.scratch, view.note, on_growth)
+        groups = WorkerGroups(
+            settings, config.workers, capacity, session.scratch, view.note, on_growth, session.look
+        )
         subject = TRAINABLES[config.trainable].subject(config.options)
         view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {subject}")
         if capacity.waiting is not None:
@@ -416,20 +427,6 @@ def _grow(session: _Session, capacity: Capacity) -> None:
     if chosen is not None:
         there = {"groups": capacity.groups, "devices": capacity.devices, "nodes": capacity.nodes}
         session.append(chosen.model_copy(update={**there, "time": now()}))
-
-
-def _mark(folder: Path) -> str:
-    """Makes a file in the search's folder by which other machines know whether they share it.
-
-    Returns:
-        Its name. Where the disk has no room for it, all workers have their files written for them.
-    """
-    marker = f"{SCRATCH}/{uuid.uuid4().hex}"
-    path = folder / marker
-    with suppress(OSError):
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-    return marker
 
 
 def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
@@ -463,7 +460,14 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
             if reply.outcome != "ok":
                 raise _training_error(f"{shown_baseline(name)} could not be measured: {reply.message}")
             session.append(baseline_event(config, name, reply, facts, conductor.state))
-    run_tune(conductor, groups, groups.capacity(), session.scratch, session.folder, groups.listen)
+
+    def listen() -> None:
+        groups.listen()
+        session.look(groups)
+
+    while conductor.aborted is None and conductor.has_work():
+        run_tune(conductor, groups, groups.capacity(), session.scratch, session.folder, listen)
+        session.answer_all()  # what came in the last moment
     if conductor.aborted is not None:
         raise _training_error(conductor.aborted, _resume(session))
 

@@ -6,15 +6,19 @@
     result.best, result.front, result.trials
     result.export()
 
+`callbacks=[function]` has functions called with each event of the search.
+
 `tightrope.load("runs/demo")` gives the same object for a search that has run.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from search.view.callbacks import Callback
     from tightrope.result import Result
 
 __all__ = ["load", "search"]
@@ -22,7 +26,7 @@ __all__ = ["load", "search"]
 # The console script imports this package first, and must not wait for what it may not need.
 
 
-def search(space: str | Path, **settings: Any) -> Result:
+def search(space: str | Path, callbacks: Sequence[Callback] = (), **settings: Any) -> Result:
     """Runs a search, as `tightrope run space=... key=value ...` does: begins, resumes or extends it.
 
     Progress goes to the terminal. Ctrl-C ends the search in order; the same call resumes it.
@@ -30,6 +34,9 @@ def search(space: str | Path, **settings: Any) -> Result:
     Args:
         space: Name of a space that comes with Tightrope, or a space file. The search is named after it, and
             after the trainable, model and task given here in place of its own; `name` gives another name.
+        callbacks: Functions that are called with each event of the record (`search.record.Event`), in this
+            process, once it is on disk. The search waits for them. One that raises is named in the terminal
+            and not called again; the search goes on.
         settings: Any key of a search. Sections are chosen by name (`model="org/name"`) or given as mappings
             (`budget={"steps": 200}`); None is null.
 
@@ -46,7 +53,7 @@ def search(space: str | Path, **settings: Any) -> Result:
 
     words = to_words({"space": str(space), **settings})
     config = load_config(words).config
-    run_words(words)
+    run_words(words, callbacks=callbacks)
     return load(Path(config.out) / config.name)
 
 

@@ -28,7 +28,8 @@ Prints a script that completes verbs, keys and names. For every shell from now o
 SHELLS = ("bash", "zsh")
 _CONFIGURED = ("run", "plan", "config", "audit")
 """Verbs that take any key of a search."""
-_SEARCHES = ("show", "compare", "export", "report", "checklist", "investigate", "track", "rm")
+_CONTROLLED = ("stop", "pause", "resume", "clone")
+_SEARCHES = ("show", *_CONTROLLED, "compare", "export", "report", "checklist", "investigate", "track", "rm")
 """Verbs that take folders of searches."""
 
 

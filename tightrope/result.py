@@ -32,7 +32,7 @@ class Trial:
 
     Attributes:
         number: From 0.
-        status: "running", "completed", "stopped", "diverged", "infeasible" or "failed".
+        status: "running", "completed", "stopped", "cancelled", "diverged", "infeasible" or "failed".
         params: Every parameter.
         step: Optimizer steps done.
         metrics: At its last rung, by name.

@@ -11,7 +11,7 @@ from search.console import SafeConsole
 from search.output import say_json
 from search.record import SearchState
 from search.record.files import is_being_written
-from search.tracking.store import ui_command
+from search.tracking.ui import ui_command
 from tightrope.running import run_verb
 from tightrope.words import load, parse, search_folder
 

@@ -149,4 +149,5 @@ def _parameters(fitted: Fitted) -> list[str]:
         "  alpha_per_rank:",
         "    type: categorical",
         "    choices: [1, 2, 4]",
+        "  # Variants of LoRA are parameters too: init_lora_weights, use_dora, rslora, loraplus_lr_ratio.",
     ]

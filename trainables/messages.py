@@ -13,7 +13,9 @@ Scalar: TypeAlias = bool | int | float | str | None
 Params: TypeAlias = dict[str, Scalar]
 """Every parameter of a trial, by name."""
 
-Outcome: TypeAlias = Literal["ok", "diverged", "spike", "out_of_memory", "user", "crashed", "worker_lost"]
+Outcome: TypeAlias = Literal[
+    "ok", "diverged", "spike", "out_of_memory", "user", "crashed", "worker_lost", "withdrawn"
+]
 
 Moment: TypeAlias = Literal["rung", "last", "front", "base"]
 """A trial is at a rung before the last, at its full budget, or on the Pareto front of the finished search;
@@ -183,6 +185,13 @@ class BaselineRequest:
     name: str = "base"
 
 
+@dataclass(frozen=True)
+class GiveUp:
+    """Stop what a trial is in training for, in the middle: nobody wants it any more."""
+
+    trial: int
+
+
 TrialRequest: TypeAlias = TrainRequest | FrontRequest
 Request: TypeAlias = TrialRequest | BaselineRequest
 
@@ -204,11 +213,11 @@ class Reply(Trained):
 
 @dataclass(frozen=True)
 class Delivery:
-    """A request on its way to a slot of a group."""
+    """A request on its way to a slot of a group; one to give up has the sequence number of what it ends."""
 
     sequence: int
     slot: int
-    request: Request
+    request: Request | GiveUp
 
 
 @dataclass(frozen=True)

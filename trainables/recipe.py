@@ -64,6 +64,7 @@ class Recipe:
         rslora: Whether alpha is divided by sqrt(rank).
         start: What A and B begin as, PEFT's `init_lora_weights`; True is its default.
         loraplus_lr_ratio: The learning rate of B as a multiple of `lr`, which is then that of A.
+        dora: Whether the outputs of the layers have magnitudes of their own.
         targets: Last parts of the names of the layers that have an adapter.
         layers: Number of blocks that have adapters, from the first; None is all.
         data: What was trained on.
@@ -90,6 +91,7 @@ class Recipe:
     rslora: bool
     start: bool | str
     loraplus_lr_ratio: float
+    dora: bool
     targets: tuple[str, ...]
     layers: int | None
     data: DataRecipe

@@ -256,6 +256,21 @@ class FactsConfig(Section):
     in_context: Literal["system", "user"] = "system"
 
 
+class OwnMetric(Section):
+    """A metric of your own, measured on the replies to the questions that are asked at every rung.
+
+    Attributes:
+        name: Its name, for objectives and tables.
+        source: `FILE.py:FUNCTION`, which needs `--allow-code FILE.py`, or the name of a metric that an
+            installed package brings.
+        direction: Which way is better; null where neither is.
+    """
+
+    name: Annotated[str, AfterValidator(_skill_name)]
+    source: Text
+    direction: Literal["min", "max"] | None = None
+
+
 def _some_at_every_rung(skills: tuple[SkillConfig, ...]) -> tuple[SkillConfig, ...]:
     if skills and all(skill.at != "every" for skill in skills):
         raise ValueError(
@@ -280,6 +295,7 @@ class CapabilityConfig(Section):
         leak_words: A reply from which no answer could be read leaks where this many words in a row are in the
             training data, but neither in the question nor in its answer.
         think_section: Replies begin with a think section, which ends in `</think>`; the answer comes after.
+        metrics: Metrics of your own ([own.md](own.md)).
     """
 
     skills: Annotated[tuple[SkillConfig, ...], AfterValidator(_some_at_every_rung)] = ()
@@ -291,6 +307,7 @@ class CapabilityConfig(Section):
     kl_prompts: Annotated[int, Field(ge=0, le=LARGEST)] = 16
     leak_words: Annotated[int, Field(ge=2, le=LARGEST)] = 5
     think_section: bool = False
+    metrics: tuple[OwnMetric, ...] = ()
 
     @model_validator(mode="after")
     def _asks(self) -> CapabilityConfig:

@@ -124,6 +124,7 @@ def _with_adapter(model: Any, params: LoraParameters) -> tuple[Any, list[StreamD
         target_modules=select_modules(linear_layers(model), params),
         use_rslora=params.rslora,
         init_lora_weights=params.peft_start,
+        use_dora=params.use_dora,
         task_type="CAUSAL_LM",
     )
     peft = get_peft_model(model, config)

@@ -64,6 +64,7 @@ TRAINED: Mapping[str, str] = {
     **dict.fromkeys(("lora_alpha",), "alpha"),
     **dict.fromkeys(("lora_dropout",), "dropout"),
     **dict.fromkeys(("use_rslora",), "rslora"),
+    **dict.fromkeys(("dora", "peft_use_dora"), "use_dora"),
     **dict.fromkeys(("lora_plus_ratio", "lora_plus_lr_ratio", "lora_plus"), "loraplus_lr_ratio"),
     **dict.fromkeys(("lora_target_modules", "modules", "targets"), "target_modules"),
     **dict.fromkeys(("layers_to_transform", "num_layers"), "layers"),

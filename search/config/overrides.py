@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 from search.config.origins import Key, dotted
 from search.config.wording import cut
 from search.config.yaml_source import MAX_DEPTH, read_text
-from search.errors import Problem
+from search.errors import ConfigError, Problem
 from trainables.nearest import nearest
 from trainables.text import encodable
 
@@ -20,9 +21,11 @@ GROUPS = ("model", "task", "capability", "searcher", "scheduler", "warm_start")
 _TEMPLATES: tuple[Key, ...] = (("task", "prompt"), ("task", "completion"))
 
 _PART = re.compile(r"[\w-]+")
+_PLAIN = re.compile(r"[\w./~-]+")
 _MOST_DIGITS = 9
 
-FLAGS = ("--plan", "--config", "--list", "--json", "--help")
+ALLOW = "--allow-code"
+FLAGS = ("--plan", "--config", "--list", "--json", "--help", ALLOW)
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,30 @@ def entry(part: str | int, length: int) -> int | None:
     text = str(part)
     is_index = text.isdecimal() and len(text) <= _MOST_DIGITS and int(text) < length
     return int(text) if is_index else None
+
+
+def with_allowed_code(words: Sequence[str]) -> list[str]:
+    """The words with `--allow-code FILE`, however often it is given, as one setting `allow_code`.
+
+    Raises:
+        ConfigError: The flag has no file.
+    """
+    left: list[str] = []
+    files: list[str] = []
+    given = iter(words)
+    for word in given:
+        if word != ALLOW and not word.startswith(f"{ALLOW}="):
+            left.append(word)
+            continue
+        file = word.removeprefix(ALLOW).removeprefix("=") or next(given, "")
+        if not file or file.startswith("-"):
+            problem = Problem(ALLOW, "has no file", place(word), f"write {ALLOW} FILE.py")
+            raise ConfigError([problem], "command line")
+        files.append(file)
+    if not files:
+        return left
+    plain = len(files) == 1 and _PLAIN.fullmatch(files[0])
+    return [*left, f"allow_code={files[0] if plain else json.dumps(files, ensure_ascii=False)}"]
 
 
 def parse_words(words: Sequence[str]) -> tuple[list[Override], list[Problem]]:

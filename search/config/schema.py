@@ -343,6 +343,8 @@ class SearchConfig(Opening):
         audit: The audit before the search.
         report: Whether the report is made at the end of every session; `python -m analysis.report` makes it
             at any time.
+        allow_code: Python files with metrics and tasks of your own that this search may run; on the command
+            line only, also as `--allow-code FILE` ([own.md](own.md)).
     """
 
     parameters: Annotated[dict[str, Parameter], Field(min_length=1)]
@@ -362,6 +364,7 @@ class SearchConfig(Opening):
     tracking: TrackingConfig = TrackingConfig()
     audit: AuditConfig = AuditConfig()
     report: bool = True
+    allow_code: Text | tuple[Text, ...] = ()
 
     @property
     def options(self) -> Any:

@@ -184,6 +184,10 @@ class Dispatcher:
             self._table.end_group(spec.name, error)
             await self._facts.put(Reply("worker_lost", error))
 
+    async def withdraw(self, trial: int) -> None:
+        """See `SlotTable.withdraw`."""
+        self._table.withdraw(trial)
+
     async def stop(self) -> list[str]:
         """See `SlotTable.stop`."""
         return self._table.stop()

@@ -8,11 +8,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from search.groups.losses import Starts
-from trainables.messages import BaselineRequest, Delivery, Reply, Request
+from trainables.messages import BaselineRequest, Delivery, GiveUp, Reply, Request
 
 MAX_DELIVERIES = 3
 """A request whose workers have died as often is given up. The last time it is delivered alone, so that
 no other trial is given up with the one that kills them."""
+
+
+_BASELINE = -1
+"""Holder of a slot that measures the base model."""
+
+
+def holder(request: Request) -> int:
+    """What holds the slot in which a request is served."""
+    return _BASELINE if isinstance(request, BaselineRequest) else request.trial
 
 
 @dataclass
@@ -43,6 +52,7 @@ class Group:
         rounds: What this start was given.
         queue: Requests that wait for a round, with their slots.
         outstanding: Deliveries that are not answered, by sequence number.
+        withdrawn: Deliveries that have some of these given up, and wait for a round.
         asked_at: When the first request of the queue came, by the loop's clock.
         ended: Whether it is given up.
         shrinks: How often its memory ran out.
@@ -58,6 +68,7 @@ class Group:
     rounds: list[tuple[Delivery, ...]] = field(default_factory=list)
     queue: deque[tuple[int, Work]] = field(default_factory=deque)
     outstanding: dict[int, tuple[int, Work]] = field(default_factory=dict)
+    withdrawn: list[Delivery] = field(default_factory=list)
     asked_at: float = 0.0
     ended: bool = False
     shrinks: int = 0
@@ -84,6 +95,57 @@ class Group:
         for _, work in self.outstanding.values():
             work.deliveries -= 1
 
+    def take_waiting(self, trial: int) -> list[Work]:
+        """Takes the requests of a trial out of the queue."""
+        taken = [work for _, work in self.queue if holder(work.request) == trial]
+        self.queue = deque((slot, work) for slot, work in self.queue if holder(work.request) != trial)
+        return taken
+
+    def give_up(self, trial: int) -> list[Work]:
+        """Has the next round end what a trial is in training for; returns that."""
+        given_up = [
+            (sequence, slot, work)
+            for sequence, (slot, work) in self.outstanding.items()
+            if holder(work.request) == trial
+        ]
+        self.withdrawn += [Delivery(sequence, slot, GiveUp(trial)) for sequence, slot, _ in given_up]
+        return [work for _, _, work in given_up]
+
+    def form_round(self, first: int) -> tuple[Delivery, ...]:
+        """At most one request per slot, and only of slots that are not busy; a suspect alone.
+
+        What is to be given up has a round of its own.
+
+        Args:
+            first: Sequence number of its first request; the others follow.
+        """
+        if self.withdrawn:
+            given_up, self.withdrawn = tuple(self.withdrawn), []
+            return given_up
+        busy, suspect = self.busy, self.suspect
+        self.alone = suspect is not None
+        chosen: dict[int, Work] = {}
+        later: deque[tuple[int, Work]] = deque()
+        for slot, work in self.queue:
+            if slot in chosen or slot in busy or suspect not in (None, (slot, work)):
+                later.append((slot, work))
+            else:
+                chosen[slot] = work
+        self.queue = later
+        deliveries = []
+        for sequence, (slot, work) in enumerate(chosen.items(), first):
+            work.deliveries += 1
+            self.outstanding[sequence] = (slot, work)
+            deliveries.append(Delivery(sequence, slot, work.request))
+        return tuple(deliveries)
+
+    def clear(self) -> None:
+        """Nobody holds a slot, and there is nothing to do: the workers are gone."""
+        self.outstanding.clear()
+        self.queue.clear()
+        self.withdrawn.clear()
+        self.slots = [None] * len(self.slots)
+
     def enqueue(self, slot: int, work: Work) -> None:
         """Has a request wait for the next round."""
         if not self.queue:
@@ -93,9 +155,12 @@ class Group:
     def ready_at(self, linger: float) -> float | None:
         """When the next round may be formed, by the loop's clock; None while there is nothing for one.
 
-        At once where every slot has a request, where the base model is to be measured, and where trials
-        are in training, which more can join at any time; else once others have had time to ask.
+        At once where something is to be given up, where every slot has a request, where the base model is
+        to be measured, and where trials are in training, which more can join at any time; else once others
+        have had time to ask.
         """
+        if self.withdrawn:
+            return 0.0
         busy = self.busy
         requests = {slot: work.request for slot, work in self.queue if slot not in busy}
         if not requests or (busy and (self.alone or self.suspect is not None)):

@@ -36,6 +36,7 @@ class WorkerGroups:
         capacity: Number of groups and resources per worker.
         scratch: Folder for Ray Train's own files, which nobody needs afterwards.
         on_said: Called with what the workers have to say to whoever watches the search.
+        look: Called every second while the driver waits for the groups; it may raise, to end the wait.
         on_growth: Called with what there is where nodes have come on which groups are started; None: the
             groups are as many as they are, whatever comes.
     """
@@ -48,6 +49,7 @@ class WorkerGroups:
         scratch: Path,
         on_said: Callable[[str], None] = lambda text: None,
         on_growth: Callable[[Capacity], None] | None = None,
+        look: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings, self._workers, self._capacity, self._scratch = settings, workers, capacity, scratch
         self._specs = [self._spec(index) for index in range(capacity.groups)]
@@ -58,7 +60,7 @@ class WorkerGroups:
         self._on_said = on_said
         self._heard = 0
         self._asked: Future[list[str]] | None = None
-        self._on_growth = on_growth
+        self._on_growth, self._look = on_growth, look
         self._follow_at = time.monotonic() + _FOLLOW_SECONDS
 
     def _spec(self, index: int) -> GroupSpec:
@@ -136,6 +138,7 @@ class WorkerGroups:
         import ray
 
         stop.check()
+        self._look()
         self._take(ray.get(self.dispatcher.said.remote(self._heard)))
 
     def _take(self, said: list[str]) -> None:
@@ -164,6 +167,10 @@ class WorkerGroups:
 
         slots: int = ray.get(self.dispatcher.capacity.remote())
         return slots
+
+    def withdraw(self, trial: int) -> None:
+        """Has a trial that is in training given up; returns at once."""
+        self.dispatcher.withdraw.remote(trial)
 
     def stop(self, timeout: float = 20.0) -> None:
         """Ends the groups that serve, waiting at most `timeout` seconds; others end with this process."""

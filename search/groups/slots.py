@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Collection
 from contextlib import suppress
 
-from search.groups.held import MAX_DELIVERIES, PATIENCE_SECONDS, Gathering, Group, Work
+from search.groups.held import MAX_DELIVERIES, PATIENCE_SECONDS, Gathering, Group, Work, holder
 from search.groups.losses import SAME_CRASHES, Starts
 from trainables.crash import Crash, repeated
 from trainables.errors import TrainableError
@@ -19,17 +19,11 @@ MAX_LOSSES = 10
 MOST_SHRINKS = 4
 """A request that is alone in a group which has begun smaller this often, and runs out again, does not fit."""
 
-_BASELINE = -1
-"""Holder of a slot that measures the base model."""
+_WITHDRAWN = Reply("withdrawn", "nobody wants it any more")
 
 LINGER_SECONDS = 0.1
 """Trials are answered, and so ask again, one after another: an idle group that took up the first
 request alone would begin one by one what it can do in one round."""
-
-
-def _holder(request: Request) -> int:
-    """What holds the slot in which a request is served."""
-    return _BASELINE if isinstance(request, BaselineRequest) else request.trial
 
 
 class NoGroupsError(Exception):
@@ -69,6 +63,7 @@ class SlotTable:
         self._hopeless: CrashedError | None = None
         self._draining: frozenset[str] = frozenset()
         self._unclaimed: dict[int, Work] = {}
+        self._withdrawn: set[int] = set()
 
     def add_group(self, name: str, max_losses: int = MAX_LOSSES) -> None:
         """Announces a group that is being started; it has no slots before it joins.
@@ -279,19 +274,21 @@ class SlotTable:
         Raises:
             NoGroupsError: No group is left that could serve it.
         """
+        if holder(request) in self._withdrawn:  # before it came: its actor was still starting
+            return _WITHDRAWN
         work = self._known(request) or self._accept(request)
         return await asyncio.shield(work.reply)
 
     def _known(self, request: Request) -> Work | None:
         """One that was submitted before, whose answer nobody has had; its trial has its slot again."""
-        unclaimed = self._unclaimed.pop(_holder(request), None)
+        unclaimed = self._unclaimed.pop(holder(request), None)
         if unclaimed is not None and unclaimed.request == request:
             return unclaimed
         for group in self._groups.values():
             for slot, work in (*group.queue, *group.outstanding.values()):
                 if work.request == request and not work.reply.done():
                     if group.slots[slot] is None:
-                        group.slots[slot] = _holder(request)
+                        group.slots[slot] = holder(request)
                     return work
         same = (work for work in self._homeless if work.request == request and not work.reply.done())
         return next(same, None)
@@ -310,17 +307,27 @@ class SlotTable:
 
     def release(self, trial: int) -> None:
         """Frees the slot of a trial. What it still waits for goes to nobody, and is not begun."""
-        waiting = list(self._homeless)
         for group in self._groups.values():
             group.slots = [None if held == trial else held for held in group.slots]
-            waiting += [work for _, work in group.queue]
-        for work in waiting:
-            if _holder(work.request) == trial:
-                work.reply.cancel()
-        self._homeless = deque(work for work in self._homeless if not work.reply.done())
-        for group in self._groups.values():
-            group.queue = deque((slot, work) for slot, work in group.queue if not work.reply.done())
+        for work in self._take_waiting(trial):
+            work.reply.cancel()
         self._place()
+
+    def withdraw(self, trial: int) -> None:
+        """Answers what a trial asks with "withdrawn"; its workers give up what they are training."""
+        self._withdrawn.add(trial)
+        works = self._take_waiting(trial)
+        for group in self._groups.values():
+            works += group.give_up(trial)
+        for work in works:
+            self._answer(work, _WITHDRAWN)
+        self._wake()
+
+    def _take_waiting(self, trial: int) -> list[Work]:
+        """Takes out the requests of a trial that are not in training."""
+        taken = [work for work in self._homeless if holder(work.request) == trial]
+        self._homeless = deque(work for work in self._homeless if holder(work.request) != trial)
+        return taken + [work for group in self._groups.values() for work in group.take_waiting(trial)]
 
     async def next_round(self, name: str, start: int, index: int) -> tuple[Delivery, ...] | None:
         """The `index`-th round of a start of the group; waits for work. None: stop serving.
@@ -338,7 +345,8 @@ class SlotTable:
                 return None
             ready_at = group.ready_at(self._linger)
             if ready_at is not None and ready_at <= now():
-                group.rounds.append(self._form_round(group))
+                group.rounds.append(group.form_round(self._sequence))
+                self._sequence += len(group.rounds[-1])
                 continue
             self._changed.clear()
             with suppress(TimeoutError):
@@ -353,7 +361,9 @@ class SlotTable:
         slot, work = group.outstanding.pop(sequence)
         if isinstance(work.request, BaselineRequest):
             group.slots[slot] = None
-        elif group.slots[slot] != work.request.trial:  # its actor was lost: whoever asks again has the answer
+        elif (
+            reply.outcome != "withdrawn" and group.slots[slot] != work.request.trial
+        ):  # its actor was lost: whoever asks again has the answer
             self._unclaimed[work.request.trial] = work
         self._trained = self._trained or (isinstance(work.request, TrainRequest) and reply.outcome == "ok")
         self._answer(work, reply)
@@ -395,9 +405,7 @@ class SlotTable:
         """
         lost = [work for _, (_, work) in sorted(group.outstanding.items())]
         waiting = [work for _, work in group.queue]
-        group.outstanding.clear()
-        group.queue.clear()
-        group.slots = [None] * len(group.slots)
+        group.clear()
         if crash is not None:
             for work in lost:
                 self._blame(work, crash, alone=len(lost) == 1)
@@ -451,7 +459,7 @@ class SlotTable:
             return
         while self._homeless and (group := self._emptiest()) is not None:
             work, slot = self._homeless.popleft(), group.free[0]
-            group.slots[slot] = _holder(work.request)
+            group.slots[slot] = holder(work.request)
             group.enqueue(slot, work)
         self._wake()
 
@@ -470,26 +478,6 @@ class SlotTable:
         """The group that is up and has a free slot with the fewest taken: none idles beside a full one."""
         room = [group for group in self._groups.values() if group.up and group.free]
         return min(room, key=lambda group: len(group.slots) - len(group.free), default=None)
-
-    def _form_round(self, group: Group) -> tuple[Delivery, ...]:
-        """At most one request per slot, and only of slots that are not busy; a suspect alone."""
-        busy, suspect = group.busy, group.suspect
-        group.alone = suspect is not None
-        chosen: dict[int, Work] = {}
-        later: deque[tuple[int, Work]] = deque()
-        for slot, work in group.queue:
-            if slot in chosen or slot in busy or suspect not in (None, (slot, work)):
-                later.append((slot, work))
-            else:
-                chosen[slot] = work
-        group.queue = later
-        deliveries = []
-        for slot, work in chosen.items():
-            work.deliveries += 1
-            group.outstanding[self._sequence] = (slot, work)
-            deliveries.append(Delivery(self._sequence, slot, work.request))
-            self._sequence += 1
-        return tuple(deliveries)
 
     def _answer(self, work: Work, reply: Reply) -> None:
         if not work.reply.done():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from search.config.schema import LimitsConfig
-from search.judging.objectives import search_trials
 from search.judging.racing import race
 from search.record import SearchState
 
@@ -129,7 +128,7 @@ def _ended_by(state: SearchState, config: LimitsConfig, limits: tuple[Limit, ...
         return full
     if state.ended is None or state.ended.reason != "finished" or not state.sessions:
         return None
-    whole = len(search_trials(state)) >= state.sessions[-1].trials or _exhaustible(state)
+    whole = state.searched >= state.sessions[-1].trials or _exhaustible(state)
     if whole and race(state).over:
         return None
     first = max(limits, key=lambda limit: limit.spent / limit.limit)

@@ -19,9 +19,10 @@ from trainables.trainable import Shown
 
 Scalar: TypeAlias = bool | int | float | str | None
 Params: TypeAlias = dict[str, Scalar]
-Origin: TypeAlias = Literal["searcher", "listed", "warm_start", "confirmation"]
+Origin: TypeAlias = Literal["searcher", "listed", "warm_start", "confirmation", "clone"]
 Decision: TypeAlias = Literal["continue", "pause", "stop"]
-TrialStatus: TypeAlias = Literal["completed", "stopped", "diverged", "infeasible", "failed"]
+TrialStatus: TypeAlias = Literal["completed", "stopped", "cancelled", "diverged", "infeasible", "failed"]
+Verb: TypeAlias = Literal["stop", "pause", "resume", "clone"]
 
 
 INTERVAL: TypeAdapter[Interval] = TypeAdapter(RecordedInterval)
@@ -214,10 +215,12 @@ class TrialProposed(_Event):
         trial: Number of the trial, from 0.
         sampled: The values of the space's own parameters, as the searcher proposed them.
         params: Every parameter of the trainable, with expressions and fixed values resolved.
-        origin: Who wanted it: the searcher, the list of the space, an earlier search, or confirmation.
+        origin: Who wanted it: the searcher, the list of the space, an earlier search, confirmation, or a user
+            who had another trial cloned.
         repeats: Number of the trial that this one repeats with another seed, for confirmation.
         steps: Optimizer steps of its full budget where they follow from its parameters; else None, and they
             are those of the search's budget.
+        request: Identifier of the request that asked for it, where it is a clone.
     """
 
     event: Literal["trial_proposed"] = "trial_proposed"
@@ -227,6 +230,7 @@ class TrialProposed(_Event):
     origin: Origin = "searcher"
     repeats: int | None = None
     steps: int | None = None
+    request: str | None = None
 
 
 class _Rung(_Event):
@@ -256,7 +260,7 @@ class Decided(_Event):
 
     Attributes:
         decision: A paused trial goes on once it is decided that it continues.
-        by: "scheduler", "confirmation", "limits", or the name of a guard.
+        by: "scheduler", "confirmation", "limits", "hand", or the name of a guard.
     """
 
     event: Literal["decided"] = "decided"
@@ -281,6 +285,7 @@ class TrialFinished(_Event):
 
     Attributes:
         status: "completed" reached the full budget; "stopped" by the scheduler or a guard;
+            "cancelled" by a user;
             "diverged" NaN, Inf or a loss spike; "infeasible" does not fit; "failed" anything else.
         reason: In words.
         metrics: What was measured after the last rung, for trials that did not reach the next.
@@ -292,6 +297,27 @@ class TrialFinished(_Event):
     reason: str
     failure_class: str | None = None
     metrics: dict[str, Number] = {}
+
+
+class RequestAnswered(_Event):
+    """A request of a user about a running search was carried out, or refused; its last trace but for this.
+
+    Attributes:
+        id: Identifier of the request; each is answered once.
+        verb: What was asked for.
+        trial: The trial that it was about; None for the whole search.
+        accepted: Whether it was carried out.
+        at_once: Of a trial to pause: whether it waits from here on; else from its next rung on.
+        answer: What came of it, in words.
+    """
+
+    event: Literal["request_answered"] = "request_answered"
+    id: str
+    verb: Verb
+    trial: int | None = None
+    accepted: bool = True
+    at_once: bool = True
+    answer: str
 
 
 class JudgedHypothesis(BaseModel):
@@ -357,6 +383,7 @@ Event: TypeAlias = (
     | Decided
     | Failed
     | TrialFinished
+    | RequestAnswered
     | SearchEnded
 )
 

@@ -13,6 +13,7 @@ from search.record.events import (
     Failed,
     FrontMeasured,
     Params,
+    RequestAnswered,
     RungReached,
     SearchEnded,
     SearchStarted,
@@ -108,7 +109,11 @@ class SearchState:
         slots: Of the last session in which a worker group came up.
         unfinished: Trials that were proposed and have not finished, by number.
         paused: Numbers of unfinished trials that wait at a rung for a decision to continue.
-        searched: Number of trials that are not confirmations.
+        held: Numbers of unfinished trials that a user has paused.
+        pausing: Numbers of those that a user has paused, and that are in training up to their next rung.
+        answered: Identifiers of the requests of users that were answered.
+        searched: Number of trials that are neither confirmations nor clones.
+        clones: Number of clones.
         steps: Optimizer steps of all trials, up to the last rung of each.
         work_seconds: Time in training of trials and evaluation at their rungs; shares of groups add up.
         last_time: Time of the last event.
@@ -123,7 +128,11 @@ class SearchState:
     trials: dict[int, TrialState] = field(default_factory=dict)
     unfinished: dict[int, TrialState] = field(default_factory=dict)
     paused: set[int] = field(default_factory=set)
+    held: set[int] = field(default_factory=set)
+    pausing: set[int] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
     searched: int = 0
+    clones: int = 0
     steps: int = 0
     work_seconds: float = 0.0
     failures: list[Failed] = field(default_factory=list)
@@ -154,6 +163,7 @@ class SearchState:
                 self.sessions.append(event)
                 self.spans.append(Span(event.time, event.time))
                 self.ended = None
+                self._hold(*self.pausing)  # nothing is in training
             case SlotsChosen():
                 self.slots = event
                 if self.spans and self.spans[-1].devices:  # nodes have come in the middle of the session
@@ -167,7 +177,8 @@ class SearchState:
             case TrialProposed():
                 trial = TrialState(event.trial, event)
                 self.trials[event.trial] = self.unfinished[event.trial] = trial
-                self.searched += event.repeats is None
+                self.searched += event.repeats is None and event.origin != "clone"
+                self.clones += event.origin == "clone"
             case RungReached():
                 trial = self._trial(event.trial)
                 self.steps += event.step - (trial.last.step if trial.last else 0)
@@ -178,14 +189,19 @@ class SearchState:
             case Decided():
                 self._trial(event.trial).decisions[event.rung] = event
                 (self.paused.add if event.decision == "pause" else self.paused.discard)(event.trial)
+                self._hold(event.trial)
             case Failed():
                 self.failures.append(event)
                 if event.trial is not None:
                     self._trial(event.trial).failures.append(event)
+                    self._hold(event.trial)  # it is trained from its last rung again
             case TrialFinished():
                 self._trial(event.trial).finished = event
                 self.unfinished.pop(event.trial, None)
-                self.paused.discard(event.trial)
+                for waiting in (self.paused, self.held, self.pausing):
+                    waiting.discard(event.trial)
+            case RequestAnswered():
+                self._answer(event)
             case SearchEnded():
                 self.ended = event
 
@@ -202,6 +218,21 @@ class SearchState:
         if self.sessions and self.sessions[-1].confirm:
             return self.sessions[-1].confirm
         return self.started.config.get("confirm", {}) if self.started else {}
+
+    def _answer(self, event: RequestAnswered) -> None:
+        self.answered.add(event.id)
+        if event.trial is None or not event.accepted:
+            return
+        if event.verb == "pause":
+            (self.held if event.at_once else self.pausing).add(event.trial)
+        elif event.verb == "resume":
+            self.held.discard(event.trial)
+            self.pausing.discard(event.trial)
+
+    def _hold(self, *trials: int) -> None:
+        """Trials that were to be trained to a rung before they wait are not in training any more."""
+        self.held |= self.pausing & set(trials)
+        self.pausing -= set(trials)
 
     def _measure_baseline(self, event: BaselineMeasured) -> None:
         self.baselines[event.name] = event

@@ -31,7 +31,8 @@ class KnownTrials:
     Attributes:
         running: Sampled values of trials that have not finished, by number.
         finished: Outcomes of finished trials that are remembered, by number, in the order of their ends.
-        ended: Number of trials that have finished, forgotten ones included.
+        ended: Number of trials that have finished, forgotten ones included; cancelled ones teach nothing and
+            do not count.
     """
 
     def __init__(self, objectives: Sequence[ObjectiveConfig], capacity: int = CAPACITY) -> None:
@@ -57,7 +58,7 @@ class KnownTrials:
         """
         self._sampled[outcome.trial] = self.running.pop(outcome.trial)
         self.finished[outcome.trial] = outcome
-        self.ended += 1
+        self.ended += outcome.status != "cancelled"
         return self._forget() if len(self.finished) > self._capacity * 3 // 2 else []
 
     def sampled(self, number: int) -> Params:

@@ -75,8 +75,9 @@ class ListedFirst:
         return Proposal(dict(proposal.sampled), proposal.origin)
 
     def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
-        """Counts it, and passes it on."""
-        self._proposed += 1
+        """Counts it where it is the next of the first points, and passes it on; a clone is none of them."""
+        left = self._first[self._proposed :]
+        self._proposed += bool(left) and point_key(left[0].sampled) == point_key(sampled)
         self._searcher.replay(number, sampled)
 
     def observe(self, outcome: TrialOutcome) -> None:

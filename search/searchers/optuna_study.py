@@ -58,7 +58,8 @@ class OptunaSearcher:
     Finished trials are COMPLETE with their values, or PRUNED and infeasible where they have none; see
     `search.searchers.lessons` for what each teaches. (PRUNED alone would not do: Optuna ranks such trials
     above infeasible ones. FAIL would make the sampler forget the region instead of avoiding it.) Trials that
-    still run are RUNNING, which some samplers keep away from.
+    still run are RUNNING, which some samplers keep away from; so are those that a user has cancelled, as
+    nobody knows what would have come of them.
 
     Trials of an earlier search (`warm_start.use=prior`) replace random start-up trials. They are left out
     once `startup` trials of this search have finished: their values come from another model or other data,
@@ -120,11 +121,13 @@ class OptunaSearcher:
         return self._known.ended + len(self._prior) >= self._options.startup
 
     def _sample(self, number: int) -> Params:
-        pending = dict(self._known.running)
-        if self._options.stopped == "pending":
-            learned = self._learned()
-            unused = [trial for trial in self._known.finished if trial not in learned]
-            pending |= {trial: self._known.sampled(trial) for trial in unused[-_MOST_PENDING:]}
+        pending, learned = dict(self._known.running), self._learned()
+        unused = [
+            trial
+            for trial, outcome in self._known.finished.items()
+            if outcome.status == "cancelled" or (self._options.stopped == "pending" and trial not in learned)
+        ]
+        pending |= {trial: self._known.sampled(trial) for trial in unused[-_MOST_PENDING:]}
         pending = {trial: pending[trial] for trial in sorted(pending)[-2 * _MOST_PENDING :]}
         running = [self._running(key_of(trial), point) for trial, point in pending.items()]
         history = sorted([*self._history(), *running], key=lambda trial: trial.number)
@@ -161,7 +164,9 @@ class OptunaSearcher:
     def _learned(self) -> dict[int, Lesson]:
         """What each remembered trial teaches by now; some teach nothing."""
         if self._lessons is None:
-            outcomes = list(self._known.finished.values())
+            finished = self._known.finished.items()
+            known = {trial: outcome for trial, outcome in finished if outcome.status != "cancelled"}
+            outcomes = list(known.values())
             lessons = [lesson_of_outcome(self._objectives, outcome) for outcome in outcomes]
             match self._options.stopped:
                 case "pending":
@@ -175,8 +180,8 @@ class OptunaSearcher:
                 case "projected":
                     lessons = project_lessons(self._objectives, outcomes)
                     used = informative(self._objectives, outcomes)
-            known = zip(self._known.finished, lessons, used, strict=True)
-            self._lessons = {number: lesson for number, lesson, is_used in known if is_used}
+            taught = zip(known, lessons, used, strict=True)
+            self._lessons = {number: lesson for number, lesson, is_used in taught if is_used}
         return self._lessons
 
     def _is_final(self, outcome: TrialOutcome) -> bool:

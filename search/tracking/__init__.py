@@ -2,6 +2,6 @@
 
 from search.redact import redact
 from search.tracking.process import Tracker
-from search.tracking.store import ui_command
+from search.tracking.ui import ui_command
 
 __all__ = ["Tracker", "redact", "ui_command"]

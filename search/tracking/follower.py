@@ -71,6 +71,7 @@ class Shipper:
         self._writer: Writer | None = None
         self._unsure = False
         self.store: Store | None = None
+        self.page = ""
 
     def read(self) -> None:
         """Reads what was appended to the record.
@@ -102,7 +103,7 @@ class Shipper:
                 self._write()
                 self._unsure = False
             if last and self.store is not None:
-                note(self._folder, self.store, self._reader.offset)
+                note(self._folder, self.store, self._reader.offset, self.page)
         except UNREACHABLE:
             self._writer = None
             self._unsure = True
@@ -113,6 +114,8 @@ class Shipper:
             self._writer = self._connect()
             self.projection.changed |= set(self.projection.runs)
         self._writer.ship(self.projection)
+        if self.projection.started is not None:
+            self.page = self._writer.show(self.projection.started)
         if self.projection.ended is not None:
             ship_artifacts(self._folder, self.projection, self._writer)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from search.config.schema import ObjectiveConfig
 from search.errors import RecordError
 from search.record import (
@@ -10,6 +12,7 @@ from search.record import (
     Event,
     Failed,
     FrontMeasured,
+    RequestAnswered,
     RungReached,
     SearchEnded,
     SearchStarted,
@@ -36,10 +39,13 @@ from search.tracking.runs import (
     trial_key,
     trial_name,
 )
+from search.tracking.shown import description
 
 STATUS_OF_TRIAL: dict[TrialStatus, RunStatus] = {
     "completed": "FINISHED",
-    "stopped": "KILLED",
+    # Not KILLED, which MLflow shows in red as a failure.
+    "stopped": "FINISHED",
+    "cancelled": "FINISHED",
     "diverged": "FAILED",
     "infeasible": "FAILED",
     "failed": "FAILED",
@@ -77,6 +83,7 @@ class Projection:
         self._rungs = 0
         self._counts = TrialCounts("trials")
         self._repetition_counts = TrialCounts("repetitions")
+        self._objectives: list[str] = []
         self._best = BestFeasible(())
         self._confirmed: dict[int, dict[str, JudgedMean]] = {}
         self._paused: set[int] = set()
@@ -84,6 +91,8 @@ class Projection:
         self._constraints: set[str] = set()
         self._common: dict[str, object] = {}
         self._judged: set[str] = set()
+        self._recommended: int | None = None
+        self._source = ""
 
     def apply(self, event: Event) -> None:
         """Takes one event into account.
@@ -121,6 +130,9 @@ class Projection:
                 run.set_tags({"front_failure" if ended else "failure_class": event.failure_class})
             case TrialFinished():
                 self._finish_trial(event)
+            case RequestAnswered():
+                if event.trial is not None and event.accepted:
+                    self._run(trial_key(event.trial)).set_tags({"by_hand": event.answer})
             case SearchEnded():
                 self._end(event)
         self._last_time = event.time
@@ -144,12 +156,15 @@ class Projection:
         self.runs[run_key] = run
         run.set_tags(self._common)
         run.open()
+        run.show("source.type", "LOCAL")
+        run.show("source.name", self._source)
         return self._run(run_key)
 
     def _start(self, event: SearchStarted) -> None:
         self.started = event
         objectives = [ObjectiveConfig.model_validate(o) for o in event.config.get("objectives", ())]
         self._best = BestFeasible(objectives)
+        self._objectives = [objective.metric for objective in objectives]
         prints = {f"fingerprint.{name}": value for name, value in event.fingerprints.items()}
         self._common = {
             "search_id": event.search_id,
@@ -157,9 +172,12 @@ class Projection:
             "git_commit": event.git_commit,
             **prints,
         }
+        # MLflow shows what comes after the last slash.
+        self._source = f"tightrope run space={PurePath(str(event.config.get('space', ''))).name}"
         run = self._add(SEARCH, str(event.config.get("name", event.search_id)), event.time)
         run.params = config_params(event.config)
         run.set_tags({f"version.{name}": version for name, version in event.versions.items()})
+        run.show("note.content", description(event))
 
     def _begin_session(self, event: SessionStarted) -> None:
         if self.session is not None:
@@ -201,8 +219,6 @@ class Projection:
 
     def _add_rung(self, event: RungReached) -> None:
         run = self._run(trial_key(event.trial))
-        for step, loss in event.curve:
-            run.add_points({"train_loss_curve": loss}, event.time, step)
         details = {
             "rung": event.rung,
             "train_seconds": event.train_seconds,
@@ -210,7 +226,11 @@ class Projection:
         }
         if event.tokens:
             details |= {"tokens": event.tokens, "padding": event.padding, "pack": event.pack}
-        run.add_metrics(details | event.metrics, event.intervals, event.time, event.step)
+        # MLflow compares runs by the metric that each has first.
+        first = {name: event.metrics[name] for name in self._objectives if name in event.metrics}
+        run.add_metrics(first | event.metrics | details, event.intervals, event.time, event.step)
+        for step, loss in event.curve:
+            run.add_points({"train_loss_curve": loss}, event.time, step)
         run.set_tags({"checkpoint": event.checkpoint, "group": event.group})
         self._last_step[event.trial] = event.step
         if event.checkpoint is not None:
@@ -246,6 +266,9 @@ class Projection:
         # The step reached after the last rung is not recorded; the later time keeps the order.
         run.add_metrics(event.metrics, {}, event.time, self._last_step.get(event.trial, 0))
         run.set_tags({"reason": event.reason, "failure_class": event.failure_class})
+        if key("tightrope.decision") in run.tags:  # no decision about it is left
+            run.set_tags({"decision": event.status, "decision_reason": event.reason})
+        run.show("note.content", f"{event.status}: {event.reason}" if event.reason else event.status)
         if event.status in ("stopped", "diverged") and event.failure_class != "diverged":
             run.set_tags({"guard": event.failure_class})
         run.close(STATUS_OF_TRIAL[event.status], event.status, event.time)
@@ -259,17 +282,30 @@ class Projection:
         run = self._run(SEARCH)
         if event.reason == "finished":
             self._tell_confirmed(event)
-        run.set_tags({"recommended": event.recommended, "message": event.message})
-        words = {f"constraint.{metric}": word for metric, word in event.constraints.items()}
-        run.set_tags(dict.fromkeys(self._constraints - words.keys(), "none is recommended") | words)
-        self._constraints |= words.keys()
+        run.set_tags({"message": event.message})
         if event.reason == "finished":
+            words = {f"constraint.{metric}": word for metric, word in event.constraints.items()}
+            run.set_tags(dict.fromkeys(self._constraints - words.keys(), "none is recommended") | words)
+            self._constraints |= words.keys()
+            self._recommend(event.recommended)
             gone = self._judged - event.hypotheses.keys()
             run.set_tags({f"hypothesis.{name}": "withdrawn" for name in gone})
             self._judged |= event.hypotheses.keys()
         for name, judged in event.hypotheses.items():
             run.set_tags({f"hypothesis.{name}": judged.verdict, f"hypothesis.{name}.result": judged.text})
         run.close(_STATUS_OF_SEARCH[event.reason], event.reason, event.time)
+
+    def _recommend(self, trial: int | None) -> None:
+        """Says on the search and on the trial what is recommended, and on another that it no longer is."""
+        assert self.started is not None
+        parent = self._run(SEARCH)
+        parent.set_tags({"recommended": "none" if trial is None else trial})
+        parent.show("note.content", description(self.started, trial))
+        if self._recommended not in (None, trial):
+            self._run(trial_key(self._recommended)).set_tags({"recommended": "no longer"})
+        if trial is not None:
+            self._run(trial_key(trial)).set_tags({"recommended": "yes"})
+        self._recommended = trial
 
     def _close_trials(self, time: float) -> None:
         for number in self._open:

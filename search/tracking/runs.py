@@ -77,6 +77,10 @@ class RunView:
             key(f"tightrope.{name}"): tag(value) for name, value in tags.items() if value not in (None, "")
         }
 
+    def show(self, name: str, value: str) -> None:
+        """Sets a tag by which MLflow itself shows something of the run, such as `note.content`."""
+        self.tags[f"mlflow.{name}"] = tag(value)
+
     def add_metrics(
         self, metrics: Mapping[str, float], intervals: Mapping[str, Interval], time: float, step: int
     ) -> None:
@@ -84,7 +88,7 @@ class RunView:
         bounds = {f"{name}_low": interval.low for name, interval in intervals.items()} | {
             f"{name}_high": interval.high for name, interval in intervals.items()
         }
-        self.add_points(bounds | dict(metrics), time, step)
+        self.add_points(dict(metrics) | bounds, time, step)
 
     def add_points(self, values: Mapping[str, float], time: float, step: int) -> None:
         """Appends values of one step."""

@@ -1,4 +1,4 @@
-"""Where MLflow keeps its runs: the store, its SQLite file and lock, and the command that shows them."""
+"""Where MLflow keeps its runs: the store, its SQLite file and lock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import sqlite3
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -86,23 +85,6 @@ def find_store(folder: Path, config: TrackingConfig) -> Store:
         uri, user, password = split_credentials(config.uri)
         return Store(uri, user=user, password=password)
     return Store(config.uri)
-
-
-def ui_command(folder: Path, config: TrackingConfig) -> str | None:
-    """The command that opens MLflow's user interface on the search, or the address of the server.
-
-    None where MLflow has nothing of the search (yet).
-    """
-    store = find_store(folder, config)
-    if not config.enabled or (store.database is not None and not store.database.is_file()):
-        return None
-    if store.is_server:
-        return store.uri
-    program = Path(sys.executable).with_name("mlflow")
-    # Kept short where it is typed: relative to the working directory if that is shorter.
-    shown = min(str(program), os.path.relpath(program), key=len)
-    command = [shown, "ui", "--backend-store-uri", redact(store.uri), "--host", "127.0.0.1"]
-    return shlex.join(command)
 
 
 def database_problem(path: Path) -> tuple[str, str] | None:

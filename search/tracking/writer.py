@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID
 
 from search.errors import TightropeError
+from search.record import SearchStarted
 from search.tracking.mlflow_limits import Batch, split
 from search.tracking.mlflow_projection import Projection
 from search.tracking.runs import GIT_COMMIT, SEARCH, SEARCH_ID, RunView, key_of
+from search.tracking.shown import KIND, page_of, view_of
 from search.tracking.store import Store, file_lock
 
 log = logging.getLogger(__name__)
@@ -62,6 +65,7 @@ class Writer:
         with nullcontext() if database is None else file_lock(database.with_name(".mlflow.lock"), wait=True):
             self.client = MlflowClient(store.uri)
             self._experiment = self._find_experiment(experiment, store.artifacts)
+        self._experiment_tags = dict(self.client.get_experiment(self._experiment).tags)
         self._stored = self._load()
         self.resumed = bool(self._stored)
         """Whether there was something: whoever wrote it may have been killed with a request on its way."""
@@ -114,6 +118,21 @@ class Writer:
         for run_key in sorted(projection.changed):
             self._ship_run(projection.runs[run_key])
             projection.changed.discard(run_key)
+
+    def show(self, started: SearchStarted) -> str:
+        """Has MLflow's interface show the experiment's runs, and a view of this search's.
+
+        Returns:
+            The view's address below that of the interface.
+        """
+        # Some servers let a user write runs, and no tags of experiments: that must not hold up the runs.
+        with suppress(MlflowException):
+            for name, value in (KIND, view_of(started)):
+                # What a user has chosen in the meantime stays.
+                if name not in self._experiment_tags:
+                    self.client.set_experiment_tag(self._experiment, name, value)
+                    self._experiment_tags[name] = value
+        return page_of(self._experiment, started)
 
     def run_id(self, run_key: str) -> str:
         """MLflow's id of a run that has been shipped."""

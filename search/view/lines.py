@@ -13,6 +13,7 @@ from search.record import (
     Event,
     Failed,
     FrontMeasured,
+    RequestAnswered,
     RungReached,
     SearchEnded,
     SearchStarted,
@@ -79,7 +80,8 @@ class EventLines:
         | BaselineMeasured
         | TrialProposed
         | FrontMeasured
-        | Failed,
+        | Failed
+        | RequestAnswered,
     ) -> str:
         match event:
             case SearchStarted():
@@ -110,6 +112,8 @@ class EventLines:
             case Failed():
                 subject = "search" if event.trial is None else f"trial {event.trial}"
                 return f"{subject} {event.failure_class}: {_one_line(event.message)}"
+            case RequestAnswered():
+                return f"asked to {event.verb}{'' if event.accepted else ', refused'}: {event.answer}"
 
     def _warm_start(self, event: WarmStarted) -> str:
         configured = self._config.warm_start
@@ -119,7 +123,7 @@ class EventLines:
         if event.repeats is not None:
             seeds, number = self._config.confirm.seeds, self._progress.repeated[event.repeats]
             return f"begins, confirming trial {event.repeats} (seed {number} of {max(seeds, number)})"
-        origins = {"listed": " (listed)", "warm_start": " (from the earlier search)"}
+        origins = {"listed": " (listed)", "warm_start": " (from the earlier search)", "clone": " (a clone)"}
         return f"begins{origins.get(event.origin, '')}"
 
     def _decision_lines(self, event: Decided) -> list[str]:
@@ -155,8 +159,9 @@ class EventLines:
         message = f" ({_one_line(event.message)})" if event.message else ""
         best = "" if event.recommended is None else f"; recommended trial {event.recommended}"
         counts = wording.counted(self._progress.counts | _NOT_FINISHED) or "no trial finished"
-        left = len(self._progress.state.unfinished)
-        unfinished = f", {left} unfinished" if left else ""
+        held = len(self._progress.state.held)
+        left = len(self._progress.state.unfinished) - held
+        unfinished = (f", {held} paused by hand" if held else "") + (f", {left} unfinished" if left else "")
         repeated = self._progress.repetitions_finished
         confirmed = f"; {wording.plural(repeated, 'repetition')} of candidates" if repeated else ""
         limit = spending(self._progress.state).ended_by if self._progress.state.started else None
@@ -197,7 +202,7 @@ def restore_line(progress: Progress) -> str:
 
 def _decider(event: Decided) -> str:
     """Who decided, where it was not the scheduler."""
-    named = {"scheduler": "", "confirmation": "", "limits": " by limits"}
+    named = {"scheduler": "", "confirmation": "", "limits": " by limits", "hand": " by hand"}
     return named.get(event.by, f" by guard {event.by}")
 
 

@@ -24,6 +24,7 @@ _STYLES = {
     "paused": "blue",
     "completed": "green",
     "stopped": "",
+    "cancelled": "",
     "diverged": "red",
     "failed": "red",
 }

@@ -23,7 +23,7 @@ from search.record import (
 )
 from trainables.trainable import MetricSpec
 
-STATUSES = ("running", "paused", "completed", "stopped", "diverged", "infeasible", "failed")
+STATUSES = ("running", "paused", "completed", "stopped", "cancelled", "diverged", "infeasible", "failed")
 
 _HELDOUT_LOSS = "heldout_loss"
 
@@ -46,7 +46,7 @@ class Progress:
 
     def __init__(self, config: SearchConfig, trials: int, clock: Callable[[], float]) -> None:
         self.config = config
-        self.trials = trials
+        self._asked = trials
         self.clock = clock
         self.began = clock()
         self.state = SearchState()
@@ -67,6 +67,11 @@ class Progress:
         metrics = config.metrics
         self._has_front = has_front_metrics(metrics)
         self.shown = shown_metrics(metrics)
+
+    @property
+    def trials(self) -> int:
+        """Number of trials that there will be without repetitions: those asked for, and clones."""
+        return self._asked + self.state.clones
 
     def restore(self, state: SearchState) -> None:
         """Starts from a copy of a recorded state."""
@@ -127,7 +132,8 @@ class Progress:
     @property
     def running(self) -> list[TrialState]:
         """Unfinished trials and repetitions that are not paused, in the order in which they began."""
-        return [trial for trial in self._running.values() if trial.number not in self.state.paused]
+        waiting = self.state.paused | self.state.held
+        return [trial for trial in self._running.values() if trial.number not in waiting]
 
     @property
     def finished(self) -> int:
@@ -140,7 +146,7 @@ class Progress:
         running = sum(trial.confirms is None for trial in self.running)
         return {status: self._counts[status] for status in STATUSES} | {
             "running": running,
-            "paused": len(self.state.paused),
+            "paused": len(self.state.paused | self.state.held),
         }
 
     @property
@@ -222,7 +228,7 @@ class Progress:
             return None
         full = self._full_steps()
         mean = self._finished_steps / self.finished if self.finished else full
-        to_come = max(self.trials - self.state.searched, 0) * mean
+        to_come = max(self._asked - self.state.searched, 0) * mean
         to_come += max(self.repetitions - self.repeated.total(), 0) * full
         begun = sum(
             max((mean if trial.confirms is None else full) - self._step_of(trial.number), 0)
@@ -254,6 +260,9 @@ def _copy(state: SearchState) -> SearchState:
         spans=[replace(span) for span in state.spans],
         unfinished={number: trials[number] for number in state.unfinished},
         paused=set(state.paused),
+        held=set(state.held),
+        pausing=set(state.pausing),
+        answered=set(state.answered),
         baselines=dict(state.baselines),
         trials=trials,
         failures=list(state.failures),

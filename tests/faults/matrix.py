@@ -16,6 +16,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -54,7 +55,8 @@ ALL_EVENTS = (*EARLY, *LATER)
 OF_SESSIONS = ("session_started", "slots_chosen")
 """Events of every session."""
 ONCE = ("search_started", "baseline_measured", "search_ended")
-
+TRIES = 3
+"""Searches in which a kill is tried; a process that is in none of them is never there at that event."""
 
 _MOST_SEARCHES = 40
 _MLFLOW_IS_LATE = "does not have the whole search yet"
@@ -80,15 +82,21 @@ def all_kills(processes: Sequence[str] = (DRIVER, MLFLOW, *PROCESSES)) -> list[K
 
 
 def searches(kills: Sequence[Kill]) -> Iterator[list[Kill]]:
-    """Groups of kills that one search takes: one at each kind of event, in the order in which these come."""
+    """Groups of kills that one search takes, in the order in which their events come.
+
+    One at each kind of event, and where some of these are used up, more at those that come again and again.
+    """
     left = list(kills)
     while left:
-        group = []
-        for event in ALL_EVENTS:
-            if (kill := next((kill for kill in left if kill.event == event), None)) is not None:
-                group.append(kill)
-                left.remove(kill)
-        yield group
+        group = [
+            kill
+            for event in ALL_EVENTS
+            if (kill := next((kill for kill in left if kill.event == event), None)) is not None
+        ]
+        more = [kill for kill in left if kill not in group and kill.event not in ONCE]
+        group += more[: len(ALL_EVENTS) - len(group)]
+        left = [kill for kill in left if kill not in group]
+        yield sorted(group, key=lambda kill: ALL_EVENTS.index(kill.event))
 
 
 class Survivor:
@@ -215,7 +223,7 @@ def run(kills: Sequence[Kill], folder: Path, say: Callable[[str], None] = print)
     Raises:
         AssertionError: Searches did not survive them; the others were tried as well.
     """
-    failures, left = [], list(kills)
+    failures, left, tries = [], list(kills), Counter[Kill]()
     (folder / "space.yaml").write_text(SPACE)
     alone = values(run_here(f"space={folder / 'space.yaml'}", "name=alone", f"out={folder}").state)
     for index in range(_MOST_SEARCHES):
@@ -231,6 +239,11 @@ def run(kills: Sequence[Kill], folder: Path, say: Callable[[str], None] = print)
             for kill in group:
                 if survivor.suffer(kill):
                     say(str(kill))
+                    left.remove(kill)
+                    continue
+                tries[kill] += 1
+                if tries[kill] == TRIES:
+                    say(f"never there: {kill}")
                     left.remove(kill)
             survivor.survive()
             survivor.check(alone)

@@ -114,7 +114,8 @@ def test_a_server_killed_and_brought_back_holds_exactly_the_record(server: Serve
     assert "RUNNING" not in {run.status for run in runs.values()}
     for number in range(count):
         run = runs[f"trial-{number:04d}"]
-        assert run.status == ("FINISHED" if number % 2 else "KILLED")
+        assert run.status == "FINISHED"
+        assert run.tags["tightrope.status"] == ("completed" if number % 2 else "stopped")
         losses = [(10 * 3**rung, repr(3.0 - rung + number / 100)) for rung in range(3)]
         assert [(step, value) for step, _, value in run.history["train_loss"]] == losses
     assert [f.path for f in client.list_artifacts(parent_id(client), None)] == ["events.jsonl", "summary.md"]
@@ -181,7 +182,7 @@ def test_the_follower_of_a_killed_driver_ends_and_leaves_no_run_running(tmp_path
     runs = held(client)
     assert {name: run.status for name, run in runs.items()} == {
         "one": "KILLED",
-        "trial-0000": "KILLED",
+        "trial-0000": "FINISHED",
         "trial-0001": "KILLED",
     }
     assert runs["trial-0000"].tags["tightrope.status"] == "stopped"

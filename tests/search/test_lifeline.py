@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import signal
 import socket
+import time
+import weakref
+
+import pytest
 
 from search.lifeline import Lifeline
 
@@ -25,3 +31,29 @@ def test_a_refusal_between_answers_does_not_count() -> None:
     with socket.create_server(place, reuse_port=False):
         assert lifeline.look() is None
     assert lifeline.look() is None
+
+
+class Waiting:
+    """Part of a cycle, as Ray's objects are that wait for the cluster when they are collected."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_nothing_is_collected_any_more_once_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = server.getsockname()
+    monkeypatch.setattr("search.lifeline.LOOK_SECONDS", 0.05)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    lifeline, left = Lifeline({"a server": place}), weakref.ref(Waiting())
+    try:
+        lifeline.start()
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(30)
+        lifeline.cut()
+        kept = [[] for _ in range(10 * sum(gc.get_threshold()))]
+        assert len(kept) > gc.get_threshold()[0]
+        assert left() is not None
+    finally:
+        gc.enable()
+        signal.signal(signal.SIGINT, before)

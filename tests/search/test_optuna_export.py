@@ -22,7 +22,7 @@ def export(folder: Path, out: Path) -> int:
 def load(out: Path) -> optuna.Study:
     storage = optuna.storages.RDBStorage(f"sqlite:///{out}")
     names = optuna.get_all_study_names(storage)
-    assert names == ["0123456789abcdef"]
+    assert names == ["demo"], "the study has the name of the search"
     return optuna.load_study(study_name=names[0], storage=storage)
 
 
@@ -84,6 +84,23 @@ def test_constraints_and_values_that_are_no_numbers(trials: list[FrozenTrial]) -
     assert bad.constraints == {"retention >= 0.95": pytest.approx(0.05)}
     assert broken.state == TrialState.FAIL
     assert broken.user_attrs["train_loss at step 90"] == "nan"
+
+
+def test_repetitions_are_attributes_of_the_trial_that_they_repeat(tmp_path: Path) -> None:
+    events: list[Event] = [
+        *opening_events(make_config()),
+        *trial_events(0, {"train_loss": 1.0, "retention": 0.97}, sampled=POINT),
+        *trial_events(1, {"train_loss": 1.1, "retention": 0.96}, sampled=POINT, repeats=0),
+        *trial_events(2, {"train_loss": 1.2, "retention": 0.99}, sampled=POINT),
+    ]
+    write_record(tmp_path / "demo", events)
+    assert export(tmp_path / "demo", tmp_path / "study.db") == 0
+    repeated, other = load(tmp_path / "study.db").trials
+    assert (repeated.user_attrs["trial"], other.user_attrs["trial"]) == (0, 2)
+    assert repeated.values == [1.0, 0.97]
+    assert repeated.user_attrs["repetition 1"] == "trial 1, completed"
+    assert repeated.user_attrs["retention in repetition 1"] == 0.96
+    assert not [name for name in other.user_attrs if "repetition" in name]
 
 
 def test_an_unfinished_trial_is_running(trials: list[FrozenTrial]) -> None:

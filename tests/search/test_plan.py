@@ -313,13 +313,15 @@ def test_trainable_parameters_are_those_that_peft_makes(
     model = write_llama(tmp_path / "llama")
     from trainables.lora.targets import select_modules
 
-    params = LoraParameters.model_validate({"rank": 3, "target_modules": target, "layers": layers})
+    dora = target == "mlp"
+    params = LoraParameters(rank=3, target_modules=target, layers=layers, use_dora=dora)
     shapes = model_shapes(model)
     assert shapes is not None
     config = transformers.AutoConfig.from_pretrained(tmp_path / "llama")
     real = transformers.AutoModelForCausalLM.from_config(config)
     assert shapes.parameters == real.num_parameters()
-    lora = peft.LoraConfig(r=3, target_modules=select_modules(shapes.linear, params), task_type="CAUSAL_LM")
+    targets = select_modules(shapes.linear, params)
+    lora = peft.LoraConfig(r=3, target_modules=targets, task_type="CAUSAL_LM", use_dora=dora)
     assert (
         shapes.trainable_parameters(params)
         == peft.get_peft_model(real, lora).get_nb_trainable_parameters()[0]

@@ -135,7 +135,7 @@ def test_a_trial_that_could_not_be_asked_has_not_failed() -> None:
 
 def test_a_guard_is_named_beside_the_decision() -> None:
     run = project(searched()).runs[trial_key(1)]
-    assert run.status == "KILLED"
+    assert run.status == "FINISHED"
     assert (run.tags["tightrope.guard"], run.tags["tightrope.decided_by"]) == ("retention", "retention")
 
 
@@ -152,7 +152,7 @@ def test_a_paused_trial_is_shown_as_such_until_it_goes_on() -> None:
     assert points_of(projection, SEARCH)["trials_paused"][-1] == 0.0
     projection.apply(pause.model_copy(update={"rung": 1, "time": BEGIN + 62}))
     projection.apply(finished.model_copy(update={"failure_class": None, "time": BEGIN + 63}))
-    assert (run.status, run.tags["tightrope.status"]) == ("KILLED", "stopped")
+    assert (run.status, run.tags["tightrope.status"]) == ("FINISHED", "stopped")
     assert "tightrope.guard" not in run.tags
 
 

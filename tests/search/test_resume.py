@@ -24,7 +24,7 @@ from search.run import main
 from tests.search.config_files import write_space
 from tests.search.test_conductor import configure
 from trainables import embedded
-from trainables.settings import FactsConfig
+from trainables.settings import FactsConfig, OwnMetric
 
 
 def schema_keys(model: type[BaseModel], above: str = "") -> Iterator[str]:
@@ -75,6 +75,10 @@ def test_a_change_is_refused_by_its_name_or_lets_the_search_go_on(key: str) -> N
         config = configure(searcher="grid", warm_start={"search": "runs/a"})
     if key.startswith("capability.facts."):
         asked = config.capability.model_copy(update={"facts": FactsConfig(path="beliefs.jsonl")})
+        config = config.model_copy(update={"capability": asked})
+    if key.startswith("capability.metrics."):
+        metrics = (OwnMetric(name="kind", source="mine.py:kind"),)
+        asked = config.capability.model_copy(update={"metrics": metrics})
         config = config.model_copy(update={"capability": asked})
     recorded = with_another_value(config, key)
     may_appear = EFFECTS[key] == "content" and key not in ("task.heldout", "capability.general_text")

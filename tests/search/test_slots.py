@@ -14,7 +14,7 @@ from search.groups.dispatcher import Dispatcher
 from search.groups.held import MAX_DELIVERIES
 from search.groups.slots import MOST_SHRINKS, NoGroupsError, SlotTable
 from tests.search.slot_scenes import first_of_two, join, request, round_of, run, settle, up
-from trainables.messages import BaselineRequest, Delivery, GroupFacts, Reply, TrainRequest
+from trainables.messages import BaselineRequest, Delivery, GiveUp, GroupFacts, Reply, TrainRequest
 
 
 def test_trials_wait_for_a_slot_and_keep_it_until_released() -> None:
@@ -41,6 +41,36 @@ def test_trials_wait_for_a_slot_and_keep_it_until_released() -> None:
         assert delivery.request == request(1)
         table.answer("g", start, delivery.sequence, Reply("ok"))
         assert (await second).outcome == "ok"
+
+    run(scene())
+
+
+def test_what_is_withdrawn_is_answered_at_once_and_frees_its_slot_once_the_workers_have_given_it_up() -> None:
+    async def scene() -> None:
+        table = SlotTable()
+        table.add_group("g")
+        start = join(table, "g", 1)
+        trained = asyncio.create_task(table.submit(request(0)))
+        await settle()
+        (delivery,) = await round_of(table, "g", start, 0)
+        waiting = [asyncio.create_task(table.submit(request(trial))) for trial in (1, 2)]
+        await settle()
+        table.withdraw(0)
+        table.withdraw(1)
+        assert (await trained).outcome == (await waiting[0]).outcome == "withdrawn"
+        table.release(0)
+        table.release(1)
+        give_up = Delivery(delivery.sequence, delivery.slot, GiveUp(0))
+        for _ in range(2):  # to every worker
+            assert await round_of(table, "g", start, 1) == (give_up,)
+        table.answer("g", start, delivery.sequence, Reply("withdrawn"))
+        (delivery,) = await round_of(table, "g", start, 2)
+        assert delivery.request == request(2)
+        table.withdraw(3)
+        assert (await table.submit(request(3))).outcome == "withdrawn", "it came later than that"
+        table.withdraw(2)
+        table.answer("g", start, delivery.sequence, Reply("ok"))  # it had come to its rung at that time
+        assert (await waiting[1]).outcome == "withdrawn"
 
     run(scene())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import platform
 import shutil
@@ -19,6 +20,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
+from search.config.schema import TrackingConfig
 from search.record import (
     BaselineMeasured,
     Decided,
@@ -35,17 +37,19 @@ from search.tracking.follower import Shipper, project
 from search.tracking.mlflow_limits import key
 from search.tracking.process import tracking_environment
 from search.tracking.store import database_problem
+from search.tracking.ui import ui_command
 from search.tracking.writer import POINTS
 from tests.hostile import HOSTILE, PIECES, hostile_events
 from tests.mlflow_runs import Held, RecordBuilder, client_of, full_search, held, runs_of
 from tests.records import write_record
+from trainables.interval import Interval
 from trainables.text import printable
 
 pytestmark = pytest.mark.integration
 
 STATUSES: dict[TrialStatus, str] = {
     "completed": "FINISHED",
-    "stopped": "KILLED",
+    "stopped": "FINISHED",
     "diverged": "FAILED",
     "infeasible": "FAILED",
     "failed": "FAILED",
@@ -101,7 +105,7 @@ def test_a_search_is_shown_as_one_parent_with_a_run_per_trial_and_baseline(out: 
         "one": "KILLED",
         "base": "FINISHED",
         "trial-0000": "FINISHED",
-        "trial-0001": "KILLED",
+        "trial-0001": "FINISHED",
         "trial-0002": "KILLED",
     }
     assert {run.tags.get("mlflow.parentRunId") for run in runs.values()} == {None, "one"}
@@ -115,8 +119,8 @@ def test_a_search_is_shown_as_one_parent_with_a_run_per_trial_and_baseline(out: 
     assert (trial.start, trial.end) == (1_700_000_000_040, 1_700_000_000_130)
     expected = {
         "tightrope.status": "completed",
-        "tightrope.decision": "continue",
-        "tightrope.decision_reason": "rung 0: in the top third",
+        "tightrope.decision": "completed",
+        "tightrope.decision_reason": "because completed",
         "tightrope.reason": "because completed",
         "tightrope.origin": "searcher",
         "tightrope.seed": "7",
@@ -166,12 +170,61 @@ def test_repetitions_pauses_and_confirmation_reach_the_store(out: Path) -> None:
     runs = held(client)
     tags = runs["trial-0003"].tags
     assert (tags["tightrope.repeats"], tags["tightrope.repeats_run"]) == ("0", "trial-0000")
-    assert runs["trial-0001"].status == "KILLED"
+    assert runs["trial-0001"].status == "FINISHED"
     for name in ("one", "trial-0000"):
         assert float(runs[name].history["confirmed_train_loss"][0][2]) == pytest.approx(2.1)
     assert runs["one"].history["trials_completed"][-1][2] == "1.0"
     project(record.write(out))
     assert held(client) == runs
+
+
+def test_the_page_of_a_search_has_its_runs_its_objectives_and_what_is_recommended(out: Path) -> None:
+    record = RecordBuilder()
+    record.start(parameters={"lr": {}, "ra`nk": {}})
+    record.session()
+    for number in range(2):
+        record.propose(number, {"lr": 1e-3})
+        metrics = {"capability": 0.5, "retention": 0.95, "train_loss": 2.0}
+        record.rung(
+            number, 0, metrics, curve=[(1, 3.0)], intervals={"retention": Interval(low=0.9, high=1.0, n=9)}
+        )
+        record.finish(number, "completed")
+    record.add(SearchEnded, reason="finished", recommended=0)
+    folder, client = record.write(out), client_of(out)
+    page = project(folder).page
+    runs = held(client)
+    assert "trial 0" in runs["one"].tags["mlflow.note.content"]
+    assert runs["trial-0000"].tags["tightrope.recommended"] == "yes"
+    assert "tightrope.recommended" not in runs["trial-0001"].tags
+
+    experiment = client.get_experiment_by_name("tightrope")
+    assert experiment is not None
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    view = json.loads(experiment.tags["mlflow.sharedViewState.id-of-one"])
+    assert [name for name in view["selectedColumns"] if name.startswith(("metrics", "params"))] == [
+        "metrics.`train_loss`",
+        "metrics.`retention`",
+        "params.`lr`",
+    ]
+    assert len(client.search_runs([experiment.experiment_id], view["searchFilter"])) == 3
+    assert page.endswith("/runs?workflowType=machine_learning&viewStateShareKey=id-of-one")
+    opened = ui_command(folder, TrackingConfig())
+    assert opened is not None
+    assert opened.endswith(f"--host 127.0.0.1  # then http://127.0.0.1:5000/{page}")
+
+    # What a user chooses in the meantime stays; what is no longer recommended says so.
+    client.set_experiment_tag(experiment.experiment_id, "mlflow.experimentKind", "finetuning")
+    record.session()
+    record.add(SearchEnded, reason="finished", recommended=1)
+    project(record.write(out))
+    assert client.get_experiment(experiment.experiment_id).tags["mlflow.experimentKind"] == "finetuning"
+    tags = {name: run.tags.get("tightrope.recommended") for name, run in held(client).items()}
+    assert tags == {"one": "1", "trial-0000": "no longer", "trial-0001": "yes"}
+    record.session()
+    record.add(SearchEnded, reason="finished", recommended=None)
+    project(record.write(out))
+    tags = {name: run.tags.get("tightrope.recommended") for name, run in held(client).items()}
+    assert tags == {"one": "none", "trial-0000": "no longer", "trial-0001": "no longer"}
 
 
 def test_an_interrupted_trial_runs_again_on_resume_and_ends_once(out: Path) -> None:
@@ -183,7 +236,7 @@ def test_an_interrupted_trial_runs_again_on_resume_and_ends_once(out: Path) -> N
     assert [runs[name].status for name in ("one", "trial-0002", "trial-0001")] == [
         "RUNNING",
         "RUNNING",
-        "KILLED",
+        "FINISHED",
     ]
     assert runs["trial-0002"].tags["tightrope.status"] == "running"
     record.add(Failed, trial=2, failure_class="worker_lost", message="gone")
@@ -453,6 +506,10 @@ def test_only_declared_fields_reach_the_store(out: Path, monkeypatch: pytest.Mon
     assert "hunter2" not in dump
     assert "pa%40ss" not in dump
     assert not {tag for tag in parent.tags if tag.startswith("mlflow.")} - {
+        "mlflow.note.content",
         "mlflow.runName",
         "mlflow.source.git.commit",
+        "mlflow.source.name",
+        "mlflow.source.type",
     }
+    assert parent.tags["mlflow.source.name"] == "tightrope run space=base"

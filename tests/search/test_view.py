@@ -22,6 +22,7 @@ from search.record import (
 )
 from search.record.events import PriorTrial
 from search.view import make_view
+from search.view.callbacks import calling
 from search.view.progress import Progress
 from search.view.views import LiveView, PlainView
 from tests.records import BEGIN, guarded_events, make_config, make_events, opening_events, trial_events
@@ -413,3 +414,23 @@ def test_the_live_view_runs_beside_a_search_and_leaves_the_terminal_clean(
     assert output.endswith("MLflow is not up to date yet\n")
     # The cursor was hidden while drawing, and is shown again.
     assert output.rindex("\x1b[?25h") > output.rindex("\x1b[?25l")
+
+
+def test_callbacks_get_every_event_and_end_no_search() -> None:
+    seen: list[Event] = []
+
+    def fails(event: Event) -> None:
+        seen.append(event)
+        raise ValueError("no such plot")
+
+    text, events = io.StringIO(), opening_events()
+    shown = make_view(Console(file=text), make_config(), 16, live=False)
+    view = calling(shown, [fails, seen.append])
+    view.start()
+    for event in events:
+        view(event)
+    view.close()
+    assert seen == [events[0], *events], "the one that failed is called once"
+    said = "the callback fails failed and is not called again: ValueError: no such plot"
+    assert text.getvalue().count(said) == 1
+    assert len(text.getvalue().splitlines()) == len(events) + 1

@@ -135,7 +135,9 @@ def test_the_script_for_trl_has_arguments_that_the_libraries_take(search: Path) 
     compile(text, "script", "exec")
     assert f"learning_rate={params['lr']!r}" in text
     made = make_recipe(
-        LoraParameters(rank=8, alpha=16, layers=2, rslora=True, init_lora_weights="pissa_niter_4")
+        LoraParameters(
+            rank=8, alpha=16, layers=2, rslora=True, init_lora_weights="pissa_niter_4", use_dora=True
+        )
     )
     assert "pissa_iter: 4" in RECIPES["llamafactory"].write(made)
     assert "peft_init_lora_weights: pissa_niter_4" in RECIPES["axolotl"].write(made)
@@ -147,7 +149,7 @@ def test_the_script_for_trl_has_arguments_that_the_libraries_take(search: Path) 
     assert "trainer.optimizer = create_loraplus_optimizer(" in text
     assert "loraplus_lr_ratio=16.0" in text
     lora = LoraConfig(**lora_arguments(made))
-    assert lora.init_lora_weights == "pissa_niter_4"
+    assert (lora.init_lora_weights, lora.use_dora) == ("pissa_niter_4", True)
     assert (lora.r, lora.lora_alpha, lora.use_rslora, lora.layers_to_transform) == (8, 16, True, [0, 1])
 
 

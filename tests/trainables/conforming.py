@@ -23,6 +23,7 @@ PARAMS: dict[str, Params] = {
     "lora": {
         "lr": 3e-3,
         "loraplus_lr_ratio": 2.0,
+        "use_dora": True,
         "rank": 4,
         "layers": 3,
         "batch_size": 5,

@@ -43,7 +43,7 @@ PACKS = {
         LoraParameters(
             lr=1e-3, rank=2, batch_size=1, seed=7, init_lora_weights="pissa", rslora=True, loraplus_lr_ratio=4
         ),
-        LoraParameters(lr=1e-2, rank=4, batch_size=2, seed=8, init_lora_weights="orthogonal"),
+        LoraParameters(lr=1e-2, rank=4, batch_size=2, seed=8, init_lora_weights="orthogonal", use_dora=True),
     ],
 }
 
@@ -58,12 +58,12 @@ class Trained:
 
     def weights(self, trial: LoraTrial) -> dict[str, Tensor]:
         """What is trained, by PEFT's names without that of the adapter."""
-        part, rank = f".{trial.name}.", trial.adapters[0].params.rank
-        named = self.adapters.base.named_parameters()
+        arena, row = self.adapters.arena, self.adapters.names.index(trial.name)
+        names = ("lora_A", "lora_B", "lora_magnitude_vector")
         return {
-            key.replace(part, "."): value.detach()[:rank] if "lora_A" in key else value.detach()[:, :rank]
-            for key, value in named
-            if part in key
+            f"{site}.{name}.weight": part.t() if name == "lora_B" else part
+            for site, parts in arena.trained(row, arena.weights[row]).items()
+            for name, part in zip(names, parts, strict=False)
         }
 
 
@@ -84,10 +84,10 @@ def train(model: Any, kind: str = "unequal", stage: int = 0) -> Trained:
         torch.cat(
             [
                 part.flatten()
-                for a, b in adapters.arena.trained(
+                for a, b, *magnitudes in adapters.arena.trained(
                     rows[trial.name], adapters.arena.grads[rows[trial.name]]
                 ).values()
-                for part in (a, b.t())
+                for part in (a, b.t(), *magnitudes)
             ]
         ).clone()
         for trial in trials
@@ -114,6 +114,7 @@ def alone(
         use_rslora=params.rslora,
         fan_in_fan_out=any(layer.transposed for layer in linear_layers(model).values()),
         init_lora_weights=True if params.subtracts_start else params.peft_start,
+        use_dora=params.use_dora,
     )
     peft = PeftModel(Shell(model), config)
     if params.subtracts_start:

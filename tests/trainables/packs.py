@@ -25,9 +25,12 @@ class Bench:
 
     def parameters(self, name: str) -> dict[str, nn.Parameter]:
         """An adapter's tensors by PEFT's names for them, in a fixed order."""
-        part = f".{name}."
+        part, arena = f".{name}.", self.adapters.arena
         named = self.base.model.named_parameters()
-        return {key: value for key, value in named if part in key and "lora_" in key}
+        held = arena.magnitudes(self.adapters.names.index(name), arena.weights)
+        return {key: value for key, value in named if part in key and "lora_" in key} | {
+            f"{site}.lora_magnitude_vector{part}weight": nn.Parameter(each) for site, each in held.items()
+        }
 
     def pack(self, limits: PassLimits | None = None) -> Pack:
         """An empty pack; whatever an earlier one still holds is dropped."""

@@ -17,7 +17,7 @@ from trainables.evaluation.intervals import wilson
 from trainables.evaluation.measurement import combine
 from trainables.evaluation.metrics import METRICS, Asked, AskedSkill, metric_names
 from trainables.evaluation.outcomes import Outcomes, Result, Score, Sums, merge
-from trainables.settings import CapabilityConfig, SkillConfig
+from trainables.settings import CapabilityConfig, OwnMetric, SkillConfig
 
 SKILLS = (
     SkillConfig(name="facts", path="facts.jsonl", scoring=("generation", "likelihood")),
@@ -28,7 +28,12 @@ SKILLS = (
 GROUPS = ("direct", "paraphrase", "consequence", "neighbour", "challenge")
 TARGETS = {"gravity": "known", "florin": "new", "mole": "new"}
 ASKED = Asked(
-    CapabilityConfig(skills=SKILLS, general_text="general.txt", think_section=True),
+    CapabilityConfig(
+        skills=SKILLS,
+        general_text="general.txt",
+        think_section=True,
+        metrics=(OwnMetric(name="longer", source="longer"),),
+    ),
     [AskedSkill(skill, choice=skill.name == "facts") for skill in SKILLS],
     [AskedTarget(target, kind, dict.fromkeys(GROUPS, 2), 2) for target, kind in TARGETS.items()],
 )
@@ -94,7 +99,8 @@ def evaluation(draw: np.random.Generator) -> Outcomes:
     heldout = sums(draw)
     outcomes = Outcomes(heldout, scores, TIME, think_section=True)
     general, divergence = sums(draw, compared=True), sums(draw, sized=False)
-    return replace(outcomes, general=general, divergence=divergence, beliefs=beliefs(draw))
+    own = {"longer": replace(given := sums(draw, sized=False), tokens=[1] * len(given.examples))}
+    return replace(outcomes, general=general, divergence=divergence, beliefs=beliefs(draw), own=own)
 
 
 def part(whole: Sums, chosen: list[int]) -> Sums:
@@ -121,7 +127,8 @@ def shared_out(whole: Outcomes, world: int, draw: np.random.Generator) -> list[O
             part(one, chosen(len(one.examples), rank)) for one in (whole.general, whole.divergence)
         )
         asked = [whole.beliefs[place] for place in chosen(len(whole.beliefs), rank)]
-        share = Outcomes(heldout, scores, TIME, general, divergence, beliefs=asked)
+        own = {name: part(one, chosen(len(one.examples), rank)) for name, one in whole.own.items()}
+        share = Outcomes(heldout, scores, TIME, general, divergence, beliefs=asked, own=own)
         shares.append(Outcomes.from_bytes(replace(share, think_section=True).to_bytes()))
     return [shares[rank] for rank in draw.permutation(world)]
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tests.trainables.families import tiny
 from tests.trainables.small import tiny_llama
 from trainables.errors import UserError
 from trainables.lora.adapters import Adapters
@@ -34,6 +35,7 @@ def test_target_modules_and_first_layers_are_selected() -> None:
         ({"init_lora_weights": "orthogonal", "rank": 3}, "needs an even rank"),
         ({"init_lora_weights": "pissa", "dropout": 0.1}, "needs dropout=0"),
         ({"init_lora_weights": "eva"}, "'gaussian', 'orthogonal'"),
+        ({"use_dora": True, "dropout": 0.1}, "needs dropout=0"),
         ({"loraplus_lr_ratio": 0.5}, "greater than or equal to 1"),
     ],
 )
@@ -47,6 +49,13 @@ def test_a_start_has_no_more_ranks_than_the_weight() -> None:
     with pytest.raises(UserError, match=r"k_proj has only 16 singular values"):
         adapters.add("trial", LoraParameters(init_lora_weights="pissa", rank=17))
     adapters.add("trial", LoraParameters(init_lora_weights="pissa", rank=17, target_modules="mlp"))
+
+
+def test_magnitudes_are_refused_where_peft_could_not_load_them() -> None:
+    adapters = Adapters(tiny("qwen3_moe"), "tiny")
+    with pytest.raises(UserError, match=r"use_dora is not possible on model\.layers\.0\.mlp\.gate_proj"):
+        adapters.add("trial", LoraParameters(use_dora=True))
+    adapters.add("trial", LoraParameters(use_dora=True, target_modules="attention"))
 
 
 @given(

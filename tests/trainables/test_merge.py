@@ -37,7 +37,9 @@ def make_adapter(config: ModelConfig, folder: Path) -> None:
     """An adapter that changes every layer, saved as trials save theirs."""
     model, _ = load_base(resolve(config), config, "cpu")
     adapters = Adapters(model, config.source)
-    adapters.add("trial", LoraParameters(rank=4, alpha=8))
+    params = LoraParameters(rank=4, alpha=8, use_dora=config.name == "llama")
+    adapters.add("trial", params)
+    adapters.begin("trial", params)
     torch.manual_seed(1)
     for _, b in adapters.factors("trial").values():
         b.copy_(0.05 * torch.randn(b.shape))

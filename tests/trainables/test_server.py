@@ -26,6 +26,7 @@ from trainables.messages import (
     BaselineRequest,
     Delivery,
     FrontRequest,
+    GiveUp,
     GroupSettings,
     Reply,
     TrainRequest,
@@ -151,6 +152,22 @@ def test_trials_that_join_one_another_and_leave_reply_as_alone(loaded: Loaded, t
         assert replies[trial].pack > 1
         assert 0 <= replies[trial].padding < 1
     assert replies[0].tokens == alone[0][0].tokens
+
+
+def test_a_trial_that_is_given_up_leaves_the_others_alone_and_its_slot_free(
+    loaded: Loaded, tmp_path: Path
+) -> None:
+    (alone,) = finish(fresh(loaded, settings(tmp_path)), [Delivery(0, 0, request(0, 6))]).values()
+    server = fresh(loaded, settings(tmp_path))
+    server.accept(Delivery(0, 0, request(0, 6)))
+    server.accept(Delivery(1, 1, request(1, 8)))
+    server.step(interrupt=False)
+    server.accept(Delivery(1, 1, GiveUp(1)))
+    server.accept(Delivery(7, 0, GiveUp(0)))  # of a delivery that was answered before: changes nothing
+    assert dict(server.answers()) == {1: Reply("withdrawn")}
+    replies = finish(server, [Delivery(2, 1, request(2, 2))])
+    assert replies[2].step == 2
+    assert_same(replies[0], alone)
 
 
 def test_a_diverged_trial_and_a_wrong_one_leave_the_others_alone(loaded: Loaded, tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 
 from trainables import embedded
 from trainables.contents import path_digest
-from trainables.data.sources import EMBEDDED, user_path
+from trainables.data.sources import EMBEDDED, records_folder, user_path
 from trainables.models.fingerprint import folder_fingerprint
 from trainables.models.preparers import cache_dir
+from trainables.own.code import digest_of, named_in
+from trainables.own.records import made_records, makes_records, recipe_digest
 from trainables.settings import HARNESS, CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
 from trainables.trainable import Effect, Place
 
@@ -40,12 +42,14 @@ _CAPABILITY: Mapping[Effect, str] = {
 capability.skills.*.name capability.skills.*.scoring capability.skills.*.limit capability.skills.*.match
 capability.skills.*.at capability.skills.*.metric capability.skills.*.chat
 capability.max_new_tokens capability.general_examples capability.kl_prompts capability.leak_words
-capability.think_section
+capability.think_section capability.metrics.*.name capability.metrics.*.direction
 capability.facts.targets capability.facts.decoding.method capability.facts.decoding.temperature
 capability.facts.decoding.top_p capability.facts.decoding.samples capability.facts.max_new_tokens
 capability.facts.in_context
 """,
-    "content": "capability.skills.*.path capability.general_text capability.facts.path",
+    "content": """
+capability.skills.*.path capability.general_text capability.facts.path capability.metrics.*.source
+""",
     "none": "capability.batch_size",
 }
 
@@ -75,6 +79,8 @@ def capability_contents(capability: CapabilityConfig, part: str) -> dict[str, st
         f"capability.skills.{index}.path": data_content(skill.path, part)
         for index, skill in enumerate(capability.skills)
     }
+    for index, metric in enumerate(capability.metrics):
+        digests[f"capability.metrics.{index}.source"] = metric_content(metric.source)
     if capability.general_text is not None:
         digests["capability.general_text"] = data_content(capability.general_text, part)
     if capability.facts is not None:
@@ -98,6 +104,19 @@ def model_content(model: ModelConfig) -> str | None:
         return None
 
 
+def metric_content(source: str) -> str | None:
+    """`sha256:` and a digest of the file with a metric's function, or `name:` and that of an installed one.
+
+    None where the file cannot be read.
+    """
+    if (named := named_in(source)) is None:
+        return f"{_NAME}{source}"
+    try:
+        return _DIGEST + _sha256(f"{digest_of(named)}:{named.function}".encode())
+    except OSError:
+        return None
+
+
 def hub_part(task: TaskConfig) -> str:
     """The part of a hub data set that a task reads."""
     return task.split + (f" of {task.subset}" if task.subset else "")
@@ -115,6 +134,11 @@ def data_content(source: str | Sequence[str], part: str) -> str | None:
     if not isinstance(source, str):
         parts = [data_content(each, part) for each in source]
         return None if None in parts else _DIGEST + _sha256("\n".join(map(str, parts)).encode())
+    if makes_records(source):
+        try:
+            return f"{_DIGEST}{recipe_digest(source)}"
+        except OSError:
+            return None
     path = source.removeprefix(HARNESS)
     place = user_path(path)
     if path.startswith(EMBEDDED):
@@ -153,11 +177,27 @@ def placed_capability(capability: CapabilityConfig, place: Place) -> CapabilityC
     facts = capability.facts
     if facts is not None:
         facts = facts.model_copy(update={"path": place(facts.path)})
-    return capability.model_copy(update={"skills": skills, "general_text": general, "facts": facts})
+    metrics = tuple(
+        metric.model_copy(update={"source": _metric(metric.source, place)}) for metric in capability.metrics
+    )
+    placed = {"skills": skills, "general_text": general, "facts": facts, "metrics": metrics}
+    return capability.model_copy(update=placed)
 
 
 def _sources(given: str | tuple[str, ...], place: Place) -> str | tuple[str, ...]:
-    return place(given) if isinstance(given, str) else tuple(map(place, given))
+    if not isinstance(given, str):
+        return tuple(place(_made(each)) for each in given)
+    return place(_made(given))
+
+
+def _made(source: str) -> str:
+    """The file with the records of a source that makes them: workers read it, and run nothing."""
+    return str(made_records(source, "task.train", records_folder())) if makes_records(source) else source
+
+
+def _metric(source: str, place: Place) -> str:
+    named = named_in(source)
+    return source if named is None else str(named._replace(file=place(named.file)))
 
 
 def _skill(skill: SkillConfig, place: Place) -> str:

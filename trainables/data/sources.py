@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from trainables import embedded
 from trainables.errors import UserError
+from trainables.own.records import made_records, makes_records
 
 EMBEDDED = "embedded:"
 Kind: TypeAlias = Literal["json", "csv", "tsv", "parquet", "text"]
@@ -137,8 +138,17 @@ def locate(source: str | Sequence[str], key: str, split: str, subset: str | None
     return HubDataset(match["name"], match["config"] or subset, match["split"] or split)
 
 
+def records_folder() -> Path:
+    """Where the records are kept that tasks of users make."""
+    from trainables.models.preparers import cache_dir
+
+    return cache_dir() / "records"
+
+
 def looks_local(source: str) -> bool:
     """Whether a name is that of a file or folder rather than of a hub data set."""
+    if makes_records(source):
+        return True
     path = user_path(source)
     return source.startswith((EMBEDDED, ".", "/", "~")) or _kind(path) is not None or os.path.exists(path)
 
@@ -163,6 +173,8 @@ def _kind(path: Path) -> Kind | None:
 
 def _local(source: str, key: str) -> list[LocalFile]:
     """The files that a name stands for."""
+    if makes_records(source):
+        return [LocalFile(made_records(source, key, records_folder()), "json", source)]
     path = _place(source, key)
     if os.path.isdir(path):
         return _in_folder(path, source, key)

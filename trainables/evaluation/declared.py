@@ -8,6 +8,7 @@ from trainables.data.lines import first_record
 from trainables.evaluation.beliefs.targets import asked_targets
 from trainables.evaluation.metrics import METRICS, Asked, AskedSkill
 from trainables.evaluation.metrics.beliefs import BELIEF_SHARES, asked_prompts
+from trainables.evaluation.metrics.own import OWN
 from trainables.settings import At, CapabilityConfig
 from trainables.trainable import MetricSpec
 
@@ -56,6 +57,10 @@ def _spec(capability: CapabilityConfig, metric: str, name: str, at: At) -> Metri
         spec = replace(spec, ceiling=_LOSS_RISE, caveat=_ONLY_TEXT)
     if name == "capability":
         spec = replace(spec, relative="retention", items=counting)
+    if metric == OWN:
+        given = next(each for each in capability.metrics if each.name == name)
+        meaning = f"Mean of {given.source} over the questions that are asked at every rung."
+        spec = replace(spec, meaning=meaning, direction=given.direction, family=None)
     if (share := metric.removesuffix("_<group>")) in BELIEF_SHARES:
         single = capability.facts is None or capability.facts.decoding.samples == 1
         prompts = asked_prompts(share) + name.removeprefix(share)

@@ -24,6 +24,7 @@ from trainables.evaluation.inference.losses import GeneralLoss, HeldoutLoss
 from trainables.evaluation.inference.passes import ASKED, Comparison, Part, Passes, Shard, share, timed
 from trainables.evaluation.measurement import Measurement, combine
 from trainables.evaluation.outcomes import Outcomes
+from trainables.evaluation.own import OwnMetrics
 from trainables.evaluation.questions.items import Item, items_fingerprint, joined, load_items
 from trainables.evaluation.questions.questions import Questions, questions
 from trainables.evaluation.questions.replies import Reader
@@ -102,6 +103,7 @@ class Evaluator:
             tokenise_skill(asking, skill, items, capability.reply_length, context)
             for skill, items in asked.items()
         ]
+        self._own = OwnMetrics(capability.metrics, self._skills)
         self._harness = HarnessSkills(self._passes, harness, self._ends, base)
         self._beliefs: list[BeliefReplies] = []
         if beliefs:
@@ -190,8 +192,8 @@ class Evaluator:
             together divided by `copies`, so that the adapters' times add up to the time spent.
 
         Raises:
-            UserError: A harness task's metric is not 0 or 1 for a document of this share. This worker has
-                then waited for the others as if it had finished.
+            UserError: A harness task's metric is not 0 or 1 for a document of this share, or a metric of a
+                user fails. This worker has then waited for the others as if it had finished.
         """
         outcomes = [Outcomes(think_section=self._capability.think_section) for _ in range(copies)]
         seconds: dict[str, float] = {}
@@ -206,6 +208,7 @@ class Evaluator:
                     with timed(seconds, name):
                         run(asked[name], copies)
             try:
+                self._own.run(outcomes, asked["generation"], self._base_reply)
                 if self._harness.asks(moment):
                     with timed(seconds, self._harness.name):
                         self._harness.run(outcomes, shard, moment)
@@ -232,6 +235,11 @@ class Evaluator:
             batch_size=self._passes.rows(copies),
             drafts=[self._drafts.get(tuple(prompt), []) for prompt in prompts],
         )
+
+    def _base_reply(self, part: Questions, index: int) -> str | None:
+        """The base model's reply to a question, where it is known by now."""
+        ids = self._drafts.get(tuple(part.skill.asked[index]))
+        return None if ids is None else self._reader.reply(ids).text
 
     def _generation(self, asked: Sequence[Questions], copies: int) -> None:
         rows = [(part, index) for part in asked for index in part.indices]

@@ -146,6 +146,7 @@ class Outcomes:
         divergence: Divergence from the base model on prompts, in nats.
         think_section: Whether replies were asked for with a think section.
         beliefs: Replies to the prompts that ask for beliefs.
+        own: By metric of a user, what it gives each question.
     """
 
     heldout: Sums = field(default_factory=Sums)
@@ -155,6 +156,7 @@ class Outcomes:
     divergence: Sums = field(default_factory=Sums)
     think_section: bool = False
     beliefs: list[BeliefOutcome] = field(default_factory=list)
+    own: dict[str, Sums] = field(default_factory=dict)
 
     @property
     def replies(self) -> list[Result]:
@@ -190,7 +192,8 @@ class Outcomes:
         ]
         sums = {name: Sums(**values[name]) for name in ("heldout", "general", "divergence")}
         beliefs = [BeliefOutcome.of(each) for each in values["beliefs"]]
-        return cls(**{**values, "scores": scores, "beliefs": beliefs, **sums})
+        own = {name: Sums(**given) for name, given in values["own"].items()}
+        return cls(**{**values, "scores": scores, "beliefs": beliefs, "own": own, **sums})
 
 
 def merge(parts: Sequence[Outcomes]) -> Outcomes:
@@ -207,4 +210,8 @@ def merge(parts: Sequence[Outcomes]) -> Outcomes:
         Sums.merged(part.divergence for part in parts),
         parts[0].think_section,
         sorted((each for part in parts for each in part.beliefs), key=attrgetter("prompt")),
+        {
+            name: Sums.merged(part.own[name] for part in parts if name in part.own)
+            for name in dict.fromkeys(name for part in parts for name in part.own)
+        },
     )

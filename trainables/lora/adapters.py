@@ -22,7 +22,7 @@ from trainables.lora.layout import Dropout, Layout
 from trainables.lora.packed import PackedPass
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.starts import first_weights, whole_weight
-from trainables.lora.targets import routed_dropout, routed_layer, select_modules, unsuitable_start
+from trainables.lora.targets import no_dora, routed_dropout, routed_layer, select_modules, unsuitable_start
 from trainables.models.linear import NF4, linear_layers
 from trainables.serving.checkpoints import MOMENTS
 
@@ -60,21 +60,32 @@ class Adapters:
         self._active = 0
         self._planes: Sequence[int] = (0,)
 
-    def add(self, name: str, params: LoraParameters) -> None:
-        """Adds a fresh adapter, initialised from the trial's seed as PEFT does by default, as the last row.
+    def chosen(self, params: LoraParameters) -> list[str]:
+        """Names of the layers that such an adapter is put on.
 
         Raises:
-            UserError: No layer of the model fits `target_modules`, dropout is asked for where a layer sees
-                routed tokens, which have no place in their example, or a layer cannot begin as
-                `init_lora_weights` says.
-            torch.OutOfMemoryError: There is no room; nothing has changed.
+            UserError: No layer of the model fits `target_modules`; dropout is asked for where a layer sees
+                routed tokens, which have no place in their example; a layer cannot begin as
+                `init_lora_weights` says, or have the magnitudes that `use_dora` asks for.
         """
         chosen = select_modules(self.linear, params)
         if params.dropout and (layer := routed_layer(chosen)) is not None:
             raise UserError(*routed_dropout(layer))
+        if params.use_dora and (taken := [name for name in chosen if taken_for_expert(name, self.base)]):
+            raise UserError(*no_dora(taken[0]))
         sizes = {name: self._features[name] for name in chosen}
         if (unsuitable := unsuitable_start(sizes, params, self._quantised)) is not None:
             raise UserError(*unsuitable)
+        return chosen
+
+    def add(self, name: str, params: LoraParameters) -> None:
+        """Adds a fresh adapter, initialised from the trial's seed as PEFT does by default, as the last row.
+
+        Raises:
+            UserError: See `chosen`.
+            torch.OutOfMemoryError: There is no room; nothing has changed.
+        """
+        chosen = self.chosen(params)
         config = LoraConfig(
             r=params.width,
             target_modules=chosen,
@@ -91,7 +102,8 @@ class Adapters:
                     self._peft = PeftModel(self._shell, config, adapter_name=name)
                 else:
                     self._peft.add_adapter(name, config)
-            self.arena.add(dict.fromkeys(chosen, params.width), frozen=params.width - params.rank)
+            frozen = params.width - params.rank
+            self.arena.add(dict.fromkeys(chosen, params.width), frozen, params.use_dora)
             self.names.append(name)
             self._scales[name] = params.scale
             self._take_over(name)
@@ -114,17 +126,20 @@ class Adapters:
 
         Under ZeRO stage 3 a collective call.
         """
-        rank, views = params.rank, self.arena.views(self.names.index(name), self.arena.weights)
+        rank, row = params.rank, self.names.index(name)
+        magnitudes = self.arena.magnitudes(row, self.arena.weights)
         with torch.random.fork_rng():
             torch.manual_seed(params.seed)
-            for site, (a, b) in views.items():
+            for site, (a, b) in self.arena.views(row, self.arena.weights).items():
                 with whole_weight(self._layer(site).base_layer) as weight:
-                    first_a, first_b = first_weights(weight, params)
-                a[:rank].copy_(first_a)
-                b[:rank].copy_(first_b.t())
-                if params.subtracts_start:
-                    a[rank:].copy_(first_a)
-                    b[rank:].copy_(-first_b.t())
+                    if params.init_lora_weights != "default":
+                        first_a, first_b = first_weights(weight, params)
+                        a.copy_(first_a.repeat(params.width // rank, 1))
+                        b.copy_(first_b.t().repeat(params.width // rank, 1))
+                        b[rank:].neg_()
+                    if params.use_dora:
+                        tuned = torch.addmm(weight.to(a.dtype), b.t(), a, alpha=params.scale)
+                        magnitudes[site].copy_(torch.linalg.vector_norm(tuned, dim=1))
 
     def row(self, name: str) -> Tensor:
         """All weights of an adapter, sharing the arena's storage."""
@@ -242,25 +257,34 @@ class Adapters:
         return {
             f"{kind}.{site}.{letter}": tensor
             for kind, moments in (("exp_avg", self.arena.first), ("exp_avg_sq", self.arena.second))
-            for site, pair in self.arena.trained(row, moments[row]).items()
-            for letter, tensor in zip("AB", pair, strict=True)
+            for site, parts in self.arena.trained(row, moments[row]).items()
+            for letter, tensor in zip("ABM", parts, strict=False)
         }
 
     def save(self, name: str, folder: Path) -> None:
         """Writes the adapter into `folder` in PEFT format, as `PeftModel.from_pretrained` reads it."""
         assert self._peft is not None
         weights = get_peft_model_state_dict(self._peft, adapter_name=name, save_embedding_layers=False)
+        weights |= self._magnitudes(name)
         folder.mkdir(exist_ok=True)
         save_file({key: _own(value) for key, value in weights.items()}, folder / WEIGHTS)
         config = saved_config(self._peft.peft_config[name], self.base)
         config |= {"inference_mode": True, "base_model_name_or_path": self._source}
+        config["use_dora"] = bool(self._magnitudes(name))
         (folder / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True, default=_plain))
 
     def load(self, name: str, folder: Path) -> None:
         """Reads weights saved by `save` into the adapter `name`, which must have the same shape."""
         assert self._peft is not None
         weights: dict[str, Tensor] = load_file(folder / WEIGHTS)
+        for key, magnitudes in self._magnitudes(name).items():
+            magnitudes.copy_(weights.pop(key))
         set_peft_model_state_dict(self._peft, weights, adapter_name=name)
+
+    def _magnitudes(self, name: str) -> dict[str, Tensor]:
+        """Magnitudes by the names that PEFT has for them in files; no layer of PEFT's holds them here."""
+        held = self.arena.magnitudes(self.names.index(name), self.arena.weights)
+        return {f"base_model.model.{site}.lora_magnitude_vector": each for site, each in held.items()}
 
     def save_moments(self, names: Mapping[str, str], folder: Path) -> None:
         """Writes both moments of adapters, so that training continues as if it had not stopped.
@@ -330,7 +354,7 @@ def saved_config(config: LoraConfig, model: nn.Module) -> dict[str, Any]:
     """
     saved: dict[str, Any] = config.to_dict()
     names = set(config.target_modules or ())
-    taken = {name for name in names if _taken_for_expert(name, model)}
+    taken = {name for name in names if taken_for_expert(name, model)}
     if taken:
         parameters = sorted(f"{name}.weight" for name in taken)
         saved |= {"target_modules": sorted(names - taken), "target_parameters": parameters}
@@ -338,7 +362,8 @@ def saved_config(config: LoraConfig, model: nn.Module) -> dict[str, Any]:
     return saved
 
 
-def _taken_for_expert(name: str, model: nn.Module) -> bool:
+def taken_for_expert(name: str, model: nn.Module) -> bool:
+    """Whether PEFT takes a layer for one of experts by its name, and adapts its weight as a parameter."""
     alone = LoraConfig(target_modules=[name])
     try:
         convert_peft_config_for_transformers(alone, model, None)

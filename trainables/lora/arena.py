@@ -18,7 +18,7 @@ _EXTRAS = (0, EXTRA, 0, 0)
 
 @dataclass(frozen=True)
 class Site:
-    """Where a linear layer's A and B lie in a row.
+    """Where a linear layer's A and B lie in a row, and behind them its magnitudes.
 
     Attributes:
         features: (in, out) of the layer.
@@ -26,15 +26,21 @@ class Site:
             rows of A and columns of B get a zero gradient and stay zero.
         start: First column of A, of shape (rank, in). B follows it as its transpose, of shape (rank, out):
             products that leave the rank outside are twice as fast on a CPU.
+        scaled: Whether there are magnitudes, of shape (out,).
     """
 
     features: tuple[int, int]
     rank: int
     start: int
+    scaled: bool
 
     @property
     def end(self) -> int:
-        """Column after B."""
+        """Column after all of it."""
+        return self._end_of_b + self.scaled * self.features[1]
+
+    @property
+    def _end_of_b(self) -> int:
         return self.start + self.rank * sum(self.features)
 
     def views(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -42,7 +48,11 @@ class Site:
         inner, outer = self.features
         middle = self.start + self.rank * inner
         a = rows[:, self.start : middle].view(-1, self.rank, inner)
-        return a, rows[:, middle : self.end].view(-1, self.rank, outer)
+        return a, rows[:, middle : self._end_of_b].view(-1, self.rank, outer)
+
+    def magnitudes(self, rows: Tensor) -> Tensor:
+        """Magnitudes of shape (rows, out) in `rows`, sharing its storage."""
+        return rows[:, self._end_of_b : self.end]
 
 
 Ranks: TypeAlias = Mapping[str, int]
@@ -55,10 +65,12 @@ class Row(NamedTuple):
     Attributes:
         ranks: Its ranks.
         frozen: How many of the last ranks of every layer are not trained.
+        scaled: Whether its layers have magnitudes (DoRA, Liu et al., 2024, arXiv:2402.09353).
     """
 
     ranks: Ranks
     frozen: int
+    scaled: bool
 
 
 class Arena:
@@ -91,17 +103,18 @@ class Arena:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, ranks: Ranks, frozen: int = 0) -> None:
+    def add(self, ranks: Ranks, frozen: int = 0, scaled: bool = False) -> None:
         """Appends a row of zeros, and makes room for its ranks and for no more than any row needs.
 
         Args:
             ranks: See `Row`, as for the rest.
             frozen: Likewise.
+            scaled: Likewise.
 
         Raises:
             torch.OutOfMemoryError: There is no room; nothing has changed.
         """
-        held = [*self._rows, Row(ranks, frozen)]
+        held = [*self._rows, Row(ranks, frozen, scaled)]
         sites, columns = self._sites(held)
         if sites != self.sites or len(held) > len(self._storage[0]):
             self._storage = self._laid_out(sites, columns, len(held))
@@ -135,11 +148,31 @@ class Arena:
         """A (rank, in) and B.T (rank, out) of one row of `tensor` by layer, sharing the storage."""
         return self._views(tensor[row], self._rows[row].ranks)
 
-    def trained(self, row: int, tensor: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-        """The same of its own row of a tensor, shape (columns,), without what is not trained."""
-        ranks, frozen = self._rows[row]
-        views = self._views(tensor, ranks)
-        return {name: (a[: len(a) - frozen], b[: len(b) - frozen]) for name, (a, b) in views.items()}
+    def trained(self, row: int, tensor: Tensor) -> dict[str, tuple[Tensor, ...]]:
+        """What is trained of one row by layer: A, B.T and, where there are any, magnitudes.
+
+        Args:
+            row: Which one.
+            tensor: That row of weights, gradients or moments, shape (columns,).
+        """
+        ranks, frozen, scaled = self._rows[row]
+        return {
+            name: (
+                a[: len(a) - frozen],
+                b[: len(b) - frozen],
+                *([self.sites[name].magnitudes(tensor[None])[0]] if scaled else []),
+            )
+            for name, (a, b) in self._views(tensor, ranks).items()
+        }
+
+    def magnitudes(self, row: int, tensor: Tensor) -> dict[str, Tensor]:
+        """Magnitudes (out) of one row of `tensor` by layer, sharing the storage; empty where it has none."""
+        ranks, _, scaled = self._rows[row]
+        return {name: self.sites[name].magnitudes(tensor)[row] for name in ranks} if scaled else {}
+
+    def scaled(self, row: int, site: str) -> bool:
+        """Whether a row has magnitudes at a layer."""
+        return self._rows[row].scaled and site in self._rows[row].ranks
 
     def partly_frozen(self, row: int) -> bool:
         """Whether there is anything in a row that is not trained."""
@@ -147,7 +180,7 @@ class Arena:
 
     def drop_frozen(self, rows: int) -> None:
         """Drops the gradients of what is not trained in the first rows."""
-        for row, (_, frozen) in enumerate(self._rows[:rows]):
+        for row, (_, frozen, _) in enumerate(self._rows[:rows]):
             if frozen:
                 for part in chain.from_iterable(self.views(row, self.grads).values()):
                     part[-frozen:].zero_()
@@ -183,15 +216,20 @@ class Arena:
             )
             to_a[:, :rank].copy_(a[:, :rank])
             to_b[:, :rank].copy_(b[:, :rank])
+            if self.sites[name].scaled and sites[name].scaled:
+                sites[name].magnitudes(new[None]).copy_(self.sites[name].magnitudes(old[None]))
 
     def _sites(self, held: Iterable[Row]) -> tuple[dict[str, Site], int]:
         most: dict[str, int] = {}
-        for ranks, _ in held:
-            for name, rank in ranks.items():
+        scaled: set[str] = set()
+        for row in held:
+            for name, rank in row.ranks.items():
                 most[name] = max(rank, most.get(name, 0))
+            if row.scaled:
+                scaled.update(row.ranks)
         sites, column = {}, 0
         for name, features in self._features.items():
             if name in most:
-                sites[name] = Site(features, most[name], column)
+                sites[name] = Site(features, most[name], column, name in scaled)
                 column = sites[name].end
         return sites, column

@@ -85,15 +85,15 @@ def task_facts(options: Any, seed: int) -> Facts:
 
 
 def trained_by(options: Any) -> Callable[..., Scalar] | None:
-    """Number of trained parameters by rank, target and layers."""
+    """Number of trained parameters by rank, target, layers and whether there are magnitudes."""
     from trainables.lora.plan.shapes import light_shapes
 
     shapes = light_shapes(options.model)
     if shapes is None:
         return None
 
-    def count(rank: int, target_modules: str, layers: int | None) -> Scalar:
-        given = {"rank": rank, "target_modules": target_modules, "layers": layers}
+    def count(rank: int, target_modules: str, layers: int | None, use_dora: bool = False) -> Scalar:
+        given = {"rank": rank, "target_modules": target_modules, "layers": layers, "use_dora": use_dora}
         return shapes.trainable_parameters(LoraParameters.model_validate(given))
 
     return count
@@ -168,7 +168,7 @@ AUDITED = Audited(
         ),
     },
     computed={
-        "trainable_parameters": ComputedFact(("rank", "target_modules", "layers"), trained_by),
+        "trainable_parameters": ComputedFact(("rank", "target_modules", "layers", "use_dora"), trained_by),
     },
     read=(DATA, MODEL, TASK, ASKED, REPLIES, SIZES),
 )

@@ -32,7 +32,7 @@ def clip_and_update(
         arena: Holds weights, gradients and moments.
         steps: 0-based step of each row.
         rates: Learning rate of each row.
-        ratios: Factor on it for B (LoRA+, Hayou et al., 2024, arXiv:2402.12354) of each row.
+        ratios: Factor on it for all but A (LoRA+, Hayou et al., 2024, arXiv:2402.12354) of each row.
         decays: Decoupled weight decay of each row.
         clips: Largest gradient norm of each row; 0 is off.
         norms: Gradient norm of each row, shape (rows,).
@@ -49,9 +49,9 @@ def clip_and_update(
             _update([whole], counts[row], rate, decay)
             continue
         layers = zip(*(arena.trained(row, each).values() for each in whole), strict=True)
-        a, b = zip(*(zip(*layer, strict=True) for layer in layers), strict=True)
-        _update(a, counts[row], rate, decay)
-        _update(b, counts[row], rate * ratio, decay)
+        parts = [list(zip(*layer, strict=True)) for layer in layers]
+        _update([a for a, *_ in parts], counts[row], rate, decay)
+        _update([other for _, *others in parts for other in others], counts[row], rate * ratio, decay)
 
 
 def _update(parts: Sequence[Sequence[Tensor]], step: Tensor, rate: float, decay: float) -> None:

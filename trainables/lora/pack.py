@@ -19,7 +19,6 @@ from trainables.lora.arena import EXTRA
 from trainables.lora.batch import Batch, Share, deal
 from trainables.lora.optimizer import clip_and_update
 from trainables.lora.passes import Lengths, Pass, plan_passes
-from trainables.lora.targets import select_modules
 from trainables.lora.trial import LoraTrial, PackedTrial
 from trainables.serving.base import HeldBase
 from trainables.serving.held import Stepped
@@ -107,9 +106,9 @@ class Pack:
         return self._make(name, params, self._examples, self._total)
 
     def fits(self, params: Any) -> bool:
-        """Whether such a trial can be made, and the model has layers for its adapters."""
+        """Whether such a trial can be made, and the model has layers for such adapters."""
         try:
-            return all(select_modules(self.linear, each.params) for each in self.make("", params).adapters)
+            return all(self._adapters.chosen(each.params) for each in self.make("", params).adapters)
         except UserError:
             return False
 
@@ -153,7 +152,7 @@ class Pack:
         """Gives new adapters their first weights, where they are not PEFT's usual ones."""
         trial.fresh = False
         for adapter in trial.adapters:
-            if adapter.params.init_lora_weights != "default":
+            if adapter.params.init_lora_weights != "default" or adapter.params.use_dora:
                 self._adapters.begin(adapter.name, adapter.params)
                 # Other machines may find other signs for the same decomposition.
                 self._base.take_first(self._adapters.row(adapter.name))

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from trainables.lora.arena import Arena
 from trainables.lora.layout import Layout
+from trainables.lora.magnitudes import Magnitudes, scaled_by
 from trainables.models.linear import NF4, PLAIN
 
 _TOGETHER = 64
@@ -63,6 +64,7 @@ class PackedPass:
         self.layout: Layout | None = None
         self.anchor = torch.zeros((), requires_grad=True)
         self._low = low
+        self._magnitudes = Magnitudes(arena)
         self._copy: Tensor | None = None
         self._scales = arena.weights.new_zeros(0, 1, 1)
         self._segments: dict[tuple[str, tuple[int, ...], int], list[Segment]] = {}
@@ -71,6 +73,7 @@ class PackedPass:
     def rows_moved(self, scales: Sequence[float]) -> None:
         """To be called when the arena has been laid out anew; `scales` are those of its rows."""
         self._scales = self.arena.weights.new_tensor(scales).view(-1, 1, 1)
+        self._magnitudes.forget(scales)
         room = self.arena.room
         if self._low is not None and (self._copy is None or self._copy.shape != room):
             self._copy = None
@@ -79,6 +82,7 @@ class PackedPass:
 
     def take_weights(self, rows: int) -> None:
         """Has the passes to come compute with the weights of the first rows as they are now."""
+        self._magnitudes.forget()
         if self._copy is not None:
             self._copy[:rows].copy_(self.arena.weights[:rows])
 
@@ -133,7 +137,9 @@ class PackedPass:
         given = (out, x, self.anchor, self, site, layout, dense)
         with torch.autocast(device, enabled=False) if casts else nullcontext():
             made: Tensor = _Packed.apply(*given)  # type: ignore[no-untyped-call]
-        return made.view(*x.shape[:-1], made.shape[-1])
+        made = made.view(*x.shape[:-1], made.shape[-1])
+        gains = self._magnitudes.gains(site, base, layout, x.dtype)
+        return made if gains is None else scaled_by(made, gains, layout, getattr(base, "bias", None))
 
 
 def _dense(base: nn.Module, x: Tensor) -> TypeGuard[nn.Linear]:

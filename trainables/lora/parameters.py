@@ -36,6 +36,8 @@ class LoraParameters(TrainingParameters):
             decomposition.
         loraplus_lr_ratio: The learning rate of B as a multiple of `lr`, which is then that of A (LoRA+, Hayou
             et al., 2024, arXiv:2402.12354, who use 16 with an `lr` somewhat below the usual).
+        use_dora: Whether each output of a layer gets a trained magnitude, and W + scale * B @ A gives the
+            direction alone (DoRA, Liu et al., 2024, arXiv:2402.09353). It needs dropout 0.
         examples: Number of training examples that are used, counted from the first (of each target, where
             the task has several); None is all of them.
         epochs: Passes over the examples that are used. The number of steps follows from them, and
@@ -51,6 +53,7 @@ class LoraParameters(TrainingParameters):
     rslora: bool = False
     init_lora_weights: Start = "default"
     loraplus_lr_ratio: Annotated[float, Field(ge=1, le=1e4)] = 1.0
+    use_dora: bool = False
     examples: Positive | None = None
     epochs: Annotated[float, Field(gt=0, le=LARGEST)] | None = None
 
@@ -63,6 +66,12 @@ class LoraParameters(TrainingParameters):
                 f"init_lora_weights={self.init_lora_weights} needs dropout=0: what is subtracted from the "
                 "weight sees all of its input"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _no_dropout(self) -> LoraParameters:
+        if self.use_dora and self.dropout:
+            raise ValueError("use_dora needs dropout=0: with dropout every layer would run twice")
         return self
 
     @model_validator(mode="after")

@@ -45,6 +45,7 @@ def recipe(run: Run) -> Recipe:
         rslora=params.rslora,
         start=params.peft_start,
         loraplus_lr_ratio=params.loraplus_lr_ratio,
+        dora=params.use_dora,
         targets=_targets(run.artifact),
         layers=params.layers,
         data=_data(options.task, run.data),

@@ -52,6 +52,14 @@ def routed_dropout(layer: str) -> tuple[str, str]:
     )
 
 
+def no_dora(layer: str) -> tuple[str, str]:
+    """Why such a layer has no magnitudes, and what to do."""
+    return (
+        f"use_dora is not possible on {layer}: PEFT takes it for that of experts, and has no DoRA there.",
+        "Set use_dora=false, or target_modules=attention.",
+    )
+
+
 def unsuitable_start(
     sizes: Mapping[str, tuple[int, int]], params: LoraParameters, quantised: bool
 ) -> tuple[str, str] | None:

@@ -17,12 +17,12 @@ from trainables.messages import (
     BaselineRequest,
     Delivery,
     FrontRequest,
+    GiveUp,
     GroupFacts,
     GroupSettings,
     Moment,
     Outcome,
     Reply,
-    Request,
     TrainRequest,
     TrialRequest,
     baseline_folder,
@@ -94,10 +94,26 @@ class Server:
             except UserError as error:  # on every worker alike
                 reply = Reply("user", str(error))
             self._answers.append((delivery.sequence, reply))
+        elif isinstance(request, GiveUp):
+            self._give_up(delivery)
         elif self._alone or self._by_itself:
             self._waiting.append(delivery)
         else:
             self._start(delivery, request)
+
+    def _give_up(self, delivery: Delivery) -> None:
+        """Drops the trial of the delivery with this sequence number, unless that was answered before."""
+        served = self._serving.get(delivery.slot)
+        waiting = [*self._waiting, *self._alone]
+        if served is not None and served.sequence == delivery.sequence:
+            self._asked = [slot for slot in self._asked if slot != delivery.slot]
+            self._drop(delivery.slot)
+            self._answer(delivery.slot, Reply("withdrawn"))
+        elif any(other.sequence == delivery.sequence for other in waiting):
+            self._waiting = [other for other in self._waiting if other.sequence != delivery.sequence]
+            self._alone = [other for other in self._alone if other.sequence != delivery.sequence]
+            self._answers.append((delivery.sequence, Reply("withdrawn")))
+        self._go_on()
 
     def _start(self, delivery: Delivery, request: TrialRequest) -> None:
         self._serving[delivery.slot] = delivery
@@ -164,8 +180,7 @@ class Server:
             self.close()  # idle trials are on disk, and come back from there
             self._by_itself = True
             delivery = self._alone.pop(0)
-            assert not isinstance(delivery.request, BaselineRequest)
-            self._start(delivery, delivery.request)
+            self._start(delivery, _of_trial(delivery))
         if not self._by_itself or not self.training:
             self._by_itself = False
             waiting, self._waiting = self._waiting, []
@@ -259,8 +274,8 @@ class Server:
 
     def _catch_up(self, slot: int) -> None:
         """A trial that was trained again is where its checkpoint was: it is saved anew, and goes on."""
-        trial, request = self._trials[slot][1], self._serving[slot].request
-        assert not isinstance(request, BaselineRequest) and request.load_from is not None  # noqa: PT018
+        trial, request = self._trials[slot][1], _of_trial(self._serving[slot])
+        assert request.load_from is not None
         self._behind.discard(slot)
         if self._base.rank == 0:
             self._storage.keep(request.load_from, partial(self.held.save, trial))
@@ -307,9 +322,9 @@ class Server:
                 self._measure_slots(part, moment)
             return
         for slot, trial, evaluation in zip(slots, trials, measured, strict=True):
-            self._answer(slot, self._reply(self._serving[slot].request, trial, evaluation))
+            self._answer(slot, self._reply(_of_trial(self._serving[slot]), trial, evaluation))
 
-    def _reply(self, request: Request, trial: Trial, measured: Evaluation) -> Reply:
+    def _reply(self, request: TrialRequest, trial: Trial, measured: Evaluation) -> Reply:
         if isinstance(request, FrontRequest):
             kept = self._keep_items(front_items_file(request.load_from), measured, request.items_before)
             return reply_of(measured, kept, step=trial.step, items={}, values={})
@@ -360,3 +375,9 @@ class Server:
         """Drops every trial."""
         for slot in list(self._trials):
             self._drop(slot)
+
+
+def _of_trial(delivery: Delivery) -> TrialRequest:
+    """The request of a delivery that is served in a slot."""
+    assert isinstance(delivery.request, TrainRequest | FrontRequest)
+    return delivery.request

@@ -2,6 +2,7 @@
 
 from search.config.checks.audit import check_audit
 from search.config.checks.budget import check_budget, check_workers
+from search.config.checks.code import check_code
 from search.config.checks.files import check_files
 from search.config.checks.hypotheses import check_hypotheses
 from search.config.checks.names import check_names
@@ -13,6 +14,7 @@ from search.config.checks.trainable import check_options
 from search.config.composed import Composed
 
 _CHECKS = (
+    check_code,
     check_names,
     check_uris,
     check_folders,

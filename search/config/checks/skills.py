@@ -43,7 +43,7 @@ def _begun_like(name: str, composed: Composed) -> str | None:
 def _settings(composed: Composed) -> CapabilityConfig:
     """The settings of all skills, as far as they are valid."""
     fields = parts.section(composed, "capability", CapabilityConfig)
-    known = CapabilityConfig.model_fields.keys() - {"skills"}
+    known = CapabilityConfig.model_fields.keys() - {"skills", "metrics"}
     fields = {key: value for key, value in fields.items() if key in known}
     fields = {key: value for key, value in fields.items() if not composed.is_broken(("capability", key))}
     with suppress(ValidationError):

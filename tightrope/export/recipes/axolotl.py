@@ -37,6 +37,7 @@ def write(recipe: Recipe) -> str:
                 "lora_dropout": recipe.dropout,
                 "lora_target_modules": list(recipe.targets),
                 **({"peft_use_rslora": True} if recipe.rslora else {}),
+                **({"peft_use_dora": True} if recipe.dora else {}),
                 **({} if recipe.start is True else {"peft_init_lora_weights": recipe.start}),
                 **({"peft_layers_to_transform": list(range(recipe.layers))} if recipe.layers else {}),
             },

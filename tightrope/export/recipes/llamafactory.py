@@ -40,6 +40,7 @@ def write(recipe: Recipe) -> str:
                 "lora_dropout": recipe.dropout,
                 "lora_target": ",".join(recipe.targets),
                 **({"use_rslora": True} if recipe.rslora else {}),
+                **({"use_dora": True} if recipe.dora else {}),
                 **_pissa(recipe.start),
                 **loraplus(recipe),
             },

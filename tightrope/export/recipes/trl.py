@@ -98,6 +98,7 @@ def lora_arguments(recipe: Recipe) -> dict[str, Any]:
         "target_modules": list(recipe.targets),
         "use_rslora": recipe.rslora,
         "init_lora_weights": recipe.start,
+        "use_dora": recipe.dora,
         "task_type": "CAUSAL_LM",
     } | ({"layers_to_transform": list(range(recipe.layers))} if recipe.layers else {})
 

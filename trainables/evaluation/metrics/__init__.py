@@ -1,7 +1,7 @@
 """The metrics of an evaluation, registered by name."""
 
 # In the order in which they are reported.
-from trainables.evaluation.metrics import losses, skills, replies, beliefs  # noqa: I001
+from trainables.evaluation.metrics import losses, skills, replies, beliefs, own  # noqa: I001
 from trainables.evaluation.metrics.base import (
     METRICS,
     Asked,
@@ -20,6 +20,7 @@ __all__ = [
     "beliefs",
     "losses",
     "metric_names",
+    "own",
     "replies",
     "skills",
 ]

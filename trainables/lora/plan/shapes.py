@@ -74,13 +74,14 @@ class ModelShapes:
         return (self.trainable_parameters(params) or 0) * params.width // params.rank
 
     def trainable_parameters(self, params: LoraParameters) -> int | None:
-        """Parameters of a trial's adapter: rank * (inputs + outputs) per adapted layer.
+        """Parameters of a trial's adapter: rank * (inputs + outputs) per adapted layer, with DoRA + outputs.
 
         Returns:
             None where no layer is of the kind asked for.
         """
         adapted = self.adapted(params)
-        return params.rank * sum(map(sum, adapted.values())) if adapted else None
+        magnitudes = params.use_dora * sum(outer for outer, _ in adapted.values())
+        return params.rank * sum(map(sum, adapted.values())) + magnitudes if adapted else None
 
 
 def model_shapes(model: ModelConfig) -> ModelShapes | None:
