@@ -181,8 +181,8 @@ def _counts(cells: Sequence[Cell]) -> str:
     wider = [each.width_before / each.width for each in cells]
     within, below = sum(0.93 <= each <= 0.97 for each in covered), sum(each < 0.93 for each in covered)
     return (
-        f"{within} of {len(cells)} cells lie between 93% and 97%, {below} below (the lowest {min(covered):.1%}), "
-        f"and {len(cells) - within - below} above. Before, "
+        f"{within} of {len(cells)} cells lie between 93% and 97%, {below} below (the lowest "
+        f"{min(covered):.1%}), and {len(cells) - within - below} above. Before, "
         f"{sum(0.93 <= each.covered_before <= 0.97 for each in cells)} lay between, and intervals were "
         f"{np.median(wider):.2f} times as wide (median over cells; at most {max(wider):.1f} times)."
     )

@@ -130,7 +130,7 @@ def run_race(goals: Sequence[ObjectiveConfig], drawn: Drawn, seeds: int) -> list
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a search ends with: intervals that hold the truth, and what it says of the best candidate."""
+    """What a search ends with: share of intervals that hold the truth, NaN without any, and what it says."""
 
     covered: float
     best: bool
@@ -150,7 +150,7 @@ def outcome(goals: Sequence[ObjectiveConfig], drawn: Drawn, counts: Sequence[int
     kept = [each for each in judged if each.keeps]
     best = min(kept, key=lambda each: each.means["loss"], default=None)
     said = best is not None and words_of(goals, best.estimates) == ["kept"]
-    return Outcome(float(np.mean(held)), best is not None and best.trial == 0, said)
+    return Outcome(float(np.mean(held)) if held else float("nan"), best is not None and best.trial == 0, said)
 
 
 def measure(gap: float, floor: str, seeds: int, draws: int) -> Raced:
@@ -169,7 +169,7 @@ def measure(gap: float, floor: str, seeds: int, draws: int) -> Raced:
         raced.append(outcome(goals, drawn, counts, latent.truth))
         even.append(outcome(goals, drawn, [seeds] * CANDIDATES, latent.truth))
     means = [
-        float(np.mean([getattr(each, name) for each in outcomes]))
+        float(np.nanmean([getattr(each, name) for each in outcomes]))
         for outcomes in (raced, even)
         for name in ("covered", "best", "said_kept")
     ]
