@@ -70,6 +70,6 @@ def _image(content: bytes) -> str:
 
 
 def _breakable(cell: str) -> Markup:
-    """Lets a cell of a table of many columns break in a name's underscores, and not within brackets."""
+    """Lets a cell break at a name's underscores, and not within brackets."""
     text = re.sub(r"(?<=\w)_(?=\w)", "_<wbr>", str(escape(cell)))
     return Markup(re.sub(r"\[[^][]*\]", r'<span class="whole">\g<0></span>', text))

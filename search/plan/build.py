@@ -128,7 +128,8 @@ def _recorded(state: SearchState) -> tuple[int, int] | None:
     if state.started is None:
         return None
     unfinished = sum(trial.confirms is None for trial in state.unfinished.values())
-    return state.searched, state.searched - unfinished
+    recorded = state.searched + state.clones
+    return recorded, recorded - unfinished
 
 
 def _first(

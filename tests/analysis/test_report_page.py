@@ -160,11 +160,28 @@ def test_every_picture_is_on_paper(report: Path, tmp_path: Path) -> None:
 @pytest.mark.integration
 @pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
 def test_a_phone_does_not_scroll_sideways(report: Path, tmp_path: Path) -> None:
-    probe = """<script>setInterval(() => parent.postMessage(JSON.stringify({
+    probe = """<script>
+    function words(cell) {
+        const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), ranges = [];
+        while (walker.nextNode())
+            for (const word of walker.currentNode.data.matchAll(/[\\p{L}\\d.]+/gu)) {
+                const range = document.createRange();
+                range.setStart(walker.currentNode, word.index);
+                range.setEnd(walker.currentNode, word.index + word[0].length);
+                ranges.push(range);
+            }
+        return ranges;
+    }
+    setInterval(() => parent.postMessage(JSON.stringify({
         width: document.documentElement.scrollWidth,
         out: [...document.querySelectorAll("p, li, h1, h2, h3, summary, select, img, .live svg.main-svg")]
             .filter((one) => !one.closest(".scroll") && one.getBoundingClientRect().right > innerWidth + 1)
             .map((one) => one.outerHTML.slice(0, 80)),
+        broken: [...document.querySelectorAll("table:not(.wide) :is(td, th)")].flatMap(words)
+            .filter((word) => {
+                const lines = [...word.getClientRects()].map((line) => Math.round(line.top));
+                return new Set(lines).size > 1;
+            }).map(String),
         drawn: document.querySelectorAll(".drawn").length,
         silent: [...document.querySelectorAll("img, .live")]
             .filter((one) => !(one.alt || one.getAttribute("aria-label"))).length,
@@ -183,4 +200,5 @@ def test_a_phone_does_not_scroll_sideways(report: Path, tmp_path: Path) -> None:
     assert seen["drawn"] > 10
     assert seen["width"] == PHONE
     assert seen["out"] == []
+    assert seen["broken"] == [], "words in cells are broken between letters"
     assert seen["silent"] == 0

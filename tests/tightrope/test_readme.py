@@ -32,8 +32,7 @@ _BLOCK = r"^    (?P<block>(?:tightrope|source|make) .*)$"
 _INLINE = r"`(?P<inline>tightrope (?:--help|[a-z-]+ [a-z]+[= ][^`]*))`"
 COMMANDS = [match["block"] or match["inline"] for match in re.finditer(f"(?m){_BLOCK}|{_INLINE}", README)]
 STUDIES = re.findall(r"(?m)^\| `([a-z]+)` \|", README)
-ELSEWHERE = {"checklist", "export-optuna", "track", "check-cluster", "completion"}
-"""Verbs that README does not name as commands of their own."""
+NAMED = "init plan config list run audit show compare export rm doctor simulate report investigate"
 
 
 @pytest.fixture
@@ -79,7 +78,7 @@ INSTEAD: dict[str, Callable[[list[str]], int]] = {
 
 def test_readme_has_the_commands_that_are_tried() -> None:
     verbs = {command.split()[1] for command in COMMANDS if command.startswith("tightrope")}
-    assert verbs - {"--help"} == VERBS.keys() - ELSEWHERE
+    assert set(NAMED.split()) <= verbs <= {*VERBS, "--help"}
     assert len(COMMANDS) >= 20
     assert len(STUDIES) >= 5
 
