@@ -17,7 +17,7 @@ parameters.*.choices parameters.*.value
 fixed.* points baselines
 objectives.*.metric objectives.*.direction objectives.*.floor objectives.*.ceiling
 budget.steps budget.rungs budget.eta
-searcher.* scheduler.* guards.*
+searcher.* scheduler.* guards.* prior
 warm_start.use warm_start.trials
 workers.workers
 """

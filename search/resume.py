@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from search.config.origins import Key, dotted
-from search.config.schema import SearchConfig, trainable_of
+from search.config.schema import NO_PRIOR, SearchConfig, trainable_of
 from search.effects import SOMETIMES, leaves, pattern
 from search.errors import SpaceChangedError
 from search.provenance import PREFIX, changed, contents
@@ -183,6 +183,8 @@ def with_recorded_choices(recorded: Mapping[str, Any], config: SearchConfig) -> 
         recorded: The configuration in the record.
         config: The one asked for.
     """
+    if "prior" not in recorded:  # it began before there were any
+        config = config.model_copy(update={"prior": NO_PRIOR})
     for (section, name), left in _CHOSEN.items():
         before = recorded.get(section, {}).get(name, left)
         part = getattr(config, section, None)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 from trainables.audited import Audited
+from trainables.prior import Prior
 from trainables.recipe import MakeRecipe
 from trainables.registry import Registry
 from trainables.settings import At, Section
@@ -211,6 +212,8 @@ class TrainableSpec:
         audited: What the audit of a search is told of it.
         merge: Merges what a trial left behind into the base; None where that cannot be.
         unmerged: Why it cannot, in words; None where it can.
+        prior: Published knowledge of its parameters, with which a search of them begins; None where there is
+            none.
         recipe: How a trial was trained, for other trainers; None where they cannot train the like.
     """
 
@@ -241,6 +244,7 @@ class TrainableSpec:
     audited: Audited = field(default_factory=Audited)
     merge: Merge | None = None
     unmerged: str | None = None
+    prior: Prior | None = None
     recipe: MakeRecipe | None = None
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.search_quality.simulation import Trial
 from benchmarks.search_quality.workload import Workload
+from search.config.prior import prior_problem
 from search.config.schema import SearchConfig
 from search.record import BaselineMeasured, SearchState
 from search.simulate.engine import simulate
@@ -19,6 +20,8 @@ _MOST_TRIALS = 5000
 
 METHODS: dict[str, dict[str, Any]] = {
     "tightrope": {},
+    "tightrope-no-prior": {"prior": "none"},
+    "tightrope-startup-4": {"searcher": {"name": "gp", "startup": 4}},
     "tightrope-projected": {"searcher": {"name": "gp", "stopped": "projected"}},
     "tightrope-full": {"scheduler": {"name": "none"}},
     "tightrope-fixed": {"scheduler": {"name": "moasha", "share": "fixed"}},
@@ -88,23 +91,25 @@ def run(workload: Workload, method: str, *, seed: int, budget: float, workers: i
 def _config(workload: Workload, changes: Mapping[str, Any], seed: int, end: float) -> SearchConfig:
     rungs = workload.rungs
     eta = rungs[1] // rungs[0] if len(rungs) > 1 else 3
-    config = SearchConfig.model_validate(
-        {
-            "space": "benchmark",
-            "name": "benchmark",
-            "seed": seed,
-            "trials": _MOST_TRIALS,
-            "model": {"name": "none", "source": "embedded"},
-            "task": {"name": "none", "train": "none.jsonl"},
-            "capability": {"skills": [{"name": "none", "path": "none.jsonl"}]},
-            "parameters": {name: dict(one) for name, one in workload.parameters.items()},
-            "objectives": [{"metric": one.metric, "direction": one.direction} for one in workload.objectives],
-            "budget": {"steps": rungs[-1], "rungs": len(rungs), "eta": eta},
-            "confirm": {"candidates": 0},
-            "limits": {"hours": end / 3600},
-            **changes,
-        }
-    )
+    data: dict[str, Any] = {
+        "space": "benchmark",
+        "name": "benchmark",
+        "seed": seed,
+        "trials": _MOST_TRIALS,
+        "model": {"name": "none", "source": "embedded"},
+        "task": {"name": "none", "train": "none.jsonl"},
+        "capability": {"skills": [{"name": "none", "path": "none.jsonl"}]},
+        "parameters": {name: dict(one) for name, one in workload.parameters.items()},
+        "objectives": [{"metric": one.metric, "direction": one.direction} for one in workload.objectives],
+        "budget": {"steps": rungs[-1], "rungs": len(rungs), "eta": eta},
+        "confirm": {"candidates": 0},
+        "limits": {"hours": end / 3600},
+        **changes,
+    }
+    # As composition chooses it.
+    if prior_problem("lora", data) is None:
+        data = {"prior": "lora", **data}
+    config = SearchConfig.model_validate(data)
     if config.budget.rung_steps != tuple(rungs):
         raise ValueError(f"rungs {rungs} of {workload.name} are not geometric")
     return config

@@ -16,6 +16,7 @@ from search.config.names import derived_name
 from search.config.options import known_metrics
 from search.config.origins import COMMAND_LINE, DEFAULT, Key, dotted, everywhere
 from search.config.overrides import GROUPS, Override, entry, parse_words
+from search.config.prior import prior_problem
 from search.config.schema import (
     DEFAULT_TRAINABLE,
     config_model,
@@ -56,6 +57,7 @@ def compose(words: Sequence[str]) -> Composed:
     composed.data = OmegaConf.to_container(config)
     _one_budget(composed)
     _name_defaults(composed)
+    _choose_prior(composed)
     _refuse_missing(composed, composed.data, ())
     return composed
 
@@ -84,6 +86,15 @@ def _name_defaults(composed: Composed) -> None:
         if isinstance(section, dict) and "name" not in section:
             composed.data[group] = {"name": composed.model.model_fields[group].default.name, **section}
             composed.origins.replace((group, "name"), {(): DEFAULT})
+
+
+def _choose_prior(composed: Composed) -> None:
+    """Takes the trainable's prior where nothing is said and it applies."""
+    if "prior" not in composed.data and prior_problem(composed.trainable, composed.data) is None:
+        prior = TRAINABLES[composed.trainable].prior
+        assert prior is not None
+        composed.data["prior"] = prior.name
+        composed.origins.replace(("prior",), {(): DEFAULT})
 
 
 def _take_space(composed: Composed, space: Override | None) -> None:

@@ -158,6 +158,9 @@ class HypothesisConfig(Section):
         return self.over or ("all" if filtered or self.where else "recommended")
 
 
+NO_PRIOR = "none"
+"""`prior` where the searcher begins with no knowledge of what is trained."""
+
 BY_TRIAL = "trial"
 """`budget.steps` where each trial has its own number of steps."""
 
@@ -334,6 +337,8 @@ class SearchConfig(Opening):
         hypotheses: Claims by name; judged together at the end.
         budget: How long a trial is trained, and when it is measured.
         searcher: What proposes trials.
+        prior: What the searcher begins with: the name of the trainable's published knowledge, or "none". By
+            default it is taken where it applies (`search.config.prior`).
         scheduler: What stops trials early.
         guards: What ends trials that are breaking the model.
         confirm: The repetition of the best candidates.
@@ -356,6 +361,7 @@ class SearchConfig(Opening):
     hypotheses: dict[str, HypothesisConfig] = Field(default_factory=dict)
     budget: BudgetConfig
     searcher: Choice
+    prior: Text = NO_PRIOR
     scheduler: Choice
     guards: GuardsConfig
     confirm: ConfirmConfig = ConfirmConfig()

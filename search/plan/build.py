@@ -18,7 +18,7 @@ from search.plan.estimate import estimate, repetitions
 from search.plan.floors import planned_floors
 from search.plan.hypotheses import planned_hypotheses
 from search.plan.model import Plan, PlannedTrial, Slots
-from search.plan.outlook import budget, confirmation, ends_first, guards, limits, teaches, warm_start
+from search.plan.outlook import budget, confirmation, ends_first, guards, limits, prior, teaches, warm_start
 from search.plan.trainable import planned_by_trainable
 from search.record import SearchState, WarmStarted
 from search.record.files import is_being_written
@@ -86,6 +86,7 @@ def make_plan(config: SearchConfig, counted: str | None = None, steps: TrialStep
         ends_first=ends_first(limited, number, estimated),
         floors=planned_floors(config, planned.items),
         hypotheses=planned_hypotheses(config, planned.items),
+        prior=tuple(prior(config, space)),
         warm_start=warm_start(config, taken_over),
         slots=slots,
         base_parameters=planned.base_parameters,

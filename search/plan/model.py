@@ -21,7 +21,7 @@ class PlannedTrial:
 
     Attributes:
         trial: Its number.
-        origin: "listed", "warm_start" or "searcher".
+        origin: "listed", "warm_start", "prior" or "searcher".
         sampled: Values of the searched parameters.
         trainable: Number of trained parameters; None where that is not known.
         steps: Its own number of steps; None where all have the budget's.
@@ -127,6 +127,7 @@ class Plan:
         ends_first: What will probably end the search, in a sentence.
         floors: How many questions the floors need, and how many there are.
         hypotheses: What is to be answered, and from what.
+        prior: What is known before any trial, and from where; empty where nothing is.
         warm_start: What is taken over from an earlier search; None where nothing is.
         base_parameters: Number of parameters of the base model, where its shapes are known.
         sizes: Sizes of what may be trained, as `TrainablePlan` gives them.
@@ -163,6 +164,7 @@ class Plan:
     ends_first: str
     floors: tuple[PlannedFloor, ...]
     hypotheses: tuple[PlannedHypothesis, ...]
+    prior: tuple[str, ...]
     warm_start: str | None
     slots: Slots
     base_parameters: int | None

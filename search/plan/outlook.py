@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from search.cluster import cluster_address
-from search.config.schema import SearchConfig
+from search.config.schema import NO_PRIOR, SearchConfig
 from search.config.space import CategoricalParameter, ExpressionParameter
 from search.guards import GUARDS, make_guards
 from search.plan.estimate import repetitions
 from search.plan.model import PlannedLimit, SearchEstimate, Slots
 from search.record import WarmStarted
 from search.searchers import SEARCHERS
+from search.searchers.prior import space_prior
+from search.space import SearchSpace
 from trainables.specs import TRAINABLES
 
 _TEACHES = {
@@ -143,6 +146,24 @@ def warm_start(config: SearchConfig, begun: WarmStarted | None) -> str | None:
     if begun.use == "points":
         return f"{count}: their configurations are tried first"
     return f"{count}: the searcher knows them from the start, in place of random trials"
+
+
+def prior(config: SearchConfig, space: SearchSpace) -> Iterator[str]:
+    """What is believed before any trial, which trials follow from it, and its sources."""
+    known = space_prior(config, space)
+    if known is None:
+        return
+    first = known.first()
+    name, count = known.prior.parameter, len(first)
+    if first and (belief := known.belief(first[0])) is not None:
+        ratio = math.exp(belief.deviation)
+        yield (
+            f"{config.prior}: for the other parameters of trial 0, the best {name} is believed to be near "
+            f"{belief.centre:.2g}, in two of three cases within a factor of {ratio:.2g} of it; the first "
+            f"{count} trials begin there and around it"
+        )
+        yield f"results count more with every trial; prior={NO_PRIOR} begins without it"
+    yield f"from {'; '.join(known.prior.sources)}"
 
 
 def _times(value: float | None, factor: float | None) -> float | None:

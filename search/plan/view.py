@@ -91,6 +91,8 @@ def _print_data(data: DataText, out: Console) -> None:
 
 def _chapters(plan: Plan) -> Iterable[tuple[str, tuple[str, ...]]]:
     """What the plan says in sentences, by title."""
+    if plan.prior:
+        yield "Prior", plan.prior
     if plan.warm_start is not None:
         yield "Warm start", (plan.warm_start,)
     if plan.teaches is not None:

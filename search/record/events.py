@@ -19,7 +19,7 @@ from trainables.trainable import Shown
 
 Scalar: TypeAlias = bool | int | float | str | None
 Params: TypeAlias = dict[str, Scalar]
-Origin: TypeAlias = Literal["searcher", "listed", "warm_start", "confirmation", "clone"]
+Origin: TypeAlias = Literal["searcher", "listed", "warm_start", "prior", "confirmation", "clone"]
 Decision: TypeAlias = Literal["continue", "pause", "stop"]
 TrialStatus: TypeAlias = Literal["completed", "stopped", "cancelled", "diverged", "infeasible", "failed"]
 Verb: TypeAlias = Literal["stop", "pause", "resume", "clone"]
@@ -215,8 +215,8 @@ class TrialProposed(_Event):
         trial: Number of the trial, from 0.
         sampled: The values of the space's own parameters, as the searcher proposed them.
         params: Every parameter of the trainable, with expressions and fixed values resolved.
-        origin: Who wanted it: the searcher, the list of the space, an earlier search, confirmation, or a user
-            who had another trial cloned.
+        origin: Who wanted it: the searcher, the list of the space, an earlier search, a prior, confirmation,
+            or a user who had another trial cloned.
         repeats: Number of the trial that this one repeats with another seed, for confirmation.
         steps: Optimizer steps of its full budget where they follow from its parameters; else None, and they
             are those of the search's budget.

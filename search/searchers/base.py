@@ -21,11 +21,11 @@ class Proposal:
     Attributes:
         sampled: Values of the space's active sampled parameters.
         origin: "listed" for a point that the space lists, "warm_start" for one that an earlier search
-            found, else "searcher".
+            found, "prior" for one that published runs suggest, else "searcher".
     """
 
     sampled: Params
-    origin: Literal["searcher", "listed", "warm_start"] = "searcher"
+    origin: Literal["searcher", "listed", "warm_start", "prior"] = "searcher"
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,11 @@ class GeneticSearcher(OptunaSearcher):
                 )
 
         super().__init__(
-            config, space, make_sampler, needs_values=True, capacity=max(CAPACITY, 4 * options.population)
+            config,
+            space,
+            lambda seed, _: make_sampler(seed),
+            needs_values=True,
+            capacity=max(CAPACITY, 4 * options.population),
         )
         self._make_genetic = make_sampler
 
@@ -111,7 +115,7 @@ class GeneticSearcher(OptunaSearcher):
         return bool(self._parents)
 
     def _sample(self, number: int) -> Params:
-        return self._suggest(self._make_sampler(self._seed_of(str(number))), self._parents)
+        return self._suggest(self._make_genetic(self._seed_of(str(number))), self._parents)
 
     def _select(self, offspring: list[int]) -> None:
         """Selects the parents of the next generation, by what is known of all of them by now."""

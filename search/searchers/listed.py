@@ -40,18 +40,21 @@ class ListedSearcher:
 
 
 class ListedFirst:
-    """Begins with listed points, then those taken over from an earlier search; then a searcher proposes.
+    """Begins with listed points, then those of an earlier search or a prior; then a searcher proposes.
 
-    The searcher learns from all of them. Points are counted by proposals, not by trial numbers, which
-    repetitions of trials take as well.
+    The searcher learns from all of them. Points are counted as they are proposed, not by trial numbers, which
+    repetitions and clones of trials take as well.
 
     Args:
         points: Listed points, in order.
         searcher: Proposes from then on.
+        prior: Points that a prior begins with.
     """
 
-    def __init__(self, points: Sequence[Params], searcher: Searcher) -> None:
+    def __init__(self, points: Sequence[Params], searcher: Searcher, prior: Sequence[Params] = ()) -> None:
+        listed = {point_key(point) for point in points}
         self._first = [Proposal(dict(point), "listed") for point in points]
+        self._first += [Proposal(dict(point), "prior") for point in prior if point_key(point) not in listed]
         self._searcher = searcher
         self._proposed = 0
 

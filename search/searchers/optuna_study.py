@@ -28,6 +28,7 @@ from search.searchers.lessons import (
 )
 from search.searchers.options import ModelOptions
 from search.searchers.optuna_terms import Codec, make_study
+from search.searchers.prior import PULL
 from search.searchers.projection import project_lessons
 from search.seeds import derived_seed
 from search.space import SearchSpace
@@ -68,7 +69,7 @@ class OptunaSearcher:
     Args:
         config: Objectives, seed and the searcher's options are used.
         space: The space to search.
-        make_sampler: Builds the sampler from its seed.
+        make_sampler: Builds the sampler from its seed and the strength that a prior still has.
         needs_values: Whether the sampler ignores trials without values, so that they get some.
         capacity: Finished trials that are remembered; see `KnownTrials`.
     """
@@ -77,7 +78,7 @@ class OptunaSearcher:
         self,
         config: SearchConfig,
         space: SearchSpace,
-        make_sampler: Callable[[int], BaseSampler],
+        make_sampler: Callable[[int, float], BaseSampler],
         *,
         needs_values: bool = False,
         capacity: int = CAPACITY,
@@ -131,7 +132,8 @@ class OptunaSearcher:
         pending = {trial: pending[trial] for trial in sorted(pending)[-2 * _MOST_PENDING :]}
         running = [self._running(key_of(trial), point) for trial, point in pending.items()]
         history = sorted([*self._history(), *running], key=lambda trial: trial.number)
-        return self._suggest(self._make_sampler(self._seed_of(str(number))), history)
+        sampler = self._make_sampler(self._seed_of(str(number)), PULL / max(1, self._known.ended))
+        return self._suggest(sampler, history)
 
     def _suggest(self, sampler: BaseSampler, history: list[FrozenTrial]) -> Params:
         trial = make_study(self._objectives, sampler, history).ask()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import optuna
 from optuna.distributions import (
@@ -52,6 +53,12 @@ class Codec:
     def encode(self, value: Scalar) -> Scalar:
         """A value as Optuna holds it."""
         return value if self._choices is None else self._index[repr(value)]
+
+    def decode(self, value: Any) -> Scalar:
+        """A value as Optuna holds it, as the space has it."""
+        if self._choices is not None:
+            return self._choices[int(value)]
+        return int(value) if isinstance(self.distribution, IntDistribution) else float(value)
 
     def suggest(self, trial: optuna.Trial, name: str) -> Scalar:
         """The value that an Optuna trial suggests."""
@@ -123,9 +130,14 @@ def tpe_sampler(space: SearchSpace, seed: int) -> TPESampler:
 
 def gp_sampler(space: SearchSpace, seed: int) -> GPSampler:
     """Gaussian processes over the parameters that all trials have; TPE for those with a condition."""
-    return GPSampler(
-        seed=seed,
-        independent_sampler=tpe_sampler(space, seed),
-        n_startup_trials=0,
-        warn_independent_sampling=False,
-    )
+    return GPSampler(**gp_options(space, seed))
+
+
+def gp_options(space: SearchSpace, seed: int) -> dict[str, Any]:
+    """What a sampler with Gaussian processes is given."""
+    return {
+        "seed": seed,
+        "independent_sampler": tpe_sampler(space, seed),
+        "n_startup_trials": 0,
+        "warn_independent_sampling": False,
+    }

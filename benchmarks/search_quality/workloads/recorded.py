@@ -24,6 +24,7 @@ class RecordedGrid(Workload):
 
     Args:
         table: Gzipped CSV as `benchmarks.search_quality.record_table` writes it.
+        moved: Factor on all learning rates, by which the best ones are not where published runs have them.
 
     Raises:
         FileNotFoundError: There is no such table.
@@ -32,7 +33,9 @@ class RecordedGrid(Workload):
     name = "recorded"
     objectives = (Objective("train_loss", "min"), Objective("retention", "max"))
 
-    def __init__(self, table: Path = TABLE) -> None:
+    def __init__(self, table: Path = TABLE, moved: float = 1.0) -> None:
+        if moved != 1.0:
+            self.name = f"recorded-x{moved:g}"
         with gzip.open(table, "rt", newline="") as lines:
             rows = list(csv.DictReader(lines))
         self.rungs = tuple(sorted({int(row["step"]) for row in rows}))
@@ -40,11 +43,11 @@ class RecordedGrid(Workload):
         for row in rows:
             seeds_of[_configuration(row)].add(int(row["seed"]))
         self.candidates = [
-            {"lr": lr, "rank": rank, "alpha_per_rank": alpha} for lr, rank, alpha in sorted(seeds_of)
+            {"lr": lr * moved, "rank": rank, "alpha_per_rank": alpha} for lr, rank, alpha in sorted(seeds_of)
         ]
         lrs, ranks, alphas = (sorted(set(values)) for values in zip(*seeds_of, strict=True))
         self.parameters = {
-            "lr": {"type": "log-float", "low": lrs[0], "high": lrs[-1]},
+            "lr": {"type": "log-float", "low": lrs[0] * moved, "high": lrs[-1] * moved},
             "rank": {"type": "categorical", "choices": ranks},
             "alpha_per_rank": {"type": "categorical", "choices": alphas},
         }

@@ -9,6 +9,7 @@ from search.config.checks.names import check_names
 from search.config.checks.objectives import check_bounds, check_objectives
 from search.config.checks.parameters import check_parameters
 from search.config.checks.places import check_folders, check_tracking, check_uris, check_warm_start
+from search.config.checks.prior import check_prior
 from search.config.checks.skills import check_skills
 from search.config.checks.trainable import check_options
 from search.config.composed import Composed
@@ -21,6 +22,7 @@ _CHECKS = (
     check_tracking,
     check_parameters,
     check_budget,
+    check_prior,
     check_objectives,
     check_skills,
     check_bounds,
