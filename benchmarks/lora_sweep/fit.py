@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.lora_sweep.published import SHARED, Model, read_models
 from trainables.lora.prior import PUBLISHED, SIZE_EXPONENT, PublishedRates, size_factor
@@ -30,9 +31,7 @@ _BEYOND = math.log(2.0)
 def fit(models: Sequence[Model]) -> PublishedRates:
     """Fits the law to models, at least three."""
     deviation = _deviation(models)
-    regrets = [
-        np.mean([_mean_regret(model, rate, deviation) for model in models]) for rate in _RATES.tolist()
-    ]
+    regrets = np.mean([_mean_regrets(model, deviation) for model in models], axis=0)
     return PublishedRates(
         source="results of tinker-cookbook, Tulu-3",
         licence="Apache-2.0",
@@ -46,14 +45,18 @@ def fit(models: Sequence[Model]) -> PublishedRates:
     )
 
 
-def _mean_regret(model: Model, rate: float, deviation: float) -> float:
-    """Mean regret at the law's learning rate and around it; linear between runs, and beyond the largest."""
+def _mean_regrets(model: Model, deviation: float) -> NDArray[np.float64]:
+    """Mean regret at the law's learning rate and around it, by `_RATES`.
+
+    It is linear between runs, and beyond the largest learning rate.
+    """
     rates, regrets = model.at_largest_rank()
-    centre = rate + math.log(size_factor(model.billions * 1e9))
-    points = centre + deviation * _QUANTILES
+    centres = _RATES + math.log(size_factor(model.billions * 1e9))
+    points = centres[:, None] + deviation * _QUANTILES
     slope = max(0.0, float((regrets[-1] - regrets[-2]) / (rates[-1] - rates[-2])))
     beyond = slope * np.maximum(points - rates[-1], 0.0)
-    return float(np.mean(np.interp(points, rates, regrets) + beyond))
+    means: NDArray[np.float64] = (np.interp(points, rates, regrets) + beyond).mean(axis=1)
+    return means
 
 
 def _deviation(models: Sequence[Model]) -> float:
