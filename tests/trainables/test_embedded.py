@@ -20,12 +20,12 @@ SEED = 0
 SAMPLE = 24
 
 
-BY_HAND = "beliefs/real.jsonl"
+FROM_ELSEWHERE = {"beliefs/real.jsonl", "wikipedia/general.jsonl"}
 
 
 def _files(folder: Path) -> dict[str, bytes]:
     files = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.jsonl"))}
-    return {name: content for name, content in files.items() if name != BY_HAND}
+    return {name: content for name, content in files.items() if name not in FROM_ELSEWHERE}
 
 
 def _texts(name: str) -> list[str]:
