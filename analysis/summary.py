@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from analysis.blocks import confirmation_block, limits_block, packing_used, warm_start_block
+from analysis.blocks import confirmation_block, held_block, limits_block, packing_used, warm_start_block
 from analysis.described import section_name, worth_showing
 from analysis.hypotheses import hypotheses_block
 from analysis.markdown import to_markdown
@@ -80,14 +80,19 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         if recommendation.trial is None
         else _trial(state, state.trials[recommendation.trial], known.artifact),
         "nearest": recommendation.nearest,
+        "constraints": [held_block(held) for held in recommendation.constraints],
+        "settings": recommendation.settings,
         "reason": recommendation.reason,
         "caveats": [
             *recommendation.caveats,
             *(f"Of the data, {text}." for text in data_warnings(data)),
             *_paused(state, folder),
         ],
+        "deciding": None
+        if recommendation.deciding is None
+        else dict(zip(("key", "value"), recommendation.deciding, strict=True)),
         "data": dict(data),
-        "confirmation": None if confirmed is None else confirmation_block(confirmed),
+        "confirmation": None if confirmed is None else confirmation_block(state, confirmed),
         "hypotheses": hypotheses_block(answers(state)),
         "all_failed": why_all_failed(state) is not None,
         "causes": cause_counts(state),

@@ -212,6 +212,13 @@ class SearchState:
             return self.sessions[-1].limits
         return self.started.config.get("limits", {}) if self.started else {}
 
+    @property
+    def confirm(self) -> dict[str, int]:
+        """The section `confirm` of the last session; empty before the first."""
+        if self.sessions and self.sessions[-1].confirm:
+            return self.sessions[-1].confirm
+        return self.started.config.get("confirm", {}) if self.started else {}
+
     def _answer(self, event: RequestAnswered) -> None:
         self.answered.add(event.id)
         if event.trial is None or not event.accepted:
