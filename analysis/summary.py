@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -81,11 +81,7 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         else _trial(state, state.trials[recommendation.trial], known.artifact),
         "nearest": recommendation.nearest,
         "reason": recommendation.reason,
-        "caveats": [
-            *recommendation.caveats,
-            *(f"Of the data, {text}." for text in data_warnings(data)),
-            *_paused(state, folder),
-        ],
+        "caveats": [*recommendation.caveats, *_of_data(data), *_paused(state, folder)],
         "data": dict(data),
         "confirmation": None if confirmed is None else confirmation_block(confirmed),
         "hypotheses": hypotheses_block(answers(state)),
@@ -175,6 +171,11 @@ def _trial(state: SearchState, trial: TrialState, artifact: str) -> dict[str, An
         "feasible": keeps_constraints(objectives_of(state), metrics_of(trial)),
         artifact: last.checkpoint if last else None,
     }
+
+
+def _of_data(data: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the training data."""
+    return [f"Of the data, {text}." for text in data_warnings(data)]
 
 
 def _paused(state: SearchState, folder: Path) -> list[str]:

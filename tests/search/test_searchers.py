@@ -181,7 +181,7 @@ def _check_rebuilt(name: str, data: st.DataObject) -> None:
         if isinstance(recorded, WarmStarted):
             rebuilt.begin(recorded)
         elif isinstance(recorded, TrialProposed):
-            rebuilt.replay(recorded.trial, recorded.sampled)
+            rebuilt.replay(recorded.trial, recorded.sampled, recorded.origin)
     for _ in range(2):
         assert repr(rebuilt.propose(number)) == repr(searcher.propose(number))
         number += 1
