@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from search.judging.confirmation import Candidate, Confirmation
+from search.judging.held import Held
+from search.judging.racing import race
 from search.judging.spending import spending
 from search.record import SearchState
 
 
-def confirmation_block(confirmed: Confirmation) -> dict[str, Any]:
-    """The candidates with their means, and which of them tie."""
+def confirmation_block(state: SearchState, confirmed: Confirmation) -> dict[str, Any]:
+    """The candidates with their means, which of them tie, and how many repetitions it took of how many."""
+    raced = race(state)
     return {
-        "seeds": confirmed.seeds,
+        "begun": raced.begun,
+        "budget": raced.budget,
+        "over": raced.over,
+        "standings": {str(each.trial): each.standing for each in raced.contenders},
         "freedom": confirmed.freedom,
         "tied": list(confirmed.tied),
         "candidates": [_candidate(candidate) for candidate in confirmed.candidates],
     }
+
+
+def held_block(held: Held) -> dict[str, Any]:
+    """A floor or ceiling with its word and numbers."""
+    return {**asdict(held), "measured": held.measured}
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:
@@ -33,8 +44,8 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
             metric: {
                 "mean": estimate.mean,
                 "error": estimate.error,
-                "low": None if estimate.half is None else estimate.mean - estimate.half,
-                "high": None if estimate.half is None else estimate.mean + estimate.half,
+                "low": estimate.low,
+                "high": estimate.high,
             }
             for metric, estimate in candidate.estimates.items()
         },

@@ -7,6 +7,8 @@ from typing import Any
 
 from search import wording
 
+LIMIT_UNITS = {"hours": "hours", "device_hours": "device-hours", "cost": "of money"}
+
 
 def used_lines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What ended trials and the search, what it has cost and how it was packed, as labels and lines."""
@@ -52,6 +54,7 @@ def cost_line(summary: Mapping[str, Any]) -> str:
     repeated = used["phases"]["confirmation"]
     confirmed = (
         f"; confirmation {repeated['steps']:,} steps in {wording.plural(repeated['trials'], 'repetition')}"
+        f"{spared(summary)}"
         if repeated["trials"]
         else ""
     )
@@ -61,6 +64,15 @@ def cost_line(summary: Mapping[str, Any]) -> str:
         f"evaluation {wording.duration(used['eval_seconds'])} ({used['eval_share']:.0%} of both); "
         f"{wording.duration(used['wall_seconds'])} in {wording.plural(used['sessions'], 'session')}."
     )
+
+
+def spared(summary: Mapping[str, Any]) -> str:
+    """What racing has spared, in brackets; empty where that is nothing."""
+    confirmed = summary["confirmation"]
+    left = confirmed["budget"] - confirmed["begun"] if confirmed and confirmed["over"] else 0
+    if left <= 0:
+        return ""
+    return f" (its candidates were decided after these; {left} more were planned)"
 
 
 def causes_line(summary: Mapping[str, Any]) -> str:
@@ -101,7 +113,8 @@ def spent_line(summary: Mapping[str, Any]) -> str:
     limits = summary["limits"]["set"]
     if limits:
         each = ", ".join(
-            f"{name} {limit['spent']:.3g} of {limit['limit']:g}" for name, limit in limits.items()
+            f"{limit['spent']:.3g} of {limit['limit']:g} {LIMIT_UNITS[name]}"
+            for name, limit in limits.items()
         )
         text += f"; limits: {each}"
     return f"{text}."

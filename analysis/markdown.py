@@ -7,7 +7,15 @@ from typing import Any
 
 from analysis.costs import used_lines
 from analysis.hypotheses import answer_lines
-from analysis.render import artifact_folder, artifact_name, headline, setting, summary_rows
+from analysis.render import (
+    artifact_folder,
+    artifact_name,
+    deciding_command,
+    headline,
+    rest_of,
+    setting,
+    summary_rows,
+)
 from search.config.schema import ObjectiveConfig
 from search.table import legend, make_columns
 from trainables.text import printable
@@ -27,8 +35,13 @@ def _lines(summary: Mapping[str, Any]) -> Iterator[str]:
     yield from _table(summary)
     yield f"## Recommended: {'none' if best is None else 'trial ' + str(best['trial'])}"
     yield ""
-    yield escape(summary["reason"])
-    yield ""
+    for held in summary["constraints"]:
+        yield f"- {escape(held['constraint'])}: **{held['word']}**{escape(rest_of(held))}"
+    if command := deciding_command(summary):
+        yield f"- To decide it: `{command}`"
+    if summary["settings"]:
+        yield f"- {escape(summary['settings'])}"
+    yield f"- {escape(summary['reason'])}"
     yield from (f"- {escape(caveat)}" for caveat in summary["caveats"])
     if folder := artifact_folder(summary):
         name = escape(artifact_name(summary))

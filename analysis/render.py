@@ -20,6 +20,7 @@ from search.table import Kind, Row, choose_columns, legend, make_columns, make_t
 from trainables.interval import Interval
 
 MOST_ROWS = 20
+WORD_STYLES = {"kept": "bold green", "not shown to be kept": "bold yellow", "broken": "bold red"}
 
 
 def render_summary(
@@ -54,6 +55,20 @@ def render_summary(
         console.print(Text.assemble((f"{label:<{width}}", "bold"), line), soft_wrap=True)
 
 
+def rest_of(held: Mapping[str, Any]) -> str:
+    """What follows the word on a floor or ceiling: the numbers, and what would decide it."""
+    decide = "" if held["decide"] is None else f". {held['decide']}"
+    return f", {held['measured']}{decide}"
+
+
+def deciding_command(summary: Mapping[str, Any], command: str | None = None) -> str | None:
+    """The search's own command with what would decide its floors and ceilings; None where nothing is open."""
+    command = command or summary["search"]["command"]
+    if not command or summary["deciding"] is None or summary["search"]["ended"] == "running":
+        return None
+    return extend_command(command, summary["deciding"]["key"], summary["deciding"]["value"])
+
+
 def _with_candidates(summary: Mapping[str, Any]) -> str:
     """Said where candidates that are not on the front are shown too."""
     return " and candidates" if {t["trial"] for t in summary["trials"]} - set(summary["pareto"]) else ""
@@ -84,7 +99,14 @@ def _print_choice(console: Console, summary: Mapping[str, Any]) -> None:
         console.print(Text("Recommended: none", style="bold yellow"))
     else:
         console.print(Text(f"Recommended: trial {best['trial']}", style="bold green"))
-    console.print(Padding(Text(summary["reason"]), (0, 0, 0, 2)))
+    for held in summary["constraints"]:
+        line = Text.assemble(
+            f"{held['constraint']}: ", (held["word"], WORD_STYLES[held["word"]]), rest_of(held)
+        )
+        console.print(Padding(line, (0, 0, 0, 2)))
+    for line in (summary["settings"], summary["reason"]):
+        if line:
+            console.print(Padding(Text(line), (0, 0, 0, 2)))
     for caveat in summary["caveats"]:
         console.print(Padding(Text(caveat, style="dim"), (0, 0, 0, 2)))
     console.print()
@@ -131,12 +153,14 @@ def status(trial: Mapping[str, Any]) -> str:
 
 def _mean_row(candidate: Mapping[str, Any]) -> Row:
     means = candidate["means"]
-    halves = {
-        name: (mean["high"] - mean["low"]) / 2 for name, mean in means.items() if mean["low"] is not None
+    intervals = {
+        name: Interval(mean["low"], mean["high"], candidate["n"])
+        for name, mean in means.items()
+        if mean["low"] is not None
     }
     metrics = {name: mean["mean"] for name, mean in means.items()}
     progress = "confirmed" if candidate["keeps"] else "ruled out"
-    return Row(f"  mean, n={candidate['n']}", progress, {}, metrics, {}, "mean", halves)
+    return Row(f"  mean, n={candidate['n']}", progress, {}, metrics, intervals, "mean")
 
 
 def setting(summary: Mapping[str, Any]) -> str:
@@ -190,6 +214,8 @@ def _next_steps(summary: Mapping[str, Any], ui: str | None, command: str | None)
     if command is not None and summary["search"]["ended"] != "running":
         if summary["search"]["ended"] != "finished" and not summary["all_failed"]:
             steps.append(("Resume", command))
+        if (deciding := deciding_command(summary, command)) is not None:
+            steps.append(("Decide", deciding))
         more = summary["extension"]
         if more["key"] is not None and not summary["all_failed"]:
             steps.append(("Extend", extend_command(command, more["key"], more["value"])))

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from analysis.blocks import confirmation_block, limits_block, packing_used, warm_start_block
+from analysis.blocks import confirmation_block, held_block, limits_block, packing_used, warm_start_block
 from analysis.described import section_name, worth_showing
 from analysis.hypotheses import hypotheses_block
 from analysis.markdown import to_markdown
@@ -76,14 +76,17 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
             _trial(state, trial, known.artifact)
             for trial in _shown(state, [optimal.number for optimal in front], confirmed)
         ],
-        "recommended": None
-        if recommendation.trial is None
-        else _trial(state, state.trials[recommendation.trial], known.artifact),
+        "recommended": _recommended(state, recommendation.trial, known.artifact),
         "nearest": recommendation.nearest,
+        "constraints": [held_block(held) for held in recommendation.constraints],
+        "settings": recommendation.settings,
         "reason": recommendation.reason,
         "caveats": [*recommendation.caveats, *_of_data(data), *_paused(state, folder)],
+        "deciding": None
+        if recommendation.deciding is None
+        else dict(zip(("key", "value"), recommendation.deciding, strict=True)),
         "data": dict(data),
-        "confirmation": None if confirmed is None else confirmation_block(confirmed),
+        "confirmation": None if confirmed is None else confirmation_block(state, confirmed),
         "hypotheses": hypotheses_block(answers(state)),
         "all_failed": why_all_failed(state) is not None,
         "causes": cause_counts(state),
@@ -93,9 +96,7 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         "extension": extension(state)._asdict(),
         "warm_start": warm_start_block(state),
         "budget": asdict(budget_used(state)),
-        "slots": None
-        if state.slots is None
-        else state.slots.model_dump(include={"groups", "slots", "reason"}),
+        "slots": state.slots and state.slots.model_dump(include={"groups", "slots", "reason"}),
         "packing": asdict(packing_used(state)),
     }
 
@@ -171,6 +172,10 @@ def _trial(state: SearchState, trial: TrialState, artifact: str) -> dict[str, An
         "feasible": keeps_constraints(objectives_of(state), metrics_of(trial)),
         artifact: last.checkpoint if last else None,
     }
+
+
+def _recommended(state: SearchState, number: int | None, artifact: str) -> dict[str, Any] | None:
+    return None if number is None else _trial(state, state.trials[number], artifact)
 
 
 def _of_data(data: Mapping[str, Any]) -> list[str]:

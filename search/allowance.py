@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from search.config.schema import SearchConfig
-from search.judging.confirmation import candidates
+from search.judging.racing import Repetitions
 from search.judging.spending import limit_reached, usage
 from search.record import SearchState
 
@@ -18,20 +18,23 @@ class Allowance:
         config: The search.
         state: As far as it has come; followed as it changes.
         clock: Seconds since the epoch, which nobody can set.
+        repetitions: What confirmation has still to do.
     """
 
-    def __init__(self, config: SearchConfig, state: SearchState, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        config: SearchConfig,
+        state: SearchState,
+        clock: Callable[[], float],
+        repetitions: Repetitions,
+    ) -> None:
         self._config, self._state, self._clock = config, state, clock
+        self._repetitions = repetitions
         self._sessions_before = 0
-        self._to_confirm: int | None = None  # number of candidates, until another trial finishes
 
     def open_session(self) -> None:
         """Whatever is recorded by now is of earlier sessions."""
         self._sessions_before = len(self._state.spans)
-
-    def trial_finished(self) -> None:
-        """There may be other candidates to confirm."""
-        self._to_confirm = None
 
     def spent(self, reserve: bool = True) -> str | None:
         """The limit that is reached, in words.
@@ -52,13 +55,10 @@ class Allowance:
 
     def _confirmation_seconds(self) -> float:
         """Wall-clock time that confirmation is expected to take, from the pace so far."""
-        confirm, state = self._config.confirm, self._state
-        if self._to_confirm is None:
-            known = any(trial.status == "completed" for trial in state.trials.values())
-            self._to_confirm = len(candidates(self._config, state)) if known else confirm.candidates
+        state = self._state
         groups = state.slots.groups if state.slots else 1
         # A repetition is trained by one group, however many there are.
-        waves = math.ceil(self._to_confirm * confirm.seeds / groups)
+        waves = math.ceil(self._repetitions.most(state) / groups)
         return state.work_seconds / max(1, state.steps) * self._mean_steps() * waves
 
     def _mean_steps(self) -> float:

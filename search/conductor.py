@@ -14,8 +14,8 @@ from typing import Any
 from search.allowance import Allowance
 from search.config.schema import SearchConfig
 from search.guards import make_guards
-from search.judging.confirmation import Repeat, next_repeat
 from search.judging.front import FrontEvaluations, has_front_metrics
+from search.judging.racing import Repeat, Repetitions
 from search.judging.relative import relative_metrics, with_ratio_intervals, with_ratios
 from search.judging.rungs import rungs_of
 from search.next_request import next_request
@@ -105,9 +105,10 @@ class Conductor:
         self._budget, self._steps = config.budget, steps
         self._losses: Counter[int] = Counter()
         self._exhausted = False
+        self._repetitions = Repetitions(config)
         self.aborted: str | None = None
         self.state = SearchState()
-        self._allowance = Allowance(config, self.state, clock)
+        self._allowance = Allowance(config, self.state, clock, self._repetitions)
         verdicts: dict[int, Verdict] = {}
         for event, decision in with_decisions(events, self._budget.rungs):
             self._replay(event, decision, verdicts)
@@ -250,7 +251,7 @@ class Conductor:
         return self._propose(number, dict(sampled), "confirmation", repeat.seed, repeats=repeat.trial)
 
     def _next_repeat(self) -> Repeat | None:
-        return None if self._allowance.spent(reserve=False) else next_repeat(self._config, self.state)
+        return None if self._allowance.spent(reserve=False) else self._repetitions.next(self.state)
 
     @property
     def _searching(self) -> bool:
@@ -493,5 +494,3 @@ class Conductor:
         event = event.model_copy(update={"time": self._allowance.now()})
         self._append(event)
         self.state.apply(event)
-        if isinstance(event, TrialFinished):
-            self._allowance.trial_finished()

@@ -18,7 +18,6 @@ fixed.* points baselines
 objectives.*.metric objectives.*.direction objectives.*.floor objectives.*.ceiling
 budget.steps budget.rungs budget.eta
 searcher.* scheduler.* guards.* prior
-confirm.candidates confirm.seeds
 warm_start.use warm_start.trials
 workers.workers
 """
@@ -28,6 +27,7 @@ workers.workers
 _NONE = """
 space name out trials report
 limits.hours limits.device_hours limits.cost limits.price
+confirm.candidates confirm.seeds
 warm_start.search
 workers.groups workers.cpus workers.gpus workers.slots workers.zero_stage workers.micro_batch
 workers.max_failures workers.address workers.gradient_checkpointing workers.sequence_packing

@@ -28,8 +28,8 @@ from search.groups.host import WorkerGroups
 from search.groups.settings import group_settings
 from search.inbox import Inbox
 from search.judging.causes import why_all_failed
-from search.judging.hypotheses import hypotheses_of, judged
-from search.judging.recommend import recommend
+from search.judging.conclusion import conclusion
+from search.judging.hypotheses import hypotheses_of
 from search.lifeline import Lifeline, end_process, leave_at_once, tie
 from search.output import complain, say_json, unless_gone
 from search.provenance import PREFIX, contents, git_commit, versions
@@ -268,9 +268,7 @@ def _attempt(session: _Session, tracker: Tracker) -> _Outcome:
             _train(session)
         why = why_all_failed(state)
         if why is None:
-            ended = SearchEnded(
-                reason="finished", recommended=recommend(state).trial, hypotheses=judged(state)
-            )
+            ended = conclusion(state)
         else:
             ended, outcome = SearchEnded(reason="failed", message=why), _Outcome(1)
     except KeyboardInterrupt:
@@ -350,6 +348,7 @@ def _begin(session: _Session) -> None:
             host=platform.node(),
             pid=os.getpid(),
             limits=config.limits.model_dump(),
+            confirm=config.confirm.model_dump(),
             hypotheses=config.model_dump(mode="json", include={"hypotheses"})["hypotheses"],
             audit=None if session.audit is None else session.audit.recorded(),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from rich import box
@@ -33,7 +33,6 @@ class Row:
         label: "base", or the number of a trial.
         progress: Status, or how far the trial is.
         params: Parameters to show, as sampled.
-        halves: For means: half the width of the interval of each metric, shown in place of its bounds.
     """
 
     label: str
@@ -42,7 +41,6 @@ class Row:
     metrics: Mapping[str, float]
     intervals: Mapping[str, Interval]
     kind: Kind = "plain"
-    halves: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Column:
 
     def narrowed(self) -> Column:
         """With the interval below its value, and a long header in two lines."""
-        cells = tuple(re.sub(r"\s+(?=\[|\+/-)", "\n", cell) for cell in self.cells)
+        cells = tuple(re.sub(r"\s+(?=\[)", "\n", cell) for cell in self.cells)
         lines = [line for cell in cells for line in cell.split("\n")]
         header = tuple(part for text in self.header for part in _header(text, lines))
         return replace(self, header=header, cells=cells)
@@ -172,14 +170,11 @@ def _objective_column(objective: ObjectiveConfig, rows: Sequence[Row]) -> Column
     cells = tuple(
         "-"
         if metric not in row.metrics
-        else wording.mean(row.metrics[metric], row.halves[metric], bound)
-        if metric in row.halves
         else f"{wording.beside(row.metrics[metric], bound, decimals)} {text.rjust(widest)}".rstrip()
         for row, text in zip(rows, brackets, strict=True)
     )
-    left = widest or any(metric in row.halves for row in rows)
     second = wording.constraint(objective) or objective.direction
-    return Column(metric, (metric, second), cells, 0, "left" if left else "right")
+    return Column(metric, (metric, second), cells, 0, "left" if widest else "right")
 
 
 def _metric_column(name: str, rows: Sequence[Row], rank: int) -> Column:

@@ -13,10 +13,10 @@ _MOST_DECIMALS = 6
 
 
 def number(value: float, decimals: int = 3) -> str:
-    """A metric's value: fixed decimals where they say something, else three significant digits."""
+    """A metric's value: fixed decimals where they say something, none above 1,000, else three digits."""
     if value == 0 or 10**-decimals <= abs(value) < 1000:
         return fixed(value, decimals)
-    return f"{value:.3g}"
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def fixed(value: float, decimals: int, signed: bool = False) -> str:
@@ -48,10 +48,10 @@ def bracket(interval: Interval) -> str:
     return f"[{number(interval.low, decimals)}, {number(interval.high, decimals)}]"
 
 
-def mean(value: float, half: float | None, bound: float | None = None) -> str:
-    """A mean with half the width of its interval, for example `1.812 +/- 0.020`."""
-    text = beside(value, bound, 3)
-    return text if half is None else f"{text} +/- {number(half)}"
+def rounded_up(count: float) -> str:
+    """A number that would do, rounded up to two digits, for example `1,300`."""
+    digits = max(0, math.floor(math.log10(count)) - 1)
+    return f"{math.ceil(count / 10**digits) * 10**digits:,}"
 
 
 def names(trials: Sequence[int]) -> str:
@@ -70,8 +70,10 @@ def beside(value: float, bound: float | None, decimals: int) -> str:
 
 
 def scalar(value: Scalar) -> str:
-    """A parameter's value; small real numbers in scientific notation."""
+    """A parameter's value; small real numbers in scientific notation, whole ones as integers."""
     if isinstance(value, float) and not isinstance(value, bool):
+        if value.is_integer() and abs(value) < 1e15:
+            return f"{value:.0f}"
         if value != 0 and math.isfinite(value) and abs(value) < 0.01:
             return f"{value:.1e}"
         return f"{value:.3g}"

@@ -11,8 +11,7 @@ from search.conductor import Conductor
 from search.config.load import load_config
 from search.config.schema import SearchConfig
 from search.groups.settings import group_settings
-from search.judging.hypotheses import judged
-from search.judging.recommend import recommend
+from search.judging.conclusion import conclusion
 from search.record import (
     Event,
     RecordWriter,
@@ -68,8 +67,7 @@ def run_here(*words: str) -> Run:
 
         _begin(config, conductor.state, append)
         _train(config, conductor, serving(group_settings(config, folder, cpus=1)), append)
-        state = conductor.state
-        append(SearchEnded(reason="finished", recommended=recommend(state).trial, hypotheses=judged(state)))
+        append(conclusion(conductor.state))
     return Run(folder, conductor.state, len(recorded.events))
 
 
@@ -85,6 +83,7 @@ def _begin(config: SearchConfig, state: SearchState, append: Callable[[Event], N
             command="",
             host="",
             pid=1,
+            confirm=config.confirm.model_dump(),
             hypotheses=dumped["hypotheses"],
         )
     )

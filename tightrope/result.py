@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from analysis.markdown import to_markdown
 from analysis.render import headline
 from analysis.report import FOLDER, write_report
 from analysis.summary import summarise
+from search.judging.held import Held
 from search.judging.pareto import pareto_front
 from search.judging.recommend import Recommendation, recommend
 from search.record import SearchState, TrialState
@@ -38,6 +39,8 @@ class Trial:
         intervals: 95% intervals of those that are estimated from a sample.
         artifact: Folder of what it left behind, such as the adapter; None before its first rung.
         repeats: Number of the trial that it repeats with another seed, where it is a confirmation.
+        kept: Of the recommended trial: by metric whether each floor and ceiling is "kept", "not shown to be
+            kept" or "broken".
     """
 
     number: int
@@ -48,6 +51,7 @@ class Trial:
     intervals: Mapping[str, Interval]
     artifact: Path | None
     repeats: int | None
+    kept: Mapping[str, str] = field(default_factory=dict)
 
 
 class Result:
@@ -94,13 +98,20 @@ class Result:
     @property
     def best(self) -> Trial | None:
         """The recommended trial; None where there is none, and `reason` says why."""
-        number = self._recommendation.trial
-        return None if number is None else self[number]
+        choice = self._recommendation
+        if choice.trial is None:
+            return None
+        return replace(self[choice.trial], kept={each.metric: each.word for each in choice.constraints})
 
     @property
     def reason(self) -> str:
         """Why the recommended trial, or why none."""
         return self._recommendation.reason
+
+    @property
+    def constraints(self) -> tuple[Held, ...]:
+        """Of each floor and ceiling whether the recommended trial keeps it, in words and numbers."""
+        return self._recommendation.constraints
 
     @property
     def caveats(self) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ def take_left_out(composed: Composed, overrides: Sequence[Override], *, resume: 
             _take(composed, group, preset, "none is given")
             continue
         model = _other_model(composed, overrides)
-        if model is None or not _of_embedded(composed.data[group]):
+        if model is None or not _embedded_files(composed.data[group]):
             continue
         if resume and _begun_so(composed, overrides, group, model):
             composed.as_recorded = True
@@ -64,7 +64,7 @@ def _gives(composed: Composed, group: str, key: Key) -> bool:
 
 
 def _begun_so(composed: Composed, overrides: Sequence[Override], group: str, model: str) -> bool:
-    """Whether the search that the words are about has begun with this model and such files."""
+    """Whether the search that the words are about has begun with this model and the space's files."""
     words = {word.key: word.value for word in overrides}
     out = words.get(("out",), composed.data.get("out", SearchConfig.model_fields["out"].default))
     name = words.get(("name",), composed.data.get("name"))
@@ -73,11 +73,11 @@ def _begun_so(composed: Composed, overrides: Sequence[Override], group: str, mod
     recorded = begun_with(Path(out), name, composed.space_name)
     section = recorded.get("model")
     source = section.get("source") if isinstance(section, Mapping) else None
-    return source == model and _of_embedded(recorded.get(group))
+    return source == model and _embedded_files(recorded.get(group)) == _embedded_files(composed.data[group])
 
 
-def _of_embedded(section: Any) -> bool:
-    return any(text.startswith(_EMBEDDED) for text in _texts(section))
+def _embedded_files(section: Any) -> set[str]:
+    return {text for text in _texts(section) if text.startswith(_EMBEDDED)}
 
 
 def _take(composed: Composed, group: str, preset: str, why: str) -> None:
@@ -126,8 +126,8 @@ def refit_objectives(composed: Composed, space: Mapping[str, Any], overrides: Se
     gone = [metric for metric in asked if metric not in metric_names(now.metrics)]
     if not gone:
         return
-    own = {group: choose(group, space[group], {(): ""}).data for group in others if group in space}
-    before = metric_names(known_metrics(composed.trainable, {**composed.data, **own}).metrics)
+    given = {group: choose(group, space[group], {(): ""}).data for group in others if group in space}
+    before = metric_names(known_metrics(composed.trainable, {**composed.data, **given}).metrics)
     if all(metric in before for metric in gone):
         del composed.data["objectives"]
         composed.origins.forget(("objectives",))

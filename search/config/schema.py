@@ -37,7 +37,8 @@ class ConfirmConfig(Section):
 
     Attributes:
         candidates: Number of candidates; 0 confirms nothing.
-        seeds: Runs of each, with seeds that the search has not used.
+        seeds: Runs of each, with seeds that the search has not used. What candidates that are decided leave
+            goes to those that are not.
     """
 
     candidates: Annotated[int, Field(ge=0, le=100)] = 3

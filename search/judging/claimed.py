@@ -11,10 +11,11 @@ from search.claims import Claim, Filter, Quantity
 from search.config.schema import HypothesisConfig
 from search.judging.confirmation import confirmation
 from search.judging.front import on_front
-from search.judging.noise import Series, combination
+from search.judging.noise import Seeds, Series
 from search.judging.objectives import completed_trials
 from search.judging.recommend import recommend
 from search.judging.recorded_series import measured_series
+from search.judging.repeated import between_seeds
 from search.record import SearchState, TrialState
 from search.record.events import Scalar
 from search.record.explained import trainable_of
@@ -34,8 +35,7 @@ class Evidence:
         basis: What the metrics are means over, in words.
         repeated: Whether these are repetitions of one configuration.
         overlapping: Whether groups share trials.
-        seeds: Variance of the combination between seeds, and its degrees of freedom, over all candidates of
-            confirmation.
+        seeds: Noise of the combination between seeds, told by all candidates of confirmation.
         caveats: What is uncertain about it, in sentences.
     """
 
@@ -44,7 +44,7 @@ class Evidence:
     basis: str
     repeated: bool = False
     overlapping: bool = False
-    seeds: tuple[float, int] | None = None
+    seeds: Seeds | None = None
     caveats: tuple[str, ...] = ()
 
 
@@ -228,19 +228,17 @@ def _of_baseline(state: SearchState, quantity: Quantity, coefficient: float) -> 
     return measured_series(state, quantity.metric, coefficient, [baseline], None)
 
 
-def _seeds(state: SearchState, claim: Claim, pool: _Pool) -> tuple[float, int] | None:
-    """Variance of the claim's difference within candidates, pooled; None where none was repeated twice."""
-    several = [runs for runs in pool.candidates if len(runs) > 1]
-    if not several:
+def _seeds(state: SearchState, claim: Claim, pool: _Pool) -> Seeds | None:
+    """Noise of the claim's difference between seeds, told by all candidates; None where none has two runs."""
+    if not any(len(runs) > 1 for runs in pool.candidates):
         return None
-    squares, freedom = 0.0, 0
-    for runs in several:
-        filters: list[tuple[Filter, ...]] = [()]
-        series = [each for each in _series(state, claim, [runs], filters, False) if each.group is not None]
-        sums = combination(series)
-        squares += float(((sums - sums.mean()) ** 2).sum())
-        freedom += len(runs) - 1
-    return squares / freedom, freedom
+    others = [runs for runs in pool.candidates if runs and runs != pool.trials]
+    groups = [
+        [each for each in _series(state, claim, [runs], [()], False) if each.group is not None]
+        for runs in (pool.trials, *others)
+    ]
+    noise = between_seeds(groups)
+    return None if noise is None else noise[0]
 
 
 def _conditions(hypothesis: HypothesisConfig, kept: Iterable[Filter]) -> str:

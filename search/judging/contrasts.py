@@ -10,7 +10,8 @@ trials. An interval at level 1 - alpha is estimate -+ sqrt(I^2 + T^2 - R^2):
   doi:10.1002/sim.3095).
 - T is the part of the trials: Student's t interval of the mean of the combination over trials.
 - R is the part of trials on items, which both hold (Cameron, Gelbach and Miller, 2011,
-  doi:10.1198/jbes.2010.07136). It takes away no more than the smaller of them.
+  doi:10.1198/jbes.2010.07136). It takes away no more than the smaller of them. Where T is told by means of R
+  (`search.judging.moderated`), R is known so well that T is Student's interval of what is left without it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from search.judging.noise import Array, Between, Part, Series, between_trials, correlation_of, parts_of
+from search.judging.noise import Array, Between, Part, Seeds, Series, between_trials, correlation_of, parts_of
 from trainables.interval import t_quantile
 
 _Scaling: TypeAlias = Callable[[float], tuple[float, float]]
@@ -104,17 +105,28 @@ class Contrast:
         """
         if not self.known or self.estimate == 0:
             return None
-        if (items := self._least(alpha, lambda factor: (factor, 1.0))) is not None:
+        if (items := self.needed_items(alpha)) is not None:
             return Needed(items, 1.0)
         if self.between.variance is None:
             return None
-        if (trials := self._least(alpha, lambda factor: (1.0, factor))) is not None:
+        if (trials := self.needed_trials(alpha)) is not None:
             return Needed(1.0, trials)
         both = self._least(alpha, lambda factor: (factor, factor))
         return None if both is None else Needed(both, both)
 
+    def needed_items(self, alpha: float = 0.05) -> float | None:
+        """The multiple of the items that would do by itself; None where none would."""
+        return self._least(alpha, lambda factor: (factor, 1.0)) if self.known and self.parts else None
+
+    def needed_trials(self, alpha: float = 0.05) -> float | None:
+        """The multiple of the trials, likewise."""
+        known = self.known and self.between.variance is not None
+        return self._least(alpha, lambda factor: (1.0, factor)) if known else None
+
     def _least(self, alpha: float, of: _Scaling) -> float | None:
         """The least factor of the sample that suffices; None where 1e6 does not."""
+        if self.estimate == 0:
+            return None
 
         def suffices(factor: float) -> bool:
             below, above = self._reach(alpha, *of(factor), _POWER_Z)
@@ -160,8 +172,10 @@ class Contrast:
         if known.variance is None:
             return 0.0, 0.0
         residual = min(known.residual, known.variance)
-        variance = (known.variance - residual + residual / items) / trials
         student = t_quantile(1 - alpha / 2, known.freedom * trials)
+        if known.moderated:
+            return (student + more) ** 2 * (known.variance - residual) / trials, 0.0
+        variance = (known.variance - residual + residual / items) / trials
         return (student + more) ** 2 * variance, (quantile + more) ** 2 * residual / items / trials
 
     def _combined(
@@ -190,7 +204,7 @@ def contrast(
     constant: float,
     series: Sequence[Series],
     *,
-    seeds: tuple[float, int] | None = None,
+    seeds: Seeds | None = None,
     overlapping: bool = False,
 ) -> Contrast:
     """The combination `constant + sum of coefficient * mean of values`.
@@ -198,8 +212,8 @@ def contrast(
     Args:
         constant: Added to the sum.
         series: What is combined; every group has at least one trial.
-        seeds: Variance of the combination between trials and its degrees of freedom, where other trials
-            tell it too; it is then used for the one group there is.
+        seeds: Noise of the combination between trials, where other trials tell it too; it is then used for
+            the one group there is.
         overlapping: Whether groups share trials; their noise then counts as the same.
     """
     estimate = constant + sum(each.coefficient * float(each.values.mean()) for each in series)

@@ -258,11 +258,13 @@ def _needed(
         what, counts = _sample(state, claim), {each.count for each in evidence.series if each.count}
         count = counts.pop()
         more = f"{needed.items:.3g} times as many {what}"
-        parts.append(more if counts else f"{_up(count * needed.items)} {what} in place of {count}")
+        parts.append(
+            more if counts else f"{wording.rounded_up(count * needed.items)} {what} in place of {count}"
+        )
     if needed.trials > 1:
         count, what = measured.between.trials, "repetitions" if evidence.repeated else "trials"
         each = " in each group" if len(evidence.groups) > 1 else ""
-        parts.append(f"{_up(count * needed.trials)} {what} in place of {count}{each}")
+        parts.append(f"{wording.rounded_up(count * needed.trials)} {what} in place of {count}{each}")
     return (
         f"About {' and '.join(parts)} would decide it with a probability of {POWER:.0%}, were the observed "
         "difference the true one."
@@ -274,9 +276,3 @@ def _sample(state: SearchState, claim: Claim) -> str:
     known = [metric_of(trainable_of(state), quantity.metric) for quantity in claim.quantities]
     samples = {metric.sample for metric in known if metric is not None}
     return samples.pop() if len(samples) == 1 else "items"
-
-
-def _up(count: float) -> str:
-    """Rounded up to two digits."""
-    digits = max(0, math.floor(math.log10(count)) - 1)
-    return f"{math.ceil(count / 10**digits) * 10**digits:,}"

@@ -29,6 +29,9 @@ class Series:
         unbounded: Whether the items are any numbers, not from 0 to 1.
         together: Outcomes, 0 or 1, that each outcome is the mean of, such as several replies to a prompt.
         intervals: Otherwise: 95% interval of each value over its items, empty where there are none.
+        around: 95% interval of the mean of the values over their items, where the items alone do not tell it:
+            of a ratio, whose items are the outcomes divided by the base's mean.
+        unit: What a right answer counts in an item.
     """
 
     coefficient: float
@@ -38,6 +41,8 @@ class Series:
     together: int = 1
     intervals: tuple[Interval, ...] = ()
     unbounded: bool = False
+    around: Interval | None = None
+    unit: float = 1.0
 
     @property
     def count(self) -> int:
@@ -90,6 +95,21 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Seeds:
+    """Noise between trials that other trials tell too.
+
+    Attributes:
+        variance: Of a single trial.
+        freedom: Degrees of freedom.
+        moderated: As in `Between`.
+    """
+
+    variance: float
+    freedom: float
+    moderated: bool = False
+
+
+@dataclass(frozen=True)
 class Between:
     """Variance of the estimate between trials.
 
@@ -98,12 +118,15 @@ class Between:
         freedom: Degrees of freedom.
         residual: The part of it that stems from items, as it would with as many other items.
         trials: Trials of the smallest group.
+        moderated: Whether it was told by means of `residual`, which so many items tell that only the rest of
+            the variance is in doubt.
     """
 
     variance: float | None = None
     freedom: float = 0.0
     residual: float = 0.0
     trials: int = 0
+    moderated: bool = False
 
 
 def combination(series: Sequence[Series]) -> Array:
@@ -113,6 +136,10 @@ def combination(series: Sequence[Series]) -> Array:
 
 def parts_of(series: Series) -> list[Part]:
     """Each share is a part: a mean of K shares has K of them."""
+    if series.around is not None:
+        mean, around = float(series.values.mean()), series.around
+        below, above = max(0.0, mean - around.low), max(0.0, around.high - mean)
+        return [Part(series.coefficient, None, np.empty(0), around.n, below, above)]
     if series.items:
         coefficient = series.coefficient / len(series.items)
         return [
@@ -177,17 +204,16 @@ def _correlated(left: Part, right: Part) -> float:
     return min(1.0, max(-1.0, covariance / deviations))
 
 
-def between_trials(series: Sequence[Series], seeds: tuple[float, int] | None, overlapping: bool) -> Between:
+def between_trials(series: Sequence[Series], seeds: Seeds | None, overlapping: bool) -> Between:
     """Variance of the combination between the trials of its groups; arguments as of `contrasts.contrast`."""
     groups = sorted({each.group for each in series if each.group is not None})
     members = [[each for each in series if each.group == group] for group in groups]
     if not groups:
         return Between()
     sums = [combination(group) for group in members]
-    trials, residual = min(map(len, sums)), math.fsum(map(_residual, members))
+    trials, shared = min(map(len, sums)), math.fsum(map(residual, members))
     if seeds is not None and len(groups) == 1:
-        variance, freedom = seeds
-        return Between(variance / trials, freedom, residual, trials)
+        return Between(seeds.variance / trials, seeds.freedom, shared, trials, seeds.moderated)
     several = [values for values in sums if len(values) > 1]
     if not several:
         return Between(trials=trials)
@@ -204,23 +230,36 @@ def between_trials(series: Sequence[Series], seeds: tuple[float, int] | None, ov
     effective = 1 / weights if weights > 0 else float(min(freedom for _, freedom in known))
     if overlapping:
         total = math.fsum(math.sqrt(variance) for variance, _ in known) ** 2
-    return Between(total, effective, residual, trials)
+    return Between(total, effective, shared, trials)
 
 
-def _residual(group: Sequence[Series]) -> float:
-    """Variance of the mean over a group that neither trials nor items have by themselves."""
+def residual(group: Sequence[Series], smoothed: bool = False) -> float:
+    """Variance of the mean over a group that neither trials nor items have by themselves.
+
+    Args:
+        group: Series of the same trials.
+        smoothed: Whether one more item of each share counts as one that a trial has otherwise than the rest:
+            trials that agree in every item are no proof that all would.
+    """
     trials = len(group[0].values)
     if trials < 2:
         return 0.0
     combined: dict[tuple[str, int], Array] = {}
+    units: dict[tuple[str, int], float] = {}
     for each in group:
         for over, bits in each.items:
             key, weight = (over, bits.shape[1]), each.coefficient / len(each.items)
             combined[key] = combined.get(key, 0.0) + weight * bits
+            unit = 0.0 if each.unbounded else abs(weight) * each.unit / each.together
+            units[key] = max(units.get(key, 0.0), unit)
     total = 0.0
-    for (_, n), bits in combined.items():
+    for key, bits in combined.items():
+        n = key[1]
         if n < 2:
             continue
         rest = bits - bits.mean(axis=0) - bits.mean(axis=1, keepdims=True) + bits.mean()
-        total += float((rest**2).sum()) / ((trials - 1) * (n - 1)) / (trials * n)
+        squares = float((rest**2).sum())
+        if smoothed:
+            squares += (trials - 1) / trials * units[key] ** 2
+        total += squares / ((trials - 1) * (n - 1)) / (trials * n)
     return total

@@ -14,17 +14,21 @@ from trainables.interval import Interval, Z
 class Pairs:
     """Counts of n items by the outcome under the base model and under the tuned one.
 
+    Over several tuned models, an item counts as the share of them under which it is so.
+
     Attributes:
         both: Items that are so under both.
         tuned: Items that are so under the tuned model alone.
         base: Items that are so under the base model alone.
         n: All items.
+        spread: Sum over the items of p (1 - p), where p is the share of tuned models; 0 for a single model.
     """
 
     both: float
     tuned: float
     base: float
     n: float
+    spread: float = 0.0
 
     @classmethod
     def of(cls, base: str, tuned: str) -> Pairs:
@@ -32,9 +36,22 @@ class Pairs:
         counts = Counter(zip(tuned, base, strict=True))
         return cls(counts["1", "1"], counts["1", "0"], counts["0", "1"], len(base))
 
+    @classmethod
+    def over(cls, base: str, tuned: Sequence[str]) -> Pairs:
+        """The same over several tuned models, at least one: mean counts."""
+        each = [cls.of(base, text) for text in tuned]
+        both, alone, lost = (
+            sum(counts) / len(each)
+            for counts in zip(*((one.both, one.tuned, one.base) for one in each), strict=True)
+        )
+        patterns = Counter(zip(*tuned, strict=True))
+        shares = ((pattern.count("1") / len(each), count) for pattern, count in patterns.items())
+        spread = sum(count * share * (1 - share) for share, count in shares)
+        return cls(both, alone, lost, len(base), spread)
+
     def smoothed(self, cell: float) -> Pairs:
         """With `cell` observations more in each of the four cells."""
-        return Pairs(self.both + cell, self.tuned + cell, self.base + cell, self.n + 4 * cell)
+        return Pairs(self.both + cell, self.tuned + cell, self.base + cell, self.n + 4 * cell, self.spread)
 
     @property
     def shares(self) -> tuple[float, float]:
@@ -45,11 +62,12 @@ class Pairs:
     def covariance(self) -> tuple[float, float, float]:
         """Variance of the tuned share, covariance of the two, variance of the base share.
 
-        Of the multinomial: p(1 - p) / n for each share, (p_both - p_tuned p_base) / n for the two.
+        Of the multinomial: p(1 - p) / n for each share, (p_both - p_tuned p_base) / n for the two. Of a mean
+        over tuned models the variance is less by the spread within items.
         """
         tuned, base = self.shares
         return (
-            tuned * (1 - tuned) / self.n,
+            (tuned * (1 - tuned) - self.spread / self.n) / self.n,
             (self.both / self.n - tuned * base) / self.n,
             base * (1 - base) / self.n,
         )
@@ -74,7 +92,17 @@ def difference(base: str, tuned: str) -> Interval:
 
 
 def ratio_of_means(strata: Sequence[tuple[str, str]]) -> Interval:
-    """95% interval for the ratio of two models' means of shares over strata, item by item.
+    """`ratio_of_pairs` of a base and a tuned model.
+
+    Args:
+        strata: ("0" or "1" per item under the base model, the same under the tuned one) of each stratum,
+            at least one, none empty.
+    """
+    return ratio_of_pairs([Pairs.of(base, tuned) for base, tuned in strata])
+
+
+def ratio_of_pairs(strata: Sequence[Pairs]) -> Interval:
+    """95% interval for the ratio of two means of shares over strata, item by item.
 
     With T and B the unweighted means over the K strata of the tuned and the base model's shares, and V_T, C,
     V_B their variances and covariance, the interval holds every ratio r >= 0 with
@@ -85,19 +113,18 @@ def ratio_of_means(strata: Sequence[tuple[str, str]]) -> Interval:
     added weighs the same however many strata there are.
 
     Args:
-        strata: ("0" or "1" per item under the base model, the same under the tuned one) of each stratum,
-            at least one, none empty.
+        strata: Each with at least one item; at least one.
 
     Returns:
         The lower bound at least 0; 0 to inf where the base model's mean is not surely above 0.
     """
     count = len(strata)
-    pairs = [Pairs.of(base, tuned).smoothed(0.5 / count) for base, tuned in strata]
+    pairs = [each.smoothed(0.5 / count) for each in strata]
     tuned, base = (sum(part) / count for part in zip(*(pair.shares for pair in pairs), strict=True))
     tuned_variance, covariance, base_variance = (
         sum(part) / count**2 for part in zip(*(pair.covariance for pair in pairs), strict=True)
     )
-    n = sum(len(base_items) for base_items, _ in strata)
+    n = sum(int(each.n) for each in strata)
     # a r^2 - 2 b r + c <= 0
     a, b, c = (
         base**2 - Z**2 * base_variance,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from search.judging.noise import Array, Series
-from search.judging.paired import ratio_of_means
+from search.judging.paired import Pairs, ratio_of_means, ratio_of_pairs
 from search.record import BaselineMeasured, RungReached, SearchState
 from search.record.events import RecordedMetric
 from search.record.explained import metric_of, trainable_of
@@ -42,6 +42,9 @@ def measured_series(
     items = _items(described, metric, events, values, together)
     if items:
         return Series(coefficient, values, group, items, together)
+    if described is not None and (ratio := _ratio(state, described, metric, events, values)) is not None:
+        divided, around, unit = ratio
+        return Series(coefficient, values, group, divided, together, around=around, unit=unit)
     if described is not None and (numbers := _numbers(described, metric, events, values)) is not None:
         shares = described.low >= 0 and described.high <= 1
         over = described.over[0] if len(described.over) == 1 else metric
@@ -71,6 +74,37 @@ def _items(
         return ()
     means = [bits.reshape(len(events), -1, together).mean(axis=2) for bits in outcomes]
     return tuple(zip(over, means, strict=True))
+
+
+def _ratio(
+    state: SearchState,
+    described: RecordedMetric,
+    metric: str,
+    events: Sequence[RungReached | BaselineMeasured],
+    values: Array,
+) -> tuple[tuple[tuple[str, Array], ...], Interval, float] | None:
+    """Of a ratio to the base: outcomes divided by the base's mean, the mean ratio's interval, and the unit.
+
+    Between the trials, the items of the ratio differ as t / B does: the base's own are the same for all.
+    """
+    base, names = state.baselines.get(BASE), described.items
+    if described.name == metric or base is None or not names or base in events:
+        return None
+    texts = [(base.items.get(name, ""), [event.items.get(name, "") for event in events]) for name in names]
+    if any(not text or {len(text)} != set(map(len, tuned)) for text, tuned in texts):
+        return None
+    scale = base.metrics.get(described.name, 0.0)
+    if not scale > 0:
+        return None
+    over = described.over if len(described.over) == len(names) else names
+    divided = tuple(
+        (name, np.array([_bits(text) for text in tuned]) / scale)
+        for name, (_, tuned) in zip(over, texts, strict=True)
+    )
+    means = np.mean([outcomes.mean(axis=1) for _, outcomes in divided], axis=0)
+    if np.abs(means - values).max() > _NEAR * max(1.0, 1 / scale):
+        return None
+    return divided, ratio_of_pairs([Pairs.over(text, tuned) for text, tuned in texts]), 1 / scale
 
 
 def _numbers(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from search.config.schema import ConfirmConfig, LimitsConfig
-from search.judging.objectives import completed_trials, objectives_of, rank_trials, repetitions
+from search.config.schema import LimitsConfig
+from search.judging.racing import race
 from search.record import SearchState
 
 
@@ -129,21 +129,12 @@ def _ended_by(state: SearchState, config: LimitsConfig, limits: tuple[Limit, ...
     if state.ended is None or state.ended.reason != "finished" or not state.sessions:
         return None
     whole = state.searched >= state.sessions[-1].trials or _exhaustible(state)
-    if whole and not _repetitions_missing(state):
+    if whole and race(state).over:
         return None
     first = max(limits, key=lambda limit: limit.spent / limit.limit)
     if first.spent < first.limit / 2:
         return None  # no more than half of a limit is ever kept back
     return f"limits.{first.name}: {first.spent:.3g} of {first.limit:g} is spent"
-
-
-def _repetitions_missing(state: SearchState) -> bool:
-    """Whether a candidate that was to be repeated was not, or not often enough."""
-    assert state.started is not None
-    config = ConfirmConfig.model_validate(state.started.config.get("confirm", {}))
-    begun = repetitions(state)
-    best = rank_trials(objectives_of(state), completed_trials(state))[: config.candidates]
-    return any(len(begun.get(trial.number, ())) < config.seeds for trial in best)
 
 
 def _exhaustible(state: SearchState) -> bool:

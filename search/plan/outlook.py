@@ -87,8 +87,8 @@ def confirmation(config: SearchConfig, number: int, estimated: SearchEstimate | 
         return
     candidates = min(confirm.candidates, number)
     best = f"the best {candidates} trials" if candidates > 1 else "the best trial"
-    each = " each" if candidates > 1 else ""
-    yield (f"up to {runs} more runs{_length(config)}: {best} again with {confirm.seeds} new seeds{each}")
+    what = "their order or a bound" if candidates > 1 else "a bound"
+    yield f"up to {runs} more runs{_length(config)}: {best} again with new seeds, as long as {what} is open"
     if number > candidates:
         yield "if none of these holds up, the next best in turn, one at a time"
     yield "the recommendation rests on their means and 95% intervals; in a tie, it is the cheapest"

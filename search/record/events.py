@@ -115,6 +115,7 @@ class SessionStarted(_Event):
         trials: Number of trials asked for; a larger one extends the search.
         command: Command line that resumes the search.
         limits: The section `limits` of the configuration; a larger limit may let the search continue.
+        confirm: The section `confirm`; more seeds let a search that has ended continue its confirmation.
         hypotheses: The section `hypotheses`, which may change too; None in records of before there was one.
         audit: What the audit found (`search.audit.finding.Audit.recorded`); None where there was none.
     """
@@ -126,6 +127,7 @@ class SessionStarted(_Event):
     host: str
     pid: int
     limits: dict[str, float | None] = {}
+    confirm: dict[str, int] = {}
     hypotheses: dict[str, Any] | None = None
     audit: dict[str, Any] | None = None
 
@@ -332,18 +334,39 @@ class JudgedHypothesis(BaseModel):
     text: str
 
 
+class JudgedMean(BaseModel):
+    """The mean of an objective over the repetitions of a candidate, as it was at the end of a session.
+
+    Attributes:
+        n: Number of repetitions.
+        low: Lower end of its 95% interval; None where nothing tells its noise.
+        high: Upper end.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: Number
+    n: int
+    low: Number | None = None
+    high: Number | None = None
+
+
 class SearchEnded(_Event):
     """A session ended in order.
 
     Attributes:
         reason: "finished" (every trial done), "interrupted" (Ctrl-C), or "failed".
         recommended: Number of the recommended trial, where the search finished and has one.
+        constraints: Of the recommended trial, by metric: whether each floor and ceiling is kept, in words.
+        confirmed: Means of each candidate, by its number and the metric.
         hypotheses: Answers by name, where it finished.
     """
 
     event: Literal["search_ended"] = "search_ended"
     reason: Literal["finished", "interrupted", "failed"]
     recommended: int | None = None
+    constraints: dict[str, str] = {}
+    confirmed: dict[int, dict[str, JudgedMean]] = {}
     hypotheses: dict[str, JudgedHypothesis] = {}
     message: str = ""
 

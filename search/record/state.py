@@ -208,6 +208,13 @@ class SearchState:
             return self.sessions[-1].limits
         return self.started.config.get("limits", {}) if self.started else {}
 
+    @property
+    def confirm(self) -> dict[str, int]:
+        """The section `confirm` of the last session; empty before the first."""
+        if self.sessions and self.sessions[-1].confirm:
+            return self.sessions[-1].confirm
+        return self.started.config.get("confirm", {}) if self.started else {}
+
     def _choose_slots(self, event: SlotsChosen) -> None:
         self.slots = event
         if self.spans and self.spans[-1].devices:  # nodes have come in the middle of the session

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
-from search.judging.recommend import recommend
-from search.record import Event, SearchEnded, SearchStarted, SearchState, SessionStarted, SlotsChosen
+from search.judging.conclusion import conclusion
+from search.record import Event, SearchStarted, SearchState, SessionStarted, SlotsChosen
 from search.record.explained import explanation
 from search.resume import fingerprint
 from search.schedulers import Scheduler, make_scheduler
@@ -179,7 +179,7 @@ class _Simulation:
     def end(self) -> Simulated:
         """Records the end."""
         state = self._conductor.state
-        self._append(SearchEnded(time=self._now, reason="finished", recommended=recommend(state).trial))
+        self._append(conclusion(state).model_copy(update={"time": self._now}))
         censored = (
             trial.number
             for trial in state.trials.values()

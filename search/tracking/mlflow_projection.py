@@ -22,19 +22,19 @@ from search.record import (
     TrialProposed,
     WarmStarted,
 )
-from search.record.events import TrialStatus
+from search.record.events import JudgedMean, TrialStatus
 from search.tracking.mlflow_limits import config_params, key, param, text
 from search.tracking.runs import (
     BASELINE,
     SEARCH,
     TRIAL,
     BestFeasible,
-    Confirmed,
     RunStatus,
     RunView,
     TrialCounts,
     audit_tags,
     baseline_key,
+    confirmed_points,
     milliseconds,
     trial_key,
     trial_name,
@@ -85,10 +85,10 @@ class Projection:
         self._repetition_counts = TrialCounts("repetitions")
         self._objectives: list[str] = []
         self._best = BestFeasible(())
-        self._confirmed = Confirmed(())
+        self._confirmed: dict[int, dict[str, JudgedMean]] = {}
         self._paused: set[int] = set()
-        self._repeats: dict[int, int] = {}
-        self._last_metrics: dict[int, dict[str, float]] = {}
+        self._repeats: set[int] = set()
+        self._constraints: set[str] = set()
         self._common: dict[str, object] = {}
         self._judged: set[str] = set()
         self._recommended: int | None = None
@@ -163,7 +163,7 @@ class Projection:
     def _start(self, event: SearchStarted) -> None:
         self.started = event
         objectives = [ObjectiveConfig.model_validate(o) for o in event.config.get("objectives", ())]
-        self._best, self._confirmed = BestFeasible(objectives), Confirmed(objectives)
+        self._best = BestFeasible(objectives)
         self._objectives = [objective.metric for objective in objectives]
         prints = {f"fingerprint.{name}": value for name, value in event.fingerprints.items()}
         self._common = {
@@ -213,7 +213,7 @@ class Projection:
         run.set_tags({"origin": event.origin, "steps": event.steps})
         if event.repeats is not None:
             run.set_tags({"repeats": event.repeats, "repeats_run": trial_name(event.repeats)})
-            self._repeats[event.trial] = event.repeats
+            self._repeats.add(event.trial)
         self._open.add(event.trial)
         self._count({event.trial: "running"}, event.time)
 
@@ -237,7 +237,6 @@ class Projection:
             self.checkpoints[event.trial] = event.checkpoint
         if event.trial in self._repeats:
             # The best is that of the search: a repetition is another run of a trial that was there before.
-            self._last_metrics[event.trial] = event.metrics
             return
         self._rungs += 1
         if best := self._best.improvement(event.metrics):
@@ -272,8 +271,6 @@ class Projection:
         run.show("note.content", f"{event.status}: {event.reason}" if event.reason else event.status)
         if event.status in ("stopped", "diverged") and event.failure_class != "diverged":
             run.set_tags({"guard": event.failure_class})
-        if event.status == "completed" and event.trial in self._repeats:
-            self._confirmed.add(self._repeats[event.trial], self._last_metrics.pop(event.trial, {}))
         run.close(STATUS_OF_TRIAL[event.status], event.status, event.time)
         self._open.discard(event.trial)
         self._paused.discard(event.trial)
@@ -287,6 +284,9 @@ class Projection:
             self._tell_confirmed(event)
         run.set_tags({"message": event.message})
         if event.reason == "finished":
+            words = {f"constraint.{metric}": word for metric, word in event.constraints.items()}
+            run.set_tags(dict.fromkeys(self._constraints - words.keys(), "none is recommended") | words)
+            self._constraints |= words.keys()
             self._recommend(event.recommended)
             gone = self._judged - event.hypotheses.keys()
             run.set_tags({f"hypothesis.{name}": "withdrawn" for name in gone})
@@ -314,9 +314,13 @@ class Projection:
 
     def _tell_confirmed(self, event: SearchEnded) -> None:
         """Writes the means of candidates to their own runs, and those of the recommended to the parent."""
-        for trial, points in self._confirmed.news().items():
+        if event.confirmed == self._confirmed:
+            return
+        self._confirmed = event.confirmed
+        count = sum(mean.n for means in event.confirmed.values() for mean in list(means.values())[:1])
+        for trial, means in event.confirmed.items():
             for run_key in [trial_key(trial), *([SEARCH] if trial == event.recommended else [])]:
-                self._run(run_key).add_points(points, event.time, self._confirmed.count)
+                self._run(run_key).add_points(confirmed_points(means), event.time, count)
 
     def _count(self, statuses: dict[int, str], time: float) -> None:
         for counts, repeated in ((self._counts, False), (self._repetition_counts, True)):

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from search.config.schema import ObjectiveConfig
-from search.judging.objectives import is_measured
-from search.judging.pooled import PooledMean, pooled_means
+from search.record.events import JudgedMean
 from search.tracking.mlflow_limits import Point, key, tag
 from trainables.interval import Interval
 
@@ -170,45 +169,13 @@ class BestFeasible:
         return {f"best_feasible_{first.metric}": value}
 
 
-class Confirmed:
-    """Means of candidates over their repetitions."""
-
-    def __init__(self, objectives: Sequence[ObjectiveConfig]) -> None:
-        self._objectives = objectives
-        self._runs: dict[int, list[Mapping[str, float]]] = {}
-        self._published = 0
-
-    @property
-    def count(self) -> int:
-        """Number of repetitions that completed with every objective measured."""
-        return sum(map(len, self._runs.values()))
-
-    def add(self, candidate: int, metrics: Mapping[str, float]) -> None:
-        """Takes a repetition that has completed."""
-        if is_measured(self._objectives, metrics):
-            self._runs.setdefault(candidate, []).append(metrics)
-
-    def news(self) -> dict[int, dict[str, float]]:
-        """By candidate, `confirmed_<metric>`, its interval as `_low` and `_high`, and `confirmed_runs`.
-
-        Empty where no repetition has completed since the last call.
-        """
-        if self.count == self._published:
-            return {}
-        self._published = self.count
-        estimates, _ = pooled_means(self._objectives, list(self._runs.values()))
-        return {trial: _points(means) for trial, means in zip(self._runs, estimates, strict=True)}
-
-
-def _points(estimates: Mapping[str, PooledMean]) -> dict[str, float]:
+def confirmed_points(means: Mapping[str, JudgedMean]) -> dict[str, float]:
+    """Of a candidate `confirmed_<metric>`, its interval as `_low` and `_high`, and `confirmed_runs`."""
     points: dict[str, float] = {}
-    for metric, mean in estimates.items():
+    for metric, mean in means.items():
         points |= {f"confirmed_{metric}": mean.mean, "confirmed_runs": float(mean.n)}
-        if mean.half is not None:
-            points |= {
-                f"confirmed_{metric}_low": mean.mean - mean.half,
-                f"confirmed_{metric}_high": mean.mean + mean.half,
-            }
+        if mean.low is not None and mean.high is not None:
+            points |= {f"confirmed_{metric}_low": mean.low, f"confirmed_{metric}_high": mean.high}
     return points
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from search.config.schema import SearchConfig
-from search.judging.confirmation import candidates
 from search.judging.front import has_front_metrics, on_front
 from search.judging.pareto import ParetoTrial, pareto_front
+from search.judging.racing import candidates
 from search.judging.spending import usage
 from search.record import (
     Decided,

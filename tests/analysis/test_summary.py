@@ -107,7 +107,10 @@ def test_the_summary_keeps_trials_and_repetitions_apart(tmp_path: Path) -> None:
     assert [trial["trial"] for trial in summary["trials"]] == [0]
     block = summary["confirmation"]
     (candidate,) = block["candidates"]
-    assert (block["seeds"], block["freedom"], block["tied"]) == (2, 1, [0])
+    assert (block["begun"], block["budget"], block["freedom"], block["tied"]) == (2, 4, 1, [0])
+    (held,) = summary["constraints"]
+    assert (held["constraint"], held["word"]) == ("retention >= 0.95", "not shown to be kept")
+    assert summary["settings"] == "lr 1.0e-03, rank 8; 90 steps"
     assert (candidate["trial"], candidate["runs"], candidate["n"]) == (0, [3, 4], 2)
     assert candidate["means"]["train_loss"]["mean"] == pytest.approx(1.2)
     assert candidate["means"]["train_loss"]["high"] == pytest.approx(1.2 + 12.706 * 0.1, rel=1e-4)
@@ -127,14 +130,14 @@ def test_repetitions_are_a_row_below_their_candidate_and_the_lines_say_the_rest(
     summary = write_summary(SearchState.from_events(confirmed_events()), tmp_path)
     text = shown(summary, 120)
     rows = [line for line in text.splitlines() if re.match(r"0 \*|  mean", line)]
-    assert re.match(r"0 \* +completed .* 1\.000 +0\.970", rows[0])
-    assert re.match(r"  mean, n=2 +confirmed .* 1\.200 \+/- 1\.271 +0\.990 ", rows[1])
+    assert re.match(r"0 \* +completed .* 1\.00 +0\.970", rows[0])
+    assert re.match(r"  mean, n=2 +confirmed .* 1\.20 \[-0\.07, 2\.47\] +0\.990 ", rows[1])
     assert "3 trials: 2 completed, 1 stopped; 2 repetitions of candidates" in text
     for line in (
         "Warm start: 1 trial of search fedcba98, tried first.",
         "Ended early: 1 by guard retention.",
         "Spent: 0.5 h; at work: search 12.0 s, confirmation 8.0 s, baselines 1.2 s; cost 1.5 at 3 per "
-        "node-hour (search 0.849, confirmation 0.566, baselines 0.0849); limits: hours 0.5 of 2.",
+        "node-hour (search 0.849, confirmation 0.566, baselines 0.0849); limits: 0.5 of 2 hours.",
     ):
         assert line in " ".join(text.split())
         assert f"- {line}" in (tmp_path / "summary.md").read_text()

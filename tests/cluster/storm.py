@@ -19,7 +19,7 @@ from pathlib import Path
 
 from search.record import BaselineMeasured, SearchEnded, SearchState
 from tests.cluster.hosts import Host, missing
-from tests.cluster.ray_up import RayUp, Search
+from tests.cluster.ray_up import RayUp, Search, has_node
 from tests.searches import assert_every_trial_finished_once, small_space
 
 WORKERS = {"groups": 2, "slots": 1, "max_failures": 1000}
@@ -27,6 +27,8 @@ ON_WORKERS = ("ray::RayTrainWorker", "raylet/raylet ")
 TRIAL_ACTOR = "ray::(TrialActor|ResourceTrainable)"
 WEIGHTS = dict.fromkeys((*ON_WORKERS, TRIAL_ACTOR), 4) | {"ray::_DispatcherProcess": 1, "-m search.run": 1}
 _LONGEST = 3600.0
+_GIVEN_UP = 120.0
+"""Ray's autoscaler does not try a machine again on which Ray has once not started in time."""
 
 
 def strike(cluster: RayUp, draw: random.Random) -> str | None:
@@ -44,8 +46,13 @@ def storm(cluster: RayUp, trials: int, every: float, seed: int) -> dict[str, obj
     """Runs the search; what happened."""
     draw, struck, began = random.Random(seed), Counter[str](), time.monotonic()
     search = cluster.search(small_space(trials, budget={"steps": 12, "rungs": 2}, workers=WORKERS))
-    next_strike, sessions = began + every, 1
+    next_strike, sessions, ups, complete = began + every, 1, 0, began
     while True:
+        if all(map(has_node, cluster.workers)):
+            complete = time.monotonic()
+        elif time.monotonic() - complete > _GIVEN_UP:
+            cluster.up()
+            ups, complete = ups + 1, time.monotonic()
         if not search.command.running():
             if ended(search):
                 break
@@ -68,6 +75,7 @@ def storm(cluster: RayUp, trials: int, every: float, seed: int) -> dict[str, obj
         "seed": seed,
         "kills": sum(struck.values()),
         "sessions": sessions,
+        "ups": ups,
         "to_base_measured_s": round(first - events[0].time, 1),
         "seconds": round(time.monotonic() - began),
         "killed": dict(struck),

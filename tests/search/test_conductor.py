@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
-from search.judging.confirmation import candidates
+from search.judging.racing import candidates
 from search.judging.recommend import recommend
 from search.judging.spending import usage
 from search.record import (
@@ -236,9 +236,7 @@ def test_a_guard_at_the_last_rung_keeps_a_trial_from_being_recommended() -> None
         guards={"retention": 0.7},
         objectives=[{"metric": "train_loss", "direction": "min"}],
     )
-    conductor = make(config, record)
-    record.append(BASE)
-    conductor.state.apply(BASE)
+    conductor = begun(config, record)
     while (number := conductor.next_trial()) is not None:
         goes_on = True
         while goes_on:
@@ -259,15 +257,7 @@ def test_a_guard_at_the_last_rung_keeps_a_trial_from_being_recommended() -> None
     ]
     assert any(trial.status == "completed" for trial in broken)
     assert not {trial.number for trial in broken} & {trial.number for trial in candidates(config, state)}
-    assert recommend(state_with(config, state)).trial not in {trial.number for trial in broken}
-
-
-def state_with(config: SearchConfig, state: SearchState) -> SearchState:
-    """The state as of a search that was begun with this configuration."""
-    state.started = SearchStarted(
-        search_id="s", config=config.model_dump(mode="json"), fingerprints={}, versions={}
-    )
-    return state
+    assert recommend(state).trial not in {trial.number for trial in broken}
 
 
 def timed(config: SearchConfig, seconds: float) -> tuple[SearchState, Conductor]:
@@ -287,7 +277,11 @@ def session(
     now = [0.0]
     clock = SessionClock(lambda: began + now[0] + (set_by if now[0] > seconds else 0.0), lambda: now[0])
     conductor = make(config, record, clock)
+    started = SearchStarted(
+        search_id="s", config=config.model_dump(mode="json"), fingerprints={}, versions={}, time=began
+    )
     for event in (
+        *([] if conductor.state.started else [started]),
         SessionStarted(session=0, trials=config.trials, command="", host="h", pid=1, time=began),
         SlotsChosen(groups=1, slots=1, reason="", devices=4, nodes=2, time=began),
         BASE.model_copy(update={"time": began}),

@@ -98,6 +98,9 @@ def test_another_model_s_search_that_began_with_the_embedded_questions_keeps_the
     assert resolved.config.name == name
     assert open_record(resolved.config).state.searched == 1
     assert not resolved.notes
+    anew = [*words, "name=anew"]
+    record(load_config(anew).config)
+    assert open_record(load_config(anew).config).state.searched == 1, "it keeps its general text"
     if name == "demo":
         other = load_config([*words, "seed=5"])
         assert other.config.name == "demo-name"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from search.record import (
     Event,
     Failed,
@@ -14,10 +12,11 @@ from search.record import (
     SlotsChosen,
     WarmStarted,
 )
+from search.record.events import JudgedMean
 from search.tracking.mlflow_projection import Projection
 from search.tracking.runs import SEARCH, trial_key
 from tests.records import BEGIN, guarded_events, opening_events, trial_events
-from trainables.interval import Interval, t_quantile
+from trainables.interval import Interval
 
 
 def project(events: list[Event]) -> Projection:
@@ -40,6 +39,8 @@ def test_the_parent_run_has_the_slots_of_the_last_session() -> None:
     assert (tags["tightrope.groups"], tags["tightrope.slots"]) == ("1", "8")
 
 
+CONFIRMED = {0: {"train_loss": JudgedMean(mean=1.1, n=2, low=1.0, high=1.2)}}
+WORDS = {"retention": "not shown to be kept"}
 POINT = {"train_loss": 2.0, "retention": 1.0}
 
 
@@ -51,7 +52,9 @@ def searched() -> list[Event]:
         *guarded_events(1, "retention", "too low", time=BEGIN + 20),
         *trial_events(2, {"train_loss": 1.0, "retention": 1.0}, repeats=0, time=BEGIN + 30),
         *trial_events(3, {"train_loss": 1.2, "retention": 1.0}, repeats=0, time=BEGIN + 40),
-        SearchEnded(reason="finished", recommended=0, time=BEGIN + 50),
+        SearchEnded(
+            reason="finished", recommended=0, time=BEGIN + 50, confirmed=CONFIRMED, constraints=WORDS
+        ),
     ]
 
 
@@ -76,17 +79,19 @@ def test_repetitions_name_what_they_repeat_and_are_no_trials() -> None:
 
 def test_what_confirmation_found_is_on_the_candidate_and_the_recommended_on_the_parent() -> None:
     projection = project(searched())
-    half = t_quantile(0.975, 1) * 0.1
+    assert projection.runs[SEARCH].tags["tightrope.constraint.retention"] == "not shown to be kept"
     for key in (trial_key(0), SEARCH):
         published = points_of(projection, key)
         assert published["confirmed_runs"] == [2.0]
-        assert published["confirmed_train_loss"] == [pytest.approx(1.1)]
-        assert published["confirmed_train_loss_low"] == [pytest.approx(1.1 - half)]
-        assert published["confirmed_train_loss_high"] == [pytest.approx(1.1 + half)]
+        assert published["confirmed_train_loss"] == [1.1]
+        assert published["confirmed_train_loss_low"] == [1.0]
+        assert published["confirmed_train_loss_high"] == [1.2]
     # A session that adds no repetition has nothing new to tell.
     again = SessionStarted(session=1, trials=16, command="x", host="h", pid=1, time=BEGIN + 60)
-    more = project([*searched(), again, SearchEnded(reason="finished", recommended=0, time=BEGIN + 70)])
+    ended = SearchEnded(reason="finished", recommended=None, time=BEGIN + 70, confirmed=CONFIRMED)
+    more = project([*searched(), again, ended])
     assert points_of(more, SEARCH)["confirmed_runs"] == [2.0]
+    assert more.runs[SEARCH].tags["tightrope.constraint.retention"] == "none is recommended"
 
 
 def test_an_interrupted_search_tells_its_confirmation_when_it_finishes() -> None:

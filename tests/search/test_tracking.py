@@ -30,6 +30,7 @@ from search.record import (
     TrialFinished,
     TrialProposed,
 )
+from search.record.events import JudgedMean
 from search.record.files import EVENTS
 from search.tracking.follower import Shipper, project
 from search.tracking.mlflow_limits import key
@@ -156,7 +157,8 @@ def test_repetitions_pauses_and_confirmation_reach_the_store(out: Path) -> None:
         record.repeat(number, 0)
         record.rung(number, 0, {"train_loss": loss, "retention": 1.0})
         record.finish(number, "completed")
-    record.add(SearchEnded, reason="finished", recommended=0)
+    means = {0: {"train_loss": JudgedMean(mean=2.1, n=2, low=1.0, high=3.2)}}
+    record.add(SearchEnded, reason="finished", recommended=0, confirmed=means)
     project(record.write(out))
     runs = held(client)
     tags = runs["trial-0003"].tags

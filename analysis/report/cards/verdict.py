@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from analysis.costs import LIMIT_UNITS, spared
 from analysis.described import worth_showing
-from analysis.render import artifact_folder, artifact_name
+from analysis.render import artifact_folder, artifact_name, deciding_command
 from analysis.report.base_comparison import mean_kept, metric_change
 from analysis.report.card import Findings, card
 from analysis.report.chart import Table
@@ -17,9 +19,9 @@ from search import wording
 from search.judging.causes import cause_counts
 from search.judging.confirmation import confirmation
 from search.judging.constraints import keeps_constraints
+from search.judging.described import constraint_symbols
 from search.judging.grades import grade, grade_labels
 from search.judging.objectives import is_measured, metrics_of
-from search.judging.recommend import constraint_symbols
 from search.record import TrialState
 from search.record.explained import ratios
 from trainables.trainable import BASE
@@ -44,7 +46,7 @@ class Verdict:
     def compute(self, context: Context) -> Findings:
         """The recommended trial beside the base model and beside the choice by loss alone."""
         summary, best = context.summary, context.recommended
-        texts = [_first(context)]
+        texts = list(_first(context))
         if best is not None and (plain := plainly(context, context.state.trials[best])):
             texts.append(plain)
         tempting = _by_first_objective(context)
@@ -54,6 +56,9 @@ class Verdict:
         return Findings(
             data={
                 "recommended": summary["recommended"],
+                "constraints": summary["constraints"],
+                "deciding": summary["deciding"],
+                "settings": summary["settings"],
                 "reason": summary["reason"],
                 "caveats": summary["caveats"],
                 "by_first_objective_alone": None if tempting is None else tempting.number,
@@ -61,18 +66,44 @@ class Verdict:
                 "causes": cause_counts(context.state),
             },
             texts=tuple(texts),
-            notes=(*_state(context), *summary["caveats"], *_neighbours(context), *_notation(context)),
+            notes=(*_undecided(context), *_state(context), *summary["caveats"], *_neighbours(context)),
             tables=() if best is None else (_table(context, context.state.trials[best]),),
         )
 
 
-def _first(context: Context) -> str:
-    best, reason = context.summary["recommended"], context.summary["reason"].rstrip(".")
+def _first(context: Context) -> Iterator[str]:
+    """The trial with the three words; then why it, its settings, and where it lies."""
+    summary = context.summary
+    best, reason = summary["recommended"], summary["reason"].rstrip(".")
+    words = "; ".join(
+        f"{held['constraint']} is {held['word']}, {held['measured']}" for held in summary["constraints"]
+    )
     if best is None:
-        return f"No trial can be recommended. {reason}."
-    name, folder = artifact_name(context.summary), artifact_folder(context.summary)
-    kept = f" Its {name} is {folder} in the search's folder." if folder else ""
-    return f"Use trial {best['trial']}: {reason}.{kept}"
+        yield f"No trial can be recommended. {reason}."
+        if words:
+            yield f"Of trial {summary['nearest']}, the nearest: {words}."
+        return
+    yield f"Use trial {best['trial']}{': ' if words else ''}{words}."
+    text = f"{_capital(reason)}. Settings: {summary['settings']}."
+    if folder := artifact_folder(summary):
+        text += f" Its {artifact_name(summary)} is {folder} in the search's folder."
+    yield text
+
+
+def _capital(text: str) -> str:
+    """As a sentence begins, but for what begins with a metric's name."""
+    word = text.split(maxsplit=1)[0]
+    return text[:1].upper() + text[1:] if word.isalpha() else text
+
+
+def _undecided(context: Context) -> Iterator[str]:
+    """What it would take to decide on a floor or ceiling, and the command."""
+    summary = context.summary
+    for held in summary["constraints"]:
+        if held["decide"] is not None:
+            yield f"{held['constraint']} is {held['word']}. {held['decide']}"
+    if (command := deciding_command(summary)) is not None:
+        yield f"The same search with more repetitions, which costs only these: {command}"
 
 
 @dataclass(frozen=True)
@@ -80,8 +111,6 @@ class _Result:
     """What is kept and reached, and what that is the mean or the value of."""
 
     kept: float
-    low: float | None
-    high: float | None
     loss: float
     over: str
 
@@ -97,15 +126,9 @@ def _result(context: Context, best: TrialState) -> _Result:
     ratio = context.ratio or ""
     if candidate is not None and ratio in candidate.estimates:
         share, loss = candidate.estimates[ratio], candidate.estimates.get(context.loss)
-        low, high = (None, None) if share.half is None else (share.mean - share.half, share.mean + share.half)
-        over = f"the mean of {wording.plural(len(candidate.runs), 'repetition')}"
-        return _Result(share.mean, low, high, math.nan if loss is None else loss.mean, over)
-    around = interval(best, ratio)
-    low, high = (None, None) if around is None else (around.low, around.high)
-    over = "its one run"
-    if around is not None:
-        over += f" on {wording.plural(around.n, context.sample(ratio).removesuffix('s'))}"
-    return _Result(value(best, ratio), low, high, value(best, context.loss), over)
+        over = f"means of {wording.plural(len(candidate.runs), 'repetition')}"
+        return _Result(share.mean, math.nan if loss is None else loss.mean, over)
+    return _Result(value(best, ratio), value(best, context.loss), "its one run")
 
 
 def plainly(context: Context, best: TrialState) -> str:
@@ -117,33 +140,13 @@ def plainly(context: Context, best: TrialState) -> str:
     does = f"its {context.terms['score']} is {share} the base model's"
     if context.skills:
         does = f"on held-out questions, it scores {share} what the base model scores"
-    text = f"In plain words: {does}"
-    if result.low is None or result.high is None:
-        text += f" ({result.over})"
-    else:
-        text += f" (95% interval {max(0.0, result.low):.0%} to {result.high:.0%}, {result.over})"
+    text = f"In plain words ({result.over}): {does}"
     before = base_value(context, context.loss)
     if math.isfinite(before) and math.isfinite(result.loss):
         way = "falls" if result.loss < before else "rises" if result.loss > before else "stays"
         text += f"; its {context.loss} (lower is better) {way} from {number(before)}"
         text += f" to {number(result.loss)}"
-    return f"{text}.{_floor(context, result)}{_other_ratios(context, best)}"
-
-
-def _floor(context: Context, result: _Result) -> str:
-    """Whether the floor is surely kept, where there is one."""
-    floor = next(
-        (objective.floor for objective in context.objectives if objective.metric == context.ratio), None
-    )
-    if floor is None or result.low is None or result.high is None:
-        return ""
-    if result.low >= floor:
-        return f" The whole interval keeps the floor of {floor:.0%}."
-    if result.high < floor:
-        return f" The whole interval lies below the floor of {floor:.0%}: it is not kept."
-    return (
-        f" The interval reaches below the floor of {floor:.0%}, so it is not certain that the floor is kept."
-    )
+    return f"{text}.{_other_ratios(context, best)}"
 
 
 def _other_ratios(context: Context, best: TrialState) -> str:
@@ -181,16 +184,6 @@ def _neighbours(context: Context) -> list[str]:
     return [text]
 
 
-def _notation(context: Context) -> list[str]:
-    words = [context.summary["reason"], *context.summary["caveats"]]
-    if not any("+/-" in word for word in words):
-        return []
-    return [
-        "The number after +/- is half the width of a 95% interval of the mean over repetitions: between "
-        f"seeds (Student's t) and over {_sampled(context)}."
-    ]
-
-
 def _price(context: Context) -> str:
     """What the search took, in times and steps."""
     used = context.summary["budget"]
@@ -198,7 +191,9 @@ def _price(context: Context) -> str:
     if used["device_hours"]:
         parts.append(f"{spoken(3600 * used['device_hours'])} of one device")
     if used["cost"] is not None:
-        parts.append(f"a cost of {used['cost']:.3g}")
+        parts.append(
+            f"{used['cost']:.3g} of money, at {context.summary['limits']['price']:g} per node and hour"
+        )
     text = (
         f"What the search cost: {', '.join(parts)}. Its {wording.plural(used['trials'], 'trial')} did "
         f"{used['steps_trained']:,} of {used['steps_full']:,} optimizer steps"
@@ -209,7 +204,7 @@ def _price(context: Context) -> str:
     repeated = used["phases"]["confirmation"]
     if repeated["trials"]:
         again = wording.plural(repeated["trials"], "repetition")
-        text += f"; {again} of the best did {repeated['steps']:,} more"
+        text += f"; {again} of the best did {repeated['steps']:,} more{spared(context.summary)}"
     text += (
         f". Summed over the workers, training took {spoken(used['train_seconds'])} and evaluation "
         f"{spoken(used['eval_seconds'])}, {used['eval_share']:.0%} of both."
@@ -217,7 +212,8 @@ def _price(context: Context) -> str:
     limits = context.summary["limits"]["set"]
     if limits:
         each = ", ".join(
-            f"{name} {limit['spent']:.3g} of {limit['limit']:g}" for name, limit in limits.items()
+            f"{limit['spent']:.3g} of {limit['limit']:g} {LIMIT_UNITS[name]}"
+            for name, limit in limits.items()
         )
         text += f" Limits: {each}."
     return text

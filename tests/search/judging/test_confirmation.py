@@ -7,27 +7,42 @@ import statistics
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from search.config.schema import ObjectiveConfig
 from search.judging.confirmation import confirmation
-from search.judging.pooled import PooledMean, pooled_means, ties
-from search.record import Event, SearchState, TrialFinished, TrialProposed
+from search.judging.noise import Series
+from search.judging.paired import Pairs, ratio_of_pairs
+from search.judging.pooled import PooledMean, ties
+from search.judging.repeated import of_series
+from search.record import BaselineMeasured, Event, RungReached, SearchState, TrialFinished, TrialProposed
+from search.record.explained import explanation
 from tests.records import make_config, opening_events, trial_events
 from trainables.interval import Interval, t_quantile
 
-LOSS = ObjectiveConfig(metric="train_loss", direction="min")
 VALUES = st.floats(-100, 100)
 
 
-def groups_of(*columns: list[float]) -> list[list[dict[str, float]]]:
-    return [[{"train_loss": value} for value in column] for column in columns]
+def means_of(*columns: list[float]) -> tuple[list[PooledMean], float]:
+    """Means of values that are measured without items."""
+    measured = [
+        each
+        for each in of_series([Series(1.0, np.array(column), 0) for column in columns])
+        if each is not None
+    ]
+    means = []
+    for each in measured:
+        variance = each.between.variance
+        low, high = each.interval()
+        ends = (low, high) if math.isfinite(low) else (None, None)
+        error = None if variance is None else math.sqrt(variance)
+        means.append(PooledMean(each.estimate, each.between.trials, error, each.between.freedom, *ends))
+    return means, means[0].freedom
 
 
-def means_of(*columns: list[float]) -> tuple[list[PooledMean], int]:
-    means, freedom = pooled_means([LOSS], groups_of(*columns))
-    return [mean["train_loss"] for mean in means if mean], freedom
+def half(mean: PooledMean) -> float:
+    assert mean.low is not None
+    return mean.mean - mean.low
 
 
 @given(st.lists(VALUES, min_size=2, max_size=8))
@@ -37,7 +52,8 @@ def test_one_candidate_has_the_usual_interval_of_a_mean(column: list[float]) -> 
     assert pooled.mean == pytest.approx(statistics.fmean(column))
     error = statistics.stdev(column) / math.sqrt(len(column))
     assert pooled.error == pytest.approx(error, abs=1e-9)
-    assert pooled.half == pytest.approx(t_quantile(0.975, freedom) * error, abs=1e-6)
+    if pooled.low is not None:
+        assert half(pooled) == pytest.approx(t_quantile(0.975, freedom) * error, abs=1e-6)
 
 
 @given(st.lists(st.lists(VALUES, min_size=1, max_size=4), min_size=1, max_size=4), VALUES)
@@ -57,14 +73,14 @@ def test_candidates_share_one_variance() -> None:
     assert freedom == 2
     assert first.error == second.error == pytest.approx(math.sqrt(5 / 2))
     assert single.error == pytest.approx(math.sqrt(5))
-    assert single.half == pytest.approx(4.3027 * math.sqrt(5), rel=1e-4)
+    assert half(single) == pytest.approx(4.3027 * math.sqrt(5), rel=1e-4)
 
 
 def tie_of(draws: np.ndarray) -> bool:
     """Whether the candidates, one per row, all tie with the best."""
-    means, freedom = means_of(*(list(map(float, row)) for row in draws))
+    means, _ = means_of(*(list(map(float, row)) for row in draws))
     means.sort(key=lambda mean: mean.mean)
-    return all(ties(means, freedom))
+    return all(ties(means))
 
 
 @pytest.mark.parametrize(("candidates", "seeds"), [(2, 2), (3, 2), (4, 3)])
@@ -87,7 +103,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     covered = []
     for draws in generator.normal(2.0, 0.05, size=(800, 3, 2)):
         means, _ = means_of(*(list(map(float, row)) for row in draws))
-        covered += [abs(mean.mean - 2.0) <= (mean.half or 0.0) for mean in means]
+        covered += [abs(mean.mean - 2.0) <= half(mean) for mean in means]
     assert 0.93 < np.mean(covered) < 0.97
 
 
@@ -95,9 +111,9 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
 def test_the_best_always_ties_with_itself_and_nearer_means_tie_before_farther(
     columns: list[list[float]],
 ) -> None:
-    means, freedom = means_of(*columns)
+    means, _ = means_of(*columns)
     means.sort(key=lambda mean: mean.mean)
-    same = ties(means, freedom)
+    same = ties(means)
     assert same[0]
     if len({mean.n for mean in means}) == 1:
         assert same == sorted(same, reverse=True)
@@ -106,8 +122,8 @@ def test_the_best_always_ties_with_itself_and_nearer_means_tie_before_farther(
 def test_without_a_second_repetition_the_noise_is_unknown() -> None:
     means, freedom = means_of([1.0], [1.1], [1.0])
     assert freedom == 0
-    assert [(mean.error, mean.half) for mean in means] == [(None, None)] * 3
-    assert ties(means, freedom) == [True, False, True]
+    assert [(mean.error, mean.low) for mean in means] == [(None, None)] * 3
+    assert ties(means) == [True, False, True]
 
 
 def state_of(*events: list[Event], **changes: object) -> SearchState:
@@ -172,5 +188,51 @@ def test_repetitions_that_agree_exactly_still_have_the_noise_of_the_questions() 
     confirmed = confirmation(SearchState.from_events(events))
     assert confirmed is not None
     estimates = confirmed.candidates[0].estimates
-    assert estimates["retention"].half == pytest.approx(0.05)
-    assert estimates["train_loss"].half is None  # nothing tells its noise
+    assert (estimates["retention"].low, estimates["retention"].high) == pytest.approx((0.93, 1.01))
+    assert estimates["train_loss"].low is None  # nothing tells its noise
+
+
+QUESTIONS = st.integers(8, 60).flatmap(
+    lambda n: st.lists(st.lists(st.booleans(), min_size=n, max_size=n), min_size=3, max_size=5)
+)
+
+
+ONE_SKILL = make_config(capability={"skills": [{"name": "facts", "path": "facts.jsonl"}]})
+EXPLAINED = opening_events(ONE_SKILL)[0].model_copy(
+    update={"trainable": explanation(ONE_SKILL.trainable, ONE_SKILL.options)}
+)
+
+
+@settings(max_examples=40)
+@given(QUESTIONS)
+def test_seeds_and_questions_make_the_interval_of_retention(rows: list[list[bool]]) -> None:
+    """It is never of zero width, and as wide as that of the questions at least."""
+    base, *runs = ("".join("01"[bit] for bit in row) for row in rows)
+    assume("1" in base)
+    right = base.count("1") / len(base)
+    events = [EXPLAINED, *opening_events(ONE_SKILL)[1:]]
+    events[-1] = BaselineMeasured(
+        name="base", metrics={"capability": right}, items={"facts": base}, seconds=1.0
+    )
+    events += trial_events(0, {"train_loss": 1.0, "capability": 1.0, "retention": 1.0})
+    for number, text in enumerate(runs, 1):
+        share = text.count("1") / len(text)
+        metrics = {"train_loss": 1.0, "capability": share, "retention": share / right}
+        for event in trial_events(number, metrics, repeats=0):
+            if isinstance(event, RungReached):
+                event = event.model_copy(update={"items": {"facts": text}})
+            events.append(event)
+    confirmed = confirmation(SearchState.from_events(events))
+    assert confirmed is not None
+    mean = confirmed.candidates[0].estimates["retention"]
+    of_questions = ratio_of_pairs([Pairs.over(base, runs)])
+    if not math.isfinite(of_questions.high):
+        assert mean.low is None
+        return
+    assert mean.low is not None
+    assert mean.high is not None
+    assert 0 <= mean.low <= mean.mean <= mean.high
+    assert mean.low < mean.high
+    assert mean.low <= max(0.0, of_questions.low) + 1e-9
+    assert mean.high >= of_questions.high - 1e-9
+    assert mean.freedom == 3 + len(runs) - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from search.judging.confirmation import candidates
+from search.judging.racing import candidates
 from search.judging.recommend import recommend
 from search.record import Event, SearchStarted
 from tests.search.test_conductor import BASE, LENIENT, conduct, configure, make, train

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from search.judging.contrasts import POWER, Contrast, contrast
 from search.judging.holm import adjusted, levels
-from search.judging.noise import Array, Series
+from search.judging.noise import Array, Seeds, Series
 from search.judging.paired import difference
 from trainables.evaluation.intervals import wilson
 from trainables.interval import Interval, Z, t_quantile
@@ -174,7 +174,7 @@ def test_without_items_trials_alone_make_the_interval() -> None:
     assert (low / 2, high / 2) == pytest.approx((values.mean() - half, values.mean() + half))
     single = contrast(0.0, [Series(1.0, np.array([3.0]), 0)])
     assert (single.known, single.interval(), single.p) == (False, (-math.inf, math.inf), 1.0)
-    with_seeds = contrast(0.0, [Series(1.0, np.array([3.0]), 0)], seeds=(0.04, 3))
+    with_seeds = contrast(0.0, [Series(1.0, np.array([3.0]), 0)], seeds=Seeds(0.04, 3))
     assert with_seeds.interval() == pytest.approx(
         (3 - 0.2 * t_quantile(0.975, 3), 3 + 0.2 * t_quantile(0.975, 3))
     )

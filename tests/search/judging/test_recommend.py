@@ -65,22 +65,24 @@ def test_the_sentence_names_the_numbers() -> None:
     found = recommend(state_of([*others, best]))
     assert found.trial == 3
     assert found.reason == (
-        "lr 3.1e-04, rank 8: train_loss 1.812, the lowest of the 2 completed trials whose retention is "
-        "at least 0.95 (0.97 [0.93, 1.00], n=240)"
+        "train_loss 1.812, the lowest train_loss of the 2 completed trials whose retention is at least 0.95"
     )
-    straddling, one_run = found.caveats
-    assert "[0.93, 1.00], reaches past the floor 0.95: n=240 is too few" in straddling
+    assert found.settings == "lr 3.1e-04, rank 8; 90 steps"
+    assert [str(each) for each in found.constraints] == [
+        "retention >= 0.95: not shown to be kept, 0.97 [0.93, 1.00]"
+    ]
+    (one_run,) = found.caveats
     assert "one seed" in one_run
     assert "trial 0 with train_loss 1.820" in one_run
 
 
-def test_an_interval_above_the_floor_needs_no_caveat() -> None:
+def test_a_single_run_never_shows_that_the_floor_is_kept() -> None:
     interval = Interval(low=0.955, high=1.0, n=2000)
-    found = recommend(
-        state_of([trial_events(0, {"train_loss": 2.0, "retention": 0.98}, {"retention": interval})])
-    )
-    assert found.reason.startswith("lr 1.0e-03, rank 8: train_loss 2.000, the only completed trial whose")
-    assert len(found.caveats) == 1
+    best = [trial_events(0, {"train_loss": 2.0, "retention": 0.98}, {"retention": interval})]
+    found = recommend(state_of(best, confirm={"candidates": 0}))
+    assert found.reason.startswith("train_loss 2.000, the only completed trial whose")
+    assert [each.word for each in found.constraints] == ["not shown to be kept"]
+    assert found.deciding == ("confirm.candidates", 3)
     assert "one seed" in found.caveats[0]
 
 
@@ -112,7 +114,8 @@ def test_without_constraints_the_best_value_is_recommended() -> None:
     objectives = [{"metric": "retention", "direction": "max"}]
     found = recommend(state_of(trials_of([(1.0, 0.2), (3.0, 0.9)]), objectives=objectives))
     assert found.trial == 1
-    assert found.reason == "lr 1.0e-03, rank 8: retention 0.900, the highest of the 2 completed trials"
+    assert found.reason == "retention 0.900, the highest retention of the 2 completed trials"
+    assert found.constraints == ()
 
 
 def test_several_constraints_are_all_kept_and_named() -> None:
@@ -124,7 +127,7 @@ def test_several_constraints_are_all_kept_and_named() -> None:
     found = recommend(state_of(trials_of(points), objectives=objectives))
     assert found.trial == 2
     assert "train_loss is at most 2.5 and whose retention is at least 0.9" in found.reason
-    assert sum("has no interval" in caveat for caveat in found.caveats) == 2
+    assert [each.metric for each in found.constraints] == ["train_loss", "retention"]
 
 
 def test_a_plausible_search_gets_a_recommendation() -> None:

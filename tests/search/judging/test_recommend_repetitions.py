@@ -45,10 +45,13 @@ def test_a_clear_winner_is_recommended_with_its_means() -> None:
     found = recommend(search.state)
     assert found.trial == steady, "the best search run was lucky"
     assert found.reason == (
-        "lr 1.0e-03, rank 8: train_loss 1.201 +/- 0.003, retention 0.980 +/- 0.020 "
-        "(mean of 2 repetitions with new seeds), the lowest train_loss of the 3 candidates whose retention "
-        "is at least 0.95, by more than noise"
+        "train_loss 1.201 [1.198, 1.204], mean of 2 repetitions with new seeds, the lowest train_loss of the "
+        "3 candidates whose retention is at least 0.95, by more than noise"
     )
+    assert found.settings == "lr 1.0e-03, rank 8; 90 steps"
+    (held,) = found.constraints
+    assert str(held) == "retention >= 0.95: kept, 0.98 [0.96, 1.00]"
+    assert found.deciding is None
     assert len(found.caveats) == 1
     assert "selected for being good" in found.caveats[0]
 
@@ -66,7 +69,7 @@ def test_of_a_tie_the_smaller_adapter_is_taken() -> None:
     found = recommend(tie({"lr": 1e-3, "rank": 16}, {"lr": 1e-3, "rank": 4}, (3.0, 9.0)).state)
     assert found.trial == 1
     assert "There is a tie: the train_loss of trials 0 and 1 differs by no more than noise" in found.reason
-    assert "(the lowest mean is 1.550 +/- " in found.reason
+    assert "(the lowest mean is 1.55 [" in found.reason
     assert found.reason.endswith(
         "of trial 0); trial 1 is chosen because its adapter is the smallest (rank 4 against 16)"
     )
@@ -99,7 +102,7 @@ def test_a_candidate_that_breaks_the_floor_is_out_and_said_to_be() -> None:
     assert found.trial == kept
     assert "the only candidate whose retention is at least 0.95" in found.reason
     assert found.caveats[0].startswith(
-        "Trial 0 is ruled out: its repetitions break retention >= 0.95 (retention 0.920 +/- "
+        "Trial 0 is ruled out: its repetitions break retention >= 0.95 (retention 0.92 ["
     )
 
 
@@ -114,14 +117,32 @@ def test_where_every_candidate_breaks_the_floor_none_is_recommended() -> None:
     assert "lr below 1.0e-03" in found.reason
 
 
-def test_an_interval_over_repetitions_or_questions_that_reaches_past_the_floor_is_a_caveat() -> None:
+def test_a_floor_that_is_not_shown_to_be_kept_says_what_would_show_it() -> None:
+    search = Search(confirm={"candidates": 1, "seeds": 2})
+    number = search.trial(1.0)
+    around = {"retention": Interval(0.969, 0.981, 4000)}
+    search.repeat(number, (1.0, 0.970), (1.0, 0.980), intervals=around)
+    found = recommend(search.state)
+    (held,) = found.constraints
+    assert held.word == "not shown to be kept"
+    assert held.decide is not None
+    assert held.repetitions is not None
+    assert f"{held.repetitions} seeds in place of 2 would decide it with a probability of 80%" in held.decide
+    assert found.deciding == ("confirm.seeds", held.repetitions)
+    more = Search(confirm={"candidates": 1, "seeds": 2})
+    more.trial(1.0)
+    points = [(1.0, 0.970 if seed % 2 else 0.980) for seed in range(held.repetitions)]
+    more.repeat(0, *points, intervals=around)
+    assert [each.word for each in recommend(more.state).constraints] == ["kept"]
+
+
+def test_a_bound_that_the_whole_interval_breaks_is_broken() -> None:
     search = Search()
     number = search.trial(1.0)
-    wide = {"retention": Interval(low=0.91, high=1.0, n=40)}
-    search.repeat(number, (1.0, 0.951), (1.0, 0.999), intervals=wide)
-    seeds, questions, _ = recommend(search.state).caveats
-    assert "over repetitions, 0.975 +/- 0.312, reaches past the floor 0.95: n=2 is too few" in seeds
-    assert "In 2 of 2 repetitions the 95% interval of retention over its questions reaches past" in questions
+    search.repeat(number, (1.0, 0.91), (1.0, 0.912), intervals={"retention": Interval(0.9, 0.92, 4000)})
+    found = recommend(search.state)
+    assert (found.trial, found.nearest) == (None, number)
+    assert [each.word for each in found.constraints] == ["broken"]
 
 
 def test_candidates_without_all_repetitions_are_judged_by_what_there_is() -> None:
@@ -131,8 +152,9 @@ def test_candidates_without_all_repetitions_are_judged_by_what_there_is() -> Non
     search.repeat(short, (1.1, 0.99))
     found = recommend(search.state)
     assert found.trial == full
-    assert any(f"missing for trial {short}; the means rest on the others" in one for one in found.caveats)
+    assert any("3 of at most 6 repetitions have begun" in one for one in found.caveats)
     assert any(f"but not repeated: trial {none}." in one for one in found.caveats)
+    assert short != found.trial
     alone = Search()
     alone.repeat(alone.trial(1.0), (1.0, 0.99))
     assert any("the noise between seeds is unknown" in one for one in recommend(alone.state).caveats)

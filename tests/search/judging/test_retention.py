@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from search.judging.paired import Pairs, difference, ratio_of_means
+from search.judging.paired import Pairs, difference, ratio_of_means, ratio_of_pairs
 from search.judging.relative import relative_metrics, with_ratio_intervals, with_ratios
 from search.record import BaselineMeasured
 from trainables.evaluation.intervals import mean_of_shares
@@ -78,6 +78,25 @@ def test_the_ratio_holds_what_fieller_s_condition_says(
         variance += spread / one.n / len(strata) ** 2
     assume(abs(excess**2 - Z**2 * variance) > 1e-9)
     assert (interval.low <= ratio <= interval.high) == (excess**2 <= Z**2 * variance)
+
+
+RUNS = st.integers(1, 30).flatmap(
+    lambda n: st.lists(st.text("01", min_size=n, max_size=n), min_size=2, max_size=6)
+)
+
+
+@given(RUNS)
+def test_several_tuned_models_count_by_the_share_that_is_right(texts: list[str]) -> None:
+    base, *runs = texts
+    assert Pairs.over(base, runs[:1]) == Pairs.of(base, runs[0])
+    assert ratio_of_pairs([Pairs.over(base, runs[:1] * 3)]) == pytest.approx(
+        ratio_of_means([(base, runs[0])])
+    )
+    pairs = Pairs.over(base, runs)
+    mean = np.mean([[int(bit) for bit in run] for run in runs], axis=0)
+    moments = np.cov(np.stack([mean, [int(bit) for bit in base]]), bias=True) / len(base)
+    assert pairs.shares == pytest.approx((mean.mean(), base.count("1") / len(base)))
+    assert pairs.covariance == pytest.approx((moments[0, 0], moments[0, 1], moments[1, 1]))
 
 
 @given(STRATA, st.randoms(use_true_random=False))

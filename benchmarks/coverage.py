@@ -1,0 +1,227 @@
+"""How often the interval of a recommended trial holds the truth, and how wide it is.
+
+    python -m benchmarks.coverage [--draws 500] [--write]
+
+Answers are drawn with a latent normal effect of each item, each seed and each seed on each item; the base
+model answers the same items. Retention over them is judged as a search judges it, beside the method before:
+Student's interval with the variance between seeds pooled over candidates, widened by the mean interval of a
+single run.
+`--write` puts the table into docs/results/confirmation.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from benchmarks.page import table, write_section
+from search.judging.contrasts import Contrast, contrast
+from search.judging.noise import Array, Seeds, Series
+from search.judging.paired import Pairs, ratio_of_pairs
+from search.judging.pooled import pooled_variance
+from search.judging.repeated import of_series
+from trainables.interval import Interval
+
+SEEDS = (2, 3, 5)
+ITEMS = (20, 100, 300, 1000)
+DELTAS = (0.0, 0.005, 0.02)
+CANDIDATES = (1, 3)
+SHARES = {"high": (0.9, 0.88), "middle": (0.9, 0.6)}
+"""Of right answers, the base model's and the tuned one's."""
+OF_ITEMS, OF_RUNS, SHARED = 2.0, 1.0, 0.8
+"""Standard deviations of the latent effects, and the correlation of the items' with the base model's."""
+PAGE = Path("docs/results/confirmation.md")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is drawn.
+
+    Attributes:
+        delta: Variance between seeds over that of seeds on items, both of the share of right answers.
+    """
+
+    retention: str
+    delta: float
+    candidates: int
+    seeds: int
+    items: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """How the intervals of a setting did, now and before: share that held the truth, and mean width."""
+
+    setting: Setting
+    covered: float
+    width: float
+    covered_before: float
+    width_before: float
+
+
+@dataclass(frozen=True)
+class World:
+    """Latent means and the deviation between seeds that give a setting's shares and delta."""
+
+    base: float
+    tuned: float
+    of_seeds: float
+    truth: float
+
+
+def world(setting: Setting) -> World:
+    """The latent scale of a setting; a seed's effect is small beside the others, so that it is linear."""
+    base, tuned = SHARES[setting.retention]
+    scale = math.hypot(OF_ITEMS, OF_RUNS)
+    mean = float(ndtri(tuned)) * scale
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    weights = weights / weights.sum()
+    places = (mean + OF_ITEMS * nodes) / OF_RUNS
+    right = ndtr(places)
+    slope = float(weights @ np.exp(-(places**2) / 2)) / math.sqrt(2 * math.pi) / OF_RUNS
+    of_seeds = math.sqrt(setting.delta * float(weights @ (right * (1 - right)))) / slope
+    # A seed's effect widens the latent scale: the mean follows, so that the share stays.
+    mean *= math.hypot(scale, of_seeds) / scale
+    return World(float(ndtri(base)) * scale, mean, of_seeds, tuned / base)
+
+
+def draw(random: np.random.Generator, setting: Setting, drawn: World) -> tuple[Array, list[Array]]:
+    """The base model's answers, shape (n,), and those of each candidate's runs, shape (k, n)."""
+    n, k = setting.items, setting.seeds
+    shared = random.normal(size=n)
+    own = math.sqrt(1 - SHARED**2)
+
+    def items() -> Array:
+        return OF_ITEMS * (SHARED * shared + own * random.normal(size=n))
+
+    base = drawn.base + items() + OF_RUNS * random.normal(size=n) > 0
+    tuned = [
+        drawn.tuned
+        + items()
+        + drawn.of_seeds * random.normal(size=(k, 1))
+        + OF_RUNS * random.normal(size=(k, n))
+        > 0
+        for _ in range(setting.candidates)
+    ]
+    return base.astype(float), [each.astype(float) for each in tuned]
+
+
+def pairs(base: Array, runs: Array) -> Pairs:
+    """The counts of `Pairs.over`."""
+    share = runs.mean(axis=0)
+    both = float(share @ base)
+    return Pairs(
+        both, float(share.sum()) - both, float(base.sum()) - both, len(base), float(share @ (1 - share))
+    )
+
+
+def retention(base: Array, runs: Array) -> Series:
+    """Retention of the runs, as `search.judging.recorded_series` has it."""
+    scale = float(base.mean())
+    divided, around = (("items", runs / scale),), ratio_of_pairs([pairs(base, runs)])
+    return Series(1.0, runs.mean(axis=1) / scale, 0, divided, around=around, unit=1 / scale)
+
+
+def now(base: Array, candidates: Sequence[Array]) -> list[Contrast]:
+    """As a search judges."""
+    judged = of_series([retention(base, runs) for runs in candidates])
+    return [each for each in judged if each is not None]
+
+
+def before(base: Array, candidates: Sequence[Array]) -> list[Interval]:
+    """As it was judged before: symmetric, by the larger of both reaches."""
+    scale = float(base.mean())
+    values = [runs.mean(axis=1) / scale for runs in candidates]
+    pooled = pooled_variance([list(map(float, each)) for each in values])
+    intervals = []
+    for runs, each in zip(candidates, values, strict=True):
+        singles = tuple(ratio_of_pairs([pairs(base, run[None])]) for run in runs)
+        low, high = contrast(
+            0.0, [Series(1.0, each, 0, intervals=singles)], seeds=pooled and Seeds(*pooled)
+        ).interval()
+        mean = float(each.mean())
+        half = max(mean - low, high - mean)
+        intervals.append(Interval(mean - half, mean + half, len(base)))
+    return intervals
+
+
+def measure(setting: Setting, draws: int) -> Cell:
+    """Draws a setting, and judges each draw both ways."""
+    random, drawn = np.random.default_rng([7, *map(ord, repr(setting))]), world(setting)
+    covered, widths = np.zeros((2, draws)), np.zeros((2, draws))
+    for index in range(draws):
+        base, candidates = draw(random, setting, drawn)
+        judged = [each.interval() for each in now(base, candidates)]
+        held = (judged, [interval[:2] for interval in before(base, candidates)])
+        for method, intervals in enumerate(held):
+            ends = np.array(intervals)
+            covered[method, index] = np.mean((ends[:, 0] <= drawn.truth) & (drawn.truth <= ends[:, 1]))
+            widths[method, index] = np.mean(ends[:, 1] - np.maximum(0.0, ends[:, 0]))
+    shares, wide = covered.mean(axis=1), np.median(widths, axis=1)
+    return Cell(setting, float(shares[0]), float(wide[0]), float(shares[1]), float(wide[1]))
+
+
+def settings() -> Iterator[Setting]:
+    """All cells."""
+    for each in itertools.product(SHARES, DELTAS, CANDIDATES, SEEDS, ITEMS):
+        yield Setting(*each)
+
+
+def _counts(cells: Sequence[Cell]) -> str:
+    """How many cells are as they should be."""
+    covered = [cell.covered for cell in cells]
+    wider = [each.width_before / each.width for each in cells]
+    within, below = sum(0.93 <= each <= 0.97 for each in covered), sum(each < 0.93 for each in covered)
+    return (
+        f"{within} of {len(cells)} cells lie between 93% and 97%, {below} below (the lowest "
+        f"{min(covered):.1%}), and {len(cells) - within - below} above. Before, "
+        f"{sum(0.93 <= each.covered_before <= 0.97 for each in cells)} lay between, and intervals were "
+        f"{np.median(wider):.2f} times as wide (median over cells; at most {max(wider):.1f} times)."
+    )
+
+
+def tables(cells: Sequence[Cell]) -> Iterator[str]:
+    """The cells as Markdown: coverage and width, and in brackets those of the method before."""
+    by_setting = {cell.setting: cell for cell in cells}
+    yield _counts(cells)
+    yield ""
+    header = ("candidates", "seeds", "items", *(f"delta {delta:g}" for delta in DELTAS))
+    for kind, (base, tuned) in SHARES.items():
+        yield f"Base model {base:.0%} right, tuned model {tuned:.0%}:"
+        yield ""
+        rows = []
+        for candidates, seeds, items in itertools.product(CANDIDATES, SEEDS, ITEMS):
+            row = [by_setting[Setting(kind, delta, candidates, seeds, items)] for delta in DELTAS]
+            texts = (
+                f"{each.covered:.1%} ({each.covered_before:.1%}), {each.width:.2f} ({each.width_before:.2f})"
+                for each in row
+            )
+            rows.append((candidates, seeds, items, *texts))
+        yield from table(header, rows)
+        yield ""
+
+
+def main() -> None:
+    """Prints the cells as JSON, and with `--write` puts their tables into the page of results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--draws", type=int, default=500)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    cells = [measure(setting, options.draws) for setting in settings()]
+    if options.write:
+        write_section(PAGE, "coverage", list(tables(cells))[:-1])
+    print(json.dumps([asdict(cell) for cell in cells]))
+
+
+if __name__ == "__main__":
+    main()

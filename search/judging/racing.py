@@ -1,0 +1,227 @@
+"""Confirmation as a race: repetitions go to the candidates whose order or bounds are open, and to no other.
+
+Every candidate is repeated once, then again as long as it is open; each round begins when the one before has
+ended. A candidate leaves the race once it is decided: a repetition broke, its whole interval breaks a bound,
+or another that surely keeps every bound is better beyond noise. That is successive elimination (Even-Dar,
+Mannor and Mansour, 2006, J. Mach. Learn. Res. 7:1079), as in the races for configurations of Birattari et al.
+(2002, GECCO, 11). What those that leave have not used of the `confirm.candidates` times `confirm.seeds`
+repetitions is there for those that stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from search.config.schema import ConfirmConfig, ObjectiveConfig, SearchConfig
+from search.judging.confirmation import Candidate, judge
+from search.judging.held import words_of
+from search.judging.objectives import (
+    completed_trials,
+    costs_of,
+    objectives_of,
+    rank_trials,
+    repetitions,
+)
+from search.judging.pooled import ties
+from search.record import SearchState, TrialState
+from search.seeds import derived_seed
+
+FURTHER = 3
+"""Most candidates, as a multiple of the configured number, where none of the first holds up."""
+
+Standing: TypeAlias = Literal["open", "decided", "behind", "out"]
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A trial to be trained again.
+
+    Attributes:
+        trial: Number of the trial that is repeated.
+        seed: Seed of the repetition, in [0, 2**31).
+    """
+
+    trial: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A candidate in the race.
+
+    Attributes:
+        begun: Repetitions that have begun.
+        running: Places, from 0, of those that have not ended.
+        standing: "open"; "decided", where it has won and keeps its bounds; "behind" another by more than
+            noise; or "out", where it breaks a bound or a repetition broke.
+        keeps: Whether its means keep every constraint.
+    """
+
+    trial: int
+    begun: int
+    running: tuple[int, ...]
+    standing: Standing
+    keeps: bool
+
+
+@dataclass(frozen=True)
+class Race:
+    """Where confirmation stands.
+
+    Attributes:
+        contenders: The candidates, best search run first.
+        budget: Most repetitions.
+    """
+
+    contenders: tuple[Contender, ...]
+    budget: int
+
+    @property
+    def begun(self) -> int:
+        """Repetitions that have begun."""
+        return sum(each.begun for each in self.contenders)
+
+    @property
+    def open(self) -> tuple[Contender, ...]:
+        """Those that more repetitions would decide."""
+        return tuple(each for each in self.contenders if each.standing == "open")
+
+    @property
+    def next(self) -> Contender | None:
+        """The one to repeat now; None where none is, or a round must end first."""
+        if not self.open or self.begun >= self.budget:
+            return None
+        first = min(self.open, key=lambda each: each.begun)
+        earlier = any(place < first.begun for each in self.contenders for place in each.running)
+        return None if earlier else first
+
+    @property
+    def over(self) -> bool:
+        """Whether no repetition runs and none is to come."""
+        return self.next is None and not any(each.running for each in self.contenders)
+
+
+def candidates(config: SearchConfig, state: SearchState) -> list[TrialState]:
+    """The trials to train again: the best of the search phase by `rank_trials`, best first.
+
+    Of many trials near a bound, the best keep it by luck. While repetitions rule out every candidate, the
+    next trial becomes a candidate too, up to `FURTHER` times the configured number.
+    """
+    return [state.trials[each.trial] for each in _race(config.objectives, config.confirm, state).contenders]
+
+
+class Repetitions:
+    """What confirmation has still to do, worked out again only when a trial has begun or ended."""
+
+    def __init__(self, config: SearchConfig) -> None:
+        self._config = config
+        self._known: tuple[tuple[int, int], Race] | None = None
+
+    def next(self, state: SearchState) -> Repeat | None:
+        """The repetition to begin now, or None where none is, or a round must end first."""
+        chosen = self._race(state).next
+        if chosen is None:
+            return None
+        seed = derived_seed(self._config.seed, "confirm", chosen.trial, chosen.begun)
+        return Repeat(chosen.trial, seed % 2**31)
+
+    def most(self, state: SearchState) -> int:
+        """The repetitions there can be, as far as the candidates are known."""
+        if any(trial.status == "completed" for trial in state.trials.values()):
+            return self._race(state).budget
+        return self._config.confirm.candidates * self._config.confirm.seeds
+
+    def _race(self, state: SearchState) -> Race:
+        stage = len(state.trials), len(state.unfinished)
+        if self._known is None or self._known[0] != stage:
+            self._known = stage, _race(self._config.objectives, self._config.confirm, state)
+        return self._known[1]
+
+
+def race(state: SearchState) -> Race:
+    """The race of a search that has begun, by the settings of its last session."""
+    return _race(objectives_of(state), ConfirmConfig.model_validate(state.confirm), state)
+
+
+def _race(objectives: Sequence[ObjectiveConfig], confirm: ConfirmConfig, state: SearchState) -> Race:
+    ordered = rank_trials(objectives, completed_trials(state))[: FURTHER * confirm.candidates]
+    judged = {each.trial: each for each in _judged(state, objectives)} if confirm.candidates else {}
+    count = min(confirm.candidates, len(ordered))
+    while True:
+        chosen = [trial.number for trial in ordered[:count]]
+        current = Race(
+            tuple(_contenders(objectives, state, chosen, judged, confirm.seeds)), count * confirm.seeds
+        )
+        lost = current.over and not any(each.keeps for each in current.contenders)
+        if count == len(ordered) or not lost:
+            return current
+        count += 1
+
+
+def _judged(state: SearchState, objectives: Sequence[ObjectiveConfig]) -> list[Candidate]:
+    """The candidates; while none has two repetitions, the search's runs tell the noise between seeds too."""
+    judged = judge(state, objectives)
+    if any(len(each.runs) > 1 for each in judged):
+        return judged
+    return judge(state, objectives, with_search_runs=True)
+
+
+def _contenders(
+    objectives: Sequence[ObjectiveConfig],
+    state: SearchState,
+    chosen: Sequence[int],
+    judged: Mapping[int, Candidate],
+    seeds: int,
+) -> list[Contender]:
+    begun = repetitions(state)
+    given = standings(objectives, chosen, judged, seeds)
+    return [
+        Contender(
+            number,
+            len(runs := begun.get(number, [])),
+            tuple(place for place, trial in enumerate(runs) if trial.finished is None),
+            given[number],
+            number in judged and judged[number].keeps,
+        )
+        for number in chosen
+    ]
+
+
+def standings(
+    objectives: Sequence[ObjectiveConfig], chosen: Sequence[int], judged: Mapping[int, Candidate], seeds: int
+) -> dict[int, Standing]:
+    """Where each candidate stands.
+
+    Args:
+        objectives: As configured.
+        chosen: Numbers of the candidates.
+        judged: Those of which a repetition has begun, by number.
+        seeds: As configured.
+    """
+    given: dict[int, Standing] = dict.fromkeys(chosen, "open")
+    known = [judged[number] for number in chosen if number in judged]
+    for each in known:
+        never = not each.runs and each.missing >= seeds
+        if each.broken or never or "broken" in words_of(objectives, each.estimates):
+            given[each.trial] = "out"
+    left = [each for each in known if each.runs and given[each.trial] == "open"]
+    kept = [each for each in left if each.keeps]
+    if not kept:
+        return given
+    best = min(kept, key=lambda each: (costs_of(objectives, each.means), each.trial))
+    if any(word != "kept" for word in words_of(objectives, best.estimates)):
+        return given
+    first = objectives[0]
+    others = [each for each in left if each is not best]
+    tied = ties([best.estimates[first.metric], *(each.estimates[first.metric] for each in others)])[1:]
+    for each, ties_best in zip(others, tied, strict=True):
+        worse = first.cost(each.means[first.metric]) > first.cost(best.means[first.metric])
+        # Runs that agree exactly do not tell the noise.
+        if worse and not ties_best and each.estimates[first.metric].error:
+            given[each.trial] = "behind"
+    alone = all(given[number] != "open" or number == best.trial for number in chosen)
+    if alone and len(best.runs) > 1:
+        given[best.trial] = "decided"
+    return given
