@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from trainables.data.fields import template_fields
 from trainables.text import LONGEST, Text
@@ -269,6 +269,18 @@ class OwnMetric(Section):
     name: Annotated[str, AfterValidator(_skill_name)]
     source: Text
     direction: Literal["min", "max"] | None = None
+    _digest: str | None = PrivateAttr(default=None)
+
+    @property
+    def digest(self) -> str | None:
+        """What `trainables.own.code.function_digest` must give for its file; None for anything."""
+        return self._digest
+
+    def placed(self, source: str, digest: str) -> OwnMetric:
+        """The metric with its file in another place, and its digest."""
+        metric = self.model_copy(update={"source": source})
+        metric._digest = digest
+        return metric
 
 
 def _some_at_every_rung(skills: tuple[SkillConfig, ...]) -> tuple[SkillConfig, ...]:

@@ -15,7 +15,7 @@ from search.audit.library import rules_with
 from search.audit.rule import Rule
 from search.audit.view import audit_lines, explained_rule, rule_lines, verdict_lines
 from search.config.load import load_config
-from search.config.overrides import parse_words
+from search.config.overrides import parse_words, with_allowed_code
 from search.config.wording import config_error
 from search.epochs import in_steps
 from search.errors import ConfigError, Problem, TightropeError
@@ -33,6 +33,7 @@ Examples:
   python -m search.audit --list audit.rules=mine.yaml
   python -m search.audit --explain lora-lr-high
   python -m search.audit --file research.yaml
+  python -m search.audit space=my.yaml --allow-code mine.py
 
 Exit codes: 0 nothing critical, 1 something critical that audit.allow does not name, 2 wrong configuration
 or command line.
@@ -49,7 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code: 0; 1 where something critical is not allowed; 2 for a wrong command line.
     """
     parser = _parser()
-    options = parser.parse_intermixed_args(arguments)
+    try:
+        words = with_allowed_code(sys.argv[1:] if arguments is None else arguments)
+    except ConfigError as error:
+        complain(str(error))
+        return error.exit_code
+    options = parser.parse_intermixed_args(words)
     if not (options.words or options.list or options.explain or options.file):
         complain(parser.format_help())
         return 2
@@ -80,13 +86,13 @@ def _parser() -> Parser:
 
 
 def _run(options: Any) -> int:
-    own = [word for word in options.words if word.partition("=")[0] in _WORDS]
+    ruling = [word for word in options.words if word.partition("=")[0] in _WORDS]
     if options.explain is not None:
-        return _explain(options.explain, _rules(own), options.json)
+        return _explain(options.explain, _rules(ruling), options.json)
     if options.file is not None:
-        return _file(options, own)
-    if options.list and len(own) == len(options.words):
-        rules = _rules(own)
+        return _file(options, ruling)
+    if options.list and len(ruling) == len(options.words):
+        rules = _rules(ruling)
         if options.json:
             say_json([{"id": rule.id, "file": rule.origin, **rule.body} for rule in rules.values()])
         else:
@@ -105,13 +111,13 @@ def _show(audit: Audit, name: str, options: Any) -> int:
     return 1 if audit.refused else 0
 
 
-def _file(options: Any, own: Sequence[str]) -> int:
+def _file(options: Any, ruling: Sequence[str]) -> int:
     """Audits the configuration of another tool, stage by stage."""
     from search.audit.foreign import audit_file
 
-    given = _settings([word for word in options.words if word not in own])
-    allow = _settings(own).get("audit.allow") or ()
-    audited = audit_file(options.file, options.tool, _rules(own).values(), given, allow)
+    given = _settings([word for word in options.words if word not in ruling])
+    allow = _settings(ruling).get("audit.allow") or ()
+    audited = audit_file(options.file, options.tool, _rules(ruling).values(), given, allow)
     if options.json:
         say_json(audited.plain())
     else:

@@ -88,8 +88,8 @@ def refit_objectives(composed: Composed, space: Mapping[str, Any], overrides: Se
     gone = [metric for metric in asked if metric not in metric_names(now.metrics)]
     if not gone:
         return
-    own = {group: choose(group, space[group], {(): ""}).data for group in others if group in space}
-    before = metric_names(known_metrics(composed.trainable, {**composed.data, **own}).metrics)
+    given = {group: choose(group, space[group], {(): ""}).data for group in others if group in space}
+    before = metric_names(known_metrics(composed.trainable, {**composed.data, **given}).metrics)
     if all(metric in before for metric in gone):
         del composed.data["objectives"]
         composed.origins.forget(("objectives",))

@@ -44,7 +44,8 @@ def test_every_verb(tmp_path: Path, cluster: SharedCluster, capfd: pytest.Captur
 
     def tell(*given: str) -> tuple[int, str]:
         code = main([*given[:1], "steered", *given[1:], f"out={folder.parent}"])
-        return code, capfd.readouterr().out + capfd.readouterr().err
+        said = capfd.readouterr()
+        return code, said.out + said.err
 
     def has(kind: type, trial: int | None = None) -> Callable[[], bool]:
         def look() -> bool:

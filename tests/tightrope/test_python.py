@@ -96,7 +96,7 @@ def test_settings_in_python_are_those_of_the_command_line(
 def test_a_wrong_setting_is_refused_before_anything_runs() -> None:
     with pytest.raises(ConfigError, match="trails"):
         tightrope.search(space="demo", trails=3)
-    assert list(inspect.signature(tightrope.search).parameters) == ["space", "settings"]
+    assert list(inspect.signature(tightrope.search).parameters) == ["space", "callbacks", "settings"]
 
 
 def test_importing_it_is_light() -> None:

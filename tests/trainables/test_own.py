@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
+import pickle
+import py_compile
 import re
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +19,16 @@ import pytest
 import torch
 import yaml
 
+from search.audit.__main__ import main as audit
 from search.config.load import load_config
 from search.errors import ConfigError
 from search.groups.settings import group_settings
 from search.provenance import contents
+from search.record import FrontMeasured, RungReached
 from search.run import main
+from search.tracking.mlflow_projection import Projection
+from search.tracking.runs import trial_key
+from tests.records import BEGIN, opening_events, trial_events
 from tests.trainables.test_server import finish, fresh, request, settings
 from trainables.data.readers import read_file
 from trainables.data.sources import LocalFiles, locate
@@ -24,10 +36,11 @@ from trainables.errors import UserError
 from trainables.evaluation.metrics import METRICS
 from trainables.evaluation.metrics.own import OWN
 from trainables.evaluation.outcomes import Outcomes, Sums, merge
+from trainables.evaluation.own import OwnMetrics
 from trainables.lora.loading import load
 from trainables.messages import BaselineRequest, Delivery
 from trainables.own import code
-from trainables.own.functions import METRIC_FUNCTIONS, TASK_FUNCTIONS
+from trainables.own.functions import METRIC_FUNCTIONS, TASK_FUNCTIONS, metric_function
 
 PAGE = Path(__file__).parents[2] / "docs/own.md"
 REST = """
@@ -73,6 +86,49 @@ def test_no_file_runs_that_the_command_line_does_not_allow(
     change_space(allow_code=[])
     assert main(["space=my.yaml", "--config", "--allow-code", "mine.py"]) == 0
     assert Path("ran").exists()
+    with pytest.raises(ConfigError, match="only if you allow it"):
+        load_config(["space=my.yaml"])  # it was allowed to the search before
+
+
+def test_only_the_text_of_an_allowed_file_runs(example: str) -> None:
+    Path("other.py").write_text(f"open('ran', 'w').close()\n{example}")
+    compiled = importlib.util.cache_from_source("mine.py")
+    py_compile.compile("other.py", compiled, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    for _ in range(2):
+        assert main(["space=my.yaml", "--config", "--allow-code", "mine.py"]) == 0
+        assert metric_function("mine.py:polite")([], ["Thanks."], [""]) == [True]
+        assert not Path("ran").exists()
+        shutil.rmtree("__pycache__", ignore_errors=True)
+        shutil.rmtree("cache")
+    metric_function("mine.py:polite")
+    assert not Path("__pycache__").exists()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.write_text(f"x={'-' * 100_000}1"),
+        lambda path: path.write_text(f"x = 1{' ' * 2**20}"),
+        lambda path: path.symlink_to("/dev/zero"),
+        os.mkfifo,
+        os.mkdir,
+    ],
+    ids=["nested", "large", "endless", "pipe", "folder"],
+)
+def test_a_file_that_is_not_allowed_is_safe_to_look_at(make: Callable[[Path], Any], example: str) -> None:
+    Path("mine.py").unlink()
+    make(Path("mine.py"))
+    with pytest.raises(ConfigError, match=r"task\.train: mine\.py (is not Python|cannot be read)"):
+        load_config(["space=my.yaml"])
+
+
+def test_an_audit_takes_the_flag_that_its_hint_names(
+    example: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert audit(["space=my.yaml"]) == 2
+    assert "--allow-code mine.py" in capsys.readouterr().err
+    assert audit(["space=my.yaml", "--allow-code", "mine.py"]) in (0, 1)
+    assert audit(["space=my.yaml", "--allow-code"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -103,6 +159,7 @@ def test_what_is_wrong_with_a_task_is_said_before_anything_starts(
     [
         {"name": "capability", "source": "mine.py:polite"},
         {"name": "facts_wrong", "source": "mine.py:polite"},
+        {"name": "kind_low", "source": "mine.py:polite"},
         {"name": "kind", "source": "absent"},
     ],
 )
@@ -113,6 +170,62 @@ def test_a_metric_with_a_name_that_is_taken_or_that_is_not_installed_is_refused(
     change_space(capability=capability | {"metrics": [metric, capability["metrics"][0]]})
     with pytest.raises(ConfigError, match=r"capability\.metrics\.0"):
         load_config(["space=my.yaml", "allow_code=mine.py"])
+
+
+def test_a_metric_has_no_name_that_a_trials_run_has(example: str) -> None:
+    projection = Projection()
+    more = {"tokens": 9, "padding": 0.1, "pack": 2, "curve": [(1, 2.0)]}
+    front = FrontMeasured(trial=0, metrics={}, intervals={}, eval_seconds=1.0, time=BEGIN + 9)
+    for event in [*opening_events(), *trial_events(0, {"train_loss": 1.0, "retention": 1.0}), front]:
+        projection.apply(event.model_copy(update=more) if isinstance(event, RungReached) else event)
+    names = sorted({point.key for point in projection.runs[trial_key(0)].points})
+    assert {"train_loss", "tokens", "front_eval_seconds"} < set(names)
+    capability = yaml.safe_load(Path("my.yaml").read_text())["capability"]
+    metrics = [{"name": name, "source": "mine.py:polite"} for name in names]
+    change_space(capability=capability | {"metrics": metrics}, objectives=[])
+    with pytest.raises(ConfigError) as refused:
+        load_config(["space=my.yaml", "allow_code=mine.py"])
+    keys = [problem.key for problem in refused.value.problems]
+    assert [key for key in keys if key != "objectives"] == [
+        f"capability.metrics.{index}.name" for index in range(len(names))
+    ]
+
+
+@pytest.mark.parametrize(
+    "capability",
+    [
+        {"general_text": "embedded:general.jsonl"},
+        {"skills": [{"name": "facts", "path": "embedded:skills/facts.jsonl", "scoring": ["likelihood"]}]},
+    ],
+)
+def test_a_metric_is_no_objective_where_there_are_no_replies(
+    capability: dict[str, Any], example: str
+) -> None:
+    metrics = yaml.safe_load(Path("my.yaml").read_text())["capability"]["metrics"]
+    change_space(capability=capability | {"metrics": metrics})
+    with pytest.raises(ConfigError, match=r"objectives\.1"):
+        load_config(["space=my.yaml", "allow_code=mine.py"])
+
+
+def test_general_text_comes_from_a_function_too(example: str, tmp_path: Path) -> None:
+    Path("mine.py").write_text(f"{example}\n\ndef texts():\n    yield {{'text': 'Once upon a time.'}}\n")
+    capability = yaml.safe_load(Path("my.yaml").read_text())["capability"]
+    change_space(capability=capability | {"general_text": "mine.py:texts"})
+    with pytest.raises(ConfigError, match=r"capability\.general_text: mine\.py .*only if you allow it"):
+        load_config(["space=my.yaml"])
+    config = load_config(["space=my.yaml", "allow_code=mine.py"]).config
+    general = group_settings(config, tmp_path, 1.0, marker="m").options.capability.general_text
+    assert json.loads(Path(general).read_text()) == {"text": "Once upon a time."}
+
+
+def test_a_worker_that_starts_later_runs_no_other_metric(example: str, tmp_path: Path) -> None:
+    config = load_config(["space=my.yaml", "allow_code=mine.py"]).config
+    given = pickle.loads(pickle.dumps(group_settings(config, tmp_path, 1.0)))  # noqa: S301
+    metrics = given.options.capability.metrics
+    OwnMetrics(metrics, [])
+    Path("mine.py").write_text(f"{example}\n")
+    with pytest.raises(UserError, match="has changed since the search began"):
+        OwnMetrics(metrics, [])
 
 
 def test_workers_get_the_records_and_a_search_knows_both_by_content(example: str, tmp_path: Path) -> None:
@@ -143,7 +256,7 @@ def test_packages_bring_metrics_and_tasks(example: str, monkeypatch: pytest.Monk
         lambda questions, replies, base: ["thank" in reply for reply in replies]
     )
     TASK_FUNCTIONS.register("thanks", "greetings that thank")(
-        lambda: [{"text": f"thank you {n}"} for n in range(9)]
+        partial(lambda word: [{"text": f"{word} you {n}"} for n in range(9)], "thank")
     )
     skills = [{"name": "facts", "path": "embedded:skills/facts.jsonl"}]
     change_space(
@@ -166,11 +279,16 @@ def test_metrics_are_measured_of_the_base_and_of_trials(
         f"{example}\n\ndef same(questions, replies, base_replies):\n"
         "    assert all(question['question'] and question['skill'] for question in questions)\n"
         "    return [new == old for new, old in zip(replies, base_replies)]\n\n"
-        "def short(questions, replies, base_replies):\n    return replies[1:]\n"
+        "def short(questions, replies, base_replies):\n    return replies[1:]\n\n"
+        "def quits(questions, replies, base_replies):\n    raise SystemExit\n\n"
+        "def spoils(questions, replies, base_replies):\n    zeros = [0] * len(replies)\n"
+        "    questions[0].clear()\n    questions.clear()\n    replies.clear()\n    base_replies.clear()\n"
+        "    return zeros\n"
     )
     given = settings(tmp_path)
     named = [
-        {"name": name, "source": f"{tmp_path / 'mine.py'}:{name}"} for name in ("same", "longer", "polite")
+        {"name": name, "source": f"{tmp_path / 'mine.py'}:{name}"}
+        for name in ("spoils", "same", "longer", "polite")
     ]
     capability = given.options.capability
     measured = capability.model_validate(capability.model_dump() | {"metrics": named})
@@ -186,12 +304,13 @@ def test_metrics_are_measured_of_the_base_and_of_trials(
     assert len(trial.values["same"]) == n
     assert sum(trial.values["same"]) == pytest.approx(n * trial.metrics["same"])
 
-    short = {"name": "short", "source": f"{tmp_path / 'mine.py'}:short"}
-    broken = capability.model_validate(capability.model_dump() | {"metrics": [short]})
-    server = fresh(load(given, torch.device("cpu")), settings(tmp_path, capability=broken))
-    (reply,) = finish(server, [Delivery(0, 0, BaselineRequest())]).values()
-    assert reply.outcome == "user"
-    assert "The metric short" in reply.message
+    for name in ("short", "quits"):
+        metric = {"name": name, "source": f"{tmp_path / 'mine.py'}:{name}"}
+        broken = capability.model_validate(capability.model_dump() | {"metrics": [metric]})
+        server = fresh(load(given, torch.device("cpu")), settings(tmp_path, capability=broken))
+        (reply,) = finish(server, [Delivery(0, 0, BaselineRequest())]).values()
+        assert reply.outcome == "user"
+        assert f"The metric {name}" in reply.message
 
 
 def test_shares_of_workers_give_what_one_gives() -> None:

@@ -15,9 +15,9 @@ from trainables.contents import path_digest
 from trainables.data.sources import EMBEDDED, records_folder, user_path
 from trainables.models.fingerprint import folder_fingerprint
 from trainables.models.preparers import cache_dir
-from trainables.own.code import digest_of, named_in
+from trainables.own.code import function_digest, named_in
 from trainables.own.records import made_records, makes_records, recipe_digest
-from trainables.settings import HARNESS, CapabilityConfig, ModelConfig, SkillConfig, TaskConfig
+from trainables.settings import HARNESS, CapabilityConfig, ModelConfig, OwnMetric, SkillConfig, TaskConfig
 from trainables.trainable import Effect, Place
 
 _DIGEST = "sha256:"
@@ -112,7 +112,7 @@ def metric_content(source: str) -> str | None:
     if (named := named_in(source)) is None:
         return f"{_NAME}{source}"
     try:
-        return _DIGEST + _sha256(f"{digest_of(named)}:{named.function}".encode())
+        return _DIGEST + function_digest(named)
     except OSError:
         return None
 
@@ -173,31 +173,37 @@ def placed_task(task: TaskConfig, place: Place) -> TaskConfig:
 def placed_capability(capability: CapabilityConfig, place: Place) -> CapabilityConfig:
     """The capability with `place` applied to its questions, texts and beliefs."""
     skills = tuple(skill.model_copy(update={"path": _skill(skill, place)}) for skill in capability.skills)
-    general = None if capability.general_text is None else place(capability.general_text)
+    general = capability.general_text
+    if general is not None:
+        general = place(_made(general, "capability.general_text"))
     facts = capability.facts
     if facts is not None:
         facts = facts.model_copy(update={"path": place(facts.path)})
-    metrics = tuple(
-        metric.model_copy(update={"source": _metric(metric.source, place)}) for metric in capability.metrics
-    )
+    metrics = tuple(_metric(metric, place) for metric in capability.metrics)
     placed = {"skills": skills, "general_text": general, "facts": facts, "metrics": metrics}
     return capability.model_copy(update=placed)
 
 
 def _sources(given: str | tuple[str, ...], place: Place) -> str | tuple[str, ...]:
     if not isinstance(given, str):
-        return tuple(place(_made(each)) for each in given)
-    return place(_made(given))
+        return tuple(place(_made(each, "task.train")) for each in given)
+    return place(_made(given, "task.train"))
 
 
-def _made(source: str) -> str:
+def _made(source: str, key: str) -> str:
     """The file with the records of a source that makes them: workers read it, and run nothing."""
-    return str(made_records(source, "task.train", records_folder())) if makes_records(source) else source
+    return str(made_records(source, key, records_folder())) if makes_records(source) else source
 
 
-def _metric(source: str, place: Place) -> str:
-    named = named_in(source)
-    return source if named is None else str(named._replace(file=place(named.file)))
+def _metric(metric: OwnMetric, place: Place) -> OwnMetric:
+    """The metric where its file lies, with its digest: a worker that starts later runs no other one."""
+    if (named := named_in(metric.source)) is None:
+        return metric
+    try:
+        digest = function_digest(named)
+    except OSError:
+        return metric  # the worker says so
+    return metric.placed(str(named._replace(file=place(named.file))), digest)
 
 
 def _skill(skill: SkillConfig, place: Place) -> str:

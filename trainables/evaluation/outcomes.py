@@ -192,8 +192,8 @@ class Outcomes:
         ]
         sums = {name: Sums(**values[name]) for name in ("heldout", "general", "divergence")}
         beliefs = [BeliefOutcome.of(each) for each in values["beliefs"]]
-        own = {name: Sums(**given) for name, given in values["own"].items()}
-        return cls(**{**values, "scores": scores, "beliefs": beliefs, "own": own, **sums})
+        by_metric = {name: Sums(**given) for name, given in values["own"].items()}
+        return cls(**{**values, "scores": scores, "beliefs": beliefs, "own": by_metric, **sums})
 
 
 def merge(parts: Sequence[Outcomes]) -> Outcomes:

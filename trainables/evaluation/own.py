@@ -27,7 +27,7 @@ class OwnMetrics:
     """
 
     def __init__(self, metrics: Sequence[OwnMetric], skills: Sequence[Skill]) -> None:
-        self._functions = {metric.name: metric_function(metric.source) for metric in metrics}
+        self._functions = {metric.name: metric_function(metric.source, metric.digest) for metric in metrics}
         self._offsets: dict[str, int] = {}
         total = 0
         for skill in skills:
@@ -55,14 +55,15 @@ class OwnMetrics:
         places = [self._offsets[part.skill.config.name] + i for part in often for i in part.indices]
         if not self._functions or not places:
             return
-        questions = [_row(part, index) for part in often for index in part.indices]
         known = [base(part, index) for part in often for index in part.indices]
         for adapter, each in enumerate(outcomes):
             scores = [part.scores["generation"][adapter] for part in often]
             replies = [result.reply for score in scores for result in score.results]
             before = [reply if old is None else old for old, reply in zip(known, replies, strict=True)]
             for name, function in self._functions.items():
-                values = _values(name, function, questions, replies, before)
+                questions = [_row(part, index) for part in often for index in part.indices]
+                # Copies: what one metric does to them reaches no other metric and no other adapter.
+                values = _values(name, function, questions, list(replies), list(before))
                 each.own[name] = Sums(list(places), values, [1] * len(values))
 
 
@@ -77,14 +78,15 @@ def _values(
     replies: Sequence[str],
     base: Sequence[str],
 ) -> list[float]:
+    count = len(questions)
     try:
         values = [float(value) for value in function(questions, replies, base)]
-    except Exception as error:  # a named boundary: a user's program raises what it will
+    except (Exception, SystemExit) as error:  # a named boundary: a user's program raises what it will
         said = f"{type(error).__name__}: {printable(first_line(error))}"
         raise UserError(f"The metric {name} failed: {said}.") from error
-    if len(values) != len(questions) or not all(map(math.isfinite, values)):
+    if len(values) != count or not all(map(math.isfinite, values)):
         raise UserError(
-            f"The metric {name} gave {len(values)} values, not a finite one for each of {len(questions)}.",
+            f"The metric {name} gave {len(values)} values, not a finite one for each of {count}.",
             hint="It must give a finite number for each question, in their order.",
         )
     return values

@@ -7,18 +7,21 @@ is read from its text, which runs nothing.
 from __future__ import annotations
 
 import ast
+import errno
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterable
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from trainables.errors import UserError, first_line
 from trainables.nearest import did_you_mean
 
 _ENDING = ".py"
-_allowed: set[Path] = set()
+_MOST_BYTES = 2**20
+_allowed: set[str] = set()
 
 
 class Named(NamedTuple):
@@ -45,11 +48,12 @@ def named_in(source: str) -> Named | None:
 def problem_with(named: Named) -> tuple[str, str] | None:
     """What is wrong with a named function, and what to do, without running its file; None for nothing."""
     try:
-        tree = ast.parse(named.path.read_bytes(), named.file)
+        tree = ast.parse(read_program(named), named.file)
     except OSError as error:
         return f"{named.file} cannot be read ({error.strerror})", "check the path"
-    except (SyntaxError, ValueError) as error:
-        return f"{named.file} is not Python: {first_line(error)}", "correct the file"
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        why = first_line(error) or "it is nested too deeply"
+        return f"{named.file} is not Python: {why}", "correct the file"
     defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
     if not named.function:
         return (
@@ -61,14 +65,32 @@ def problem_with(named: Named) -> tuple[str, str] | None:
     return None
 
 
-def allow(files: Iterable[str]) -> None:
-    """The user of this process allows it to run these files."""
-    _allowed.update(Path(os.path.expanduser(file)).resolve() for file in files)
+def read_program(named: Named) -> bytes:
+    """The file's bytes.
+
+    Raises:
+        OSError: It cannot be read, is no plain file, or has more than 1 MiB.
+    """
+    path = named.path
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not a plain file", str(path))
+    with path.open("rb") as stream:
+        data = stream.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise OSError(errno.EFBIG, "it has more than 1 MiB", str(path))
+    return data
+
+
+def allow_only(files: Iterable[str]) -> None:
+    """The user of this process allows it to run these files, and no others from now on."""
+    allowed = [os.path.realpath(os.path.expanduser(file)) for file in files]
+    _allowed.clear()
+    _allowed.update(allowed)
 
 
 def is_allowed(named: Named) -> bool:
     """Whether this process may run the file."""
-    return named.path.resolve() in _allowed
+    return os.path.realpath(named.path) in _allowed
 
 
 def load_allowed(named: Named, key: str) -> Callable[..., Any]:
@@ -92,28 +114,47 @@ def refusal(named: Named, key: str) -> tuple[str, str]:
     return message, f"Read it; to run it, add --allow-code {named.file}."
 
 
-def load_function(named: Named) -> Callable[..., Any]:
+def load_function(named: Named, digest: str | None = None) -> Callable[..., Any]:
     """Runs the file and returns its function.
 
+    What runs is what is read here: no compiled file that lies beside it, and none is left there.
+
+    Args:
+        named: The function.
+        digest: What `function_digest` must give for it; None for anything.
+
     Raises:
-        UserError: The file cannot be run, or lacks the function.
+        UserError: The file cannot be run, lacks the function, or has another digest.
     """
-    path = named.path.resolve()
     try:
-        spec = spec_from_file_location(f"allowed_{digest_of(named)[:16]}", path)
-        assert spec is not None and spec.loader is not None  # noqa: PT018 - its name ends in .py
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
+        data = read_program(named)
+    except OSError as error:
+        raise UserError(f"{named} cannot be run: {named.file} cannot be read ({error.strerror}).") from error
+    if digest is not None and digest != _digest(data, named.function):
+        raise UserError(
+            f"{named.file} has changed since the search began.",
+            hint="Restore it, or start a new search with it.",
+        )
+    path = os.path.realpath(named.path)
+    module = ModuleType(f"allowed_{hashlib.sha256(data).hexdigest()[:16]}")
+    module.__file__ = path
+    sys.modules[module.__name__] = module  # dataclasses look their module up while it runs
+    try:
+        exec(compile(data, path, "exec", dont_inherit=True), module.__dict__)
         function: Callable[..., Any] = getattr(module, named.function)
     except (Exception, SystemExit) as error:  # a named boundary: a user's program raises what it will
         raise UserError(f"{named} cannot be run: {type(error).__name__}: {first_line(error)}.") from error
     return function
 
 
-def digest_of(named: Named) -> str:
-    """SHA-256 of the file, in hexadecimal.
+def function_digest(named: Named) -> str:
+    """SHA-256 of the file and the function's name, in hexadecimal, wherever the file lies.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
-    return hashlib.sha256(named.path.read_bytes()).hexdigest()
+    return _digest(read_program(named), named.function)
+
+
+def _digest(data: bytes, function: str) -> str:
+    return hashlib.sha256(f"{hashlib.sha256(data).hexdigest()}:{function}".encode()).hexdigest()

@@ -29,17 +29,18 @@ TASK = "task:"
 """How a source of data begins that is a task of an installed package."""
 
 
-def metric_function(source: str) -> MetricFunction:
+def metric_function(source: str, digest: str | None = None) -> MetricFunction:
     """The metric that a source names, in a process that may run its file.
 
     Args:
         source: `FILE.py:FUNCTION`, or the name of one of an installed package.
+        digest: Of a function of a file, as `load_function` has it.
 
     Raises:
         UserError: It cannot be loaded.
     """
     if (named := named_in(source)) is not None:
-        return load_function(named)
+        return load_function(named, digest)
     if source not in METRIC_FUNCTIONS:
         raise UserError(f"There is no installed metric {source!r}{METRIC_FUNCTIONS.suggestion(source)}.")
     return METRIC_FUNCTIONS[source]

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trainables.errors import UserError, first_line
-from trainables.own.code import Named, digest_of, load_allowed, named_in
+from trainables.own.code import Named, function_digest, load_allowed, named_in
 from trainables.own.functions import TASK, TASK_FUNCTIONS, TaskFunction
 from trainables.replacement import replacement
 from trainables.text import printable
@@ -33,11 +33,19 @@ def recipe_digest(source: str) -> str:
         OSError: A file cannot be read.
     """
     if (named := named_in(source)) is not None:
-        return hashlib.sha256(f"{digest_of(named)}:{named.function}".encode()).hexdigest()
+        return function_digest(named)
     name = source.removeprefix(TASK)
-    file = inspect.getsourcefile(TASK_FUNCTIONS[name]) if name in TASK_FUNCTIONS else None
+    file = _source_file(TASK_FUNCTIONS[name]) if name in TASK_FUNCTIONS else None
     content = Path(file).read_bytes() if file is not None else b""
     return hashlib.sha256(f"{name}\0".encode() + content).hexdigest()
+
+
+def _source_file(function: TaskFunction) -> str | None:
+    """The file that a function is written in; None where it has none, as a partial or a built-in one."""
+    try:
+        return inspect.getsourcefile(function)
+    except TypeError:
+        return None
 
 
 def made_records(source: str, key: str, folder: Path) -> Path:

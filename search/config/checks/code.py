@@ -8,20 +8,25 @@ from search.config.checks import parts
 from search.config.composed import Composed
 from search.config.origins import COMMAND_LINE, Key
 from trainables.evaluation.metrics import METRICS
-from trainables.own.code import Named, allow, is_allowed, named_in, problem_with, refusal
+from trainables.own.code import Named, allow_only, is_allowed, named_in, problem_with, refusal
 from trainables.own.functions import METRIC_FUNCTIONS
 from trainables.settings import CapabilityConfig, TaskConfig
 
-_OTHERS = ("train_loss", "retention")
-"""Names of metrics that are not registered as such."""
+_OTHERS = (
+    *("train_loss", "train_loss_curve", "retention"),
+    *("rung", "seconds", "train_seconds", "eval_seconds", "front_eval_seconds", "tokens", "padding", "pack"),
+)
+"""Names that are not registered as metrics, and that the record or a trial's run in MLflow has."""
+_BOUNDS = ("_low", "_high")
+"""How the names of an interval's bounds end in MLflow."""
 
 
 def check_code(composed: Composed) -> None:
-    """Each named file must be allowed, and define the function; allows them for this process.
+    """Each named file must be allowed, and define the function; allows them, and no others, to this process.
 
     It comes before whatever reads the data, which may run such a file.
     """
-    _allow(composed)
+    allow_only(_allowed(composed))
     for key, source in _sources(composed):
         named = named_in(source)
         if named is None or composed.is_broken(key):
@@ -33,16 +38,16 @@ def check_code(composed: Composed) -> None:
     _check_names(composed)
 
 
-def _allow(composed: Composed) -> None:
+def _allowed(composed: Composed) -> list[str]:
     given = composed.data.get("allow_code")
     files = [given] if isinstance(given, str) else given
     if not (isinstance(files, list) and files and all(isinstance(file, str) for file in files)):
-        return
+        return []
     if not composed.origins.of(("allow_code",)).startswith(COMMAND_LINE):
         message = "can be given on the command line only: a file must not allow itself to run code"
         composed.complain(("allow_code",), message, f"remove it, and add --allow-code {files[0]}")
-        return
-    allow(files)
+        return []
+    return files
 
 
 def _refuse(composed: Composed, key: Key, named: Named) -> None:
@@ -57,6 +62,9 @@ def _sources(composed: Composed) -> Iterator[tuple[Key, str]]:
         for source in given if isinstance(given, list) else [given]:
             if isinstance(source, str):
                 yield ("task", name), source
+    capability = parts.section(composed, "capability", CapabilityConfig)
+    if isinstance(general := capability.get("general_text"), str):
+        yield ("capability", "general_text"), general
     for index, metric in _metrics(composed):
         if isinstance(source := metric.get("source"), str):
             yield ("capability", "metrics", index, "source"), source
@@ -76,6 +84,9 @@ def _check_names(composed: Composed) -> None:
         key: Key = ("capability", "metrics", index)
         if name in seen or (skills and isinstance(name, str) and name.startswith(skills)):
             composed.complain((*key, "name"), f"{name!r} is the name of another metric", "choose another one")
+        elif isinstance(name, str) and name.endswith(_BOUNDS):
+            message = f"{name!r} ends as the names of bounds do: {' and '.join(_BOUNDS)}"
+            composed.complain((*key, "name"), message, "choose another one")
         seen.add(name)
         if isinstance(source, str) and named_in(source) is None and source not in METRIC_FUNCTIONS:
             message = f"there is no installed metric {source!r}{METRIC_FUNCTIONS.suggestion(source)}"

@@ -31,6 +31,8 @@ def check_options(composed: Composed) -> None:
         if not composed.is_broken(key):
             composed.complain(key, finding.message, finding.hint)
     _check_baselines(composed, spec, options)
+    if any(key[0] in spec.options.model_fields for key in composed.broken):
+        return  # a name that was refused there may be why
     for problem in _unsound(spec, spec.metrics(options)):
         composed.complain(("trainable",), problem, "repair or update the package that provides it")
 

@@ -15,13 +15,13 @@ OWN = "<metric>"
 
 
 def names(asked: Asked) -> list[str]:
-    """Those of the configuration."""
-    return [metric.name for metric in asked.capability.metrics]
+    """Those of the configuration, where there are replies at every rung to measure them on."""
+    return [metric.name for metric in asked.capability.metrics] if asked.generates else []
 
 
 def measure(outcomes: Outcomes) -> dict[str, MetricEstimate]:
     """Their means over the questions."""
-    return {name: _estimate(own.sums) for name, own in outcomes.own.items() if own.sums}
+    return {name: _estimate(given.sums) for name, given in outcomes.own.items() if given.sums}
 
 
 def _estimate(values: Sequence[float]) -> MetricEstimate:
