@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -76,18 +76,12 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
             _trial(state, trial, known.artifact)
             for trial in _shown(state, [optimal.number for optimal in front], confirmed)
         ],
-        "recommended": None
-        if recommendation.trial is None
-        else _trial(state, state.trials[recommendation.trial], known.artifact),
+        "recommended": _recommended(state, recommendation.trial, known.artifact),
         "nearest": recommendation.nearest,
         "constraints": [held_block(held) for held in recommendation.constraints],
         "settings": recommendation.settings,
         "reason": recommendation.reason,
-        "caveats": [
-            *recommendation.caveats,
-            *(f"Of the data, {text}." for text in data_warnings(data)),
-            *_paused(state, folder),
-        ],
+        "caveats": [*recommendation.caveats, *_of_data(data), *_paused(state, folder)],
         "deciding": None
         if recommendation.deciding is None
         else dict(zip(("key", "value"), recommendation.deciding, strict=True)),
@@ -102,9 +96,7 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         "extension": extension(state)._asdict(),
         "warm_start": warm_start_block(state),
         "budget": asdict(budget_used(state)),
-        "slots": None
-        if state.slots is None
-        else state.slots.model_dump(include={"groups", "slots", "reason"}),
+        "slots": state.slots and state.slots.model_dump(include={"groups", "slots", "reason"}),
         "packing": asdict(packing_used(state)),
     }
 
@@ -180,6 +172,15 @@ def _trial(state: SearchState, trial: TrialState, artifact: str) -> dict[str, An
         "feasible": keeps_constraints(objectives_of(state), metrics_of(trial)),
         artifact: last.checkpoint if last else None,
     }
+
+
+def _recommended(state: SearchState, number: int | None, artifact: str) -> dict[str, Any] | None:
+    return None if number is None else _trial(state, state.trials[number], artifact)
+
+
+def _of_data(data: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the training data."""
+    return [f"Of the data, {text}." for text in data_warnings(data)]
 
 
 def _paused(state: SearchState, folder: Path) -> list[str]:

@@ -44,6 +44,7 @@ from trainables.measured import Measured, Trained, TrialMeasured
 from trainables.messages import Reply, TrialRequest
 from trainables.trainable import BASE
 
+HAND = "hand"
 _MAX_LOSSES = 3
 _USUAL = ("scheduler", "confirmation", "limits")
 """Who stops trials that nothing is wrong with."""
@@ -122,7 +123,7 @@ class Conductor:
             case WarmStarted():
                 self._searcher.begin(event)
             case TrialProposed() if event.repeats is None:
-                self._searcher.replay(event.trial, event.sampled)
+                self._searcher.replay(event.trial, event.sampled, event.origin)
             case RungReached() if self.state.trials[event.trial].confirms is not None:
                 pass  # repetitions are not ranked
             case RungReached() if decision is not None:
@@ -359,7 +360,7 @@ class Conductor:
         """Has a trial run that a user or the scheduler has paused."""
         last = self.state.trials[number].last
         if number in self.state.paused and last is not None:
-            self._continue(Promotion(number, last.rung, reason), "hand")
+            self._continue(Promotion(number, last.rung, reason), HAND)
         if number not in self.state.pausing:
             self._waiting.append(number)
 
@@ -371,7 +372,7 @@ class Conductor:
             request: Identifier of the request that asks for it.
         """
         number = len(self.state.trials)
-        self._searcher.replay(number, sampled)
+        self._searcher.replay(number, sampled, "clone")
         if self._propose(number, sampled, "clone", request=request) in self.state.unfinished:
             self._waiting.append(number)
         return number

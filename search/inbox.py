@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from search.conductor import Conductor
+from search.conductor import HAND, Conductor
 from search.errors import TightropeError
 from search.judging.rungs import place
 from search.record import Event, RequestAnswered, TrialState
@@ -68,11 +68,10 @@ class Inbox:
 
     @property
     def has_work(self) -> bool:
-        """Whether a request that waits may give a search something to do that has nothing left to do."""
+        """Whether a request about a trial waits for its answer, though the search has nothing left to do."""
         answered = self._conductor.state.answered
         return any(
-            request.verb in ("resume", "clone") and request.id not in answered
-            for request in waiting(self._folder)
+            request.trial is not None and request.id not in answered for request in waiting(self._folder)
         )
 
     def _carry_out(self, request: Request, withdraw: Callable[[int], None]) -> RequestAnswered:
@@ -125,9 +124,10 @@ class Inbox:
         state, number = self._conductor.state, trial.number
         if trial.finished is not None:
             return _refuse(request, _ended(trial))
-        if number not in state.held | state.pausing | state.paused:
+        if number in state.held | state.pausing | state.paused:
+            self._conductor.resume(number, f"resumed {BY_HAND}")
+        elif not _was_resumed(trial):
             return _refuse(request, f"trial {number} is not paused")
-        self._conductor.resume(number, f"resumed {BY_HAND}")
         where = place(state, trial) if trial.rungs else "its beginning"
         return _accept(request, f"trial {number} continues from {where}")
 
@@ -148,6 +148,12 @@ class Inbox:
                 return _refuse(request, error.message)
             made = [conductor.clone(sampled, request.id)]
         return _accept(request, f"trial {made[0]} is a clone of trial {trial.number}")
+
+
+def _was_resumed(trial: TrialState) -> bool:
+    """Whether a user has resumed it at its last rung, as before a kill that came ahead of the answer."""
+    decided = None if trial.last is None else trial.decisions.get(trial.last.rung)
+    return decided is not None and (decided.decision, decided.by) == ("continue", HAND)
 
 
 def _ended(trial: TrialState) -> str:

@@ -101,7 +101,13 @@ def tie(on_stuck: Callable[[str], None]) -> Lifeline:
 
 
 def leave_at_once() -> None:
-    """Has this process end without Ray, whose own way out waits for what is gone, once all has been said."""
+    """Has this process end without Ray, whose own way out waits for what is gone, once all has been said.
+
+    A caller that lives on, such as a notebook, has its garbage collected again, but for what was there so
+    far: objects of Ray's are part of it.
+    """
+    gc.freeze()
+    gc.enable()
     atexit.register(end_process)
 
 

@@ -21,8 +21,9 @@ _LONGEST_SCHEME = 31
 _PATH = re.compile(r"[/?#]")
 _PORT = re.compile(r"\d*(?:[/?#]|\Z)")
 
+# MLflow's `viewStateShareKey` names a saved view, and opens nothing.
 _QUERY_SECRET = re.compile(
-    r"([?&#;][\w.%\[\]-]{0,64}?"
+    r"([?&#;](?!viewStateShareKey=)[\w.%\[\]-]{0,64}?"
     r"(?:token|password|passwd|pwd|secret|signature|sig|key|code|auth|credentials?)\]?=)[^&;\s\"#<>\\]+",
     re.IGNORECASE,
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
 
@@ -27,6 +29,14 @@ from search.record.files import EVENTS
 from trainables.interval import Interval
 
 START = 1_700_000_000.0
+STATUSES: dict[TrialStatus, str] = {
+    "completed": "FINISHED",
+    "stopped": "FINISHED",
+    "diverged": "FAILED",
+    "infeasible": "FAILED",
+    "failed": "FAILED",
+}
+"""What MLflow says of a run by the status of its trial."""
 
 
 class RecordBuilder:
@@ -180,4 +190,58 @@ def full_search() -> RecordBuilder:
     record.rung(0, 1, {"train_loss": 1.5, "retention": 0.92}, checkpoint="c/1")
     record.finish(0, "completed")
     record.add(SearchEnded, reason="interrupted")
+    return record
+
+
+NUMBERS = st.one_of(
+    st.floats(-1e6, 1e6, allow_nan=False), st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0])
+)
+METRICS = st.dictionaries(
+    st.sampled_from(["train_loss", "retention", "kl", "per/skill: a+b"]), NUMBERS, max_size=3
+)
+SCALARS = st.one_of(st.booleans(), st.integers(-5, 5), st.floats(0, 1), st.text(max_size=6), st.none())
+PARAMS = st.dictionaries(st.sampled_from(["lr", "rank", "target", "dropout"]), SCALARS, max_size=3)
+
+
+ACTIONS = ("propose", "rung", "rung", "pause", "finish", "repeat", "resume")
+
+
+@st.composite
+def records(draw: st.DrawFn) -> RecordBuilder:
+    """Small records, with kills, interruptions and resumes at any place."""
+    record = RecordBuilder()
+    record.start()
+    record.session()
+    record.add(BaselineMeasured, name="base", metrics=draw(METRICS), seconds=1.0)
+    rungs: dict[int, int] = {}
+    running: list[int] = []
+    for action in draw(st.lists(st.sampled_from(ACTIONS), max_size=12)):
+        if action == "propose":
+            record.propose(len(rungs), draw(PARAMS))
+            running.append(len(rungs))
+            rungs[len(rungs)] = 0
+        elif action == "repeat" and rungs:
+            record.repeat(len(rungs), draw(st.sampled_from(sorted(rungs))))
+            running.append(len(rungs))
+            rungs[len(rungs)] = 0
+        elif action == "resume":
+            if draw(st.booleans()):
+                record.add(SearchEnded, reason="interrupted")
+            record.session()
+        elif running:
+            trial = draw(st.sampled_from(running))
+            if action == "rung":
+                record.rung(
+                    trial, rungs[trial], draw(METRICS), curve=[(1 + 10 * rungs[trial], draw(NUMBERS))]
+                )
+                record.decide(trial, rungs[trial])
+                rungs[trial] += 1
+            elif action == "pause":
+                rung = max(0, rungs[trial] - 1)
+                record.add(Decided, trial=trial, rung=rung, decision="pause", reason="not yet among the best")
+            elif action == "finish":
+                record.finish(trial, draw(st.sampled_from(list(STATUSES))))
+                running.remove(trial)
+    if draw(st.booleans()):
+        record.add(SearchEnded, reason=draw(st.sampled_from(["finished", "interrupted", "failed"])))
     return record

@@ -59,10 +59,14 @@ def run_here(*words: str) -> Run:
     space = SearchSpace(config.parameters, config.fixed)
     searcher, scheduler = make_searcher(config, space), make_scheduler(config)
     with RecordWriter(folder) as record:
-        conductor = Conductor(config, space, searcher, scheduler, record.append, recorded.events)
+
+        def write(event: Event) -> None:
+            record.append(event)
+
+        conductor = Conductor(config, space, searcher, scheduler, write, recorded.events)
 
         def append(event: Event) -> None:
-            record.append(event)
+            write(event)
             conductor.state.apply(event)
 
         _begin(config, conductor.state, append)

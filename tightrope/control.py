@@ -29,6 +29,7 @@ from trainables.specs import TRAINABLES
 WAIT_SECONDS = 20.0
 """For an answer: a driver looks twice a second, but for moments in which Ray or the model keeps it."""
 _LOOK_SECONDS = 0.2
+_LONGEST_NUMBER = 10
 
 _WHAT: Mapping[str, str] = {
     "stop": """\
@@ -36,7 +37,7 @@ usage: tightrope stop SEARCH [TRIAL] [out=FOLDER] [--json]
 
 Ends a running search in order, as Ctrl-C in its terminal does; the command that it shows resumes it.
 With TRIAL, ends one trial of it: what it has measured is kept, it counts as cancelled, and the searcher
-learns nothing from it.
+learns nothing from it but where it was.
 """,
     "pause": """\
 usage: tightrope pause SEARCH TRIAL [out=FOLDER] [--json]
@@ -130,7 +131,7 @@ def _number(word: str, state: SearchState) -> int:
     Raises:
         ConfigError: There is no such trial.
     """
-    if word.isdecimal() and int(word) in state.trials:
+    if len(word) < _LONGEST_NUMBER and word.isdecimal() and int(word) in state.trials:
         return int(word)
     count = len(state.trials)
     hint = f"they are numbered 0 to {count - 1}" if count else "it has no trials yet"

@@ -34,8 +34,13 @@ MISSING = "???"
 """A value that a space leaves to the user."""
 
 
-def compose(words: Sequence[str]) -> Composed:
-    """Composes the configuration that the words of a command line ask for."""
+def compose(words: Sequence[str], *, resume: bool = True) -> Composed:
+    """Composes the configuration that the words of a command line ask for.
+
+    Args:
+        words: `key=value` words.
+        resume: See `take_left_out`.
+    """
     overrides, problems = parse_words(words)
     composed = Composed(problems=problems)
     space = next((override for override in overrides if override.key == ("space",)), None)
@@ -48,7 +53,7 @@ def compose(words: Sequence[str]) -> Composed:
     space_data = dict(composed.data)
     for group in GROUPS:
         _take_section(composed, group, chosen.get(group))
-    take_left_out(composed, overrides)
+    take_left_out(composed, overrides, resume=resume)
     refit_objectives(composed, space_data, overrides)
     config = OmegaConf.create(_without_interpolation(composed, composed.data, (), None))
     for override in overrides:

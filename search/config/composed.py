@@ -23,6 +23,7 @@ class Composed:
         notes: What the user should know about how it was composed.
         trainable: The trainable asked for, or the default where no trainable has that name.
         space_name: The search's name without what the command line adds to it.
+        as_recorded: Whether it has sections that only a search which has begun with them still takes.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Composed:
     notes: list[str] = field(default_factory=list)
     trainable: str = DEFAULT_TRAINABLE
     space_name: str | None = None
+    as_recorded: bool = False
 
     @property
     def model(self) -> type[SearchConfig]:

@@ -60,8 +60,13 @@ def load_config(words: Sequence[str]) -> Resolved:
 
     Raises:
         ConfigError: With every problem there is.
+        RecordError: The record of a search that may have begun under an earlier name is damaged.
     """
-    composed = compose(words)
+    return _load(words, resume=True)
+
+
+def _load(words: Sequence[str], *, resume: bool) -> Resolved:
+    composed = compose(words, resume=resume)
     if composed.is_broken(("trainable",)):
         raise config_error(composed.problems)
     spec = parts.trainable(composed)
@@ -69,9 +74,13 @@ def load_config(words: Sequence[str]) -> Resolved:
     check(composed)
     if config is None or composed.problems:
         raise config_error(composed.problems)
+    notes = composed.notes
     if composed.space_name is not None:
-        config = under_earlier_name(config, composed.space_name)
-    return Resolved(config, composed.origins, (*composed.notes, *_idle_guards(config, composed.origins)))
+        config, passed_over = under_earlier_name(config, composed.space_name)
+        if passed_over and composed.as_recorded:
+            return _load(words, resume=False)
+        notes += passed_over
+    return Resolved(config, composed.origins, (*notes, *_idle_guards(config, composed.origins)))
 
 
 def _idle_guards(config: SearchConfig, origins: Origins) -> Iterator[str]:

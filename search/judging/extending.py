@@ -68,5 +68,5 @@ def _is_exhausted(state: SearchState) -> bool:
     if state.warm_start is not None:
         searcher.begin(state.warm_start)
     for trial in search_trials(state):
-        searcher.replay(trial.number, trial.proposed.sampled)
+        searcher.replay(trial.number, trial.proposed.sampled, trial.proposed.origin)
     return searcher.propose(len(state.trials)) is None

@@ -10,7 +10,7 @@ from search import wording
 from search.config.schema import ConfirmConfig, ObjectiveConfig
 from search.judging.causes import why_none_completed
 from search.judging.cheapest import cheapest
-from search.judging.confirmation import SEED, Candidate, Confirmation, confirmation, over_seeds
+from search.judging.confirmation import Candidate, Confirmation, confirmation, over_seeds
 from search.judging.described import constraint_clause, free, mean_of, settings, value_of
 from search.judging.extending import extension
 from search.judging.held import MOST_SEEDS, Held, held_by_means, held_by_run
@@ -93,12 +93,9 @@ def _by_settings(state: SearchState, completed: Sequence[TrialState]) -> Recomme
     if not kept:
         return None
     best = min(kept, key=lambda candidate: (costs_of(objectives, candidate.means), candidate.trial))
-    others = {
-        name: value for name, value in state.trials[best.trial].proposed.sampled.items() if name != SEED
-    }
     first, seeds = objectives[0], wording.plural(len(best.runs), "seed")
     reason = (
-        f"{wording.params(others)}: {_estimates(objectives, best)}mean over {seeds}, the {first.best} "
+        f"{_estimates(objectives, best)}mean over {seeds}, the {first.best} "
         f"{first.metric} of {_that_keep(objectives, len(kept), 'setting')}"
     )
     lucky = (

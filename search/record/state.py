@@ -165,11 +165,7 @@ class SearchState:
                 self.ended = None
                 self._hold(*self.pausing)  # nothing is in training
             case SlotsChosen():
-                self.slots = event
-                if self.spans and self.spans[-1].devices:  # nodes have come in the middle of the session
-                    self.spans.append(Span(event.time, event.time))
-                if self.spans:
-                    self.spans[-1].devices, self.spans[-1].nodes = event.devices, event.nodes
+                self._choose_slots(event)
             case WarmStarted():
                 self.warm_start = event
             case BaselineMeasured():
@@ -218,6 +214,13 @@ class SearchState:
         if self.sessions and self.sessions[-1].confirm:
             return self.sessions[-1].confirm
         return self.started.config.get("confirm", {}) if self.started else {}
+
+    def _choose_slots(self, event: SlotsChosen) -> None:
+        self.slots = event
+        if self.spans and self.spans[-1].devices:  # nodes have come in the middle of the session
+            self.spans.append(Span(event.time, event.time))
+        if self.spans:
+            self.spans[-1].devices, self.spans[-1].nodes = event.devices, event.nodes
 
     def _answer(self, event: RequestAnswered) -> None:
         self.answered.add(event.id)

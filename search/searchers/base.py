@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 from search.config import choices
 from search.config.choices import Choice
 from search.config.schema import SearchConfig
-from search.record.events import Params, Scalar, TrialStatus, WarmStarted
+from search.record.events import Origin, Params, Scalar, TrialStatus, WarmStarted
 from search.space import SearchSpace
 from trainables.registry import Registry
 
@@ -77,8 +77,14 @@ class Searcher(Protocol):
         """
         ...
 
-    def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
-        """Takes over a proposal made earlier, as if `propose(number)` had just returned it."""
+    def replay(self, number: int, sampled: Mapping[str, Scalar], origin: Origin = "searcher") -> None:
+        """Takes over a proposal made earlier, as if `propose(number)` had just returned it.
+
+        Args:
+            number: The trial's.
+            sampled: Its point.
+            origin: Where it came from; a clone is of no searcher, which learns from it all the same.
+        """
         ...
 
     def observe(self, outcome: TrialOutcome) -> None:

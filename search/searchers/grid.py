@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from search.config.schema import SearchConfig
-from search.record.events import Scalar, WarmStarted
+from search.record.events import Origin, Scalar, WarmStarted
 from search.searchers.base import Proposal, TrialOutcome, point_key, register
 from search.space import SearchSpace
 
@@ -30,7 +30,7 @@ class GridSearcher:
             return None
         return Proposal(self._remaining.pop(next(iter(self._remaining))))
 
-    def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
+    def replay(self, number: int, sampled: Mapping[str, Scalar], origin: Origin = "searcher") -> None:
         """Leaves the point out from now on."""
         self._remaining.pop(point_key(sampled), None)
 

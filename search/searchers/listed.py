@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from search.config.schema import SearchConfig
-from search.record.events import Params, Scalar, WarmStarted
+from search.record.events import Origin, Params, Scalar, WarmStarted
 from search.searchers.base import Proposal, Searcher, TrialOutcome, point_key, register
 from search.space import SearchSpace, SpaceError
+
+_FIRST: tuple[Origin, ...] = ("listed", "warm_start", "prior")
+"""Origins of the points that come before those of the searcher."""
 
 
 @register("listed", "only the points that the space lists", finite=True)
@@ -32,7 +35,7 @@ class ListedSearcher:
     def propose(self, number: int) -> None:
         """None: all listed points were proposed."""
 
-    def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
+    def replay(self, number: int, sampled: Mapping[str, Scalar], origin: Origin = "searcher") -> None:
         """Nothing to remember."""
 
     def observe(self, outcome: TrialOutcome) -> None:
@@ -42,8 +45,8 @@ class ListedSearcher:
 class ListedFirst:
     """Begins with listed points, then those of an earlier search or a prior; then a searcher proposes.
 
-    The searcher learns from all of them. Points are counted as they are proposed, not by trial numbers, which
-    repetitions and clones of trials take as well.
+    The searcher learns from all of them. Points are counted by the origin of trials, not by their numbers,
+    which repetitions and clones take as well.
 
     Args:
         points: Listed points, in order.
@@ -74,14 +77,13 @@ class ListedFirst:
         if self._proposed >= len(self._first):
             return self._searcher.propose(number)
         proposal = self._first[self._proposed]
-        self.replay(number, proposal.sampled)
+        self.replay(number, proposal.sampled, proposal.origin)
         return Proposal(dict(proposal.sampled), proposal.origin)
 
-    def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
-        """Counts it where it is the next of the first points, and passes it on; a clone is none of them."""
-        left = self._first[self._proposed :]
-        self._proposed += bool(left) and point_key(left[0].sampled) == point_key(sampled)
-        self._searcher.replay(number, sampled)
+    def replay(self, number: int, sampled: Mapping[str, Scalar], origin: Origin = "searcher") -> None:
+        """Counts it where it was one of the first points, and passes it on; a clone of one is none."""
+        self._proposed += origin in _FIRST
+        self._searcher.replay(number, sampled, origin)
 
     def observe(self, outcome: TrialOutcome) -> None:
         """Passes it on."""

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.config.schema import SearchConfig
 from search.judging.constraints import violation_of
-from search.record.events import Params, PriorTrial, Scalar, WarmStarted
+from search.record.events import Origin, Params, PriorTrial, Scalar, WarmStarted
 from search.searchers.base import Proposal, TrialOutcome
 from search.searchers.draw import draw
 from search.searchers.known import CAPACITY, KnownTrials
@@ -108,7 +108,7 @@ class OptunaSearcher:
         self.replay(number, sampled)
         return Proposal(dict(sampled))
 
-    def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
+    def replay(self, number: int, sampled: Mapping[str, Scalar], origin: Origin = "searcher") -> None:
         """Remembers the trial as running."""
         self._known.begin(number, sampled)
 

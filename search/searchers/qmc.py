@@ -7,7 +7,7 @@ from typing import Literal
 
 from search.config.choices import Choice
 from search.config.schema import SearchConfig
-from search.record.events import Scalar, WarmStarted
+from search.record.events import Origin, Scalar, WarmStarted
 from search.searchers.base import Proposal, TrialOutcome, register
 from search.searchers.draw import quantile
 from search.space import SearchSpace
@@ -60,7 +60,7 @@ class QmcSearcher:
             engine.fast_forward(number)
         return [float(share) for share in engine.random(1)[0]]
 
-    def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
+    def replay(self, number: int, sampled: Mapping[str, Scalar], origin: Origin = "searcher") -> None:
         """Nothing to remember."""
 
     def observe(self, outcome: TrialOutcome) -> None:

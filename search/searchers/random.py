@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from search.config.schema import SearchConfig
-from search.record.events import Scalar, WarmStarted
+from search.record.events import Origin, Scalar, WarmStarted
 from search.searchers.base import Proposal, TrialOutcome, register
 from search.searchers.draw import draw
 from search.space import SearchSpace
@@ -26,7 +26,7 @@ class RandomSearcher:
         """A point that depends on the search's seed and the number alone."""
         return Proposal(draw(self._space, self._seed, number))
 
-    def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
+    def replay(self, number: int, sampled: Mapping[str, Scalar], origin: Origin = "searcher") -> None:
         """Nothing to remember."""
 
     def observe(self, outcome: TrialOutcome) -> None:

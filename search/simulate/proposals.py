@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from search.config.space import CategoricalParameter
 from search.record import WarmStarted
-from search.record.events import Params, Scalar
+from search.record.events import Origin, Params, Scalar
 from search.searchers import Proposal, Searcher
 from search.searchers.base import TrialOutcome
 from search.space import SampledParameter, SearchSpace
@@ -37,7 +37,7 @@ class AsRecorded:
     def begin(self, event: WarmStarted) -> None:
         """Nothing to take over."""
 
-    def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
+    def replay(self, number: int, sampled: Mapping[str, Scalar], origin: Origin = "searcher") -> None:
         """Nothing to remember."""
 
     def observe(self, outcome: TrialOutcome) -> None:
@@ -76,19 +76,19 @@ class NearestRecorded:
         index = int(np.argmin(np.where(self._left, self._distances(proposal.sampled), np.inf)))
         self._left[index] = False
         mapped = dict(self._candidates[index])
-        self._searcher.replay(number, mapped)
+        self._searcher.replay(number, mapped)  # as its own: a first point counts once
         return Proposal(mapped, proposal.origin)
 
     def begin(self, event: WarmStarted) -> None:
         """Passes it on."""
         self._searcher.begin(event)
 
-    def replay(self, number: int, sampled: Mapping[str, Scalar]) -> None:
+    def replay(self, number: int, sampled: Mapping[str, Scalar], origin: Origin = "searcher") -> None:
         """Passes it on, and leaves the configuration out from now on."""
         distances = np.where(self._left, self._distances(sampled), np.inf)
         if len(distances) and distances.min() == 0.0:
             self._left[int(np.argmin(distances))] = False
-        self._searcher.replay(number, sampled)
+        self._searcher.replay(number, sampled, origin)
 
     def observe(self, outcome: TrialOutcome) -> None:
         """Passes it on."""

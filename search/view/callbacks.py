@@ -11,7 +11,7 @@ from search.view.views import View
 from trainables.errors import first_line
 
 Callback: TypeAlias = Callable[[Event], object]
-"""Is given an event as the record has it, once it is on disk; what it returns is not used."""
+"""Is given a copy of an event as the record has it, once it is on disk; what it returns is not used."""
 
 
 class CallingView:
@@ -38,7 +38,7 @@ class CallingView:
         self._view(event)
         for callback in list(self._callbacks):
             try:
-                callback(redacted(event))
+                callback(redacted(event).model_copy(deep=True))
             except Exception as error:  # noqa: BLE001 - a named boundary: a caller's function raises what it will
                 self._callbacks.remove(callback)
                 name = getattr(callback, "__name__", type(callback).__name__)

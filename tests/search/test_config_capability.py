@@ -143,6 +143,9 @@ def test_another_model_is_not_asked_about_the_embedded_model_s_world() -> None:
     assert resolved.config.objectives[1].ceiling == 0.05
     assert not resolved.config.options.capability.skills
     assert any("capability=general" in note and "org/name" in note for note in resolved.notes)
+    faster = load_config([*words, "capability.batch_size=8"]).config.options.capability
+    assert (faster.batch_size, faster.skills) == (8, ()), "what gives no files leaves that as it is"
+    assert load_config([*words, "capability.general_text=general.txt"]).config.options.capability.skills
     asked = load_config([*words, "capability=facts.jsonl"])
     assert [objective.metric for objective in asked.config.objectives] == ["train_loss", "retention"]
     assert [skill.name for skill in asked.config.options.capability.skills] == ["facts"]

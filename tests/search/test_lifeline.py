@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import signal
 import socket
@@ -10,7 +11,7 @@ import weakref
 
 import pytest
 
-from search.lifeline import Lifeline
+from search.lifeline import Lifeline, end_process, leave_at_once
 
 
 def test_only_a_place_that_refuses_twice_in_a_row_is_gone() -> None:
@@ -54,6 +55,14 @@ def test_nothing_is_collected_any_more_once_it_is_gone(monkeypatch: pytest.Monke
         kept = [[] for _ in range(10 * sum(gc.get_threshold()))]
         assert len(kept) > gc.get_threshold()[0]
         assert left() is not None
+        leave_at_once()
+        assert gc.isenabled(), "the caller may live on"
+        later = weakref.ref(Waiting())
+        gc.collect()
+        assert later() is None
+        assert left() is not None
     finally:
+        atexit.unregister(end_process)
+        gc.unfreeze()
         gc.enable()
         signal.signal(signal.SIGINT, before)

@@ -12,6 +12,8 @@ from search.config.compose import compose
 from search.config.load import load_config
 from search.config.names import derived_name
 from search.config.overrides import parse_words
+from search.errors import RecordError
+from search.resume import open_record
 from search.run import main
 from tests.search.config_files import write_space
 from tests.search.test_resume import record
@@ -75,6 +77,35 @@ def test_a_search_begun_under_the_name_of_the_space_alone_is_resumed(space: Path
     assert load_config([*OTHER, "seed=5"]).config.name == "space-other", "that is another search"
     record(load_config([*OTHER, "name=space-other"]).config)
     assert load_config(OTHER).config.name == "space-other"
+
+
+def test_an_earlier_search_that_is_passed_over_is_named_and_a_damaged_one_is_refused(space: Path) -> None:
+    record(load_config(["space=space.yaml"]).config)
+    assert any("runs/space has another configuration" in note for note in load_config(OTHER).notes)
+    with (space / "runs/space/events.jsonl").open("a") as file:
+        file.write("no event\n")
+    with pytest.raises(RecordError):
+        load_config(OTHER)
+
+
+@pytest.mark.parametrize("name", ["mine", "demo-name", "demo"])
+def test_another_model_s_search_that_began_with_the_embedded_questions_keeps_them(
+    space: Path, name: str
+) -> None:
+    words = ["space=demo", "model=org/name"]
+    record(load_config([*words, "capability=embedded", f"name={name}"]).config)
+    resolved = load_config([*words, "trials=99", *(["name=mine"] if name == "mine" else [])])
+    assert resolved.config.name == name
+    assert open_record(resolved.config).state.searched == 1
+    assert not resolved.notes
+    anew = [*words, "name=anew"]
+    record(load_config(anew).config)
+    assert open_record(load_config(anew).config).state.searched == 1, "it keeps its general text"
+    if name == "demo":
+        other = load_config([*words, "seed=5"])
+        assert other.config.name == "demo-name"
+        assert not other.config.options.capability.skills
+        assert len(other.notes) == 3, "general text, the objectives, and what is passed over"
 
 
 def test_the_hint_of_a_refusal_names_a_search_that_can_be_begun(

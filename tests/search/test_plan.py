@@ -23,7 +23,6 @@ from search.searchers import make_searcher
 from search.space import SearchSpace
 from tests.search.config_files import alone, write_space
 from trainables import embedded
-from trainables.data.sources import local_path
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.plan.shapes import model_shapes
 from trainables.machine import cores
@@ -208,21 +207,6 @@ def test_a_hypothesis_about_what_is_kept_of_the_base_models_score_counts_its_que
     assert only.items == {"retention": 2}, "one question of each of two skills"
     # Variances of both shares, each 1 / 4n, over the square of one half.
     assert only.least == pytest.approx((1.96 + 0.8416) * (2 / 2) ** 0.5, rel=1e-3)
-
-
-def test_prompts_about_beliefs_and_samples_of_behaviour_are_counted() -> None:
-    source = "embedded:beliefs/world.jsonl"
-    records = [json.loads(line) for line in local_path(source, "").read_text().splitlines()]
-    (first,) = plan(
-        f"capability={{facts: {{path: '{source}'}}}}",
-        "objectives=[{metric: adoption, direction: max}]",
-        "hypotheses.H1.claim=adoption[new] > adoption[known]",
-    ).hypotheses
-    direct = {
-        f"adoption_{record['kind']}": sum(prompt["group"] == "direct" for prompt in record["prompts"])
-        for record in records
-    }
-    assert first.items == direct
 
 
 def test_a_warm_start_names_the_folder_and_what_it_gives(folder: Path) -> None:

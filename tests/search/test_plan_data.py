@@ -12,6 +12,7 @@ from search.config.load import load_config
 from search.plan import make_plan
 from search.run import main
 from tests.search.config_files import write_space
+from trainables.data.sources import local_path
 from trainables.data.task import load_task
 from trainables.models.load import load_tokenizer
 from trainables.models.resolve import resolve
@@ -148,3 +149,20 @@ def test_the_hint_for_other_fields_is_the_line_to_type(
 def test_a_data_set_of_the_hub_is_read_later() -> None:
     config = load_config(["space=space.yaml", "task=org/name", "task.subset=small"]).config
     assert make_plan(config).data is None
+
+
+def test_prompts_about_beliefs_and_samples_of_behaviour_are_counted() -> None:
+    source = "embedded:beliefs/world.jsonl"
+    records = [json.loads(line) for line in local_path(source, "").read_text().splitlines()]
+    words = [
+        "space=space.yaml",
+        f"capability={{facts: {{path: '{source}'}}}}",
+        "objectives=[{metric: adoption, direction: max}]",
+        "hypotheses.H1.claim=adoption[new] > adoption[known]",
+    ]
+    (first,) = make_plan(load_config(words).config).hypotheses
+    direct = {
+        f"adoption_{record['kind']}": sum(prompt["group"] == "direct" for prompt in record["prompts"])
+        for record in records
+    }
+    assert first.items == direct

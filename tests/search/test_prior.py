@@ -91,7 +91,7 @@ def proposals(config: SearchConfig, space: SearchSpace, kept: int = 0) -> list[P
     made = proposals(config, space) if kept else []
     for number in range(5):
         if number < kept:
-            searcher.replay(number, made[number].sampled)
+            searcher.replay(number, made[number].sampled, made[number].origin)
         else:
             proposal = searcher.propose(number)
             assert proposal is not None
@@ -110,8 +110,8 @@ def test_a_clone_takes_the_place_of_no_first_point() -> None:
     config, space = begun({"lr": LR, "rank": RANK})
     searcher = make_searcher(config, space)
     first = known({"lr": LR, "rank": RANK}).first()
-    searcher.replay(0, {"lr": 1e-3, "rank": 4})
-    searcher.replay(1, first[0])
+    searcher.replay(0, first[0], "prior")
+    searcher.replay(1, first[1], "clone")
     assert searcher.propose(2) == Proposal(first[1], "prior")
 
 

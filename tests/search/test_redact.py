@@ -71,6 +71,7 @@ def test_a_credential_is_left_out_in_every_form(form: str, around: str) -> None:
         "tokens: 1024, keys=4, hf_transfer, task-4, disk-image-of-long-name, the bearer of bad news",
         "python -m search.run space=demo trials=24 fixed.code=3",
         "Password: what is the capital of France?",
+        "http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=0a1b2c",
     ],
 )  # fmt: skip
 def test_what_is_no_credential_stays(text: str) -> None:

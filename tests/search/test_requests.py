@@ -17,6 +17,7 @@ from search.errors import TightropeError
 from search.inbox import Inbox
 from search.record import (
     Event,
+    RecordWriter,
     RequestAnswered,
     RungReached,
     SearchState,
@@ -30,6 +31,7 @@ from search.searchers import make_searcher
 from search.searchers.base import TrialOutcome
 from search.space import SearchSpace
 from tests.search.conducting import begun, configure, train
+from tightrope.control import main
 from trainables.messages import Reply
 
 SEARCHES: dict[str, dict[str, Any]] = {
@@ -162,6 +164,46 @@ def test_a_paused_trial_gives_its_place_away_and_goes_on_from_its_rung(tmp_path:
     assert conductor.request(0).from_step == conductor.rungs(0)[0]
     assert conductor.report(0, train(conductor.request(0)))
     assert not ask("pause", 0).accepted, "it ends at the rung that it is trained to"
+
+
+def test_a_resumption_that_a_kill_cut_off_before_its_answer_is_accepted(tmp_path: Path) -> None:
+    config = configure("random", trials=2, scheduler={"name": "moasha", "variant": "promotion"})
+    record: list[Event] = []
+    conductor = begun(config, record)
+    record.append(SessionStarted(session=0, trials=2, command="c", host="h", pid=1))
+    while not conductor.state.paused and (number := conductor.next_trial()) is not None:
+        conductor.report(number, train(conductor.request(number)))
+    (number,) = conductor.state.paused
+    send(tmp_path, Request(verb="resume", trial=number))
+    conductor.resume(number, "resumed by hand")
+    again = begun(config, record)
+    Inbox(again, tmp_path, record.append).answer_all()
+    answer = record[-1]
+    assert isinstance(answer, RequestAnswered)
+    assert answer.accepted
+    assert again.next_trial() == number
+    assert again.next_trial() != number, "once"
+
+
+def test_a_request_about_a_trial_is_work_for_a_search_that_has_ended(tmp_path: Path) -> None:
+    inbox = Inbox(begun(configure("random"), []), tmp_path, lambda event: None)
+    assert not inbox.has_work
+    send(tmp_path, Request(verb="stop", session=0))
+    assert not inbox.has_work, "its session is over"
+    send(tmp_path, Request(verb="stop", trial=0))
+    assert inbox.has_work
+
+
+def test_a_number_of_any_length_is_that_of_a_trial_or_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record: list[Event] = []
+    begun(configure("random"), record)
+    with RecordWriter(tmp_path) as writer:
+        for event in record:
+            writer.append(event)
+    assert main(["stop", str(tmp_path), "9" * 5000]) == 2
+    assert "is not one of its 0 trials" in capsys.readouterr().err
 
 
 def test_a_stop_of_another_session_does_not_end_this_one(tmp_path: Path) -> None:

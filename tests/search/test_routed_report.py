@@ -52,4 +52,4 @@ def test_its_baselines_are_measured_and_the_report_is_whole(tmp_path: Path) -> N
     cards = json.loads((run.folder / "report" / "report.json").read_text())["cards"]
     assert not {name: card["message"] for name, card in cards.items() if card["state"] == "error"}
     assert {name: cards[name]["state"] for name in CARDS} == dict.fromkeys(CARDS, "shown")
-    assert "(mean over 3 seeds)" in cards["verdict"]["texts"][0]
+    assert "mean over 3 seeds" in cards["verdict"]["texts"][0]

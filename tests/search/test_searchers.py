@@ -164,7 +164,8 @@ def _check_rebuilt(name: str, data: st.DataObject) -> None:
     number = 0
     for proposes in data.draw(st.lists(st.booleans(), min_size=4, max_size=30), label="proposes"):
         if proposes and (proposal := searcher.propose(number)) is not None:
-            proposed = TrialProposed(trial=number, sampled=proposal.sampled, params=proposal.sampled)
+            point, origin = proposal.sampled, proposal.origin
+            proposed = TrialProposed(trial=number, sampled=point, params=point, origin=origin)
             history.append(proposed.model_dump_json())
             running.append(number)
             number += data.draw(st.integers(1, 2))
@@ -181,7 +182,7 @@ def _check_rebuilt(name: str, data: st.DataObject) -> None:
         if isinstance(recorded, WarmStarted):
             rebuilt.begin(recorded)
         elif isinstance(recorded, TrialProposed):
-            rebuilt.replay(recorded.trial, recorded.sampled)
+            rebuilt.replay(recorded.trial, recorded.sampled, recorded.origin)
     for _ in range(2):
         assert repr(rebuilt.propose(number)) == repr(searcher.propose(number))
         number += 1

@@ -160,7 +160,7 @@ def test_tpe_proposals_do_not_depend_on_the_order_of_outcomes() -> None:
     for number in range(10):
         proposal = forward.propose(number)
         assert proposal is not None
-        backward.replay(number, proposal.sampled)
+        backward.replay(number, proposal.sampled, proposal.origin)
     outcomes = [completed(number, 1 + number % 4, 0.9 + number / 100) for number in range(10)]
     for outcome, other in zip(outcomes, reversed(outcomes), strict=True):
         forward.observe(outcome)

@@ -298,9 +298,9 @@ class Telling:
     def begin(self, event: Any) -> None:
         self._searcher.begin(event)
 
-    def replay(self, number: int, sampled: Any) -> None:
+    def replay(self, number: int, sampled: Any, origin: Any = "searcher") -> None:
         self._replayed.append(dict(sampled))
-        self._searcher.replay(number, sampled)
+        self._searcher.replay(number, sampled, origin)
 
     def observe(self, outcome: Any) -> None:
         self._searcher.observe(outcome)

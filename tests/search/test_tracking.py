@@ -22,7 +22,6 @@ from mlflow import MlflowClient
 
 from search.config.schema import TrackingConfig
 from search.record import (
-    BaselineMeasured,
     Decided,
     Failed,
     RungReached,
@@ -31,7 +30,7 @@ from search.record import (
     TrialFinished,
     TrialProposed,
 )
-from search.record.events import JudgedMean, TrialStatus
+from search.record.events import JudgedMean
 from search.record.files import EVENTS
 from search.tracking.follower import Shipper, project
 from search.tracking.mlflow_limits import key
@@ -40,20 +39,13 @@ from search.tracking.store import database_problem
 from search.tracking.ui import ui_command
 from search.tracking.writer import POINTS
 from tests.hostile import HOSTILE, PIECES, hostile_events
-from tests.mlflow_runs import Held, RecordBuilder, client_of, full_search, held, runs_of
+from tests.mlflow_runs import STATUSES, Held, RecordBuilder, client_of, full_search, held, records, runs_of
 from tests.records import write_record
 from trainables.interval import Interval
 from trainables.text import printable
 
 pytestmark = pytest.mark.integration
 
-STATUSES: dict[TrialStatus, str] = {
-    "completed": "FINISHED",
-    "stopped": "FINISHED",
-    "diverged": "FAILED",
-    "infeasible": "FAILED",
-    "failed": "FAILED",
-}
 SECRET_URL = "http://user:pa%40ss@mlflow.example:5000/base"
 
 
@@ -335,60 +327,6 @@ def _project_until_killed(folder: Path, writes: int) -> None:
             patch.setattr(MlflowClient, name, counted(getattr(MlflowClient, name)))
         with pytest.raises(Killed):
             project(folder)
-
-
-NUMBERS = st.one_of(
-    st.floats(-1e6, 1e6, allow_nan=False), st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0])
-)
-METRICS = st.dictionaries(
-    st.sampled_from(["train_loss", "retention", "kl", "per/skill: a+b"]), NUMBERS, max_size=3
-)
-SCALARS = st.one_of(st.booleans(), st.integers(-5, 5), st.floats(0, 1), st.text(max_size=6), st.none())
-PARAMS = st.dictionaries(st.sampled_from(["lr", "rank", "target", "dropout"]), SCALARS, max_size=3)
-
-
-ACTIONS = ("propose", "rung", "rung", "pause", "finish", "repeat", "resume")
-
-
-@st.composite
-def records(draw: st.DrawFn) -> RecordBuilder:
-    """Small records, with kills, interruptions and resumes at any place."""
-    record = RecordBuilder()
-    record.start()
-    record.session()
-    record.add(BaselineMeasured, name="base", metrics=draw(METRICS), seconds=1.0)
-    rungs: dict[int, int] = {}
-    running: list[int] = []
-    for action in draw(st.lists(st.sampled_from(ACTIONS), max_size=12)):
-        if action == "propose":
-            record.propose(len(rungs), draw(PARAMS))
-            running.append(len(rungs))
-            rungs[len(rungs)] = 0
-        elif action == "repeat" and rungs:
-            record.repeat(len(rungs), draw(st.sampled_from(sorted(rungs))))
-            running.append(len(rungs))
-            rungs[len(rungs)] = 0
-        elif action == "resume":
-            if draw(st.booleans()):
-                record.add(SearchEnded, reason="interrupted")
-            record.session()
-        elif running:
-            trial = draw(st.sampled_from(running))
-            if action == "rung":
-                record.rung(
-                    trial, rungs[trial], draw(METRICS), curve=[(1 + 10 * rungs[trial], draw(NUMBERS))]
-                )
-                record.decide(trial, rungs[trial])
-                rungs[trial] += 1
-            elif action == "pause":
-                rung = max(0, rungs[trial] - 1)
-                record.add(Decided, trial=trial, rung=rung, decision="pause", reason="not yet among the best")
-            elif action == "finish":
-                record.finish(trial, draw(st.sampled_from(list(STATUSES))))
-                running.remove(trial)
-    if draw(st.booleans()):
-        record.add(SearchEnded, reason=draw(st.sampled_from(["finished", "interrupted", "failed"])))
-    return record
 
 
 def stored(value: float) -> str:

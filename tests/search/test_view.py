@@ -15,6 +15,7 @@ from search.record import (
     FrontMeasured,
     RungReached,
     SearchEnded,
+    SearchStarted,
     SearchState,
     SlotsChosen,
     TrialFinished,
@@ -420,10 +421,13 @@ def test_callbacks_get_every_event_and_end_no_search() -> None:
     seen: list[Event] = []
 
     def fails(event: Event) -> None:
-        seen.append(event)
+        seen.append(event.model_copy(deep=True))
+        if isinstance(event, SearchStarted):
+            event.config.clear()
         raise ValueError("no such plot")
 
     text, events = io.StringIO(), opening_events()
+    assert isinstance(events[0], SearchStarted)
     shown = make_view(Console(file=text), make_config(), 16, live=False)
     view = calling(shown, [fails, seen.append])
     view.start()

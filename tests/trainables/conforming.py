@@ -11,7 +11,15 @@ import torch
 
 from search.groups.depot import Depot
 from tests.trainables.sections import sections_of
-from trainables.messages import BaselineRequest, Delivery, GroupSettings, Params, Reply, TrainRequest
+from trainables.messages import (
+    BaselineRequest,
+    Delivery,
+    GroupSettings,
+    Params,
+    Reply,
+    TrainRequest,
+    TrialRequest,
+)
 from trainables.serving.server import Server
 from trainables.serving.storage import DistantStorage
 from trainables.settings import Quantization
@@ -94,7 +102,7 @@ class DirectLine(Depot):
         return chunk
 
 
-def train(server: Server, request: TrainRequest) -> Reply:
+def train(server: Server, request: TrialRequest) -> Reply:
     server.accept(Delivery(0, 0, request))
     while server.training:
         server.step(interrupt=False)

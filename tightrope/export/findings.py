@@ -22,8 +22,7 @@ VERDICTS: Mapping[Verdict, str] = {
     "worse": "the whole interval of the change lies on the worse side of zero",
     "changed": "the whole interval lies on one side of zero, and neither side is better by itself",
     "no clear difference": "the interval of the change contains zero",
-    "no interval": "one of the two values was measured without an interval, so that a change cannot be told "
-    "from noise",
+    "no interval": "one of the two values was measured without an interval, so that a change may be noise",
     "base not measured": "the base model has no value to compare with",
 }
 """What each of them means."""

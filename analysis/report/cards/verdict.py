@@ -83,8 +83,9 @@ def _first(context: Context) -> Iterator[str]:
         if words:
             yield f"Of trial {summary['nearest']}, the nearest: {words}."
         return
-    yield f"Use trial {best['trial']}{': ' if words else ''}{words}."
-    text = f"{_capital(reason)}. Settings: {summary['settings']}."
+    yield f"Use trial {best['trial']}: {words or reason}."
+    text = f"{_capital(reason)}. " if words else ""
+    text += f"Settings: {summary['settings']}."
     if folder := artifact_folder(summary):
         text += f" Its {artifact_name(summary)} is {folder} in the search's folder."
     yield text

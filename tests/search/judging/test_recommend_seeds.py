@@ -34,7 +34,7 @@ def test_the_setting_with_the_best_mean_wins_over_the_luckiest_run() -> None:
     steady = [(1e-4, 0, 1.3, 0.99), (1e-4, 1, 1.2, 0.99), (1e-4, 2, 1.3, 0.99)]
     recommended = recommend(state_of(*lucky, *steady))
     assert recommended.trial == 4, "the best run of that setting"
-    assert recommended.reason.startswith("lr 1.0e-04: train_loss 1.27 [")
+    assert recommended.reason.startswith("train_loss 1.27 [")
     assert "mean over 3 seeds, the lowest train_loss of 2 settings whose retention is at least 0.95" in (
         recommended.reason
     )
