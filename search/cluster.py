@@ -116,8 +116,7 @@ def start_ray(workers: WorkersConfig, say: Callable[[str], None] = lambda text: 
         options["address"] = address
     try:
         if address is None:
-            with few_processes():
-                ray.init(**options)
+            _start(options)
         else:
             with shipped_code() as code:
                 ray.init(**options, **code)
@@ -132,6 +131,21 @@ def start_ray(workers: WorkersConfig, say: Callable[[str], None] = lambda text: 
             hint="Check the address. Without workers.address and RAY_ADDRESS, only this machine is used.",
         ) from error
     return _capacity(workers, _nodes(), None) if address is None else _joined(workers, address, say)
+
+
+def _start(options: Mapping[str, Any]) -> None:
+    """Starts a cluster here. Ray gives its processes 30 s, which may be too little on a very busy machine."""
+    import ray
+
+    for last in (False, True):
+        try:
+            with few_processes():
+                ray.init(**options)
+            return
+        except Exception:  # of any kind, as Ray's are: it is raised the second time
+            ray.shutdown()
+            if last:
+                raise
 
 
 def _joined(workers: WorkersConfig, address: str, say: Callable[[str], None]) -> Capacity:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from search.record import Event
@@ -15,6 +16,7 @@ from trainables.embedded import data_dir, model_dir
 
 _PACKAGES = ("search", "trainables", "analysis", "spaces")
 _UP_SECONDS = 240.0
+_JOIN_SECONDS = 120.0
 _TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": "/root/.tightrope/auth_token"}
 
 
@@ -47,7 +49,11 @@ class RayUp:
         """Brings the cluster up, or what has been lost of it."""
         # With the autoscaler's second version, a local provider's head counts as a worker (ray#57153).
         words = ["ray", "up", "--yes", "--no-config-cache", *options, "cluster.yaml"]
-        self.laptop.run(" ".join(words), _UP_SECONDS, RAY_UP_enable_autoscaler_v2="0")
+        for _ in range(2):  # where a node has not started within Ray's 30 s, Ray does not try again
+            self.laptop.run(" ".join(words), _UP_SECONDS, RAY_UP_enable_autoscaler_v2="0")
+            with suppress(AssertionError):
+                wait_for(lambda: all(map(has_started, self.workers)), _JOIN_SECONDS)
+                break
         self.wait_for_nodes()
 
     def wait_for_nodes(self) -> None:
@@ -83,6 +89,11 @@ class RayUp:
 def has_node(host: Host) -> bool:
     """Whether a node of the cluster runs on the host."""
     return bool(host.processes("raylet/raylet"))
+
+
+def has_started(worker: Host) -> bool:
+    """Whether a node of the cluster has started on a worker, which begins to watch for notices then."""
+    return has_node(worker) and bool(worker.processes("search.spot"))
 
 
 class Search:

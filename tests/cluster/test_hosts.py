@@ -54,7 +54,7 @@ def test_trials_of_a_host_that_is_to_be_taken_away_go_on_elsewhere(hosts: RayUp)
         stale = worker.home / "tightrope/trainables/serving/__init__.py"
         stale.write_text("raise ImportError('stale code')\n")
     search = hosts.search(SPACE)
-    wait_for(lambda: len(groups(search)) == 2, 120)
+    wait_for(lambda: len(groups(search)) == 2, 240)
     hosts.announce(hosts.workers[1])
     printed = search.finish()
     assert "its node is about to be taken away" in printed
@@ -66,7 +66,7 @@ def test_trials_of_a_host_that_is_to_be_taken_away_go_on_elsewhere(hosts: RayUp)
 def test_a_head_that_is_lost_is_brought_up_again_and_the_same_command_goes_on(hosts: RayUp) -> None:
     hosts.wait_for_nodes()
     search = hosts.search(SPACE)
-    wait_for(lambda: len(groups(search)) == 2, 120)
+    wait_for(lambda: len(groups(search)) == 2, 240)
     recorded = search.events
     hosts.head.end()
     hosts.head.begin()
@@ -97,7 +97,7 @@ def test_a_host_that_has_another_version_of_a_package_is_named(hosts: RayUp) -> 
 def test_a_link_that_is_down_and_a_node_that_is_killed_cost_no_trial(hosts: RayUp, seconds: int) -> None:
     hosts.wait_for_nodes()
     search = hosts.search(SPACE)
-    wait_for(lambda: len(groups(search)) == 2, 120)
+    wait_for(lambda: len(groups(search)) == 2, 240)
     hosts.workers[1].link(up=False)
     try:
         time.sleep(seconds)

@@ -42,7 +42,9 @@ def test_a_search_waits_for_space_and_goes_on(tmp_path: Path) -> None:
         reader = threading.Thread(target=lambda: printed.extend(process.stdout or ()))
         reader.start()
         try:
-            wait_for(lambda: count(events_so_far(folder), RungReached) >= 1, 600)
+            wait_for(
+                lambda: count(events_so_far(folder), RungReached) >= 1 or process.poll() is not None, 600
+            )
             disk.fill()
             wait_for(lambda: any("waiting for storage" in line for line in printed), 240)
             time.sleep(FULL_SECONDS)
