@@ -144,6 +144,8 @@ def test_the_same_command_again_trains_nothing_and_more_trials_extend(
     moved = [
         f"model={{name: moved, source: {model}}}",
         f"task.train={moved_data}",
+        "name=demo",
+        "capability=embedded",
         "capability.batch_size=16",
     ]
     moved += ["workers.groups=1", "workers.slots=2"]
