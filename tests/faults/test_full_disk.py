@@ -45,6 +45,7 @@ def test_a_search_waits_for_space_and_goes_on(tmp_path: Path) -> None:
             wait_for(
                 lambda: count(events_so_far(folder), RungReached) >= 1 or process.poll() is not None, 600
             )
+            assert process.poll() is None, "".join(printed)
             disk.fill()
             wait_for(lambda: any("waiting for storage" in line for line in printed), 240)
             time.sleep(FULL_SECONDS)
