@@ -1,4 +1,4 @@
-"""Small disks that can be filled, for tests of storage that refuses."""
+"""Small disks that can be filled, and what is waited for to be on disk, for tests of storage."""
 
 from __future__ import annotations
 
@@ -39,6 +39,19 @@ class SmallDisk:
     def free(self) -> None:
         """Gives the space back."""
         self._ballast.unlink()
+
+
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files and folders that were waited for to be on disk, from now on."""
+    paths: list[Path] = []
+    wait = os.fsync
+
+    def fsync(handle: int) -> None:
+        paths.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        wait(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return paths
 
 
 @contextmanager
