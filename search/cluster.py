@@ -197,11 +197,36 @@ def _quiet() -> None:
     worker.print_to_stdstream = lambda data, ignore_prefix: None
 
 
-def capacity_now(workers: WorkersConfig, before: Capacity) -> Capacity:
-    """What the nodes that are up now hold of groups like those of before."""
+@dataclass(frozen=True)
+class Room:
+    """What the nodes that are up hold of a search's groups.
+
+    Attributes:
+        there: The groups that have room.
+        groups: How many groups there is room for.
+        spare: How many workers there would be room for beside the groups.
+    """
+
+    there: Capacity
+    groups: int
+    spare: int
+
+
+def room_now(workers: WorkersConfig, before: Capacity, groups: int) -> Room:
+    """What is there with the nodes that are up now.
+
+    Args:
+        workers: As configured.
+        before: What there was when the search began.
+        groups: How many groups the search has.
+    """
     nodes = _nodes()
-    groups = _fits(workers, nodes, before.cpus, before.gpus)
-    return replace(before, groups=groups, devices=_devices(groups, workers, before.gpus), nodes=len(nodes))
+    # Ray may use the CPU that is kept for the search, which only waits.
+    most = _workers_fit(nodes, before.cpus, before.gpus, kept=0)
+    up = min(groups, most // workers.workers)
+    there = replace(before, groups=up, devices=_devices(up, workers, before.gpus), nodes=len(nodes))
+    spare = max(0, most - groups * workers.workers)
+    return Room(there, _fits(workers, nodes, before.cpus, before.gpus), spare)
 
 
 def _nodes() -> list[Mapping[str, float]]:
@@ -332,8 +357,16 @@ def _devices(groups: int, workers: WorkersConfig, gpus: float) -> int:
 
 
 def _fits(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], cpus: float, gpus: float) -> int:
-    rooms = [dict(node) | {"CPU": node.get("CPU", 0.0) - (not number)} for number, node in enumerate(nodes)]
-    return sum(_workers_on(room, cpus, gpus) for room in rooms) // workers.workers
+    return _workers_fit(nodes, cpus, gpus, kept=1) // workers.workers
+
+
+def _workers_fit(nodes: Sequence[Mapping[str, float]], cpus: float, gpus: float, kept: int) -> int:
+    """Workers that all nodes hold, where so many CPUs of the first are kept for the search."""
+    rooms = [
+        dict(node) | {"CPU": node.get("CPU", 0.0) - (0 if number else kept)}
+        for number, node in enumerate(nodes)
+    ]
+    return sum(_workers_on(room, cpus, gpus) for room in rooms)
 
 
 def _there(nodes: Sequence[Mapping[str, float]]) -> str:

@@ -241,7 +241,8 @@ class WorkersConfig(Section):
     """Worker groups; each is one Ray Train run that holds the base model.
 
     Attributes:
-        groups: Number of groups; "auto" fills the cluster.
+        groups: Number of groups; "auto" fills the nodes that are up and those that come, and asks the
+            cluster's autoscaler for more while there are trials for them.
         workers: Workers per group (data parallel, and the shards of ZeRO stage 3).
         cpus: CPUs per worker.
         gpus: GPUs per worker; "auto" is 1 where the cluster has GPUs, else 0.
