@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from search.errors import ClusterError
 from search.local_node import few_processes
 from search.reach import check_address, check_machine, temporary_folder
 from search.redact import redact
+from search.scratch import remove_rays
 from search.shadows import worker_path
 from search.shipping import shipped_code
 from trainables.machine import cores
@@ -255,31 +255,31 @@ def node_resource() -> str:
     return next(name for name in names if name.startswith("node:") and name != "node:__internal_head__")
 
 
+def session_folder() -> Path | None:
+    """Where the files are of the cluster that this process has started; None where it has started none."""
+    if "ray" not in sys.modules:  # stopped before, or while it was imported, which cannot be done again
+        return None
+    import ray
+
+    node = ray._private.worker._global_node  # no public name says where the files are
+    return Path(node.get_session_dir_path()) if node is not None and node.head else None
+
+
 def stop_ray(keep_files: bool = False) -> None:
     """Leaves the cluster; one that was started here ends.
 
     Args:
         keep_files: Whether to leave its logs, where it was started here, to whoever looks for an error.
     """
-    if "ray" not in sys.modules:  # stopped before, or while it was imported, which cannot be done again
+    if "ray" not in sys.modules:
         return
     import ray
 
-    node = ray._private.worker._global_node  # no public name says where the files are
-    folder = Path(node.get_session_dir_path()) if node is not None and node.head else None
+    folder = session_folder()
     ray.shutdown()
-    if folder is not None and not keep_files:
-        _remove_session(folder)
-
-
-def _remove_session(folder: Path) -> None:
-    """Removes what Ray wrote for a cluster that has ended, and links to it."""
-    for link in folder.parent.iterdir():
-        if link.is_symlink() and Path(os.path.realpath(link)).is_relative_to(os.path.realpath(folder)):
-            link.unlink(missing_ok=True)
     deadline = time.monotonic() + _REMOVAL_SECONDS
-    while folder.exists() and time.monotonic() < deadline:
-        shutil.rmtree(folder, ignore_errors=True)
+    while folder is not None and not keep_files and folder.exists() and time.monotonic() < deadline:
+        remove_rays(folder)
         time.sleep(0.1)
 
 

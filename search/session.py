@@ -18,7 +18,7 @@ from analysis.summary import render_summary, summarise, write_summary
 from search.audit.finding import Audit
 from search.audit.view import audit_line
 from search.baselines import baseline_event, missing_baselines, shown_baseline
-from search.cluster import cluster_address, start_ray, stop_ray
+from search.cluster import cluster_address, session_folder, start_ray, stop_ray
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
 from search.console import SafeConsole
@@ -45,7 +45,7 @@ from search.record.explained import explanation
 from search.redact import redact
 from search.resume import fingerprint, open_record
 from search.schedulers import make_scheduler
-from search.scratch import clean_up, mark, scratch_folder
+from search.scratch import clean_up, hold, mark, remember, scratch_folder, sweep
 from search.searchers import make_searcher
 from search.signals import stop, stop_signals, take_stop_signals
 from search.space import SearchSpace
@@ -217,7 +217,7 @@ def _run(session: _Session) -> int:
                 stop_ray(keep_files=failed)
             else:
                 leave_at_once()
-            clean_up(session.scratch, session.folder)
+            clean_up(session.scratch, session.folder, kept=failed)
             session.view.close()
     # Whoever sends SIGTERM seldom waits long, nor does Ray; the tracking process goes on by itself.
     stopped = state.ended is not None and state.ended.reason == "interrupted"
@@ -379,11 +379,15 @@ def _train(session: _Session) -> None:
     if not conductor.has_work():  # the searcher has no more, or a kill came just before the end
         return
     named, address = cluster_address(config.workers)
+    sweep()
+    hold(session.scratch)
     view.note("starting Ray" if address is None else f"joining the Ray cluster at {address} ({named})")
     try:
         capacity = start_ray(config.workers, view.note)
     except ClusterError as error:
         raise ClusterError(error.message, hint=f"{error.hint or ''} {_resume(session)}".strip()) from error
+    if (rays := session_folder()) is not None:
+        remember(session.scratch, rays)
     take_stop_signals(stop)  # Ray has put a handler of its own in place of ours
     stop.check()
     session.lifeline = tie(partial(_end_stuck, session))
