@@ -256,7 +256,8 @@ class WorkersConfig(Section):
             pass: less memory for about half more arithmetic, and the same numbers.
         sequence_packing: Put several short examples of a trial into a row, kept apart by their positions,
             instead of padding; where the model does not keep them apart, each has a row of its own.
-        max_failures: Lost machines or processes of a group before it is given up; crashes do not count.
+        max_failures: Lost machines or processes of a group before it is given up; crashes do not count. A
+            trial under which as many machines (at least 3) are lost on one rung fails.
         address: Address of a running Ray cluster; None starts one on this machine.
     """
 
