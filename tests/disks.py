@@ -77,3 +77,18 @@ def small_disk(folder: Path, mib: int) -> Iterator[SmallDisk]:
     finally:
         # Lazily: a process that is still ending may have a file open.
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
+def immutable(file: Path) -> Iterator[None]:
+    """Nobody can write a file meanwhile, not even who has it open; skips the test where that cannot be."""
+    try:
+        changed = subprocess.run(["chattr", "+i", str(file)], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no chattr command")
+    if changed.returncode != 0:
+        pytest.skip(f"no file can be made immutable here: {changed.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", str(file)], check=True)
