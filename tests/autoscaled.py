@@ -165,21 +165,19 @@ def grow(folder: Path) -> dict[str, Any]:
 
         wait_for(checked, 120)
 
-    until(lambda: "group-0" in groups_of(record))
-    came = nodes()
-    until(lambda: "group-1" in groups_of(record))
+    until(lambda: {"group-0", "group-1"} <= groups_of(record))
     until(lambda: chosen(record)[-1].nodes == nodes() == most)
-    lose_node()
+    lost = [event.message for event in events_so_far(record) if isinstance(event, Failed)]
+    lose_node()  # with actors of trials, as all nodes here have the address of the driver's
     until(lambda: chosen(record)[-1].nodes < most)
     search.send_signal(signal.SIGINT)
     code = search.wait(100)
     wait_for(lambda: demands() == 0, 30)
-    events = events_so_far(record)
     return {
         "code": code,
-        "nodes": [before, came, most],
+        "nodes": [before, most],
         "recorded": [(event.nodes, event.groups, event.devices) for event in chosen(record)],
-        "lost": [event.message for event in events if isinstance(event, Failed)],
+        "lost": lost,
         "said": (folder / "growing.log").read_text(),
     }
 
