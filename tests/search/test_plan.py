@@ -100,7 +100,7 @@ def test_gpus_that_are_not_there_are_refused_by_plan_and_run_alike(
 ) -> None:
     assert main(["space=space.yaml", "workers.gpus=1000", *mode]) == 2
     output = " ".join("".join(capsys.readouterr()).split())
-    assert "workers.gpus: 1 worker group(s) of 1 x (1 CPU, 1000 GPU) do not fit" in output
+    assert "workers.gpus: 1 worker group of 1 x (1 CPU, 1000 GPU) does not fit" in output
     assert "Lower workers.groups" in output
 
 
