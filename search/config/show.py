@@ -22,6 +22,7 @@ def config_yaml(resolved: Resolved) -> str:
     """
     data = _redact(_plain(resolved))
     space = data.pop("space")
+    data.pop("allow_code")  # only the command line allows code
     lines = [(f"# space={space}, resolved: every value, and where it came from", "")]
     for name, value in data.items():
         lines += _entry(resolved, (name,), value, "")
