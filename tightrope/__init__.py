@@ -29,7 +29,8 @@ __all__ = ["load", "search"]
 def search(space: str | Path, callbacks: Sequence[Callback] = (), **settings: Any) -> Result:
     """Runs a search, as `tightrope run space=... key=value ...` does: begins, resumes or extends it.
 
-    Progress goes to the terminal. Ctrl-C ends the search in order; the same call resumes it.
+    Progress goes to the terminal. Ctrl-C ends the search in order, where this is the main thread; the same
+    call resumes it.
 
     Args:
         space: Name of a space that comes with Tightrope, or a space file. The search is named after it, and

@@ -18,6 +18,8 @@ _COLUMN = 44
 def config_yaml(resolved: Resolved) -> str:
     """The configuration as a space file: saved and given as `space=FILE`, it asks for the same search.
 
+    What code may run only a command line says.
+
     Passwords appear as `***`.
     """
     data = _redact(_plain(resolved))

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tightrope.export.recipes.base import RECIPES, Trainer, loraplus, schedule, spellings, to_yaml, whole
+from tightrope.export.recipes.base import (
+    RECIPES,
+    Trainer,
+    loraplus,
+    made_by,
+    schedule,
+    spellings,
+    to_yaml,
+    whole,
+)
 from trainables.recipe import DataRecipe, Recipe
 
 
@@ -107,7 +116,7 @@ def unsaid(recipe: Recipe) -> Iterator[str]:
             "The type below writes prompts without it; to be exact, write the data as messages."
         )
     if data.template is not None:
-        yield f"The prompt was made by the template {data.template[0]!r}, the reply by {data.template[1]!r}."
+        yield made_by(data.template)
     if data.last:
         yield "Only the last turn of each conversation was learned."
     if recipe.nf4 and not recipe.double_quant:

@@ -119,6 +119,14 @@ def spellings(data: DataRecipe) -> Iterator[str]:
         yield _SPELLINGS[data.form]
 
 
+def made_by(template: tuple[str, str]) -> str:
+    """What a file that names fields cannot say of prompts and replies that are made of several."""
+    prompt, reply = template
+    return (
+        f"The prompt was made by the template {prompt!r}, the reply by {reply!r}: write both as fields first."
+    )
+
+
 def to_yaml(sections: Sequence[Mapping[str, Any]]) -> str:
     """Sections of a YAML file, with blank lines between them."""
     return "\n".join(

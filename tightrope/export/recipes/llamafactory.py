@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
-from tightrope.export.recipes.base import RECIPES, Trainer, loraplus, spellings, to_yaml, training, whole
+from tightrope.export.recipes.base import (
+    RECIPES,
+    Trainer,
+    loraplus,
+    made_by,
+    spellings,
+    to_yaml,
+    training,
+    whole,
+)
 from trainables.recipe import DataRecipe, Recipe
 
 _ENDINGS = (".csv", ".json", ".jsonl", ".parquet", ".txt")
@@ -109,8 +118,7 @@ def unsaid(recipe: Recipe) -> Iterator[str]:
     if data.form != "text":
         yield "`template` must be the one of the base model, whose chat template was used here."
     if data.template is not None:
-        prompt, reply = data.template
-        yield f"The prompt was made by the template {prompt!r}, the reply by {reply!r}."
+        yield made_by(data.template)
     if recipe.start is not True and not _pissa(recipe.start):
         yield f"The adapter began as PEFT's init_lora_weights={recipe.start!r}."
     if recipe.layers is not None:

@@ -160,10 +160,12 @@ _READ: dict[Kind, str] = {
             header = next(line for line in file if line.strip())
             bare = re.sub(r'"(?:[^"]|"")*"', "", header)
             mark = next((mark for mark in ",;\\t" if mark in bare), ",")
+            csv.field_size_limit(2**31 - 1)
             yield from csv.DictReader(itertools.chain([header], file), delimiter=mark)
 """,
     "tsv": """\
             header = next(line for line in file if line.strip())
+            csv.field_size_limit(2**31 - 1)
             yield from csv.DictReader(itertools.chain([header], file), delimiter="\\t")
 """,
     "text": """\
@@ -210,9 +212,10 @@ def _loop(kind: Kind, packed: bool, by_line: bool, files: list[DataFile]) -> str
 
 
 def imports(code: str) -> Iterator[str]:
-    """Lines that import what functions of the script use."""
-    for name in ("csv", "gzip", "itertools", "json", "re"):
-        if f"{name}." in code:
-            yield f"import {name}"
+    """Lines that import what functions of the script use, those of Python itself first."""
+    used = [name for name in ("csv", "gzip", "itertools", "json", "re") if f"{name}." in code]
+    yield from (f"import {name}" for name in used)
+    if used:
+        yield ""
     if "pyarrow." in code:
         yield "import pyarrow.parquet"
