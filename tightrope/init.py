@@ -45,6 +45,8 @@ _NEEDED = ("model", "task")
 _CODE = "allow_code"
 KEYS = (*_NEEDED, "capability", "name", "trials")
 _LONGEST_NUMBER = 10
+_LONGEST_NAME = 200
+"""In bytes, of the 255 that a file's may have: it is written under a longer one first."""
 _ELSEWHERE = "give a file in another folder"
 
 
@@ -101,6 +103,8 @@ def _unwritable(path: Path) -> Iterator[Problem]:
     if path.suffix not in (".yaml", ".yml"):
         hint = did_you_mean(path.name, (f"{path.name}.yaml",))
         yield Problem("FILE", "does not end in .yaml", where, hint)
+    elif len(os.fsencode(path.name)) > _LONGEST_NAME:
+        yield Problem("FILE", "has a name that is too long", where, f"use {_LONGEST_NAME} letters at most")
     elif not os.path.isdir(path.parent):
         yield Problem("FILE", f"there is no folder {path.parent}", where, "make it, or give another file")
     elif not os.access(path.parent, os.W_OK | os.X_OK):

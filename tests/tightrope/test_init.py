@@ -90,9 +90,9 @@ def test_a_model_of_the_hub_needs_not_be_here() -> None:
         (["model=embedded", "task=lighthouse", "trials=many"], "trials=16"),
         (["model=embedded", "task=lighthouse", "trials=1e2"], "trials=16"),
         (["model=embedded", "task=lighthouse", "no/mine.yaml"], "there is no folder no"),
-        (["model=embedded", "task=lighthouse", f"{'n' * 300}.yaml"], "cannot be written"),
+        (["model=embedded", "task=lighthouse", f"{'n' * 300}.yaml"], "name that is too long"),
         (["model=embedded", "task=lighthouse", "my space.yaml"], "cannot be a folder's name (my space.yaml)"),
-        (["model=embedded", "task=mine.py:thanks"], "there is no"),
+        (["model=embedded", "task=mine.py:thanks"], "mine.py cannot be read"),
     ],
 )
 def test_what_cannot_be_used_leaves_no_file(

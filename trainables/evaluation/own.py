@@ -69,7 +69,7 @@ class OwnMetrics:
 
 def _row(part: Questions, index: int) -> Question:
     item = asdict(part.skill.items[index])
-    return item.pop("more") | item | {"skill": part.skill.config.name}
+    return {**item.pop("more"), **item, "skill": part.skill.config.name}
 
 
 def _values(

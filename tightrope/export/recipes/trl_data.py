@@ -114,6 +114,7 @@ def example(data: DataRecipe) -> str:
 
 
 def _body(data: DataRecipe) -> tuple[tuple[str, ...], str]:
+    helpers: tuple[str, ...]
     match data.form:
         case "text":
             return (), f"    return {{'text': row[{data.text!r}]}}\n"
