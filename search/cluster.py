@@ -340,7 +340,8 @@ def _fits(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], cpus: fl
 
 def _there(nodes: Sequence[Mapping[str, float]]) -> str:
     has = "; ".join(f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes)
-    return f"the node(s) have {has}, minus 1 CPU of the first for the search itself"
+    have = "the node has" if len(nodes) == 1 else "the nodes have"
+    return f"{have} {has}, minus 1 CPU of the first for the search itself"
 
 
 def _workers_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
