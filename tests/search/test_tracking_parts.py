@@ -201,8 +201,3 @@ def test_a_folder_without_a_sound_record_is_refused_at_once_and_left_alone(
     assert done.returncode == (1 if kind == "damaged" else 2)
     assert said in done.stderr
     assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_the_driver_does_not_import_mlflow() -> None:
-    code = "import search.tracking, sys; sys.exit('mlflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
