@@ -13,6 +13,7 @@ from trainables.lora.audited import model_config
 from trainables.lora.plan.build import attention_of, model_notes
 from trainables.lora.plan.costs import questions
 from trainables.lora.plan.shapes import model_shapes
+from trainables.models.hub import describe
 from trainables.planning import Costs, DataText, PlanRequest, TrainablePlan
 
 _VOCABULARY = "vocabulary"
@@ -71,6 +72,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
         data=None if seen is None else _data(seen),
         data_text=None if seen is None else _text(seen),
         costs=taken,
+        download=describe(options.model).download(options.model.source),
         items={} if options.capability is None else _items(options),
         notes=tuple(notes),
     )

@@ -9,6 +9,7 @@ from trainables.lora.parameters import LoraParameters
 from trainables.lora.plan.build import attention_of, model_notes, refuse_targets
 from trainables.lora.plan.costs import Lengths, Work, costs, read_history
 from trainables.lora.plan.shapes import MODEL_FILES, ModelShapes, model_shapes
+from trainables.models.hub import describe
 from trainables.planning import Costs, DataText, PlanRefusedError, PlanRequest, TrainablePlan
 from trainables.reconstruction.checks import SEEN, ReadData, read_lightly
 from trainables.reconstruction.data import ReadingData
@@ -78,6 +79,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
         data=data,
         data_text=None if read is None or data is None else _text(read, data),
         costs=taken,
+        download=describe(options.model).download(options.model.source),
         items={} if data is None else dict.fromkeys(BITS, data.heldout),
         notes=tuple(notes),
     )

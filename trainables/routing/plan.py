@@ -15,6 +15,7 @@ from trainables.lora.plan.data import marked
 from trainables.lora.plan.data_view import SEEN, example_lines
 from trainables.lora.plan.shapes import MODEL_FILES, ModelShapes, model_shapes
 from trainables.lora.targets import routed_layer, select_modules
+from trainables.models.hub import describe
 from trainables.planning import Costs, DataText, PlanRefusedError, PlanRequest, SizeTable, TrainablePlan
 from trainables.routing.checks import ReadData, read_lightly
 from trainables.routing.conditions import ABLATIONS, KINDS
@@ -104,6 +105,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
         data=data,
         data_text=None if data is None or read is None else _text(options.behaviour, data, read),
         costs=taken,
+        download=describe(options.model).download(options.model.source),
         items={} if read is None else dict(_items(options.behaviour, read)),
         notes=tuple(notes),
     )

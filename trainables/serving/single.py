@@ -173,8 +173,8 @@ class Single(ABC, Generic[P]):
 
         Args:
             name: Of the metric.
-            sums: Of each item, shape (items,), in the unit of the metric times that of `over`.
-            over: What each sum is over, such as tokens, shape (items,).
+            sums: Of each item, shape (items,), in the unit of the metric.
+            over: How much each is summed over, for example its tokens, shape (items,).
         """
         return token_mean(sums, over)
 

@@ -22,6 +22,7 @@ from trainables.lora.plan.model import DataPlan, RankSize
 from trainables.lora.plan.shapes import MODEL_FILES, ModelShapes, model_shapes
 from trainables.lora.targets import routed_dropout, routed_layer, select_modules, unsuitable_start
 from trainables.models.folder.check import takes_sdpa
+from trainables.models.hub import describe
 from trainables.models.resolve import local_folder
 from trainables.planning import (
     Costs,
@@ -73,6 +74,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
         data=data,
         data_text=None if data is None else data_text(data),
         costs=taken,
+        download=describe(options.model).download(options.model.source),
         items=_items(options),
         notes=tuple(notes),
     )
@@ -176,12 +178,20 @@ def refuse_starts(
 
 def model_notes(model: ModelConfig, shapes: ModelShapes | None, workers: PlannedWorkers) -> list[str]:
     """What is worth knowing of adapters on a model."""
+    described = describe(model)
     if shapes is None:
+        why = f" ({described.unknown})" if described.unknown else ""
         return [
-            f"The shapes of {model.source} are not known on this machine until it is fetched, so "
+            f"The shapes of {model.source} are not known on this machine until it is fetched{why}, so "
             "the plan has no number of parameters, time or memory."
         ]
     notes = []
+    if described.folder is None:
+        notes.append(f"Sizes are those of what prepares {model.name}, which runs when the search starts.")
+    elif described.remote:
+        notes.append(f"Sizes are by the config.json of {model.source}; its weights are not on this machine.")
+        if described.unknown:
+            notes.append(f"How large its weights are is not known: {described.unknown}.")
     if model.quantization is not None:
         notes.append(_quantised(model, shapes, computes_in_half(model, workers)))
     if (layer := routed_layer(shapes.linear)) is not None:
