@@ -15,6 +15,7 @@ from trainables.lora.plan.costs import (
     evaluation_work,
     questions,
     read_history,
+    unless_too_large,
 )
 from trainables.lora.plan.data import plan_data, refuse_long_prompts
 from trainables.lora.plan.data_view import data_text
@@ -60,10 +61,8 @@ def plan(request: PlanRequest) -> TrainablePlan:
     if shapes is not None and trials:
         history = read_history(options, request.history, "capability")
         lengths = _lengths(options, data)
-        try:
-            taken = costs(request, shapes, trials, history, lengths, evaluation_work(options, lengths))
-        except OverflowError:
-            notes.append("The numbers are too large for an estimate of time and memory.")
+        work = evaluation_work(options, lengths)
+        taken = unless_too_large(lambda: costs(request, shapes, trials, history, lengths, work), notes)
     sizes = _sizes(request, shapes) if shapes is not None else []
     return TrainablePlan(
         trained=tuple(shapes.trainable_parameters(params) if shapes else None for params in trials),
