@@ -63,7 +63,7 @@ def test_sizes_are_those_that_config_json_gives_and_nothing_else_is_fetched(hub:
     assert shown.estimate is not None
     assert all(trial.trainable for trial in shown.first)
     notes = " ".join(shown.notes)
-    assert "by the config.json of org/name" in notes
+    assert "from the config.json of org/name" in notes
     assert "6.0 MB of weights of org/name are downloaded" in notes
     assert (shown.problems, hub.served) == ((), ["config.json"])
     assert plan().base_parameters == shown.base_parameters

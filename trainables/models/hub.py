@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from threading import Thread
 
@@ -21,6 +22,8 @@ REQUEST_SECONDS = 5.0
 """For which the hub is waited for."""
 PATIENCE_SECONDS = 12.0
 """For which all requests together are."""
+REMEMBERED_SECONDS = 60.0
+"""For which an answer holds: whoever plans in a notebook can go online in between."""
 
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 
@@ -51,14 +54,15 @@ class Described:
 def describe(config: ModelConfig) -> Described:
     """Describes a model: by its folder, or by what the hub says, of which config.json alone is fetched.
 
-    The hub is asked once in a process, and waited for a few seconds at most. Nothing is asked of it where
-    `HF_HUB_OFFLINE` is set.
+    The hub is asked once for all that a plan needs, and waited for a few seconds at most. Nothing is asked of
+    it where `HF_HUB_OFFLINE` is set.
     """
     folder = local_folder(config)
     there = folder if folder is not None and (folder / CONFIG).is_file() else None
     if not is_hub_id(config) or (there is not None and has_weights(there)):
         return Described(there)
-    unknown, sizes = _asked(config.source, config.revision, config.trust_remote_code)
+    now = int(time.monotonic() / REMEMBERED_SECONDS)
+    unknown, sizes = _asked(config.source, config.revision, config.trust_remote_code, now)
     folder = local_folder(config)
     there = folder if folder is not None and (folder / CONFIG).is_file() else None
     # What a preparer makes comes from elsewhere.
@@ -81,12 +85,12 @@ def quiet_hub() -> None:
     disable_progress_bars()
 
 
-@cache
-def _asked(source: str, revision: str | None, code: bool) -> tuple[str, Mapping[str, int]]:
+@lru_cache(maxsize=8)
+def _asked(source: str, revision: str | None, code: bool, now: int) -> tuple[str, Mapping[str, int]]:
     """Why the hub does not describe a model, empty where it does, and bytes of its weights by file.
 
-    In a thread that is left behind where the hub takes too long: its client tries some requests again for
-    minutes.
+    It is asked again once `now` is another. In a thread that is left behind where the hub takes too long: its
+    client tries some requests again for minutes.
     """
     answers: list[tuple[str, Mapping[str, int]]] = []
     thread = Thread(target=lambda: answers.append(_ask(source, revision, code)), daemon=True)

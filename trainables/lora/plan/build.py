@@ -188,7 +188,9 @@ def model_notes(model: ModelConfig, shapes: ModelShapes | None, workers: Planned
     if described.folder is None:
         notes.append(f"Sizes are those of what prepares {model.name}, which runs when the search starts.")
     elif described.remote:
-        notes.append(f"Sizes are by the config.json of {model.source}; its weights are not on this machine.")
+        notes.append(
+            f"Sizes are from the config.json of {model.source}; its weights are not on this machine."
+        )
         if described.unknown:
             notes.append(f"How large its weights are is not known: {described.unknown}.")
     if model.quantization is not None:
