@@ -14,8 +14,8 @@ from tests.trainables.model_folders import embedded_weights
 from trainables import embedded
 from trainables.errors import UserError
 from trainables.models import download
-from trainables.models.load import load_base
-from trainables.models.resolve import fetched, resolve
+from trainables.models.load import fetch, load_base
+from trainables.models.resolve import resolve
 from trainables.progress import listening
 from trainables.settings import ModelConfig
 
@@ -26,6 +26,7 @@ SAID = re.compile(r"downloading org/name: (\d+\.\d) of (\d+\.\d) MB")
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.setattr(download, "SAY_SECONDS", 0.02)
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 65_536)
     with serve_hub() as served, asked_here(served, str(tmp_path / "cache"), monkeypatch):
         served.models["org/name"] = {
             path.name: path.read_bytes() for path in embedded.model_dir().iterdir() if path.is_file()
@@ -36,7 +37,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 def downloaded(said: list[str]) -> None:
     with listening(said.append):
-        download.download_weights(fetched(resolve(CONFIG), CONFIG))
+        download.download_weights(fetch(resolve(CONFIG), CONFIG))
 
 
 def test_of_several_that_need_a_model_one_downloads_it_and_all_say_how_far_it_is(hub: Hub) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import AcquireReturnProxy, FileLock, Timeout
+from filelock import FileLock, Timeout
 
 from trainables.errors import UserError
 from trainables.models.folder.check import CONFIG
@@ -58,7 +58,7 @@ def _missing(resolved: ResolvedModel) -> list[str]:
     return [name for name in names if not (folder / name).is_file()]
 
 
-def _acquired(lock: FileLock, said: Path, source: str) -> AcquireReturnProxy:
+def _acquired(lock: FileLock, said: Path, source: str) -> AbstractContextManager[Any]:
     """The lock, once it is free; meanwhile says what the process says that has it."""
     while True:
         try:
@@ -72,9 +72,11 @@ def _acquired(lock: FileLock, said: Path, source: str) -> AcquireReturnProxy:
 
 def _download(resolved: ResolvedModel, names: Sequence[str], said: Path) -> None:
     from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.hf_api import RepoFile
 
     source, commit = resolved.path_or_id, resolved.revision
-    sizes = {file.path: file.size for file in HfApi().get_paths_info(source, list(names), revision=commit)}
+    files = HfApi().get_paths_info(source, list(names), revision=commit)
+    sizes = {file.path: file.size for file in files if isinstance(file, RepoFile)}
     if not sizes:
         return  # whoever loads the model says what it lacks
     bar, come = _counting_bar()
@@ -106,7 +108,7 @@ def _counting_bar() -> tuple[type[Any], Callable[[], float]]:
         """One of several: of what has come, of what is on disk, and of files."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **{**kwargs, "disable": True})
+            super().__init__(*args, **{**kwargs, "disable": True})  # type: ignore[no-untyped-call]
             self._count = [0.0]
             if kwargs.get("unit") == "B":
                 counts.append(self._count)

@@ -54,19 +54,22 @@ class Described:
 def describe(config: ModelConfig) -> Described:
     """Describes a model: by its folder, or by what the hub says, of which config.json alone is fetched.
 
+    The hub is not asked for what a preparer makes.
+
     The hub is asked once for all that a plan needs, and waited for a few seconds at most. Nothing is asked of
     it where `HF_HUB_OFFLINE` is set.
     """
-    folder = local_folder(config)
-    there = folder if folder is not None and (folder / CONFIG).is_file() else None
-    if not is_hub_id(config) or (there is not None and has_weights(there)):
+    there = _there(config)
+    if config.prepare is not None or not is_hub_id(config) or (there is not None and has_weights(there)):
         return Described(there)
     now = int(time.monotonic() / REMEMBERED_SECONDS)
     unknown, sizes = _asked(config.source, config.revision, config.trust_remote_code, now)
+    return Described(_there(config), True, unknown, sizes)
+
+
+def _there(config: ModelConfig) -> Path | None:
     folder = local_folder(config)
-    there = folder if folder is not None and (folder / CONFIG).is_file() else None
-    # What a preparer makes comes from elsewhere.
-    return Described(there, True, unknown, {} if config.prepare else sizes)
+    return folder if folder is not None and (folder / CONFIG).is_file() else None
 
 
 def hub_cache() -> Path:

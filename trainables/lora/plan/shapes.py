@@ -16,7 +16,7 @@ from trainables.models.folder.reading import damaged, read_object
 from trainables.models.folder.weights import Shapes, in_text_blocks, read_shapes
 from trainables.models.hub import describe
 from trainables.models.preparers import PREPARED_CONFIGS
-from trainables.models.resolve import is_hub_id, local_folder
+from trainables.models.resolve import is_hub_id
 from trainables.planning import PlanRefusedError, refused
 from trainables.settings import ModelConfig
 
@@ -98,15 +98,13 @@ def model_shapes(model: ModelConfig) -> ModelShapes | None:
     Raises:
         PlanRefusedError: The model's files are damaged, or of a model that is not trained.
     """
-    if model.prepare in PREPARED_CONFIGS and local_folder(model) is None:
-        prepared = PREPARED_CONFIGS[model.prepare]
-        return _shapes(prepared, _from_config(prepared))
     folder = describe(model).folder
     if folder is None:
-        return None
+        prepared = PREPARED_CONFIGS.get(model.prepare or "")
+        return None if prepared is None else _shapes(prepared, _from_config(prepared))
     try:
         config = read_object(folder / CONFIG)
-        if is_hub_id(model):
+        if model.prepare is None and is_hub_id(model):
             quantise = model.quantization is not None
             check_description(folder, code=model.trust_remote_code, hub_id=model.source, quantise=quantise)
         if config.get("model_type") not in _LLAMA_LIKE:
@@ -123,11 +121,10 @@ def model_shapes(model: ModelConfig) -> ModelShapes | None:
 
 def light_shapes(model: ModelConfig) -> ModelShapes | None:
     """The same without torch; None where only that could tell, or where the files are damaged."""
-    folder = local_folder(model) or describe(model).folder
-    prepared = folder is None and model.prepare in PREPARED_CONFIGS
+    folder = describe(model).folder
     try:
-        known = folder is not None and read_object(folder / CONFIG).get("model_type") in _LLAMA_LIKE
-        return model_shapes(model) if known or prepared else None
+        known = folder is None or read_object(folder / CONFIG).get("model_type") in _LLAMA_LIKE
+        return model_shapes(model) if known else None
     except (UserError, PlanRefusedError):
         return None
 
