@@ -27,6 +27,7 @@ class Hub:
         url: Of the server.
         repos: What was asked for when repositories were made.
         files: Contents by path.
+        summaries: The first line of each commit's message.
         refuses: Whether it answers that the token is wrong.
         models: Files of each model that can be downloaded, by its id and their path.
         claimed: Sizes that it says files have, where they are not theirs.
@@ -39,6 +40,7 @@ class Hub:
         self.url = url
         self.repos: list[dict[str, Any]] = []
         self.files: dict[str, bytes] = {}
+        self.summaries: list[str] = []
         self.refuses = False
         self.models: dict[str, dict[str, bytes]] = {}
         self.claimed: dict[str, int] = {}
@@ -67,6 +69,8 @@ class Hub:
         if "/commit/" in path:
             for line in body.decode().splitlines():
                 entry = json.loads(line)
+                if entry["key"] == "header":
+                    self.summaries.append(entry["value"]["summary"])
                 if entry["key"] == "file":
                     value = entry["value"]
                     self.files[value["path"]] = base64.b64decode(value["content"])
