@@ -91,11 +91,17 @@ class Contrast:
         """Whether anything is known about the noise: trials that agree exactly say nothing of it."""
         return math.isfinite(self.estimate) and (bool(self.parts) or bool(self.between.variance))
 
-    def interval(self, alpha: float = 0.05) -> tuple[float, float]:
-        """The two-sided interval at level 1 - alpha; from -inf to inf where no noise is known."""
+    def interval(self, alpha: float = 0.05, of_trials: float | None = None) -> tuple[float, float]:
+        """The two-sided interval at level 1 - alpha; from -inf to inf where no noise is known.
+
+        Args:
+            alpha: 1 minus its level.
+            of_trials: Another for the part of the trials, where they are looked at again and again on the
+                same items.
+        """
         if not self.known:
             return -math.inf, math.inf
-        below, above = self._reach(alpha, 1.0, 1.0, 0.0)
+        below, above = self._reach(alpha, 1.0, 1.0, 0.0, of_trials)
         return self.estimate - below, self.estimate + above
 
     @property
@@ -158,7 +164,9 @@ class Contrast:
         low, high = self.interval(alpha)
         return low <= 0 <= high
 
-    def _reach(self, alpha: float, items: float, trials: float, more: float) -> tuple[float, float]:
+    def _reach(
+        self, alpha: float, items: float, trials: float, more: float, of_trials: float | None = None
+    ) -> tuple[float, float]:
         """How far the interval reaches below and above.
 
         Args:
@@ -166,12 +174,13 @@ class Contrast:
             items: Factor of the number of items.
             trials: Factor of the number of trials.
             more: Added to the quantiles, in standard errors.
+            of_trials: As of `interval`.
         """
         quantile = NormalDist().inv_cdf(1 - alpha / 2)
         of_numbers = student_factor(self.parts, quantile, items)
         reaches = [part.reach(quantile, items, of_numbers) for part in self.parts]
         stretch = (quantile + more) / quantile
-        between, shared = self._of_trials(alpha, quantile, items, trials, more)
+        between, shared = self._of_trials(of_trials or alpha, quantile, items, trials, more)
         return (
             self._combined(reaches, stretch, between, shared, lower=True),
             self._combined(reaches, stretch, between, shared, lower=False),
