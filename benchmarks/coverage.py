@@ -102,10 +102,10 @@ def draw(random: np.random.Generator, setting: Setting, drawn: World) -> tuple[A
     """The base model's answers, shape (n,), and those of each candidate's runs, shape (k, n)."""
     n, k = setting.items, setting.seeds
     shared = random.normal(size=n)
-    own = math.sqrt(1 - SHARED**2)
+    apart = math.sqrt(1 - SHARED**2)
 
     def items() -> Array:
-        return OF_ITEMS * (SHARED * shared + own * random.normal(size=n))
+        return OF_ITEMS * (SHARED * shared + apart * random.normal(size=n))
 
     base = drawn.base + items() + OF_RUNS * random.normal(size=n) > 0
     tuned = [

@@ -75,7 +75,7 @@ def test_candidates_that_are_clearly_behind_are_repeated_once() -> None:
     assert (ended.begun, ended.budget) == (4, 6)
 
 
-def test_candidates_that_cannot_be_told_apart_take_all_repetitions() -> None:
+def test_candidates_that_do_not_differ_take_all_repetitions() -> None:
     config, events = begun([(1.0, 0.99)] * 3, candidates=3, seeds=3)
     assert confirm(config, events, noisy([1.0, 1.0, 1.0])) == {0: 3, 1: 3, 2: 3}
 
