@@ -208,7 +208,9 @@ def measure(gap: float, floor: str, seeds: int, draws: int) -> Raced:
     setting = Setting("high", DELTA, CANDIDATES, runs, ITEMS)
     random, latent = np.random.default_rng([11, *map(ord, f"{gap}{floor}{seeds}")]), world(setting)
     goals, truth = objectives(latent.truth + MARGINS[floor]), (latent.truth, gap)
-    raced, before, even = [], [], []
+    raced: list[Outcome] = []
+    before: list[Outcome] = []
+    even: list[Outcome] = []
     for _ in range(draws):
         base, answers = draw(random, setting, latent)
         losses = 1 + NOISE * (gap * np.arange(CANDIDATES)[:, None] + random.normal(size=(CANDIDATES, runs)))

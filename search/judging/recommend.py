@@ -226,22 +226,24 @@ def _no_candidate(
 ) -> Recommendation:
     nearest, raced = nearest_candidate(objectives, confirmed.candidates), race(state)
     number = None if nearest is None else nearest.trial
-    seeds = seeds_to_repeat(raced)
-    again = "Resume the search" if not raced.over or seeds is None else f"Repeat with confirm.seeds={seeds}"
+    more, seeds = extension(state).advice, seeds_to_repeat(raced)
+    again = more if seeds is None else f"Repeat with confirm.seeds={seeds}"
+    unjudged = any(not candidate.runs and not candidate.broken for candidate in confirmed.candidates)
     return Recommendation(
         None,
         why_no_candidate(
             objectives,
             confirmed,
             None if number is None else state.trials[number],
-            extension(state).advice,
-            again,
+            more,
+            again if raced.over else "Resume the search",
         ),
         tuple(without_result(state, raced)),
         nearest=number,
         constraints=()
         if nearest is None
         else held_by_means(state, objectives, confirmed.candidates, nearest),
+        deciding=("confirm.seeds", seeds) if unjudged and raced.over and seeds is not None else None,
     )
 
 

@@ -240,6 +240,7 @@ def test_where_one_candidate_broke_and_another_failed_the_search_is_resumed_only
     ended = recommend(search.state)
     assert (ended.trial, ended.nearest) == (None, 0)
     assert ended.reason.endswith("Repeat with confirm.seeds=4.")
+    assert ended.deciding == ("confirm.seeds", 4)
     assert "ended without a result (4 worker_lost" in ended.caveats[0]
 
 
