@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("search", "analysis", "trainables", "tightrope")
 FRAMEWORKS = {"ray", "torch", "mlflow"}
+SLOW = FRAMEWORKS | {"plotly", "matplotlib", "pandas", "pyarrow", "jinja2", "scipy", "optuna"}
 
 
 class Import(NamedTuple):
@@ -100,6 +101,12 @@ def loaded_by(graph: dict[str, set[Import]], name: str) -> dict[str, str]:
     return loaded
 
 
+def loaded(name: str, heavy: set[str]) -> set[tuple[str, str]]:
+    """Which of these packages importing a module loads, each with the module that asks for it."""
+    every = loaded_by(repository(), name)
+    return {(target, importer) for target, importer in every.items() if target.split(".")[0] in heavy}
+
+
 @cache
 def repository() -> dict[str, set[Import]]:
     return graph_of(modules_in(ROOT, *PACKAGES))
@@ -135,14 +142,23 @@ def test_no_modules_import_each_other() -> None:
 @pytest.mark.parametrize("package", ["analysis", "search.judging"])
 def test_what_judges_or_explains_loads_no_framework(package: str) -> None:
     modules = [name for name in repository() if f"{name}.".startswith(f"{package}.")]
-    heavy = {
-        (name, target, importer)
-        for name in modules
-        for target, importer in loaded_by(repository(), name).items()
-        if target in FRAMEWORKS
-    }
     assert modules
-    assert heavy == set()
+    assert {(name, *each) for name in modules for each in loaded(name, FRAMEWORKS)} == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("search.searchers", FRAMEWORKS | {"optuna", "scipy"}),
+        ("search.schedulers", FRAMEWORKS | {"optuna", "scipy"}),
+        ("search.tracking", {"mlflow"}),
+        ("analysis.report.command", SLOW),
+        ("tightrope", FRAMEWORKS | {"pandas", "pydantic", "analysis"}),
+    ],
+)
+def test_what_is_always_imported_loads_nothing_slow(module: str, heavy: set[str]) -> None:
+    assert module in repository()
+    assert loaded(module, heavy) == set()
 
 
 def test_circles_and_frameworks_are_seen_through_other_modules(tmp_path: Path) -> None:

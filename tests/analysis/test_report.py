@@ -202,15 +202,6 @@ def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert "compare=FOLDER" in capsys.readouterr().out
 
 
-def test_to_know_of_reports_costs_nothing() -> None:
-    code = (
-        "import sys, analysis.report, analysis.report.command;"
-        "slow = {'plotly', 'matplotlib', 'pandas', 'pyarrow', 'jinja2', 'scipy', 'optuna', 'ray', 'torch'};"
-        "print(sorted(slow & set(sys.modules)))"
-    )
-    assert _run(["-c", code]).stdout == "[]\n"
-
-
 def _run(words: list[str]) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run(

@@ -104,22 +104,6 @@ def test_gpus_that_are_not_there_are_refused_by_plan_and_run_alike(
     assert "Lower workers.groups" in output
 
 
-def test_a_record_of_another_search_is_refused_by_plan_and_run_alike(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = load_config(["space=space.yaml", "name=before"]).config
-    with RecordWriter(folder / "runs" / "before") as record:
-        record.append(
-            SearchStarted(search_id="x", config=config.model_dump(mode="json"), fingerprints={}, versions={})
-        )
-    errors = []
-    for mode in ([], ["--plan"]):
-        assert main(["space=space.yaml", "name=before", "seed=7", *mode]) == 2
-        errors.append([line for line in capsys.readouterr().err.splitlines() if not line.startswith("note")])
-    assert errors[0] == errors[1]
-    assert "  seed: recorded 0, now 7" in errors[0]
-
-
 def test_a_floor_says_how_many_questions_it_needs() -> None:
     (floor,) = plan().floors
     assert (floor.needed, floor.needed_at_half) == (77, 154)

@@ -37,6 +37,14 @@ ASKED = {
     "routing-smollm2": ["task.train=text.txt"],
 }
 
+# Of spaces that need no files of a user, what the audit says of them; each was checked by hand.
+FINDINGS = {
+    "demo": {"lora-lr-high"},
+    # Its highest learning rate is there to show the damage, and its guards are off to show all of it.
+    "alignment": {"capacity-exceeded", "lora-lr-high", "spike-guard-off"},
+    "routing": set[str](),
+}
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,18 +69,17 @@ def test_every_file_is_a_space_or_a_preset() -> None:
 
 
 @pytest.mark.parametrize("name", space_files())
-def test_every_space_is_valid_and_described(name: str) -> None:
-    config = load_config([f"space={name}", *ASKED.get(name, [])]).config
-    assert config.name == name
-    assert len(first_comment(space_files()[name])) > 20
-
-
-@pytest.mark.parametrize("name", space_files())
-def test_no_space_has_a_critical_finding(name: str) -> None:
+def test_every_space_is_valid_described_and_sound(name: str) -> None:
     resolved = load_config([f"space={name}", *ASKED.get(name, [])])
+    assert resolved.config.name == name
+    assert len(first_comment(space_files()[name])) > 20
     audit = audit_search(resolved, Counted(resolved.config))
     assert audit.refused == ()
     assert audit.counts["passed"] > 15
+    if name in FINDINGS:
+        assert {finding.id for finding in audit.problems} == FINDINGS[name]
+        assert {str(finding.severity) for finding in audit.problems} <= {"low"}
+        assert len(audit.undecided) < 20, [each.id for each in audit.undecided]
 
 
 @pytest.mark.parametrize(

@@ -194,8 +194,3 @@ def test_a_folder_without_a_sound_record_is_refused_at_once_and_left_alone(
     assert done.returncode == 2
     assert ("events.jsonl:1 is not" if kind == "damaged" else "contains no search") in done.stderr
     assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_the_driver_does_not_import_mlflow() -> None:
-    code = "import search.tracking, sys; sys.exit('mlflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

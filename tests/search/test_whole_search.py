@@ -187,14 +187,6 @@ def test_a_cluster_is_refused_at_once_without_its_token_or_with_another_version_
     assert f"runs Ray {ray.__version__}, and 2.9.3 is installed here" in refusal()
 
 
-def test_a_changed_space_is_refused_with_the_difference(finished: tuple[Path, str], data: Path) -> None:
-    out, _ = finished
-    words = ["space=demo", "budget.steps=27", f"task.train={data}", f"out={out}", "parameters.lr.high=5e-3"]
-    code, output = finish(start(*words))
-    assert code == 2, output
-    assert "parameters.lr.high: recorded 0.01, now 0.005" in output
-
-
 def test_workers_that_crash_in_the_same_way_end_the_search_with_the_error_on_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: SharedCluster
 ) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -97,10 +95,3 @@ def test_a_wrong_setting_is_refused_before_anything_runs() -> None:
     with pytest.raises(ConfigError, match="trails"):
         tightrope.search(space="demo", trails=3)
     assert list(inspect.signature(tightrope.search).parameters) == ["space", "callbacks", "settings"]
-
-
-def test_importing_it_is_light() -> None:
-    heavy = "{'torch', 'ray', 'mlflow', 'pandas', 'pydantic', 'analysis'}"
-    code = f"import sys, tightrope; print(sorted({heavy} & sys.modules.keys()))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

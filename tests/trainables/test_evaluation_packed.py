@@ -17,7 +17,7 @@ from tokenizers import Regex, Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
 from torch import nn
-from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from tests.trainables.packed_rows import Packed
 from tests.trainables.small import VOCABULARY, random_examples, tiny_llama
@@ -211,22 +211,6 @@ def test_a_long_common_beginning_is_run_once_for_each_adapter(model: PeftModel) 
         assert packed.counts == [[1, 1], [3, 3]]
         alone = [forward.prefill([prompt], 2, 0)[0] for prompt in prompts]
     torch.testing.assert_close(found.view(2, 3, 1, -1), torch.stack(alone, dim=1), rtol=1e-4, atol=1e-5)
-
-
-def test_models_with_a_sliding_window_generate_the_same_in_batches() -> None:
-    torch.manual_seed(0)
-    config = MistralConfig(
-        vocab_size=VOCABULARY, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, sliding_window=6,
-    )  # fmt: skip
-    forward = Forward(MistralForCausalLM(config).eval())
-    assert not forward.empty(1).joinable
-    draw = np.random.default_rng(0)
-    prompts = [draw.integers(4, VOCABULARY, size=n).tolist() for n in draw.integers(2, 14, size=12)]
-    options: dict[str, Any] = {"copies": 1, "ends": set(ENDS), "pad_id": 0, "max_new_tokens": 9}
-    with forward.evaluating():
-        batched = generate(forward, prompts, batch_size=4, **options)[0]
-        assert batched == [generate(forward, [prompt], batch_size=1, **options)[0][0] for prompt in prompts]
 
 
 def test_workers_that_wait_announce_a_layout(
