@@ -99,6 +99,11 @@ def constraint(objective: ObjectiveConfig) -> str:
     return "" if objective.ceiling is None else f"<= {objective.ceiling:g}"
 
 
+def objective(objective: ObjectiveConfig) -> str:
+    """For example `train_loss (min)`, `retention (max, >= 0.95)`."""
+    return f"{objective.metric} ({', '.join(filter(None, (objective.direction, constraint(objective))))})"
+
+
 def plural(count: int, noun: str) -> str:
     """For example `1 trial`, `1,200 trials`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -77,7 +77,7 @@ class WarmStartConfig(Section):
     """An earlier search whose trials this one begins with.
 
     Attributes:
-        search: Folder of the earlier search.
+        search: Folder of the earlier search, or its name in `out`.
         use: "points": its best configurations are this search's first trials; "prior": its trials teach
             the searcher in place of random ones until it has its own.
         trials: Number of trials taken over.
