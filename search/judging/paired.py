@@ -42,7 +42,7 @@ class Pairs:
         each = [cls.of(base, text) for text in tuned]
         both, alone, lost = (
             sum(counts) / len(each)
-            for counts in zip(*((one.both, one.tuned, one.base) for one in each), strict=True)
+            for counts in zip(*((pairs.both, pairs.tuned, pairs.base) for pairs in each), strict=True)
         )
         patterns = Counter(zip(*tuned, strict=True))
         shares = ((pattern.count("1") / len(each), count) for pattern, count in patterns.items())
@@ -175,5 +175,5 @@ def fieller(means: Means, n: int, more: float = 0.0) -> Interval:
 
 
 def pairable(base: Mapping[str, str], tuned: Mapping[str, str], names: Iterable[str]) -> bool:
-    """Whether two measurements are of the same items of these names, as far as names and counts tell."""
+    """Whether two measurements are of the same items of these names, as far as names and counts show."""
     return all(name in base and name in tuned and len(base[name]) == len(tuned[name]) for name in names)
