@@ -431,7 +431,7 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
     config, conductor = session.config, session.conductor
     import ray.tune  # noqa: F401 - takes seconds, in which the workers are coming up
 
-    facts = groups.wait_for_first(session.view.note)
+    facts = groups.wait_for_first(session.view.note, session.view.pace)
     if isinstance(facts, Reply):
         raise _training_error(facts.message)
     _check_facts(session, facts)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from search.config.schema import ObjectiveConfig
 from search.record.events import Scalar
 from trainables.interval import Interval
+from trainables.text import joined
 
 _MOST_DECIMALS = 6
 
@@ -63,8 +64,7 @@ def rounded_up(count: float) -> str:
 
 def names(trials: Sequence[int]) -> str:
     """For example `trial 3`, `trials 3, 5 and 7`."""
-    *others, last = map(str, trials)
-    return f"trials {', '.join(others)} and {last}" if others else f"trial {last}"
+    return f"trial{'' if len(trials) == 1 else 's'} {joined(map(str, trials), 'and')}"
 
 
 def beside(value: float, bound: float | None, decimals: int) -> str:
