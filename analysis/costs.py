@@ -7,7 +7,8 @@ from typing import Any
 
 from search import wording
 
-LIMIT_UNITS = {"hours": "hours", "device_hours": "device-hours", "cost": "of money"}
+_LIMITS = {"hours": "{} hours", "device_hours": "{} device-hours", "cost": "cost {}"}
+"""How what was spent of a limit is written."""
 
 
 def used_lines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -108,13 +109,20 @@ def spent_line(summary: Mapping[str, Any]) -> str:
         text += f"; at work: {each}"
     if used["cost"] is not None:
         each = ", ".join(f"{name} {phase['cost']:.3g}" for name, phase in phases.items())
-        price = f" at {summary['limits']['price']:g} per node-hour" if summary["limits"]["price"] else ""
-        text += f"; cost {used['cost']:.3g}{price}" + (f" ({each})" if each else "")
-    limits = summary["limits"]["set"]
-    if limits:
-        each = ", ".join(
-            f"{limit['spent']:.3g} of {limit['limit']:g} {LIMIT_UNITS[name]}"
-            for name, limit in limits.items()
-        )
-        text += f"; limits: {each}"
+        text += f"; {money(summary)}" + (f" ({each})" if each else "")
+    if summary["limits"]["set"]:
+        text += f"; limits: {limits_spent(summary)}"
     return f"{text}."
+
+
+def money(summary: Mapping[str, Any]) -> str:
+    """For example `cost 0.0716 at 2.5 per node-hour`."""
+    price = summary["limits"]["price"]
+    return f"cost {summary['budget']['cost']:.3g}" + (f" at {price:g} per node-hour" if price else "")
+
+
+def limits_spent(summary: Mapping[str, Any]) -> str:
+    """What was spent of each limit that is set, for example `0.5 of 2 hours, cost 3 of 10`."""
+    limits = summary["limits"]["set"]
+    spent = {name: f"{each['spent']:.3g} of {each['limit']:g}" for name, each in limits.items()}
+    return ", ".join(_LIMITS[name].format(text) for name, text in spent.items())

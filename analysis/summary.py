@@ -1,13 +1,9 @@
-"""The summary of a search: as data, as files in its folder, and on the terminal.
-
-`python -m analysis.summary FOLDER [--json]` makes it again from the record.
-"""
+"""The summary of a search: as data, and as files in its folder."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,10 +14,8 @@ from analysis.blocks import confirmation_block, held_block, limits_block, packin
 from analysis.described import section_name, worth_showing
 from analysis.hypotheses import hypotheses_block
 from analysis.markdown import to_markdown
-from analysis.render import render_summary
 from search import wording
-from search.console import SafeConsole
-from search.errors import RecordError, TightropeError
+from search.errors import RecordError
 from search.judging.budget import budget_used
 from search.judging.causes import cause_counts, cause_of, guard_counts, why_all_failed
 from search.judging.confirmation import Confirmation, confirmation
@@ -31,16 +25,12 @@ from search.judging.hypotheses import answers
 from search.judging.objectives import metrics_of, objectives_of, search_trials
 from search.judging.pareto import pareto_front
 from search.judging.recommend import recommend
-from search.output import Parser, complain, say_json
-from search.record import SearchState, TrialState, read_events
+from search.record import SearchState, TrialState
 from search.record.events import RecordedTrainable, SearchStarted
 from search.record.explained import explained
-from search.record.files import EVENTS
 from search.redact import redacted
 from trainables.data.facts import data_warnings
 from trainables.replacement import replacement
-
-__all__ = ["main", "render_summary", "summarise", "write_summary"]
 
 _FURTHEST = 5
 
@@ -141,7 +131,7 @@ def write_summary(state: SearchState, folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise RecordError(
             f"The summary in {folder} cannot be written ({error.strerror}).",
-            hint=f"Nothing is lost: python -m analysis.summary {folder} writes it again from the record.",
+            hint=f"Nothing is lost: tightrope show {folder} shows it from the record.",
         ) from error
     return summary
 
@@ -198,39 +188,3 @@ def _measurement(event: Any) -> dict[str, Any]:
     """Metrics and intervals of a baseline or a rung, spelled as in the record."""
     data: dict[str, Any] = event.model_dump(mode="json", include={"metrics", "intervals"})
     return data
-
-
-def _load(folder: Path) -> SearchState:
-    """The state of the search recorded in a folder.
-
-    Raises:
-        RecordError: There is no record there, or it is damaged.
-    """
-    if not (folder / EVENTS).exists():
-        raise RecordError(
-            f"{folder} is not a search's folder: it has no {EVENTS}.",
-            hint="Give the folder of a search, for example runs/demo.",
-        )
-    return SearchState.from_events(read_events(folder))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the summary of a recorded search; returns the exit code."""
-    parser = Parser(prog="python -m analysis.summary", description="Summary of a search.")
-    parser.add_argument("folder", type=Path, help="folder of the search, for example runs/demo")
-    parser.add_argument("--json", action="store_true", help="print the summary as one line of JSON")
-    options = parser.parse_args(arguments)
-    try:
-        summary = summarise(_load(options.folder), options.folder)
-    except TightropeError as error:
-        complain(f"error: {error}")
-        return 2
-    if options.json:
-        say_json(summary)
-    else:
-        render_summary(SafeConsole(), summary)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -21,6 +21,7 @@ from search.reach import check_address, check_machine, temporary_folder
 from search.redact import redact
 from search.shadows import worker_path
 from search.shipping import shipped_code
+from search.wording import plural
 from trainables.machine import cores
 
 # Ray reads these when it is imported; a user's own settings stay.
@@ -302,8 +303,9 @@ def _capacity(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], addr
     groups = fits if workers.groups == "auto" else workers.groups
     # A cluster that scales brings more nodes when more groups ask for them; this machine does not.
     if groups < 1 or (address is None and fits < groups):
+        what = f"{plural(max(1, groups), 'worker group')} of {_needs(workers, gpus)}"
         raise ClusterError(
-            f"{max(1, groups)} worker group(s) of {_needs(workers, gpus)} do not fit: {_there(nodes)}.",
+            f"{what} {'do' if groups > 1 else 'does'} not fit: {_there(nodes)}.",
             hint="Lower workers.groups, workers.workers, workers.cpus or workers.gpus.",
         )
     waiting = None
@@ -338,7 +340,8 @@ def _fits(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], cpus: fl
 
 def _there(nodes: Sequence[Mapping[str, float]]) -> str:
     has = "; ".join(f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes)
-    return f"the node(s) have {has}, minus 1 CPU of the first for the search itself"
+    have = "the node has" if len(nodes) == 1 else "the nodes have"
+    return f"{have} {has}, minus 1 CPU of the first for the search itself"
 
 
 def _workers_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:

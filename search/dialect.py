@@ -18,7 +18,6 @@ VERBS: Mapping[str, str] = {
     "search.optuna_export": "export-optuna",
     "search.tracking": "track",
     "search.clustercheck": "check-cluster",
-    "analysis.summary": "show",
     "analysis.report": "report",
     "analysis.investigate": "investigate",
     "analysis.checklist": "checklist",

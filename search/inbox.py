@@ -93,7 +93,7 @@ class Inbox:
 
     def _end(self, request: Request) -> RequestAnswered:
         if request.verb != "stop":
-            return _refuse(request, f"to {request.verb} needs a trial")
+            return _refuse(request, f"{request.verb} needs a trial number")
         if request.session != len(self._conductor.state.sessions) - 1:
             return _refuse(request, "the session that was to be stopped has ended")
         return _accept(request, f"the search was stopped {BY_HAND}")
@@ -111,12 +111,12 @@ class Inbox:
         if trial.finished is not None:
             return _refuse(request, _ended(trial))
         if number in state.held | state.pausing:
-            return _refuse(request, f"trial {number} was paused {BY_HAND} before")
+            return _refuse(request, f"trial {number} is already paused")
         if self._conductor.set_aside(number):
             return _accept(request, f"trial {number} is paused {self._at(trial)}")
         rungs, reached = self._conductor.rungs(number), len(trial.rungs)
         if reached + 1 == len(rungs):
-            return _refuse(request, f"trial {number} is in training to its last rung, where it ends")
+            return _refuse(request, f"trial {number} is already training towards its last rung")
         answer = f"trial {number} pauses at its next rung, step {rungs[reached]:,}"
         return _accept(request, answer, at_once=False)
 

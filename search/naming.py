@@ -32,7 +32,13 @@ def under_earlier_name(config: SearchConfig, earlier: str) -> tuple[SearchConfig
         return config, []
     begun = config.model_copy(update={"name": earlier})
     try:
-        open_record(in_steps(begun).config)
+        if open_record(in_steps(begun).config).state.started is None:
+            return config, []
+    except RecordError as error:
+        raise RecordError(
+            f"{error.message} It matters: under the space's name alone, this search may have begun there.",
+            hint=f"Restore that record from a copy, or begin a search of its own with name={config.name}.",
+        ) from error
     except SpaceChangedError:
         return config, [
             f"The search in {out / earlier} has another configuration and is left as it is; "

@@ -1,4 +1,4 @@
-"""`python -m search.optuna_export search=FOLDER out=FILE.db`: a search as a study for optuna-dashboard."""
+"""`python -m search.optuna_export search=SEARCH out=FILE.db`: a search as a study for optuna-dashboard."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ from pydantic import TypeAdapter
 from search.config.schema import ObjectiveConfig
 from search.config.space import CategoricalParameter, ExpressionParameter, Parameter
 from search.config.values import uri_problem
-from search.errors import RecordError, TightropeError
+from search.errors import TightropeError
 from search.judging.constraints import constraint_violations
-from search.output import complain, say
-from search.record import SearchState, TrialState, read_events
+from search.output import say
+from search.record import SearchState, TrialState
 from search.record.events import Scalar
+from search.recorded import load, search_folder
 from search.schedulers.findings import bound_text
+from search.verb import run_verb
 from trainables.replacement import replacement
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-_USAGE = "usage: python -m search.optuna_export search=FOLDER out=FILE.db"
+_USAGE = "usage: python -m search.optuna_export search=SEARCH out=FILE.db"
 _MARK = "tightrope search"
 _PARAMETERS: TypeAdapter[dict[str, Parameter]] = TypeAdapter(dict[str, Parameter])
 
@@ -46,16 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0 where the study was written; 1 or 2 where it was not, and a line says why.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if any(word in ("-h", "--help") for word in words):
-        say(f"{__doc__}\n\n{_USAGE}")
-        return 0
-    try:
-        options = _options(words)
-        count = export(Path(options["search"]).expanduser(), Path(options["out"]).expanduser())
-    except TightropeError as error:
-        complain(f"error: {error}")
-        return error.exit_code
+    return run_verb(arguments, f"{__doc__}\n\n{_USAGE}", _export)
+
+
+def _export(words: list[str]) -> int:
+    options = _options(words)
+    folder = search_folder(options["search"])
+    count = export(folder, Path(options["out"]).expanduser())
     say(f"{count} trials are in {options['out']}; open it with:")
     say(f"  optuna-dashboard {_url(Path(options['out']).expanduser())}")
     say("(optuna-dashboard is a separate package: pip install optuna-dashboard)")
@@ -67,7 +66,7 @@ def _options(words: Sequence[str]) -> dict[str, str]:
     for word in words:
         key, equals, value = word.partition("=")
         if key not in ("search", "out") or not (equals and value):
-            raise ExportError(f"{word!r} is neither search=FOLDER nor out=FILE.db", hint=_USAGE)
+            raise ExportError(f"{word!r} is neither search=SEARCH nor out=FILE.db", hint=_USAGE)
         if (problem := uri_problem(value)) is not None:
             raise ExportError(f"{key}: {problem[0]}", hint=problem[1])
         options[key] = value
@@ -96,9 +95,7 @@ def export(folder: Path, out: Path) -> int:
         RecordError: There is no record, or a damaged one.
         ExportError: `out` holds something else, or cannot be written.
     """
-    state = SearchState.from_events(read_events(folder))
-    if state.started is None:
-        raise RecordError(f"{folder} contains no search.", hint="Give the folder that has its events.jsonl.")
+    state = load(folder)
     if os.path.lexists(out) and not _is_export(out):
         raise ExportError(
             f"{out} exists and is not an export of a search", hint="Give another file, or remove this one."

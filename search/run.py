@@ -17,12 +17,12 @@ from search.config.wording import config_error
 from search.epochs import in_steps
 from search.errors import ConfigError, Problem, TightropeError
 from search.output import complain, say, say_json
+from search.verb import WRONG, run_verb
 from trainables.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from search.view.callbacks import Callback
 
-WRONG = 2
 _MODES = ("--plan", "--config", "--list")
 
 
@@ -35,25 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0 done, 1 failed, 2 wrong configuration or command line, 128 + n stopped by signal n.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words:
-        complain(HELP)
-        return WRONG
-    if "--help" in words or "-h" in words:
-        say(HELP)
-        return 0
+    return run_verb(arguments, HELP, _run, _error_data, bare=False)
+
+
+def _run(words: list[str]) -> int:
     as_json = "--json" in words
-    try:
-        words = with_allowed_code(words)
-        flags = [word for word in words if word.startswith("-")]
-        settings = [word for word in words if not word.startswith("-")]
-        _refuse_flags(flags, settings)
-        return _MODE[next((flag for flag in flags if flag in _MODES), "")](settings, as_json)
-    except TightropeError as error:
-        complain(str(error) if isinstance(error, ConfigError) else f"error: {error}")
-        if as_json:
-            say_json(_error_data(error))
-        return error.exit_code
+    words = with_allowed_code(words)
+    flags = [word for word in words if word.startswith("-")]
+    settings = [word for word in words if not word.startswith("-")]
+    _refuse_flags(flags, settings)
+    return _MODE[next((flag for flag in flags if flag in _MODES), "")](settings, as_json)
 
 
 def _refuse_flags(flags: Sequence[str], settings: Sequence[str]) -> None:
@@ -189,7 +180,7 @@ Choose:
   capability=NAME              a preset, or a file of questions (.jsonl)
   searcher=NAME                what proposes trials: gp, tpe, nsga2, nsga3, qmc, random, grid, listed
   scheduler=NAME               what stops trials early: moasha, asha, none
-  warm_start=FOLDER            start from the best of an earlier search: warm_start=runs/demo
+  warm_start=SEARCH            start from the best of an earlier search: warm_start=runs/demo, or demo
 
 Change any value by its dotted key; values are YAML:
   trials=30  limits.hours=2  budget.steps=60  fixed.batch_size=4  workers.zero_stage=3

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from analysis.render import render_summary
 from analysis.report import write_report
-from analysis.summary import render_summary, summarise, write_summary
+from analysis.summary import summarise, write_summary
 from search.audit.finding import Audit
 from search.audit.view import audit_line
 from search.baselines import baseline_event, missing_baselines, shown_baseline
@@ -33,14 +34,7 @@ from search.judging.hypotheses import hypotheses_of
 from search.lifeline import Lifeline, end_process, leave_at_once, tie
 from search.output import complain, say_json, unless_gone
 from search.provenance import PREFIX, contents, git_commit, versions
-from search.record import (
-    Event,
-    RecordWriter,
-    SearchEnded,
-    SearchStarted,
-    SessionStarted,
-    SlotsChosen,
-)
+from search.record import Event, RecordWriter, SearchEnded, SearchStarted, SessionStarted, SlotsChosen
 from search.record.clock import now
 from search.record.explained import explanation
 from search.redact import redact
@@ -56,6 +50,7 @@ from search.trial_steps import TrialSteps
 from search.view import View, make_view
 from search.view.callbacks import Callback, calling
 from search.warm_start import read_warm_start
+from search.wording import plural
 from trainables.data.facts import data_lines, data_warnings
 from trainables.messages import GroupFacts, Reply
 from trainables.replacement import remove_unfinished
@@ -402,7 +397,7 @@ def _train(session: _Session) -> None:
             settings, config.workers, capacity, session.scratch, view.note, on_growth, session.look
         )
         subject = TRAINABLES[config.trainable].subject(config.options)
-        view.note(f"{capacity.groups} worker group(s) on {capacity.address}; loading {subject}")
+        view.note(f"{plural(capacity.groups, 'worker group')} on {capacity.address}; loading {subject}")
         if capacity.waiting is not None:
             view.note(capacity.waiting)
         groups.start()

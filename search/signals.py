@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -48,7 +49,13 @@ Handler: TypeAlias = Callable[[int, FrameType | None], Any] | signal.Handlers
 
 @contextmanager
 def stop_signals(handler: Handler) -> Iterator[None]:
-    """Handles the signals that stop a search alike for a while: to stop in order, or to finish stopping."""
+    """Handles the signals that stop a search alike for a while: to stop in order, or to finish stopping.
+
+    Outside a process's main thread they are left alone: Python lets only that one handle signals.
+    """
+    if not _may_handle():
+        yield
+        return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     take_stop_signals(handler)
     try:
@@ -59,8 +66,14 @@ def stop_signals(handler: Handler) -> Iterator[None]:
 
 
 def take_stop_signals(handler: Handler) -> None:
-    """Handles them so from now on."""
+    """Handles them so from now on, in the main thread."""
+    if not _may_handle():
+        return
     for number in _SIGNALS:
         # `nohup` has a terminal's end ignored, and it stays so.
         if not (number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN):
             signal.signal(number, handler)
+
+
+def _may_handle() -> bool:
+    return threading.current_thread() is threading.main_thread()

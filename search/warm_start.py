@@ -13,8 +13,9 @@ from search.config.schema import ObjectiveConfig, SearchConfig
 from search.errors import TightropeError
 from search.judging.constraints import constraint_violations, violation_of
 from search.judging.objectives import to_costs
-from search.record import SearchState, TrialState, WarmStarted, read_events
+from search.record import SearchState, TrialState, WarmStarted
 from search.record.events import Params, PriorTrial
+from search.recorded import NoSearchError, open_search
 from search.searchers.base import point_key
 from search.space import SearchSpace
 
@@ -26,7 +27,7 @@ class WarmStartError(TightropeError):
 
     exit_code = 2
 
-    def __init__(self, message: str, hint: str) -> None:
+    def __init__(self, message: str, hint: str | None) -> None:
         super().__init__(f"{KEY}: {message}", hint)
 
 
@@ -52,10 +53,11 @@ def read_warm_start(config: SearchConfig, space: SearchSpace) -> WarmStarted:
         RecordError: The record is damaged.
     """
     assert config.warm_start is not None
-    folder = Path(config.warm_start.search)
-    state = SearchState.from_events(read_events(folder))
-    if state.started is None:
-        raise WarmStartError(f"{folder} contains no search", "Give the folder that has its events.jsonl.")
+    try:
+        folder, state = open_search(config.warm_start.search, config.out)
+    except NoSearchError as error:
+        raise WarmStartError(error.message, error.hint) from error
+    assert state.started is not None
     ordered = (
         _best(folder, state, config) if config.warm_start.use == "points" else _prior(folder, state, config)
     )

@@ -48,6 +48,13 @@ def bracket(interval: Interval) -> str:
     return f"[{number(interval.low, decimals)}, {number(interval.high, decimals)}]"
 
 
+def around(low: float | None, high: float | None, n: int) -> Interval | None:
+    """An interval by its ends, one that is not known being infinite; None where neither is known."""
+    if low is None and high is None:
+        return None
+    return Interval(-math.inf if low is None else low, math.inf if high is None else high, n)
+
+
 def rounded_up(count: float) -> str:
     """A number that would do, rounded up to two digits, for example `1,300`."""
     digits = max(0, math.floor(math.log10(count)) - 1)
@@ -90,6 +97,11 @@ def constraint(objective: ObjectiveConfig) -> str:
     if objective.floor is not None:
         return f">= {objective.floor:g}"
     return "" if objective.ceiling is None else f"<= {objective.ceiling:g}"
+
+
+def objective(objective: ObjectiveConfig) -> str:
+    """For example `train_loss (min)`, `retention (max, >= 0.95)`."""
+    return f"{objective.metric} ({', '.join(filter(None, (objective.direction, constraint(objective))))})"
 
 
 def plural(count: int, noun: str) -> str:

@@ -29,7 +29,8 @@ __all__ = ["load", "search"]
 def search(space: str | Path, callbacks: Sequence[Callback] = (), **settings: Any) -> Result:
     """Runs a search, as `tightrope run space=... key=value ...` does: begins, resumes or extends it.
 
-    Progress goes to the terminal. Ctrl-C ends the search in order; the same call resumes it.
+    Progress goes to the terminal. Ctrl-C ends the search in order, where this is the main thread; the same
+    call resumes it.
 
     Args:
         space: Name of a space that comes with Tightrope, or a space file. The search is named after it, and
@@ -37,8 +38,10 @@ def search(space: str | Path, callbacks: Sequence[Callback] = (), **settings: An
         callbacks: Functions that are called with each event of the record (`search.record.Event`), in this
             process, once it is on disk. The search waits for them. One that raises is named in the terminal
             and not called again; the search goes on.
-        settings: Any key of a search. Sections are chosen by name (`model="org/name"`) or given as mappings
-            (`budget={"steps": 200}`); None is null.
+        settings: Any key of a search; None is null. A mapping gives values of a section
+            (`budget={"steps": 200}`). Model, task, capability, searcher, scheduler and warm_start are chosen
+            as a whole: by name (`model="org/name"`), or by a mapping that takes the place of the space's
+            section (`task={"train": "my.jsonl"}`). `**{"task.format": "text"}` changes one value.
 
     Returns:
         The search as far as it has come; its `ended` says whether it finished.
@@ -51,7 +54,7 @@ def search(space: str | Path, callbacks: Sequence[Callback] = (), **settings: An
     from search.run import run_words
     from tightrope.settings import to_words
 
-    words = to_words({"space": str(space), **settings})
+    words = to_words({"space": space, **settings})
     config = load_config(words).config
     run_words(words, callbacks=callbacks)
     return load(Path(config.out) / config.name)
@@ -66,9 +69,8 @@ def load(folder: str | Path) -> Result:
     Raises:
         search.errors.RecordError: There is no search, or its record is damaged.
     """
+    from search.recorded import open_search
     from tightrope.result import Result
-    from tightrope.words import OUT, search_folder
-    from tightrope.words import load as load_state
 
-    place = search_folder(str(folder), Path(OUT))
-    return Result(load_state(place), place)
+    place, state = open_search(folder)
+    return Result(state, place)

@@ -10,8 +10,6 @@ from search.dialect import SCRIPT
 from tightrope.verbs import VERBS
 from trainables.nearest import did_you_mean
 
-WRONG = 2
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line.
@@ -36,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     # What the terminal must not obey is spelled out only by what is slow to import.
     from search.output import complain
+    from search.verb import WRONG
 
     complain(_refusal(name) if words else help_text())
     return WRONG

@@ -18,9 +18,10 @@ from search.judging.constraints import keeps_constraints
 from search.judging.objectives import metrics_of, objectives_of
 from search.output import say_json
 from search.record import SearchState
+from search.recorded import open_search
 from search.table import Row, choose_columns, legend, make_columns, make_table
-from tightrope.running import run_verb
-from tightrope.words import load, parse, search_folder
+from search.verb import run_verb
+from tightrope.words import parse
 
 USAGE = """\
 usage: tightrope compare SEARCH SEARCH [SEARCH ...] [out=FOLDER] [--json]
@@ -47,10 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _compare(words: list[str]) -> int:
     asked = parse(words, ("out",), ("--json",), least=2, most=_MOST)
-    folders = [search_folder(word, asked.out) for word in asked.searches]
-    states = {str(folder): load(folder) for folder in folders}
+    opened = [open_search(word, asked.out) for word in asked.searches]
+    states = {str(folder): state for folder, state in opened}
     _refuse_other_objectives(states)
-    summaries = {str(folder): summarise(states[str(folder)], folder) for folder in folders}
+    summaries = {str(folder): summarise(state, folder) for folder, state in opened}
     if "--json" in asked.flags:
         say_json({"searches": [_plain(summary) for summary in summaries.values()]})
     else:
@@ -75,10 +76,7 @@ def _refuse_other_objectives(states: Mapping[str, SearchState]) -> None:
 
 def _shown(objectives: Sequence[ObjectiveConfig]) -> str:
     """For example `train_loss (min) and retention (max, >= 0.95)`."""
-    return " and ".join(
-        f"{each.metric} ({', '.join(filter(None, (each.direction, wording.constraint(each))))})"
-        for each in objectives
-    )
+    return " and ".join(map(wording.objective, objectives))
 
 
 def _plain(summary: Mapping[str, Any]) -> dict[str, Any]:

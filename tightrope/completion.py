@@ -12,7 +12,9 @@ from search.config.overrides import GROUPS
 from search.config.schema import config_model
 from search.errors import ConfigError, Problem
 from search.output import say
-from tightrope.running import run_verb
+from search.simulate.options import CHANGEABLE, OWN
+from search.verb import run_verb
+from tightrope.init import KEYS
 from tightrope.verbs import VERBS
 from trainables.nearest import did_you_mean
 from trainables.specs import TRAINABLES
@@ -31,6 +33,13 @@ _CONFIGURED = ("run", "plan", "config", "audit")
 _CONTROLLED = ("stop", "pause", "resume", "clone")
 _SEARCHES = ("show", *_CONTROLLED, "compare", "export", "report", "checklist", "investigate", "track", "rm")
 """Verbs that take folders of searches."""
+_FLAGS = ("--plan", "--json", "--allow-code", "--help")
+_TAKEN = {
+    "simulate": (*(f"{key}=" for key in (*OWN, *CHANGEABLE)), "--json", "--help"),
+    "export-optuna": ("search=", "out=", "--help"),
+    "init": (*(f"{key}=" for key in KEYS), "--allow-code", "--help"),
+}
+"""What other verbs take."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +62,9 @@ def script(shell: str) -> str:
     names = {key: listed for key, listed in choices().items() if key != "guards"}
     text = (
         _BASH.replace("@VERBS", _words([*VERBS, "--help", "--version"]))
-        .replace("@KEYS", _words([*(f"{key}=" for key in _keys()), "--plan", "--json", "--help"]))
+        .replace("@KEYS", _words([*(f"{key}=" for key in _keys()), *_FLAGS]))
+        .replace("@SHELLS", _words(SHELLS))
+        .replace("@TAKEN", "\n".join(f"      {verb}) {_offer(taken)} ;;" for verb, taken in _TAKEN.items()))
         .replace("@CONFIGURED", "|".join(_CONFIGURED))
         .replace("@SEARCHES", "|".join(_SEARCHES))
         .replace("@NAMES", "\n".join(f"      {key}) names={_words(names[key])} ;;" for key in names))
@@ -69,7 +80,11 @@ def _keys() -> list[str]:
 
 
 def _words(words: Iterable[str]) -> str:
-    return shlex.quote(" ".join(words))
+    return shlex.quote("\n".join(words))
+
+
+def _offer(words: Iterable[str]) -> str:
+    return f'COMPREPLY=($(compgen -W {_words(words)} -- "$word"))'
 
 
 _ZSH = """\
@@ -82,8 +97,9 @@ _BASH = """\
 # completion of tightrope
 _tightrope() {
   local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" verb="${COMP_WORDS[1]}"
-  local key="" head="" names="" IFS=$' \\t\\n'
+  local key="" head="" names="" searches="" IFS=$'\\n'
   COMPREPLY=()
+  searches=$(cd runs 2>/dev/null && compgen -d -P runs/)
   # To bash `=` is a word, to zsh it is part of one.
   if [[ $word == "=" ]]; then
     key="$before" word=""
@@ -94,16 +110,25 @@ _tightrope() {
   fi
   if [[ -n $key ]]; then
     case "$key" in
+      search|compare|warm_start) names="$searches" ;;
 @NAMES
     esac
     COMPREPLY=($(compgen -P "$head" -W "$names" -- "$word") $(compgen -P "$head" -f -- "$word"))
+    compopt -o filenames 2>/dev/null
+  elif [[ $before == "--allow-code" ]]; then
+    COMPREPLY=($(compgen -f -- "$word"))
+    compopt -o filenames 2>/dev/null
   elif (( COMP_CWORD == 1 )); then
     COMPREPLY=($(compgen -W @VERBS -- "$word"))
   else
     case "$verb" in
       @CONFIGURED) COMPREPLY=($(compgen -W @KEYS -- "$word")) ;;
-      @SEARCHES) COMPREPLY=($(cd runs 2>/dev/null && compgen -d -P runs/ -- "${word#runs/}")) ;;
-      completion) COMPREPLY=($(compgen -W 'bash zsh' -- "$word")) ;;
+@TAKEN
+      @SEARCHES)
+        COMPREPLY=($(compgen -W "$searches" -- "$word"))
+        compopt -o filenames 2>/dev/null
+        ;;
+      completion) COMPREPLY=($(compgen -W @SHELLS -- "$word")) ;;
     esac
   fi
   if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]]; then

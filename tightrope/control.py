@@ -18,12 +18,13 @@ from search.output import say, say_json
 from search.record import RecordReader, RequestAnswered, SearchState
 from search.record.events import Params, Verb
 from search.record.files import is_being_written
+from search.recorded import open_search
 from search.requests import Request, cloned_point, remove, send
 from search.space import SearchSpace
+from search.verb import run_verb
 from search.wording import params as params_text
 from search.wording import plural
-from tightrope.running import run_verb
-from tightrope.words import Words, load, parse, search_folder
+from tightrope.words import Words, parse
 from trainables.specs import TRAINABLES
 
 WAIT_SECONDS = 20.0
@@ -87,8 +88,7 @@ def _stop(verb: Verb, words: list[str]) -> int:
     asked = parse(words, ("out",), ("--json",), least=1, most=2)
     if len(asked.searches) == 2:
         return _about_trial(verb, words)
-    folder = search_folder(asked.searches[0], asked.out)
-    state = load(folder)
+    folder, state = open_search(asked.searches[0], asked.out)
     if not is_being_written(folder):
         ended = state.ended.reason if state.ended else "killed"
         raise RefusedError(f"Search {folder} is not running ({ended}).", hint=_how_to_go_on(state))
@@ -97,16 +97,14 @@ def _stop(verb: Verb, words: list[str]) -> int:
 
 def _about_trial(verb: Verb, words: list[str]) -> int:
     asked = parse(words, ("out",), ("--json",), least=2, most=2)
-    folder = search_folder(asked.searches[0], asked.out)
-    state = load(folder)
+    folder, state = open_search(asked.searches[0], asked.out)
     return _send(folder, state, Request(verb=verb, trial=_number(asked.searches[1], state)), asked)
 
 
 def _clone(verb: Verb, words: list[str]) -> int:
-    named = [word for word in words if "=" not in word or word.startswith(("-", "out=", "search="))]
+    named = [word for word in words if not _sets_parameter(word)]
     asked = parse(named, ("out",), ("--json",), least=2, most=2)
-    folder = search_folder(asked.searches[0], asked.out)
-    state = load(folder)
+    folder, state = open_search(asked.searches[0], asked.out)
     number = _number(asked.searches[1], state)
     config = _config(state, folder)
     space = SearchSpace(config.parameters, config.fixed)
@@ -115,6 +113,11 @@ def _clone(verb: Verb, words: list[str]) -> int:
     sampled = cloned_point(space, state.trials[number].proposed.sampled, changes)
     _check_whole(config, space, sampled, len(state.trials))
     return _send(folder, state, Request(verb=verb, trial=number, changes=changes), asked)
+
+
+def _sets_parameter(word: str) -> bool:
+    key, equals, _ = word.partition("=")
+    return bool(equals) and "/" not in key and not key.startswith("-") and key not in ("out", "search")
 
 
 _VERBS: Mapping[str, Callable[[Any, list[str]], int]] = {

@@ -14,16 +14,19 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from search.authentication import token_here
 from search.cluster import cluster_address
+from search.config.overrides import place
 from search.config.schema import TrackingConfig, WorkersConfig
-from search.errors import ClusterError
+from search.errors import ClusterError, ConfigError, Problem
 from search.output import say, say_json
 from search.plan.build import gpus_here
 from search.reach import check_machine
 from search.shadows import in_the_way
 from search.tracking.store import database_problem, find_store
-from tightrope.running import run_verb
+from search.verb import run_verb
 from tightrope.words import Words, parse
 from trainables.machine import cores, memory_available
 
@@ -66,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _examine(words: list[str]) -> int:
     asked = parse(words, ("out", "workers.address", "tracking.uri"), ("--json",))
+    _refuse_wrong(asked)
     checks = [check for look in _LOOKS for check in look(asked)]
     problems = [check for check in checks if check.remedy is not None]
     if "--json" in asked.flags:
@@ -76,6 +80,32 @@ def _examine(words: list[str]) -> int:
             mark = "ok     " if remedy is None else "problem"
             say(f"{mark}  {name:<{width}}  {state}" + ("" if remedy is None else f"; {remedy}"))
     return 1 if problems else 0
+
+
+def _refuse_wrong(asked: Words) -> None:
+    """Refuses what a search would.
+
+    Raises:
+        ConfigError: An address is none.
+    """
+    problems = []
+    for make, key in ((_tracking, "tracking.uri"), (_workers, "workers.address")):
+        try:
+            make(asked)
+        except ValidationError as error:
+            message = error.errors()[0]["msg"].removeprefix("Value error, ")
+            what, _, hint = message.partition("; ")
+            problems.append(Problem(key, what, place(f"{key}={asked.settings[key]}"), hint or None))
+    if problems:
+        raise ConfigError(problems, "command line")
+
+
+def _tracking(asked: Words) -> TrackingConfig:
+    return TrackingConfig(uri=asked.settings.get("tracking.uri"))
+
+
+def _workers(asked: Words) -> WorkersConfig:
+    return WorkersConfig(address=asked.settings.get("workers.address"))
 
 
 def _versions(asked: Words) -> Iterator[Check]:
@@ -135,7 +165,7 @@ def _ray(asked: Words) -> Iterator[Check]:
         import_module("ray")
         yield Check("Ray", "can be imported")
     except Exception as error:  # noqa: BLE001 - a named boundary: whatever a broken installation raises
-        yield Check("Ray", f"cannot be imported: {error}", "install tightrope anew")
+        yield Check("Ray", f"cannot be imported: {error}", "reinstall tightrope")
     try:
         check_machine()
         yield Check("Ray's files", "their folder is writable")
@@ -144,7 +174,7 @@ def _ray(asked: Words) -> Iterator[Check]:
 
 
 def _cluster(asked: Words) -> Iterator[Check]:
-    named, address = cluster_address(WorkersConfig(address=asked.settings.get("workers.address")))
+    named, address = cluster_address(_workers(asked))
     if address is None:
         yield Check("cluster", "none; a search starts Ray on this machine")
         return
@@ -156,7 +186,7 @@ def _cluster(asked: Words) -> Iterator[Check]:
 
 
 def _mlflow(asked: Words) -> Iterator[Check]:
-    store = find_store(asked.out / "any", TrackingConfig(uri=asked.settings.get("tracking.uri")))
+    store = find_store(asked.out / "any", _tracking(asked))
     if store.database is not None:
         problem = database_problem(store.database)
         state = f"{store}" + ("" if store.database.exists() else ", made by the first search")

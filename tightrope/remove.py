@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -9,12 +10,13 @@ from pathlib import Path
 
 from search.errors import RecordError, TightropeError
 from search.output import complain, say
-from search.record.files import RecordWriter
+from search.record.files import RecordWriter, is_being_written
+from search.recorded import search_folder
 from search.tracking.__main__ import LOCK
 from search.tracking.store import file_lock
+from search.verb import run_verb
 from search.wording import plural
-from tightrope.running import run_verb
-from tightrope.words import parse, search_folder
+from tightrope.words import parse
 
 USAGE = """\
 usage: tightrope rm SEARCH [SEARCH ...] [out=FOLDER] [--yes]
@@ -26,6 +28,7 @@ Removes the folders of searches, with their records, adapters and reports. What 
   --yes         remove without asking
 """
 _MOST = 1000
+_WRITABLE = "Make it writable for this user, then try again."
 
 
 class RefusedError(TightropeError):
@@ -93,7 +96,12 @@ def _remove_one(folder: Path) -> None:
     Raises:
         RecordError: A search or its MLflow process is writing, or the folder cannot be removed.
     """
-    with RecordWriter(folder), file_lock(folder / LOCK, wait=False) as held:
+    if is_being_written(folder):
+        raise RecordError(
+            f"Another process is running the search in {folder}.",
+            hint=f"End it first: {shlex.join(['tightrope', 'stop', str(folder)])}",
+        )
+    with _writer(folder), file_lock(folder / LOCK, wait=False) as held:
         if not held:
             raise RecordError(f"{folder} is being written to MLflow.", hint="Try again when that is done.")
         try:
@@ -101,5 +109,12 @@ def _remove_one(folder: Path) -> None:
         except OSError as error:
             raise RecordError(
                 f"{folder} cannot be removed ({error.strerror}: {error.filename}).",
-                hint="Make it writable for this user, then try again.",
+                hint=_WRITABLE,
             ) from error
+
+
+def _writer(folder: Path) -> RecordWriter:
+    try:
+        return RecordWriter(folder)
+    except RecordError as error:
+        raise RecordError(error.message, hint=_WRITABLE) from error

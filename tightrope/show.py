@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.summary import render_summary, summarise
+from analysis.render import render_summary
+from analysis.summary import summarise
 from search.config.schema import TrackingConfig
 from search.console import SafeConsole
 from search.output import say_json
 from search.record import SearchState
 from search.record.files import is_being_written
+from search.recorded import open_search
 from search.tracking.ui import ui_command
-from tightrope.running import run_verb
-from tightrope.words import load, parse, search_folder
+from search.verb import run_verb
+from tightrope.words import parse
 
 RUNNING = "running"
 USAGE = """\
@@ -34,8 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show(words: list[str]) -> int:
     asked = parse(words, ("out",), ("--json",), least=1, most=1)
-    folder = search_folder(asked.searches[0], asked.out)
-    state = load(folder)
+    folder, state = open_search(asked.searches[0], asked.out)
     summary = summarise(state, folder)
     if summary["search"]["ended"] is None and is_being_written(folder):
         summary["search"]["ended"] = RUNNING

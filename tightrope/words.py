@@ -8,13 +8,9 @@ from pathlib import Path
 
 from search.config.overrides import place
 from search.config.values import uri_problem
-from search.errors import ConfigError, Problem, RecordError
-from search.record import SearchState, read_events
-from search.record.files import EVENTS
+from search.errors import ConfigError, Problem
+from search.recorded import OUT
 from trainables.nearest import did_you_mean
-
-OUT = "runs"
-"""Where searches are, unless `out` says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -88,41 +84,3 @@ def _count(searches: Sequence[str], least: int, most: int) -> list[Problem]:
         Problem(word, "is one search too many" if most else "is not key=value", place(word))
         for word in searches[most:]
     ]
-
-
-def search_folder(word: str, out: Path) -> Path:
-    """The folder of a search.
-
-    Args:
-        word: The folder, or its name in `out`.
-        out: Folder of searches.
-
-    Raises:
-        RecordError: There is no search.
-    """
-    given = Path(word).expanduser()
-    for folder in (given, out / word):
-        if (folder / EVENTS).is_file():
-            return folder
-    names = sorted(path.parent.name for path in out.glob(f"*/{EVENTS}"))
-    if given.is_dir():
-        raise RecordError(f"{word} is not a search's folder: it has no {EVENTS}.", _hint(word, names, out))
-    raise RecordError(f"There is no search {word}.", _hint(word, names, out))
-
-
-def _hint(word: str, names: Sequence[str], out: Path) -> str:
-    if not names:
-        return f"{out} contains no searches; out=FOLDER names another folder."
-    return f"In {out}, {did_you_mean(Path(word).name, names)}"
-
-
-def load(folder: Path) -> SearchState:
-    """The state of the search recorded in a folder.
-
-    Raises:
-        RecordError: The record is damaged, or the search has not begun.
-    """
-    state = SearchState.from_events(read_events(folder))
-    if state.started is None:
-        raise RecordError(f"{folder} contains no search that has started.")
-    return state

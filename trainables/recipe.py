@@ -4,10 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple, TypeAlias
 
+from trainables.data.sources import HubDataset, Kind
 from trainables.parameters import Schedule
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file that was trained on.
+
+    Attributes:
+        path: With home folders in full, and else as configured.
+        kind: How it is read; None where that is not known, because it is not there any more.
+        packed: Whether it is compressed by gzip.
+    """
+
+    path: str
+    kind: Kind | None
+    packed: bool = False
+
+    @property
+    def by_line(self) -> bool:
+        """Whether its ending says that it has one JSON object a line."""
+        return not {".jsonl", ".ndjson"}.isdisjoint(map(str.lower, PurePath(self.path).suffixes))
 
 
 @dataclass(frozen=True)
@@ -15,9 +36,8 @@ class DataRecipe:
     """What was trained on.
 
     Attributes:
-        sources: Files, folders, or one data set of the hub, as configured.
-        split: Of a data set of the hub.
-        subset: Likewise; None where it has one configuration.
+        files: In their order; empty where it is a data set of the hub.
+        hub: The data set of the hub; None where it is files.
         form: Name of the records' form (`trainables.data.formats`); "auto" where it was not recorded.
         text: Field of plain text.
         prompt: Field of the prompt.
@@ -27,9 +47,8 @@ class DataRecipe:
         max_length: Tokens of an example, at most; None where it is not known.
     """
 
-    sources: tuple[str, ...]
-    split: str
-    subset: str | None
+    files: tuple[DataFile, ...]
+    hub: HubDataset | None
     form: str
     text: str
     prompt: str
@@ -68,7 +87,7 @@ class Recipe:
         targets: Last parts of the names of the layers that have an adapter.
         layers: Number of blocks that have adapters, from the first; None is all.
         data: What was trained on.
-        unsaid: What other trainers cannot be told, a sentence each.
+        unsaid: What the configurations of other trainers cannot say, a sentence each.
     """
 
     base: str

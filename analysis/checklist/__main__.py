@@ -1,11 +1,10 @@
-"""The command line: `python -m analysis.checklist FOLDER [--trial NUMBER]`."""
+"""The command line: `python -m analysis.checklist SEARCH [--trial NUMBER]`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from analysis.checklist.check import CHECKS
 from analysis.checklist.run import Checklist, count, examine
@@ -13,10 +12,11 @@ from analysis.investigate.errors import InputError
 from analysis.report.context import Context
 from analysis.report.text import plain
 from search import wording
-from search.errors import TightropeError
-from search.output import Parser, complain, say, say_json
-from search.record import SearchState, TrialState, read_events
+from search.output import Parser, say, say_json
+from search.record import TrialState
+from search.recorded import open_search
 from search.redact import redact
+from search.verb import carry_out
 
 _MARKS = {"pass": "pass", "fail": "FAIL", "cannot tell": "?"}
 
@@ -31,15 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code: 0 done, 1 the record cannot be read, 2 wrong input or command line.
     """
     options = _parser().parse_args(arguments)
-    try:
-        context = _read(options.folder)
-        checklists = {trial.number: examine(context, trial) for trial in context.trials}
-        chosen = _chosen(context, checklists, options.trial)
-    except TightropeError as error:
-        complain(f"error: {error}")
-        if options.json:
-            say_json({"error": error.message, "hint": error.hint})
-        return error.exit_code
+    return carry_out(lambda: _show(options), options.json)
+
+
+def _show(options: argparse.Namespace) -> int:
+    folder, state = open_search(options.search)
+    context = Context(state, folder, redact=redact)
+    checklists = {trial.number: examine(context, trial) for trial in context.trials}
+    chosen = _chosen(context, checklists, options.trial)
     if options.json:
         data = {
             "trial": None if chosen is None else chosen.plain(),
@@ -57,17 +56,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m analysis.checklist",
         description="How the training of a search's trials went, from their curves and measurements.",
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder of a search")
+    parser.add_argument("search", metavar="SEARCH", help="its folder, or its name in runs")
     parser.add_argument("--trial", type=int, metavar="NUMBER", help="default: the recommended trial")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
-
-
-def _read(folder: Path) -> Context:
-    state = SearchState.from_events(read_events(folder))
-    if state.started is None:
-        raise InputError(f"{folder} contains no search.", hint="Give the folder that has events.jsonl.")
-    return Context(state, folder, redact=redact)
 
 
 def _chosen(context: Context, checklists: dict[int, Checklist], number: int | None) -> Checklist | None:

@@ -30,17 +30,16 @@ def from_search(
     """The search's trials, each with all its rungs, and its base model.
 
     Args:
-        state: The search.
+        state: A search that has begun.
         folder: Its folder, in which per-item files are looked for; None reads none.
         parameter: The parameter under investigation; a number in every trial.
         group: The parameter whose values are looked at one by one, if trials have it.
 
     Raises:
-        InputError: There is no such search or parameter, the parameter is no number, or its trials are not
+        InputError: There is no such parameter, the parameter is no number, or its trials are not
             evaluated on questions.
     """
-    if state.started is None:
-        raise InputError(f"{folder} contains no search.", hint="Give the folder that has events.jsonl.")
+    assert state.started is not None
     trials = search_trials(state)
     config = state.started.config
     score = _score(state)

@@ -28,11 +28,10 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add(
-        "folders",
+        "searches",
         nargs="*",
-        type=Path,
-        metavar="FOLDER",
-        help="folders of searches, the one in question first",
+        metavar="SEARCH",
+        help="folders of searches, or their names in runs, the one in question first",
     )
     add("--parameter", default="lr", help="parameter under investigation (default: lr)")
     add("--group", default="rank", help="parameter whose values are examined separately (default: rank)")

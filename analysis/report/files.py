@@ -19,6 +19,12 @@ MARK = "report.json"
 _NEW, _OLD = ".new", ".old"
 
 
+class NotAReportError(RecordError):
+    """The folder that was named holds something else."""
+
+    exit_code = 2
+
+
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """Puts the files where a report was or nothing is.
 
@@ -39,7 +45,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         with _alone(place.parent):
             _tidy(place)
             if not _is_free(place):
-                raise RecordError(
+                raise NotAReportError(
                     f"{folder} exists and is not a report.",
                     hint="Give an empty or a new folder with out=FOLDER.",
                 )

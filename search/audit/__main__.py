@@ -18,8 +18,9 @@ from search.config.load import load_config
 from search.config.overrides import parse_words, with_allowed_code
 from search.config.wording import config_error
 from search.epochs import in_steps
-from search.errors import ConfigError, Problem, TightropeError
+from search.errors import Problem, TightropeError
 from search.output import Parser, complain, say, say_json
+from search.verb import WRONG, carry_out
 from trainables.nearest import did_you_mean
 
 _WORDS = ("audit.rules", "audit.allow")
@@ -49,24 +50,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0; 1 where something critical is not allowed; 2 for a wrong command line.
     """
+    words = sys.argv[1:] if arguments is None else arguments
+    return carry_out(lambda: _audit(words), "--json" in words, _error_data)
+
+
+def _audit(words: Sequence[str]) -> int:
     parser = _parser()
-    try:
-        words = with_allowed_code(sys.argv[1:] if arguments is None else arguments)
-    except ConfigError as error:
-        complain(str(error))
-        return error.exit_code
-    options = parser.parse_intermixed_args(words)
+    options = parser.parse_intermixed_args(with_allowed_code(words))
     if not (options.words or options.list or options.explain or options.file):
         complain(parser.format_help())
-        return 2
-    try:
-        return _run(options)
-    except TightropeError as error:
-        complain(str(error) if isinstance(error, ConfigError) else f"error: {error}")
-        if options.json:
-            problems = getattr(error, "problems", ())
-            say_json({"error": error.message, "problems": [asdict(each) for each in problems]})
-        return error.exit_code
+        return WRONG
+    return _run(options)
+
+
+def _error_data(error: TightropeError) -> dict[str, Any]:
+    problems = getattr(error, "problems", ())
+    return {"error": error.message, "problems": [asdict(each) for each in problems]}
 
 
 def _parser() -> Parser:

@@ -13,6 +13,7 @@ from search.clustercheck.nodes import node_configs, node_path
 from search.config.origins import dotted
 from search.errors import ConfigError
 from search.output import Parser, complain, say
+from search.verb import WRONG, carry_out
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,17 +26,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help=("also check values that are still to be set, the token and local folders"),
     )
     options = parser.parse_args(arguments)
-    try:
-        document = load(options.file)
-    except ConfigError as error:
-        complain(str(error))
-        return 2
-    wrong = problems(document) + (list(unready(document)) if options.ready else [])
+    return carry_out(lambda: _check(load(options.file), options.ready))
+
+
+def _check(document: Document, ready: bool) -> int:
+    wrong = problems(document) + (list(unready(document)) if ready else [])
     model = _MODELS.get(str(document.get("provider", "type")))
     note = "" if model is None or model.has_model() else f"\n  not checked: {model.UNCHECKED}"
     if wrong:
         complain(f"{ConfigError(sorted(wrong, key=lambda problem: _line(problem.where)))}{note}")
-        return 2
+        return WRONG
     say(f"{_summary(document)}{note}")
     return 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from search.config.checks.objectives import metric_names
@@ -15,6 +14,7 @@ from search.config.overrides import Override
 from search.config.schema import SearchConfig
 from search.config.sections import choose
 from search.naming import begun_with
+from trainables.data.sources import user_path
 from trainables.embedded import SOURCES
 from trainables.specs import TRAINABLES
 
@@ -70,7 +70,7 @@ def _begun_so(composed: Composed, overrides: Sequence[Override], group: str, mod
     name = words.get(("name",), composed.data.get("name"))
     if not (isinstance(out, str) and isinstance(name, str)):
         return False
-    recorded = begun_with(Path(out), name, composed.space_name)
+    recorded = begun_with(user_path(out), name, composed.space_name)
     section = recorded.get("model")
     source = section.get("source") if isinstance(section, Mapping) else None
     return source == model and _embedded_files(recorded.get(group)) == _embedded_files(composed.data[group])

@@ -13,6 +13,7 @@ from trainables.data.sources import user_path
 _NAMING = ("trainable", "model", "task")
 """What a search is named after when a word chooses it, in this order."""
 _LONGEST = 40
+"""In bytes, of which the name of a folder may have only so many."""
 _ENDINGS = re.compile(r"(\.(jsonl?|csv|parquet|txt|ya?ml))?(\.gz)?$", re.IGNORECASE)
 
 
@@ -32,11 +33,16 @@ def derived_name(name: str, data: Mapping[str, Any], overrides: Sequence[Overrid
     chosen = {override.key[0]: override.value for override in overrides if len(override.key) == 1}
     before = {"trainable": DEFAULT_TRAINABLE, **data}
     others = [key for key in _NAMING if key in chosen and chosen[key] != before.get(key)]
-    return "-".join([name, *(_slug(chosen[key], key) for key in others)])
+    return "-".join([name, *(slug(chosen[key], key) for key in others)])
 
 
-def _slug(value: Any, key: str) -> str:
-    """A short name for what a word chooses; the key itself where its value has none."""
+def slug(value: Any, key: str) -> str:
+    """A short name, which a folder can have, for what a word chooses.
+
+    Args:
+        value: As the word gives it.
+        key: The name where the value has none.
+    """
     if isinstance(value, Mapping):
         value = next((value[part] for part in ("name", "preset", "source", "train") if part in value), key)
     if isinstance(value, list) and value:
@@ -44,4 +50,5 @@ def _slug(value: Any, key: str) -> str:
     if not isinstance(value, str):
         return key
     last = _ENDINGS.sub("", user_path(value).name)
-    return re.sub(r"[^\w.]+", "-", last)[:_LONGEST].strip("-._") or key
+    plain = re.sub(r"[^\w.]+", "-", last).encode()[:_LONGEST]
+    return plain.decode(errors="ignore").strip("-._") or key

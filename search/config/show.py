@@ -18,10 +18,13 @@ _COLUMN = 44
 def config_yaml(resolved: Resolved) -> str:
     """The configuration as a space file: saved and given as `space=FILE`, it asks for the same search.
 
+    What code may run only a command line says.
+
     Passwords appear as `***`.
     """
     data = _redact(_plain(resolved))
     space = data.pop("space")
+    data.pop("allow_code")  # only the command line allows code
     lines = [(f"# space={space}, resolved: every value, and where it came from", "")]
     for name, value in data.items():
         lines += _entry(resolved, (name,), value, "")

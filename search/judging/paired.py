@@ -42,7 +42,7 @@ class Pairs:
         each = [cls.of(base, text) for text in tuned]
         both, alone, lost = (
             sum(counts) / len(each)
-            for counts in zip(*((one.both, one.tuned, one.base) for one in each), strict=True)
+            for counts in zip(*((pairs.both, pairs.tuned, pairs.base) for pairs in each), strict=True)
         )
         patterns = Counter(zip(*tuned, strict=True))
         shares = ((pattern.count("1") / len(each), count) for pattern, count in patterns.items())

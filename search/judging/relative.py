@@ -62,5 +62,5 @@ def with_ratio_intervals(
 
 
 def _pairable(base: Mapping[str, str], tuned: Mapping[str, str], names: Iterable[str]) -> bool:
-    """Whether two measurements are of the same items, as far as their names and counts tell."""
+    """Whether two measurements are of the same items, as far as their names and counts show."""
     return all(name in base and name in tuned and len(base[name]) == len(tuned[name]) for name in names)

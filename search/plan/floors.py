@@ -64,4 +64,4 @@ def floor_lines(planned: PlannedFloor) -> Iterator[str]:
         f"if the base model answers all of them, {planned.needed_at_half:,} if it answers half{there}"
     )
     if planned.questions is not None and planned.questions < planned.needed:
-        yield "  too few: a trial at this floor cannot be told from the base model"
+        yield "  too few: a trial at this floor cannot be distinguished from the base model"

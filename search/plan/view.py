@@ -135,15 +135,15 @@ def _value(value: Scalar) -> str:
 
 
 def _slots(slots: Slots) -> Iterable[str]:
-    each = f"{slots.workers_per_group} worker(s) with {slots.cpus:g} CPU"
+    each = f"{plural(slots.workers_per_group, 'worker')} with {slots.cpus:g} CPU"
     if slots.gpus:
         each += f" and {slots.gpus:g} GPU"
     if slots.slots_per_group is None:
         number = f"auto (measured at start, at most {slots.most_per_group} per group: {slots.reason})"
-        at_once = f"up to {slots.most} trial(s) at once"
+        at_once = f"up to {plural(slots.most, 'trial')} at once"
     else:
         number = f"{slots.slots_per_group} per group ({slots.reason})"
-        at_once = f"{slots.most} trial(s) at once"
+        at_once = f"{plural(slots.most, 'trial')} at once"
     if slots.groups is None:
         yield f"groups: {slots.source}; each of {each}"
         yield f"slots: {number}"
@@ -191,8 +191,8 @@ def _estimate(estimate: SearchEstimate, plan: Plan) -> Iterable[str]:
 
 
 def _memory(size: float, slots: int, workers: int) -> str:
-    each = f"{size / 1e9:.1f} GB a worker with {slots} slot(s)"
-    return f"{each}, {workers * size / 1e9:.1f} GB for {workers} worker(s)"
+    each = f"{size / 1e9:.1f} GB a worker with {plural(slots, 'slot')}"
+    return f"{each}, {workers * size / 1e9:.1f} GB for {plural(workers, 'worker')}"
 
 
 def _duration(seconds: float) -> str:

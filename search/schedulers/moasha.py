@@ -291,8 +291,7 @@ class Moasha:
 
 
 AUDITED = 0.1
-"""Their share. Trials that were let go on are no fair sample: where stopping is wrong, they are those of
-which it does not show."""
+"""Their share. Survivors are a biased sample: they do not show where stopping was wrong."""
 
 
 def is_audited(seed: int, trial: int) -> bool:

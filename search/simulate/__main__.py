@@ -1,4 +1,4 @@
-"""The command line: `python -m search.simulate search=FOLDER [key=value ...] [--json]`."""
+"""The command line: `python -m search.simulate search=SEARCH [key=value ...] [--json]`."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from dataclasses import asdict
 
 from search.config.overrides import place
 from search.console import SafeConsole
-from search.errors import ConfigError, Problem, TightropeError
-from search.output import complain, say, say_json
+from search.errors import Problem
+from search.output import say_json
 from search.simulate.compare import compare
 from search.simulate.options import read_options
 from search.simulate.view import print_comparison
+from search.verb import run_verb
 from trainables.nearest import did_you_mean
 
 HELP = """\
-usage: python -m search.simulate search=FOLDER [key=value ...] [--json]
+usage: python -m search.simulate search=SEARCH [key=value ...] [--json]
 
 Shows what a recorded search would have cost and achieved with another scheduler or searcher. Nothing is
 trained: trials follow their recorded learning curves, with their recorded times.
 
-  search=FOLDER                the recorded search, for example search=runs/demo
+  search=SEARCH                the recorded search: search=runs/demo, or search=demo
   scheduler=NAME               what stops trials early; its options: scheduler.KEY=VALUE
   searcher=NAME                what proposes trials; each proposal becomes the nearest recorded configuration
                                that is not used yet. Without it, configurations come in the recorded order
@@ -42,7 +43,6 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong command line.
 """
-WRONG = 2
 _FLAGS = ("--json", "--help")
 
 
@@ -55,17 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0 done, 1 failed, 2 wrong command line.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or "--help" in words or "-h" in words:
-        (say if words else complain)(HELP)
-        return 0 if words else WRONG
+    return run_verb(arguments, HELP, _simulate, bare=False)
+
+
+def _simulate(words: list[str]) -> int:
     flags = [word for word in words if word.startswith("-")]
-    try:
-        options = read_options([word for word in words if word not in flags], _unknown(flags))
-        answer = compare(options)
-    except TightropeError as error:
-        complain(str(error) if isinstance(error, ConfigError) else f"error: {error}")
-        return error.exit_code
+    options = read_options([word for word in words if word not in flags], _unknown(flags))
+    answer = compare(options)
     if "--json" in flags:
         say_json(asdict(answer))
     else:

@@ -19,8 +19,8 @@ from search.config.sections import choose
 from search.config.wording import config_error
 from search.errors import Problem, RecordError
 from search.judging.rungs import is_by_trial
-from search.record import SearchState, read_events
-from search.record.files import EVENTS
+from search.record import SearchState
+from search.recorded import NoSearchError, open_search
 from trainables.nearest import did_you_mean
 
 OWN = ("search", "workers", "seeds")
@@ -70,7 +70,8 @@ def read_options(words: Sequence[str], known: Sequence[Problem] = ()) -> Options
     problems += known
     ours = {str(override.key[0]): override for override in overrides if override.key[0] in OWN}
     changes = [override for override in overrides if override.key[0] not in OWN]
-    state = _read_record(ours.get("search"), problems)
+    opened = _read_record(ours.get("search"), problems)
+    state = None if opened is None else opened[1]
     numbers = {name: _whole(ours.get(name), what, problems) for name, what in _WHOLE.items()}
     known_keys = config_model(trainable_of(_config_of(state))).model_fields
     problems += [
@@ -83,7 +84,7 @@ def read_options(words: Sequence[str], known: Sequence[Problem] = ()) -> Options
         for override in changes
         if override.key[0] not in CHANGEABLE
     ]
-    if state is None:
+    if opened is None or state is None:
         raise config_error(problems)
     base = _base(state)
     composed = Composed(data=base.model_dump(mode="json"), problems=problems, trainable=base.trainable)
@@ -98,7 +99,7 @@ def read_options(words: Sequence[str], known: Sequence[Problem] = ()) -> Options
     if config is None or composed.problems:
         raise config_error(composed.problems)
     return Options(
-        folder=Path(str(ours["search"].value)),
+        folder=opened[0],
         recorded=state,
         base=base,
         config=config,
@@ -121,27 +122,24 @@ def _hint(name: str, known: Container[str]) -> str:
     return near
 
 
-def _read_record(word: Override | None, problems: list[Problem]) -> SearchState | None:
-    """The state of the search whose folder is given; None where there is none to simulate."""
+def _read_record(word: Override | None, problems: list[Problem]) -> tuple[Path, SearchState] | None:
+    """The folder and the state of the search that is given; None where there is none to simulate."""
     if word is None or len(word.key) > 1:
         problems.append(
-            Problem("search", "is missing", "command line", "add search=FOLDER, for example search=runs/demo")
+            Problem("search", "is missing", "command line", "add search=SEARCH, for example search=runs/demo")
         )
         return None
-    folder = Path(str(word.value)).expanduser()
-    if not (folder / EVENTS).is_file():
-        hint = "give the folder of a search, for example runs/demo"
-        problems.append(
-            Problem("search", (f"{str(word.value)!r} contains no recorded search"), word.where, hint)
-        )
+    try:
+        folder, state = open_search(str(word.value))
+    except NoSearchError as error:
+        problems.append(Problem("search", error.message, word.where, error.hint))
         return None
-    state = SearchState.from_events(read_events(folder))
-    if state.started is None or not any(trial.rungs for trial in state.trials.values()):
+    if not any(trial.rungs for trial in state.trials.values()):
         problems.append(
             Problem("search", "has no measured trial yet", word.where, "wait until it has one, or run it")
         )
         return None
-    return state
+    return folder, state
 
 
 def _whole(word: Override | None, what: str, problems: list[Problem]) -> int | None:

@@ -10,19 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from search.errors import RecordError, TightropeError
+from search.errors import TightropeError
 from search.output import Parser, complain, say
-from search.record import SearchState, read_events
-from search.record.files import EVENTS
+from search.recorded import open_search
 from search.redact import redact
 from search.tracking.process import set_session_niceness, tracking_environment
 from search.tracking.store import file_lock
+from search.verb import carry_out
 
 log = logging.getLogger("search.tracking")
 
 LOCK = "tracking.lock"
 NICENESS = 5
-WRONG = 2
 
 
 class _RedactingFormatter(logging.Formatter):
@@ -34,43 +33,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Returns:
-        Exit code: 0 everything recorded is in MLflow, 1 it is not, 2 the folder holds no search or a
-        damaged one; one line says why.
+        Exit code: 0 everything recorded is in MLflow, 1 it is not, 2 there is no such search; one line says
+        why.
     """
     options = _parser().parse_args(arguments)
     environment = tracking_environment(os.environ)
     os.environ.clear()
     os.environ.update(environment)
-    try:
-        # Before MLflow is imported, which takes seconds, and before anything is made in the folder.
-        _refuse_what_is_no_search(options.folder)
-    except RecordError as error:
-        complain(redact(str(error)))
-        return WRONG
-    try:
-        return _follow(options.folder, options.parent) if options.follow else _project(options.folder)
-    except TightropeError as error:
-        complain(redact(str(error)))
-        return 1
+    return carry_out(lambda: _track(options))
+
+
+def _track(options: argparse.Namespace) -> int:
+    # Before MLflow is imported, which takes seconds, and before anything is made in the folder.
+    folder, _ = open_search(options.search)
+    return _follow(folder, options.parent) if options.follow else _project(folder)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m search.tracking", description=__doc__)
-    parser.add_argument("folder", type=Path, help="the search's folder, with its events.jsonl")
+    parser.add_argument("search", metavar="SEARCH", help="its folder, or its name in runs")
     parser.add_argument("--follow", action="store_true", help="continue until the search ends")
     parser.add_argument("--parent", type=int, metavar="PID", help="with --follow: end when this process ends")
     return parser
-
-
-def _refuse_what_is_no_search(folder: Path) -> None:
-    """Refuses a folder without a record, or with a damaged one.
-
-    Raises:
-        RecordError: It is one of these.
-    """
-    if not (folder / EVENTS).exists():
-        raise RecordError(f"{folder} contains no search.", hint="Give the folder that has its events.jsonl.")
-    SearchState.from_events(read_events(folder))
 
 
 def _project(folder: Path) -> int:

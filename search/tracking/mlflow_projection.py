@@ -27,6 +27,7 @@ from search.tracking.mlflow_limits import config_params, key, param, text
 from search.tracking.runs import (
     BASELINE,
     SEARCH,
+    STATUS,
     TRIAL,
     BestFeasible,
     RunStatus,
@@ -56,6 +57,8 @@ _STATUS_OF_SEARCH: dict[str, RunStatus] = {
     "failed": "FAILED",
 }
 UNFINISHED = "unfinished"
+UNDECIDED = "to be decided"
+"""What is recommended, while a search that had finished goes on."""
 
 
 class Projection:
@@ -86,7 +89,9 @@ class Projection:
         self._objectives: list[str] = []
         self._best = BestFeasible(())
         self._confirmed: dict[int, dict[str, JudgedMean]] = {}
-        self._paused: set[int] = set()
+        self._paused: set[int] = set()  # by the scheduler
+        self._held: set[int] = set()  # by hand, as `SearchState` has it
+        self._pausing: set[int] = set()  # by hand, from the next rung on
         self._repeats: set[int] = set()
         self._constraints: set[str] = set()
         self._common: dict[str, object] = {}
@@ -128,11 +133,14 @@ class Projection:
                 # A finished trial was being evaluated: it has not failed.
                 ended = event.trial is not None and event.trial not in self._open
                 run.set_tags({"front_failure" if ended else "failure_class": event.failure_class})
+                if event.trial in self._pausing:  # it is not in training any more
+                    self._held.add(event.trial)
+                    self._pausing.discard(event.trial)
+                    self._show_whether_paused(event.trial, event.time)
             case TrialFinished():
                 self._finish_trial(event)
             case RequestAnswered():
-                if event.trial is not None and event.accepted:
-                    self._run(trial_key(event.trial)).set_tags({"by_hand": event.answer})
+                self._answer(event)
             case SearchEnded():
                 self._end(event)
         self._last_time = event.time
@@ -183,10 +191,13 @@ class Projection:
         if self.session is not None:
             self.abandon()
             self._run(SEARCH).open()
-            words = {number: "paused" if number in self._paused else "running" for number in self._open}
+            self._held |= self._pausing
+            self._pausing.clear()
+            words = {number: self._word(number) for number in self._open}
             for number, word in words.items():
                 self._run(trial_key(number)).open(word)
             self._count(words, event.time)
+            self._reconsider()
         self.session = event
         self.ended = None
         if event.audit is not None:
@@ -254,12 +265,34 @@ class Projection:
         run.set_tags({"decision": event.decision, "decision_reason": event.reason, "decided_by": event.by})
         if event.decision == "pause":
             self._paused.add(event.trial)
-            run.open("paused")
-            self._count({event.trial: "paused"}, event.time)
-        elif event.decision == "continue" and event.trial in self._paused:
+        elif event.decision == "continue":
             self._paused.discard(event.trial)
-            run.open()
-            self._count({event.trial: "running"}, event.time)
+        if event.trial in self._pausing:
+            self._held.add(event.trial)
+            self._pausing.discard(event.trial)
+        self._show_whether_paused(event.trial, event.time)
+
+    def _answer(self, event: RequestAnswered) -> None:
+        """Shows what became of a request about a trial."""
+        if event.trial is None or not event.accepted:
+            return
+        self._run(trial_key(event.trial)).set_tags({"by_hand": event.answer})
+        if event.verb == "pause":
+            (self._held if event.at_once else self._pausing).add(event.trial)
+        elif event.verb == "resume":
+            self._held.discard(event.trial)
+            self._pausing.discard(event.trial)
+        self._show_whether_paused(event.trial, event.time)
+
+    def _word(self, trial: int) -> str:
+        """Our own status of an unfinished trial."""
+        return "paused" if trial in self._paused | self._held else "running"
+
+    def _show_whether_paused(self, trial: int, time: float) -> None:
+        run, word = self._run(trial_key(trial)), self._word(trial)
+        if trial in self._open and run.tags[STATUS] != word:
+            run.open(word)
+            self._count({trial: word}, time)
 
     def _finish_trial(self, event: TrialFinished) -> None:
         run = self._run(trial_key(event.trial))
@@ -272,8 +305,8 @@ class Projection:
         if event.status in ("stopped", "diverged") and event.failure_class != "diverged":
             run.set_tags({"guard": event.failure_class})
         run.close(STATUS_OF_TRIAL[event.status], event.status, event.time)
-        self._open.discard(event.trial)
-        self._paused.discard(event.trial)
+        for numbers in (self._open, self._paused, self._held, self._pausing):
+            numbers.discard(event.trial)
         self._count({event.trial: event.status}, event.time)
 
     def _end(self, event: SearchEnded) -> None:
@@ -306,6 +339,17 @@ class Projection:
         if trial is not None:
             self._run(trial_key(trial)).set_tags({"recommended": "yes"})
         self._recommended = trial
+
+    def _reconsider(self) -> None:
+        """What a finished search has recommended is open again once one more session begins."""
+        assert self.started is not None
+        parent = self._run(SEARCH)
+        if key("tightrope.recommended") not in parent.tags:
+            return
+        parent.set_tags({"recommended": UNDECIDED})
+        parent.show("note.content", description(self.started))
+        if self._recommended is not None:
+            self._run(trial_key(self._recommended)).set_tags({"recommended": UNDECIDED})
 
     def _close_trials(self, time: float) -> None:
         for number in self._open:

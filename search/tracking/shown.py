@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from search import wording
+from search.config.schema import ObjectiveConfig
 from search.record import SearchStarted
 from search.tracking.mlflow_limits import key
 
@@ -49,23 +51,16 @@ def page_of(experiment: str, started: SearchStarted) -> str:
 def description(started: SearchStarted, recommended: int | None = None) -> str:
     """A search in a few lines of Markdown."""
     config = started.config
-    objectives = "; ".join(_objective(objective) for objective in config.get("objectives", ()))
+    objectives = [ObjectiveConfig.model_validate(each) for each in config.get("objectives", ())]
     searched = ", ".join(_mapping(config.get("parameters")))
     lines = [
         f"**{config.get('name', started.search_id)}** searches {searched or 'nothing'} of "
         f"{config.get('trainable', 'lora')} in the space {config.get('space', '')}.",
-        f"Objectives: {objectives or 'none'}.",
+        f"Objectives: {'; '.join(map(wording.objective, objectives)) or 'none'}.",
     ]
     if recommended is not None:
         lines.append(f"Recommended: trial {recommended}. The artifact report/report.html says why.")
     return "\n\n".join(lines)
-
-
-def _objective(objective: Mapping[str, Any]) -> str:
-    bounds = [
-        f"{name} {objective[name]:g}" for name in ("floor", "ceiling") if objective.get(name) is not None
-    ]
-    return " ".join([str(objective["metric"]), f"({', '.join([str(objective['direction']), *bounds])})"])
 
 
 def _columns(kind: str, names: Sequence[str]) -> list[str]:

@@ -268,7 +268,7 @@ class TestCommandLine:
         [
             ([], "nothing to investigate"),
             (["{folder}", "--parameter", "rnak"], "did you mean rank?"),
-            (["{folder}/none"], "contains no search"),
+            (["{folder}/none"], "There is no search"),
             (["{folder}", "--table", "x.csv"], "cannot be given together"),
             (["{folder}", "--out", "{folder}/no/page.md"], "cannot be written"),
         ],

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from analysis.render import render_summary
-from analysis.summary import main, summarise, write_summary
+from analysis.summary import summarise, write_summary
 from search.errors import RecordError
 from search.judging.recommend import recommend
 from search.record import (
@@ -38,6 +38,7 @@ from tests.records import (
     trial_events,
     write_record,
 )
+from tightrope.show import main
 from trainables.data.facts import DataFacts
 
 UI = "mlflow ui --backend-store-uri sqlite:///runs/mlflow.db --host 127.0.0.1"
@@ -388,7 +389,7 @@ def test_a_bad_folder_is_one_clear_error(
 ) -> None:
     if content is not None:
         (tmp_path / "events.jsonl").write_text(content)
-    assert main([str(tmp_path)]) == 2
+    assert main([str(tmp_path)]) == (1 if content else 2)
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("error: ")
@@ -400,13 +401,13 @@ def test_a_record_that_contradicts_itself_is_an_error(
 ) -> None:
     metrics = {"train_loss": 1.0, "retention": 1.0}
     write_record(tmp_path, [*opening_events(), *trial_events(7, metrics)[1:]])
-    assert main([str(tmp_path)]) == 2
+    assert main([str(tmp_path)]) == 1
     assert "trial 7" in capsys.readouterr().err
 
 
 def test_the_command_imports_neither_ray_nor_torch_nor_mlflow(folder: Path) -> None:
     code = (
-        "import sys; from analysis.summary import main; code = main(sys.argv[1:]);"
+        "import sys; from tightrope.show import main; code = main(sys.argv[1:]);"
         "print(code, sorted({'ray', 'torch', 'mlflow'} & set(sys.modules)))"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}

@@ -54,7 +54,7 @@ def test_nodes_come_for_a_search_that_nothing_has_room_for(tmp_path: Path) -> No
     seen = json.loads(done.stdout.splitlines()[-1])
 
     assert "0 of 1 worker groups have room now, and each needs 1 x (1 CPU, 2 GPU)" in seen["waiting"]["said"]
-    assert "1 worker group(s) of 1 x (64 CPU, 0 GPU) do not fit" in seen["refused"]
+    assert "1 worker group of 1 x (64 CPU, 0 GPU) does not fit" in seen["refused"]
 
     growing = seen["growing"]
     assert growing["code"] == 128 + signal.SIGINT, growing["said"]

@@ -12,7 +12,7 @@ from search.config.compose import compose
 from search.config.load import load_config
 from search.config.names import derived_name
 from search.config.overrides import parse_words
-from search.errors import RecordError
+from search.errors import ConfigError, RecordError
 from search.resume import open_record
 from search.run import main
 from tests.search.config_files import write_space
@@ -49,7 +49,7 @@ def test_whatever_is_chosen_a_name_is_that_of_a_folder(value: str, key: str) -> 
     assert name == derived_name("demo", {"name": "demo"}, overrides)
     assert "/" not in name
     assert name.isprintable()
-    assert len(name) <= 50
+    assert len(name.encode()) <= 50
 
 
 @pytest.fixture
@@ -84,15 +84,26 @@ def test_an_earlier_search_that_is_passed_over_is_named_and_a_damaged_one_is_ref
     assert any("runs/space has another configuration" in note for note in load_config(OTHER).notes)
     with (space / "runs/space/events.jsonl").open("a") as file:
         file.write("no event\n")
-    with pytest.raises(RecordError):
+    with pytest.raises(RecordError, match="this search may have begun there") as refused:
         load_config(OTHER)
+    assert "name=space-other" in str(refused.value.hint)
+    assert load_config([*OTHER, "name=space-other"]).config.name == "space-other"
+
+
+def test_a_folder_in_which_no_search_began_gives_its_name_to_none(space: Path) -> None:
+    (space / "runs/space").mkdir(parents=True)
+    (space / "runs/space/events.jsonl").touch()
+    assert load_config(OTHER).config.name == "space-other"
+    with pytest.raises(ConfigError, match=r"warm_start.search: There is no search runs/gone"):
+        load_config(["space=space.yaml", "warm_start=runs/gone"])
 
 
 @pytest.mark.parametrize("name", ["mine", "demo-name", "demo"])
 def test_another_model_s_search_that_began_with_the_embedded_questions_keeps_them(
-    space: Path, name: str
+    space: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["space=demo", "model=org/name"]
+    monkeypatch.setenv("HOME", str(space))
+    words = ["space=demo", "model=org/name", "out=~/runs"]
     record(load_config([*words, "capability=embedded", f"name={name}"]).config)
     resolved = load_config([*words, "trials=99", *(["name=mine"] if name == "mine" else [])])
     assert resolved.config.name == name

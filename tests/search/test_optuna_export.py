@@ -159,10 +159,10 @@ def test_a_folder_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [[], ["search=demo"], ["out=a.db"], ["search=a", "out=b", "c"], ["out="]])
 def test_wrong_arguments(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
-    assert "usage: python -m search.optuna_export search=FOLDER out=FILE.db" in capsys.readouterr().err
+    assert "usage: python -m search.optuna_export search=SEARCH out=FILE.db" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert export(tmp_path, tmp_path / "study.db") == 1
-    assert "contains no search" in capsys.readouterr().err
+    assert export(tmp_path, tmp_path / "study.db") == 2
+    assert "is not a search's folder" in capsys.readouterr().err
     assert not (tmp_path / "study.db").exists()

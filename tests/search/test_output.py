@@ -18,7 +18,6 @@ from rich.text import Text
 
 from analysis.investigate.__main__ import main as investigate
 from analysis.report.command import main as report
-from analysis.summary import main as summary
 from search.clustercheck.__main__ import main as clustercheck
 from search.config.load import load_config
 from search.console import SafeConsole
@@ -31,6 +30,7 @@ from search.run import main as run
 from search.simulate.__main__ import main as simulate
 from search.tracking.__main__ import main as tracking
 from tests.search.config_files import SPACE, write_space
+from tightrope.show import main as show
 from trainables.text import printable, printable_json
 
 ESCAPE = "\x1b[31m\x07\x9b2J\u202e"
@@ -70,7 +70,7 @@ def test_json_keeps_its_value(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "main", [run, simulate, optuna_export, clustercheck, tracking, report, summary, investigate]
+    "main", [run, simulate, optuna_export, clustercheck, tracking, report, show, investigate]
 )
 @pytest.mark.parametrize("word", [HOSTILE, f"--{HOSTILE}", f"space={HOSTILE}", f"search={HOSTILE}"])
 def test_no_command_repeats_a_control_character(
@@ -87,7 +87,7 @@ def test_no_command_repeats_a_control_character(
     ("main", "word", "said"),
     [
         (investigate, "--tabel", "unrecognized arguments: --tabel\n  hint: did you mean --table?\n"),
-        (tracking, "--x", "required: folder\n  hint: python -m search.tracking --help shows the options\n"),
+        (tracking, "--x", "required: SEARCH\n  hint: python -m search.tracking --help shows the options\n"),
     ],
 )
 def test_a_wrong_option_is_one_error_with_a_hint(

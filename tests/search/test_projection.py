@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from search.record import (
     Event,
     Failed,
     FrontMeasured,
+    RequestAnswered,
     RungReached,
     SearchEnded,
     SessionStarted,
@@ -154,6 +157,38 @@ def test_a_paused_trial_is_shown_as_such_until_it_goes_on() -> None:
     projection.apply(finished.model_copy(update={"failure_class": None, "time": BEGIN + 63}))
     assert (run.status, run.tags["tightrope.status"]) == ("FINISHED", "stopped")
     assert "tightrope.guard" not in run.tags
+
+
+def test_a_trial_that_is_paused_by_hand_is_shown_as_such() -> None:
+    def asked(verb: Any, at_once: bool = True) -> RequestAnswered:
+        return RequestAnswered(id=verb, verb=verb, trial=0, answer="so", at_once=at_once, time=BEGIN + 60)
+
+    proposed, reached, decided, finished = guarded_events(0, "scheduler", "rank 1 of 2")
+    go_on = decided.model_copy(update={"decision": "continue"})
+    projection = project([*opening_events(), proposed, asked("pause", at_once=False)])
+    tags = projection.runs[trial_key(0)].tags
+    for event, word in (
+        (reached, "running"),
+        (go_on, "paused"),
+        (SessionStarted(session=1, trials=16, command="x", host="h", pid=1, time=BEGIN + 61), "paused"),
+        (asked("resume"), "running"),
+        (asked("pause"), "paused"),
+        (finished.model_copy(update={"failure_class": None}), "stopped"),
+    ):
+        projection.apply(event)
+        assert tags["tightrope.status"] == word, event
+    assert points_of(projection, SEARCH)["trials_paused"][-1] == 0.0
+
+
+def test_what_is_recommended_is_open_while_a_finished_search_is_extended() -> None:
+    projection = project(searched())
+    session = SessionStarted(session=1, trials=99, command="x", host="h", pid=1, time=BEGIN + 90)
+    projection.apply(session)
+    both = [projection.runs[run].tags["tightrope.recommended"] for run in (SEARCH, trial_key(0))]
+    assert both == ["to be decided"] * 2
+    assert "Recommended" not in projection.runs[SEARCH].tags["mlflow.note.content"]
+    projection.apply(SearchEnded(reason="finished", recommended=0, time=BEGIN + 95))
+    assert projection.runs[trial_key(0)].tags["tightrope.recommended"] == "yes"
 
 
 def test_a_warm_start_is_on_the_parent() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -59,3 +60,16 @@ def test_an_interrupt_that_was_dropped_is_raised_again_until_it_is_dealt_with() 
     assert handler.number == signal.SIGTERM
     handler.forget()
     handler.check()
+
+
+def test_outside_the_main_thread_signals_are_left_alone() -> None:
+    def run() -> None:
+        with stop_signals(stop):
+            take_stop_signals(stop)
+            handled.append(signal.getsignal(signal.SIGINT))
+
+    handled: list[object] = []
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert handled == [signal.default_int_handler]

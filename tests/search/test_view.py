@@ -19,9 +19,10 @@ from search.record import (
     SearchState,
     SlotsChosen,
     TrialFinished,
+    TrialProposed,
     WarmStarted,
 )
-from search.record.events import PriorTrial
+from search.record.events import Origin, PriorTrial
 from search.view import make_view
 from search.view.callbacks import calling
 from search.view.progress import Progress
@@ -277,6 +278,21 @@ def test_a_warm_start_is_a_line(use: str, said: str) -> None:
     )
     line = plain([*opening_events(), begun])[-1]
     assert line == f"[   1.0 s] warm start from search 01234567: 2 trials {said}"
+
+
+@pytest.mark.parametrize(
+    ("origin", "said"),
+    [
+        ("searcher", ""),
+        ("listed", " (listed)"),
+        ("warm_start", " (from the earlier search)"),
+        ("prior", " (from the prior)"),
+        ("clone", " (a clone)"),
+    ],
+)
+def test_a_trial_that_begins_says_where_it_is_from(origin: Origin, said: str) -> None:
+    begun = TrialProposed(trial=0, sampled={"lr": 1e-3}, params={}, origin=origin, time=BEGIN + 3)
+    assert plain([*opening_events(), begun])[-1].endswith(f"trial 0 begins{said}: lr 1.0e-03")
 
 
 def test_a_search_that_begins_has_nothing_to_restore() -> None:

@@ -150,7 +150,7 @@ def _unmeasured(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "use", "message"),
     [
-        (_empty, "points", "contains no search"),
+        (_empty, "points", "is not a search's folder"),
         (_begun, "points", "no trial of .* has finished"),
         (_begun, "prior", "no trial of .* has finished"),
         (_infeasible, "points", "keeps its constraints"),
@@ -178,7 +178,7 @@ def test_the_folder_is_checked_with_the_configuration(
     write_space(tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    for given, message in (("missing", "there is no folder missing"), ("empty", "empty contains no search")):
+    for given, message in (("missing", "no search missing"), ("empty", "empty is not a search's folder")):
         with pytest.raises(ConfigError) as caught:
             load_config(["space=space.yaml", f"warm_start.search={given}"])
         (problem,) = caught.value.problems

@@ -18,6 +18,7 @@ class Hub:
         url: Of the server.
         repos: What was asked for when repositories were made.
         files: Contents by path.
+        summaries: The first line of each commit's message.
         refuses: Whether it answers that the token is wrong.
     """
 
@@ -25,6 +26,7 @@ class Hub:
         self.url = url
         self.repos: list[dict[str, Any]] = []
         self.files: dict[str, bytes] = {}
+        self.summaries: list[str] = []
         self.refuses = False
 
     def answer(self, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
@@ -44,6 +46,8 @@ class Hub:
         if "/commit/" in path:
             for line in body.decode().splitlines():
                 entry = json.loads(line)
+                if entry["key"] == "header":
+                    self.summaries.append(entry["value"]["summary"])
                 if entry["key"] == "file":
                     value = entry["value"]
                     self.files[value["path"]] = base64.b64decode(value["content"])

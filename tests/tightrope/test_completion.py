@@ -20,7 +20,7 @@ def completed(line: str, cwd: Path) -> list[str]:
     code += "printf '%s\\n' \"${COMPREPLY[@]}\""
     done = subprocess.run(["bash", "-c", code], cwd=cwd, capture_output=True, text=True, check=True)
     assert done.stderr == ""
-    return done.stdout.split()
+    return done.stdout.splitlines()
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
@@ -34,6 +34,12 @@ def test_bash_completes_verbs_keys_names_and_searches(tmp_path: Path) -> None:
     assert completed("tightrope run space=dem", tmp_path) == ["demo"]
     assert completed("tightrope run space=mi", tmp_path) == ["mine.yaml"]
     assert "moasha" in completed("tightrope run space=demo scheduler=", tmp_path)
+    assert set(completed("tightrope simulate search=runs/", tmp_path)) == {"runs/demo"}
+    assert completed("tightrope export-optuna sea", tmp_path) == ["search="]
+    assert completed("tightrope plan --all", tmp_path) == ["--allow-code"]
+    (tmp_path / "my own.py").touch()
+    assert completed("tightrope plan --allow-code my", tmp_path) == ["my own.py"]
+    assert completed("tightrope run task=my", tmp_path) == ["my own.py"]
     assert completed("tightrope show ", tmp_path) == ["runs/demo"]
     assert completed("tightrope show runs/d", tmp_path) == ["runs/demo"]
 

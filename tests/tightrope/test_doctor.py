@@ -40,3 +40,10 @@ def test_a_server_of_mlflow_is_asked(tmp_path: Path, capsys: pytest.CaptureFixtu
     _, gone = checks(uri, f"out={tmp_path}", capsys=capsys)
     assert (there["MLflow"]["ok"], gone["MLflow"]["ok"]) == (True, False)
     assert "secret" not in str(gone)
+
+
+def test_what_is_no_address_is_refused_as_a_search_refuses_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["doctor", "tracking.uri=localhost:5000"]) == 2
+    assert "tracking.uri: is not a URI" in capsys.readouterr().err

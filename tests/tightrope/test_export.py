@@ -59,7 +59,7 @@ def test_the_recommended_trial_is_a_folder_that_peft_reads(search: Path, tmp_pat
         os.umask(before)
     best = recommend(state_of(search)).trial
     folder = tmp_path / "exported" / f"demo-{best}"
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder.parent, folder)] == [0o755] * 2
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o644}
     assert not {"SHA256SUMS", "optimizer.safetensors"} & {path.name for path in folder.iterdir()}
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(embedded.model_dir()), str(folder))
@@ -100,7 +100,11 @@ def test_a_model_of_the_hub_is_named_by_id_and_commit(
 ) -> None:
     commit = "0123456789" * 4
     started, session, base, *rest = make_events(
-        8, config=make_config(8, model={"name": "small", "source": "org/small"})
+        8,
+        config=make_config(
+            8,
+            model={"name": "small", "source": "org/small", "revision": commit, "trust_remote_code": True},
+        ),
     )
     assert isinstance(base, BaselineMeasured)
     base = base.model_copy(update={"fingerprints": {"model": f"org/small@{commit}"}})
@@ -112,6 +116,8 @@ def test_a_model_of_the_hub_is_named_by_id_and_commit(
     assert main(["export", str(search), f"to={tmp_path / 'out'}"]) == 0
     matter = front_matter(tmp_path / "out")
     assert (matter["base_model"], matter["base_model_revision"]) == ("org/small", commit)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert f"from_pretrained('org/small', revision='{commit}', trust_remote_code=True)" in card
     config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
     assert (config["base_model_name_or_path"], config["revision"]) == ("org/small", commit)
     template = (tmp_path / "out" / "chat_template.jinja").read_text()

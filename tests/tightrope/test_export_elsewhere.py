@@ -44,6 +44,7 @@ def test_a_folder_is_pushed_as_it_was_written(search: Path, tmp_path: Path) -> N
     assert hub.files == {path.name: path.read_bytes() for path in folder.iterdir()}
     assert (hub.repos[0]["name"], hub.repos[0]["visibility"]) == ("name", "private")
     assert "user/name" in done.stdout
+    assert hub.summaries == ["Upload the adapter with its model card"]
 
 
 def test_a_refusal_of_the_hub_leaves_the_folder_and_says_what_to_do(search: Path, tmp_path: Path) -> None:
@@ -78,9 +79,11 @@ def test_the_converter_is_given_the_adapter_and_the_base(
     converter.write_text("raise SystemExit('no such architecture')")
     assert main(["export", "demo", "0", "gguf=llama.cpp"]) == 2
     assert "failed: no such architecture" in capsys.readouterr().err
+    assert main(["export", "demo", "--gguf", "nowhere"]) == 2
+    assert "gguf=FOLDER names llama.cpp's" in capsys.readouterr().err
     assert not (tmp_path / "exported").exists()
     converter.write_text(_CONVERTER)
-    assert main(["export", "demo", "0", "--gguf", "gguf=llama.cpp"]) == 0
+    assert main(["export", "demo", "0", "--gguf", "llama.cpp"]) == 0
     assert (tmp_path / "exported" / "demo-0" / "adapter.gguf").read_text() == "LlamaForCausalLM 2"
 
 

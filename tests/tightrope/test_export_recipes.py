@@ -22,13 +22,10 @@ from tightrope.cli import main
 from tightrope.export.recipes import RECIPES
 from tightrope.export.recipes.base import schedule
 from tightrope.export.recipes.trl import lora_arguments, training_arguments
-from trainables.data.formats import FORMATS
-from trainables.data.units import Conversation, Document, Pair
 from trainables.lora.parameters import LoraOptions, LoraParameters
 from trainables.lora.recipe import recipe
-from trainables.recipe import Recipe, Run
+from trainables.recipe import DataFile, Recipe, Run
 from trainables.serving.schedule import learning_rate
-from trainables.settings import TaskConfig
 
 
 def make_recipe(params: LoraParameters, steps: int = 90, **task: Any) -> Recipe:
@@ -153,40 +150,12 @@ def test_the_script_for_trl_has_arguments_that_the_libraries_take(search: Path) 
     assert (lora.r, lora.lora_alpha, lora.use_rslora, lora.layers_to_transform) == (8, 16, True, [0, 1])
 
 
-@pytest.mark.parametrize(
-    "form", ["messages", "conversations", "alpaca", "completion", "question", "text", "template"]
-)
-def test_the_script_for_trl_reads_records_as_the_search_did(form: str) -> None:
-    task: dict[str, Any] = {"format": form}
-    if form == "template":
-        task |= {"prompt": "{story}\nWhy?", "completion": "{moral}"}
-    made = make_recipe(LoraParameters(), **task)
-    known = FORMATS[form]
-    text = RECIPES["trl"].write(made)
-    body = text[text.index("def to_example") : text.index("\n\n\ndata = ")]
-    scope: dict[str, Any] = {}
-    exec(body, scope)
-    record = dict(known.example)
-    example = scope["to_example"](record)
-    unit = known.make(record, TaskConfig(name="t", train="mine.jsonl", **task))
-    match unit:
-        case Pair():
-            assert example["prompt"] == [{"role": "user", "content": unit.prompt}]
-            assert example["completion"] == [{"role": "assistant", "content": unit.completion}]
-        case Conversation():
-            assert [(turn["role"], turn["content"]) for turn in example["messages"]] == [
-                (turn["role"], turn["content"]) for turn in unit.messages
-            ]
-        case Document():
-            assert example == {"text": unit.text}
-        case _:
-            raise AssertionError(unit)
-
-
 def test_hostile_names_stay_values_and_comments(tmp_path: Path) -> None:
     name = 'x"\nimport os  # \x1b\u2028'
     made = make_recipe(LoraParameters(), prompt="{a}\n{b}", completion="{c}")
-    hostile = replace(made, base=name, data=replace(made.data, sources=(name,), form="template"))
+    hostile = replace(
+        made, base=name, data=replace(made.data, files=(DataFile(name, None),), form="template")
+    )
     for trainer in RECIPES:
         text = RECIPES[trainer].write(hostile)
         if trainer == "trl":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,12 @@ def test_a_model_of_the_hub_needs_not_be_here() -> None:
         (["model=embedded", "task=nothing.jsonl", "capability=embedded"], "there is no file"),
         (["model=embedded", "capability=embedded"], "add task="),
         (["model=embedded", "task=lighthouse", "capability=embedded", "mine"], "mine.yaml"),
+        (["model=embedded", "task=lighthouse", "trials=many"], "trials=16"),
+        (["model=embedded", "task=lighthouse", "trials=1e2"], "trials=16"),
+        (["model=embedded", "task=lighthouse", "no/mine.yaml"], "there is no folder no"),
+        (["model=embedded", "task=lighthouse", f"{'n' * 300}.yaml"], "name that is too long"),
+        (["model=embedded", "task=lighthouse", "my space.yaml"], "cannot be a folder's name (my space.yaml)"),
+        (["model=embedded", "task=mine.py:thanks"], "mine.py cannot be read"),
     ],
 )
 def test_what_cannot_be_used_leaves_no_file(
@@ -94,3 +101,23 @@ def test_what_cannot_be_used_leaves_no_file(
     assert main(["init", *words]) == 2
     assert hint in capsys.readouterr().err
     assert sorted(path.name for path in folder.iterdir()) == ["questions.jsonl"]
+
+
+@pytest.mark.parametrize(("task", "name"), [("my data.jsonl", "my-data"), (".hidden.jsonl", "hidden")])
+def test_a_file_is_named_after_data_of_any_name(
+    task: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_lines(task, PAIRS)
+    assert main(["init", "model=embedded", f"task={task}"]) == 0
+    assert f"tightrope run space={name}.yaml" in capsys.readouterr().out
+    assert load_config([f"space={name}.yaml"]).config.name == name
+
+
+def test_a_task_of_one_s_own_is_planned_and_the_commands_allow_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("my own.py").write_text(f"def thanks():\n    yield from {PAIRS!r}\n")
+    words = ["init", "model=embedded", "task=my own.py:thanks", "own.yaml"]
+    assert main(words) == 2
+    assert "--allow-code my own.py" in capsys.readouterr().err
+    assert main([*words, "--allow-code", "my own.py"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1].split(maxsplit=2)[2]
+    assert load_config(shlex.split(said)).config.options.task.train == "my own.py:thanks"

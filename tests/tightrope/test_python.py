@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given, settings
@@ -89,6 +90,19 @@ def test_settings_in_python_are_those_of_the_command_line(
         assert (plain[section][name] if name else plain[section]) == value
     assert plain["parameters"]["lr"]["low"] == low
     assert list(plain["parameters"]["rank"]["choices"]) == ranks
+
+
+def test_a_section_given_as_a_mapping_is_the_section(tmp_path: Path) -> None:
+    train = tmp_path / "my: data.jsonl"
+    train.write_text("".join(f'{{"prompt": "{n}", "completion": "b"}}\n' for n in range(9)))
+    task = MappingProxyType({"train": train})
+    config = load_config(to_words({"space": Path("demo"), "task": task, "task.max_length": 32})).config
+    assert config.name == "demo-my-data"
+    assert (config.options.task.train, config.options.task.name) == (str(train), "my: data")
+    assert (config.options.task.heldout, config.options.task.format) == (None, "auto")
+    assert config.options.task.max_length == 32
+    assert load_config(to_words({"space": "demo", "task": train})).config.options.task.train == str(train)
+    assert to_words({"out": Path("123"), "task": train.name}) == ['out="123"', "task=my: data.jsonl"]
 
 
 def test_a_wrong_setting_is_refused_before_anything_runs() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from search.record import RecordWriter
 from tests.records import make_config, make_events, opening_events, write_record
+from tests.tightrope.exports import write_search
 from tightrope.cli import main
 
 
@@ -30,7 +31,7 @@ def test_show_takes_a_name_or_a_folder(runs: Path, capsys: pytest.CaptureFixture
     assert "Recommended:" in by_name
     assert main(["show", "search=runs/first"]) == 0
     assert capsys.readouterr().out == by_name
-    assert main(["show", "frist"]) == 1
+    assert main(["show", "frist"]) == 2
     assert "did you mean first?" in capsys.readouterr().err
     assert main(["show", "first", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["search"]["name"] == "first"
@@ -88,10 +89,48 @@ def test_rm_removes_what_it_names_and_nothing_else(runs: Path, capsys: pytest.Ca
 def test_rm_refuses_what_is_written_or_lies_elsewhere(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with RecordWriter(runs / "first"):
         assert main(["rm", "first", "--yes"]) == 1
-    assert "Another process is running" in capsys.readouterr().err
+    refused = capsys.readouterr().err
+    assert "Another process is running" in refused
+    assert "tightrope stop runs/first" in refused
+    assert "name=" not in refused
     (runs.parent / "elsewhere").mkdir()
     (runs.parent / "elsewhere" / "link").symlink_to(runs / "second")
     assert main(["rm", "elsewhere/link", "out=elsewhere", "--yes"]) == 2
     assert main(["rm", "runs/second", "out=elsewhere", "--yes"]) == 2
     assert "add out=" in capsys.readouterr().err
     assert sorted(path.name for path in runs.iterdir()) == ["first", "second"]
+
+
+VERBS = (
+    "show {}", "compare {} second", "export {} to=out", "report {}", "checklist {}", "investigate {}",
+    "simulate search={}", "export-optuna search={} out=study.db", "clone {} 0", "rm {} --yes",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_takes_a_name_and_says_alike_that_there_is_no_such_search(
+    verb: str, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(verb.format("frist").split()) == 2
+    refused = capsys.readouterr().err
+    assert "There is no search frist." in refused
+    assert "did you mean first?" in refused
+    write_search(runs / "third", make_events(8, config=make_config(8, name="third")))
+    assert main(verb.format("third").split()) == 0, capsys.readouterr().err
+    (runs / "empty").mkdir()
+    (runs / "empty" / "events.jsonl").touch()
+    if not verb.startswith("rm"):
+        assert main(verb.format("empty").split()) == 2
+        assert "contains no search that has started" in capsys.readouterr().err
+
+
+def test_a_folder_of_the_name_comes_before_the_name_and_may_have_an_equals_sign(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_record(runs.parent / "first", make_events(4, config=make_config(4, name="other")))
+    assert main(["show", "first"]) == 0
+    assert "Search other" in capsys.readouterr().out
+    (runs / "first").rename(runs / "a=b")
+    assert main(["clone", "runs/a=b", "0", "rank=8"]) == 0
+    assert "waits in its folder" in capsys.readouterr().out
+    assert main(["clone", "runs/a=b", "0", "dropout=8"]) == 2

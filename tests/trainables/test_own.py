@@ -32,6 +32,7 @@ from tests.records import BEGIN, opening_events, trial_events
 from tests.trainables.test_server import finish, fresh, request, settings
 from trainables.data.readers import read_file
 from trainables.data.sources import LocalFiles, locate
+from trainables.embedded import data_dir
 from trainables.errors import UserError
 from trainables.evaluation.metrics import METRICS
 from trainables.evaluation.metrics.own import OWN
@@ -41,6 +42,7 @@ from trainables.lora.loading import load
 from trainables.messages import BaselineRequest, Delivery
 from trainables.own import code
 from trainables.own.functions import METRIC_FUNCTIONS, TASK_FUNCTIONS, metric_function
+from trainables.settings import CapabilityConfig
 
 PAGE = Path(__file__).parents[2] / "docs/own.md"
 REST = """
@@ -84,8 +86,11 @@ def test_no_file_runs_that_the_command_line_does_not_allow(
     assert "allow_code: can be given on the command line only" in capsys.readouterr().err
     assert not Path("ran").exists()
     change_space(allow_code=[])
+    capsys.readouterr()
     assert main(["space=my.yaml", "--config", "--allow-code", "mine.py"]) == 0
     assert Path("ran").exists()
+    Path("shown.yaml").write_text(capsys.readouterr().out)
+    assert load_config(["space=shown.yaml", "allow_code=mine.py"]).config.allow_code == "mine.py"
     with pytest.raises(ConfigError, match="only if you allow it"):
         load_config(["space=my.yaml"])  # it was allowed to the search before
 
@@ -278,6 +283,8 @@ def test_metrics_are_measured_of_the_base_and_of_trials(
     Path("mine.py").write_text(
         f"{example}\n\ndef same(questions, replies, base_replies):\n"
         "    assert all(question['question'] and question['skill'] for question in questions)\n"
+        "    facts = [question for question in questions if question['skill'] == 'facts']\n"
+        "    assert facts and all(question['topic'] == question['question'][::-1] for question in facts)\n"
         "    return [new == old for new, old in zip(replies, base_replies)]\n\n"
         "def short(questions, replies, base_replies):\n    return replies[1:]\n\n"
         "def quits(questions, replies, base_replies):\n    raise SystemExit\n\n"
@@ -290,7 +297,13 @@ def test_metrics_are_measured_of_the_base_and_of_trials(
         {"name": name, "source": f"{tmp_path / 'mine.py'}:{name}"}
         for name in ("spoils", "same", "longer", "polite")
     ]
-    capability = given.options.capability
+    lines = (data_dir() / "skills" / "facts.jsonl").read_text().splitlines()
+    facts = [json.loads(line) for line in lines]
+    with_topics = [json.dumps(fact | {"topic": fact["question"][::-1], "skill": "other"}) for fact in facts]
+    (tmp_path / "facts.jsonl").write_text("\n".join(with_topics))
+    skills = [skill.model_dump() for skill in given.options.capability.skills]
+    skills[0]["path"] = str(tmp_path / "facts.jsonl")
+    capability = CapabilityConfig(skills=skills)
     measured = capability.model_validate(capability.model_dump() | {"metrics": named})
     server = fresh(load(given, torch.device("cpu")), settings(tmp_path, capability=measured))
     diverging = replace(request(1, 8), params=request(1, 8).params | {"lr": 0.2})

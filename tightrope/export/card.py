@@ -20,8 +20,8 @@ from tightrope.export.base import Base
 from tightrope.export.choice import Chosen
 from tightrope.export.findings import VERDICTS, Finding, confirmed, findings
 from tightrope.export.merged import parts_of
-from trainables.data.sources import EMBEDDED
-from trainables.interval import Interval
+from trainables.data.sources import EMBEDDED, looks_local
+from trainables.settings import HARNESS
 from trainables.text import printable
 
 
@@ -173,12 +173,12 @@ def _certainty(chosen: Chosen) -> Iterator[str]:
         yield "| metric | mean | 95% interval |"
         yield "|---|---:|---:|"
         for metric, mean, n in means:
-            low, high = mean["low"], mean["high"]
-            ends = "-" if low is None else wording.bracket(Interval(low=low, high=high, n=n))
+            interval = wording.around(mean["low"], mean["high"], n)
+            ends = "-" if interval is None else wording.bracket(interval)
             yield f"| {escape(metric)} | {number(mean['mean'])} | {escape(ends)} |"
     else:
         yield ""
-        yield "It was trained once: another seed may give other values than those above."
+        yield "No repetition of it has completed: another seed may give other values than those above."
     for caveat in summary["caveats"]:
         yield ""
         yield f"- {escape(caveat)}"
@@ -207,10 +207,7 @@ def _searched(chosen: Chosen) -> Iterator[str]:
         yield f"| {escape(name)} | {escape(wording.scalar(value))} | {escape(across)} |"
     yield ""
     steps = trial.last.step if trial.last else 0
-    objectives = ", ".join(
-        f"{each.metric} ({', '.join(filter(None, (each.direction, wording.constraint(each))))})"
-        for each in chosen.context.objectives
-    )
+    objectives = ", ".join(map(wording.objective, chosen.context.objectives))
     yield f"It was trained for {wording.plural(steps, 'optimizer step')}. Objectives: {escape(objectives)}."
     yield ""
     yield from (f"- {escape(f'{label}: {text}')}" for label, text in _data(config))
@@ -247,11 +244,13 @@ def _names(source: str | Sequence[str]) -> str:
     """Sources without the folders that they lie in."""
     if not isinstance(source, str):
         return ", ".join(map(_names, source))
-    local = source.startswith(("/", "~", ".")) or bool(PurePath(source).suffix)
-    return PurePath(source).name if local and not source.startswith(EMBEDDED) else source
+    if source.startswith(HARNESS):
+        return f"{HARNESS}{PurePath(source.removeprefix(HARNESS)).name}"
+    return PurePath(source).name if looks_local(source) and not source.startswith(EMBEDDED) else source
 
 
 def _use(chosen: Chosen, base: Base | None, names: Collection[str]) -> Iterator[str]:
+    remote = ", trust_remote_code=True" if base is not None and base.config.trust_remote_code else ""
     yield "## How to use it"
     yield ""
     if "config.json" in names:
@@ -259,8 +258,8 @@ def _use(chosen: Chosen, base: Base | None, names: Collection[str]) -> Iterator[
         yield ""
         yield "    from transformers import AutoModelForCausalLM, AutoTokenizer"
         yield ""
-        yield '    model = AutoModelForCausalLM.from_pretrained(".")'
-        yield '    tokenizer = AutoTokenizer.from_pretrained(".")'
+        yield f'    model = AutoModelForCausalLM.from_pretrained("."{remote})'
+        yield f'    tokenizer = AutoTokenizer.from_pretrained("."{remote})'
         return
     if base is None or "adapter_config.json" not in names:
         load = chosen.context.trainable.load.replace("{folder}", ".")
@@ -275,9 +274,9 @@ def _use(chosen: Chosen, base: Base | None, names: Collection[str]) -> Iterator[
     yield "    from peft import PeftModel"
     yield "    from transformers import AutoModelForCausalLM, AutoTokenizer"
     yield ""
-    yield f"    base = AutoModelForCausalLM.from_pretrained({source!r}{revision})"
+    yield f"    base = AutoModelForCausalLM.from_pretrained({source!r}{revision}{remote})"
     yield '    model = PeftModel.from_pretrained(base, ".")'
-    yield '    tokenizer = AutoTokenizer.from_pretrained(".")'
+    yield f'    tokenizer = AutoTokenizer.from_pretrained("."{remote})'
 
 
 def _limits(chosen: Chosen, base: Base | None) -> Iterator[str]:
@@ -296,7 +295,7 @@ def _limits(chosen: Chosen, base: Base | None) -> Iterator[str]:
     yield "- Safety: refusals, bias, toxicity and resistance to jailbreaks."
     yield "- Contexts longer than those of the data above, and languages that the data do not have."
     loaded = "in 4 bits (NF4)" if base is not None and base.config.quantization else "unquantised"
-    yield f"- Other bases, other quantisation (the base was {loaded}), and other software than that below."
+    yield f"- Other bases, other quantisation (the base was {loaded}), and software not listed below."
 
 
 def _made(chosen: Chosen) -> Iterator[str]:

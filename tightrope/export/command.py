@@ -9,14 +9,15 @@ from pathlib import Path
 from search.config.overrides import place
 from search.errors import ConfigError, Problem
 from search.output import complain, say, say_json
+from search.recorded import open_search
+from search.verb import run_verb
 from tightrope.export.choice import Chosen, choose
 from tightrope.export.folder import default_folder, write_folder
-from tightrope.export.gguf import find_converter
+from tightrope.export.gguf import find_converter, is_converter
 from tightrope.export.push import push, refuse_name
 from tightrope.export.recipe import write_recipe
 from tightrope.export.recipes import RECIPES
-from tightrope.running import run_verb
-from tightrope.words import Words, load, parse, search_folder
+from tightrope.words import Words, parse
 from trainables.nearest import did_you_mean
 
 USAGE = """\
@@ -29,7 +30,7 @@ template, and a model card with what was searched and what the trial keeps and b
   SEARCH        its folder, or its name: runs/demo, or demo
   TRIAL         its number; without it, the recommended one
   --merged      the whole model, with the adapter in the base's weights, in the adapter's place
-  --gguf        the adapter in llama.cpp's format too; gguf=FOLDER says where llama.cpp is
+  --gguf        the adapter in llama.cpp's format too; --gguf FOLDER says where llama.cpp is
   push=REPO     upload the folder to the Hugging Face hub, as user/name
   config=TRAINER
                 the configuration alone, as a file of axolotl, llamafactory or trl
@@ -67,13 +68,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _export(words: list[str]) -> int:
     request = _request(words)
-    folder = search_folder(request.words.searches[0], request.words.out)
-    chosen = choose(load(folder), folder, request.trial)
+    folder, state = open_search(request.words.searches[0], request.words.out)
+    chosen = choose(state, folder, request.trial)
     to = _write(request.words, chosen)
     for warning in chosen.warnings:
         complain(f"warning: {warning}")
     repo = request.words.settings.get("push")
-    address = None if repo is None else push(to, repo)
+    merged = "--merged" in request.words.flags
+    what = "a merged model" if merged else f"the {chosen.context.trainable.artifact}"
+    address = None if repo is None else push(to, repo, what)
     if "--json" in request.words.flags:
         data = {"path": str(to), "trial": chosen.number, "warnings": chosen.warnings, "pushed": address}
         say_json(data)
@@ -113,9 +116,10 @@ def _request(words: Sequence[str]) -> Request:
     _refuse_together(asked)
     if len(asked.searches) == 1:
         return Request(asked, None)
-    number = asked.searches[1].removeprefix("trial=")
+    number = asked.searches[1]
     if not (number.isascii() and number.isdigit() and len(number) < 10):
-        problem = Problem(number, "is not the number of a trial", place(number), "give a number, such as 7")
+        hint = "gguf=FOLDER names llama.cpp's" if "--gguf" in asked.flags else "give a number, such as 7"
+        problem = Problem(number, "is not the number of a trial", place(number), hint)
         raise ConfigError([problem], "command line")
     return Request(asked, int(number))
 
@@ -149,7 +153,9 @@ def _dialect(words: Sequence[str]) -> list[str]:
     while rest:
         word = rest.pop(0)
         key, equals, value = word.removeprefix("--").partition("=")
-        if not word.startswith("--") or word in _FLAGS or key not in _KEYS:
+        if word == "--gguf" and rest and is_converter(rest[0]):
+            turned.append(f"gguf={rest.pop(0)}")
+        elif not word.startswith("--") or word in _FLAGS or key not in _KEYS:
             turned.append(word)
         elif equals:
             turned.append(f"{key}={value}")

@@ -40,6 +40,18 @@ def refuse_existing(to: Path) -> None:
         raise ExportRefusedError(f"{to} exists.", hint="Give another folder with to=FOLDER, or remove it.")
 
 
+def make_parents(path: Path) -> None:
+    """Makes the folders above a path that are missing, for everybody to enter, whatever the umask.
+
+    Raises:
+        OSError: They cannot be made.
+    """
+    missing = [parent for parent in path.absolute().parents if not parent.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for parent in missing:
+        parent.chmod(0o755)
+
+
 def write_folder(chosen: Chosen, to: Path, merged: bool = False, converter: Path | None = None) -> None:
     """Writes adapter, tokenizer and model card.
 
@@ -59,7 +71,7 @@ def write_folder(chosen: Chosen, to: Path, merged: bool = False, converter: Path
     tokenizer = {} if base is None or _has_tokenizer(chosen) else tokenizer_files(base)
     made_parents = [parent for parent in to.absolute().parents if not parent.exists()]
     try:
-        to.parent.mkdir(parents=True, exist_ok=True)
+        make_parents(to)
         with replacement(to, sync=True) as part:
             part.mkdir()
             notes = _write_weights(chosen, base, part, merged)

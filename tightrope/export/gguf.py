@@ -29,13 +29,23 @@ def find_converter(given: str | None) -> Path:
         raise ExportRefusedError(
             f"{CONVERTER} of llama.cpp is not on PATH.", hint="Name it: gguf=path/to/llama.cpp."
         )
-    path = Path(given).expanduser()
-    path = path / CONVERTER if path.is_dir() else path
+    path = _converter_at(given)
     if not path.is_file():
         raise ExportRefusedError(
             f"There is no {path}.", hint="Name llama.cpp's folder: gguf=path/to/llama.cpp."
         )
     return path
+
+
+def is_converter(given: str) -> bool:
+    """Whether a path is that of the converter, or of llama.cpp's folder."""
+    path = _converter_at(given)
+    return path.name == CONVERTER and path.is_file()
+
+
+def _converter_at(given: str) -> Path:
+    path = Path(given).expanduser()
+    return path / CONVERTER if path.is_dir() else path
 
 
 def convert(converter: Path, adapter: Path, base: Path) -> None:

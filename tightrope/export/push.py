@@ -30,8 +30,13 @@ def refuse_name(repo: str) -> None:
         ) from error
 
 
-def push(folder: Path, repo: str) -> str:
+def push(folder: Path, repo: str, what: str) -> str:
     """Uploads the folder as one commit; a repository that is not there is made, private.
+
+    Args:
+        folder: The exported one.
+        repo: As `user/name`.
+        what: The folder holds, for the commit's message.
 
     Returns:
         Address of the repository.
@@ -46,7 +51,7 @@ def push(folder: Path, repo: str) -> str:
     try:
         made = api.create_repo(repo, private=True, exist_ok=True)
         api.upload_folder(
-            repo_id=made.repo_id, folder_path=folder, commit_message="Upload an adapter with its model card"
+            repo_id=made.repo_id, folder_path=folder, commit_message=f"Upload {what} with its model card"
         )
     except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
         raise PushFailedError(

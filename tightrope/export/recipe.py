@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from search.redact import redact
 from tightrope.export.base import base_of
 from tightrope.export.choice import Chosen
-from tightrope.export.folder import refuse_existing
+from tightrope.export.folder import make_parents, refuse_existing
 from tightrope.export.merged import options_of, spec_of
 from tightrope.export.recipes import RECIPES
 from tightrope.export.recipes.base import head
@@ -74,7 +74,7 @@ def write_recipe(chosen: Chosen, trainer: str, to: Path) -> None:
     )
     text = head(known, what, recipe, to.name) + "\n" + known.write(recipe)
     try:
-        to.parent.mkdir(parents=True, exist_ok=True)
+        make_parents(to)
         with replacement(to) as part:
             part.write_text(printable(redact(text)), encoding="utf-8")
             part.chmod(0o644)

@@ -84,7 +84,12 @@ def filled(template: str, record: Mapping[str, Any]) -> str:
             inner if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False, default=str), match[1]
         )
 
-    return _MARK.sub(value, re.sub(r"\\[nt\\]", lambda match: _ESCAPES[match[0]], template))
+    return _MARK.sub(value, unescaped(template))
+
+
+def unescaped(template: str) -> str:
+    r"""A template with the line ends and tabs that `\n` and `\t` stand for in it."""
+    return re.sub(r"\\[nt\\]", lambda match: _ESCAPES[match[0]], template)
 
 
 def template_fields(template: str) -> list[str]:

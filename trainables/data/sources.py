@@ -153,6 +153,11 @@ def looks_local(source: str) -> bool:
     return source.startswith((EMBEDDED, ".", "/", "~")) or _kind(path) is not None or os.path.exists(path)
 
 
+def kind_of(source: str) -> Kind | None:
+    """How a file of this name is read, whether it is there or not; None where its ending is not known."""
+    return _kind(user_path(source))
+
+
 def _place(source: str, key: str) -> Path:
     if not source.startswith(EMBEDDED):
         return user_path(source)

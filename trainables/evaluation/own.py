@@ -68,7 +68,8 @@ class OwnMetrics:
 
 
 def _row(part: Questions, index: int) -> Question:
-    return {"skill": part.skill.config.name, **asdict(part.skill.items[index])}
+    item = asdict(part.skill.items[index])
+    return {**item.pop("more"), **item, "skill": part.skill.config.name}
 
 
 def _values(

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from trainables import embedded
+from trainables.data.fields import unescaped
 from trainables.data.formats.base import AUTO
-from trainables.data.sources import EMBEDDED
+from trainables.data.sources import HubDataset, kind_of, locate, user_path
+from trainables.errors import UserError
 from trainables.lora.parameters import LoraOptions, LoraParameters
-from trainables.recipe import DataRecipe, Recipe, Run
+from trainables.own.records import makes_records
+from trainables.recipe import DataFile, DataRecipe, Recipe, Run
 from trainables.serving.schedule import warmup_steps
 from trainables.settings import TaskConfig
 
@@ -49,7 +52,7 @@ def recipe(run: Run) -> Recipe:
         targets=_targets(run.artifact),
         layers=params.layers,
         data=_data(options.task, run.data),
-        unsaid=tuple(_unsaid(options, params)),
+        unsaid=tuple(_unsaid(options, params, run.data.get("format"))),
     )
 
 
@@ -62,30 +65,45 @@ def _targets(adapter: Path) -> tuple[str, ...]:
 
 
 def _data(task: TaskConfig, facts: Any) -> DataRecipe:
+    files, hub, _ = _located(task)
     recorded = facts.get("format")
-    sources = (task.train,) if isinstance(task.train, str) else task.train
+    plain = bool(files) and files[0].kind == "text"
+    made_of = None if task.prompt is None or task.completion is None else (task.prompt, task.completion)
     return DataRecipe(
-        sources=tuple(_place(source) for source in sources),
-        split=task.split,
-        subset=task.subset,
+        files=files,
+        hub=hub,
         form=str(recorded) if recorded and task.format == AUTO else task.format,
-        text=task.text_field,
+        text="text" if plain else task.text_field,
         prompt=task.prompt_field,
         completion=task.completion_field,
-        template=None if task.prompt is None or task.completion is None else (task.prompt, task.completion),
+        template=None if made_of is None else (unescaped(made_of[0]), unescaped(made_of[1])),
         last=task.loss == "last",
         max_length=task.max_length or facts.get("max_length"),
     )
 
 
-def _place(source: str) -> str:
-    if source.startswith(EMBEDDED):
-        return str(embedded.data_dir() / source.removeprefix(EMBEDDED))
-    return source
+def _located(task: TaskConfig) -> tuple[tuple[DataFile, ...], HubDataset | None, str | None]:
+    """The files or the data set of the hub, and why files are as configured, where they are not there."""
+    try:
+        place = locate(task.train, "task.train", task.split, task.subset)
+    except UserError as error:
+        names = (task.train,) if isinstance(task.train, str) else task.train
+        files = (
+            DataFile(str(user_path(name)), kind_of(name), name.lower().endswith(".gz")) for name in names
+        )
+        return tuple(files), None, error.message
+    if isinstance(place, HubDataset):
+        return (), place, None
+    return tuple(DataFile(str(file.path), file.format, file.packed) for file in place.files), None, None
 
 
-def _unsaid(options: LoraOptions, params: LoraParameters) -> Iterator[str]:
+def _unsaid(options: LoraOptions, params: LoraParameters, form: object) -> Iterator[str]:
     task = options.task
+    yield from _of_sources(task)
+    if task.format == AUTO and form is None:
+        yield "The form of the records was not recorded: prompt and completion are a guess."
+    if "facts" in (form, task.format):
+        yield "Records of beliefs hold several examples each: write them as prompts with completions first."
     if params.subtracts_start:
         yield (
             f"{params.init_lora_weights} subtracts what the adapter begins as from the base's weights: save "
@@ -97,3 +115,15 @@ def _unsaid(options: LoraOptions, params: LoraParameters) -> Iterator[str]:
         yield f"{task.heldout_fraction:g} of the data were held out, up to {task.heldout_examples} examples."
     yield "Longer text was cut into pieces that do not overlap; longer replies were truncated."
     yield "The order of the data differs, and with it the losses of single steps."
+
+
+def _of_sources(task: TaskConfig) -> Iterator[str]:
+    """What must be known of files that are not as they were, or that a program has made."""
+    *_, missing = _located(task)
+    if missing is not None:
+        yield f"The data were not there when this was written: {missing}"
+    made = [
+        name for name in ((task.train,) if isinstance(task.train, str) else task.train) if makes_records(name)
+    ]
+    if made and missing is None:
+        yield f"The records that {', '.join(made)} yields are a file in a cache: copy it."

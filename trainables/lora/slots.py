@@ -77,7 +77,8 @@ class Choice:
         if not halvings:
             return self
         examples = max(1, min(self.limits.examples or batch_size, batch_size) >> halvings)
-        reason = f"at most {examples} of a trial's examples in a pass: memory ran out {halvings} time(s)"
+        times = "once" if halvings == 1 else f"{halvings} times"
+        reason = f"at most {examples} of a trial's examples in a pass: memory ran out {times}"
         return replace(self, limits=replace(self.limits, examples=examples), reason=reason)
 
 

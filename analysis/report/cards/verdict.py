@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analysis.costs import LIMIT_UNITS, spared
+from analysis.costs import limits_spent, money, spared
 from analysis.described import worth_showing
 from analysis.render import artifact_folder, artifact_name, deciding_command
 from analysis.report.base_comparison import mean_kept, metric_change
@@ -192,9 +192,7 @@ def _price(context: Context) -> str:
     if used["device_hours"]:
         parts.append(f"{spoken(3600 * used['device_hours'])} of one device")
     if used["cost"] is not None:
-        parts.append(
-            f"{used['cost']:.3g} of money, at {context.summary['limits']['price']:g} per node and hour"
-        )
+        parts.append(money(context.summary))
     text = (
         f"What the search cost: {', '.join(parts)}. Its {wording.plural(used['trials'], 'trial')} did "
         f"{used['steps_trained']:,} of {used['steps_full']:,} optimizer steps"
@@ -210,13 +208,8 @@ def _price(context: Context) -> str:
         f". Summed over the workers, training took {spoken(used['train_seconds'])} and evaluation "
         f"{spoken(used['eval_seconds'])}, {used['eval_share']:.0%} of both."
     )
-    limits = context.summary["limits"]["set"]
-    if limits:
-        each = ", ".join(
-            f"{limit['spent']:.3g} of {limit['limit']:g} {LIMIT_UNITS[name]}"
-            for name, limit in limits.items()
-        )
-        text += f" Limits: {each}."
+    if context.summary["limits"]["set"]:
+        text += f" Limits: {limits_spent(context.summary)}."
     return text
 
 

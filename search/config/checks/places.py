@@ -10,8 +10,11 @@ from search.config.checks import parts
 from search.config.composed import Composed
 from search.config.origins import Key
 from search.config.values import uri_problem
+from search.naming import begun_with
 from search.record.files import EVENTS
+from search.recorded import OUT, NoSearchError, search_folder
 from search.tracking.store import database_problem
+from trainables.data.sources import user_path
 from trainables.settings import CapabilityConfig
 
 _PATHS: tuple[tuple[str, ...], ...] = (
@@ -130,16 +133,12 @@ def check_warm_start(composed: Composed) -> None:
     given = parts.text(composed, *_KEY)
     if not given or composed.is_broken(_KEY) or _begun(composed):
         return
-    folder = Path(os.path.expanduser(given))
-    if not folder.is_dir():
-        message = f"there is no folder {given}"
-    elif not (folder / EVENTS).is_file():
-        message = f"{given} contains no search: it has no {EVENTS}"
-    else:
-        return
-    composed.complain(_KEY, message, "give the folder of an earlier search, for example runs/NAME")
+    try:
+        search_folder(given, parts.text(composed, "out") or OUT)
+    except NoSearchError as error:
+        composed.complain(_KEY, error.message.rstrip("."), error.hint)
 
 
 def _begun(composed: Composed) -> bool:
     name, out = parts.text(composed, "name"), parts.text(composed, "out")
-    return bool(name and out) and (Path(os.path.expanduser(out)) / name / EVENTS).is_file()
+    return bool(name and out) and bool(begun_with(user_path(out), name, None))

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import Any
 
-from tightrope.export.recipes.base import RECIPES, Trainer, loraplus, schedule, to_yaml, whole
+from tightrope.export.recipes.base import (
+    RECIPES,
+    Trainer,
+    loraplus,
+    made_by,
+    schedule,
+    spellings,
+    to_yaml,
+    whole,
+)
 from trainables.recipe import DataRecipe, Recipe
-
-_KINDS = {
-    "jsonl": "json",
-    "ndjson": "json",
-    "json": "json",
-    "csv": "csv",
-    "parquet": "parquet",
-    "txt": "text",
-}
 
 
 def write(recipe: Recipe) -> str:
@@ -42,7 +41,7 @@ def write(recipe: Recipe) -> str:
                 **({"peft_layers_to_transform": list(range(recipe.layers))} if recipe.layers else {}),
             },
             {
-                "datasets": [_dataset(recipe.data, source) for source in recipe.data.sources],
+                "datasets": [place | _form(recipe.data) for place in _places(recipe.data)],
                 "val_set_size": 0.0,
                 **({"sequence_len": recipe.data.max_length} if recipe.data.max_length else {}),
                 "sample_packing": False,
@@ -68,14 +67,13 @@ def write(recipe: Recipe) -> str:
     )
 
 
-def _dataset(data: DataRecipe, source: str) -> dict[str, Any]:
-    path = PurePath(source)
-    place: dict[str, Any] = {"path": source}
-    if (kind := _KINDS.get(path.suffix.lstrip("."))) is not None:
-        place["ds_type"] = kind
-    else:
-        place |= {"split": data.split} | ({"name": data.subset} if data.subset else {})
-    return place | _form(data)
+def _places(data: DataRecipe) -> list[dict[str, Any]]:
+    """Where the data are: an entry for each file, or that of the data set of the hub."""
+    if data.hub is not None:
+        config = {"name": data.hub.config} if data.hub.config else {}
+        return [{"path": data.hub.name, "split": data.hub.split} | config]
+    kinds = {file.path: "csv" if file.kind == "tsv" else file.kind for file in data.files}
+    return [{"path": path} | ({"ds_type": kind} if kind else {}) for path, kind in kinds.items()]
 
 
 def _form(data: DataRecipe) -> dict[str, Any]:
@@ -109,13 +107,16 @@ def _form(data: DataRecipe) -> dict[str, Any]:
 def unsaid(recipe: Recipe) -> Iterator[str]:
     """What the file does not say."""
     data = recipe.data
+    if any(file.kind == "tsv" for file in data.files):
+        yield "Tabs between the columns: write the data with commas first."
+    yield from spellings(data)
     if data.form in ("alpaca", "question", "completion", "template", "facts", "auto"):
         yield (
             f"Data of the form {data.form} were asked and answered through the model's chat template here. "
             "The type below writes prompts without it; to be exact, write the data as messages."
         )
     if data.template is not None:
-        yield f"The prompt was made by the template {data.template[0]!r}, the reply by {data.template[1]!r}."
+        yield made_by(data.template)
     if data.last:
         yield "Only the last turn of each conversation was learned."
     if recipe.nf4 and not recipe.double_quant:

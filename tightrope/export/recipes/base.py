@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from trainables.recipe import Recipe
+from trainables.recipe import DataRecipe, Recipe
 from trainables.registry import Registry
 
 
@@ -48,7 +48,7 @@ def head(trainer: Trainer, what: str, recipe: Recipe, file: str) -> str:
     lines += [
         f"For one device: devices x examples per device x accumulation must be {recipe.batch_size}.",
         "",
-        f"What {trainer.title} cannot be told, or does differently:",
+        f"What this file cannot say, or {trainer.title} does differently:",
     ]
     lines += [f"- {sentence}" for sentence in (*recipe.unsaid, *_warmup(recipe), *trainer.unsaid(recipe))]
     return "".join(f"# {line}".rstrip() + "\n" for line in lines)
@@ -97,6 +97,34 @@ def loraplus(recipe: Recipe) -> dict[str, Any]:
 def whole(value: float) -> int | float:
     """A number without a fraction as an integer, which some trainers insist on."""
     return int(value) if math.isfinite(value) and value == int(value) else value
+
+
+_SPELLINGS = {
+    "messages": (
+        "Only `role` and `content` of `messages` are read: no `system` text beside them, nor weights of 0."
+    ),
+    "conversations": "Only `conversations` with `from` and `value` are read: rename `conversation`.",
+    "alpaca": "Only `instruction`, `input` and `output` are read: rename `context` and `response`.",
+    "question": (
+        "Only `question` and `answer`, a text, are read: of `answers` keep the first, and put a `context` "
+        "before the question."
+    ),
+    "completion": "Only texts are read as prompts and completions, not lists of messages.",
+}
+
+
+def spellings(data: DataRecipe) -> Iterator[str]:
+    """What a search reads of a form, and a file that names fields does not."""
+    if data.form in _SPELLINGS:
+        yield _SPELLINGS[data.form]
+
+
+def made_by(template: tuple[str, str]) -> str:
+    """What a file that names fields cannot say of prompts and replies that are made of several."""
+    prompt, reply = template
+    return (
+        f"The prompt was made by the template {prompt!r}, the reply by {reply!r}: write both as fields first."
+    )
 
 
 def to_yaml(sections: Sequence[Mapping[str, Any]]) -> str:

@@ -7,8 +7,20 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
-from tightrope.export.recipes.base import RECIPES, Trainer, loraplus, to_yaml, training, whole
+from tightrope.export.recipes.base import (
+    RECIPES,
+    Trainer,
+    loraplus,
+    made_by,
+    spellings,
+    to_yaml,
+    training,
+    whole,
+)
 from trainables.recipe import DataRecipe, Recipe
+
+_ENDINGS = (".csv", ".json", ".jsonl", ".parquet", ".txt")
+"""Of files that it reads."""
 
 
 def write(recipe: Recipe) -> str:
@@ -64,22 +76,24 @@ def _pissa(start: bool | str) -> dict[str, Any]:
 
 def _entries(data: DataRecipe) -> dict[str, dict[str, Any]]:
     """What `dataset_info.json` must have, by the names of the data sets."""
-    names = [f"data_{number}" if number else "data" for number in range(len(data.sources))]
-    return {name: _entry(data, source) for name, source in zip(names, data.sources, strict=True)}
+    if data.hub is not None:
+        config = {"subset": data.hub.config} if data.hub.config else {}
+        return {"data": {"hf_hub_url": data.hub.name, "split": data.hub.split} | config | _columns(data)}
+    names = [f"data_{number}" if number else "data" for number in range(len(data.files))]
+    return {
+        name: {"file_name": file.path} | _columns(data) for name, file in zip(names, data.files, strict=True)
+    }
 
 
-def _entry(data: DataRecipe, source: str) -> dict[str, Any]:
-    if PurePath(source).suffix:
-        place: dict[str, Any] = {"file_name": source}
-    else:
-        place = {"hf_hub_url": source, "split": data.split} | ({"subset": data.subset} if data.subset else {})
+def _columns(data: DataRecipe) -> dict[str, Any]:
+    """The form of the data, and the fields that it is read from."""
     match data.form:
         case "messages":
             tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user"}
             tags |= {"assistant_tag": "assistant", "system_tag": "system"}
-            return place | {"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": tags}
+            return {"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": tags}
         case "conversations":
-            return place | {"formatting": "sharegpt", "columns": {"messages": "conversations"}}
+            return {"formatting": "sharegpt", "columns": {"messages": "conversations"}}
         case "text":
             columns = {"prompt": data.text}
         case "alpaca":
@@ -88,17 +102,23 @@ def _entry(data: DataRecipe, source: str) -> dict[str, Any]:
             columns = {"prompt": "question", "response": "answer"}
         case _:
             columns = {"prompt": data.prompt, "response": data.completion}
-    return place | {"columns": columns}
+    return {"columns": columns}
 
 
 def unsaid(recipe: Recipe) -> Iterator[str]:
     """What the file does not say."""
-    yield f"Add to data/dataset_info.json: {json.dumps(_entries(recipe.data), ensure_ascii=False)}"
-    if recipe.data.form != "text":
+    data = recipe.data
+    yield f"Add to data/dataset_info.json: {json.dumps(_entries(data), ensure_ascii=False)}"
+    yield from spellings(data)
+    if any(not PurePath(file.path).is_absolute() for file in data.files):
+        yield "A `file_name` is looked for in `dataset_dir`: set it to the folder where the search was begun."
+    unread = [file.path for file in data.files if PurePath(file.path).suffix.lower() not in _ENDINGS]
+    if unread:
+        yield f"It does not read {', '.join(unread)}: write the data as JSON lines first."
+    if data.form != "text":
         yield "`template` must be the one of the base model, whose chat template was used here."
-    if recipe.data.template is not None:
-        prompt, reply = recipe.data.template
-        yield f"The prompt was made by the template {prompt!r}, the reply by {reply!r}."
+    if data.template is not None:
+        yield made_by(data.template)
     if recipe.start is not True and not _pissa(recipe.start):
         yield f"The adapter began as PEFT's init_lora_weights={recipe.start!r}."
     if recipe.layers is not None:

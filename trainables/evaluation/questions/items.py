@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from string import ascii_uppercase
 from typing import Any
 
@@ -23,11 +23,17 @@ LETTERS = ascii_uppercase
 
 @dataclass(frozen=True)
 class ChoiceItem:
-    """A question with options; `answer` is the index of the right one."""
+    """A question with options.
+
+    Attributes:
+        answer: The index of the right one.
+        more: What else its record has.
+    """
 
     question: str
     options: tuple[str, ...]
     answer: int
+    more: Mapping[str, Any] = field(default_factory=dict, kw_only=True, compare=False, repr=False)
 
     def reworded(self, wording: Callable[[str], str]) -> ChoiceItem:
         """The same with another text of the question."""
@@ -36,10 +42,15 @@ class ChoiceItem:
 
 @dataclass(frozen=True)
 class OpenItem:
-    """A question whose reply must be `answer`."""
+    """A question whose reply must be `answer`.
+
+    Attributes:
+        more: What else its record has.
+    """
 
     question: str
     answer: str
+    more: Mapping[str, Any] = field(default_factory=dict, kw_only=True, compare=False, repr=False)
 
     def reworded(self, wording: Callable[[str], str]) -> OpenItem:
         """The same with another text of the question."""
@@ -114,8 +125,13 @@ def items_fingerprint(items: Iterable[Sequence[Item]]) -> str:
     """SHA-256 over the items of all skills, 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for skill in items:
-        digest.update(json.dumps([asdict(item) for item in skill], sort_keys=True).encode())
+        digest.update(json.dumps([_asked(item) for item in skill], sort_keys=True).encode())
     return digest.hexdigest()
+
+
+def _asked(item: Item) -> dict[str, Any]:
+    """What is put to a model, and what must come back."""
+    return {name: value for name, value in asdict(item).items() if name != "more"}
 
 
 def _item(line: str, place: str) -> Item:
@@ -144,7 +160,9 @@ def _parse(record: dict[str, Any]) -> Item | str:
         return "it has invalid characters"
     if "options" not in record:
         known = isinstance(answer, str) and answer.strip()
-        return OpenItem(question, str(answer)) if known else "without options, its answer must be text"
+        if not known:
+            return "without options, its answer must be text"
+        return OpenItem(question, str(answer), more=_more(record))
     options = record["options"]
     if not isinstance(options, list) or not all(isinstance(text, str) and text.strip() for text in options):
         return "its options are not a list of texts"
@@ -155,7 +173,11 @@ def _parse(record: dict[str, Any]) -> Item | str:
     # `true` is a whole number in Python, and not in JSON.
     if type(answer) is not int or not 0 <= answer < len(options):
         return f"its answer must be the index of an option, 0 to {len(options) - 1}"
-    return ChoiceItem(question, tuple(options), answer)
+    return ChoiceItem(question, tuple(options), answer, more=_more(record))
+
+
+def _more(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in ("question", "options", "answer")}
 
 
 def choice_prompt(question: str, options: Sequence[str]) -> str:
