@@ -312,6 +312,15 @@ def test_agreement_of_all_is_that_of_one_after_the_other(found: list[tuple[Point
     assert agreement(at_rungs, at_ends) == foresight.agreement
 
 
+def test_an_order_that_is_wrong_among_neighbours_is_wrong() -> None:
+    at_rung = np.arange(20.0)[:, None]
+    at_end = at_rung.reshape(5, 4)[:, ::-1].reshape(20, 1)
+    pairs = [(i, j) for i in range(20) for j in range(i)]
+    same = np.mean([(at_rung[i] > at_rung[j]) == (at_end[i] > at_end[j]) for i, j in pairs])
+    assert same > 0.8
+    assert agreement(at_rung, at_end) < 0.6
+
+
 def test_one_trial_in_ten_is_audited() -> None:
     share = sum(is_audited(seed, trial) for seed in range(10) for trial in range(1000)) / 10_000
     assert share == pytest.approx(AUDITED, rel=0.1)
