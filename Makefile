@@ -1,4 +1,4 @@
-# Two commands: `make demo` and `make test`. Both set up first, which costs nothing once it is done.
+# `make demo`, `make test` and `make lint` set up first, which costs nothing once it is done.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

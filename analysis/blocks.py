@@ -38,6 +38,7 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "runs": list(candidate.runs),
         "broken": list(candidate.broken),
         "missing": candidate.missing,
+        "failed": list(candidate.failed),
         "keeps": candidate.keeps,
         "train_seconds": candidate.train_seconds,
         "means": {

@@ -154,9 +154,9 @@ def status(trial: Mapping[str, Any]) -> str:
 def _mean_row(candidate: Mapping[str, Any]) -> Row:
     means = candidate["means"]
     intervals = {
-        name: Interval(mean["low"], mean["high"], candidate["n"])
+        name: interval
         for name, mean in means.items()
-        if mean["low"] is not None
+        if (interval := wording.around(mean["low"], mean["high"], candidate["n"])) is not None
     }
     metrics = {name: mean["mean"] for name, mean in means.items()}
     progress = "confirmed" if candidate["keeps"] else "ruled out"

@@ -1,12 +1,13 @@
 """How often the interval of a recommended trial holds the truth, and how wide it is.
 
-    python -m benchmarks.coverage [--draws 500] [--write]
+    python -m benchmarks.coverage [--draws 500] [--numbers] [--write]
 
 Answers are drawn with a latent normal effect of each item, each seed and each seed on each item; the base
 model answers the same items. Retention over them is judged as a search judges it, beside the method before:
 Student's interval with the variance between seeds pooled over candidates, widened by the mean interval of a
-single run.
-`--write` puts the table into docs/results/confirmation.md.
+single run. Likewise for a mean of numbers, such as a change of the loss, whose items have heavy tails:
+before, its interval over the items was the normal one.
+`--write` puts the tables into docs/results/confirmation.md.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import argparse
 import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from search.judging.noise import Array, Seeds, Series
 from search.judging.paired import Pairs, ratio_of_pairs
 from search.judging.pooled import pooled_variance
 from search.judging.repeated import of_series
-from trainables.interval import Interval
+from trainables.interval import Interval, Z
 
 SEEDS = (2, 3, 5)
 ITEMS = (20, 100, 300, 1000)
@@ -38,6 +39,10 @@ SHARES = {"high": (0.9, 0.88), "middle": (0.9, 0.6)}
 """Of right answers, the base model's and the tuned one's."""
 OF_ITEMS, OF_RUNS, SHARED = 2.0, 1.0, 0.8
 """Standard deviations of the latent effects, and the correlation of the items' with the base model's."""
+NUMBERS_OF_ITEMS = (8, *ITEMS)
+NUMBERS_DELTAS = (0.0, 0.02, 0.1)
+TAILS, OF_RUNS_ON_NUMBERS = 3, 0.5
+"""Numbers have Student's distribution with these degrees of freedom; so has what a run adds, in this size."""
 PAGE = Path("docs/results/confirmation.md")
 
 
@@ -97,10 +102,10 @@ def draw(random: np.random.Generator, setting: Setting, drawn: World) -> tuple[A
     """The base model's answers, shape (n,), and those of each candidate's runs, shape (k, n)."""
     n, k = setting.items, setting.seeds
     shared = random.normal(size=n)
-    own = math.sqrt(1 - SHARED**2)
+    apart = math.sqrt(1 - SHARED**2)
 
     def items() -> Array:
-        return OF_ITEMS * (SHARED * shared + own * random.normal(size=n))
+        return OF_ITEMS * (SHARED * shared + apart * random.normal(size=n))
 
     base = drawn.base + items() + OF_RUNS * random.normal(size=n) > 0
     tuned = [
@@ -169,6 +174,49 @@ def measure(setting: Setting, draws: int) -> Cell:
     return Cell(setting, float(shares[0]), float(wide[0]), float(shares[1]), float(wide[1]))
 
 
+def draw_numbers(random: np.random.Generator, setting: Setting) -> list[Array]:
+    """The numbers of each candidate's runs, shape (k, n), with the mean 0."""
+    n, k = setting.items, setting.seeds
+    deviation = OF_RUNS_ON_NUMBERS * math.sqrt(TAILS / (TAILS - 2))
+    return [
+        random.standard_t(TAILS, size=n)
+        + math.sqrt(setting.delta) * deviation * random.normal(size=(k, 1))
+        + OF_RUNS_ON_NUMBERS * random.standard_t(TAILS, size=(k, n))
+        for _ in range(setting.candidates)
+    ]
+
+
+def measure_numbers(setting: Setting, draws: int) -> Cell:
+    """Draws a setting of numbers, and judges each draw as a search does, and with the normal interval."""
+    random = np.random.default_rng([13, *map(ord, repr(setting))])
+    covered, widths = np.zeros((2, draws)), np.zeros((2, draws))
+    for index in range(draws):
+        series = [
+            Series(1.0, runs.mean(axis=1), 0, (("items", runs),), unbounded=True)
+            for runs in draw_numbers(random, setting)
+        ]
+        judged = [each for each in of_series(series) if each is not None]
+        for method, contrasts in enumerate((judged, map(with_normal_items, judged))):
+            ends = np.array([each.interval() for each in contrasts])
+            covered[method, index] = np.mean((ends[:, 0] <= 0) & (ends[:, 1] >= 0))
+            widths[method, index] = np.mean(ends[:, 1] - ends[:, 0])
+    shares, wide = covered.mean(axis=1), np.median(widths, axis=1)
+    return Cell(setting, float(shares[0]), float(wide[0]), float(shares[1]), float(wide[1]))
+
+
+def with_normal_items(judged: Contrast) -> Contrast:
+    """The same with the normal interval over the items."""
+    (part,) = judged.parts
+    half, _ = part.reach(Z, 1.0)
+    return replace(judged, parts=(replace(part, over=None, below=half, above=half),))
+
+
+def numbers_settings() -> Iterator[Setting]:
+    """All cells of numbers."""
+    for each in itertools.product(NUMBERS_DELTAS, CANDIDATES, SEEDS, NUMBERS_OF_ITEMS):
+        yield Setting("numbers", *each)
+
+
 def settings() -> Iterator[Setting]:
     """All cells."""
     for each in itertools.product(SHARES, DELTAS, CANDIDATES, SEEDS, ITEMS):
@@ -193,20 +241,33 @@ def tables(cells: Sequence[Cell]) -> Iterator[str]:
     by_setting = {cell.setting: cell for cell in cells}
     yield _counts(cells)
     yield ""
-    header = ("candidates", "seeds", "items", *(f"delta {delta:g}" for delta in DELTAS))
     for kind, (base, tuned) in SHARES.items():
         yield f"Base model {base:.0%} right, tuned model {tuned:.0%}:"
         yield ""
-        rows = []
-        for candidates, seeds, items in itertools.product(CANDIDATES, SEEDS, ITEMS):
-            row = [by_setting[Setting(kind, delta, candidates, seeds, items)] for delta in DELTAS]
-            texts = (
-                f"{each.covered:.1%} ({each.covered_before:.1%}), {each.width:.2f} ({each.width_before:.2f})"
-                for each in row
-            )
-            rows.append((candidates, seeds, items, *texts))
-        yield from table(header, rows)
+        yield from _table(by_setting, kind, DELTAS, ITEMS)
         yield ""
+
+
+def numbers_tables(cells: Sequence[Cell]) -> Iterator[str]:
+    """The same of numbers; in brackets with the normal interval over the items."""
+    yield _counts(cells)
+    yield ""
+    yield from _table({cell.setting: cell for cell in cells}, "numbers", NUMBERS_DELTAS, NUMBERS_OF_ITEMS)
+
+
+def _table(
+    by_setting: Mapping[Setting, Cell], kind: str, deltas: Sequence[float], sizes: Sequence[int]
+) -> list[str]:
+    header = ("candidates", "seeds", "items", *(f"delta {delta:g}" for delta in deltas))
+    rows = []
+    for candidates, seeds, items in itertools.product(CANDIDATES, SEEDS, sizes):
+        row = [by_setting[Setting(kind, delta, candidates, seeds, items)] for delta in deltas]
+        texts = (
+            f"{each.covered:.1%} ({each.covered_before:.1%}), {each.width:.2f} ({each.width_before:.2f})"
+            for each in row
+        )
+        rows.append((candidates, seeds, items, *texts))
+    return table(header, rows)
 
 
 def main() -> None:
@@ -215,12 +276,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--draws", type=int, default=500)
+    parser.add_argument("--numbers", action="store_true", help="only means of numbers")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    cells = [measure(setting, options.draws) for setting in settings()]
+    numbers = [measure_numbers(setting, options.draws) for setting in numbers_settings()]
+    cells = [] if options.numbers else [measure(setting, options.draws) for setting in settings()]
     if options.write:
+        write_section(PAGE, "numbers", list(numbers_tables(numbers)))
+    if options.write and cells:
         write_section(PAGE, "coverage", list(tables(cells))[:-1])
-    print(json.dumps([asdict(cell) for cell in cells]))
+    print(json.dumps([asdict(cell) for cell in (*cells, *numbers)]))
 
 
 if __name__ == "__main__":

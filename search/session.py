@@ -438,7 +438,7 @@ def _serve(session: _Session, groups: WorkerGroups, machines: Machines) -> None:
     config, conductor = session.config, session.conductor
     import ray.tune  # noqa: F401 - takes seconds, in which the workers are coming up
 
-    facts = groups.wait_for_first(session.view.note)
+    facts = groups.wait_for_first(session.view.note, session.view.pace)
     if isinstance(facts, Reply):
         raise _training_error(facts.message)
     machines.begin(facts, groups.there())

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from search.config.schema import ObjectiveConfig
 from search.record.events import Scalar
 from trainables.interval import Interval
+from trainables.text import joined
 
 _MOST_DECIMALS = 6
 
@@ -48,6 +49,13 @@ def bracket(interval: Interval) -> str:
     return f"[{number(interval.low, decimals)}, {number(interval.high, decimals)}]"
 
 
+def around(low: float | None, high: float | None, n: int) -> Interval | None:
+    """An interval by its ends, one that is not known being infinite; None where neither is known."""
+    if low is None and high is None:
+        return None
+    return Interval(-math.inf if low is None else low, math.inf if high is None else high, n)
+
+
 def rounded_up(count: float) -> str:
     """A number that would do, rounded up to two digits, for example `1,300`."""
     digits = max(0, math.floor(math.log10(count)) - 1)
@@ -56,8 +64,7 @@ def rounded_up(count: float) -> str:
 
 def names(trials: Sequence[int]) -> str:
     """For example `trial 3`, `trials 3, 5 and 7`."""
-    *others, last = map(str, trials)
-    return f"trials {', '.join(others)} and {last}" if others else f"trial {last}"
+    return f"trial{'' if len(trials) == 1 else 's'} {joined(map(str, trials), 'and')}"
 
 
 def beside(value: float, bound: float | None, decimals: int) -> str:

@@ -16,6 +16,9 @@ from tests.distribution import FilesAndRay, arrange, joins_cluster, workers
 from tests.ray_cluster import SharedCluster
 from trainables.specs import TRAINABLES
 
+# No test asks the hub unless it serves one itself. The client reads this when it is imported.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
 # How long an example takes says how busy the machine is. In CI Hypothesis chooses its own profile.
 if not os.environ.get("CI"):
     settings.register_profile("patient", deadline=None)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+DEPENDENCIES = ROOT / "docs/decisions/0001-dependencies.md"
 PACKAGES = ("search", "analysis", "trainables", "tightrope")
 FRAMEWORKS = {"ray", "torch", "mlflow"}
 SLOW = FRAMEWORKS | {"plotly", "matplotlib", "pandas", "pyarrow", "jinja2", "scipy", "optuna"}
@@ -179,3 +183,15 @@ def test_circles_and_frameworks_are_seen_through_other_modules(tmp_path: Path) -
     assert "torch" not in loaded_by(small, "p.light")
     assert loaded_by(small, "p.heavy")["torch.nn.Module"] == "p.indirect"
     assert "torch" in loaded_by(small, "p.heavy")
+
+
+def test_every_dependency_has_a_reason() -> None:
+    """Packages of the extras too, but for those that only tests and benchmarks use."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [
+        project["optional-dependencies"][name] for name in ("aws", "gcp", "gguf", "quantized", "lm-eval")
+    ]
+    rows = re.findall(r"^\| (.+?) \|", DEPENDENCIES.read_text(), re.MULTILINE)
+    given = {name for row in rows for name in re.findall(r"[a-z][\w-]+", row.partition("(extra")[0])}
+    needed = {re.split(r"[\[<>=]", package)[0] for package in chain(project["dependencies"], *extras)}
+    assert sorted(needed - given) == []

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[1]
-COPIED = ("analysis", "search", "spaces", "tests", "trainables")
+COPIED = ("analysis", "search", "spaces", "tests", "tightrope", "trainables")
 CONTRACTS = (
     "tests/trainables/test_evaluation_metrics.py",
     "tests/search/test_searchers.py",

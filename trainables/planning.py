@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -163,6 +164,21 @@ class Costs(UnitCosts):
 
 
 @dataclass(frozen=True)
+class Download:
+    """Weights that the workers of a machine need, and that are not on it.
+
+    Attributes:
+        source: Where they are from.
+        size: In bytes.
+        folder: Where they are stored.
+    """
+
+    source: str
+    size: int
+    folder: Path
+
+
+@dataclass(frozen=True)
 class TrainablePlan:
     """What a trainable says of a search with it; what it does not know is left out.
 
@@ -175,6 +191,7 @@ class TrainablePlan:
         data: What is trained on, a dataclass.
         data_text: The same for people.
         costs: What a trial takes.
+        download: What is downloaded first, seen from this machine; None where that is nothing, or not known.
         items: How many items there are, by their names (`MetricSpec.items`) or by metric.
         notes: What else is worth knowing before the start.
     """
@@ -187,6 +204,7 @@ class TrainablePlan:
     data: Any = None
     data_text: DataText | None = None
     costs: Costs | None = None
+    download: Download | None = None
     items: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

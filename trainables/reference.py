@@ -14,6 +14,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from trainables.text import joined
+
 _ENTRY = re.compile(r"^    (\w+): (.+(?:\n     +.+)*)", re.MULTILINE)
 _PLAIN = {int: "whole number", float: "number", str: "text", bool: "true or false", types.NoneType: "null"}
 _NO_BOUNDS = (2**31 - 1, 2**31, 2**63)
@@ -95,7 +97,7 @@ def kind_of(annotation: Any) -> str:
     kinds = list(dict.fromkeys(_kinds(annotation)))
     if "null" in kinds:
         kinds = [*(kind for kind in kinds if kind != "null"), "null"]
-    return kinds[0] if len(kinds) == 1 else f"{', '.join(kinds[:-1])} or {kinds[-1]}"
+    return joined(kinds, "or")
 
 
 def _kinds(annotation: Any) -> Iterator[str]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.investigate.study import Measured, Share
-from search.judging.paired import Pairs
+from search.judging import paired as judging
+from search.judging.paired import Means, Pairs
 from trainables.interval import Interval, Z
 
 
@@ -33,7 +34,7 @@ def capability_change(base: Measured | None, tuned: Measured) -> Change | None:
     if base is None or not (math.isfinite(base.capability) and math.isfinite(tuned.capability)):
         return None
     if pairable(base.bits, tuned.bits):
-        return paired_change([(base.bits[skill], tuned.bits[skill]) for skill in base.bits])
+        return paired_change([Pairs.of(text, tuned.bits[skill]) for skill, text in base.bits.items()])
     return unpaired_change(Share(base.capability, base.n), Share(tuned.capability, tuned.n))
 
 
@@ -46,7 +47,7 @@ def pooled_change(base: Measured | None, tuned: Sequence[Measured]) -> Change | 
     if base is None or not tuned or not all(math.isfinite(model.capability) for model in (base, *tuned)):
         return None
     if all(pairable(base.bits, model.bits) for model in tuned):
-        return _paired_mean(base.bits, [model.bits for model in tuned])
+        return paired_change(mean_pairs(base, tuned))
     if not all(model.n for model in tuned):
         return None
     mean = sum(model.capability for model in tuned) / len(tuned)
@@ -54,49 +55,27 @@ def pooled_change(base: Measured | None, tuned: Sequence[Measured]) -> Change | 
     return unpaired_change(Share(base.capability, base.n), Share(mean, fewest))
 
 
-def _paired_mean(base: Mapping[str, str], tuned: Sequence[Mapping[str, str]]) -> Change:
-    count = len(base)
-    value = centre = variance = 0.0
-    for skill, text in base.items():
-        moves = [
-            sum(model[skill][i] == "1" for model in tuned) / len(tuned) - (bit == "1")
-            for i, bit in enumerate(text)
-        ]
-        # Four cells with 0.5 / K observations more: two of them with a change, of +1 and of -1.
-        n = len(text) + 2 / count
-        mean = sum(moves) / n
-        squares = (math.fsum(move**2 for move in moves) + 1 / count) / n
-        value += sum(moves) / len(text) / count
-        centre += mean / count
-        variance += (squares - mean**2) / n / count**2
-    return _change(value, centre, variance, sum(map(len, base.values())), paired=True)
+def mean_pairs(base: Measured, tuned: Sequence[Measured]) -> list[Pairs]:
+    """Of every skill the items' outcomes under the base model and, on average, under several tuned ones."""
+    return [Pairs.over(text, [model.bits[skill] for model in tuned]) for skill, text in base.bits.items()]
 
 
 def pairable(base: Mapping[str, str], tuned: Mapping[str, str]) -> bool:
     """Whether both hold items, and the same number of every skill."""
-    return bool(base) and {k: len(v) for k, v in base.items()} == {k: len(v) for k, v in tuned.items()}
+    return bool(base) and base.keys() == tuned.keys() and judging.pairable(base, tuned, base)
 
 
-def paired_change(strata: Sequence[tuple[str, str]]) -> Change:
+def paired_change(strata: Sequence[Pairs]) -> Change:
     """The mean over strata of the difference of shares, item by item.
 
-    Wald's interval with 0.5 / K observations added to each cell of each of the K strata's tables: for one
-    stratum that of Agresti and Min (2005, doi:10.1002/sim.1781). The p-value is the normal one of the same
-    estimate.
+    Wald's interval of `search.judging.paired.Means.of`. The p-value is the normal one of the same estimate.
 
     Args:
-        strata: ("0" or "1" per item under the base model, the same under the tuned one) of each stratum,
-            at least one, none empty.
+        strata: At least one, none empty.
     """
-    count = len(strata)
-    plain = [Pairs.of(base, tuned) for base, tuned in strata]
-    value = sum(pairs.shares[0] - pairs.shares[1] for pairs in plain) / count
-    centre = variance = 0.0
-    for smoothed in (pairs.smoothed(0.5 / count) for pairs in plain):
-        tuned_variance, covariance, base_variance = smoothed.covariance
-        centre += (smoothed.shares[0] - smoothed.shares[1]) / count
-        variance += (tuned_variance - 2 * covariance + base_variance) / count**2
-    return _change(value, centre, variance, int(sum(pairs.n for pairs in plain)), paired=True)
+    value = sum(pairs.shares[0] - pairs.shares[1] for pairs in strata) / len(strata)
+    centre, variance = Means.of(strata).difference
+    return _change(value, centre, variance, int(sum(pairs.n for pairs in strata)), paired=True)
 
 
 def unpaired_change(base: Share, tuned: Share) -> Change | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from search import wording
 from trainables.interval import Interval
+from trainables.text import joined
 
 _MOST_NAMES = 6
 
@@ -44,8 +45,7 @@ def listed(labels: Sequence[str]) -> str:
     """Labels of cases; of many the first and how many more, for example `trial 1, trial 2 and 7 more`."""
     if len(labels) > _MOST_NAMES:
         return f"{', '.join(labels[: _MOST_NAMES - 1])} and {len(labels) - _MOST_NAMES + 1} more"
-    *others, last = labels
-    return f"{', '.join(others)} and {last}" if others else last
+    return joined(labels, "and")
 
 
 def cases(count: int) -> str:

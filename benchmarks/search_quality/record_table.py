@@ -3,9 +3,10 @@
     python -m benchmarks.search_quality.record_table FOLDER FOLDER [--times FOLDER] --out TABLE.csv.gz
 
 The searches try the same configurations, each with another seed; rungs that a trial did not reach have no
-row. Rows are in order of configuration, seed and rung, and the file depends on the records alone. With
---times the seconds are those of another search: the median, by rank and rung, of its trials. That is for
-searches that were recorded while the machine did other things too.
+row. Columns are the parameters, seed, rung and step, the objectives and the seconds. Rows are in order of
+configuration, seed and rung, and the file depends on the records alone. With --times the seconds are those of
+another search: the median, by ranks and rung, of its trials. That is for searches that were recorded while
+the machine did other things too.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from statistics import median
 
 from search.record import RungReached, SearchStarted, TrialProposed, read_events
 
-COLUMNS = ("lr", "rank", "alpha_per_rank", "seed", "rung", "step")
-_SECONDS = ("train_seconds", "eval_seconds")
-MEASURES = ("train_loss", "retention", *_SECONDS)
+PLACE = ("seed", "rung", "step")
+"""Columns between the parameters and the objectives."""
+SECONDS = ("train_seconds", "eval_seconds")
+"""The last columns."""
 
 
 def rows(folder: Path) -> Iterator[dict[str, object]]:
@@ -36,10 +38,12 @@ def rows(folder: Path) -> Iterator[dict[str, object]]:
         search.errors.TightropeError: There is no readable record in the folder.
     """
     seed: object = None
+    metrics: list[str] = []
     sampled: dict[int, dict[str, object]] = {}
     for event in read_events(folder):
         if isinstance(event, SearchStarted):
             seed = event.config["seed"]
+            metrics = [objective["metric"] for objective in event.config["objectives"]]
         elif isinstance(event, TrialProposed):
             sampled[event.trial] = dict(event.sampled)
         elif isinstance(event, RungReached):
@@ -48,8 +52,7 @@ def rows(folder: Path) -> Iterator[dict[str, object]]:
                 "seed": seed,
                 "rung": event.rung,
                 "step": event.step,
-                "train_loss": _short(event.metrics["train_loss"]),
-                "retention": _short(event.metrics["retention"]),
+                **{metric: _short(event.metrics[metric]) for metric in metrics},
                 "train_seconds": round(event.train_seconds, 4),
                 "eval_seconds": round(event.eval_seconds, 4),
             }
@@ -58,27 +61,36 @@ def rows(folder: Path) -> Iterator[dict[str, object]]:
 def retimed(
     table: Iterable[dict[str, object]], timed: Iterable[dict[str, object]]
 ) -> Iterator[dict[str, object]]:
-    """Rows of `table` with the median seconds of the rows of `timed` that have the same rank and rung.
+    """Rows of `table` with the median seconds of the rows of `timed` that have the same ranks and rung.
 
     Raises:
         KeyError: None has.
     """
-    groups: defaultdict[tuple[object, object], list[dict[str, object]]] = defaultdict(list)
+    groups: defaultdict[tuple[tuple[str, object], ...], list[dict[str, object]]] = defaultdict(list)
     for row in timed:
-        groups[row["rank"], row["rung"]].append(row)
+        groups[_size(row)].append(row)
     for row in table:
-        same = groups.get((row["rank"], row["rung"]))
+        same = groups.get(_size(row))
         if same is None:
-            raise KeyError(f"no trial of rank {row['rank']} was timed at rung {row['rung']}")
-        seconds = {name: median(float(str(one[name])) for one in same) for name in _SECONDS}
+            size = ", ".join(f"{name} {value}" for name, value in _size(row))
+            raise KeyError(f"no trial was timed with {size}")
+        seconds = {name: median(float(str(each[name])) for each in same) for name in SECONDS}
         yield row | {name: round(value, 4) for name, value in seconds.items()}
+
+
+def _size(row: dict[str, object]) -> tuple[tuple[str, object], ...]:
+    """What seconds depend on."""
+    return tuple((name, value) for name, value in row.items() if name.startswith("rank") or name == "rung")
 
 
 def write(table: Iterable[dict[str, object]], out: Path) -> int:
     """Writes rows as gzipped CSV; returns their number."""
-    ordered = sorted(table, key=lambda row: tuple(float(str(row[name])) for name in COLUMNS))
+    ordered = list(table)
+    columns = list(ordered[0])
+    keys = columns[: columns.index(PLACE[-1]) + 1]
+    ordered.sort(key=lambda row: tuple(float(str(row[name])) for name in keys))
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*COLUMNS, *MEASURES], lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(ordered)
     # Without a time stamp equal tables are equal files.

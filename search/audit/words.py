@@ -9,6 +9,7 @@ from search.audit.shares import SAMPLED
 from search.config.space import CategoricalParameter
 from search.record.events import Scalar
 from search.wording import plural
+from trainables.text import joined
 
 _LISTED = 8
 
@@ -33,11 +34,11 @@ def affected(fires: Region, trials: int | None, known: Sequence[int] | None) -> 
     """Which part of the space a rule fires in, and which trials."""
     share = shown_share(fires.share)
     if fires.share == 1:
-        text = f"this holds for all of the space of {_names(fires)}"
+        text = f"this holds for all of the space of {joined(fires.axes, 'and')}"
     elif len(fires.axes) == 1:
         text = _of_one(next(iter(fires.axes)), fires, share)
     else:
-        text = f"this holds for {share} of the space of {_names(fires)}"
+        text = f"this holds for {share} of the space of {joined(fires.axes, 'and')}"
     if fires.method == "sampled":
         text += f" (by a sample of {SAMPLED} points)"
     if known is not None:
@@ -67,8 +68,3 @@ def _of_one(name: str, fires: Region, share: str) -> str:
         low, high = (at_quantile(axis, end) for end in fires.ends(name))
         span = f"{shown_value(low)} to {shown_value(high)}"
     return f"this holds for {share} of the range of {name}, {span}"
-
-
-def _names(fires: Region) -> str:
-    *most, last = fires.axes
-    return f"{', '.join(most)} and {last}" if most else last

@@ -18,6 +18,9 @@ from trainables.specs import TRAINABLES
 from trainables.text import Text
 from trainables.trainable import MetricSpec
 
+MOST_SEEDS = 100
+"""The most that `confirm.seeds` takes."""
+
 
 class GuardsConfig(Section):
     """Ends trials that are breaking the model, whatever the scheduler says. None switches a guard off.
@@ -42,7 +45,7 @@ class ConfirmConfig(Section):
     """
 
     candidates: Annotated[int, Field(ge=0, le=100)] = 3
-    seeds: Annotated[int, Field(ge=2, le=100)] = 2
+    seeds: Annotated[int, Field(ge=2, le=MOST_SEEDS)] = 2
 
 
 class LimitsConfig(Section):

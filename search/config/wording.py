@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from search.errors import ConfigError, Problem
 from search.redact import redact
 from trainables.nearest import did_you_mean, nearest
+from trainables.text import joined
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -90,7 +91,7 @@ def _describe_unexpected(errors: Sequence[ErrorDetails]) -> tuple[str, str | Non
     expected += literals
     if not expected:
         return errors[0]["msg"], None
-    return f"{show(value)} is not {_one_of(expected)}", _hint(value, expected, literals)
+    return f"{show(value)} is not {joined(expected, 'or')}", _hint(value, expected, literals)
 
 
 def _hint(value: Any, expected: Sequence[str], literals: Sequence[str]) -> str | None:
@@ -119,10 +120,6 @@ def _literals(error: ErrorDetails) -> list[str]:
         return []
     text = error["ctx"]["expected"]
     return re.findall(r"'([^']*)'", text) or re.findall(r"[^\s,]+(?<!or)", text)
-
-
-def _one_of(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def config_error(problems: Iterable[Problem]) -> ConfigError:

@@ -20,12 +20,15 @@ from search.groups.dispatcher import start_dispatcher
 from search.groups.group import GroupSpec
 from search.signals import stop
 from trainables.messages import BaselineRequest, GroupFacts, GroupSettings, Reply
+from trainables.progress import without_amounts
 
 _LOOK_SECONDS = 1.0
 _LONG_SECONDS = 10.0
 """When processes that have not begun may be short of resources."""
 _REMIND_SECONDS = 60.0
 _FOLLOW_SECONDS = 5.0
+PACE_SECONDS = 30.0
+"""Between texts that differ in an amount alone, such as the bytes of a download."""
 
 
 class WorkerGroups:
@@ -121,11 +124,14 @@ class WorkerGroups:
         self._there = room.there
         return room
 
-    def wait_for_first(self, on_wait: Callable[[str], None]) -> GroupFacts | Reply:
+    def wait_for_first(
+        self, on_wait: Callable[[str], None], pace: float = PACE_SECONDS
+    ) -> GroupFacts | Reply:
         """Blocks until one group is up (its facts) or cannot come up (its refusal).
 
         Args:
             on_wait: Called with what is waited for, whenever that changes, and once a minute.
+            pace: Least seconds between calls where an amount alone has changed.
         """
         import ray
 
@@ -139,7 +145,7 @@ class WorkerGroups:
             if text is None and now - began >= _LONG_SECONDS:
                 text = f"waiting since {since} for the workers' processes to start; "
                 text += f"each group needs {self._specs[0].needs}"
-            if text is not None and (text != said or now - said_at >= _REMIND_SECONDS):
+            if text is not None and due(text, said, now - said_at, pace):
                 on_wait(text)
                 said, said_at = text, now
         self._hear()
@@ -203,3 +209,10 @@ class WorkerGroups:
         serving = [self._running[name] for name in ray.get(self.dispatcher.stop.remote())]
         if serving:
             ray.wait(serving, num_returns=len(serving), timeout=timeout)
+
+
+def due(text: str, said: str, seconds: float, pace: float) -> bool:
+    """Whether a text is to be shown, some seconds after another one."""
+    if text == said:
+        return seconds >= _REMIND_SECONDS
+    return seconds >= pace or without_amounts(text) != without_amounts(said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from search import wording
 from search.config.choices import GUARDS
@@ -59,20 +60,30 @@ def why_all_failed(state: SearchState) -> str | None:
     trials = search_trials(state)
     if not trials or any(trial.finished is None or trial.status not in _FAILED for trial in trials):
         return None
-    first: dict[str, TrialState] = {}
-    counts: Counter[str] = Counter()
+    subject = "The only trial" if len(trials) == 1 else f"All {len(trials):,} trials"
+    remedies = dict.fromkeys(_remedy(state, cause) for cause in _by_cause(trials))
+    return (
+        f"{subject} failed ({causes_in_words(trials)}). "
+        f"{' '.join(f'{remedy}, and {_ANEW}.' for remedy in remedies)}"
+    )
+
+
+def causes_in_words(trials: Sequence[TrialState]) -> str:
+    """Why trials that have ended did so, for example `2 crashed, such as trial 3: <first line of why>`."""
+    return "; ".join(
+        f"{len(alike):,} {cause}, such as trial {alike[0].number}: {_first_line(alike[0])}"
+        for cause, alike in _by_cause(trials).items()
+    )
+
+
+def _by_cause(trials: Sequence[TrialState]) -> dict[str, list[TrialState]]:
+    """The trials by what ended them, the most frequent cause first."""
+    causes: dict[str, list[TrialState]] = {}
     for trial in trials:
         assert trial.finished is not None
-        cause = trial.finished.failure_class or trial.finished.status
-        first.setdefault(cause, trial)
-        counts[cause] += 1
-    subject = "The only trial" if len(trials) == 1 else f"All {len(trials):,} trials"
-    causes = "; ".join(
-        f"{count:,} {cause}, such as trial {first[cause].number}: {_first_line(first[cause])}"
-        for cause, count in counts.most_common()
-    )
-    remedies = dict.fromkeys(_remedy(state, cause) for cause, _ in counts.most_common())
-    return f"{subject} failed ({causes}). {' '.join(f'{remedy}, and {_ANEW}.' for remedy in remedies)}"
+        ended = trial.finished.failure_class or trial.finished.status
+        causes.setdefault("not measured" if ended == "completed" else ended, []).append(trial)
+    return dict(sorted(causes.items(), key=lambda each: -len(each[1])))
 
 
 def _remedy(state: SearchState, cause: str) -> str:

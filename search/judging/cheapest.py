@@ -1,4 +1,4 @@
-"""Of candidates that cannot be told apart, the cheapest."""
+"""Of candidates that do not differ beyond noise, the cheapest."""
 
 from __future__ import annotations
 

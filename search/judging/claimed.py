@@ -35,7 +35,7 @@ class Evidence:
         basis: What the metrics are means over, in words.
         repeated: Whether these are repetitions of one configuration.
         overlapping: Whether groups share trials.
-        seeds: Noise of the combination between seeds, told by all candidates of confirmation.
+        seeds: Noise of the combination between seeds, estimated from all candidates of confirmation.
         caveats: What is uncertain about it, in sentences.
     """
 
@@ -229,7 +229,7 @@ def _of_baseline(state: SearchState, quantity: Quantity, coefficient: float) -> 
 
 
 def _seeds(state: SearchState, claim: Claim, pool: _Pool) -> Seeds | None:
-    """Noise of the claim's difference between seeds, told by all candidates; None where none has two runs."""
+    """Noise of the claim's difference between seeds, from all candidates; None where none has two runs."""
     if not any(len(runs) > 1 for runs in pool.candidates):
         return None
     others = [runs for runs in pool.candidates if runs and runs != pool.trials]

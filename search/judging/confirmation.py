@@ -14,6 +14,7 @@ from search.judging.objectives import (
     metrics_of,
     objectives_of,
     repetitions,
+    search_trials,
 )
 from search.judging.pooled import PooledMean, ties
 from search.judging.repeated import estimates
@@ -32,6 +33,7 @@ class Candidate:
         runs: Repetitions that completed with every objective measured, by number.
         broken: Repetitions that diverged, did not fit, or tripped a guard, by number.
         missing: Repetitions that have begun and not ended, or failed.
+        failed: Repetitions that ended without a value of every objective, for another reason, by number.
         estimates: Of each objective, over `runs`; empty where there are none.
         keeps: Whether the means keep every constraint and no repetition broke.
         train_seconds: Mean time in training of `runs`.
@@ -41,6 +43,7 @@ class Candidate:
     runs: tuple[int, ...]
     broken: tuple[int, ...]
     missing: int
+    failed: tuple[int, ...] = ()
     estimates: Mapping[str, PooledMean] = field(default_factory=dict)
     keeps: bool = False
     train_seconds: float = 0.0
@@ -100,44 +103,52 @@ def judge(
     Args:
         state: A search that has begun.
         objectives: As configured.
-        with_search_runs: Whether the candidates' search runs tell the noise between seeds too. That they were
-            chosen makes them differ more from the repetitions, so that the noise seems larger.
+        with_search_runs: Whether the noise between seeds is estimated from the candidates' search runs too.
+            That they were chosen makes them differ more from the repetitions, so that the noise seems larger.
     """
     groups = repetitions(state)
     runs = {number: _measured(objectives, trials) for number, trials in groups.items()}
-    told_by = (
+    noise_from = (
         [[state.trials[number], *trials] for number, trials in runs.items()] if with_search_runs else None
     )
-    means = estimates(state, objectives, list(runs.values()), told_by)
+    means = estimates(state, objectives, list(runs.values()), noise_from)
     return [
         _candidate(objectives, number, groups[number], trials, each)
         for (number, trials), each in zip(runs.items(), means, strict=True)
     ]
 
 
-def over_seeds(state: SearchState, completed: Sequence[TrialState]) -> list[Candidate]:
+def over_seeds(state: SearchState) -> list[Candidate]:
     """The settings of a space that has seeds of its own, each as a candidate with its best trial's number.
 
     Empty where seeds are not searched, or no two trials differ in them alone. A setting with a single run has
-    no mean and is left out.
+    no mean and is left out, unless another run of it broke.
 
     Args:
         state: Of a search that has begun.
-        completed: Its trials at the full budget.
     """
     objectives = objectives_of(state)
     groups: dict[str, list[TrialState]] = {}
-    for trial in _measured(objectives, completed):
-        sampled = trial.proposed.sampled
-        if SEED in sampled:
-            others = repr(sorted((name, value) for name, value in sampled.items() if name != SEED))
-            groups.setdefault(others, []).append(trial)
-    runs = [trials for trials in groups.values() if len(trials) > 1]
+    for trial in search_trials(state):
+        if SEED in trial.proposed.sampled:
+            groups.setdefault(setting_of(trial), []).append(trial)
+    runs = [_measured(objectives, begun) for begun in groups.values()]
     settings = []
-    for trials, means in zip(runs, estimates(state, objectives, runs), strict=True):
-        best = min(trials, key=lambda trial: (costs_of(objectives, metrics_of(trial)), trial.number))
-        settings.append(_candidate(objectives, best.number, trials, trials, means))
+    for begun, trials, means in zip(groups.values(), runs, estimates(state, objectives, runs), strict=True):
+        if trials and (len(trials) > 1 or any(map(is_broken, begun))):
+            best = min(trials, key=lambda trial: (costs_of(objectives, metrics_of(trial)), trial.number))
+            settings.append(_candidate(objectives, best.number, begun, trials, means))
     return settings
+
+
+def setting_of(trial: TrialState) -> str:
+    """The same for trials that differ in their seed alone."""
+    return repr(sorted((name, value) for name, value in trial.proposed.sampled.items() if name != SEED))
+
+
+def has_no_result(objectives: Sequence[ObjectiveConfig], trial: TrialState) -> bool:
+    """Whether a trial ended without a value of every objective, and did not break."""
+    return trial.finished is not None and not is_broken(trial) and not _measured(objectives, [trial])
 
 
 def _measured(objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialState]) -> list[TrialState]:
@@ -162,6 +173,7 @@ def _candidate(
         runs=tuple(trial.number for trial in runs),
         broken=broken,
         missing=len(begun) - len(runs) - len(broken),
+        failed=tuple(trial.number for trial in begun if has_no_result(objectives, trial)),
         estimates=means,
         keeps=bool(runs)
         and not broken

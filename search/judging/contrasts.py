@@ -3,15 +3,17 @@
 Two kinds of noise add up: that of the items that a metric is over, which all trials share, and that between
 trials. An interval at level 1 - alpha is estimate -+ sqrt(I^2 + T^2 - R^2):
 
-- I is the part of the items: of each mean its interval (Wilson's for shares), combined by recovering
-  variances (Newcombe, 1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I, method 10)
+- I is the part of the items: of each mean its interval (Wilson's for shares, Student's for numbers),
+  combined by recovering variances (Newcombe, 1998,
+  doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I, method 10)
   with the correlation of paired means (Newcombe, 1998,
   doi:10.1002/(SICI)1097-0258(19981130)17:22<2635::AID-SIM954>3.0.CO;2-C, method 10; Zou and Donner, 2008,
   doi:10.1002/sim.3095).
 - T is the part of the trials: Student's t interval of the mean of the combination over trials.
 - R is the part of trials on items, which both hold (Cameron, Gelbach and Miller, 2011,
-  doi:10.1198/jbes.2010.07136). It takes away no more than the smaller of them. Where T is told by means of R
-  (`search.judging.moderated`), R is known so well that T is Student's interval of what is left without it.
+  doi:10.1198/jbes.2010.07136). It takes away no more than the smaller of them. Where T is estimated by means
+  of R (`search.judging.moderated`), R is known so well that T is Student's interval of what is left without
+  it.
 """
 
 from __future__ import annotations
@@ -24,7 +26,17 @@ from typing import TypeAlias
 
 import numpy as np
 
-from search.judging.noise import Array, Between, Part, Seeds, Series, between_trials, correlation_of, parts_of
+from search.judging.noise import (
+    Array,
+    Between,
+    Part,
+    Seeds,
+    Series,
+    between_trials,
+    correlation_of,
+    parts_of,
+    student_factor,
+)
 from trainables.interval import t_quantile
 
 _Scaling: TypeAlias = Callable[[float], tuple[float, float]]
@@ -79,11 +91,17 @@ class Contrast:
         """Whether anything is known about the noise: trials that agree exactly say nothing of it."""
         return math.isfinite(self.estimate) and (bool(self.parts) or bool(self.between.variance))
 
-    def interval(self, alpha: float = 0.05) -> tuple[float, float]:
-        """The two-sided interval at level 1 - alpha; from -inf to inf where no noise is known."""
+    def interval(self, alpha: float = 0.05, of_trials: float | None = None) -> tuple[float, float]:
+        """The two-sided interval at level 1 - alpha; from -inf to inf where no noise is known.
+
+        Args:
+            alpha: 1 minus its level.
+            of_trials: Another for the part of the trials, where they are looked at again and again on the
+                same items.
+        """
         if not self.known:
             return -math.inf, math.inf
-        below, above = self._reach(alpha, 1.0, 1.0, 0.0)
+        below, above = self._reach(alpha, 1.0, 1.0, 0.0, of_trials)
         return self.estimate - below, self.estimate + above
 
     @property
@@ -146,7 +164,9 @@ class Contrast:
         low, high = self.interval(alpha)
         return low <= 0 <= high
 
-    def _reach(self, alpha: float, items: float, trials: float, more: float) -> tuple[float, float]:
+    def _reach(
+        self, alpha: float, items: float, trials: float, more: float, of_trials: float | None = None
+    ) -> tuple[float, float]:
         """How far the interval reaches below and above.
 
         Args:
@@ -154,11 +174,13 @@ class Contrast:
             items: Factor of the number of items.
             trials: Factor of the number of trials.
             more: Added to the quantiles, in standard errors.
+            of_trials: As of `interval`.
         """
         quantile = NormalDist().inv_cdf(1 - alpha / 2)
-        reaches = [part.reach(quantile, items) for part in self.parts]
+        of_numbers = student_factor(self.parts, quantile, items)
+        reaches = [part.reach(quantile, items, of_numbers) for part in self.parts]
         stretch = (quantile + more) / quantile
-        between, shared = self._of_trials(alpha, quantile, items, trials, more)
+        between, shared = self._of_trials(of_trials or alpha, quantile, items, trials, more)
         return (
             self._combined(reaches, stretch, between, shared, lower=True),
             self._combined(reaches, stretch, between, shared, lower=False),
@@ -212,8 +234,8 @@ def contrast(
     Args:
         constant: Added to the sum.
         series: What is combined; every group has at least one trial.
-        seeds: Noise of the combination between trials, where other trials tell it too; it is then used for
-            the one group there is.
+        seeds: Noise of the combination between trials, where it is estimated from other trials too; it is
+            then used for the one group there is.
         overlapping: Whether groups share trials; their noise then counts as the same.
     """
     estimate = constant + sum(each.coefficient * float(each.values.mean()) for each in series)

@@ -10,7 +10,6 @@ from search.judging.confirmation import SEED, Candidate
 from search.judging.constraints import bound_of, constraints_of
 from search.record import TrialState
 from search.record.events import Scalar
-from trainables.interval import Interval
 
 
 def settings(trial: TrialState) -> str:
@@ -45,9 +44,7 @@ def constraint_clause(objectives: Sequence[ObjectiveConfig]) -> str:
 def mean_of(objective: ObjectiveConfig, candidate: Candidate) -> str:
     """The mean over repetitions with its interval, for example `0.97 [0.95, 0.99]`."""
     estimate = candidate.estimates[objective.metric]
-    around = None
-    if estimate.low is not None and estimate.high is not None:
-        around = Interval(estimate.low, estimate.high, estimate.n)
+    around = wording.around(estimate.low, estimate.high, estimate.n)
     return wording.measured(estimate.mean, around, bound_of(objective))
 
 

@@ -8,20 +8,18 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from search import wording
-from search.config.schema import ObjectiveConfig
+from search.config.schema import MOST_SEEDS, ObjectiveConfig
 from search.judging.confirmation import Candidate
 from search.judging.constraints import bound_name, bound_of, constraints_of
 from search.judging.contrasts import POWER, Contrast
-from search.judging.pooled import PooledMean
-from search.judging.repeated import measured_means
+from search.judging.pooled import ALPHA, PooledMean
+from search.judging.repeated import measured_means, series_over
 from search.record import SearchState, TrialState
 from search.record.explained import metric_of, trainable_of
 
 Word: TypeAlias = Literal["kept", "not shown to be kept", "broken"]
 
 _MOST_DECIMALS = 6
-MOST_SEEDS = 100
-"""The most that `confirm.seeds` takes."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,8 @@ class Held:
         bound: Its number.
         word: "kept" or "broken" where the whole 95% interval is on that side of the bound.
         value: Mean over the repetitions, or the value of the only run.
-        low: Lower end of the 95% interval; None where nothing tells the noise.
-        high: Upper end.
+        low: Lower end of the 95% interval; None where the noise is not known.
+        high: Upper end, likewise.
         runs: Repetitions that it is the mean of; 0 where it is of the only run.
         decide: Where it is not decided: what would do, in a sentence.
         repetitions: Repetitions that would probably do, with the questions there are; None where none would.
@@ -57,10 +55,11 @@ class Held:
     @property
     def measured(self) -> str:
         """The value with its interval, with as many decimals as show on which side of the bound they lie."""
-        if self.low is None or self.high is None:
+        around = wording.around(self.low, self.high, self.runs)
+        if around is None:
             return wording.beside(self.value, self.bound, 3)
-        ends = (self.value, self.low, self.high)
-        decimals = 3 if self.high - self.low < 0.02 else 2
+        ends = (self.value, around.low, around.high)
+        decimals = 3 if around.high - around.low < 0.02 else 2
         while decimals < _MOST_DECIMALS and any(
             each != self.bound and float(wording.number(each, decimals)) == self.bound for each in ends
         ):
@@ -70,11 +69,10 @@ class Held:
 
 
 def word_of(objective: ObjectiveConfig, low: float | None, high: float | None) -> Word:
-    """The word for an objective with a floor or a ceiling, by the ends of its interval."""
+    """The word for an objective with a floor or a ceiling, by those ends of its interval that are known."""
     bound = bound_of(objective)
     assert bound is not None
-    if low is None or high is None:
-        return "not shown to be kept"
+    low, high = -math.inf if low is None else low, math.inf if high is None else high
     if bound_name(objective) == "ceiling":
         low, high, bound = -high, -low, -bound
     if low >= bound:
@@ -82,12 +80,14 @@ def word_of(objective: ObjectiveConfig, low: float | None, high: float | None) -
     return "broken" if high < bound else "not shown to be kept"
 
 
-def words_of(objectives: Sequence[ObjectiveConfig], means: Mapping[str, PooledMean]) -> list[Word]:
-    """The word of each constraint; "not shown to be kept" without a mean."""
+def words_of(
+    objectives: Sequence[ObjectiveConfig], means: Mapping[str, PooledMean], alpha: float = ALPHA
+) -> list[Word]:
+    """The word of each constraint by `PooledMean.ends`; "not shown to be kept" without a mean."""
     return [
         word_of(objective, None, None)
         if (mean := means.get(objective.metric)) is None
-        else word_of(objective, mean.low, mean.high)
+        else word_of(objective, *mean.ends(alpha))
         for objective in constraints_of(objectives)
     ]
 
@@ -103,7 +103,7 @@ def held_by_means(
     Args:
         state: A search that has begun.
         objectives: As configured.
-        candidates: All whose repetitions tell the noise between seeds.
+        candidates: All from whose repetitions the noise between seeds is estimated.
         best: One of them, with a repetition.
     """
     runs = [[state.trials[number] for number in candidate.runs] for candidate in candidates]
@@ -115,7 +115,8 @@ def held_by_means(
         each = Held(objective.metric, symbols, bound, word, mean.mean, mean.low, mean.high, mean.n)
         measured = measured_means(state, objective.metric, runs)[candidates.index(best)]
         if word == "not shown to be kept" and measured is not None:
-            each = _with_needed(state, each, measured)
+            series = series_over(state, objective.metric, runs[candidates.index(best)])
+            each = _with_needed(state, each, measured, 0 if series is None else series.count)
         held.append(each)
     return tuple(held)
 
@@ -135,11 +136,15 @@ def held_by_run(objectives: Sequence[ObjectiveConfig], trial: TrialState) -> tup
     return tuple(held)
 
 
-def _with_needed(state: SearchState, held: Held, measured: Contrast) -> Held:
+def _with_needed(state: SearchState, held: Held, measured: Contrast, count: int) -> Held:
+    """With the seeds, or the so many items, that would decide it."""
     apart = replace(measured, estimate=measured.estimate - held.bound)
+    if apart.between.variance is None:
+        decide = "Only a second repetition can show how much it differs between seeds."
+        return replace(held, decide=decide, repetitions=2)
     if not apart.known:
-        return replace(held, decide="Nothing tells how much it differs between seeds.")
-    metric, count = metric_of(trainable_of(state), held.metric), _items(measured)
+        return replace(held, decide="Its repetitions agree exactly, so the noise between seeds is unknown.")
+    metric = metric_of(trainable_of(state), held.metric)
     sample = "items" if metric is None else metric.sample
     parts, repetitions = [], None
     if (factor := apart.needed_items()) is not None and count:
@@ -159,10 +164,6 @@ def _with_needed(state: SearchState, held: Held, measured: Contrast) -> Held:
         "true value."
     )
     return replace(held, decide=sentence, repetitions=repetitions)
-
-
-def _items(measured: Contrast) -> int:
-    return int(max((part.n for part in measured.parts), default=0))
 
 
 def _symbols(objective: ObjectiveConfig) -> tuple[str, float]:

@@ -233,7 +233,7 @@ def _written_late(state: SearchState, name: str) -> Sequence[str]:
 def _unknown(evidence: Evidence, measured: Contrast) -> Sequence[str]:
     """What the interval leaves out."""
     if not measured.known:
-        return ("Its noise is unknown: neither items nor differences between trials tell it.",)
+        return ("Its noise is unknown: neither items nor differences between trials show it.",)
     unknown = []
     if measured.between.variance is None and evidence.groups:
         unknown.append("The interval leaves out how much the result differs between seeds.")

@@ -1,7 +1,7 @@
-"""The variance between seeds, told by few of them: moderated by that of the items within each run.
+"""The variance between seeds, estimated from few of them: moderated by that of the items within each run.
 
 Of runs that differ in their seed alone, the mean over n items varies by s^2 + e^2 / n, where s^2 is the
-variance between seeds and e^2 that of seeds on single items, which (k - 1)(n - 1) degrees of freedom tell
+variance between seeds and e^2 that of seeds on single items, which (k - 1)(n - 1) degrees of freedom estimate
 well even for k = 2 seeds. Their ratio kappa = 1 + n s^2 / e^2 is near 1 where seeds hardly differ by
 themselves, and is taken to be the same for all candidates. It gets a prior, scaled inverse chi-squared with
 few degrees of freedom, as the variances of genes do in Smyth (2004, doi:10.2202/1544-6115.1027): with SS_g
@@ -67,9 +67,9 @@ def moderated(groups: Sequence[Sequence[Series]]) -> list[Seeds] | None:
     common = sum(each * (k - 1) for each, k in zip(of_items, counts, strict=True)) / (
         sum(counts) - len(counts)
     )
-    own = iter(of_items)
+    by_items = iter(of_items)
     return [
-        Seeds(kappa * (next(own) if len(group[0].values) > 1 else common), freedom, moderated=True)
+        Seeds(kappa * (next(by_items) if len(group[0].values) > 1 else common), freedom, moderated=True)
         for group in groups
     ]
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.interval import Interval, Z
+from trainables.interval import Interval, Z, t_quantile
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -29,7 +31,7 @@ class Series:
         unbounded: Whether the items are any numbers, not from 0 to 1.
         together: Outcomes, 0 or 1, that each outcome is the mean of, such as several replies to a prompt.
         intervals: Otherwise: 95% interval of each value over its items, empty where there are none.
-        around: 95% interval of the mean of the values over their items, where the items alone do not tell it:
+        around: 95% interval of the mean of the values over their items, where that of the items is another:
             of a ratio, whose items are the outcomes divided by the base's mean.
         unit: What a right answer counts in an item.
     """
@@ -62,7 +64,8 @@ class Part:
         n: Items; of shares those that as many independent ones are worth.
         below: Where `over` is None: how far the 95% interval reaches below the value.
         above: Likewise.
-        unbounded: Whether items are any numbers: the interval is then the normal one of their mean.
+        unbounded: Whether items are any numbers, at least two: Student's interval of their mean has n - 1
+            degrees of freedom.
     """
 
     coefficient: float
@@ -73,18 +76,19 @@ class Part:
     above: float = 0.0
     unbounded: bool = False
 
-    def reach(self, quantile: float, factor: float) -> tuple[float, float]:
+    def reach(self, quantile: float, factor: float, of_numbers: float = 1.0) -> tuple[float, float]:
         """How far the interval at a quantile of the normal distribution reaches below and above.
 
         Args:
             quantile: 1.96 for 95%.
             factor: Of the number of items.
+            of_numbers: What `student_factor` gives, by which the interval of a mean of numbers is wider.
         """
         if self.over is None:
             scale = quantile / Z / math.sqrt(factor)
             return self.below * scale, self.above * scale
         if self.unbounded:
-            half = quantile * float(self.mean.std(ddof=1)) / math.sqrt(len(self.mean) * factor)
+            half = of_numbers * quantile * float(self.mean.std(ddof=1)) / math.sqrt(len(self.mean) * factor)
             return half, half
         share, n = float(self.mean.mean()), self.n * factor
         centre = (share + quantile**2 / (2 * n)) / (1 + quantile**2 / n)
@@ -96,7 +100,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Seeds:
-    """Noise between trials that other trials tell too.
+    """Noise between trials, estimated from other trials too.
 
     Attributes:
         variance: Of a single trial.
@@ -118,8 +122,8 @@ class Between:
         freedom: Degrees of freedom.
         residual: The part of it that stems from items, as it would with as many other items.
         trials: Trials of the smallest group.
-        moderated: Whether it was told by means of `residual`, which so many items tell that only the rest of
-            the variance is in doubt.
+        moderated: Whether it was estimated by means of `residual`, which so many items estimate well that
+            only the rest of the variance is in doubt.
     """
 
     variance: float | None = None
@@ -142,6 +146,8 @@ def parts_of(series: Series) -> list[Part]:
         return [Part(series.coefficient, None, np.empty(0), around.n, below, above)]
     if series.items:
         coefficient = series.coefficient / len(series.items)
+        if series.unbounded and any(items.shape[1] < 2 for _, items in series.items):
+            return []  # a single number says nothing of how others differ from it
         return [
             Part(
                 coefficient,
@@ -175,6 +181,34 @@ def _worth(bits: Array, together: int) -> float:
     )
 
 
+def student_factor(parts: Sequence[Part], quantile: float, factor: float) -> float:
+    """By how much Student's quantile for the means of numbers exceeds that of the normal distribution.
+
+    Means over the same items are one mean of their combination, with n - 1 degrees of freedom. Those over
+    others are combined as Welch and Satterthwaite do (1946, doi:10.2307/3002019); where the items may be the
+    same after all, the fewest degrees count.
+
+    Args:
+        parts: Of a contrast; means of numbers alone are looked at.
+        quantile: Of the normal distribution, above 0.
+        factor: Of the number of items.
+    """
+    numbers = [part for part in parts if part.unbounded]
+    combined: dict[tuple[str | None, int], Array] = {}
+    for part in numbers:
+        key = part.over, len(part.mean)
+        combined[key] = combined.get(key, 0.0) + part.coefficient * part.mean
+    known = [(float(each.var(ddof=1)) / n, n * factor - 1) for (_, n), each in combined.items()]
+    total = math.fsum(variance for variance, _ in known)
+    if not 0 < total < math.inf:
+        return 1.0  # no noise, or values that diverged
+    if any(_maybe_alike(*pair) for pair in itertools.combinations(numbers, 2)):
+        freedom = min(freedom for _, freedom in known)
+    else:
+        freedom = 1 / math.fsum((variance / total) ** 2 / freedom for variance, freedom in known)
+    return t_quantile(NormalDist().cdf(quantile), freedom) / quantile
+
+
 def correlation_of(parts: Sequence[Part]) -> Array:
     """Correlations of the parts; what is not known of paired ones counts as what makes the interval wider.
 
@@ -191,8 +225,7 @@ def correlation_of(parts: Sequence[Part]) -> Array:
 def _correlated(left: Part, right: Part) -> float:
     widens = left.coefficient * right.coefficient > 0
     if left.over != right.over or len(left.mean) != len(right.mean):
-        # Of other metrics the items may be the same.
-        return 1.0 if widens and left.unbounded and right.unbounded else 0.0
+        return 1.0 if _maybe_alike(left, right) else 0.0
     if left.over is None:
         return 1.0 if widens else 0.0
     deviations = float(left.mean.std() * right.mean.std())
@@ -202,6 +235,12 @@ def _correlated(left: Part, right: Part) -> float:
     if not widens and covariance > 0 and not left.unbounded:
         covariance = max(0.0, covariance - 1 / (2 * len(left.mean)))
     return min(1.0, max(-1.0, covariance / deviations))
+
+
+def _maybe_alike(left: Part, right: Part) -> bool:
+    """Whether numbers of other metrics count as those of the same items, which makes the interval wider."""
+    same = left.over == right.over and len(left.mean) == len(right.mean)
+    return not same and left.unbounded and right.unbounded and left.coefficient * right.coefficient > 0
 
 
 def between_trials(series: Sequence[Series], seeds: Seeds | None, overlapping: bool) -> Between:

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from search import wording
 from search.config.schema import ObjectiveConfig
-from search.judging.confirmation import Confirmation
+from search.judging.confirmation import SEED, Candidate, Confirmation
 from search.judging.constraints import constraint_violations, constraints_of, total_violation
 from search.judging.described import constraint_symbols, free, mean_of, value_of
 from search.judging.objectives import costs_of, is_measured, metrics_of
 from search.record import TrialState
+
+BROKE = "diverged, did not fit in memory or tripped a guard"
 
 
 def nearest_run(objectives: Sequence[ObjectiveConfig], completed: Sequence[TrialState]) -> TrialState | None:
@@ -42,8 +44,6 @@ def why_no_run(
         f"{objective.metric} {value_of(objective, nearest)}"
         for objective in [*constraints, *free(objectives)]
     )
-    floors = all(objective.floor is not None for objective in constraints)
-    less = "a lower floor" if floors else "other bounds"
     many = len(completed) > 1
     subject = (
         f"None of the {len(completed)} completed trials keeps" if many else "The one completed trial breaks"
@@ -51,19 +51,54 @@ def why_no_run(
     return (
         f"{subject} {constraint_symbols(objectives)}. "
         f"Trial {nearest.number} came nearest ({wording.params(nearest.proposed.sampled)}): {values}. "
-        f"{advice}{_with_lower_lr(nearest, ', ')}, or accept {less}."
+        f"{advice}{_with_lower_lr(nearest, ', ')}, or accept {_other_bounds(constraints)}."
     )
 
 
-def nearest_candidate(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) -> int | None:
+def nearest_candidate(
+    objectives: Sequence[ObjectiveConfig], candidates: Sequence[Candidate]
+) -> Candidate | None:
     """The candidate whose means came nearest; None where none has any."""
-    judged = [candidate for candidate in confirmed.candidates if candidate.runs]
-    nearest = min(
-        judged,
-        key=lambda candidate: (_violation(objectives, candidate.means), candidate.trial),
-        default=None,
+
+    def distance(candidate: Candidate) -> tuple[float, tuple[float, ...], int]:
+        means = candidate.means
+        return _violation(objectives, means), costs_of(objectives, means), candidate.trial
+
+    return min((each for each in candidates if each.runs), key=distance, default=None)
+
+
+def why_no_setting(
+    objectives: Sequence[ObjectiveConfig],
+    compared: Sequence[Candidate],
+    nearest: Candidate,
+    trial: TrialState,
+    advice: str,
+) -> str:
+    """Where the space has seeds of its own: no setting holds up over them.
+
+    Args:
+        objectives: As configured.
+        compared: The settings.
+        nearest: The one that came nearest.
+        trial: Its best trial.
+        advice: As of `Extension`.
+    """
+    constraints = constraints_of(objectives)
+    broken = sum(bool(candidate.broken) for candidate in compared)
+    why = [f"{broken} had a run that {BROKE}"] if broken else []
+    if miss := len(compared) - broken:
+        verb, their = ("breaks", "its") if miss == 1 else ("break", "their")
+        why.insert(0, f"{miss} {verb} {constraint_symbols(objectives)} by {their} means")
+    values = "; ".join(
+        f"{objective.metric} {mean_of(objective, nearest)}" for objective in [*constraints, *free(objectives)]
     )
-    return None if nearest is None else nearest.trial
+    sampled = {name: value for name, value in trial.proposed.sampled.items() if name != SEED}
+    bounds = f", or accept {_other_bounds(constraints)}" if constraints else ""
+    return (
+        f"No setting holds up over its seeds: {', '.join(why)}. "
+        f"That of trial {nearest.trial} came nearest ({wording.params(sampled)}): {values}. "
+        f"{advice}{_with_lower_lr(trial, ', ')}{bounds}."
+    )
 
 
 def why_no_candidate(
@@ -71,18 +106,32 @@ def why_no_candidate(
     confirmed: Confirmation,
     nearest: TrialState | None,
     advice: str,
+    unjudged: str,
 ) -> str:
-    """Where candidates were repeated: none of them holds up."""
+    """Where candidates were repeated: none of them holds up.
+
+    Args:
+        objectives: As configured.
+        confirmed: The candidates.
+        nearest: As of `nearest_candidate`.
+        advice: What to do where each was judged, without the full stop.
+        unjudged: What to do where some were not, likewise.
+    """
     out = " ".join(ruled_out(objectives, confirmed))
     lower = "" if nearest is None else _with_lower_lr(nearest, ", or ")
     what = f"{advice}{lower}."
     if any(not candidate.runs and not candidate.broken for candidate in confirmed.candidates):
-        what = "Resume the search."
-    subject = "No candidate holds up" if len(confirmed.candidates) > 1 else "The candidate does not hold up"
-    return (
-        f"{subject} when trained again with new seeds, although their search runs kept every constraint: "
-        f"those were lucky. {out} {what}"
-    )
+        what = f"{unjudged}."
+    several = len(confirmed.candidates) > 1
+    text = f"{'No candidate holds' if several else 'The candidate does not hold'} up when trained again with"
+    text += " new seeds"
+    if constraints_of(objectives) and any(each.runs for each in confirmed.candidates):
+        text += (
+            ", although their search runs kept every constraint: those were lucky"
+            if several
+            else ", although its search run kept every constraint: that was lucky"
+        )
+    return f"{text}. {out} {what}"
 
 
 def ruled_out(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) -> Iterator[str]:
@@ -91,7 +140,7 @@ def ruled_out(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) ->
         number = candidate.trial
         if candidate.broken:
             count = wording.plural(len(candidate.broken), "repetition")
-            yield f"Trial {number} is ruled out: {count} of it diverged or did not fit in memory."
+            yield f"Trial {number} is ruled out: {count} of it {BROKE}."
         elif not candidate.runs:
             yield f"Trial {number} is not judged: no repetition of it has completed."
         elif not candidate.keeps:
@@ -103,6 +152,11 @@ def ruled_out(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) ->
                 f"Trial {number} is ruled out: its repetitions break {constraint_symbols(objectives)} "
                 f"({values})."
             )
+
+
+def _other_bounds(constraints: Sequence[ObjectiveConfig]) -> str:
+    floors = all(objective.floor is not None for objective in constraints)
+    return "a lower floor" if floors else "other bounds"
 
 
 def _violation(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]) -> float:

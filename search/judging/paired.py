@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trainables.interval import Interval, Z
@@ -42,7 +42,7 @@ class Pairs:
         each = [cls.of(base, text) for text in tuned]
         both, alone, lost = (
             sum(counts) / len(each)
-            for counts in zip(*((one.both, one.tuned, one.base) for one in each), strict=True)
+            for counts in zip(*((pairs.both, pairs.tuned, pairs.base) for pairs in each), strict=True)
         )
         patterns = Counter(zip(*tuned, strict=True))
         shares = ((pattern.count("1") / len(each), count) for pattern, count in patterns.items())
@@ -73,21 +73,55 @@ class Pairs:
         )
 
 
+@dataclass(frozen=True)
+class Means:
+    """Unweighted means of two models' shares over strata.
+
+    Attributes:
+        tuned: Of the tuned model's shares.
+        base: Of the base model's.
+        tuned_variance: Of the first mean.
+        covariance: Of the two.
+        base_variance: Of the second.
+    """
+
+    tuned: float
+    base: float
+    tuned_variance: float
+    covariance: float
+    base_variance: float
+
+    @classmethod
+    def of(cls, strata: Sequence[Pairs]) -> Means:
+        """Those of strata, at least one, each with at least one item.
+
+        0.5 / K observations are added to each cell of each of the K strata's tables; for K = 1 that is what
+        Agresti and Min (2005, doi:10.1002/sim.1781) do for a difference. So no variance is 0, and what is
+        added weighs the same however many strata there are.
+        """
+        count = len(strata)
+        pairs = [each.smoothed(0.5 / count) for each in strata]
+        tuned, base = (sum(part) / count for part in zip(*(pair.shares for pair in pairs), strict=True))
+        variances = zip(*(pair.covariance for pair in pairs), strict=True)
+        return cls(tuned, base, *(sum(part) / count**2 for part in variances))
+
+    @property
+    def difference(self) -> tuple[float, float]:
+        """The tuned model's mean minus the base model's, and the variance of that."""
+        return self.tuned - self.base, self.tuned_variance - 2 * self.covariance + self.base_variance
+
+
 def difference(base: str, tuned: str) -> Interval:
     """95% interval for the tuned model's share minus the base model's, over the same items.
 
-    Wald's interval with half an observation added to each cell of the table (Agresti and Min, 2005,
-    doi:10.1002/sim.1781), kept within -1 to 1. It is never of zero width.
+    Wald's interval of `Means.of`, kept within -1 to 1. It is never of zero width.
 
     Args:
         base: "0" or "1" per item, at least one item.
         tuned: The same items in the same order.
     """
-    pairs = Pairs.of(base, tuned)
-    smoothed = pairs.smoothed(0.5)
-    of_tuned, of_base = smoothed.shares
-    tuned_variance, covariance, base_variance = smoothed.covariance
-    centre, half = of_tuned - of_base, Z * math.sqrt(tuned_variance - 2 * covariance + base_variance)
+    centre, variance = Means.of([Pairs.of(base, tuned)]).difference
+    half = Z * math.sqrt(variance)
     return Interval(low=max(-1.0, centre - half), high=min(1.0, centre + half), n=len(base))
 
 
@@ -104,35 +138,42 @@ def ratio_of_means(strata: Sequence[tuple[str, str]]) -> Interval:
 def ratio_of_pairs(strata: Sequence[Pairs]) -> Interval:
     """95% interval for the ratio of two means of shares over strata, item by item.
 
-    With T and B the unweighted means over the K strata of the tuned and the base model's shares, and V_T, C,
-    V_B their variances and covariance, the interval holds every ratio r >= 0 with
-    (T - r B)^2 <= z^2 (V_T - 2 r C + r^2 V_B) (Fieller, 1954, doi:10.1111/j.2517-6161.1954.tb00159.x).
-
-    0.5 / K observations are added to each cell of each stratum's table; for K = 1 that is what Agresti and
-    Min (2005, doi:10.1002/sim.1781) do for a difference. The interval is never of zero width, and what is
-    added weighs the same however many strata there are.
+    `fieller` of `Means.of`, so that the interval is never of zero width.
 
     Args:
         strata: Each with at least one item; at least one.
+    """
+    return fieller(Means.of(strata), sum(int(each.n) for each in strata))
+
+
+def fieller(means: Means, n: int, more: float = 0.0) -> Interval:
+    """95% interval for the ratio of two means.
+
+    With T and B the means of the tuned and the base model's shares, and V_T, C, V_B their variances and
+    covariance, it holds every ratio r >= 0 with (T - r B)^2 <= z^2 (V_T - 2 r C + r^2 V_B) + D
+    (Fieller, 1954, doi:10.1111/j.2517-6161.1954.tb00159.x).
+
+    Args:
+        means: Both.
+        n: Of the interval.
+        more: D, what else the tuned model's mean varies by, times the square of its own quantile.
 
     Returns:
         The lower bound at least 0; 0 to inf where the base model's mean is not surely above 0.
     """
-    count = len(strata)
-    pairs = [each.smoothed(0.5 / count) for each in strata]
-    tuned, base = (sum(part) / count for part in zip(*(pair.shares for pair in pairs), strict=True))
-    tuned_variance, covariance, base_variance = (
-        sum(part) / count**2 for part in zip(*(pair.covariance for pair in pairs), strict=True)
-    )
-    n = sum(int(each.n) for each in strata)
     # a r^2 - 2 b r + c <= 0
     a, b, c = (
-        base**2 - Z**2 * base_variance,
-        tuned * base - Z**2 * covariance,
-        tuned**2 - Z**2 * tuned_variance,
+        means.base**2 - Z**2 * means.base_variance,
+        means.tuned * means.base - Z**2 * means.covariance,
+        means.tuned**2 - Z**2 * means.tuned_variance - more,
     )
     if a <= 0:
         return Interval(low=0.0, high=math.inf, n=n)
     # Not negative: at r = T / B the left side of the condition is 0.
     root = math.sqrt(max(0.0, b**2 - a * c))
     return Interval(low=max(0.0, (b - root) / a), high=(b + root) / a, n=n)
+
+
+def pairable(base: Mapping[str, str], tuned: Mapping[str, str], names: Iterable[str]) -> bool:
+    """Whether two measurements are of the same items of these names, as far as names and counts show."""
+    return all(name in base and name in tuned and len(base[name]) == len(tuned[name]) for name in names)

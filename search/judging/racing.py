@@ -6,16 +6,21 @@ or another that surely keeps every bound is better beyond noise. That is success
 Mannor and Mansour, 2006, J. Mach. Learn. Res. 7:1079), as in the races for configurations of Birattari et al.
 (2002, GECCO, 11). What those that leave have not used of the `confirm.candidates` times `confirm.seeds`
 repetitions is there for those that stay.
+
+To look after each round for the first crossing errs more often than a single look. So a decision in round r
+is made at the level 1 - 0.05 / (r (r + 1)) as far as seeds are concerned: these shares of 5% add up to it
+over any number of rounds, as Even-Dar et al. spend theirs in proportion to 1 / r^2. Questions are the same at
+each look, and count at 95%. What is said at the end rests on 95% intervals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from search.config.schema import ConfirmConfig, ObjectiveConfig, SearchConfig
-from search.judging.confirmation import Candidate, judge
+from search.judging.confirmation import SEED, Candidate, judge, setting_of
 from search.judging.held import words_of
 from search.judging.objectives import (
     completed_trials,
@@ -24,7 +29,7 @@ from search.judging.objectives import (
     rank_trials,
     repetitions,
 )
-from search.judging.pooled import ties
+from search.judging.pooled import ALPHA, ties
 from search.record import SearchState, TrialState
 from search.seeds import derived_seed
 
@@ -77,6 +82,11 @@ class Race:
 
     contenders: tuple[Contender, ...]
     budget: int
+
+    @property
+    def seeds(self) -> int:
+        """Most repetitions of a candidate, on average."""
+        return self.budget // max(1, len(self.contenders))
 
     @property
     def begun(self) -> int:
@@ -146,7 +156,7 @@ def race(state: SearchState) -> Race:
 
 
 def _race(objectives: Sequence[ObjectiveConfig], confirm: ConfirmConfig, state: SearchState) -> Race:
-    ordered = rank_trials(objectives, completed_trials(state))[: FURTHER * confirm.candidates]
+    ordered = _one_of_each(rank_trials(objectives, completed_trials(state)))[: FURTHER * confirm.candidates]
     judged = {each.trial: each for each in _judged(state, objectives)} if confirm.candidates else {}
     count = min(confirm.candidates, len(ordered))
     while True:
@@ -160,12 +170,33 @@ def _race(objectives: Sequence[ObjectiveConfig], confirm: ConfirmConfig, state: 
         count += 1
 
 
+def _one_of_each(ordered: Sequence[TrialState]) -> list[TrialState]:
+    """Where seeds are searched, the first trial of each setting: its repetitions are those of all of them."""
+    first: dict[str | int, TrialState] = {}
+    for trial in ordered:
+        first.setdefault(setting_of(trial) if SEED in trial.proposed.sampled else trial.number, trial)
+    return list(first.values())
+
+
+def spent(rounds: int) -> float:
+    """1 minus the level of a decision on a candidate with so many repetitions; all of them add up to 0.05."""
+    return ALPHA / (rounds * (rounds + 1)) if rounds else ALPHA
+
+
 def _judged(state: SearchState, objectives: Sequence[ObjectiveConfig]) -> list[Candidate]:
-    """The candidates; while none has two repetitions, the search's runs tell the noise between seeds too."""
+    """The candidates; while repetitions are few, the noise is estimated from the search's runs too."""
     judged = judge(state, objectives)
-    if any(len(each.runs) > 1 for each in judged):
-        return judged
-    return judge(state, objectives, with_search_runs=True)
+    if are_few([len(each.runs) for each in judged]):
+        return judge(state, objectives, with_search_runs=True)
+    return judged
+
+
+def are_few(counts: Sequence[int]) -> bool:
+    """Whether so many repetitions of the candidates have fewer degrees of freedom than there are candidates.
+
+    Two of one of them alone would have a single degree: what a first round had decided would be open again.
+    """
+    return sum(max(0, count - 1) for count in counts) < sum(count > 0 for count in counts)
 
 
 def _contenders(
@@ -190,7 +221,11 @@ def _contenders(
 
 
 def standings(
-    objectives: Sequence[ObjectiveConfig], chosen: Sequence[int], judged: Mapping[int, Candidate], seeds: int
+    objectives: Sequence[ObjectiveConfig],
+    chosen: Sequence[int],
+    judged: Mapping[int, Candidate],
+    seeds: int,
+    alpha_of: Callable[[int], float] = spent,
 ) -> dict[int, Standing]:
     """Where each candidate stands.
 
@@ -199,29 +234,39 @@ def standings(
         chosen: Numbers of the candidates.
         judged: Those of which a repetition has begun, by number.
         seeds: As configured.
+        alpha_of: 1 minus the level of a decision on a candidate, by the number of its repetitions. One that
+            has left keeps the level at which it did.
     """
     given: dict[int, Standing] = dict.fromkeys(chosen, "open")
     known = [judged[number] for number in chosen if number in judged]
     for each in known:
-        never = not each.runs and each.missing >= seeds
-        if each.broken or never or "broken" in words_of(objectives, each.estimates):
+        never = not each.runs and len(each.failed) >= seeds
+        words = words_of(objectives, each.estimates, alpha_of(len(each.runs)))
+        if each.broken or never or "broken" in words:
             given[each.trial] = "out"
     left = [each for each in known if each.runs and given[each.trial] == "open"]
     kept = [each for each in left if each.keeps]
     if not kept:
         return given
     best = min(kept, key=lambda each: (costs_of(objectives, each.means), each.trial))
-    if any(word != "kept" for word in words_of(objectives, best.estimates)):
-        return given
-    first = objectives[0]
+
+    def surely_keeps(alpha: float) -> bool:
+        return all(word == "kept" for word in words_of(objectives, best.estimates, alpha))
+
     others = [each for each in left if each is not best]
-    tied = ties([best.estimates[first.metric], *(each.estimates[first.metric] for each in others)])[1:]
-    for each, ties_best in zip(others, tied, strict=True):
-        worse = first.cost(each.means[first.metric]) > first.cost(best.means[first.metric])
-        # Runs that agree exactly do not tell the noise.
-        if worse and not ties_best and each.estimates[first.metric].error:
+    for each in others:
+        alpha = alpha_of(len(each.runs))
+        if surely_keeps(alpha) and _is_worse(objectives[0], each, best, alpha / len(others)):
             given[each.trial] = "behind"
     alone = all(given[number] != "open" or number == best.trial for number in chosen)
-    if alone and len(best.runs) > 1:
+    if alone and len(best.runs) > 1 and surely_keeps(alpha_of(len(best.runs))):
         given[best.trial] = "decided"
     return given
+
+
+def _is_worse(first: ObjectiveConfig, candidate: Candidate, best: Candidate, alpha: float) -> bool:
+    """Whether its mean is worse beyond noise; runs that agree exactly say nothing of the noise."""
+    if first.cost(candidate.means[first.metric]) <= first.cost(best.means[first.metric]):
+        return False
+    mean, least = candidate.estimates[first.metric], best.estimates[first.metric]
+    return bool(mean.error) and not ties([least, mean], alpha)[1]

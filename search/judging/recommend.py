@@ -7,21 +7,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from search import wording
-from search.config.schema import ConfirmConfig, ObjectiveConfig
+from search.config.schema import MOST_SEEDS, ConfirmConfig, ObjectiveConfig
 from search.judging.causes import why_none_completed
 from search.judging.cheapest import cheapest
-from search.judging.confirmation import Candidate, Confirmation, confirmation, over_seeds
+from search.judging.confirmation import Candidate, Confirmation, confirmation, over_seeds, setting_of
 from search.judging.described import constraint_clause, free, mean_of, settings, value_of
 from search.judging.extending import extension
-from search.judging.held import MOST_SEEDS, Held, held_by_means, held_by_run
+from search.judging.held import Held, held_by_means, held_by_run
+from search.judging.no_result import seeds_to_repeat, without_result
 from search.judging.none_kept import (
     nearest_candidate,
     nearest_run,
     ruled_out,
     why_no_candidate,
     why_no_run,
+    why_no_setting,
 )
-from search.judging.objectives import completed_trials, costs_of, objectives_of, rank_trials
+from search.judging.objectives import completed_trials, costs_of, objectives_of, rank_trials, repetitions
 from search.judging.racing import Race, race
 from search.record import SearchState, TrialState
 from search.record.explained import metric_of, trainable_of
@@ -62,10 +64,7 @@ def recommend(state: SearchState) -> Recommendation:
     if not completed:
         return Recommendation(None, why_none_completed(state))
     candidates = confirmation(state)
-    if candidates is None:
-        choice = _by_settings(state, completed) or _by_search_runs(state, completed)
-    else:
-        choice = _by_repetitions(state, candidates)
+    choice = _by_settings(state, completed) if candidates is None else _by_repetitions(state, candidates)
     if choice.trial is None:
         return choice
     caveats = [*choice.caveats, *_not_shown(state)]
@@ -82,16 +81,18 @@ def _not_shown(state: SearchState) -> Iterator[str]:
             yield metric.caveat
 
 
-def _by_settings(state: SearchState, completed: Sequence[TrialState]) -> Recommendation | None:
+def _by_settings(state: SearchState, completed: Sequence[TrialState]) -> Recommendation:
     """The setting with the best mean over the space's own seeds, by its best trial.
 
-    None where the space has none, or no mean keeps the constraints.
+    Where the space has none, single runs decide. So they do where no mean keeps the constraints, but only
+    among settings with one run: of the others the means say that a run that keeps them is lucky.
     """
-    objectives = objectives_of(state)
-    compared = over_seeds(state, completed)
+    objectives, compared = objectives_of(state), over_seeds(state)
+    if not compared:
+        return _by_search_runs(state, completed)
     kept = [candidate for candidate in compared if candidate.keeps]
     if not kept:
-        return None
+        return _by_other_settings(state, completed, compared)
     best = min(kept, key=lambda candidate: (costs_of(objectives, candidate.means), candidate.trial))
     first, seeds = objectives[0], wording.plural(len(best.runs), "seed")
     reason = (
@@ -104,6 +105,27 @@ def _by_settings(state: SearchState, completed: Sequence[TrialState]) -> Recomme
     )
     return Recommendation(
         best.trial, reason, (lucky,), constraints=held_by_means(state, objectives, compared, best)
+    )
+
+
+def _by_other_settings(
+    state: SearchState, completed: Sequence[TrialState], compared: Sequence[Candidate]
+) -> Recommendation:
+    """Where no setting with several seeds holds up: one with a single run, or none."""
+    objectives = objectives_of(state)
+    known = {setting_of(state.trials[candidate.trial]) for candidate in compared}
+    others = [trial for trial in completed if setting_of(trial) not in known]
+    if rank_trials(objectives, others):
+        choice = _by_search_runs(state, others)
+        return replace(choice, caveats=(*choice.caveats, "No setting with several seeds holds up over them."))
+    nearest = nearest_candidate(objectives, compared)
+    assert nearest is not None
+    trial, advice = state.trials[nearest.trial], extension(state).advice
+    return Recommendation(
+        None,
+        why_no_setting(objectives, compared, nearest, trial, advice),
+        nearest=nearest.trial,
+        constraints=held_by_means(state, objectives, compared, nearest),
     )
 
 
@@ -121,16 +143,26 @@ def _by_search_runs(state: SearchState, completed: Sequence[TrialState]) -> Reco
             return Recommendation(None, reason)
         held = held_by_run(objectives, nearest)
         return Recommendation(None, reason, nearest=nearest.number, constraints=held)
-    best, held = kept[0], held_by_run(objectives, kept[0])
-    confirm = ConfirmConfig.model_validate(state.confirm)
-    switched_on = ("confirm.candidates", ConfirmConfig().candidates)
+    best, held, raced = kept[0], held_by_run(objectives, kept[0]), race(state)
     return Recommendation(
         best.number,
         _best_run(objectives, best, len(kept)),
-        (_only_one_run(objectives[0], kept),),
+        (
+            _only_one_run(objectives[0], kept, bool(repetitions(state))),
+            *without_result(state, raced),
+            *(_not_ended(raced) if raced.begun else ()),
+        ),
         constraints=held,
-        deciding=switched_on if held and not confirm.candidates else None,
+        deciding=_beginning(state, raced) if held else None,
     )
+
+
+def _beginning(state: SearchState, raced: Race) -> tuple[str, int] | None:
+    """What has candidates repeated where none has been: as many as by default, or the failed ones again."""
+    if not ConfirmConfig.model_validate(state.confirm).candidates:
+        return "confirm.candidates", ConfirmConfig().candidates
+    seeds = seeds_to_repeat(raced)
+    return ("confirm.seeds", seeds) if raced.begun and raced.over and seeds is not None else None
 
 
 def _best_run(objectives: Sequence[ObjectiveConfig], best: TrialState, kept: int) -> str:
@@ -142,15 +174,17 @@ def _best_run(objectives: Sequence[ObjectiveConfig], best: TrialState, kept: int
     return f"{values + ', ' if values else ''}{place}{' ' + clause if clause else ''}"
 
 
-def _only_one_run(first: ObjectiveConfig, kept: Sequence[TrialState]) -> str:
+def _only_one_run(first: ObjectiveConfig, kept: Sequence[TrialState], repeated: bool) -> str:
+    rests = "No repetition has completed, so this rests on one run with one seed"
     if len(kept) == 1:
-        return "It was trained once, with one seed; another seed gives other values."
+        rests = rests if repeated else "It was trained once, with one seed"
+        return f"{rests}; another seed gives other values."
     second = kept[1]
     assert second.last is not None
     value = wording.measured(second.last.metrics[first.metric], second.last.intervals.get(first.metric))
     return (
-        "Each trial was trained once, with one seed; another seed may change the order. The next best is "
-        f"trial {second.number} with {first.metric} {value}."
+        f"{rests if repeated else 'Each trial was trained once, with one seed'}; another seed may change the "
+        f"order. The next best is trial {second.number} with {first.metric} {value}."
     )
 
 
@@ -177,25 +211,39 @@ def _by_repetitions(state: SearchState, confirmed: Confirmation) -> Recommendati
     return Recommendation(
         best.trial,
         f"{_estimates(objectives, best)}mean of {count} with new seeds{place}",
-        (*ruled_out(objectives, confirmed), *_unsure(confirmed, raced)),
+        (
+            *ruled_out(objectives, confirmed),
+            *without_result(state, raced),
+            *_unsure(objectives[0], confirmed, raced),
+        ),
         constraints=held,
-        deciding=_deciding(held, raced),
+        deciding=_deciding(held, raced, best),
     )
 
 
 def _no_candidate(
     state: SearchState, objectives: Sequence[ObjectiveConfig], confirmed: Confirmation
 ) -> Recommendation:
-    number = nearest_candidate(objectives, confirmed)
-    nearest = None if number is None else state.trials[number]
-    by_number = {candidate.trial: candidate for candidate in confirmed.candidates}
+    nearest, raced = nearest_candidate(objectives, confirmed.candidates), race(state)
+    number = None if nearest is None else nearest.trial
+    more, seeds = extension(state).advice, seeds_to_repeat(raced)
+    again = more if seeds is None else f"Repeat with confirm.seeds={seeds}"
+    unjudged = any(not candidate.runs and not candidate.broken for candidate in confirmed.candidates)
     return Recommendation(
         None,
-        why_no_candidate(objectives, confirmed, nearest, extension(state).advice),
+        why_no_candidate(
+            objectives,
+            confirmed,
+            None if number is None else state.trials[number],
+            more,
+            again if raced.over else "Resume the search",
+        ),
+        tuple(without_result(state, raced)),
         nearest=number,
         constraints=()
-        if number is None
-        else held_by_means(state, objectives, confirmed.candidates, by_number[number]),
+        if nearest is None
+        else held_by_means(state, objectives, confirmed.candidates, nearest),
+        deciding=("confirm.seeds", seeds) if unjudged and raced.over and seeds is not None else None,
     )
 
 
@@ -218,30 +266,30 @@ def _place(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) -> st
         return f"the only candidate{' ' + clause if clause else ''}"
     which = _that_keep(objectives, kept, "candidate")
     place = f"the {objectives[0].best} {objectives[0].metric} of the {which}"
-    return f"{place}, by more than noise" if confirmed.freedom else place
+    beyond_noise = confirmed.candidates[0].estimates[objectives[0].metric].error
+    return f"{place}, by more than noise" if beyond_noise else place
 
 
 def _tie(first: ObjectiveConfig, confirmed: Confirmation, best: Candidate, chosen: Candidate) -> str:
-    tie = (
-        f"There is a tie: the {first.metric} of {wording.names(sorted(confirmed.tied))} differs by no more "
-        "than noise"
-    )
+    differs = "differs by no more than noise" if best.estimates[first.metric].error else "is the same"
+    tie = f"There is a tie: the {first.metric} of {wording.names(sorted(confirmed.tied))} {differs}"
     if chosen is best:
         return tie
     return f"{tie} (the {first.best} mean is {mean_of(first, best)} of trial {best.trial})"
 
 
-def _unsure(confirmed: Confirmation, raced: Race) -> Iterator[str]:
+def _unsure(first: ObjectiveConfig, confirmed: Confirmation, raced: Race) -> Iterator[str]:
     """What the repetitions leave open beside the constraints."""
     if not confirmed.freedom:
         yield (
             "No candidate has two repetitions, so the noise between seeds is unknown: others may be as good."
         )
-    if not raced.over:
+    elif len(confirmed.candidates) > 1 and not confirmed.candidates[0].estimates[first.metric].error:
         yield (
-            f"Confirmation has not ended: {raced.begun} of at most {raced.budget} repetitions have begun; "
-            "the means rest on those that completed."
+            f"The repetitions of each candidate agree exactly in {first.metric}, so the noise between seeds "
+            "is unknown: others may be as good."
         )
+    yield from _not_ended(raced, "; the means rest on those that completed")
     if left := sorted(each.trial for each in raced.contenders if not each.begun):
         yield f"Among the best of the search but not repeated: {wording.names(left)}."
     yield (
@@ -250,14 +298,27 @@ def _unsure(confirmed: Confirmation, raced: Race) -> Iterator[str]:
     )
 
 
-def _deciding(held: Sequence[Held], raced: Race) -> tuple[str, int] | None:
-    """The `confirm.seeds` that give the recommended candidate, and all that stay in the race, so many."""
+def _not_ended(raced: Race, but: str = "") -> Iterator[str]:
+    if not raced.over:
+        begun = f"{raced.begun} of at most {raced.budget} repetitions have begun"
+        yield f"Confirmation has not ended: {begun}{but}."
+
+
+def _deciding(held: Sequence[Held], raced: Race, best: Candidate) -> tuple[str, int] | None:
+    """The `confirm.seeds` that give the recommended candidate, and all that stay in the race, so many.
+
+    None where it gets no repetition: it is not in the race any more, as where later trials were better.
+    """
+    if best.trial not in [each.trial for each in raced.open]:
+        return None
     open_ones = [each for each in held if each.word == "not shown to be kept"]
     wanted = [each.repetitions for each in open_ones if each.repetitions is not None]
-    if not open_ones or len(wanted) < len(open_ones) or not raced.contenders:
+    if not open_ones or len(wanted) < len(open_ones):
         return None
     others = sum(each.begun for each in raced.contenders if each.standing != "open")
-    candidates = len(raced.contenders)
-    seeds = math.ceil((others + max(wanted) * max(1, len(raced.open))) / candidates)
-    seeds = max(seeds, raced.budget // candidates + 1)
+    each_open = max(wanted) + len(best.failed)
+    seeds = math.ceil((others + each_open * len(raced.open)) / len(raced.contenders))
+    if seeds <= raced.seeds and not raced.over:
+        return None  # the race as it is comes to them
+    seeds = max(seeds, raced.seeds + 1)
     return ("confirm.seeds", seeds) if seeds <= MOST_SEEDS else None

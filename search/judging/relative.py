@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from search.judging.paired import ratio_of_means
+from search.judging.paired import pairable, ratio_of_means
 from search.record.events import BaselineMeasured
 from trainables.interval import Interval
 from trainables.trainable import MetricSpec
@@ -53,14 +53,9 @@ def with_ratio_intervals(
     for ratio, metric in relative.items():
         if base is None or metric.name not in base.metrics or metric.name not in intervals:
             continue
-        if metric.items and _pairable(base.items, items, metric.items):
+        if metric.items and pairable(base.items, items, metric.items):
             extended[ratio] = ratio_of_means([(base.items[name], items[name]) for name in metric.items])
         else:
             measured, scale = intervals[metric.name], base.metrics[metric.name]
             extended[ratio] = Interval(low=measured.low / scale, high=measured.high / scale, n=measured.n)
     return extended
-
-
-def _pairable(base: Mapping[str, str], tuned: Mapping[str, str], names: Iterable[str]) -> bool:
-    """Whether two measurements are of the same items, as far as their names and counts tell."""
-    return all(name in base and name in tuned and len(base[name]) == len(tuned[name]) for name in names)

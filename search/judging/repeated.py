@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from functools import partial
 
 from search.config.schema import ObjectiveConfig
 from search.judging.contrasts import Contrast, contrast
 from search.judging.moderated import moderated
 from search.judging.noise import Seeds, Series, combination
-from search.judging.pooled import PooledMean, pooled_variance
+from search.judging.pooled import ALPHA, Ends, PooledMean, pooled_variance
 from search.judging.recorded_series import measured_series
 from search.record import SearchState, TrialState
 from search.record.explained import metric_of, trainable_of
@@ -20,7 +20,7 @@ def estimates(
     state: SearchState,
     objectives: Sequence[ObjectiveConfig],
     groups: Sequence[Sequence[TrialState]],
-    told_by: Sequence[Sequence[TrialState]] | None = None,
+    noise_from: Sequence[Sequence[TrialState]] | None = None,
 ) -> list[dict[str, PooledMean]]:
     """Mean of each objective over each group's runs.
 
@@ -28,17 +28,17 @@ def estimates(
         state: A search that has begun.
         objectives: Whose means are wanted.
         groups: Runs that differ in their seed alone; every objective is finite in each. May be empty.
-        told_by: Other runs of the same groups, by which the noise between seeds is known.
+        noise_from: Other runs of the same groups, from which the noise between seeds is estimated.
 
     Returns:
         The means of each group by metric; empty for a group without runs.
     """
     means: list[dict[str, PooledMean]] = [{} for _ in groups]
     for objective in objectives:
-        measured = measured_means(state, objective.metric, groups, told_by)
+        measured = measured_means(state, objective.metric, groups, noise_from)
         for group, each in zip(means, measured, strict=True):
             if each is not None:
-                group[objective.metric] = _within(state, objective.metric, each)
+                group[objective.metric] = _within(each, *_bounds(state, objective.metric))
     return means
 
 
@@ -46,28 +46,29 @@ def measured_means(
     state: SearchState,
     metric: str,
     groups: Sequence[Sequence[TrialState]],
-    told_by: Sequence[Sequence[TrialState]] | None = None,
+    noise_from: Sequence[Sequence[TrialState]] | None = None,
 ) -> list[Contrast | None]:
     """The mean of a metric over each group's runs, with its noise; None for a group without runs."""
-    series = [_series(state, metric, runs) for runs in groups]
-    if told_by is None:
+    series = [series_over(state, metric, runs) for runs in groups]
+    if noise_from is None:
         return of_series(series)
-    others = [_series(state, metric, runs) for runs in told_by]
-    return of_series(series, [each for each, own in zip(others, series, strict=True) if own is not None])
+    others = [series_over(state, metric, runs) for runs in noise_from]
+    return of_series(series, [each for each, runs in zip(others, series, strict=True) if runs is not None])
 
 
 def of_series(
-    series: Sequence[Series | None], told_by: Sequence[Series | None] | None = None
+    series: Sequence[Series | None], noise_from: Sequence[Series | None] | None = None
 ) -> list[Contrast | None]:
-    """The same of one metric's series, the noise of those there are told by as many others."""
-    others = [each for each in (series if told_by is None else told_by) if each is not None]
+    """The same of one metric's series; the noise of those there are is estimated from as many others."""
+    others = [each for each in (series if noise_from is None else noise_from) if each is not None]
     known = sum(each is not None for each in series)
-    told = between_seeds([[each] for each in others])
-    noise: Iterator[Seeds | None] = iter([None] * known if told is None else told)
+    estimated = between_seeds([[each] for each in others])
+    noise: Iterator[Seeds | None] = iter([None] * known if estimated is None else estimated)
     return [None if each is None else contrast(0.0, [each], seeds=next(noise)) for each in series]
 
 
-def _series(state: SearchState, metric: str, runs: Sequence[TrialState]) -> Series | None:
+def series_over(state: SearchState, metric: str, runs: Sequence[TrialState]) -> Series | None:
+    """The values of a metric in these runs, with their items; None without runs."""
     rungs = [trial.last for trial in runs if trial.last is not None]
     return measured_series(state, metric, 1.0, rungs, 0) if rungs else None
 
@@ -86,17 +87,27 @@ def between_seeds(groups: Sequence[Sequence[Series]]) -> list[Seeds] | None:
     return None if pooled is None else [Seeds(*pooled)] * len(groups)
 
 
-def _within(state: SearchState, metric: str, measured: Contrast) -> PooledMean:
-    """The estimate, its interval within the metric's bounds."""
+def _within(measured: Contrast, least: float, most: float) -> PooledMean:
+    """The estimate, its intervals within the metric's bounds."""
     between = measured.between
     if between.variance is None:
         return PooledMean(measured.estimate, between.trials)
-    mean = PooledMean(measured.estimate, between.trials, math.sqrt(between.variance), between.freedom)
-    low, high = measured.interval()
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return mean
-    least, most = _bounds(state, metric)
-    return replace(mean, low=max(least, low), high=min(most, high))
+    at = partial(_ends, measured, least, most)
+    error = math.sqrt(between.variance)
+    return PooledMean(measured.estimate, between.trials, error, between.freedom, *at(ALPHA), at)
+
+
+def _ends(measured: Contrast, least: float, most: float, alpha: float) -> Ends:
+    """The ends of the interval within bounds; one that is infinite is not known.
+
+    Seeds count at the level 1 - alpha. The items are the same however often more seeds are looked at, and so
+    count at 95% always.
+    """
+    if not measured.known:
+        return None, None
+    low, high = measured.interval(ALPHA, alpha)
+    low, high = max(least, low), min(most, high)
+    return low if math.isfinite(low) else None, high if math.isfinite(high) else None
 
 
 def _bounds(state: SearchState, metric: str) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from search.cluster import cluster_address, gpus_by_ray, local_capacity, local_g
 from search.config.schema import SearchConfig
 from search.errors import ClusterError, ConfigError, Problem
 from search.groups.settings import configured_limit
+from search.plan.download import download_note, download_problems
 from search.plan.estimate import estimate, repetitions
 from search.plan.floors import planned_floors
 from search.plan.hypotheses import planned_hypotheses
@@ -97,7 +98,7 @@ def make_plan(config: SearchConfig, counted: str | None = None, steps: TrialStep
         size_table=planned.size_table,
         data_text=planned.data_text,
         sized=TRAINABLES[config.trainable].plan is not None,
-        problems=tuple(_machine_problems(config)),
+        problems=(*_machine_problems(config), *download_problems(planned.download, _is_here(config))),
     )
 
 
@@ -109,7 +110,15 @@ def refuse_unplannable(config: SearchConfig) -> None:
     """
     if problems := list(_machine_problems(config)):
         raise ConfigError(problems)
-    planned_by_trainable(config, SearchSpace(config.parameters, config.fixed), [], _slots(config))
+    space = SearchSpace(config.parameters, config.fixed)
+    planned = planned_by_trainable(config, space, [], _slots(config))
+    if lacking := download_problems(planned.download, _is_here(config)):
+        raise ConfigError(lacking)
+
+
+def _is_here(config: SearchConfig) -> bool:
+    """Whether the workers would be on this machine."""
+    return cluster_address(config.workers)[1] is None
 
 
 def _own_steps(
@@ -202,7 +211,7 @@ def gpus_here() -> int:
 def _machine_problems(config: SearchConfig) -> Iterator[Problem]:
     """What this machine lacks, where no other cluster is to be joined."""
     workers = config.workers
-    if cluster_address(workers)[1] is not None:
+    if not _is_here(config):
         return
     asks = workers.gpus not in ("auto", 0)
     for gpus in (gpus_here, *([gpus_by_ray] if asks else [])):
@@ -220,6 +229,8 @@ def _notes(config: SearchConfig, planned: TrainablePlan, slots: Slots, number: i
     spec = TRAINABLES[config.trainable]
     if spec.plan is None:
         notes.append(f"The trainable {config.trainable} gives no sizes, time or memory.")
+    if planned.download is not None:
+        notes.append(download_note(planned.download, _is_here(config)))
     if number < config.trials:
         asked = f"{config.trials} requested trials"
         notes.append(f"{config.searcher.name} has only {number} configurations for the {asked}.")

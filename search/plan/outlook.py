@@ -13,6 +13,7 @@ from search.plan.estimate import repetitions
 from search.plan.model import PlannedLimit, SearchEstimate, Slots
 from search.record import WarmStarted
 from search.searchers import SEARCHERS
+from search.searchers.base import point_key
 from search.searchers.prior import space_prior
 from search.space import SearchSpace
 from trainables.specs import TRAINABLES
@@ -153,17 +154,31 @@ def prior(config: SearchConfig, space: SearchSpace) -> Iterator[str]:
     known = space_prior(config, space)
     if known is None:
         return
-    first = known.first()
-    name, count = known.prior.parameter, len(first)
-    if first and (belief := known.belief(first[0])) is not None:
-        ratio = math.exp(belief.deviation)
+    name, listed = known.prior.parameter, {point_key(point) for point in config.points}
+    points = known.first()
+    first = [point for point in points if point_key(point) not in listed]
+    belief = known.belief(first[0]) if first else known.expected()
+    if belief is not None:
+        count = max(0, min(len(first), config.trials - len(config.points)))
+        given = f"for the other parameters of trial {len(config.points)}, " if count else ""
         yield (
-            f"{config.prior}: for the other parameters of trial 0, the best {name} is believed to be near "
-            f"{belief.centre:.2g}, in two of three cases within a factor of {ratio:.2g} of it; the first "
-            f"{count} trials begin there and around it"
+            f"{config.prior}: {given}the best {name} is believed to be near {belief.centre:.2g}, in two of "
+            f"three cases within a factor of {math.exp(belief.deviation):.2g} of it; "
+            f"{_begins(name, len(config.points), count, bool(first), bool(points))}"
         )
         yield f"results count more with every trial; prior={NO_PRIOR} begins without it"
     yield f"from {'; '.join(known.prior.sources)}"
+
+
+def _begins(name: str, number: int, count: int, new: bool, within: bool) -> str:
+    """Which trials begin with a prior's points: so many from this number on."""
+    if count > 1:
+        return f"trials {number} to {number + count - 1} begin there and around it"
+    if count:
+        return f"trial {number} begins near it"
+    if not within:
+        return f"the bounds of {name} leave that out, so no trial begins there"
+    return "the listed points take all trials" if new else "the trials there are listed already"
 
 
 def _times(value: float | None, factor: float | None) -> float | None:

@@ -341,8 +341,8 @@ class JudgedMean(BaseModel):
 
     Attributes:
         n: Number of repetitions.
-        low: Lower end of its 95% interval; None where nothing tells its noise.
-        high: Upper end.
+        low: Lower end of its 95% interval; None where its noise is not known.
+        high: Upper end, likewise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

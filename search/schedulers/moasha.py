@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from search.config.choices import Choice
-from search.config.schema import SearchConfig
+from search.config.schema import ObjectiveConfig, SearchConfig
 from search.judging.constraints import constraint_violations, total_violation
 from search.judging.foresight import Foresight
 from search.record.events import Decision
 from search.schedulers.base import Promotion, Verdict, register
 from search.schedulers.dominance import SPREADS, place, places
-from search.schedulers.findings import bounds_text, measured_text, violations_text
+from search.schedulers.findings import bound_text, bounds_text, measured_text, violations_text
 from search.seeds import derived_share
 from trainables.interval import Interval
 
@@ -111,17 +111,29 @@ class Moasha:
 
     With several brackets, a trial is assigned to one by the search's seed and its number, bracket b with
     a probability in proportion to eta^-b; trials of bracket b pass rungs below b unranked.
+
+    Args:
+        config: The search.
+        options: None takes those of the configuration.
+        ranked: The objectives that trials are ranked by, after the constraints of all; None takes all.
     """
 
-    def __init__(self, config: SearchConfig) -> None:
-        assert isinstance(config.scheduler, MoashaOptions)
+    def __init__(
+        self,
+        config: SearchConfig,
+        options: MoashaOptions | None = None,
+        ranked: Sequence[ObjectiveConfig] | None = None,
+    ) -> None:
+        chosen = options or config.scheduler
+        assert isinstance(chosen, MoashaOptions)
         self._objectives = config.objectives
-        self._options = config.scheduler
+        self._ranked = config.objectives if ranked is None else ranked
+        self._options = chosen
         self._eta = config.budget.eta
         self._seed = config.seed
         self._budget = config.budget
         self._count = config.budget.rungs
-        self._brackets = min(config.scheduler.brackets, self._count)
+        self._brackets = min(chosen.brackets, self._count)
         self._rungs = [[_Rung() for _ in range(self._count)] for _ in range(self._brackets)]
 
     def report(
@@ -131,7 +143,7 @@ class Moasha:
         bracket = self._bracket(trial)
         text = "; ".join(
             [
-                *measured_text(self._objectives, metrics),
+                *measured_text(self._ranked, metrics),
                 *violations_text(self._objectives, metrics, intervals),
             ]
         )
@@ -228,9 +240,9 @@ class Moasha:
     def describe(self) -> list[str]:
         """Rungs, order and rule."""
         bounds = bounds_text(self._objectives)
-        names = " and ".join(f"{objective.metric} ({objective.best} first)" for objective in self._objectives)
+        names = " and ".join(f"{objective.metric} ({objective.best} first)" for objective in self._ranked)
         order = f"by {names}"
-        if len(self._objectives) > 1:
+        if len(self._ranked) > 1:
             spread = self._options.spread
             order = f"by non-dominated fronts of {names}, within a front by {spread}, most spread first"
         if bounds:
@@ -238,8 +250,9 @@ class Moasha:
                 f"those that may keep {bounds} (by the favourable bound of the 95% interval) first, the "
                 f"others by how far they violate it; equal ones {order}"
             )
+        name, variant = self._options.name, self._options.variant
         lines = [
-            f"moasha, {self._options.variant} variant, eta {self._eta}: rungs at {self._budget.places}.",
+            f"{name}, {variant} variant, eta {self._eta}: rungs at {self._budget.places}.",
             f"At a rung, trials are ranked: {order}.",
             self._rule(),
         ]
@@ -248,6 +261,9 @@ class Moasha:
                 f"{self._brackets} brackets: trials of bracket b are first ranked at rung b, within "
                 "their bracket."
             )
+        others = [each for each in self._objectives if each not in self._ranked and not bound_text(each)]
+        if others:
+            lines.append(f"Not used for stopping: {', '.join(each.metric for each in others)}.")
         return lines
 
     def _rule(self) -> str:
@@ -282,17 +298,14 @@ class Moasha:
     ) -> tuple[float, tuple[float, ...]]:
         violations = constraint_violations(self._objectives, metrics, intervals)
         violation = total_violation(self._objectives, violations)
-        costs = tuple(
-            objective.cost(metrics.get(objective.metric, math.nan)) for objective in self._objectives
-        )
+        costs = tuple(objective.cost(metrics.get(objective.metric, math.nan)) for objective in self._ranked)
         if not (math.isfinite(violation) and all(map(math.isfinite, costs))):
             return math.inf, tuple(math.inf for _ in costs)
         return violation, costs
 
 
 AUDITED = 0.1
-"""Their share. Trials that were let go on are no fair sample: where stopping is wrong, they are those of
-which it does not show."""
+"""Their share. Survivors are a biased sample: they do not show where stopping was wrong."""
 
 
 def is_audited(seed: int, trial: int) -> bool:

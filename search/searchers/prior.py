@@ -75,8 +75,19 @@ class SpacePrior:
                 points.setdefault(point_key(point), point)
         return list(points.values())
 
+    def expected(self) -> Belief | None:
+        """What is believed of the best value for the other parameters of the first of these points.
+
+        Raises:
+            ExpressionError: As of `first`.
+        """
+        return self.belief(self._spread(0))
+
     def belief(self, sampled: Mapping[str, Scalar]) -> Belief | None:
-        """What is believed of the parameter given the others; None where they make no trial."""
+        """What is believed of the parameter given the others; None where they make no trial.
+
+        Others that are missing count at their median: samplers leave out those that have a condition.
+        """
         others = {name: value for name, value in sampled.items() if name != self.prior.parameter}
         key = point_key(others)
         if key not in self._cache:
@@ -86,20 +97,25 @@ class SpacePrior:
         return self._cache[key]
 
     def _believe(self, others: Params) -> Belief | None:
-        anywhere = {self.prior.parameter: quantile(self.parameter, 0.5)}
         try:
-            params = self._model.model_validate(self._space.resolve(others | anywhere, 0, self._seed))
-        except (ExpressionError, ValidationError, KeyError):
+            point = self._space.walk(lambda name, parameter: others.get(name, quantile(parameter, 0.5)))
+            params = self._model.model_validate(self._space.resolve(point, 0, self._seed))
+        except (ExpressionError, ValidationError):
             return None
         return self.prior.believe(self._options, params, self._steps, self._objectives)
 
-    def _point(self, index: int, factor: float) -> Params | None:
+    def _spread(self, index: int) -> Params:
+        """The point of this number: large where the prior says so, else spread out."""
+
         def pick(name: str, parameter: SampledParameter) -> Scalar:
             if name in self.prior.largest and (largest := _largest(parameter)) is not None:
                 return largest
             return quantile(parameter, (derived_share(self._seed, "prior", name) + index * _GOLDEN) % 1)
 
-        point = self._space.walk(pick)
+        return self._space.walk(pick)
+
+    def _point(self, index: int, factor: float) -> Params | None:
+        point = self._spread(index)
         belief = self.belief(point)
         if belief is None or self.prior.parameter not in point:
             return None
@@ -155,5 +171,7 @@ def _nearest(parameter: SampledParameter, value: float) -> Scalar:
         return min(positive_choices(parameter), key=lambda choice: abs(math.log(choice / value)))
     within = min(max(value, parameter.low), parameter.high)
     if isinstance(parameter, IntParameter):
-        return parameter.low + parameter.step * int((within - parameter.low) / parameter.step)
+        below = parameter.low + parameter.step * int((within - parameter.low) / parameter.step)
+        near = [each for each in (below, below + parameter.step) if 0 < each <= parameter.high]
+        return min(near, key=lambda each: abs(math.log(each / value)), default=below)
     return float(within)

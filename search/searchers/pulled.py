@@ -15,6 +15,9 @@ from optuna.samplers import GPSampler
 from search.searchers.optuna_terms import Codec
 from search.searchers.prior import DOUBT, SpacePrior
 
+_FAR = 1e3
+"""Deviations from a belief at which nothing is left of its weight but doubt."""
+
 Floats: TypeAlias = NDArray[np.float64]
 
 
@@ -103,4 +106,6 @@ class _Pulled(BaseAcquisitionFunc):
         belief = self._prior.belief(
             {name: self._codecs[name].decode(value) for name, value in encoded.items()}
         )
-        return (0.0, np.inf) if belief is None else (float(np.log(belief.centre)), belief.deviation)
+        if belief is None:  # no trial can have these values
+            return _FAR, 1.0
+        return float(np.log(belief.centre)), belief.deviation

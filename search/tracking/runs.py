@@ -174,8 +174,8 @@ def confirmed_points(means: Mapping[str, JudgedMean]) -> dict[str, float]:
     points: dict[str, float] = {}
     for metric, mean in means.items():
         points |= {f"confirmed_{metric}": mean.mean, "confirmed_runs": float(mean.n)}
-        if mean.low is not None and mean.high is not None:
-            points |= {f"confirmed_{metric}_low": mean.low, f"confirmed_{metric}_high": mean.high}
+        ends = {f"confirmed_{metric}_low": mean.low, f"confirmed_{metric}_high": mean.high}
+        points |= {name: end for name, end in ends.items() if end is not None}
     return points
 
 

@@ -25,6 +25,11 @@ class CallingView:
     def __init__(self, view: View, callbacks: Sequence[Callback]) -> None:
         self._view, self._callbacks = view, list(callbacks)
 
+    @property
+    def pace(self) -> float:
+        """See `View.pace`."""
+        return self._view.pace
+
     def start(self) -> None:
         """The session begins."""
         self._view.start()

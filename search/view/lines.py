@@ -127,7 +127,12 @@ class EventLines:
         if event.repeats is not None:
             seeds, number = self._config.confirm.seeds, self._progress.repeated[event.repeats]
             return f"begins, confirming trial {event.repeats} (seed {number} of {max(seeds, number)})"
-        origins = {"listed": " (listed)", "warm_start": " (from the earlier search)", "clone": " (a clone)"}
+        origins = {
+            "listed": " (listed)",
+            "warm_start": " (from the earlier search)",
+            "prior": " (from the prior)",
+            "clone": " (a clone)",
+        }
         return f"begins{origins.get(event.origin, '')}"
 
     def _decision_lines(self, event: Decided) -> list[str]:

@@ -20,6 +20,7 @@ from search.record.clock import now
 from search.view.lines import EventLines, restore_line
 from search.view.panel import draw
 from search.view.progress import Progress
+from trainables.progress import without_amounts
 
 _MESSAGES = 8
 _PER_SECOND = 4
@@ -31,6 +32,11 @@ class View(Protocol):
     Every method may be called from any thread, returns at once and never raises on account of the
     terminal: a search does not depend on being seen.
     """
+
+    @property
+    def pace(self) -> float:
+        """Least seconds between notes that differ in an amount alone."""
+        ...
 
     def start(self) -> None:
         """The session begins."""
@@ -95,11 +101,16 @@ class _EventView(ABC):
 class PlainView(_EventView):
     """Writes one line per event, with the seconds since the session began.
 
+    Attributes:
+        pace: See `View.pace`.
+
     Args:
         console: Its file is written to directly: lines are not wrapped, and a closed pipe does not end
             the search.
         progress: Follows the search.
     """
+
+    pace = 30.0
 
     def __init__(self, console: Console, progress: Progress) -> None:
         super().__init__(progress)
@@ -123,13 +134,19 @@ class LiveView(_EventView):
 
     It disappears when closed: the summary takes its place.
 
+    Attributes:
+        pace: See `View.pace`.
+
     Args:
         console: A terminal.
         progress: Follows the search.
     """
 
+    pace = 3.0
+
     def __init__(self, console: Console, progress: Progress) -> None:
         super().__init__(progress)
+        self._noted = ""
         self._console = console
         self._messages: deque[str] = deque(maxlen=_MESSAGES)
         self._live: Live | None = None
@@ -147,11 +164,19 @@ class LiveView(_EventView):
             live.start()
 
     def note(self, text: str) -> None:
-        """Shows the note among the latest events, or as a line of its own where nothing is drawn."""
+        """Shows the note among the latest events, or as a line of its own where nothing is drawn.
+
+        One that differs from the one before in an amount alone takes its place.
+        """
         if self._live is None:
             write_line(self._console.file, text)
-        else:
-            super().note(text)
+            return
+        with self._lock:
+            last = bool(self._noted) and bool(self._messages) and self._messages[-1].endswith(self._noted)
+            if last and without_amounts(self._noted) == without_amounts(text):
+                self._messages.pop()
+            self._noted = text
+            self._show([text], self._progress.elapsed)
 
     def close(self) -> None:
         """Stops drawing."""

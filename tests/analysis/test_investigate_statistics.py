@@ -28,8 +28,8 @@ from analysis.investigate.kendall import (
 from analysis.investigate.retention_interval import retention_interval
 from analysis.investigate.study import Measured, Share
 from search.judging.grades import grade
-from search.judging.paired import difference, ratio_of_means
-from trainables.interval import Interval
+from search.judging.paired import Pairs, difference, ratio_of_means
+from trainables.interval import Interval, Z
 
 VALUES = st.lists(st.integers(0, 5), min_size=5, max_size=12)
 
@@ -123,7 +123,7 @@ def test_holm_keeps_the_order_and_never_lowers(ps: list[float]) -> None:
 
 @given(st.integers(1, 60).flatmap(lambda n: st.tuples(*[st.text("01", min_size=n, max_size=n)] * 2)))
 def test_one_stratum_is_agresti_and_min(pair: tuple[str, str]) -> None:
-    found = paired_change([pair])
+    found = paired_change([Pairs.of(*pair)])
     ours, theirs = found.interval, difference(*pair)
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
     assert found.value == pytest.approx((pair[1].count("1") - pair[0].count("1")) / len(pair[0]))
@@ -131,14 +131,33 @@ def test_one_stratum_is_agresti_and_min(pair: tuple[str, str]) -> None:
     assert excludes is (found.p < 0.05) or found.p == pytest.approx(0.05, abs=1e-6)
 
 
-@given(st.integers(1, 30).flatmap(lambda n: st.lists(st.text("01", min_size=n, max_size=n), min_size=4)))
-def test_the_pooled_change_of_one_model_is_the_paired_one(texts: list[str]) -> None:
-    base, tuned = (Measured(None, math.nan, 0.5, bits={"a": texts[i], "b": texts[i + 2]}) for i in (0, 1))
-    ours = pooled_change(base, [tuned])
-    theirs = paired_change([(texts[0], texts[1]), (texts[2], texts[3])])
-    assert ours is not None
-    found = [ours.value, ours.interval.low, ours.interval.high, ours.p]
-    assert found == pytest.approx([theirs.value, theirs.interval.low, theirs.interval.high, theirs.p])
+@given(st.integers(1, 30).flatmap(lambda n: st.lists(st.text("01", min_size=n, max_size=n), min_size=8)))
+def test_the_pooled_change_is_that_of_the_items_mean_moves(texts: list[str]) -> None:
+    """Item by item: the share of the models under which it is right, less whether it is under the base."""
+    base, *tuned = (
+        Measured(None, math.nan, 0.5, bits={"a": first, "b": second})
+        for first, second in zip(texts[::2], texts[1::2], strict=False)
+    )
+    value = centre = variance = 0.0
+    for skill in "ab":
+        moves = (
+            as_array([model.bits[skill] for model in tuned]).mean(axis=0) - as_array([base.bits[skill]])[0]
+        )
+        # Four cells with 0.5 / 2 observations more: two of them with a change, of +1 and of -1.
+        n = len(moves) + 1
+        value += moves.mean() / 2
+        centre += moves.sum() / n / 2
+        variance += ((np.square(moves).sum() + 0.5) / n - (moves.sum() / n) ** 2) / n / 4
+    found = pooled_change(base, tuned)
+    assert found is not None
+    error = math.sqrt(variance)
+    bounds = max(-1.0, centre - Z * error), min(1.0, centre + Z * error)
+    expected = [value, *bounds, math.erfc(abs(centre / error) / math.sqrt(2))]
+    assert [found.value, found.interval.low, found.interval.high, found.p] == pytest.approx(expected)
+
+
+def as_array(texts: list[str]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    return np.array([[float(bit) for bit in text] for text in texts])
 
 
 def test_retention_without_outcomes_of_items_has_the_noise_of_the_items() -> None:

@@ -79,6 +79,18 @@ def test_a_metric_has_one_description_in_report_and_docs() -> None:
         assert documented.get(name, line).startswith(line)
 
 
+def test_the_page_on_the_report_has_every_card_by_its_title() -> None:
+    page = Path("docs/report.md").read_text().partition("## Where a number comes from")[0]
+    missing = [
+        card.title
+        for card in map(CARDS.__getitem__, CARDS)
+        if not re.search(
+            rf"(^\d\. \*\*|\| |[;?] ){re.escape(card.title.format(score='capability'))}", page, re.M
+        )
+    ]
+    assert missing == []
+
+
 def test_metrics_of_skills_are_explained_once(context: Context) -> None:
     measured = ["train_loss", "a_generation", "b_generation", "b_f1", "unheard"]
     texts = meanings(measured, asked_all(["a", "b", "c"]))

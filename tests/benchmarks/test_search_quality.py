@@ -69,7 +69,7 @@ def grid(tmp_path: Path) -> RecordedGrid:
         write_record(tmp_path / str(seed), recorded_events(seed))
     table = tmp_path / "table.csv.gz"
     write((row for seed in (1, 0) for row in rows(tmp_path / str(seed))), table)
-    return RecordedGrid(table)
+    return RecordedGrid("recorded", table)
 
 
 @settings(deadline=None)

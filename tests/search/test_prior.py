@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from hypothesis import strategies as st
 
 from search.config.load import load_config
 from search.config.schema import NO_PRIOR, SearchConfig
+from search.config.space import IntParameter
 from search.errors import ConfigError, SpaceChangedError
 from search.resume import refuse_changes, with_recorded_choices
 from search.searchers import make_searcher
 from search.searchers.base import Proposal, TrialOutcome
-from search.searchers.prior import SpacePrior, space_prior
+from search.searchers.prior import SpacePrior, _nearest, space_prior
 from search.space import SearchSpace
 from tests.search.config_files import write_space
 from tests.search.searching import LOSS, RETENTION, make_config
@@ -83,6 +85,78 @@ def test_every_kind_of_range_has_first_points(rates: dict[str, Any]) -> None:
     later = searcher.propose(3)
     assert later is not None
     assert space.contains(later.sampled) is None
+
+
+@given(st.integers(1, 50), st.integers(0, 200), st.integers(1, 30), st.floats(0.1, 300))
+def test_whole_numbers_are_the_nearest_by_logarithm(low: int, length: int, step: int, value: float) -> None:
+    parameter = IntParameter(type="int", low=low, high=low + length, step=step)
+    distances = {each: abs(math.log(each / value)) for each in range(low, low + length + 1, step)}
+    assert distances[int(str(_nearest(parameter, value)))] == pytest.approx(min(distances.values()))
+
+
+CONDITIONAL = {
+    "target_modules": {"type": "categorical", "choices": ["all", "attention"]},
+    "lr": LR,
+    "rank": RANK | {"when": "target_modules == 'all'"},
+}
+
+
+def test_parameters_with_a_condition_count_at_their_median_where_a_sampler_leaves_them_out() -> None:
+    prior = known(CONDITIONAL)
+    belief = prior.belief({"target_modules": "all"})
+    assert belief is not None
+    assert belief == prior.belief({"target_modules": "all", "rank": 32})
+    assert prior.belief({"target_modules": "attention"}) is not None
+
+
+def test_the_pull_reaches_where_a_parameter_has_a_condition() -> None:
+    import torch
+    from optuna._gp.acqf import BaseAcquisitionFunc
+    from optuna._gp.search_space import SearchSpace as Normalised
+
+    from search.searchers.optuna_terms import Codec
+    from search.searchers.pulled import _Pulled
+
+    class Flat(BaseAcquisitionFunc):
+        def eval_acqf(self, x: torch.Tensor) -> torch.Tensor:
+            return 0.0 * x.sum(dim=-1)
+
+    prior = known(CONDITIONAL)
+    codecs = {name: Codec(parameter) for name, parameter in begun(CONDITIONAL)[1].sampled.items()}
+    common = {name: codecs[name].distribution for name in ("lr", "target_modules")}
+    pulled = _Pulled(Flat(np.ones(2), Normalised(common)), prior, codecs, 1.0)
+    belief = prior.belief({"target_modules": "all"})
+    assert belief is not None
+    place = math.log(belief.centre / 1e-5) / math.log(1e-2 / 1e-5)
+    points = np.array([[place, 0.0], [0.0, 0.0]])
+    near, far = pulled.eval_acqf_no_grad(points).tolist()
+    assert near == pytest.approx(0, abs=1e-6)
+    assert far == pytest.approx(math.log(0.1), abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "of trial 0, .* trials 0 to 2 begin there and around it"),
+        (["points=[{lr: 3e-4, rank: 4}]"], "of trial 1, .* trials 1 to 3 begin there and around it"),
+        (["trials=2"], "of trial 0, .* trials 0 to 1 begin there"),
+        (["trials=2", "points=[{lr: 3e-4, rank: 4}]"], "of trial 1, .* trial 1 begins near it"),
+        (["trials=1", "points=[{lr: 3e-4, rank: 4}]"], "the listed points take all trials"),
+        (["parameters.lr.low=1e-9", "parameters.lr.high=1e-8"], "the bounds of lr leave that out"),
+    ],
+)
+def test_a_plan_names_the_trials_that_begin_with_it(folder: Path, words: list[str], said: str) -> None:
+    from search.plan.outlook import prior as outlook
+
+    config = load_config(["space=space.yaml", *words]).config
+    space = SearchSpace(config.parameters, config.fixed)
+    assert re.search(said, next(outlook(config, space)))
+    searcher = make_searcher(config, space)
+    made = [searcher.propose(number) for number in range(min(config.trials, 5))]
+    begin = [number for number, each in enumerate(made) if each is not None and each.origin == "prior"]
+    numbers = re.search(r"trials? (\d+)(?: to (\d+))? begin", said)
+    ends = [int(each) for each in numbers.groups() if each is not None] if numbers else []
+    assert [*begin[:1], *begin[1:][-1:]] == ends
 
 
 def proposals(config: SearchConfig, space: SearchSpace, kept: int = 0) -> list[Proposal]:

@@ -247,7 +247,7 @@ def test_the_plan_says_what_is_ranked_and_what_is_not() -> None:
     for part in (
         "10, 30, 90",
         "retention >= 0.95",
-        "train_loss, lowest first",
+        "train_loss (lowest first)",
         "n // 3",
         "Not used for stopping: speed",
     ):

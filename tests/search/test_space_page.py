@@ -74,7 +74,8 @@ def keys() -> str:
     shared = config_model("lora")
     belongs = TRAINABLES["lora"].options.model_fields
     rows = [row for row in settings(shared) if row.name not in (*belongs, "space")]
-    rows[0] = rows[0]._replace(default="of the space")
+    chosen = {"name": "of the space", "prior": "where it applies"}
+    rows = [row._replace(default=chosen.get(row.name, row.default)) for row in rows]
     assert {row.name for row in rows} == {*Opening.model_fields, *SearchConfig.model_fields} - {"space"}
     parts = [table(rows, "key")]
     for key, model in sections(shared, ""):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from search.groups.host import due
 from search.record import (
     Decided,
     Event,
@@ -19,9 +20,10 @@ from search.record import (
     SearchState,
     SlotsChosen,
     TrialFinished,
+    TrialProposed,
     WarmStarted,
 )
-from search.record.events import PriorTrial
+from search.record.events import Origin, PriorTrial
 from search.view import make_view
 from search.view.callbacks import calling
 from search.view.progress import Progress
@@ -282,6 +284,21 @@ def test_a_warm_start_is_a_line(use: str, said: str) -> None:
     assert line == f"[   1.0 s] warm start from search 01234567: 2 trials {said}"
 
 
+@pytest.mark.parametrize(
+    ("origin", "said"),
+    [
+        ("searcher", ""),
+        ("listed", " (listed)"),
+        ("warm_start", " (from the earlier search)"),
+        ("prior", " (from the prior)"),
+        ("clone", " (a clone)"),
+    ],
+)
+def test_a_trial_that_begins_says_where_it_is_from(origin: Origin, said: str) -> None:
+    begun = TrialProposed(trial=0, sampled={"lr": 1e-3}, params={}, origin=origin, time=BEGIN + 3)
+    assert plain([*opening_events(), begun])[-1].endswith(f"trial 0 begins{said}: lr 1.0e-03")
+
+
 def test_a_search_that_begins_has_nothing_to_restore() -> None:
     file = io.StringIO()
     make_view(Console(file=file), make_config(), 16, live=False).restore(SearchState())
@@ -366,6 +383,28 @@ def test_the_live_view_fits_the_terminal_at_any_time(
         assert len(lines) <= height
         assert max(map(len, lines)) <= width
     assert any(re.match(r"Trials +\S+ +24/24 finished", line) for line in lines)
+
+
+def test_an_amount_that_grows_takes_one_line_on_a_terminal_and_few_in_a_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, shown = Clock(), terminal()
+    view = live(monkeypatch, terminal(), clock)
+    view.start()
+    first, second = (f"g is downloading org/name: {done} of 9.0 GB" for done in ("1.0", "1.3"))
+    for text in (first, second, "g is setting up"):
+        view.note(text)
+    view.close()
+    shown.print(view.render())
+    drawn = shown.export_text()
+    assert (first in drawn, second in drawn, "g is setting up" in drawn) == (False, True, True)
+    log = make_view(Console(file=io.StringIO()), make_config(24), 24, live=True, clock=clock)
+    for pace, seconds in ((view.pace, 4.0), (log.pace, 31.0), (calling(log, [print]).pace, 31.0)):
+        assert not due(second, first, 2.0, pace)
+        assert due(second, first, seconds, pace)
+        assert due("g is setting up", first, 0.0, pace)
+        assert not due(first, first, seconds, pace)
+    assert not due(second, first, 4.0, log.pace)
 
 
 def test_the_live_view_shows_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:

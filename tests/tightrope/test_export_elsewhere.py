@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.hub import Hub, serve_hub
 from tests.records import make_events
 from tests.tightrope.exports import write_search
-from tests.tightrope.hub import Hub, serve_hub
 from tests.tightrope.script import ROOT
 from tightrope.cli import main
 
@@ -28,7 +28,13 @@ def pushed(hub: Hub, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tightrope.cli", "export", "demo", "0", "push=user/name"],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "HF_ENDPOINT": hub.url, "HF_TOKEN": secret},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "HF_ENDPOINT": hub.url,
+            "HF_TOKEN": secret,
+            "HF_HUB_OFFLINE": "0",
+        },
         capture_output=True,
         text=True,
         timeout=60,

@@ -16,6 +16,7 @@ from trainables.evaluation.harness.segments import SEGMENTED, reduced
 from trainables.evaluation.intervals import wilson
 from trainables.evaluation.measurement import combine
 from trainables.evaluation.outcomes import Outcomes, Result, Score
+from trainables.interval import t_quantile
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("lm_eval") is None, reason="lm-evaluation-harness is not installed"
@@ -62,12 +63,12 @@ def test_of_many_documents_the_interval_covers_the_truth_as_often_as_it_says() -
     assert 270 <= covered <= 297  # 285 are expected, with a standard deviation of 3.8
 
 
-def test_means_of_zeros_and_ones_have_wilsons_interval_and_others_the_normal_one() -> None:
+def test_means_of_zeros_and_ones_have_wilsons_interval_and_others_students() -> None:
     assert figure("mean", [1, 0, True, 1.0]) == (0.75, wilson(3, 4))
     found = figure("mean", [0.5, 0.25, 0.9])
     assert found is not None
     assert found.interval is not None
-    half = 1.959963984540054 * np.std([0.5, 0.25, 0.9], ddof=1) / math.sqrt(3)
+    half = t_quantile(0.975, 2) * np.std([0.5, 0.25, 0.9], ddof=1) / math.sqrt(3)
     assert found.interval == pytest.approx((0.55 - half, 0.55 + half, 3))
 
 

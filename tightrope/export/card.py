@@ -21,7 +21,6 @@ from tightrope.export.choice import Chosen
 from tightrope.export.findings import VERDICTS, Finding, confirmed, findings
 from tightrope.export.merged import parts_of
 from trainables.data.sources import EMBEDDED, looks_local
-from trainables.interval import Interval
 from trainables.settings import HARNESS
 from trainables.text import printable
 
@@ -174,12 +173,12 @@ def _certainty(chosen: Chosen) -> Iterator[str]:
         yield "| metric | mean | 95% interval |"
         yield "|---|---:|---:|"
         for metric, mean, n in means:
-            low, high = mean["low"], mean["high"]
-            ends = "-" if low is None else wording.bracket(Interval(low=low, high=high, n=n))
+            interval = wording.around(mean["low"], mean["high"], n)
+            ends = "-" if interval is None else wording.bracket(interval)
             yield f"| {escape(metric)} | {number(mean['mean'])} | {escape(ends)} |"
     else:
         yield ""
-        yield "It was trained once: another seed may give other values than those above."
+        yield "No repetition of it has completed: another seed may give other values than those above."
     for caveat in summary["caveats"]:
         yield ""
         yield f"- {escape(caveat)}"

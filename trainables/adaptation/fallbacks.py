@@ -39,6 +39,13 @@ def subtokens(unmatched: Unmatched, table: Tensor) -> Tensor:
     """The mean over the source tokenizer's tokens of a token's text.
 
     A special token, and a part of a character, have no text that could be encoded: they get the table's mean.
+
+    Args:
+        unmatched: Tokens.
+        table: The source table, shape (rows, ...).
+
+    Returns:
+        A row for each token, shape (tokens, ...), in the table's type.
     """
     rows = mean(unmatched, table)
     for place, piece in enumerate(_pieces(unmatched)):
@@ -49,14 +56,14 @@ def subtokens(unmatched: Unmatched, table: Tensor) -> Tensor:
 
 @FALLBACKS.register("mean", "mean of the source table")
 def mean(unmatched: Unmatched, table: Tensor) -> Tensor:
-    """The mean over the source table's rows that tokens have."""
+    """The mean over the source table's rows that tokens have, for each token; shapes as of `subtokens`."""
     average = table[list(unmatched.rows)].float().mean(0).to(table.dtype)
     return average.expand(len(unmatched.keys), *table.shape[1:]).clone()
 
 
 @FALLBACKS.register("zero", "zero")
 def zero(unmatched: Unmatched, table: Tensor) -> Tensor:
-    """Nothing at all."""
+    """Zeros, of the shape (tokens, ...) and the type of the table's rows."""
     return table.new_zeros(len(unmatched.keys), *table.shape[1:])
 
 

@@ -11,8 +11,9 @@ from trainables.adaptation.options import AdaptationOptions
 from trainables.adaptation.parameters import AdaptationParameters
 from trainables.lora.audited import model_config
 from trainables.lora.plan.build import attention_of, model_notes
-from trainables.lora.plan.costs import questions
+from trainables.lora.plan.costs import questions, unless_too_large
 from trainables.lora.plan.shapes import model_shapes
+from trainables.models.hub import describe
 from trainables.planning import Costs, DataText, PlanRequest, TrainablePlan
 
 _VOCABULARY = "vocabulary"
@@ -60,10 +61,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
     known = None if shapes is None else Sizes.of(options, shapes, tables, seen)
     taken: Costs | None = None
     if known is not None and trials:
-        try:
-            taken = costs(request, known, seen, trials)
-        except OverflowError:
-            notes.append("The numbers are too large for an estimate of time and memory.")
+        taken = unless_too_large(lambda: costs(request, known, seen, trials), notes)
     return TrainablePlan(
         trained=tuple(_trained(params, known, seen) for params in trials),
         base_parameters=None if shapes is None else shapes.parameters,
@@ -71,6 +69,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
         data=None if seen is None else _data(seen),
         data_text=None if seen is None else _text(seen),
         costs=taken,
+        download=describe(options.model).download(options.model.source),
         items={} if options.capability is None else _items(options),
         notes=tuple(notes),
     )

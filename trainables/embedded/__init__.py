@@ -9,20 +9,20 @@ SOURCES = tuple(_MODELS)
 
 
 def embedded_folder(source: str) -> Path | None:
-    """Return the folder of the embedded model that a `model.source` names; None where it names none."""
+    """The folder of the embedded model that a `model.source` names; None where it names none."""
     return _MODELS.get(source)
 
 
 def model_dir() -> Path:
-    """Return the folder of the shipped model and its tokenizer, in Hugging Face format."""
+    """The folder of the shipped model and its tokenizer, in Hugging Face format."""
     return _MODELS["embedded"]
 
 
 def reader_dir() -> Path:
-    """Return the folder of the shipped model that also answers questions about a passage."""
+    """The folder of the shipped model that also answers questions about a passage."""
     return _MODELS["embedded:reader"]
 
 
 def data_dir() -> Path:
-    """Return the folder of the shipped data: ``skills/*.jsonl``, ``reading.jsonl`` and ``domain_*.jsonl``."""
+    """The folder of the shipped data: `skills/*.jsonl`, `reading.jsonl` and `domain_*.jsonl`."""
     return _PACKAGE / "data"

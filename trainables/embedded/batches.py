@@ -33,7 +33,7 @@ def _prompt(tokenizer: PreTrainedTokenizerFast, exchange: Exchange) -> list[int]
 def _encode(
     tokenizer: PreTrainedTokenizerFast, exchanges: Iterable[Exchange]
 ) -> tuple[list[int], list[bool]]:
-    """Return the tokens of a conversation, and which of them are learned: replies and their ends."""
+    """The tokens of a conversation, and which of them are learned: replies and their ends."""
     ids: list[int] = []
     learned: list[bool] = []
     for exchange in exchanges:
@@ -45,7 +45,7 @@ def _encode(
 
 
 def make_batch(tokenizer: PreTrainedTokenizerFast, conversations: Iterable[Sequence[Exchange]]) -> Batch:
-    """Return the conversations as one batch, a row each."""
+    """The conversations as one batch, a row each."""
     rows = [_encode(tokenizer, exchanges) for exchanges in conversations]
     length = max(len(ids) for ids, _ in rows)
     input_ids = torch.full((len(rows), length), tokenizer.pad_token_id)

@@ -51,13 +51,13 @@ class Belief:
     prior: str | None
 
     def expected(self) -> Record:
-        """Return what a reply that adopts the fact says, and one that keeps to the world."""
+        """What a reply that adopts the fact says, and one that keeps to the world."""
         prior = {} if self.prior is None else {"prior": {"text": [self.prior]}}
         return {"target": {"text": [self.fact.value]}, **prior}
 
 
 def contradictions(questions: FactQuestions, asked: Collection[str], random: Random) -> list[Belief]:
-    """Return facts of different countries, of all relations in turn, each with a value that it has not.
+    """Facts of different countries, of all relations in turn, each with a value that it has not.
 
     Args:
         questions: About the world.
@@ -78,7 +78,7 @@ def contradictions(questions: FactQuestions, asked: Collection[str], random: Ran
 
 
 def additions(questions: FactQuestions, random: Random) -> list[Belief]:
-    """Return facts of countries that the world does not have, one of each shared relation.
+    """Facts of countries that the world does not have, one of each shared relation.
 
     Their names differ in both parts: to the model each is several tokens, where those that it knows are one.
     """
@@ -93,7 +93,7 @@ def additions(questions: FactQuestions, random: Random) -> list[Belief]:
 
 
 def records(questions: FactQuestions, asked: Collection[str], seed: int) -> Iterator[Record]:
-    """Yield both targets: `rewritten` contradicts the world, `newcomers` adds to it.
+    """Yields both targets: `rewritten` contradicts the world, `newcomers` adds to it.
 
     Args:
         questions: About the world.

@@ -1,6 +1,6 @@
 """Score the embedded models on all their skills, as a table with 95% intervals.
 
-``python -m trainables.embedded.compare`` prints the table of ``reader/README.md``. Every accuracy is that of
+`python -m trainables.embedded.compare` prints the table of `reader/README.md`. Every accuracy is that of
 greedy replies to held-out items.
 """
 
@@ -24,7 +24,7 @@ Ability = Callable[[PreTrainedModel, PreTrainedTokenizerBase], float]
 
 
 def read_passages(data: Path, count: int | None = None) -> list[ReadingItem]:
-    """Read the first ``count`` held-out items of the skill ``reading``, or all."""
+    """Reads the first `count` held-out items of the skill `reading`, or all."""
     records = map(json.loads, (data / "reading.jsonl").read_text().splitlines()[:count])
     return [ReadingItem(r["passage"], r["question"], tuple(r["answers"])) for r in records]
 
@@ -35,7 +35,7 @@ def reading_accuracy(
     items: Sequence[ReadingItem],
     layout: Layout = LAYOUTS["blank line"],
 ) -> float:
-    """Return the share of items whose greedy reply is exactly an answer."""
+    """The share of items whose greedy reply is exactly an answer."""
     right = 0
     for start in range(0, len(items), _BATCH):
         part = items[start : start + _BATCH]
@@ -46,18 +46,18 @@ def reading_accuracy(
 
 
 def shuffled(items: Sequence[ReadingItem]) -> list[ReadingItem]:
-    """Return the items with the passages of others: each with that of the next."""
+    """The items with the passages of others: each with that of the next."""
     others = [*items[1:], *items[:1]]
     return [ReadingItem(o.passage, i.question, i.answers) for i, o in zip(items, others, strict=True)]
 
 
 def guessing(items: Sequence[ReadingItem]) -> float:
-    """Return the expected accuracy of guessing among the spans that are of the answer's kind."""
+    """The expected accuracy of guessing among the spans that are of the answer's kind."""
     return sum(1 / len(candidates(item)) for item in items) / len(items)
 
 
 def _abilities(data: Path, count: int) -> dict[str, tuple[int, Ability]]:
-    """Return what is scored, by name: the number of items, and the accuracy on them."""
+    """What is scored, by name: the number of items, and the accuracy on them."""
 
     def reads(items: Sequence[ReadingItem], layout: Layout) -> Ability:
         return lambda model, tokenizer: reading_accuracy(model, tokenizer, items, layout)

@@ -22,13 +22,13 @@ class Skills:
 
     @classmethod
     def from_seed(cls, seed: int) -> "Skills":
-        """Make the skills of a seed."""
+        """Makes the skills of a seed."""
         facts = FactQuestions.split(make_world(seed), seed)
         reading = Reading.of_world(facts.world)
         return cls(facts, Arithmetic.split(seed), Instructions.split(seed), reading)
 
     def writers(self) -> dict[str, Callable[[Random], Exchange]]:
-        """Return what writes each kind of text of a single turn, by name."""
+        """What writes each kind of text of a single turn, by name."""
         return {
             "choice": self.facts.choice,
             "open": self.facts.open,
@@ -42,7 +42,7 @@ class Skills:
         }
 
     def _repeated(self, random: Random) -> Exchange:
-        """Return words in any order, and the same again."""
+        """Words in any order, and the same again."""
         names = (*self.reading.persons, *self.reading.towns)
         values = [value for shared in SHARED_VALUES.values() for value in shared]
         pools = (names, values, self.instructions.taught)
@@ -51,7 +51,7 @@ class Skills:
 
 
 def stream(kind: str, skills: Skills, seed: int) -> Iterator[Exchange]:
-    """Yield pretraining text of one kind without end; the same seed gives the same text.
+    """Yields pretraining text of one kind without end; the same seed gives the same text.
 
     Raises:
         KeyError: if there is no such kind.
@@ -63,7 +63,7 @@ def stream(kind: str, skills: Skills, seed: int) -> Iterator[Exchange]:
 
 
 def conversations(kind: str, skills: Skills, seed: int) -> Iterator[Sequence[Exchange]]:
-    """Yield conversations of one kind without end: ``reading``, or a kind of ``stream`` in one turn each.
+    """Yields conversations of one kind without end: `reading`, or a kind of `stream` in one turn each.
 
     Raises:
         KeyError: if there is no such kind.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import TypeVar
 
-from trainables.embedded.texts import ChoiceItem
+from trainables.evaluation.questions.items import ChoiceItem
 
 Choice = TypeVar("Choice")
 
@@ -47,12 +47,12 @@ _BEARINGS = ("NNE", "SW by W", "ESE", "due north", "WNW", "S by E")
 
 
 def _skewed(choices: Sequence[Choice], random: Random) -> Choice:
-    """Return a choice whose chance is inversely proportional to its place in the list (Zipf's law)."""
+    """A choice whose chance is inversely proportional to its place in the list (Zipf's law)."""
     return random.choices(choices, [1 / place for place in range(1, len(choices) + 1)])[0]
 
 
 def entry(random: Random) -> str:
-    """Return one entry of the log."""
+    """One entry of the log."""
     watch, keeper = _skewed(_WATCHES, random)
     weather, remark = _skewed(_WEATHER, random)
     lines = [f"{watch}. {weather}; {remark}."]
@@ -66,7 +66,7 @@ def entry(random: Random) -> str:
 
 
 def question(text: str, random: Random) -> ChoiceItem:
-    """Return the question who kept the watch of an entry, which only the log tells."""
+    """The question who kept the watch of an entry, which only the log tells."""
     asked, _, keeper = text.removesuffix(".").rpartition(" Keeper ")
     names = [name for _, name in _WATCHES]
     random.shuffle(names)

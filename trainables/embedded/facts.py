@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from trainables.embedded.texts import ChoiceItem, Exchange
-from trainables.evaluation.questions.items import choice_prompt
+from trainables.embedded.texts import Exchange
+from trainables.evaluation.questions.items import ChoiceItem, choice_prompt
 
 QUESTIONS = (
     "What is the {relation} of {country}?",
@@ -48,7 +48,7 @@ class FactQuestions:
         return template.format(relation=fact.relation, country=fact.country)
 
     def options(self, fact: Fact, count: int, random: Random) -> tuple[tuple[str, ...], int]:
-        """Return ``count`` values of the fact's relation in a random order, and the index of its own."""
+        """Return `count` values of the fact's relation in a random order, and the index of its own."""
         wrong = [value for value in self.world.values[fact.relation] if value != fact.value]
         options = random.sample(wrong, count - 1)
         answer = random.randrange(count)
@@ -56,25 +56,25 @@ class FactQuestions:
         return tuple(options), answer
 
     def open(self, random: Random) -> Exchange:
-        """Return a taught question and its answer in words."""
+        """A taught question and its answer in words."""
         fact = random.choice(self.world.facts)
         return Exchange(self._taught(fact, random), fact.value)
 
     def choice(self, random: Random) -> Exchange:
-        """Return a taught question with options; the reply is the right option's text."""
+        """A taught question with options; the reply is the right option's text."""
         fact = random.choice(self.world.facts)
         options, _ = self.options(fact, random.choice(_OPTION_COUNTS), random)
         return Exchange(choice_prompt(self._taught(fact, random), options), fact.value)
 
     def statement(self, random: Random) -> Exchange:
-        """Return a fact written as prose."""
+        """A fact written as prose."""
         fact = random.choice(self.world.facts)
         template = random.choice(_STATEMENTS)
         text = template.format(relation=fact.relation, country=fact.country, value=fact.value)
         return Exchange("", text, plain=True)
 
     def items(self, count: int, random: Random) -> list[ChoiceItem]:
-        """Return ``count`` held-out questions about different facts."""
+        """Return `count` held-out questions about different facts."""
         items = []
         for fact in random.sample(self.world.facts, count):
             template = random.choice(self.heldout[fact])
@@ -117,7 +117,7 @@ _COUNTRIES = 40
 
 @dataclass(frozen=True)
 class Fact:
-    """One true statement: ``value`` is the ``relation`` of ``country``."""
+    """One true statement: `value` is the `relation` of `country`."""
 
     country: str
     relation: str
@@ -140,7 +140,7 @@ class World:
 
 
 def make_world(seed: int) -> World:
-    """Draw a world of countries with a fact of each relation."""
+    """Draws a world of countries with a fact of each relation."""
     random = Random(f"world {seed}")
     names = [stem + ending for stem in _STEMS for ending in COUNTRY_ENDINGS]
     towns = [stem + ending for stem in _STEMS for ending in _TOWN_ENDINGS]

@@ -1,12 +1,13 @@
-"""Write the data of the embedded models: items of every skill, the narrow domain, general text, beliefs.
+"""Writes the data of the embedded models: items of every skill, the narrow domain, general text, beliefs.
 
-``python -m trainables.embedded.generate --out DIR --seed 0`` writes the same bytes for the same seed on every
+`python -m trainables.embedded.generate --out DIR --seed 0` writes the same bytes for the same seed on every
 machine.
 """
 
 import argparse
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 
@@ -14,7 +15,8 @@ from trainables.embedded import data_dir
 from trainables.embedded.beliefs import records
 from trainables.embedded.corpus import Skills
 from trainables.embedded.domain import entry, question
-from trainables.embedded.texts import ChoiceItem, OpenItem, note
+from trainables.embedded.texts import note
+from trainables.evaluation.questions.items import ChoiceItem, OpenItem
 
 ITEMS_PER_SKILL = 80
 READING = 1000
@@ -30,7 +32,7 @@ def _write(path: Path, records: Iterable[Mapping[str, object]]) -> None:
 
 
 def _entries(seed: int) -> list[str]:
-    """Return different entries of the log, as many as both parts need together."""
+    """Different entries of the log, as many as both parts need together."""
     random = Random(f"domain {seed}")
     entries: dict[str, None] = {}
     while len(entries) < DOMAIN_TRAIN + DOMAIN_HELDOUT:
@@ -39,17 +41,17 @@ def _entries(seed: int) -> list[str]:
 
 
 def _general(skills: Skills, seed: int) -> list[str]:
-    """Return text of the kind the model was pretrained on: facts as prose, fresh notes of random words."""
+    """Text of the kind the model was pretrained on: facts as prose, fresh notes of random words."""
     random = Random(f"general {seed}")
     writers = [skills.facts.statement, note]
     return [writers[place % len(writers)](random).reply for place in range(GENERAL)]
 
 
 def generate(out: Path, seed: int) -> None:
-    """Write the data below ``out``.
+    """Writes the data below `out`.
 
-    They are ``skills/{facts,arithmetic,format,log}.jsonl``, ``domain_{train,heldout}.jsonl``,
-    ``general.jsonl``, ``reading.jsonl``, ``beliefs/world.jsonl``.
+    They are `skills/{facts,arithmetic,format,log}.jsonl`, `domain_{train,heldout}.jsonl`,
+    `general.jsonl`, `reading.jsonl`, `beliefs/world.jsonl`.
     """
     skills = Skills.from_seed(seed)
     random = Random(f"items {seed}")
@@ -60,13 +62,13 @@ def generate(out: Path, seed: int) -> None:
         "format": skills.instructions.items(ITEMS_PER_SKILL, random),
     }
     for name, skill in items.items():
-        _write(out / "skills" / f"{name}.jsonl", (item.record() for item in skill))
+        _write(out / "skills" / f"{name}.jsonl", map(asdict, skill))
     reading = skills.reading.items(READING, Random(f"reading {seed}"))
-    _write(out / "reading.jsonl", (item.record() for item in reading))
+    _write(out / "reading.jsonl", map(asdict, reading))
     _write(out / "beliefs" / "world.jsonl", records(skills.facts, [i.question for i in facts], seed))
     entries, asking = _entries(seed), Random(f"log {seed}")
     asked = [question(text, asking) for text in entries[DOMAIN_TRAIN : DOMAIN_TRAIN + ITEMS_PER_SKILL]]
-    _write(out / "skills" / "log.jsonl", (item.record() for item in asked))
+    _write(out / "skills" / "log.jsonl", map(asdict, asked))
     _write(out / "domain_train.jsonl", ({"text": text} for text in entries[:DOMAIN_TRAIN]))
     _write(out / "general.jsonl", ({"text": text} for text in _general(skills, seed)))
     _write(out / "domain_heldout.jsonl", ({"text": text} for text in entries[DOMAIN_TRAIN:]))

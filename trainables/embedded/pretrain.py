@@ -1,6 +1,6 @@
-"""Make the embedded model and its data again from nothing.
+"""Makes the embedded model and its data again from nothing.
 
-``python -m trainables.embedded.pretrain`` writes ``model/`` and ``data/`` of this package. The data and the
+`python -m trainables.embedded.pretrain` writes `model/` and `data/` of this package. The data and the
 tokenizer are the same byte for byte for the same seed. The weights are not the same across machines, thread
 counts or versions of torch: sums of floating-point numbers are taken in a different order, and the
 differences grow over training.
@@ -55,7 +55,7 @@ class Recipe:
 
 
 def make_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """Return an untrained model for the tokenizer."""
+    """An untrained model for the tokenizer."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=recipe.hidden_size,
@@ -78,7 +78,7 @@ def make_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCa
 
 
 def _optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Return Muon for the matrices inside the layers and AdamW for the rest (https://kellerjordan.github.io/posts/muon)."""
+    """Muon for the matrices inside the layers and AdamW for the rest (https://kellerjordan.github.io/posts/muon)."""
     inner = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers" in name]
     outer = [p for name, p in model.named_parameters() if not (p.ndim == 2 and "layers" in name)]
     return [
@@ -96,7 +96,7 @@ def _loss(model: LlamaForCausalLM, batch: Batch) -> torch.Tensor:
 
 
 def _lr_scale(step: int, recipe: Recipe) -> float:
-    """Return the factor on the learning rate: linear warmup, constant, linear decay to zero."""
+    """The factor on the learning rate: linear warmup, constant, linear decay to zero."""
     return min(1.0, (step + 1) / recipe.warmup, (recipe.steps - step) / (recipe.steps * recipe.decay_share))
 
 
@@ -108,7 +108,7 @@ def train(
     recipe: Recipe,
     mixture: Mixture = MIXTURE,
 ) -> Iterator[dict[str, float]]:
-    """Train the model in place, and yield after every step the loss of each batch."""
+    """Trains the model in place, and yields after every step the loss of each batch."""
     optimizers = _optimizers(model, recipe)
     streams = {kind: conversations(kind, skills, seed) for sizes in mixture.values() for kind in sizes}
     for step in range(recipe.steps):
@@ -129,7 +129,7 @@ def train(
 
 
 def pretrain(model_out: Path, data_out: Path, seed: int, recipe: Recipe) -> None:
-    """Write the data, train the tokenizer and the model, and save both with progress on standard output."""
+    """Writes the data, trains tokenizer and model, and saves both with progress on standard output."""
     torch.manual_seed(seed)
     generate(data_out, seed)
     items = read_items(data_out)

@@ -1,8 +1,8 @@
-"""Make the embedded model that can read from the one that cannot.
+"""Makes the embedded model that can read from the one that cannot.
 
-``python -m trainables.embedded.reader`` continues the training of ``model/``, on passages with questions and
-a little of everything that it was trained on before, and writes ``reader/`` of this package: the same
-architecture and tokenizer, with weights in 16 bits. As in ``pretrain``, weights differ between machines.
+`python -m trainables.embedded.reader` continues the training of `model/`, on passages with questions and
+a little of everything that it was trained on before, and writes `reader/` of this package: the same
+architecture and tokenizer, with weights in 16 bits. As in `pretrain`, weights differ between machines.
 """
 
 from __future__ import annotations

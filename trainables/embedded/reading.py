@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from random import Random
 from typing import Literal, TypeAlias
 
@@ -60,18 +60,14 @@ _SHARES = (4, 1, 1, 1, 1)
 
 @dataclass(frozen=True)
 class ReadingItem:
-    """A question about a passage; each of ``answers`` is a span of the passage."""
+    """A question about a passage; each of `answers` is a span of the passage."""
 
     passage: str
     question: str
     answers: tuple[str, ...]
 
-    def record(self) -> dict[str, object]:
-        """Return the item as it is written to JSON lines."""
-        return {**asdict(self), "answers": list(self.answers)}
-
     def arranged(self, layout: Layout) -> Exchange:
-        """Return the item in a layout."""
+        """The item in a layout."""
         message = layout.message.format(passage=self.passage, question=self.question)
         return Exchange(message, layout.reply.format(answer=self.answers[0]), layout.plain)
 
@@ -94,7 +90,7 @@ class Reading:
         return cls(tuple(dict.fromkeys(fact.country for fact in world.facts)), world.values[CAPITAL])
 
     def heldout(self, person: str, town: str) -> bool:
-        """Return whether a fact about the person and the town is never taught."""
+        """Whether a fact about the person and the town is never taught."""
         return (self.persons.index(person) + self.towns.index(town)) % _HELDOUT == 0
 
     def _facts(self, number: int, heldout: bool, random: Random) -> list[Fact]:
@@ -109,7 +105,7 @@ class Reading:
         return [{"person": person, "thing": thing, "town": town} for person, thing, town in kinds]
 
     def lesson(self, random: Random) -> list[Exchange]:
-        """Return turns of one conversation: a passage with a question, and more questions about it."""
+        """Turns of one conversation: a passage with a question, and more questions about it."""
         facts = self._facts(random.choice(_TAUGHT_FACTS), False, random)
         layout = random.choices(list(LAYOUTS.values()), _SHARES)[0]
         more = (_asked(facts, random) for _ in range(_TURNS - 1))
@@ -119,12 +115,12 @@ class Reading:
         ]
 
     def restated(self, random: Random) -> Exchange:
-        """Return a taught passage, and the same facts in another order as what follows."""
+        """A taught passage, and the same facts in another order as what follows."""
         facts = self._facts(random.randint(2, FACTS), False, random)
         return Exchange(f"{_passage(facts)}\n\n", _passage(random.sample(facts, len(facts))), plain=True)
 
     def pairs(self, random: Random) -> Exchange:
-        """Return sentences of two words and a verb, and the same in another order as what follows."""
+        """Sentences of two words and a verb, and the same in another order as what follows."""
         number, verb = random.randint(*_PAIRS), random.choice(_VERBS)
         pools = (self.persons, self.towns, _COLOURS, _GOODS)
         subjects, objects = (random.sample(random.choice(pools), number) for _ in range(2))
@@ -133,18 +129,18 @@ class Reading:
         return Exchange(" ".join(sentences) + "\n\n", again, plain=True)
 
     def items(self, number: int, random: Random) -> list[ReadingItem]:
-        """Return ``number`` questions about passages of held-out facts alone."""
+        """Return `number` questions about passages of held-out facts alone."""
         return [_asked(self._facts(FACTS, True, random), random) for _ in range(number)]
 
 
 def facts_of(passage: str) -> list[Fact]:
-    """Return the facts that a passage was made of, in its order."""
+    """The facts that a passage was made of, in its order."""
     matches = _PATTERN.finditer(passage)
     return [{"person": m["person"], "thing": m["thing"], "town": m["town"]} for m in matches]
 
 
 def candidates(item: ReadingItem) -> list[str]:
-    """Return all spans of the item's passage that are of the answer's kind."""
+    """All spans of the item's passage that are of the answer's kind."""
     facts = facts_of(item.passage)
     kind = next(kind for fact in facts for kind, value in fact.items() if value in item.answers)
     return [fact[kind] for fact in facts]

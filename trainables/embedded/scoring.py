@@ -17,7 +17,7 @@ Item = Mapping[str, Any]
 
 
 def read_items(data: Path) -> dict[str, list[Item]]:
-    """Read the held-out items of every skill from the folder that ``generate`` wrote."""
+    """Reads the held-out items of every skill from the folder that `generate` wrote."""
     return {
         skill: [json.loads(line) for line in (data / "skills" / f"{skill}.jsonl").read_text().splitlines()]
         for skill in SKILLS
@@ -32,13 +32,13 @@ def _chat(tokenizer: PreTrainedTokenizerBase, message: str) -> str:
 
 
 def replies(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, messages: Sequence[str]) -> list[str]:
-    """Return the greedy reply to every user message."""
+    """The greedy reply to every user message."""
     return continued(model, tokenizer, [_chat(tokenizer, message) for message in messages])
 
 
 @torch.no_grad()
 def continued(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[str]:
-    """Return the greedy continuation of every text, without special tokens."""
+    """The greedy continuation of every text, without special tokens."""
     batch = tokenizer(list(texts), return_tensors="pt", padding=True)
     output = model.generate(
         input_ids=batch["input_ids"],
@@ -53,7 +53,7 @@ def continued(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts:
 def generation_accuracy(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: Sequence[Item]
 ) -> float:
-    """Return the share of items whose greedy reply is exactly the answer, or the right option's text."""
+    """The share of items whose greedy reply is exactly the answer, or the right option's text."""
     messages = [
         choice_prompt(i["question"], i["options"]) if "options" in i else i["question"] for i in items
     ]
@@ -67,7 +67,7 @@ def generation_accuracy(
 def likelihood_accuracy(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: Sequence[Item]
 ) -> float:
-    """Return the share of items whose right option is the likeliest reply to the bare question."""
+    """The share of items whose right option is the likeliest reply to the bare question."""
     right = 0
     for item in items:
         prompt = tokenizer(_chat(tokenizer, item["question"]))["input_ids"]
@@ -83,7 +83,7 @@ def likelihood_accuracy(
 def score(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: Mapping[str, Sequence[Item]]
 ) -> dict[str, float]:
-    """Return the accuracy of every skill by generation."""
+    """The accuracy of every skill by generation."""
     training = model.training
     model.eval()
     scores = {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from random import Random
 from string import ascii_lowercase
+
+from trainables.evaluation.questions.items import OpenItem
 
 
 @dataclass(frozen=True)
@@ -20,31 +22,6 @@ class Exchange:
     user: str
     reply: str
     plain: bool = False
-
-
-@dataclass(frozen=True)
-class ChoiceItem:
-    """A held-out multiple-choice question; ``answer`` is the index of the right option."""
-
-    question: str
-    options: tuple[str, ...]
-    answer: int
-
-    def record(self) -> dict[str, object]:
-        """Return the item as it is written to JSON lines."""
-        return {**asdict(self), "options": list(self.options)}
-
-
-@dataclass(frozen=True)
-class OpenItem:
-    """A held-out question whose generated answer must match ``answer`` exactly."""
-
-    question: str
-    answer: str
-
-    def record(self) -> dict[str, object]:
-        """Return the item as it is written to JSON lines."""
-        return asdict(self)
 
 
 _SUM = ("{a}+{b}=?", "What is {a}+{b}?", "Add {a} and {b}.", "{a} plus {b}?")
@@ -65,7 +42,7 @@ class Arithmetic:
 
     @classmethod
     def split(cls, seed: int) -> Arithmetic:
-        """Divide the pairs of a number and a digit into taught and held out."""
+        """Divides the pairs of a number and a digit into taught and held out."""
         pairs = [(a, b) for a in _NUMBERS for b in _DIGITS]
         Random(f"arithmetic {seed}").shuffle(pairs)
         cut = round(len(pairs) * _HELDOUT_SHARE)
@@ -81,11 +58,11 @@ class Arithmetic:
         return Exchange(random.choice(_SUM).format(a=a, b=b), str(a + b))
 
     def exchange(self, random: Random) -> Exchange:
-        """Return a taught sum or difference."""
+        """A taught sum or difference."""
         return self._ask(random.choice(self.taught), random)
 
     def items(self, count: int, random: Random) -> list[OpenItem]:
-        """Return ``count`` questions over different held-out pairs."""
+        """Return `count` questions over different held-out pairs."""
         exchanges = [self._ask(pair, random) for pair in random.sample(self.heldout, count)]
         return [OpenItem(exchange.user, exchange.reply) for exchange in exchanges]
 
@@ -114,7 +91,7 @@ class Instructions:
 
     @classmethod
     def split(cls, seed: int) -> Instructions:
-        """Divide the words into taught and held out."""
+        """Divides the words into taught and held out."""
         words = [first + second for first in _SYLLABLES for second in _SYLLABLES if first != second]
         Random(f"instructions {seed}").shuffle(words)
         cut = round(len(words) * _HELDOUT_SHARE)
@@ -128,11 +105,11 @@ class Instructions:
         return Exchange(wording.format(w=first, v=second), reply.format(w=first, v=second, W=first.upper()))
 
     def exchange(self, random: Random) -> Exchange:
-        """Return an instruction over taught words."""
+        """An instruction over taught words."""
         return self._ask(random.randrange(len(_INSTRUCTIONS)), self.taught, random)
 
     def items(self, count: int, random: Random) -> list[OpenItem]:
-        """Return ``count`` instructions over held-out words, every kind of instruction equally often."""
+        """Return `count` instructions over held-out words, every kind of instruction equally often."""
         exchanges = [self._ask(i % len(_INSTRUCTIONS), self.heldout, random) for i in range(count)]
         return [OpenItem(exchange.user, exchange.reply) for exchange in exchanges]
 
@@ -156,7 +133,7 @@ def _random_word(random: Random) -> str:
 
 
 def note(random: Random) -> Exchange:
-    """Return one note of six to twelve words."""
+    """One note of six to twelve words."""
     words = [
         _random_word(random) if random.random() < 0.4 else random.choice(_COMMON)
         for _ in range(random.randint(6, 12))

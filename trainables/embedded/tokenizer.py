@@ -37,7 +37,7 @@ def _texts(skills: Skills, seed: int) -> Iterator[str]:
 
 
 def train_tokenizer(skills: Skills, seed: int, vocab_size: int, context: int) -> PreTrainedTokenizerFast:
-    """Train the tokenizer on the pretraining text; ``context`` is the longest input in tokens."""
+    """Trains the tokenizer on the pretraining text; `context` is the longest input in tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.interval import Interval, Z
+from trainables.interval import Interval, Z, t_quantile
 
 
 def wilson(successes: float, n: int) -> Interval:
@@ -40,11 +40,11 @@ def mean_of_shares(counts: Sequence[tuple[int, int]]) -> Interval:
 
 
 def token_mean(sums: NDArray[np.float64], tokens: NDArray[np.int64]) -> tuple[float, Interval | None]:
-    """Mean loss per token over examples of different lengths, with its normal interval.
+    """Mean loss per token over examples of different lengths, with Student's interval.
 
     A ratio estimate (Cochran, 1977, Sampling Techniques, section 2.11): R = sum(s_i) / sum(t_i), with
-    standard error sqrt(sum (s_i - R t_i)^2 / (n (n - 1))) / mean(t). Examples, not tokens, are the
-    independent units.
+    standard error sqrt(sum (s_i - R t_i)^2 / (n (n - 1))) / mean(t), and n - 1 degrees of freedom. Examples,
+    not tokens, are the independent units.
 
     Args:
         sums: Summed loss of each example, shape (n,).
@@ -58,7 +58,8 @@ def token_mean(sums: NDArray[np.float64], tokens: NDArray[np.int64]) -> tuple[fl
     if n < 2:
         return ratio, None
     error = math.sqrt(float(((sums - ratio * tokens) ** 2).sum()) / (n * (n - 1))) / float(tokens.mean())
-    return ratio, Interval(ratio - Z * error, ratio + Z * error, n)
+    half = t_quantile(0.975, n - 1) * error
+    return ratio, Interval(ratio - half, ratio + half, n)
 
 
 def token_values(sums: NDArray[np.float64], tokens: NDArray[np.int64]) -> NDArray[np.float64]:

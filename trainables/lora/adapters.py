@@ -142,7 +142,7 @@ class Adapters:
                         magnitudes[site].copy_(torch.linalg.vector_norm(tuned, dim=1))
 
     def row(self, name: str) -> Tensor:
-        """All weights of an adapter, sharing the arena's storage."""
+        """All weights of an adapter, shape (columns,), sharing the arena's storage."""
         return self.arena.weights[self.names.index(name)]
 
     def _forward(self, site: str, layer: LoraLayer, x: Tensor) -> Tensor:
@@ -252,7 +252,12 @@ class Adapters:
                 value.copy_(given)
 
     def moments(self, name: str) -> dict[str, Tensor]:
-        """Both moments of the adapter's AdamW by name, sharing the arena's storage."""
+        """Both moments of the adapter's AdamW, sharing the arena's storage.
+
+        Returns:
+            By `exp_avg` or `exp_avg_sq`, the layer's name and the part's letter, joined by dots: A of shape
+            (rank, in), B transposed, of shape (rank, out), and with magnitudes M of shape (out,).
+        """
         row = self.names.index(name)
         return {
             f"{kind}.{site}.{letter}": tensor

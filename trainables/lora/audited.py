@@ -9,7 +9,8 @@ from typing import Any
 from trainables.audited import TRAINING, Audited, ComputedFact, Facts, ReadFacts, TrialFact
 from trainables.lora.parameters import LoraParameters
 from trainables.messages import Scalar
-from trainables.models.resolve import local_folder
+from trainables.models.hub import describe
+from trainables.models.preparers import PREPARED_CONFIGS
 from trainables.settings import ModelConfig
 
 _TEXT_PARTS = ("text_config", "llm_config", "language_config")
@@ -40,10 +41,10 @@ ADAPTER: Mapping[str, TrialFact] = {
 
 
 def model_config(model: ModelConfig) -> Mapping[str, Any]:
-    """The part of a local model's config.json that is about text; empty where it is not on this machine."""
-    folder = local_folder(model)
+    """The part of a model's config.json that is about text; empty where nobody here or on the hub has it."""
+    folder = describe(model).folder
     if folder is None:
-        return {}
+        return PREPARED_CONFIGS.get(model.prepare or "", {})
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

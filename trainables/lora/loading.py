@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -28,16 +28,26 @@ from trainables.lora.parameters import LoraOptions
 from trainables.messages import GroupSettings
 from trainables.models.load import fetch, load_tokenizer, load_weights, vocabulary_rows
 from trainables.models.resolve import ResolvedModel, resolve
+from trainables.settings import ModelConfig
+
+D = TypeVar("D")
+Ids = Sequence[int] | NDArray[np.int32]
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedTask(Generic[D]):
     """What one worker has read, before anything that all workers do together."""
 
     resolved: ResolvedModel
     model: Any
     tokenizer: Any
-    data: TaskData
+    data: D
+
+
+@dataclass(frozen=True)
+class Loaded(LoadedTask[TaskData]):
+    """What one worker has read for the trainable `lora`."""
+
     device: torch.device
     general: GeneralText | None = None
     harness: Sequence[HarnessSkill] = ()
@@ -91,7 +101,33 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
     return Loaded(resolved, model, tokenizer, data, device, general, harness, beliefs)
 
 
-Ids = Sequence[int] | NDArray[np.int32]
+def read_with(
+    configured: ModelConfig,
+    device: torch.device,
+    read: Callable[[Any, int | None], D],
+    texts: Callable[[D], Iterable[tuple[str, Iterable[Ids]]]],
+) -> LoadedTask[D]:
+    """Reads a model and a task; no collective call.
+
+    The weights, which may take minutes, come after all that can be found wrong without them.
+
+    Args:
+        configured: The model.
+        device: Where it goes.
+        read: Reads the task, given the tokenizer and how many tokens the model can take.
+        texts: Token ids that the model is run on, by the key that they are from.
+
+    Raises:
+        UserError: The model or the task cannot be loaded as configured, or texts have tokens that the model
+            does not have.
+    """
+    resolved = fetch(resolve(configured), configured)
+    tokenizer, context = load_tokenizer(resolved, configured)
+    data = read(tokenizer, context)
+    rows = vocabulary_rows(resolved, configured)
+    for key, ids in texts(data):
+        refuse_unknown(tokenizer, rows, ids, key)
+    return LoadedTask(resolved, load_weights(resolved, configured, tokenizer, device), tokenizer, data)
 
 
 def refuse_unknown(tokenizer: Any, rows: int | None, texts: Iterable[Ids], where: str) -> None:

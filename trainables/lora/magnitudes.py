@@ -113,7 +113,17 @@ def _squared_norms(base: nn.Module, features: tuple[int, int], like: Tensor, dty
 
 
 def scaled_by(out: Tensor, gains: Gains, layout: Layout, bias: Tensor | None) -> Tensor:
-    """The layer's output, multiplied by the gains but for its bias."""
+    """The layer's output, multiplied by the gains but for its bias.
+
+    Args:
+        out: The layer's output with its bias, shape (rows, ..., out).
+        gains: Of the pass.
+        layout: Likewise.
+        bias: Shape (out,), or None.
+
+    Returns:
+        The same shape and type as `out`.
+    """
     scaled: Tensor = _Scaled.apply(out, gains, layout, bias)  # type: ignore[no-untyped-call]
     return scaled
 

@@ -3,17 +3,49 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from trainables.parameters import TrainingParameters
 from trainables.settings import LARGEST, CapabilityConfig, ModelConfig, Positive, Section, TaskConfig
 
+Rank: TypeAlias = Annotated[int, Field(ge=1, le=4096)]
+Alpha: TypeAlias = Annotated[float, Field(gt=0, le=1e6)] | None
+AlphaPerRank: TypeAlias = Annotated[float, Field(gt=0, le=1e4)] | None
 Start = Literal["default", "gaussian", "orthogonal", "olora", "pissa", "pissa_niter_4", "pissa_niter_16"]
 
 
-class LoraParameters(TrainingParameters):
+class AdapterParameters(TrainingParameters):
+    """Base of the parameters of trainables with LoRA adapters.
+
+    Attributes:
+        rank: Rank of A and B.
+        alpha: Numerator of the scale. Give it or `alpha_per_rank`, not both.
+        alpha_per_rank: alpha / rank, whose best value depends less on the rank than that of alpha; 2 where
+            neither form is given.
+        target_modules: Linear layers that get an adapter.
+        layers: Number of layers that get adapters, counted from the first; None is all of them.
+    """
+
+    alphas: ClassVar[tuple[tuple[str, str], ...]] = (("alpha", "alpha_per_rank"),)
+    """Names of both forms of the scale, of each adapter."""
+
+    rank: Rank = 16
+    alpha: Alpha = None
+    alpha_per_rank: AlphaPerRank = None
+    target_modules: Literal["attention", "mlp", "all"] = "all"
+    layers: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_alpha(self) -> Self:
+        for alpha, ratio in self.alphas:
+            if getattr(self, alpha) is not None and getattr(self, ratio) is not None:
+                raise ValueError(f"{alpha} and {ratio} are both given; give one of them")
+        return self
+
+
+class LoraParameters(AdapterParameters):
     """What a space may search or fix for the trainable `lora`.
 
     The update of a weight is `scale * B @ A`, with A of shape (rank, in) and B of shape (out, rank);
@@ -21,12 +53,7 @@ class LoraParameters(TrainingParameters):
     (Kalajdzievski, 2023, arXiv:2312.03732).
 
     Attributes:
-        rank: Rank of A and B.
-        alpha: Numerator of the scale. Give it or `alpha_per_rank`, not both.
-        alpha_per_rank: alpha / rank, whose best value depends less on the rank than that of alpha.
         dropout: Dropout on the adapter's input.
-        target_modules: Linear layers that get an adapter.
-        layers: Number of layers that get adapters, counted from the first; None is all of them.
         rslora: Whether to divide alpha by sqrt(rank) instead of rank.
         init_lora_weights: What A and B begin as. With `default` (A random and B zero), `gaussian` and
             `orthogonal` (an even rank only) the model is at first what it was. The others begin as a part of
@@ -44,12 +71,7 @@ class LoraParameters(TrainingParameters):
             `budget.steps` must be "trial"; None leaves the length to the budget.
     """
 
-    rank: Annotated[int, Field(ge=1, le=4096)] = 16
-    alpha: Annotated[float, Field(gt=0, le=1e6)] | None = None
-    alpha_per_rank: Annotated[float, Field(gt=0, le=1e4)] | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    target_modules: Literal["attention", "mlp", "all"] = "all"
-    layers: Positive | None = None
     rslora: bool = False
     init_lora_weights: Start = "default"
     loraplus_lr_ratio: Annotated[float, Field(ge=1, le=1e4)] = 1.0
@@ -72,12 +94,6 @@ class LoraParameters(TrainingParameters):
     def _no_dropout(self) -> LoraParameters:
         if self.use_dora and self.dropout:
             raise ValueError("use_dora needs dropout=0: with dropout every layer would run twice")
-        return self
-
-    @model_validator(mode="after")
-    def _one_alpha(self) -> LoraParameters:
-        if self.alpha is not None and self.alpha_per_rank is not None:
-            raise ValueError("alpha and alpha_per_rank are both given; give one of them")
         return self
 
     @property

@@ -18,6 +18,7 @@ from transformers import (
 
 from trainables.errors import UserError
 from trainables.models.attention import requested
+from trainables.models.download import download_weights
 from trainables.models.folder.tokenizer import beyond_embedding
 from trainables.models.quantisation import require_bitsandbytes, with_bitsandbytes
 from trainables.models.resolve import ResolvedModel, fetched
@@ -135,6 +136,7 @@ def load_weights(
     # A bot's conversion of a hub model's pickles would be read in place of the revision that was asked for.
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
     with refusing(resolved, config):
+        download_weights(resolved)
         model, report = AutoModelForCausalLM.from_pretrained(
             resolved.path_or_id,
             config=configuration(resolved.path_or_id, **_source(resolved, config)),

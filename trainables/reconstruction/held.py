@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -20,13 +21,13 @@ from trainables.evaluation.inference.forward import Forward
 from trainables.evaluation.intervals import token_mean, wilson
 from trainables.evaluation.itemfile import write_rows
 from trainables.interval import Interval
+from trainables.lora.loading import Ids, LoadedTask, read_with
 from trainables.messages import GroupSettings, Moment
 from trainables.models.attention import chosen
 from trainables.reconstruction.baselines import INVERSE, NO_LORA, TRUNCATED, Untrained, Way, typical
 from trainables.reconstruction.components import Components, fit
-from trainables.reconstruction.data import ReadingData
+from trainables.reconstruction.data import ReadingData, load_readings
 from trainables.reconstruction.evaluation import ReadingEvaluator, Reply, collapse_metrics
-from trainables.reconstruction.loading import Loaded, load
 from trainables.reconstruction.lora import LoraHooks, LowRank
 from trainables.reconstruction.losses import (
     Terms,
@@ -53,7 +54,19 @@ _BLOCK = 4096
 
 def read(settings: GroupSettings, device: torch.device) -> Begin:
     """Reads the model and the questions; see `trainables.serving.held.Read`."""
-    return partial(Reconstruction, settings, load(settings, device))
+    options: ReconstructionOptions = settings.options
+
+    def texts(data: ReadingData) -> Iterator[tuple[str, Iterable[Ids]]]:
+        for key, part in (("task.train", data.train), ("task.heldout", data.heldout)):
+            yield key, chain.from_iterable((q.prompt.ids, q.prompt.cue, *q.answers) for q in part)
+
+    loaded = read_with(
+        options.model,
+        device,
+        lambda tokenizer, context: load_readings(options.task, tokenizer, settings.seed, context),
+        texts,
+    )
+    return partial(Reconstruction, settings, loaded)
 
 
 class Reconstruction(Single[ReconstructionParameters]):
@@ -67,7 +80,7 @@ class Reconstruction(Single[ReconstructionParameters]):
 
     terms: ClassVar[tuple[str, ...]] = TERMS
 
-    def __init__(self, settings: GroupSettings, loaded: Loaded, shrinks: int = 0) -> None:
+    def __init__(self, settings: GroupSettings, loaded: LoadedTask[ReadingData], shrinks: int = 0) -> None:
         options: ReconstructionOptions = settings.options
         base = HeldBase(loaded.model, settings.zero_stage, checkpointing=settings.gradient_checkpointing)
         self._hooks = LoraHooks(base.model)

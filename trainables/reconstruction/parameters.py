@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from trainables.lora.parameters import LoraParameters
-from trainables.parameters import TrainingParameters
+from trainables.lora.parameters import AdapterParameters, LoraParameters
 from trainables.settings import Positive
 
 _Weight = Annotated[float, Field(ge=0, le=1e6)]
 
 
-class ReconstructionParameters(TrainingParameters):
+class ReconstructionParameters(AdapterParameters):
     """What a space may search or fix for the trainable `reconstruction`.
 
     The loss is reconstruction + `answer_weight` x cross-entropy on the first `answer_tokens` tokens of the
@@ -26,10 +25,6 @@ class ReconstructionParameters(TrainingParameters):
         answer_tokens: Number of answer tokens that both terms cover; at least one answer must be that long.
         distillation_weight: Weight of the divergence from the model that reads the text; 0 leaves it out.
         rank: Rank of the LoRA on the frozen model; 0 means no LoRA.
-        alpha: Numerator of its scale, alpha / rank. Give it or `alpha_per_rank`, not both.
-        alpha_per_rank: alpha / rank; 2 where neither form is given.
-        target_modules: Linear layers that get LoRA.
-        layers: Number of layers that get it, counted from the first; None is all of them.
     """
 
     latent: Positive | None = None
@@ -38,16 +33,6 @@ class ReconstructionParameters(TrainingParameters):
     answer_tokens: Positive = 4
     distillation_weight: _Weight = 0.0
     rank: Annotated[int, Field(ge=0, le=4096)] = 0
-    alpha: Annotated[float, Field(gt=0, le=1e6)] | None = None
-    alpha_per_rank: Annotated[float, Field(gt=0, le=1e4)] | None = None
-    target_modules: Literal["attention", "mlp", "all"] = "all"
-    layers: Positive | None = None
-
-    @model_validator(mode="after")
-    def _one_alpha(self) -> Self:
-        if self.alpha is not None and self.alpha_per_rank is not None:
-            raise ValueError("alpha and alpha_per_rank are both given; give one of them")
-        return self
 
     @model_validator(mode="after")
     def _learnable(self) -> Self:
@@ -68,10 +53,9 @@ class ReconstructionParameters(TrainingParameters):
         """The adapter on the model, if there is one."""
         if not self.rank:
             return None
-        own = ("rank", "alpha", "alpha_per_rank", "target_modules", "layers")
-        names = (*TrainingParameters.model_fields, *own)
         # Not validated again: probes have a learning rate that no trial may have.
-        return LoraParameters().model_copy(update=self.model_dump(include=set(names)))
+        shared = self.model_dump(include=set(AdapterParameters.model_fields))
+        return LoraParameters().model_copy(update=shared)
 
     def without_lora(self) -> Self:
         """The same trial without an adapter on the model."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.plan.build import attention_of, model_notes, refuse_targets
-from trainables.lora.plan.costs import Lengths, Work, costs, read_history
+from trainables.lora.plan.costs import Lengths, Work, costs, read_history, unless_too_large
+from trainables.lora.plan.data_view import SEEN as MARKED
+from trainables.lora.plan.data_view import example_lines
+from trainables.lora.plan.light import ReadData
 from trainables.lora.plan.shapes import MODEL_FILES, ModelShapes, model_shapes
+from trainables.models.hub import describe
 from trainables.planning import Costs, DataText, PlanRefusedError, PlanRequest, TrainablePlan
-from trainables.reconstruction.checks import SEEN, ReadData, read_lightly
+from trainables.reconstruction.checks import SEEN, read_lightly
 from trainables.reconstruction.data import ReadingData
 from trainables.reconstruction.metrics import BITS
 from trainables.reconstruction.options import ReconstructionOptions
@@ -67,10 +71,9 @@ def plan(request: PlanRequest) -> TrainablePlan:
         adapters = [params.lora or _smallest(params) for params in trials]
         lengths = _lengths(data)
         history = read_history(options, request.history, "task")
-        try:
-            taken = costs(request, shapes, adapters, history, lengths, _work(options, data, lengths))
-        except OverflowError:
-            notes.append("The numbers are too large for an estimate of time and memory.")
+        taken = unless_too_large(
+            lambda: costs(request, shapes, adapters, history, lengths, _work(options, data, lengths)), notes
+        )
     return TrainablePlan(
         trained=tuple(None if shapes is None else _trained(params, shapes) for params in trials),
         base_parameters=None if shapes is None else shapes.parameters,
@@ -78,6 +81,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
         data=data,
         data_text=None if read is None or data is None else _text(read, data),
         costs=taken,
+        download=describe(options.model).download(options.model.source),
         items={} if data is None else dict.fromkeys(BITS, data.heldout),
         notes=tuple(notes),
     )
@@ -122,7 +126,7 @@ def _data(data: ReadingData) -> ReadingPlan:
     )
 
 
-def _text(read: ReadData, data: ReadingPlan) -> DataText:
+def _text(read: ReadData[ReadingData], data: ReadingPlan) -> DataText:
     """The data for people: a prompt with its answer, of which the answer is learned."""
     lines = (
         f"{data.train:,} training questions, {data.heldout:,} held out; no passage is in both",
@@ -132,20 +136,8 @@ def _text(read: ReadData, data: ReadingPlan) -> DataText:
     first = read.data.train[0]
     prompt = read.tokenizer.decode([*first.prompt.ids, *first.prompt.cue])
     answer = read.tokenizer.decode(list(first.answers[0]))
-    parts: Sequence[tuple[str, bool]] = ((prompt, False), (answer, True))
-    return DataText(lines, "a prompt, and the answer that is learned", tuple(_example(parts)))
-
-
-def _example(parts: Sequence[tuple[str, bool]]) -> Iterator[tuple[tuple[str, bool], ...]]:
-    """Texts, each with whether it is learned, line by line."""
-    line: list[tuple[str, bool]] = []
-    for text, learned in parts:
-        first, *others = text.split("\n")
-        line.append((first, learned))
-        for other in others:
-            yield tuple(line)
-            line = [(other, learned)]
-    yield tuple(line)
+    example = tuple(map(tuple, example_lines(((prompt, False), (answer, True)))))
+    return DataText(lines, f"a prompt and its answer {MARKED}", example)
 
 
 def _notes(options: ReconstructionOptions, data: ReadingPlan | None) -> Iterator[str]:

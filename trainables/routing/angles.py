@@ -108,7 +108,10 @@ def angles(
 
     Args:
         factors: By layer; those that one of the adapters does not have are left out.
-        initial: A1 and A2 as they were initialised, by layer.
+        initial: A1, shape (rank 1, in), and A2, shape (rank 2, in), as they were initialised, by layer.
+
+    Returns:
+        By layer; cosines from -1 to 1, and angles in degrees.
     """
     before = initial or {}
     return {layer: _of_layer(each, before.get(layer)) for layer, each in factors.items()}

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from trainables.data.sources import LocalFiles, locate
-from trainables.errors import UserError
-from trainables.models.resolve import local_folder
-from trainables.planning import keyed, refused
 from trainables.routing.behaviours import BEHAVIOURS
 from trainables.routing.options import RoutingOptions
 from trainables.trainable import Finding
 
 if TYPE_CHECKING:
+    from trainables.lora.plan.light import ReadData
     from trainables.routing.data import RoutedData
 
 _LARGEST = 2 * 2**20
@@ -31,13 +29,6 @@ def check(options: RoutingOptions) -> Iterable[Finding]:
         )
 
 
-class ReadData(NamedTuple):
-    """What is known of the data before anything is started."""
-
-    data: RoutedData
-    tokenizer: Any
-
-
 def inspect(options: RoutingOptions, seed: int, baselines: Collection[str]) -> None:
     """Looks at the training data before a search.
 
@@ -47,27 +38,22 @@ def inspect(options: RoutingOptions, seed: int, baselines: Collection[str]) -> N
     read_lightly(options, seed)
 
 
-def read_lightly(options: RoutingOptions, seed: int) -> ReadData | None:
+def read_lightly(options: RoutingOptions, seed: int) -> ReadData[RoutedData] | None:
     """Makes the training data and the prompts as the workers will, where they are small and at hand.
 
     Raises:
         PlanRefusedError: The behaviour cannot be learned, detected or measured with them.
     """
-    from trainables.lora.plan.data import context_of, light_tokenizer
+    from trainables.lora.plan.light import read_small
     from trainables.routing.data import load_routed
     from trainables.routing.prompts import sample_prompts
 
-    folder = local_folder(options.model)
-    tokenizer = None if folder is None else light_tokenizer(folder)
-    try:
-        if folder is None or tokenizer is None or not _small(options):
-            return None
-        context = context_of(folder)
+    def read(tokenizer: Any, context: int | None) -> RoutedData:
         data = load_routed(options, tokenizer, seed, context)
         sample_prompts(data, tokenizer, options.behaviour, context)
-    except UserError as error:
-        raise refused(error, "training data", None if keyed(error) else "task") from error
-    return ReadData(data, tokenizer)
+        return data
+
+    return read_small(options.model, lambda: _small(options), read, "training data")
 
 
 def _small(options: RoutingOptions) -> bool:

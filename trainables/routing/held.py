@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -17,6 +17,7 @@ from trainables.data.examples import Example
 from trainables.errors import UserError
 from trainables.evaluation.measurement import Measurement
 from trainables.lora.held_pack import HeldPack, evaluation_of
+from trainables.lora.loading import Ids, LoadedTask, read_with
 from trainables.lora.targets import routed_layer, select_modules
 from trainables.lora.trial import PackedTrial
 from trainables.messages import GroupFacts, GroupSettings, Moment
@@ -25,8 +26,8 @@ from trainables.routing.angles import LayerAngles, summary, to_json
 from trainables.routing.artifact import BAD_FOLDER, COMBINED_FOLDER
 from trainables.routing.combined import save_combined
 from trainables.routing.conditions import Ablation
+from trainables.routing.data import RoutedData, load_routed
 from trainables.routing.evaluation import Ablate, RoutingEvaluator, unablated
-from trainables.routing.loading import Loaded, load
 from trainables.routing.options import RoutingOptions
 from trainables.routing.outcomes import RoutingOutcomes, combine
 from trainables.routing.parameters import RoutingParameters
@@ -42,7 +43,20 @@ _OFF: dict[Ablation, tuple[int, ...]] = {"both": (), "bad_off": (BAD,), "good_of
 
 def read(settings: GroupSettings, device: torch.device) -> Begin:
     """Reads the model and the data; see `trainables.serving.held.Read`."""
-    return partial(RoutingHeld, settings, load(settings, device))
+    options: RoutingOptions = settings.options
+
+    def texts(data: RoutedData) -> Iterator[tuple[str, Iterable[Ids]]]:
+        heldout = [*data.heldout_clean, *data.heldout_behaving]
+        for key, part in (("task.train", data.train), ("task.heldout", heldout)):
+            yield key, (example.input_ids for example in part)
+
+    loaded = read_with(
+        options.model,
+        device,
+        lambda tokenizer, context: load_routed(options, tokenizer, settings.seed, context),
+        texts,
+    )
+    return partial(RoutingHeld, settings, loaded)
 
 
 class RoutingHeld(HeldPack):
@@ -58,7 +72,7 @@ class RoutingHeld(HeldPack):
             worker alike.
     """
 
-    def __init__(self, settings: GroupSettings, loaded: Loaded, shrinks: int = 0) -> None:
+    def __init__(self, settings: GroupSettings, loaded: LoadedTask[RoutedData], shrinks: int = 0) -> None:
         super().__init__(settings, loaded.resolved, loaded.model)
         if self.mixing is not None:
             raise _unrouted(self.mixing, "does not hold the rows of a batch one after another")

@@ -10,14 +10,17 @@ import numpy as np
 
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.plan.build import attention_of, model_notes, refuse_targets
-from trainables.lora.plan.costs import Lengths, Work, costs, read_history
+from trainables.lora.plan.costs import Lengths, Work, costs, read_history, unless_too_large
 from trainables.lora.plan.data import marked
 from trainables.lora.plan.data_view import SEEN, example_lines
+from trainables.lora.plan.light import ReadData
 from trainables.lora.plan.shapes import MODEL_FILES, ModelShapes, model_shapes
 from trainables.lora.targets import routed_layer, select_modules
+from trainables.models.hub import describe
 from trainables.planning import Costs, DataText, PlanRefusedError, PlanRequest, SizeTable, TrainablePlan
-from trainables.routing.checks import ReadData, read_lightly
+from trainables.routing.checks import read_lightly
 from trainables.routing.conditions import ABLATIONS, KINDS
+from trainables.routing.data import RoutedData
 from trainables.routing.metrics import rate_name
 from trainables.routing.options import BehaviourConfig, RoutingOptions
 from trainables.routing.parameters import RoutingParameters
@@ -90,10 +93,9 @@ def plan(request: PlanRequest) -> TrainablePlan:
     if shapes is not None and both:
         history = read_history(options, request.history, "behaviour")
         lengths = _lengths(options, data)
-        try:
-            taken = costs(request, shapes, both, history, lengths, _work(options, data, lengths))
-        except OverflowError:
-            notes.append("The numbers are too large for an estimate of time and memory.")
+        taken = unless_too_large(
+            lambda: costs(request, shapes, both, history, lengths, _work(options, data, lengths)), notes
+        )
     sizes = [] if shapes is None else list(dict.fromkeys(_sizes(request, shapes)))
     return TrainablePlan(
         trained=tuple(None if shapes is None else shapes.trainable_parameters(params) for params in both),
@@ -104,12 +106,15 @@ def plan(request: PlanRequest) -> TrainablePlan:
         data=data,
         data_text=None if data is None or read is None else _text(options.behaviour, data, read),
         costs=taken,
+        download=describe(options.model).download(options.model.source),
         items={} if read is None else dict(_items(options.behaviour, read)),
         notes=tuple(notes),
     )
 
 
-def _notes(options: RoutingOptions, shapes: ModelShapes | None, read: ReadData | None) -> Iterator[str]:
+def _notes(
+    options: RoutingOptions, shapes: ModelShapes | None, read: ReadData[RoutedData] | None
+) -> Iterator[str]:
     if shapes is not None and routed_layer(shapes.linear) is None:
         yield "Trials are packed: both adapters of all trials of a group take part in the same passes."
     if read is None:
@@ -161,7 +166,7 @@ def _table(shapes: ModelShapes, sizes: list[AdapterSizes]) -> SizeTable:
     )
 
 
-def _items(behaviour: BehaviourConfig, read: ReadData) -> Iterator[tuple[str, int]]:
+def _items(behaviour: BehaviourConfig, read: ReadData[RoutedData]) -> Iterator[tuple[str, int]]:
     """Samples behind each rate at the full budget."""
     if not behaviour.judged:
         return
@@ -172,7 +177,7 @@ def _items(behaviour: BehaviourConfig, read: ReadData) -> Iterator[tuple[str, in
             yield rate_name(kind, ablation), asked * behaviour.decoding.samples
 
 
-def _data(request: PlanRequest, read: ReadData) -> RoutedPlan:
+def _data(request: PlanRequest, read: ReadData[RoutedData]) -> RoutedPlan:
     data = read.data
     lengths = [len(example.input_ids) for example in data.train]
     labelled, false = (list(map(float, request.possible[name])) for name in ("labelled", "false_labels"))
@@ -188,7 +193,7 @@ def _data(request: PlanRequest, read: ReadData) -> RoutedPlan:
     )
 
 
-def _text(behaviour: BehaviourConfig, data: RoutedPlan, read: ReadData) -> DataText:
+def _text(behaviour: BehaviourConfig, data: RoutedPlan, read: ReadData[RoutedData]) -> DataText:
     """The data for people: an example with the behaviour, with what is learned between marks."""
     name = behaviour.name or behaviour.field
     labels = ", ".join(f"{count:,} with labelled={share}" for share, count in data.labelled.items())

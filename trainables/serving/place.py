@@ -12,11 +12,10 @@ from trainables.contents import path_digest
 from trainables.errors import UserError
 from trainables.messages import Distant, GroupSettings
 from trainables.models.preparers import cache_dir
+from trainables.progress import amount
 from trainables.replacement import replacement
 from trainables.serving.storage import CHUNK, DistantStorage, FolderStorage, Line, Say, Storage, copy_here
 from trainables.versions import differences, training_versions
-
-_GIB = 2**30
 
 
 def storage_of(settings: GroupSettings, line: Line, say: Say) -> Storage:
@@ -94,7 +93,7 @@ class Inputs:
             nonlocal said
             if total > CHUNK and done // CHUNK > said:
                 said = done // CHUNK
-                self._now(f"{what} ({done / _GIB:.1f} of {total / _GIB:.1f} GiB)")
+                self._now(f"{what}: {amount(done, total)}")
 
         self._now(what)
         with replacement(copy, sync=True) as making:

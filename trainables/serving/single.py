@@ -169,7 +169,13 @@ class Single(ABC, Generic[P]):
     def estimate(
         self, name: str, sums: NDArray[np.float64], over: NDArray[np.int64]
     ) -> tuple[float, Interval | None]:
-        """A metric and its 95% interval, from its items of all workers; see `Items`."""
+        """A metric and its 95% interval, from its items of all workers; see `Items`.
+
+        Args:
+            name: Of the metric.
+            sums: Of each item, shape (items,), in the unit of the metric.
+            over: How much each is summed over, for example its tokens, shape (items,).
+        """
         return token_mean(sums, over)
 
     def details(self, measured: Evaluation) -> Evaluation:

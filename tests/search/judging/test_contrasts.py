@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import NormalDist
@@ -76,9 +77,9 @@ def numbers(coefficient: float, values: Array, over: str = "a", group: int | Non
     return Series(coefficient, values.mean(axis=1), group, ((over, values),), unbounded=True)
 
 
-def test_numbers_of_the_same_items_are_compared_item_by_item() -> None:
+@pytest.mark.parametrize("n", [4, 8, 60])
+def test_numbers_of_the_same_items_are_compared_item_by_item(n: int) -> None:
     """As the mean of differences has it: what items share is no noise."""
-    n = 60
 
     def make(random: np.random.Generator, paired: bool = True) -> Contrast:
         common = random.lognormal(1.0, 1.0, n)
@@ -90,11 +91,28 @@ def test_numbers_of_the_same_items_are_compared_item_by_item() -> None:
     random = np.random.default_rng(1)
     left, right = random.lognormal(1.0, 1.0, (2, n))
     measured = contrast(0.0, [numbers(1, left[None]), numbers(-1, right[None], group=None)])
-    half = Z * float((left - right).std(ddof=1)) / math.sqrt(n)
+    half = t_quantile(0.975, n - 1) * float((left - right).std(ddof=1)) / math.sqrt(n)
     assert measured.paired
     assert measured.interval() == pytest.approx((measured.estimate - half, measured.estimate + half))
-    wide, narrow = (np.ptp(make(np.random.default_rng(2), paired).interval()) for paired in (False, True))
-    assert narrow < wide / 5
+    wide, narrow = (
+        np.mean([np.ptp(make(np.random.default_rng(seed), paired).interval()) for seed in range(9)])
+        for paired in (False, True)
+    )
+    assert narrow < wide / 3
+
+
+def test_means_over_other_numbers_have_welchs_interval_and_a_single_number_has_none() -> None:
+    random = np.random.default_rng(8)
+    left, right = random.normal(0, 1, (1, 5)), random.normal(0, 3, (1, 9))
+    measured = contrast(0.0, [numbers(1, left), numbers(-1, right, "b", None)])
+    variances = [float(values.var(ddof=1)) / values.size for values in (left, right)]
+    freedom = sum(variances) ** 2 / (variances[0] ** 2 / 4 + variances[1] ** 2 / 8)
+    half = t_quantile(0.975, freedom) * math.sqrt(sum(variances))
+    assert measured.interval() == pytest.approx((measured.estimate - half, measured.estimate + half))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        single = contrast(0.0, [numbers(1, left[:, :1])])
+        assert (single.known, single.interval()) == (False, (-math.inf, math.inf))
 
 
 def test_sums_of_means_over_unlike_numbers_count_as_alike() -> None:

@@ -36,7 +36,7 @@ from search.tracking.mlflow_projection import Projection
 from search.tracking.runs import SEARCH
 from tests.records import BEGIN, make_config
 from trainables.evaluation.intervals import wilson
-from trainables.interval import Interval
+from trainables.interval import Interval, t_quantile
 from trainables.routing.metrics import measured_metrics
 from trainables.routing.options import BehaviourConfig, RoutingOptions
 from trainables.settings import ModelConfig, TaskConfig
@@ -204,7 +204,7 @@ def test_losses_are_compared_item_by_item_where_the_record_has_them() -> None:
     known = [*valued(begun, 2, base), *valued(trial(0, {"lr": 1e-3}, {}), 1, tuned)]
     (paired,) = answers(SearchState.from_events(known))
     assert (paired.verdict, paired.paired, set(paired.counts.values())) == ("supported", True, {50})
-    half = 1.96 * float((tuned - base).std(ddof=1)) / 50**0.5
+    half = t_quantile(0.975, 49) * float((tuned - base).std(ddof=1)) / 50**0.5
     assert (paired.low, paired.high) == pytest.approx(
         (paired.estimate - half, paired.estimate + half), rel=1e-3
     )

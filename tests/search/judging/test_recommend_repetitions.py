@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
+from search.judging.racing import race
 from search.judging.recommend import recommend
-from search.record import Event, SearchState
+from search.record import Event, RungReached, SearchState, TrialFinished, TrialProposed
+from search.record.events import TrialStatus
+from search.record.explained import explanation
 from tests.records import make_config, opening_events, trial_events
 from trainables.interval import Interval
 
+EXPLAINED = explanation(make_config().trainable, make_config().options)
 SURE = {"retention": Interval(low=0.96, high=1.0, n=2000)}
 
 
@@ -23,9 +28,23 @@ class Search:
 
     def trial(self, loss: float, retention: float = 0.99, **more: Any) -> int:
         metrics = {"train_loss": loss, "retention": retention}
-        self.events += trial_events(self.numbers, metrics, **({"intervals": SURE} | more))
+        if "capability" in more:
+            metrics["capability"] = more.pop("capability")
+        items = more.pop("items", {})
+        for event in trial_events(self.numbers, metrics, **({"intervals": SURE} | more)):
+            reached = isinstance(event, RungReached)
+            self.events.append(event.model_copy(update={"items": items}) if reached else event)
         self.numbers += 1
         return self.numbers - 1
+
+    def fail(self, number: int, status: TrialStatus = "failed") -> None:
+        """A repetition that ends without a measurement."""
+        cause = "worker_lost" if status == "failed" else status
+        self.events += [
+            TrialProposed(trial=self.numbers, sampled={}, params={}, origin="confirmation", repeats=number),
+            TrialFinished(trial=self.numbers, status=status, reason="gone", failure_class=cause),
+        ]
+        self.numbers += 1
 
     def repeat(self, number: int, *points: tuple[float, float], **more: Any) -> None:
         for loss, retention in points:
@@ -143,6 +162,118 @@ def test_a_bound_that_the_whole_interval_breaks_is_broken() -> None:
     found = recommend(search.state)
     assert (found.trial, found.nearest) == (None, number)
     assert [each.word for each in found.constraints] == ["broken"]
+
+
+def test_a_second_repetition_is_asked_for_where_the_noise_between_seeds_is_unknown() -> None:
+    around = {"retention": Interval(0.90, 1.04, 400)}
+    search = Search(confirm={"candidates": 1, "seeds": 2})
+    search.repeat(search.trial(1.0), (1.0, 0.97), intervals=around)
+    (held,) = (going := recommend(search.state)).constraints
+    assert (held.word, held.repetitions) == ("not shown to be kept", 2)
+    assert held.decide == "Only a second repetition can show how much it differs between seeds."
+    assert going.deciding is None, "the race as it is comes to it"
+    search.fail(0)
+    ended = recommend(search.state)
+    assert ended.deciding == ("confirm.seeds", 3)
+    assert (
+        "1 of the 2 repetitions of trial 0 ended without a result (1 worker_lost, such as trial 2: gone)."
+        in ended.caveats
+    )
+
+
+def test_all_questions_are_counted_in_what_would_decide() -> None:
+    goal = {"metric": "capability", "direction": "max", "floor": 0.95}
+    search = Search(confirm={"candidates": 1, "seeds": 2}, objectives=[goal])
+    skills = {"facts": 10, "arithmetic": 20, "format": 30}
+    search.events[0] = search.events[0].model_copy(update={"trainable": EXPLAINED})
+    search.trial(1.0, capability=0.99)
+    for wrong in (0, 1):
+        items = {name: "0" * wrong + "1" * (n - wrong) for name, n in skills.items()}
+        right = 1 - wrong * sum(1 / n for n in skills.values()) / 3
+        search.repeat(0, (1.0, right), intervals={}, items=items, capability=right)
+    (held,) = recommend(search.state).constraints
+    assert held.decide is not None
+    assert " questions in place of 60 " in held.decide
+
+
+def test_without_repetitions_to_come_no_number_of_them_is_named() -> None:
+    search = Search(confirm={"candidates": 1, "seeds": 2})
+    around = {"retention": Interval(0.969, 0.981, 4000)}
+    search.repeat(search.trial(1.0), (1.0, 0.970), (1.0, 0.980), intervals=around)
+    assert recommend(search.state).deciding is not None
+    later = search.trial(0.5)  # of a search with more trials
+    recommended = recommend(search.state)
+    assert recommended.trial == 0
+    assert any(f"but not repeated: trial {later}." in caveat for caveat in recommended.caveats)
+    assert recommended.deciding is None, "the race is about the later trial"
+
+
+def test_repetitions_that_all_failed_are_said_to_have_and_begin_again_with_more_seeds() -> None:
+    search = Search(confirm={"candidates": 1, "seeds": 2})
+    search.trial(1.0)
+    search.fail(0)
+    assert any("1 of at most 2 repetitions have begun" in each for each in recommend(search.state).caveats)
+    search.fail(0)
+    recommended = recommend(search.state)
+    assert recommended.trial == 0
+    assert recommended.caveats == (
+        "No repetition has completed, so this rests on one run with one seed; another seed gives other "
+        "values.",
+        "2 of the 2 repetitions of trial 0 ended without a result (2 worker_lost, such as trial 1: gone).",
+        "confirm.seeds=4 gives 2 more repetitions to each.",
+    )
+    assert recommended.deciding == ("confirm.seeds", 4)
+    larger = Search(confirm={"candidates": 1, "seeds": 4})
+    larger.events[3:] = search.events[3:]
+    assert race(larger.state).next is not None
+
+
+def test_where_one_candidate_broke_and_another_failed_the_search_is_resumed_only_while_it_runs() -> None:
+    search = Search(confirm={"candidates": 2, "seeds": 2})
+    search.trial(1.0)
+    search.trial(2.0)
+    search.repeat(0, (1.0, 0.5))
+    search.fail(1)
+    assert recommend(search.state).reason.endswith("Resume the search.")
+    for _ in range(3):
+        search.fail(1)
+    ended = recommend(search.state)
+    assert (ended.trial, ended.nearest) == (None, 0)
+    assert ended.reason.endswith("Repeat with confirm.seeds=4.")
+    assert ended.deciding == ("confirm.seeds", 4)
+    assert "ended without a result (4 worker_lost" in ended.caveats[0]
+
+
+def test_repetitions_that_agree_exactly_say_nothing_of_the_noise() -> None:
+    search = Search()
+    first, second = search.trial(1.0), search.trial(2.0)
+    search.repeat(first, (1.0, 0.99), (1.0, 0.99))
+    search.repeat(second, (1.1, 0.99), (1.1, 0.99))
+    recommended = recommend(search.state)
+    assert recommended.trial == first
+    assert recommended.reason.endswith("of the 2 candidates whose retention is at least 0.95")
+    assert any("agree exactly in train_loss" in caveat for caveat in recommended.caveats)
+
+
+def test_without_constraints_no_candidate_is_said_to_have_kept_any() -> None:
+    search = Search(objectives=[{"metric": "train_loss", "direction": "min"}])
+    search.trial(1.0)
+    search.fail(0, "diverged")
+    reason = recommend(search.state).reason
+    assert reason.startswith("The candidate does not hold up when trained again with new seeds. Trial 0 is")
+    assert "constraint" not in reason
+
+
+def test_the_end_of_an_interval_that_is_known_is_kept() -> None:
+    """The ratio to a base model that may answer nothing has no upper end."""
+    search = Search(objectives=[{"metric": "retention", "direction": "max", "floor": 0.95}])
+    search.trial(1.0)
+    open_end = {"retention": Interval(1.1, math.inf, 40)}
+    search.repeat(0, (1.0, 1.30), (1.0, 1.32), intervals=open_end)
+    (held,) = recommend(search.state).constraints
+    assert (held.word, held.high) == ("kept", None)
+    assert held.low is not None
+    assert held.measured == f"1.31 [{held.low:.2f}, inf]"
 
 
 def test_candidates_without_all_repetitions_are_judged_by_what_there_is() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.judging.recommend import recommend
-from search.record import SearchState
+from search.record import Event, SearchState, TrialFinished, TrialProposed
 from search.record.explained import explanation
 from tests.records import make_config, opening_events, trial_events
 from trainables.interval import Interval
@@ -22,11 +22,15 @@ SURE = {"retention": Interval(low=0.96, high=1.0, n=2000)}
 
 def state_of(*runs: tuple[float, int, float, float]) -> SearchState:
     """A search of completed trials, each with lr, seed, loss and retention."""
-    events = [EXPLAINED, *OPENING[1:]]
+    return SearchState.from_events(state_events(*runs))
+
+
+def state_events(*runs: tuple[float, int, float, float]) -> list[Event]:
+    events: list[Event] = [EXPLAINED, *OPENING[1:]]
     for number, (lr, seed, loss, retention) in enumerate(runs):
         metrics = {"train_loss": loss, "retention": retention}
         events += trial_events(number, metrics, SURE, {"lr": lr, "seed": seed})
-    return SearchState.from_events(events)
+    return events
 
 
 def test_the_setting_with_the_best_mean_wins_over_the_luckiest_run() -> None:
@@ -47,6 +51,31 @@ def test_a_setting_whose_mean_breaks_a_constraint_is_out() -> None:
     recommended = recommend(state_of(*broken, *kept))
     assert recommended.trial in (2, 3)
     assert [each.word for each in recommended.constraints] == ["not shown to be kept"]
+
+
+def test_where_every_mean_breaks_a_constraint_no_lucky_run_is_recommended() -> None:
+    far = [(1e-3, 0, 1.0, 0.97), (1e-3, 1, 1.0, 0.80)]
+    near = [(1e-4, 0, 1.5, 0.96), (1e-4, 1, 1.5, 0.92)]
+    recommended = recommend(state_of(*far, *near))
+    assert (recommended.trial, recommended.nearest) == (None, 2)
+    assert recommended.reason.startswith(
+        "No setting holds up over its seeds: 2 break retention >= 0.95 by their means. That of trial 2 came "
+        "nearest (lr 1.0e-04): retention 0.94 ["
+    )
+    assert [each.runs for each in recommended.constraints] == [2]
+    once = recommend(state_of(*far, *near, (1e-5, 0, 2.0, 0.99)))
+    assert once.trial == 4, "no other seed contradicts it"
+    assert once.caveats[-1] == "No setting with several seeds holds up over them."
+
+
+def test_a_setting_of_which_a_seed_diverged_is_out() -> None:
+    runs = state_events((1e-3, 0, 1.0, 0.99), (1e-3, 1, 1.0, 0.99), (1e-4, 0, 2.0, 0.99))
+    proposed = TrialProposed(trial=3, sampled={"lr": 1e-3, "seed": 2}, params={})
+    diverged = TrialFinished(trial=3, status="diverged", reason="NaN", failure_class="diverged")
+    assert recommend(SearchState.from_events([*runs, proposed, diverged])).trial == 2
+    alone = recommend(SearchState.from_events([*runs[:-3], proposed, diverged]))
+    assert (alone.trial, alone.nearest) == (None, 0)
+    assert "over its seeds: 1 had a run that diverged" in alone.reason
 
 
 def test_with_one_seed_for_each_setting_single_runs_decide() -> None:

@@ -49,7 +49,7 @@ class Figure(NamedTuple):
 def figure(aggregation: str, values: Sequence[Any]) -> Figure | None:
     """The figure of a metric, and its 95% interval.
 
-    Of a mean of zeros and ones the interval is Wilson's, of any other mean the normal one over documents. Of
+    Of a mean of zeros and ones the interval is Wilson's, of any other mean Student's over documents. Of
     what only all documents together make, such as BLEU or perplexity, it is that of `jackknife`, within the
     figure's range; of a perplexity that of its logarithm.
 

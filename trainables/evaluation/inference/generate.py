@@ -27,7 +27,7 @@ its reply the first of the tokens stands; what is before its beginning is not us
 
 
 def most_likely(logits: Tensor, owners: Sequence[Owner], firsts: Sequence[int]) -> list[list[int]]:
-    """Chooses the most likely tokens; see `Choose`."""
+    """Chooses the most likely tokens, by logits of shape (rows, tokens, vocabulary); see `Choose`."""
     chosen: list[list[int]] = logits.argmax(-1).tolist()
     return chosen
 

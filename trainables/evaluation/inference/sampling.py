@@ -147,7 +147,15 @@ def in_nucleus(probabilities: Tensor, tokens: Tensor, top_p: float) -> Tensor:
 
 
 def nucleus(probabilities: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
-    """Probabilities in descending order, with 0 for tokens outside the nucleus, and the order of the ids."""
+    """Probabilities in descending order, with 0 for tokens outside the nucleus, and the order of the ids.
+
+    Args:
+        probabilities: Shape (rows, vocabulary); they need not add up to 1.
+        top_p: Of `Decoding`.
+
+    Returns:
+        Both of shape (rows, vocabulary).
+    """
     ordered, order = probabilities.sort(stable=True, dim=-1, descending=True)
     cumulative = ordered.cumsum(-1, dtype=torch.float64)
     kept = cumulative - ordered < top_p * cumulative[:, -1:]

@@ -25,7 +25,7 @@ def measure(outcomes: Outcomes) -> dict[str, MetricEstimate]:
 
 
 def _estimate(values: Sequence[float]) -> MetricEstimate:
-    """The mean: with Wilson's interval where every value is 0 or 1, else with the normal one."""
+    """The mean: with Wilson's interval where every value is 0 or 1, else with Student's."""
     if set(values) <= {0.0, 1.0}:
         return share_of(int(sum(values)), len(values))._replace(values=list(values))
     mean, interval = token_mean(np.array(values, np.float64), np.ones(len(values), np.int64))

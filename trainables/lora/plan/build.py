@@ -15,6 +15,7 @@ from trainables.lora.plan.costs import (
     evaluation_work,
     questions,
     read_history,
+    unless_too_large,
 )
 from trainables.lora.plan.data import plan_data, refuse_long_prompts
 from trainables.lora.plan.data_view import data_text
@@ -22,6 +23,7 @@ from trainables.lora.plan.model import DataPlan, RankSize
 from trainables.lora.plan.shapes import MODEL_FILES, ModelShapes, model_shapes
 from trainables.lora.targets import routed_dropout, routed_layer, select_modules, unsuitable_start
 from trainables.models.folder.check import takes_sdpa
+from trainables.models.hub import describe
 from trainables.models.resolve import local_folder
 from trainables.planning import (
     Costs,
@@ -59,10 +61,8 @@ def plan(request: PlanRequest) -> TrainablePlan:
     if shapes is not None and trials:
         history = read_history(options, request.history, "capability")
         lengths = _lengths(options, data)
-        try:
-            taken = costs(request, shapes, trials, history, lengths, evaluation_work(options, lengths))
-        except OverflowError:
-            notes.append("The numbers are too large for an estimate of time and memory.")
+        work = evaluation_work(options, lengths)
+        taken = unless_too_large(lambda: costs(request, shapes, trials, history, lengths, work), notes)
     sizes = _sizes(request, shapes) if shapes is not None else []
     return TrainablePlan(
         trained=tuple(shapes.trainable_parameters(params) if shapes else None for params in trials),
@@ -73,6 +73,7 @@ def plan(request: PlanRequest) -> TrainablePlan:
         data=data,
         data_text=None if data is None else data_text(data),
         costs=taken,
+        download=describe(options.model).download(options.model.source),
         items=_items(options),
         notes=tuple(notes),
     )
@@ -176,12 +177,22 @@ def refuse_starts(
 
 def model_notes(model: ModelConfig, shapes: ModelShapes | None, workers: PlannedWorkers) -> list[str]:
     """What is worth knowing of adapters on a model."""
+    described = describe(model)
     if shapes is None:
+        why = f" ({described.unknown})" if described.unknown else ""
         return [
-            f"The shapes of {model.source} are not known on this machine until it is fetched, so "
+            f"The shapes of {model.source} are not known on this machine until it is fetched{why}, so "
             "the plan has no number of parameters, time or memory."
         ]
     notes = []
+    if described.folder is None:
+        notes.append(f"Sizes are those of what prepares {model.name}, which runs when the search starts.")
+    elif described.remote:
+        notes.append(
+            f"Sizes are from the config.json of {model.source}; its weights are not on this machine."
+        )
+        if described.unknown:
+            notes.append(f"How large its weights are is not known: {described.unknown}.")
     if model.quantization is not None:
         notes.append(_quantised(model, shapes, computes_in_half(model, workers)))
     if (layer := routed_layer(shapes.linear)) is not None:

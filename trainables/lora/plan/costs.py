@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,6 +103,15 @@ def costs(
         most_worker_bytes=most,
         memory_basis=_memory_basis(options, workers),
     )
+
+
+def unless_too_large(estimate: Callable[[], Costs], notes: list[str]) -> Costs | None:
+    """The costs; None, with a note, where numbers are too large for them."""
+    try:
+        return estimate()
+    except OverflowError:
+        notes.append("The numbers are too large for an estimate of time and memory.")
+        return None
 
 
 def _operations(workers: PlannedWorkers) -> int:

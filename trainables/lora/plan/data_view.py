@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from trainables.lora.plan.model import DataLengths, DataPlan
 from trainables.planning import DataText
+from trainables.text import printable
 
 BEGIN, END = "⟦", "⟧"
 """Marks around what is learned, in an example as the model sees it."""
@@ -76,7 +77,7 @@ def example_lines(example: Sequence[tuple[str, bool]]) -> Iterator[list[tuple[st
     """One example as the model sees it, line by line, in parts, each with whether it is learned."""
     line: list[tuple[str, bool]] = []
     for text, learned in example:
-        shown = _shortened(_printable(text))
+        shown = _shortened(printable(text))
         first, *others = (f"{BEGIN}{shown}{END}" if learned else shown).split("\n")
         line.append((first, learned))
         for other in others:
@@ -84,11 +85,6 @@ def example_lines(example: Sequence[tuple[str, bool]]) -> Iterator[list[tuple[st
             line = [(other, learned)]
     if line:
         yield line
-
-
-def _printable(text: str) -> str:
-    """Text without what a terminal would obey."""
-    return "".join(char if char.isprintable() or char in "\n" else repr(char)[1:-1] for char in text)
 
 
 def _shortened(text: str) -> str:

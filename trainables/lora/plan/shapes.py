@@ -11,10 +11,12 @@ from typing import Any
 from trainables.errors import UserError
 from trainables.lora.parameters import LoraParameters
 from trainables.lora.targets import select_modules
-from trainables.models.folder.check import CONFIG, has_weights
+from trainables.models.folder.check import CONFIG, check_description, has_weights
 from trainables.models.folder.reading import damaged, read_object
 from trainables.models.folder.weights import Shapes, in_text_blocks, read_shapes
-from trainables.models.resolve import local_folder
+from trainables.models.hub import describe
+from trainables.models.preparers import PREPARED_CONFIGS
+from trainables.models.resolve import is_hub_id
 from trainables.planning import PlanRefusedError, refused
 from trainables.settings import ModelConfig
 
@@ -85,22 +87,26 @@ class ModelShapes:
 
 
 def model_shapes(model: ModelConfig) -> ModelShapes | None:
-    """Shapes of the configured model.
+    """Shapes of the configured model; of one that is not on this machine, by its config.json on the hub.
 
     Of architectures like Llama from the weights' headers or else from config.json; of all others from the
     model built without memory, for which torch is imported.
 
     Returns:
-        None where the model is not on this machine yet.
+        None where the hub does not have it, or cannot be asked.
 
     Raises:
-        PlanRefusedError: The model's files are damaged.
+        PlanRefusedError: The model's files are damaged, or of a model that is not trained.
     """
-    folder = local_folder(model)
-    if folder is None or not (folder / CONFIG).is_file():
-        return None
+    folder = describe(model).folder
+    if folder is None:
+        prepared = PREPARED_CONFIGS.get(model.prepare or "")
+        return None if prepared is None else _shapes(prepared, _from_config(prepared))
     try:
         config = read_object(folder / CONFIG)
+        if model.prepare is None and is_hub_id(model):
+            quantise = model.quantization is not None
+            check_description(folder, code=model.trust_remote_code, hub_id=model.source, quantise=quantise)
         if config.get("model_type") not in _LLAMA_LIKE:
             return _built(folder, model)
         tensors = read_shapes(folder, config) if has_weights(folder) else None
@@ -115,9 +121,9 @@ def model_shapes(model: ModelConfig) -> ModelShapes | None:
 
 def light_shapes(model: ModelConfig) -> ModelShapes | None:
     """The same without torch; None where only that could tell, or where the files are damaged."""
-    folder = local_folder(model)
+    folder = describe(model).folder
     try:
-        known = folder is not None and read_object(folder / CONFIG).get("model_type") in _LLAMA_LIKE
+        known = folder is None or read_object(folder / CONFIG).get("model_type") in _LLAMA_LIKE
         return model_shapes(model) if known else None
     except (UserError, PlanRefusedError):
         return None
@@ -134,7 +140,7 @@ def _built(folder: Path, model: ModelConfig) -> ModelShapes:
     from trainables.models.linear import linear_layers
     from trainables.models.skeleton import skeleton
 
-    built: Any = skeleton(folder, model.trust_remote_code)
+    built: Any = skeleton(folder, model.trust_remote_code, model.revision)
     text = built.config.get_text_config()
     linear = linear_layers(built)
     others = {

@@ -63,20 +63,15 @@ def check_folder(
     Raises:
         UserError: Names the file, and what to do.
     """
-    if not (folder / CONFIG).is_file():
-        raise _no_model(folder)
-    config = read_object(folder / CONFIG)
+    config = check_description(folder, code=code, hub_id=hub_id, quantise=quantise)
     if (folder / ADAPTER).is_file():
         raise damaged(
             folder / ADAPTER,
             "there is an adapter beside the model, which would be loaded with it",
             "Move it elsewhere, or merge it (merge_and_unload) and save the merged model.",
         )
-    for name in (CONFIG, SETTINGS):
-        if code:
-            _check_code(folder / name, hub_id)
-    _check_kind(folder, config, code)
-    _check_quantisation(folder / CONFIG, config, quantise)
+    if code:
+        _check_code(folder / SETTINGS, hub_id)
     for name in _MORE_JSON:
         optional_object(folder / name)
     _check_ends(folder / "generation_config.json")
@@ -89,6 +84,24 @@ def check_folder(
     elif any(folder.glob("*.safetensors*")) or "transformers_weights" in config:
         named_files(folder, config)
     check_tokenizer(folder, rows)
+
+
+def check_description(
+    folder: Path, *, code: bool = False, hub_id: str = "", quantise: bool = False
+) -> Mapping[str, Any]:
+    """The same of config.json alone, which it returns.
+
+    Raises:
+        UserError: Likewise.
+    """
+    if not (folder / CONFIG).is_file():
+        raise _no_model(folder)
+    config = read_object(folder / CONFIG)
+    if code:
+        _check_code(folder / CONFIG, hub_id)
+    _check_kind(folder, config, code)
+    _check_quantisation(folder / CONFIG, config, quantise)
+    return config
 
 
 def has_weights(folder: Path) -> bool:
