@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from search.errors import ClusterError
 from search.local_node import few_processes
 from search.reach import check_address, check_machine, temporary_folder
 from search.redact import redact
+from search.scratch import remove_rays
 from search.shadows import worker_path
 from search.shipping import shipped_code
 from search.wording import plural
@@ -198,11 +198,36 @@ def _quiet() -> None:
     worker.print_to_stdstream = lambda data, ignore_prefix: None
 
 
-def capacity_now(workers: WorkersConfig, before: Capacity) -> Capacity:
-    """What the nodes that are up now hold of groups like those of before."""
+@dataclass(frozen=True)
+class Room:
+    """What the nodes that are up hold of a search's groups.
+
+    Attributes:
+        there: The groups that have room.
+        groups: How many groups there is room for.
+        spare: How many workers there would be room for beside the groups.
+    """
+
+    there: Capacity
+    groups: int
+    spare: int
+
+
+def room_now(workers: WorkersConfig, before: Capacity, groups: int) -> Room:
+    """What is there with the nodes that are up now.
+
+    Args:
+        workers: As configured.
+        before: What there was when the search began.
+        groups: How many groups the search has.
+    """
     nodes = _nodes()
-    groups = _fits(workers, nodes, before.cpus, before.gpus)
-    return replace(before, groups=groups, devices=_devices(groups, workers, before.gpus), nodes=len(nodes))
+    # Ray may use the CPU that is kept for the search, which only waits.
+    most = _workers_fit(nodes, before.cpus, before.gpus, kept=0)
+    up = min(groups, most // workers.workers)
+    there = replace(before, groups=up, devices=_devices(up, workers, before.gpus), nodes=len(nodes))
+    spare = max(0, most - groups * workers.workers)
+    return Room(there, _fits(workers, nodes, before.cpus, before.gpus), spare)
 
 
 def _nodes() -> list[Mapping[str, float]]:
@@ -231,31 +256,31 @@ def node_resource() -> str:
     return next(name for name in names if name.startswith("node:") and name != "node:__internal_head__")
 
 
+def session_folder() -> Path | None:
+    """Where the files are of the cluster that this process has started; None where it has started none."""
+    if "ray" not in sys.modules:  # stopped before, or while it was imported, which cannot be done again
+        return None
+    import ray
+
+    node = ray._private.worker._global_node  # no public name says where the files are
+    return Path(node.get_session_dir_path()) if node is not None and node.head else None
+
+
 def stop_ray(keep_files: bool = False) -> None:
     """Leaves the cluster; one that was started here ends.
 
     Args:
         keep_files: Whether to leave its logs, where it was started here, to whoever looks for an error.
     """
-    if "ray" not in sys.modules:  # stopped before, or while it was imported, which cannot be done again
+    if "ray" not in sys.modules:
         return
     import ray
 
-    node = ray._private.worker._global_node  # no public name says where the files are
-    folder = Path(node.get_session_dir_path()) if node is not None and node.head else None
+    folder = session_folder()
     ray.shutdown()
-    if folder is not None and not keep_files:
-        _remove_session(folder)
-
-
-def _remove_session(folder: Path) -> None:
-    """Removes what Ray wrote for a cluster that has ended, and links to it."""
-    for link in folder.parent.iterdir():
-        if link.is_symlink() and Path(os.path.realpath(link)).is_relative_to(os.path.realpath(folder)):
-            link.unlink(missing_ok=True)
     deadline = time.monotonic() + _REMOVAL_SECONDS
-    while folder.exists() and time.monotonic() < deadline:
-        shutil.rmtree(folder, ignore_errors=True)
+    while folder is not None and not keep_files and folder.exists() and time.monotonic() < deadline:
+        remove_rays(folder)
         time.sleep(0.1)
 
 
@@ -334,8 +359,16 @@ def _devices(groups: int, workers: WorkersConfig, gpus: float) -> int:
 
 
 def _fits(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]], cpus: float, gpus: float) -> int:
-    rooms = [dict(node) | {"CPU": node.get("CPU", 0.0) - (not number)} for number, node in enumerate(nodes)]
-    return sum(_workers_on(room, cpus, gpus) for room in rooms) // workers.workers
+    return _workers_fit(nodes, cpus, gpus, kept=1) // workers.workers
+
+
+def _workers_fit(nodes: Sequence[Mapping[str, float]], cpus: float, gpus: float, kept: int) -> int:
+    """Workers that all nodes hold, where so many CPUs of the first are kept for the search."""
+    rooms = [
+        dict(node) | {"CPU": node.get("CPU", 0.0) - (0 if number else kept)}
+        for number, node in enumerate(nodes)
+    ]
+    return sum(_workers_on(room, cpus, gpus) for room in rooms)
 
 
 def _there(nodes: Sequence[Mapping[str, float]]) -> str:

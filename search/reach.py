@@ -88,8 +88,9 @@ def temporary_folder() -> Path:
 
 def _recorded() -> str | None:
     """The cluster that `ray start` has left a note of on this machine."""
-    if os.environ.get("RAY_ADDRESS"):
-        return os.environ["RAY_ADDRESS"]
+    given = os.environ.get("RAY_ADDRESS")
+    if given not in (None, "", "auto"):
+        return given
     try:
         return (temporary_folder() / "ray" / "ray_current_cluster").read_text().strip() or None
     except OSError:

@@ -19,7 +19,7 @@ from analysis.summary import summarise, write_summary
 from search.audit.finding import Audit
 from search.audit.view import audit_line
 from search.baselines import baseline_event, missing_baselines, shown_baseline
-from search.cluster import Capacity, capacity_now, cluster_address, start_ray, stop_ray
+from search.cluster import cluster_address, session_folder, start_ray, stop_ray
 from search.conductor import Conductor
 from search.config.schema import SearchConfig
 from search.console import SafeConsole
@@ -32,15 +32,15 @@ from search.judging.causes import why_all_failed
 from search.judging.conclusion import conclusion
 from search.judging.hypotheses import hypotheses_of
 from search.lifeline import Lifeline, end_process, leave_at_once, tie
+from search.machines import Machines
 from search.output import complain, say_json, unless_gone
 from search.provenance import PREFIX, contents, git_commit, versions
-from search.record import Event, RecordWriter, SearchEnded, SearchStarted, SessionStarted, SlotsChosen
-from search.record.clock import now
+from search.record import Event, RecordWriter, SearchEnded, SearchStarted, SessionStarted
 from search.record.explained import explanation
 from search.redact import redact
-from search.resume import fingerprint, free_name, open_record
+from search.resume import fingerprint, open_record
 from search.schedulers import make_scheduler
-from search.scratch import clean_up, mark, scratch_folder
+from search.scratch import clean_up, hold, mark, remember, scratch_folder, sweep
 from search.searchers import make_searcher
 from search.signals import stop, stop_signals, take_stop_signals
 from search.space import SearchSpace
@@ -51,8 +51,7 @@ from search.view import View, make_view
 from search.view.callbacks import Callback, calling
 from search.warm_start import read_warm_start
 from search.wording import plural
-from trainables.data.facts import data_lines, data_warnings
-from trainables.messages import GroupFacts, Reply
+from trainables.messages import Reply
 from trainables.replacement import remove_unfinished
 from trainables.specs import TRAINABLES
 from trainables.trainable import BASE
@@ -88,7 +87,7 @@ class _Session:
 
     @property
     def lost(self) -> str | None:
-        """What of the Ray cluster is gone that this process cannot live without, in words."""
+        """The essential part of the Ray cluster that was lost, in words; None while all is there."""
         return None if self.lifeline is None else self.lifeline.lost
 
     def append(self, event: Event) -> None:
@@ -214,7 +213,7 @@ def _run(session: _Session) -> int:
                 stop_ray(keep_files=failed)
             else:
                 leave_at_once()
-            clean_up(session.scratch, session.folder)
+            clean_up(session.scratch, session.folder, kept=failed)
             session.view.close()
     # Whoever sends SIGTERM seldom waits long, nor does Ray; the tracking process goes on by itself.
     stopped = state.ended is not None and state.ended.reason == "interrupted"
@@ -289,8 +288,9 @@ def _end_stuck(session: _Session, lost: str) -> None:
     """Ends the process from another thread than the one that waits for a lost cluster."""
     error = _lost_error(session, lost)
     ended = SearchEnded(reason="failed", message=error.message)
-    if session.record.append(ended, wait=False):
-        session.view(ended)
+    with suppress(RecordError):
+        if session.record.append(ended, wait=False):
+            session.view(ended)
     session.view.close()
     complain(f"error: {error}")
     session.farewell.leave_unsaid()
@@ -310,7 +310,10 @@ def _end(session: _Session, ended: SearchEnded) -> None:
         _report(session)
     # The session's last event: MLflow takes summary and report when it sees it. Whoever has stopped the
     # search is not made to wait for storage: a record without this line is that of a search that was killed.
-    with suppress(KeyboardInterrupt), stop_signals(signal.SIG_IGN if interrupted else stop):
+    with (
+        suppress(KeyboardInterrupt, RecordError),  # where the record is broken, that is how it ended
+        stop_signals(signal.SIG_IGN if interrupted else stop),
+    ):
         if session.record.append(ended, wait=not interrupted):
             session.view(ended)
 
@@ -372,11 +375,15 @@ def _train(session: _Session) -> None:
     if not conductor.has_work():  # the searcher has no more, or a kill came just before the end
         return
     named, address = cluster_address(config.workers)
+    sweep()
+    hold(session.scratch)
     view.note("starting Ray" if address is None else f"joining the Ray cluster at {address} ({named})")
     try:
         capacity = start_ray(config.workers, view.note)
     except ClusterError as error:
         raise ClusterError(error.message, hint=f"{error.hint or ''} {_resume(session)}".strip()) from error
+    if (rays := session_folder()) is not None:
+        remember(session.scratch, rays)
     take_stop_signals(stop)  # Ray has put a handler of its own in place of ours
     stop.check()
     session.lifeline = tie(partial(_end_stuck, session))
@@ -391,19 +398,28 @@ def _train(session: _Session) -> None:
         marker=None if address is None else mark(session.folder),
     )
     try:
-        follows = address is not None and config.workers.groups == "auto"
-        on_growth = partial(_grow, session) if follows else None
+        machines = Machines(config, conductor.state, session.append, view.note)
+        on_change = None if address is None else machines.change
         groups = WorkerGroups(
-            settings, config.workers, capacity, session.scratch, view.note, on_growth, session.look
+            settings,
+            config.workers,
+            capacity,
+            session.scratch,
+            view.note,
+            on_change,
+            session.look,
+            lambda: machines.wanted(conductor.spent is None),
         )
         subject = TRAINABLES[config.trainable].subject(config.options)
         view.note(f"{plural(capacity.groups, 'worker group')} on {capacity.address}; loading {subject}")
         if capacity.waiting is not None:
             view.note(capacity.waiting)
         groups.start()
-        _serve(session, groups, capacity)
+        _serve(session, groups, machines)
         groups.stop()
     except _ray_errors() as error:
+        if session.record.broken is not None:  # Tune has made an error of its own of it
+            raise session.record.broken from error
         raise TrainingError(f"Ray failed: {error}", hint=_resume(session)) from error
 
 
@@ -415,16 +431,7 @@ def _ray_errors() -> tuple[type[Exception], ...]:
     return RayError, TuneError, OSError
 
 
-def _grow(session: _Session, capacity: Capacity) -> None:
-    """Records that nodes have come, and with them groups: they cost from now on."""
-    session.view.note(f"new nodes: {capacity.groups} worker groups from now on")
-    chosen = session.conductor.state.slots
-    if chosen is not None:
-        there = {"groups": capacity.groups, "devices": capacity.devices, "nodes": capacity.nodes}
-        session.append(chosen.model_copy(update={**there, "time": now()}))
-
-
-def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
+def _serve(session: _Session, groups: WorkerGroups, machines: Machines) -> None:
     """Runs what is left on groups that are coming up."""
     from search.tune.loop import run_tune
 
@@ -434,18 +441,7 @@ def _serve(session: _Session, groups: WorkerGroups, capacity: Capacity) -> None:
     facts = groups.wait_for_first(session.view.note, session.view.pace)
     if isinstance(facts, Reply):
         raise _training_error(facts.message)
-    _check_facts(session, facts)
-    reason = TRAINABLES[config.trainable].unpacked or facts.packing
-    session.append(
-        SlotsChosen(
-            groups=capacity.groups,
-            slots=facts.slots,
-            reason=reason,
-            devices=capacity.devices,
-            nodes=capacity_now(config.workers, capacity).nodes,  # some may have been waited for
-            attention=facts.attention,
-        )
-    )
+    machines.begin(facts, groups.there())
     missing = missing_baselines(config, conductor.state)
     if BASE in missing:
         session.view.note("measuring the base model")
@@ -475,20 +471,3 @@ def _training_error(text: str, otherwise: str | None = None) -> TrainingError:
     """The error of a message that may end in a hint of its own, as those of the workers do."""
     message, _, hint = text.partition("\n  hint: ")
     return TrainingError(message[:1].upper() + message[1:], hint=hint or otherwise)
-
-
-def _check_facts(session: _Session, facts: GroupFacts) -> None:
-    """The model and the data must be those that the record's trials were trained with."""
-    measured = session.conductor.state.baselines.values()
-    recorded = next((baseline.fingerprints for baseline in measured), {})
-    for key, served in (("model", facts.model_fingerprint), ("data", facts.data_fingerprint)):
-        if recorded.get(key, served) != served:
-            raise TightropeError(
-                f"The {key} differs from that of this search: {recorded[key][:12]} then, {served[:12]} now.",
-                hint="Restore the recorded files, or start a new search with "
-                f"name={free_name(session.config)}.",
-            )
-    ready = f"model and data ready on {facts.device} after {facts.load_seconds:.1f} s"
-    session.view.note(f"{ready}, attention by {facts.attention}")
-    for line in (*data_lines(facts.data), *(f"warning: {text}" for text in data_warnings(facts.data))):
-        session.view.note(line)

@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from search.output import Parser, complain, say
@@ -78,7 +78,7 @@ def first_notice(sources: Sequence[Callable[[], Notice | None]]) -> Notice | Non
     for source in sources:
         try:
             notice = source()
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, TypeError):
             continue
         if notice is not None:
             return notice
@@ -100,18 +100,22 @@ def _ask(url: str, headers: Mapping[str, str], method: str = "GET") -> str | Non
         ) as answer:
             text: str = answer.read().decode()
             return text.strip()
-    except (URLError, OSError):
+    except (OSError, HTTPException):
         return None
 
 
 def _until(when: str | None) -> float:
-    """Seconds until a time in ISO 8601 or, as Azure has it, in the form of HTTP; 0 where it has passed."""
+    """Seconds until a time in ISO 8601 or, as Azure has it, in the form of HTTP; 0 where it has passed.
+
+    A time without a zone is in UTC, as all of theirs are.
+    """
     if not when:
         return _SECONDS
     try:
         at = datetime.fromisoformat(when.replace("Z", "+00:00"))
     except ValueError:
         at = datetime.strptime(when, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
+    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
 

@@ -18,13 +18,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from search.cluster import prepare_environment
 
 prepare_environment()
 
 import ray  # noqa: E402 - it reads its environment when it is imported
 from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID  # noqa: E402
-from ray.autoscaler.sdk import request_resources  # noqa: E402
 from ray.cluster_utils import AutoscalingCluster  # noqa: E402
 
 from search.autoscaling import _status  # noqa: E402
@@ -45,7 +46,7 @@ sys.exit(run.main(sys.argv[1:]))
 """The nodes have the code; on one machine, all would unpack what is sent into the same folder at once."""
 HEAD = "ray.head.default"
 TYPES: dict[str, dict[str, Any]] = {
-    "worker": {"resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
+    "worker": {"resources": {"CPU": 2}, "node_config": {}, "min_workers": 0, "max_workers": 2},
     "gpu": {"resources": {"CPU": 1, "GPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 1},
 }
 
@@ -91,7 +92,7 @@ class Cluster(AutoscalingCluster):  # type: ignore[misc]  # Ray has no types her
 
 def start_search(folder: Path, name: str, *words: str) -> subprocess.Popen[str]:
     """Starts a search in its own process; what it prints goes to a file of its name."""
-    (folder / "space.yaml").write_text(small_space(6, budget={"steps": 600, "rungs": 4}))
+    (folder / "space.yaml").write_text(small_space(60, budget={"steps": 600, "rungs": 4}))
     fixed = [f"space={folder / 'space.yaml'}", f"name={name}", f"out={folder}", "workers.address=auto"]
     fixed += ["workers.slots=1", "report=false", "tracking.enabled=false"]
     return subprocess.Popen(
@@ -106,6 +107,17 @@ def start_search(folder: Path, name: str, *words: str) -> subprocess.Popen[str]:
 def groups_of(folder: Path) -> set[str | None]:
     """The groups that have trained."""
     return {event.group for event in events_so_far(folder) if isinstance(event, RungReached)}
+
+
+def chosen(folder: Path) -> list[SlotsChosen]:
+    """What was there, whenever it has changed."""
+    return [event for event in events_so_far(folder) if isinstance(event, SlotsChosen)]
+
+
+def lose_node() -> None:
+    """Kills the process of a node that is not the head."""
+    raylets = [process for process in psutil.process_iter() if process.name() == "raylet"]
+    next(process for process in raylets if "--head" not in process.cmdline()).kill()
 
 
 def demands() -> int:
@@ -141,9 +153,9 @@ def refused() -> str:
 
 
 def grow(folder: Path) -> dict[str, Any]:
-    """A search begins on a head without room; a node comes for it, and another one for somebody else."""
-    before = nodes()
-    search = start_search(folder, "growing", "workers.gpus=0", "workers.groups=auto")
+    """A search begins on a head without room; nodes come as long as the autoscaler has some; one is lost."""
+    before, most = nodes(), 1 + TYPES["worker"]["max_workers"]
+    search = start_search(folder, "growing", "workers.gpus=0", "workers.cpus=2", "workers.groups=auto")
     record = folder / "growing"
 
     def until(holds: Callable[[], bool]) -> None:
@@ -153,21 +165,19 @@ def grow(folder: Path) -> dict[str, Any]:
 
         wait_for(checked, 120)
 
-    until(lambda: "group-0" in groups_of(record))
-    came = nodes()
-    request_resources(bundles=[{"CPU": 1}] * 2)
-    until(lambda: nodes() == 3)
-    request_resources(bundles=[])
-    until(lambda: "group-1" in groups_of(record))
+    until(lambda: {"group-0", "group-1"} <= groups_of(record))
+    until(lambda: chosen(record)[-1].nodes == nodes() == most)
+    lost = [event.message for event in events_so_far(record) if isinstance(event, Failed)]
+    lose_node()  # with actors of trials, as all nodes here have the address of the driver's
+    until(lambda: chosen(record)[-1].nodes < most)
     search.send_signal(signal.SIGINT)
     code = search.wait(100)
     wait_for(lambda: demands() == 0, 30)
-    events = events_so_far(record)
     return {
         "code": code,
-        "nodes": [before, came, nodes()],
-        "groups": [event.groups for event in events if isinstance(event, SlotsChosen)],
-        "lost": [event.message for event in events if isinstance(event, Failed)],
+        "nodes": [before, most],
+        "recorded": [(event.nodes, event.groups, event.devices) for event in chosen(record)],
+        "lost": lost,
         "said": (folder / "growing.log").read_text(),
     }
 

@@ -1,4 +1,4 @@
-"""Small disks that can be filled, for tests of storage that refuses."""
+"""Small disks that can be filled, and what is waited for to be on disk, for tests of storage."""
 
 from __future__ import annotations
 
@@ -41,6 +41,19 @@ class SmallDisk:
         self._ballast.unlink()
 
 
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files and folders that were waited for to be on disk, from now on."""
+    paths: list[Path] = []
+    wait = os.fsync
+
+    def fsync(handle: int) -> None:
+        paths.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        wait(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return paths
+
+
 @contextmanager
 def small_disk(folder: Path, mib: int) -> Iterator[SmallDisk]:
     """Mounts one for a while; skips the test where that is not allowed.
@@ -64,3 +77,18 @@ def small_disk(folder: Path, mib: int) -> Iterator[SmallDisk]:
     finally:
         # Lazily: a process that is still ending may have a file open.
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
+def immutable(file: Path) -> Iterator[None]:
+    """Nobody can write a file meanwhile, not even who has it open; skips the test where that cannot be."""
+    try:
+        changed = subprocess.run(["chattr", "+i", str(file)], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no chattr command")
+    if changed.returncode != 0:
+        pytest.skip(f"no file can be made immutable here: {changed.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", str(file)], check=True)

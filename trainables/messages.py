@@ -187,7 +187,7 @@ class BaselineRequest:
 
 @dataclass(frozen=True)
 class GiveUp:
-    """Stop what a trial is in training for, in the middle: nobody wants it any more."""
+    """Stop what a trial is in training for, in the middle: it was withdrawn."""
 
     trial: int
 

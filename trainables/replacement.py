@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -9,6 +10,9 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+STORAGE_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+"""Errors of storage that may be there again later: full, over quota, read-only, broken, or away."""
 
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}")
 
@@ -33,7 +37,7 @@ def replacement(path: Path, *, sync: bool = False) -> Iterator[Path]:
             shutil.rmtree(path, ignore_errors=True)
         part.rename(path)
         if sync:
-            _sync_entry(path.parent)  # or the machine may forget the new name
+            sync_entry(path.parent)  # or the machine may forget the new name
     finally:
         if part.is_dir():
             shutil.rmtree(part, ignore_errors=True)
@@ -45,15 +49,27 @@ def replacement(path: Path, *, sync: bool = False) -> Iterator[Path]:
 def _sync(path: Path) -> None:
     """A file, or a folder with all that is below it."""
     for entry in [*(path.rglob("*") if path.is_dir() else ()), path]:
-        _sync_entry(entry)
+        sync_entry(entry)
 
 
-def _sync_entry(path: Path) -> None:
+def sync_entry(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL or not path.is_dir():  # some network file systems sync files alone
+            raise
     finally:
         os.close(handle)
+
+
+def durable_folder(path: Path) -> None:
+    """Makes a folder, with those above it, in such a way that the machine does not forget their names."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync_entry(folder.parent)
 
 
 def remove_unfinished(folder: Path) -> None:

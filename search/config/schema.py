@@ -244,7 +244,8 @@ class WorkersConfig(Section):
     """Worker groups; each is one Ray Train run that holds the base model.
 
     Attributes:
-        groups: Number of groups; "auto" fills the cluster.
+        groups: Number of groups; "auto" fills the nodes that are up and those that come, and asks the
+            cluster's autoscaler for more while there are trials for them.
         workers: Workers per group (data parallel, and the shards of ZeRO stage 3).
         cpus: CPUs per worker.
         gpus: GPUs per worker; "auto" is 1 where the cluster has GPUs, else 0.
@@ -258,7 +259,8 @@ class WorkersConfig(Section):
             pass: less memory for about half more arithmetic, and the same numbers.
         sequence_packing: Put several short examples of a trial into a row, kept apart by their positions,
             instead of padding; where the model does not keep them apart, each has a row of its own.
-        max_failures: Lost machines or processes of a group before it is given up; crashes do not count.
+        max_failures: Lost machines or processes of a group before it is given up; crashes do not count. A
+            trial under which as many machines (at least 3) are lost on one rung fails.
         address: Address of a running Ray cluster; None starts one on this machine.
     """
 

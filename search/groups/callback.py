@@ -38,7 +38,8 @@ class TellDispatcher(UserCallback):  # type: ignore[misc]  # Ray has no types he
             for error in errors
         )
         # To be over before the next start begins, which it would else be taken to be about.
-        ray.get(self._dispatcher.down.remote(self._name, seen_crash(errors, self._workers), preempted))
+        crash, machine = seen_crash(errors, self._workers), machine_lost(errors, self._workers)
+        ray.get(self._dispatcher.down.remote(self._name, crash, preempted, machine))
 
 
 def seen_crash(errors: Sequence[Exception], workers: int) -> Crash | None:
@@ -59,6 +60,21 @@ def seen_crash(errors: Sequence[Exception], workers: int) -> Crash | None:
         elif not isinstance(error, EXPECTED) and crash is None:
             crash = crash_of(error, _STARTING)
     return crash
+
+
+def machine_lost(errors: Sequence[Exception], workers: int) -> bool:
+    """Whether a machine was lost, as far as Ray says, and no worker ended by itself.
+
+    Workers that miss another one which has not ended miss its machine, whose loss Ray has yet to notice: of a
+    process that ends, its node says so at once.
+
+    Args:
+        errors: What each worker that ended has ended with, as Ray has it.
+        workers: Number of workers of the group.
+    """
+    if any(isinstance(error, RayActorError) and _PROCESS_DIED not in str(error) for error in errors):
+        return True
+    return len(errors) < workers and all(isinstance(error, PeerLostError) for error in errors)
 
 
 def _cause(error: Exception) -> Exception:

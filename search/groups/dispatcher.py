@@ -153,12 +153,14 @@ class Dispatcher:
         """See `SlotTable.shrinks`."""
         return self._table.shrinks(name)
 
-    async def down(self, name: str, seen: Crash | None = None, preempted: bool = False) -> None:
+    async def down(
+        self, name: str, seen: Crash | None = None, preempted: bool = False, machine: bool = False
+    ) -> None:
         """See `SlotTable.down`."""
         if seen is not None:
             seen = replace(seen, doing=self._table.at(name) or seen.doing)
             self._keep(name, seen)
-        problem = self._table.down(name, seen, preempted)
+        problem = self._table.down(name, seen, preempted, machine)
         if problem is not None:
             await self._facts.put(Reply("crashed", str(problem)))
 

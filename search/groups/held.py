@@ -12,7 +12,9 @@ from trainables.messages import BaselineRequest, Delivery, GiveUp, Reply, Reques
 
 MAX_DELIVERIES = 3
 """A request whose workers have died as often is given up. The last time it is delivered alone, so that
-no other trial is given up with the one that kills them."""
+no other trial is given up with the one that kills them.
+
+Machines that were lost do not count here: under one request as many may be lost as in a group, or as this."""
 
 
 _BASELINE = -1
@@ -26,17 +28,26 @@ def holder(request: Request) -> int:
 
 @dataclass
 class Work:
-    """A request, the future of its reply, and how often it was delivered."""
+    """A request and the future of its reply.
+
+    Attributes:
+        deliveries: How often it was delivered, without those that ended for a reason that is not its own.
+        machines: How many machines were lost under it.
+        last_machine: Whether it is given up with the next one.
+        crashes: How often its workers have crashed, by the way.
+    """
 
     request: Request
     reply: asyncio.Future[Reply]
     deliveries: int = 0
+    machines: int = 0
+    last_machine: bool = False
     crashes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
     def suspect(self) -> bool:
         """Whether its workers have died so often that it is to be delivered alone."""
-        return self.deliveries >= MAX_DELIVERIES - 1
+        return self.last_machine or self.deliveries >= MAX_DELIVERIES - 1
 
 
 @dataclass
@@ -90,10 +101,21 @@ class Group:
         busy = self.busy
         return [slot for slot, held in enumerate(self.slots) if held is None and slot not in busy]
 
-    def forgive(self) -> None:
-        """What ends its workers is not to be put down to the requests that are under way."""
+    def forgive(self, machine: bool = False) -> None:
+        """What ends its workers is not to be put down to the requests that are under way.
+
+        Args:
+            machine: Whether a machine was lost. It may be a request that takes them down, one after another.
+        """
         for _, work in self.outstanding.values():
             work.deliveries -= 1
+            work.machines += machine
+            work.last_machine = work.machines >= self.most_machines - 1
+
+    @property
+    def most_machines(self) -> int:
+        """A request under which as many machines were lost is given up."""
+        return max(MAX_DELIVERIES, self.starts.most_losses)
 
     def take_waiting(self, trial: int) -> list[Work]:
         """Takes the requests of a trial out of the queue."""

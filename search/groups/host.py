@@ -13,7 +13,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from search.cluster import Capacity, capacity_now
+from search.autoscaling import Extension
+from search.cluster import Capacity, Room, room_now
 from search.config.schema import WorkersConfig
 from search.groups.dispatcher import start_dispatcher
 from search.groups.group import GroupSpec
@@ -40,8 +41,9 @@ class WorkerGroups:
         scratch: Folder for Ray Train's own files, which nobody needs afterwards.
         on_said: Called with what the workers have to say to whoever watches the search.
         look: Called every second while the driver waits for the groups; it may raise, to end the wait.
-        on_growth: Called with what there is where nodes have come on which groups are started; None: the
-            groups are as many as they are, whatever comes.
+        on_change: Called with what there is of the groups whenever nodes have come or gone; None: none do.
+        wanted: Says how many more groups would have trials to train. Where the number is left to the cluster,
+            its autoscaler is asked for nodes for them.
     """
 
     def __init__(
@@ -51,8 +53,9 @@ class WorkerGroups:
         capacity: Capacity,
         scratch: Path,
         on_said: Callable[[str], None] = lambda text: None,
-        on_growth: Callable[[Capacity], None] | None = None,
+        on_change: Callable[[Capacity], None] | None = None,
         look: Callable[[], None] = lambda: None,
+        wanted: Callable[[], int] = lambda: 0,
     ) -> None:
         self._settings, self._workers, self._capacity, self._scratch = settings, workers, capacity, scratch
         self._specs = [self._spec(index) for index in range(capacity.groups)]
@@ -63,7 +66,10 @@ class WorkerGroups:
         self._on_said = on_said
         self._heard = 0
         self._asked: Future[list[str]] | None = None
-        self._on_growth, self._look = on_growth, look
+        self._on_change, self._look = on_change, look
+        self._there = capacity
+        each = {"CPU": float(capacity.cpus)} | ({"GPU": float(capacity.gpus)} if capacity.gpus else {})
+        self._wanted, self._extension = wanted, Extension(workers.workers, each)
         self._follow_at = time.monotonic() + _FOLLOW_SECONDS
 
     def _spec(self, index: int) -> GroupSpec:
@@ -90,16 +96,33 @@ class WorkerGroups:
             self._running[spec.name] = self.dispatcher.run_group.remote(spec, self.dispatcher)
 
     def follow(self) -> None:
-        """Starts groups on nodes that have come since; a group whose node has gone waits for another one."""
+        """Says which nodes have come or gone, starts groups on those that have come, and asks for more.
+
+        A group whose node has gone waits for another one.
+        """
         now = time.monotonic()
-        if self._on_growth is None or now < self._follow_at:
+        if self._on_change is None or now < self._follow_at:
             return
         self._follow_at = now + _FOLLOW_SECONDS
-        there = capacity_now(self._workers, self._capacity)
-        if more := [self._spec(index) for index in range(len(self._specs), there.groups)]:
-            self._specs += more
-            self._begin(more)
-            self._on_growth(there)
+        before, room = self._there, self._look_around()
+        if self._workers.groups == "auto":
+            more = [self._spec(index) for index in range(len(self._specs), room.groups)]
+            self._extension.want(0 if more else self._wanted(), room.spare)
+            if more:
+                self._specs += more
+                self._begin(more)
+                room = self._look_around()
+        if room.there != before:
+            self._on_change(room.there)
+
+    def there(self) -> Capacity:
+        """What there is just now of the groups: those that have room on the nodes that are up."""
+        return self._look_around().there
+
+    def _look_around(self) -> Room:
+        room = room_now(self._workers, self._capacity, len(self._specs))
+        self._there = room.there
+        return room
 
     def wait_for_first(
         self, on_wait: Callable[[str], None], pace: float = PACE_SECONDS
@@ -164,6 +187,7 @@ class WorkerGroups:
         while asked:
             done, _ = ray.wait(list(asked), timeout=_LOOK_SECONDS)
             self._hear()
+            self.follow()
             for answered in done:
                 yield asked.pop(answered), ray.get(answered)
 

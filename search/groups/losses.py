@@ -67,6 +67,11 @@ class Starts:
             self._excused = number
         return news
 
+    @property
+    def excused(self) -> bool:
+        """Whether what ends the present start is dealt with elsewhere."""
+        return self.live(self._excused)
+
     def end(self, seen: Crash | None, preempted: bool, serving: bool) -> Crash | None:
         """A start has ended.
 
@@ -80,7 +85,7 @@ class Starts:
         """
         if seen is not None and seen.kind in UNEXPLAINED and self.joined:
             seen = None  # why that was while it served is not known: as good as lost
-        crash, excused = self._crash or seen, self.live(self._excused) or preempted
+        crash, excused = self._crash or seen, self.excused or preempted
         self._ended, self._crash, self.doing = self.number, None, ""
         if crash is None:
             self.losses += not excused

@@ -19,7 +19,7 @@ MAX_LOSSES = 10
 MOST_SHRINKS = 4
 """A request that is alone in a group which has begun smaller this often, and runs out again, does not fit."""
 
-_WITHDRAWN = Reply("withdrawn", "nobody wants it any more")
+_WITHDRAWN = Reply("withdrawn", "it was withdrawn")
 
 LINGER_SECONDS = 0.1
 """Trials are answered, and so ask again, one after another: an idle group that took up the first
@@ -185,22 +185,26 @@ class SlotTable:
         """How often the group has run out of memory in a way that ended its workers."""
         return self._groups[name].shrinks
 
-    def down(self, name: str, seen: Crash | None = None, preempted: bool = False) -> TrainableError | None:
+    def down(
+        self, name: str, seen: Crash | None = None, preempted: bool = False, machine: bool = False
+    ) -> TrainableError | None:
         """The group's workers died; until it joins again, its trials continue elsewhere if there is room.
 
         Args:
             name: The group.
             seen: The crash as Ray saw it; None: a machine was lost, or a worker has reported the crash.
             preempted: Whether the loss had been announced.
+            machine: Whether a machine was lost, as far as Ray says.
 
         Returns:
             What ends the search, as no group can come up; None where that is not known.
         """
         group = self._groups[name]
+        excused = group.starts.excused
         crash = group.starts.end(seen, preempted, serving=bool(group.outstanding))
         group.up = False
-        if preempted:
-            group.forgive()
+        if not excused and (preempted or (machine and crash is None)):
+            group.forgive(machine=not preempted)
         self._take_back(group, crash)
         problem = None
         if crash is not None and group.starts.crashes(crash) >= SAME_CRASHES:
@@ -414,6 +418,9 @@ class SlotTable:
                 continue
             if work.deliveries >= MAX_DELIVERIES:
                 message = f"its workers died {work.deliveries} times on this rung"
+                self._answer(work, Reply("worker_lost", message))
+            elif work.machines >= group.most_machines:
+                message = f"{work.machines} machines were lost under it on this rung (workers.max_failures)"
                 self._answer(work, Reply("worker_lost", message))
             else:
                 self._homeless.appendleft(work)

@@ -189,7 +189,7 @@ def _slots(config: SearchConfig) -> Slots:
     if workers.groups != "auto":
         groups, source = workers.groups, "workers.groups"
     elif address:
-        groups, source = None, f"as many as fit the cluster at {address}"
+        groups, source = None, f"as many as fit the cluster at {address}, and as its autoscaler brings"
     elif gpus:
         groups, source = max(1, math.floor(here / (gpus * workers.workers))), f"{here} GPUs of this machine"
     else:

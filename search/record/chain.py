@@ -1,7 +1,7 @@
 """A running hash over the lines of a record: what is changed, doubled, left out or moved shows.
 
 The hash of a line is over that of the line before and the line's own event. It is the line's last member,
-`chain`. Lines of records from before there was one have none; the first line that has one covers them all. It
+`chain`. Lines written before hashes existed have none; the first line that has one covers them all. It
 guards against accidents and edits. It is no signature: whoever can write the record can compute it.
 """
 
@@ -30,7 +30,7 @@ class Chain:
 
         Returns:
             Its event as JSON, whether its hash shows that it is as it was written, and else what is wrong
-            with the hash; neither for a line of before there was one.
+            with the hash; neither for a line written before hashes existed.
         """
         sealed = _SEALED.fullmatch(line, max(0, len(line) - _TAIL))
         event = line[:-1] if sealed is None else line[:-_TAIL] + b"}"

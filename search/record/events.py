@@ -94,7 +94,7 @@ class SearchStarted(_Event):
         fingerprints: SHA-256 digest of `space`: what trials depend on.
         versions: Package name to installed version.
         git_commit: Commit of the working directory, or None outside a checkout.
-        trainable: What explains the trainable; None in records of before it was kept
+        trainable: What explains the trainable; None in records written before it existed
             (`search.record.explained` knows that of these).
     """
 
@@ -116,7 +116,7 @@ class SessionStarted(_Event):
         command: Command line that resumes the search.
         limits: The section `limits` of the configuration; a larger limit may let the search continue.
         confirm: The section `confirm`; more seeds let a search that has ended continue its confirmation.
-        hypotheses: The section `hypotheses`, which may change too; None in records of before there was one.
+        hypotheses: The section `hypotheses`, which may change too; None in records written before it existed.
         audit: What the audit found (`search.audit.finding.Audit.recorded`); None where there was none.
     """
 
@@ -135,13 +135,15 @@ class SessionStarted(_Event):
 class SlotsChosen(_Event):
     """The session's first worker group is up, and with it the number of trials at once.
 
+    Comes again whenever nodes of the cluster have come or gone, with what is there from then on.
+
     Attributes:
-        groups: Number of worker groups.
+        groups: Number of worker groups that have room; 0 where the nodes of all have gone.
         slots: Trials that the first group holds at once; the others need not choose the same.
         reason: In words.
-        devices: GPUs of all groups, or their CPU workers where they have none; 0 where not known.
+        devices: GPUs of these groups, or their CPU workers where they have none; 0 where not known.
         nodes: Nodes of the cluster.
-        attention: What computes the model's attention; empty in records of before it was chosen.
+        attention: What computes the model's attention; empty in records written before it existed.
     """
 
     event: Literal["slots_chosen"] = "slots_chosen"

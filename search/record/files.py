@@ -9,6 +9,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -20,9 +22,9 @@ from search.record.chain import Chain, sealed_line
 from search.record.events import Event, SearchStarted, TrialProposed, parse_event
 from search.record.shape import config_problem, first_problem
 from search.redact import redacted
+from trainables.replacement import STORAGE_REFUSED, durable_folder, sync_entry
 
 EVENTS = "events.jsonl"
-_STORAGE_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _LOCK_HELD = (errno.EWOULDBLOCK, errno.EACCES)
 _NEWER = ("extra_forbidden", "union_tag_invalid")
 """What a newer version adds: members and kinds of event."""
@@ -156,6 +158,23 @@ def _locked(fd: int, kind: int, tries: int) -> bool:
     return False
 
 
+@dataclass
+class _Pending:
+    """An event that is being written; where its line begins and what it is are found out once.
+
+    Later the file may hold a whole line of it that is not on disk, which must not count as one before it.
+
+    Attributes:
+        content: The event, as a JSON object.
+        end: Length of the whole lines before it.
+        line: Its line; empty until both are known.
+    """
+
+    content: bytes
+    end: int = 0
+    line: bytes = b""
+
+
 class RecordWriter:
     """The only writer of a search's record, held by a lock on the file.
 
@@ -169,6 +188,7 @@ class RecordWriter:
 
     Attributes:
         begun_at: Length of the record when it was opened, in bytes.
+        broken: Why no event can be written any more; None while they can.
 
     Raises:
         RecordError: Another process is writing this record, or the file cannot be made, opened or locked.
@@ -181,13 +201,20 @@ class RecordWriter:
         self._on_wait = on_wait
         self._retry_seconds = retry_seconds
         self._lock = threading.Lock()
+        self.broken: RecordError | None = None
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            durable_folder(folder)
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise _unreadable(self._path, error) from error
         self._take_lock(folder)
-        self.begun_at = self._cut_torn_line()
+        try:
+            self.begun_at = self._cut_torn_line()
+            if not self.begun_at:
+                sync_entry(folder)  # or the machine may forget the file's name
+        except OSError as error:
+            self.close()
+            raise _unreadable(self._path, error) from error
 
     def _take_lock(self, folder: Path) -> None:
         try:
@@ -210,7 +237,9 @@ class RecordWriter:
         """Drops what a kill or an interrupt left of a last line; returns the file's length."""
         size = os.fstat(self._fd).st_size
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
-            size = self._path.read_bytes().rfind(b"\n") + 1
+            with open(os.dup(self._fd), "rb") as file:
+                file.seek(0)
+                size = file.read().rfind(b"\n") + 1
             os.ftruncate(self._fd, size)
         return size
 
@@ -223,11 +252,14 @@ class RecordWriter:
 
         Returns:
             Whether it is on disk.
+
+        Raises:
+            RecordError: It cannot be written, now or later, and neither can any that follows.
         """
-        content = redacted(event).model_dump_json().encode()
+        pending = _Pending(redacted(event).model_dump_json().encode())
         reported = False
         with self._lock:
-            while (refusal := self._try_to_write(content)) is not None:
+            while (refusal := self._try_to_write(pending)) is not None:
                 if not wait:
                     return False
                 if self._on_wait is not None and not reported:
@@ -236,22 +268,33 @@ class RecordWriter:
                 time.sleep(self._retry_seconds)
         return True
 
-    def _try_to_write(self, content: bytes) -> str | None:
+    def _try_to_write(self, pending: _Pending) -> str | None:
         """Writes an event's line whole or not at all; returns why storage refuses, or None."""
+        if self.broken is not None:
+            raise self.broken
         # An interrupt between write and fsync would leave the caller unsure what was recorded. It can still
         # come, through another thread or when it is let in again, so that only the file knows its end.
-        end = self._cut_torn_line()
-        line = sealed_line(self._fd, end, content)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         try:
-            written = os.pwrite(self._fd, line, end)
-            if written < len(line):
+            if not pending.line:
+                pending.end = self._cut_torn_line()
+                pending.line = sealed_line(self._fd, pending.end, pending.content)
+            else:
+                os.ftruncate(self._fd, pending.end)  # what an earlier try has left
+            written = os.pwrite(self._fd, pending.line, pending.end)
+            if written < len(pending.line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._fd)
         except OSError as error:
-            if error.errno not in _STORAGE_REFUSED:
-                raise
-            os.ftruncate(self._fd, end)
+            if pending.line:
+                with suppress(OSError):  # storage that refuses may refuse this too
+                    os.ftruncate(self._fd, pending.end)
+            if error.errno not in STORAGE_REFUSED:
+                self.broken = RecordError(
+                    f"{self._path} cannot be written ({error.strerror or error}).",
+                    hint="Once it can, the same command resumes the search.",
+                )
+                raise self.broken from error
             return error.strerror or str(error)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)

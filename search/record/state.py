@@ -91,12 +91,14 @@ class Span:
         ended: Time of its last event so far.
         devices: GPUs, or CPU workers; 0 until it is known.
         nodes: Nodes of the cluster.
+        known: Whether devices and nodes are those that were recorded.
     """
 
     began: float
     ended: float
     devices: int = 0
     nodes: int = 1
+    known: bool = False
 
 
 @dataclass
@@ -104,9 +106,9 @@ class SearchState:
     """All that is recorded of one search; `apply` is the only way to change it.
 
     Attributes:
-        spans: The time of each session; of one to which nodes have come, in parts.
+        spans: The time of each session; of one in which nodes have come or gone, in parts.
         baselines: In the order of the configuration.
-        slots: Of the last session in which a worker group came up.
+        slots: Of the last session in which a worker group came up, when any last had room.
         unfinished: Trials that were proposed and have not finished, by number.
         paused: Numbers of unfinished trials that wait at a rung for a decision to continue.
         held: Numbers of unfinished trials that a user has paused.
@@ -216,11 +218,13 @@ class SearchState:
         return self.started.config.get("confirm", {}) if self.started else {}
 
     def _choose_slots(self, event: SlotsChosen) -> None:
-        self.slots = event
-        if self.spans and self.spans[-1].devices:  # nodes have come in the middle of the session
+        if event.groups or self.slots is None:
+            self.slots = event
+        if self.spans and self.spans[-1].known:  # nodes have come or gone in the middle of the session
             self.spans.append(Span(event.time, event.time))
         if self.spans:
-            self.spans[-1].devices, self.spans[-1].nodes = event.devices, event.nodes
+            span = self.spans[-1]
+            span.devices, span.nodes, span.known = event.devices, event.nodes, True
 
     def _answer(self, event: RequestAnswered) -> None:
         self.answered.add(event.id)

@@ -44,6 +44,7 @@ class EventLines:
         self._rungs: dict[int, RungReached] = {}
         self._stopped: dict[int, str] = {}
         self._paused: set[int] = set()
+        self._slots = ""
 
     def restore(self, state: SearchState) -> None:
         """Takes over which trials are paused."""
@@ -62,6 +63,8 @@ class EventLines:
                 return self._finish_lines(event)
             case SearchEnded():
                 return [*self.flush(), self._end_line(event)]
+            case SlotsChosen() if wording.slots(event.slots, event.reason) == self._slots:
+                return []  # nodes have come or gone
             case _:
                 return [self._other(event)]
 
@@ -94,7 +97,8 @@ class EventLines:
             case SessionStarted():
                 return f"session {event.session} begins: {wording.plural(event.trials, 'trial')} requested"
             case SlotsChosen():
-                return wording.slots(event.slots, event.reason)
+                self._slots = wording.slots(event.slots, event.reason)
+                return self._slots
             case WarmStarted():
                 use = "are tried first" if event.use == "points" else "teach the searcher"
                 count = wording.plural(len(event.trials), "trial")

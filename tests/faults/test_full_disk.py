@@ -1,4 +1,4 @@
-"""The disk is full in the middle of a search, which waits for space, says so, and loses nothing."""
+"""Storage refuses in the middle of a search, which waits for it or ends, says so, and loses nothing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from search.record import RungReached, SearchState, read_events
-from tests.disks import small_disk
+from tests.disks import immutable, small_disk
 from tests.searches import (
     assert_every_trial_finished_once,
     assert_mlflow_holds,
     count,
     events_so_far,
     finish,
+    small_space,
     start,
 )
 from tests.servers import wait_for
@@ -65,3 +66,24 @@ def test_a_search_waits_for_space_and_goes_on(tmp_path: Path) -> None:
         assert_every_trial_finished_once(events, TRIALS)
         assert not [trial for trial in SearchState.from_events(events).trials.values() if trial.failures]
         assert_mlflow_holds(f"sqlite:///{folder.parent / 'mlflow.db'}", SearchState.from_events(events))
+
+
+@pytest.mark.long
+def test_a_record_that_cannot_be_written_ends_the_search_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text(small_space(6))
+    folder = tmp_path / "runs" / "demo"
+    words = [f"space={tmp_path / 'space.yaml'}", "name=demo", f"out={folder.parent}"]
+    process = start(*words)
+    wait_for(lambda: count(events_so_far(folder), RungReached) >= 1 or process.poll() is not None, 600)
+    with immutable(folder / "events.jsonl"):
+        recorded = read_events(folder)
+        code, output = finish(process, 200)
+        assert read_events(folder) == recorded
+    assert code == 1, output
+    assert "events.jsonl cannot be written (Operation not permitted)" in output
+    assert "the same command resumes the search" in output
+    assert "Ray failed" not in output
+    assert "Traceback" not in output
+    code, output = finish(start(*words))
+    assert code == 0, output
+    assert_every_trial_finished_once(read_events(folder), 6)

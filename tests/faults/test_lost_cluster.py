@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import psutil
 import pytest
 
 from search.record import Failed, RungReached, SearchEnded, read_events
-from tests.searches import assert_every_trial_finished_once, count, events_so_far, finish, start
+from tests.distribution import may_start_ray
+from tests.searches import ROOT, assert_every_trial_finished_once, count, events_so_far, finish, start
 from tests.servers import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.alone, pytest.mark.long]
@@ -61,3 +64,33 @@ def test_a_process_of_ray_is_killed_without_which_the_driver_cannot_live(tmp_pat
     events = read_events(folder)
     assert_every_trial_finished_once(events, 3)
     assert not [event for event in events if isinstance(event, Failed) and event.trial is not None]
+
+
+STRUCK = """
+import sys, threading, time
+import psutil
+from search.cluster import start_ray, stop_ray
+from search.config.schema import WorkersConfig
+
+def strike():
+    driver = psutil.Process()
+    while not (victims := [each for each in driver.children(recursive=True) if each.name() == sys.argv[1]]):
+        time.sleep(0.01)
+    victims[0].kill()
+    struck.append(victims[0].pid)
+
+struck = []
+threading.Thread(target=strike, daemon=True).start()
+start_ray(WorkersConfig())
+import ray
+assert ray.get(ray.remote(lambda: struck).remote()), "none was killed"
+stop_ray()
+"""
+
+
+def test_a_process_of_ray_that_is_killed_as_it_starts_costs_no_search() -> None:
+    name = random.choice(("raylet", "gcs_server"))
+    print(f"killed: {name}")
+    assert may_start_ray()
+    struck = subprocess.run([sys.executable, "-c", STRUCK, name], cwd=ROOT, timeout=200, check=False)
+    assert struck.returncode == 0

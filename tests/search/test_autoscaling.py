@@ -59,9 +59,13 @@ def test_nodes_come_for_a_search_that_nothing_has_room_for(tmp_path: Path) -> No
     growing = seen["growing"]
     assert growing["code"] == 128 + signal.SIGINT, growing["said"]
     assert growing["lost"] == [], "no trial minds that nodes come"
-    assert growing["nodes"] == [1, 2, 3], "one for the search, one that somebody else asked for"
-    assert growing["groups"] == [1, 2], "the run has added a group"
-    assert "asking the cluster's autoscaler for nodes with room for 1 x (1 CPU, 0 GPU)" in growing["said"]
+    before, most = growing["nodes"]
+    assert (before, most) == (1, 3), "the search has asked for all that the autoscaler has"
+    recorded = growing["recorded"]
+    assert [groups for _, groups, _ in recorded] == [devices for *_, devices in recorded]
+    counts = [count for count, *_ in recorded]
+    assert most - 1 in counts[counts.index(most) :], "a node that has gone costs no more"
+    assert "asking the cluster's autoscaler for nodes with room for 1 x (2 CPU, 0 GPU)" in growing["said"]
 
     capacity = seen["gpus"]["capacity"]
     assert capacity["gpus"] == 1.0, "no node has a GPU yet, but one that the autoscaler can start"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -67,6 +68,22 @@ def test_rays_validator_takes_it(name: str) -> None:
     from ray.autoscaler._private.util import prepare_config, validate_config
 
     validate_config(prepare_config(copy.deepcopy(yaml.safe_load(FILES[name].read_text()))))
+
+
+def test_a_pod_that_has_to_go_has_ray_drain_its_node_and_time_to_leave_it() -> None:
+    from ray.scripts.scripts import drain_node
+
+    *_, cluster = yaml.safe_load(FILES["kuberay.yaml"].read_text())["items"]
+    (group,) = cluster["spec"]["workerGroupSpecs"]
+    pod = group["template"]["spec"]
+    shell, flag, script = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert (shell, flag) == ("bash", "-c")
+    words = shlex.split(script)
+    before, after = words.index("drain-node"), words.index("&&")
+    assert words[:before] == ["timeout", "20", "ray"]
+    options = drain_node.make_context("drain-node", words[before + 1 : after]).params
+    assert options["deadline_remaining_seconds"] <= int(words[after + 2])
+    assert 20 + int(words[after + 2]) < pod["terminationGracePeriodSeconds"]
 
 
 def changed(name: str, path: Key, value: Any) -> list[str]:

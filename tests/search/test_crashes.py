@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
-from search.groups.callback import seen_crash
+from search.groups.callback import machine_lost, seen_crash
 from search.groups.dispatcher import Dispatcher
 from search.groups.slots import CrashedError, NoGroupsError, SlotTable
 from tests.search.slot_scenes import begin, join, request, round_of, run, settle
@@ -217,6 +217,12 @@ def died(why: str) -> ActorDiedError:
 def test_what_ray_saw_is_a_crash_only_where_no_machine_was_lost() -> None:
     process = died("The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR")
     node = died("The actor died because its node has died. Node Id: 12")
+    assert machine_lost([node], 2)
+    assert machine_lost([PeerLostError("another is gone"), node], 2)
+    assert machine_lost([PeerLostError("another is gone")], 2), "whose end Ray has not noticed"
+    assert not machine_lost([PeerLostError("another is gone")] * 2, 2)
+    assert not machine_lost([PeerLostError("another is gone"), process], 2)
+    assert not machine_lost([WorkerCrashedError("said already")], 1)
     assert seen_crash([node], 2) is None
     assert seen_crash([process, node], 2) is None
     assert seen_crash([ActorUnavailableError("away", None)], 2) is None

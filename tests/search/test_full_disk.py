@@ -1,7 +1,9 @@
-"""What is written on a full disk: the record waits, and whatever can be made again leaves what was there."""
+"""What is written where storage refuses: the record waits; what can be made again leaves what was there."""
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from search.optuna_export import main as export
 from search.record import RecordWriter, SearchEnded, SearchState, read_events
 from tests.disks import SmallDisk, small_disk
 from tests.records import make_events, write_record
+from tests.refusing_disk import refusing_disk
 
 
 @pytest.fixture
@@ -83,3 +86,49 @@ def test_the_record_waits_for_space_and_what_can_be_made_again_is_left_as_it_was
     recorded = [event.model_dump_json() for event in read_events(folder)]
     assert recorded == [event.model_dump_json() for event in (*events, *long)]
     assert list(write()) == []
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"write": errno.EROFS, "setattr": errno.EROFS},
+        {"fsync": errno.EIO, "setattr": errno.EIO},  # the line is whole, and cannot be taken back
+        {"getattr": errno.ESTALE, "read": errno.ESTALE, "write": errno.ESTALE, "setattr": errno.ESTALE},
+    ],
+    ids=lambda refused: os.strerror(refused["setattr"]),
+)
+def test_the_record_waits_for_storage_that_is_read_only_broken_or_away(
+    refused: dict[str, int], tmp_path: Path
+) -> None:
+    said: list[str] = []
+    events = make_events(1)
+    with (
+        refusing_disk(tmp_path / "disk") as disk,
+        RecordWriter(disk.folder, on_wait=said.append, retry_seconds=0.05) as record,
+    ):
+        assert record.append(events[0])
+        disk.refuse(**refused)
+        writer = threading.Thread(target=lambda: [record.append(event) for event in events[1:]], daemon=True)
+        writer.start()
+        writer.join(0.5)
+        assert writer.is_alive(), "it waits"
+        disk.refuse()
+        writer.join(10)
+        assert not writer.is_alive()
+        assert read_events(disk.folder) == events
+    (line,) = said
+    assert f"({os.strerror(refused['setattr'])}); waiting for storage" in line
+
+
+def test_where_waiting_does_not_help_the_record_is_broken_and_nothing_more_is_written(tmp_path: Path) -> None:
+    events = make_events(1)
+    with refusing_disk(tmp_path / "disk") as disk, RecordWriter(disk.folder) as record:
+        assert record.append(events[0])
+        disk.refuse(write=errno.EPERM)
+        with pytest.raises(RecordError, match=r"cannot be written \(Operation not permitted\)"):
+            record.append(events[1])
+        disk.refuse()
+        with pytest.raises(RecordError):
+            record.append(events[2], wait=False)
+        assert record.broken is not None
+        assert read_events(disk.folder) == events[:1]

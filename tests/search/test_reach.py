@@ -76,6 +76,7 @@ def test_a_note_of_a_cluster_that_was_killed_is_found_out(
     check_address("auto", "workers.address")  # nothing is noted: Ray's own search answers at once
     (tmp_path / "ray").mkdir()
     (tmp_path / "ray" / "ray_current_cluster").write_text(closed + "\n")
+    monkeypatch.setenv("RAY_ADDRESS", "auto")  # as if it were not there
     with pytest.raises(ClusterError, match=closed):
         check_address("auto", "workers.address")
 

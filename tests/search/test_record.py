@@ -29,8 +29,10 @@ from search.record import (
     read_events,
 )
 from search.record.files import EVENTS
+from tests.disks import synced
 from tests.records import make_config, opening_events
 from trainables.interval import Interval
+from trainables.serving.checkpoints import write_whole_file
 
 values = st.floats(allow_nan=True, allow_infinity=True)
 
@@ -51,6 +53,22 @@ def test_an_event_comes_back_as_it_was_written(metrics: dict[str, float], low: f
     assert all(same(back.metrics[key], value) for key, value in metrics.items())
     assert same(back.intervals["a"].low, low)
     assert same(back.curve[0][1], low)
+
+
+def test_the_names_of_a_new_record_and_of_new_folders_outlast_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = synced(monkeypatch)
+    folder = tmp_path / "runs" / "demo"
+    with RecordWriter(folder):
+        assert set(paths) == {tmp_path, tmp_path / "runs", folder}
+    paths.clear()
+    write_whole_file(folder / "trials" / "0000" / "items", lambda path: path.write_text("items"))
+    assert {path for path in paths if path.is_dir()} == {
+        folder,
+        folder / "trials",
+        folder / "trials" / "0000",
+    }
 
 
 def test_a_rung_of_an_older_record_reads_as_trained_alone() -> None:

@@ -145,6 +145,45 @@ def test_losses_that_were_announced_are_put_down_to_nobody() -> None:
     run(scene())
 
 
+def test_machines_that_are_lost_are_put_down_to_nobody() -> None:
+    async def scene() -> None:
+        table = SlotTable(linger=0.0)
+        table.add_group("g", max_losses=2 * MAX_DELIVERIES + 1)
+        tasks = [asyncio.create_task(table.submit(request(trial))) for trial in range(2)]
+        await settle()
+        for _ in range(2 * MAX_DELIVERIES):
+            assert len(await round_of(table, "g", join(table, "g", 2), 0)) == 2, "none is suspected"
+            table.down("g", machine=True)
+        start = join(table, "g", 2)
+        for index in range(2):
+            (delivery,) = await round_of(table, "g", start, index)
+            table.answer("g", start, delivery.sequence, Reply("ok"))
+            await settle()
+        assert [reply.outcome for reply in await asyncio.gather(*tasks)] == ["ok", "ok"]
+
+    run(scene())
+
+
+def test_a_trial_that_takes_machines_down_is_given_up_before_its_group_and_alone() -> None:
+    async def scene() -> None:
+        table = SlotTable(linger=0.0)
+        table.add_group("g", max_losses=5)
+        tasks = [asyncio.create_task(table.submit(request(trial))) for trial in range(2)]
+        await settle()
+        for under_way in (2, 2, 2, 2, 1):
+            assert len(await round_of(table, "g", join(table, "g", 2), 0)) == under_way
+            table.down("g", machine=True)
+        reply = await tasks[0]
+        assert reply.outcome == "worker_lost"
+        assert "5 machines were lost under it on this rung" in reply.message
+        start = join(table, "g", 2)
+        (delivery,) = await round_of(table, "g", start, 0)
+        table.answer("g", start, delivery.sequence, Reply("ok"))
+        assert (await tasks[1]).outcome == "ok"
+
+    run(scene())
+
+
 class Worker:
     """A group's worker whose nodes are taken away one after another, some in the middle of a step."""
 

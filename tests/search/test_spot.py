@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -12,7 +13,7 @@ from threading import Thread
 
 import pytest
 
-from search.spot import Notice, aws, azure, first_notice, gcp, in_file
+from search.spot import Notice, _until, aws, azure, first_notice, gcp, in_file
 
 
 class Metadata(BaseHTTPRequestHandler):
@@ -66,6 +67,37 @@ def test_a_clouds_notice_says_how_long_is_left(
     notice = first_notice([partial(cloud, "http://127.0.0.1:9"), partial(cloud, base)])
     assert notice is not None
     assert seconds - 30 < notice.seconds <= seconds
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nTRU",
+        b"GARBAGE\r\n\r\n",
+        b'HTTP/1.1 200 OK\r\n\r\n{"Events": 1, "time": 1}',
+    ],
+)
+@pytest.mark.parametrize("cloud", [aws, gcp, azure])
+def test_an_answer_that_is_cut_off_or_senseless_is_none(
+    cloud: Callable[[str], Notice | None], answer: bytes
+) -> None:
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=serve, daemon=True).start()
+        assert first_notice([partial(cloud, f"http://127.0.0.1:{server.getsockname()[1]}")]) is None
+
+
+def test_a_time_without_a_zone_is_in_utc() -> None:
+    assert 50 < _until(f"{datetime.now(UTC) + timedelta(seconds=60):%Y-%m-%dT%H:%M:%S}") <= 60
 
 
 def test_a_file_is_a_notice(tmp_path: Path) -> None:

@@ -136,6 +136,9 @@ def test_the_number_of_slots_is_a_line_with_its_reason(monkeypatch: pytest.Monke
     chosen = SlotsChosen(groups=2, slots=4, reason="4 trials at once train\n2.1x the tokens", time=BEGIN + 3)
     line = "4 trials at a time per group (4 trials at once train 2.1x the tokens)"
     assert plain([*opening_events(), chosen])[-1] == f"[   3.0 s] {line}"
+    fewer = chosen.model_copy(update={"groups": 1, "nodes": 1, "time": BEGIN + 4})
+    assert line in plain([*opening_events(), chosen, fewer])[-1], "said once, and not whenever a node goes"
+    assert len(plain([*opening_events(), chosen, fewer])) == len(plain([*opening_events(), chosen]))
     console, clock = terminal(), Clock()
     view = live(monkeypatch, console, clock)
     feed(view, [*opening_events(), chosen], clock)

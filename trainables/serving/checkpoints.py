@@ -13,7 +13,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from trainables.contents import file_digest, files_at
-from trainables.replacement import replacement
+from trainables.replacement import STORAGE_REFUSED, durable_folder, replacement
 
 MOMENTS = "optimizer.safetensors"
 """Beside what a trial leaves behind: what its training needs to go on as if it had not stopped."""
@@ -26,7 +26,6 @@ class DamagedCheckpointError(Exception):
     """A checkpoint is not what was written."""
 
 
-_STORAGE_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 """Another worker, of a group that was given up, has put its own there in between."""
 _RETRY_SECONDS = 5.0
@@ -74,12 +73,12 @@ def _persist(
     refused = False
     while True:
         try:
-            final.parent.mkdir(parents=True, exist_ok=True)
+            durable_folder(final.parent)
             with replacement(final, sync=True) as making:
                 make(making)
         except (OSError, SafetensorError) as error:
             number = _errno(error)
-            if number in _STORAGE_REFUSED:
+            if number in STORAGE_REFUSED:
                 if not refused:
                     say(f"{final} cannot be written ({os.strerror(number)}); waiting for storage.")
                 refused = True

@@ -34,6 +34,20 @@ def test_devices_that_come_in_the_middle_of_a_session_cost_from_then_on() -> Non
     assert (used.hours, used.device_hours, used.cost) == (1.0, 5.0, 7.0)
 
 
+def test_nodes_that_go_cost_no_more_also_where_none_is_left_to_train_on() -> None:
+    def at(seconds: float, groups: int, nodes: int) -> SlotsChosen:
+        return SlotsChosen(
+            groups=groups, slots=1, reason="", devices=2 * groups, nodes=nodes, time=BEGIN + seconds
+        )
+
+    state = state_of(at(900, 1, 2), at(1800, 0, 1), at(2700, 2, 3), limits={"price": 4.0})
+    used = spending(state)
+    assert (used.hours, used.device_hours, used.cost) == (1.0, (4 + 2 + 0 + 4) / 4, 3 + 2 + 1 + 3)
+    state = state_of(at(900, 1, 2), at(1800, 0, 1))
+    assert state.slots is not None
+    assert state.slots.groups == 1, "what a group is, is not forgotten"
+
+
 def test_phases_are_told_apart() -> None:
     state = state_of(
         *trial_events(0, METRICS),
