@@ -7,7 +7,8 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -277,11 +278,33 @@ def stop_ray(keep_files: bool = False) -> None:
     import ray
 
     folder = session_folder()
-    ray.shutdown()
+    with _silent_core():
+        ray.shutdown()
     deadline = time.monotonic() + _REMOVAL_SECONDS
     while folder is not None and not keep_files and folder.exists() and time.monotonic() < deadline:
         remove_rays(folder)
         time.sleep(0.1)
+
+
+@contextmanager
+def _silent_core() -> Iterator[None]:
+    """Keeps from standard error that Ray's core cannot report tasks that end because it shuts down.
+
+    The core writes to the descriptor itself, from a level that all its processes get when they start.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def gpus_by_ray() -> int:
