@@ -58,7 +58,7 @@ class Group:
         slots: The trial that holds each, or what stands for the base model's measurement; None: it is free.
         starts: Of its workers.
         serving: The start that serves, or was the last to; 0 before any.
-        left: The last start whose workers were asked to leave and start again elsewhere; 0 before any.
+        left: The starts whose workers were asked to leave and start again elsewhere.
         up: Whether it serves.
         rounds: What this start was given.
         queue: Requests that wait for a round, with their slots.
@@ -74,7 +74,7 @@ class Group:
     slots: list[int | None]
     starts: Starts
     serving: int = 0
-    left: int = 0
+    left: set[int] = field(default_factory=set)
     up: bool = False
     rounds: list[tuple[Delivery, ...]] = field(default_factory=list)
     queue: deque[tuple[int, Work]] = field(default_factory=deque)

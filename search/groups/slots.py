@@ -259,7 +259,7 @@ class SlotTable:
             Whether the group is to start again, on other nodes; the same to each worker of a start.
         """
         group = self._groups[name]
-        if group.left == start:
+        if start in group.left:
             return True
         if self._stopping or group.ended or not self._drains(group, start):
             return False
@@ -267,7 +267,7 @@ class SlotTable:
             group.forgive()
             self._take_back(group)
             self._place()
-        group.left = start
+        group.left.add(start)
         return True
 
     async def submit(self, request: Request) -> Reply:

@@ -83,6 +83,16 @@ class Scheduler(Protocol):
         ...
 
 
+class NeverPauses(Scheduler, Protocol):
+    """What schedulers have in common that pause no trial."""
+
+    def promote(self) -> None:
+        """None: no trial is paused."""
+
+    def promoted(self, trial: int, rung: int) -> None:
+        """Nothing to remember."""
+
+
 SchedulerFactory: TypeAlias = Callable[[SearchConfig], Scheduler]
 F = TypeVar("F", bound=SchedulerFactory)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from search.config.schema import SearchConfig
-from search.schedulers.base import Scheduler, Verdict, register
+from search.schedulers.base import NeverPauses, Verdict, register
 from trainables.interval import Interval
 
 
 @register("none", "no early stopping: every trial gets the full budget", stops=False)
-class NoStopping(Scheduler):
+class NoStopping(NeverPauses):
     """Trains every trial to the full budget."""
 
     def __init__(self, config: SearchConfig) -> None:
@@ -26,9 +26,3 @@ class NoStopping(Scheduler):
         """One sentence."""
         steps = "its own steps" if self._budget.by_trial else f"{self._budget.full_steps} steps"
         return [f"none: every trial is trained to the full budget of {steps}."]
-
-    def promote(self) -> None:
-        """None: no trial is paused."""
-
-    def promoted(self, trial: int, rung: int) -> None:
-        """Nothing to remember."""

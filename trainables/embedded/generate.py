@@ -16,7 +16,7 @@ from trainables.embedded.beliefs import records
 from trainables.embedded.corpus import Skills
 from trainables.embedded.domain import entry, question
 from trainables.embedded.texts import note
-from trainables.evaluation.questions.items import ChoiceItem, OpenItem
+from trainables.evaluation.questions.items import ChoiceItem, OpenItem, asked
 
 ITEMS_PER_SKILL = 80
 READING = 1000
@@ -62,13 +62,13 @@ def generate(out: Path, seed: int) -> None:
         "format": skills.instructions.items(ITEMS_PER_SKILL, random),
     }
     for name, skill in items.items():
-        _write(out / "skills" / f"{name}.jsonl", map(asdict, skill))
+        _write(out / "skills" / f"{name}.jsonl", map(asked, skill))
     reading = skills.reading.items(READING, Random(f"reading {seed}"))
     _write(out / "reading.jsonl", map(asdict, reading))
     _write(out / "beliefs" / "world.jsonl", records(skills.facts, [i.question for i in facts], seed))
     entries, asking = _entries(seed), Random(f"log {seed}")
-    asked = [question(text, asking) for text in entries[DOMAIN_TRAIN : DOMAIN_TRAIN + ITEMS_PER_SKILL]]
-    _write(out / "skills" / "log.jsonl", map(asdict, asked))
+    of_entries = [question(text, asking) for text in entries[DOMAIN_TRAIN : DOMAIN_TRAIN + ITEMS_PER_SKILL]]
+    _write(out / "skills" / "log.jsonl", map(asked, of_entries))
     _write(out / "domain_train.jsonl", ({"text": text} for text in entries[:DOMAIN_TRAIN]))
     _write(out / "general.jsonl", ({"text": text} for text in _general(skills, seed)))
     _write(out / "domain_heldout.jsonl", ({"text": text} for text in entries[DOMAIN_TRAIN:]))

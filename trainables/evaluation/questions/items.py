@@ -125,11 +125,11 @@ def items_fingerprint(items: Iterable[Sequence[Item]]) -> str:
     """SHA-256 over the items of all skills, 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for skill in items:
-        digest.update(json.dumps([_asked(item) for item in skill], sort_keys=True).encode())
+        digest.update(json.dumps([asked(item) for item in skill], sort_keys=True).encode())
     return digest.hexdigest()
 
 
-def _asked(item: Item) -> dict[str, Any]:
+def asked(item: Item) -> dict[str, Any]:
     """What is put to a model, and what must come back."""
     return {name: value for name, value in asdict(item).items() if name != "more"}
 
