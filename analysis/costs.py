@@ -21,6 +21,8 @@ def used_lines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     if (limit := summary["limits"]["reached"]) is not None:
         lines.append(("Limit", f"the search was ended by {limit}."))
     lines.append(("Cost", cost_line(summary)))
+    if (line := rungs_line(summary)) is not None:
+        lines.append(("Rungs", line))
     lines.append(("Spent", spent_line(summary)))
     if (chosen := summary["slots"]) is not None:
         lines.append(("Slots", slots_line(chosen)))
@@ -64,6 +66,19 @@ def cost_line(summary: Mapping[str, Any]) -> str:
         f"training {wording.duration(used['train_seconds'])}, "
         f"evaluation {wording.duration(used['eval_seconds'])} ({used['eval_share']:.0%} of both); "
         f"{wording.duration(used['wall_seconds'])} in {wording.plural(used['sessions'], 'session')}."
+    )
+
+
+def rungs_line(summary: Mapping[str, Any]) -> str | None:
+    """Where evaluating at rungs before the last took longer than stopping there has saved; else None."""
+    used = summary["budget"]
+    if not used["stops"] or used["early_eval_seconds"] <= used["seconds_saved"]:
+        return None
+    took, saved = (wording.duration(used[name]) for name in ("early_eval_seconds", "seconds_saved"))
+    return (
+        f"evaluation before the last rung took {took}, and ending trials early saved about {saved}. With "
+        "fewer questions or budget.rungs=1 the search would have been faster; without early rungs, trials "
+        "that break the model are trained to the end."
     )
 
 

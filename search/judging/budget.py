@@ -47,6 +47,9 @@ class BudgetUsed:
         share_saved: `steps_saved` as a share of `steps_full`.
         device_hours_saved: `steps_saved` at the measured seconds per step, evaluation included, times the
             devices of a group; 0 where devices were not recorded.
+        seconds_saved: The same without the devices.
+        early_eval_seconds: Time spent in evaluating these trials before the last rung of their full budget.
+        stops: Whether the search's scheduler may stop trials.
         train_seconds: Time spent in training, added up over trials and repetitions.
         eval_seconds: Time spent in evaluating them, likewise.
         eval_share: `eval_seconds` as a share of both.
@@ -66,6 +69,9 @@ class BudgetUsed:
     steps_saved: int
     share_saved: float
     device_hours_saved: float
+    seconds_saved: float
+    early_eval_seconds: float
+    stops: bool
     train_seconds: float
     eval_seconds: float
     eval_share: float
@@ -89,6 +95,7 @@ def budget_used(state: SearchState) -> BudgetUsed:
     used = spending(state)
     whole = {trial.number: full_steps(state, trial) for trial in trials}
     saved, full = sum(whole[number] - reached[number] for number in early), sum(whole.values())
+    seconds_saved = saved * state.work_seconds / max(1, state.steps)
     return BudgetUsed(
         trials=len(reached),
         steps_trained=sum(reached.values()),
@@ -96,7 +103,12 @@ def budget_used(state: SearchState) -> BudgetUsed:
         ended_early=len(early),
         steps_saved=saved,
         share_saved=saved / full if full else 0.0,
-        device_hours_saved=saved * state.work_seconds / max(1, state.steps) * devices_per_group(state) / 3600,
+        device_hours_saved=seconds_saved * devices_per_group(state) / 3600,
+        seconds_saved=seconds_saved,
+        early_eval_seconds=sum(
+            rung.eval_seconds for trial in trials for rung in trial.rungs if rung.step < whole[trial.number]
+        ),
+        stops=state.started.config["scheduler"]["name"] != "none",
         train_seconds=train,
         eval_seconds=evaluation,
         eval_share=evaluation / (train + evaluation) if train + evaluation > 0 else 0.0,

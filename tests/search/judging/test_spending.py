@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from analysis.costs import rungs_line
+from analysis.summary import summarise
 from search.judging.budget import budget_used
 from search.judging.spending import spending
 from search.record import Decided, Event, SearchEnded, SearchState, SlotsChosen
@@ -75,6 +78,20 @@ def test_what_stopping_saved_is_priced_at_the_measured_pace() -> None:
     assert used.steps_saved == 80
     # 2 trials of 4 s took 100 steps, and a group has 2 devices.
     assert used.device_hours_saved == pytest.approx(80 * 0.08 * 2 / 3600)
+
+
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_early_rungs_that_cost_more_than_they_save_are_named(stopped: int, tmp_path: Path) -> None:
+    proposed, early, *_ = guarded_events(0, "retention", "")
+    _, *whole = trial_events(0, METRICS)
+    state = state_of(proposed, early, *whole, *(guarded_events(1, "retention", "") if stopped else ()))
+    assert budget_used(state).early_eval_seconds == 1 + stopped
+    line = rungs_line(summarise(state, tmp_path))
+    if stopped:  # 80 steps at 12 s for 100 steps
+        assert line is None
+    else:
+        assert line is not None
+        assert "took 1.0 s, and ending trials early saved about 0.0 s" in line
 
 
 LIMITS = {"hours": 2.0, "device_hours": 3.9}
