@@ -11,6 +11,7 @@ from search.judging.objectives import search_trials
 from search.judging.rungs import full_steps
 from search.judging.spending import spending
 from search.record import SearchState, TrialState
+from search.schedulers import SCHEDULERS
 
 ENDED_EARLY = ("stopped", "diverged")
 
@@ -95,6 +96,7 @@ def budget_used(state: SearchState) -> BudgetUsed:
     used = spending(state)
     whole = {trial.number: full_steps(state, trial) for trial in trials}
     saved, full = sum(whole[number] - reached[number] for number in early), sum(whole.values())
+    scheduler = state.started.config["scheduler"]["name"]
     seconds_saved = saved * state.work_seconds / max(1, state.steps)
     return BudgetUsed(
         trials=len(reached),
@@ -108,7 +110,7 @@ def budget_used(state: SearchState) -> BudgetUsed:
         early_eval_seconds=sum(
             rung.eval_seconds for trial in trials for rung in trial.rungs if rung.step < whole[trial.number]
         ),
-        stops=state.started.config["scheduler"]["name"] != "none",
+        stops=scheduler in SCHEDULERS and SCHEDULERS[scheduler].stops,
         train_seconds=train,
         eval_seconds=evaluation,
         eval_share=evaluation / (train + evaluation) if train + evaluation > 0 else 0.0,

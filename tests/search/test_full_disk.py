@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from analysis.report.files import MARK, write_folder
 from analysis.summary import write_summary
 from search.errors import RecordError
 from search.optuna_export import main as export
-from search.record import RecordWriter, SearchEnded, SearchState, read_events
+from search.record import Event, RecordWriter, SearchEnded, SearchState, read_events
 from tests.disks import SmallDisk, small_disk
 from tests.records import make_events, write_record
 from tests.refusing_disk import refusing_disk
@@ -74,18 +74,23 @@ def test_the_record_waits_for_space_and_what_can_be_made_again_is_left_as_it_was
     with RecordWriter(folder, on_wait=said.append, retry_seconds=0.05) as record:
         assert not record.append(ended.model_copy(update={"message": "x" * 10_000}), wait=False)
         long = [ended.model_copy(update={"message": str(number) * 10_000}) for number in range(3)]
-        writer = threading.Thread(target=lambda: [record.append(event) for event in long])
-        writer.start()
-        writer.join(0.5)
-        assert writer.is_alive(), "it waits"
-        disk.free()
-        writer.join(10)
-        assert not writer.is_alive()
+        assert_waits(record, long, disk.free)
     assert len(said) == 1
     assert "waiting for storage" in said[0]
     recorded = [event.model_dump_json() for event in read_events(folder)]
     assert recorded == [event.model_dump_json() for event in (*events, *long)]
     assert list(write()) == []
+
+
+def assert_waits(record: RecordWriter, events: Sequence[Event], mend: Callable[[], None]) -> None:
+    """That these events are written, but not before the storage is mended."""
+    writer = threading.Thread(target=lambda: [record.append(event) for event in events], daemon=True)
+    writer.start()
+    writer.join(0.5)
+    assert writer.is_alive(), "it waits"
+    mend()
+    writer.join(10)
+    assert not writer.is_alive()
 
 
 @pytest.mark.parametrize(
@@ -108,13 +113,7 @@ def test_the_record_waits_for_storage_that_is_read_only_broken_or_away(
     ):
         assert record.append(events[0])
         disk.refuse(**refused)
-        writer = threading.Thread(target=lambda: [record.append(event) for event in events[1:]], daemon=True)
-        writer.start()
-        writer.join(0.5)
-        assert writer.is_alive(), "it waits"
-        disk.refuse()
-        writer.join(10)
-        assert not writer.is_alive()
+        assert_waits(record, events[1:], disk.refuse)
         assert read_events(disk.folder) == events
     (line,) = said
     assert f"({os.strerror(refused['setattr'])}); waiting for storage" in line
