@@ -96,19 +96,23 @@ def test_a_model_that_is_not_trained_is_refused_before_its_weights_are_fetched(
     assert hub.served == ["config.json"]
 
 
-@pytest.mark.parametrize("hangs", ["/api/", "/resolve/"])
+@pytest.mark.parametrize(
+    ("hangs", "limit", "why"),
+    [
+        ("/api/", "REQUEST_SECONDS", "cannot be reached"),
+        ("/resolve/", "PATIENCE_SECONDS", "did not answer within 1 s"),
+    ],
+)
 def test_a_hub_that_does_not_answer_is_not_waited_for(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch, hangs: str
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, hangs: str, limit: str, why: str
 ) -> None:
-    monkeypatch.setattr(client, "REQUEST_SECONDS", 0.3)
-    monkeypatch.setattr(client, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(client, limit, 1.0)
     hub.models[MODEL] = {"config.json": llama(), "model.safetensors": WEIGHTS}
     hub.hangs = hangs
     began = time.monotonic()
     shown = plan()
     assert time.monotonic() - began < 10
     assert (shown.estimate, shown.base_parameters) == (None, None)
-    why = "cannot be reached" if hangs == "/api/" else "did not answer within 1 s"
     assert any("not known" in note and why in note for note in shown.notes)
 
 
