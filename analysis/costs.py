@@ -70,16 +70,23 @@ def cost_line(summary: Mapping[str, Any]) -> str:
 
 
 def rungs_line(summary: Mapping[str, Any]) -> str | None:
-    """Where evaluating at rungs before the last took longer than stopping there has saved; else None."""
+    """What early measurements were left out, and whether the others cost more than they saved."""
     used = summary["budget"]
-    if not used["stops"] or used["early_eval_seconds"] <= used["seconds_saved"]:
-        return None
-    took, saved = (wording.duration(used[name]) for name in ("early_eval_seconds", "seconds_saved"))
-    return (
-        f"evaluation before the last rung took {took}, and ending trials early saved about {saved}. With "
-        "fewer questions or budget.rungs=1 the search would have been faster; without early rungs, trials "
-        "that break the model are trained to the end."
-    )
+    parts = []
+    if used["unmeasured"]:
+        times = wording.plural(used["unmeasured"], "time")
+        parts.append(
+            f"{times}, a trial was not measured at a rung before its last, as that would have taken too long "
+            "for what stopping could save (budget.early_ratio=0 measures all)."
+        )
+    if used["stops"] and used["early_eval_seconds"] > used["seconds_saved"]:
+        took, saved = (wording.duration(used[name]) for name in ("early_eval_seconds", "seconds_saved"))
+        parts.append(
+            f"Evaluation before the last rung took {took}, and ending trials early saved about {saved}: with "
+            "fewer questions or budget.rungs=1 the search would have been faster. Without early rungs, "
+            "trials that break the model are trained to the end."
+        )
+    return " ".join(parts) or None
 
 
 def spared(summary: Mapping[str, Any]) -> str:

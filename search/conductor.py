@@ -7,6 +7,7 @@ killed continues as if nothing had happened.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from search.allowance import Allowance
 from search.config.schema import SearchConfig
 from search.guards import make_guards
+from search.judging.early import NOT_MEASURED, early_rungs
 from search.judging.front import FrontEvaluations, has_front_metrics
 from search.judging.racing import Repeat, Repetitions
 from search.judging.relative import relative_metrics, with_ratio_intervals, with_ratios
@@ -124,8 +126,8 @@ class Conductor:
                 self._searcher.begin(event)
             case TrialProposed() if event.repeats is None:
                 self._searcher.replay(event.trial, event.sampled, event.origin)
-            case RungReached() if self.state.trials[event.trial].confirms is not None:
-                pass  # repetitions are not ranked
+            case RungReached() if not event.measured or self.state.trials[event.trial].confirms is not None:
+                pass  # nothing to rank, or a repetition
             case RungReached() if decision is not None:
                 self._scheduler.recall(event.trial, event.rung, event.metrics, event.intervals, decision)
             case RungReached():
@@ -285,7 +287,9 @@ class Conductor:
 
     def request(self, number: int) -> TrialRequest:
         """What comes next: from the last rung to the one after, or the evaluation of the front."""
-        return next_request(self.state.trials[number], self.rungs(number), number in self._front)
+        trial = self.state.trials[number]
+        early = early_rungs(self._config, self.state, trial)
+        return next_request(trial, self.rungs(number), number in self._front, early)
 
     def report(self, number: int, reply: Reply) -> bool:
         """Takes what came of the trial's request.
@@ -425,16 +429,16 @@ class Conductor:
             verdict: What the scheduler has said of this very report, which must not be made twice.
         """
         repeats = self.state.trials[event.trial].confirms
-        if repeats is None:
+        if event.measured and repeats is None:
             verdict = verdict or self._ask_scheduler(event)
-        for name, guard in self._guards.items():
+        for name, guard in self._guards.items() if event.measured else ():
             if (reason := guard(event, self.state)) is not None:
                 return Verdict("stop", reason), name
         if (limit := self._allowance.spent(reserve=repeats is None)) is not None:
             return Verdict("stop", limit), "limits"
-        if verdict is None:
+        if repeats is not None:
             return Verdict("continue", f"repeats trial {repeats}"), "confirmation"
-        return verdict, "scheduler"
+        return verdict or Verdict("continue", NOT_MEASURED), "scheduler"
 
     def _conclude(self, event: RungReached, verdict: Verdict, by: str) -> bool:
         """Records the decision at a rung and, where it ends the trial, the end."""
@@ -483,11 +487,9 @@ class Conductor:
             return
         if trial.last is not None:
             self._scheduler.promoted(trial.number, trial.last.rung)  # not any more, if it was paused
-        objectives = self._config.objectives
-        rungs = tuple(
-            tuple(rung.metrics.get(objective.metric, float("nan")) for objective in objectives)
-            for rung in trial.rungs
-        )
+        names = [objective.metric for objective in self._config.objectives]
+        known = trial.rungs[: trial.measured.rung + 1 if trial.measured else 0]
+        rungs = tuple(tuple(rung.metrics.get(name, math.nan) for name in names) for rung in known)
         self._searcher.observe(TrialOutcome(event.trial, event.status, rungs))
 
     def _record(self, event: Event) -> None:

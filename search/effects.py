@@ -31,7 +31,7 @@ confirm.candidates confirm.seeds
 warm_start.search
 workers.groups workers.cpus workers.gpus workers.slots workers.zero_stage workers.micro_batch
 workers.max_failures workers.address workers.gradient_checkpointing workers.sequence_packing
-budget.epochs
+budget.epochs budget.early_ratio
 tracking.enabled tracking.uri tracking.experiment
 hypotheses.*
 audit.allow audit.rules

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search.record import TrialState
-from trainables.messages import FrontRequest, TrainRequest, TrialRequest, checkpoint_folder
+from trainables.messages import EarlyRungs, FrontRequest, TrainRequest, TrialRequest, checkpoint_folder
 
 
-def next_request(trial: TrialState, rungs: Sequence[int], on_front: bool) -> TrialRequest:
+def next_request(
+    trial: TrialState, rungs: Sequence[int], on_front: bool, early: EarlyRungs | None = None
+) -> TrialRequest:
     """From the trial's last rung to the one after, or its evaluation on the front.
 
     Args:
         trial: As recorded.
         rungs: The step of each of its rungs, ascending.
         on_front: Whether it has finished, and is to be evaluated.
+        early: See `TrainRequest`.
     """
     last, params = trial.last, dict(trial.params)
     earlier = tuple(
@@ -37,4 +40,5 @@ def next_request(trial: TrialState, rungs: Sequence[int], on_front: bool) -> Tri
         save_to=checkpoint_folder(trial.number, rung),
         last=rung + 1 == len(rungs),
         earlier=earlier,
+        early=early,
     )

@@ -6,7 +6,7 @@ import math
 import os
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from search.config.space import CategoricalParameter, ExpressionParameter, Param
 from search.config.values import uri_problem
 from search.errors import TightropeError
 from search.judging.constraints import constraint_violations
+from search.judging.objectives import metrics_of
 from search.output import say
 from search.record import SearchState, TrialState
 from search.record.events import Scalar
@@ -189,7 +190,7 @@ def _freeze(
     from optuna.trial import TrialState as State
     from optuna.trial import create_trial
 
-    last = trial.last.metrics if trial.last else {}
+    last = metrics_of(trial)
     values = [last.get(objective.metric, math.nan) for objective in objectives]
     state = {"running": State.RUNNING, "completed": State.COMPLETE, "stopped": State.PRUNED}.get(
         trial.status, State.FAIL
@@ -210,7 +211,7 @@ def _freeze(
     return frozen
 
 
-def _constraints(objectives: Sequence[ObjectiveConfig], metrics: dict[str, float]) -> dict[str, float]:
+def _constraints(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]) -> dict[str, float]:
     """By how much each constraint is violated; at most 0 where it is kept."""
     return {
         bound_text(objective): violation

@@ -105,6 +105,8 @@ class Trained(TrialMeasured):
             counted.
         padding: Share of padding among the tokens of the passes that the trial took part in.
         pack: Mean number of trials in those passes.
+        measured: Whether it was measured there; else `metrics` has what training alone says. See
+            `trainables.messages.EarlyRungs`.
     """
 
     step: int = 0
@@ -115,6 +117,7 @@ class Trained(TrialMeasured):
     tokens: Annotated[int, Field(ge=0)] = 0
     padding: Annotated[float, Field(ge=0, lt=1)] = 0.0
     pack: Annotated[float, Field(ge=1)] = 1.0
+    measured: bool = True
 
     def as_fields(self, kind: type[Measured]) -> dict[str, Any]:
         """What of it a type has too, by field, to make one from."""

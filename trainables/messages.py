@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
-from trainables.measured import Trained
+from trainables.measured import Measured, Trained
 
 Scalar: TypeAlias = bool | int | float | str | None
 
@@ -20,6 +21,9 @@ Outcome: TypeAlias = Literal[
 Moment: TypeAlias = Literal["rung", "last", "front", "base"]
 """A trial is at a rung before the last, at its full budget, or on the Pareto front of the finished search;
 or it is a baseline that is measured."""
+
+TRAIN_LOSS = "train_loss"
+"""The metric that training measures."""
 
 DEGENERATE = "degenerate"
 """The metric, and the key of its items; no skill may be named so."""
@@ -95,6 +99,31 @@ class GroupSettings:
 
 
 @dataclass(frozen=True)
+class EarlyRungs:
+    """Says whether a trial is measured at a rung before its last, by what is at stake there.
+
+    Attributes:
+        full_steps: Optimizer steps of the trial's full budget.
+        ratio: It is measured where the rest of its training will take at least this many times as long as
+            the measurement. Infinite: nowhere.
+        seconds: What a measurement at such a rung takes; None where none has been made yet.
+        most_seconds: What one at the full budget, or of the base model, takes; None likewise.
+    """
+
+    full_steps: int
+    ratio: float
+    seconds: float | None = None
+    most_seconds: float | None = None
+
+    def pays(self, step: int, step_seconds: float, asks_more_at_last: bool) -> bool:
+        """Whether a measurement is worth its time; it is where nobody knows yet what one takes."""
+        if math.isinf(self.ratio):
+            return False
+        takes = self.most_seconds if self.seconds is None and not asks_more_at_last else self.seconds
+        return takes is None or step_seconds * (self.full_steps - step) >= self.ratio * takes
+
+
+@dataclass(frozen=True)
 class TrainRequest:
     """Train a trial to a rung, measure it there and save its adapter.
 
@@ -111,6 +140,7 @@ class TrainRequest:
         last: Whether this is the full budget, with the skills that are evaluated only there.
         earlier: Steps and folders of the checkpoints before `load_from`, the latest first: where it cannot be
             read, the trial is trained again from one of these.
+        early: Says whether it is measured where it is not `last`; None: it is.
     """
 
     trial: int
@@ -121,6 +151,19 @@ class TrainRequest:
     save_to: str
     last: bool = True
     earlier: tuple[tuple[int, str], ...] = ()
+    early: EarlyRungs | None = None
+
+    def measures(self, train_seconds: float, asks_more_at_last: bool = False) -> bool:
+        """Whether the trial is measured once it is at `to_step`.
+
+        Args:
+            train_seconds: Its share of the time in training since `from_step`.
+            asks_more_at_last: Whether trials are measured in more at their full budget.
+        """
+        if self.last or self.early is None:
+            return True
+        steps = max(1, self.to_step - self.from_step)
+        return self.early.pays(self.to_step, train_seconds / steps, asks_more_at_last)
 
     def following(self, reply: Reply, to_step: int, last: bool = True) -> TrainRequest:
         """The request of the next rung, which may be the last, once `reply` has answered this one."""
@@ -209,6 +252,12 @@ class Reply(Trained):
 
     def __init__(self, outcome: Outcome, message: str = "", **measured: Any) -> None:
         super().__init__(outcome=outcome, message=message, **measured)
+
+    def of_training(self) -> Reply:
+        """The same had the trial not been measured at its rung."""
+        loss = {name: value for name, value in self.metrics.items() if name == TRAIN_LOSS}
+        nothing = Measured(metrics=loss).model_dump() | {"items": {}, "eval_seconds": 0.0}
+        return self.model_copy(update=nothing | {"measured": False})
 
 
 @dataclass(frozen=True)

@@ -46,14 +46,14 @@ class RecordedRung:
         steps: Optimizer steps.
         tokens: Tokens that went through the model; 0 where that was not counted.
         train_seconds: Its share of the time in training.
-        eval_seconds: Of the evaluation at its end.
+        eval_seconds: Of the evaluation at its end; None where there was none.
     """
 
     params: Params
     steps: int
     tokens: int
     train_seconds: float
-    eval_seconds: float
+    eval_seconds: float | None
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from search.judging.recommend import recommend
 from search.judging.rungs import is_by_trial
 from search.record import BaselineMeasured, RungReached, SearchState, TrialState
 from search.record.explained import explained, kept_metric
+from trainables.messages import TRAIN_LOSS
 from trainables.nearest import did_you_mean
 
 BASE = "base"
-TRAIN_LOSS = "train_loss"
 _SUFFIXES = ("generation", "likelihood", "unparseable", "leaking")
 
 
@@ -48,7 +48,7 @@ def from_search(
     base = state.baselines.get(BASE)
     grouped = group if group != parameter and any(group in trial.params for trial in trials) else None
     measured_base = None if base is None else measure(base, with_answers=True)
-    cases = [_case(trial, parameter, grouped, measure) for trial in trials if trial.rungs]
+    cases = [_case(trial, parameter, grouped, measure) for trial in trials if trial.measured]
     recommended = recommend(state).trial
     return Study(
         name=f"{config['name']} ({section_name(config, 'model') or config['trainable']})",
@@ -57,7 +57,7 @@ def from_search(
         cases=tuple(case for case in cases if math.isfinite(case.last.capability)),
         base=measured_base,
         budget=None if is_by_trial(state) else config["budget"]["steps"],
-        unmeasured=tuple((t.status, float(t.params[parameter] or 0)) for t in trials if not t.rungs),
+        unmeasured=tuple((t.status, float(t.params[parameter] or 0)) for t in trials if not t.measured),
         preferred=None if recommended is None else f"trial {recommended}",
         ruled_out=_ruled_out(state),
         fingerprints={} if base is None else base.fingerprints,
@@ -145,14 +145,14 @@ class _Measure:
 
 
 def _case(trial: TrialState, parameter: str, group: str | None, measure: _Measure) -> Case:
-    last = len(trial.rungs) - 1
+    rungs = [rung for rung in trial.rungs if rung.measured]
     key = trial.params.get(group) if group else None
     return Case(
         label=f"trial {trial.number}",
         x=float(trial.params[parameter] or 0),
         group=key if isinstance(key, int | float | str) else None if key is None else str(key),
         params=dict(trial.proposed.sampled),
-        measured=tuple(measure(rung, with_answers=i == last) for i, rung in enumerate(trial.rungs)),
+        measured=tuple(measure(rung, with_answers=rung is rungs[-1]) for rung in rungs),
         ended=_ended(trial.status),
         settings=trial.params,
     )

@@ -96,9 +96,9 @@ def score_change(context: Context, trial: TrialState, skill: str, way: str) -> I
     Returns:
         None where not both models' answers to the same questions were kept.
     """
-    if context.base is None or trial.last is None:
+    if context.base is None or trial.measured is None:
         return None
-    files = (context.base.items_file, trial.last.items_file)
+    files = (context.base.items_file, trial.measured.items_file)
     theirs, ours = (_rights(context, file, skill, way) for file in files)
     if not ours or ours.keys() != theirs.keys():
         return None
@@ -124,7 +124,7 @@ def metric_change(context: Context, trial: TrialState, metric: str) -> Interval 
         ):
             return change
     ratio = metric in ratios(context.trainable)
-    if ratio and trial.last is not None and (around := trial.last.intervals.get(metric)):
+    if ratio and (around := interval(trial, metric)):
         return Interval(low=around.low - 1, high=around.high - 1, n=around.n)
     return _kept(context, trial) if context.relative and metric == context.relative.name else None
 

@@ -257,13 +257,13 @@ class Context:
 
 
 def value(trial: TrialState, metric: str) -> float:
-    """A metric at the trial's last rung; NaN where it was not measured."""
+    """A metric as the trial measured it last; NaN where it did not."""
     return metrics_of(trial).get(metric, math.nan)
 
 
 def interval(trial: TrialState, metric: str) -> Interval | None:
     """Its 95% interval over the items of the evaluation."""
-    return trial.last.intervals.get(metric) if trial.last else None
+    return trial.measured.intervals.get(metric) if trial.measured else None
 
 
 def base_value(context: Context, metric: str) -> float:

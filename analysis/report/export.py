@@ -61,9 +61,9 @@ def _row(trial: TrialState) -> dict[str, Any]:
         "eval_seconds": trial.eval_seconds,
     }
     row |= {f"param.{name}": param for name, param in trial.params.items()}
-    if last is not None:
-        row |= {f"metric.{name}": float(metric) for name, metric in last.metrics.items()}
-        for name, interval in last.intervals.items():
+    if (measured := trial.measured) is not None:
+        row |= {f"metric.{name}": float(metric) for name, metric in measured.metrics.items()}
+        for name, interval in measured.intervals.items():
             row |= {
                 f"metric.{name}.low": interval.low,
                 f"metric.{name}.high": interval.high,

@@ -15,6 +15,7 @@ from search.config.schema import SearchConfig
 from search.record import BaselineMeasured, SearchState
 from search.simulate.engine import simulate
 from trainables.messages import Reply, TrainRequest
+from trainables.trainable import BASE
 
 _MOST_TRIALS = 5000
 
@@ -50,9 +51,12 @@ class _Curves:
         self._seed = seed
 
     @property
-    def baseline(self) -> BaselineMeasured | None:
-        """None: objectives are not relative to a base model."""
-        return None
+    def baseline(self) -> BaselineMeasured:
+        """Says only what a measurement takes, which a search knows from that of its base model.
+
+        Objectives are not relative to it. No method pays for it here.
+        """
+        return BaselineMeasured(name=BASE, seconds=self._workload.eval_cost)
 
     def reply(self, request: TrainRequest) -> Reply:
         """The slice up to a rung."""
@@ -83,9 +87,10 @@ def run(workload: Workload, method: str, *, seed: int, budget: float, workers: i
         workers: Number of trials at once.
     """
     logging.getLogger("optuna").setLevel(logging.WARNING)
-    config = _config(workload, METHODS[method], seed, budget / workers)
-    simulated = simulate(config, _Curves(workload, seed), workers)
-    return _trials(workload, simulated.state)
+    curves = _Curves(workload, seed)
+    began = curves.baseline.seconds
+    config = _config(workload, METHODS[method], seed, began + budget / workers)
+    return _trials(simulate(config, curves, workers).state, began)
 
 
 def _config(workload: Workload, changes: Mapping[str, Any], seed: int, end: float) -> SearchConfig:
@@ -115,12 +120,12 @@ def _config(workload: Workload, changes: Mapping[str, Any], seed: int, end: floa
     return config
 
 
-def _trials(workload: Workload, state: SearchState) -> list[Trial]:
-    """Times are those of the record, which begins at 0."""
+def _trials(state: SearchState, began: float) -> list[Trial]:
+    """Times are those of the record after `began`."""
     trials = []
     for trial in state.trials.values():
         params = {k: v for k, v in trial.proposed.sampled.items() if v is not None}
         cost = sum(rung.train_seconds + rung.eval_seconds for rung in trial.rungs)
-        finished = trial.last.time if trial.last else float("inf")
-        trials.append(Trial(params, len(trial.rungs), trial.proposed.time, finished, cost))
+        finished = trial.last.time - began if trial.last else float("inf")
+        trials.append(Trial(params, len(trial.rungs), trial.proposed.time - began, finished, cost))
     return trials

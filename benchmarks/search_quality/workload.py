@@ -99,13 +99,21 @@ class Workload(ABC):
         """The same as a share of the best possible, from 0 to 1."""
         return self.hypervolume(configurations) / self.best_hypervolume
 
-    @cached_property
+    @property
     def full_cost(self) -> float:
         """Mean cost of a run that is measured at the last rung alone, over the table or 256 draws."""
+        return float(np.mean([curve.unbroken_cost for curve in self._sample]))
+
+    @property
+    def eval_cost(self) -> float:
+        """Mean cost of a measurement at the last rung, likewise."""
+        return float(np.mean([curve.eval_costs[-1] for curve in self._sample]))
+
+    @cached_property
+    def _sample(self) -> Sequence[Curve]:
         generator = np.random.default_rng(0)
         drawn = [draw(self.parameters, generator) for _ in range(_SAMPLED_FOR_COST)]
-        tried = drawn if self.candidates is None else self.candidates
-        return float(np.mean([self.run(params, 0).unbroken_cost for params in tried]))
+        return [self.run(params, 0) for params in (drawn if self.candidates is None else self.candidates)]
 
 
 def score_against(front: Floats) -> tuple[Floats, float]:

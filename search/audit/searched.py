@@ -12,10 +12,10 @@ from search.config.space import CategoricalParameter, ExpressionParameter, Param
 from search.record.events import Scalar
 from search.searchers import SEARCHERS, startup
 from trainables.audited import TrialFact
+from trainables.messages import TRAIN_LOSS
 from trainables.specs import TRAINABLES
 from trainables.trainable import MetricSpec
 
-_TRAINING_LOSS = "train_loss"
 _BOUNDED = ("lr", "batch", "rank")
 """Facts whose range is a fact as well: `lr_low`, `lr_high`."""
 
@@ -30,7 +30,7 @@ def searched_facts(config: SearchConfig) -> dict[str, Fact]:
         "searcher_startup": Fact(startup(config.searcher), key="searcher"),
         "searched_parameters": Fact(sum(grid_count(each) != 1 for each in sampled), key="parameters"),
         "objectives": Fact(len(metrics), key="objectives"),
-        "loss_only": Fact(metrics == [_TRAINING_LOSS], key="objectives"),
+        "loss_only": Fact(metrics == [TRAIN_LOSS], key="objectives"),
         "claims": Fact(_claims(config), key="hypotheses"),
         "retention_measured": Fact(any(map(_against_base, config.metrics)), key="objectives"),
     }

@@ -177,12 +177,16 @@ class BudgetConfig(Section):
         epochs: Passes over the training examples, in place of `steps`, where all trials have one batch size.
         rungs: Number of rungs, the last at `steps`, geometric with factor `eta`.
         eta: Reduction factor of the scheduler and ratio of neighbouring rungs.
+        early_ratio: A scheduler that stops trials has them measured at a rung before the last where the rest
+            of a trial's training will take at least this many times as long as the measurement; repetitions
+            of candidates at no such rung. 0 measures everything at every rung.
     """
 
     steps: Positive | Literal["trial"] | None = None
     epochs: Annotated[float, Field(gt=0, le=LARGEST)] | None = None
     rungs: Annotated[int, Field(ge=1, le=10)] = 3
     eta: Annotated[int, Field(ge=2, le=16)] = 3
+    early_ratio: Annotated[float, Field(ge=0, le=LARGEST)] = 10.0
 
     @model_validator(mode="after")
     def _room(self) -> BudgetConfig:

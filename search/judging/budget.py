@@ -50,6 +50,7 @@ class BudgetUsed:
             devices of a group; 0 where devices were not recorded.
         seconds_saved: The same without the devices.
         early_eval_seconds: Time spent in evaluating these trials before the last rung of their full budget.
+        unmeasured: Rungs at which these trials were not measured (`budget.early_ratio`).
         stops: Whether the search's scheduler may stop trials.
         train_seconds: Time spent in training, added up over trials and repetitions.
         eval_seconds: Time spent in evaluating them, likewise.
@@ -72,6 +73,7 @@ class BudgetUsed:
     device_hours_saved: float
     seconds_saved: float
     early_eval_seconds: float
+    unmeasured: int
     stops: bool
     train_seconds: float
     eval_seconds: float
@@ -110,6 +112,7 @@ def budget_used(state: SearchState) -> BudgetUsed:
         early_eval_seconds=sum(
             rung.eval_seconds for trial in trials for rung in trial.rungs if rung.step < whole[trial.number]
         ),
+        unmeasured=sum(not rung.measured for trial in trials for rung in trial.rungs),
         stops=scheduler in SCHEDULERS and SCHEDULERS[scheduler].stops,
         train_seconds=train,
         eval_seconds=evaluation,

@@ -12,7 +12,7 @@ from search.config.schema import HypothesisConfig
 from search.judging.confirmation import confirmation
 from search.judging.front import on_front
 from search.judging.noise import Seeds, Series
-from search.judging.objectives import completed_trials
+from search.judging.objectives import completed_trials, metrics_of
 from search.judging.recommend import recommend
 from search.judging.recorded_series import measured_series
 from search.judging.repeated import between_seeds
@@ -173,7 +173,7 @@ def _chosen(pool: _Pool, hypothesis: HypothesisConfig, kept: Sequence[Filter]) -
 
 
 def _is_measured(trial: TrialState, quantities: Iterable[Quantity]) -> bool:
-    metrics = trial.last.metrics if trial.last else {}
+    metrics = metrics_of(trial)
     return all(
         math.isfinite(metrics.get(each.metric, math.nan)) for each in quantities if each.baseline is None
     )

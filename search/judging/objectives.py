@@ -39,8 +39,8 @@ def completed_trials(state: SearchState) -> list[TrialState]:
 
 
 def metrics_of(trial: TrialState) -> Mapping[str, float]:
-    """What was measured at the trial's last rung; empty before the first."""
-    return trial.last.metrics if trial.last else {}
+    """What the trial measured last, at a rung; empty before that."""
+    return trial.measured.metrics if trial.measured else {}
 
 
 def values_of(objectives: Sequence[ObjectiveConfig], metrics: Mapping[str, float]) -> tuple[float, ...]:

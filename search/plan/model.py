@@ -73,7 +73,9 @@ class SearchEstimate(UnitCosts):
 
     Attributes:
         trial_seconds: A trial trained to the end, with its evaluations.
-        fewest_seconds: The search where every trial ends at its first rung, so that none is confirmed.
+        evaluations: Their number, without those at rungs where one takes too long (`budget.early_ratio`).
+        fewest_seconds: The search where every trial ends where it is first measured, so that none is
+            confirmed.
         likely_seconds: The search if one trial in eta continues at each rung, with confirmation.
         most_seconds: The search where every trial is trained to the end, with confirmation.
         confirmation_seconds: Of both: the repetitions of candidates.
@@ -81,6 +83,7 @@ class SearchEstimate(UnitCosts):
     """
 
     trial_seconds: float
+    evaluations: int
     fewest_seconds: float
     likely_seconds: float
     most_seconds: float

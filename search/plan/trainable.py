@@ -123,7 +123,8 @@ def recorded_searches(config: SearchConfig) -> list[RecordedSearch]:
 def _rungs(trial: TrialState) -> Iterator[RecordedRung]:
     steps = pairwise((0, *(rung.step for rung in trial.rungs)))
     for rung, (before, step) in zip(trial.rungs, steps, strict=True):
-        yield RecordedRung(trial.params, step - before, rung.tokens, rung.train_seconds, rung.eval_seconds)
+        took = rung.eval_seconds if rung.measured else None
+        yield RecordedRung(trial.params, step - before, rung.tokens, rung.train_seconds, took)
 
 
 def _newest(out: Path) -> list[Path]:

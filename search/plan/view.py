@@ -164,7 +164,7 @@ def _sizes(sizes: SizeTable) -> Table:
 def _estimate(estimate: SearchEstimate, plan: Plan) -> Iterable[str]:
     yield (
         f"time: about {_duration(estimate.likely_seconds)} "
-        f"({_duration(estimate.fewest_seconds)} if every trial ends at its first rung, "
+        f"({_duration(estimate.fewest_seconds)} if every trial ends where it is first measured, "
         f"{_duration(estimate.most_seconds)} if none ends early)"
         + (
             f", confirmation {_duration(estimate.confirmation_seconds)} of it"
@@ -175,7 +175,8 @@ def _estimate(estimate: SearchEstimate, plan: Plan) -> Iterable[str]:
     mean = "" if plan.trial_steps is None else " on average"
     yield (
         f"a trial to the end: {_duration(estimate.trial_seconds)}{mean}, "
-        f"with {plural(len(plan.shares), 'evaluation')} of {_duration(estimate.evaluation_seconds)}"
+        f"with {plural(estimate.evaluations, 'evaluation')} of {_duration(estimate.evaluation_seconds)}"
+        + _left_out(len(plan.shares) - estimate.evaluations)
     )
     if estimate.preparation_seconds:
         yield f"once, before the first trial: {_duration(estimate.preparation_seconds)}"
@@ -188,6 +189,12 @@ def _estimate(estimate: SearchEstimate, plan: Plan) -> Iterable[str]:
         most = _memory(estimate.most_worker_bytes, plan.slots.most_per_group, workers)
         yield f"memory at most: {most}; a group opens no more slots than fit"
     yield f"memory from a formula: {estimate.memory_basis}"
+
+
+def _left_out(rungs: int) -> str:
+    """What is said of rungs at which trials are not measured; empty where there are none."""
+    text = "; {} before the last {} not measured, as that takes too long for what stopping could save"
+    return text.format(plural(rungs, "rung"), "is" if rungs == 1 else "are") if rungs else ""
 
 
 def _memory(size: float, slots: int, workers: int) -> str:

@@ -65,6 +65,11 @@ class TrialState:
         return self.rungs[-1] if self.rungs else None
 
     @property
+    def measured(self) -> RungReached | None:
+        """The last rung at which it was measured."""
+        return next((rung for rung in reversed(self.rungs) if rung.measured), None)
+
+    @property
     def train_seconds(self) -> float:
         """Time in training up to the last rung."""
         return sum(rung.train_seconds for rung in self.rungs)

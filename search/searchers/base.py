@@ -35,8 +35,8 @@ class TrialOutcome:
     Attributes:
         trial: Number of the trial.
         status: How it ended; only a "completed" trial reached the full budget.
-        rungs: Objective values at each rung that it reached, the first rung first; in the configured order
-            and in the metrics' own units, NaN where one was not measured.
+        rungs: Objective values at each rung up to the last that it was measured at, the first rung first; in
+            the configured order and in the metrics' own units, NaN where one was not measured.
     """
 
     trial: int

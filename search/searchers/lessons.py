@@ -94,11 +94,17 @@ def lessons_at_rung(
     enough = [rung for rung, count in reached.items() if count >= startup]
     rung = max(enough) if enough else None
     return [
-        lesson_of_values(objectives, outcome.rungs[rung])
-        if rung is not None and outcome.status in ("completed", "stopped") and len(outcome.rungs) > rung
-        else lesson_of_outcome(objectives, outcome)
+        lesson_of_outcome(objectives, outcome)
+        if rung is None or outcome.status not in ("completed", "stopped") or len(outcome.rungs) <= rung
+        else lesson_of_values(objectives, _measured_from(outcome, rung))
         for outcome in outcomes
     ]
+
+
+def _measured_from(outcome: TrialOutcome, rung: int) -> tuple[float, ...]:
+    """The values at the first rung from this one at which the trial was measured; else those at its last."""
+    later = outcome.rungs[rung:]
+    return next((values for values in later if all(map(math.isfinite, values))), later[-1])
 
 
 def with_values(lessons: Sequence[Lesson], objectives: Sequence[ObjectiveConfig]) -> list[Lesson]:

@@ -20,6 +20,8 @@ Floats: TypeAlias = NDArray[np.float64]
 MIN_TRAINED = 3
 _MOST_TRAINED = 100
 _PRIOR_WEIGHT = 3.0
+_STEEPEST = 1e100
+"""Of a line: products with costs stay finite."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,9 @@ def fit_line(x: Floats, y: Floats) -> tuple[float, float]:
     apart = x[second] != x[first]
     slope = 1.0
     if apart.any():
-        slopes = (y[second] - y[first])[apart] / (x[second] - x[first])[apart]
-        slope = max(0.0, float(np.median(slopes)))
+        with np.errstate(over="ignore"):
+            slopes = (y[second] - y[first])[apart] / (x[second] - x[first])[apart]
+        slope = min(max(0.0, float(np.median(slopes))), _STEEPEST)
         slope = (len(x) * slope + _PRIOR_WEIGHT) / (len(x) + _PRIOR_WEIGHT)
     return slope, float(np.median(y - slope * x))
 

@@ -203,6 +203,8 @@ class _Simulation:
             reason = f"what step {request.to_step} would have given was not recorded"
             self._conductor.cut(number, reason, NOT_RECORDED)
             return False
+        if reply.outcome == "ok" and not request.measures(reply.train_seconds):
+            reply = reply.of_training()
         end = self._now + reply.train_seconds + reply.eval_seconds
         heapq.heappush(self._due, _Slice(end, self._begun, number, reply))
         self._begun += 1

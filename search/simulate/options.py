@@ -134,7 +134,7 @@ def _read_record(word: Override | None, problems: list[Problem]) -> tuple[Path, 
     except NoSearchError as error:
         problems.append(Problem("search", error.message, word.where, error.hint))
         return None
-    if not any(trial.rungs for trial in state.trials.values()):
+    if not any(trial.measured for trial in state.trials.values()):
         problems.append(
             Problem("search", "has no measured trial yet", word.where, "wait until it has one, or run it")
         )
@@ -220,7 +220,7 @@ def _check_trials(composed: Composed, recorded: int) -> None:
 def _check_recorded(composed: Composed, config: SearchConfig, state: SearchState) -> None:
     """Refuses objectives that the search has not recorded."""
     assert state.started is not None
-    measured = [rung for trial in state.trials.values() for rung in trial.rungs]
+    measured = [rung for trial in state.trials.values() for rung in trial.rungs if rung.measured]
     steps = sorted({rung.step for rung in measured})
     recorded = f"the recorded steps are {', '.join(map(str, steps))}"
     if is_by_trial(state):

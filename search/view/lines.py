@@ -179,7 +179,7 @@ class EventLines:
 
     def _rung(self, event: RungReached) -> str:
         values = self._values(event.metrics, event.intervals)
-        return f"trial {event.trial} {self._place(event.rung)} step {event.step}: {values}"
+        return f"trial {event.trial} {self._place(event.rung)} step {event.step}" + (values and f": {values}")
 
     def _place(self, rung: int) -> str:
         return f"rung {rung + 1}/{self._config.budget.rungs}"

@@ -154,8 +154,8 @@ def _running_rows(progress: Progress, room: int, width: int) -> list[RenderableT
             f"rung {len(trial.rungs)}/{rungs}"
             + (f" repeats {trial.confirms}" if trial.confirms is not None else ""),
             trial.proposed.sampled,
-            trial.last.metrics if trial.last else {},
-            trial.last.intervals if trial.last else {},
+            trial.measured.metrics if trial.measured else {},
+            trial.measured.intervals if trial.measured else {},
         )
         for trial in running[:room]
     ]

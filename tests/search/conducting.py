@@ -57,7 +57,7 @@ def train(request: TrialRequest) -> Reply:
         return Reply("diverged", "loss nan", step=request.from_step + 1, metrics={"train_loss": math.nan})
     loss = 4 - 0.4 * math.log10(lr / 1e-5) * (request.to_step / 27) ** 0.3
     capability = 0.8 / (1 + (lr / 3e-3) ** 2)
-    return Reply(
+    reply = Reply(
         "ok",
         step=request.to_step,
         metrics={"train_loss": loss, "capability": capability},
@@ -71,6 +71,7 @@ def train(request: TrialRequest) -> Reply:
         padding=0.125,
         pack=2.5,
     )
+    return reply if request.measures(reply.train_seconds) else reply.of_training()
 
 
 def make(config: SearchConfig, record: list[Event], clock: Callable[[], float] = now) -> Conductor:

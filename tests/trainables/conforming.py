@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.trainables.sections import sections_of
 from trainables.messages import (
     BaselineRequest,
     Delivery,
+    EarlyRungs,
     GroupSettings,
     Params,
     Reply,
@@ -121,10 +123,12 @@ def first_request(trainable: str, to_step: int = STEPS, trial: int = 0, **change
     return TrainRequest(trial, params, 0, to_step, None, f"trials/{trial}/rung-0", to_step == STEPS)
 
 
-def ladder(servers: Sequence[Server], trainable: str, rungs: Sequence[int]) -> list[Reply]:
+def ladder(
+    servers: Sequence[Server], trainable: str, rungs: Sequence[int], early: EarlyRungs | None = None
+) -> list[Reply]:
     """A trial's replies at each of its rungs, each on the next of the servers."""
     replies: list[Reply] = []
-    request = first_request(trainable, rungs[0])
+    request = replace(first_request(trainable, rungs[0]), early=early)
     for index, server in enumerate(servers):
         replies.append(train(server, request))
         if index + 1 < len(rungs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from tests.trainables.conforming import (
     train,
 )
 from tests.trainables.workers import ROOT
-from trainables.messages import Reply
+from trainables.messages import EarlyRungs, Reply
 from trainables.serving.checkpoints import check_seal
 from trainables.serving.server import Server
 from trainables.specs import TRAINABLES
@@ -53,16 +54,21 @@ def in_one_go(trainable: str) -> tuple[Reply, Reply]:
 
 
 @every_trainable
-def test_a_trial_that_moves_at_every_rung_does_what_it_does_in_one_place(
+def test_a_trial_that_moves_at_every_rung_unmeasured_does_what_it_does_in_one_place(
     trainable: str, tmp_path: Path
 ) -> None:
     rungs = (1, 3, STEPS)
+    nowhere = EarlyRungs(STEPS, ratio=math.inf)
     before, whole = in_one_go(trainable)
     given = settings(trainable, tmp_path / "stays", total_steps=LONG)
     there = ladder([serving(given)] * len(rungs), trainable, rungs)
     moves = [serving(settings(trainable, tmp_path / "moves", total_steps=LONG), distant=True) for _ in rungs]
-    for stayed, moved in zip(there, ladder(moves, trainable, rungs), strict=True):
-        assert numbers(stayed) == pytest.approx(numbers(moved), rel=1e-6, abs=1e-7)
+    for stayed, moved in zip(there, ladder(moves, trainable, rungs, nowhere), strict=True):
+        first, second = numbers(stayed), numbers(moved)
+        assert second == pytest.approx({name: first[name] for name in second}, rel=1e-6, abs=1e-7)
+        assert moved.measured == (moved.step == STEPS) == (first.keys() == second.keys())
+        assert moved.checkpoint is not None
+        check_seal(tmp_path / "moves" / moved.checkpoint)
     curve = [loss for reply in there for _, loss in reply.curve]
     assert curve == pytest.approx([loss for _, loss in whole.curve], rel=1e-6)
     spec = TRAINABLES[trainable]

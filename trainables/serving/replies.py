@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from trainables.messages import Reply, TrainRequest
+from trainables.messages import TRAIN_LOSS, Reply, TrainRequest
 from trainables.serving.held import Evaluation, Trial
 
 _MOST_ITEMS = 256
@@ -37,11 +37,16 @@ def recorded_values(measured: Evaluation) -> dict[str, list[float]]:
 
 def rung_reply(trial: Trial, request: TrainRequest, measured: Evaluation, items_file: str | None) -> Reply:
     """What a trial measured at the rung to which it was trained and saved."""
-    metrics = {"train_loss": trial.slice.mean_loss} | measured.metrics
+    metrics = {TRAIN_LOSS: trial.slice.mean_loss} | measured.metrics
     more: dict[str, Any] = {"step": trial.step, "metrics": metrics, "checkpoint": request.save_to}
     if not request.last:
         more["values"] = {}  # nothing is claimed of trials on their way
     return reply_of(measured, items_file, **more, **slice_fields(trial, request))
+
+
+def unmeasured_reply(trial: Trial, request: TrainRequest) -> Reply:
+    """What is known of a trial at a rung at which it was saved and not measured."""
+    return rung_reply(trial, request, Evaluation({}), None).model_copy(update={"measured": False})
 
 
 def slice_fields(trial: Trial, request: TrainRequest) -> dict[str, Any]:

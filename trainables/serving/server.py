@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 
 from trainables.errors import OutOfMemoryError, TrainableError, UserError, first_line
 from trainables.messages import (
+    TRAIN_LOSS,
     BaselineRequest,
     Delivery,
     FrontRequest,
@@ -31,7 +32,7 @@ from trainables.messages import (
 )
 from trainables.serving.checkpoints import DamagedCheckpointError, check_seal
 from trainables.serving.held import Evaluation, Held, Trial
-from trainables.serving.replies import reply_of, rung_reply, slice_fields
+from trainables.serving.replies import reply_of, rung_reply, slice_fields, unmeasured_reply
 from trainables.serving.storage import FolderStorage, Storage
 from trainables.specs import TRAINABLES
 
@@ -290,6 +291,9 @@ class Server:
             for slot in slots:
                 save = partial(self.held.save, self._trials[slot][1])
                 self._storage.keep(self._request(slot).save_to, save)
+        for slot in [slot for slot in slots if not self._measures(slot)]:
+            self._answer(slot, unmeasured_reply(self._trials[slot][1], self._request(slot)))
+            slots = [other for other in slots if other != slot]
         # Trials at their full budget may be evaluated on more skills than others.
         more = [slot for slot in slots if self._request(slot).last or not self.held.asks_more_at_last]
         parts: tuple[tuple[list[int], Moment], ...] = (
@@ -299,6 +303,11 @@ class Server:
         for part, moment in parts:
             if part:
                 self._measure_slots(part, moment)
+
+    def _measures(self, slot: int) -> bool:
+        """Whether the trial is measured at its rung, the same on every worker; a collective call."""
+        seconds, more = self._trials[slot][1].slice.seconds, self.held.asks_more_at_last
+        return self._base.any_worker(self._request(slot).measures(seconds, more))
 
     def _measure_slots(self, slots: Sequence[int], moment: Moment) -> None:
         """Measures trials together, or in halves where memory runs out or one of them cannot be scored."""
@@ -337,7 +346,7 @@ class Server:
         held, request = self._trials.get(slot), self._serving[slot].request
         if held is not None and isinstance(request, TrainRequest) and not isinstance(error, UserError):
             trial = held[1]
-            metrics = {"train_loss": trial.slice.mean_loss} if trial.slice.losses else {}
+            metrics = {TRAIN_LOSS: trial.slice.mean_loss} if trial.slice.losses else {}
             before = {"step": trial.step, "metrics": metrics} | slice_fields(trial, request)
             reply = reply.model_copy(update=before)
         self._drop(slot)

@@ -12,9 +12,9 @@ from search import wording
 from search.config.schema import ObjectiveConfig
 from search.judging.constraints import bound_name, bound_of
 from trainables.interval import Interval
+from trainables.messages import TRAIN_LOSS
 
 _Standing: TypeAlias = Literal["better", "worse", "undecided"]
-_OF_TRAINING = "train_loss"
 
 
 class _Compared(NamedTuple):
@@ -56,7 +56,7 @@ def better_than_base(examined: Examined) -> Answer:
 def _compared_objectives(examined: Examined) -> list[ObjectiveConfig]:
     """The objectives, then the loss on held-out text where it is none."""
     context = examined.context
-    objectives = [each for each in context.objectives if each.metric != _OF_TRAINING]
+    objectives = [each for each in context.objectives if each.metric != TRAIN_LOSS]
     known = {each.metric for each in objectives}
     heldout = [
         ObjectiveConfig(metric=metric.name, direction="min")

@@ -132,7 +132,7 @@ def _table(context: Context, metric: str | None) -> Table:
     by_trial = is_by_trial(context.state)
     places: dict[int, list[RungReached]] = {}
     for trial in context.trials:
-        for rung in trial.rungs:
+        for rung in filter(lambda rung: rung.measured, trial.rungs):
             places.setdefault(rung.rung + 1 if by_trial else rung.step, []).append(rung)
     rows = []
     for step, rungs in sorted(places.items()):
@@ -142,5 +142,5 @@ def _table(context: Context, metric: str | None) -> Table:
             rows.append(
                 (f"{step:,}", f"{len(rungs):,}", number(losses[0]), number(middle), number(losses[-1]))
             )
-    caption = f"{names[0]} of the trials that reached each rung."
+    caption = f"{names[0]} of the trials that were measured at each rung."
     return Table(("rung" if by_trial else "step", "trials", "least", "median", "most"), tuple(rows), caption)

@@ -63,8 +63,7 @@ def _usable(context: Context) -> list[TrialState]:
     return [
         trial
         for trial in context.trials
-        if trial.last is not None
-        and all(math.isfinite(value(trial, objective.metric)) for objective in context.objectives)
+        if all(math.isfinite(value(trial, objective.metric)) for objective in context.objectives)
     ]
 
 

@@ -98,7 +98,7 @@ def _sentence(context: Context, full: Estimate | None, kept: str) -> str:
 def _chart(context: Context, kept: str) -> XYChart:
     groups: dict[str, list[TrialState]] = {}
     for trial in context.trials:
-        if trial.last is not None:
+        if trial.measured is not None:
             # Every way to end has an entry of its own in the legend.
             groups.setdefault(ending(context, trial), []).append(trial)
     series = []

@@ -6,6 +6,7 @@ from analysis.report.card import Findings, card
 from analysis.report.chart import Table
 from analysis.report.context import Context
 from analysis.report.glossary import meanings, words_of
+from search.judging.objectives import metrics_of
 
 
 @card(
@@ -23,7 +24,7 @@ class Vocabulary:
 
     def compute(self, context: Context) -> Findings:
         """Two lists."""
-        measured = {name for trial in context.trials for name in (trial.last.metrics if trial.last else ())}
+        measured = {name for trial in context.trials for name in metrics_of(trial)}
         measured |= set(context.base.metrics) if context.base else set()
         known = meanings([*context.shown_metrics, *sorted(measured)], context.trainable)
         words = tuple(words_of(context.trainable, bool(context.skills)).items())

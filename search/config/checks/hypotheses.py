@@ -11,7 +11,7 @@ from typing import cast
 
 from search.claims import ClaimError, Filter, Quantity, parse_claim, same, spelled
 from search.config.checks import parts
-from search.config.checks.objectives import TRAIN_LOSS, metric_names
+from search.config.checks.objectives import metric_names
 from search.config.composed import Composed
 from search.config.origins import Key
 from search.config.schema import HypothesisConfig
@@ -24,6 +24,7 @@ from search.config.space import (
     grid_values,
 )
 from search.record.events import Scalar
+from trainables.messages import TRAIN_LOSS
 from trainables.nearest import did_you_mean
 from trainables.trainable import MetricSpec
 

@@ -10,11 +10,9 @@ from search.config.checks import parts
 from search.config.composed import Composed
 from search.config.schema import ObjectiveConfig
 from search.config.space import IntParameter
+from trainables.messages import TRAIN_LOSS
 from trainables.nearest import did_you_mean
 from trainables.trainable import MetricSpec
-
-TRAIN_LOSS = "train_loss"
-"""Measured in every search, beside what its trainable measures."""
 
 
 def check_objectives(composed: Composed) -> None:

@@ -7,11 +7,10 @@ from contextlib import suppress
 from pydantic import ValidationError
 
 from search.config.checks import parts
-from search.config.checks.objectives import TRAIN_LOSS
 from search.config.composed import Composed
 from trainables.evaluation.beliefs.targets import asked_targets
 from trainables.evaluation.metrics import Asked, AskedSkill, metric_names
-from trainables.messages import DEGENERATE
+from trainables.messages import DEGENERATE, TRAIN_LOSS
 from trainables.settings import CapabilityConfig, SkillConfig
 
 

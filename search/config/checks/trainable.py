@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from search.config.checks.objectives import TRAIN_LOSS
 from search.config.composed import Composed
 from search.config.origins import Key
+from trainables.messages import TRAIN_LOSS
 from trainables.specs import TRAINABLES
 from trainables.trainable import BASE, MetricSpec, TrainableSpec
 

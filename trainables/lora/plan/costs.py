@@ -265,7 +265,8 @@ def read_history(options: Section, searches: Sequence[RecordedSearch], *measured
             tokens += rung.tokens or rung.steps * size * length
             seconds += rung.train_seconds
             rungs += 1
-            evaluations += [rung.eval_seconds] if asked else []
+            if asked and rung.eval_seconds is not None:
+                evaluations.append(rung.eval_seconds)
     if not rungs or not tokens:
         return None
     return History(rungs, seconds / tokens, sum(evaluations) / len(evaluations) if evaluations else None)
