@@ -74,10 +74,10 @@ def rungs_line(summary: Mapping[str, Any]) -> str | None:
     used = summary["budget"]
     parts = []
     if used["unmeasured"]:
-        times = wording.plural(used["unmeasured"], "time")
+        left = wording.plural(used["unmeasured"], "measurement")
         parts.append(
-            f"{times}, a trial was not measured at a rung before its last, as that would have taken too long "
-            "for what stopping could save (budget.early_ratio=0 measures all)."
+            f"{left} before the last rung left out: more than stopping there could have saved "
+            "(budget.early_ratio=0 measures all)."
         )
     if used["stops"] and used["early_eval_seconds"] > used["seconds_saved"]:
         took, saved = (wording.duration(used[name]) for name in ("early_eval_seconds", "seconds_saved"))

@@ -158,7 +158,7 @@ def _trial(state: SearchState, trial: TrialState, artifact: str) -> dict[str, An
         "params": dict(trial.params),
         "rung": last.rung if last else None,
         "step": last.step if last else 0,
-        **(_measurement(last) if last else {"metrics": {}, "intervals": {}}),
+        **(_measurement(trial.measured) if trial.measured else {"metrics": {}, "intervals": {}}),
         "feasible": keeps_constraints(objectives_of(state), metrics_of(trial)),
         artifact: last.checkpoint if last else None,
     }

@@ -7,7 +7,6 @@ killed continues as if nothing had happened.
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from search.allowance import Allowance
 from search.config.schema import SearchConfig
 from search.guards import make_guards
-from search.judging.early import NOT_MEASURED, early_rungs
+from search.judging.early import NOT_MEASURED, early_rungs, is_ranked, ranked_values
 from search.judging.front import FrontEvaluations, has_front_metrics
 from search.judging.racing import Repeat, Repetitions
 from search.judging.relative import relative_metrics, with_ratio_intervals, with_ratios
@@ -126,8 +125,8 @@ class Conductor:
                 self._searcher.begin(event)
             case TrialProposed() if event.repeats is None:
                 self._searcher.replay(event.trial, event.sampled, event.origin)
-            case RungReached() if not event.measured or self.state.trials[event.trial].confirms is not None:
-                pass  # nothing to rank, or a repetition
+            case RungReached() if not self._ranks(event):
+                pass
             case RungReached() if decision is not None:
                 self._scheduler.recall(event.trial, event.rung, event.metrics, event.intervals, decision)
             case RungReached():
@@ -418,6 +417,10 @@ class Conductor:
         base = self.state.baselines.get(BASE)
         return with_ratio_intervals(reply.intervals, reply.items, base, self._relative)
 
+    def _ranks(self, event: RungReached) -> bool:
+        repeats = self.state.trials[event.trial].confirms is not None
+        return not repeats and is_ranked(self._config.objectives, event)
+
     def _ask_scheduler(self, event: RungReached) -> Verdict:
         return self._scheduler.report(event.trial, event.rung, event.metrics, event.intervals)
 
@@ -429,7 +432,7 @@ class Conductor:
             verdict: What the scheduler has said of this very report, which must not be made twice.
         """
         repeats = self.state.trials[event.trial].confirms
-        if event.measured and repeats is None:
+        if self._ranks(event):
             verdict = verdict or self._ask_scheduler(event)
         for name, guard in self._guards.items() if event.measured else ():
             if (reason := guard(event, self.state)) is not None:
@@ -487,10 +490,9 @@ class Conductor:
             return
         if trial.last is not None:
             self._scheduler.promoted(trial.number, trial.last.rung)  # not any more, if it was paused
-        names = [objective.metric for objective in self._config.objectives]
-        known = trial.rungs[: trial.measured.rung + 1 if trial.measured else 0]
-        rungs = tuple(tuple(rung.metrics.get(name, math.nan) for name in names) for rung in known)
-        self._searcher.observe(TrialOutcome(event.trial, event.status, rungs))
+        rungs = ranked_values(self._config.objectives, trial.rungs)
+        nothing = event.status == "stopped" and trial.rungs and not rungs  # it teaches where it was alone
+        self._searcher.observe(TrialOutcome(event.trial, "cancelled" if nothing else event.status, rungs))
 
     def _record(self, event: Event) -> None:
         event = event.model_copy(update={"time": self._allowance.now()})

@@ -185,6 +185,8 @@ def with_recorded_choices(recorded: Mapping[str, Any], config: SearchConfig) -> 
     """
     if "prior" not in recorded:  # it began before there were any
         config = config.model_copy(update={"prior": NO_PRIOR})
+    if "early_ratio" not in recorded.get("budget", {}):  # likewise
+        config = config.model_copy(update={"budget": config.budget.model_copy(update={"early_ratio": 0.0})})
     for (section, name), left in _CHOSEN.items():
         before = recorded.get(section, {}).get(name, left)
         part = getattr(config, section, None)

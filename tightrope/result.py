@@ -190,14 +190,14 @@ class Result:
 
 
 def _trial(trial: TrialState, folder: Path) -> Trial:
-    last = trial.last
+    last, measured = trial.last, trial.measured
     return Trial(
         number=trial.number,
         status=trial.status,
         params=dict(trial.params),
         step=last.step if last else 0,
-        metrics=dict(last.metrics) if last else {},
-        intervals=dict(last.intervals) if last else {},
+        metrics=dict(measured.metrics) if measured else {},
+        intervals=dict(measured.intervals) if measured else {},
         artifact=folder / last.checkpoint if last and last.checkpoint else None,
         repeats=trial.confirms,
     )

@@ -125,7 +125,7 @@ def _budget(fitted: Fitted) -> list[str]:
     return [
         "budget:",
         f"  steps: {fitted.steps}  # optimizer steps of a full trial{passes}",
-        f"  rungs: 3  # measured at steps {fitted.steps // 9}, {fitted.steps // 3} and {fitted.steps}",
+        f"  rungs: 3  # at steps {fitted.steps // 9}, {fitted.steps // 3} and {fitted.steps}",
     ]
 
 

@@ -104,10 +104,10 @@ class EarlyRungs:
 
     Attributes:
         full_steps: Optimizer steps of the trial's full budget.
-        ratio: It is measured where the rest of its training will take at least this many times as long as
-            the measurement. Infinite: nowhere.
+        ratio: It is measured where what stopping it would save, the rest of its training, takes at least this
+            many times as long as the measurement. Infinite: nowhere.
         seconds: What a measurement at such a rung takes; None where none has been made yet.
-        most_seconds: What one at the full budget, or of the base model, takes; None likewise.
+        most_seconds: What one at the full budget takes; None likewise. It asks no less.
     """
 
     full_steps: int
@@ -119,13 +119,21 @@ class EarlyRungs:
         """Whether a measurement is worth its time; it is where nobody knows yet what one takes."""
         if math.isinf(self.ratio):
             return False
-        takes = self.most_seconds if self.seconds is None and not asks_more_at_last else self.seconds
-        return takes is None or step_seconds * (self.full_steps - step) >= self.ratio * takes
+        if self.seconds is None and (self.most_seconds is None or asks_more_at_last):
+            return True
+        most = math.inf if self.most_seconds is None else self.most_seconds
+        takes = most if self.seconds is None else min(self.seconds, most)
+        more_at_last = most - takes if asks_more_at_last and self.most_seconds is not None else 0.0
+        return step_seconds * (self.full_steps - step) + more_at_last >= self.ratio * takes
+
+    def after(self, reply: Reply) -> EarlyRungs:
+        """The same with what a measurement at a rung before the last took."""
+        return replace(self, seconds=reply.eval_seconds) if reply.measured else self
 
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """Train a trial to a rung, measure it there and save its adapter.
+    """Train a trial to a rung, save its adapter, and measure it there.
 
     Says all that is needed to do so anywhere: a group that still holds the trial at `from_step` goes
     on at once, any other loads `load_from` first.
@@ -177,6 +185,7 @@ class TrainRequest:
             load_from=reply.checkpoint,
             save_to=f"{folder}-{int(rung) + 1}",
             last=last,
+            early=None if self.early is None else self.early.after(reply),
         )
 
 

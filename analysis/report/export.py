@@ -13,10 +13,10 @@ from search.record import SearchState, TrialState
 
 
 def table(state: SearchState) -> pyarrow.Table:
-    """A row per trial, repetitions too, by number; measured values are those of its last rung.
+    """A row per trial, repetitions too, by number; measured values are those of step `measured_step`.
 
-    Columns: trial, repeats, origin, status, cause, rung, step, train_seconds, eval_seconds, then
-    `param.<name>`, `metric.<name>`, and `metric.<name>.low`, `.high` and `.n` where it has an interval.
+    Columns: trial, repeats, origin, status, cause, rung, step, measured_step, train_seconds, eval_seconds,
+    then `param.<name>`, `metric.<name>`, and `metric.<name>.low`, `.high` and `.n` where it has an interval.
     """
     rows = [_row(trial) for trial in sorted(state.trials.values(), key=lambda trial: trial.number)]
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -57,6 +57,7 @@ def _row(trial: TrialState) -> dict[str, Any]:
         "cause": cause_of(trial),
         "rung": last.rung if last else None,
         "step": last.step if last else 0,
+        "measured_step": trial.measured.step if trial.measured else None,
         "train_seconds": trial.train_seconds,
         "eval_seconds": trial.eval_seconds,
     }

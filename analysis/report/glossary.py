@@ -20,7 +20,7 @@ _WORDS: dict[str, str] = {
     "trial": "One training run with its own settings, and its evaluation.",
     "optimizer step": "One update of the {artifact} in training.",
     "full budget": "The number of optimizer steps of a complete trial.",
-    "rung": "A number of steps at which trials are evaluated and compared, to decide which of them continue.",
+    "rung": "A number of steps at which trials are saved, and may be evaluated and compared: some continue.",
     "scheduler": "Stops trials that are worse than the others at the same rung.",
     "guard": "Stops a trial that is breaking the model, however good the others are.",
     "searcher": "Chooses the settings of the next trial.",

@@ -24,6 +24,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "tightrope-no-prior": {"prior": "none"},
     "tightrope-startup-4": {"searcher": {"name": "gp", "startup": 4}},
     "tightrope-projected": {"searcher": {"name": "gp", "stopped": "projected"}},
+    "tightrope-every-rung": {"budget": {"early_ratio": 0}},
     "tightrope-full": {"scheduler": {"name": "none"}},
     "tightrope-fixed": {"scheduler": {"name": "moasha", "share": "fixed"}},
     "tightrope-promotion": {"scheduler": {"name": "moasha", "variant": "promotion"}},
@@ -96,6 +97,7 @@ def run(workload: Workload, method: str, *, seed: int, budget: float, workers: i
 def _config(workload: Workload, changes: Mapping[str, Any], seed: int, end: float) -> SearchConfig:
     rungs = workload.rungs
     eta = rungs[1] // rungs[0] if len(rungs) > 1 else 3
+    rungs_and_steps = {"steps": rungs[-1], "rungs": len(rungs), "eta": eta}
     data: dict[str, Any] = {
         "space": "benchmark",
         "name": "benchmark",
@@ -106,11 +108,11 @@ def _config(workload: Workload, changes: Mapping[str, Any], seed: int, end: floa
         "capability": {"skills": [{"name": "none", "path": "none.jsonl"}]},
         "parameters": {name: dict(one) for name, one in workload.parameters.items()},
         "objectives": [{"metric": one.metric, "direction": one.direction} for one in workload.objectives],
-        "budget": {"steps": rungs[-1], "rungs": len(rungs), "eta": eta},
         "confirm": {"candidates": 0},
         "limits": {"hours": end / 3600},
         **changes,
     }
+    data["budget"] = rungs_and_steps | changes.get("budget", {})
     # As composition chooses it.
     if prior_problem("lora", data) is None:
         data = {"prior": "lora", **data}

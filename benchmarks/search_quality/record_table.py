@@ -47,6 +47,8 @@ def rows(folder: Path) -> Iterator[dict[str, object]]:
         elif isinstance(event, TrialProposed):
             sampled[event.trial] = dict(event.sampled)
         elif isinstance(event, RungReached):
+            if not event.measured:
+                raise SystemExit(f"trial {event.trial} was not measured at every rung: budget.early_ratio=0")
             yield {
                 **sampled[event.trial],
                 "seed": seed,

@@ -59,7 +59,7 @@ NAMES: dict[str, Name] = {
     "eval_questions": Name("questions", "Questions of the smallest set that is evaluated."),
     "retention_floor": Name("", "Least acceptable share of the base's capability."),
     "guard_spike": Name("", "Multiple of its lowest value at which a loss ends a trial; none is off."),
-    "rungs": Name("", "Rungs at which trials are measured."),
+    "rungs": Name("", "Rungs at which trials are measured where that pays."),
     "reduction_factor": Name("", "Ratio of neighbouring rungs, and of trials that continue."),
     "early_stopping": Name("yes or no", "Whether a scheduler stops trials at rungs before the last."),
     "trials": Name("trials", "Number of trials."),

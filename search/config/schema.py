@@ -92,7 +92,7 @@ class ObjectiveConfig(Section):
     """A metric to optimise.
 
     Attributes:
-        metric: Name of a metric that is measured at every rung.
+        metric: Name of a metric of every measurement of a trial.
         direction: Which way is better.
         floor: For a maximised metric, the least value that is acceptable (a constraint).
         ceiling: For a minimised one, the largest.
@@ -169,7 +169,7 @@ BY_TRIAL = "trial"
 
 
 class BudgetConfig(Section):
-    """Optimizer steps of a full trial, and the rungs at which it is measured.
+    """Optimizer steps of a full trial, and the rungs at which it is saved and may be measured.
 
     Attributes:
         steps: Steps of a trial trained to the end. With `epochs` they are counted (`search.epochs`). "trial"

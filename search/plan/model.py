@@ -118,7 +118,7 @@ class Plan:
         trials: Number of trials; fewer than configured where the searcher has no more.
         first: The first of them, exactly as they will run.
         budget: What a step is, and where the number of steps is from, in sentences.
-        rungs: Optimizer steps at which a trial is measured; empty where each trial has its own.
+        rungs: Optimizer steps of the rungs; empty where each trial has its own.
         shares: The same as shares of a trial's steps.
         trial_steps: Where each trial has its own number of steps, the least and the most.
         scheduler: What the scheduler does, in sentences.

@@ -37,7 +37,7 @@ def print_plan(plan: Plan, console: Console | None = None) -> None:
     out.print("[bold]Rungs[/]")
     for sentence in plan.budget:
         out.print(f"  {sentence}", markup=False)
-    out.print(f"  measured at {_rungs(plan)}")
+    out.print(f"  rungs at {_rungs(plan)}")
     for sentence in plan.scheduler:
         out.print(f"  {sentence}", markup=False)
     for title, sentences in _chapters(plan):
@@ -176,7 +176,7 @@ def _estimate(estimate: SearchEstimate, plan: Plan) -> Iterable[str]:
     yield (
         f"a trial to the end: {_duration(estimate.trial_seconds)}{mean}, "
         f"with {plural(estimate.evaluations, 'evaluation')} of {_duration(estimate.evaluation_seconds)}"
-        + _left_out(len(plan.shares) - estimate.evaluations)
+        + _left_out(len(plan.shares) - estimate.evaluations, len(plan.shares))
     )
     if estimate.preparation_seconds:
         yield f"once, before the first trial: {_duration(estimate.preparation_seconds)}"
@@ -191,10 +191,14 @@ def _estimate(estimate: SearchEstimate, plan: Plan) -> Iterable[str]:
     yield f"memory from a formula: {estimate.memory_basis}"
 
 
-def _left_out(rungs: int) -> str:
-    """What is said of rungs at which trials are not measured; empty where there are none."""
-    text = "; {} before the last {} not measured, as that takes too long for what stopping could save"
-    return text.format(plural(rungs, "rung"), "is" if rungs == 1 else "are") if rungs else ""
+def _left_out(early: int, rungs: int) -> str:
+    """What is said of rungs before the last at which trials are not measured; empty where there are none."""
+    if not early:
+        return ""
+    why = "as that takes too long for what stopping could save"
+    if early == rungs - 1:
+        return f"; trials are measured at their end alone, {why}, and none is stopped before"
+    return f"; {plural(early, 'rung')} before the last {'is' if early == 1 else 'are'} not measured, {why}"
 
 
 def _memory(size: float, slots: int, workers: int) -> str:

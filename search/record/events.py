@@ -242,7 +242,7 @@ class _Rung(_Event):
 
 
 class RungReached(Trained, _Rung):
-    """A trial was trained to a rung, counted from 0, measured there, and saved at `checkpoint`."""
+    """A trial was trained to a rung, counted from 0, saved at `checkpoint`, and perhaps measured there."""
 
 
 class _Front(_Event):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -23,6 +24,9 @@ from search.record.events import (
     TrialProposed,
     WarmStarted,
 )
+
+_NEWEST = 50
+"""Measurements that say what one takes."""
 
 
 @dataclass
@@ -123,6 +127,8 @@ class SearchState:
         clones: Number of clones.
         steps: Optimizer steps of all trials, up to the last rung of each.
         work_seconds: Time in training of trials and evaluation at their rungs; shares of groups add up.
+        early_evaluations: Seconds of the newest measurements of trials before their last rung.
+        full_evaluations: The same at their last rung.
         last_time: Time of the last event.
     """
 
@@ -142,6 +148,8 @@ class SearchState:
     clones: int = 0
     steps: int = 0
     work_seconds: float = 0.0
+    early_evaluations: deque[float] = field(default_factory=lambda: deque(maxlen=_NEWEST))
+    full_evaluations: deque[float] = field(default_factory=lambda: deque(maxlen=_NEWEST))
     failures: list[Failed] = field(default_factory=list)
     ended: SearchEnded | None = None
     last_time: float = 0.0
@@ -187,6 +195,8 @@ class SearchState:
                 self.steps += event.step - (trial.last.step if trial.last else 0)
                 self.work_seconds += event.train_seconds + event.eval_seconds
                 trial.rungs.append(event)
+                if event.measured:
+                    self._evaluations(event.rung).append(event.eval_seconds)
             case FrontMeasured():
                 self._measure_front(event)
             case Decided():
@@ -221,6 +231,10 @@ class SearchState:
         if self.sessions and self.sessions[-1].confirm:
             return self.sessions[-1].confirm
         return self.started.config.get("confirm", {}) if self.started else {}
+
+    def _evaluations(self, rung: int) -> deque[float]:
+        rungs = self.started.config["budget"]["rungs"] if self.started else None
+        return self.full_evaluations if rung + 1 == rungs else self.early_evaluations
 
     def _choose_slots(self, event: SlotsChosen) -> None:
         if event.groups or self.slots is None:

@@ -101,12 +101,14 @@ class SimulatedRun:
         hypervolume: Of the front of its full trials, as a share of that of the recorded search's; None where
             the recorded search has none.
         censored: Trials that would have been trained further than was recorded.
+        unmeasured: How often trials would have been measured at rungs where the recorded ones were not.
         fates: What became of the recorded search's best trials, by their recorded numbers, in words.
     """
 
     cost: Cost
     hypervolume: float | None
     censored: int
+    unmeasured: int
     fates: Mapping[int, str]
 
 
@@ -156,6 +158,7 @@ def compare(options: Options) -> Comparison:
                 cost=_cost(run.state, at_least=bool(run.censored)),
                 hypervolume=score.share(run.state),
                 censored=len(run.censored),
+                unmeasured=run.unmeasured,
                 fates=_fates(run, curves, watched),
             )
         )

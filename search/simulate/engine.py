@@ -30,11 +30,13 @@ class Simulated:
         events: Its record; times are simulated seconds from 0.
         state: The state that the record leads to.
         censored: Numbers of trials that would have been trained further than their curve is known.
+        unmeasured: How often a trial would have been measured at a rung of which its curve says nothing.
     """
 
     events: list[Event]
     state: SearchState
     censored: tuple[int, ...]
+    unmeasured: int = 0
 
 
 def simulate(
@@ -123,6 +125,8 @@ class _Simulation:
         )
         self._due: list[_Slice] = []
         self._begun = 0
+        self._unmeasured = 0
+        self._more_at_last = any(metric.at == "last" for metric in config.metrics)
 
     def begin(self, workers: int, devices: int, nodes: int) -> None:
         """Records what a session records before its first trial."""
@@ -185,7 +189,7 @@ class _Simulation:
             for trial in state.trials.values()
             if trial.finished is not None and trial.finished.failure_class == NOT_RECORDED
         )
-        return Simulated(self._events, state, tuple(censored))
+        return Simulated(self._events, state, tuple(censored), self._unmeasured)
 
     def _start_next(self) -> bool:
         """Gives a free worker something to train; returns whether there was anything."""
@@ -203,8 +207,10 @@ class _Simulation:
             reason = f"what step {request.to_step} would have given was not recorded"
             self._conductor.cut(number, reason, NOT_RECORDED)
             return False
-        if reply.outcome == "ok" and not request.measures(reply.train_seconds):
-            reply = reply.of_training()
+        if reply.outcome == "ok":
+            measures = request.measures(reply.train_seconds, self._more_at_last)
+            self._unmeasured += measures and not reply.measured
+            reply = reply if measures else reply.of_training()
         end = self._now + reply.train_seconds + reply.eval_seconds
         heapq.heappush(self._due, _Slice(end, self._begun, number, reply))
         self._begun += 1

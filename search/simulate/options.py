@@ -220,7 +220,7 @@ def _check_trials(composed: Composed, recorded: int) -> None:
 def _check_recorded(composed: Composed, config: SearchConfig, state: SearchState) -> None:
     """Refuses objectives that the search has not recorded."""
     assert state.started is not None
-    measured = [rung for trial in state.trials.values() for rung in trial.rungs if rung.measured]
+    measured = [rung for trial in state.trials.values() for rung in trial.rungs]
     steps = sorted({rung.step for rung in measured})
     recorded = f"the recorded steps are {', '.join(map(str, steps))}"
     if is_by_trial(state):

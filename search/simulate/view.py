@@ -119,6 +119,12 @@ def _limits(options: Options, answer: Comparison) -> list[str]:
             f"{mean:.4g} trials would have been trained further than was recorded. They end at their last "
             "recorded rung, so actual costs would be higher."
         )
+    if any(run.unmeasured for run in answer.runs):
+        mean = fmean(run.unmeasured for run in answer.runs)
+        lines.append(
+            f"Trials would have been measured {mean:.4g} more times before their last rung, where the "
+            "recorded ones were not (budget.early_ratio). They go on there: actual costs would differ."
+        )
     if answer.cut_short:
         lines.append(
             f"The recorded search did not finish {plural(answer.cut_short, 'trial')}: the results cover "

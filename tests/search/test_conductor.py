@@ -442,9 +442,10 @@ def test_only_the_request_of_the_full_budget_is_the_last_and_costs_are_kept_by_p
     assert conductor.finished
 
 
-def test_what_follows_from_a_reply_is_what_the_conductor_asks_for() -> None:
+@pytest.mark.parametrize("scheduler", ["none", "moasha"])
+def test_what_follows_from_a_reply_is_what_the_conductor_asks_for(scheduler: str) -> None:
     """A trial's actor makes later requests by itself; those of a resumed search come from the record."""
-    conductor = make(configure("random", trials=1, scheduler={"name": "none"}), [])
+    conductor = make(configure("random", trials=1, scheduler={"name": scheduler}), [])
     number = conductor.next_trial()
     assert number is not None
     request, folders = conductor.request(number), []

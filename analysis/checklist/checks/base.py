@@ -34,7 +34,7 @@ def better_than_base(examined: Examined) -> Answer:
     data.
     """
     context, trial = examined.context, examined.trial
-    if trial.last is None:
+    if trial.measured is None:
         return Answer("cannot tell", "The trial was never measured.")
     if context.base is None:
         return Answer("cannot tell", "The untouched model was not measured; baselines=[base] measures it.")

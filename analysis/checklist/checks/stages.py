@@ -27,13 +27,13 @@ def stage_ranges(examined: Examined) -> Answer:
     A start that was taken over from a larger batch would skip data, or read some of it twice.
     """
     trial = examined.trial
-    if trial.last is None:
-        return Answer("cannot tell", "The trial reached no rung.")
+    if trial.measured is None:
+        return Answer("cannot tell", "The trial was never measured.")
     border, first_read, begin, second_read, *passes = (value(trial, name) for name in _METRICS)
     batch = trial.params.get("batch_size")
     if not isinstance(batch, int | float) or not math.isfinite(border):
         return Answer("cannot tell", "The record does not say what the stages read.")
-    steps = trial.last.step
+    steps = trial.measured.step
     wanted = (min(steps, border) * batch, max(0.0, steps - border) * batch)
     numbers: dict[str, Any] = {
         "steps": steps,

@@ -127,7 +127,8 @@ def _pool(context: Context) -> tuple[list[str], list[TrialState], int]:
     measured: dict[int, list[TrialState]] = {}
     for trial in context.trials:
         for index, reached in enumerate(trial.rungs):
-            if any(math.isfinite(reached.metrics.get(name, math.nan)) for name in metrics):
+            values = [reached.metrics.get(name, math.nan) for name in metrics]
+            if reached.measured and any(map(math.isfinite, values)):
                 measured.setdefault(index, []).append(trial)
     if not measured:
         return [], [], 0

@@ -13,6 +13,7 @@ from analysis.report.look import BLUE, VERMILION, Look
 from analysis.report.lost import LostOrUnknown, over_items, over_trials
 from analysis.report.statistics import Estimate, mean_share
 from analysis.report.words import asked_late, estimated, no_questions, number
+from search.judging.objectives import metrics_of
 
 _KNOWS, _WRITES = Look(BLUE, "circle", "solid"), Look(VERMILION, "triangle-down", "dash")
 
@@ -122,7 +123,7 @@ def _names(skill: str) -> tuple[str, str]:
 
 
 def _skills(context: Context) -> list[str]:
-    known = [set(trial.last.metrics) for trial in context.judged if trial.last]
+    known = [set(metrics_of(trial)) for trial in context.judged]
     names = [skill["name"] for skill in context.skills]
     return [name for name in names if any(set(_names(name)) <= metrics for metrics in known)]
 

@@ -12,6 +12,7 @@ from analysis.report.groups import by_lr
 from analysis.report.look import OUTCOME_LOOKS
 from analysis.report.statistics import Estimate, mean_share
 from analysis.report.words import asked_late, estimated, no_questions, with_interval
+from search.judging.objectives import metrics_of
 from search.record import TrialState
 
 OUTCOMES = ("right", "wrong", "unparseable", "leaking")
@@ -88,7 +89,7 @@ def _scopes(context: Context) -> dict[str, dict[str, str]]:
 
 
 def _trials(context: Context, names: Mapping[str, str]) -> list[TrialState]:
-    return [t for t in context.judged if t.last is not None and set(names.values()) <= set(t.last.metrics)]
+    return [t for t in context.judged if set(names.values()) <= set(metrics_of(t))]
 
 
 def _shares(context: Context, names: Mapping[str, str]) -> dict[str, dict[str, Estimate]]:
@@ -101,7 +102,7 @@ def _shares(context: Context, names: Mapping[str, str]) -> dict[str, dict[str, E
     groups = by_lr(trials, context.trials) if "lr" in context.parameters else []
     parts = {f"lr {group.label}": list(group.trials) for group in groups} or {"all trials": trials}
     for label, part in parts.items():
-        row = {name: mean_share([t.last.metrics[m] for t in part if t.last]) for name, m in names.items()}
+        row = {name: mean_share([metrics_of(t)[m] for t in part]) for name, m in names.items()}
         if not all(math.isnan(share.value) for share in row.values()):
             shares[label] = row
     return shares

@@ -45,9 +45,9 @@ class Samples:
         base = _replies(context, context.base.items_file)
         texts, notes, tables, data = [], [], [], {}
         for why, trial in _chosen(context).items():
-            assert trial.last is not None and trial.last.items_file is not None  # noqa: PT018
+            assert trial.measured is not None and trial.measured.items_file is not None  # noqa: PT018
             try:
-                tuned = _replies(context, trial.last.items_file)
+                tuned = _replies(context, trial.measured.items_file)
             except RecordError as error:
                 notes.append(f"Trial {trial.number}: {error.message}")
                 continue
@@ -64,7 +64,7 @@ class Samples:
 
 
 def _chosen(context: Context) -> dict[str, TrialState]:
-    kept = [t for t in context.judged if t.last is not None and t.last.items_file is not None]
+    kept = [t for t in context.judged if t.measured is not None and t.measured.items_file is not None]
     chosen = {}
     best = context.recommended
     if best is not None and any(trial.number == best for trial in kept):
