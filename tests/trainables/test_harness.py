@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from peft import PeftModel
 
+from tests.trainables.chat_tokenizers import TEMPLATES, tokenizer
 from tests.trainables.harness_models import CONFIG, installed, theirs
 from tests.trainables.harness_tasks import (
     choice_task,
@@ -218,6 +219,15 @@ def test_the_metric_that_counts_can_be_named(base: tuple[Any, Any], asking: Aski
             HarnessTask(path, base[1], seed=0, context=256, metric=metric)
     by_length = HarnessTask(path, base[1], seed=0, context=256, metric="acc_norm").scores(asking)[0]
     assert [score.right for score in by_length] == [score.values["acc_norm"] == 1 for score in by_length]
+
+
+@installed
+@pytest.mark.integration
+def test_the_day_that_a_chat_template_writes_is_always_the_same(tmp_path: Path) -> None:
+    dated = tokenizer("bytes", TEMPLATES["llama3"][0])
+    path = str(choice_task(tmp_path, 0, count=1))
+    (prompt,) = HarnessTask(path, dated, seed=0, chat=True).prompts
+    assert "Today: 26 Jul 2024 2024" in dated.decode(prompt)
 
 
 @installed

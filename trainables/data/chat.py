@@ -68,7 +68,7 @@ class Chat:
                 self._tokenizer.apply_chat_template(
                     list(messages),
                     tools=given,
-                    chat_template=_NOW.sub(_on_the_day, template),
+                    chat_template=on_the_day(template),
                     add_generation_prompt=prompt,
                     tokenize=False,
                 )
@@ -232,8 +232,9 @@ def _end_of_content(text: str, start: int, content: str) -> int:
     return start
 
 
-def _on_the_day(call: re.Match[str]) -> str:
-    return repr(_DAY.strftime(call[2]))
+def on_the_day(template: str) -> str:
+    """A template that writes the same day whenever it is rendered."""
+    return _NOW.sub(lambda call: repr(_DAY.strftime(call[2])), template)
 
 
 def common_prefix(text: str, other: str) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from trainables.data.chat import on_the_day
 from trainables.errors import UserError
 from trainables.evaluation.harness.answers import Asking, answers
 from trainables.evaluation.harness.library import load_task, seeded
@@ -27,7 +28,8 @@ class HarnessTask:
     """A task's documents with what they ask, made once.
 
     Scores are those of the harness's own `HFLM` on the same documents: prompts, few-shot examples, tokens and
-    metrics are made by its rules, and the chat template is left out unless it is asked for.
+    metrics are made by its rules, and the chat template is left out unless it is asked for. A template that
+    writes the day always writes the same one, as in training.
 
     Args:
         name: Name of a task that the harness knows, or path of a task's YAML file.
@@ -138,6 +140,7 @@ class HarnessTask:
             return str(
                 tokenizer.apply_chat_template(
                     messages,
+                    chat_template=template,
                     tokenize=False,
                     add_generation_prompt=add_generation_prompt,
                     continue_final_message=not add_generation_prompt,
@@ -149,6 +152,7 @@ class HarnessTask:
             raise UserError(
                 f"{self._key}: the tokenizer has no chat template.", hint="Switch the chat template off."
             )
+        template = on_the_day(str(tokenizer.get_chat_template())) if templated else ""
         with seeded(seed), redirect_stderr(StringIO()):  # its progress bar
             self._task.build_all_requests(
                 samples=None if len(self.documents) == len(self._task.eval_docs) else self.documents,
