@@ -267,9 +267,9 @@ def test_every_piece_of_a_text_begins_as_texts_do(kind: str) -> None:
     made = tokenizer(kind)
     task = TaskConfig(name="task", train="unused")
     words = "The keeper writes down what he sees and the lamp is trimmed. " * 5
-    for tokenised, end in (
-        (Tokeniser(made, task)([Document(words)], str), ""),
-        (Tokeniser(made, task).stream([words]), "\n\n"),
+    for tokenised, text in (
+        (Tokeniser(made, task)([Document(words)], str), words),
+        (Tokeniser(made, task).stream([words, "Calm."]), f"{words}\n\nCalm.\n\n"),
     ):
         pieces = [one for group in tokenised.cut(16).groups for one in group]
         assert len(pieces) > 3
@@ -279,7 +279,7 @@ def test_every_piece_of_a_text_begins_as_texts_do(kind: str) -> None:
             assert begins == (kind != "unigram")
             assert one.loss_mask.tolist() == [False, *[True] * (len(one.input_ids) - 1)]
         inner = [token for one in pieces for token in one.input_ids.tolist() if token != made.bos_token_id]
-        assert [token for token in inner if token != made.eos_token_id] == plain_ids(made, words + end)
+        assert [token for token in inner if token != made.eos_token_id] == plain_ids(made, text)
 
 
 def test_a_real_template_on_its_own_tokenizer() -> None:

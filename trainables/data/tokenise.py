@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.data.chat import Chat, Rendered, chat_of
-from trainables.data.encode import OwnSpecials, encode_all
+from trainables.data.encode import OwnSpecials, encode_all, plain_ids
 from trainables.data.examples import Example
 from trainables.data.lengths import piece_length, reply_length
 from trainables.data.reading import ReadUnits
@@ -133,10 +133,13 @@ class Tokeniser:
         return tokenised
 
     def stream(self, paragraphs: Sequence[str]) -> Tokenised:
-        """Plain text, of paragraphs joined again by blank lines, as one text without an end."""
-        texts = [paragraph.strip("\n") + "\n\n" for paragraph in paragraphs]
-        parts = self._tokenizer(texts, add_special_tokens=False)["input_ids"]
-        ids = _ids([*self._start, *chain.from_iterable(parts)])
+        """Plain text, of paragraphs joined again by blank lines, as one text without an end.
+
+        It is tokenised whole: tokenizers may mark the beginning of whatever they are given, and join what
+        stands on both sides of a blank line.
+        """
+        text = "".join(paragraph.strip("\n") + "\n\n" for paragraph in paragraphs)
+        ids = _ids([*self._start, *plain_ids(self._tokenizer, text)])
         return Tokenised([[(ids, _UNSAID)]], texts=True, before=self._start)
 
     def _texts(self, texts: Sequence[str]) -> Tokenised:
