@@ -28,7 +28,7 @@ from tests.trainables.model_folders import (
 from trainables import embedded
 from trainables.errors import UserError
 from trainables.models.folder.architectures import causal_models, supports_checkpointing, supports_sdpa
-from trainables.models.folder.check import check_folder, takes_sdpa
+from trainables.models.folder.check import check_description, check_folder, takes_sdpa
 from trainables.models.load import load_base, load_tokenizer
 from trainables.models.resolve import fetched, resolve
 from trainables.models.skeleton import skeleton
@@ -53,6 +53,7 @@ def gone(name: str) -> Damage:
 
 
 BIAS = WEIGHT.replace("weight", "bias")
+PARTS = "{% for m in messages %}<|user|>{% for part in m.content %}{{ part.text }}{% endfor %}{% endfor %}"
 LOOPS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 
 SEEN: dict[str, tuple[Damage, str]] = {
@@ -92,6 +93,11 @@ SEEN: dict[str, tuple[Damage, str]] = {
     "no language model": (edited("config.json", model_type="vit"), "type vit is not a causal language model"),
     "encoder": (edited("config.json", model_type="bert"), "does not generate text from left to right"),
     "encoder and decoder": (edited("config.json", is_encoder_decoder=True), "from left to right"),
+    "classifier": (
+        edited("config.json", architectures=["LlamaForSequenceClassification"]),
+        r"config\.json: the weights are those of a LlamaForSequenceClassification, which does not predict",
+    ),
+    "encoder of texts": (edited("config.json", architectures=["LlamaModel"]), "those of a LlamaModel"),
     "images": (
         edited("config.json", model_type="qwen2_vl", text_config={}),
         "multimodal model of type qwen2_vl",
@@ -115,6 +121,10 @@ SEEN: dict[str, tuple[Damage, str]] = {
         written("chat_template.jinja", "{% for x in %}"),
         r"chat_template\.jinja: .*TemplateSyntaxError",
     ),
+    "template of parts": (
+        written("chat_template.jinja", PARTS),
+        r"chat_template\.jinja: the chat template leaves out the text of a message",
+    ),
     "template raises": (written("chat_template.jinja", "{{ raise_exception('no') }}"), "TemplateError: no"),
     "template loops": (written("chat_template.jinja", LOOPS), "does not terminate"),
     "template grows": (written("chat_template.jinja", "{{ 'a' * 99999999999 }}"), "MemoryError"),
@@ -129,6 +139,16 @@ def test_what_the_files_show_is_refused_before_anything_is_loaded(folder: Path, 
         resolve(config(folder))
     assert refused.value.hint
     assert str(folder) in refused.value.message
+
+
+def test_every_class_that_predicts_text_is_taken(folder: Path) -> None:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    known = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+    assert len(known) > 100
+    for name in (*known, "GPTBigCodeLMHeadCustomModel", None):
+        edited("config.json", architectures=name and [name])(folder)
+        check_description(folder)
 
 
 def test_a_tokenizer_of_a_larger_vocabulary_is_refused(folder: Path) -> None:

@@ -43,6 +43,8 @@ _LOOKING_AHEAD = frozenset(
 )
 
 
+_PREDICTING = ("CausalLM", "LMHead", "ConditionalGeneration", "Decoder")
+"""What the names of classes that predict text contain."""
 _DEQUANTISED = ("mxfp4", "gguf")
 _REQUANTISING = ("rwkv",)
 """Types whose code scales weights as it runs, and brings quantised ones into another format."""
@@ -176,6 +178,7 @@ def _check_kind(folder: Path, config: Mapping[str, Any], code: bool) -> None:
             _CAUSAL,
         )
     if kind in known or not known:
+        _check_class(path, config)
         return
     version = transformers_version()
     if isinstance(config.get("text_config"), dict):
@@ -197,6 +200,18 @@ def _check_kind(folder: Path, config: Mapping[str, Any], code: bool) -> None:
         f"transformers {version} does not support models of type {kind!r}",
         f"A newer version may: pip install -U transformers; {where}.",
     )
+
+
+def _check_class(path: Path, config: Mapping[str, Any]) -> None:
+    """The weights were saved by a class that predicts text: others load as one, if embeddings are tied."""
+    classes = config.get("architectures")
+    named = [name for name in classes if isinstance(name, str)] if isinstance(classes, list) else []
+    if named and not any(predicts in name for name in named for predicts in _PREDICTING):
+        raise damaged(
+            path,
+            f"the weights are those of a {', '.join(named)}, which does not predict text",
+            f"{_CAUSAL} If this model is one, name its class in architectures.",
+        )
 
 
 def _check_quantisation(path: Path, config: Mapping[str, Any], quantise: bool) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from trainables.models.folder.reading import damaged, optional_object, read_text
 
 _PROGRAM = Path(__file__).with_name("render.py")  # its import takes longer than what it does
+_QUESTION = "Who keeps the light"
 _PATIENCE = 60.0  # seconds, for a machine on which the program hardly gets to compute
 _SPECIAL = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 _HINT = "Correct the template, or remove it: without a template, questions are used as they are."
@@ -71,7 +72,7 @@ def check_template(folder: Path, settings: Mapping[str, Any]) -> None:
     # Classes of tokenizers have tokens that their files do not give.
     special = {name: special_token(settings, name) or "" for name in _SPECIAL}
     variables = {
-        "messages": [{"role": "user", "content": "?"}],
+        "messages": [{"role": "user", "content": _QUESTION}],
         "add_generation_prompt": True,
         "tools": None,
         "documents": None,
@@ -89,3 +90,5 @@ def check_template(folder: Path, settings: Mapping[str, Any]) -> None:
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["it was killed"])[0]
         raise damaged(path, f"the chat template cannot be rendered for one question ({said[:200]})", _HINT)
+    if _QUESTION not in done.stdout:
+        raise damaged(path, "the chat template leaves out the text of a message", _HINT)
