@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import normalize
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,6 +83,31 @@ def test_anything_else_cannot_be_parsed(reply: str) -> None:
     assert parse_choice(reply, CITIES) is None
 
 
+@pytest.mark.parametrize("form", ["{}", " {}.", "Answer: {}", "**{}**"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["(0, 1)", "(1, 0)"],
+        ["[1, 2]", "[2]"],
+        ['"Hamlet"', '"Macbeth"'],
+        ["'tis", "'twas"],
+        ["*args", "**kwargs"],
+        ["\u00c1lvarez", "Airdrie"],
+        ["0.5", "0"],
+    ],
+)
+def test_an_exact_reply_is_its_option_whatever_this_begins_with(options: list[str], form: str) -> None:
+    for place, option in enumerate(options):
+        for written in (option, normalize("NFD", option)):
+            assert parse_choice(form.format(written), options) == place
+
+
+@pytest.mark.parametrize("reply", ["1.5", "1,000", "1/2", "2:30", "Answer: 2.0"])
+def test_a_number_is_not_the_option_that_it_begins_with(reply: str) -> None:
+    assert parse_choice(reply, ["1", "2"]) is None
+    assert parse_choice("2, because", ["1", "2"]) == 1
+
+
 @pytest.mark.parametrize(
     ("reply", "options", "choice"),
     [
@@ -93,6 +120,8 @@ def test_anything_else_cannot_be_parsed(reply: str) -> None:
         ("50", ["5", "50"], 1),
         ("Paris", ["Paris", "Paris, Texas"], 0),
         ("Paris, Texas", ["Paris", "Paris, Texas"], 1),
+        ("\u201cHamlet\u201d", ["Macbeth", "Hamlet"], 1),
+        ("Hamlet", ['"Macbeth"', '"Hamlet"'], 1),
     ],
 )
 def test_near_options_are_told_apart(reply: str, options: list[str], choice: int) -> None:

@@ -10,10 +10,11 @@ from unicodedata import normalize
 
 T = TypeVar("T")
 
-_SIGNS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+SIGNS = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""Kana and ideographs, as a range of a regular expression; these scripts put nothing between words."""
 
-_WORD = rf"[{_SIGNS}]|[^\W{_SIGNS}]+"
-"""Each kana and each ideograph is a word, for these scripts put nothing between words."""
+_WORD = rf"[{SIGNS}]|[^\W{SIGNS}]+"
+"""Each kana and each ideograph is a word."""
 
 _OPERATOR = r"[-+*/^\u00d7\u00f7](?=\s*[\d(])"
 """An operator before a number or a bracket is a word: 3+4 is not 3*4, nor is 3 the same as -3."""
