@@ -191,7 +191,8 @@ class SkillConfig(Section):
     Attributes:
         name: Short name; its metrics are `<name>_<scoring>`, `<name>_wrong`, `<name>_unparseable`,
             `<name>_leaking` and `<name>_f1` (`trainables.evaluation.metrics`).
-        path: JSONL file: {"question", "options", "answer": index} or {"question", "answer": text}.
+        path: JSONL file: {"question", "options", "answer": index} or {"question", "answer": text}, optionally
+            with a "context".
         scoring: Ways to score; the first is the one that counts for `capability`. By "likelihood" the model's
             choice is the option that is the most probable reply, by "likelihood_norm" the one that is so per
             byte of its text, its end left out; either gives the score of the other as well.

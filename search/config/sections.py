@@ -15,6 +15,7 @@ from search.config.yaml_source import read_file
 from search.errors import Problem
 from trainables.data.lines import first_record
 from trainables.data.sources import ENDINGS, looks_local, user_path
+from trainables.evaluation.questions.items import offers_options
 from trainables.nearest import did_you_mean
 from trainables.settings import HARNESS
 
@@ -119,7 +120,7 @@ def _capability(name: str) -> dict[str, Any] | None:
     path = user_path(name)
     if path.suffix not in ENDINGS and not os.path.isfile(path):
         return None
-    choice = "options" in (first_record(name) or {})
+    choice = offers_options(first_record(name) or {})
     scoring = ["generation", "likelihood"] if choice else ["generation"]
     return {"skills": [{"name": _skill(path.stem), "path": name, "scoring": scoring}]}
 

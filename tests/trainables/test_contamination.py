@@ -15,14 +15,14 @@ from search.run import WRONG, main
 from trainables.data.reading import read_units
 from trainables.errors import UserError
 from trainables.evaluation.contamination.check import OVERLAP, TELLING, check_questions, find_questions
-from trainables.evaluation.harness.sought import AcceptedChoice, AcceptedItem
+from trainables.evaluation.harness.sought import AcceptedChoice
 from trainables.evaluation.questions.items import ChoiceItem, Item, OpenItem, choice_prompt
 from trainables.settings import SkillConfig, TaskConfig
 
 METAL = ChoiceItem("Which metal is the lens frame made of?", ("tin", "brass", "lead"), 1)
 KEEPER = OpenItem("Who keeps the light at Skerravoe?", "Old Kerrigan")
 SUM = OpenItem("12+7?", "19")
-KEEPERS = AcceptedItem("Who else keeps the light at Skerravoe?", "Old Kerrigan", ("Kerrigan's", "Ebba"))
+KEEPERS = OpenItem("Who else keeps the light at Skerravoe?", "Old Kerrigan", ("Kerrigan's", "Ebba"))
 LAMPS = AcceptedChoice(
     "Which lamp burns at the harbour?", ("the white one", "the green one", "the red one"), 0, (2,)
 )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
+from tokenizers import normalizers
 
+from tests.trainables.chat_tokenizers import tokenizer
 from tests.trainables.words import WordTokenizer
+from trainables.data.encode import plain_ids
 from trainables.data.examples import Example
 from trainables.evaluation.contamination.leaks import LeakIndex
 from trainables.evaluation.outcomes import Result
-from trainables.evaluation.questions.answers import token_f1
+from trainables.evaluation.questions.answers import same_answer, token_f1
 from trainables.evaluation.questions.items import ChoiceItem, OpenItem
 from trainables.evaluation.questions.replies import Reader, split_thought
 from trainables.settings import CapabilityConfig, SkillConfig
@@ -49,6 +55,10 @@ def read(text: str, item: ChoiceItem | OpenItem, config: SkillConfig = EXACT, **
         ("-", "+", 0.0),
         ("", "oil", 0.0),
         ("U.S.", "us", 1.0),
+        ("I like Beijing", "Beijing", 0.5),
+        ("\u6211\u559c\u6b22\u5317\u4eac\u3002", "\u5317\u4eac", 4 / 7),  # each ideograph is a word
+        ("A\u0301lvarez", "\u00c1lvarez", 1.0),
+        ("15", "1.5", 0.0),
     ],
 )
 def test_short_answers_are_compared_as_in_squad(reply: str, answer: str, f1: float) -> None:
@@ -106,6 +116,67 @@ def test_an_option_that_cannot_be_read_is_lost_in_form_or_leaks(reply: str, outc
 def test_an_open_item_needs_an_answer_that_ends(reply: str, exact: str, squad: str) -> None:
     assert read(reply, OPEN).outcome == exact
     assert read(reply, OPEN, SQUAD).outcome == squad
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer", "same"),
+    [
+        ("\u5317\u4eac\u3002", "\u5317\u4eac", True),
+        ("\uff11\uff15\uff05", "15", True),
+        ("\u201cOld keeper\u201d", "old keeper", True),
+        ("1,000,000", "1000000", True),
+        ("$5.", "5", True),
+        ("Sept. 3, 1999", "sept 3 1999", True),
+        ("10\u201315", "10-15", True),
+        ("1.5", "15", False),
+        ("1,5", "15", False),
+        (".5", "5", False),
+        ("-5", "5", False),
+        ("\u22125", "-5", True),
+    ],
+)
+def test_squad_compares_all_scripts_and_keeps_the_values_of_numbers(
+    reply: str, answer: str, same: bool
+) -> None:
+    assert same_answer(reply, answer) is same_answer(answer, reply) is same
+
+
+def test_one_of_several_right_answers_is_enough() -> None:
+    item = OpenItem("What is the name of the keeper?", "Ebba Munro", ("Kerrigan",))
+    assert (read("Kerrigan", item).outcome, read("Kerrigan", item).f1) == ("right", 1.0)
+    assert (read("kerrigan", item).outcome, read("kerrigan", item, SQUAD).outcome) == ("wrong", "right")
+    assert read("the Ebba", item, SQUAD).f1 == pytest.approx(2 / 3)
+
+
+def composing() -> Any:
+    made = tokenizer("bytes")
+    made.backend_tokenizer.normalizer = normalizers.NFKC()
+    return made
+
+
+def without_capitals() -> Any:
+    made = tokenizer("bytes")
+    made.backend_tokenizer.normalizer = normalizers.Lowercase()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("made", "answer"),
+    [
+        (composing, "A\u0301lvarez"),
+        (composing, "\uff11\uff12%"),
+        (without_capitals, "Kerrigan"),
+        (lambda: tokenizer("pieces"), "12+7"),  # it is given back with spaces
+    ],
+)
+def test_the_answer_is_right_as_the_tokenizer_gives_it_back(made: Callable[[], Any], answer: str) -> None:
+    capability = CapabilityConfig(skills=(EXACT,), max_new_tokens=30)
+    reads = Reader(made(), capability, LeakIndex((), made(), capability.leak_words))
+    reply = reads.reply(plain_ids(made(), answer))
+    assert reads.result(EXACT, 0, OpenItem("Which?", answer), reply).outcome == "right"
+    assert reads.result(EXACT, 0, OpenItem("Which?", f"{answer}!"), reply).outcome == "wrong"
+    choice = ChoiceItem("Which?", ("fog", answer), 1)
+    assert reads.result(EXACT, 0, choice, reply).outcome == "right"
 
 
 @pytest.mark.parametrize("answer", ["A", "the", "+"])

@@ -9,6 +9,7 @@ from trainables.evaluation.beliefs.targets import asked_targets
 from trainables.evaluation.metrics import METRICS, Asked, AskedSkill
 from trainables.evaluation.metrics.beliefs import BELIEF_SHARES, asked_prompts
 from trainables.evaluation.metrics.own import OWN
+from trainables.evaluation.questions.items import offers_options
 from trainables.settings import At, CapabilityConfig
 from trainables.trainable import MetricSpec
 
@@ -30,7 +31,9 @@ def declared_metrics(capability: CapabilityConfig) -> list[MetricSpec]:
 
     Reads the first line of each file with questions, which says whether they have options.
     """
-    skills = [AskedSkill(skill, "options" in (first_record(skill.path) or {})) for skill in capability.skills]
+    skills = [
+        AskedSkill(skill, offers_options(first_record(skill.path) or {})) for skill in capability.skills
+    ]
     beliefs = asked_targets(capability)
     declared: dict[str, MetricSpec] = {}
     for at in _AT:

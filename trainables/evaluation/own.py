@@ -69,6 +69,7 @@ class OwnMetrics:
 
 def _row(part: Questions, index: int) -> Question:
     item = asdict(part.skill.items[index])
+    item.pop("others", None)  # the record has them
     return {**item.pop("more"), **item, "skill": part.skill.config.name}
 
 

@@ -15,7 +15,7 @@ from trainables.data.reading import ReadUnits
 from trainables.data.sources import LocalFiles, local_path, locate
 from trainables.errors import UserError
 from trainables.evaluation.contamination.words import Match, Phrases, PlainText, grams
-from trainables.evaluation.harness.sought import AcceptedChoice, AcceptedItem
+from trainables.evaluation.harness.sought import AcceptedChoice
 from trainables.evaluation.questions.items import LETTERS, ChoiceItem, Item, choice_prompt
 from trainables.settings import SkillConfig, TaskConfig
 
@@ -192,9 +192,8 @@ def _forms(item: Item) -> Iterator[tuple[Words, list[Words]]]:
             (PlainText(choice_prompt(item.question, item.options)).words, answers + letters),
         ]
     else:
-        accepted = [item.answer, *(item.others if isinstance(item, AcceptedItem) else ())]
-        results = [text.rpartition(_RESULT)[2] for text in accepted if _RESULT in text]
-        forms = [(question, [PlainText(text).words for text in dict.fromkeys(accepted + results)])]
+        results = [text.rpartition(_RESULT)[2] for text in item.accepted if _RESULT in text]
+        forms = [(question, [PlainText(text).words for text in dict.fromkeys((*item.accepted, *results))])]
     for words, answers in forms:
         if words:
             yield words, [answer for answer in answers if answer]

@@ -27,13 +27,6 @@ _LABEL = 2
 
 
 @dataclass(frozen=True)
-class AcceptedItem(OpenItem):
-    """One with more than one right answer; `others` are those after the first."""
-
-    others: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class AcceptedChoice(ChoiceItem):
     """One with more than one right option; `others` are the indices of those after the first."""
 
@@ -64,8 +57,8 @@ def sought_item(task: Any, doc: Mapping[str, Any], prompt: str) -> Item:
     answers = [
         str(each) if index is None else labels[index] for each, index in zip(targets, indices, strict=True)
     ]
-    first, *rest = answers
-    return AcceptedItem(question, first, tuple(rest)) if rest else OpenItem(question, first)
+    first, *others = answers
+    return OpenItem(question, first, tuple(others))
 
 
 def _halves(text: str) -> OpenItem:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain, takewhile
 from string import ascii_uppercase
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from trainables.data.lines import numbered_lines, parse_json
 from trainables.data.sources import local_path
+from trainables.data.units import WrongRecord
 from trainables.errors import UserError
 from trainables.settings import SkillConfig
 from trainables.text import encodable
@@ -42,7 +44,7 @@ class ChoiceItem:
 
 @dataclass(frozen=True)
 class OpenItem:
-    """A question whose reply must be `answer`.
+    """A question whose reply must be `answer`, or one of `others`, which are as right.
 
     Attributes:
         more: What else its record has.
@@ -50,7 +52,13 @@ class OpenItem:
 
     question: str
     answer: str
+    others: tuple[str, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict, kw_only=True, compare=False, repr=False)
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """All right answers."""
+        return (self.answer, *self.others)
 
     def reworded(self, wording: Callable[[str], str]) -> OpenItem:
         """The same with another text of the question."""
@@ -60,9 +68,13 @@ class OpenItem:
 Item = ChoiceItem | OpenItem
 
 _FORMS = (
-    f'Items are {{"question", "options": 2 to {len(LETTERS)} different texts, "answer": index of the right '
-    'one} or {"question", "answer": text}.'
+    f'Items are {{"question", "options": 2 to {len(LETTERS)} different texts, "answer": index, letter or '
+    'text of the right one} or {"question", "answer": text}; a "context" is asked before the question.'
 )
+
+_CONTEXT = ("context", "passage", "article")
+_OPTIONS = ("options", "choices")
+_ANSWER = ("answer", "answers", "answerKey")
 
 
 def load_items(skill: SkillConfig, seed: int) -> list[Item]:
@@ -131,53 +143,124 @@ def items_fingerprint(items: Iterable[Sequence[Item]]) -> str:
 
 def asked(item: Item) -> dict[str, Any]:
     """What is put to a model, and what must come back."""
-    return {name: value for name, value in asdict(item).items() if name != "more"}
+    return {name: value for name, value in asdict(item).items() if name != "more" and value != ()}
 
 
 def _item(line: str, place: str) -> Item:
-    record = parse_json(line, place)
-    item = _parse(record) if isinstance(record, dict) else "it is not an object"
-    if isinstance(item, str):
-        raise UserError(f"{place} is not an item: {item}", hint=_FORMS)
+    try:
+        return parse_item(parse_json(line, place))
+    except WrongRecord as error:
+        raise UserError(f"{place} is not an item: {error.message}", hint=error.hint) from error
+
+
+def offers_options(record: Mapping[str, Any]) -> bool:
+    """Whether the record of an item offers options."""
+    return _offered(record) is not None
+
+
+def parse_item(record: Any) -> Item:
+    """The item that a record is.
+
+    A context comes before the question, as where such records are trained on.
+
+    Raises:
+        WrongRecord: It is none; says why.
+    """
+    if not isinstance(record, dict):
+        raise WrongRecord("it is not an object", _FORMS)
+    question = record.get("question")
+    if not _is_text(question):
+        raise WrongRecord(
+            "its question is not text" if "question" in record else "it has no question", _FORMS
+        )
+    context = _context(record)
+    text = f"{context}\n\n{question}" if context else str(question)
+    given = [answers for name in _ANSWER if (answers := _listed(record.get(name)))]
+    if not given:
+        raise WrongRecord("it has no answer", _FORMS)
+    more = {name: value for name, value in record.items() if name not in ("question", "options", "answer")}
+    if (offered := _offered(record)) is not None:
+        labels, options = _options(offered)
+        item: Item = ChoiceItem(text, options, _right(given[0], labels, options), more=more)
+    elif all(map(_is_text, chain(*given))):
+        first, *others = dict.fromkeys(chain(*given))
+        item = OpenItem(text, first, tuple(others), more=more)
+    else:
+        raise WrongRecord("without options, its answer must be text", _FORMS)
+    texts = item.options if isinstance(item, ChoiceItem) else item.accepted
+    if not all(map(encodable, (item.question, *texts))):
+        raise WrongRecord("it has invalid characters", _FORMS)
     return item
 
 
-def _texts(record: dict[str, Any]) -> Iterator[str]:
-    options = record.get("options")
-    for value in (record["question"], record["answer"], *(options if isinstance(options, list) else ())):
-        if isinstance(value, str):
-            yield value
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
-def _parse(record: dict[str, Any]) -> Item | str:
-    """The item, or why it is none."""
-    question, answer = record.get("question"), record.get("answer")
-    if not (isinstance(question, str) and question.strip()):
-        return "its question is not text" if "question" in record else "it has no question"
-    if "answer" not in record:
-        return "it has no answer"
-    if not all(map(encodable, _texts(record))):
-        return "it has invalid characters"
-    if "options" not in record:
-        known = isinstance(answer, str) and answer.strip()
-        if not known:
-            return "without options, its answer must be text"
-        return OpenItem(question, str(answer), more=_more(record))
-    options = record["options"]
-    if not isinstance(options, list) or not all(isinstance(text, str) and text.strip() for text in options):
-        return "its options are not a list of texts"
-    if not 2 <= len(options) <= len(LETTERS):
-        return f"it has {len(options)} options, not 2 to {len(LETTERS)}"
-    if len(set(options)) != len(options):
-        return "two of its options are the same"
+def _context(record: Mapping[str, Any]) -> str:
+    for name in _CONTEXT:
+        if not isinstance(text := record.get(name) or "", str):
+            raise WrongRecord(f"its {name} is not text", _FORMS)
+        if text.strip():
+            return text
+    return ""
+
+
+def _listed(value: Any) -> list[Any]:
+    """Answers that are given as one, as a list, or in the form of SQuAD."""
+    if isinstance(value, dict) and isinstance(value.get("text"), list):
+        value = value["text"]
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def _offered(record: Mapping[str, Any]) -> Any:
+    """The options as they are given, also each in a field of its letter; None where there are none."""
+    lettered = {
+        letter: record[letter] for letter in takewhile(lambda each: _is_text(record.get(each)), LETTERS)
+    }
+    given = (record[name] for name in _OPTIONS if record.get(name) is not None)
+    return next(given, lettered if len(lettered) > 1 else None)
+
+
+def _options(given: Any) -> tuple[list[str], tuple[str, ...]]:
+    """Labels and texts of options: a list, an object of both (ARC), or texts by their labels."""
+    labels: Any = None
+    if isinstance(given, dict):
+        arc = isinstance(given.get("text"), list)
+        labels, given = (given.get("label"), given["text"]) if arc else (list(given), list(given.values()))
+    if not isinstance(given, list) or not all(map(_is_text, given)):
+        raise WrongRecord("its options are not a list of texts", _FORMS)
+    if not 2 <= len(given) <= len(LETTERS):
+        raise WrongRecord(f"it has {len(given)} options, not 2 to {len(LETTERS)}", _FORMS)
+    if len(set(given)) != len(given):
+        raise WrongRecord("two of its options are the same", _FORMS)
+    if not isinstance(labels, list) or len(labels) != len(given):
+        labels = LETTERS[: len(given)]
+    return [str(label) for label in labels], tuple(given)
+
+
+def _right(answers: Sequence[Any], labels: Sequence[str], options: Sequence[str]) -> int:
+    """The index of the one right option."""
+    right = {_place(answer, labels, options) for answer in answers}
+    if len(right) > 1:
+        raise WrongRecord("it has several right options", _FORMS)
+    return right.pop()
+
+
+def _place(answer: Any, labels: Sequence[str], options: Sequence[str]) -> int:
+    """The index of an option, which is given by its index, its label or its text."""
+    named = [label == str(answer) or text == answer for label, text in zip(labels, options, strict=True)]
     # `true` is a whole number in Python, and not in JSON.
-    if type(answer) is not int or not 0 <= answer < len(options):
-        return f"its answer must be the index of an option, 0 to {len(options) - 1}"
-    return ChoiceItem(question, tuple(options), answer, more=_more(record))
-
-
-def _more(record: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name not in ("question", "options", "answer")}
+    if type(answer) is int and 0 <= answer < len(options) and not any(named):
+        return answer
+    if named.count(True) > 1:
+        raise WrongRecord(f"its answer {answer!r} is the letter of an option and the text of another", _FORMS)
+    if not any(named) or isinstance(answer, bool):
+        raise WrongRecord(
+            f"its answer must be the index of an option, 0 to {len(options) - 1}, its letter or its text",
+            _FORMS,
+        )
+    return named.index(True)
 
 
 def choice_prompt(question: str, options: Sequence[str]) -> str:

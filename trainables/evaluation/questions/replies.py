@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trainables.data.encode import plain_ids
 from trainables.evaluation.contamination.leaks import LeakIndex
 from trainables.evaluation.contamination.words import grams
 from trainables.evaluation.outcomes import UNPARSEABLE, ItemOutcome, Result
-from trainables.evaluation.questions.answers import parse_choice, same_answer, token_f1
+from trainables.evaluation.questions.answers import composed, parse_choice, same_answer, token_f1
 from trainables.evaluation.questions.items import ChoiceItem, Item, OpenItem
 from trainables.settings import CapabilityConfig, SkillConfig
 
@@ -46,6 +47,7 @@ class Reader:
         self._tokenizer = tokenizer
         self._capability = capability
         self._leaks = leaks
+        self._texts: dict[str, str] = {}
 
     def reply(self, ids: Sequence[int]) -> ReadReply:
         """Decodes token ids and derives what follows from the reply alone."""
@@ -78,6 +80,8 @@ class Reader:
 
     def _choice(self, index: int, item: ChoiceItem, reply: ReadReply) -> Result:
         choice = parse_choice(reply.rest, item.options)
+        if choice is None:
+            choice = parse_choice(reply.rest, [self._given_back(option) for option in item.options])
         outcome: ItemOutcome = "right" if choice == item.answer else "wrong"
         if choice is None:
             outcome = self._unread(reply, (item.question, *item.options))
@@ -86,19 +90,32 @@ class Reader:
 
     def _open(self, config: SkillConfig, index: int, item: OpenItem, reply: ReadReply) -> Result:
         """The whole reply is the answer: a reply that does not end, or recites training data, has none."""
-        given, wanted = reply.rest.strip(), item.answer.strip()
-        same = same_answer(given, wanted) if config.match == "squad" else given == wanted
+        given = reply.rest.strip()
+        accepted = dict.fromkeys((*item.accepted, *map(self._given_back, item.accepted)))
+        same = same_answer if config.match == "squad" else _exactly
         outcome: ItemOutcome = "right"
-        if not same:
-            outcome = self._unread(reply, (item.question, item.answer))
+        if not any(same(given, answer) for answer in accepted):
+            outcome = self._unread(reply, (item.question, *item.accepted))
             if outcome == "unparseable" and given and not reply.facts["degenerate"]:
                 outcome = "wrong"
         answer = given if outcome in ("right", "wrong") else None
-        f1 = token_f1(given, wanted)
+        f1 = max(token_f1(given, answer) for answer in accepted)
         return Result(index, outcome, reply=reply.text, answer=answer, f1=f1, **reply.facts)
+
+    def _given_back(self, text: str) -> str:
+        """A text as it would be generated: some tokenizers know no capitals, or only one form of a letter."""
+        if text not in self._texts:
+            ids = plain_ids(self._tokenizer, text)
+            unknown = self._tokenizer.unk_token_id in ids
+            self._texts[text] = text if unknown else self._decoded(ids, skip=True).strip() or text
+        return self._texts[text]
 
     def _unread(self, reply: ReadReply, allowed: Sequence[str]) -> ItemOutcome:
         return "leaking" if self._leaks.leaks(reply.text, allowed) else "unparseable"
+
+
+def _exactly(reply: str, answer: str) -> bool:
+    return composed(reply) == composed(answer)
 
 
 LONGEST = 8

@@ -112,7 +112,7 @@ def reply_length(tokenizer: Any, items: Iterable[Sequence[Item]], context: int |
     for skill in items:
         for item in skill:
             questions[item.question] = None
-            texts = item.options if isinstance(item, ChoiceItem) else (item.answer,)
+            texts = item.options if isinstance(item, ChoiceItem) else item.accepted
             answers.update(dict.fromkeys(texts))
     batch = tokenizer(list(answers), add_special_tokens=False)["input_ids"] if answers else []
     longest = max(map(len, batch), default=0)

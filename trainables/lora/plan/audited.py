@@ -166,7 +166,7 @@ def reply_facts(options: Any, seed: int) -> Facts:
 
 
 def _answers(item: Item) -> tuple[str, ...]:
-    return tuple(item.options) if isinstance(item, ChoiceItem) else (item.answer,)
+    return tuple(item.options) if isinstance(item, ChoiceItem) else item.accepted
 
 
 def sizes(options: Any, seed: int) -> Facts:
