@@ -27,6 +27,14 @@ _KINDS: dict[str, Kind] = {
 }
 ENDINGS = tuple(_KINDS)
 _HUB_NAME = re.compile(r"(?P<name>[\w.-]+(?:/[\w.-]+)?)(?::(?P<config>[\w.-]+))?(?:#(?P<split>.+))?")
+_COMPRESSED = (".gz", ".zst", ".zstd", ".xz", ".bz2", ".lz4", ".zip")
+_TRAIN = "train"
+_SPLITS = {
+    **dict.fromkeys(("train", "training"), _TRAIN),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "eval"), "validation"),
+    **dict.fromkeys(("test", "testing", "heldout"), "test"),
+}
+_WORD = re.compile(r"[a-z]+")
 _SAVED = ("dataset_info.json", "dataset_dict.json")
 
 
@@ -199,21 +207,64 @@ def _in_folder(folder: Path, shown: str, key: str) -> list[LocalFile]:
             f"{key}: {shown!r} was written by save_to_disk, whose format is not supported.",
             hint="Write it with to_json or to_parquet, and give that file.",
         )
+    paths = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
     files = [
         LocalFile(path, kind, str(Path(shown) / path.relative_to(folder)))
-        for path in sorted(folder.rglob("*"))
+        for path in paths
         if (kind := _kind(path)) is not None
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
     # A README beside the data is no data.
     chosen = [file for file in files if file.format != "text"] or files
+    packed = [path for path in paths if _kind(path) is None and _packed_data(path, texts=chosen == files)]
+    if packed:
+        raise UserError(
+            f"{key}: {str(Path(shown) / packed[0].relative_to(folder))!r} is compressed in a way that is not "
+            "read.",
+            hint="Unpack it or use gzip (Parquet as it is), or give the files to read instead of the folder.",
+        )
     if not chosen:
         raise UserError(
             f"{key}: the folder {shown!r} contains no data files.",
             hint=f"Known endings: {', '.join(ENDINGS)}, optionally followed by .gz.",
         )
+    _refuse_splits(chosen, [file.path.relative_to(folder) for file in chosen], shown, key)
     return chosen
+
+
+def _packed_data(path: Path, *, texts: bool) -> bool:
+    """Whether a file is data, by its name, under a compression that is not read."""
+    name, ending = os.path.splitext(path.name.lower())
+    kind = _KINDS.get(os.path.splitext(name)[1])
+    return ending in _COMPRESSED and kind is not None and (texts or kind != "text")
+
+
+def _refuse_splits(files: Sequence[LocalFile], names: Sequence[Path], shown: str, key: str) -> None:
+    """Refuses a folder with the files of several splits, which would be read as one."""
+    by_split: dict[str, list[str]] = {}
+    words = [_words(name) for name in names]
+    for file, said in zip(files, words, strict=True):
+        # Training data are often not called so.
+        split = next((_SPLITS[word] for word in said if word in _SPLITS), _TRAIN)
+        by_split.setdefault(split, []).append(file.shown)
+    # Among texts, one named "testing" may be about that.
+    if len(by_split) < 2 or (files[0].format == "text" and not any(_TRAIN in said for said in words)):
+        return
+    listed = "; ".join(f"{split}: {', '.join(named[:3])}" for split, named in by_split.items())
+    wanted = by_split.get(_TRAIN, next(iter(by_split.values())))
+    given = wanted[0] if len(wanted) == 1 else f"[{','.join(wanted[:3])}{',...' if wanted[3:] else ''}]"
+    raise UserError(
+        f"{key}: the folder {shown!r} has files of several splits ({listed}).",
+        hint=f"Give the files that are meant, such as {key}={given}.",
+    )
+
+
+def _words(name: Path) -> list[str]:
+    """The words of a path, those of the file's own name first."""
+    return [word for part in reversed(name.parts) for word in _WORD.findall(part.lower())]
 
 
 def _together(parts: Sequence[Sequence[LocalFile]], key: str) -> LocalFiles:
