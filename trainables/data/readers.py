@@ -9,7 +9,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import IO, Any, TypeAlias
 
 from trainables.data.lines import numbered, parse_json
@@ -124,15 +124,26 @@ def _csv(stream: IO[bytes], file: LocalFile) -> Placed:
     """Rows below a header; every value is text."""
     csv.field_size_limit(_LARGEST_FIELD)
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-    number = 1
+    number = 0
     try:
         above, first = next(((at, line) for at, line in enumerate(text) if line.strip()), (0, ""))
+        number = above
         bare = _QUOTED.sub("", first)  # names may hold what separates those of other files
         marks = "\t" if file.format == "tsv" else next((mark for mark in ",;\t" if mark in bare), ",")
-        rows = csv.reader(chain([first], text), delimiter=marks, strict=True)
+        plain = marks == "\t" and _quotes_are_text(chain([first], text))
+        if marks == "\t":
+            text.seek(0)
+            first = next(islice(text, above, None), "")
+        rows = csv.reader(
+            chain([first], text),
+            delimiter=marks,
+            strict=True,
+            quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
+        )
         header = next(rows, [])
         unnamed = int(len(header) > 1 and not header[0])  # pandas writes its index so
         _check_header(header[unnamed:], file.shown)
+        number = above + rows.line_num
         for row in rows:
             number = above + rows.line_num
             place = f"{file.shown}:{number}"
@@ -146,9 +157,31 @@ def _csv(stream: IO[bytes], file: LocalFile) -> Placed:
             if row:
                 yield f":{number}", dict(zip(header[unnamed:], row[unnamed:], strict=True))
     except csv.Error as error:
-        raise UserError(f"{file.shown}:{number} is not CSV: {error}") from error
+        hint = "A value that begins with a double quote ends with one; quotes within it are doubled."
+        raise UserError(f"{file.shown}:{number + 1} is not CSV: {error}", hint=hint) from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{file.shown}, after line {number}, is not text in UTF-8", hint=_SAVE) from error
+        raise UserError(
+            f"{file.shown}, after line {max(1, number)}, is not text in UTF-8", hint=_SAVE
+        ) from error
+
+
+def _quotes_are_text(lines: Iterable[str]) -> bool:
+    """Whether values between tabs begin with quotes that do not enclose them, as in tables without quoting.
+
+    Every line is then a row; in tables with quoting, values with tabs and line breaks are in quotes, and the
+    lines are of different lengths.
+    """
+    width, text = None, False
+    try:
+        for line in lines:
+            values = line.rstrip("\r\n").split("\t")
+            width = width or len(values)
+            if line.strip("\r\n") and len(values) != width:
+                return False
+            text |= any(value.startswith('"') and not _QUOTED.fullmatch(value) for value in values)
+    except UnicodeDecodeError:
+        return False  # as reading the rows will say, with their place
+    return text
 
 
 def _check_header(header: Sequence[str], shown: str) -> None:
@@ -167,12 +200,26 @@ def _parquet(stream: IO[bytes], file: LocalFile) -> Placed:
     stream.seek(0)
     try:
         batches = parquet.ParquetFile(stream).iter_batches(_ROWS_AT_ONCE)
-        yield from _counted(row for batch in batches for row in batch.to_pylist())
+        yield from _counted(present(row) for batch in batches for row in batch.to_pylist())
     except (OSError, MemoryError):
         raise
     except Exception as error:  # not pyarrow's alone: a time zone that is unknown here gives pytz's
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise UserError(f"{file.shown} cannot be read as Parquet: {reason}") from error
+
+
+def present(row: Record) -> Record:
+    """A row of a table without the nulls that objects within it are filled up with.
+
+    A column of objects has the fields of all of them: what an object does not have is null there.
+    """
+    return {name: _without_nulls(value) for name, value in row.items()}
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _text(stream: IO[bytes], file: LocalFile) -> Placed:
