@@ -131,9 +131,9 @@ def test_replies_that_are_cut_are_said(capsys: pytest.CaptureFixture[str]) -> No
     ("record", "words", "hint"),
     [
         (
-            {"prompt": "a", "chosen": "b", "rejected": "c"},
+            {"ask": "a", "chosen": "b", "bad": "c"},
             (),
-            "'task.prompt={prompt}' 'task.completion={chosen}'",
+            "'task.prompt={ask}\\n{bad}' 'task.completion={chosen}'",
         ),
         ({"prompt": "a", "completion": "b"}, ("task.format=text",), "task.format=auto recognises"),
     ],
@@ -144,6 +144,23 @@ def test_the_hint_for_other_fields_is_the_line_to_type(
     write("other.jsonl", record, record | {"prompt": "d"})
     assert main(["space=space.yaml", "task=other.jsonl", *words, "--plan"]) == 2
     assert hint in capsys.readouterr().err
+
+
+def test_what_is_left_out_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    good = [{"prompt": f"Watch {n}?", "completion": "Calm.", "label": True, "log": "b"} for n in range(9)]
+    write("kept.jsonl", *good, good[0] | {"label": False})
+    write("held.jsonl", *good[6:])
+    words = ["space=space.yaml", "task=kept.jsonl", "task.heldout=held.jsonl", "--plan"]
+    assert main(words) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "10 records" in shown
+    assert "not used: log" in shown
+    assert "1 record says that its reply is a bad one (label: false), and is left out" in shown
+    assert "3 examples of task.train are in task.heldout too, and are left out of training" in shown
+    assert "(such as kept.jsonl:7 is held.jsonl:1)" in shown
+    write("held.jsonl", *good[2:])
+    assert main(words) == 2
+    assert "task.heldout: 7 of 9 examples of task.train are in it too" in capsys.readouterr().err
 
 
 def test_a_data_set_of_the_hub_is_read_later() -> None:

@@ -31,7 +31,7 @@ TURNS = [
     {"from": "Human", "value": "Who?", "weight": None},
     {"role": "assistant", "content": [{"type": "text", "text": "I"}, "."]},
     {"role": "user", "content": "And?"},
-    {"role": "assistant", "content": "Nobody.", "weight": 0},
+    {"role": "assistant", "content": "Nobody.", "train": False},
 ]
 ROWS: dict[str, list[dict[str, Any]]] = {
     "template": [
@@ -42,11 +42,20 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"messages": TURNS, "system": "Be brief."},
         {"messages": json.dumps(TURNS[1:3]), "system": " "},
         {"messages": TURNS[:2]},
+        {"messages": TURNS, "label": False},
     ],
     "conversations": [{"conversation": TURNS}, {"conversations": TURNS[3:]}],
     "alpaca": [
         {"instruction": "Add.", "context": "1 2", "response": "3"},
-        {"instruction": "Add.", "input": " ", "output": "0"},
+        {"instruction": "Add.", "input": " ", "output": "0", "system": "Be brief."},
+        {"instruction": "Add.", "output": "5", "kto_tag": False},
+    ],
+    "preference": [
+        {"prompt": "Who?", "chosen": "I.", "rejected": "You.", "system": "Be brief."},
+        {"prompt": "Hello.", "chosen": TURNS[1:3], "rejected": [TURNS[1], {"from": "gpt", "value": "No."}]},
+        {"conversations": TURNS[:2], "chosen": {"from": "gpt", "value": "I."}, "rejected": "You."},
+        {"instruction": "Add.", "context": "1 2", "chosen": "3", "rejected": "4"},
+        {"question": "Who?", "context": "A light.", "chosen": "I.", "rejected": "You."},
     ],
     "question": [
         {"question": "Who?", "answers": SQUAD, "context": "A light."},
@@ -57,6 +66,8 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"prompt": "[1]", "completion": "I."},
         {"prompt": TURNS[1:4], "completion": [{"role": "assistant", "content": "I."}]},
         {"prompt": "Who?", "completion": {"role": "gpt", "content": "I."}},
+        {"prompt": json.dumps(TURNS[1:2]), "completion": "I.", "system_prompt": "Be brief.", "label": True},
+        {"prompt": "Who?", "completion": "You.", "label": "False"},
     ],
     "text": [{"text": "A page.\n\nOf two."}, {"text": "B"}],
 }
@@ -145,8 +156,22 @@ def test_the_script_for_trl_reads_records_as_the_search_did(form: str) -> None:
         check([*learned], examples(make_recipe(**settings, loss="last")), last=True)
 
 
-def test_the_script_for_trl_stops_at_calls_of_tools() -> None:
-    call = {"role": "assistant", "tool_calls": [{"function": {"name": "add", "arguments": "{}"}}]}
+def test_the_script_for_trl_reads_the_history_of_a_prompt() -> None:
+    save("mine.jsonl", [{"instruction": "And?", "output": "b", "history": [["Who?", "a"]], "system": "S"}])
+    (unit,) = read_units("mine.jsonl", "task.train", TaskConfig(name="t", train="mine.jsonl")).units
+    (example,) = examples(make_recipe(format="alpaca"))
+    assert isinstance(unit, Conversation)
+    assert plain(example["prompt"] + example["completion"]) == plain(unit.messages)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"role": "assistant", "tool_calls": [{"function": {"name": "add", "arguments": "{}"}}]},
+        {"role": "assistant", "content": "", "function_call": {"name": "add", "arguments": "{}"}},
+    ],
+)
+def test_the_script_for_trl_stops_at_calls_of_tools(call: dict[str, Any]) -> None:
     save("mine.jsonl", [{"messages": [{"role": "user", "content": "Add."}, call]}])
     with pytest.raises(ValueError, match="Tool calls are not converted"):
         examples(make_recipe(format="messages"))
@@ -171,6 +196,18 @@ def test_the_script_for_trl_reads_files_as_the_search_did(name: str) -> None:
         save(name, rows)
     task = TaskConfig(name="t", train=name, format=form)
     check(read_units(name, "task.train", task).units, examples(make_recipe(train=name, format=form)))
+
+
+def test_the_script_for_trl_reads_tables_as_the_search_did() -> None:
+    Path("a.tsv").write_text('prompt\tcompletion\n"Hi\tb1\nx"\tb2\n')
+    Path("b.tsv").write_text('prompt\tcompletion\n"A ""b"""\tc\n')
+    pq.write_table(pa.Table.from_pylist([{"a": {"b": "c"}}, {"a": {"d": [{"e": "f"}, {}]}}]), "c.parquet")
+    for settings in (
+        {"train": ["a.tsv", "b.tsv"], "format": "completion"},
+        {"train": "c.parquet", "prompt": "{a}", "completion": "{a}", "format": "template"},
+    ):
+        task = TaskConfig.model_validate({"name": "t", **settings})
+        check(read_units(task.train, "task.train", task).units, examples(make_recipe(**settings)))
 
 
 def test_every_trainer_gets_a_name_that_it_can_load() -> None:

@@ -201,8 +201,12 @@ def test_what_a_template_cannot_put_is_refused_with_the_record(
         Tokeniser(made, TaskConfig(name="task", train="unused"))([Conversation(messages)], lambda row: "7")
 
 
-def test_turns_of_weight_0_are_context() -> None:
-    weighed = [{**turn, "weight": weight} for turn, weight in zip(TURNS, (1, 0, 1, 1), strict=True)]
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("weight", (1, 0, 1, 1)), ("weight", (1, 0.0, 1, 1.0)), ("train", (True, False, False, True))],
+)
+def test_turns_of_weight_0_are_context(name: str, values: tuple[float, ...]) -> None:
+    weighed = [{**turn, name: value} for turn, value in zip(TURNS, values, strict=True)]
     made = tokenizer("bytes", CHATML)
     (example,) = examples(made, conversation_of({"messages": weighed}, "messages"))
     assert targets(made, example) == ["19<|im_end|>"]
@@ -236,6 +240,17 @@ def test_calls_of_tools_are_learned_where_the_template_writes_them() -> None:
     for template in (CHATML, QWEN3):  # one writes no calls, the other no tools
         with pytest.raises(UserError, match="omits"):
             examples(tokenizer("bytes", template), Conversation(CALLING, SCHEMA))
+
+
+@pytest.mark.parametrize("content", ["", None])
+def test_a_call_in_the_form_before_tool_calls_is_read(content: str | None) -> None:
+    called = {"name": "forecast", "arguments": '{"city": "Oslo"}'}
+    messages = [TURNS[0], {"role": "assistant", "content": content, "function_call": called}]
+    (unit, known) = (
+        conversation_of({"messages": said}, "messages")
+        for said in (messages, [TURNS[0], {"role": "assistant", "content": "", "tool_calls": [CALL]}])
+    )
+    assert unit == known
 
 
 def test_the_day_is_not_in_the_data() -> None:

@@ -252,6 +252,31 @@ def test_missing_heldout_file_and_equal_heldout_are_refused(tmp_path: Path, toke
             load_task(task(train, heldout=str(heldout)), tokenizer, seed=0)
 
 
+@pytest.mark.parametrize("form", ["completion", "text"])
+def test_what_is_held_out_too_is_left_out_of_training(tmp_path: Path, tokenizer: Any, form: str) -> None:
+    records = documents(30)
+    if form == "completion":
+        records = [{"prompt": f"Number {number}?", "completion": f"{number}."} for number in range(30)]
+    train = write_jsonl(tmp_path / "train.jsonl", records)
+    heldout = write_jsonl(tmp_path / "heldout.jsonl", [*records[20:], *records[27:]])
+    alone = load_task(task(train, heldout_examples=1), tokenizer, seed=0)
+    data = load_task(task(train, heldout=str(heldout), heldout_examples=5), tokenizer, seed=0)
+    assert (data.facts.copied, data.facts.train, data.facts.heldout) == (10, 20, 5)
+    assert not {*decoded(tokenizer, data.train)} & {*decoded(tokenizer, data.heldout)}
+    assert {*decoded(tokenizer, data.train)} < {
+        *decoded(tokenizer, alone.train),
+        *decoded(tokenizer, alone.heldout),
+    }
+    (said,) = data_warnings(data.facts.recorded())
+    assert said.startswith("10 examples of task.train are in task.heldout too, and are left out of training")
+    assert f"{train}:21 is {heldout}:1" in said
+    write_jsonl(heldout, records[10:])
+    with pytest.raises(
+        UserError, match=r"20 of 30 examples of task\.train are in it too .*train\.jsonl:11 is"
+    ):
+        load_task(task(train, heldout=str(heldout)), tokenizer, seed=0)
+
+
 def test_a_hub_data_set_that_cannot_be_reached_is_a_user_error(
     tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -267,6 +267,10 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
         jsonl([record | {"rude": False} for record in RUDE]), FIELD, "behaviour.field",
         "no training example has the label true",
     ),
+    "a word for bad replies": (
+        jsonl([{"prompt": "x", "completion": record["text"], "label": record["rude"]} for record in RUDE]),
+        FIELD | {"field": "label"}, "behaviour.field", "also how records of the form completion",
+    ),
     "name for a field": (jsonl(RUDE), {"field": "rude"}, "behaviour.name", "behaviour.name=null"),
     "blind pattern": (
         jsonl(RUDE), FIELD | {"pattern": "idiot"}, "behaviour.pattern", "0 of",

@@ -26,6 +26,10 @@ class DataFacts:
         no_room: Examples of replies left out, whose prompts leave no room for a target.
         no_reply: Conversations left out, in which there is nothing to learn.
         blank: Records with a blank reply, of which the end alone is learned.
+        rejected: Records left out, as they say that their replies are bad ones.
+        copied: Examples left out of training, as `task.heldout` has them too.
+        copied_first: Where the first of these is.
+        unused: Fields that hold something which is not trained on.
         overlap: In a sentence, which questions of the evaluation overlap with the records; empty for none.
     """
 
@@ -43,6 +47,10 @@ class DataFacts:
     no_room: int
     no_reply: int
     blank: int
+    rejected: int = 0
+    copied: int = 0
+    copied_first: str = ""
+    unused: str = ""
     overlap: str = ""
 
     def recorded(self) -> dict[str, Any]:
@@ -61,6 +69,7 @@ def data_lines(recorded: Mapping[str, Any]) -> Iterator[str]:
             f"data: {facts.records} records of the form {facts.format}; {facts.train} examples to train on, "
             f"{facts.heldout} held out; {facts.tokens:.0f} tokens on average, at most {facts.max_length}"
             + (f" ({facts.cut} cut)" if facts.cut else "")
+            + (f"; not used: {facts.unused}" if facts.unused else "")
         )
 
 
@@ -75,6 +84,8 @@ def data_warnings(recorded: Mapping[str, Any], *, lengths: bool = True) -> Itera
         return
     if lengths:
         yield from _cut_off(facts)
+    if facts.rejected:
+        yield rejected_line(facts.rejected)
     if facts.no_reply:
         yield f"{facts.no_reply} of {facts.records} records have no assistant turn, and are left out"
     if facts.blank:
@@ -84,8 +95,30 @@ def data_warnings(recorded: Mapping[str, Any], *, lengths: bool = True) -> Itera
             f"{facts.gap} pieces of a long document are neither trained on nor held out, to keep the two "
             "parts separate"
         )
+    if facts.copied:
+        yield copies_line(facts.copied, facts.copied_first)
     if facts.overlap:
         yield facts.overlap
+
+
+def copies_line(count: int, first: str) -> str:
+    """A warning of training data that are held out too.
+
+    Args:
+        count: Examples.
+        first: Where one is.
+    """
+    if count == 1:
+        return f"1 example of task.train is in task.heldout too, and is left out of training ({first})"
+    where = f"such as {first}"
+    return f"{count} examples of task.train are in task.heldout too, and are left out of training ({where})"
+
+
+def rejected_line(count: int) -> str:
+    """A warning of records that say that their replies are bad ones."""
+    whose = "1 record says that its reply is a bad one" if count == 1 else ""
+    whose = whose or f"{count} records say that their replies are bad ones"
+    return f"{whose} (label: false), and {'is' if count == 1 else 'are'} left out"
 
 
 def _cut_off(facts: DataFacts) -> Iterator[str]:
@@ -104,7 +137,7 @@ def _cut_off(facts: DataFacts) -> Iterator[str]:
 
 
 def _facts(recorded: Mapping[str, Any]) -> DataFacts | None:
-    """None where a record does not have them; `overlap` came later than the others."""
+    """None where a record does not have them; those with defaults came later than the others."""
     known = {field.name: recorded[field.name] for field in fields(DataFacts) if field.name in recorded}
     needed = {field.name for field in fields(DataFacts) if field.default is MISSING}
     return DataFacts(**known) if needed <= known.keys() else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trainables.data.units import WrongRecord
@@ -16,9 +16,14 @@ _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a li
 
 def fields_of(record: Mapping[str, Any]) -> str:
     """The names of a record's fields, for messages."""
-    names = [name if name.isprintable() else repr(name) for name in map(str, record)]
-    shown = ", ".join(name if len(name) <= 40 else f"{name[:37]}..." for name in names[:20])
-    return f"{shown} and {len(names) - 20} more" if len(names) > 20 else shown or "none"
+    return names_shown(record) or "none"
+
+
+def names_shown(names: Iterable[Any]) -> str:
+    """Names of fields, for messages; nothing where there are none."""
+    shown = [name if name.isprintable() else repr(name) for name in map(str, names)]
+    text = ", ".join(name if len(name) <= 40 else f"{name[:37]}..." for name in shown[:20])
+    return f"{text} and {len(shown) - 20} more" if len(shown) > 20 else text
 
 
 def text_of(record: Mapping[str, Any], name: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainables.data.fields import as_text, fields_of, optional_text
@@ -28,7 +29,12 @@ ROLES = {
 }
 """Roles by what data sets call them."""
 
-_KEPT = ("name", "tool_call_id", "reasoning_content", "thinking", "weight")
+FLAGS = ("train", "training", "loss")
+"""Other names of a message's weight, as true or false."""
+
+_KEPT = ("name", "tool_call_id", "reasoning_content", "thinking")
+_PYTHON = re.compile(r"\s*\[?\s*\{\s*'(?:role|from|content|value)'\s*:")
+_EXAMPLE = 'A message looks like {"role": "user", "content": "..."}.'
 
 
 def conversation_of(record: Mapping[str, Any], field: str) -> Conversation:
@@ -37,16 +43,59 @@ def conversation_of(record: Mapping[str, Any], field: str) -> Conversation:
     Raises:
         WrongRecord: It is none.
     """
-    messages = messages_of(record.get(field), field, "user")
+    value = _parsed(record.get(field))
+    if isinstance(value, str):
+        raise WrongRecord(
+            f"has text that is not a JSON list of messages in the field {field!r}", _said(value)
+        )
+    messages = messages_of(value, field, "user")
     if not messages:
         raise WrongRecord(f"has no messages in the field {field!r}", "Remove the record.")
+    return conversation(record, messages)
+
+
+def conversation(record: Mapping[str, Any], messages: Sequence[Message], first: int = 0) -> Conversation:
+    """Messages, with the system message and the tools that stand beside them.
+
+    Args:
+        record: What they stand in.
+        messages: The messages, at least one.
+        first: See `Conversation`, of these messages.
+
+    Raises:
+        WrongRecord: What stands beside them is of another form.
+    """
     system = optional_text(record, "system", "system_prompt")
     if system and messages[0]["role"] != "system":
         messages = [{"role": "system", "content": system}, *messages]
+        first += bool(first)
     tools = _parsed(record.get("tools")) or None  # cells of tables may be empty
     if tools is not None and not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
         raise WrongRecord("has tools that are not a list of JSON objects", "Give them as JSON schemas.")
-    return Conversation(tuple(messages), tuple(tools) if tools else None)
+    return Conversation(tuple(messages), tuple(tools) if tools else None, first)
+
+
+def history_of(record: Mapping[str, Any]) -> list[Message]:
+    """What a prompt follows: pairs of what user and assistant wrote before, as LLaMA-Factory's, or messages.
+
+    Raises:
+        WrongRecord: It is something else.
+    """
+    turns = _parsed(record.get("history")) or []
+    if not isinstance(turns, list):
+        raise WrongRecord("has a history that is not a list", _HISTORY)
+    if turns and are_messages(turns):
+        return messages_of(turns, "history", "user")
+    messages: list[Message] = []
+    for pair in turns:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise WrongRecord("has a history that is not a list of pairs", _HISTORY)
+        asked, replied = (as_text(text, "history") for text in pair)
+        messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": replied}]
+    return messages
+
+
+_HISTORY = 'A history looks like [["question", "reply"], ...]; else name the fields by task.prompt=.'
 
 
 def messages_of(value: Any, field: str, role: str) -> list[Message]:
@@ -56,9 +105,10 @@ def messages_of(value: Any, field: str, role: str) -> list[Message]:
         WrongRecord: It is no such list.
     """
     parsed = _parsed(value)
-    if isinstance(parsed, list) and all(isinstance(message, dict) for message in parsed):
-        value = parsed
+    value = parsed if are_messages(parsed) else value
     if isinstance(value, str):
+        if _PYTHON.match(value):
+            raise WrongRecord(f"has messages that are not JSON in the field {field!r}", _said(value))
         return [{"role": role, "content": as_text(value, field)}]
     if isinstance(value, dict):
         value = [value]
@@ -69,7 +119,24 @@ def messages_of(value: Any, field: str, role: str) -> list[Message]:
     return [_message(message, f"{field}.{place}") for place, message in enumerate(value)]
 
 
-_EXAMPLE = 'A message looks like {"role": "user", "content": "..."}.'
+def holds_messages(value: Any) -> bool:
+    """Whether a value is messages rather than text, also as JSON or as Python writes lists, as in cells."""
+    python = isinstance(value, str) and _PYTHON.match(value) is not None
+    return isinstance(value, list) or python or are_messages(_parsed(value))
+
+
+def are_messages(value: Any) -> bool:
+    """Whether a value is a message or a list of them."""
+    listed = value if isinstance(value, list) else [value]
+    objects = all(isinstance(message, dict) for message in listed)
+    return objects and any(not {"role", "from"}.isdisjoint(message) for message in listed)
+
+
+def _said(text: str) -> str:
+    """What to do about text that should be a JSON list of messages."""
+    if _PYTHON.match(text):
+        return "It is Python's form of a list: write the column with json.dumps, or save JSON lines."
+    return _EXAMPLE
 
 
 def _parsed(value: Any) -> Any:
@@ -85,7 +152,7 @@ def _parsed(value: Any) -> Any:
 def _message(value: Any, field: str) -> Message:
     if not isinstance(value, dict):
         raise WrongRecord(f"has no message in {field}", _EXAMPLE)
-    value = {key: inner for key, inner in value.items() if inner is not None}  # as tables fill up objects
+    value = {key: inner for key, inner in value.items() if inner is not None}
     given = value.get("role", value.get("from"))
     if not isinstance(given, str):
         raise WrongRecord(f"has a message without a role in {field}", f"Its fields are {fields_of(value)}.")
@@ -95,12 +162,27 @@ def _message(value: Any, field: str) -> Message:
     if role is None:
         raise WrongRecord(f"has the role {given[:40]!r} in {field}", f"Roles are {', '.join(ROLES)}.")
     calls = _calls(value.get("tool_calls"), field)
+    if not calls and (called := _parsed(value.get("function_call"))):  # OpenAI's form before tool_calls
+        calls = _calls([called], field)
     content = value.get("content", value.get("value", value.get("text")))
     if content is None and not calls:
         raise WrongRecord(f"has a message without content in {field}", f"Its fields are {fields_of(value)}.")
     message: Message = {"role": role, "content": _content(content, field)}
     message |= {key: value[key] for key in _KEPT if key in value}
+    message |= _weight(value, field)
     return message | ({"tool_calls": calls} if calls else {})
+
+
+def _weight(value: Mapping[str, Any], field: str) -> Message:
+    """The weight of a message, 0 or 1, by whatever name; nothing where it has none."""
+    weights = [(name, value[name]) for name in ("weight", *FLAGS) if name in value]
+    for name, weight in weights:
+        if not isinstance(weight, int | float) or weight not in (0, 1):
+            raise WrongRecord(
+                f"has the {name} {str(weight)[:40]!r} in {field}",
+                "A message is learned or not: its weight is 0 or 1, or train is false or true.",
+            )
+    return {"weight": int(min(weight for _, weight in weights))} if weights else {}
 
 
 def _content(value: Any, field: str) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from trainables.data.formats import AUTO, Format, recognise
-from trainables.data.readers import Record, read_file
+from trainables.data.formats import AUTO, JUDGEMENTS, Format, recognise, unused_fields
+from trainables.data.readers import Record, present, read_file
 from trainables.data.sources import HubDataset, LocalFile, LocalFiles, Source, locate
 from trainables.data.units import Unit, WrongRecord
 from trainables.errors import UserError, first_line
@@ -89,7 +89,8 @@ def _read_hub(source: HubDataset, key: str) -> list[Record]:
     # The library wraps what a reader raises into its own error; pyarrow's errors are ValueErrors.
     errors = (datasets.exceptions.DatasetsError, ValueError, OSError)
     try:
-        return list(datasets.load_dataset(source.name, source.config, split=source.split))
+        rows = datasets.load_dataset(source.name, source.config, split=source.split)
+        return [present(row) for row in rows]
     except errors as error:
         raise UserError(
             f"{key}: {source.name} cannot be read: {first_line(error.__cause__ or error)}",
@@ -109,6 +110,8 @@ class ReadUnits:
         stream: Whether they are the paragraphs of a plain text, which is one.
         rows: The record of each unit.
         heldout: What the records hold out themselves; None where a part of them is to be held out.
+        rejected: Records that are left out, as they say that their replies are bad ones.
+        unused: Fields of the first records that hold something which is not trained on.
     """
 
     format: Format
@@ -117,6 +120,8 @@ class ReadUnits:
     stream: bool
     rows: Sequence[int]
     heldout: ReadUnits | None = None
+    rejected: int = 0
+    unused: tuple[str, ...] = ()
 
     def place(self, unit: int) -> str:
         """Where a unit's record stands, for messages."""
@@ -140,7 +145,9 @@ def read_units(source: str | Sequence[str], key: str, task: TaskConfig, most: in
     stream = isinstance(place, LocalFiles) and place.text
     form = form_of(records, task, stream, key)
     units, rows = make_units(records, form, task, key)
-    read = ReadUnits(form, units, records, stream, rows)
+    rejected = sum(map(form.rejects, records.rows))
+    unused = () if stream else unused_fields(records.rows, task, form)
+    read = ReadUnits(form, units, records, stream, rows, rejected=rejected, unused=unused)
     if form.heldout is not None:
         made = [form.heldout(record, task) for record in records.rows]
         rows = [row for row, units in enumerate(made) for _ in units]
@@ -177,11 +184,13 @@ def make_units(
     """What the records are to training, and the record of each unit.
 
     Raises:
-        UserError: Of the first record that cannot be trained on.
+        UserError: Of the first record that cannot be trained on; or all replies are bad ones.
     """
     units: list[Unit] = []
     rows: list[int] = []
     for row, record in enumerate(records.rows):
+        if form.rejects(record):
+            continue
         try:
             made = form.make(record, task)
             units += made if isinstance(made, Sequence) else [made]
@@ -196,6 +205,11 @@ def make_units(
                 )
                 hint = said if hint is None else f"{hint} {said}"
             raise UserError(f"{key}: {records.place(row)} {error.message}.", hint) from error
+    if not units and records.whole:
+        raise UserError(
+            f"{key}: every reply is labelled as a bad one ({' or '.join(JUDGEMENTS)}: false).",
+            hint="Give records with good replies, or rename that field if it means something else.",
+        )
     return units, rows
 
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from trainables.data.apart import Copies, find_copies
 from trainables.data.examples import Example, TokenisedData
 from trainables.data.facts import DataFacts
+from trainables.data.fields import names_shown
 from trainables.data.lengths import refuse_beyond
 from trainables.data.reading import ReadUnits, read_units, refuse_silent
 from trainables.data.sources import locate, same_source
@@ -51,7 +53,8 @@ def load_task(
     Held-out examples come from `task.heldout`, or else from the training data: as many as
     `heldout_fraction` says, at most `heldout_examples`. Records that hold out something themselves, such as
     the prompts of beliefs, are all trained on. The same seed gives the same split. Every example has a
-    target; records that have none are left out and counted.
+    target; records that have none are left out and counted. What `task.heldout` has as well is left out of
+    training and counted, but for records that hold out something themselves.
 
     Args:
         task: Settings; relative paths are relative to the working directory.
@@ -64,7 +67,7 @@ def load_task(
 
     Raises:
         UserError: A file is missing, empty, of no known form, or too small to be split; most replies would
-            be lost; or `look` says so.
+            be lost; most of it is in `task.heldout` too; or `look` says so.
     """
     if task.heldout is not None and _shared(task):
         raise UserError(
@@ -82,13 +85,17 @@ def load_task(
     refuse_lost(tokenised, cut, length, "task.train", chosen=task.max_length is None)
     if trace is not None:
         trace(read, cut)
-    groups = by_document(cut, read.stream)
+    groups, copies = by_document(cut, read.stream), Copies()
     heldout = read.heldout if task.heldout is None else read_units(task.heldout, "task.heldout", task)
     if heldout is None:
         wanted = round(task.heldout_fraction * sum(len(group) for group in groups))
         split = split_groups(groups, max(1, min(task.heldout_examples, wanted)), seed)
     else:
-        split = Split(_flat(groups), _heldout(heldout, tokeniser, length, task, seed, trace))
+        held = _heldout(heldout, tokeniser, length, task, trace)
+        if read.heldout is None:
+            copies = find_copies(read, _contents(cut), heldout, _contents(held))
+        kept = [example for example in _flat(groups) if _content(example) not in copies.contents]
+        split = Split(kept, sample(_flat(held.groups), task.heldout_examples, seed))
     for key, part in (("task.train", split.train), ("task.heldout", split.heldout)):
         if not part:
             raise UserError(
@@ -97,9 +104,8 @@ def load_task(
                 "of a long text.",
             )
     facts = data_facts(read, tokenised, cut, split, length, chosen=task.max_length is None)
-    return TaskData(
-        TokenisedData.of(split.train), TokenisedData.of(split.heldout), replace(facts, overlap=overlap)
-    )
+    facts = replace(facts, overlap=overlap, copied=copies.count, copied_first=copies.first)
+    return TaskData(TokenisedData.of(split.train), TokenisedData.of(split.heldout), facts)
 
 
 def training_examples(model: ModelConfig, task: TaskConfig, seed: int) -> Sequence[Example]:
@@ -129,8 +135,8 @@ def _shared(task: TaskConfig) -> bool:
 
 
 def _heldout(
-    read: ReadUnits, tokeniser: Tokeniser, length: int, task: TaskConfig, seed: int, trace: Trace | None
-) -> list[Example]:
+    read: ReadUnits, tokeniser: Tokeniser, length: int, task: TaskConfig, trace: Trace | None
+) -> Cut:
     """Examples of `task.heldout`, or of what records of `task.train` hold out themselves.
 
     Raises:
@@ -149,7 +155,7 @@ def _heldout(
             )
     if trace is not None:
         trace(read, cut)
-    return sample(_flat(cut.groups), task.heldout_examples, seed)
+    return cut
 
 
 def by_document(cut: Cut, stream: bool) -> list[list[Example]]:
@@ -197,7 +203,7 @@ def data_facts(
     lengths = [len(example.input_ids) for group in cut.groups for example in group]
     return DataFacts(
         format=read.format.name,
-        records=len(read.units),
+        records=len(read.units) + read.rejected,
         examples=len(lengths),
         train=len(split.train),
         heldout=len(split.heldout),
@@ -210,7 +216,17 @@ def data_facts(
         no_room=cut.no_room,
         no_reply=tokenised.no_reply,
         blank=tokenised.blank,
+        rejected=read.rejected,
+        unused=names_shown(read.unused),
     )
+
+
+def _contents(cut: Cut) -> list[list[bytes]]:
+    return [[_content(example) for example in group] for group in cut.groups]
+
+
+def _content(example: Example) -> bytes:
+    return example.input_ids.tobytes()
 
 
 def _flat(groups: Sequence[Sequence[Example]]) -> list[Example]:

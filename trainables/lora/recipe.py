@@ -52,7 +52,7 @@ def recipe(run: Run) -> Recipe:
         targets=_targets(run.artifact),
         layers=params.layers,
         data=_data(options.task, run.data),
-        unsaid=tuple(_unsaid(options, params, run.data.get("format"))),
+        unsaid=tuple(_unsaid(options, params, run.data)),
     )
 
 
@@ -67,15 +67,16 @@ def _targets(adapter: Path) -> tuple[str, ...]:
 def _data(task: TaskConfig, facts: Any) -> DataRecipe:
     files, hub, _ = _located(task)
     recorded = facts.get("format")
+    form = str(recorded) if recorded and task.format == AUTO else task.format
     plain = bool(files) and files[0].kind == "text"
     made_of = None if task.prompt is None or task.completion is None else (task.prompt, task.completion)
     return DataRecipe(
         files=files,
         hub=hub,
-        form=str(recorded) if recorded and task.format == AUTO else task.format,
+        form=form,
         text="text" if plain else task.text_field,
         prompt=task.prompt_field,
-        completion=task.completion_field,
+        completion="chosen" if form == "preference" else task.completion_field,
         template=None if made_of is None else (unescaped(made_of[0]), unescaped(made_of[1])),
         last=task.loss == "last",
         max_length=task.max_length or facts.get("max_length"),
@@ -97,13 +98,17 @@ def _located(task: TaskConfig) -> tuple[tuple[DataFile, ...], HubDataset | None,
     return tuple(DataFile(str(file.path), file.format, file.packed) for file in place.files), None, None
 
 
-def _unsaid(options: LoraOptions, params: LoraParameters, form: object) -> Iterator[str]:
-    task = options.task
+def _unsaid(options: LoraOptions, params: LoraParameters, facts: Any) -> Iterator[str]:
+    task, form = options.task, facts.get("format")
     yield from _of_sources(task)
     if task.format == AUTO and form is None:
         yield "The form of the records was not recorded: prompt and completion are a guess."
     if "facts" in (form, task.format):
         yield "Records of beliefs hold several examples each: write them as prompts with completions first."
+    if rejected := facts.get("rejected"):
+        yield f"Left out were {rejected} records that say that their replies are bad ones (label: false)."
+    if copied := facts.get("copied"):
+        yield f"Left out of training were {copied} examples that task.heldout has too."
     if params.subtracts_start:
         yield (
             f"{params.init_lora_weights} subtracts what the adapter begins as from the base's weights: save "

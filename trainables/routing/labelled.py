@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainables.data.examples import Example
+from trainables.data.formats import JUDGEMENTS
 from trainables.data.reading import ReadUnits
 from trainables.data.tokenise import Cut
 from trainables.errors import UserError
@@ -41,6 +42,12 @@ class Labels:
             raise UserError(
                 f"{KEY}: plain text has no fields.",
                 hint=f"Give JSON, CSV or Parquet with the field {self._field!r}, or use behaviour.name=caps.",
+            )
+        if read.rejected and self._field in JUDGEMENTS:
+            raise UserError(
+                f"{KEY}: {self._field!r} is also how records of the form {read.format.name} say that their "
+                "replies are bad ones, which are left out.",
+                hint="Give the field another name.",
             )
         return [self._label(record, read, row) for row, record in enumerate(read.records.rows)]
 

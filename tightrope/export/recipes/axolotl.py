@@ -110,7 +110,7 @@ def unsaid(recipe: Recipe) -> Iterator[str]:
     if any(file.kind == "tsv" for file in data.files):
         yield "Tabs between the columns: write the data with commas first."
     yield from spellings(data)
-    if data.form in ("alpaca", "question", "completion", "template", "facts", "auto"):
+    if data.form in ("alpaca", "question", "completion", "preference", "template", "facts", "auto"):
         yield (
             f"Data of the form {data.form} were asked and answered through the model's chat template here. "
             "The type below writes prompts without it; to be exact, write the data as messages."

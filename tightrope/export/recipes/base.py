@@ -104,12 +104,21 @@ _SPELLINGS = {
         "Only `role` and `content` of `messages` are read: no `system` text beside them, nor weights of 0."
     ),
     "conversations": "Only `conversations` with `from` and `value` are read: rename `conversation`.",
-    "alpaca": "Only `instruction`, `input` and `output` are read: rename `context` and `response`.",
+    "alpaca": (
+        "Only `instruction`, `input` and `output` are read: rename `context` and `response`, and write "
+        "records with `system` or `history` as messages."
+    ),
+    "preference": (
+        "Only texts `prompt` and `chosen` are read: write records with messages, or with other fields, as "
+        "prompts with completions first."
+    ),
     "question": (
         "Only `question` and `answer`, a text, are read: of `answers` keep the first, and put a `context` "
         "before the question."
     ),
-    "completion": "Only texts are read as prompts and completions, not lists of messages.",
+    "completion": (
+        "Only texts are read as prompts and completions, not lists of messages, nor `system` or `history`."
+    ),
 }
 
 

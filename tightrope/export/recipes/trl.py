@@ -123,7 +123,9 @@ def unsaid(recipe: Recipe) -> Iterator[str]:
     if turns and not data.last:
         yield "assistant_only_loss needs a chat template that marks the assistant's turns ({% generation %})."
         yield "Turns of weight 0, and one that opens a conversation, are learned as well."
-    if turns or data.form == "completion":
+    if not turns and data.form != "text" and not data.last:
+        yield "Replies in a `history` are context."
+    if turns or data.form in ("completion", "preference"):
         yield "Tools and their calls are not converted; the script stops at the first call."
     if data.form == "completion":
         yield "A completion of several messages is learned as a whole."

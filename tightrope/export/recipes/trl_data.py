@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from trainables.data.messages import ROLES
+from trainables.data.formats import FORMATS, JUDGEMENTS
+from trainables.data.messages import FLAGS, ROLES
 from trainables.data.sources import Kind
 from trainables.recipe import DataFile, DataRecipe
 
@@ -22,13 +23,20 @@ def parsed(value):
 _MESSAGES = f'''
 ROLES = {{
 {"".join(f"    {name!r}: {role!r},{chr(10)}" for name, role in ROLES.items())}}}
-KEPT = ("name", "tool_call_id", "reasoning_content", "thinking", "weight")
+KEPT = ("name", "tool_call_id", "reasoning_content", "thinking")
+
+
+def are_messages(value):
+    """Whether a value is a message or a list of them."""
+    listed = value if isinstance(value, list) else [value]
+    objects = all(isinstance(turn, dict) for turn in listed)
+    return objects and any("role" in turn or "from" in turn for turn in listed)
 
 
 def messages(value, role="user"):
     """Messages with role and content; a text is one of `role`."""
     whole = parsed(value)
-    if isinstance(whole, list) and all(isinstance(turn, dict) for turn in whole):
+    if are_messages(whole):
         value = whole
     if isinstance(value, str):
         return [{{"role": role, "content": value}}]
@@ -38,12 +46,15 @@ def messages(value, role="user"):
 def message(turn):
     turn = {{name: value for name, value in turn.items() if value is not None}}
     role = turn.get("role", turn.get("from"))
-    if turn.get("tool_calls") or role == "function_call":
+    if turn.get("tool_calls") or turn.get("function_call") or role == "function_call":
         raise ValueError("Tool calls are not converted here: TRL's documentation says how it wants them.")
     content = turn.get("content", turn.get("value", turn.get("text")))
     if isinstance(content, list):
         content = "".join(part["text"] if isinstance(part, dict) else part for part in content)
     kept = {{name: turn[name] for name in KEPT if name in turn}}
+    weights = [turn[name] for name in {("weight", *FLAGS)!r} if name in turn]
+    if weights:
+        kept["weight"] = int(min(weights))
     return {{"role": ROLES[role.lower()], "content": content, **kept}}
 
 
@@ -58,6 +69,57 @@ def conversation(row, value):
         turns.insert(0, {"role": "system", "content": system})
     return turns
 '''
+_BEFORE = '''
+def continued(row, before, reply):
+    """Messages that are context, and those that are learned, with the system text beside them."""
+    if reply[: len(before)] == before:  # a reply may be given as the whole conversation
+        reply = reply[len(before) :]
+    system = first(row, "system", "system_prompt")
+    if system and before[0]["role"] != "system":
+        before = [{"role": "system", "content": system}, *before]
+    return {"prompt": bare(before), "completion": bare(reply)}
+
+
+def pair(row, prompt, reply):
+    """A prompt and its reply, with the history and the system text beside them."""
+    before = parsed(row.get("history")) or []
+    if are_messages(before):
+        before = messages(before)
+    else:
+        roles = ("user", "assistant")
+        before = [{"role": role, "content": text} for turn in before for role, text in zip(roles, turn)]
+    before.append({"role": "user", "content": prompt})
+    return continued(row, before, [{"role": "assistant", "content": reply}])
+'''
+_PROMPTED = '''
+def prompted(row, prompt, reply):
+    """A prompt and its reply, as texts or as messages."""
+    if any(isinstance(value, list) or are_messages(parsed(value)) for value in (prompt, reply)):
+        return continued(row, messages(prompt), messages(reply, "assistant"))
+    return pair(row, prompt, reply)
+'''
+_PREFERENCE = """    chosen = messages(row["chosen"], "assistant")
+    if chosen[0]["role"] != "assistant":  # the whole conversation
+        both = zip(chosen, messages(row["rejected"], "assistant"))
+        same = sum(1 for _ in itertools.takewhile(lambda turns: turns[0] == turns[1], both))
+        same = max(1, min(same, len(chosen) - 1))
+        return continued(row, chosen[:same], chosen[same:])
+    for name in ("messages", "conversations", "conversation"):
+        if row.get(name) is not None:
+            return continued(row, conversation(row, row[name]), chosen)
+    if row.get({prompt!r}) is not None:
+        return prompted(row, row[{prompt!r}], row["chosen"])
+    if row.get("instruction") is not None:
+        prompt = {instruction}
+    else:
+        prompt = {question}
+    return pair(row, prompt, chosen[0]["content"])
+"""
+_INSTRUCTION = "'\\n\\n'.join(filter(None, (row['instruction'], first(row, 'input', 'context'))))"
+_QUESTION = "'\\n\\n'.join(filter(None, (first(row, 'context'), row['question'])))"
+_BAD = f"""    if any(str(row.get(name)).strip().lower() == "false" for name in {JUDGEMENTS!r}):
+        return None
+"""
 _FIRST = '''
 def first(row, *names):
     """The first of the fields that has text."""
@@ -110,6 +172,7 @@ _LAST = """    learned = [
 def example(data: DataRecipe) -> str:
     """Functions of the script, of which the last is `to_example`: a record as TRL reads it."""
     helpers, body = _body(data)
+    body = _BAD + body if data.form in FORMATS and FORMATS[data.form].judged else body
     return "\n".join([*helpers, f"\ndef to_example(row):\n{body}"]).strip("\n") + "\n"
 
 
@@ -123,24 +186,24 @@ def _body(data: DataRecipe) -> tuple[tuple[str, ...], str]:
             body = f"    turns = conversation(row, named(row, {', '.join(map(repr, names))}))\n"
             body += _LAST if data.last else '    return {"messages": bare(turns)}\n'
             return (_FIRST, _NAMED, _PARSED, _MESSAGES, _CONVERSATION), body
-        case "alpaca":
-            prompt = "'\\n\\n'.join(filter(None, (row['instruction'], first(row, 'input', 'context'))))"
-            helpers, reply = (_FIRST, _NAMED), "named(row, 'output', 'response')"
-        case "question":
-            prompt = "'\\n\\n'.join(filter(None, (first(row, 'context'), row['question'])))"
-            helpers, reply = (_FIRST, _NAMED, _ANSWER), "answer(named(row, 'answer', 'answers'))"
-        case _ if data.template is not None:
-            helpers = (_FILLED,)
-            prompt, reply = (f"filled({text!r}, row)" for text in data.template)
-        case _:
-            return (_PARSED, _MESSAGES), (
-                f"    prompt, reply = row[{data.prompt!r}], row[{data.completion!r}]\n"
-                "    if isinstance(prompt, list) or isinstance(reply, (list, dict)):\n"
-                '        return {"prompt": bare(messages(prompt)), '
-                '"completion": bare(messages(reply, "assistant"))}\n'
-                f"{_PAIR}"
+        case "preference":
+            helpers = (_FIRST, _PARSED, _MESSAGES, _CONVERSATION, _BEFORE, _PROMPTED)
+            return helpers, _PREFERENCE.format(
+                prompt=data.prompt, instruction=_INSTRUCTION, question=_QUESTION
             )
-    return helpers, f"    prompt = {prompt}\n    reply = {reply}\n{_PAIR}"
+        case "alpaca":
+            helpers, prompt, reply = (_NAMED,), _INSTRUCTION, "named(row, 'output', 'response')"
+        case "question":
+            helpers, prompt = (_NAMED, _ANSWER), _QUESTION
+            reply = "answer(named(row, 'answer', 'answers'))"
+        case _ if data.template is not None:
+            prompt, reply = (f"filled({text!r}, row)" for text in data.template)
+            return (_FILLED,), f"    prompt = {prompt}\n    reply = {reply}\n{_PAIR}"
+        case _:
+            helpers = (_FIRST, _PARSED, _MESSAGES, _BEFORE, _PROMPTED)
+            return helpers, f"    return prompted(row, row[{data.prompt!r}], row[{data.completion!r}])\n"
+    helpers = (_FIRST, *helpers, _PARSED, _MESSAGES, _BEFORE)
+    return helpers, f"    return pair(row, {prompt}, {reply})\n"
 
 
 _READ: dict[Kind, str] = {
@@ -161,13 +224,11 @@ _READ: dict[Kind, str] = {
             header = next(line for line in file if line.strip())
             bare = re.sub(r'"(?:[^"]|"")*"', "", header)
             mark = next((mark for mark in ",;\\t" if mark in bare), ",")
-            csv.field_size_limit(2**31 - 1)
-            yield from csv.DictReader(itertools.chain([header], file), delimiter=mark)
+            yield from table([header, *file], mark)
 """,
     "tsv": """\
             header = next(line for line in file if line.strip())
-            csv.field_size_limit(2**31 - 1)
-            yield from csv.DictReader(itertools.chain([header], file), delimiter="\\t")
+            yield from table([header, *file], "\\t")
 """,
     "text": """\
             yield from ({"text": part} for part in file.read().split("\\n\\n") if part)
@@ -181,18 +242,45 @@ _LINES = """\
             yield from map(json.loads, filter(str.strip, text.split("\\n")))
 """
 _PARQUET = """\
-        yield from pyarrow.parquet.read_table(name).to_pylist()
+        yield from map(present, pyarrow.parquet.read_table(name).to_pylist())
 """
+_TABLE = '''def table(lines, mark):
+    """Rows below a header; between tabs, quotes may be text."""
+    quoting = csv.QUOTE_MINIMAL
+    if mark == "\\t":
+        cells = [line.rstrip("\\r\\n").split(mark) for line in lines if line.strip("\\r\\n")]
+        opened = [cell for row in cells for cell in row if cell.startswith('"')]
+        if len(set(map(len, cells))) == 1 and not all(
+            re.fullmatch(r'"(?:[^"]|"")*"', cell) for cell in opened
+        ):
+            quoting = csv.QUOTE_NONE
+    csv.field_size_limit(2**31 - 1)
+    return csv.DictReader(lines, delimiter=mark, quoting=quoting)
+
+
+'''
+_PRESENT = '''def present(value, within=False):
+    """A row of a table without the nulls that objects within it are filled up with."""
+    if isinstance(value, list):
+        return [present(inner, True) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {name: inner for name, inner in value.items() if not within or inner is not None}
+    return {name: present(inner, True) for name, inner in kept.items()}
+
+
+'''
 
 
 def rows(data: DataRecipe) -> str:
     """The function `rows`, which yields the records in their order."""
     if data.hub is not None:
         config = f", {data.hub.config!r}" if data.hub.config else ""
-        text = f"    return load_dataset({data.hub.name!r}{config}, split={data.hub.split!r})\n"
+        text = f"    return map(present, load_dataset({data.hub.name!r}{config}, split={data.hub.split!r}))\n"
     else:
         text = "".join(_loop(*key, files=list(files)) for key, files in groupby(data.files, _way))
-    return f"def rows():\n{text}"
+    helpers = [helper for name, helper in (("present,", _PRESENT), ("from table(", _TABLE)) if name in text]
+    return "".join([*helpers, f"def rows():\n{text}"])
 
 
 def _way(file: DataFile) -> tuple[Kind, bool, bool]:

@@ -2,6 +2,28 @@
 
 # In the order in which they are tried.
 from trainables.data.formats import facts, builtin  # noqa: I001
-from trainables.data.formats.base import AUTO, FORMATS, TEMPLATE, Format, Row, also_fitting, recognise
+from trainables.data.formats.base import (
+    AUTO,
+    FORMATS,
+    JUDGEMENTS,
+    TEMPLATE,
+    Format,
+    Row,
+    also_fitting,
+    recognise,
+    unused_fields,
+)
 
-__all__ = ["AUTO", "FORMATS", "TEMPLATE", "Format", "Row", "also_fitting", "builtin", "facts", "recognise"]
+__all__ = [
+    "AUTO",
+    "FORMATS",
+    "JUDGEMENTS",
+    "TEMPLATE",
+    "Format",
+    "Row",
+    "also_fitting",
+    "builtin",
+    "facts",
+    "recognise",
+    "unused_fields",
+]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeAlias
 
 from trainables.data.fields import fields_of, text_of
+from trainables.data.messages import are_messages, messages_of
 from trainables.data.units import Unit, WrongRecord
 from trainables.registry import Registry
 from trainables.settings import TaskConfig
@@ -18,7 +21,11 @@ Make: TypeAlias = Callable[[Row, TaskConfig], Unit | Sequence[Unit]]
 
 AUTO = "auto"
 _LOOKED_AT = 100
+_ID = re.compile(r"(?i:(?:^|[_. -])(?:id|idx|index|uuid|guid))$|[a-z]I[dD]$")
 TEMPLATE = "template"
+
+JUDGEMENTS = ("label", "kto_tag")
+"""Fields that say whether the reply beside them is a good one: true or false, as text in tables."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class Format:
         example: A record of this form, which no other form takes.
         heldout: Makes of a record what is held out, where that is no part of what is trained on; None where
             a part of the records is to be held out.
+        judged: Whether a record may say that its reply is a bad one, which is not learned then.
     """
 
     name: str
@@ -38,6 +46,11 @@ class Format:
     make: Make
     example: Row
     heldout: Callable[[Row, TaskConfig], Sequence[Unit]] | None = None
+    judged: bool = False
+
+    def rejects(self, record: Row) -> bool:
+        """Whether a record says that its reply is a bad one."""
+        return self.judged and any(str(record.get(name)).strip().lower() == "false" for name in JUDGEMENTS)
 
     def fits(self, record: Row, task: TaskConfig) -> bool:
         """Whether a record has its fields."""
@@ -55,6 +68,8 @@ def register(
     needs: Callable[[TaskConfig], Needs],
     example: Row,
     heldout: Callable[[Row, TaskConfig], Sequence[Unit]] | None = None,
+    *,
+    judged: bool = False,
 ) -> Callable[[Make], Format]:
     """Registers the decorated function, which makes of a record what is trained on.
 
@@ -64,8 +79,9 @@ def register(
         needs: See `Format`.
         example: See `Format`.
         heldout: See `Format`.
+        judged: See `Format`.
     """
-    return lambda make: FORMATS.register(name, line)(Format(name, needs, make, example, heldout))
+    return lambda make: FORMATS.register(name, line)(Format(name, needs, make, example, heldout, judged))
 
 
 def recognise(rows: Sequence[Row], task: TaskConfig) -> Format:
@@ -94,7 +110,7 @@ def recognise(rows: Sequence[Row], task: TaskConfig) -> Format:
     if form is None:
         raise WrongRecord(
             f"has fields that match no known form: {fields_of(rows[0])}",
-            f"Say what to train on: {_line(rows[0])}.",
+            f"Say what to train on: {to_type(rows[0])}.",
         )
     return form
 
@@ -104,12 +120,58 @@ def also_fitting(record: Row, task: TaskConfig, chosen: Format) -> list[str]:
     return [name for name in FORMATS if name != chosen.name and FORMATS[name].fits(record, task)]
 
 
-def _line(record: Row) -> str:
-    """Settings to add to the command line for a record of an unknown form."""
-    texts = [name for name, value in record.items() if isinstance(value, str)]
-    texts = [name for name in texts if name.isprintable() and not set("{}") & set(name)]
+def unused_fields(rows: Sequence[Row], task: TaskConfig, form: Format) -> tuple[str, ...]:
+    """Fields of the first records that hold text, lists or objects, and that the form does not look at."""
+    kept = [*islice((row for row in rows if not form.rejects(row)), _LOOKED_AT)]
+    used: set[str] = set()
+    for row in kept:
+        record = _Looked(row)
+        form.rejects(record)
+        form.make(record, task)
+        used |= record.names
+    names = (name for row in kept for name, value in row.items() if _says(value))
+    return tuple(name for name in dict.fromkeys(names) if name not in used and not _ID.search(name))
+
+
+class _Looked(dict[str, Any]):
+    """A record that remembers which of its fields were asked for."""
+
+    def __init__(self, record: Row) -> None:
+        super().__init__(record)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a field."""
+        self.names.add(name)
+        return super().get(name, default)
+
+    def items(self) -> Any:
+        """All fields."""
+        self.names.update(super().keys())
+        return super().items()
+
+
+def _says(value: Any) -> bool:
+    return isinstance(value, str | list | dict) and bool(value.strip() if isinstance(value, str) else value)
+
+
+def to_type(record: Row) -> str:
+    """Settings to add to the command line for a record of an unknown form, or what else to do."""
+    names = [name for name in record if name.isprintable() and not set("{}") & set(name)]
+    names = [name for name in names if not _ID.search(name)] or names
     # Of preferences the better reply is learned, and not what was rejected.
-    texts = sorted((name for name in texts if "reject" not in name.lower()), key="chosen".__eq__)
+    names = sorted((name for name in names if "reject" not in name.lower()), key="chosen".__eq__)
+    talk = next((name for name in names if are_messages(record[name])), None)
+    texts = [name for name in names if isinstance(record[name], str) and name != talk]
+    if talk is not None:
+        replies = texts and messages_of(record[talk], talk, "assistant")[0]["role"] == "assistant"
+        if not replies:
+            return f"rename the field {talk!r} to 'messages'"
+        return " ".join(map(shlex.quote, (f"task.prompt_field={texts[0]}", f"task.completion_field={talk}")))
     if not texts:
         return 'a record needs a field with text, such as {"text": "..."}'
     if len(texts) == 1:

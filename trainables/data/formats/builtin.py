@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from trainables.data.fields import filled, optional_text, text_of
-from trainables.data.formats.base import Row, field, named, register
-from trainables.data.messages import conversation_of, messages_of
-from trainables.data.units import Conversation, Document, Pair, Unit, WrongRecord
+from trainables.data.formats.base import AUTO, Row, field, named, register, to_type
+from trainables.data.formats.choices import refuse_choices
+from trainables.data.messages import (
+    conversation,
+    conversation_of,
+    history_of,
+    holds_messages,
+    messages_of,
+)
+from trainables.data.units import Conversation, Document, Message, Pair, Unit, WrongRecord
 from trainables.settings import TaskConfig
 
 
@@ -20,11 +29,38 @@ def _template(record: Row, task: TaskConfig) -> Unit:
     return Pair(prompt, completion, prompt)
 
 
+_TALKS = ("conversations", "conversation")
+
+
+@register(
+    "preference",
+    "chosen, rejected, and what they reply to (prompt, messages, ...): chosen is learned, rejected is not",
+    lambda task: (("chosen",), ("rejected",)),
+    {"prompt": "Who?", "chosen": "I.", "rejected": "You."},
+)
+def _preference(record: Row, task: TaskConfig) -> Unit:
+    asked = named(record, ("messages", *_TALKS, task.prompt_field, "instruction", "question"))
+    chosen = messages_of(record.get("chosen"), "chosen", "assistant")
+    if chosen and chosen[0]["role"] != "assistant":  # the whole conversation
+        rejected = messages_of(record.get("rejected"), "rejected", "assistant")
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(chosen, rejected, strict=False)))
+        return conversation(record, chosen, first=max(1, min(same, len(chosen) - 1)))
+    if asked in ("messages", *_TALKS):
+        return _continued(record, [*conversation_of(record, asked).messages], chosen)
+    if asked == task.prompt_field:
+        return _prompted(record, asked, "chosen")
+    if asked is None or len(chosen) != 1:
+        raise WrongRecord("has a chosen reply, but no prompt", f"Say what to train on: {to_type(record)}.")
+    make = _instructed if asked == "instruction" else _questioned
+    return make(record, field(record, asked), str(chosen[0]["content"]))
+
+
 @register(
     "messages",
     "messages: [{role, content}, ...], optionally with tools",
     lambda task: (("messages",),),
     {"messages": [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "I."}]},
+    judged=True,
 )
 def _messages(record: Row, task: TaskConfig) -> Unit:
     return conversation_of(record, "messages")
@@ -33,11 +69,12 @@ def _messages(record: Row, task: TaskConfig) -> Unit:
 @register(
     "conversations",
     "conversations: [{from, value}, ...] (ShareGPT)",
-    lambda task: (("conversations", "conversation"),),
+    lambda task: (_TALKS,),
     {"conversations": [{"from": "human", "value": "Who?"}, {"from": "gpt", "value": "I."}]},
+    judged=True,
 )
 def _conversations(record: Row, task: TaskConfig) -> Unit:
-    return conversation_of(record, named(record, ("conversations", "conversation")) or "conversations")
+    return conversation_of(record, named(record, _TALKS) or _TALKS[0])
 
 
 _ALPACA = "### Instruction:\n{0}\n\n### Response:\n"
@@ -49,12 +86,16 @@ _ALPACA_INPUT = "### Instruction:\n{0}\n\n### Input:\n{1}\n\n### Response:\n"
     "instruction, input (may be blank), output",
     lambda task: (("instruction",), ("output", "response")),
     {"instruction": "Add.", "input": "1 2", "output": "3"},
+    judged=True,
 )
 def _alpaca(record: Row, task: TaskConfig) -> Unit:
-    instruction, more = field(record, "instruction"), optional_text(record, "input", "context")
-    output = field(record, "output", "response")
+    return _instructed(record, field(record, "instruction"), field(record, "output", "response"))
+
+
+def _instructed(record: Row, instruction: str, output: str) -> Unit:
+    more = optional_text(record, "input", "context")
     plain = (_ALPACA_INPUT if more else _ALPACA).format(instruction, more)
-    return Pair(f"{instruction}\n\n{more}" if more else instruction, output, plain)
+    return _pair(record, f"{instruction}\n\n{more}" if more else instruction, output, plain)
 
 
 @register(
@@ -62,16 +103,33 @@ def _alpaca(record: Row, task: TaskConfig) -> Unit:
     "prompt, completion: texts, or lists of messages",
     lambda task: ((task.prompt_field,), (task.completion_field,)),
     {"prompt": "Who?", "completion": "I."},
+    judged=True,
 )
 def _completion(record: Row, task: TaskConfig) -> Unit:
-    prompt, completion = record.get(task.prompt_field), record.get(task.completion_field)
-    if isinstance(prompt, list) or isinstance(completion, list | dict):
-        before = messages_of(prompt, task.prompt_field, "user")
-        reply = messages_of(completion, task.completion_field, "assistant")
-        tools = conversation_of({**record, "messages": [*before, *reply]}, "messages").tools
-        return Conversation((*before, *reply), tools, first=len(before))
-    asked = text_of(record, task.prompt_field)
-    return Pair(asked, text_of(record, task.completion_field), asked)
+    return _prompted(record, task.prompt_field, task.completion_field)
+
+
+def _prompted(record: Row, asked: str, replied: str) -> Unit:
+    prompt, completion = record.get(asked), record.get(replied)
+    if holds_messages(prompt) or holds_messages(completion):
+        before = messages_of(prompt, asked, "user")
+        return _continued(record, before, messages_of(completion, replied, "assistant"))
+    text = text_of(record, asked)
+    return _pair(record, text, text_of(record, replied), text)
+
+
+def _continued(record: Row, before: list[Message], reply: list[Message]) -> Conversation:
+    """Messages that are context, and those that are learned."""
+    repeated = reply[: len(before)] == before  # as where a reply is given as the whole conversation
+    return conversation(record, reply if repeated else [*before, *reply], first=len(before))
+
+
+def _pair(record: Row, prompt: str, completion: str, plain: str) -> Unit:
+    """A prompt and its reply, as messages where something stands beside them that comes before."""
+    pair, history = Pair(prompt, completion, plain), history_of(record)
+    turns = [*history, *pair.conversation.messages]
+    whole = conversation(record, turns, first=0 if history else 1)
+    return pair if len(whole.messages) == 2 and not whole.tools else whole
 
 
 @register(
@@ -79,11 +137,18 @@ def _completion(record: Row, task: TaskConfig) -> Unit:
     "question, answer or answers (the first is learned), and optionally context",
     lambda task: (("question",), ("answer", "answers")),
     {"question": "Who?", "answer": "I."},
+    judged=True,
 )
 def _question(record: Row, task: TaskConfig) -> Unit:
-    question, context = field(record, "question"), optional_text(record, "context")
+    if task.format == AUTO:
+        refuse_choices(record)
+    return _questioned(record, field(record, "question"), _answer(record))
+
+
+def _questioned(record: Row, question: str, answer: str) -> Unit:
+    context = optional_text(record, "context")
     prompt = f"{context}\n\n{question}" if context else question
-    return Pair(prompt, _answer(record), f"{prompt}\n")
+    return _pair(record, prompt, answer, f"{prompt}\n")
 
 
 def _answer(record: Row) -> str:

@@ -37,6 +37,8 @@ def data_facts(options: Any, seed: int) -> Facts:
         if folder is None or isinstance(locate(task.train, "task.train", task.split), HubDataset):
             return {}
         read = read_units(task.train, "task.train", task, _READ)
+        if not read.units:
+            return {}
         texts = read.stream or isinstance(read.units[0], Document)
         tokenizer = _text_tokenizer(folder) if texts else light_tokenizer(folder)
         return {} if tokenizer is None else _measured(task, read, tokenizer, context_of(folder))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trainables.data.apart import Copies, find_copies
 from trainables.data.asking import Asking, InContext
-from trainables.data.facts import data_warnings
+from trainables.data.facts import data_warnings, rejected_line
 from trainables.data.formats import FORMATS, also_fitting
 from trainables.data.lengths import refuse_beyond
 from trainables.data.reading import ReadUnits, read_units
@@ -27,6 +28,7 @@ from trainables.lora.plan.model import DataLengths, DataPlan
 from trainables.models.plain import plain_tokenizer
 from trainables.models.resolve import local_folder
 from trainables.planning import keyed, refused
+from trainables.settings import TaskConfig
 
 if TYPE_CHECKING:
     from trainables.data.examples import Example
@@ -125,25 +127,48 @@ def _overlap(options: LoraOptions, seed: int, read: ReadUnits) -> str:
 def _data(options: LoraOptions, seed: int) -> DataPlan:
     task = options.task
     read = read_units(task.train, "task.train", task, _READ)
-    overlap = _overlap(options, seed, read)
+    overlap, copies = _overlap(options, seed, read), _copies(task, read)
     folder = local_folder(options.model)
     context = None if folder is None else context_of(folder)
     if task.max_length is not None:
         refuse_beyond(task.max_length, context)
     tokenizer = None if folder is None else light_tokenizer(folder)
-    measured = None if tokenizer is None else _measured(options, seed, read, tokenizer, context)
+    measured = (
+        None if tokenizer is None or not read.units else _measured(options, seed, read, tokenizer, context)
+    )
     lengths, example, warnings = measured or (None, (), ())
+    if measured is None and read.rejected:
+        warnings = (rejected_line(read.rejected),)
+    if copies.count:
+        warnings = (*warnings, copies.line)
     warnings = (*warnings, *few_prompts(load_beliefs(options.capability)))
     form = read.format.name
     return DataPlan(
         format=f"{form} ({FORMATS.lines()[form]})" if not read.stream else "plain text, split into pieces",
         also=() if read.stream else tuple(also_fitting(read.records.rows[0], task, read.format)),
-        records=None if read.stream else len(read.units),
+        unused=read.unused,
+        records=None if read.stream else len(read.units) + read.rejected,
         whole=read.records.whole,
         lengths=lengths,
         example=example,
         warnings=(*warnings, overlap) if overlap else warnings,
     )
+
+
+def _copies(task: TaskConfig, read: ReadUnits) -> Copies:
+    """Records that are both trained on and held out, by local files other than plain text.
+
+    Raises:
+        UserError: They are more than half of the training data.
+    """
+    if task.heldout is None or read.heldout is not None or read.stream:
+        return Copies()
+    place = locate(task.heldout, "task.heldout", task.split, task.subset)
+    if isinstance(place, HubDataset) or place.text:
+        return Copies()
+    heldout = read_units(task.heldout, "task.heldout", task, _READ)
+    train, held = ([[repr(unit)] for unit in each.units] for each in (read, heldout))
+    return find_copies(read, train, heldout, held)
 
 
 def _measured(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from trainables.data.fields import names_shown
 from trainables.lora.plan.model import DataLengths, DataPlan
 from trainables.planning import DataText
 from trainables.text import printable
@@ -31,6 +32,8 @@ def data_lines(data: DataPlan) -> Iterator[str]:
     yield f"{data.format}{read}{'' if data.whole else ', and more that were not looked at'}"
     if data.also:
         yield f"it also has the fields of {', '.join(data.also)}; task.format={data.also[0]} trains on these"
+    if data.unused:
+        yield f"not used: {names_shown(data.unused)}"
     if data.lengths is None:
         yield "lengths and an example are missing: the model's tokenizer is not on this machine yet"
         yield from (f"warning: {text}" for text in data.warnings)

@@ -60,6 +60,7 @@ class DataPlan:
     Attributes:
         format: The form of the records, and what it has.
         also: Other forms that the first record has the fields of.
+        unused: Fields of its records that hold something which is not trained on.
         records: Number of records that were read; None for plain text, which has none.
         whole: Whether they are all.
         lengths: None where the model's tokenizer is not on this machine.
@@ -69,6 +70,7 @@ class DataPlan:
 
     format: str
     also: tuple[str, ...]
+    unused: tuple[str, ...]
     records: int | None
     whole: bool
     lengths: DataLengths | None
