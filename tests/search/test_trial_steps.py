@@ -65,7 +65,7 @@ def test_steps_follow_from_epochs_and_examples_and_the_plan_shows_their_range(
     assert (plan["trial_steps"], plan["rungs"], plan["shares"]) == ([3, 12], [], [1 / 3, 1])
     assert all(trial["steps"] == 6 * trial["sampled"]["epochs"] / 4 for trial in plan["first"])
     assert main(words(EPOCHS, "--plan")) == 0
-    assert "measured at 33%, 100% of a trial's steps" in capsys.readouterr().out
+    assert "rungs at 33%, 100% of a trial's steps" in capsys.readouterr().out
 
 
 def test_a_length_that_is_given_twice_or_not_at_all_is_refused() -> None:

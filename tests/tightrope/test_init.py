@@ -52,7 +52,7 @@ def test_what_is_written_can_be_planned(
     config = load_config(["space=mine.yaml"]).config
     assert (config.name, config.trials, config.options.task.train) == ("mine", 5, task)
     assert config.fixed["batch_size"] == batch
-    assert f"measured at steps {', '.join(map(str, config.budget.rung_steps[:2]))} and " in text
+    assert f"# at steps {', '.join(map(str, config.budget.rung_steps[:2]))} and " in text
     capsys.readouterr()
     assert main(["plan", "space=mine.yaml", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)
