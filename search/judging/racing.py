@@ -15,7 +15,7 @@ each look, and count at 95%. What is said at the end rests on 95% intervals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -78,10 +78,12 @@ class Race:
     Attributes:
         contenders: The candidates, best search run first.
         budget: Most repetitions.
+        staying: How many are candidates only because they have been repeated: others are better by now.
     """
 
     contenders: tuple[Contender, ...]
     budget: int
+    staying: int = 0
 
     @property
     def seeds(self) -> int:
@@ -117,7 +119,8 @@ def candidates(config: SearchConfig, state: SearchState) -> list[TrialState]:
     """The trials to train again: the best of the search phase by `rank_trials`, best first.
 
     Of many trials near a bound, the best keep it by luck. While repetitions rule out every candidate, the
-    next trial becomes a candidate too, up to `FURTHER` times the configured number.
+    next trial becomes a candidate too, up to `FURTHER` times the configured number. One that has begun to be
+    repeated stays a candidate, unless fewer are asked for than before.
     """
     return [state.trials[each.trial] for each in _race(config.objectives, config.confirm, state).contenders]
 
@@ -138,9 +141,10 @@ class Repetitions:
         return Repeat(chosen.trial, seed % 2**31)
 
     def most(self, state: SearchState) -> int:
-        """The repetitions there can be, as far as the candidates are known."""
+        """The repetitions there can be, as far as the candidates are known, but for those that only stay."""
         if any(trial.status == "completed" for trial in state.trials.values()):
-            return self._race(state).budget
+            raced = self._race(state)
+            return raced.budget - raced.staying * raced.seeds
         return self._config.confirm.candidates * self._config.confirm.seeds
 
     def _race(self, state: SearchState) -> Race:
@@ -156,26 +160,45 @@ def race(state: SearchState) -> Race:
 
 
 def _race(objectives: Sequence[ObjectiveConfig], confirm: ConfirmConfig, state: SearchState) -> Race:
-    ordered = _one_of_each(rank_trials(objectives, completed_trials(state)))[: FURTHER * confirm.candidates]
-    judged = {each.trial: each for each in _judged(state, objectives)} if confirm.candidates else {}
-    count = min(confirm.candidates, len(ordered))
+    if not confirm.candidates:
+        return Race((), 0)
+    begun = set(repetitions(state))
+    ordered = _one_of_each(rank_trials(objectives, completed_trials(state)), begun)
+    stays = begun if confirm.candidates >= _most_candidates(state) else set()
+    judged = {each.trial: each for each in _judged(state, objectives)}
+    most = min(FURTHER * confirm.candidates, len(ordered))
+    count = min(confirm.candidates, most)
     while True:
-        chosen = [trial.number for trial in ordered[:count]]
+        chosen = [number for place, number in enumerate(ordered) if place < count or number in stays]
         current = Race(
-            tuple(_contenders(objectives, state, chosen, judged, confirm.seeds)), count * confirm.seeds
+            tuple(_contenders(objectives, state, chosen, judged, confirm.seeds)),
+            len(chosen) * confirm.seeds,
+            len(chosen) - count,
         )
         lost = current.over and not any(each.keeps for each in current.contenders)
-        if count == len(ordered) or not lost:
+        if count == most or not lost:
             return current
         count += 1
 
 
-def _one_of_each(ordered: Sequence[TrialState]) -> list[TrialState]:
-    """Where seeds are searched, the first trial of each setting: its repetitions are those of all of them."""
-    first: dict[str | int, TrialState] = {}
+def _one_of_each(ordered: Sequence[TrialState], begun: Set[int]) -> list[int]:
+    """Where seeds are searched, a trial of each setting: its repetitions are those of all of them.
+
+    Args:
+        ordered: Best first.
+        begun: Numbers of trials that were repeated: of its setting, such a trial comes before a better one.
+    """
+    chosen: dict[str | int, int] = {}
     for trial in ordered:
-        first.setdefault(setting_of(trial) if SEED in trial.proposed.sampled else trial.number, trial)
-    return list(first.values())
+        setting = setting_of(trial) if SEED in trial.proposed.sampled else trial.number
+        if chosen.setdefault(setting, trial.number) not in begun and trial.number in begun:
+            chosen[setting] = trial.number
+    return list(chosen.values())
+
+
+def _most_candidates(state: SearchState) -> int:
+    """The largest `confirm.candidates` of any session."""
+    return max((session.confirm.get("candidates", 0) for session in state.sessions), default=0)
 
 
 def spent(rounds: int) -> float:

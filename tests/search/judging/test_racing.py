@@ -17,6 +17,7 @@ from search.config.schema import SearchConfig
 from search.judging.confirmation import Candidate
 from search.judging.pooled import PooledMean, pooled_variance
 from search.judging.racing import Repetitions, candidates, race, spent, standings
+from search.judging.recommend import recommend
 from search.record import Event, SearchState, SessionStarted, TrialFinished, TrialProposed
 from search.record.explained import explanation
 from tests.records import BEGIN, make_config, opening_events, trial_events
@@ -86,6 +87,56 @@ def test_what_the_others_leave_goes_to_the_one_whose_floor_is_open() -> None:
 
     config, events = begun([(1.0, 0.96), (1.0, 0.96), (1.0, 0.96)], candidates=3, seeds=3)
     assert confirm(config, events, draw, width=0.03) == {0: 5, 1: 2, 2: 2}
+
+
+def test_what_would_decide_goes_to_a_further_candidate_too() -> None:
+    """The first two miss the floor, so that a third came; with more seeds one of them may rise above it."""
+    _, events = begun([(1.0, 0.97), (1.1, 0.97), (1.2, 0.97)], candidates=2, seeds=2)
+    points = [(1.0, 0.93), (1.1, 0.93), (1.01, 0.962), (1.11, 0.962), (1.2, 0.955), (1.21, 0.985)]
+    for number, (trial, point) in enumerate(zip((0, 1, 0, 1, 2, 2), points, strict=True), 3):
+        events += run(number, point, 0.01, repeats=trial)
+    before = recommend(SearchState.from_events(events))
+    assert before.trial == 2
+    assert before.deciding is not None
+    key, seeds = before.deciding
+    assert key == "confirm.seeds"
+    more = {"candidates": 2, "seeds": seeds}
+    events.append(
+        SessionStarted(session=1, trials=3, command="", host="", pid=1, confirm=more, time=BEGIN + 99)
+    )
+
+    def draw(trial: int, drawn: random.Random) -> tuple[float, float]:
+        return 1.0 + trial / 10, drawn.gauss(0.97, 0.01)
+
+    repeated = confirm(make_config(confirm=more), events, draw, 0.01)
+    assert repeated[2] > 2
+    assert repeated.total() <= 3 * seeds
+
+
+def test_the_setting_that_was_repeated_stays_where_another_of_its_seeds_is_better() -> None:
+    config, events = begun([], candidates=1, seeds=2)
+
+    def trial(number: int, loss: float, repeats: int | None = None) -> list[Event]:
+        return trial_events(
+            number,
+            {"train_loss": loss, "retention": 0.99},
+            sampled={"lr": 1e-3, "seed": number},
+            repeats=repeats,
+        )
+
+    events += [*trial(0, 1.0), *trial(1, 1.1, 0), *trial(2, 1.1, 0), *trial(3, 0.5)]
+    state = SearchState.from_events(events)
+    assert [each.number for each in candidates(config, state)] == [0]
+
+
+def test_nothing_is_kept_back_for_candidates_that_only_stay() -> None:
+    config, events = begun([(1.0, 0.99)], candidates=1, seeds=2)
+    assert confirm(config, events, noisy([1.0])) == {0: 2}
+    events += run(3, (0.5, 0.99))  # the search went on
+    state = SearchState.from_events(events)
+    assert [each.number for each in candidates(config, state)] == [3, 0]
+    assert Repetitions(config).most(state) == 2
+    assert confirm(config, events, noisy([1.0, 0.0, 0.0, 0.5])) == {0: 2, 3: 2}
 
 
 def test_a_candidate_that_breaks_is_not_repeated_again() -> None:
