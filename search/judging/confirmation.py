@@ -121,8 +121,7 @@ def judge(
 def over_seeds(state: SearchState) -> list[Candidate]:
     """The settings of a space that has seeds of its own, each as a candidate with its best trial's number.
 
-    Empty where seeds are not searched, or no two trials differ in them alone. A setting with a single run has
-    no mean and is left out, unless another run of it broke.
+    Empty where seeds are not searched. A setting without a run that completed is left out.
 
     Args:
         state: Of a search that has begun.
@@ -135,7 +134,7 @@ def over_seeds(state: SearchState) -> list[Candidate]:
     runs = [_measured(objectives, begun) for begun in groups.values()]
     settings = []
     for begun, trials, means in zip(groups.values(), runs, estimates(state, objectives, runs), strict=True):
-        if trials and (len(trials) > 1 or any(map(is_broken, begun))):
+        if trials:
             best = min(trials, key=lambda trial: (costs_of(objectives, metrics_of(trial)), trial.number))
             settings.append(_candidate(objectives, best.number, begun, trials, means))
     return settings

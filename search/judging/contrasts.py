@@ -129,7 +129,7 @@ class Contrast:
             return None
         if (trials := self.needed_trials(alpha)) is not None:
             return Needed(1.0, trials)
-        both = self._least(alpha, lambda factor: (factor, factor))
+        both = self.needed_both(alpha)
         return None if both is None else Needed(both, both)
 
     def needed_items(self, alpha: float = 0.05) -> float | None:
@@ -140,6 +140,11 @@ class Contrast:
         """The multiple of the trials, likewise."""
         known = self.known and self.between.variance is not None
         return self._least(alpha, lambda factor: (1.0, factor)) if known else None
+
+    def needed_both(self, alpha: float = 0.05) -> float | None:
+        """The multiple of the items and of the trials, if it is the same; None likewise."""
+        known = self.known and self.between.variance is not None
+        return self._least(alpha, lambda factor: (factor, factor)) if known else None
 
     def _least(self, alpha: float, of: _Scaling) -> float | None:
         """The least factor of the sample that suffices; None where 1e6 does not."""

@@ -32,10 +32,15 @@ def constraint_symbols(objectives: Sequence[ObjectiveConfig]) -> str:
     )
 
 
-def constraint_clause(objectives: Sequence[ObjectiveConfig]) -> str:
-    """The constraints as a relative clause, for example `whose retention is at least 0.95`; empty without."""
+def constraint_clause(objectives: Sequence[ObjectiveConfig], of: str) -> str:
+    """The constraints as a relative clause, for example `whose mean retention is at least 0.95`.
+
+    Args:
+        objectives: As configured; without constraints the clause is empty.
+        of: What is compared with the bounds: "mean" or "measured" values, which may be lucky.
+    """
     return " and ".join(
-        f"whose {objective.metric} is {'at least' if objective.floor is not None else 'at most'} "
+        f"whose {of} {objective.metric} is {'at least' if objective.floor is not None else 'at most'} "
         f"{bound_of(objective):g}"
         for objective in constraints_of(objectives)
     )

@@ -18,6 +18,7 @@ from search.record import SearchState, TrialState
 from search.record.explained import metric_of, trainable_of
 
 Word: TypeAlias = Literal["kept", "not shown to be kept", "broken"]
+_BEST_FIRST: tuple[Word, ...] = ("kept", "not shown to be kept", "broken")
 
 _MOST_DECIMALS = 6
 
@@ -92,6 +93,11 @@ def words_of(
     ]
 
 
+def word_over_all(objectives: Sequence[ObjectiveConfig], means: Mapping[str, PooledMean]) -> Word:
+    """The worst of the words of all constraints; "kept" without any."""
+    return max(words_of(objectives, means), key=_BEST_FIRST.index, default="kept")
+
+
 def held_by_means(
     state: SearchState,
     objectives: Sequence[ObjectiveConfig],
@@ -146,24 +152,49 @@ def _with_needed(state: SearchState, held: Held, measured: Contrast, count: int)
         return replace(held, decide="Its repetitions agree exactly, so the noise between seeds is unknown.")
     metric = metric_of(trainable_of(state), held.metric)
     sample = "items" if metric is None else metric.sample
-    parts, repetitions = [], None
-    if (factor := apart.needed_items()) is not None and count:
-        parts.append(f"{wording.rounded_up(count * factor)} {sample} in place of {count:,}")
-    if (factor := apart.needed_trials()) is not None and math.ceil(factor * held.runs) <= MOST_SEEDS:
-        repetitions = math.ceil(factor * held.runs)
-        parts.append(f"{repetitions} seeds in place of {held.runs}")
-    if not parts and (both := apart.needed()) is not None and count:
-        parts.append(
-            f"{wording.rounded_up(count * both.items)} {sample} in place of {count:,} with "
-            f"{math.ceil(held.runs * both.trials)} seeds in place of {held.runs}"
-        )
-    if not parts:
-        return replace(held, decide="No number of seeds or of items would decide it.")
-    sentence = (
-        f"About {' or '.join(parts)} would decide it with a probability of {POWER:.0%}, were the mean the "
-        "true value."
-    )
-    return replace(held, decide=sentence, repetitions=repetitions)
+
+    def items(factor: float) -> str:
+        return f"{wording.rounded_up(count * factor)} {sample} in place of {count:,}"
+
+    def seeds(factor: float) -> str:
+        return f"{wording.rounded_up(math.ceil(held.runs * factor))} seeds in place of {held.runs}"
+
+    def can_be_asked_for(factor: float) -> bool:
+        return math.ceil(held.runs * factor) <= MOST_SEEDS
+
+    parts, beyond, repetitions = [], None, None
+    if count and (more_items := apart.needed_items()) is not None:
+        parts.append(items(more_items))
+    if (more := apart.needed_trials()) is not None:
+        if can_be_asked_for(more):
+            repetitions = math.ceil(held.runs * more)
+            parts.append(seeds(more))
+        else:
+            beyond = seeds(more)
+    if not parts and count and (both := apart.needed_both()) is not None:
+        together = f"{items(both)} with {seeds(both)}"
+        if can_be_asked_for(both):
+            parts.append(together)
+        else:
+            beyond = beyond or together
+    return replace(held, decide=_sentence(parts, beyond, sample if count else None), repetitions=repetitions)
+
+
+def _sentence(parts: Sequence[str], beyond: str | None, sample: str | None) -> str:
+    """What would decide, in a sentence.
+
+    Args:
+        parts: What would do, each by itself.
+        beyond: Otherwise: what would, with more seeds than can be asked for; None where nothing would.
+        sample: What the items are, in the plural; None where there are none.
+    """
+    if parts:
+        probably = f"would decide it with a probability of {POWER:.0%}, were the mean the true value"
+        return f"About {' or '.join(parts)} {probably}."
+    if beyond is not None:
+        return f"It would take about {beyond} to decide it, and confirm.seeds is at most {MOST_SEEDS}."
+    of_items = "" if sample is None else f" or of {sample}"
+    return f"No number of seeds{of_items} would decide it, were the mean the true value."
 
 
 def _symbols(objective: ObjectiveConfig) -> tuple[str, float]:

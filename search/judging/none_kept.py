@@ -7,8 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from search import wording
 from search.config.schema import ObjectiveConfig
 from search.judging.confirmation import SEED, Candidate, Confirmation
-from search.judging.constraints import constraint_violations, constraints_of, total_violation
+from search.judging.constraints import (
+    constraint_violations,
+    constraints_of,
+    keeps_constraints,
+    total_violation,
+)
 from search.judging.described import constraint_symbols, free, mean_of, value_of
+from search.judging.held import word_over_all
 from search.judging.objectives import costs_of, is_measured, metrics_of
 from search.record import TrialState
 
@@ -58,11 +64,12 @@ def why_no_run(
 def nearest_candidate(
     objectives: Sequence[ObjectiveConfig], candidates: Sequence[Candidate]
 ) -> Candidate | None:
-    """The candidate whose means came nearest; None where none has any."""
+    """The candidate whose means came nearest, of those without a broken run if any; None without means."""
 
-    def distance(candidate: Candidate) -> tuple[float, tuple[float, ...], int]:
+    def distance(candidate: Candidate) -> tuple[bool, float, tuple[float, ...], int]:
         means = candidate.means
-        return _violation(objectives, means), costs_of(objectives, means), candidate.trial
+        violation = _violation(objectives, means)
+        return bool(candidate.broken), violation, costs_of(objectives, means), candidate.trial
 
     return min((each for each in candidates if each.runs), key=distance, default=None)
 
@@ -107,8 +114,9 @@ def why_no_candidate(
     nearest: TrialState | None,
     advice: str,
     unjudged: str,
+    seeds: int | None = None,
 ) -> str:
-    """Where candidates were repeated: none of them holds up.
+    """Where candidates were repeated: none of them can be recommended.
 
     Args:
         objectives: As configured.
@@ -116,26 +124,33 @@ def why_no_candidate(
         nearest: As of `nearest_candidate`.
         advice: What to do where each was judged, without the full stop.
         unjudged: What to do where some were not, likewise.
+        seeds: The `confirm.seeds` that would probably decide on the nearest, where it is open.
     """
     out = " ".join(ruled_out(objectives, confirmed))
     lower = "" if nearest is None else _with_lower_lr(nearest, ", or ")
     what = f"{advice}{lower}."
     if any(not candidate.runs and not candidate.broken for candidate in confirmed.candidates):
         what = f"{unjudged}."
-    several = len(confirmed.candidates) > 1
-    text = f"{'No candidate holds' if several else 'The candidate does not hold'} up when trained again with"
-    text += " new seeds"
+    elif seeds is not None and nearest is not None:
+        what = f"confirm.seeds={seeds} would probably decide on trial {nearest.number}. {what}"
+    several, decided = (
+        len(confirmed.candidates) > 1,
+        all(_is_out(objectives, c) for c in confirmed.candidates),
+    )
+    who = "No candidate" if several else "The candidate"
+    if decided:
+        text = f"{who} {'holds' if several else 'does not hold'} up when trained again with new seeds"
+    else:
+        text = f"{who} {'can' if several else 'cannot'} be recommended by repetitions with new seeds"
     if constraints_of(objectives) and any(each.runs for each in confirmed.candidates):
-        text += (
-            ", although their search runs kept every constraint: those were lucky"
-            if several
-            else ", although its search run kept every constraint: that was lucky"
-        )
+        text += f", although {'their search runs' if several else 'its search run'} kept every constraint"
+        if decided:
+            text += f": {'those were' if several else 'that was'} lucky"
     return f"{text}. {out} {what}"
 
 
 def ruled_out(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) -> Iterator[str]:
-    """One sentence per candidate that its repetitions have ruled out, and per candidate not judged."""
+    """One sentence per candidate whose repetitions speak against it, and per candidate not judged."""
     for candidate in confirmed.candidates:
         number = candidate.trial
         if candidate.broken:
@@ -144,14 +159,23 @@ def ruled_out(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) ->
         elif not candidate.runs:
             yield f"Trial {number} is not judged: no repetition of it has completed."
         elif not candidate.keeps:
-            values = ", ".join(
-                f"{objective.metric} {mean_of(objective, candidate)}"
-                for objective in constraints_of(objectives)
-            )
-            yield (
-                f"Trial {number} is ruled out: its repetitions break {constraint_symbols(objectives)} "
-                f"({values})."
-            )
+            missed = [
+                each for each in constraints_of(objectives) if not keeps_constraints([each], candidate.means)
+            ]
+            symbols = constraint_symbols(missed)
+            values = ", ".join(f"{each.metric} {mean_of(each, candidate)}" for each in missed)
+            if _is_out(objectives, candidate):
+                yield f"Trial {number} is ruled out: its repetitions break {symbols} ({values})."
+            else:
+                yield (
+                    f"Trial {number} is not recommended: its mean misses {symbols}, but by no more than "
+                    f"noise ({values})."
+                )
+
+
+def _is_out(objectives: Sequence[ObjectiveConfig], candidate: Candidate) -> bool:
+    """Whether its repetitions show that it does not hold up: one broke, or a bound is broken beyond noise."""
+    return bool(candidate.broken) or word_over_all(objectives, candidate.estimates) == "broken"
 
 
 def _other_bounds(constraints: Sequence[ObjectiveConfig]) -> str:

@@ -10,10 +10,17 @@ from search import wording
 from search.config.schema import MOST_SEEDS, ConfirmConfig, ObjectiveConfig
 from search.judging.causes import why_none_completed
 from search.judging.cheapest import cheapest
-from search.judging.confirmation import Candidate, Confirmation, confirmation, over_seeds, setting_of
-from search.judging.described import constraint_clause, free, mean_of, settings, value_of
+from search.judging.confirmation import Candidate, Confirmation, confirmation, over_seeds
+from search.judging.described import (
+    constraint_clause,
+    constraint_symbols,
+    free,
+    mean_of,
+    settings,
+    value_of,
+)
 from search.judging.extending import extension
-from search.judging.held import Held, held_by_means, held_by_run
+from search.judging.held import Held, held_by_means, held_by_run, word_over_all
 from search.judging.no_result import seeds_to_repeat, without_result
 from search.judging.none_kept import (
     nearest_candidate,
@@ -24,9 +31,13 @@ from search.judging.none_kept import (
     why_no_setting,
 )
 from search.judging.objectives import completed_trials, costs_of, objectives_of, rank_trials, repetitions
+from search.judging.pooled import ALPHA, ties
 from search.judging.racing import Race, race
 from search.record import SearchState, TrialState
 from search.record.explained import metric_of, trainable_of
+
+ONCE = "single-seed setting"
+"""What a setting of a space with seeds of its own is that was trained once."""
 
 
 @dataclass(frozen=True)
@@ -84,39 +95,71 @@ def _not_shown(state: SearchState) -> Iterator[str]:
 def _by_settings(state: SearchState, completed: Sequence[TrialState]) -> Recommendation:
     """The setting with the best mean over the space's own seeds, by its best trial.
 
-    Where the space has none, single runs decide. So they do where no mean keeps the constraints, but only
-    among settings with one run: of the others the means say that a run that keeps them is lucky.
+    Where the space has none, single runs decide. Those of settings with one run also do where no mean keeps
+    the constraints, or the best of them is better than every mean by more than noise: of the others the means
+    say that a better run is lucky.
     """
-    objectives, compared = objectives_of(state), over_seeds(state)
+    objectives, known = objectives_of(state), over_seeds(state)
+    compared = [each for each in known if len(each.runs) > 1 or each.broken]
     if not compared:
         return _by_search_runs(state, completed)
-    kept = [candidate for candidate in compared if candidate.keeps]
+
+    def rank(candidate: Candidate) -> tuple[tuple[float, ...], int]:
+        return costs_of(objectives, candidate.means), candidate.trial
+
+    kept = sorted((each for each in compared if each.keeps), key=rank)
+    once = sorted((each for each in known if each not in compared and each.keeps), key=rank)
     if not kept:
-        return _by_other_settings(state, completed, compared)
-    best = min(kept, key=lambda candidate: (costs_of(objectives, candidate.means), candidate.trial))
-    first, seeds = objectives[0], wording.plural(len(best.runs), "seed")
-    reason = (
-        f"{_estimates(objectives, best)}mean over {seeds}, the {first.best} "
-        f"{first.metric} of {_that_keep(objectives, len(kept), 'setting')}"
-    )
+        return _by_other_settings(state, compared, once)
+    first, best = objectives[0], kept[0]
+    better = [each for each in once if rank(each) < rank(best)]
+    if better and _is_clear(first, better[0], best, len(once)):
+        choice = _by_search_runs(state, [state.trials[each.trial] for each in once], ONCE)
+        worse = (
+            f"The best setting with several seeds, that of trial {best.trial}, is worse by more than noise: "
+            f"its mean {first.metric} is {mean_of(first, best)}."
+        )
+        return replace(choice, caveats=(*choice.caveats, worse))
+    place = _best_of(objectives, len(kept), "multi-seed setting" if once else "setting", "mean")
+    reason = f"{_estimates(objectives, best)}mean over {wording.plural(len(best.runs), 'seed')}, {place}"
     lucky = (
         f"Trial {best.trial} is the best of the {len(best.runs)} with this setting, so its own values are "
         "lucky on average: expect the means of another seed."
     )
     return Recommendation(
-        best.trial, reason, (lucky,), constraints=held_by_means(state, objectives, compared, best)
+        best.trial,
+        reason,
+        (lucky, *_better_once(first, better)),
+        constraints=held_by_means(state, objectives, compared, best),
+        deciding=_beginning(state, race(state)) if better else None,
     )
 
 
+def _is_clear(first: ObjectiveConfig, once: Candidate, best: Candidate, comparisons: int) -> bool:
+    """Whether a setting's only run is better than another's mean by more than noise, which must be known."""
+    value, mean = once.estimates[first.metric], best.estimates[first.metric]
+    return bool(mean.error) and not ties([value, mean], ALPHA / comparisons)[1]
+
+
+def _better_once(first: ObjectiveConfig, better: Sequence[Candidate]) -> Iterator[str]:
+    """Said of settings whose only run is better than the best mean, by no more than noise."""
+    if better:
+        trials, several = wording.names(sorted(each.trial for each in better)), len(better) > 1
+        value = wording.number(better[0].means[first.metric])
+        yield (
+            f"The setting{'s' if several else ''} of {trials} may be better, with one seed"
+            f"{' each' if several else ''}: {first.metric} is {value} in trial {better[0].trial}, which is "
+            "not beyond noise. Repetitions with new seeds would tell."
+        )
+
+
 def _by_other_settings(
-    state: SearchState, completed: Sequence[TrialState], compared: Sequence[Candidate]
+    state: SearchState, compared: Sequence[Candidate], once: Sequence[Candidate]
 ) -> Recommendation:
     """Where no setting with several seeds holds up: one with a single run, or none."""
     objectives = objectives_of(state)
-    known = {setting_of(state.trials[candidate.trial]) for candidate in compared}
-    others = [trial for trial in completed if setting_of(trial) not in known]
-    if rank_trials(objectives, others):
-        choice = _by_search_runs(state, others)
+    if once:
+        choice = _by_search_runs(state, [state.trials[each.trial] for each in once], ONCE)
         return replace(choice, caveats=(*choice.caveats, "No setting with several seeds holds up over them."))
     nearest = nearest_candidate(objectives, compared)
     assert nearest is not None
@@ -129,10 +172,17 @@ def _by_other_settings(
     )
 
 
-def _by_search_runs(state: SearchState, completed: Sequence[TrialState]) -> Recommendation:
+def _by_search_runs(
+    state: SearchState, completed: Sequence[TrialState], which: str = "completed trial"
+) -> Recommendation:
     """The best value of the first objective among trials that keep every constraint by their measured values.
 
     Ties go to the better value of the objectives that follow, then to the lower number.
+
+    Args:
+        state: A search that has begun.
+        completed: Which count.
+        which: What each of them is, in words.
     """
     objectives = objectives_of(state)
     kept = rank_trials(objectives, completed)
@@ -146,9 +196,9 @@ def _by_search_runs(state: SearchState, completed: Sequence[TrialState]) -> Reco
     best, held, raced = kept[0], held_by_run(objectives, kept[0]), race(state)
     return Recommendation(
         best.number,
-        _best_run(objectives, best, len(kept)),
+        _best_run(objectives, best, len(kept), which),
         (
-            _only_one_run(objectives[0], kept, bool(repetitions(state))),
+            _only_one_run(objectives[0], kept, bool(repetitions(state)) or which == ONCE),
             *without_result(state, raced),
             *(_not_ended(raced) if raced.begun else ()),
         ),
@@ -165,31 +215,28 @@ def _beginning(state: SearchState, raced: Race) -> tuple[str, int] | None:
     return ("confirm.seeds", seeds) if raced.begun and raced.over and seeds is not None else None
 
 
-def _best_run(objectives: Sequence[ObjectiveConfig], best: TrialState, kept: int) -> str:
+def _best_run(objectives: Sequence[ObjectiveConfig], best: TrialState, kept: int, which: str) -> str:
     values = ", ".join(f"{objective.metric} {value_of(objective, best)}" for objective in free(objectives))
-    place = "the only completed trial"
-    if kept > 1:
-        place = f"the {objectives[0].best} {objectives[0].metric} of the {kept} completed trials"
-    clause = constraint_clause(objectives)
-    return f"{values + ', ' if values else ''}{place}{' ' + clause if clause else ''}"
+    return f"{values + ', ' if values else ''}{_best_of(objectives, kept, which, 'measured')}"
 
 
-def _only_one_run(first: ObjectiveConfig, kept: Sequence[TrialState], repeated: bool) -> str:
+def _only_one_run(first: ObjectiveConfig, kept: Sequence[TrialState], others: bool) -> str:
+    """That another seed may change the choice; whether other trials have several makes it other words."""
     rests = "No repetition has completed, so this rests on one run with one seed"
     if len(kept) == 1:
-        rests = rests if repeated else "It was trained once, with one seed"
+        rests = rests if others else "It was trained once, with one seed"
         return f"{rests}; another seed gives other values."
     second = kept[1]
     assert second.last is not None
     value = wording.measured(second.last.metrics[first.metric], second.last.intervals.get(first.metric))
     return (
-        f"{rests if repeated else 'Each trial was trained once, with one seed'}; another seed may change the "
+        f"{rests if others else 'Each trial was trained once, with one seed'}; another seed may change the "
         f"order. The next best is trial {second.number} with {first.metric} {value}."
     )
 
 
 def _by_repetitions(state: SearchState, confirmed: Confirmation) -> Recommendation:
-    """The candidate with the best mean of the first objective, or the cheapest of those that tie with it.
+    """The candidate with the best mean of the first objective, or one that ties with it.
 
     Candidates whose means break a constraint, or of which a repetition diverged, are out, whatever the
     search's own runs gave.
@@ -200,8 +247,7 @@ def _by_repetitions(state: SearchState, confirmed: Confirmation) -> Recommendati
     by_number = {candidate.trial: candidate for candidate in confirmed.candidates}
     tied = [by_number[number] for number in confirmed.tied]
     if len(tied) > 1:
-        params = {number: state.trials[number].params for number in confirmed.tied}
-        best, because = cheapest(tied, params, trainable_of(state).artifact)
+        best, because = _of_tied(state, objectives, tied)
         tie = _tie(objectives[0], confirmed, tied[0], best)
         place = f". {tie}; trial {best.trial} is chosen because {because}"
     else:
@@ -221,6 +267,22 @@ def _by_repetitions(state: SearchState, confirmed: Confirmation) -> Recommendati
     )
 
 
+def _of_tied(
+    state: SearchState, objectives: Sequence[ObjectiveConfig], tied: Sequence[Candidate]
+) -> tuple[Candidate, str]:
+    """The cheapest, of those alone that are shown to keep the constraints if there are any; and why it."""
+    params = {candidate.trial: state.trials[candidate.trial].params for candidate in tied}
+    artifact = trainable_of(state).artifact
+    sure = [each for each in tied if word_over_all(objectives, each.estimates) == "kept"]
+    if not 0 < len(sure) < len(tied):
+        return cheapest(tied, params, artifact)
+    symbols = constraint_symbols(objectives)
+    if len(sure) == 1:
+        return sure[0], f"it alone is shown to keep {symbols}"
+    best, because = cheapest(sure, params, artifact)
+    return best, f"of those that are shown to keep {symbols}, {because}"
+
+
 def _no_candidate(
     state: SearchState, objectives: Sequence[ObjectiveConfig], confirmed: Confirmation
 ) -> Recommendation:
@@ -229,6 +291,11 @@ def _no_candidate(
     more, seeds = extension(state).advice, seeds_to_repeat(raced)
     again = more if seeds is None else f"Repeat with confirm.seeds={seeds}"
     unjudged = any(not candidate.runs and not candidate.broken for candidate in confirmed.candidates)
+    held: tuple[Held, ...] = ()
+    deciding = ("confirm.seeds", seeds) if unjudged and raced.over and seeds is not None else None
+    if nearest is not None:
+        held = held_by_means(state, objectives, confirmed.candidates, nearest)
+        deciding = deciding if unjudged else _deciding(held, raced, nearest)
     return Recommendation(
         None,
         why_no_candidate(
@@ -237,13 +304,12 @@ def _no_candidate(
             None if number is None else state.trials[number],
             more,
             again if raced.over else "Resume the search",
+            None if deciding is None else deciding[1],
         ),
         tuple(without_result(state, raced)),
         nearest=number,
-        constraints=()
-        if nearest is None
-        else held_by_means(state, objectives, confirmed.candidates, nearest),
-        deciding=("confirm.seeds", seeds) if unjudged and raced.over and seeds is not None else None,
+        constraints=held,
+        deciding=deciding,
     )
 
 
@@ -253,19 +319,21 @@ def _estimates(objectives: Sequence[ObjectiveConfig], best: Candidate) -> str:
     return f"{means}, " if means else ""
 
 
-def _that_keep(objectives: Sequence[ObjectiveConfig], kept: int, noun: str) -> str:
-    clause = constraint_clause(objectives)
-    return f"{wording.plural(kept, noun)}{' ' + clause if clause else ''}"
+def _best_of(objectives: Sequence[ObjectiveConfig], kept: int, noun: str, of: str) -> str:
+    """How the best stands among so many that keep the constraints, by `of` as in `constraint_clause`."""
+    first, clause = objectives[0], constraint_clause(objectives, of)
+    place = f"the only {noun}"
+    if kept > 1:
+        place = f"the {first.best} {first.metric} of the {wording.plural(kept, noun)}"
+    return f"{place}{' ' + clause if clause else ''}"
 
 
 def _place(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) -> str:
     """How the best stands among the candidates, where it ties with none."""
     kept = sum(candidate.keeps for candidate in confirmed.candidates)
+    place = _best_of(objectives, kept, "candidate", "mean")
     if kept == 1:
-        clause = constraint_clause(objectives)
-        return f"the only candidate{' ' + clause if clause else ''}"
-    which = _that_keep(objectives, kept, "candidate")
-    place = f"the {objectives[0].best} {objectives[0].metric} of the {which}"
+        return place
     beyond_noise = confirmed.candidates[0].estimates[objectives[0].metric].error
     return f"{place}, by more than noise" if beyond_noise else place
 
@@ -305,7 +373,7 @@ def _not_ended(raced: Race, but: str = "") -> Iterator[str]:
 
 
 def _deciding(held: Sequence[Held], raced: Race, best: Candidate) -> tuple[str, int] | None:
-    """The `confirm.seeds` that give the recommended candidate, and all that stay in the race, so many.
+    """The `confirm.seeds` that give a candidate, and all that stay in the race, as many as would decide.
 
     None where it gets no repetition: it is not in the race any more, as where later trials were better.
     """

@@ -65,7 +65,8 @@ def test_the_sentence_names_the_numbers() -> None:
     found = recommend(state_of([*others, best]))
     assert found.trial == 3
     assert found.reason == (
-        "train_loss 1.812, the lowest train_loss of the 2 completed trials whose retention is at least 0.95"
+        "train_loss 1.812, the lowest train_loss of the 2 completed trials whose measured retention is at "
+        "least 0.95"
     )
     assert found.settings == "lr 3.1e-04, rank 8; 90 steps"
     assert [str(each) for each in found.constraints] == [
@@ -126,7 +127,7 @@ def test_several_constraints_are_all_kept_and_named() -> None:
     points = [(1.0, 0.2), (3.0, 1.0), (2.0, 0.92)]
     found = recommend(state_of(trials_of(points), objectives=objectives))
     assert found.trial == 2
-    assert "train_loss is at most 2.5 and whose retention is at least 0.9" in found.reason
+    assert "measured train_loss is at most 2.5 and whose measured retention is at least 0.9" in found.reason
     assert [each.metric for each in found.constraints] == ["train_loss", "retention"]
 
 

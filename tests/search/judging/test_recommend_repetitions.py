@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
 
 from search.judging.racing import race
 from search.judging.recommend import recommend
-from search.record import Event, RungReached, SearchState, TrialFinished, TrialProposed
+from search.record import Event, RungReached, SearchState, SessionStarted, TrialFinished, TrialProposed
 from search.record.events import TrialStatus
 from search.record.explained import explanation
 from tests.records import make_config, opening_events, trial_events
@@ -65,7 +66,7 @@ def test_a_clear_winner_is_recommended_with_its_means() -> None:
     assert found.trial == steady, "the best search run was lucky"
     assert found.reason == (
         "train_loss 1.201 [1.198, 1.204], mean of 2 repetitions with new seeds, the lowest train_loss of the "
-        "3 candidates whose retention is at least 0.95, by more than noise"
+        "3 candidates whose mean retention is at least 0.95, by more than noise"
     )
     assert found.settings == "lr 1.0e-03, rank 8; 90 steps"
     (held,) = found.constraints
@@ -94,6 +95,27 @@ def test_of_a_tie_the_smaller_adapter_is_taken() -> None:
     )
 
 
+def test_of_a_tie_one_that_is_shown_to_keep_the_floor_is_taken_whatever_it_costs() -> None:
+    search, unsure = Search(), {"retention": Interval(0.91, 0.99, 200)}
+    large, small = {"lr": 1e-3, "rank": 16}, {"lr": 1e-3, "rank": 4}
+    for sampled in (large, small, small):
+        search.trial(1.0, sampled=sampled)
+    search.repeat(1, (1.50, 0.951), (1.60, 0.953), sampled=small, intervals=unsure)
+    search.repeat(0, (1.51, 0.99), (1.61, 0.99), sampled=large)
+    recommended = recommend(search.state)
+    assert (recommended.trial, [each.word for each in recommended.constraints]) == (0, ["kept"])
+    assert recommended.reason.endswith(
+        "of trial 1); trial 0 is chosen because it alone is shown to keep retention >= 0.95"
+    )
+    search.repeat(2, (1.52, 0.99), (1.62, 0.99), sampled=small)
+    recommended = recommend(search.state)
+    assert recommended.trial == 2
+    assert recommended.reason.endswith(
+        "because of those that are shown to keep retention >= 0.95, its adapter is the smallest (rank 4 "
+        "against 16)"
+    )
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -115,11 +137,11 @@ def test_where_ranks_do_not_tell_the_faster_is_taken(first: dict[str, Any], seco
 def test_a_candidate_that_breaks_the_floor_is_out_and_said_to_be() -> None:
     search = Search()
     broken, kept = search.trial(1.0, 0.96), search.trial(2.0)
-    search.repeat(broken, (1.0, 0.90), (1.0, 0.94))
-    search.repeat(kept, (2.0, 0.99), (2.0, 0.99))
+    search.repeat(broken, (1.0, 0.91), (1.0, 0.93), intervals={"retention": Interval(0.91, 0.93, 2000)})
+    search.repeat(kept, (2.0, 0.99), (2.0, 0.99), (2.0, 0.99))
     found = recommend(search.state)
     assert found.trial == kept
-    assert "the only candidate whose retention is at least 0.95" in found.reason
+    assert "the only candidate whose mean retention is at least 0.95" in found.reason
     assert found.caveats[0].startswith(
         "Trial 0 is ruled out: its repetitions break retention >= 0.95 (retention 0.92 ["
     )
@@ -128,12 +150,76 @@ def test_a_candidate_that_breaks_the_floor_is_out_and_said_to_be() -> None:
 def test_where_every_candidate_breaks_the_floor_none_is_recommended() -> None:
     search = Search()
     one, other = search.trial(1.0, 0.96), search.trial(2.0, 0.96)
-    search.repeat(one, (1.0, 0.90), (1.0, 0.94))
-    search.repeat(other, (2.0, 0.93), (2.0, 0.94))
+    around = {"retention": Interval(0.91, 0.93, 2000)}
+    search.repeat(one, (1.0, 0.90), (1.0, 0.905), intervals=around)
+    search.repeat(other, (2.0, 0.92), (2.0, 0.925), intervals=around)
     found = recommend(search.state)
     assert (found.trial, found.nearest) == (None, other)
-    assert "No candidate holds up when trained again with new seeds" in found.reason
+    assert found.reason.startswith(
+        "No candidate holds up when trained again with new seeds, although their search runs kept every "
+        "constraint: those were lucky. Trial 0 is ruled out: its repetitions break retention >= 0.95 ("
+    )
     assert "lr below 1.0e-03" in found.reason
+    assert found.deciding is None
+
+
+def test_candidates_whose_means_miss_the_floor_within_noise_are_not_called_broken() -> None:
+    search = Search(confirm={"candidates": 1, "seeds": 2})
+    near = search.trial(1.0, 0.96)
+    around = {"retention": Interval(0.941, 0.947, 20_000)}
+    search.repeat(near, (1.0, 0.942), (1.0, 0.946), intervals=around)
+    recommended = recommend(search.state)
+    assert (recommended.trial, recommended.nearest) == (None, near)
+    (held,) = recommended.constraints
+    assert (held.word, held.repetitions is None) == ("not shown to be kept", False)
+    assert recommended.deciding == ("confirm.seeds", held.repetitions)
+    assert recommended.reason.startswith(
+        "The candidate cannot be recommended by repetitions with new seeds, although its search run kept "
+        "every constraint. Trial 0 is not recommended: its mean misses retention >= 0.95, but by no more "
+        "than noise (retention 0.94 ["
+    )
+    assert f"confirm.seeds={held.repetitions} would probably decide on trial 0. Extend" in recommended.reason
+    assert "lucky" not in recommended.reason
+
+
+def test_of_several_constraints_only_those_that_are_missed_are_named() -> None:
+    goals = [
+        {"metric": "train_loss", "direction": "min", "ceiling": 2.5},
+        {"metric": "retention", "direction": "max", "floor": 0.95},
+    ]
+    search = Search(objectives=goals, confirm={"candidates": 1, "seeds": 2})
+    search.repeat(search.trial(1.0), (1.0, 0.91), (1.1, 0.92), intervals={})
+    (sentence,) = [part for part in recommend(search.state).reason.split("Trial 0 ") if part.startswith("is")]
+    assert "retention >= 0.95" in sentence
+    assert "train_loss" not in sentence
+
+
+def test_more_seeds_than_can_be_asked_for_are_not_offered() -> None:
+    wide = {"retention": Interval(0.93, 0.985, 2000)}
+    search = Search(confirm={"candidates": 1, "seeds": 2})
+    search.repeat(search.trial(1.0), (1.0, 0.94), (1.01, 0.962), intervals=wide)
+    recommended = recommend(search.state)
+    (held,) = recommended.constraints
+    assert (held.repetitions, recommended.deciding) == (None, None)
+    assert held.decide is not None
+    assert re.fullmatch(
+        r"It would take about [\d,]+ questions in place of 2,000 with [\d,]+ seeds in place of 2 to decide "
+        r"it, and confirm\.seeds is at most 100\.",
+        held.decide,
+    )
+    ceiling = {"metric": "train_loss", "direction": "min", "ceiling": 1.1}
+    without_items = Search(objectives=[ceiling], confirm={"candidates": 1, "seeds": 2})
+    without_items.repeat(without_items.trial(1.0), (1.0, 0.99), (1.18, 0.99))
+    (held,) = recommend(without_items.state).constraints
+    assert held.decide is not None
+    assert re.fullmatch(
+        r"It would take about [\d,]+ seeds in place of 2 to decide it, and confirm\.seeds is at most 100\.",
+        held.decide,
+    )
+    at_it = Search(objectives=[ceiling], confirm={"candidates": 1, "seeds": 2})
+    at_it.repeat(at_it.trial(1.0), (1.0, 0.99), (1.2, 0.99))
+    (held,) = recommend(at_it.state).constraints
+    assert held.decide == "No number of seeds would decide it, were the mean the true value."
 
 
 def test_a_floor_that_is_not_shown_to_be_kept_says_what_would_show_it() -> None:
@@ -196,16 +282,23 @@ def test_all_questions_are_counted_in_what_would_decide() -> None:
     assert " questions in place of 60 " in held.decide
 
 
-def test_without_repetitions_to_come_no_number_of_them_is_named() -> None:
+def test_a_candidate_stays_one_where_later_trials_are_better_but_not_where_fewer_are_asked_for() -> None:
     search = Search(confirm={"candidates": 1, "seeds": 2})
     around = {"retention": Interval(0.969, 0.981, 4000)}
     search.repeat(search.trial(1.0), (1.0, 0.970), (1.0, 0.980), intervals=around)
-    assert recommend(search.state).deciding is not None
+    decides = recommend(search.state).deciding
+    assert decides is not None
     later = search.trial(0.5)  # of a search with more trials
     recommended = recommend(search.state)
     assert recommended.trial == 0
     assert any(f"but not repeated: trial {later}." in caveat for caveat in recommended.caveats)
-    assert recommended.deciding is None, "the race is about the later trial"
+    assert recommended.deciding == decides
+    fewer = [
+        SessionStarted(session=n, trials=3, command="", host="", pid=1, confirm=confirm)
+        for n, confirm in enumerate(({"candidates": 2, "seeds": 2}, {"candidates": 1, "seeds": 2}), 1)
+    ]
+    search.events += fewer
+    assert recommend(search.state).deciding is None, "the race is about the later trial alone"
 
 
 def test_repetitions_that_all_failed_are_said_to_have_and_begin_again_with_more_seeds() -> None:
@@ -251,7 +344,7 @@ def test_repetitions_that_agree_exactly_say_nothing_of_the_noise() -> None:
     search.repeat(second, (1.1, 0.99), (1.1, 0.99))
     recommended = recommend(search.state)
     assert recommended.trial == first
-    assert recommended.reason.endswith("of the 2 candidates whose retention is at least 0.95")
+    assert recommended.reason.endswith("of the 2 candidates whose mean retention is at least 0.95")
     assert any("agree exactly in train_loss" in caveat for caveat in recommended.caveats)
 
 

@@ -39,8 +39,9 @@ def test_the_setting_with_the_best_mean_wins_over_the_luckiest_run() -> None:
     recommended = recommend(state_of(*lucky, *steady))
     assert recommended.trial == 4, "the best run of that setting"
     assert recommended.reason.startswith("train_loss 1.27 [")
-    assert "mean over 3 seeds, the lowest train_loss of 2 settings whose retention is at least 0.95" in (
-        recommended.reason
+    assert (
+        "mean over 3 seeds, the lowest train_loss of the 2 settings whose mean retention is at least 0.95"
+        in (recommended.reason)
     )
     assert any("Trial 4 is the best of the 3 with this setting" in caveat for caveat in recommended.caveats)
 
@@ -76,6 +77,37 @@ def test_a_setting_of_which_a_seed_diverged_is_out() -> None:
     alone = recommend(SearchState.from_events([*runs[:-3], proposed, diverged]))
     assert (alone.trial, alone.nearest) == (None, 0)
     assert "over its seeds: 1 had a run that diverged" in alone.reason
+
+
+def test_a_better_setting_with_one_seed_is_named_and_taken_only_where_seeds_differ_by_less() -> None:
+    single = [(1e-3, 0, 1.0, 0.99), (5e-4, 1, 1.1, 0.99), (2e-4, 1, 0.9, 0.90)]
+    unsure = [(1e-4, 0, 1.2, 0.99), (1e-4, 1, 1.4, 0.99)]
+    events = state_events(*single, *unsure)
+    within = recommend(SearchState.from_events(events))
+    assert within.trial == 3
+    assert "the only multi-seed setting whose mean retention is at least 0.95" in within.reason
+    assert within.caveats[-1] == (
+        "The settings of trials 0 and 1 may be better, with one seed each: train_loss is 1.000 in trial 0, "
+        "which is not beyond noise. Repetitions with new seeds would tell."
+    )
+    config = make_config(confirm={"candidates": 0})
+    events[0] = EXPLAINED.model_copy(update={"config": config.model_dump(mode="json")})
+    assert recommend(SearchState.from_events(events)).deciding == ("confirm.candidates", 3)
+
+    sure = [(1e-4, seed, 3.0 + seed / 100, 0.99) for seed in range(4)]
+    beyond = recommend(state_of(*single, *sure))
+    assert beyond.trial == 0
+    assert beyond.reason.endswith(
+        "the lowest train_loss of the 2 single-seed settings whose measured retention is at least 0.95"
+    )
+    assert [each.word for each in beyond.constraints] == ["not shown to be kept"]
+    assert "so this rests on one run with one seed" in beyond.caveats[0]
+    assert beyond.caveats[-1].startswith(
+        "The best setting with several seeds, that of trial 3, is worse by more than noise: its mean "
+        "train_loss is 3.01 ["
+    )
+    alike = [(1e-4, seed, 3.0, 0.99) for seed in range(4)]
+    assert recommend(state_of(*single, *alike)).trial == 3, "seeds that agree exactly say nothing of noise"
 
 
 def test_with_one_seed_for_each_setting_single_runs_decide() -> None:
