@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from search.config.schema import ObjectiveConfig
 from search.judging.confirmation import Candidate, Confirmation
-from search.judging.held import Held
+from search.judging.constraints import constraints_of
+from search.judging.held import Held, word_over_all
+from search.judging.objectives import objectives_of
 from search.judging.racing import race
 from search.judging.spending import spending
 from search.record import SearchState
@@ -14,7 +18,7 @@ from search.record import SearchState
 
 def confirmation_block(state: SearchState, confirmed: Confirmation) -> dict[str, Any]:
     """The candidates with their means, which of them tie, and how many repetitions it took of how many."""
-    raced = race(state)
+    raced, objectives = race(state), objectives_of(state)
     return {
         "begun": raced.begun,
         "budget": raced.budget,
@@ -22,7 +26,7 @@ def confirmation_block(state: SearchState, confirmed: Confirmation) -> dict[str,
         "standings": {str(each.trial): each.standing for each in raced.contenders},
         "freedom": confirmed.freedom,
         "tied": list(confirmed.tied),
-        "candidates": [_candidate(candidate) for candidate in confirmed.candidates],
+        "candidates": [_candidate(objectives, candidate) for candidate in confirmed.candidates],
     }
 
 
@@ -31,7 +35,9 @@ def held_block(held: Held) -> dict[str, Any]:
     return {**asdict(held), "measured": held.measured}
 
 
-def _candidate(candidate: Candidate) -> dict[str, Any]:
+def _candidate(objectives: Sequence[ObjectiveConfig], candidate: Candidate) -> dict[str, Any]:
+    """A candidate with its means; its word is the worst of those on its floors and ceilings."""
+    judged = constraints_of(objectives) and candidate.runs
     return {
         "trial": candidate.trial,
         "n": len(candidate.runs),
@@ -40,6 +46,7 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "missing": candidate.missing,
         "failed": list(candidate.failed),
         "keeps": candidate.keeps,
+        "word": word_over_all(objectives, candidate.estimates) if judged else None,
         "train_seconds": candidate.train_seconds,
         "means": {
             metric: {

@@ -66,7 +66,10 @@ def deciding_command(summary: Mapping[str, Any], command: str | None = None) -> 
     command = command or summary["search"]["command"]
     if not command or summary["deciding"] is None or summary["search"]["ended"] == "running":
         return None
-    return extend_command(command, summary["deciding"]["key"], summary["deciding"]["value"])
+    wanted = summary["deciding"]
+    for key, value in wanted["also"].items():
+        command = extend_command(command, key, value)
+    return extend_command(command, wanted["key"], wanted["value"])
 
 
 def _with_candidates(summary: Mapping[str, Any]) -> str:
@@ -140,7 +143,7 @@ def summary_rows(summary: Mapping[str, Any]) -> list[Row]:
         )
         candidate = candidates.get(trial["trial"])
         if candidate is not None and candidate["n"]:
-            rows.append(_mean_row(candidate))
+            rows.append(mean_row(candidate))
     return rows
 
 
@@ -151,7 +154,8 @@ def status(trial: Mapping[str, Any]) -> str:
     return ended if cause is None or cause == "scheduler" else cause
 
 
-def _mean_row(candidate: Mapping[str, Any]) -> Row:
+def mean_row(candidate: Mapping[str, Any]) -> Row:
+    """The mean of a candidate's repetitions, with the word on its floors and ceilings."""
     means = candidate["means"]
     intervals = {
         name: interval
@@ -159,7 +163,8 @@ def _mean_row(candidate: Mapping[str, Any]) -> Row:
         if (interval := wording.around(mean["low"], mean["high"], candidate["n"])) is not None
     }
     metrics = {name: mean["mean"] for name, mean in means.items()}
-    progress = "confirmed" if candidate["keeps"] else "ruled out"
+    progress = "ruled out" if candidate["broken"] else (candidate["word"] or "repeated")
+    progress = progress.replace("shown to", "shown\nto")  # a column of its whole length costs others
     return Row(f"  mean, n={candidate['n']}", progress, {}, metrics, intervals, "mean")
 
 

@@ -20,11 +20,11 @@ from search.judging.budget import budget_used
 from search.judging.causes import cause_counts, cause_of, guard_counts, why_all_failed
 from search.judging.confirmation import Confirmation, confirmation
 from search.judging.constraints import keeps_constraints
-from search.judging.extending import extension
+from search.judging.extending import extension, needed_to_repeat
 from search.judging.hypotheses import answers
 from search.judging.objectives import metrics_of, objectives_of, search_trials
 from search.judging.pareto import pareto_front
-from search.judging.recommend import recommend
+from search.judging.recommend import Recommendation, recommend
 from search.record import SearchState, TrialState
 from search.record.events import RecordedTrainable, SearchStarted
 from search.record.explained import explained
@@ -72,9 +72,7 @@ def summarise(state: SearchState, folder: Path) -> dict[str, Any]:
         "settings": recommendation.settings,
         "reason": recommendation.reason,
         "caveats": [*recommendation.caveats, *_of_data(data), *_paused(state, folder)],
-        "deciding": None
-        if recommendation.deciding is None
-        else dict(zip(("key", "value"), recommendation.deciding, strict=True)),
+        "deciding": _deciding(state, recommendation),
         "data": dict(data),
         "confirmation": None if confirmed is None else confirmation_block(state, confirmed),
         "hypotheses": hypotheses_block(answers(state)),
@@ -166,6 +164,14 @@ def _trial(state: SearchState, trial: TrialState, artifact: str) -> dict[str, An
 
 def _recommended(state: SearchState, number: int | None, artifact: str) -> dict[str, Any] | None:
     return None if number is None else _trial(state, state.trials[number], artifact)
+
+
+def _deciding(state: SearchState, recommendation: Recommendation) -> dict[str, Any] | None:
+    """The setting that would decide what is open, and what it needs beside it."""
+    if recommendation.deciding is None:
+        return None
+    key, value = recommendation.deciding
+    return {"key": key, "value": value, "also": needed_to_repeat(state)}
 
 
 def _of_data(data: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from search.config.schema import SearchConfig
 from search.errors import TightropeError
 from search.judging.objectives import search_trials
-from search.judging.spending import spending
+from search.judging.spending import Limit, spending
 from search.record import SearchState
 from search.searchers import SEARCHERS, make_searcher
 from search.space import SearchSpace
@@ -21,7 +21,7 @@ class Extension(NamedTuple):
 
     Attributes:
         key: Setting to raise; None where its searcher has no more configurations.
-        value: Twice the present one; None where `key` is.
+        value: Twice the present one, of a limit so often that it leaves room; None where `key` is.
     """
 
     key: str | None
@@ -41,12 +41,33 @@ def extension(state: SearchState) -> Extension:
     used = spending(state)
     if used.ended_by is not None:
         name = used.ended_by.partition(":")[0]
-        limit = next(limit.limit for limit in used.limits if f"limits.{limit.name}" == name)
-        return Extension(name, 2 * limit)
+        limit = next(limit for limit in used.limits if f"limits.{limit.name}" == name)
+        return Extension(name, _larger(limit))
     if _is_exhausted(state):
         return Extension(None, None)
     trials = state.sessions[-1].trials if state.sessions else state.started.config["trials"]
     return Extension("trials", 2 * trials)
+
+
+def needed_to_repeat(state: SearchState) -> dict[str, float]:
+    """The settings without which a search that has ended would begin no repetition; empty where it would.
+
+    These are limits that are spent, made larger. So that the search itself does not go on, and repetitions
+    are all that it costs, `trials` is then the number that there are.
+    """
+    assert state.started is not None
+    spent = [limit for limit in spending(state).limits if limit.spent >= limit.limit]
+    needed = {f"limits.{limit.name}": _larger(limit) for limit in spent}
+    wanted = state.sessions[-1].trials if state.sessions else state.started.config["trials"]
+    return needed | ({"trials": state.searched} if spent and state.searched < wanted else {})
+
+
+def _larger(limit: Limit) -> float:
+    """Twice the limit, or a higher multiple where what was spent would leave little of that."""
+    value = 2 * limit.limit
+    while value - limit.spent < limit.limit / 2:
+        value *= 2
+    return value
 
 
 def extend_command(command: str, key: str, value: float) -> str:

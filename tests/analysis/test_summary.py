@@ -40,6 +40,7 @@ from tests.records import (
 )
 from tightrope.show import main
 from trainables.data.facts import DataFacts
+from trainables.interval import Interval
 
 UI = "mlflow ui --backend-store-uri sqlite:///runs/mlflow.db --host 127.0.0.1"
 COMMAND = "python -m search.run space=demo trials=24"
@@ -132,7 +133,7 @@ def test_repetitions_are_a_row_below_their_candidate_and_the_lines_say_the_rest(
     text = shown(summary, 120)
     rows = [line for line in text.splitlines() if re.match(r"0 \*|  mean", line)]
     assert re.match(r"0 \* +completed .* 1\.00 +0\.970", rows[0])
-    assert re.match(r"  mean, n=2 +confirmed .* 1\.20 \[-0\.07, 2\.47\] +0\.990 ", rows[1])
+    assert re.match(r"  mean, n=2 +not shown .* 1\.20 \[-0\.07, 2\.47\] +0\.990 ", rows[1])
     assert "3 trials: 2 completed, 1 stopped; 2 repetitions of candidates" in text
     for line in (
         "Warm start: 1 trial of search fedcba98, tried first.",
@@ -144,6 +145,58 @@ def test_repetitions_are_a_row_below_their_candidate_and_the_lines_say_the_rest(
         assert f"- {line}" in (tmp_path / "summary.md").read_text()
     assert "confirmation 180 steps in 2 repetitions" in " ".join(text.split())
     assert "| mean, n=2 |" in (tmp_path / "summary.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("hours", "trials", "more"),
+    [
+        (0.5, 1, ""),
+        (2.1, 1, " limits.hours=4"),
+        (3.9, 1, " limits.hours=8"),
+        (2.1, 9, " limits.hours=4 trials=1"),
+    ],
+)
+def test_what_would_decide_has_room_in_the_limits_and_trains_repetitions_alone(
+    hours: float, trials: int, more: str, tmp_path: Path
+) -> None:
+    config = make_config(trials, limits={"hours": 2.0}, confirm={"candidates": 1, "seeds": 2})
+    events: list[Event] = [*opening_events(config), *trial_events(0, {"train_loss": 1.0, "retention": 0.99})]
+    for number, retention in ((1, 0.970), (2, 0.980)):
+        around = {"retention": Interval(0.969, 0.981, 4000)}
+        metrics = {"train_loss": 1.0, "retention": retention}
+        events += trial_events(number, metrics, around, repeats=0)
+    events.append(SearchEnded(reason="finished", recommended=0, time=BEGIN + 3600 * hours))
+    summary = write_summary(SearchState.from_events(events), tmp_path)
+    (held,) = summary["constraints"]
+    begun = f"python -m search.run space=demo{'' if more.endswith('trials=1') else f' trials={trials}'}"
+    command = f"{begun}{more} confirm.seeds={held['repetitions']}"
+    assert f"Decide   {command}\n" in shown(summary, 200)
+    assert f"- To decide it: `{command}`" in (tmp_path / "summary.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("values", "around", "word"),
+    [
+        ((0.990, 0.991), 0.005, "kept"),
+        ((0.940, 0.970), 0.030, "not shown"),
+        ((0.930, 0.950), 0.030, "not shown"),
+        ((0.900, 0.901), 0.005, "broken"),
+    ],
+)
+def test_the_row_of_means_bears_the_word_on_its_floor(
+    values: tuple[float, float], around: float, word: str, tmp_path: Path
+) -> None:
+    events = [*opening_events(make_config(1)), *trial_events(0, {"train_loss": 1.0, "retention": 0.97})]
+    for number, value in enumerate(values, 1):
+        interval = {"retention": Interval(value - around, value + around, 2000)}
+        events += trial_events(number, {"train_loss": 1.0, "retention": value}, interval, repeats=0)
+    summary = write_summary(SearchState.from_events(events), tmp_path)
+    (row,) = [line for line in shown(summary, 120).splitlines() if line.startswith("  mean, n=2")]
+    assert re.match(rf"  mean, n=2 +{word} ", row)
+    assert (
+        f"| mean, n=2 | {summary['confirmation']['candidates'][0]['word']} |"
+        in (tmp_path / "summary.md").read_text()
+    )
 
 
 def test_what_ended_a_trial_is_shown_in_place_of_its_status(tmp_path: Path) -> None:
