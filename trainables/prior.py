@@ -14,10 +14,12 @@ class Belief:
     Attributes:
         centre: Its median, in the parameter's unit.
         deviation: Standard deviation of its natural logarithm.
+        assumed: What had to be assumed for it, in words, for plans; empty where nothing had to be.
     """
 
     centre: float
     deviation: float
+    assumed: str = ""
 
 
 Believe: TypeAlias = Callable[[Any, Any, "int | None", int], Belief]

@@ -9,6 +9,7 @@ from search.cluster import cluster_address
 from search.config.schema import NO_PRIOR, SearchConfig
 from search.config.space import CategoricalParameter, ExpressionParameter
 from search.guards import GUARDS, make_guards
+from search.judging.constraints import constraints_of
 from search.plan.estimate import repetitions
 from search.plan.model import PlannedLimit, SearchEstimate, Slots
 from search.record import WarmStarted
@@ -92,7 +93,8 @@ def confirmation(config: SearchConfig, number: int, estimated: SearchEstimate | 
     yield f"up to {runs} more runs{_length(config)}: {best} again with new seeds, as long as {what} is open"
     if number > candidates:
         yield "if none of these holds up, the next best in turn, one at a time"
-    yield "the recommendation rests on their means and 95% intervals; in a tie, it is the cheapest"
+    of = " of those that are shown to keep every bound" if constraints_of(config.objectives) else ""
+    yield f"the recommendation rests on their means and 95% intervals; in a tie, it is the cheapest{of}"
     if estimated is not None and estimated.likely_seconds:
         share = estimated.confirmation_seconds / estimated.likely_seconds
         yield f"about {share:.0%} of the estimated time"
@@ -166,6 +168,8 @@ def prior(config: SearchConfig, space: SearchSpace) -> Iterator[str]:
             f"three cases within a factor of {math.exp(belief.deviation):.2g} of it; "
             f"{_begins(name, len(config.points), count, bool(first), bool(points))}"
         )
+        if belief.assumed:
+            yield belief.assumed
         yield f"results count more with every trial; prior={NO_PRIOR} begins without it"
     yield f"from {'; '.join(known.prior.sources)}"
 

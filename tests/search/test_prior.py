@@ -159,6 +159,23 @@ def test_a_plan_names_the_trials_that_begin_with_it(folder: Path, words: list[st
     assert [*begin[:1], *begin[1:][-1:]] == ends
 
 
+@pytest.mark.parametrize(
+    ("words", "assumed"),
+    [
+        (["model=org/mini-4k"], True),
+        (["model=org/mini-4k", "model.name=mini-3B"], False),
+        (["model=org/mini_3b"], False),
+        ([], False),
+    ],
+)
+def test_a_plan_says_where_the_model_s_size_is_assumed(folder: Path, words: list[str], assumed: bool) -> None:
+    from search.plan.outlook import prior as outlook
+
+    config = load_config(["space=space.yaml", *words]).config
+    lines = list(outlook(config, SearchSpace(config.parameters, config.fixed)))
+    assert any("taken for 30 billion parameters" in line for line in lines) == assumed
+
+
 def proposals(config: SearchConfig, space: SearchSpace, kept: int = 0) -> list[Proposal]:
     """Five proposals; the first are replayed from an earlier search of the same configuration."""
     searcher = make_searcher(config, space)

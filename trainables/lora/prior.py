@@ -23,6 +23,12 @@ _SMALLEST, _LARGEST = 1e9, 1e12
 _TYPICAL = 3e10
 """The size that is taken for models of which none is known, by parameters."""
 
+_ASSUMED = (
+    "the model's size is in neither its name nor files on this machine, and is taken for "
+    f"{_TYPICAL / 1e9:.0f} billion parameters: a smaller model wants a higher rate; model.name=NAME-3B "
+    "gives its size"
+)
+
 SIZE_EXPONENT = -0.23
 _HORIZON_EXPONENT = -0.32
 """Of parameters and of training tokens (Bjorck et al., 2024, arXiv:2409.19913, their joint law)."""
@@ -38,7 +44,13 @@ Without Regret, doi:10.64434/tml.20250929)."""
 _FRONT_FACTOR = 1.5
 """How much wider the belief is with several objectives: their front spans learning rates."""
 
-_SIZE = re.compile(r"(?<![\w.])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", re.IGNORECASE)
+_SIZE = re.compile(
+    r"(?<![a-z0-9.])e?(?:(?P<experts>\d+)x)?"
+    r"(?:(?P<whole>\d+)b(?P<tenths>\d)|(?P<number>(?:(?<=-)\d+_)?\d+(?:\.\d+)?)(?P<unit>[bm]))"
+    r"(?![a-z0-9])",
+    re.IGNORECASE,
+)
+"""Forms: 8B, 1.5b, 135M, 8x7B, 7b1 and -1_6b for 7.1 and 1.6 billion, E4B for what counts of more."""
 _UNITS = {"b": 1e9, "m": 1e6}
 _STORED = 2  # bytes of a parameter on disk
 
@@ -97,7 +109,8 @@ def lora_prior(rates: PublishedRates, adapter: str = "") -> Prior:
         model = getattr(options, "model", None)
         size = model_size(model) if isinstance(model, ModelConfig) else None
         wider = _FRONT_FACTOR if objectives > 1 else 1.0
-        return Belief(_centre(rates, lora, size, steps), rates.deviation * wider)
+        assumed = "" if size is not None else _ASSUMED
+        return Belief(_centre(rates, lora, size, steps), rates.deviation * wider, assumed)
 
     return Prior(
         name="lora",
@@ -137,8 +150,10 @@ def model_size(model: ModelConfig) -> float | None:
     """
     for text in (model.source, model.name):
         if match := _SIZE.search(text.rpartition("/")[2]):
-            experts, number, unit = match.groups()
-            return float(number) * _UNITS[unit.lower()] * int(experts or 1)
+            experts, whole, tenths, number, unit = match.groups()
+            if whole is not None:
+                number, unit = f"{whole}.{tenths}", "b"
+            return float(number.replace("_", ".")) * _UNITS[unit.lower()] * int(experts or 1)
     folder = embedded_folder(model.source) or Path(model.source).expanduser()
     try:
         stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
