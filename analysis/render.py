@@ -55,6 +55,12 @@ def render_summary(
         console.print(Text.assemble((f"{label:<{width}}", "bold"), line), soft_wrap=True)
 
 
+def held_line(held: Mapping[str, Any]) -> Text:
+    """A floor or ceiling with its word in colour."""
+    word = held["word"], WORD_STYLES[held["word"]]
+    return Text.assemble(f"{held['constraint']}: ", word, rest_of(held))
+
+
 def rest_of(held: Mapping[str, Any]) -> str:
     """What follows the word on a floor or ceiling: the numbers, and what would decide it."""
     decide = "" if held["decide"] is None else f". {held['decide']}"
@@ -103,10 +109,7 @@ def _print_choice(console: Console, summary: Mapping[str, Any]) -> None:
     else:
         console.print(Text(f"Recommended: trial {best['trial']}", style="bold green"))
     for held in summary["constraints"]:
-        line = Text.assemble(
-            f"{held['constraint']}: ", (held["word"], WORD_STYLES[held["word"]]), rest_of(held)
-        )
-        console.print(Padding(line, (0, 0, 0, 2)))
+        console.print(Padding(held_line(held), (0, 0, 0, 2)))
     for line in (summary["settings"], summary["reason"]):
         if line:
             console.print(Padding(Text(line), (0, 0, 0, 2)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from rich.padding import Padding
 from rich.text import Text
 
-from analysis.render import headline, setting
+from analysis.render import headline, held_line, mean_row, setting
 from analysis.summary import summarise
 from search import wording
 from search.config.schema import ObjectiveConfig
@@ -80,7 +81,8 @@ def _shown(objectives: Sequence[ObjectiveConfig]) -> str:
 
 
 def _plain(summary: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: summary[key] for key in ("search", "objectives", "recommended", "reason", "baselines")}
+    keys = ("search", "objectives", "recommended", "constraints", "reason", "confirmation", "baselines")
+    return {key: summary[key] for key in keys}
 
 
 def _print(states: Mapping[str, SearchState], summaries: Mapping[str, Mapping[str, Any]]) -> None:
@@ -91,11 +93,10 @@ def _print(states: Mapping[str, SearchState], summaries: Mapping[str, Mapping[st
         console.print(Text(f"  {setting(summary)}", style="dim"))
         if summary["recommended"] is None:
             console.print(Text(f"  It recommends none: {summary['reason']}", style="yellow"))
-    rows = [
-        _row(labels[name], states[name], summary["recommended"]["trial"])
-        for name, summary in summaries.items()
-        if summary["recommended"] is not None
-    ]
+        else:
+            for held in summary["constraints"]:
+                console.print(Padding(held_line(held), (0, 0, 0, 2)))
+    rows = [row for name, summary in summaries.items() for row in _rows(labels[name], states[name], summary)]
     if not rows:
         return
     objectives = objectives_of(next(iter(states.values())))
@@ -121,10 +122,14 @@ def _labels(summaries: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
-def _row(label: str, state: SearchState, number: int) -> Row:
+def _rows(label: str, state: SearchState, summary: Mapping[str, Any]) -> Iterator[Row]:
+    """The recommended trial, if any, and below it the mean of its repetitions."""
+    if summary["recommended"] is None:
+        return
+    number = summary["recommended"]["trial"]
     trial = state.trials[number]
     assert trial.last is not None
-    return Row(
+    yield Row(
         label,
         str(number),
         trial.proposed.sampled,
@@ -132,3 +137,6 @@ def _row(label: str, state: SearchState, number: int) -> Row:
         trial.last.intervals,
         "plain" if keeps_constraints(objectives_of(state), metrics_of(trial)) else "broken",
     )
+    for candidate in () if summary["confirmation"] is None else summary["confirmation"]["candidates"]:
+        if candidate["trial"] == number and candidate["n"]:
+            yield replace(mean_row(candidate), progress=str(number))

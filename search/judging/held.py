@@ -9,9 +9,10 @@ from typing import Literal, TypeAlias
 
 from search import wording
 from search.config.schema import MOST_SEEDS, ObjectiveConfig
-from search.judging.confirmation import Candidate
+from search.judging.confirmation import Candidate, confirmation
 from search.judging.constraints import bound_name, bound_of, constraints_of
 from search.judging.contrasts import POWER, Contrast
+from search.judging.objectives import objectives_of
 from search.judging.pooled import ALPHA, PooledMean
 from search.judging.repeated import measured_means, series_over
 from search.record import SearchState, TrialState
@@ -140,6 +141,15 @@ def held_by_run(objectives: Sequence[ObjectiveConfig], trial: TrialState) -> tup
         value = trial.last.metrics.get(objective.metric, math.nan)
         held.append(Held(objective.metric, symbols, bound, word, value, low, high, 0, decide))
     return tuple(held)
+
+
+def held_by_trial(state: SearchState, number: int) -> tuple[Held, ...]:
+    """The constraints by those repetitions of a measured trial that completed, or without any by its run."""
+    objectives, confirmed = objectives_of(state), confirmation(state)
+    for candidate in () if confirmed is None else confirmed.candidates:
+        if candidate.trial == number and candidate.runs and confirmed is not None:
+            return held_by_means(state, objectives, confirmed.candidates, candidate)
+    return held_by_run(objectives, state.trials[number])
 
 
 def _with_needed(state: SearchState, held: Held, measured: Contrast, count: int) -> Held:

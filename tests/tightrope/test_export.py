@@ -27,6 +27,7 @@ from tests.tightrope.exports import write_search
 from tightrope.cli import main
 from tightrope.export.findings import VERDICTS
 from trainables import embedded
+from trainables.interval import Interval
 from trainables.routing.artifact import BAD_FOLDER
 from trainables.serving.checkpoints import seal
 
@@ -135,6 +136,36 @@ def test_a_trial_that_breaks_a_floor_is_exported_with_a_warning(
     sentence = "breaks a constraint: retention is 0.400, and must be >= 0.95"
     assert sentence in capsys.readouterr().err
     assert sentence in (tmp_path / "out" / "README.md").read_text().replace("\\", "")
+
+
+@pytest.mark.parametrize(
+    ("kept", "word", "warning"),
+    [
+        ((0.990, 0.991), "kept", None),
+        ((0.940, 0.972), "not shown to be kept", "Trial 0 is not shown to keep retention >= 0.95: 0.96 ["),
+        ((0.900, 0.901), "broken", "Trained again, trial 0 breaks retention >= 0.95: 0.90 ["),
+    ],
+)
+def test_the_words_of_the_repetitions_come_before_the_lucky_run(
+    kept: tuple[float, float],
+    word: str,
+    warning: str | None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    events = [*opening_events(), *trial_events(0, {"train_loss": 1.0, "retention": 0.99})]
+    for number, value in enumerate(kept, 1):
+        around = {"retention": Interval(value - 0.01, value + 0.01, 2000)}
+        events += trial_events(number, {"train_loss": 1.1, "retention": value}, around, repeats=0)
+    search = write_search(tmp_path / "demo", events)
+    assert main(["export", str(search), "0", f"to={tmp_path / 'out'}"]) == 0
+    card = (tmp_path / "out" / "README.md").read_text().replace("\\", "")
+    certainty = card.partition("## How sure the choice is\n\n")[2]
+    assert certainty.startswith(f"- retention >= 0.95: **{word}**, 0.9")
+    shown = capsys.readouterr().err
+    for text in (shown, card):
+        assert ("not shown to keep" in text or "Trained again, trial" in text) == (warning is not None)
+        assert warning is None or warning in text
 
 
 def test_a_folder_of_several_adapters_says_which_is_which(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from search.record import RecordWriter
-from tests.records import make_config, make_events, opening_events, write_record
+from tests.records import make_config, make_events, opening_events, trial_events, write_record
 from tests.tightrope.exports import write_search
 from tightrope.cli import main
+from trainables.interval import Interval
 
 
 @pytest.fixture
@@ -60,6 +61,28 @@ def test_compare_shows_recommended_trials_side_by_side(
         (row,) = [line for line in table if line.startswith(search["search"]["name"])]
         assert row.split()[1] == str(search["recommended"]["trial"])
         assert f"{search['recommended']['metrics']['train_loss']:.3f}" in row
+
+
+def test_compare_shows_means_and_words_beside_the_lucky_runs(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, losses in (("lucky", (2.1, 2.3)), ("steady", (1.5, 1.6))):
+        events = opening_events(make_config(1, name=name))
+        events += trial_events(0, {"train_loss": 1.0, "retention": 0.99})
+        for number, loss in enumerate(losses, 1):
+            around = {"retention": Interval(0.98, 1.0, 2000)}
+            metrics = {"train_loss": loss, "retention": 0.99 + number / 1000}
+            events += trial_events(number, metrics, around, repeats=0)
+        write_record(runs / name, events)
+    assert main(["compare", "lucky", "steady"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("  retention >= 0.95: kept, 0.99") == 2
+    means = [line for line in shown.splitlines() if line.startswith("  mean, n=2")]
+    assert [("2.20" in line, "1.55" in line) for line in means] == [(True, False), (False, True)]
+    assert main(["compare", "lucky", "steady", "--json"]) == 0
+    for search in json.loads(capsys.readouterr().out)["searches"]:
+        assert [held["word"] for held in search["constraints"]] == ["kept"]
+        assert search["confirmation"]["candidates"][0]["n"] == 2
 
 
 def test_compare_refuses_other_objectives(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from analysis.described import section_name, skills_of
 from analysis.markdown import escape
+from analysis.render import rest_of
 from analysis.report.cards.verdict import plainly
 from analysis.report.words import bracketed, number, with_interval
 from search import wording
@@ -161,6 +162,10 @@ def _certainty(chosen: Chosen) -> Iterator[str]:
     context, summary = chosen.context, chosen.context.summary
     yield "## How sure the choice is"
     yield ""
+    for held in chosen.constraints:
+        yield f"- {escape(held['constraint'])}: **{held['word']}**{escape(rest_of(held))}"
+    if chosen.constraints:
+        yield ""
     if chosen.recommended:
         yield f"The search recommends this trial: {escape(summary['reason'])}"
     else:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from analysis.blocks import held_block
 from analysis.report.context import Context
 from search import wording
 from search.judging.constraints import bound_of, constraint_violations, constraints_of
+from search.judging.held import held_by_trial
 from search.judging.objectives import metrics_of
 from search.record import SearchState, TrialState
 from search.redact import redact
@@ -52,6 +55,14 @@ class Chosen:
     def config(self) -> dict[str, Any]:
         """The recorded configuration."""
         return dict(self.context.config)
+
+    @cached_property
+    def constraints(self) -> list[dict[str, Any]]:
+        """What is shown of each floor and ceiling, in the form that the summary has it in."""
+        if self.recommended:
+            return list(self.context.summary["constraints"])
+        held = held_by_trial(self.context.state, self.number)
+        return [held_block(each) for each in held if math.isfinite(each.value)]
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
@@ -148,6 +159,12 @@ def _warnings(chosen: Chosen) -> Iterator[str]:
             )
             bound = wording.constraint(objective)
             yield f"Trial {number} breaks a constraint: {objective.metric} {measured}, and must be {bound}."
+            continue
+        for held in chosen.constraints:
+            if held["metric"] == objective.metric and held["word"] == "broken":
+                yield f"Trained again, trial {number} breaks {held['constraint']}: {held['measured']}."
+            elif held["metric"] == objective.metric and held["word"] != "kept":
+                yield f"Trial {number} is not shown to keep {held['constraint']}: {held['measured']}."
     if trial.status != "completed" and trial.last is not None:
         ended = f"it was {trial.status} after step {trial.last.step}"
         yield f"Trial {number} did not reach its full budget: {ended}."
