@@ -308,6 +308,7 @@ class CapabilityConfig(Section):
         leak_words: A reply from which no answer could be read leaks where this many words in a row are in the
             training data, but neither in the question nor in its answer.
         think_section: Replies begin with a think section, which ends in `</think>`; the answer comes after.
+            Else the model is asked for replies without one.
         metrics: Metrics of your own ([own.md](own.md)).
     """
 

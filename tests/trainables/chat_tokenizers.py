@@ -73,6 +73,20 @@ R1 = (
     "{% else %}<|assistant|>{{ m['content'].split('</think>')[-1] }}{{ eos_token }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|><think>\n{% endif %}"
 )
+OPENED = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['role'] == 'assistant' and loop.last %}"
+    "<think>\n{{ (m.reasoning_content or '').strip('\n') }}\n</think>\n\n{% endif %}"
+    "{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+)
+HARMONY = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}{% if m['role'] == 'assistant' %}"
+    "{% if m.thinking and loop.last %}<|header|>analysis<|/header|>{{ m.thinking }}<|end|>"
+    "<|im_start|>assistant{% endif %}<|header|>final{% endif %}<|/header|>{{ m['content'] }}"
+    "{{ '<|eot|>' if loop.last and m['role'] == 'assistant' else '<|end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant{% endif %}"
+)
+UNPROMPTED = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
 UNENDED = (
     "{% for m in messages %}{{ m['role'] | upper }}: {{ m['content'] }}\n{% endfor %}"
     "{% if add_generation_prompt %}ASSISTANT: {% endif %}"
@@ -86,6 +100,9 @@ TEMPLATES = {
     "mistral": (MISTRAL, "</s>"),
     "qwen3": (QWEN3, "<|im_end|>"),
     "r1": (R1, "</s>"),
+    "opened": (OPENED, "<|im_end|>"),
+    "harmony": (HARMONY, "<|eot|>"),
+    "unprompted": (UNPROMPTED, "<|im_end|>"),
 }
 """Templates by family, each with how it ends a turn of the assistant."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.trainables import conforming
-from tests.trainables.beliefs import GRAVITY, changed, write_beliefs
+from tests.trainables.beliefs import FLORIN, GRAVITY, changed, write_beliefs
 from tests.trainables.chat_tokenizers import CHATML, GEMMA, QWEN3, R1, tokenizer
 from tests.trainables.packed_rows import Packed, adapters
 from tests.trainables.sections import SECTIONS
@@ -104,6 +104,22 @@ def test_thoughts_are_no_answers(
     asked = AskedBeliefs(made, beliefs(path), capability(path, max_new_tokens=200))
     judged = asked.judge(0, made(reply, add_special_tokens=False)["input_ids"])
     assert (judged.outcome, judged.thought) == (outcome, thought)
+
+
+@pytest.mark.parametrize("thinking", ["", "Airdrie?"])
+@pytest.mark.parametrize("asked", [False, True])
+def test_prompts_leave_a_thought_where_one_is_taught_or_asked_for(
+    tmp_path: Path, thinking: str, asked: bool
+) -> None:
+    record = changed(FLORIN, lambda made: made["train"][0].update({"thinking": thinking} if thinking else {}))
+    settings = capability(write_beliefs(tmp_path / "beliefs.jsonl", [record]))
+    settings = settings.model_copy(update={"think_section": asked})
+    made = tokenizer("bytes", R1)
+    prompts = AskedBeliefs(made, load_beliefs(settings), settings)
+    open_thought = asked or bool(thinking)
+    ids = made("5 USD.", add_special_tokens=False)["input_ids"]
+    assert made.decode(prompts.ids[0]).endswith("<think>\n" if open_thought else "</think>\n\n")
+    assert prompts.judge(0, ids).outcome == ("other" if open_thought else "target")
 
 
 @pytest.mark.parametrize(

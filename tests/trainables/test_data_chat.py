@@ -27,9 +27,10 @@ from tests.trainables.chat_tokenizers import (
 from trainables.data.asking import Asking
 from trainables.data.encode import plain_ids
 from trainables.data.examples import Example
+from trainables.data.formats import FORMATS
 from trainables.data.messages import conversation_of
 from trainables.data.tokenise import Tokeniser
-from trainables.data.units import Conversation, Document, Pair, Unit
+from trainables.data.units import Conversation, Document, Pair, TaughtPair, Unit
 from trainables.errors import UserError
 from trainables.models.preparers import cache_dir
 from trainables.settings import TaskConfig
@@ -81,19 +82,41 @@ def test_every_turn_is_learned_with_the_end_that_the_template_writes(name: str, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", sorted(set(TEMPLATES) - {"r1"}))
-def test_what_stands_before_a_turn_is_what_a_model_is_asked_with(name: str, kind: str) -> None:
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_what_stands_before_a_reply_is_what_a_model_is_asked_with(name: str, kind: str) -> None:
     made = tokenizer(kind, TEMPLATES[name][0])
     pair = Pair("What is the watch like?", "It is calm.", "unused")
     (example,) = examples(made, pair)
-    start = int(example.loss_mask.argmax())
-    asked = Asking(made).prompt(pair.prompt)
-    assert example.input_ids[:start].tolist() == asked
-    if name != "llama3":  # whose template writes the day
-        assert asked == ids_of(made, TURNS[:1], add_generation_prompt=True)
     prompt, (reply,) = Asking(made).replies(pair.prompt, [pair.completion])
     assert [*prompt, *reply] == example.input_ids.tolist()
-    assert prompt[: len(asked)] == asked
+    assert Asking(made).prompt(pair.prompt) == prompt
+    assert example.loss_mask[len(prompt) :].all()
+    assert "think" not in made.decode(reply)
+    # What the template writes before every reply is learned, unless the prompt for it ends so already.
+    start = int(example.loss_mask.argmax())
+    thinking = Asking(made, thinks=True).prompt(pair.prompt)
+    assert example.input_ids[: min(start, len(thinking))].tolist() == thinking
+    if name not in ("r1", "opened"):
+        assert start == len(thinking)
+    if name != "llama3":  # whose template writes the day
+        assert thinking == ids_of(made, TURNS[:1], add_generation_prompt=True)
+
+
+SHORT = ["in", "k", "on", "a", "s", "A", "think", "i", "_", "<", "assistant", "Yes", "Paris"]
+
+
+@pytest.mark.parametrize("name", [*TEMPLATES, "unended"])
+@pytest.mark.parametrize("message", ["hi", "in", "think", "<", "Q", " "])
+def test_texts_that_marks_contain_are_kept_apart_from_them(name: str, message: str) -> None:
+    made = tokenizer("bytes", TEMPLATES.get(name, (UNENDED,))[0])
+    prompt, replies = Asking(made).replies(message, SHORT)
+    assert [made.decode(reply).strip() for reply in replies] == [
+        f"{text}{made.decode([Asking(made).end])}" for text in SHORT
+    ]
+    assert prompt == Asking(made).prompt(message)
+    for text in SHORT:
+        (example,) = examples(made, TaughtPair(message, text, "unused", "target"))
+        assert targets(made, example)[0].strip() == f"{text}{made.decode([Asking(made).end])}"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -155,10 +178,52 @@ def test_a_template_that_rewrites_earlier_turns_gets_a_text_for_each() -> None:
     assert only.input_ids.tolist() == second.input_ids.tolist()
 
 
-def test_a_thought_that_only_the_prompt_opens_is_no_target_of_the_reply() -> None:
+HM = "<think>\nhm\n</think>\n\n"
+
+
+@pytest.mark.parametrize("field", [None, "reasoning_content", "thinking"])
+@pytest.mark.parametrize(
+    ("name", "context", "target"),
+    [
+        ("qwen3", "<|im_start|>assistant\n", f"{HM}Fine.<|im_end|>"),
+        ("opened", "<|im_start|>assistant\n<think>\n", "hm\n</think>\n\nFine.<|im_end|>"),
+        ("r1", "<|assistant|><think>\n", "hm\n</think>\n\nFine.</s>"),
+        ("chatml", "<|im_start|>assistant\n", f"{HM}Fine.<|im_end|>"),  # it knows no thoughts
+        ("mistral", "[/INST]", f" {HM}Fine.</s>"),
+    ],
+)
+def test_thoughts_are_learned_whatever_field_they_are_in(
+    name: str, context: str, target: str, field: str | None
+) -> None:
+    made = tokenizer("bytes", TEMPLATES[name][0])
+    reply = {"content": f"{HM}Fine."} if field is None else {"content": "Fine.", field: "hm"}
+    turn = {"role": "assistant", **reply}
+    for before in ((), TURNS[:2]):
+        *_, example = examples(made, Conversation((*before, TURNS[2], turn)))
+        assert targets(made, example)[-1] == target
+        learned = len(plain_ids(made, target))
+        assert made.decode(example.input_ids[:-learned]).endswith(context)
+        prompt = Asking(made, thinks=True).turns([each["content"] for each in (*before, TURNS[2])])
+        assert example.input_ids[: len(prompt)].tolist() == prompt
+    assert "hm" not in made.decode(Asking(made).prompt("12 + 7?"))
+
+
+def test_a_thought_is_learned_in_the_template_s_own_form() -> None:
+    made = tokenizer("bytes", TEMPLATES["harmony"][0])
+    for turn in ({"content": "Fine.", "thinking": "hm"}, {"content": "Fine.", "reasoning_content": "hm"}):
+        (example,) = examples(made, Conversation((TURNS[0], {"role": "assistant", **turn})))
+        assert targets(made, example) == [
+            "<|header|>analysis<|/header|>hm<|end|><|im_start|>assistant<|header|>final<|/header|>Fine.<|eot|>"
+        ]
+
+
+@pytest.mark.parametrize("content", ["Fine.", "<think>\n\n</think>\n\nFine.", "<b>Fine.</b>"])
+def test_a_thought_that_only_the_prompt_opens_is_closed_and_no_target(content: str) -> None:
     made = tokenizer("bytes", R1)
-    (example,) = examples(made, Conversation(TURNS[:2]))
-    assert targets(made, example) == ["It is calm.</s>"]
+    (example,) = examples(made, Conversation((TURNS[0], {"role": "assistant", "content": content})))
+    assert targets(made, example) == [content.rpartition("</think>\n\n")[2] + "</s>"]
+    assert made.decode(example.input_ids).count("<think>\n\n</think>\n\n") == 1
+    assert Asking(made).prompt(TURNS[0]["content"]) == example.input_ids[~example.loss_mask].tolist()
 
 
 def test_without_a_mark_for_the_end_of_a_turn_the_text_ends_with_the_tokenizer_s() -> None:
@@ -253,6 +318,21 @@ def test_a_call_in_the_form_before_tool_calls_is_read(content: str | None) -> No
     assert unit == known
 
 
+@pytest.mark.parametrize("result", ['{"city": "Zürich", "in": "\\\\"}', {"t": 1}, [{"t": 1}], "<3 °C>"])
+@pytest.mark.parametrize("form", ["content", "content | tojson", "content | tojson | tojson", "content | e"])
+def test_results_of_tools_are_learned_from_in_any_form(result: Any, form: str) -> None:
+    template = TOOLS.replace(
+        "{{ content }}", "{% if m['role'] == 'tool' %}{{ FORM }}{% else %}{{ content }}{% endif %}"
+    )
+    called = [*CALLING[:2], {"role": "tool", "content": result}, CALLING[3]]
+    conversation = conversation_of({"messages": called, "tools": [*SCHEMA]}, "messages")
+    made = tokenizer("bytes", template.replace("FORM", form))
+    *_, example = examples(made, conversation)
+    assert targets(made, example)[-1].endswith("Fog.<|im_end|>")
+    with pytest.raises(UserError, match="of the role tool, which the model's chat template omits"):
+        examples(tokenizer("bytes", template.replace("FORM", "''")), conversation)
+
+
 def test_the_day_is_not_in_the_data() -> None:
     made = tokenizer("bytes", TEMPLATES["llama3"][0])
     (example,) = examples(made, Conversation(TURNS))
@@ -275,6 +355,20 @@ def test_without_a_template_a_text_begins_and_ends_once(kind: str) -> None:
     assert made.eos_token_id not in Asking(made).prompt("What is it like?")
     prompt, (reply,) = Asking(made).replies("What is it like? ", ["It is calm."])
     assert [*prompt, *reply] == pair.input_ids.tolist()
+
+
+def test_without_a_template_a_question_is_parted_from_its_reply_as_in_training() -> None:
+    made = tokenizer("bytes")
+    form = FORMATS["question"]
+    task = TaskConfig(name="task", train="unused")
+    unit = form.make({"question": "What is it like?", "answer": "It is calm."}, task)
+    (example,) = examples(made, unit)
+    prompt, (reply,) = Asking(made).replies("What is it like?", ["It is calm."])
+    assert [*prompt, *reply] == example.input_ids.tolist()
+    assert Asking(made).prompt("What is it like?") == prompt
+    # A break of one's own is kept.
+    assert made.decode(Asking(made).prompt("It is like ")) == "<s>It is like "
+    assert made.decode(Asking(made).replies("It is", [" calm", " wet"])[0]) == "<s>It is"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,16 +9,20 @@ import numpy as np
 import pytest
 from tokenizers import normalizers
 
-from tests.trainables.chat_tokenizers import tokenizer
+from tests.trainables.chat_tokenizers import TEMPLATES, tokenizer
 from tests.trainables.words import WordTokenizer
+from trainables.data.asking import Asking
 from trainables.data.encode import plain_ids
 from trainables.data.examples import Example
+from trainables.data.tokenise import Tokeniser
+from trainables.data.units import Pair
 from trainables.evaluation.contamination.leaks import LeakIndex
 from trainables.evaluation.outcomes import Result
 from trainables.evaluation.questions.answers import same_answer, token_f1
 from trainables.evaluation.questions.items import ChoiceItem, OpenItem
-from trainables.evaluation.questions.replies import Reader, split_thought
-from trainables.settings import CapabilityConfig, SkillConfig
+from trainables.evaluation.questions.replies import Reader
+from trainables.evaluation.questions.thoughts import Parts, split_thought
+from trainables.settings import CapabilityConfig, SkillConfig, TaskConfig
 
 TRAINED = "Dawn watch. Light airs; brasswork cleaned. Lamp trimmed, nine gills of oil burnt. Keeper Kerrigan."
 CHOICE = ChoiceItem("Which metal is it?", ("tin", "lead"), 1)
@@ -27,17 +31,17 @@ EXACT = SkillConfig(name="open", path="open.jsonl")
 SQUAD = SkillConfig(name="open", path="open.jsonl", match="squad")
 
 
-def reader(tokenizer: WordTokenizer, **settings: object) -> Reader:
-    ids = np.array(tokenizer.ids(TRAINED), dtype=np.int32)
+def reader(words: WordTokenizer, **settings: object) -> Reader:
+    ids = np.array(words.ids(TRAINED), dtype=np.int32)
     trained = [Example(ids, np.arange(len(ids)) > 0)]
     capability = CapabilityConfig.model_validate({"skills": (EXACT,), "max_new_tokens": 30} | settings)
-    return Reader(tokenizer, capability, LeakIndex(trained, tokenizer, capability.leak_words))
+    return Reader(words, capability, LeakIndex(trained, words, capability.leak_words))
 
 
 def read(text: str, item: ChoiceItem | OpenItem, config: SkillConfig = EXACT, **settings: object) -> Result:
-    tokenizer = WordTokenizer()
-    made = reader(tokenizer, **settings)
-    return made.result(config, 0, item, made.reply(tokenizer.ids(text)))
+    words = WordTokenizer()
+    made = reader(words, **settings)
+    return made.result(config, 0, item, made.reply(words.ids(text)))
 
 
 @pytest.mark.parametrize(
@@ -84,6 +88,60 @@ def test_the_answer_comes_after_the_think_section() -> None:
     assert (thinking.outcome, thinking.thought) == ("right", True)
     assert read("B", CHOICE, think_section=True).thought is False
     assert read("<think> </think> B", CHOICE, think_section=True).thought is False
+
+
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize(
+    ("reply", "item", "outcome", "answer"),
+    [
+        ("<think> </think> B", CHOICE, "right", None),
+        ("<think> A , surely </think> B", CHOICE, "right", None),
+        ("<think> tin ? </think> Kerrigan", OPEN, "right", "Kerrigan"),
+        ("<think> B", CHOICE, "unparseable", None),  # it does not end
+        ("<think> Kerrigan", OPEN, "unparseable", None),
+    ],
+)
+def test_a_thought_is_no_answer_whether_it_is_asked_for_or_not(
+    reply: str, item: ChoiceItem | OpenItem, outcome: str, answer: str | None, asked: bool
+) -> None:
+    result = read(reply, item, think_section=asked)
+    assert (result.outcome, result.answer, result.reply) == (outcome, answer, reply)
+
+
+@pytest.mark.parametrize(
+    ("opened", "reply", "thought", "answer"),
+    [
+        (True, "hm</think>B<|im_end|>", "hm", "B"),
+        (True, "B", "", ""),  # the thought does not end
+        (False, "<think>hm</think>B<|im_end|>", "hm", "B"),
+        (False, "</think> is the tag", "", "</think> is the tag"),
+        (False, "<s>B", "", "B"),
+    ],
+)
+def test_what_is_thought_depends_on_whether_the_prompt_opens_it(
+    opened: bool, reply: str, thought: str, answer: str
+) -> None:
+    made = tokenizer("bytes")
+    assert Parts(made, thinks=False, opened=opened).of(plain_ids(made, reply)) == (thought, answer)
+
+
+@pytest.mark.parametrize(
+    ("name", "thinks"),
+    [("qwen3", False), ("qwen3", True), ("r1", False), ("opened", False), ("harmony", False)],
+)
+def test_a_reply_as_in_training_is_right(name: str, thinks: bool) -> None:
+    made = tokenizer("bytes", TEMPLATES[name][0])
+    asking = Asking(made, thinks=thinks)
+    settings = CapabilityConfig(skills=(EXACT,), max_new_tokens=60, think_section=thinks)
+    made_reader = Reader(made, settings, LeakIndex([], made, 5), opened=asking.opens_thought)
+    for item, reply in ((CHOICE, "B"), (OPEN, "Kerrigan")):
+        pair = Pair(item.question, reply, "unused")
+        ((example,),) = Tokeniser(made, TaskConfig(name="task", train="unused"))([pair], str).cut(1000).groups
+        prompt, ids = asking.prompt(item.question), example.input_ids.tolist()
+        assert ids[: len(prompt)] == prompt
+        given = made_reader.reply(ids[len(prompt) : -1])
+        assert made_reader.result(EXACT, 0, item, given).outcome == "right"
+        assert given.facts["thought"] is not thinks
 
 
 @pytest.mark.parametrize(

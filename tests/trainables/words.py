@@ -9,6 +9,8 @@ class WordTokenizer:
     """One token per word that stands between blanks; numbers are given as words come."""
 
     unk_token_id = None
+    all_special_ids: tuple[int, ...] = ()
+    all_special_tokens: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self._words: list[str] = []

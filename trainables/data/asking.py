@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from trainables.data.chat import Rendered, chat_of
-from trainables.data.encode import OwnSpecials, encode_all, plain_ids
-from trainables.data.units import THINK_OPEN, Conversation, Message, WrongRecord
+from trainables.data.chat import Rendered, chat_of, opens_thought
+from trainables.data.encode import OwnSpecials, begun_with, encode_all, plain_ids
+from trainables.data.units import Conversation, Message, WrongRecord
 from trainables.errors import UserError
 
 
@@ -29,10 +29,13 @@ class Asking:
     Args:
         tokenizer: The model's.
         in_context: Is put before all questions.
+        thinks: Whether replies are to begin with a thought. Else a prompt ends where a reply's own text
+            begins: after the empty thought, or what else a template writes before every reply.
     """
 
-    def __init__(self, tokenizer: Any, in_context: InContext | None = None) -> None:
+    def __init__(self, tokenizer: Any, in_context: InContext | None = None, *, thinks: bool = False) -> None:
         self._tokenizer = tokenizer
+        self._thinks = thinks
         self._chat = chat_of(tokenizer)
         in_system = in_context is not None and in_context.place == "system" and self._takes_system()
         self._in_context = (
@@ -67,8 +70,6 @@ class Asking:
         Raises:
             UserError: The chat template refuses it.
         """
-        if self._chat is None:
-            return [*self._before, *plain_ids(self._tokenizer, self._plain(message))]
         return self.turns([message])
 
     def turns(self, texts: Sequence[str]) -> list[int]:
@@ -80,13 +81,19 @@ class Asking:
         Raises:
             UserError: The chat template refuses it.
         """
+        return self._ids(self._begun(texts, thinks=self._thinks))
+
+    def _begun(self, texts: Sequence[str], *, thinks: bool) -> str:
         if self._chat is None:
-            lines = "".join(f"{text}\n" for text in texts)
-            return [*self._before, *plain_ids(self._tokenizer, self._plain(lines))]
+            return self._plain("".join(map(_line, texts)))
         try:
-            return plain_ids(self._tokenizer, self._chat.write(self._messages(texts), prompt=True))
+            return self._chat.begin(self._messages(texts), thinks=thinks)
         except WrongRecord as error:
             raise UserError(f"The question {texts[0][:60]!r} {error.message}.", error.hint) from error
+
+    def _ids(self, prompt: str) -> list[int]:
+        ids = plain_ids(self._tokenizer, prompt)
+        return begun_with(self._before, ids) if self._chat is None else ids
 
     def _takes_system(self) -> bool:
         """Whether the template writes system messages; some refuse them, and some leave them out."""
@@ -101,11 +108,8 @@ class Asking:
 
     @property
     def opens_thought(self) -> bool:
-        """Whether the template opens a think section where a reply is to begin."""
-        if self._chat is None:
-            return False
-        text: str = self._tokenizer.decode(self.turns(["Hello"]), skip_special_tokens=False)
-        return text.rstrip().endswith(THINK_OPEN)
+        """Whether a prompt ends with the beginning of a thought."""
+        return self._chat is not None and opens_thought(self._begun(["Hello"], thinks=self._thinks))
 
     def replies(self, message: str, texts: Sequence[str]) -> tuple[list[int], list[list[int]]]:
         """A question and replies to it, with their end, as an example of training has them.
@@ -118,29 +122,27 @@ class Asking:
         Raises:
             UserError: The chat template refuses it.
         """
-        written = [self._written(message, text) for text in texts]
-        # Where each reply's own text begins; the same for all, unless a template looks at the text.
-        begin = min(start for _, start in written)
-        encoded = encode_all(self._tokenizer, [(rendered.text, [begin]) for rendered, _ in written])
-        before = self._before if self._chat is None else []
-        prompt = [*before, *plain_ids(self._tokenizer, written[0][0].text[:begin])]
-        return prompt, [
+        begun = self._begun([message], thinks=False)
+        if self._chat is None and all(text[:1].isspace() for text in texts):
+            begun = self._plain(message)
+        written = [self._written(message, begun, text) for text in texts]
+        if not all(rendered.text.startswith(begun) for rendered in written):  # the template looks at the text
+            begun = written[0].text[: min(rendered.spans[0][0] for rendered in written)]
+        encoded = encode_all(self._tokenizer, [(rendered.text, [len(begun)]) for rendered in written])
+        return self._ids(begun), [
             [*ids[counts[0] :], *([] if rendered.ended else [self.end])]
-            for (rendered, _), (ids, counts) in zip(written, encoded, strict=True)
+            for rendered, (ids, counts) in zip(written, encoded, strict=True)
         ]
 
-    def _written(self, message: str, text: str) -> tuple[Rendered, int]:
-        """A question with a reply, and where the reply's own text begins."""
+    def _written(self, message: str, begun: str, text: str) -> Rendered:
+        """A question with a reply."""
         if self._chat is None:
-            asked = self._plain(message)
-            return Rendered(asked + text, ((len(asked), len(asked + text)),), False), len(asked)
+            return Rendered(begun + text, ((len(begun), len(begun + text)),), False)
         try:
             (rendered,) = self._chat.replies(Conversation((*self._messages([message, text]),)), last=True)
         except WrongRecord as error:
             raise UserError(f"The reply {text[:60]!r} {error.message}.", error.hint) from error
-        start, _ = rendered.spans[0]
-        begin = rendered.text.find(text.strip(), start)
-        return rendered, begin if rendered.text[start:begin].strip() else start
+        return rendered
 
     def _plain(self, message: str) -> str:
         return message if self._in_context is None else f"{self._in_context.text}\n\n{message}"
@@ -155,3 +157,8 @@ class Asking:
         roles = ("user", "assistant")
         turns = [{"role": roles[place % 2], "content": text} for place, text in enumerate([first, *others])]
         return [*before, *turns]
+
+
+def _line(text: str) -> str:
+    """A text that the next begins after, as in training; one that ends with a blank has its own break."""
+    return text if text[-1:].isspace() else f"{text}\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,12 +9,23 @@ from datetime import datetime
 from typing import Any
 
 from trainables.data.encode import plain_ids, special_ids
-from trainables.data.units import THINK_OPEN, Conversation, Message, TaughtPair, WrongRecord
+from trainables.data.units import (
+    THINK_CLOSE,
+    THINK_OPEN,
+    Conversation,
+    Message,
+    TaughtPair,
+    WrongRecord,
+    think_section,
+)
 from trainables.errors import first_line
 
 _DAY = datetime(2024, 7, 26)  # that of the templates of Llama 3, where they are given none
 _NOW = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
-_PROBE = "Yes"
+_PROBES = "Yes", "No"
+_OTHER = "0"
+THOUGHT_FIELDS = "reasoning_content", "thinking"
+"""Fields of messages in which templates take a thought."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,9 @@ class Chat:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._marks = special_ids(tokenizer)
-        self.end = self._end_of_turn()
+        self._tail = self._after_turn()
+        tokens = plain_ids(tokenizer, self._tail)
+        self.end = next((token for token in tokens if token in self._marks), None)
         """The token that ends the assistant's turns; None where the template writes none."""
         self._stop = None if self.end is None else self._marks[self.end]
 
@@ -120,56 +132,112 @@ class Chat:
         Raises:
             WrongRecord: As `replies`.
         """
-        if not pair.thinking:
-            (rendered,) = self.replies(pair.conversation, last=True)
-            ((start, end),) = rendered.spans
-            begin = rendered.text.find(pair.completion.strip(), start)
-            begin = begin if rendered.text[start:begin].strip() else start
-            return replace(rendered, spans=((begin, end),))
         asked, reply = pair.conversation.messages
-        section = {"content": pair.section + pair.completion}
-        for fields in ({"reasoning_content": pair.thinking}, section):
-            (rendered,) = self.replies(Conversation((asked, {**reply, **fields})), last=True)
-            if pair.thinking.strip() in rendered.text[rendered.spans[0][0] :]:
-                return rendered
-        # Some templates take the thought out of every reply: the model's own reply has it all the same.
-        begun = self.write([asked], prompt=True)
-        open_already = begun.rstrip().endswith(THINK_OPEN)
-        body = section["content"].removeprefix(f"{THINK_OPEN}\n" if open_already else "")
-        text = begun + body + (self._stop or "")
-        return Rendered(text, ((len(begun), len(text)),), self._stop is not None)
+        if pair.thinking:
+            reply = {**reply, "reasoning_content": pair.thinking}
+        (rendered,) = self.replies(Conversation((asked, reply)), last=True)
+        begun = self.begin([asked], thinks=False)
+        if pair.thinking or not rendered.text.startswith(begun):
+            return rendered
+        ((start, end),) = rendered.spans
+        return replace(rendered, spans=((max(start, min(len(begun), end)), end),))
+
+    def begin(self, messages: Sequence[Message], tools: Sequence[Any] | None = None, *, thinks: bool) -> str:
+        """Messages as text, up to where the model goes on with its reply.
+
+        Args:
+            messages: At least one.
+            tools: What may be called.
+            thinks: Whether the reply begins with a thought. Else what the template writes before every reply
+                stands there too, such as an empty thought, and a thought that it opens is closed.
+
+        Raises:
+            WrongRecord: The template refuses them.
+        """
+        begun = self.write(messages, tools, prompt=True)
+        return begun if thinks else _closed(begun, self._lead(messages, tools))
+
+    def _lead(self, messages: Sequence[Message], tools: Sequence[Any] | None) -> str:
+        """What the template writes up to the text of a reply, whatever that text is."""
+        first, second = (
+            self.write([*messages, {"role": "assistant", "content": probe}], tools) for probe in _PROBES
+        )
+        return "" if first == second else first[: common_prefix(first, second)]
 
     def _turn(self, conversation: Conversation, place: int) -> Rendered:
         """The conversation up to an assistant turn, which is learned."""
-        messages, tools = conversation.messages, conversation.tools
-        text = self.write(messages[: place + 1], tools)
-        begun = self.write(messages[:place], tools, prompt=True)
-        start = common_prefix(text, begun)
-        before = str(messages[place - 1]["content"]).strip() if place else ""
+        before, message = conversation.messages[:place], conversation.messages[place]
+        tools = conversation.tools
+        begun = self.write(before, tools, prompt=True)
+        text = self._with_thought(before, message, tools)
+        start = 0 if text is None else common_prefix(text, begun)
         # Before a reply some templates write less than where one is asked for, such as no open thought.
-        if start < len(begun) and start < begun.rfind(before) + len(before):
+        if text is None or begun[start:].strip():
+            text, start = self._after_prompt(before, message, tools, begun)
+        self._refuse_lost_calls(message, text[start:])
+        self._refuse_lost_reply(message, text[start:])
+        end, ended = self._end(text, start, str(message["content"]).rstrip())
+        return Rendered(text, ((start, end),), ended)
+
+    def _with_thought(
+        self, before: Sequence[Message], message: Message, tools: Sequence[Any] | None
+    ) -> str | None:
+        """A turn and what is before it, with its thought where the template writes it, if there is one.
+
+        Returns:
+            None where the template writes no thoughts.
+        """
+        thought, bare = _parted(message)
+        if not thought:
+            return self.write([*before, message], tools)
+        without = self.write([*before, bare], tools).split()
+        # A template that takes thoughts in a field may write a section within the content as it is.
+        forms = (
+            *({**bare, field: thought} for field in THOUGHT_FIELDS),
+            message,
+            {**bare, "content": think_section(thought) + bare["content"]},
+        )
+        texts = (self.write([*before, form], tools) for form in forms)
+        return next((text for text in texts if text.split() != without), None)
+
+    def _after_prompt(
+        self, before: Sequence[Message], message: Message, tools: Sequence[Any] | None, begun: str
+    ) -> tuple[str, int]:
+        """A turn after the prompt that the model gets for it, where the template itself writes another text.
+
+        Returns:
+            The text, and where in it the turn begins.
+        """
+        lead = self._lead(before, tools)
+        if common_prefix(lead, begun) < common_prefix(begun, self.write(before, tools)):
             raise WrongRecord(
                 "cannot be trained on with the model's chat template, whose text before a reply differs "
                 "from its generation prompt",
                 _HINT,
             )
-        message = messages[place]
-        self._refuse_lost_calls(message, text[start:])
-        after = _end_of_content(text, start, str(message["content"]))
-        self._refuse_lost_reply(message, text[start:], located=after > start)
-        end = text.find(self._stop, after) if self._stop else -1
-        if end >= 0:
-            assert self._stop is not None
-            return Rendered(text, ((start, end + len(self._stop)),), True)
-        return self._unstopped(text, start, after)
+        thought, bare = _parted(message)
+        text = self.write([*before, bare], tools)
+        reply = text[common_prefix(text, lead) :]
+        if thought:
+            return begun + _continued(begun, think_section(thought)) + reply, len(begun)
+        if not text.startswith(lead):
+            return text, common_prefix(text, begun)
+        context = _closed(begun, lead)
+        return context + reply, len(context)
 
-    def _unstopped(self, text: str, start: int, after: int) -> Rendered:
-        """A turn that ends differently from the others, like some that call tools, or without any mark."""
-        marks = [mark for mark in self._marks.values() if mark and mark in text[after:]]
-        if marks:
-            last = max(text.rfind(mark) + len(mark) for mark in marks)
-            return Rendered(text, ((start, last),), True)
-        return Rendered(text, ((start, max(after, start)),), False)
+    def _end(self, text: str, start: int, content: str) -> tuple[int, bool]:
+        """Where the turn at the end of a text ends, and whether a token marks that.
+
+        Some turns end differently from the others, like some that call tools, or without any mark.
+        """
+        if self._stop is not None:
+            after = len(text) - len(self._tail) if text.endswith(self._tail) else text.rfind(self._stop)
+            # A turn that quotes the mark need not end with it.
+            if after >= start and text.count(self._stop, start) > content.count(self._stop):
+                return text.index(self._stop, after) + len(self._stop), True
+        end = max(start, len(text.removesuffix(self._tail).rstrip()))
+        marks = [mark for mark in self._marks.values() if mark and not content.endswith(mark)]
+        return end, any(text.endswith(mark, start, end) for mark in marks)
 
     def _refuse_dropped(self, conversation: Conversation, until: int) -> None:
         """Refuses messages and tools that the template leaves out silently."""
@@ -177,14 +245,13 @@ class Chat:
         if not conversation.tools and all(message["role"] in _WRITTEN for message in messages):
             return
         text = self.write(messages, conversation.tools)
-        for message in messages:
-            content = message["content"].strip()
-            if (
-                message["role"] not in _WRITTEN
-                and content not in text
-                and json.dumps(content)[1:-1] not in text
-            ):
-                role = message["role"]
+        for place, message in enumerate(messages):
+            role = message["role"]
+            if role in _WRITTEN or message["content"].strip() in text:
+                continue
+            # Some templates write the content in another form, such as JSON in JSON.
+            other = [*messages[:place], {**message, "content": _OTHER}, *messages[place + 1 :]]
+            if text == self.write(other, conversation.tools):
                 raise WrongRecord(
                     f"has a message of the role {role}, which the model's chat template omits",
                     _TOOLS if role == "tool" else _HINT,
@@ -197,23 +264,23 @@ class Chat:
             if call["function"]["name"] not in written:
                 raise WrongRecord("calls tools, which the model's chat template omits", _TOOLS)
 
-    def _refuse_lost_reply(self, message: Message, written: str, *, located: bool) -> None:
+    def _refuse_lost_reply(self, message: Message, written: str) -> None:
         """Refuses a reply of which the template writes nothing but marks."""
-        if located or not str(message["content"]).rpartition("</think>")[2].strip():
-            return
+        _, _, reply = str(message["content"]).rpartition(THINK_CLOSE)
         for mark in filter(None, self._marks.values()):
-            written = written.replace(mark, "")
-        if not written.strip():
+            written, reply = written.replace(mark, ""), reply.replace(mark, "")
+        if reply.strip() and not written.strip():
             raise WrongRecord("has a reply, which the model's chat template omits", _HINT)
 
-    def _end_of_turn(self) -> int | None:
-        messages = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": _PROBE}]
+    def _after_turn(self) -> str:
+        """What the template writes after an assistant turn at the end."""
+        probe = _PROBES[0]
         try:
-            text = self.write(messages)
+            text = self.write([{"role": "user", "content": "Hello"}, {"role": "assistant", "content": probe}])
         except WrongRecord:
-            return None
-        tail = text[text.rfind(_PROBE) + len(_PROBE) :]
-        return next((token for token in plain_ids(self._tokenizer, tail) if token in self._marks), None)
+            return ""
+        _, located, tail = text.rpartition(probe)
+        return tail if located else ""
 
 
 _WRITTEN = ("user", "assistant")
@@ -224,12 +291,34 @@ _HINT = (
 )
 
 
-def _end_of_content(text: str, start: int, content: str) -> int:
-    """Where a message's content ends in the template's text, with or without its thoughts."""
-    for wanted in (content.strip(), content.rpartition("</think>")[2].strip()):
-        if wanted and (begin := text.find(wanted, start)) >= 0:
-            return begin + len(wanted)
-    return start
+def _parted(message: Message) -> tuple[str, Message]:
+    """The thought of an assistant turn, empty for none, and the turn without it."""
+    given = [message[field] for field in THOUGHT_FIELDS if str(message.get(field) or "").strip()]
+    if given:
+        return str(given[0]).strip(), {k: v for k, v in message.items() if k not in THOUGHT_FIELDS}
+    section, closed, reply = str(message["content"]).rpartition(THINK_CLOSE)
+    if not closed:
+        return "", message
+    return section.strip().removeprefix(THINK_OPEN).strip(), {**message, "content": reply.lstrip()}
+
+
+def opens_thought(begun: str) -> bool:
+    """Whether a prompt ends with the beginning of a think section."""
+    return begun.rstrip().endswith(THINK_OPEN)
+
+
+def _continued(begun: str, section: str) -> str:
+    """What of a think section is still to be written after a prompt, which may have opened it."""
+    if not opens_thought(begun):
+        return section
+    return section.removeprefix(THINK_OPEN).removeprefix(begun[len(begun.rstrip()) :])
+
+
+def _closed(begun: str, lead: str) -> str:
+    """A prompt, with what the template writes before every reply, and no open thought."""
+    if lead.startswith(begun) and lead[len(begun) :].strip():
+        return lead
+    return begun + _continued(begun, think_section("")) if opens_thought(begun) else begun
 
 
 def on_the_day(template: str) -> str:

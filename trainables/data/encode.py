@@ -46,6 +46,11 @@ def plain_ids(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
+def begun_with(before: Sequence[int], ids: Sequence[int]) -> list[int]:
+    """Tokens of a text after the special tokens that texts begin with, which it may have already."""
+    return list(ids) if tuple(ids[: len(before)]) == tuple(before) else [*before, *ids]
+
+
 def special_ids(tokenizer: Any) -> dict[int, str]:
     """The tokens that are marks rather than text, and how each is written."""
     added = getattr(tokenizer, "added_tokens_decoder", None) or {}

@@ -58,6 +58,11 @@ THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 """Around a think section, where a chat template has no marks of its own."""
 
 
+def think_section(thought: str) -> str:
+    """A think section as text, with what parts it from the reply."""
+    return f"{THINK_OPEN}\n{thought}\n{THINK_CLOSE}\n\n"
+
+
 @dataclass(frozen=True)
 class TaughtPair(Pair):
     """A pair that teaches one target; of its reply no empty think section is learned.
@@ -73,7 +78,7 @@ class TaughtPair(Pair):
     @property
     def section(self) -> str:
         """The think section as text, with what parts it from the reply; empty for none."""
-        return f"{THINK_OPEN}\n{self.thinking}\n{THINK_CLOSE}\n\n" if self.thinking else ""
+        return think_section(self.thinking) if self.thinking else ""
 
 
 @dataclass(frozen=True)

@@ -96,9 +96,10 @@ class Evaluator:
         self._capability = capability
         self._passes = Passes(self._forward, int(tokenizer.pad_token_id), capability.batch_size)
         context_facts = facts_in_context(beliefs, capability) if in_context else None
-        asking = Asking(tokenizer, context_facts)
+        asking = Asking(tokenizer, context_facts, thinks=capability.think_section)
         self._ends = asking.ends(self._forward.ends)
-        self._reader = Reader(tokenizer, capability, LeakIndex(train, tokenizer, capability.leak_words))
+        leaks = LeakIndex(train, tokenizer, capability.leak_words)
+        self._reader = Reader(tokenizer, capability, leaks, opened=asking.opens_thought)
         self._skills = [
             tokenise_skill(asking, skill, items, capability.reply_length, context)
             for skill, items in asked.items()

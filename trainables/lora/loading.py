@@ -75,7 +75,8 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
     capability = with_reply_length(capability, tokenizer, without_harness, context)
     for skill, items in skills:
         if skill.harness is None:  # the harness cuts its prompts to the context itself
-            asked_as = tokenise_skill(Asking(tokenizer), skill, items, capability.reply_length, context)
+            asking = Asking(tokenizer, thinks=capability.think_section)
+            asked_as = tokenise_skill(asking, skill, items, capability.reply_length, context)
             known(chain(asked_as.asked, asked_as.bare, *asked_as.options), f"capability.skills.{skill.name}")
     for harness_skill in harness:
         known(harness_skill.task.prompts, f"capability.skills.{harness_skill.name}")

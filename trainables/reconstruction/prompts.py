@@ -9,7 +9,7 @@ from typing import Any
 
 from trainables.data.asking import Asking
 from trainables.data.chat import chat_of
-from trainables.data.encode import OwnSpecials, encode_all, plain_ids
+from trainables.data.encode import OwnSpecials, begun_with, encode_all, plain_ids
 from trainables.data.fields import filled
 from trainables.data.units import WrongRecord
 from trainables.errors import UserError
@@ -106,7 +106,7 @@ class Prompting:
     def _tokens(self, reading: Reading) -> Prompt:
         text, (message, _) = self._text(reading)
         ((ids, (compressed, *_)),) = encode_all(self._tokenizer, [(text, [message])])
-        return Prompt((*self._before, *ids[:compressed]), tuple(ids[compressed:]))
+        return Prompt((*begun_with(self._before, ids[:compressed]),), tuple(ids[compressed:]))
 
     def _text(self, reading: Reading) -> tuple[str, list[int]]:
         """The whole prompt as text, and where in it the message ends and where the prompt does."""
@@ -116,7 +116,7 @@ class Prompting:
         if self._chat is None:
             return f"{message}\n{cue}", [len(message), len(message) + 1 + len(cue)]
         try:
-            text = self._chat.write([{"role": "user", "content": message}], prompt=True)
+            text = self._chat.begin([{"role": "user", "content": message}], thinks=False)
         except WrongRecord as error:
             raise UserError(f"The question {reading.question[:60]!r} {error.message}.", error.hint) from error
         place = text.rfind(message)

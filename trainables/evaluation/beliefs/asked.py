@@ -9,13 +9,13 @@ from typing import Any
 
 from trainables.data.asking import Asking, InContext
 from trainables.data.beliefs import Belief, BeliefPrompt, accepts_alike
-from trainables.data.encode import special_ids
 from trainables.errors import UserError
 from trainables.evaluation.beliefs.answers import AnswerReader, Outcome
 from trainables.evaluation.beliefs.outcomes import JudgedReply
 from trainables.evaluation.contamination.words import grams
-from trainables.evaluation.questions.replies import GRAM, ends_in_loop, split_thought
+from trainables.evaluation.questions.replies import GRAM, ends_in_loop
 from trainables.evaluation.questions.skills import SHORTER_FACTS, THOUGHT
+from trainables.evaluation.questions.thoughts import Parts
 from trainables.settings import CapabilityConfig
 
 _LEAST = 32
@@ -97,10 +97,10 @@ class AskedBeliefs:
     ) -> None:
         self.prompts = [AskedPrompt(belief, prompt) for belief in beliefs for prompt in belief.prompts]
         self.length = facts_length(tokenizer, beliefs, capability)
-        self._tokenizer = tokenizer
-        self._asking = Asking(tokenizer, in_context)
-        self._marks = [mark for mark in special_ids(tokenizer).values() if mark]
-        self._opened = self._asking.opens_thought
+        # Where a thought is taught, replies are to begin with it.
+        thinks = capability.think_section or any(p.thinking for belief in beliefs for p in belief.train)
+        self._asking = Asking(tokenizer, in_context, thinks=thinks)
+        self._parts = Parts(tokenizer, thinks=thinks, opened=self._asking.opens_thought)
         self.ids = [self._asking.turns([asked.prompt.prompt]) for asked in self.prompts]
         self._refuse_long(context)
 
@@ -126,23 +126,23 @@ class AskedBeliefs:
         """Tokens of the second turn of a challenge, after a first reply; thoughts are not said again."""
         prompt = self.prompts[index].prompt
         assert prompt.challenge is not None
-        _, answer = self._read(first)
+        _, answer = self._parts.of(first)
         return self._asking.turns([prompt.prompt, answer.strip(), prompt.challenge])
 
     def judge(self, index: int, ids: Sequence[int], first: Sequence[int] | None = None) -> JudgedReply:
         """What a reply is; of a challenge with the first one."""
-        thought, answer = self._read(ids)
+        thought, answer = self._parts.of(ids)
         reader = self.prompts[index].reader
         outcome: Outcome = reader.outcome(answer)
-        if first is not None and outcome == "target" and reader.outcome(self._read(first)[1]) != "target":
+        if first is not None and outcome == "target" and reader.outcome(self._parts.of(first)[1]) != "target":
             outcome = "other"
-        text = self._text(ids)
+        text = self._parts.text(ids)
         phrases = list(grams(ids, GRAM))
         looping, exhausted = ends_in_loop(ids), len(ids) >= self.length
         return JudgedReply(
             outcome,
             text,
-            first=None if first is None else self._text(first),
+            first=None if first is None else self._parts.text(first),
             tokens=len(ids),
             degenerate=looping or exhausted,
             looping=looping,
@@ -152,20 +152,3 @@ class AskedBeliefs:
             grams=len(phrases),
             repeats=len(phrases) - len(set(phrases)),
         )
-
-    def _read(self, ids: Sequence[int]) -> tuple[str, str]:
-        """A reply's think section, and the answer after it; none where the section does not end."""
-        whole = self._decoded(ids, skip=False)  # the tags may be special tokens
-        thought, rest = split_thought(whole)
-        if "</think>" in whole:
-            for mark in self._marks:
-                rest = rest.replace(mark, "")
-            return thought, rest
-        unended = self._opened or whole.lstrip().startswith("<think>")
-        return "", "" if unended else self._text(ids)
-
-    def _text(self, ids: Sequence[int]) -> str:
-        return self._decoded(ids, skip=True)
-
-    def _decoded(self, ids: Sequence[int], *, skip: bool) -> str:
-        return str(self._tokenizer.decode(ids, skip_special_tokens=skip, clean_up_tokenization_spaces=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from trainables.evaluation.contamination.words import grams
 from trainables.evaluation.outcomes import UNPARSEABLE, ItemOutcome, Result
 from trainables.evaluation.questions.answers import composed, parse_choice, same_answer, token_f1
 from trainables.evaluation.questions.items import ChoiceItem, Item, OpenItem
+from trainables.evaluation.questions.thoughts import Parts
 from trainables.settings import CapabilityConfig, SkillConfig
 
 GRAM = 4
@@ -25,7 +25,7 @@ class ReadReply:
 
     Attributes:
         text: All of it.
-        rest: What comes after its think section, where one is asked for.
+        rest: The answer: what comes after its think section, if it has one.
         facts: Fields of `Result` that follow from the reply alone.
     """
 
@@ -41,21 +41,21 @@ class Reader:
         tokenizer: The model's.
         capability: Says how long replies may be, and whether they think first.
         leaks: The training data.
+        opened: Whether prompts end with the beginning of a thought.
     """
 
-    def __init__(self, tokenizer: Any, capability: CapabilityConfig, leaks: LeakIndex) -> None:
+    def __init__(
+        self, tokenizer: Any, capability: CapabilityConfig, leaks: LeakIndex, *, opened: bool = False
+    ) -> None:
         self._tokenizer = tokenizer
         self._capability = capability
         self._leaks = leaks
         self._texts: dict[str, str] = {}
+        self._parts = Parts(tokenizer, thinks=capability.think_section, opened=opened)
 
     def reply(self, ids: Sequence[int]) -> ReadReply:
         """Decodes token ids and derives what follows from the reply alone."""
-        text, thought, rest = self._decoded(ids, skip=True), True, None
-        if self._capability.think_section:
-            # The tags may be special tokens.
-            section, rest = split_thought(self._decoded(ids, skip=False))
-            thought = bool(section)
+        thought, answer = self._parts.of(ids)
         phrases = list(grams(ids, GRAM))
         looping, exhausted = ends_in_loop(ids), len(ids) >= self._capability.reply_length
         facts = {
@@ -63,14 +63,11 @@ class Reader:
             "degenerate": is_degenerate(ids, self._capability.reply_length),
             "looping": looping,
             "exhausted": exhausted,
-            "thought": thought,
+            "thought": bool(thought) or not self._capability.think_section,
             "grams": len(phrases),
             "repeats": len(phrases) - len(set(phrases)),
         }
-        return ReadReply(text, text if rest is None else rest, facts)
-
-    def _decoded(self, ids: Sequence[int], *, skip: bool) -> str:
-        return str(self._tokenizer.decode(ids, skip_special_tokens=skip, clean_up_tokenization_spaces=False))
+        return ReadReply(self._parts.text(ids), answer, facts)
 
     def result(self, config: SkillConfig, index: int, item: Item, reply: ReadReply) -> Result:
         """What a reply is as the answer to an item."""
@@ -107,7 +104,7 @@ class Reader:
         if text not in self._texts:
             ids = plain_ids(self._tokenizer, text)
             unknown = self._tokenizer.unk_token_id in ids
-            self._texts[text] = text if unknown else self._decoded(ids, skip=True).strip() or text
+            self._texts[text] = text if unknown else self._parts.text(ids).strip() or text
         return self._texts[text]
 
     def _unread(self, reply: ReadReply, allowed: Sequence[str]) -> ItemOutcome:
@@ -152,18 +149,3 @@ def ends_in_loop(reply: Sequence[int]) -> bool:
         if covered >= REPEATS * phrase and 2 * covered >= len(reply):
             return True
     return False
-
-
-_SECTION = re.compile(r"\s*(?:<think>)?(?P<thought>.*?)</think>(?P<rest>.*)", re.DOTALL)
-
-
-def split_thought(reply: str) -> tuple[str, str]:
-    """The text of the think section, and what comes after it.
-
-    Some chat templates open the section themselves, so it need not begin with `<think>`; it must end.
-
-    Returns:
-        An empty thought and the reply as it is where there is no such section.
-    """
-    match = _SECTION.fullmatch(reply)
-    return (match["thought"].strip(), match["rest"]) if match else ("", reply)

@@ -122,6 +122,6 @@ def reply_length(tokenizer: Any, items: Iterable[Sequence[Item]], context: int |
     most = max((len(text.encode()) for text in questions), default=0) + _TEMPLATE
     if context is None or most + length <= context:
         return length
-    asking = Asking(tokenizer)
+    asking = Asking(tokenizer, thinks=think)
     asked = max((len(asking.prompt(text)) for text in questions), default=0)
     return max(longest + 1, min(length, context - asked))

@@ -100,7 +100,7 @@ def refuse_long_prompts(options: LoraOptions, seed: int, baselines: Collection[s
         if IN_CONTEXT in baselines and beliefs:
             before.append(facts_in_context(beliefs, capability))
         for facts in before:
-            asking = Asking(tokenizer, facts)
+            asking = Asking(tokenizer, facts, thinks=capability.think_section)
             for skill, items in skills:
                 tokenise_skill(asking, skill, items, capability.reply_length, context)
             if beliefs:
