@@ -357,6 +357,24 @@ def test_without_a_template_a_text_begins_and_ends_once(kind: str) -> None:
     assert [*prompt, *reply] == pair.input_ids.tolist()
 
 
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"unigram"}))
+def test_a_text_that_has_the_marks_of_its_ends_gets_no_second_ones(kind: str) -> None:
+    made = tokenizer(kind)
+    units: Sequence[Unit] = (
+        Document("<s>The lamp is trimmed.</s>"),
+        Pair("unused", "It is calm.</s>", "<s>What is it like? "),
+    )
+    for unit in units:
+        (example,) = examples(made, unit)
+        ids = example.input_ids.tolist()
+        assert (ids.count(made.bos_token_id), ids.count(made.eos_token_id)) == (1, 1)
+        assert (ids[0], ids[-1]) == (made.bos_token_id, made.eos_token_id)
+        assert example.loss_mask[-1]
+    assert targets(made, example)[0].replace(" ", "") == "Itiscalm.</s>"
+    prompt, _ = Asking(made).replies("<s>What is it like?", ["It is calm."])
+    assert prompt == Asking(made).prompt("<s>What is it like?") == Asking(made).prompt("What is it like?")
+
+
 def test_without_a_template_a_question_is_parted_from_its_reply_as_in_training() -> None:
     made = tokenizer("bytes")
     form = FORMATS["question"]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.data.chat import Chat, Rendered, chat_of
-from trainables.data.encode import OwnSpecials, encode_all, plain_ids
+from trainables.data.encode import OwnSpecials, begun_with, encode_all, plain_ids
 from trainables.data.examples import Example
 from trainables.data.lengths import piece_length, reply_length
 from trainables.data.reading import ReadUnits
@@ -139,7 +139,7 @@ class Tokeniser:
         stands on both sides of a blank line.
         """
         text = "".join(paragraph.strip("\n") + "\n\n" for paragraph in paragraphs)
-        ids = _ids([*self._start, *plain_ids(self._tokenizer, text)])
+        ids = _ids(begun_with(self._start, plain_ids(self._tokenizer, text)))
         return Tokenised([[(ids, _UNSAID)]], texts=True, before=self._start)
 
     def _texts(self, texts: Sequence[str]) -> Tokenised:
@@ -148,7 +148,7 @@ class Tokeniser:
             batch = list(texts[start : start + _AT_ONCE])
             for ids in self._tokenizer(batch, add_special_tokens=False)["input_ids"]:
                 end = [] if ids and ids[-1] == self._eos else [self._eos]
-                tokenised.groups.append([(_ids([*self._start, *ids, *end]), _UNSAID)])
+                tokenised.groups.append([(_ids(begun_with(self._start, [*ids, *end])), _UNSAID)])
         return tokenised
 
     def _replies(
@@ -186,11 +186,14 @@ class Tokeniser:
         return [Rendered(text, ((len(unit.plain), len(text)),), False)]
 
     def _sequence(self, rendered: Rendered, ids: list[int], counts: list[int]) -> Tokens:
-        before = self._before if self._chat is None else ()
-        whole = [*before, *ids, *([] if rendered.ended else [self._eos])]
+        ended = rendered.ended or ids[-1:] == [self._eos]
+        whole = [*ids, *([] if ended else [self._eos])]
+        if self._chat is None:
+            whole = begun_with(self._before, whole)
+        shift = len(whole) - len(ids) - (not ended)
         mask = np.zeros(len(whole), dtype=np.bool_)
         for start, end in zip(counts[::2], counts[1::2], strict=True):
-            mask[len(before) + start : len(before) + end] = True
+            mask[shift + start : shift + end] = True
         mask[-1:] |= not rendered.ended
         return _ids(whole), mask
 
