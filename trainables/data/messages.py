@@ -167,7 +167,7 @@ def _message(value: Any, field: str) -> Message:
     content = value.get("content", value.get("value", value.get("text")))
     if content is None and not calls:
         raise WrongRecord(f"has a message without content in {field}", f"Its fields are {fields_of(value)}.")
-    message: Message = {"role": role, "content": _content(content, field)}
+    message: Message = {"role": role, "content": _content(content, field, role)}
     message |= {key: value[key] for key in _KEPT if key in value}
     message |= _weight(value, field)
     return message | ({"tool_calls": calls} if calls else {})
@@ -185,13 +185,15 @@ def _weight(value: Mapping[str, Any], field: str) -> Message:
     return {"weight": int(min(weight for _, weight in weights))} if weights else {}
 
 
-def _content(value: Any, field: str) -> str:
+def _content(value: Any, field: str, role: str = "assistant") -> str:
     if isinstance(value, list):
         parts = [part.get("text") if isinstance(part, dict) else part for part in value]
         texts = [part for part in parts if isinstance(part, str)]
-        if len(texts) < len(parts):
+        if len(texts) < len(parts) and role != "tool":
             raise WrongRecord(f"has content that is not text in {field}", "Only text can be trained on.")
-        value = "".join(texts)
+        value = "".join(texts) if len(texts) == len(parts) else value
+    if role == "tool" and isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)
     return "" if value is None else as_text(value, field)
 
 
