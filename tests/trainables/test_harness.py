@@ -231,6 +231,18 @@ def test_the_day_that_a_chat_template_writes_is_always_the_same(tmp_path: Path) 
 
 
 @installed
+@pytest.mark.integration
+@pytest.mark.parametrize(("thinks", "end"), [(False, "<think>\n\n</think>"), (True, "<think>")])
+def test_a_chat_template_s_thought_is_closed_unless_it_is_asked_for(
+    thinks: bool, end: str, tmp_path: Path
+) -> None:
+    thinking = tokenizer("bytes", TEMPLATES["r1"][0])
+    path = str(choice_task(tmp_path, 0, count=1))
+    (prompt,) = HarnessTask(path, thinking, seed=0, chat=True, thinks=thinks).prompts
+    assert thinking.decode(prompt).rstrip().endswith(f"<|assistant|>{end}")
+
+
+@installed
 def test_global_random_states_are_left_as_they_were() -> None:
     before = str(np.random.get_state(legacy=False))
     with library.seeded(5):

@@ -67,7 +67,7 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
     configured, capability, task, seed = options.model, options.capability, options.task, settings.seed
     resolved = fetch(resolve(configured), configured)
     tokenizer, context = load_tokenizer(resolved, configured)
-    harness = load_harness(capability.skills, tokenizer, seed, context)
+    harness = load_harness(capability.skills, tokenizer, seed, context, thinks=capability.think_section)
     asked: dict[str, Sequence[Item]] = {skill.name: skill.task.sought for skill in harness}
     skills = [(skill, asked.get(skill.name) or load_items(skill, seed)) for skill in capability.skills]
     known = partial(refuse_unknown, tokenizer, vocabulary_rows(resolved, configured))

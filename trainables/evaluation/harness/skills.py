@@ -41,9 +41,16 @@ class HarnessSkill:
 
 
 def load_harness(
-    skills: Sequence[SkillConfig], tokenizer: Any, seed: int, context: int | None
+    skills: Sequence[SkillConfig], tokenizer: Any, seed: int, context: int | None, *, thinks: bool = False
 ) -> list[HarnessSkill]:
     """Those of the skills that are tasks of lm-evaluation-harness, loaded.
+
+    Args:
+        skills: All skills.
+        tokenizer: The model's.
+        seed: The search's.
+        context: Tokens that the model can take; None where it does not say.
+        thinks: See `HarnessTask`.
 
     Raises:
         UserError: As `HarnessTask`; or a task has no metric that says right or wrong, and would have to
@@ -61,6 +68,7 @@ def load_harness(
                 limit=skill.limit,
                 metric=skill.metric,
                 chat=skill.chat,
+                thinks=thinks,
                 key=key,
             )
             _check_recorded(task, skill, key)

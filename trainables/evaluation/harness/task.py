@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from trainables.data.chat import on_the_day
+from trainables.data.chat import chat_of, on_the_day
 from trainables.errors import UserError
 from trainables.evaluation.harness.answers import Asking, answers
 from trainables.evaluation.harness.library import load_task, seeded
@@ -40,6 +40,7 @@ class HarnessTask:
         metric: The metric that says whether a document was answered rightly; None takes acc, exact_match
             or acc_norm. "exact_match,strict-match" names a filter too.
         chat: Whether prompts go through the tokenizer's chat template.
+        thinks: Whether replies are then to begin with a thought; see `trainables.data.asking.Asking`.
         key: Configuration key, for messages.
 
     Raises:
@@ -66,6 +67,7 @@ class HarnessTask:
         limit: int | None = None,
         metric: str | None = None,
         chat: bool = False,
+        thinks: bool = False,
         key: str = "capability",
     ) -> None:
         self.name = name
@@ -73,7 +75,7 @@ class HarnessTask:
         self._task = load_task(name, key, seed)
         self._tokens = HarnessTokens(tokenizer)
         self.documents = _chosen(len(self._task.eval_docs), limit, seed)
-        self._instances = self._ask(tokenizer if chat else None, seed)
+        self._instances = self._ask(tokenizer if chat else None, seed, thinks)
         requests = Requests(self._tokens, context or CONTEXT, key)
         made = iter(requests.make([instance for asked in self._instances for instance in asked]))
         self._requests = [[next(made) for _ in asked] for asked in self._instances]
@@ -133,26 +135,29 @@ class HarnessTask:
         """
         return self.recorded.totals(sorted(scores, key=lambda score: score.item))
 
-    def _ask(self, tokenizer: Any, seed: int) -> list[list[Any]]:
+    def _ask(self, tokenizer: Any, seed: int, thinks: bool) -> list[list[Any]]:
         """The instances of each document."""
 
         def chat(messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+            if add_generation_prompt:
+                assert template is not None
+                return template.begin(messages, thinks=thinks)
             return str(
                 tokenizer.apply_chat_template(
                     messages,
-                    chat_template=template,
+                    chat_template=on_the_day(str(tokenizer.get_chat_template())),
                     tokenize=False,
-                    add_generation_prompt=add_generation_prompt,
-                    continue_final_message=not add_generation_prompt,
+                    add_generation_prompt=False,
+                    continue_final_message=True,
                 )
             )
 
         templated = tokenizer is not None
-        if templated and tokenizer.chat_template is None:
+        template = chat_of(tokenizer) if templated else None
+        if templated and template is None:
             raise UserError(
                 f"{self._key}: the tokenizer has no chat template.", hint="Switch the chat template off."
             )
-        template = on_the_day(str(tokenizer.get_chat_template())) if templated else ""
         with seeded(seed), redirect_stderr(StringIO()):  # its progress bar
             self._task.build_all_requests(
                 samples=None if len(self.documents) == len(self._task.eval_docs) else self.documents,
