@@ -158,6 +158,25 @@ def without_items(folder: Path) -> list[Event]:
     return events
 
 
+def unmeasured(folder: Path) -> list[Event]:
+    """Trials that were not measured at early rungs: at none of them, or at the second."""
+    return [
+        event.model_copy(update=_NOTHING | {"metrics": {"train_loss": event.metrics["train_loss"]}})
+        if isinstance(event, RungReached) and event.rung < 2 and (event.trial % 2 or event.rung == 1)
+        else event
+        for event in whole(folder)
+    ]
+
+
+_NOTHING: dict[str, Any] = {
+    "measured": False,
+    "intervals": {},
+    "items": {},
+    "items_file": None,
+    "eval_seconds": 0.0,
+    "eval_parts": {},
+}
+
 SHAPES: dict[str, Callable[[Path], list[Event]]] = {
     shape.__name__: shape
     for shape in (
@@ -172,6 +191,7 @@ SHAPES: dict[str, Callable[[Path], list[Event]]] = {
         interrupted,
         two_seeds,
         without_items,
+        unmeasured,
         ablated,
         believed,
     )

@@ -16,6 +16,7 @@ from search.judging.recommend import recommend
 from search.record import BaselineMeasured, RungReached, SearchStarted, SearchState, read_events
 from search.wording import measured
 from tests.records import (
+    guarded_events,
     make_config,
     make_events,
     make_reading_config,
@@ -136,6 +137,24 @@ def test_a_trial_that_breaks_a_floor_is_exported_with_a_warning(
     sentence = "breaks a constraint: retention is 0.400, and must be >= 0.95"
     assert sentence in capsys.readouterr().err
     assert sentence in (tmp_path / "out" / "README.md").read_text().replace("\\", "")
+
+
+@pytest.mark.parametrize("measured_before", [True, False])
+def test_weights_that_were_not_measured_are_exported_with_a_warning(
+    measured_before: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their numbers are of an earlier step, or there are none."""
+    proposed, reached, decided, finished = guarded_events(0, "limits", "limits.hours: 2 of 2 is spent")
+    assert isinstance(reached, RungReached)
+    reached = reached.model_copy(update={"measured": measured_before})
+    further = {"rung": 1, "step": 30, "checkpoint": "trials/0000/rung-1"}
+    later = reached.model_copy(update=further | {"metrics": {"train_loss": 1.5}, "measured": False})
+    search = write_search(tmp_path / "demo", [*opening_events(), proposed, reached, later, decided, finished])
+    assert main(["export", str(search), "0", f"to={tmp_path / 'out'}"]) == 0
+    before = "last measured at step 10" if measured_before else "never measured"
+    sentence = f"was {before}, and these are its weights of step 30"
+    assert sentence in capsys.readouterr().err
+    assert sentence in (tmp_path / "out" / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

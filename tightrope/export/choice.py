@@ -168,6 +168,9 @@ def _warnings(chosen: Chosen) -> Iterator[str]:
     if trial.status != "completed" and trial.last is not None:
         ended = f"it was {trial.status} after step {trial.last.step}"
         yield f"Trial {number} did not reach its full budget: {ended}."
+        if trial.measured is not trial.last:
+            before = f"last measured at step {trial.measured.step}" if trial.measured else "never measured"
+            yield f"Trial {number} was {before}, and these are its weights of step {trial.last.step}."
     if trial.confirms is not None:
         yield f"Trial {number} repeats trial {trial.confirms} with another seed."
     elif not chosen.recommended:
