@@ -1,12 +1,14 @@
 """How often the interval of a recommended trial holds the truth, and how wide it is.
 
-    python -m benchmarks.coverage [--draws 500] [--numbers] [--write]
+    python -m benchmarks.coverage [--draws 500] [--only numbers] [--write]
 
 Answers are drawn with a latent normal effect of each item, each seed and each seed on each item; the base
 model answers the same items. Retention over them is judged as a search judges it, beside the method before:
 Student's interval with the variance between seeds pooled over candidates, widened by the mean interval of a
 single run. Likewise for a mean of numbers, such as a change of the loss, whose items have heavy tails:
-before, its interval over the items was the normal one.
+before, its interval over the items was the normal one. Where candidates differ unequally between seeds, the
+one that differs most is looked at; there the method before is a variance between seeds, or of shares its
+ratio to that of seeds on items, that is the same for all candidates.
 `--write` puts the tables into docs/results/confirmation.md.
 """
 
@@ -16,22 +18,24 @@ import argparse
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from benchmarks.page import table, write_section
 from search.judging.contrasts import Contrast, contrast
-from search.judging.noise import Array, Seeds, Series
+from search.judging.moderated import OF_SHARES
+from search.judging.noise import Array, Seeds, Series, residual
 from search.judging.paired import Pairs, ratio_of_pairs
-from search.judging.pooled import pooled_variance
 from search.judging.repeated import of_series
+from search.judging.shrunk import squares_of
 from trainables.interval import Interval, Z
 
-SEEDS = (2, 3, 5)
+SEEDS = (2, 3, 5, 10)
 ITEMS = (20, 100, 300, 1000)
 DELTAS = (0.0, 0.005, 0.02)
 CANDIDATES = (1, 3)
@@ -43,6 +47,10 @@ NUMBERS_OF_ITEMS = (8, *ITEMS)
 NUMBERS_DELTAS = (0.0, 0.02, 0.1)
 TAILS, OF_RUNS_ON_NUMBERS = 3, 0.5
 """Numbers have Student's distribution with these degrees of freedom; so has what a run adds, in this size."""
+UNEQUAL = ((0.02, 0.002), (0.02, 0.0), (0.05, 0.0), (0.1, 0.0))
+"""Deltas of a candidate, and of two others."""
+DEVIATIONS = (1.0, 2.0, 3.0)
+"""Of a candidate's losses between seeds, over those of the two others'."""
 PAGE = Path("docs/results/confirmation.md")
 
 
@@ -52,6 +60,7 @@ class Setting:
 
     Attributes:
         delta: Variance between seeds over that of seeds on items, both of the share of right answers.
+        others: That of the candidates after the first, where it is another; the first alone is then judged.
     """
 
     retention: str
@@ -59,6 +68,12 @@ class Setting:
     candidates: int
     seeds: int
     items: int
+    others: float | None = None
+
+    @property
+    def judged(self) -> int:
+        """Candidates whose intervals count."""
+        return self.candidates if self.others is None else 1
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,15 @@ def world(setting: Setting) -> World:
     return World(float(ndtri(base)) * scale, mean, of_seeds, tuned / base)
 
 
-def draw(random: np.random.Generator, setting: Setting, drawn: World) -> tuple[Array, list[Array]]:
+def worlds(setting: Setting) -> list[World]:
+    """That of each candidate."""
+    first, others = world(setting), setting
+    if setting.others is not None:
+        others = replace(setting, delta=setting.others)
+    return [first, *[world(others)] * (setting.candidates - 1)]
+
+
+def draw(random: np.random.Generator, setting: Setting, drawn: Sequence[World]) -> tuple[Array, list[Array]]:
     """The base model's answers, shape (n,), and those of each candidate's runs, shape (k, n)."""
     n, k = setting.items, setting.seeds
     shared = random.normal(size=n)
@@ -107,14 +130,14 @@ def draw(random: np.random.Generator, setting: Setting, drawn: World) -> tuple[A
     def items() -> Array:
         return OF_ITEMS * (SHARED * shared + apart * random.normal(size=n))
 
-    base = drawn.base + items() + OF_RUNS * random.normal(size=n) > 0
+    base = drawn[0].base + items() + OF_RUNS * random.normal(size=n) > 0
     tuned = [
-        drawn.tuned
+        each.tuned
         + items()
-        + drawn.of_seeds * random.normal(size=(k, 1))
+        + each.of_seeds * random.normal(size=(k, 1))
         + OF_RUNS * random.normal(size=(k, n))
         > 0
-        for _ in range(setting.candidates)
+        for each in drawn
     ]
     return base.astype(float), [each.astype(float) for each in tuned]
 
@@ -145,30 +168,51 @@ def before(base: Array, candidates: Sequence[Array]) -> list[Interval]:
     """As it was judged before: symmetric, by the larger of both reaches."""
     scale = float(base.mean())
     values = [runs.mean(axis=1) / scale for runs in candidates]
-    pooled = pooled_variance([list(map(float, each)) for each in values])
+    noise = pooled(values)
     intervals = []
     for runs, each in zip(candidates, values, strict=True):
         singles = tuple(ratio_of_pairs([pairs(base, run[None])]) for run in runs)
-        low, high = contrast(
-            0.0, [Series(1.0, each, 0, intervals=singles)], seeds=pooled and Seeds(*pooled)
-        ).interval()
+        low, high = contrast(0.0, [Series(1.0, each, 0, intervals=singles)], seeds=[noise]).interval()
         mean = float(each.mean())
         half = max(mean - low, high - mean)
         intervals.append(Interval(mean - half, mean + half, len(base)))
     return intervals
 
 
+def pooled(columns: Sequence[Array]) -> Seeds:
+    """The variance between seeds, where it is the same for all candidates."""
+    freedom = sum(len(column) - 1 for column in columns)
+    return Seeds(math.fsum(map(squares_of, columns)) / freedom, freedom, freedom)
+
+
+def with_one_ratio(base: Array, candidates: Sequence[Array]) -> list[Contrast]:
+    """As a search judged while the variance between seeds over that on items was the same for all."""
+    series, k = [retention(base, runs) for runs in candidates], len(candidates[0])
+    of_items = [residual([each], smoothed=True) * k for each in series]
+    ratios = math.fsum(squares_of(each.values) / of for each, of in zip(series, of_items, strict=True))
+    freedom = OF_SHARES.freedom + len(series) * (k - 1)
+    expected = OF_SHARES.freedom * (1 + OF_SHARES.per_item * len(base))
+    ratio = max(1.0, (expected + ratios) / freedom)
+    return [
+        contrast(0.0, [each], seeds=[Seeds(ratio * of, freedom, freedom, True)])
+        for each, of in zip(series, of_items, strict=True)
+    ]
+
+
 def measure(setting: Setting, draws: int) -> Cell:
     """Draws a setting, and judges each draw both ways."""
-    random, drawn = np.random.default_rng([7, *map(ord, repr(setting))]), world(setting)
+    random, drawn = np.random.default_rng([7, *map(ord, repr(setting))]), worlds(setting)
     covered, widths = np.zeros((2, draws)), np.zeros((2, draws))
     for index in range(draws):
         base, candidates = draw(random, setting, drawn)
         judged = [each.interval() for each in now(base, candidates)]
-        held = (judged, [interval[:2] for interval in before(base, candidates)])
-        for method, intervals in enumerate(held):
-            ends = np.array(intervals)
-            covered[method, index] = np.mean((ends[:, 0] <= drawn.truth) & (drawn.truth <= ends[:, 1]))
+        if setting.others is None:
+            earlier = [interval[:2] for interval in before(base, candidates)]
+        else:
+            earlier = [each.interval() for each in with_one_ratio(base, candidates)]
+        for method, intervals in enumerate((judged, earlier)):
+            ends, truth = np.array(intervals[: setting.judged]), drawn[0].truth
+            covered[method, index] = np.mean((ends[:, 0] <= truth) & (truth <= ends[:, 1]))
             widths[method, index] = np.mean(ends[:, 1] - np.maximum(0.0, ends[:, 0]))
     shares, wide = covered.mean(axis=1), np.median(widths, axis=1)
     return Cell(setting, float(shares[0]), float(wide[0]), float(shares[1]), float(wide[1]))
@@ -204,6 +248,23 @@ def measure_numbers(setting: Setting, draws: int) -> Cell:
     return Cell(setting, float(shares[0]), float(wide[0]), float(shares[1]), float(wide[1]))
 
 
+def measure_losses(setting: Setting, draws: int) -> Cell:
+    """Draws losses that have no items; `delta` is the first candidate's deviation over the others'."""
+    random = np.random.default_rng([17, *map(ord, repr(setting))])
+    deviations = np.array([setting.delta, *[1.0] * (setting.candidates - 1)])
+    covered, widths = np.zeros((2, draws)), np.zeros((2, draws))
+    for index in range(draws):
+        losses = deviations[:, None] * random.normal(size=(setting.candidates, setting.seeds))
+        series = [Series(1.0, each, 0) for each in losses]
+        judged, noise = of_series(series)[0], pooled(list(losses))
+        assert judged is not None
+        for method, each in enumerate((judged, contrast(0.0, series[:1], seeds=[noise]))):
+            low, high = each.interval()
+            covered[method, index], widths[method, index] = low <= 0 <= high, high - low
+    shares, wide = covered.mean(axis=1), np.median(widths, axis=1)
+    return Cell(setting, float(shares[0]), float(wide[0]), float(shares[1]), float(wide[1]))
+
+
 def with_normal_items(judged: Contrast) -> Contrast:
     """The same with the normal interval over the items."""
     (part,) = judged.parts
@@ -221,6 +282,18 @@ def settings() -> Iterator[Setting]:
     """All cells."""
     for each in itertools.product(SHARES, DELTAS, CANDIDATES, SEEDS, ITEMS):
         yield Setting(*each)
+
+
+def unequal_settings() -> Iterator[Setting]:
+    """All cells in which candidates differ unequally between seeds."""
+    for (delta, others), seeds, items in itertools.product(UNEQUAL, SEEDS, ITEMS):
+        yield Setting("high", delta, 3, seeds, items, others)
+
+
+def losses_settings() -> Iterator[Setting]:
+    """The same of losses without items."""
+    for deviation, seeds in itertools.product(DEVIATIONS, SEEDS):
+        yield Setting("losses", deviation, 3, seeds, 0, 1.0)
 
 
 def _counts(cells: Sequence[Cell]) -> str:
@@ -241,11 +314,12 @@ def tables(cells: Sequence[Cell]) -> Iterator[str]:
     by_setting = {cell.setting: cell for cell in cells}
     yield _counts(cells)
     yield ""
-    for kind, (base, tuned) in SHARES.items():
+    for index, (kind, (base, tuned)) in enumerate(SHARES.items()):
+        if index:
+            yield ""
         yield f"Base model {base:.0%} right, tuned model {tuned:.0%}:"
         yield ""
         yield from _table(by_setting, kind, DELTAS, ITEMS)
-        yield ""
 
 
 def numbers_tables(cells: Sequence[Cell]) -> Iterator[str]:
@@ -262,12 +336,39 @@ def _table(
     rows = []
     for candidates, seeds, items in itertools.product(CANDIDATES, SEEDS, sizes):
         row = [by_setting[Setting(kind, delta, candidates, seeds, items)] for delta in deltas]
-        texts = (
-            f"{each.covered:.1%} ({each.covered_before:.1%}), {each.width:.2f} ({each.width_before:.2f})"
-            for each in row
-        )
-        rows.append((candidates, seeds, items, *texts))
+        rows.append((candidates, seeds, items, *map(_text, row)))
     return table(header, rows)
+
+
+def _text(cell: Cell) -> str:
+    return f"{cell.covered:.1%} ({cell.covered_before:.1%}), {cell.width:.2f} ({cell.width_before:.2f})"
+
+
+def unequal_tables(cells: Sequence[Cell]) -> Iterator[str]:
+    """Of the candidate that differs most; in brackets with what is the same for all candidates."""
+    by_setting = {cell.setting: cell for cell in cells}
+    header = ("seeds", "items", *(f"delta {delta:g}, others {others:g}" for delta, others in UNEQUAL))
+    rows = [
+        (seeds, items, *(_text(by_setting[Setting("high", a, 3, seeds, items, b)]) for a, b in UNEQUAL))
+        for seeds, items in itertools.product(SEEDS, ITEMS)
+    ]
+    yield from table(header, rows)
+    yield ""
+    yield "Losses without items, by the deviation between seeds over that of the two others:"
+    yield ""
+    losses = [
+        (seeds, *(_text(by_setting[Setting("losses", each, 3, seeds, 0, 1.0)]) for each in DEVIATIONS))
+        for seeds in SEEDS
+    ]
+    yield from table(("seeds", *(f"deviation {each:g}" for each in DEVIATIONS)), losses)
+
+
+_Measured: TypeAlias = tuple[Callable[[Setting, int], Cell], Callable[[], Iterator[Setting]]]
+SECTIONS: Mapping[str, tuple[Sequence[_Measured], Callable[[Sequence[Cell]], Iterator[str]]]] = {
+    "numbers": ([(measure_numbers, numbers_settings)], numbers_tables),
+    "unequal": ([(measure, unequal_settings), (measure_losses, losses_settings)], unequal_tables),
+    "coverage": ([(measure, settings)], tables),
+}
 
 
 def main() -> None:
@@ -276,16 +377,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--draws", type=int, default=500)
-    parser.add_argument("--numbers", action="store_true", help="only means of numbers")
+    parser.add_argument("--only", choices=[*SECTIONS], help="one of the sections")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    numbers = [measure_numbers(setting, options.draws) for setting in numbers_settings()]
-    cells = [] if options.numbers else [measure(setting, options.draws) for setting in settings()]
-    if options.write:
-        write_section(PAGE, "numbers", list(numbers_tables(numbers)))
-    if options.write and cells:
-        write_section(PAGE, "coverage", list(tables(cells))[:-1])
-    print(json.dumps([asdict(cell) for cell in (*cells, *numbers)]))
+    measured = []
+    for name, (measures, lines) in SECTIONS.items():
+        if options.only in (None, name):
+            cells = [of(setting, options.draws) for of, settings in measures for setting in settings()]
+            measured += cells
+            if options.write:
+                write_section(PAGE, name, list(lines(cells)))
+    print(json.dumps([asdict(cell) for cell in measured]))
 
 
 if __name__ == "__main__":

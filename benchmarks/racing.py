@@ -16,7 +16,6 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 
 import numpy as np
 
@@ -26,12 +25,11 @@ from search import wording
 from search.config.schema import ObjectiveConfig
 from search.judging.confirmation import Candidate
 from search.judging.constraints import keeps_constraints
-from search.judging.contrasts import Contrast
 from search.judging.held import words_of
 from search.judging.noise import Array, Series
-from search.judging.pooled import ALPHA, PooledMean
+from search.judging.pooled import ALPHA
 from search.judging.racing import Contender, Race, Standing, are_few, spent, standings
-from search.judging.repeated import of_series
+from search.judging.repeated import pooled_means
 
 CANDIDATES, ITEMS, DELTA = 3, 300, 0.005
 SEEDS = {2: 1.0, 4: 1.0, 10: 0.5, 40: 0.15}
@@ -125,27 +123,18 @@ def judge(
 
     repeated = [list(each) for each in zip(*series(1), strict=True)]
     with_search_runs = [list(each) for each in zip(*series(0), strict=True)]
-    kept, loss = (of_series(a, b if few else None) for a, b in zip(repeated, with_search_runs, strict=True))
+    kept, loss = (
+        pooled_means(a, b if few else None) for a, b in zip(repeated, with_search_runs, strict=True)
+    )
     judged = {}
     for number, (share, other) in enumerate(zip(kept, loss, strict=True)):
         assert share is not None
         assert other is not None
-        means = {"retention": pooled(share), "loss": pooled(other)}
+        means = {"retention": share, "loss": other}
         runs = tuple(range(counts[number]))
         keeps = keeps_constraints(goals, {name: mean.mean for name, mean in means.items()})
         judged[number] = Candidate(number, runs, (), 0, (), means, keeps)
     return judged
-
-
-def pooled(measured: Contrast) -> PooledMean:
-    """The mean with its noise."""
-    between = measured.between
-    assert between.variance is not None
-    error = float(np.sqrt(between.variance))
-    ends = measured.interval()
-    return PooledMean(
-        measured.estimate, between.trials, error, between.freedom, *ends, at=partial(measured.interval, ALPHA)
-    )
 
 
 def run_race(
@@ -212,7 +201,7 @@ def measure(gap: float, floor: str, seeds: int, draws: int) -> Raced:
     before: list[Outcome] = []
     even: list[Outcome] = []
     for _ in range(draws):
-        base, answers = draw(random, setting, latent)
+        base, answers = draw(random, setting, [latent] * CANDIDATES)
         losses = 1 + NOISE * (gap * np.arange(CANDIDATES)[:, None] + random.normal(size=(CANDIDATES, runs)))
         drawn = Drawn(base, answers, losses)
         for outcomes, rule in ((raced, NOW), (before, BEFORE)):

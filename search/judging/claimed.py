@@ -35,7 +35,7 @@ class Evidence:
         basis: What the metrics are means over, in words.
         repeated: Whether these are repetitions of one configuration.
         overlapping: Whether groups share trials.
-        seeds: Noise of the combination between seeds, estimated from all candidates of confirmation.
+        seeds: Noise of the combination between seeds, estimated as in confirmation.
         caveats: What is uncertain about it, in sentences.
     """
 

@@ -37,7 +37,7 @@ from search.judging.noise import (
     parts_of,
     student_factor,
 )
-from trainables.interval import t_quantile
+from trainables.interval import Z, t_quantile
 
 _Scaling: TypeAlias = Callable[[float], tuple[float, float]]
 """By a factor: those of the number of items and of the number of trials."""
@@ -88,8 +88,10 @@ class Contrast:
 
     @property
     def known(self) -> bool:
-        """Whether anything is known about the noise: trials that agree exactly say nothing of it."""
-        return math.isfinite(self.estimate) and (bool(self.parts) or bool(self.between.variance))
+        """Whether anything is known about the noise: trials and items that agree exactly do not tell."""
+        if not math.isfinite(self.estimate):
+            return False
+        return bool(self.between.variance) or any(any(part.reach(Z, 1.0)) for part in self.parts)
 
     def interval(self, alpha: float = 0.05, of_trials: float | None = None) -> tuple[float, float]:
         """The two-sided interval at level 1 - alpha; from -inf to inf where no noise is known.
@@ -231,7 +233,7 @@ def contrast(
     constant: float,
     series: Sequence[Series],
     *,
-    seeds: Seeds | None = None,
+    seeds: Sequence[Seeds] = (),
     overlapping: bool = False,
 ) -> Contrast:
     """The combination `constant + sum of coefficient * mean of values`.
@@ -239,8 +241,8 @@ def contrast(
     Args:
         constant: Added to the sum.
         series: What is combined; every group has at least one trial.
-        seeds: Noise of the combination between trials, where it is estimated from other trials too; it is
-            then used for the one group there is.
+        seeds: Noise of the combination between trials of each group, in their order, where it is estimated
+            from other trials too.
         overlapping: Whether groups share trials; their noise then counts as the same.
     """
     estimate = constant + sum(each.coefficient * float(each.values.mean()) for each in series)

@@ -18,7 +18,7 @@ from search.judging.contrasts import POWER, Contrast, contrast
 from search.judging.holm import adjusted, levels
 from search.record import SearchState
 from search.record.events import JudgedHypothesis
-from search.record.explained import metric_of, trainable_of
+from search.record.explained import metric_of, range_of, trainable_of
 
 Verdict: TypeAlias = Literal["supported", "not supported", "undecided"]
 
@@ -144,7 +144,7 @@ def _prepare(state: SearchState, name: str, hypothesis: HypothesisConfig) -> _Pr
     measured = contrast(
         claim.difference.constant,
         evidence.series,
-        seeds=evidence.seeds,
+        seeds=() if evidence.seeds is None else (evidence.seeds,),
         overlapping=evidence.overlapping,
     )
     return _Prepared(name, hypothesis, claim, evidence, measured)
@@ -208,10 +208,7 @@ def _possible(state: SearchState, claim: Claim, interval: tuple[float, float]) -
     """The part of an interval that the difference can reach, by the ranges of what is compared."""
     ends = [claim.difference.constant] * 2
     for quantity, factor in claim.difference.terms.items():
-        metric = metric_of(trainable_of(state), quantity.metric)
-        low, high = (-math.inf, math.inf) if metric is None else (metric.low, metric.high)
-        if metric is not None and metric.name != quantity.metric:
-            low, high = 0.0, math.inf  # a ratio
+        low, high = range_of(trainable_of(state), quantity.metric)
         ends = [
             ends[0] + factor * (low if factor > 0 else high),
             ends[1] + factor * (high if factor > 0 else low),

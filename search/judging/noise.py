@@ -53,6 +53,11 @@ class Series:
             return sum(int(bits.shape[1]) for _, bits in self.items) * self.together
         return min((interval.n for interval in self.intervals), default=0)
 
+    @property
+    def as_shares(self) -> bool:
+        """Whether the values are known to be means of outcomes from 0 to 1."""
+        return bool(self.items) and not self.unbounded and self.around is None
+
 
 @dataclass(frozen=True)
 class Part:
@@ -105,11 +110,14 @@ class Seeds:
     Attributes:
         variance: Of a single trial.
         freedom: Degrees of freedom.
+        in_all: Those of all that such estimates rest on: of groups that share what they rest on, they are no
+            more together.
         moderated: As in `Between`.
     """
 
     variance: float
     freedom: float
+    in_all: float
     moderated: bool = False
 
 
@@ -243,7 +251,7 @@ def _maybe_alike(left: Part, right: Part) -> bool:
     return not same and left.unbounded and right.unbounded and left.coefficient * right.coefficient > 0
 
 
-def between_trials(series: Sequence[Series], seeds: Seeds | None, overlapping: bool) -> Between:
+def between_trials(series: Sequence[Series], seeds: Sequence[Seeds], overlapping: bool) -> Between:
     """Variance of the combination between the trials of its groups; arguments as of `contrasts.contrast`."""
     groups = sorted({each.group for each in series if each.group is not None})
     members = [[each for each in series if each.group == group] for group in groups]
@@ -251,8 +259,8 @@ def between_trials(series: Sequence[Series], seeds: Seeds | None, overlapping: b
         return Between()
     sums = [combination(group) for group in members]
     trials, shared = min(map(len, sums)), math.fsum(map(residual, members))
-    if seeds is not None and len(groups) == 1:
-        return Between(seeds.variance / trials, seeds.freedom, shared, trials, seeds.moderated)
+    if seeds and len(seeds) == len(groups):
+        return _between_seeds(seeds, sums, shared)
     several = [values for values in sums if len(values) > 1]
     if not several:
         return Between(trials=trials)
@@ -263,13 +271,26 @@ def between_trials(series: Sequence[Series], seeds: Seeds | None, overlapping: b
         (float(values.var(ddof=1)) / len(values), len(values) - 1) if len(values) > 1 else (pooled, others)
         for values in sums
     ]
-    total = math.fsum(variance for variance, _ in known)
-    # Satterthwaite (1946, doi:10.2307/3002019).
-    weights = math.fsum((variance / total) ** 2 / freedom for variance, freedom in known) if total else 0.0
-    effective = 1 / weights if weights > 0 else float(min(freedom for _, freedom in known))
+    total, freedom = _added(known)
     if overlapping:
         total = math.fsum(math.sqrt(variance) for variance, _ in known) ** 2
-    return Between(total, effective, shared, trials)
+    return Between(total, freedom, shared, trials)
+
+
+def _between_seeds(seeds: Sequence[Seeds], sums: Sequence[Array], shared: float) -> Between:
+    """The same, with the noise of each group as given."""
+    known = [(each.variance / len(values), each.freedom) for each, values in zip(seeds, sums, strict=True)]
+    total, freedom = _added(known)
+    at_most = min(each.in_all for each in seeds) if len(seeds) > 1 else freedom
+    moderated = all(each.moderated for each in seeds)
+    return Between(total, min(freedom, at_most), shared, min(map(len, sums)), moderated)
+
+
+def _added(known: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The sum of variances with degrees of freedom each, and its own (Satterthwaite, 1946)."""
+    total = math.fsum(variance for variance, _ in known)  # doi:10.2307/3002019
+    weights = math.fsum((variance / total) ** 2 / freedom for variance, freedom in known) if total else 0.0
+    return total, 1 / weights if weights > 0 else float(min(freedom for _, freedom in known))
 
 
 def residual(group: Sequence[Series], smoothed: bool = False) -> float:

@@ -279,7 +279,7 @@ def standings(
     others = [each for each in left if each is not best]
     for each in others:
         alpha = alpha_of(len(each.runs))
-        if surely_keeps(alpha) and _is_worse(objectives[0], each, best, alpha / len(others)):
+        if surely_keeps(alpha) and _is_worse(objectives[0], each, best, alpha, len(others)):
             given[each.trial] = "behind"
     alone = all(given[number] != "open" or number == best.trial for number in chosen)
     if alone and len(best.runs) > 1 and surely_keeps(alpha_of(len(best.runs))):
@@ -287,9 +287,11 @@ def standings(
     return given
 
 
-def _is_worse(first: ObjectiveConfig, candidate: Candidate, best: Candidate, alpha: float) -> bool:
+def _is_worse(
+    first: ObjectiveConfig, candidate: Candidate, best: Candidate, alpha: float, comparisons: int
+) -> bool:
     """Whether its mean is worse beyond noise; runs that agree exactly say nothing of the noise."""
     if first.cost(candidate.means[first.metric]) <= first.cost(best.means[first.metric]):
         return False
     mean, least = candidate.estimates[first.metric], best.estimates[first.metric]
-    return bool(mean.error) and not ties([least, mean], alpha)[1]
+    return bool(mean.error) and not ties([least, mean], alpha, comparisons)[1]

@@ -138,7 +138,7 @@ def _by_settings(state: SearchState, completed: Sequence[TrialState]) -> Recomme
 def _is_clear(first: ObjectiveConfig, once: Candidate, best: Candidate, comparisons: int) -> bool:
     """Whether a setting's only run is better than another's mean by more than noise, which must be known."""
     value, mean = once.estimates[first.metric], best.estimates[first.metric]
-    return bool(mean.error) and not ties([value, mean], ALPHA / comparisons)[1]
+    return bool(mean.error) and not ties([value, mean], ALPHA, comparisons)[1]
 
 
 def _better_once(first: ObjectiveConfig, better: Sequence[Candidate]) -> Iterator[str]:
@@ -334,12 +334,13 @@ def _place(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) -> st
     place = _best_of(objectives, kept, "candidate", "mean")
     if kept == 1:
         return place
-    beyond_noise = confirmed.candidates[0].estimates[objectives[0].metric].error
-    return f"{place}, by more than noise" if beyond_noise else place
+    best = confirmed.candidates[0].estimates[objectives[0].metric]
+    return f"{place}, by more than {best.noise}" if best.error else place
 
 
 def _tie(first: ObjectiveConfig, confirmed: Confirmation, best: Candidate, chosen: Candidate) -> str:
-    differs = "differs by no more than noise" if best.estimates[first.metric].error else "is the same"
+    mean = best.estimates[first.metric]
+    differs = f"differs by no more than {mean.noise}" if mean.error else "is the same"
     tie = f"There is a tie: the {first.metric} of {wording.names(sorted(confirmed.tied))} {differs}"
     if chosen is best:
         return tie

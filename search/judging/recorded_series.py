@@ -46,7 +46,8 @@ def measured_series(
         divided, around, unit = ratio
         return Series(coefficient, values, group, divided, together, around=around, unit=unit)
     if described is not None and (numbers := _numbers(described, metric, events, values)) is not None:
-        shares = described.low >= 0 and described.high <= 1
+        # Outcomes of a metric of a user's are a share where all are 0 or 1, as they are for a single run.
+        shares = (described.low >= 0 and described.high <= 1) or bool(np.isin(numbers, (0.0, 1.0)).all())
         over = described.over[0] if len(described.over) == 1 else metric
         return Series(coefficient, values, group, ((over, numbers),), unbounded=not shares)
     intervals = [_interval(state, described, metric, event) for event in events]

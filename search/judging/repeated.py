@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from search.config.schema import ObjectiveConfig
 from search.judging.contrasts import Contrast, contrast
 from search.judging.moderated import moderated
 from search.judging.noise import Seeds, Series, combination
-from search.judging.pooled import ALPHA, Ends, PooledMean, pooled_variance
+from search.judging.pooled import ALPHA, Ends, PooledMean
 from search.judging.recorded_series import measured_series
+from search.judging.shrunk import shrunk, squares_of
 from search.record import SearchState, TrialState
-from search.record.explained import metric_of, trainable_of
+from search.record.explained import range_of, trainable_of
+
+UNBOUNDED = (-math.inf, math.inf)
 
 
 def estimates(
@@ -35,10 +38,11 @@ def estimates(
     """
     means: list[dict[str, PooledMean]] = [{} for _ in groups]
     for objective in objectives:
-        measured = measured_means(state, objective.metric, groups, noise_from)
-        for group, each in zip(means, measured, strict=True):
+        series, others = _series_of(state, objective.metric, groups, noise_from)
+        bounds = range_of(trainable_of(state), objective.metric)
+        for group, each in zip(means, pooled_means(series, others, bounds), strict=True):
             if each is not None:
-                group[objective.metric] = _within(each, *_bounds(state, objective.metric))
+                group[objective.metric] = each
     return means
 
 
@@ -49,22 +53,52 @@ def measured_means(
     noise_from: Sequence[Sequence[TrialState]] | None = None,
 ) -> list[Contrast | None]:
     """The mean of a metric over each group's runs, with its noise; None for a group without runs."""
+    return of_series(*_series_of(state, metric, groups, noise_from))
+
+
+def _series_of(
+    state: SearchState,
+    metric: str,
+    groups: Sequence[Sequence[TrialState]],
+    noise_from: Sequence[Sequence[TrialState]] | None,
+) -> tuple[list[Series | None], list[Series | None] | None]:
+    """A metric of each group's runs, and of the others, if any, that its noise is estimated from."""
     series = [series_over(state, metric, runs) for runs in groups]
     if noise_from is None:
-        return of_series(series)
+        return series, None
     others = [series_over(state, metric, runs) for runs in noise_from]
-    return of_series(series, [each for each, runs in zip(others, series, strict=True) if runs is not None])
+    return series, [each for each, runs in zip(others, series, strict=True) if runs is not None]
 
 
 def of_series(
     series: Sequence[Series | None], noise_from: Sequence[Series | None] | None = None
 ) -> list[Contrast | None]:
     """The same of one metric's series; the noise of those there are is estimated from as many others."""
+    return [
+        None if each is None else contrast(0.0, [each], seeds=() if seeds is None else (seeds,))
+        for each, seeds in _with_seeds(series, noise_from)
+    ]
+
+
+def pooled_means(
+    series: Sequence[Series | None],
+    noise_from: Sequence[Series | None] | None = None,
+    bounds: tuple[float, float] = UNBOUNDED,
+) -> list[PooledMean | None]:
+    """The same, as means with their intervals within bounds."""
+    return [
+        None if each is None else _mean(each, seeds, bounds)
+        for each, seeds in _with_seeds(series, noise_from)
+    ]
+
+
+def _with_seeds(
+    series: Sequence[Series | None], noise_from: Sequence[Series | None] | None
+) -> list[tuple[Series | None, Seeds | None]]:
     others = [each for each in (series if noise_from is None else noise_from) if each is not None]
-    known = sum(each is not None for each in series)
     estimated = between_seeds([[each] for each in others])
-    noise: Iterator[Seeds | None] = iter([None] * known if estimated is None else estimated)
-    return [None if each is None else contrast(0.0, [each], seeds=next(noise)) for each in series]
+    noise = iter([None] * len(others) if estimated is None else estimated)
+    return [(each, None if each is None else next(noise)) for each in series]
 
 
 def series_over(state: SearchState, metric: str, runs: Sequence[TrialState]) -> Series | None:
@@ -76,25 +110,35 @@ def series_over(state: SearchState, metric: str, runs: Sequence[TrialState]) -> 
 def between_seeds(groups: Sequence[Sequence[Series]]) -> list[Seeds] | None:
     """The noise between the runs of each group; None where no group has two.
 
-    It is moderated by that of the items where these are known one by one, else pooled over the groups.
+    It is moderated by that of the items where these are known one by one, else shrunk towards that of the
+    other groups.
 
     Args:
         groups: The series of each group's runs that are combined.
     """
     if (noise := moderated(groups)) is not None:
-        return list(noise)
-    pooled = pooled_variance([list(map(float, combination(group))) for group in groups])
-    return None if pooled is None else [Seeds(*pooled)] * len(groups)
+        return noise
+    columns = [combination(group) for group in groups]
+    freedoms = [len(column) - 1 for column in columns]
+    if not any(freedoms):
+        return None
+    variances = shrunk([squares_of(column) for column in columns], freedoms)
+    return [Seeds(variance, freedom, sum(freedoms)) for variance, freedom in variances]
 
 
-def _within(measured: Contrast, least: float, most: float) -> PooledMean:
-    """The estimate, its intervals within the metric's bounds."""
-    between = measured.between
-    if between.variance is None:
-        return PooledMean(measured.estimate, between.trials)
-    at = partial(_ends, measured, least, most)
-    error = math.sqrt(between.variance)
-    return PooledMean(measured.estimate, between.trials, error, between.freedom, *at(ALPHA), at)
+def _mean(series: Series, seeds: Seeds | None, bounds: tuple[float, float]) -> PooledMean:
+    if seeds is None:
+        return PooledMean(float(series.values.mean()), len(series.values))
+    measured = contrast(0.0, [series], seeds=(seeds,))
+    assert measured.between.variance is not None
+    if series.as_shares:
+        bounds = max(bounds[0], 0.0), min(bounds[1], 1.0)
+    at = partial(_ends, measured, *bounds)
+    error, freedom = math.sqrt(measured.between.variance), measured.between.freedom
+    ends = at(ALPHA)
+    return PooledMean(
+        measured.estimate, measured.between.trials, error, freedom, *ends, at=at, series=series, seeds=seeds
+    )
 
 
 def _ends(measured: Contrast, least: float, most: float, alpha: float) -> Ends:
@@ -108,11 +152,3 @@ def _ends(measured: Contrast, least: float, most: float, alpha: float) -> Ends:
     low, high = measured.interval(ALPHA, alpha)
     low, high = max(least, low), min(most, high)
     return low if math.isfinite(low) else None, high if math.isfinite(high) else None
-
-
-def _bounds(state: SearchState, metric: str) -> tuple[float, float]:
-    described = metric_of(trainable_of(state), metric)
-    if described is None:
-        return -math.inf, math.inf
-    # A ratio has the bound of what it is a ratio of only at 0.
-    return (described.low, described.high) if described.name == metric else (0.0, math.inf)

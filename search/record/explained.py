@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from search.record.events import RecordedMetric, RecordedTrainable, SearchStarted
 from search.record.state import SearchState
+from trainables.messages import TRAIN_LOSS
 from trainables.specs import TRAINABLES
 
 _TRIES = 3
@@ -91,6 +93,17 @@ def metric_of(trainable: RecordedTrainable, name: str) -> RecordedMetric | None:
     """The metric of a name, or whose ratio to the base has it; None where the record says nothing of it."""
     described = {metric.name: metric for metric in trainable.metrics}
     return described.get(name) or ratios(trainable).get(name)
+
+
+def range_of(trainable: RecordedTrainable, name: str) -> tuple[float, float]:
+    """The least and the greatest value that a metric can have."""
+    if name == TRAIN_LOSS:
+        return 0.0, math.inf
+    described = metric_of(trainable, name)
+    if described is None:
+        return -math.inf, math.inf
+    # A ratio has the bound of what it is a ratio of only at 0.
+    return (described.low, described.high) if described.name == name else (0.0, math.inf)
 
 
 def kept_metric(trainable: RecordedTrainable, objectives: Sequence[str]) -> RecordedMetric | None:

@@ -133,7 +133,7 @@ def test_repetitions_are_a_row_below_their_candidate_and_the_lines_say_the_rest(
     text = shown(summary, 120)
     rows = [line for line in text.splitlines() if re.match(r"0 \*|  mean", line)]
     assert re.match(r"0 \* +completed .* 1\.00 +0\.970", rows[0])
-    assert re.match(r"  mean, n=2 +not shown .* 1\.20 \[-0\.07, 2\.47\] +0\.990 ", rows[1])
+    assert re.match(r"  mean, n=2 +not shown .* 1\.20 \[0\.00, 2\.47\] +0\.990 ", rows[1])
     assert "3 trials: 2 completed, 1 stopped; 2 repetitions of candidates" in text
     for line in (
         "Warm start: 1 trial of search fedcba98, tried first.",

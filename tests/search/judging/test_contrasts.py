@@ -192,7 +192,7 @@ def test_without_items_trials_alone_make_the_interval() -> None:
     assert (low / 2, high / 2) == pytest.approx((values.mean() - half, values.mean() + half))
     single = contrast(0.0, [Series(1.0, np.array([3.0]), 0)])
     assert (single.known, single.interval(), single.p) == (False, (-math.inf, math.inf), 1.0)
-    with_seeds = contrast(0.0, [Series(1.0, np.array([3.0]), 0)], seeds=Seeds(0.04, 3))
+    with_seeds = contrast(0.0, [Series(1.0, np.array([3.0]), 0)], seeds=[Seeds(0.04, 3, 3)])
     assert with_seeds.interval() == pytest.approx(
         (3 - 0.2 * t_quantile(0.975, 3), 3 + 0.2 * t_quantile(0.975, 3))
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -15,9 +14,10 @@ from hypothesis import strategies as st
 
 from search.config.schema import SearchConfig
 from search.judging.confirmation import Candidate
-from search.judging.pooled import PooledMean, pooled_variance
+from search.judging.noise import Series
 from search.judging.racing import Repetitions, candidates, race, spent, standings
 from search.judging.recommend import recommend
+from search.judging.repeated import pooled_means
 from search.record import Event, SearchState, SessionStarted, TrialFinished, TrialProposed
 from search.record.explained import explanation
 from tests.records import BEGIN, make_config, opening_events, trial_events
@@ -182,25 +182,32 @@ def test_however_often_a_race_looks_it_errs_as_rarely_as_it_says(
     draws, wrong = np.random.Generator(np.random.PCG64(3)).normal(size=(300, 2, 25)), 0
     for losses in draws:
         for count in range(2, losses.shape[1] + 1):
-            columns = losses[:, :count]
-            variance, freedom = pooled_variance(columns.tolist()) or (0.0, 0)
-            error = math.sqrt(variance / count)
+            means = pooled_means([Series(1.0, column, 0) for column in losses[:, :count]])
+            runs = tuple(range(count))
             judged = {
-                number: Candidate(
-                    number,
-                    tuple(range(count)),
-                    (),
-                    0,
-                    (),
-                    {"loss": PooledMean(mean, count, error, freedom)},
-                    True,
-                )
-                for number, mean in enumerate(map(float, columns.mean(axis=1)))
+                number: Candidate(number, runs, (), 0, (), {"loss": mean}, True)
+                for number, mean in enumerate(means)
+                if mean is not None
             }
             if "behind" in standings(goals, [0, 1], judged, 25, alpha_of).values():
                 wrong += 1
                 break
     assert least < wrong / len(draws) < most
+
+
+@pytest.mark.parametrize(("right", "standing"), [(29, "open"), (12, "behind")])
+def test_that_seeds_agree_does_not_put_a_candidate_behind_unless_the_questions_do(
+    right: int, standing: str
+) -> None:
+    goals = make_config(objectives=[{"metric": "capability", "direction": "max"}]).objectives
+    answers = [np.tile(np.arange(40) < count, (2, 1)).astype(float) for count in (32, right)]
+    means = pooled_means([Series(1.0, each.mean(axis=1), 0, (("facts", each),)) for each in answers])
+    judged = {
+        number: Candidate(number, (1, 2), (), 0, (), {"capability": mean}, True)
+        for number, mean in enumerate(means)
+        if mean is not None
+    }
+    assert standings(goals, [0, 1], judged, 3)[1] == standing
 
 
 def test_a_round_begins_when_the_one_before_has_ended() -> None:
