@@ -233,7 +233,8 @@ class SearchState:
         return self.started.config.get("confirm", {}) if self.started else {}
 
     def _evaluations(self, rung: int) -> deque[float]:
-        rungs = self.started.config["budget"]["rungs"] if self.started else None
+        config = self.started.config if self.started else {}
+        rungs = config.get("budget", {}).get("rungs")
         return self.full_evaluations if rung + 1 == rungs else self.early_evaluations
 
     def _choose_slots(self, event: SlotsChosen) -> None:
