@@ -79,6 +79,19 @@ OPENED = (
     "{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
 )
+ENDED = QWEN3.removesuffix("{% endif %}") + "<think>\n\n</think>\n\n{% endif %}"
+SHUT = (
+    "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}<|user|>{{ m['content'] }}"
+    "{% else %}<|assistant|></think>{{ m['content'].split('</think>')[-1] }}{{ eos_token }}{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}<|assistant|></think>{% endif %}"
+)
+STUBBED = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['role'] == 'assistant' %}"
+    "{% if m.reasoning_content %}<think>\n{{ m.reasoning_content }}\n</think>\n"
+    "{% elif '</think>' not in m['content'] %}<think></think>{% endif %}{% endif %}"
+    "{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+)
 HARMONY = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}{% if m['role'] == 'assistant' %}"
     "{% if m.thinking and loop.last %}<|header|>analysis<|/header|>{{ m.thinking }}<|end|>"
@@ -101,6 +114,9 @@ TEMPLATES = {
     "qwen3": (QWEN3, "<|im_end|>"),
     "r1": (R1, "</s>"),
     "opened": (OPENED, "<|im_end|>"),
+    "ended": (ENDED, "<|im_end|>"),  # as Qwen3.5's smaller models, whose prompt ends an empty thought
+    "shut": (SHUT, "</s>"),  # as DeepSeek-V3.1, whose prompt ends a thought that it has not begun
+    "stubbed": (STUBBED, "<|im_end|>"),  # as Nemotron 3, which writes no break in an empty thought
     "harmony": (HARMONY, "<|eot|>"),
     "unprompted": (UNPROMPTED, "<|im_end|>"),
 }

@@ -148,14 +148,15 @@ class Chat:
         Args:
             messages: At least one.
             tools: What may be called.
-            thinks: Whether the reply begins with a thought. Else what the template writes before every reply
-                stands there too, such as an empty thought, and a thought that it opens is closed.
+            thinks: Whether the reply begins with a thought, which is opened again where the template closes
+                it. Else what the template writes before every reply stands there too, such as an empty
+                thought, and a thought that it opens is closed.
 
         Raises:
             WrongRecord: The template refuses them.
         """
         begun = self.write(messages, tools, prompt=True)
-        return begun if thinks else _closed(begun, self._lead(messages, tools))
+        return _opened(begun) if thinks else _closed(begun, self._lead(messages, tools))
 
     def _lead(self, messages: Sequence[Message], tools: Sequence[Any] | None) -> str:
         """What the template writes up to the text of a reply, whatever that text is."""
@@ -169,6 +170,8 @@ class Chat:
         before, message = conversation.messages[:place], conversation.messages[place]
         tools = conversation.tools
         begun = self.write(before, tools, prompt=True)
+        if _parted(message)[0]:
+            begun = _opened(begun)
         text = self._with_thought(before, message, tools)
         start = 0 if text is None else common_prefix(text, begun)
         # Before a reply some templates write less than where one is asked for, such as no open thought.
@@ -314,9 +317,24 @@ def _continued(begun: str, section: str) -> str:
     return section.removeprefix(THINK_OPEN).removeprefix(begun[len(begun.rstrip()) :])
 
 
+def _opened(begun: str) -> str:
+    """A prompt whose thought is still to be written, also where the template ends it with an empty one."""
+    before = begun.rstrip()
+    if not before.endswith(THINK_CLOSE):
+        return begun
+    before = before.removesuffix(THINK_CLOSE)
+    text, opened, thought = before.rpartition(THINK_OPEN)
+    if opened and not thought.strip():
+        return text + opened + thought[:1]
+    # Some end a thought that they have not begun, as DeepSeek-V3.1's does.
+    return before + THINK_OPEN if not opened or THINK_CLOSE in thought else begun
+
+
 def _closed(begun: str, lead: str) -> str:
     """A prompt, with what the template writes before every reply, and no open thought."""
-    if lead.startswith(begun) and lead[len(begun) :].strip():
+    # After an open thought, the template may break lines where it has none before a reply.
+    stem = begun.rstrip() if opens_thought(begun) else begun
+    if lead.startswith(stem) and lead[len(stem) :].strip():
         return lead
     return begun + _continued(begun, think_section("")) if opens_thought(begun) else begun
 
