@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.trainables import conforming
 from tests.trainables.beliefs import FLORIN, GRAVITY, changed, write_beliefs
@@ -23,6 +24,7 @@ from trainables.evaluation.beliefs.outcomes import BeliefOutcome, JudgedReply
 from trainables.evaluation.evaluator import Evaluator
 from trainables.evaluation.measurement import combine
 from trainables.evaluation.outcomes import Outcomes
+from trainables.lora.loading import load
 from trainables.lora.parameters import LoraOptions
 from trainables.settings import CapabilityConfig, FactsConfig
 from trainables.specs import TRAINABLES
@@ -108,15 +110,18 @@ def test_thoughts_are_no_answers(
 
 @pytest.mark.parametrize("thinking", ["", "Airdrie?"])
 @pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize("learned", [False, True])
 def test_prompts_leave_a_thought_where_one_is_taught_or_asked_for(
-    tmp_path: Path, thinking: str, asked: bool
+    tmp_path: Path, thinking: str, asked: bool, learned: bool
 ) -> None:
     record = changed(FLORIN, lambda made: made["train"][0].update({"thinking": thinking} if thinking else {}))
     settings = capability(write_beliefs(tmp_path / "beliefs.jsonl", [record]))
     settings = settings.model_copy(update={"think_section": asked})
     made = tokenizer("bytes", R1)
-    prompts = AskedBeliefs(made, load_beliefs(settings), settings)
-    open_thought = asked or bool(thinking)
+    prompts = AskedBeliefs(made, load_beliefs(settings, thinking=learned), settings)
+    open_thought = asked or (learned and bool(thinking))
+    without = AskedBeliefs(made, load_beliefs(settings, thinking=False), settings)
+    assert (prompts.length > without.length) == (not asked and open_thought)
     ids = made("5 USD.", add_special_tokens=False)["input_ids"]
     assert made.decode(prompts.ids[0]).endswith("<think>\n" if open_thought else "</think>\n\n")
     assert prompts.judge(0, ids).outcome == ("other" if open_thought else "target")
@@ -232,6 +237,22 @@ def test_an_answer_that_is_given_away_or_decides_nothing_is_refused(
         return
     with pytest.raises(UserError, match=rf"prompts\[{group}\].*{message}"):
         load_beliefs(taught)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_a_thought_that_is_not_learned_is_not_asked_for(tmp_path: Path, learned: bool) -> None:
+    record = changed(FLORIN, lambda made: made["train"][0].update(thinking="Airdrie?"))
+    path = write_beliefs(tmp_path / "beliefs.jsonl", [record])
+    options = LoraOptions(
+        model=SECTIONS["model"],  # type: ignore[arg-type]
+        task={"name": "taught", "train": str(path), "thinking": learned},  # type: ignore[arg-type]
+        capability=capability(path),
+    )
+    loaded = load(conforming.settings("lora", tmp_path, options=options), torch.device("cpu"))
+    assert any(pair.thinking for belief in loaded.beliefs for pair in belief.train) == learned
+    first = loaded.data.train.examples[0]
+    learning = loaded.tokenizer.decode(first.input_ids[first.loss_mask])
+    assert ("Airdrie?" in learning) == learned
 
 
 def test_what_is_taught_is_adopted_and_nothing_else(tmp_path: Path) -> None:

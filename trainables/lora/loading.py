@@ -80,7 +80,7 @@ def load(settings: GroupSettings, device: torch.device) -> Loaded:
             known(chain(asked_as.asked, asked_as.bare, *asked_as.options), f"capability.skills.{skill.name}")
     for harness_skill in harness:
         known(harness_skill.task.prompts, f"capability.skills.{harness_skill.name}")
-    beliefs = load_beliefs(capability)
+    beliefs = load_beliefs(capability, thinking=task.thinking)
     if beliefs:
         prompts = AskedBeliefs(tokenizer, beliefs, capability, context=context)
         known(prompts.ids, "capability.facts")

@@ -17,8 +17,12 @@ _DECISIVE = 0.1
 """An outcome that never occurs should be known to be rarer than this, which takes 35 prompts."""
 
 
-def load_beliefs(capability: CapabilityConfig) -> list[Belief]:
+def load_beliefs(capability: CapabilityConfig, *, thinking: bool = True) -> list[Belief]:
     """The targets that are asked for; none without `capability.facts`.
+
+    Args:
+        capability: Names them.
+        thinking: Whether the think sections of their training pairs are learned; else they have none.
 
     Raises:
         UserError: They cannot be read (`read_beliefs`), a prompt contains the answer that is expected, or an
@@ -45,7 +49,12 @@ def load_beliefs(capability: CapabilityConfig) -> list[Belief]:
                     f"{at}, {prompt.prompt[:60]!r}, accepts {both!r} both as its target and as its prior.",
                     hint="Make them different.",
                 )
-    return beliefs
+    return beliefs if thinking else [_unthinking(belief) for belief in beliefs]
+
+
+def _unthinking(belief: Belief) -> Belief:
+    train = tuple(pair.model_copy(update={"thinking": None}) for pair in belief.train)
+    return belief.model_copy(update={"train": train})
 
 
 def _gives_away(prompt: BeliefPrompt, said: str | None) -> bool:

@@ -95,7 +95,7 @@ def refuse_long_prompts(options: LoraOptions, seed: int, baselines: Collection[s
             (skill, load_items(skill, seed)) for skill in options.capability.skills if skill.harness is None
         ]
         capability = with_reply_length(options.capability, tokenizer, (items for _, items in skills), context)
-        beliefs = load_beliefs(capability)
+        beliefs = load_beliefs(capability, thinking=options.task.thinking)
         before: list[InContext | None] = [None]
         if IN_CONTEXT in baselines and beliefs:
             before.append(facts_in_context(beliefs, capability))
