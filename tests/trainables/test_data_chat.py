@@ -20,11 +20,13 @@ from tests.trainables.chat_tokenizers import (
     QWEN3,
     R1,
     TEMPLATES,
+    TEXT,
     TOOLS,
     UNENDED,
     tokenizer,
 )
 from trainables.data.asking import Asking
+from trainables.data.blocks import BLOCK, block_ids
 from trainables.data.encode import plain_ids
 from trainables.data.examples import Example
 from trainables.data.formats import FORMATS
@@ -95,11 +97,12 @@ def test_what_stands_before_a_reply_is_what_a_model_is_asked_with(name: str, kin
     # What the template writes before every reply is learned, unless the prompt for it ends so already.
     start = int(example.loss_mask.argmax())
     thinking = Asking(made, thinks=True).prompt(pair.prompt)
-    assert example.input_ids[: min(start, len(thinking))].tolist() == thinking
-    if name not in ("r1", "opened"):
-        assert start == len(thinking)
-    if name != "llama3":  # whose template writes the day
-        assert thinking == ids_of(made, TURNS[:1], add_generation_prompt=True)
+    if name not in ("ended", "shut"):  # whose prompts end a thought, which is opened again to think
+        assert example.input_ids[: min(start, len(thinking))].tolist() == thinking[:start]
+        if name not in ("r1", "opened", "stubbed"):
+            assert start == len(thinking)
+        if name != "llama3":  # whose template writes the day
+            assert thinking == ids_of(made, TURNS[:1], add_generation_prompt=True)
 
 
 SHORT = ["in", "k", "on", "a", "s", "A", "think", "i", "_", "<", "assistant", "Yes", "Paris"]
@@ -188,6 +191,9 @@ HM = "<think>\nhm\n</think>\n\n"
         ("qwen3", "<|im_start|>assistant\n", f"{HM}Fine.<|im_end|>"),
         ("opened", "<|im_start|>assistant\n<think>\n", "hm\n</think>\n\nFine.<|im_end|>"),
         ("r1", "<|assistant|><think>\n", "hm\n</think>\n\nFine.</s>"),
+        ("ended", "<|im_start|>assistant\n<think>\n", "hm\n</think>\n\nFine.<|im_end|>"),
+        ("shut", "<|assistant|><think>", "\nhm\n</think>\n\nFine.</s>"),
+        ("stubbed", "<|im_start|>assistant\n<think>\n", "hm\n</think>\nFine.<|im_end|>"),
         ("chatml", "<|im_start|>assistant\n", f"{HM}Fine.<|im_end|>"),  # it knows no thoughts
         ("mistral", "[/INST]", f" {HM}Fine.</s>"),
     ],
@@ -407,6 +413,39 @@ def test_every_piece_of_a_text_begins_as_texts_do(kind: str) -> None:
             assert one.loss_mask.tolist() == [False, *[True] * (len(one.input_ids) - 1)]
         inner = [token for one in pieces for token in one.input_ids.tolist() if token != made.bos_token_id]
         assert [token for token in inner if token != made.eos_token_id] == plain_ids(made, text)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("between", ["\n\n", "\n", " ", "\n\n\n  ", "\r\n\r\n"])
+@pytest.mark.parametrize("size", [160, 333, 100_000])
+def test_a_long_text_has_the_same_tokens_block_by_block(kind: str, between: str, size: int) -> None:
+    made = tokenizer(kind)
+    text = between.join(TEXT * 8) + between
+    assert block_ids(made, text, size).tolist() == plain_ids(made, text)
+
+
+def test_plain_text_is_tokenised_in_blocks() -> None:
+    made, given = tokenizer("bytes"), []
+
+    class Watched:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(made, name)
+
+        def __call__(self, texts: Any, **options: Any) -> Any:
+            given.extend([texts] if isinstance(texts, str) else texts)
+            return made(texts, **options)
+
+    paragraphs = TEXT * (3 * BLOCK // sum(map(len, TEXT)))
+    tokenised = Tokeniser(Watched(), TaskConfig(name="task", train="unused")).stream(paragraphs)
+    assert max(map(len, given)) <= BLOCK + 1
+    assert tokenised.lengths == [1 + len(plain_ids(made, "\n\n".join(paragraphs) + "\n\n"))]
+
+
+def test_a_text_without_breaks_is_divided_all_the_same() -> None:
+    made = tokenizer("bytes")
+    ids = block_ids(made, "calm" * 100, 50)
+    assert made.decode(ids) == "calm" * 100
+    assert block_ids(made, "").tolist() == []
 
 
 def test_a_real_template_on_its_own_tokenizer() -> None:

@@ -74,13 +74,13 @@ def encode_all(
         texts: Each without the special tokens that the tokenizer would add by itself, and with its cuts:
             places in the text, ascending.
     """
-    wholes = _batch(tokenizer, [text for text, _ in texts])
+    wholes = encode_batch(tokenizer, [text for text, _ in texts])
     pieces = [
         text[start:end]
         for text, cuts in texts
         for start, end in zip((0, *cuts), (*cuts, len(text)), strict=True)
     ]
-    parts = iter(_batch(tokenizer, pieces))
+    parts = iter(encode_batch(tokenizer, pieces))
     encoded = []
     for (text, cuts), whole in zip(texts, wholes, strict=True):
         tokens = [next(parts) for _ in range(len(cuts) + 1)]
@@ -113,7 +113,8 @@ def _one_by_one(
     return ids + whole, counts
 
 
-def _batch(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+def encode_batch(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Tokens of each text, as `plain_ids` gives them."""
     if not texts:
         return []
     return [list(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.blocks import block_ids
 from trainables.data.chat import Chat, Rendered, chat_of
-from trainables.data.encode import OwnSpecials, begun_with, encode_all, plain_ids
+from trainables.data.encode import OwnSpecials, begun_with, encode_all
 from trainables.data.examples import Example
 from trainables.data.lengths import piece_length, reply_length
 from trainables.data.reading import ReadUnits
@@ -133,13 +134,11 @@ class Tokeniser:
         return tokenised
 
     def stream(self, paragraphs: Sequence[str]) -> Tokenised:
-        """Plain text, of paragraphs joined again by blank lines, as one text without an end.
-
-        It is tokenised whole: tokenizers may mark the beginning of whatever they are given, and join what
-        stands on both sides of a blank line.
-        """
+        """Plain text, of paragraphs joined again by blank lines, as one text without an end."""
         text = "".join(paragraph.strip("\n") + "\n\n" for paragraph in paragraphs)
-        ids = _ids(begun_with(self._start, plain_ids(self._tokenizer, text)))
+        ids = block_ids(self._tokenizer, text)
+        if tuple(ids[: len(self._start)]) != self._start:
+            ids = np.concatenate([_ids(self._start), ids])
         return Tokenised([[(ids, _UNSAID)]], texts=True, before=self._start)
 
     def _texts(self, texts: Sequence[str]) -> Tokenised:
