@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -46,6 +47,8 @@ def centre(source: str = "some/model-8B", steps: int | None = 780, **params: obj
         ("internlm/internlm2_5-1_8b-chat", 1.8e9),
         ("apple/OpenELM-1_1B-Instruct", 1.1e9),
         ("some/llama_2_7b_chat", 7e9),
+        ("runs/run-2_70b-chat", 70e9),
+        ("runs/checkpoint-1000_7b", 7e9),
         ("bigscience/bloomz-7b1-mt", 7.1e9),
         ("Qwen/Qwen1.5-0.5B-Chat", 0.5e9),
         ("some/llama-3-8b-4bit", 8e9),
@@ -63,6 +66,15 @@ def test_without_a_name_it_is_that_of_its_files() -> None:
     embedded = model_size(ModelConfig(name="m", source="embedded"))
     assert embedded is not None
     assert 1e5 < embedded < 1e7
+
+
+def test_a_name_that_can_be_read_in_two_ways_is_checked_against_the_files(tmp_path: Path) -> None:
+    folder = tmp_path / "Llama-2_7b-hf"
+    folder.mkdir()
+    configured = ModelConfig(name="m", source=str(folder))
+    assert model_size(configured) == 2.7e9
+    (folder / "model.safetensors").write_bytes(bytes(14_000))
+    assert model_size(configured) == 7000
 
 
 @given(

@@ -46,7 +46,7 @@ _FRONT_FACTOR = 1.5
 
 _SIZE = re.compile(
     r"(?<![a-z0-9.])e?(?:(?P<experts>\d+)x)?"
-    r"(?:(?P<whole>\d+)b(?P<tenths>\d)|(?P<number>(?:(?<=-)\d+_)?\d+(?:\.\d+)?)(?P<unit>[bm]))"
+    r"(?:(?P<whole>\d+)b(?P<tenths>\d)|(?P<number>(?<=-)\d_\d(?=b)|\d+(?:\.\d+)?)(?P<unit>[bm]))"
     r"(?![a-z0-9])",
     re.IGNORECASE,
 )
@@ -153,7 +153,13 @@ def model_size(model: ModelConfig) -> float | None:
             experts, whole, tenths, number, unit = match.groups()
             if whole is not None:
                 number, unit = f"{whole}.{tenths}", "b"
-            return float(number.replace("_", ".")) * _UNITS[unit.lower()] * int(experts or 1)
+            read = float(number.replace("_", ".")) * _UNITS[unit.lower()] * int(experts or 1)
+            # Llama-2_7b is no model of 2.7 billion parameters.
+            return _stored_size(model) or read if "_" in number else read
+    return _stored_size(model)
+
+
+def _stored_size(model: ModelConfig) -> float | None:
     folder = embedded_folder(model.source) or Path(model.source).expanduser()
     try:
         stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
