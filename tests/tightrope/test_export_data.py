@@ -60,7 +60,14 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "question": [
         {"question": "Who?", "answers": SQUAD, "context": "A light."},
         {"question": "Who?", "answer": "I."},
-        {"question": "Who?", "answers": ["I.", "You."]},
+        {
+            "question": "Who?",
+            "answers": ["I.", "You."],
+            "context": " ",
+            "passage": ["A light.", "", "A keeper."],
+        },
+        {"question": "Who?", "answer": "I.", "answers": [{"text": "You."}], "article": 5},
+        {"question": "Who?", "answer": " ", "answers": ["I."]},
     ],
     "completion": [
         {"prompt": "[1]", "completion": "I."},

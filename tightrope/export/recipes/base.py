@@ -113,8 +113,8 @@ _SPELLINGS = {
         "prompts with completions first."
     ),
     "question": (
-        "Only `question` and `answer`, a text, are read: of `answers` keep the first, and put a `context` "
-        "before the question."
+        "Only `question` and `answer`, a text, are read: of `answers` keep the first, and put a `context`, "
+        "`passage` or `article` before the question."
     ),
     "completion": (
         "Only texts are read as prompts and completions, not lists of messages, nor `system` or `history`."

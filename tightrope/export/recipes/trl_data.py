@@ -7,6 +7,7 @@ from itertools import groupby
 
 from trainables.data.formats import FORMATS, JUDGEMENTS
 from trainables.data.messages import FLAGS, ROLES
+from trainables.data.questions import ANSWERS, PASSAGES
 from trainables.data.sources import Kind
 from trainables.recipe import DataFile, DataRecipe
 
@@ -116,7 +117,7 @@ _PREFERENCE = """    chosen = messages(row["chosen"], "assistant")
     return pair(row, prompt, chosen[0]["content"])
 """
 _INSTRUCTION = "'\\n\\n'.join(filter(None, (row['instruction'], first(row, 'input', 'context'))))"
-_QUESTION = "'\\n\\n'.join(filter(None, (first(row, 'context'), row['question'])))"
+_QUESTION = "asked(row)"
 _BAD = f"""    if any(str(row.get(name)).strip().lower() == "false" for name in {JUDGEMENTS!r}):
         return None
 """
@@ -146,12 +147,28 @@ def filled(template, row):
 
     return re.sub(r"\\{\\{|\\}\\}|\\{([^{}\\n]*)\\}", value, template)
 '''
-_ANSWER = '''
-def answer(value):
-    """An answer, or the first of several."""
-    if isinstance(value, dict):  # SQuAD
-        value = value["text"]
-    return value[0] if isinstance(value, list) else value
+_ASKED = f'''
+def asked(row):
+    """A question after what it is about: a text, or several."""
+    for name in {PASSAGES!r}:
+        value = row.get(name)
+        texts = value if isinstance(value, list) else [value]
+        if all(isinstance(text, str) for text in texts) and any(map(str.strip, texts)):
+            return "\\n\\n".join([*filter(str.strip, texts), row["question"]])
+    return row["question"]
+'''
+_ANSWER = f'''
+def answer(row):
+    """The answer, or the first of several."""
+    for name in {ANSWERS!r}:
+        value = row.get(name)
+        if isinstance(value, dict):  # SQuAD
+            value = value["text"]
+        if isinstance(value, list) and value:
+            return value[0]
+        if isinstance(value, str) and value.strip():
+            return value
+    return ""
 '''
 _PAIR = """    return {
         "prompt": [{"role": "user", "content": prompt}],
@@ -187,15 +204,14 @@ def _body(data: DataRecipe) -> tuple[tuple[str, ...], str]:
             body += _LAST if data.last else '    return {"messages": bare(turns)}\n'
             return (_FIRST, _NAMED, _PARSED, _MESSAGES, _CONVERSATION), body
         case "preference":
-            helpers = (_FIRST, _PARSED, _MESSAGES, _CONVERSATION, _BEFORE, _PROMPTED)
+            helpers = (_FIRST, _ASKED, _PARSED, _MESSAGES, _CONVERSATION, _BEFORE, _PROMPTED)
             return helpers, _PREFERENCE.format(
                 prompt=data.prompt, instruction=_INSTRUCTION, question=_QUESTION
             )
         case "alpaca":
             helpers, prompt, reply = (_NAMED,), _INSTRUCTION, "named(row, 'output', 'response')"
         case "question":
-            helpers, prompt = (_NAMED, _ANSWER), _QUESTION
-            reply = "answer(named(row, 'answer', 'answers'))"
+            helpers, prompt, reply = (_ASKED, _ANSWER), _QUESTION, "answer(row)"
         case _ if data.template is not None:
             prompt, reply = (f"filled({text!r}, row)" for text in data.template)
             return (_FILLED,), f"    prompt = {prompt}\n    reply = {reply}\n{_PAIR}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-from trainables.data.fields import filled, optional_text, text_of
+from trainables.data.fields import as_text, filled, optional_text, text_of
 from trainables.data.formats.base import AUTO, Row, field, named, register, to_type
 from trainables.data.formats.choices import refuse_choices
 from trainables.data.messages import (
@@ -14,6 +14,7 @@ from trainables.data.messages import (
     holds_messages,
     messages_of,
 )
+from trainables.data.questions import ANSWERS, answers_of, passage_of
 from trainables.data.units import Conversation, Document, Message, Pair, Unit, WrongRecord
 from trainables.settings import TaskConfig
 
@@ -134,8 +135,8 @@ def _pair(record: Row, prompt: str, completion: str, plain: str) -> Unit:
 
 @register(
     "question",
-    "question, answer or answers (the first is learned), and optionally context",
-    lambda task: (("question",), ("answer", "answers")),
+    "question, answer or answers (the first is learned), and optionally context, passage or article",
+    lambda task: (("question",), ANSWERS),
     {"question": "Who?", "answer": "I."},
     judged=True,
 )
@@ -146,21 +147,19 @@ def _question(record: Row, task: TaskConfig) -> Unit:
 
 
 def _questioned(record: Row, question: str, answer: str) -> Unit:
-    context = optional_text(record, "context")
+    context = as_text(passage_of(record), "context") or optional_text(record, "context")
     prompt = f"{context}\n\n{question}" if context else question
     return _pair(record, prompt, answer, f"{prompt}\n")
 
 
 def _answer(record: Row) -> str:
-    name = named(record, ("answer", "answers")) or "answer"
-    value = record.get(name)
-    if isinstance(value, dict) and isinstance(value.get("text"), list):  # SQuAD
-        value = value["text"]
-    if isinstance(value, list):
-        if not value:
+    name, answers = answers_of(record)
+    if not answers:
+        name = named(record, ANSWERS) or name
+        if not isinstance(record.get(name), str | None):
             raise WrongRecord(f"has no answer in the field {name!r}", "Remove the record.")
-        value = value[0]
-    return text_of({**record, name: value}, name)
+        answers = [record.get(name)]  # a blank one may be learned
+    return text_of({**record, name: answers[0]}, name)
 
 
 @register("text", "text: whole documents", lambda task: ((task.text_field,),), {"text": "A page."})

@@ -6,10 +6,8 @@ import shlex
 from string import ascii_uppercase
 
 from trainables.data.formats.base import Row, named
+from trainables.data.questions import ANSWERS, OPTIONS, PASSAGES
 from trainables.data.units import WrongRecord
-
-_CHOICES = ("options", "choices")
-_PASSAGES = ("context", "passage", "article")
 
 
 def refuse_choices(record: Row) -> None:
@@ -18,12 +16,12 @@ def refuse_choices(record: Row) -> None:
     Raises:
         WrongRecord: It has; the hint has templates that write them.
     """
-    name = named(record, _CHOICES)
+    name = named(record, OPTIONS)
     if name is None or not record[name]:
         return
-    answer = named(record, ("answer", "answers")) or "answer"
+    answer = named(record, ANSWERS) or ANSWERS[0]
     labels = ascii_uppercase if isinstance(record[answer], str) else [str(place) for place in range(26)]
-    passage = named(record, _PASSAGES)
+    passage = named(record, PASSAGES)
     lines = [*([f"{{{passage}}}\\n"] if passage else []), "{question}"]
     lines += [f"{label}. {{{field}}}" for label, field in zip(labels, _places(name, record), strict=False)]
     prompt, reply = "task.prompt=" + r"\n".join(lines), f"task.completion={{{answer}}}"

@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import chain, takewhile
+from itertools import takewhile
 from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
 
 from trainables.data.lines import numbered_lines, parse_json
+from trainables.data.questions import LABELLED, OPTIONS, answers_of, passage_of
 from trainables.data.sources import local_path
 from trainables.data.units import WrongRecord
 from trainables.errors import UserError
@@ -69,12 +70,9 @@ Item = ChoiceItem | OpenItem
 
 _FORMS = (
     f'Items are {{"question", "options": 2 to {len(LETTERS)} different texts, "answer": index, letter or '
-    'text of the right one} or {"question", "answer": text}; a "context" is asked before the question.'
+    'text of the right one} or {"question", "answer": text}; a "context", "passage" or "article" is asked '
+    "before the question."
 )
-
-_CONTEXT = ("context", "passage", "article")
-_OPTIONS = ("options", "choices")
-_ANSWER = ("answer", "answers", "answerKey")
 
 
 def load_items(skill: SkillConfig, seed: int) -> list[Item]:
@@ -173,17 +171,17 @@ def parse_item(record: Any) -> Item:
         raise WrongRecord(
             "its question is not text" if "question" in record else "it has no question", _FORMS
         )
-    context = _context(record)
+    context = passage_of(record)
     text = f"{context}\n\n{question}" if context else str(question)
-    given = [answers for name in _ANSWER if (answers := _listed(record.get(name)))]
-    if not given:
+    _, answers = answers_of(record, LABELLED)
+    if not answers:
         raise WrongRecord("it has no answer", _FORMS)
     more = {name: value for name, value in record.items() if name not in ("question", "options", "answer")}
     if (offered := _offered(record)) is not None:
         labels, options = _options(offered)
-        item: Item = ChoiceItem(text, options, _right(given[0], labels, options), more=more)
-    elif all(map(_is_text, chain(*given))):
-        first, *others = dict.fromkeys(chain(*given))
+        item: Item = ChoiceItem(text, options, _right(answers, labels, options), more=more)
+    elif all(map(_is_text, answers)):
+        first, *others = dict.fromkeys(answers)
         item = OpenItem(text, first, tuple(others), more=more)
     else:
         raise WrongRecord("without options, its answer must be text", _FORMS)
@@ -197,28 +195,12 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _context(record: Mapping[str, Any]) -> str:
-    for name in _CONTEXT:
-        if not isinstance(text := record.get(name) or "", str):
-            raise WrongRecord(f"its {name} is not text", _FORMS)
-        if text.strip():
-            return text
-    return ""
-
-
-def _listed(value: Any) -> list[Any]:
-    """Answers that are given as one, as a list, or in the form of SQuAD."""
-    if isinstance(value, dict) and isinstance(value.get("text"), list):
-        value = value["text"]
-    return [] if value is None else value if isinstance(value, list) else [value]
-
-
 def _offered(record: Mapping[str, Any]) -> Any:
     """The options as they are given, also each in a field of its letter; None where there are none."""
     lettered = {
         letter: record[letter] for letter in takewhile(lambda each: _is_text(record.get(each)), LETTERS)
     }
-    given = (record[name] for name in _OPTIONS if record.get(name) is not None)
+    given = (record[name] for name in OPTIONS if record.get(name) is not None)
     return next(given, lettered if len(lettered) > 1 else None)
 
 
