@@ -56,7 +56,11 @@ def needed_to_repeat(state: SearchState) -> dict[str, float]:
     are all that it costs, `trials` is then the number that there are.
     """
     assert state.started is not None
-    spent = [limit for limit in spending(state).limits if limit.spent >= limit.limit]
+    used = spending(state)
+    ended_by = (used.ended_by or "").partition(":")[0]
+    spent = [
+        limit for limit in used.limits if limit.spent >= limit.limit or ended_by == f"limits.{limit.name}"
+    ]
     needed = {f"limits.{limit.name}": _larger(limit) for limit in spent}
     wanted = state.sessions[-1].trials if state.sessions else state.started.config["trials"]
     return needed | ({"trials": state.searched} if spent and state.searched < wanted else {})

@@ -168,8 +168,8 @@ def ruled_out(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) ->
                 yield f"Trial {number} is ruled out: its repetitions break {symbols} ({values})."
             else:
                 yield (
-                    f"Trial {number} is not recommended: its mean misses {symbols}, but by no more than "
-                    f"noise ({values})."
+                    f"Trial {number} is not recommended: its mean misses {symbols}, and this is not shown to "
+                    f"be more than noise ({values})."
                 )
 
 

@@ -277,6 +277,21 @@ def test_what_is_held_out_too_is_left_out_of_training(tmp_path: Path, tokenizer:
         load_task(task(train, heldout=str(heldout)), tokenizer, seed=0)
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "txt"])
+def test_texts_that_only_end_alike_are_no_copies(tmp_path: Path, tokenizer: Any, suffix: str) -> None:
+    """Of a text longer than the model takes the last piece may be short, and another's by chance."""
+    texts = [f"{number} " * 40 + "so it was until the end." for number in range(10, 30)]
+    paths = []
+    for name, part in (("train", texts[:15]), ("heldout", texts[15:])):
+        paths.append(tmp_path / f"{name}.{suffix}")
+        lines = part if suffix == "txt" else [json.dumps({"text": text}) for text in part]
+        paths[-1].write_text(("\n\n" if suffix == "txt" else "\n").join(lines))
+    for length in range(16, 48):
+        data = load_task(task(paths[0], heldout=str(paths[1]), max_length=length), tokenizer, seed=0)
+        assert data.facts.copied == 0
+        assert data.facts.train == data.facts.examples
+
+
 def test_a_hub_data_set_that_cannot_be_reached_is_a_user_error(
     tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

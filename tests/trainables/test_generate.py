@@ -258,7 +258,7 @@ def test_the_head_gets_rows_that_one_product_takes(drafted: bool) -> None:
 
 @pytest.mark.integration
 def test_the_base_model_drafts_for_adapters_and_measures_as_before(tmp_path: Path) -> None:
-    items = [{"question": f"{n}+{7 * n}=?", "answer": "x"} for n in range(12)]
+    items = [{"question": f"{n}+{7 * n}=? ", "answer": "x"} for n in range(12)]
     for name in ("often", "late"):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
     skills = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -93,8 +93,9 @@ def load_task(
     else:
         held = _heldout(heldout, tokeniser, length, task, trace)
         if read.heldout is None:
-            copies = find_copies(read, _contents(cut), heldout, _contents(held))
-        kept = [example for example in _flat(groups) if _content(example) not in copies.contents]
+            trained = _contents(read, cut, length)
+            copies = find_copies(read, trained, heldout, _contents(heldout, held, length))
+        kept = _flat([group for group in groups if _content(group) not in copies.contents])
         split = Split(kept, sample(_flat(held.groups), task.heldout_examples, seed))
     for key, part in (("task.train", split.train), ("task.heldout", split.heldout)):
         if not part:
@@ -221,12 +222,18 @@ def data_facts(
     )
 
 
-def _contents(cut: Cut) -> list[list[bytes]]:
-    return [[_content(example) for example in group] for group in cut.groups]
+def _contents(read: ReadUnits, cut: Cut, length: int) -> list[list[Hashable]]:
+    """What must not be in training and held out: whole records, and whole pieces of a stream.
+
+    The shorter piece at the end of a text may be like another's by chance.
+    """
+    if not read.stream:
+        return [[_content(group)] if group else [] for group in cut.groups]
+    return [[_content([each]) for each in group if len(each.input_ids) == length] for group in cut.groups]
 
 
-def _content(example: Example) -> bytes:
-    return example.input_ids.tobytes()
+def _content(group: Sequence[Example]) -> Hashable:
+    return tuple(example.input_ids.tobytes() for example in group)
 
 
 def _flat(groups: Sequence[Sequence[Example]]) -> list[Example]:
