@@ -34,15 +34,26 @@ def read(path: Path, **settings: str) -> ReadUnits:
         (["test-1.jsonl", "test-2.jsonl"], False),
         (["contest.jsonl", "latest.jsonl", "trains.jsonl", "devices.jsonl"], False),
         (["testing.md", "usage.md"], False),
+        (["math.jsonl", "code_eval.jsonl"], False),
+        (["dev_ops.jsonl", "linux.jsonl"], False),
+        (["a.jsonl", "unit-test-writing.jsonl"], False),
+        (["train.jsonl", "dev_ops.jsonl", "unit-test-writing.jsonl"], False),
+        (["train/math.jsonl", "train/code_eval.jsonl"], False),
         (["train.jsonl", "test.jsonl"], True),
         (["data.jsonl", "data_val2.jsonl"], True),
         (["train/0.parquet", "validation/0.parquet"], True),
         (["wiki.train.txt", "wiki.test.txt"], True),
+        (["math_train.jsonl", "code_eval.jsonl"], True),
+        (["train_data.jsonl", "test_more.jsonl"], True),
+        (["data.train.v1.jsonl", "data.dev.v1.jsonl"], True),
+        (["a.jsonl", "test-00000-of-00001-0123456789abcdef.parquet"], True),
+        (["questions.jsonl", "test_questions.jsonl"], True),
+        (["a/dev/0.jsonl.gz", "a/test/0.jsonl"], True),
     ],
 )
 def test_a_folder_with_several_splits_is_refused(tmp_path: Path, names: list[str], split: bool) -> None:
     for name in names:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("{}")
     if not split:
         files = locate(str(tmp_path), "key", "train")

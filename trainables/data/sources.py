@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from trainables import embedded
+from trainables.data.splits import TRAIN, splits_of
 from trainables.errors import UserError
 from trainables.own.records import made_records, makes_records
 
@@ -28,13 +29,6 @@ _KINDS: dict[str, Kind] = {
 ENDINGS = tuple(_KINDS)
 _HUB_NAME = re.compile(r"(?P<name>[\w.-]+(?:/[\w.-]+)?)(?::(?P<config>[\w.-]+))?(?:#(?P<split>.+))?")
 _COMPRESSED = (".gz", ".zst", ".zstd", ".xz", ".bz2", ".lz4", ".zip")
-_TRAIN = "train"
-_SPLITS = {
-    **dict.fromkeys(("train", "training"), _TRAIN),
-    **dict.fromkeys(("validation", "valid", "val", "dev", "eval"), "validation"),
-    **dict.fromkeys(("test", "testing", "heldout"), "test"),
-}
-_WORD = re.compile(r"[a-z]+")
 _SAVED = ("dataset_info.json", "dataset_dict.json")
 
 
@@ -245,26 +239,19 @@ def _packed_data(path: Path, *, texts: bool) -> bool:
 def _refuse_splits(files: Sequence[LocalFile], names: Sequence[Path], shown: str, key: str) -> None:
     """Refuses a folder with the files of several splits, which would be read as one."""
     by_split: dict[str, list[str]] = {}
-    words = [_words(name) for name in names]
-    for file, said in zip(files, words, strict=True):
-        # Training data are often not called so.
-        split = next((_SPLITS[word] for word in said if word in _SPLITS), _TRAIN)
-        by_split.setdefault(split, []).append(file.shown)
+    splits = splits_of(names)
+    for file, split in zip(files, splits, strict=True):
+        by_split.setdefault(split or TRAIN, []).append(file.shown)  # training data are often not called so
     # Among texts, one named "testing" may be about that.
-    if len(by_split) < 2 or (files[0].format == "text" and not any(_TRAIN in said for said in words)):
+    if len(by_split) < 2 or (files[0].format == "text" and TRAIN not in splits):
         return
     listed = "; ".join(f"{split}: {', '.join(named[:3])}" for split, named in by_split.items())
-    wanted = by_split.get(_TRAIN, next(iter(by_split.values())))
+    wanted = by_split.get(TRAIN, next(iter(by_split.values())))
     given = wanted[0] if len(wanted) == 1 else f"[{','.join(wanted[:3])}{',...' if wanted[3:] else ''}]"
     raise UserError(
         f"{key}: the folder {shown!r} has files of several splits ({listed}).",
         hint=f"Give the files that are meant, such as {key}={given}.",
     )
-
-
-def _words(name: Path) -> list[str]:
-    """The words of a path, those of the file's own name first."""
-    return [word for part in reversed(name.parts) for word in _WORD.findall(part.lower())]
 
 
 def _together(parts: Sequence[Sequence[LocalFile]], key: str) -> LocalFiles:
