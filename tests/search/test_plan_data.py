@@ -163,6 +163,18 @@ def test_what_is_left_out_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert "task.heldout: 7 of 9 examples of task.train are in it too" in capsys.readouterr().err
 
 
+def test_of_a_part_of_the_data_nothing_is_said_of_most_of_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainables.lora.plan.data._READ", 10)
+    rows = [{"prompt": f"Watch {n}?", "completion": "Calm."} for n in range(40)]
+    write("kept.jsonl", *rows)
+    write("held.jsonl", *rows[:8])
+    assert main(["space=space.yaml", "task=kept.jsonl", "task.heldout=held.jsonl", "--plan"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "8 examples of the first 10 of task.train are in task.heldout too" in shown
+
+
 def test_a_data_set_of_the_hub_is_read_later() -> None:
     config = load_config(["space=space.yaml", "task=org/name", "task.subset=small"]).config
     assert make_plan(config).data is None

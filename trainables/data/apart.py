@@ -18,16 +18,18 @@ class Copies:
         contents: What is left out of training.
         count: How often it is there.
         first: Where the first is, in a sentence's words.
+        read: Examples of the training data in which they were looked for, where these are not all.
     """
 
     contents: frozenset[Hashable] = frozenset()
     count: int = 0
     first: str = ""
+    read: int | None = None
 
     @property
     def line(self) -> str:
         """A warning; empty where there are none."""
-        return copies_line(self.count, self.first)
+        return copies_line(self.count, self.first, self.read)
 
 
 def find_copies(
@@ -45,7 +47,7 @@ def find_copies(
         held: The contents of each of its units.
 
     Raises:
-        UserError: It is more than half of the training data.
+        UserError: It is more than half of the training data, and these were read to their end.
     """
     places: dict[Hashable, int] = {}
     for unit, contents in enumerate(held):
@@ -59,12 +61,14 @@ def find_copies(
     unit, content = both[0]
     first = f"{_place(train, unit)} is {_place(heldout, places[content])}"
     total = sum(map(len, trained))
-    if len(both) * 2 > total:
+    whole = train.records.whole
+    if whole and len(both) * 2 > total:
         raise UserError(
             f"task.heldout: {len(both)} of {total} examples of task.train are in it too ({first}).",
             hint="Give other data, or remove task.heldout to split off a part.",
         )
-    return Copies(frozenset(content for _, content in both), len(both), first)
+    copied = frozenset(content for _, content in both)
+    return Copies(copied, len(both), first, None if whole else total)
 
 
 def _place(read: ReadUnits, unit: int) -> str:

@@ -101,17 +101,19 @@ def data_warnings(recorded: Mapping[str, Any], *, lengths: bool = True) -> Itera
         yield facts.overlap
 
 
-def copies_line(count: int, first: str) -> str:
+def copies_line(count: int, first: str, read: int | None = None) -> str:
     """A warning of training data that are held out too.
 
     Args:
         count: Examples.
         first: Where one is.
+        read: Examples in which they were looked for, where these are not all.
     """
+    whose = "of task.train" if read is None else f"of the first {read} of task.train"
     if count == 1:
-        return f"1 example of task.train is in task.heldout too, and is left out of training ({first})"
+        return f"1 example {whose} is in task.heldout too, and is left out of training ({first})"
     where = f"such as {first}"
-    return f"{count} examples of task.train are in task.heldout too, and are left out of training ({where})"
+    return f"{count} examples {whose} are in task.heldout too, and are left out of training ({where})"
 
 
 def rejected_line(count: int) -> str:
