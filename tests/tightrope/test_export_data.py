@@ -43,6 +43,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"messages": json.dumps(TURNS[1:3]), "system": " "},
         {"messages": TURNS[:2]},
         {"messages": TURNS, "label": False},
+        {"messages": [{**turn, "loss": 0.4, "training": "no"} for turn in TURNS], "label": "true"},
     ],
     "conversations": [{"conversation": TURNS}, {"conversations": TURNS[3:]}],
     "alpaca": [
@@ -68,6 +69,16 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         },
         {"question": "Who?", "answer": "I.", "answers": [{"text": "You."}], "article": 5},
         {"question": "Who?", "answer": " ", "answers": ["I."]},
+        {"question": "Who?", "answer": "No.", "label": False, "system": {"name": "Linux"}},
+        {"question": "Who?", "answer": "No.", "kto_tag": "false"},
+        *(
+            {"question": "Who?", "answer": "I.", "history": history}
+            for history in (
+                "a man",
+                ["hi", "ho"],
+                [{"query": "a", "response": "b"}],
+            )
+        ),
     ],
     "completion": [
         {"prompt": "[1]", "completion": "I."},
@@ -75,6 +86,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         {"prompt": "Who?", "completion": {"role": "gpt", "content": "I."}},
         {"prompt": json.dumps(TURNS[1:2]), "completion": "I.", "system_prompt": "Be brief.", "label": True},
         {"prompt": "Who?", "completion": "You.", "label": "False"},
+        {"prompt": '[{"from": "A", "to": "B"}]', "completion": '{"from": "A", "to": "B"}'},
     ],
     "text": [{"text": "A page.\n\nOf two."}, {"text": "B"}],
 }
@@ -163,8 +175,17 @@ def test_the_script_for_trl_reads_records_as_the_search_did(form: str) -> None:
         check([*learned], examples(make_recipe(**settings, loss="last")), last=True)
 
 
-def test_the_script_for_trl_reads_the_history_of_a_prompt() -> None:
-    save("mine.jsonl", [{"instruction": "And?", "output": "b", "history": [["Who?", "a"]], "system": "S"}])
+def test_the_script_for_trl_knows_labels_that_say_something_else() -> None:
+    rows = [{"prompt": "Who?", "completion": "a", "label": label} for label in ("true", "false", "half-true")]
+    save("mine.jsonl", rows)
+    assert len(examples(make_recipe(format="completion"))) == 3
+    save("mine.jsonl", rows[:2])
+    assert len(examples(make_recipe(format="completion"))) == 1
+
+
+@pytest.mark.parametrize("history", [[["Who?", "a"]], TURNS[1:3]])
+def test_the_script_for_trl_reads_the_history_of_a_prompt(history: Any) -> None:
+    save("mine.jsonl", [{"instruction": "And?", "output": "b", "history": history, "system": "S"}])
     (unit,) = read_units("mine.jsonl", "task.train", TaskConfig(name="t", train="mine.jsonl")).units
     (example,) = examples(make_recipe(format="alpaca"))
     assert isinstance(unit, Conversation)

@@ -274,9 +274,15 @@ def test_what_a_template_cannot_put_is_refused_with_the_record(
 
 @pytest.mark.parametrize(
     ("name", "values"),
-    [("weight", (1, 0, 1, 1)), ("weight", (1, 0.0, 1, 1.0)), ("train", (True, False, False, True))],
+    [
+        ("weight", (1, 0, 1, 1)),
+        ("weight", (1, 0.0, 1, 1.0)),
+        ("train", (True, False, False, True)),
+        ("training", (1, "false", 0, "yes")),
+        ("loss", (0.35, False, 0, 0)),  # where numbers are those of a model
+    ],
 )
-def test_turns_of_weight_0_are_context(name: str, values: tuple[float, ...]) -> None:
+def test_turns_of_weight_0_are_context(name: str, values: tuple[Any, ...]) -> None:
     weighed = [{**turn, name: value} for turn, value in zip(TURNS, values, strict=True)]
     made = tokenizer("bytes", CHATML)
     (example,) = examples(made, conversation_of({"messages": weighed}, "messages"))

@@ -32,6 +32,14 @@ TALK = Conversation((ASKED, REPLIED))
 SYSTEM = {"role": "system", "content": "S"}
 BEFORE = ({"role": "user", "content": "Where?"}, {"role": "assistant", "content": "Here."})
 WRONG = {"role": "assistant", "content": "You."}
+TOOL = {"name": "lamp", "parameters": {"type": "object"}}
+BESIDE: list[dict[str, Any]] = [
+    *({"history": said} for said in ("55-year-old man", ["hi", "hello"], [{"query": "a", "response": "b"}])),
+    *({"history": said} for said in ([["a", None]], [{"role": "pirate", "content": "a"}], {"taken": "x"})),
+    *({"tools": said} for said in ("calculator", ["hammer"], [{"name": "hammer"}], {"saw": 2})),
+    *({"system": said} for said in (["Linux"], {"name": "Linux"})),
+]
+"""What stands beside a prompt, but is neither a conversation nor tools nor a system text."""
 EXAMPLES: dict[str, list[tuple[dict[str, Any], Unit]]] = {
     "template": [({"story": "A.", "moral": "B."}, Pair("Moral of A.\n", "B.", "Moral of A.\n"))],
     "messages": [
@@ -57,14 +65,17 @@ EXAMPLES: dict[str, list[tuple[dict[str, Any], Unit]]] = {
         ),
         (
             {"instruction": "Who?", "output": "I.", "system": "S", "history": [["Where?", "Here."]]},
-            Conversation((SYSTEM, *BEFORE, ASKED, REPLIED)),
+            Conversation(
+                (SYSTEM, *BEFORE, ASKED, REPLIED),
+                plain="S\n\nWhere?\nHere.\n### Instruction:\nWho?\n\n### Response:\n",
+            ),
         ),
     ],
     "preference": [
         ({"prompt": "Who?", "chosen": "I.", "rejected": "You."}, Pair("Who?", "I.", "Who?")),
         (
             {"question": "Who?", "chosen": "I.", "rejected": "You.", "system": "S"},
-            Conversation((SYSTEM, ASKED, REPLIED), first=2),
+            Conversation((SYSTEM, ASKED, REPLIED), first=2, plain="S\n\nWho?\n"),
         ),
         (
             {"instruction": "Hi.", "input": "", "chosen": "Ho.", "rejected": "No."},
@@ -88,9 +99,21 @@ EXAMPLES: dict[str, list[tuple[dict[str, Any], Unit]]] = {
         ),
         (
             {"prompt": "Who?", "completion": "I.", "history": [*BEFORE], "system_prompt": " "},
-            Conversation((*BEFORE, ASKED, REPLIED)),
+            Conversation((*BEFORE, ASKED, REPLIED), plain="Where?\nHere.\nWho?"),
         ),
         ({"prompt": "[1]", "completion": "[2]", "label": True}, Pair("[1]", "[2]", "[1]")),
+        *(
+            ({"prompt": text, "completion": text}, Pair(text, text, text))
+            for text in (
+                '{"from": "Berlin", "to": "Paris"}',
+                '[{"from": "A", "to": "B"}]',
+                '[{"from": "user", "to": "B"}]',
+                '{"role": "engineer", "content": "x"}',
+                '{"role": "assistant", "content": "x"}',
+                "[{'value': 5}]",
+                "[{'from': 'A', 'value': 5}]",
+            )
+        ),
     ],
     "question": [
         ({"question": "Who?", "answer": "I."}, Pair("Who?", "I.", "Who?\n")),
@@ -101,7 +124,15 @@ EXAMPLES: dict[str, list[tuple[dict[str, Any], Unit]]] = {
         ),
         (
             {"question": "Who?", "answer": "I.", "options": [], "system": "S"},
-            Conversation((SYSTEM, ASKED, REPLIED), first=2),
+            Conversation((SYSTEM, ASKED, REPLIED), first=2, plain="S\n\nWho?\n"),
+        ),
+        (
+            {"question": "Who?", "answer": "I.", "tools": json.dumps([TOOL]), "label": False},
+            Conversation((ASKED, REPLIED), (TOOL,), first=1, plain="Who?\n"),
+        ),
+        *(
+            ({"question": "Who?", "answer": "I.", **beside}, Pair("Who?", "I.", "Who?\n"))
+            for beside in BESIDE
         ),
     ],
     "text": [({"text": "2024-01-02T03:04:05"}, Document("2024-01-02T03:04:05"))],
@@ -299,10 +330,9 @@ def test_names_of_hub_data_sets_and_of_their_configurations() -> None:
             for said, shown in (
                 (b'"weight": 0.2', r"weight '0\.2'"),
                 (b'"weight": "0"', "weight '0'"),
-                (b'"train": "no"', "train 'no'"),
             )
         ),
-        ("a.jsonl", b'{"prompt": "x", "completion": "y", "history": "z"}', r"has a history that is not"),
+        ("a.jsonl", b'{"messages": [], "completion": "y"}', r"has no messages"),
         ("a.jsonl", b'{"prompt": "x", "completion": "y", "label": false}', r"every reply is labelled as"),
         ("a.jsonl", b'{"chosen": "x", "rejected": "y"}', r"no prompt.*task\.text_field=chosen"),
         (
@@ -339,7 +369,7 @@ def test_no_tools_may_be_written_as_an_empty_cell(tmp_path: Path) -> None:
 def test_replies_that_are_labelled_as_bad_are_left_out(tmp_path: Path) -> None:
     rows = [
         {"prompt": "Who?", "completion": reply, "label": label}
-        for reply, label in (("A.", False), ("B.", True), ("C.", "False"), ("D.", 0))
+        for reply, label in (("A.", False), ("B.", True), ("C.", "False"), ("D.", None))
     ]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
     made = read(tmp_path / "a.jsonl")
@@ -347,6 +377,28 @@ def test_replies_that_are_labelled_as_bad_are_left_out(tmp_path: Path) -> None:
     assert (made.rejected, [made.place(unit)[-2:] for unit in range(2)]) == (2, [":2", ":4"])
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": "A document.", "label": False}))
     assert read(tmp_path / "a.jsonl").units == [Document("A document.")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "labels", "rejected"),
+    [
+        (("prompt", "completion"), ("true", "false", "half-true"), 0),
+        (("prompt", "completion"), (True, False, 2), 0),
+        (("prompt", "completion"), ("TRUE", "false", ""), 1),
+        (("question", "answer"), (True, False, False), 0),
+    ],
+)
+def test_labels_that_say_something_else_leave_nothing_out(
+    tmp_path: Path, fields: tuple[str, str], labels: tuple[Any, ...], rejected: int
+) -> None:
+    rows = [dict.fromkeys(fields, str(label)) | {"label": label} for label in labels]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    made = read(tmp_path / "a.jsonl")
+    assert (made.rejected, len(made.units)) == (rejected, 3 - rejected)
+    assert ("label" in made.unused) == (rejected == 0 and isinstance(labels[0], str))
+    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps(row | {"kto_tag": False}) for row in rows[:2]))
+    with pytest.raises(UserError, match="every reply is labelled as a bad one"):
+        read(tmp_path / "a.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -359,6 +411,8 @@ def test_replies_that_are_labelled_as_bad_are_left_out(tmp_path: Path) -> None:
         ({"a": "b", "c": {"d": "e"}, "f": "g"}, {"prompt": "{a}", "completion": "{c.d}"}, ("f",)),
         ({"prompt": "a", "chosen": "b", "rejected": "c"}, {}, ("rejected",)),
         ({"prompt": "a", "completion": "b", "label": "True"}, {}, ()),
+        *(({"question": "a", "answer": "b", **beside}, {}, tuple(beside)) for beside in BESIDE),
+        ({"question": "a", "answer": "b", "history": [["c", "d"]], "tools": [TOOL], "system": "e"}, {}, ()),
     ],
 )
 def test_fields_that_are_not_trained_on_are_known(
@@ -372,6 +426,7 @@ def test_fields_that_are_not_trained_on_are_known(
     ("record", "line"),
     [
         ({"id": "x", "dialog": [ASKED, REPLIED]}, "rename the field 'dialog' to 'messages'"),
+        ({"route": {"from": "A"}, "ask": "B?", "say": "C."}, "'task.prompt={ask}' 'task.completion={say}'"),
         ({"a_id": "x", "a": "Who?", "b": [REPLIED]}, "task.prompt_field=a task.completion_field=b"),
         (
             {"q_id": "x", "q": "A?", "chosen": "B.", "rejected_reply": "C."},

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from trainables.data.beside import Fitting, line_of, with_text
 from trainables.data.chat import Rendered, chat_of, opens_thought
 from trainables.data.encode import OwnSpecials, begun_with, encode_all, plain_ids
 from trainables.data.units import Conversation, Message, WrongRecord
@@ -37,7 +38,9 @@ class Asking:
         self._tokenizer = tokenizer
         self._thinks = thinks
         self._chat = chat_of(tokenizer)
-        in_system = in_context is not None and in_context.place == "system" and self._takes_system()
+        in_system = (
+            in_context is not None and in_context.place == "system" and Fitting(self._chat).takes_system
+        )
         self._in_context = (
             in_context if in_context is None or in_system else replace(in_context, place="user")
         )
@@ -85,7 +88,7 @@ class Asking:
 
     def _begun(self, texts: Sequence[str], *, thinks: bool) -> str:
         if self._chat is None:
-            return self._plain("".join(map(_line, texts)))
+            return self._plain("".join(map(line_of, texts)))
         try:
             return self._chat.begin(self._messages(texts), thinks=thinks)
         except WrongRecord as error:
@@ -94,17 +97,6 @@ class Asking:
     def _ids(self, prompt: str) -> list[int]:
         ids = plain_ids(self._tokenizer, prompt)
         return begun_with(self._before, ids) if self._chat is None else ids
-
-    def _takes_system(self) -> bool:
-        """Whether the template writes system messages; some refuse them, and some leave them out."""
-        if self._chat is None:
-            return False
-        probe = "Airdrie keeps the light"
-        messages = [{"role": "system", "content": probe}, {"role": "user", "content": "Who?"}]
-        try:
-            return probe in self._chat.write(messages, prompt=True)
-        except WrongRecord:
-            return False
 
     @property
     def opens_thought(self) -> bool:
@@ -145,7 +137,7 @@ class Asking:
         return rendered
 
     def _plain(self, message: str) -> str:
-        return message if self._in_context is None else f"{self._in_context.text}\n\n{message}"
+        return message if self._in_context is None else with_text(self._in_context.text, message)
 
     def _messages(self, texts: Sequence[str]) -> list[Message]:
         first, *others = texts
@@ -157,8 +149,3 @@ class Asking:
         roles = ("user", "assistant")
         turns = [{"role": roles[place % 2], "content": text} for place, text in enumerate([first, *others])]
         return [*before, *turns]
-
-
-def _line(text: str) -> str:
-    """A text that the next begins after, as in training; one that ends with a blank has its own break."""
-    return text if text[-1:].isspace() else f"{text}\n"

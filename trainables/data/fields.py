@@ -14,6 +14,37 @@ _ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}
 _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
+class Looked(dict[str, Any]):
+    """A record that remembers which of its fields were asked for."""
+
+    def __init__(self, record: Mapping[str, Any]) -> None:
+        super().__init__(record)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a field."""
+        self.names.add(name)
+        return super().get(name, default)
+
+    def items(self) -> Any:
+        """All fields."""
+        self.names.update(super().keys())
+        return super().items()
+
+    def peek(self, name: str) -> Any:
+        """The value of a field, which nobody has asked for."""
+        return super().get(name)
+
+
+def peeked(record: Mapping[str, Any], name: str) -> Any:
+    """The value of a field that is used only if it has the right form, which the reader then asks for."""
+    return record.peek(name) if isinstance(record, Looked) else record.get(name)
+
+
 def fields_of(record: Mapping[str, Any]) -> str:
     """The names of a record's fields, for messages."""
     return names_shown(record) or "none"

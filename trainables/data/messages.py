@@ -29,11 +29,20 @@ ROLES = {
 }
 """Roles by what data sets call them."""
 
-FLAGS = ("train", "training", "loss")
-"""Other names of a message's weight, as true or false."""
+FLAGS = {
+    "train": {"true": 1, "false": 0, "1": 1, "0": 0},
+    "training": {"true": 1, "false": 0, "1": 1, "0": 0},
+    "loss": {"true": 1, "false": 0},  # a number may be the loss of a model
+}
+"""Other names of a message's weight, with the values that stand for one; others say something else."""
+
+CONTENTS = ("content", "value", "text", "tool_calls", "function_call")
+"""Fields of which a message has one."""
 
 _KEPT = ("name", "tool_call_id", "reasoning_content", "thinking")
-_PYTHON = re.compile(r"\s*\[?\s*\{\s*'(?:role|from|content|value)'\s*:")
+_PYTHON = re.compile(r"\s*\[\s*\{\s*'(?:role|from|content|value)'\s*:")
+_PYTHON_ROLE = re.compile(rf"'(?:role|from)'\s*:\s*'(?:{'|'.join(ROLES)})'", re.IGNORECASE)
+_CALL = "function_call"
 _EXAMPLE = 'A message looks like {"role": "user", "content": "..."}.'
 
 
@@ -43,7 +52,7 @@ def conversation_of(record: Mapping[str, Any], field: str) -> Conversation:
     Raises:
         WrongRecord: It is none.
     """
-    value = _parsed(record.get(field))
+    value = parsed(record.get(field))
     if isinstance(value, str):
         raise WrongRecord(
             f"has text that is not a JSON list of messages in the field {field!r}", _said(value)
@@ -69,47 +78,25 @@ def conversation(record: Mapping[str, Any], messages: Sequence[Message], first: 
     if system and messages[0]["role"] != "system":
         messages = [{"role": "system", "content": system}, *messages]
         first += bool(first)
-    tools = _parsed(record.get("tools")) or None  # cells of tables may be empty
+    tools = parsed(record.get("tools")) or None  # cells of tables may be empty
     if tools is not None and not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
         raise WrongRecord("has tools that are not a list of JSON objects", "Give them as JSON schemas.")
     return Conversation(tuple(messages), tuple(tools) if tools else None, first)
 
 
-def history_of(record: Mapping[str, Any]) -> list[Message]:
-    """What a prompt follows: pairs of what user and assistant wrote before, as LLaMA-Factory's, or messages.
-
-    Raises:
-        WrongRecord: It is something else.
-    """
-    turns = _parsed(record.get("history")) or []
-    if not isinstance(turns, list):
-        raise WrongRecord("has a history that is not a list", _HISTORY)
-    if turns and are_messages(turns):
-        return messages_of(turns, "history", "user")
-    messages: list[Message] = []
-    for pair in turns:
-        if not isinstance(pair, list) or len(pair) != 2:
-            raise WrongRecord("has a history that is not a list of pairs", _HISTORY)
-        asked, replied = (as_text(text, "history") for text in pair)
-        messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": replied}]
-    return messages
-
-
-_HISTORY = 'A history looks like [["question", "reply"], ...]; else name the fields by task.prompt=.'
-
-
 def messages_of(value: Any, field: str, role: str) -> list[Message]:
-    """A list of messages; a text is one of `role`.
+    """A list of messages; a text is one of `role`, unless it is such a list as JSON.
 
     Raises:
         WrongRecord: It is no such list.
     """
-    parsed = _parsed(value)
-    value = parsed if are_messages(parsed) else value
     if isinstance(value, str):
-        if _PYTHON.match(value):
+        if _python(value):
             raise WrongRecord(f"has messages that are not JSON in the field {field!r}", _said(value))
-        return [{"role": role, "content": as_text(value, field)}]
+        written = parsed(value)
+        if not are_messages(written):
+            return [{"role": role, "content": as_text(value, field)}]
+        value = written
     if isinstance(value, dict):
         value = [value]
     if value is None:
@@ -121,15 +108,27 @@ def messages_of(value: Any, field: str, role: str) -> list[Message]:
 
 def holds_messages(value: Any) -> bool:
     """Whether a value is messages rather than text, also as JSON or as Python writes lists, as in cells."""
-    python = isinstance(value, str) and _PYTHON.match(value) is not None
-    return isinstance(value, list) or python or are_messages(_parsed(value))
+    if isinstance(value, str):
+        return _python(value) or are_messages(parsed(value))
+    return isinstance(value, list) or is_message(value)
 
 
 def are_messages(value: Any) -> bool:
-    """Whether a value is a message or a list of them."""
-    listed = value if isinstance(value, list) else [value]
-    objects = all(isinstance(message, dict) for message in listed)
-    return objects and any(not {"role", "from"}.isdisjoint(message) for message in listed)
+    """Whether a value is surely a list of messages, rather than data of another kind."""
+    return isinstance(value, list) and bool(value) and all(map(is_message, value))
+
+
+def is_message(value: Any) -> bool:
+    """Whether a value is surely a message: an object with a known role and a content, or a call."""
+    if not isinstance(value, dict):
+        return False
+    role = str(value.get("role") or value.get("from")).lower()
+    return (role in ROLES or role == _CALL) and any(value.get(name) is not None for name in CONTENTS)
+
+
+def _python(text: str) -> bool:
+    """Whether a text is messages as Python writes them."""
+    return _PYTHON.match(text) is not None and _PYTHON_ROLE.search(text) is not None
 
 
 def _said(text: str) -> str:
@@ -139,7 +138,7 @@ def _said(text: str) -> str:
     return _EXAMPLE
 
 
-def _parsed(value: Any) -> Any:
+def parsed(value: Any) -> Any:
     """The JSON value in a text, as in cells of tables; other values as they are."""
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
@@ -156,13 +155,13 @@ def _message(value: Any, field: str) -> Message:
     given = value.get("role", value.get("from"))
     if not isinstance(given, str):
         raise WrongRecord(f"has a message without a role in {field}", f"Its fields are {fields_of(value)}.")
-    if given == "function_call":
+    if given == _CALL:
         return _call(value, field)
     role = ROLES.get(given.lower())
     if role is None:
         raise WrongRecord(f"has the role {given[:40]!r} in {field}", f"Roles are {', '.join(ROLES)}.")
     calls = _calls(value.get("tool_calls"), field)
-    if not calls and (called := _parsed(value.get("function_call"))):  # OpenAI's form before tool_calls
+    if not calls and (called := parsed(value.get("function_call"))):  # OpenAI's form before tool_calls
         calls = _calls([called], field)
     content = value.get("content", value.get("value", value.get("text")))
     if content is None and not calls:
@@ -175,14 +174,15 @@ def _message(value: Any, field: str) -> Message:
 
 def _weight(value: Mapping[str, Any], field: str) -> Message:
     """The weight of a message, 0 or 1, by whatever name; nothing where it has none."""
-    weights = [(name, value[name]) for name in ("weight", *FLAGS) if name in value]
-    for name, weight in weights:
-        if not isinstance(weight, int | float) or weight not in (0, 1):
-            raise WrongRecord(
-                f"has the {name} {str(weight)[:40]!r} in {field}",
-                "A message is learned or not: its weight is 0 or 1, or train is false or true.",
-            )
-    return {"weight": int(min(weight for _, weight in weights))} if weights else {}
+    weight = value.get("weight", 1)
+    if not isinstance(weight, int | float) or weight not in (0, 1):
+        raise WrongRecord(
+            f"has the weight {str(weight)[:40]!r} in {field}",
+            "A message is learned or not: its weight is 0 or 1, or train is false or true.",
+        )
+    said = (values.get(str(value.get(name)).strip().lower()) for name, values in FLAGS.items())
+    weights = [int(weight)] * ("weight" in value) + [flag for flag in said if flag is not None]
+    return {"weight": min(weights)} if weights else {}
 
 
 def _content(value: Any, field: str, role: str = "assistant") -> str:
@@ -199,7 +199,7 @@ def _content(value: Any, field: str, role: str = "assistant") -> str:
 
 def _calls(value: Any, field: str) -> list[dict[str, Any]]:
     """Tool calls whose arguments are objects, which is what templates write as JSON."""
-    calls = _parsed(value) or []
+    calls = parsed(value) or []
     if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
         raise WrongRecord(f"has tool calls that are not a list of objects in {field}")
     written = []
@@ -207,7 +207,7 @@ def _calls(value: Any, field: str) -> list[dict[str, Any]]:
         function = call.get("function", call)
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise WrongRecord(f"has a tool call without a function's name in {field}")
-        called = {"name": function["name"], "arguments": _parsed(function.get("arguments", {}))}
+        called = {"name": function["name"], "arguments": parsed(function.get("arguments", {}))}
         written.append(
             {"type": "function", "function": called} | ({"id": call["id"]} if call.get("id") else {})
         )
@@ -217,7 +217,7 @@ def _calls(value: Any, field: str) -> list[dict[str, Any]]:
 def _call(value: Mapping[str, Any], field: str) -> Message:
     """ShareGPT's function_call: the call as JSON, or as text where it is none."""
     text = value.get("value", value.get("content"))
-    called = _parsed(text)
+    called = parsed(text)
     if isinstance(called, dict) and "name" in called:
         return {"role": "assistant", "content": "", "tool_calls": _calls([called], field)}
     return {"role": "assistant", "content": _content(text, field)}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from trainables.data.formats import AUTO, JUDGEMENTS, Format, recognise, unused_fields
+from trainables.data.formats import AUTO, Format, recognise, rejects, unused_fields
 from trainables.data.readers import Record, present, read_file
 from trainables.data.sources import HubDataset, LocalFile, LocalFiles, Source, locate
 from trainables.data.units import Unit, WrongRecord
@@ -112,6 +112,7 @@ class ReadUnits:
         heldout: What the records hold out themselves; None where a part of them is to be held out.
         rejected: Records that are left out, as they say that their replies are bad ones.
         unused: Fields of the first records that hold something which is not trained on.
+        judging: Fields by which records say whether their replies are good ones.
     """
 
     format: Format
@@ -122,6 +123,7 @@ class ReadUnits:
     heldout: ReadUnits | None = None
     rejected: int = 0
     unused: tuple[str, ...] = ()
+    judging: tuple[str, ...] = ()
 
     def place(self, unit: int) -> str:
         """Where a unit's record stands, for messages."""
@@ -145,9 +147,10 @@ def read_units(source: str | Sequence[str], key: str, task: TaskConfig, most: in
     stream = isinstance(place, LocalFiles) and place.text
     form = form_of(records, task, stream, key)
     units, rows = make_units(records, form, task, key)
-    rejected = sum(map(form.rejects, records.rows))
-    unused = () if stream else unused_fields(records.rows, task, form)
-    read = ReadUnits(form, units, records, stream, rows, rejected=rejected, unused=unused)
+    judging = form.judging(records.rows)
+    rejected = sum(rejects(record, judging) for record in records.rows)
+    unused = () if stream else unused_fields(records.rows, task, form, judging)
+    read = ReadUnits(form, units, records, stream, rows, rejected=rejected, unused=unused, judging=judging)
     if form.heldout is not None:
         made = [form.heldout(record, task) for record in records.rows]
         rows = [row for row, units in enumerate(made) for _ in units]
@@ -188,8 +191,9 @@ def make_units(
     """
     units: list[Unit] = []
     rows: list[int] = []
+    judging = form.judging(records.rows)
     for row, record in enumerate(records.rows):
-        if form.rejects(record):
+        if rejects(record, judging):
             continue
         try:
             made = form.make(record, task)
@@ -207,7 +211,7 @@ def make_units(
             raise UserError(f"{key}: {records.place(row)} {error.message}.", hint) from error
     if not units and records.whole:
         raise UserError(
-            f"{key}: every reply is labelled as a bad one ({' or '.join(JUDGEMENTS)}: false).",
+            f"{key}: every reply is labelled as a bad one ({' or '.join(judging)}: false).",
             hint="Give records with good replies, or rename that field if it means something else.",
         )
     return units, rows

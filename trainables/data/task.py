@@ -218,8 +218,13 @@ def data_facts(
         no_reply=tokenised.no_reply,
         blank=tokenised.blank,
         rejected=read.rejected,
-        unused=names_shown(read.unused),
+        unused=names_shown(all_unused(read, tokenised)),
     )
+
+
+def all_unused(read: ReadUnits, tokenised: Tokenised) -> tuple[str, ...]:
+    """Fields that are not trained on, by the records' form or by the model's chat template."""
+    return tuple(dict.fromkeys([*read.unused, *sorted(tokenised.unused)]))
 
 
 def _contents(read: ReadUnits, cut: Cut, length: int) -> list[list[Hashable]]:

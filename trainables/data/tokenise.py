@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.data.beside import Fitting
 from trainables.data.blocks import block_ids
 from trainables.data.chat import Chat, Rendered, chat_of
 from trainables.data.encode import OwnSpecials, begun_with, encode_all
 from trainables.data.examples import Example
 from trainables.data.lengths import piece_length, reply_length
 from trainables.data.reading import ReadUnits
-from trainables.data.units import Document, Pair, TaughtPair, Unit, WrongRecord
+from trainables.data.units import Conversation, Document, Pair, TaughtPair, Unit, WrongRecord
 from trainables.errors import UserError
 from trainables.settings import TaskConfig
 
@@ -41,6 +42,7 @@ class Tokenised:
         no_reply: Records that gave none, for want of a turn of the assistant.
         blank: Records with a blank reply.
         targets: What each record teaches, where they teach several things; else empty.
+        unused: Fields that the model's chat template does not write.
     """
 
     groups: list[list[Tokens]] = field(default_factory=list)
@@ -49,6 +51,7 @@ class Tokenised:
     no_reply: int = 0
     blank: int = 0
     targets: list[str] = field(default_factory=list)
+    unused: set[str] = field(default_factory=set)
 
     @property
     def lengths(self) -> list[int]:
@@ -115,6 +118,7 @@ class Tokeniser:
         self._before = OwnSpecials.of(tokenizer).before
         self._start = self._before or tuple(start)
         self._chat: Chat | None = chat_of(tokenizer)
+        self._fitting = Fitting(self._chat)
 
     def __call__(self, units: Sequence[Unit], place: Callable[[int], str]) -> Tokenised:
         """Tokens of records, all of one form.
@@ -154,13 +158,16 @@ class Tokeniser:
         self, units: Sequence[Unit], start: int, place: Callable[[int], str], tokenised: Tokenised
     ) -> None:
         written: list[list[Rendered]] = []
-        for row, unit in enumerate(units, start):
+        for row, given in enumerate(units, start):
+            unit = self._fitting(given) if isinstance(given, Conversation) else given
+            if isinstance(given, Conversation) and given.tools and not getattr(unit, "tools", None):
+                tokenised.unused.add("tools")
             try:
                 written.append(self._written(unit))
             except WrongRecord as error:
                 raise UserError(f"{place(row)} {error.message}", error.hint) from error
             tokenised.no_reply += not written[-1]
-            tokenised.blank += isinstance(unit, Pair) and not unit.completion.strip()
+            tokenised.blank += _is_blank(unit)
             tokenised.targets += [unit.target] if isinstance(unit, TaughtPair) else []
         flat = [
             (rendered.text, [*chain.from_iterable(rendered.spans)]) for group in written for rendered in group
@@ -231,6 +238,13 @@ def target_bytes(tokenizer: Any, example: Example) -> int:
 def _bytes(tokenizer: Any, ids: NDArray[np.int32]) -> int:
     text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return len(text.encode())
+
+
+def _is_blank(unit: Unit) -> bool:
+    """Whether a prompt's reply is blank."""
+    if isinstance(unit, Conversation) and unit.plain is not None:
+        return not str(unit.messages[-1]["content"]).strip()
+    return isinstance(unit, Pair) and not unit.completion.strip()
 
 
 _UNSAID = np.zeros(0, dtype=np.bool_)

@@ -88,11 +88,14 @@ class Conversation:
     Attributes:
         tools: What may be called, as JSON schemas.
         first: Assistant messages before this one are context only.
+        plain: What stands before the reply as it is put to a model without a chat template, where this is a
+            prompt, its reply and what stands beside them; None where only a template can write it.
     """
 
     messages: tuple[Message, ...]
     tools: tuple[dict[str, Any], ...] | None = None
     first: int = 0
+    plain: str | None = None
 
     @property
     def turns(self) -> list[int]:

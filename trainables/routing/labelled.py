@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainables.data.examples import Example
-from trainables.data.formats import JUDGEMENTS
 from trainables.data.reading import ReadUnits
 from trainables.data.tokenise import Cut
 from trainables.errors import UserError
@@ -43,7 +42,7 @@ class Labels:
                 f"{KEY}: plain text has no fields.",
                 hint=f"Give JSON, CSV or Parquet with the field {self._field!r}, or use behaviour.name=caps.",
             )
-        if read.rejected and self._field in JUDGEMENTS:
+        if read.rejected and self._field in read.judging:
             raise UserError(
                 f"{KEY}: {self._field!r} is also how records of the form {read.format.name} say that their "
                 "replies are bad ones, which are left out.",

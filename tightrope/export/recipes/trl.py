@@ -125,6 +125,7 @@ def unsaid(recipe: Recipe) -> Iterator[str]:
         yield "Turns of weight 0, and one that opens a conversation, are learned as well."
     if not turns and data.form != "text" and not data.last:
         yield "Replies in a `history` are context."
+        yield "A `system` text is a message of its own, also where the chat template has none."
     if turns or data.form in ("completion", "preference"):
         yield "Tools and their calls are not converted; the script stops at the first call."
     if data.form == "completion":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from trainables.data.formats import FORMATS, JUDGEMENTS
-from trainables.data.messages import FLAGS, ROLES
+from trainables.data.formats import FORMATS, JUDGEMENTS, KTO_TAG, LABEL
+from trainables.data.messages import CONTENTS, FLAGS, ROLES
 from trainables.data.questions import ANSWERS, PASSAGES
 from trainables.data.sources import Kind
 from trainables.recipe import DataFile, DataRecipe
@@ -25,22 +25,32 @@ _MESSAGES = f'''
 ROLES = {{
 {"".join(f"    {name!r}: {role!r},{chr(10)}" for name, role in ROLES.items())}}}
 KEPT = ("name", "tool_call_id", "reasoning_content", "thinking")
+FLAGS = {{
+{"".join(f"    {name!r}: {values!r},{chr(10)}" for name, values in FLAGS.items())}}}
+
+
+def is_message(value):
+    """Whether a value is an object with a known role and a content, or a call."""
+    if not isinstance(value, dict):
+        return False
+    role = str(value.get("role") or value.get("from")).lower()
+    contents = {CONTENTS!r}
+    known = role in ROLES or role == "function_call"
+    return known and any(value.get(name) is not None for name in contents)
 
 
 def are_messages(value):
-    """Whether a value is a message or a list of them."""
-    listed = value if isinstance(value, list) else [value]
-    objects = all(isinstance(turn, dict) for turn in listed)
-    return objects and any("role" in turn or "from" in turn for turn in listed)
+    """Whether a value is a list of messages, rather than data of another kind."""
+    return isinstance(value, list) and bool(value) and all(map(is_message, value))
 
 
 def messages(value, role="user"):
-    """Messages with role and content; a text is one of `role`."""
-    whole = parsed(value)
-    if are_messages(whole):
-        value = whole
+    """Messages with role and content; a text is one of `role`, unless it is such a list as JSON."""
     if isinstance(value, str):
-        return [{{"role": role, "content": value}}]
+        whole = parsed(value)
+        if not are_messages(whole):
+            return [{{"role": role, "content": value}}]
+        value = whole
     return [message(turn) for turn in ([value] if isinstance(value, dict) else value)]
 
 
@@ -53,7 +63,8 @@ def message(turn):
     if isinstance(content, list):
         content = "".join(part["text"] if isinstance(part, dict) else part for part in content)
     kept = {{name: turn[name] for name in KEPT if name in turn}}
-    weights = [turn[name] for name in {("weight", *FLAGS)!r} if name in turn]
+    said = [values.get(str(turn.get(name)).strip().lower()) for name, values in FLAGS.items()]
+    weights = [weight for weight in (turn.get("weight"), *said) if weight is not None]
     if weights:
         kept["weight"] = int(min(weights))
     return {{"role": ROLES[role.lower()], "content": content, **kept}}
@@ -65,7 +76,7 @@ def bare(turns):
 _CONVERSATION = '''
 def conversation(row, value):
     """The messages of a record, with the system text beside them."""
-    turns, system = messages(value), first(row, "system", "system_prompt")
+    turns, system = messages(parsed(value)), first(row, "system", "system_prompt")
     if system and turns[0]["role"] != "system":
         turns.insert(0, {"role": "system", "content": system})
     return turns
@@ -81,21 +92,28 @@ def continued(row, before, reply):
     return {"prompt": bare(before), "completion": bare(reply)}
 
 
+def is_turn(value):
+    """Whether a value is what the user and the assistant wrote."""
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(text, str) for text in value)
+
+
 def pair(row, prompt, reply):
     """A prompt and its reply, with the history and the system text beside them."""
-    before = parsed(row.get("history")) or []
+    before = parsed(row.get("history"))
     if are_messages(before):
         before = messages(before)
-    else:
+    elif isinstance(before, list) and all(map(is_turn, before)):
         roles = ("user", "assistant")
         before = [{"role": role, "content": text} for turn in before for role, text in zip(roles, turn)]
+    else:
+        before = []
     before.append({"role": "user", "content": prompt})
     return continued(row, before, [{"role": "assistant", "content": reply}])
 '''
 _PROMPTED = '''
 def prompted(row, prompt, reply):
     """A prompt and its reply, as texts or as messages."""
-    if any(isinstance(value, list) or are_messages(parsed(value)) for value in (prompt, reply)):
+    if any(not isinstance(value, str) or are_messages(parsed(value)) for value in (prompt, reply)):
         return continued(row, messages(prompt), messages(reply, "assistant"))
     return pair(row, prompt, reply)
 '''
@@ -118,13 +136,21 @@ _PREFERENCE = """    chosen = messages(row["chosen"], "assistant")
 """
 _INSTRUCTION = "'\\n\\n'.join(filter(None, (row['instruction'], first(row, 'input', 'context'))))"
 _QUESTION = "asked(row)"
-_BAD = f"""    if any(str(row.get(name)).strip().lower() == "false" for name in {JUDGEMENTS!r}):
+_BAD = """    if any(str(row.get(name)).strip().lower() == "false" for name in JUDGING):
         return None
 """
+_JUDGES = f'''
+def judges(label):
+    """Whether a label can say that a reply is a good one; others are classes, or what is true of a text."""
+    return label is None or str(label).strip().lower() in ("true", "false", "")
+
+
+JUDGING = {JUDGEMENTS!r} if all(judges(row.get({LABEL!r})) for row in rows()) else {(KTO_TAG,)!r}
+'''
 _FIRST = '''
 def first(row, *names):
     """The first of the fields that has text."""
-    return next((row[name] for name in names if (row.get(name) or "").strip()), "")
+    return next((row[name] for name in names if isinstance(row.get(name), str) and row[name].strip()), "")
 '''
 _NAMED = '''
 def named(row, *names):
@@ -189,7 +215,10 @@ _LAST = """    learned = [
 def example(data: DataRecipe) -> str:
     """Functions of the script, of which the last is `to_example`: a record as TRL reads it."""
     helpers, body = _body(data)
-    body = _BAD + body if data.form in FORMATS and FORMATS[data.form].judged else body
+    judged = FORMATS[data.form].judged if data.form in FORMATS else ()
+    if judged:
+        helpers = (*helpers, _JUDGES if LABEL in judged else f"\nJUDGING = {judged!r}\n")
+        body = _BAD + body
     return "\n".join([*helpers, f"\ndef to_example(row):\n{body}"]).strip("\n") + "\n"
 
 

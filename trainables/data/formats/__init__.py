@@ -6,11 +6,14 @@ from trainables.data.formats.base import (
     AUTO,
     FORMATS,
     JUDGEMENTS,
+    KTO_TAG,
+    LABEL,
     TEMPLATE,
     Format,
     Row,
     also_fitting,
     recognise,
+    rejects,
     unused_fields,
 )
 
@@ -18,6 +21,8 @@ __all__ = [
     "AUTO",
     "FORMATS",
     "JUDGEMENTS",
+    "KTO_TAG",
+    "LABEL",
     "TEMPLATE",
     "Format",
     "Row",
@@ -25,5 +30,6 @@ __all__ = [
     "builtin",
     "facts",
     "recognise",
+    "rejects",
     "unused_fields",
 ]

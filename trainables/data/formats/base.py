@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
 
-from trainables.data.fields import fields_of, text_of
-from trainables.data.messages import are_messages, messages_of
+from trainables.data.fields import Looked, fields_of, text_of
+from trainables.data.messages import are_messages, is_message, messages_of
 from trainables.data.units import Unit, WrongRecord
 from trainables.registry import Registry
 from trainables.settings import TaskConfig
@@ -24,7 +24,7 @@ _LOOKED_AT = 100
 _ID = re.compile(r"(?i:(?:^|[_. -])(?:id|idx|index|uuid|guid))$|[a-z]I[dD]$")
 TEMPLATE = "template"
 
-JUDGEMENTS = ("label", "kto_tag")
+LABEL, KTO_TAG = JUDGEMENTS = "label", "kto_tag"
 """Fields that say whether the reply beside them is a good one: true or false, as text in tables."""
 
 
@@ -38,7 +38,8 @@ class Format:
         example: A record of this form, which no other form takes.
         heldout: Makes of a record what is held out, where that is no part of what is trained on; None where
             a part of the records is to be held out.
-        judged: Whether a record may say that its reply is a bad one, which is not learned then.
+        judged: Those of `JUDGEMENTS` by which a record may say that its reply is a bad one, which is not
+            learned then.
     """
 
     name: str
@@ -46,11 +47,15 @@ class Format:
     make: Make
     example: Row
     heldout: Callable[[Row, TaskConfig], Sequence[Unit]] | None = None
-    judged: bool = False
+    judged: tuple[str, ...] = ()
 
-    def rejects(self, record: Row) -> bool:
-        """Whether a record says that its reply is a bad one."""
-        return self.judged and any(str(record.get(name)).strip().lower() == "false" for name in JUDGEMENTS)
+    def judging(self, rows: Iterable[Row]) -> tuple[str, ...]:
+        """The fields by which these records say whether their replies are good ones.
+
+        Labels do where all of them are true or false; others are classes, or what is true of a text.
+        """
+        kept = LABEL not in self.judged or all(_judges(row.get(LABEL)) for row in rows)
+        return tuple(name for name in self.judged if kept or name != LABEL)
 
     def fits(self, record: Row, task: TaskConfig) -> bool:
         """Whether a record has its fields."""
@@ -69,7 +74,7 @@ def register(
     example: Row,
     heldout: Callable[[Row, TaskConfig], Sequence[Unit]] | None = None,
     *,
-    judged: bool = False,
+    judged: tuple[str, ...] = (),
 ) -> Callable[[Make], Format]:
     """Registers the decorated function, which makes of a record what is trained on.
 
@@ -120,39 +125,28 @@ def also_fitting(record: Row, task: TaskConfig, chosen: Format) -> list[str]:
     return [name for name in FORMATS if name != chosen.name and FORMATS[name].fits(record, task)]
 
 
-def unused_fields(rows: Sequence[Row], task: TaskConfig, form: Format) -> tuple[str, ...]:
+def rejects(record: Row, judging: Iterable[str]) -> bool:
+    """Whether a record says that its reply is a bad one, in one of the fields `Format.judging`."""
+    return any(str(record.get(name)).strip().lower() == "false" for name in judging)
+
+
+def _judges(label: Any) -> bool:
+    return label is None or str(label).strip().lower() in ("true", "false", "")
+
+
+def unused_fields(
+    rows: Sequence[Row], task: TaskConfig, form: Format, judging: Sequence[str]
+) -> tuple[str, ...]:
     """Fields of the first records that hold text, lists or objects, and that the form does not look at."""
-    kept = [*islice((row for row in rows if not form.rejects(row)), _LOOKED_AT)]
+    kept = [*islice((row for row in rows if not rejects(row, judging)), _LOOKED_AT)]
     used: set[str] = set()
     for row in kept:
-        record = _Looked(row)
-        form.rejects(record)
+        record = Looked(row)
+        rejects(record, judging)
         form.make(record, task)
         used |= record.names
     names = (name for row in kept for name, value in row.items() if _says(value))
     return tuple(name for name in dict.fromkeys(names) if name not in used and not _ID.search(name))
-
-
-class _Looked(dict[str, Any]):
-    """A record that remembers which of its fields were asked for."""
-
-    def __init__(self, record: Row) -> None:
-        super().__init__(record)
-        self.names: set[str] = set()
-
-    def __getitem__(self, name: str) -> Any:
-        self.names.add(name)
-        return super().__getitem__(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The value of a field."""
-        self.names.add(name)
-        return super().get(name, default)
-
-    def items(self) -> Any:
-        """All fields."""
-        self.names.update(super().keys())
-        return super().items()
 
 
 def _says(value: Any) -> bool:
@@ -165,7 +159,7 @@ def to_type(record: Row) -> str:
     names = [name for name in names if not _ID.search(name)] or names
     # Of preferences the better reply is learned, and not what was rejected.
     names = sorted((name for name in names if "reject" not in name.lower()), key="chosen".__eq__)
-    talk = next((name for name in names if are_messages(record[name])), None)
+    talk = next((name for name in names if are_messages(record[name]) or is_message(record[name])), None)
     texts = [name for name in names if isinstance(record[name], str) and name != talk]
     if talk is not None:
         replies = texts and messages_of(record[talk], talk, "assistant")[0]["role"] == "assistant"

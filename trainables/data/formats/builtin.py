@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from itertools import takewhile
 
+from trainables.data.beside import accompanied
 from trainables.data.fields import as_text, filled, optional_text, text_of
-from trainables.data.formats.base import AUTO, Row, field, named, register, to_type
+from trainables.data.formats.base import AUTO, JUDGEMENTS, KTO_TAG, Row, field, named, register, to_type
 from trainables.data.formats.choices import refuse_choices
 from trainables.data.messages import (
     conversation,
     conversation_of,
-    history_of,
     holds_messages,
     messages_of,
 )
@@ -61,7 +61,7 @@ def _preference(record: Row, task: TaskConfig) -> Unit:
     "messages: [{role, content}, ...], optionally with tools",
     lambda task: (("messages",),),
     {"messages": [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "I."}]},
-    judged=True,
+    judged=JUDGEMENTS,
 )
 def _messages(record: Row, task: TaskConfig) -> Unit:
     return conversation_of(record, "messages")
@@ -72,7 +72,7 @@ def _messages(record: Row, task: TaskConfig) -> Unit:
     "conversations: [{from, value}, ...] (ShareGPT)",
     lambda task: (_TALKS,),
     {"conversations": [{"from": "human", "value": "Who?"}, {"from": "gpt", "value": "I."}]},
-    judged=True,
+    judged=JUDGEMENTS,
 )
 def _conversations(record: Row, task: TaskConfig) -> Unit:
     return conversation_of(record, named(record, _TALKS) or _TALKS[0])
@@ -87,7 +87,7 @@ _ALPACA_INPUT = "### Instruction:\n{0}\n\n### Input:\n{1}\n\n### Response:\n"
     "instruction, input (may be blank), output",
     lambda task: (("instruction",), ("output", "response")),
     {"instruction": "Add.", "input": "1 2", "output": "3"},
-    judged=True,
+    judged=JUDGEMENTS,
 )
 def _alpaca(record: Row, task: TaskConfig) -> Unit:
     return _instructed(record, field(record, "instruction"), field(record, "output", "response"))
@@ -104,7 +104,7 @@ def _instructed(record: Row, instruction: str, output: str) -> Unit:
     "prompt, completion: texts, or lists of messages",
     lambda task: ((task.prompt_field,), (task.completion_field,)),
     {"prompt": "Who?", "completion": "I."},
-    judged=True,
+    judged=JUDGEMENTS,
 )
 def _completion(record: Row, task: TaskConfig) -> Unit:
     return _prompted(record, task.prompt_field, task.completion_field)
@@ -126,11 +126,7 @@ def _continued(record: Row, before: list[Message], reply: list[Message]) -> Conv
 
 
 def _pair(record: Row, prompt: str, completion: str, plain: str) -> Unit:
-    """A prompt and its reply, as messages where something stands beside them that comes before."""
-    pair, history = Pair(prompt, completion, plain), history_of(record)
-    turns = [*history, *pair.conversation.messages]
-    whole = conversation(record, turns, first=0 if history else 1)
-    return pair if len(whole.messages) == 2 and not whole.tools else whole
+    return accompanied(record, Pair(prompt, completion, plain))
 
 
 @register(
@@ -138,7 +134,7 @@ def _pair(record: Row, prompt: str, completion: str, plain: str) -> Unit:
     "question, answer or answers (the first is learned), and optionally context, passage or article",
     lambda task: (("question",), ANSWERS),
     {"question": "Who?", "answer": "I."},
-    judged=True,
+    judged=(KTO_TAG,),
 )
 def _question(record: Row, task: TaskConfig) -> Unit:
     if task.format == AUTO:

@@ -136,7 +136,7 @@ def _data(options: LoraOptions, seed: int) -> DataPlan:
     measured = (
         None if tokenizer is None or not read.units else _measured(options, seed, read, tokenizer, context)
     )
-    lengths, example, warnings = measured or (None, (), ())
+    lengths, example, warnings, unused = measured or (None, (), (), read.unused)
     if measured is None and read.rejected:
         warnings = (rejected_line(read.rejected),)
     if copies.count:
@@ -146,7 +146,7 @@ def _data(options: LoraOptions, seed: int) -> DataPlan:
     return DataPlan(
         format=f"{form} ({FORMATS.lines()[form]})" if not read.stream else "plain text, split into pieces",
         also=() if read.stream else tuple(also_fitting(read.records.rows[0], task, read.format)),
-        unused=read.unused,
+        unused=unused,
         records=None if read.stream else len(read.units) + read.rejected,
         whole=read.records.whole,
         lengths=lengths,
@@ -173,8 +173,8 @@ def _copies(task: TaskConfig, read: ReadUnits) -> Copies:
 
 def _measured(
     options: LoraOptions, seed: int, read: ReadUnits, tokenizer: Any, context: int | None
-) -> tuple[DataLengths, tuple[tuple[str, bool], ...], tuple[str, ...]]:
-    from trainables.data.task import data_facts, refuse_lost
+) -> tuple[DataLengths, tuple[tuple[str, bool], ...], tuple[str, ...], tuple[str, ...]]:
+    from trainables.data.task import all_unused, data_facts, refuse_lost
     from trainables.data.tokenise import Tokeniser, tokenise
 
     task, sampled = options.task, _sample(read)
@@ -202,7 +202,8 @@ def _measured(
     )
     recorded = facts.recorded() | {"records": len(sampled)}
     first = next((group[0] for group in cut.groups if group), None)
-    return lengths, marked(tokenizer, first), tuple(data_warnings(recorded, lengths=False))
+    warnings = tuple(data_warnings(recorded, lengths=False))
+    return lengths, marked(tokenizer, first), warnings, all_unused(read, tokenised)
 
 
 def _sample(read: ReadUnits) -> list[int]:
