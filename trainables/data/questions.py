@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trainables.data.fields import peeked
+
 PASSAGES = ("context", "passage", "article")
 """What a question is about."""
 
@@ -20,8 +22,7 @@ def passage_of(record: Mapping[str, Any]) -> str:
     Returns:
         Nothing where the record has none, or has something else under these names, which is not used.
     """
-    held = {**record}  # only what is used is asked of the record itself, which may take note of that
-    name = next((name for name in PASSAGES if _texts(held.get(name))), None)
+    name = next((name for name in PASSAGES if _texts(peeked(record, name))), None)
     return "" if name is None else "\n\n".join(_texts(record[name]))
 
 

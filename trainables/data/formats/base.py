@@ -135,7 +135,7 @@ def _judges(label: Any) -> bool:
 
 
 def unused_fields(
-    rows: Sequence[Row], task: TaskConfig, form: Format, judging: Sequence[str]
+    rows: Sequence[Row], task: TaskConfig, form: Format, judging: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """Fields of the first records that hold text, lists or objects, and that the form does not look at."""
     kept = [*islice((row for row in rows if not rejects(row, judging)), _LOOKED_AT)]
