@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -30,9 +31,18 @@ def confirmation_block(state: SearchState, confirmed: Confirmation) -> dict[str,
     }
 
 
+def plain(value: Any) -> Any:
+    """The same with null in place of numbers that JSON cannot hold."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name: plain(inner) for name, inner in value.items()}
+    return list(map(plain, value)) if isinstance(value, tuple) else value
+
+
 def held_block(held: Held) -> dict[str, Any]:
     """A floor or ceiling with its word and numbers."""
-    return {**asdict(held), "measured": held.measured}
+    return {name: plain(value) for name, value in asdict(held).items()} | {"measured": held.measured}
 
 
 def _candidate(objectives: Sequence[ObjectiveConfig], candidate: Candidate) -> dict[str, Any]:
@@ -49,12 +59,15 @@ def _candidate(objectives: Sequence[ObjectiveConfig], candidate: Candidate) -> d
         "word": word_over_all(objectives, candidate.estimates) if judged else None,
         "train_seconds": candidate.train_seconds,
         "means": {
-            metric: {
-                "mean": estimate.mean,
-                "error": estimate.error,
-                "low": estimate.low,
-                "high": estimate.high,
-            }
+            metric: plain(
+                {
+                    "mean": estimate.mean,
+                    "error": estimate.error,
+                    "freedom": estimate.freedom,
+                    "low": estimate.low,
+                    "high": estimate.high,
+                }
+            )
             for metric, estimate in candidate.estimates.items()
         },
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from analysis.blocks import plain
 from search import wording
 from search.judging.hypotheses import Answer
 
@@ -15,15 +15,7 @@ STYLES = {"supported": "bold green", "not supported": "bold red", "undecided": "
 
 def hypotheses_block(answers: Sequence[Answer]) -> list[dict[str, Any]]:
     """Each answer as data; what is not known is null."""
-    return [{name: _plain(value) for name, value in asdict(answer).items()} for answer in answers]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
-    return list(map(_plain, value)) if isinstance(value, tuple) else value
+    return [{name: plain(value) for name, value in asdict(answer).items()} for answer in answers]
 
 
 def answer_lines(answer: Mapping[str, Any]) -> Iterator[str]:

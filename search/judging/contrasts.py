@@ -34,6 +34,7 @@ from search.judging.noise import (
     Series,
     between_trials,
     correlation_of,
+    of_any_size,
     parts_of,
     student_factor,
 )
@@ -87,6 +88,7 @@ class Contrast:
         )
 
     @property
+    @of_any_size()
     def known(self) -> bool:
         """Whether anything is known about the noise: trials and items that agree exactly do not tell."""
         if not math.isfinite(self.estimate):
@@ -171,6 +173,7 @@ class Contrast:
         low, high = self.interval(alpha)
         return low <= 0 <= high
 
+    @of_any_size()
     def _reach(
         self, alpha: float, items: float, trials: float, more: float, of_trials: float | None = None
     ) -> tuple[float, float]:
@@ -229,6 +232,7 @@ class Contrast:
         return math.sqrt(total) if math.isfinite(total) else math.inf
 
 
+@of_any_size()
 def contrast(
     constant: float,
     series: Sequence[Series],

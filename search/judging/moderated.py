@@ -47,7 +47,8 @@ def moderated(groups: Sequence[Sequence[Series]]) -> list[Seeds] | None:
         groups: Of each candidate's runs the series that are combined: the same metrics for all.
 
     Returns:
-        None where no group has two runs with their items, or seeds change none of them.
+        None where no group has two runs with their items, seeds change none of them, or those of a group
+        change them all alike.
     """
     several = [group for group in groups if len(group[0].values) > 1]
     if not several or any(not each.items for group in several for each in group):
@@ -55,16 +56,14 @@ def moderated(groups: Sequence[Sequence[Series]]) -> list[Seeds] | None:
     counts = [len(group[0].values) for group in groups]
     of_items = [residual(group, smoothed=True) * k for group, k in zip(groups, counts, strict=True)]
     freedoms = [k - 1 if each > 0 else 0 for each, k in zip(of_items, counts, strict=True)]
-    if not any(freedoms):
+    squares = [squares_of(combination(group)) for group in groups]
+    if not any(freedoms) or any(each and not f for each, f in zip(squares, freedoms, strict=True)):
         return None
     common = math.fsum(each * f for each, f in zip(of_items, freedoms, strict=True) if f) / sum(freedoms)
     prior = OF_NUMBERS if any(each.unbounded for group in several for each in group) else OF_SHARES
     sizes = {(over, outcomes.shape[1]) for each in several[0] for over, outcomes in each.items}
     kappas = shrunk(
-        [
-            squares_of(combination(group)) / each if f else 0.0
-            for group, each, f in zip(groups, of_items, freedoms, strict=True)
-        ],
+        [each / of if f else 0.0 for each, of, f in zip(squares, of_items, freedoms, strict=True)],
         freedoms,
         1 + prior.per_item * sum(n for _, n in sizes),
         prior.freedom,

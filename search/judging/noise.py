@@ -16,6 +16,14 @@ from trainables.interval import Interval, Z, t_quantile
 
 Array: TypeAlias = NDArray[np.float64]
 
+ROUNDING = 1e-12
+"""Values that differ by less, relative to the largest, are equal."""
+
+
+def of_any_size() -> np.errstate:
+    """For what computes with numbers that may be as large as they like: squares of them may be infinite."""
+    return np.errstate(over="ignore", invalid="ignore")
+
 
 @dataclass(frozen=True)
 class Series:
@@ -319,6 +327,8 @@ def residual(group: Sequence[Series], smoothed: bool = False) -> float:
             continue
         rest = bits - bits.mean(axis=0) - bits.mean(axis=1, keepdims=True) + bits.mean()
         squares = float((rest**2).sum())
+        if math.sqrt(squares / bits.size) <= ROUNDING * float(abs(bits).max()):
+            squares = 0.0
         if smoothed:
             squares += (trials - 1) / trials * units[key] ** 2
         total += squares / ((trials - 1) * (n - 1)) / (trials * n)

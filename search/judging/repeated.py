@@ -9,7 +9,7 @@ from functools import partial
 from search.config.schema import ObjectiveConfig
 from search.judging.contrasts import Contrast, contrast
 from search.judging.moderated import moderated
-from search.judging.noise import Seeds, Series, combination
+from search.judging.noise import Seeds, Series, combination, of_any_size
 from search.judging.pooled import ALPHA, Ends, PooledMean
 from search.judging.recorded_series import measured_series
 from search.judging.shrunk import shrunk, squares_of
@@ -107,6 +107,7 @@ def series_over(state: SearchState, metric: str, runs: Sequence[TrialState]) -> 
     return measured_series(state, metric, 1.0, rungs, 0) if rungs else None
 
 
+@of_any_size()
 def between_seeds(groups: Sequence[Sequence[Series]]) -> list[Seeds] | None:
     """The noise between the runs of each group; None where no group has two.
 

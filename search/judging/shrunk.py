@@ -16,23 +16,19 @@ often where all are alike, and lose least where the candidate differs more betwe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-import numpy as np
-
-from search.judging.noise import Array
+from search.judging.noise import ROUNDING, Array
 
 MOST_OF_OTHERS = 2.0
 """Most degrees of freedom that all that is known beside a group's own values counts for."""
-_ROUNDING = 1e-12
-"""Values that differ by less, relative to the largest, are equal."""
 
 
 def squares_of(values: Array) -> float:
     """The sum of the squared differences from the mean; 0 where they are rounding alone."""
-    with np.errstate(over="ignore", invalid="ignore"):  # a loss that diverged may be as large as it likes
-        squares = float(((values - values.mean()) ** 2).sum())
-    return squares if squares > (_ROUNDING * float(abs(values).max())) ** 2 else 0.0
+    squares = float(((values - values.mean()) ** 2).sum())
+    return squares if math.sqrt(squares) > ROUNDING * float(abs(values).max()) else 0.0
 
 
 def shrunk(
