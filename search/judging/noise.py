@@ -37,6 +37,7 @@ class Series:
         items: Where the values are means of shares of items: of each share the name of what it is over, and
             its outcomes, from 0 to 1, shape (T, n). Shares over the same are paired.
         unbounded: Whether the items are any numbers, not from 0 to 1.
+        supposed: Whether nothing but the numbers recorded so far says that the items are 0 or 1.
         together: Outcomes, 0 or 1, that each outcome is the mean of, such as several replies to a prompt.
         intervals: Otherwise: 95% interval of each value over its items, empty where there are none.
         around: 95% interval of the mean of the values over their items, where that of the items is another:
@@ -53,6 +54,7 @@ class Series:
     unbounded: bool = False
     around: Interval | None = None
     unit: float = 1.0
+    supposed: bool = False
 
     @property
     def count(self) -> int:
@@ -64,7 +66,7 @@ class Series:
     @property
     def as_shares(self) -> bool:
         """Whether the values are known to be means of outcomes from 0 to 1."""
-        return bool(self.items) and not self.unbounded and self.around is None
+        return bool(self.items) and not self.unbounded and not self.supposed and self.around is None
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Part:
         above: Likewise.
         unbounded: Whether items are any numbers, at least two: Student's interval of their mean has n - 1
             degrees of freedom.
+        supposed: Whether items beyond 0 and 1 are possible although none is recorded.
     """
 
     coefficient: float
@@ -88,6 +91,7 @@ class Part:
     below: float = 0.0
     above: float = 0.0
     unbounded: bool = False
+    supposed: bool = False
 
     def reach(self, quantile: float, factor: float, of_numbers: float = 1.0) -> tuple[float, float]:
         """How far the interval at a quantile of the normal distribution reaches below and above.
@@ -105,6 +109,11 @@ class Part:
             return half, half
         share, n = float(self.mean.mean()), self.n * factor
         centre = (share + quantile**2 / (2 * n)) / (1 + quantile**2 / n)
+        if self.supposed:
+            # Agresti and Coull (1998, doi:10.1080/00031305.1998.10480550): Wilson's centre, never narrower,
+            # and not cut at 0 and 1, beyond which items may lie.
+            half = quantile * math.sqrt(centre * (1 - centre) / (n + quantile**2))
+            return share - centre + half, centre + half - share
         half = (
             quantile * math.sqrt(share * (1 - share) / n + quantile**2 / (4 * n**2)) / (1 + quantile**2 / n)
         )
@@ -171,6 +180,7 @@ def parts_of(series: Series) -> list[Part]:
                 items.mean(axis=0),
                 len(items[0]) if series.unbounded else _worth(items, series.together),
                 unbounded=series.unbounded,
+                supposed=series.supposed,
             )
             for over, items in series.items
         ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
+from search.judging.constraints import bound_of
 from search.judging.noise import Array, Series
+from search.judging.objectives import objectives_of
 from search.judging.paired import Pairs, ratio_of_means, ratio_of_pairs
 from search.record import BaselineMeasured, RungReached, SearchState
 from search.record.events import RecordedMetric
@@ -46,13 +49,31 @@ def measured_series(
         divided, around, unit = ratio
         return Series(coefficient, values, group, divided, together, around=around, unit=unit)
     if described is not None and (numbers := _numbers(described, metric, events, values)) is not None:
-        # Outcomes of a metric of a user's are a share where all are 0 or 1, as they are for a single run.
-        shares = (described.low >= 0 and described.high <= 1) or bool(np.isin(numbers, (0.0, 1.0)).all())
-        over = described.over[0] if len(described.over) == 1 else metric
-        return Series(coefficient, values, group, ((over, numbers),), unbounded=not shares)
+        declared = described.low >= 0 and described.high <= 1
+        supposed = not declared and _seems_a_share(state, metric)
+        items = ((described.over[0] if len(described.over) == 1 else metric, numbers),)
+        unbounded = not declared and not supposed
+        return Series(coefficient, values, group, items, unbounded=unbounded, supposed=supposed)
     intervals = [_interval(state, described, metric, event) for event in events]
     known = tuple(each for each in intervals if each is not None and each.low <= each.high)
     return Series(coefficient, values, group, intervals=known if len(known) == len(events) else ())
+
+
+def _seems_a_share(state: SearchState, metric: str) -> bool:
+    """Whether all that the search has recorded of a metric, of any model, are zeros and ones.
+
+    A metric of the user's has no range. Those of a few runs alone would make it a share of some candidates,
+    and not of others. A floor or ceiling beyond 0 and 1 says that it is none.
+    """
+    bounds = [bound_of(each) for each in objectives_of(state) if each.metric == metric]
+    if any(bound is not None and not 0 <= bound <= 1 for bound in bounds):
+        return False
+    measured = itertools.chain(state.baselines.values(), *(trial.rungs for trial in state.trials.values()))
+    return all(
+        {0.0, 1.0}.issuperset(event.values.get(metric, ()))
+        and not abs(event.metrics.get(metric, 0) - 0.5) > 0.5
+        for event in measured
+    )
 
 
 def _items(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from search.config.schema import ObjectiveConfig
+from search.judging.constraints import bound_of
 from search.judging.contrasts import Contrast, contrast
 from search.judging.moderated import moderated
 from search.judging.noise import Seeds, Series, combination, of_any_size
@@ -39,11 +40,25 @@ def estimates(
     means: list[dict[str, PooledMean]] = [{} for _ in groups]
     for objective in objectives:
         series, others = _series_of(state, objective.metric, groups, noise_from)
-        bounds = range_of(trainable_of(state), objective.metric)
+        bounds = _bounds(state, objective, series)
         for group, each in zip(means, pooled_means(series, others, bounds), strict=True):
             if each is not None:
                 group[objective.metric] = each
     return means
+
+
+def _bounds(
+    state: SearchState, objective: ObjectiveConfig, series: Sequence[Series | None]
+) -> tuple[float, float]:
+    """What no interval exceeds.
+
+    What only seems to be a share has the ends of shares where no word depends on them.
+    """
+    low, high = range_of(trainable_of(state), objective.metric)
+    bound = bound_of(objective)
+    if any(each is not None and each.supposed for each in series) and (bound is None or 0 < bound < 1):
+        return max(low, 0.0), min(high, 1.0)
+    return low, high
 
 
 def measured_means(
