@@ -68,7 +68,8 @@ def moderated(groups: Sequence[Sequence[Series]]) -> list[Seeds] | None:
         1 + prior.per_item * sum(n for _, n in sizes),
         prior.freedom,
     )
+    in_all = prior.freedom + sum(freedoms)
     return [
-        Seeds(max(1.0, kappa) * (each if f else common), freedom, prior.freedom + sum(freedoms), True)
+        Seeds(max(1.0, kappa) * (of := each if f else common), freedom, in_all, True, of)
         for (kappa, freedom), each, f in zip(kappas, of_items, freedoms, strict=True)
     ]

@@ -130,12 +130,14 @@ class Seeds:
         in_all: Those of all that such estimates rest on: of groups that share what they rest on, they are no
             more together.
         moderated: As in `Between`.
+        of_items: The part of `variance` that stems from items, where `moderated`.
     """
 
     variance: float
     freedom: float
     in_all: float
     moderated: bool = False
+    of_items: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -278,6 +280,12 @@ def between_trials(series: Sequence[Series], seeds: Sequence[Seeds], overlapping
     sums = [combination(group) for group in members]
     trials, shared = min(map(len, sums)), math.fsum(map(residual, members))
     if seeds and len(seeds) == len(groups):
+        # That of a single trial on items cannot be seen, but is in the interval over its items too.
+        shared += math.fsum(
+            each.of_items
+            for each, group in zip(seeds, members, strict=True)
+            if len(group[0].values) == 1 and all(part.items for part in group)
+        )
         return _between_seeds(seeds, sums, shared)
     several = [values for values in sums if len(values) > 1]
     if not several:

@@ -96,5 +96,5 @@ def _compared(mean: PooledMean, group: int) -> tuple[Series, Seeds]:
     coefficient = -series.coefficient if group else series.coefficient
     return (
         replace(series, coefficient=coefficient, group=group, intervals=()),
-        replace(seeds, variance=seeds.variance / unit**2),
+        replace(seeds, variance=seeds.variance / unit**2, of_items=seeds.of_items / unit**2),
     )
