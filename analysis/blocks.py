@@ -25,7 +25,6 @@ def confirmation_block(state: SearchState, confirmed: Confirmation) -> dict[str,
         "budget": raced.budget,
         "over": raced.over,
         "standings": {str(each.trial): each.standing for each in raced.contenders},
-        "freedom": confirmed.freedom,
         "tied": list(confirmed.tied),
         "candidates": [_candidate(objectives, candidate) for candidate in confirmed.candidates],
     }

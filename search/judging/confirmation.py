@@ -61,13 +61,11 @@ class Confirmation:
     Attributes:
         candidates: Those that keep the constraints first, by their mean of the first objective, best
             first; then the others by number.
-        freedom: Degrees of freedom of the noise of the first objective's means; 0 where it is not known.
         tied: Numbers of the candidates that keep the constraints and do not differ from the best of them
             beyond noise, itself among them, in the order of `candidates`.
     """
 
     candidates: tuple[Candidate, ...]
-    freedom: float
     tied: tuple[int, ...]
 
 
@@ -91,8 +89,7 @@ def confirmation(state: SearchState) -> Confirmation | None:
     numbers = tuple(
         candidate.trial for candidate, ties_best in zip(kept, ties(first), strict=True) if ties_best
     )
-    known = [each.estimates[objectives[0].metric].freedom for each in judged if each.estimates]
-    return Confirmation((*kept, *out), max(known, default=0.0), numbers)
+    return Confirmation((*kept, *out), numbers)
 
 
 def judge(

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from search.judging.contrasts import contrast
+from search.judging.contrasts import Contrast, contrast
 from search.judging.noise import Seeds, Series
 
 ALPHA = 0.05
@@ -42,12 +42,6 @@ class PooledMean:
     series: Series | None = field(default=None, compare=False, repr=False)
     seeds: Seeds | None = field(default=None, compare=False, repr=False)
 
-    @property
-    def noise(self) -> str:
-        """What a difference beyond noise is beyond, in words."""
-        seeds_alone = self.series is not None and self.series.intervals and not self.series.items
-        return "the noise between seeds" if seeds_alone else "noise"
-
     def ends(self, alpha: float) -> Ends:
         """The ends of its interval where seeds count at the level 1 - alpha, and items at 95%."""
         return (self.low, self.high) if alpha == ALPHA or self.at is None else self.at(alpha)
@@ -57,14 +51,16 @@ def ties(means: Sequence[PooledMean], alpha: float = ALPHA, comparisons: int | N
     """Which means tie with the first, the best: they do not differ from it beyond noise. The first does.
 
     The two-sided interval of the difference contains 0. All answer the same items, so that these are paired;
-    where they are not known one by one, the difference counts on these items, and its noise is that between
-    seeds. Each of k comparisons is made at 1 - alpha / k (Bonferroni), so that all hold together with
-    1 - alpha. Where the noise is unknown, only equal means tie.
+    where they are not known one by one of both, the difference counts on these items, and its noise is that
+    between seeds. Where the noise is unknown, only equal means tie.
+
+    Each of k comparisons is made at 1 - alpha / k (Bonferroni). So the truly best is called worse than
+    another with a probability of at most alpha / 2, whichever has the best mean. That some candidate is which
+    is as good is likelier the more there are, because the best mean is chosen from the same data.
 
     Args:
         means: Of one objective.
-        alpha: 1 minus the level of all comparisons together as far as seeds are concerned; that of the items
-            is 95%.
+        alpha: As far as seeds are concerned; that of the items is 5%.
         comparisons: Their number, where others are made too.
     """
     if not means:
@@ -74,13 +70,35 @@ def ties(means: Sequence[PooledMean], alpha: float = ALPHA, comparisons: int | N
     return [True] + [not _differ(best, each, alpha / k, ALPHA / k) for each in others]
 
 
+def noise_of(means: Sequence[PooledMean]) -> str | None:
+    """What a difference of the first from the others is beyond, or is not, in words; None where unknown."""
+    best, *others = means
+    compared = [_difference(best, each) for each in others]
+    if not all(each is not None and each.known for each in compared):
+        return None
+    if not any(each.error for each in means):
+        return "the noise of the items"
+    of_seeds_alone = any(each is not None and not each.parts for each in compared)
+    over_items = any(each.series is not None and each.series.count for each in means)
+    return "the noise between seeds" if of_seeds_alone and over_items else "noise"
+
+
 def _differ(best: PooledMean, other: PooledMean, of_seeds: float, of_items: float) -> bool:
-    if best.mean == other.mean or not (best.error or other.error):
+    difference = _difference(best, other)
+    if best.mean == other.mean or difference is None or not difference.known:
         return best.mean != other.mean
-    compared = [_compared(each, group) for group, each in enumerate((best, other))]
-    series = [each for each, _ in compared]
-    low, high = contrast(0.0, series, seeds=[seeds for _, seeds in compared]).interval(of_items, of_seeds)
+    low, high = difference.interval(of_items, of_seeds)
     return not low <= 0 <= high
+
+
+def _difference(best: PooledMean, other: PooledMean) -> Contrast | None:
+    """The one less the other, with its noise; None where nothing tells how seeds differ."""
+    if best.seeds is None or other.seeds is None:
+        return None
+    compared = [_compared(each, group) for group, each in enumerate((best, other))]
+    if not all(each.items for each, _ in compared):  # those of one side alone are paired with nothing
+        compared = [(replace(each, items=()), seeds) for each, seeds in compared]
+    return contrast(0.0, [each for each, _ in compared], seeds=[seeds for _, seeds in compared])
 
 
 def _compared(mean: PooledMean, group: int) -> tuple[Series, Seeds]:

@@ -31,7 +31,7 @@ from search.judging.none_kept import (
     why_no_setting,
 )
 from search.judging.objectives import completed_trials, costs_of, objectives_of, rank_trials, repetitions
-from search.judging.pooled import ALPHA, ties
+from search.judging.pooled import ALPHA, noise_of, ties
 from search.judging.racing import Race, race
 from search.record import SearchState, TrialState
 from search.record.explained import metric_of, trainable_of
@@ -248,7 +248,7 @@ def _by_repetitions(state: SearchState, confirmed: Confirmation) -> Recommendati
     tied = [by_number[number] for number in confirmed.tied]
     if len(tied) > 1:
         best, because = _of_tied(state, objectives, tied)
-        tie = _tie(objectives[0], confirmed, tied[0], best)
+        tie = _tie(objectives[0], tied, best)
         place = f". {tie}; trial {best.trial} is chosen because {because}"
     else:
         best, place = tied[0], f", {_place(objectives, confirmed)}"
@@ -334,26 +334,31 @@ def _place(objectives: Sequence[ObjectiveConfig], confirmed: Confirmation) -> st
     place = _best_of(objectives, kept, "candidate", "mean")
     if kept == 1:
         return place
-    best = confirmed.candidates[0].estimates[objectives[0].metric]
-    return f"{place}, by more than {best.noise}" if best.error else place
+    noise = noise_of([each.estimates[objectives[0].metric] for each in confirmed.candidates if each.keeps])
+    return place if noise is None else f"{place}, by more than {noise}"
 
 
-def _tie(first: ObjectiveConfig, confirmed: Confirmation, best: Candidate, chosen: Candidate) -> str:
-    mean = best.estimates[first.metric]
-    differs = f"differs by no more than {mean.noise}" if mean.error else "is the same"
-    tie = f"There is a tie: the {first.metric} of {wording.names(sorted(confirmed.tied))} {differs}"
-    if chosen is best:
+def _tie(first: ObjectiveConfig, tied: Sequence[Candidate], chosen: Candidate) -> str:
+    """That these tie, the one with the best mean first."""
+    means = [each.estimates[first.metric] for each in tied]
+    differs = "is the same"
+    if len({each.mean for each in means}) > 1:
+        differs = f"differs by no more than {noise_of(means) or 'noise'}"
+    trials = wording.names(sorted(each.trial for each in tied))
+    tie = f"There is a tie: the {first.metric} of {trials} {differs}"
+    if chosen is tied[0]:
         return tie
-    return f"{tie} (the {first.best} mean is {mean_of(first, best)} of trial {best.trial})"
+    return f"{tie} (the {first.best} mean is {mean_of(first, tied[0])} of trial {tied[0].trial})"
 
 
 def _unsure(first: ObjectiveConfig, confirmed: Confirmation, raced: Race) -> Iterator[str]:
     """What the repetitions leave open beside the constraints."""
-    if not confirmed.freedom:
+    error = confirmed.candidates[0].estimates[first.metric].error
+    if error is None:
         yield (
             "No candidate has two repetitions, so the noise between seeds is unknown: others may be as good."
         )
-    elif len(confirmed.candidates) > 1 and not confirmed.candidates[0].estimates[first.metric].error:
+    elif len(confirmed.candidates) > 1 and not error:
         yield (
             f"The repetitions of each candidate agree exactly in {first.metric}, so the noise between seeds "
             "is unknown: others may be as good."

@@ -109,12 +109,13 @@ def test_the_summary_keeps_trials_and_repetitions_apart(tmp_path: Path) -> None:
     assert [trial["trial"] for trial in summary["trials"]] == [0]
     block = summary["confirmation"]
     (candidate,) = block["candidates"]
-    assert (block["begun"], block["budget"], block["freedom"], block["tied"]) == (2, 4, 1, [0])
+    assert (block["begun"], block["budget"], block["tied"]) == (2, 4, [0])
     (held,) = summary["constraints"]
     assert (held["constraint"], held["word"]) == ("retention >= 0.95", "not shown to be kept")
     assert summary["settings"] == "lr 1.0e-03, rank 8; 90 steps"
     assert (candidate["trial"], candidate["runs"], candidate["n"]) == (0, [3, 4], 2)
     assert candidate["means"]["train_loss"]["mean"] == pytest.approx(1.2)
+    assert candidate["means"]["train_loss"]["freedom"] == 1
     assert candidate["means"]["train_loss"]["high"] == pytest.approx(1.2 + 12.706 * 0.1, rel=1e-4)
     assert summary["guards"] == {"retention": 1}
     assert summary["causes"] == {"guard retention": 1}
