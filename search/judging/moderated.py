@@ -24,7 +24,8 @@ class Prior:
 
     Attributes:
         per_item: s^2 / e^2.
-        freedom: Degrees of freedom that it counts for.
+        freedom: Its weight beside the others' degrees of freedom. Together with them, and alone, it counts
+            for no more than `search.judging.shrunk.MOST_OF_OTHERS` of them.
     """
 
     per_item: float

@@ -9,8 +9,10 @@ repetitions is there for those that stay.
 
 To look after each round for the first crossing errs more often than a single look. So a decision in round r
 is made at the level 1 - 0.05 / (r (r + 1)) as far as seeds are concerned: these shares of 5% add up to it
-over any number of rounds, as Even-Dar et al. spend theirs in proportion to 1 / r^2. Questions are the same at
-each look, and count at 95%. What is said at the end rests on 95% intervals.
+over any number of rounds, as Even-Dar et al. spend theirs in proportion to 1 / r^2. So noise
+between seeds puts the truly best candidate behind another in at most 2.5% of races; another as good as the
+best is behind it more often (`search.judging.pooled.ties`). Questions are the same at each look, and count
+at 95%. What is said at the end rests on 95% intervals.
 """
 
 from __future__ import annotations

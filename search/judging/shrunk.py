@@ -3,8 +3,8 @@
 Candidates need not differ equally between seeds: one with a high learning rate may well differ more. So each
 has a variance of its own, with the prior of empirical Bayes methods, as for the variances of genes in Smyth
 (2004, doi:10.2202/1544-6115.1027): scaled inverse chi-squared, about what the others have in common. With
-SS_g the sum of squares in group g over f_g degrees of freedom, and v0 a value from elsewhere that counts for
-f0 of them,
+SS_g the sum of squares in group g over f_g degrees of freedom, and v0 a value from elsewhere with the weight
+of f0 of them beside the others,
 
     common_g = (f0 v0 + sum of the others' SS) / (f0 + sum of the others' f),
     v_g = (d common_g + SS_g) / (d + f_g),
@@ -40,7 +40,7 @@ def shrunk(
         squares: Of each group, as of `squares_of`.
         freedoms: Of each, the values less one.
         elsewhere: A variance that is known beforehand.
-        freedom: Degrees of freedom that it counts for.
+        freedom: Its weight beside the others' degrees of freedom.
     """
     given = []
     for group, (square, within) in enumerate(zip(squares, freedoms, strict=True)):
