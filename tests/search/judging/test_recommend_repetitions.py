@@ -175,8 +175,8 @@ def test_candidates_whose_means_miss_the_floor_within_noise_are_not_called_broke
     assert recommended.deciding == ("confirm.seeds", held.repetitions)
     assert recommended.reason.startswith(
         "The candidate cannot be recommended by repetitions with new seeds, although its search run kept "
-        "every constraint. Trial 0 is not recommended: its mean misses retention >= 0.95, but by no more "
-        "than noise (retention 0.94 ["
+        "every constraint. Trial 0 is not recommended: its mean misses retention >= 0.95, and this is "
+        "not shown to be more than noise (retention 0.94 ["
     )
     assert f"confirm.seeds={held.repetitions} would probably decide on trial 0. Extend" in recommended.reason
     assert "lucky" not in recommended.reason
