@@ -100,9 +100,8 @@ class Conductor:
         self._scheduler = scheduler
         self._append = append
         self._guards = make_guards(config)
-        metrics = config.metrics
-        self._relative = relative_metrics(metrics)
-        self._front = FrontEvaluations(front and has_front_metrics(metrics), _MAX_LOSSES)
+        self._relative = relative_metrics(config.metrics)
+        self._front = FrontEvaluations(front and has_front_metrics(config.metrics), _MAX_LOSSES)
         self._budget, self._steps = config.budget, steps
         self._losses: Counter[int] = Counter()
         self._exhausted = False
@@ -418,8 +417,8 @@ class Conductor:
         return with_ratio_intervals(reply.intervals, reply.items, base, self._relative)
 
     def _ranks(self, event: RungReached) -> bool:
-        repeats = self.state.trials[event.trial].confirms is not None
-        return not repeats and is_ranked(self._config.objectives, event)
+        trial = self.state.trials[event.trial]
+        return trial.confirms is None and is_ranked(self._config.objectives, event)
 
     def _ask_scheduler(self, event: RungReached) -> Verdict:
         return self._scheduler.report(event.trial, event.rung, event.metrics, event.intervals)
@@ -491,8 +490,8 @@ class Conductor:
         if trial.last is not None:
             self._scheduler.promoted(trial.number, trial.last.rung)  # not any more, if it was paused
         rungs = ranked_values(self._config.objectives, trial.rungs)
-        nothing = event.status == "stopped" and trial.rungs and not rungs  # it teaches where it was alone
-        self._searcher.observe(TrialOutcome(event.trial, "cancelled" if nothing else event.status, rungs))
+        status = "cancelled" if event.status == "stopped" and trial.rungs and not rungs else event.status
+        self._searcher.observe(TrialOutcome(event.trial, status, rungs))
 
     def _record(self, event: Event) -> None:
         event = event.model_copy(update={"time": self._allowance.now()})
