@@ -125,7 +125,7 @@ class Conductor:
             case TrialProposed() if event.repeats is None:
                 self._searcher.replay(event.trial, event.sampled, event.origin)
             case RungReached() if not self._ranks(event):
-                pass
+                pass  # a repetition, or not measured
             case RungReached() if decision is not None:
                 self._scheduler.recall(event.trial, event.rung, event.metrics, event.intervals, decision)
             case RungReached():

@@ -6,6 +6,7 @@ import math
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +29,7 @@ from tests.trainables.conforming import (
     train,
 )
 from tests.trainables.workers import ROOT
-from trainables.messages import EarlyRungs, Reply
+from trainables.messages import Delivery, EarlyRungs, Reply
 from trainables.serving.checkpoints import check_seal
 from trainables.serving.server import Server
 from trainables.specs import TRAINABLES
@@ -223,3 +224,22 @@ def test_what_the_search_asks_of_a_trainable_needs_no_torch(trainable: str, tmp_
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+@every_trainable
+def test_of_trials_at_a_rung_together_each_is_measured_or_not_as_it_asks(
+    trainable: str, tmp_path: Path
+) -> None:
+    server = serving(settings(trainable, tmp_path, slots=2, most_slots=2))
+    asked = [first_request(trainable, 3, trial) for trial in (0, 1)]
+    asked[0] = replace(asked[0], early=EarlyRungs(STEPS, ratio=math.inf))
+    for measured in ([False, True], [True, True]):
+        for slot, request in enumerate(asked):
+            server.accept(Delivery(slot, slot, request))
+        while server.training:
+            server.step(interrupt=False)
+        replies = [reply for _, reply in sorted(server.answers(), key=lambda answer: answer[0])]
+        assert [reply.measured for reply in replies] == measured
+        asked = [request.following(reply, STEPS) for request, reply in zip(asked, replies, strict=True)]
+    first, second = map(numbers, replies)
+    assert first == pytest.approx(second, rel=1e-6, abs=1e-7), "they are the same trial"
